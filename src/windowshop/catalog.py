@@ -1,0 +1,192 @@
+"""A data set folder -> products, queries and qrels, with the columns every later step relies on.
+
+Rows that cannot be used (qrels naming an unknown query or product) are left out here and counted
+in `Dataset.notes`; `windowshop check` lists them.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+import xxhash
+
+from windowshop.errors import DataError
+from windowshop.tables import find_table, read_table
+
+SPLITS = ("train", "dev", "test")
+
+PRODUCT_SCHEMA: dict[str, pl.DataType] = {
+    "product_id": pl.String(),
+    "group_id": pl.String(),
+    "title": pl.String(),
+    "description": pl.String(),
+    "brand": pl.String(),
+    "category": pl.String(),
+    "price": pl.Float64(),
+    "attributes": pl.String(),
+    "image": pl.String(),
+}
+QUERY_SCHEMA: dict[str, pl.DataType] = {
+    "query_id": pl.String(),
+    "query": pl.String(),
+    "image": pl.String(),
+    "split": pl.String(),
+}
+QRELS_SCHEMA: dict[str, pl.DataType] = {
+    "query_id": pl.String(),
+    "product_id": pl.String(),
+    "grade": pl.Float64(),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dataset:
+    """A shop's products with its queries and judgements.
+
+    `products` has every column of PRODUCT_SCHEMA (null where the shop has none, `group_id` filled
+    with the product's own id) and any further columns; row order is the file's. `queries` has
+    every column of QUERY_SCHEMA; `qrels` only rows whose query and product exist, grade above 0.
+    """
+
+    root: Path
+    products: pl.DataFrame
+    queries: pl.DataFrame
+    qrels: pl.DataFrame
+    notes: tuple[str, ...] = field(default=())
+    """What was left out on reading, one sentence each."""
+
+    def split(self, name: str) -> pl.DataFrame:
+        """The queries of one split that have at least one judged product, in file order."""
+        judged = self.qrels["query_id"].unique()
+        return self.queries.filter(
+            pl.col("split") == name, pl.col("query_id").is_in(judged.implode())
+        )
+
+    def qrels_of(self, queries: pl.DataFrame) -> pl.DataFrame:
+        """The judgements of the given queries."""
+        return self.qrels.filter(pl.col("query_id").is_in(queries["query_id"].implode()))
+
+    def hashes(self) -> dict[str, str]:
+        """Content hash of each table file; photos are hashed where they are read."""
+        found = {name: find_table(self.root, name) for name in ("products", "queries", "qrels")}
+        return {name: _file_hash(path) for name, path in found.items() if path is not None}
+
+
+def read_dataset(folder: str | Path) -> Dataset:
+    """Read a data set folder; raises DataError for what no command could work with."""
+    root = Path(folder)
+    products = read_products(root)
+    notes: list[str] = []
+    queries = read_queries(root)
+    qrels = read_qrels(root)
+    known = qrels.filter(
+        pl.col("query_id").is_in(queries["query_id"].implode()),
+        pl.col("product_id").is_in(products["product_id"].implode()),
+    )
+    if len(known) < len(qrels):
+        notes.append(
+            f"{len(qrels) - len(known)} of {len(qrels)} qrels name an unknown query or product "
+            "and were left out."
+        )
+    unique = known.unique(["query_id", "product_id"], keep="first", maintain_order=True)
+    if len(unique) < len(known):
+        notes.append(f"{len(known) - len(unique)} repeated qrels were left out.")
+    return Dataset(
+        root=root,
+        products=products,
+        queries=queries,
+        qrels=unique.filter(pl.col("grade") > 0),
+        notes=tuple(notes),
+    )
+
+
+def read_products(root: Path) -> pl.DataFrame:
+    """The product table of a folder, checked for usable ids and for a title or image column."""
+    if not root.is_dir():
+        found = "a file" if root.exists() else "nothing"
+        raise DataError(
+            f"{root}: found {found}, need a folder with products.parquet, .csv or .jsonl."
+        )
+    path = find_table(root, "products")
+    if path is None:
+        raise DataError(
+            f"{root}: no products table. Put products.parquet, products.csv or products.jsonl there."
+        )
+    products = read_table(path, PRODUCT_SCHEMA)
+    require_columns(products, ["product_id"], path)
+    if "title" not in products.columns and "image" not in products.columns:
+        raise DataError(f"{path}: needs a `title` or an `image` column, found {products.columns}.")
+    if products.is_empty():
+        raise DataError(f"{path}: the table has no rows. Write at least one product.")
+    check_ids(products, "product_id", path)
+    return _complete(products, PRODUCT_SCHEMA).with_columns(
+        pl.col("group_id").fill_null(pl.col("product_id"))
+    )
+
+
+def read_queries(root: Path) -> pl.DataFrame:
+    """The query table of a folder; an empty one where the folder has none."""
+    path = find_table(root, "queries")
+    if path is None:
+        return pl.DataFrame(schema=QUERY_SCHEMA)
+    queries = read_table(path, QUERY_SCHEMA)
+    require_columns(queries, ["query_id"], path)
+    if "query" not in queries.columns and "image" not in queries.columns:
+        raise DataError(f"{path}: needs a `query` or an `image` column, found {queries.columns}.")
+    check_ids(queries, "query_id", path)
+    return _complete(queries, QUERY_SCHEMA).with_columns(pl.col("split").fill_null("train"))
+
+
+def read_qrels(root: Path) -> pl.DataFrame:
+    """The judgement table of a folder; an empty one where the folder has none.
+
+    A table without `grade` holds positives only: each row gets grade 1.
+    """
+    path = find_table(root, "qrels")
+    if path is None:
+        return pl.DataFrame(schema=QRELS_SCHEMA)
+    qrels = read_table(path, QRELS_SCHEMA)
+    require_columns(qrels, ["query_id", "product_id"], path)
+    if "grade" not in qrels.columns:
+        qrels = qrels.with_columns(grade=pl.lit(1.0))
+    return qrels.with_columns(pl.col("grade").fill_null(0.0))
+
+
+def require_columns(frame: pl.DataFrame, names: list[str], path: Path) -> None:
+    """Raise DataError if the table lacks one of the columns."""
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise DataError(
+            f"{path}: column {missing[0]!r} is missing, found {frame.columns}. "
+            "Add it or rename the column that holds it."
+        )
+
+
+def check_ids(frame: pl.DataFrame, name: str, path: Path) -> None:
+    """Raise DataError for an empty or repeated id."""
+    ids = frame[name]
+    empty = (ids.is_null() | (ids.str.strip_chars() == "")).arg_true()
+    if len(empty):
+        raise DataError(f"{path}: row {empty[0] + 1}: {name} is empty. Give every row an id.")
+    repeated = (~ids.is_first_distinct()).arg_true()
+    if len(repeated):
+        row = repeated[0]
+        raise DataError(
+            f"{path}: row {row + 1}: {name} {ids[row]!r} stands in an earlier row too "
+            f"({len(repeated)} such rows). Keep one row an id; `windowshop check` lists them."
+        )
+
+
+def _complete(frame: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    """Add the schema's absent columns as nulls, in the schema's order, further columns last."""
+    absent = [pl.lit(None, dtype=t).alias(n) for n, t in schema.items() if n not in frame.columns]
+    extra = [name for name in frame.columns if name not in schema]
+    return frame.with_columns(absent).select([*schema, *extra])
+
+
+def _file_hash(path: Path) -> str:
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

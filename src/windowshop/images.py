@@ -1,0 +1,92 @@
+"""Photo file -> RGB image under size limits, or the reason why there is none.
+
+Nothing here raises for a bad photo: a product with a broken image falls back to its text.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_FILE_BYTES = 32 * 2**20
+MAX_PIXELS = 60_000_000
+"""Refused above this from the header alone, before a pixel is decoded."""
+MIN_SIDE = 8
+"""A smaller picture (a 1x1 placeholder, say) shows nothing."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenImage:
+    """Why a photo cannot be used: a short `kind` to count by and the details."""
+
+    kind: str
+    detail: str
+
+
+def locate(root: Path, image: str) -> Path | BrokenImage:
+    """The photo's path below the data folder; a path that leads out of the folder is refused."""
+    path = root / image
+    try:
+        inside = path.resolve().is_relative_to(root.resolve())
+    except (OSError, ValueError):
+        return BrokenImage("bad path", f"{image!r} is no path")
+    if not inside:
+        return BrokenImage("bad path", f"{image!r} leads out of the data folder")
+    return path
+
+
+def read_bytes(path: Path) -> bytes | BrokenImage:
+    """The file's bytes, or why they cannot be had."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            return BrokenImage("too large", f"{size} bytes, limit {MAX_FILE_BYTES}")
+        return path.read_bytes()
+    except FileNotFoundError:
+        return BrokenImage("missing", "no such file")
+    except (OSError, ValueError) as error:
+        return BrokenImage("unreadable", str(error))
+
+
+def decode(data: bytes, min_side: int = 0) -> Image.Image | BrokenImage:
+    """Decode to an upright RGB image; transparency is laid on white, CMYK is converted.
+
+    With `min_side`, a JPEG is decoded at the smallest of its built-in scales whose short side
+    still has `min_side` pixels, which is several times faster for camera photos.
+    """
+    if not data:
+        return BrokenImage("empty file", "0 bytes")
+    try:
+        return _decode(data, min_side)
+    except UnidentifiedImageError:
+        return BrokenImage("not an image", f"no {'/'.join(FORMATS)} header")
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return BrokenImage("too large", f"over the limit of {MAX_PIXELS} pixels")
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError) as error:
+        return BrokenImage("truncated or corrupt", str(error) or type(error).__name__)
+
+
+def _decode(data: bytes, min_side: int) -> Image.Image | BrokenImage:
+    image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        return BrokenImage("too large", f"{width}x{height} px, limit {MAX_PIXELS} pixels")
+    if min(width, height) < MIN_SIDE:
+        return BrokenImage("too small", f"{width}x{height} px, need {MIN_SIDE} each side")
+    if min_side and image.format in ("JPEG", "MPO"):
+        image.draft("RGB", (min_side, min_side))
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        canvas = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(canvas, image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def fit_square(image: Image.Image, side: int) -> Image.Image:
+    """Scale the whole photo into a square of `side` pixels, padded with white.
+
+    A catalogue photo fills its frame; a centre crop would cut off sleeves and shoes.
+    """
+    return ImageOps.pad(image, (side, side), Image.Resampling.BICUBIC, color="white")

@@ -1,0 +1,122 @@
+"""One table file (parquet, csv or jsonl) -> a polars frame with the columns' declared types.
+
+Ids are always strings: a csv reader that guesses would turn "00123" into 123.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from windowshop.errors import DataError
+
+SUFFIXES = (".parquet", ".csv", ".jsonl", ".ndjson")
+MAX_LISTED = 5
+"""Examples named in one message; a report with ten thousand rows helps nobody."""
+
+
+def find_table(folder: Path, name: str) -> Path | None:
+    """The file `name` with a known suffix in `folder`; None if there is none, an error if two."""
+    found = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise DataError(f"{folder}: found {names}. Keep one file for {name!r} and move the rest.")
+    return found[0] if found else None
+
+
+def read_table(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Read `path`, cast the columns that `schema` names, and leave further columns typed as found.
+
+    Columns absent from the file are absent from the result. Raises DataError for an unreadable
+    file and for a value that does not fit its column, with the row (the first row of data is 1).
+    """
+    try:
+        frame = _read(path)
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise DataError(
+            f"{path}: cannot be read as {path.suffix[1:]}: {reason} "
+            "Check that the file is whole and UTF-8."
+        ) from None
+    frame = frame.rename({name: name.strip().lstrip("\ufeff") for name in frame.columns})
+    for name, dtype in schema.items():
+        if name in frame.columns:
+            frame = frame.with_columns(_cast(frame, name, dtype, path))
+    return _flatten_nested(frame)
+
+
+def _read(path: Path) -> pl.DataFrame:
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty. Write a header and rows, or remove the file.")
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path)
+    if path.suffix == ".csv":
+        return _typed_extras(
+            pl.read_csv(path, infer_schema=False, missing_utf8_is_empty_string=False)
+        )
+    return pl.read_ndjson(path, infer_schema_length=None)
+
+
+def _typed_extras(frame: pl.DataFrame) -> pl.DataFrame:
+    """Give csv columns of numbers or true/false their type, ids and the rest stay text."""
+    columns = []
+    for name in frame.columns:
+        column = frame[name]
+        if name.endswith("_id") or column.null_count() == len(column):
+            continue
+        lowered = column.str.to_lowercase()
+        if lowered.drop_nulls().is_in(["true", "false"]).all():
+            columns.append((lowered == "true").alias(name))
+            continue
+        if column.drop_nulls().str.contains(r"^0\d").any():
+            continue  # leading zeros are codes, not numbers
+        number = column.cast(pl.Float64, strict=False)
+        if number.null_count() == column.null_count():
+            columns.append(number.alias(name))
+    return frame.with_columns(columns)
+
+
+def _cast(frame: pl.DataFrame, name: str, dtype: pl.DataType, path: Path) -> pl.Series:
+    column = frame[name]
+    if column.dtype == dtype:
+        return column
+    if dtype == pl.String and column.dtype.is_nested():
+        return _as_json(column)
+    if dtype == pl.String and column.dtype.is_float():
+        whole = column.drop_nulls()
+        if (whole == whole.floor()).all():  # 123.0 in a file that meant the id 123
+            column = column.cast(pl.Int64, strict=False)
+    cast = column.cast(dtype, strict=False)
+    lost = cast.is_null() & column.is_not_null()
+    if lost.any():
+        rows = lost.arg_true().head(MAX_LISTED).to_list()
+        shown = ", ".join(f"row {row + 1}: {column[row]!r}" for row in rows)
+        raise DataError(
+            f"{path}: column {name!r} must hold {_plain(dtype)}, found {int(lost.sum())} other "
+            f"value(s) ({shown}). Correct them or leave the field empty."
+        )
+    return cast
+
+
+def _plain(dtype: pl.DataType) -> str:
+    return "numbers" if dtype.is_numeric() else "text"
+
+
+def _as_json(column: pl.Series) -> pl.Series:
+    """Nested values as JSON text, without the keys that other rows brought in as null."""
+
+    def dump(value: object) -> str:
+        if isinstance(value, pl.Series):
+            value = value.to_list()
+        if isinstance(value, dict):
+            value = {key: item for key, item in value.items() if item is not None}
+        return json.dumps(value, ensure_ascii=False, default=str)
+
+    values = [None if value is None else dump(value) for value in column.to_list()]
+    return pl.Series(column.name, values, dtype=pl.String)
+
+
+def _flatten_nested(frame: pl.DataFrame) -> pl.DataFrame:
+    nested = [name for name in frame.columns if frame[name].dtype.is_nested()]
+    return frame.with_columns([_as_json(frame[name]) for name in nested])

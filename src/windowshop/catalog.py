@@ -109,9 +109,7 @@ def read_products(root: Path) -> pl.DataFrame:
         )
     path = find_table(root, "products")
     if path is None:
-        raise DataError(
-            f"{root}: no products table. Put products.parquet, products.csv or products.jsonl there."
-        )
+        raise DataError(f"{root}: no products table. Put products.parquet, .csv or .jsonl there.")
     products = read_table(path, PRODUCT_SCHEMA)
     require_columns(products, ["product_id"], path)
     if "title" not in products.columns and "image" not in products.columns:

@@ -52,9 +52,7 @@ def _read(path: Path) -> pl.DataFrame:
     if path.suffix == ".parquet":
         return pl.read_parquet(path)
     if path.suffix == ".csv":
-        return _typed_extras(
-            pl.read_csv(path, infer_schema=False, missing_utf8_is_empty_string=False)
-        )
+        return _typed_extras(pl.read_csv(path, infer_schema=False))
     return pl.read_ndjson(path, infer_schema_length=None)
 
 

@@ -35,7 +35,7 @@ QUERY_SCHEMA: dict[str, pl.DataType] = {
 QRELS_SCHEMA: dict[str, pl.DataType] = {
     "query_id": pl.String(),
     "product_id": pl.String(),
-    "grade": pl.Float64(),
+    "grade": pl.Int64(),
 }
 
 
@@ -112,12 +112,11 @@ def read_products(root: Path) -> pl.DataFrame:
         raise DataError(f"{root}: no products table. Put products.parquet, .csv or .jsonl there.")
     products = read_table(path, PRODUCT_SCHEMA)
     require_columns(products, ["product_id"], path)
-    if "title" not in products.columns and "image" not in products.columns:
-        raise DataError(f"{path}: needs a `title` or an `image` column, found {products.columns}.")
+    require_either(products, "title", "image", path)
     if products.is_empty():
         raise DataError(f"{path}: the table has no rows. Write at least one product.")
     check_ids(products, "product_id", path)
-    return _complete(products, PRODUCT_SCHEMA).with_columns(
+    return complete_columns(products, PRODUCT_SCHEMA).with_columns(
         pl.col("group_id").fill_null(pl.col("product_id"))
     )
 
@@ -129,10 +128,9 @@ def read_queries(root: Path) -> pl.DataFrame:
         return pl.DataFrame(schema=QUERY_SCHEMA)
     queries = read_table(path, QUERY_SCHEMA)
     require_columns(queries, ["query_id"], path)
-    if "query" not in queries.columns and "image" not in queries.columns:
-        raise DataError(f"{path}: needs a `query` or an `image` column, found {queries.columns}.")
+    require_either(queries, "query", "image", path)
     check_ids(queries, "query_id", path)
-    return _complete(queries, QUERY_SCHEMA).with_columns(pl.col("split").fill_null("train"))
+    return complete_columns(queries, QUERY_SCHEMA).with_columns(pl.col("split").fill_null("train"))
 
 
 def read_qrels(root: Path) -> pl.DataFrame:
@@ -146,8 +144,8 @@ def read_qrels(root: Path) -> pl.DataFrame:
     qrels = read_table(path, QRELS_SCHEMA)
     require_columns(qrels, ["query_id", "product_id"], path)
     if "grade" not in qrels.columns:
-        qrels = qrels.with_columns(grade=pl.lit(1.0))
-    return qrels.with_columns(pl.col("grade").fill_null(0.0))
+        qrels = qrels.with_columns(grade=pl.lit(1, dtype=pl.Int64))
+    return qrels.with_columns(pl.col("grade").fill_null(0))
 
 
 def require_columns(frame: pl.DataFrame, names: list[str], path: Path) -> None:
@@ -158,6 +156,12 @@ def require_columns(frame: pl.DataFrame, names: list[str], path: Path) -> None:
             f"{path}: column {missing[0]!r} is missing, found {frame.columns}. "
             "Add it or rename the column that holds it."
         )
+
+
+def require_either(frame: pl.DataFrame, first: str, second: str, path: Path) -> None:
+    """Raise DataError if the table has neither column."""
+    if first not in frame.columns and second not in frame.columns:
+        raise DataError(f"{path}: needs a {first!r} or {second!r} column, found {frame.columns}.")
 
 
 def check_ids(frame: pl.DataFrame, name: str, path: Path) -> None:
@@ -175,7 +179,7 @@ def check_ids(frame: pl.DataFrame, name: str, path: Path) -> None:
         )
 
 
-def _complete(frame: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:
+def complete_columns(frame: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:
     """Add the schema's absent columns as nulls, in the schema's order, further columns last."""
     absent = [pl.lit(None, dtype=t).alias(n) for n, t in schema.items() if n not in frame.columns]
     extra = [name for name in frame.columns if name not in schema]

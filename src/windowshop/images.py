@@ -4,6 +4,7 @@ Nothing here raises for a bad photo: a product with a broken image falls back to
 """
 
 import io
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,9 @@ MAX_PIXELS = 60_000_000
 """Refused above this from the header alone, before a pixel is decoded."""
 MIN_SIDE = 8
 """A smaller picture (a 1x1 placeholder, say) shows nothing."""
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow opens MPO through JPEG
+DECODE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, struct.error)
+"""What Pillow raises on damaged files of these formats, found by damaging files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ def locate(root: Path, image: str) -> Path | BrokenImage:
     path = root / image
     try:
         inside = path.resolve().is_relative_to(root.resolve())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: a loop of links
         return BrokenImage("bad path", f"{image!r} is no path")
     if not inside:
         return BrokenImage("bad path", f"{image!r} leads out of the data folder")
@@ -64,7 +67,7 @@ def decode(data: bytes, min_side: int = 0) -> Image.Image | BrokenImage:
         return BrokenImage("not an image", f"no {'/'.join(FORMATS)} header")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return BrokenImage("too large", f"over the limit of {MAX_PIXELS} pixels")
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError) as error:
+    except DECODE_ERRORS as error:
         return BrokenImage("truncated or corrupt", str(error) or type(error).__name__)
 
 

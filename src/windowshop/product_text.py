@@ -1,7 +1,8 @@
 """A product row -> the texts that the text encoder reads.
 
 Each product has several views. All of them train the towers (METHOD stage 0: one view a step);
-`FULL`, the last, is what an index holds.
+what an index holds is the mean of the features of INDEX_VIEWS: the facts weigh more than they would
+in one text with a long description.
 """
 
 import json
@@ -11,6 +12,7 @@ import polars as pl
 
 TITLE, FACTS, FULL = "title", "facts", "full"
 VIEWS = (TITLE, FACTS, FULL)
+INDEX_VIEWS = (FACTS, FULL)
 FIELDS = ("title", "brand", "category", "attributes", "description")
 
 
@@ -22,11 +24,6 @@ def product_texts(products: pl.DataFrame) -> dict[str, list[str]]:
         FACTS: [_facts(row) for row in rows],
         FULL: [_join(_facts(row), row["description"]) for row in rows],
     }
-
-
-def full_texts(products: pl.DataFrame) -> list[str]:
-    """Only the view that an index holds."""
-    return [_join(_facts(row), row["description"]) for row in _rows(products)]
 
 
 def parse_attributes(value: str | None) -> dict[str, str]:

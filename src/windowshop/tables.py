@@ -3,8 +3,9 @@
 Ids are always strings: a csv reader that guesses would turn "00123" into 123.
 """
 
+import codecs
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -32,17 +33,18 @@ def read_table(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     file and for a value that does not fit its column, with the row (the first row of data is 1).
     """
     try:
-        frame = _read(path)
+        frame = _blank_to_null(_read(path))
+        if path.suffix == ".csv":
+            frame = _typed_extras(frame, schema)
+        for name, dtype in schema.items():
+            if name in frame.columns:
+                frame = frame.with_columns(_cast(frame, name, dtype, path))
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        reason = str(error).strip().split("\n")[0]
+        reason = str(error).strip().split("\n")[0].rstrip(".")
         raise DataError(
-            f"{path}: cannot be read as {path.suffix[1:]}: {reason} "
-            "Check that the file is whole and UTF-8."
+            f"{path}: cannot be read as {path.suffix[1:]}: {reason}. "
+            "Check that the file is whole and UTF-8, and that no row has more fields than columns."
         ) from None
-    frame = frame.rename({name: name.strip().lstrip("\ufeff") for name in frame.columns})
-    for name, dtype in schema.items():
-        if name in frame.columns:
-            frame = frame.with_columns(_cast(frame, name, dtype, path))
     return _flatten_nested(frame)
 
 
@@ -50,18 +52,39 @@ def _read(path: Path) -> pl.DataFrame:
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty. Write a header and rows, or remove the file.")
     if path.suffix == ".parquet":
-        return pl.read_parquet(path)
-    if path.suffix == ".csv":
-        return _typed_extras(pl.read_csv(path, infer_schema=False))
-    return pl.read_ndjson(path, infer_schema_length=None)
+        frame = pl.read_parquet(path)
+    elif path.suffix == ".csv":
+        frame = pl.read_csv(path, infer_schema=False)
+        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))  # blank lines
+    else:
+        frame = _read_lines(path)
+    names = [name.strip().lstrip("\ufeff") for name in frame.columns]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(f"{path}: column {repeated[0]!r} stands twice. Rename or remove one.")
+    if any("\ufffd" in name for name in names):
+        raise DataError(f"{path}: the header is not UTF-8, found {names}. Save the file as UTF-8.")
+    return frame.rename(dict(zip(frame.columns, names, strict=True)))
 
 
-def _typed_extras(frame: pl.DataFrame) -> pl.DataFrame:
-    """Give csv columns of numbers or true/false their type, ids and the rest stay text."""
+def _read_lines(path: Path) -> pl.DataFrame:
+    with path.open("rb") as file:
+        has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+        return pl.read_ndjson(file.read() if has_mark else path, infer_schema_length=None)
+
+
+def _blank_to_null(frame: pl.DataFrame) -> pl.DataFrame:
+    """Text of white space alone is an empty field, whichever format wrote it."""
+    texts = [pl.col(name) for name in frame.columns if frame[name].dtype == pl.String]
+    return frame.with_columns([pl.when(text.str.strip_chars() != "").then(text) for text in texts])
+
+
+def _typed_extras(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame:
+    """Give further csv columns of numbers or true/false their type, ids and the rest stay text."""
     columns = []
     for name in frame.columns:
         column = frame[name]
-        if name.endswith("_id") or column.null_count() == len(column):
+        if name in declared or name.endswith("_id") or column.null_count() == len(column):
             continue
         lowered = column.str.to_lowercase()
         if lowered.drop_nulls().is_in(["true", "false"]).all():
@@ -75,17 +98,21 @@ def _typed_extras(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(columns)
 
 
+def to_numbers(column: pl.Series) -> pl.Series:
+    """The column as Float64, null where it holds no number."""
+    text = column.str.strip_chars() if column.dtype == pl.String else column
+    return text.cast(pl.Float64, strict=False)
+
+
 def _cast(frame: pl.DataFrame, name: str, dtype: pl.DataType, path: Path) -> pl.Series:
     column = frame[name]
-    if column.dtype == dtype:
-        return column
     if dtype == pl.String and column.dtype.is_nested():
         return _as_json(column)
     if dtype == pl.String and column.dtype.is_float():
         whole = column.drop_nulls()
         if (whole == whole.floor()).all():  # 123.0 in a file that meant the id 123
             column = column.cast(pl.Int64, strict=False)
-    cast = column.cast(dtype, strict=False)
+    cast = to_numbers(column) if dtype == pl.Float64 else column.cast(dtype, strict=False)
     lost = cast.is_null() & column.is_not_null()
     if lost.any():
         rows = lost.arg_true().head(MAX_LISTED).to_list()
@@ -94,7 +121,7 @@ def _cast(frame: pl.DataFrame, name: str, dtype: pl.DataType, path: Path) -> pl.
             f"{path}: column {name!r} must hold {_plain(dtype)}, found {int(lost.sum())} other "
             f"value(s) ({shown}). Correct them or leave the field empty."
         )
-    return cast
+    return cast.fill_nan(None) if dtype.is_float() else cast  # pandas writes NaN for an empty field
 
 
 def _plain(dtype: pl.DataType) -> str:
@@ -107,12 +134,16 @@ def _as_json(column: pl.Series) -> pl.Series:
     def dump(value: object) -> str:
         if isinstance(value, pl.Series):
             value = value.to_list()
-        if isinstance(value, dict):
-            value = {key: item for key, item in value.items() if item is not None}
-        return json.dumps(value, ensure_ascii=False, default=str)
+        return json.dumps(_without_nulls(value), ensure_ascii=False, default=str)
 
     values = [None if value is None else dump(value) for value in column.to_list()]
     return pl.Series(column.name, values, dtype=pl.String)
+
+
+def _without_nulls(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _flatten_nested(frame: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,134 @@
+"""A model as a folder: safetensors, YAML config, tokenizer and encoders, JSON manifest.
+
+    MODEL/manifest.json          what it was made from and how it did on dev
+    MODEL/config.yaml            the resolved settings
+    MODEL/towers.safetensors     projections, fusion, temperatures
+    MODEL/baselines/*.safetensors
+    MODEL/encoders/text, image   weights, tokenizer, preprocessing
+
+A folder is written aside and renamed, so one that has a manifest is complete.
+"""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from windowshop.config import TrainConfig, load_config, to_dict
+from windowshop.encoders import ImageEncoder, TextEncoder
+from windowshop.errors import ModelError
+from windowshop.towers import TwoTower
+
+FORMAT = "windowshop-model/1"
+MANIFEST_FILE = "manifest.json"
+CONFIG_FILE = "config.yaml"
+TOWERS_FILE = "towers.safetensors"
+PACKAGES = ("windowshop", "torch", "transformers", "sentence-transformers", "numpy", "polars")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """Where a model comes from."""
+
+    run_key: str
+    """Hash of data, settings and version: equal keys give equal models."""
+    data: dict[str, str]
+    """Content hashes of the tables, and of all photos together."""
+    counts: dict[str, int]
+    broken_images: dict[str, int]
+    seed: int
+    text_width: int
+    image_width: int
+    text_encoder: str
+    image_encoder: str
+    """Fingerprints of the encoders."""
+    dev: dict[str, dict[str, float]]
+    """Dev figures of the kept weights: system -> measure -> value."""
+    history: dict[str, list[dict[str, Any]]]
+    """Every dev check: system -> entries."""
+    versions: dict[str, str] = field(default_factory=lambda: _versions())
+    format: str = FORMAT
+
+
+def save_model(
+    folder: Path,
+    config: TrainConfig,
+    manifest: Manifest,
+    systems: Mapping[str, TwoTower],
+    encoders: tuple[TextEncoder, ImageEncoder],
+) -> None:
+    """Write a model folder; `systems` holds "fused" and the baselines. The manifest comes last."""
+    (folder / "baselines").mkdir(parents=True, exist_ok=True)
+    for name, model in systems.items():
+        save_file(model.state_dict(), towers_file(folder, name))
+    encoders[0].save(folder / "encoders" / "text")
+    encoders[1].save(folder / "encoders" / "image")
+    text = yaml.safe_dump(_plain(to_dict(config)), sort_keys=False, allow_unicode=True)
+    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+    content = json.dumps(to_dict(manifest), indent=2, ensure_ascii=False)
+    (folder / MANIFEST_FILE).write_text(content + "\n", encoding="utf-8")
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read the manifest; raises ModelError where the folder is not a complete model."""
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        found = "nothing" if not folder.exists() else "no manifest.json"
+        raise ModelError(
+            f"{folder}: found {found}, need a model folder. Make one with `windowshop train`."
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.get("format") != FORMAT:
+            raise ModelError(
+                f"{path}: found format {content.get('format')!r}, this version reads {FORMAT}. "
+                "Train again, or use the version that wrote it."
+            )
+        return Manifest(**content)
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"{path}: cannot be read ({error}). Copy the model again.") from None
+
+
+def load_towers(folder: Path, name: str = "fused") -> TwoTower:
+    """The towers of the model, or of one of its baselines, ready to encode."""
+    manifest = load_manifest(folder)
+    config = load_config(folder / CONFIG_FILE)
+    shape = config.model if name == "fused" else replace(config.model, fusion=name)
+    model = TwoTower(shape, manifest.text_width, manifest.image_width)
+    path = towers_file(folder, name)
+    try:
+        model.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).split("\n")[0]
+        raise ModelError(f"{path}: cannot be read ({reason}). Copy the model again.") from None
+    return model.eval()
+
+
+def saved_systems(folder: Path) -> list[str]:
+    """Names of the systems in a model folder, "fused" first."""
+    return ["fused", *sorted(path.stem for path in (folder / "baselines").glob("*.safetensors"))]
+
+
+def towers_file(folder: Path, name: str) -> Path:
+    """Where the weights of a system stand in a model folder."""
+    return folder / (TOWERS_FILE if name == "fused" else f"baselines/{name}.safetensors")
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def _plain(value: object) -> object:
+    """Tuples as lists, which YAML can hold."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

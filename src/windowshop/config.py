@@ -1,0 +1,188 @@
+"""Settings of a training run: frozen dataclasses, filled from YAML, saved beside the weights."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin
+
+import yaml
+
+from windowshop.errors import ConfigError
+
+StageName = Literal["domain", "separate", "fused"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """Shape of the towers."""
+
+    width: int = 256
+    """Shared width D of query and product vectors."""
+    matryoshka: tuple[int, ...] = (64, 128)
+    """Shorter leading widths that must work as vectors of their own."""
+    hidden: int = 512
+    fusion: str = "experts"
+    feature_dropout: float = 0.3
+    """Share of encoder features hidden at each step; the main guard against memorising."""
+    dropout: float = 0.3
+    start_scale: float = 20.0
+    """Logit scale (1 / temperature) at the start, for every pair type."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _require(self.width >= 8, f"model.width={self.width} must be at least 8.")
+        _require(self.hidden >= 8, f"model.hidden={self.hidden} must be at least 8.")
+        for name in ("feature_dropout", "dropout"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"model.{name}={value} must be in [0, 1).")
+        shorter = all(0 < width < self.width for width in self.matryoshka)
+        _require(shorter, f"model.matryoshka={self.matryoshka} must lie below width={self.width}.")
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Every width that vectors may be cut to, the full one last."""
+        return (*self.matryoshka, self.width)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageConfig:
+    """Settings of one training stage."""
+
+    name: StageName
+    steps: int
+    """Optimizer steps, at the least; see `min_epochs`."""
+    min_epochs: float = 2.0
+    """A large data set trains longer, until each of its queries (products) was drawn this often."""
+    batch_queries: int = 512
+    products_per_query: int = 2
+    """Judged products drawn for each query of a batch; all of them are columns for all queries."""
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warmup_steps: int = 30
+    eval_every: int = 50
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for name in ("steps", "batch_queries", "products_per_query", "eval_every"):
+            value = getattr(self, name)
+            _require(value >= 1, f"stage {self.name}: {name}={value} must be at least 1.")
+        rate = self.learning_rate
+        _require(rate > 0, f"stage {self.name}: learning_rate={rate} must be above 0.")
+
+
+def default_stages() -> tuple[StageConfig, ...]:
+    """Domain adaptation, separate alignment, fused alignment (docs/training.md)."""
+    return (
+        StageConfig(name="domain", steps=150, batch_queries=1024),
+        StageConfig(name="separate", steps=300),
+        StageConfig(name="fused", steps=200),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LossConfig:
+    """Weights of the loss terms and shares of modality dropout."""
+
+    text_image: float = 0.2
+    """Product text against product photo in the separate stage."""
+    masked: float = 0.3
+    """Query against the product with one modality hidden, in the fused stage, each."""
+    photo_product: float = 0.1
+    """A product's own photo as a query for it, in the fused stage: search by photo."""
+    gate_balance: float = 0.01
+    drop_image: float = 0.15
+    drop_text: float = 0.05
+    wrong_image: float = 0.05
+    """Share of products shown another one's photo, so that the gate learns distrust."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            _require(value >= 0, f"loss.{item.name}={value} must not be negative.")
+        shares = self.drop_image + self.drop_text + self.wrong_image
+        _require(shares <= 1, f"loss: modality dropout shares sum to {shares}, above 1.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """Everything that decides what `windowshop train` makes of a data set."""
+
+    seed: int = 0
+    text_encoder: str = "minilm"
+    image_encoder: str = "efficientnet-lite2"
+    device: str = "auto"
+    """Where encoders run: auto, cpu, cuda."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    stages: tuple[StageConfig, ...] = field(default_factory=default_stages)
+    baselines: tuple[str, ...] = ("text_only", "image_only")
+    """Fusions trained beside the model in the same way, for `windowshop evaluate`."""
+    dev_products: int = 50_000
+    """Corpus size of the dev checks during training; a larger catalogue is sampled."""
+
+    def __post_init__(self) -> None:
+        """Check that there is something to train."""
+        _require(len(self.stages) > 0, "stages: name at least one of domain, separate, fused.")
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Read a YAML file; unknown keys and wrong types raise ConfigError."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from None
+    config: TrainConfig = from_dict(TrainConfig, content or {}, str(path))
+    return config
+
+
+def to_dict(config: object) -> dict[str, Any]:
+    """The config as plain values for YAML or JSON."""
+    return dataclasses.asdict(config)  # type: ignore[call-overload, no-any-return]
+
+
+def from_dict(cls: type, content: object, where: str) -> Any:  # noqa: ANN401
+    """Build a config dataclass from plain values; `where` names the place in messages."""
+    if not isinstance(content, dict):
+        raise ConfigError(f"{where}: need settings by name, found {content!r}.")
+    fields = {item.name: item for item in dataclasses.fields(cls)}
+    for key in content:
+        if key not in fields:
+            raise ConfigError(f"{where}: {key!r} is unknown; settings here: {', '.join(fields)}.")
+    missing = [n for n, f in fields.items() if n not in content and _required(f)]
+    if missing:
+        raise ConfigError(f"{where}: {missing[0]!r} is missing.")
+    values = {k: _convert(fields[k].type, v, f"{where}: {k}") for k, v in content.items()}
+    return cls(**values)
+
+
+def _convert(kind: Any, value: object, where: str) -> object:  # noqa: ANN401
+    if dataclasses.is_dataclass(kind):
+        assert isinstance(kind, type)
+        return from_dict(kind, value, where)
+    origin = get_origin(kind)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"{where}: need a list, found {value!r}.")
+        return tuple(_convert(get_args(kind)[0], item, where) for item in value)
+    if origin is Literal:
+        if value not in get_args(kind):
+            raise ConfigError(f"{where}: found {value!r}, need one of {', '.join(get_args(kind))}.")
+        return value
+    assert not isinstance(kind, UnionType)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ConfigError(f"{where}: need {kind.__name__}, found {value!r}.")
+    return value
+
+
+def _required(item: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return item.default is missing and item.default_factory is missing
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ConfigError(message)

@@ -1,0 +1,65 @@
+"""Any sentence-transformers text model as a text encoder.
+
+Features are the sentence vector and beside it the mean of the word-piece embeddings that go into
+the network. The second half keeps what a sentence vector blurs: brand names, model numbers, rare
+words. The towers weigh the two.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Transformer
+from torch import Tensor, nn
+
+from windowshop.encoders.base import fingerprint, pick_device
+
+BATCH_SIZE = 32
+
+
+class SentenceEncoder:
+    """A sentence-transformers model, frozen; H = sentence width + word-piece width."""
+
+    def __init__(self, source: str, device: str = "auto") -> None:
+        self._device = pick_device(device)
+        local = Path(source).is_dir()
+        self._model = SentenceTransformer(
+            source, device=str(self._device), trust_remote_code=False, local_files_only=local
+        ).eval()
+        transformer = self._model[0]
+        assert isinstance(transformer, Transformer)
+        words = transformer.auto_model.get_input_embeddings()
+        assert isinstance(words, nn.Embedding)
+        self._words = words
+        sentence_width = self._model.get_embedding_dimension()
+        if sentence_width is None:
+            sentence_width = self.encode(["width"]).shape[1] - self._words.embedding_dim
+        self.width = int(sentence_width + self._words.embedding_dim)
+        settings = f"sentence+words/1 max_tokens={self._model.max_seq_length}"
+        self.fingerprint = fingerprint(self._model, settings)
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return (B, H) float32; texts of like length share a batch, so little is padding."""
+        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+        rows: list[np.ndarray] = [np.empty(0)] * len(texts)
+        for start in range(0, len(order), BATCH_SIZE):
+            chunk = order[start : start + BATCH_SIZE]
+            features_BH = self._encode_batch([texts[row] for row in chunk])
+            for row, feature_H in zip(chunk, features_BH, strict=True):
+                rows[row] = feature_H
+        return np.stack(rows)
+
+    def _encode_batch(self, texts: list[str]) -> np.ndarray:
+        batch = self._model.preprocess(texts)
+        batch = {k: v.to(self._device) if isinstance(v, Tensor) else v for k, v in batch.items()}
+        mask_BL1 = batch["attention_mask"].unsqueeze(-1)
+        words_BH = (self._words(batch["input_ids"]) * mask_BL1).sum(1) / mask_BL1.sum(1)
+        sentence_BH = self._model(batch)["sentence_embedding"]
+        return torch.cat([sentence_BH, words_BH], dim=1).float().cpu().numpy()
+
+    def save(self, folder: Path) -> None:
+        """Write the sentence-transformers folder: safetensors, tokenizer, pooling."""
+        self._model.save(str(folder), create_model_card=False, safe_serialization=True)

@@ -1,0 +1,191 @@
+"""Frozen features of products and queries, each computed once and kept on disk.
+
+N items, H feature width. Everything is streamed in chunks, so memory holds one chunk of photos and
+the row numbers; the features themselves stay on disk (`windowshop.store`).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import xxhash
+from PIL import Image
+
+from windowshop.encoders import ImageEncoder, TextEncoder
+from windowshop.images import BrokenImage, decode, locate, read_bytes
+from windowshop.product_text import product_texts
+from windowshop.progress import Reporter
+from windowshop.store import FeatureStore, content_keys
+
+TEXT_CHUNK = 512
+IMAGE_CHUNK = 64
+DECODE_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureTable:
+    """Features of N items: a row in the store for each, -1 where the item has no such modality."""
+
+    stored: np.ndarray
+    rows: np.ndarray
+    digest: str
+    """Hash of all the items' contents, in order."""
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.rows)
+
+    @property
+    def width(self) -> int:
+        """Feature width H."""
+        return int(self.stored.shape[1])
+
+    @property
+    def present(self) -> np.ndarray:
+        """Which items have the modality, bool (N,)."""
+        return self.rows >= 0
+
+    def gather(self, items: np.ndarray) -> np.ndarray:
+        """Features of the given items, float32 (B, H), zeros where absent."""
+        rows = self.rows[items]
+        features_BH = np.zeros((len(rows), self.width), dtype=np.float32)
+        has = rows >= 0
+        features_BH[has] = self.stored[rows[has]]
+        return features_BH
+
+
+@dataclass(frozen=True, slots=True)
+class ProductFeatures:
+    """Features of a product table."""
+
+    views: dict[str, FeatureTable]
+    """Text features by view (`windowshop.product_text`)."""
+    image: FeatureTable
+    broken_images: Counter[str]
+    """Photos that could not be used, by kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFeatures:
+    """Features of a query table."""
+
+    text: FeatureTable
+    image: FeatureTable
+    broken_images: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureCache:
+    """Encoders with the stores of their features below one cache folder."""
+
+    text: TextEncoder
+    image: ImageEncoder
+    folder: Path
+
+    def texts(self, texts: Sequence[str], reporter: Reporter, name: str) -> FeatureTable:
+        """Features of each text; an empty one is absent."""
+        store = self._store("text", self.text)
+        keys = content_keys([text.encode() for text in texts])
+        filled = np.array([bool(text) for text in texts], dtype=bool)
+        _, first = np.unique(keys, return_index=True)
+        todo = first[(store.lookup(keys[first]) < 0) & filled[first]]
+        if len(todo):
+            # Longest first: the slowest chunks come first, and the time left is never understated.
+            todo = todo[np.argsort([-len(texts[i]) for i in todo], kind="stable")]
+            with reporter.bar(name, len(todo)) as advance:
+                for start in range(0, len(todo), TEXT_CHUNK):
+                    chunk = todo[start : start + TEXT_CHUNK]
+                    store.append(keys[chunk], self.text.encode([texts[i] for i in chunk]))
+                    advance(len(chunk), "")
+        rows = np.where(filled, store.lookup(keys), -1)
+        return FeatureTable(store.open(), rows, xxhash.xxh3_128_hexdigest(keys.tobytes()))
+
+    def images(
+        self, root: Path, images: Sequence[str | None], reporter: Reporter, name: str
+    ) -> tuple[FeatureTable, Counter[str]]:
+        """Features of each photo below `root`; a missing or broken one is absent and counted."""
+        store = self._store("image", self.image)
+        rows = np.full(len(images), -1, dtype=np.int64)
+        broken: Counter[str] = Counter()
+        digest = xxhash.xxh3_128()
+        named = [i for i, image in enumerate(images) if image]
+        if not named:
+            return FeatureTable(store.open(), rows, digest.hexdigest()), broken
+        with ThreadPoolExecutor(DECODE_THREADS) as pool, reporter.bar(name, len(named)) as advance:
+            for start in range(0, len(named), IMAGE_CHUNK):
+                items = named[start : start + IMAGE_CHUNK]
+                files = list(pool.map(lambda i: _read(root, images[i] or ""), items))
+                found = [(i, f) for i, f in zip(items, files, strict=True) if isinstance(f, bytes)]
+                broken.update(file.kind for file in files if isinstance(file, BrokenImage))
+                if found:
+                    contents = [content for _, content in found]
+                    digest.update(content_keys(contents).tobytes())
+                    rows[[i for i, _ in found]] = self._rows_of(contents, store, pool, broken)
+                advance(len(items), "")
+        return FeatureTable(store.open(), rows, digest.hexdigest()), broken
+
+    def _rows_of(
+        self,
+        contents: list[bytes],
+        store: FeatureStore,
+        pool: ThreadPoolExecutor,
+        broken: Counter[str],
+    ) -> np.ndarray:
+        """Store rows of photo files, encoding those that the store lacks."""
+        keys = content_keys(contents)
+        _, first = np.unique(keys, return_index=True)
+        todo = first[store.lookup(keys[first]) < 0]
+        decoded = list(pool.map(lambda i: decode(contents[i], self.image.side), todo))
+        usable = [
+            (key, image)
+            for key, image in zip(keys[todo], decoded, strict=True)
+            if isinstance(image, Image.Image)
+        ]
+        if usable:
+            features_BH = self.image.encode([image for _, image in usable])
+            store.append(np.array([key for key, _ in usable], dtype=keys.dtype), features_BH)
+        reasons = {
+            keys[i].tobytes(): image.kind
+            for i, image in zip(todo, decoded, strict=True)
+            if isinstance(image, BrokenImage)
+        }
+        rows = store.lookup(keys)
+        broken.update(reasons[key.tobytes()] for key in keys[rows < 0])
+        return rows
+
+    def _store(self, modality: str, encoder: TextEncoder | ImageEncoder) -> FeatureStore:
+        folder = self.folder / f"{modality}-{encoder.fingerprint}"
+        return FeatureStore(folder, encoder.width)
+
+
+def product_features(
+    products: pl.DataFrame, root: Path, cache: FeatureCache, reporter: Reporter
+) -> ProductFeatures:
+    """Features of every text view and photo of a product table, photos below `root`."""
+    views = {
+        view: cache.texts(texts, reporter, f"Encode product {view}")
+        for view, texts in product_texts(products).items()
+    }
+    photos = products["image"].to_list()
+    image, broken = cache.images(root, photos, reporter, "Encode product photos")
+    return ProductFeatures(views, image, broken)
+
+
+def query_features(
+    queries: pl.DataFrame, root: Path, cache: FeatureCache, reporter: Reporter
+) -> QueryFeatures:
+    """Features of every query's text and photo, photos below `root`."""
+    texts = [text or "" for text in queries["query"].to_list()]
+    text = cache.texts(texts, reporter, "Encode queries")
+    photos = queries["image"].to_list()
+    image, broken = cache.images(root, photos, reporter, "Encode query photos")
+    return QueryFeatures(text, image, broken)
+
+
+def _read(root: Path, image: str) -> bytes | BrokenImage:
+    path = locate(root, image)
+    return path if isinstance(path, BrokenImage) else read_bytes(path)

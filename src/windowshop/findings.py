@@ -1,0 +1,223 @@
+"""What `windowshop check` can find: the rules, the findings, the report, and how it is shown."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+Severity = Literal["error", "warning", "info"]
+Counts = dict[str, int | dict[str, int]]
+
+MAX_ROWS = 5
+SEVERITIES: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+"""Worst first, with the style of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How bad a kind of finding is, and what the user can do about it."""
+
+    severity: Severity
+    remedy: str
+
+
+PHOTO_REMEDIES: dict[str, str] = {
+    "missing": "Copy the file there, or correct the path; paths start at the data folder.",
+    "bad path": "Copy the photo into the data folder and write its path below that folder.",
+    "empty file": "Fetch the photo again.",
+    "truncated or corrupt": "Fetch the photo again; the file ends early or is damaged.",
+    "not an image": "Save the photo as JPEG, PNG, WebP, GIF, BMP or TIFF; look what the file is.",
+    "too large": "Scale the photo down; 1000 pixels a side are plenty.",
+    "too small": "Replace the placeholder with a photo, or leave the field empty.",
+    "unreadable": "Check that the path names a file and that you may read it.",
+}
+"""By the `kind` of images.BrokenImage."""
+
+
+def photo_code(kind: str) -> str:
+    """The finding code of a broken product photo."""
+    return "image-" + kind.replace(" ", "-")
+
+
+RULES: dict[str, Rule] = {
+    "no-folder": Rule("error", "Name a folder that holds products.parquet, .csv or .jsonl."),
+    "no-products": Rule("error", "Put products.parquet, .csv or .jsonl into the folder."),
+    "empty-products": Rule("error", "Write at least one product."),
+    "unreadable-table": Rule("error", "Mend or export the file again, then repeat the check."),
+    "missing-column": Rule("error", "Add the column, or rename the one that holds it."),
+    "missing-content": Rule(
+        "error", "Add one of the two columns, or rename the one that holds it."
+    ),
+    "empty-product-id": Rule("error", "Give every product an id."),
+    "duplicate-product-id": Rule("error", "Keep one row for each product id."),
+    "bad-price": Rule("error", "Write plain numbers such as 12.5, or leave the field empty."),
+    "unfindable-product": Rule(
+        "error", "Add a title or a photo that can be read, or drop the row."
+    ),
+    "empty-query-id": Rule("error", "Give every query an id."),
+    "duplicate-query-id": Rule("error", "Keep one row for each query id."),
+    "empty-query": Rule("error", "Add a text or a photo, or drop the row."),
+    "bad-split": Rule("error", "Write train, dev or test; an empty field counts as train."),
+    "leaked-text": Rule("error", "Keep each query text in one split, or test scores are too good."),
+    "leaked-photo": Rule("error", "Keep each photo in one split, or test scores are too good."),
+    "unknown-product": Rule(
+        "error", "Add these products or drop the judgements; both ids are text."
+    ),
+    "unknown-query": Rule("error", "Add these queries or drop the judgements; both ids are text."),
+    "bad-grade": Rule("error", "Write 0 for not relevant and higher numbers for better products."),
+    "no-queries": Rule("warning", "Add queries.parquet, .csv or .jsonl to train or to evaluate."),
+    "no-qrels": Rule("warning", "Add qrels.parquet, .csv or .jsonl to train or to evaluate."),
+    "no-train-split": Rule("warning", "Mark queries as train; training needs them."),
+    "no-dev-split": Rule(
+        "warning", "Mark some queries as dev; training picks its best step by them."
+    ),
+    "unjudged-queries": Rule(
+        "warning", "Judge a product for each, or drop them; they are left out."
+    ),
+    "empty-grade": Rule("warning", "Write a grade; an empty one counts as 0, not relevant."),
+    "repeated-qrels": Rule("warning", "Keep one row for each query and product."),
+    "conflicting-grades": Rule("warning", "Keep the right grade; the first one read counts."),
+    "empty-title": Rule("warning", "Add titles; such a product is found by its other fields only."),
+    "bad-attributes": Rule("warning", 'Write a JSON object such as {"colour": "red"}.'),
+    "same-photo": Rule(
+        "warning", "Give duplicates one group_id, or evaluation counts them as misses."
+    ),
+    "groups": Rule(
+        "info", "Nothing to do: variants and duplicates count as one product in evaluation."
+    ),
+    **{photo_code(kind): Rule("warning", remedy) for kind, remedy in PHOTO_REMEDIES.items()},
+    **{f"query-{photo_code(k)}": Rule("warning", remedy) for k, remedy in PHOTO_REMEDIES.items()},
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One kind of problem in one file."""
+
+    severity: Severity
+    code: str
+    file: str
+    rows: tuple[int, ...]
+    """Up to MAX_ROWS examples, the first row of data is 1; empty where it is about the file."""
+    count: int
+    """How many rows it concerns; 1 where it is about the file."""
+    found: str
+    remedy: str
+
+    @property
+    def where(self) -> str:
+        """File and example rows, for people."""
+        if not self.rows:
+            return self.file
+        noun = "row" if self.count == 1 else "rows"
+        more = f" and {self.count - len(self.rows):,} more" if self.count > len(self.rows) else ""
+        return f"{self.file}, {noun} {', '.join(map(str, self.rows))}{more}"
+
+
+def file_finding(code: str, file: str, found: str) -> Finding:
+    """A finding about a whole file."""
+    rule = RULES[code]
+    return Finding(
+        severity=rule.severity,
+        code=code,
+        file=file,
+        rows=(),
+        count=1,
+        found=found,
+        remedy=rule.remedy,
+    )
+
+
+def row_finding(
+    code: str, file: str, found: str, concerned: pl.Series, severity: Severity | None = None
+) -> Finding:
+    """A finding about the rows where `concerned` is true, with the rule's severity unless given."""
+    rule = RULES[code]
+    return Finding(
+        severity=severity or rule.severity,
+        code=code,
+        file=file,
+        rows=tuple(row + 1 for row in concerned.arg_true().head(MAX_ROWS)),
+        count=int(concerned.sum()),
+        found=found,
+        remedy=rule.remedy,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """All that a check counted and found."""
+
+    root: Path
+    counts: Counts
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True unless there is an error."""
+        return all(finding.severity != "error" for finding in self.findings)
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain values."""
+        return {
+            "root": str(self.root),
+            "ok": self.ok,
+            "counts": self.counts,
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+
+
+def render(report: Report) -> RenderableType:
+    """The report for a terminal: counts, findings with the worst first, and a closing line."""
+    parts: list[RenderableType] = [_counts_panel(report)] if report.counts else []
+    order = list(SEVERITIES)
+    findings = sorted(report.findings, key=lambda finding: order.index(finding.severity))
+    if findings:
+        parts.append(_findings_table(findings))
+    return Group(*parts, _closing_line(report))
+
+
+def _counts_panel(report: Report) -> Panel:
+    table = Table.grid(padding=(0, 2))
+    for name, value in report.counts.items():
+        if isinstance(value, dict):
+            shown = ", ".join(f"{key}: {number:,}" for key, number in value.items()) or "none"
+        else:
+            shown = f"{value:,}"
+        table.add_row(Text(name.replace("_", " "), style="dim"), Text(shown))
+    return Panel(table, title=Text(str(report.root)), title_align="left", expand=False)
+
+
+def _findings_table(findings: Iterable[Finding]) -> Table:
+    table = Table(show_header=False, show_lines=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        style = SEVERITIES[finding.severity]
+        body = Text.assemble(
+            (finding.code, style), "  ", (finding.where, "bold"), "\n", finding.found
+        )
+        body.append(f"\n{finding.remedy}", style="dim")
+        table.add_row(Text(finding.severity, style=style), body)
+    return table
+
+
+def _closing_line(report: Report) -> Text:
+    numbers = {
+        severity: sum(finding.severity == severity for finding in report.findings)
+        for severity in ("error", "warning")
+    }
+    parts = [
+        f"{number} {severity}{'' if number == 1 else 's'}"
+        for severity, number in numbers.items()
+        if number
+    ]
+    if report.ok:
+        return Text("OK: " + (", ".join(parts) or "no errors, no warnings"), style="bold green")
+    return Text(", ".join(parts), style="bold red")

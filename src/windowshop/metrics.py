@@ -1,0 +1,84 @@
+"""Retrieval metrics through ir-measures, per query; bootstrap intervals over queries.
+
+Recall@k and MRR@10 count a product as relevant from a threshold on; nDCG@k uses the grades
+themselves as gains (trec_eval's definition) divided by log2(rank + 1).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import ir_measures
+import numpy as np
+import polars as pl
+from ir_measures import RR, R, nDCG
+
+RECALL_DEPTHS = (10, 50, 100)
+MEASURES = ("recall@10", "recall@50", "recall@100", "ndcg@1", "ndcg@10", "mrr@10")
+NUM_RESAMPLES = 2000
+DEPTH = 100
+"""Length of the rankings that the metrics read."""
+
+Qrels = Mapping[str, Mapping[str, int]]
+Run = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over queries with its 95% bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def relevance_threshold(qrels: pl.DataFrame) -> int:
+    """The lowest grade that counts as relevant: 2, or the highest grade where all are lower."""
+    highest = qrels["grade"].max()
+    return min(2, int(highest)) if isinstance(highest, int) else 1
+
+
+def as_qrels(frame: pl.DataFrame) -> dict[str, dict[str, int]]:
+    """A qrels table (query_id, product_id, grade) as nested mappings."""
+    qrels: dict[str, dict[str, int]] = {}
+    for query_id, product_id, grade in frame.select("query_id", "product_id", "grade").iter_rows():
+        qrels.setdefault(query_id, {})[product_id] = grade
+    return qrels
+
+
+def score_queries(qrels: Qrels, run: Run, threshold: int) -> dict[str, dict[str, float]]:
+    """Every measure of every query that it is defined for: measure -> query_id -> value in [0, 1].
+
+    Queries absent from the run score 0. Recall and MRR are undefined for a query without a product
+    at or above the threshold, nDCG for a query without a judged product.
+    """
+    measures = {
+        **{R(rel=threshold) @ k: f"recall@{k}" for k in RECALL_DEPTHS},
+        nDCG @ 1: "ndcg@1",
+        nDCG @ 10: "ndcg@10",
+        RR(rel=threshold) @ 10: "mrr@10",
+    }
+    strict = {q for q, judged in qrels.items() if max(judged.values(), default=0) >= threshold}
+    graded = {q for q, judged in qrels.items() if max(judged.values(), default=0) > 0}
+    scores: dict[str, dict[str, float]] = {
+        name: dict.fromkeys(sorted(graded if name.startswith("ndcg") else strict), 0.0)
+        for name in MEASURES
+    }
+    for metric in ir_measures.iter_calc(list(measures), qrels, run):
+        values = scores[measures[metric.measure]]
+        if metric.query_id in values:
+            values[metric.query_id] = float(metric.value)
+    return scores
+
+
+def bootstrap(values: Sequence[float], seed: int = 0) -> Estimate:
+    """Mean and 95% percentile interval over resampled queries; needs at least one value."""
+    array = np.asarray(values, dtype=np.float64)
+    rng = np.random.default_rng(seed)
+    means = np.empty(NUM_RESAMPLES)
+    block = max(1, 4_000_000 // len(array))
+    for start in range(0, NUM_RESAMPLES, block):
+        size = (min(block, NUM_RESAMPLES - start), len(array))
+        means[start : start + block] = array[rng.integers(len(array), size=size)].mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Estimate(float(array.mean()), float(low), float(high), len(array))

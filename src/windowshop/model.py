@@ -1,0 +1,153 @@
+"""A trained model, loaded: queries and products in, unit vectors out.
+
+Shapes: B batch, D shared width.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from PIL import Image
+
+from windowshop.batches import ProductSource
+from windowshop.catalog import PRODUCT_SCHEMA
+from windowshop.checkpoint import CONFIG_FILE, Manifest, load_manifest, load_towers
+from windowshop.config import TrainConfig, load_config
+from windowshop.encoders import ImageEncoder, TextEncoder, load_image_encoder, load_text_encoder
+from windowshop.errors import DataError, SearchError
+from windowshop.features import FeatureCache, product_features
+from windowshop.images import BrokenImage, decode, read_bytes
+from windowshop.progress import Reporter, SilentReporter
+from windowshop.retrieval import product_vectors
+from windowshop.towers import QueryBatch, TwoTower
+
+Photo = str | Path | bytes | Image.Image
+
+
+@dataclass(frozen=True, slots=True)
+class ProductVectors:
+    """Vectors of a product table with what could not be seen."""
+
+    vectors: np.ndarray
+    """float32 (N, D), unit length; zero for a product with neither text nor a usable photo."""
+    broken_images: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Encoders and towers of a model folder; made by `windowshop.load`."""
+
+    folder: Path
+    manifest: Manifest
+    config: TrainConfig
+    towers: TwoTower
+    text: TextEncoder
+    image: ImageEncoder
+
+    @property
+    def width(self) -> int:
+        """Shared width D."""
+        return self.config.model.width
+
+    def encode_queries(
+        self,
+        texts: Sequence[str | None] | None = None,
+        images: Sequence[Photo | None] | None = None,
+    ) -> np.ndarray:
+        """Return unit query vectors, float32 (B, D).
+
+        Query i has `texts[i]`, `images[i]` (a path, a file's bytes, or a PIL image), or both.
+        Raises SearchError for a query with neither and for a photo that cannot be read.
+        """
+        batch_size = len(texts) if texts is not None else len(images or [])
+        all_texts = list(texts) if texts is not None else [None] * batch_size
+        all_photos = list(images) if images is not None else [None] * batch_size
+        if len(all_texts) != len(all_photos):
+            raise SearchError(
+                f"found {len(all_texts)} texts and {len(all_photos)} images; give as many of each, "
+                "with None where a query has none."
+            )
+        if batch_size == 0:
+            return np.empty((0, self.width), dtype=np.float32)
+        has_B2 = np.array(
+            [
+                (bool(t and t.strip()), p is not None)
+                for t, p in zip(all_texts, all_photos, strict=True)
+            ],
+            dtype=np.float32,
+        )
+        empty = np.flatnonzero(has_B2.sum(axis=1) == 0)
+        if len(empty):
+            raise SearchError(f"query {empty[0]} has neither text nor a photo; give at least one.")
+        text_BH = np.zeros((batch_size, self.text.width), dtype=np.float32)
+        image_BH = np.zeros((batch_size, self.image.width), dtype=np.float32)
+        with_text, with_photo = np.flatnonzero(has_B2[:, 0]), np.flatnonzero(has_B2[:, 1])
+        if len(with_text):
+            text_BH[with_text] = self.text.encode([all_texts[i] or "" for i in with_text])
+        if len(with_photo):
+            photos = [open_photo(all_photos[i], self.image.side) for i in with_photo]
+            image_BH[with_photo] = self.image.encode(photos)
+        batch = QueryBatch(
+            torch.from_numpy(text_BH), torch.from_numpy(image_BH), torch.from_numpy(has_B2)
+        )
+        with torch.inference_mode():
+            return self.towers.encode_queries(batch).numpy()
+
+    def encode_products(
+        self,
+        table: pl.DataFrame,
+        root: str | Path = ".",
+        *,
+        cache: str | Path | None = None,
+        reporter: Reporter | None = None,
+    ) -> ProductVectors:
+        """Return unit product vectors of a table in the products format, row by row.
+
+        `image` paths are below `root`. With a `cache` folder, features are kept there and a
+        product that has not changed is not encoded again.
+        """
+        absent = [n for n in PRODUCT_SCHEMA if n not in table.columns]
+        if "title" in absent and "image" in absent:
+            raise DataError(f"the table needs a `title` or an `image`, found {table.columns}.")
+        table = table.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in absent)
+        with tempfile.TemporaryDirectory(prefix="windowshop-") as scratch:
+            folder = Path(cache) if cache is not None else Path(scratch)
+            features = product_features(
+                table,
+                Path(root),
+                FeatureCache(self.text, self.image, folder),
+                reporter or SilentReporter(),
+            )
+            vectors = product_vectors(self.towers, ProductSource(features), np.arange(len(table)))
+            return ProductVectors(vectors, features.broken_images)
+
+
+def load(path: str | Path, device: str = "auto") -> Model:
+    """Load a model folder; raises ModelError where it is not one."""
+    folder = Path(path)
+    manifest = load_manifest(folder)
+    return Model(
+        folder=folder,
+        manifest=manifest,
+        config=load_config(folder / CONFIG_FILE),
+        towers=load_towers(folder),
+        text=load_text_encoder(str(folder / "encoders" / "text"), device),
+        image=load_image_encoder(str(folder / "encoders" / "image"), device),
+    )
+
+
+def open_photo(photo: Photo | None, min_side: int) -> Image.Image:
+    """A query photo as an RGB image; raises SearchError where it cannot be used."""
+    if isinstance(photo, Image.Image):
+        return photo.convert("RGB")
+    content = photo if isinstance(photo, bytes) else read_bytes(Path(photo or ""))
+    image = content if isinstance(content, BrokenImage) else decode(content, min_side)
+    if isinstance(image, BrokenImage):
+        name = "the photo" if isinstance(photo, bytes) else str(photo)
+        raise SearchError(f"{name}: {image.kind} ({image.detail}). Give a JPEG, PNG or WebP photo.")
+    return image

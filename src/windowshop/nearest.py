@@ -1,0 +1,49 @@
+"""Exact nearest products by cosine: the reference that every faster index is tested against.
+
+Shapes: Q queries, N products, D width, K results.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+BLOCK = 65_536
+"""Products scored at a time; bounds memory at Q x BLOCK scores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The K best rows for each query, best first."""
+
+    rows: np.ndarray
+    """Product rows, int64 (Q, K); -1 where fewer than K products are allowed."""
+    scores: np.ndarray
+    """Cosines, float32 (Q, K)."""
+
+
+def nearest(
+    query_QD: np.ndarray, product_ND: np.ndarray, k: int, allowed_N: np.ndarray | None = None
+) -> Neighbours:
+    """The k products with the largest inner product; equal scores go to the lower row.
+
+    `allowed_N` (bool) restricts the products. K is the smaller of k and N.
+    """
+    k = min(k, len(product_ND))
+    queries = torch.from_numpy(np.ascontiguousarray(query_QD, dtype=np.float32))
+    rows_QK = torch.empty((len(queries), 0), dtype=torch.int64)
+    scores_QK = torch.empty((len(queries), 0))
+    for start in range(0, len(product_ND), BLOCK):
+        block = torch.from_numpy(np.array(product_ND[start : start + BLOCK], dtype=np.float32))
+        scores = queries @ block.T
+        if allowed_N is not None:
+            refused = torch.from_numpy(~allowed_N[start : start + BLOCK])
+            scores.masked_fill_(refused, -torch.inf)
+        top = scores.topk(min(k, len(block)), dim=1)
+        rows_QK = torch.cat([rows_QK, top.indices + start], dim=1)
+        scores_QK = torch.cat([scores_QK, top.values], dim=1)
+    rows, scores_out = rows_QK.numpy(), scores_QK.numpy()
+    order = np.lexsort((rows, -scores_out), axis=1)[:, :k]
+    rows = np.take_along_axis(rows, order, axis=1)
+    scores_out = np.take_along_axis(scores_out, order, axis=1)
+    return Neighbours(np.where(np.isneginf(scores_out), -1, rows), scores_out)

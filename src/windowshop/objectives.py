@@ -1,0 +1,153 @@
+"""What each stage minimises (docs/training.md): batches in, one loss out.
+
+Shapes: B queries, C products, D shared width, E experts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from windowshop.batches import ProductSource, QuerySource
+from windowshop.config import LossConfig, StageConfig
+from windowshop.losses import Level, gate_balance, grade_levels, info_nce, matryoshka
+from windowshop.pairs import BatchGrades, Pairs
+from windowshop.towers import TwoTower
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What the stages draw from."""
+
+    products: ProductSource
+    queries: QuerySource
+    pairs: Pairs
+
+
+Objective = Callable[[TwoTower, TrainingData, StageConfig, LossConfig, np.random.Generator], Tensor]
+
+
+def domain_loss(
+    model: TwoTower,
+    data: TrainingData,
+    stage: StageConfig,
+    config: LossConfig,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Product text <-> product photo over the whole catalogue; no queries needed."""
+    both = np.flatnonzero(data.products.has_both)
+    items = np.sort(rng.choice(both, min(stage.batch_queries, len(both)), replace=False))
+    t_CD, v_CD = model.encode_modalities(data.products.varied_batch(items, rng))
+    levels = _own_pairs(data, items)
+    return info_nce(t_CD, v_CD, levels, model.scale("text_image"))
+
+
+def separate_loss(
+    model: TwoTower,
+    data: TrainingData,
+    stage: StageConfig,
+    config: LossConfig,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Query <-> product text plus query <-> product photo, lightly text <-> photo."""
+    queries, items = _draw(data, stage, rng)
+    q_BD = model.encode_queries(data.queries.batch(data.pairs.query[queries]))
+    grades = data.pairs.grades_between(queries, items)
+    batch = data.products.varied_batch(items, rng)
+    t_CD, v_CD = model.encode_modalities(batch)
+    loss = q_BD.new_zeros(())
+    if model.fusion.uses_text:
+        levels = _levels(grades, batch.has_B2[:, 0])
+        loss = loss + info_nce(q_BD, t_CD, levels, model.scale("query_text"))
+    if model.fusion.uses_image:
+        levels = _levels(grades, batch.has_B2[:, 1])
+        loss = loss + info_nce(q_BD, v_CD, levels, model.scale("query_image"))
+    if model.fusion.uses_text and model.fusion.uses_image:
+        own = _own_pairs(data, items, batch.has_B2.prod(dim=1))
+        loss = loss + config.text_image * info_nce(t_CD, v_CD, own, model.scale("text_image"))
+    return loss
+
+
+def fused_loss(
+    model: TwoTower,
+    data: TrainingData,
+    stage: StageConfig,
+    config: LossConfig,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Query <-> fused product under modality dropout, and with each modality hidden in turn."""
+    queries, items = _draw(data, stage, rng)
+    grades = data.pairs.grades_between(queries, items)
+    q_BD = model.encode_queries(data.queries.batch(data.pairs.query[queries]))
+    batch = data.products.varied_batch(items, rng)
+    t_CD, v_CD = model.encode_modalities(batch)
+    scale = model.scale("query_product")
+    levels = _levels(grades, batch.has_B2.amax(dim=1))
+    if not (model.fusion.uses_text and model.fusion.uses_image):
+        p_CD = model.fusion(t_CD, v_CD, batch.has_B2)
+        return matryoshka(q_BD, p_CD, levels, scale, model.config.widths)
+    p_CD = model.fusion(*drop_modalities(t_CD, v_CD, batch.has_B2, config, rng))
+    loss = matryoshka(q_BD, p_CD, levels, scale, model.config.widths)
+    for modality in (0, 1):
+        seen_C2 = torch.zeros_like(batch.has_B2)
+        seen_C2[:, modality] = batch.has_B2[:, modality]
+        masked_CD = model.fusion(t_CD * seen_C2[:, :1], v_CD * seen_C2[:, 1:], seen_C2)
+        levels = _levels(grades, seen_C2[:, modality])
+        loss = loss + config.masked * info_nce(q_BD, masked_CD, levels, scale)
+    own = _own_pairs(data, items, batch.has_B2[:, 1])
+    photo_CD, photo_scale = model.photo_query(v_CD), model.scale("photo_product")
+    loss = loss + config.photo_product * info_nce(photo_CD, p_CD, own, photo_scale)
+    gate_CE = model.fusion.gate(t_CD, v_CD, batch.has_B2)
+    if gate_CE is not None:
+        loss = loss + config.gate_balance * gate_balance(gate_CE, batch.has_B2)
+    return loss
+
+
+OBJECTIVES: dict[str, Objective] = {
+    "domain": domain_loss,
+    "separate": separate_loss,
+    "fused": fused_loss,
+}
+
+
+def drop_modalities(
+    t_CD: Tensor, v_CD: Tensor, has_C2: Tensor, config: LossConfig, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Hide the photo or the text of some products that have both, and swap some photos."""
+    both_C = has_C2.prod(dim=1) > 0
+    draw_C = torch.from_numpy(rng.random(len(both_C)))
+    edges = np.cumsum([config.drop_image, config.drop_text, config.wrong_image])
+    seen_C2 = has_C2.clone()
+    seen_C2[both_C & (draw_C < edges[0]), 1] = 0
+    seen_C2[both_C & (draw_C >= edges[0]) & (draw_C < edges[1]), 0] = 0
+    swapped = torch.nonzero(both_C & (draw_C >= edges[1]) & (draw_C < edges[2])).flatten()
+    photo_of = torch.arange(len(both_C))
+    photo_of[swapped] = swapped.roll(1)
+    return t_CD * seen_C2[:, :1], v_CD[photo_of] * seen_C2[:, 1:], seen_C2
+
+
+def _draw(
+    data: TrainingData, stage: StageConfig, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    count = min(stage.batch_queries, len(data.pairs))
+    queries = rng.choice(len(data.pairs), count, replace=False)
+    return queries, data.pairs.draw_products(queries, stage.products_per_query, rng)
+
+
+def _levels(grades: BatchGrades, has_C: Tensor) -> list[Level]:
+    """Levels of queries against products; products without the modality take no part."""
+    ignore_BC = torch.from_numpy(grades.ignore_BC) | (has_C == 0)
+    return grade_levels(torch.from_numpy(grades.grade_BC), ignore_BC)
+
+
+def _own_pairs(data: TrainingData, items: np.ndarray, has_C: Tensor | None = None) -> list[Level]:
+    """Each product against itself; its group, its title's and its photo's twins are ignored."""
+    group_C = data.pairs.group[items]
+    related_CC = (group_C[:, None] == group_C) | data.products.same_content(items)
+    own_CC = torch.eye(len(items))
+    ignore_CC = torch.from_numpy(related_CC) & (own_CC == 0)
+    if has_C is not None:
+        ignore_CC |= (has_C == 0) | (has_C == 0).unsqueeze(1)
+    return grade_levels(own_CC, ignore_CC)

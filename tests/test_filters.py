@@ -1,0 +1,366 @@
+import math
+import operator
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from windowshop.errors import FilterError
+from windowshop.filters import (
+    MAX_CHARS,
+    MAX_DEPTH,
+    And,
+    Comparison,
+    Contains,
+    In,
+    Not,
+    Null,
+    Or,
+    Under,
+    parse_filter,
+    to_polars,
+)
+
+ROWS = [
+    {"sku": 1, "brand": "Nike", "category": "Apparel > Topwear", "price": 10.0, "cold": True},
+    {"sku": 2, "brand": "nike", "category": "Apparel > Topwear > Shirts", "price": 20.5},
+    {"sku": 3, "brand": "Puma", "category": "Apparel > Topwear2", "price": None, "cold": False},
+    {"sku": 4, "brand": None, "category": "Shoes", "price": float("nan"), "cold": None},
+    {"sku": 5, "brand": "Élan", "category": None, "price": 30.0, "cold": True},
+]
+SCHEMA = pl.Schema(
+    {
+        "sku": pl.Int64(),
+        "brand": pl.String(),
+        "category": pl.String(),
+        "price": pl.Float64(),
+        "cold": pl.Boolean(),
+    }
+)
+TABLE = pl.DataFrame(ROWS, schema=SCHEMA)
+
+
+def kept(text, table=TABLE):
+    return table.filter(to_polars(parse_filter(text), table.schema))["sku"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("text", "skus"),
+    [
+        ('brand = "NIKE"', [1, 2]),
+        ("brand == 'élan'", [5]),
+        ('brand != "nike"', [3, 5]),
+        ('brand >= "NIKE"', [1, 2, 3, 5]),
+        ('brand in ("nike", "PUMA")', [1, 2, 3]),
+        ('brand not in ("nike", "PUMA")', [5]),
+        ('brand contains "IK"', [1, 2]),
+        ('brand not contains "i.e"', [1, 2, 3, 5]),
+        ("price < 20.5", [1]),
+        ("price <= 20.5", [1, 2]),
+        ("price > 10", [2, 5]),
+        ("not (price < 20)", [2, 5]),
+        ("not not price < 20", [1]),
+        ("price between 10 and 20.5 and cold = true", [1]),
+        ("price not between 10 and 20.5", [5]),
+        ("price is null", [3, 4]),
+        ("price is not null and sku > 1", [2, 5]),
+        ("price in (10, 30)", [1, 5]),
+        ("sku in (1, 2.5, 5)", [1, 5]),
+        ("sku < 2.5", [1, 2]),
+        ("sku = 99999999999999999999", []),
+        ("cold = false", [3]),
+        ("cold != true", [3]),
+        ("cold in (TRUE, False)", [1, 3, 5]),
+        ('category under "apparel>topwear"', [1, 2]),
+        ('category not under "Apparel > Topwear"', [3, 4]),
+        ('brand = "puma" or price < 15 and cold = false', [3]),
+        ('(brand = "puma" or price < 15) and cold = true', [1]),
+        ('price < 15 or brand = "puma"', [1, 3]),
+        ("NOT(PRICE < 15)".replace("PRICE", "price"), [2, 5]),
+        ("sku=1Or`sku`=+2", [1, 2]),
+    ],
+)
+def test_rows_kept(text, skus):
+    assert kept(text) == skus
+
+
+def test_other_column_types():
+    table = pl.DataFrame(
+        {
+            "sku": [1, 2],
+            "size": pl.Series(["XL", None], dtype=pl.Categorical),
+            "grade": pl.Series(["A", "b"], dtype=pl.Enum(["A", "b"])),
+            "added": pl.Series(["2024-01-31", "2024-02-01"]).str.to_date(),
+            "weight": pl.Series([1.1, 2.2], dtype=pl.Float32),
+            "cost": pl.Series(["19.99", "20.00"]).cast(pl.Decimal(10, 2)),
+            "count": pl.Series([200, None], dtype=pl.UInt8),
+            "tags": [["new"], None],
+        }
+    )
+    assert kept('size = "xl" and grade = "a"', table) == [1]
+    assert kept('added >= "2024-02-01"', table) == [2]
+    assert kept("weight = 1.1 and cost = 19.99", table) == [1]
+    assert kept("count > -1 and count < 1000", table) == [1]
+    assert kept("tags is null", table) == [2]
+    with pytest.raises(FilterError, match=r"'tags' is of type List\(String\).*`is null`"):
+        kept('tags contains "new"', table)
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        (r'a = "say \"hi\"" ', Comparison("a", "=", 'say "hi"')),
+        ("""a = "say ""hi"" 'n' bye" """, Comparison("a", "=", "say \"hi\" 'n' bye")),
+        (r"a = 'it''s \\ 5\n'", Comparison("a", "=", "it's \\ 5\n")),
+        ('a = ""', Comparison("a", "=", "")),
+        ("`text quality` = 1", Comparison("text quality", "=", 1)),
+        ("`a``b` is null", Null("a`b", True)),
+        ("मूल्य < 5", Comparison("मूल्य", "<", 5)),
+        ("android is NOT Null", Null("android", False)),
+        ("a = -1.5E3", Comparison("a", "=", -1500.0)),
+        ("a\u00a0=\n4006381333931", Comparison("a", "=", 4006381333931)),
+        ('a under "A>B > C"', Under("a", ("A", "B", "C"))),
+        (
+            "a = 1 and b = 2 and c = 3",
+            And(tuple(Comparison(x, "=", i + 1) for i, x in enumerate("abc"))),
+        ),
+        ("a between 1 and 2", And((Comparison("a", ">=", 1), Comparison("a", "<=", 2)))),
+    ],
+)
+def test_parsed_tree(text, tree):
+    assert parse_filter(text) == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the filter ends here, expected a column name"),
+        ("price", "expected a comparison such as = or <"),
+        ("price <", "expected text in quotes, a number or true/false"),
+        ("price < 1,000", 'found \',\', expected the end of the filter, "and" or "or"'),
+        ('brand = "Nike', 'the quote " is never closed'),
+        ("`brand = 3", "the quote ` is never closed"),
+        ("(price < 3", 'expected "\\)"'),
+        ("brand is 3", 'found \'3\', expected "not" or "null"'),
+        ('category under "A > > B"', "has an empty level"),
+        ("price < 1e999", "The number 1e999 is out of range"),
+        ("x" * (MAX_CHARS + 1), "4,001 characters long, limit 4,000"),
+        ('brand = "\udc00"', "not valid Unicode"),
+    ],
+)
+def test_parse_errors_say_what_was_expected(text, message):
+    with pytest.raises(FilterError, match=message):
+        parse_filter(text)
+
+
+def test_parse_error_points_at_the_place():
+    with pytest.raises(FilterError) as caught:
+        parse_filter("price < 1000 and\n brand = Nike or cold = true")
+    _, line, caret = str(caught.value).split("\n")
+    assert line[caret.index("^") :].startswith("Nike or")
+
+    with pytest.raises(FilterError) as caught:
+        parse_filter("sku = 1 or " * 100 + "sku = one")
+    _, line, caret = str(caught.value).split("\n")
+    assert len(line) < 90
+    assert line[caret.index("^") :] == "one"
+
+    with pytest.raises(FilterError) as caught:
+        parse_filter('名 = "服" # 3')
+    assert str(caught.value).endswith('\n  名 = "服" # 3\n  ' + " " * 10 + "^")  # wide characters
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("prize < 3", "no column 'prize'. Did you mean 'price'\\? The columns are: sku, brand, "),
+        ("PRICE < 3", "Did you mean 'price'"),
+        ("zzz < 3", "no column 'zzz'. The columns are: sku, brand, category, price, cold."),
+        ("zzz is null", "no column 'zzz'"),
+        ("brand < 10", "'brand' holds text, so it cannot be compared with 10. Put .* in quotes"),
+        ('price < "cheap"', "'price' holds numbers, so it cannot be compared with 'cheap'"),
+        ('price contains "1"', "'price' holds numbers"),
+        ('brand in ("a", true)', "'brand' holds text, so it cannot be compared with true"),
+        ("cold = 1", "'cold' holds true or false"),
+        ("cold < true", "true and false have no order"),
+        ('sku under "A"', "'sku' holds numbers"),
+    ],
+)
+def test_schema_errors(text, message):
+    with pytest.raises(FilterError, match=message):
+        to_polars(parse_filter(text), SCHEMA)
+
+
+@pytest.mark.parametrize("text", ["not " * 990 + "a = 1", "(not " * 600 + "a = 1" + ")" * 600])
+def test_deep_nesting_is_refused(text):
+    with pytest.raises(FilterError, match="more than 50 deep"):
+        parse_filter(text)
+
+
+def test_limits_leave_room():
+    deepest = "not " * (MAX_DEPTH - 1) + "price < 15"
+    assert kept(deepest) == [2, 5]
+    assert kept("(" * 1900 + "price < 15" + ")" * 1900) == [1]
+    assert kept("sku = 9 or " * 350 + "sku = 1") == [1]
+
+
+# Random trees. Values come from a few look-alikes so that comparisons often match.
+
+TEXTS = st.text("aAbéÉßΣ> '\"\\`\n\t名%.*", max_size=4)
+LEVEL = st.sampled_from(["A", "a", "B b", "Σ"])
+NUMBERS = st.integers(-3, 3) | st.sampled_from([-1.5, 0.0, 2.5, 1e-7, 1e20, 2**63 - 1])
+OPS = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+COLUMNS = {
+    "brand": TEXTS,
+    "in stock`s": TEXTS,
+    "category": st.lists(LEVEL, min_size=1, max_size=3).map(" > ".join),
+    "price": NUMBERS,
+    "count": NUMBERS,
+    "cold": st.booleans(),
+}
+ROW_VALUES = COLUMNS | {
+    "price": st.integers(-3, 3).map(float) | st.sampled_from([-1.5, 2.5, 1e20, math.nan]),
+    "count": st.integers(-3, 3) | st.just(2**63 - 1),
+}
+DTYPES = {"price": pl.Float64(), "count": pl.Int64(), "cold": pl.Boolean()}
+ROW = st.fixed_dictionaries({name: st.none() | values for name, values in ROW_VALUES.items()})
+
+
+@st.composite
+def leaves(draw):
+    name = draw(st.sampled_from(list(COLUMNS)))
+    values = COLUMNS[name]
+    ops = st.sampled_from(["=", "!="] if name == "cold" else list(OPS))
+    kinds = [
+        st.builds(Comparison, st.just(name), ops, values),
+        st.builds(In, st.just(name), st.lists(values, min_size=1, max_size=3).map(tuple)),
+        st.builds(Null, st.just(name), st.booleans()),
+    ]
+    if name not in DTYPES:
+        levels = st.lists(LEVEL, min_size=1, max_size=3).map(tuple)
+        kinds += [
+            st.builds(Contains, st.just(name), TEXTS),
+            st.builds(Under, st.just(name), levels),
+        ]
+    return draw(st.one_of(kinds))
+
+
+def compounds(parts):
+    many = st.lists(parts, min_size=2, max_size=3).map(tuple)
+    return st.builds(And, many) | st.builds(Or, many) | st.builds(Not, parts)
+
+
+TREES = st.recursive(leaves(), compounds, max_leaves=6)
+
+
+def written(tree, quote):
+    """The tree as filter text; every compound in parentheses."""
+    match tree:
+        case And(parts):
+            return "(" + " and ".join(written(part, quote) for part in parts) + ")"
+        case Or(parts):
+            return "(" + " OR ".join(written(part, quote) for part in parts) + ")"
+        case Not(part):
+            return f"not ({written(part, quote)})"
+    column = "`" + tree.column.replace("`", "\\`") + "`" if " " in tree.column else tree.column
+    return f"{column} {written_test(tree, quote)}"
+
+
+def written_test(tree, quote):
+    match tree:
+        case Comparison(_, op, value):
+            return f"{op}{literal(value, quote)}"
+        case In(_, values):
+            return f"in ({','.join(literal(value, quote) for value in values)})"
+        case Null(_, is_null):
+            return f"is {'' if is_null else 'not '}null"
+        case Contains(_, text):
+            return f"contains {literal(text, quote)}"
+        case Under(_, levels):
+            return f"under {literal('>'.join(levels), quote)}"
+
+
+def literal(value, quote):
+    if isinstance(value, str):
+        return quote + value.replace("\\", "\\\\").replace(quote, quote * 2) + quote
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def holds(tree, row):
+    """True, False, or None for unknown: SQL's three values, row by row."""
+    match tree:
+        case And(parts):
+            found = [holds(part, row) for part in parts]
+            return False if False in found else None if None in found else True
+        case Or(parts):
+            found = [holds(part, row) for part in parts]
+            return True if True in found else None if None in found else False
+        case Not(part):
+            found = holds(part, row)
+            return None if found is None else not found
+    value = row[tree.column]
+    missing = value is None or value != value
+    if isinstance(tree, Null):
+        return missing == tree.is_null
+    return None if missing else matches(tree, lowered(value))
+
+
+def matches(tree, value):
+    match tree:
+        case Comparison(_, op, other):
+            return OPS[op](value, lowered(other))
+        case In(_, others):
+            return value in [lowered(other) for other in others]
+        case Contains(_, text):
+            return text.lower() in value
+        case Under(_, levels):
+            return value.split(" > ")[: len(levels)] == [level.lower() for level in levels]
+
+
+def lowered(value):
+    return value.lower() if isinstance(value, str) else value
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(tree=TREES, quote=st.sampled_from("\"'"))
+def test_written_trees_parse_back(tree, quote):
+    assert repr(parse_filter(written(tree, quote))) == repr(tree)  # repr tells 1 from True and 1.0
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(tree=TREES, rows=st.lists(ROW, max_size=8))
+def test_filtering_agrees_with_row_by_row(tree, rows):
+    schema = {name: DTYPES.get(name, pl.String()) for name in COLUMNS}
+    table = pl.DataFrame(rows, schema=schema).with_row_index("row")
+    found = table.filter(to_polars(tree, schema))["row"].to_list()
+    assert found == [at for at, row in enumerate(rows) if holds(tree, row) is True]
+
+
+WORDS = "price = < 'x' \" 1.5 ( ) , ` and or not in is null between contains under true #"
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(st.lists(st.sampled_from(WORDS.split()), max_size=8).map(" ".join) | st.text(max_size=20))
+def test_any_text_parses_or_is_refused_with_a_caret_inside_it(text):
+    message = complaint(text)
+    if message:
+        first, line, caret = message.split("\n")
+        assert first.startswith("The filter has a mistake: ")
+        assert cell_len(caret.rstrip("^")) <= cell_len(line)
+
+
+def complaint(text):
+    try:
+        parse_filter(text)
+    except FilterError as error:
+        return str(error)
+    return ""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from windowshop.features import FeatureTable, ProductFeatures, QueryFeatures
-from windowshop.product_text import FULL, INDEX_VIEWS, TITLE
+from windowshop.product_text import FACTS, TITLE
 from windowshop.towers import ProductBatch, QueryBatch
 
 TITLE_SHARE = 0.15
@@ -29,7 +29,7 @@ class ProductSource:
     @property
     def has_text(self) -> np.ndarray:
         """Which products have text, bool (N,)."""
-        return self.features.views[FULL].present
+        return self.features.views[FACTS].present
 
     @property
     def has_image(self) -> np.ndarray:
@@ -43,12 +43,12 @@ class ProductSource:
 
     def batch(self, items: np.ndarray) -> ProductBatch:
         """The products as an index holds them."""
-        return self._batch(items, self._text(items))
+        return self._batch(items, self.features.views[FACTS].gather(items))
 
     def varied_batch(self, items: np.ndarray, rng: np.random.Generator) -> ProductBatch:
         """The products as training shows them: some with nothing but their title."""
         title = self.features.views[TITLE]
-        text_BH = self._text(items)
+        text_BH = self.features.views[FACTS].gather(items)
         cut_B = (rng.random(len(items)) < TITLE_SHARE) & title.present[items]
         text_BH[cut_B] = title.gather(items[cut_B])
         return self._batch(items, text_BH)
@@ -57,13 +57,6 @@ class ProductSource:
         """Pairs of products with the same title or the same photo file, bool (B, B)."""
         title, image = self.features.views[TITLE], self.features.image
         return np.asarray(_equal_rows(title, items) | _equal_rows(image, items))
-
-    def _text(self, items: np.ndarray) -> np.ndarray:
-        """Mean features of the index views that each product has, (B, H)."""
-        views = [self.features.views[view] for view in INDEX_VIEWS]
-        count_B = np.sum([view.present[items] for view in views], axis=0)
-        total_BH = np.sum([view.gather(items) for view in views], axis=0, dtype=np.float32)
-        return np.asarray(total_BH / np.maximum(count_B, 1)[:, None], dtype=np.float32)
 
     def _batch(self, items: np.ndarray, text_BH: np.ndarray) -> ProductBatch:
         has_B2 = np.stack([self.has_text[items], self.has_image[items]], axis=1)

@@ -17,7 +17,7 @@ from PIL import Image
 
 from windowshop.encoders import ImageEncoder, TextEncoder
 from windowshop.images import BrokenImage, decode, locate, read_bytes
-from windowshop.product_text import product_texts
+from windowshop.product_text import product_views
 from windowshop.progress import Reporter
 from windowshop.store import FeatureStore, content_keys
 
@@ -168,7 +168,7 @@ def product_features(
     """Features of every text view and photo of a product table, photos below `root`."""
     views = {
         view: cache.texts(texts, reporter, f"Encode product {view}")
-        for view, texts in product_texts(products).items()
+        for view, texts in product_views(products).items()
     }
     photos = products["image"].to_list()
     image, broken = cache.images(root, photos, reporter, "Encode product photos")

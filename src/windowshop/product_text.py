@@ -1,8 +1,8 @@
 """A product row -> the texts that the text encoder reads.
 
-Each product has several views. All of them train the towers (METHOD stage 0: one view a step);
-what an index holds is the mean of the features of INDEX_VIEWS: the facts weigh more than they would
-in one text with a long description.
+`FACTS` is what an index holds: title, brand, category and attributes; the description only where
+there are no attributes, since a long one drowns the facts in a sentence vector (docs/log.md has
+the figures). `TITLE` is a second view for training. BM25 reads everything.
 """
 
 import json
@@ -10,20 +10,26 @@ from collections.abc import Iterator, Mapping
 
 import polars as pl
 
-TITLE, FACTS, FULL = "title", "facts", "full"
-VIEWS = (TITLE, FACTS, FULL)
-INDEX_VIEWS = (FACTS, FULL)
+TITLE, FACTS = "title", "facts"
+VIEWS = (TITLE, FACTS)
 FIELDS = ("title", "brand", "category", "attributes", "description")
 
 
-def product_texts(products: pl.DataFrame) -> dict[str, list[str]]:
+def product_views(products: pl.DataFrame) -> dict[str, list[str]]:
     """The views of every product, in row order; "" where a product has no such text."""
     rows = list(_rows(products))
     return {
         TITLE: [_join(row["title"], row["brand"]) for row in rows],
-        FACTS: [_facts(row) for row in rows],
-        FULL: [_join(_facts(row), row["description"]) for row in rows],
+        FACTS: [
+            _facts(row) if row["attributes"] else _join(_facts(row), row["description"])
+            for row in rows
+        ],
     }
+
+
+def all_texts(products: pl.DataFrame) -> list[str]:
+    """Everything that a product says, in row order."""
+    return [_join(_facts(row), row["description"]) for row in _rows(products)]
 
 
 def parse_attributes(value: str | None) -> dict[str, str]:

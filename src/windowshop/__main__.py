@@ -1,0 +1,3 @@
+"""`python -m windowshop`."""
+
+from windowshop.cli import main; main()

@@ -1,0 +1,221 @@
+"""The `windowshop` command: each subcommand parses, calls one function and prints."""
+
+import json
+import os
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from windowshop import __version__
+from windowshop.errors import ConfigError, WindowshopError
+
+app = typer.Typer(
+    help="Multimodal product search: check, train, evaluate, index, search.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+Data = Annotated[Path, typer.Argument(help="Folder with products, queries and qrels.")]
+ModelPath = Annotated[Path, typer.Argument(help="Model folder made by `windowshop train`.")]
+IndexPath = Annotated[Path, typer.Argument(help="Index folder made by `windowshop index`.")]
+CacheOption = Annotated[
+    Path,
+    typer.Option(help="Folder of encoded features, shared by all runs.", envvar="WINDOWSHOP_CACHE"),
+]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+DEFAULT_CACHE = Path.home() / ".cache" / "windowshop"
+
+
+@app.command()
+def check(data: Data, json_output: JsonFlag = False) -> None:
+    """Validate a data folder and report what is in it; exit 1 on errors."""
+    from windowshop.check import check_dataset
+    from windowshop.findings import render
+    from windowshop.progress import TerminalReporter
+
+    report = check_dataset(data, reporter=TerminalReporter(err))
+    if json_output:
+        _print_json(report.to_json())
+    else:
+        out.print(render(report))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command()
+def train(
+    data: Data,
+    model: Annotated[Path, typer.Option("--out", help="Model folder to write.")],
+    config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    fusion: Annotated[str | None, typer.Option(help="How text and photo are combined.")] = None,
+    text_encoder: Annotated[
+        str | None, typer.Option(help="minilm, or a Hugging Face name or folder.")
+    ] = None,
+    image_encoder: Annotated[
+        str | None, typer.Option(help="efficientnet-lite0, -lite2, or a CLIP/SigLIP model.")
+    ] = None,
+    cache: CacheOption = DEFAULT_CACHE,
+) -> None:
+    """Train a model and its baselines; a killed run goes on where it stopped."""
+    from windowshop.catalog import read_dataset
+    from windowshop.config import TrainConfig, load_config
+    from windowshop.fit import fit
+    from windowshop.fusion import FUSIONS
+    from windowshop.progress import TerminalReporter
+
+    settings = load_config(config) if config else TrainConfig()
+    if fusion is not None:
+        if fusion not in FUSIONS:
+            raise ConfigError(f"--fusion {fusion}: unknown; use one of {', '.join(FUSIONS)}.")
+        settings = replace(settings, model=replace(settings.model, fusion=fusion))
+    settings = replace(
+        settings,
+        seed=settings.seed if seed is None else seed,
+        text_encoder=text_encoder or settings.text_encoder,
+        image_encoder=image_encoder or settings.image_encoder,
+    )
+    manifest = fit(read_dataset(data), model, settings, cache, TerminalReporter(err))
+    table = Table(title=f"{model}: dev figures", title_justify="left", title_style="bold")
+    for column in ("system", "nDCG@10", "Recall@100"):
+        table.add_column(column, justify="left" if column == "system" else "right")
+    for system, figures in manifest.dev.items():
+        table.add_row(system, f"{figures['ndcg@10']:.3f}", f"{figures['recall@100']:.3f}")
+    out.print(table if manifest.dev else f"{model}: trained (no dev queries to score it on)")
+
+
+@app.command()
+def evaluate(
+    model: ModelPath,
+    data: Data,
+    split: Annotated[str, typer.Option(help="Which queries: train, dev or test.")] = "test",
+    slices: Annotated[
+        list[str] | None,
+        typer.Option("--slice", help="Column of queries or products, or several: a+b."),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures here as JSON.")
+    ] = None,
+    per_query: Annotated[
+        Path | None,
+        typer.Option(help="Parquet of every query's scores; default: beside the JSON file."),
+    ] = None,
+    cache: CacheOption = DEFAULT_CACHE,
+) -> None:
+    """Score a model beside text-only, image-only and BM25 on the same queries."""
+    from windowshop.catalog import read_dataset
+    from windowshop.evaluate import evaluate as run
+    from windowshop.evaluate import write_json, write_per_query
+    from windowshop.model import load
+    from windowshop.progress import TerminalReporter
+    from windowshop.report import render_evaluation
+
+    evaluation = run(
+        load(model), read_dataset(data), split, slices or [], cache, TerminalReporter(err)
+    )
+    if json_file is not None:
+        write_json(evaluation, json_file)
+        per_query = per_query or json_file.with_suffix(".per_query.parquet")
+    if per_query is not None:
+        write_per_query(evaluation, per_query)
+    out.print(render_evaluation(evaluation))
+
+
+@app.command()
+def index(
+    model: ModelPath,
+    data: Data,
+    index_folder: Annotated[Path, typer.Option("--out", help="Index folder to write.")],
+    cache: CacheOption = DEFAULT_CACHE,
+) -> None:
+    """Encode a catalogue with a model and write a folder that answers searches."""
+    from windowshop.catalog import read_dataset
+    from windowshop.index import build_index
+    from windowshop.model import load
+    from windowshop.progress import TerminalReporter
+
+    manifest = build_index(
+        load(model), read_dataset(data), index_folder, cache, TerminalReporter(err)
+    )
+    out.print(f"{index_folder}: {manifest.num_products} products, {manifest.width} dimensions")
+    for kind, count in manifest.broken_images.items():
+        out.print(f"{count} photos unusable ({kind}): those products are found by text only")
+    if manifest.unsearchable:
+        out.print(f"{manifest.unsearchable} products have neither text nor a usable photo")
+
+
+@app.command()
+def search(
+    index_folder: IndexPath,
+    text: Annotated[str | None, typer.Argument(help="What to search for.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Photo to search by.")] = None,
+    k: Annotated[int, typer.Option("-k", help="Number of results.")] = 10,
+    where: Annotated[
+        str | None, typer.Option(help="Filter, such as 'price < 1000 and brand = \"Nike\"'.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with pictures here.")] = None,
+    json_output: JsonFlag = False,
+) -> None:
+    """Search an index by text, photo or both."""
+    from windowshop.page import render_page, write_page
+    from windowshop.search import open_searcher
+    from windowshop.showcase import render_answer, result_list
+
+    answer = open_searcher(index_folder).search(text, image, k=k, where=where)
+    if html is not None:
+        write_page(html, render_page([result_list(answer, image)], title="windowshop search"))
+    if json_output:
+        _print_json(answer.to_json())
+    else:
+        out.print(render_answer(answer, image))
+
+
+@app.command(name="demo-data")
+def demo_data(
+    folder: Annotated[Path, typer.Argument(help="Folder to write the catalogue to.")],
+    products: Annotated[int, typer.Option(help="Number of products.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the drawing.")] = 0,
+) -> None:
+    """Write a generated catalogue (drawn products, graded queries, simulated clicks)."""
+    from windowshop.demo import DemoConfig, write_demo
+
+    write_demo(folder, DemoConfig(num_products=products, seed=seed))
+    out.print(f"{folder}: {products} generated products")
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Handle the options before any command."""
+    if show:
+        out.print(f"windowshop {__version__}")
+        raise typer.Exit()
+
+
+def _print_json(content: object) -> None:
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def main() -> None:
+    """Run the command line; user errors are one message, not a traceback."""
+    # Progress bars are ours; a library's own would break them.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore", module="PIL")
+    try:
+        app()
+    except WindowshopError as error:
+        err.print("error: ", style="bold red", end="")
+        err.print(str(error), highlight=False, markup=False, soft_wrap=True)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        err.print("stopped; run the same command again to go on")
+        raise SystemExit(130) from None

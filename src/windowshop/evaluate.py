@@ -1,0 +1,185 @@
+"""`windowshop evaluate` as one function: the model and its baselines on one split of a data set.
+
+All systems rank the full catalogue for the same queries; scores are per query, intervals are over
+queries, and differences are paired.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from windowshop.batches import ProductSource, QuerySource
+from windowshop.bm25 import bm25_run
+from windowshop.catalog import Dataset
+from windowshop.checkpoint import load_towers, saved_systems
+from windowshop.errors import DataError
+from windowshop.features import FeatureCache, product_features, query_features
+from windowshop.metrics import (
+    Estimate,
+    as_qrels,
+    bootstrap,
+    relevance_threshold,
+    score_queries,
+)
+from windowshop.model import Model
+from windowshop.product_text import all_texts
+from windowshop.progress import Reporter
+from windowshop.retrieval import make_run, product_vectors, query_vectors
+from windowshop.slices import Slice, make_slices
+
+FUSED, BM25 = "fused", "bm25"
+ALL = "all"
+Table = dict[str, Estimate]
+Scores = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Figures of every system, over all queries and by slice."""
+
+    split: str
+    threshold: int
+    """Lowest grade that counts as relevant for Recall and MRR."""
+    num_products: int
+    num_queries: int
+    tables: dict[str, dict[str, Table]]
+    """system -> "all" or slice -> measure -> estimate."""
+    gains: dict[str, dict[str, Table]]
+    """Other system -> "all" or slice -> measure -> fused minus that system, paired by query."""
+    per_query: pl.DataFrame
+    """system, slice, query_id, measure, value."""
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as plain values: systems -> all, slices -> measure -> mean, low, high, n."""
+        return {
+            "split": self.split,
+            "relevant_from_grade": self.threshold,
+            "num_products": self.num_products,
+            "num_queries": self.num_queries,
+            "systems": {name: _nested(tables) for name, tables in self.tables.items()},
+            "fused_minus": {name: _nested(tables) for name, tables in self.gains.items()},
+            "notes": list(self.notes),
+        }
+
+
+def evaluate(
+    model: Model,
+    dataset: Dataset,
+    split: str,
+    slice_specs: Sequence[str],
+    cache_folder: Path,
+    reporter: Reporter,
+) -> Evaluation:
+    """Score the model, its baselines and BM25 on the judged queries of a split."""
+    queries = dataset.split(split)
+    if queries.is_empty():
+        sizes = {name: len(dataset.split(name)) for name in dataset.queries["split"].unique()}
+        found = ", ".join(f"{name} {count}" for name, count in sorted(sizes.items())) or "none"
+        raise DataError(
+            f"{dataset.root}: split {split!r} has no judged query (judged queries: {found}). "
+            "Choose another --split, or add qrels."
+        )
+    qrels = dataset.qrels_of(queries)
+    parts = [Slice(ALL, qrels)]
+    for spec in slice_specs:
+        parts += make_slices(dataset, qrels, spec)
+    runs = _runs(model, dataset, queries, cache_folder, reporter)
+    threshold = relevance_threshold(dataset.qrels)
+    scores = {
+        system: {part.name: score_queries(as_qrels(part.qrels), run, threshold) for part in parts}
+        for system, run in runs.items()
+    }
+    return Evaluation(
+        split=split,
+        threshold=threshold,
+        num_products=len(dataset.products),
+        num_queries=len(queries),
+        tables={
+            system: {name: _estimates(part) for name, part in by_slice.items()}
+            for system, by_slice in scores.items()
+        },
+        gains={
+            system: {
+                name: _estimates(_difference(scores[FUSED][name], part))
+                for name, part in by_slice.items()
+            }
+            for system, by_slice in scores.items()
+            if system != FUSED
+        },
+        per_query=_per_query(scores),
+        notes=dataset.notes,
+    )
+
+
+def _runs(
+    model: Model, dataset: Dataset, queries: pl.DataFrame, cache_folder: Path, reporter: Reporter
+) -> dict[str, dict[str, dict[str, float]]]:
+    """The ranking of every system that the data can have, "fused" first."""
+    cache = FeatureCache(model.text, model.image, cache_folder)
+    root = dataset.root
+    products = ProductSource(product_features(dataset.products, root, cache, reporter))
+    query_source = QuerySource(query_features(queries, root, cache, reporter))
+    product_ids, query_ids = dataset.products["product_id"].to_list(), queries["query_id"].to_list()
+    all_products, all_queries = np.arange(len(products)), np.arange(len(queries))
+    runs = {}
+    for name in saved_systems(model.folder):
+        towers = load_towers(model.folder, name)
+        product_ND = product_vectors(towers, products, all_products)
+        query_QD = query_vectors(towers, query_source, all_queries)
+        runs[name] = make_run(query_QD, query_ids, product_ND, product_ids)
+    texts = {q: t for q, t in queries.select("query_id", "query").iter_rows() if t and t.strip()}
+    product_words = all_texts(dataset.products)
+    if texts and any(product_words):
+        runs[BM25] = bm25_run(texts, product_ids, product_words)
+    return runs
+
+
+def write_per_query(evaluation: Evaluation, path: Path) -> None:
+    """Save every query's scores as parquet, aside and then renamed."""
+    aside = path.with_name(f".{path.name}.writing")
+    evaluation.per_query.write_parquet(aside)
+    aside.replace(path)
+
+
+def write_json(evaluation: Evaluation, path: Path) -> None:
+    """Save the figures as JSON, aside and then renamed."""
+    aside = path.with_name(f".{path.name}.writing")
+    aside.write_text(json.dumps(evaluation.to_json(), indent=2) + "\n", encoding="utf-8")
+    aside.replace(path)
+
+
+def _estimates(scores: Scores) -> Table:
+    return {m: bootstrap(list(values.values())) for m, values in scores.items() if values}
+
+
+def _difference(fused: Scores, other: Scores) -> Scores:
+    return {
+        measure: {query: value - other[measure][query] for query, value in values.items()}
+        for measure, values in fused.items()
+    }
+
+
+def _per_query(scores: Mapping[str, Mapping[str, Scores]]) -> pl.DataFrame:
+    rows = [
+        (system, part, query_id, measure, value)
+        for system, by_slice in scores.items()
+        for part, measures in by_slice.items()
+        for measure, values in measures.items()
+        for query_id, value in values.items()
+    ]
+    columns = ["system", "slice", "query_id", "measure", "value"]
+    return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def _nested(tables: Mapping[str, Table]) -> dict[str, Any]:
+    plain = {
+        name: {measure: asdict(estimate) for measure, estimate in table.items()}
+        for name, table in tables.items()
+    }
+    return {ALL: plain.pop(ALL), "slices": plain}

@@ -1,3 +1,5 @@
 """`python -m windowshop`."""
 
-from windowshop.cli import main; main()
+from windowshop.cli import main
+
+main()

@@ -190,6 +190,20 @@ def demo_data(
     out.print(f"{folder}: {products} generated products")
 
 
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Folder for the data, model, index and page.")],
+    products: Annotated[int, typer.Option(help="Number of generated products.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the generated data.")] = 0,
+) -> None:
+    """Run everything once on a generated catalogue, and write a page of search results."""
+    from windowshop.demo import DemoConfig
+    from windowshop.firstrun import run_demo
+    from windowshop.progress import TerminalReporter
+
+    run_demo(folder, DemoConfig(num_products=products, seed=seed), TerminalReporter(err), out)
+
+
 @app.callback(invoke_without_command=True)
 def version(
     show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,

@@ -1,5 +1,6 @@
 """Progress of long work: what the library reports to, and the terminal's way of showing it."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -9,14 +10,17 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    TaskProgressColumn,
+    ProgressColumn,
+    Task,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 Advance = Callable[[int, str], None]
 """Called with the number of items done since the last call and a note ("" for none)."""
+
+SECONDS_BETWEEN_LINES = 10
 
 
 class Reporter(Protocol):
@@ -44,7 +48,7 @@ class SilentReporter:
 
 
 class TerminalReporter:
-    """Bars with rate and time left on a terminal; one line a bar where output is a file."""
+    """Bars with rate and time left on a terminal; a line now and then where output is a file."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -52,13 +56,15 @@ class TerminalReporter:
     @contextmanager
     def bar(self, name: str, total: int) -> Iterator[Advance]:
         """Show a bar until the block ends."""
+        if not self._console.is_terminal:
+            yield self._print_lines(name, total)
+            return
         columns = (
-            TextColumn("{task.description:<28}"),
-            BarColumn(bar_width=24),
+            TextColumn("{task.description:<22}"),
+            BarColumn(bar_width=8),
             MofNCompleteColumn(),
-            TaskProgressColumn(show_speed=True),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            RateColumn(),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             TextColumn("{task.fields[note]}"),
         )
         with Progress(*columns, console=self._console) as progress:
@@ -73,4 +79,29 @@ class TerminalReporter:
 
     def note(self, text: str) -> None:
         """Print the note."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _print_lines(self, name: str, total: int) -> Advance:
+        started = printed = time.monotonic()
+        done = 0
+
+        def advance(count: int, text: str) -> None:
+            nonlocal printed, done
+            done += count
+            now = time.monotonic()
+            if done >= total or now - printed >= SECONDS_BETWEEN_LINES:
+                printed = now
+                rate = done / max(now - started, 1e-9)
+                line = f"{name}: {done}/{total}, {rate:.1f}/s, {(total - done) / rate:.0f} s left"
+                self.note(f"{line}  {text}".rstrip())
+
+        return advance
+
+
+class RateColumn(ProgressColumn):
+    """Items a second."""
+
+    def render(self, task: Task) -> Text:
+        """Show the rate, once there is one."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f}/s", style="progress.data.speed")

@@ -221,11 +221,11 @@ def _part(tensors: Mapping[str, Tensor], tag: str) -> dict[str, Tensor]:
 
 
 def _tell(advance: Advance, loss: float, state: TrainState) -> None:
-    advance(1, f"loss {loss:.3f}  {_figures(state.history)}")
+    advance(1, f"loss {loss:.2f}  {_figures(state.history)}")
 
 
 def _figures(history: list[dict[str, Any]]) -> str:
     if not history:
         return ""
     last = history[-1]
-    return f"dev nDCG@10 {last['ndcg@10']:.3f}  Recall@100 {last['recall@100']:.3f}"
+    return f"dev nDCG@10 {last['ndcg@10']:.3f} R@100 {last['recall@100']:.3f}"

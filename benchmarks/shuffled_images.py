@@ -13,7 +13,6 @@ import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import polars as pl
 from rich.console import Console
 
 from windowshop.catalog import Dataset, read_dataset

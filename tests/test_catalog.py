@@ -25,7 +25,18 @@ def test_absent_columns_are_filled(tmp_path):
     assert dataset.products.columns == [*PRODUCT_SCHEMA, "stock"]
     assert dataset.products["group_id"].to_list() == ["p1"]
     assert dataset.queries.columns == list(QUERY_SCHEMA)
-    assert dataset.queries["split"].to_list() == ["train"] * 3
+
+
+def test_without_a_split_column_queries_are_split_by_hash(tmp_path):
+    texts = [f"hat {number // 2}" for number in range(4000)]  # each asked twice
+    queries = [
+        {"query_id": str(i), "query": text.upper() if i % 2 else text}
+        for i, text in enumerate(texts)
+    ]
+    split = read_dataset(write_shop(tmp_path, {"queries": queries})).queries["split"].to_list()
+    assert split[0::2] == split[1::2]
+    shares = [split.count(name) / len(split) for name in ("train", "dev", "test")]
+    assert shares == pytest.approx([0.7, 0.1, 0.2], abs=0.03)
 
 
 @pytest.mark.parametrize("empty", ["", " ", None])

@@ -194,7 +194,7 @@ QUERY_CASES = [
         queries=changed(QUERIES, 2, split="valid"),
     ),
     case("warning no-train-split: queries.jsonl", queries=QUERIES[1:]),
-    case("warning no-dev-split: queries.jsonl", queries=without(QUERIES, "split")),
+    case("warning no-dev-split: queries.jsonl", queries=[*QUERIES[:1], *QUERIES[2:]]),
     case("warning unjudged-queries: queries.jsonl, row 4", "test queries", queries=[*QUERIES, HAT]),
     case(
         "error leaked-text: queries.jsonl, rows 3, 4",

@@ -14,6 +14,8 @@ from windowshop.errors import DataError
 from windowshop.tables import find_table, read_table
 
 SPLITS = ("train", "dev", "test")
+AUTO_SPLIT = (70, 80)
+"""Hundredths where dev and test begin, for a query table without a `split` column."""
 
 PRODUCT_SCHEMA: dict[str, pl.DataType] = {
     "product_id": pl.String(),
@@ -130,7 +132,32 @@ def read_queries(root: Path) -> pl.DataFrame:
     require_columns(queries, ["query_id"], path)
     require_either(queries, "query", "image", path)
     check_ids(queries, "query_id", path)
-    return complete_columns(queries, QUERY_SCHEMA).with_columns(pl.col("split").fill_null("train"))
+    return with_splits(complete_columns(queries, QUERY_SCHEMA), given="split" in queries.columns)
+
+
+def with_splits(queries: pl.DataFrame, *, given: bool) -> pl.DataFrame:
+    """Fill `split`: an empty one means train; a table without any is split by hash of the query.
+
+    The hash (not chance) keeps a query in its split when the shop adds others, and puts queries
+    that ask the same into the same split.
+    """
+    if given:
+        return queries.with_columns(pl.col("split").fill_null("train"))
+    keys = queries.select(normal_text("query").fill_null(""), pl.col("image").fill_null(""))
+    shares = [xxhash.xxh3_64_intdigest("\0".join(key).encode()) % 100 for key in keys.iter_rows()]
+    share = pl.Series(shares, dtype=pl.Int64)
+    first_dev, first_test = AUTO_SPLIT
+    split = pl.when(share < first_dev).then(pl.lit("train")).when(share < first_test)
+    return queries.with_columns(split=split.then(pl.lit("dev")).otherwise(pl.lit("test")))
+
+
+def normal_text(column: str) -> pl.Expr:
+    """A text as the key that equal queries share: case folded, single spaces.
+
+    Lower, upper, lower makes the two spellings of a sharp s equal, as `str.casefold` does.
+    """
+    folded = pl.col(column).str.to_lowercase().str.to_uppercase().str.to_lowercase()
+    return folded.str.replace_all(r"\s+", " ").str.strip_chars()
 
 
 def read_qrels(root: Path) -> pl.DataFrame:

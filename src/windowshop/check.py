@@ -16,8 +16,10 @@ from windowshop.catalog import (
     QUERY_SCHEMA,
     SPLITS,
     complete_columns,
+    normal_text,
     require_columns,
     require_either,
+    with_splits,
 )
 from windowshop.errors import DataError
 from windowshop.findings import (
@@ -118,7 +120,7 @@ def _load(root: Path, name: str) -> _Table:
         findings.append(file_finding(code, file, "The table has no rows."))
     frame = complete_columns(frame, schema).select(*schema)
     if name == "queries":
-        frame = frame.with_columns(pl.col("split").fill_null("train"))
+        frame = with_splits(frame, given="split" in present)
     if name == "qrels" and "grade" not in present:
         frame = frame.with_columns(grade=pl.lit(1.0))
     table = _Table(file=file, frame=frame, present=present, findings=tuple(findings))
@@ -244,7 +246,7 @@ def _photo_findings(
 
 def _leak_findings(table: _Table) -> Iterator[Finding]:
     """Queries of dev or test that stand in train too; a text beside a photo only refines it."""
-    text = pl.when(pl.col("image").is_null()).then(_folded(pl.col("query")))
+    text = pl.when(pl.col("image").is_null()).then(normal_text("query"))
     for code, key in (("leaked-text", text), ("leaked-photo", pl.col("photo_hash"))):
         frame = table.frame.select("split", key=key)
         trained = frame.filter(pl.col("split") == "train")["key"].drop_nulls()
@@ -261,12 +263,6 @@ def _leak_findings(table: _Table) -> Iterator[Finding]:
                 f"(row {row + 1} as row {twin + 1})."
             )
             yield from table.rows(code, leaked, found)
-
-
-def _folded(text: pl.Expr) -> pl.Expr:
-    """Case folded (lower, upper, lower makes ß and ẞ ss as str.casefold does), single spaces."""
-    folded = text.str.to_lowercase().str.to_uppercase().str.to_lowercase()
-    return folded.str.replace_all(r"\s+", " ").str.strip_chars()
 
 
 def _qrels_findings(qrels: _Table, products: _Table, queries: _Table) -> Iterator[Finding]:

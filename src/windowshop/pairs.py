@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from windowshop.catalog import Dataset
+from windowshop.catalog import Dataset, normal_text
 
 GRADE_DTYPE = np.float32
 
@@ -87,7 +87,7 @@ def make_pairs(dataset: Dataset, split: str) -> Pairs:
     """The training pairs of one split."""
     products = dataset.products.select("product_id", "group_id").with_row_index("product")
     keys = dataset.queries.with_row_index("row").select(
-        "row", "query_id", "split", normal_text().alias("text"), "image"
+        "row", "query_id", "split", normal_text("query").alias("text"), "image"
     )
     judged = (
         dataset.qrels.join(keys.filter(pl.col("split") == split), on="query_id")
@@ -107,8 +107,3 @@ def make_pairs(dataset: Dataset, split: str) -> Pairs:
         draw_weight=judged["weight"].to_numpy(),
         group=dataset.products["group_id"].rank("dense").to_numpy().astype(np.int64),
     )
-
-
-def normal_text() -> pl.Expr:
-    """A query's words without case and spacing, as the key that equal queries share."""
-    return pl.col("query").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()

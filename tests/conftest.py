@@ -1,0 +1,82 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from windowshop.batches import ProductSource, QuerySource
+from windowshop.catalog import Dataset
+from windowshop.config import ModelConfig
+from windowshop.features import FeatureTable, ProductFeatures, QueryFeatures
+from windowshop.objectives import TrainingData
+from windowshop.pairs import make_pairs
+from windowshop.product_text import FACTS, TITLE
+
+
+@pytest.fixture(scope="session")
+def feature_table():
+    """Features in memory as a table; the items `absent` lack the modality."""
+
+    def make(features_NH, absent=()):
+        rows = np.arange(len(features_NH))
+        rows[list(absent)] = -1
+        return FeatureTable(features_NH.astype(np.float32), rows, "digest")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_dataset(tmp_path_factory):
+    """A data set of products p0.. and queries q0.., by group, (text, image, split), and grade."""
+
+    def make(groups, queries, grades):
+        texts, images, splits = zip(*queries, strict=True)
+        asked = {"query_id": [f"q{i}" for i in range(len(queries))], "query": texts}
+        text_columns = {"query": pl.String, "image": pl.String}
+        judged = [(f"q{query}", f"p{product}", grade) for (query, product), grade in grades.items()]
+        return Dataset(
+            root=tmp_path_factory.getbasetemp(),
+            products=pl.DataFrame(
+                {"product_id": [f"p{i}" for i in range(len(groups))], "group_id": groups}
+            ),
+            queries=pl.DataFrame(
+                {**asked, "image": images, "split": splits}, schema_overrides=text_columns
+            ),
+            qrels=pl.DataFrame(judged, schema=["query_id", "product_id", "grade"], orient="row"),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def toy_model_config():
+    return ModelConfig(width=8, matryoshka=(4,), hidden=8)
+
+
+@pytest.fixture(scope="session")
+def make_toy_data(feature_table, make_dataset):
+    """Random training data: 20 products, 12 queries (4 is a photo), widths 6 (text) and 5 (photo).
+
+    Product 5 lacks text, 3 and 7 lack a photo, 9 lacks both; `unjudged` products have no grades.
+    """
+    rng = np.random.default_rng(0)
+    texts = feature_table(rng.normal(size=(20, 6)), absent=[5, 9])
+    photos = feature_table(rng.normal(size=(20, 5)), absent=[3, 7, 9])
+    asked_texts, asked_photos = rng.normal(size=(12, 6)), rng.normal(size=(12, 5))
+    groups = ["twins" if i in (1, 2) else f"g{i}" for i in range(20)]
+
+    def make(unjudged=(), photo_query=4):
+        queries = QueryFeatures(
+            feature_table(asked_texts, absent={photo_query}.intersection(range(12))),
+            feature_table(asked_photos, absent=set(range(12)) - {photo_query}),
+            None,
+        )
+        asked = [(f"query {i}", None, "train") for i in range(12)]
+        grades = {(i, (5 * i + 1) % 20): 1 + i % 3 for i in range(12)}
+        grades |= {(i, 8 + i): 3 for i in range(12)} | {(0, 3): 4, (1, 10): 1, (2, 5): 4, (8, 9): 2}
+        kept = {pair: grade for pair, grade in grades.items() if pair[1] not in unjudged}
+        return TrainingData(
+            ProductSource(ProductFeatures({TITLE: texts, FACTS: texts}, photos, None)),
+            QuerySource(queries),
+            make_pairs(make_dataset(groups, asked, kept), "train"),
+        )
+
+    return make

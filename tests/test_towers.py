@@ -1,0 +1,164 @@
+import dataclasses
+from typing import get_type_hints
+
+import pytest
+import torch
+from torch import Tensor
+
+from windowshop.towers import CLIP_SIGMA, PAIR_TYPES, ProductBatch, Projection, QueryBatch, TwoTower
+
+TEXT_WIDTH, IMAGE_WIDTH = 6, 5
+
+
+@pytest.fixture
+def model(toy_model_config):
+    torch.manual_seed(0)
+    return TwoTower(toy_model_config, TEXT_WIDTH, IMAGE_WIDTH).eval()
+
+
+@pytest.fixture
+def trained(model):
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.5)
+    return model
+
+
+def make_batch(kind, has):
+    """Features of as many items as `has` has rows, zeros where absent."""
+    generator = torch.Generator().manual_seed(2)
+    has_B2 = torch.tensor(has, dtype=torch.float32)
+    text_BH = torch.randn(len(has), TEXT_WIDTH, generator=generator) * has_B2[:, :1]
+    image_BH = torch.randn(len(has), IMAGE_WIDTH, generator=generator) * has_B2[:, 1:]
+    return kind(text_BH, image_BH, has_B2)
+
+
+def rows(batch, items):
+    return type(batch)(batch.text_BH[items], batch.image_BH[items], batch.has_B2[items])
+
+
+@pytest.fixture
+def projection(toy_model_config):
+    torch.manual_seed(0)
+    projection = Projection(4, toy_model_config).eval()
+    with torch.no_grad():
+        for parameter in projection.parameters():
+            parameter.normal_()
+    return projection
+
+
+def test_projection_standardises_features(projection):
+    sample_BH = torch.randn(500, 4)
+    plain_BD = projection(sample_BH - sample_BH.mean(dim=0))
+    moved_BH = sample_BH * torch.tensor([1.0, 20, 0.1, 5]) + torch.tensor([3.0, -100, 0, 7])
+    projection.fit_scale(sample_BH)
+    standard_BD = projection(sample_BH)
+    projection.fit_scale(moved_BH)
+    torch.testing.assert_close(projection(moved_BH), standard_BD, rtol=0, atol=1e-4)
+    assert not torch.allclose(plain_BD, standard_BD, atol=1e-6)
+
+
+def test_projection_clips_outliers(projection):
+    sample_BH = torch.randn(500, 4) * 3 + 1
+    projection.fit_scale(sample_BH)
+    edge_BH = projection.mean_H + CLIP_SIGMA * projection.deviation_H.repeat(2, 1)
+    far_BH, near_BH = edge_BH.clone(), edge_BH.clone()
+    far_BH[0, 2], near_BH[0, 2] = 1e9, 0.0
+    edge_BD = projection(edge_BH)
+    torch.testing.assert_close(projection(far_BH), edge_BD)
+    assert not torch.allclose(projection(near_BH)[0], edge_BD[0], atol=1e-3)
+
+
+def test_a_constant_feature_does_no_harm(projection):
+    sample_BH = torch.randn(100, 4)
+    sample_BH[:, 1] = 0.1
+    projection.fit_scale(sample_BH)
+    slip_BH = sample_BH.clone()
+    slip_BH[:, 1] += 1e-6
+    torch.testing.assert_close(projection(slip_BH), projection(sample_BH), rtol=0, atol=0.01)
+
+
+def test_projection_gives_unit_vectors(projection):
+    norms_B = projection(100 * torch.randn(20, 4)).norm(dim=1)
+    torch.testing.assert_close(norms_B, torch.ones(20))
+
+
+@pytest.mark.parametrize(
+    "has",
+    [
+        [[1, 0]] * 3,
+        [[0, 1]] * 3,
+        [[1, 1]] * 3,
+        [[1, 0], [0, 1], [1, 1], [0, 0]],
+        [[1, 0], [0, 0]],
+        [[0, 1], [0, 0]],
+        [[0, 0]],
+    ],
+    ids=["text", "photo", "both", "mixed", "text-nothing", "photo-nothing", "nothing"],
+)
+@pytest.mark.parametrize("towers", ["model", "trained"])
+def test_a_batch_of_queries_equals_row_by_row(towers, has, request):
+    model = request.getfixturevalue(towers)
+    batch = make_batch(QueryBatch, has)
+    together_BD = model.encode_queries(batch)
+    for i in range(len(has)):
+        alone_1D = model.encode_queries(rows(batch, slice(i, i + 1)))
+        torch.testing.assert_close(alone_1D[0], together_BD[i])
+    torch.testing.assert_close(together_BD.norm(dim=1), batch.has_B2.amax(dim=1))
+
+
+def test_text_and_photo_of_a_query_count_alike(trained):
+    batch = make_batch(QueryBatch, [[1, 1]])
+    text_1D = trained.encode_queries(QueryBatch(*_parts(batch), torch.tensor([[1.0, 0]])))
+    photo_1D = trained.encode_queries(QueryBatch(*_parts(batch), torch.tensor([[0.0, 1]])))
+    both_1D = trained.encode_queries(batch)
+    expected_1D = text_1D + photo_1D
+    torch.testing.assert_close(both_1D, expected_1D / expected_1D.norm())
+
+
+def _parts(batch):
+    return batch.text_BH, batch.image_BH
+
+
+def test_a_photo_query_starts_as_the_product_photo(model):
+    has = [[0, 1]] * 4
+    query_BD = model.encode_queries(make_batch(QueryBatch, has))
+    _, v_BD = model.encode_modalities(make_batch(ProductBatch, has))
+    torch.testing.assert_close(query_BD, v_BD)
+    torch.testing.assert_close(query_BD, model.encode_products(make_batch(ProductBatch, has)))
+
+
+def test_products_are_fused_from_their_modalities(trained):
+    has = [[1, 1], [1, 0], [0, 1], [0, 0]]
+    batch = make_batch(ProductBatch, has)
+    t_BD, v_BD = trained.encode_modalities(batch)
+    torch.testing.assert_close(t_BD.norm(dim=1), batch.has_B2[:, 0])
+    torch.testing.assert_close(v_BD.norm(dim=1), batch.has_B2[:, 1])
+    p_BD = trained.encode_products(batch)
+    assert torch.equal(p_BD, trained.fusion(t_BD, v_BD, batch.has_B2))
+    torch.testing.assert_close(p_BD.norm(dim=1), torch.tensor([1.0, 1, 1, 0]))
+
+
+def test_vectors_have_the_full_matryoshka_width(model, toy_model_config):
+    assert toy_model_config.widths == (4, 8)
+    has = [[1, 1], [1, 0]]
+    assert model.encode_queries(make_batch(QueryBatch, has)).shape == (2, 8)
+    assert model.encode_products(make_batch(ProductBatch, has)).shape == (2, 8)
+
+
+def test_each_pair_type_has_its_own_scale(model, toy_model_config):
+    names = [name for name, _ in model.named_parameters() if "scale" in name]
+    assert len(names) == len(PAIR_TYPES)
+    for pair in PAIR_TYPES:
+        assert model.scale(pair).item() == pytest.approx(toy_model_config.start_scale, rel=1e-6)
+
+
+def test_the_query_tower_never_sees_a_product(trained):
+    assert get_type_hints(TwoTower.encode_queries) == {"batch": QueryBatch, "return": Tensor}
+    fields = {field.name for field in dataclasses.fields(QueryBatch)}
+    assert fields == {"text_BH", "image_BH", "has_B2"}
+    batch = make_batch(QueryBatch, [[1, 0], [0, 1], [1, 1]])
+    trained.encode_queries(batch).sum().backward()
+    reached = {n.split(".")[0] for n, p in trained.named_parameters() if p.grad is not None}
+    assert reached == {"text", "image", "photo_query"}

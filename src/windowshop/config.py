@@ -1,6 +1,8 @@
 """Settings of a training run: frozen dataclasses, filled from YAML, saved beside the weights."""
 
 import dataclasses
+import math
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
@@ -36,6 +38,7 @@ class ModelConfig:
         for name in ("feature_dropout", "dropout"):
             value = getattr(self, name)
             _require(0 <= value < 1, f"model.{name}={value} must be in [0, 1).")
+        _require(self.start_scale > 0, f"model.start_scale={self.start_scale} must be above 0.")
         shorter = all(0 < width < self.width for width in self.matryoshka)
         _require(shorter, f"model.matryoshka={self.matryoshka} must lie below width={self.width}.")
 
@@ -67,6 +70,10 @@ class StageConfig:
         for name in ("steps", "batch_queries", "products_per_query", "eval_every"):
             value = getattr(self, name)
             _require(value >= 1, f"stage {self.name}: {name}={value} must be at least 1.")
+        for name in ("min_epochs", "weight_decay", "warmup_steps"):
+            value = getattr(self, name)
+            finite = 0 <= value < math.inf
+            _require(finite, f"stage {self.name}: {name}={value} must be a number from 0 on.")
         rate = self.learning_rate
         _require(rate > 0, f"stage {self.name}: learning_rate={rate} must be above 0.")
 
@@ -123,7 +130,8 @@ class TrainConfig:
     """Corpus size of the dev checks during training; a larger catalogue is sampled."""
 
     def __post_init__(self) -> None:
-        """Check that there is something to train."""
+        """Check the seed, and that there is something to train."""
+        _require(self.seed >= 0, f"seed={self.seed} must not be negative.")
         _require(len(self.stages) > 0, "stages: name at least one of domain, separate, fused.")
 
 
@@ -133,7 +141,7 @@ def load_config(path: Path) -> TrainConfig:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read as YAML: {error}") from None
-    config: TrainConfig = from_dict(TrainConfig, content or {}, str(path))
+    config: TrainConfig = from_dict(TrainConfig, {} if content is None else content, str(path))
     return config
 
 
@@ -173,6 +181,9 @@ def _convert(kind: Any, value: object, where: str) -> object:  # noqa: ANN401
     assert not isinstance(kind, UnionType)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if kind is float and isinstance(value, str):
+        with suppress(ValueError):
+            return float(value)  # YAML 1.1 takes 1e-3 for text.
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ConfigError(f"{where}: need {kind.__name__}, found {value!r}.")
     return value

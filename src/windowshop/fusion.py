@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from windowshop.errors import ConfigError
 
 MIN_WEIGHT = 0.05
-"""The tuned text weight is kept this far from 0 and 1, so that no expert starts switched off."""
+"""The tuned text weight is kept this far from 0 and 1: no expert starts switched off, and a product
+with one modality keeps its vector."""
 
 
 class Fusion(nn.Module):
@@ -27,6 +28,10 @@ class Fusion(nn.Module):
 
     def start_from(self, text_weight: float) -> None:
         """Make the untrained fusion equal this weighted average; does nothing where it cannot."""
+
+    def alone(self, t_BD: Tensor, v_BD: Tensor) -> tuple[Tensor, Tensor]:
+        """What calls with only the text, and with only the photo, would give; at less cost."""
+        return t_BD, v_BD
 
     def gate(self, t_BD: Tensor, v_BD: Tensor, has_B2: Tensor) -> Tensor | None:
         """Expert weights (B, E) of a fusion that has a gate, else None."""
@@ -68,7 +73,7 @@ class Average(Fusion):
 
     def start_from(self, text_weight: float) -> None:
         """Set w."""
-        self.text_weight.fill_(text_weight)
+        self.text_weight.fill_(_bounded(text_weight))
 
 
 class ConcatMLP(Fusion):
@@ -120,13 +125,19 @@ class ModalityExperts(Fusion):
         fused_BD = (gate_BE.unsqueeze(-1) * experts_BED).sum(dim=1)
         return F.normalize(fused_BD, dim=-1) * has_any_B1
 
+    def alone(self, t_BD: Tensor, v_BD: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the text expert and the image expert, normalised."""
+        text_BD = t_BD + self._text(self._text_norm(t_BD))
+        image_BD = v_BD + self._image(self._image_norm(v_BD))
+        return F.normalize(text_BD, dim=-1), F.normalize(image_BD, dim=-1)
+
     def gate(self, t_BD: Tensor, v_BD: Tensor, has_B2: Tensor) -> Tensor | None:
         """Weights of the text, image and both experts, (B, 3), rows sum to 1."""
         return self._weigh(self._inputs(t_BD, v_BD, has_B2), has_B2)
 
     def start_from(self, text_weight: float) -> None:
         """Set the gate's bias so that the untrained mixture is w t + (1 - w) v."""
-        weight = min(max(text_weight, MIN_WEIGHT), 1 - MIN_WEIGHT)
+        weight = _bounded(text_weight)
         both = 2 / 3 * min(weight, 1 - weight)
         start = torch.tensor([weight - both / 2, 1 - weight - both / 2, both])
         bias = self._gate[-1].bias
@@ -144,6 +155,10 @@ class ModalityExperts(Fusion):
         usable_BE = torch.cat([has_B2, has_B2.prod(dim=1, keepdim=True)], dim=1) > 0
         # A finite floor: softmax over a row of -inf (a product with nothing) would be NaN.
         return logits_BE.masked_fill(~usable_BE, -1e9).softmax(dim=1)
+
+
+def _bounded(text_weight: float) -> float:
+    return min(max(text_weight, MIN_WEIGHT), 1 - MIN_WEIGHT)
 
 
 def _zero_start_mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:

@@ -30,9 +30,9 @@ def grade_levels(grade_BC: Tensor, ignore_BC: Tensor) -> list[Level]:
     A pair of grade g is contrasted with every pair of a lower grade: "all but one thing" is a
     negative for "all that was asked" and a positive against the rest. Levels weigh by nDCG's gain,
     (2^g - 1) / (2^G - 1) with G the highest grade in the batch. Ignored pairs (same group as a
-    positive) are neither.
+    positive, or no such modality) are neither, and their grades do not count.
     """
-    grades = sorted(set(grade_BC[grade_BC > 0].tolist()), reverse=True)
+    grades = sorted(set(grade_BC[(grade_BC > 0) & ~ignore_BC].tolist()), reverse=True)
     levels = []
     for grade in grades:
         query_P, product_P = torch.nonzero((grade_BC == grade) & ~ignore_BC, as_tuple=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 BLOCK = 65_536
 """Products scored at a time; bounds memory at Q x BLOCK scores."""
@@ -39,11 +40,25 @@ def nearest(
         if allowed_N is not None:
             refused = torch.from_numpy(~allowed_N[start : start + BLOCK])
             scores.masked_fill_(refused, -torch.inf)
-        top = scores.topk(min(k, len(block)), dim=1)
-        rows_QK = torch.cat([rows_QK, top.indices + start], dim=1)
-        scores_QK = torch.cat([scores_QK, top.values], dim=1)
+        top_scores, top_rows = _top(scores, k)
+        rows_QK = torch.cat([rows_QK, top_rows + start], dim=1)
+        scores_QK = torch.cat([scores_QK, top_scores], dim=1)
     rows, scores_out = rows_QK.numpy(), scores_QK.numpy()
     order = np.lexsort((rows, -scores_out), axis=1)[:, :k]
     rows = np.take_along_axis(rows, order, axis=1)
     scores_out = np.take_along_axis(scores_out, order, axis=1)
     return Neighbours(np.where(np.isneginf(scores_out), -1, rows), scores_out)
+
+
+def _top(scores_QN: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k best scores of each row and their columns, the lower columns of equal ones."""
+    values, columns = scores_QN.topk(min(k + 1, scores_QN.shape[1]), dim=1)
+    if values.shape[1] > k:
+        # Where scores equal to the last one are left out, topk has kept any of them.
+        tied_Q = (values[:, k - 1] == values[:, k]) & ~values[:, k].isneginf()
+        for i in tied_Q.nonzero().flatten().tolist():
+            candidates = (scores_QN[i] >= values[i, k]).nonzero().flatten()
+            best = scores_QN[i, candidates].sort(descending=True, stable=True).indices[:k]
+            columns[i, :k] = candidates[best]
+            values[i, :k] = scores_QN[i, candidates[best]]
+    return values[:, :k], columns[:, :k]

@@ -90,12 +90,9 @@ def fused_loss(
         return matryoshka(q_BD, p_CD, levels, scale, model.config.widths)
     p_CD = model.fusion(*drop_modalities(t_CD, v_CD, batch.has_B2, config, rng))
     loss = matryoshka(q_BD, p_CD, levels, scale, model.config.widths)
-    for modality in (0, 1):
-        seen_C2 = torch.zeros_like(batch.has_B2)
-        seen_C2[:, modality] = batch.has_B2[:, modality]
-        masked_CD = model.fusion(t_CD * seen_C2[:, :1], v_CD * seen_C2[:, 1:], seen_C2)
-        levels = _levels(grades, seen_C2[:, modality])
-        loss = loss + config.masked * info_nce(q_BD, masked_CD, levels, scale)
+    for alone_CD, has_C in zip(model.fusion.alone(t_CD, v_CD), batch.has_B2.T, strict=True):
+        levels = _levels(grades, has_C)
+        loss = loss + config.masked * info_nce(q_BD, alone_CD, levels, scale)
     own = _own_pairs(data, items, batch.has_B2[:, 1])
     photo_CD, photo_scale = model.photo_query(v_CD), model.scale("photo_product")
     loss = loss + config.photo_product * info_nce(photo_CD, p_CD, own, photo_scale)

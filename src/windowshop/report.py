@@ -1,5 +1,6 @@
-"""An evaluation as tables for the terminal."""
+"""An evaluation as tables for the terminal; 80 columns are enough."""
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -8,107 +9,126 @@ from windowshop.evaluate import ALL, Evaluation
 from windowshop.metrics import MEASURES, Estimate
 
 LABELS = {
-    "recall@10": "Recall@10",
-    "recall@50": "Recall@50",
-    "recall@100": "Recall@100",
+    "recall@10": "R@10",
+    "recall@50": "R@50",
+    "recall@100": "R@100",
     "ndcg@1": "nDCG@1",
     "ndcg@10": "nDCG@10",
     "mrr@10": "MRR@10",
 }
+GAIN_MEASURES = ("recall@100", "ndcg@10", "mrr@10")
 SLICE_MEASURES = ("recall@100", "ndcg@10")
-ORDER = ("fused", "text_only", "image_only", "bm25")
+SYSTEMS = {"fused": "fused", "text_only": "text", "image_only": "image", "bm25": "bm25"}
+"""Known systems in their order, with the short names that slice columns have room for."""
 
 
 def render_evaluation(evaluation: Evaluation) -> RenderableType:
     """All queries first, then what the photo gains, then the slices."""
-    parts: list[RenderableType] = [_overall(evaluation), _gains(evaluation)]
-    slices = [name for name in next(iter(evaluation.tables.values())) if name != ALL]
-    if slices:
-        parts.append(_slices(evaluation, slices))
-    parts.append(
-        Text(
-            "± is half of the 95% bootstrap interval over queries; Recall and MRR count grades "
-            f"from {evaluation.threshold}. In slices of products, only those products count as "
-            "relevant; the ranking is always over the full catalogue.",
-            style="dim",
-        )
+    parts: list[RenderableType] = [_overall(evaluation)]
+    if len(evaluation.tables) > 1:
+        parts.append(_gains(evaluation))
+    if any(name != ALL for name in evaluation.tables["fused"]):
+        parts.append(_slices(evaluation))
+    footnote = (
+        "± half of the 95% bootstrap interval over queries. R is Recall; R and MRR count grades "
+        f"from {evaluation.threshold} on. A slice of products counts only those as relevant; "
+        "every ranking is over the full catalogue."
     )
+    parts.append(Text(footnote, style="dim"))
     parts += [Text(note, style="yellow") for note in evaluation.notes]
     return Group(*parts)
 
 
 def _overall(evaluation: Evaluation) -> Table:
-    table = Table(
-        title=f"{evaluation.split} split: {evaluation.num_queries} queries over "
-        f"{evaluation.num_products} products",
-        title_justify="left",
-        title_style="bold",
-    )
-    table.add_column("system")
+    counts = f"{evaluation.num_queries:,} queries, {evaluation.num_products:,} products"
+    table = _table(f"{evaluation.split}: {counts}", "system")
     for measure in MEASURES:
-        table.add_column(LABELS[measure], justify="right")
-    best = {
-        measure: max(t[ALL][measure].mean for t in evaluation.tables.values() if measure in t[ALL])
-        for measure in MEASURES
-        if any(measure in t[ALL] for t in evaluation.tables.values())
-    }
+        table.add_column(LABELS[measure], justify="right", no_wrap=True)
     for system in _systems(evaluation):
         estimates = evaluation.tables[system][ALL]
-        cells = [_cell(estimates.get(m), best=best.get(m)) for m in MEASURES]
+        cells = [_cell(estimates.get(m), _best(evaluation, ALL, m)) for m in MEASURES]
         table.add_row(system, *cells, style="bold" if system == "fused" else "")
     return table
 
 
 def _gains(evaluation: Evaluation) -> Table:
-    table = Table(
-        title="fused minus the other system, paired by query (green: interval above 0)",
-        title_justify="left",
-        title_style="bold",
-    )
-    table.add_column("against")
-    for measure in MEASURES:
-        table.add_column(LABELS[measure], justify="right")
+    table = _table("what fused gains, paired by query (green: interval above 0)", "over")
+    for measure in GAIN_MEASURES:
+        table.add_column(LABELS[measure], justify="right", no_wrap=True)
     for system in _systems(evaluation)[1:]:
         estimates = evaluation.gains[system][ALL]
-        table.add_row(system, *[_gain(estimates.get(measure)) for measure in MEASURES])
+        table.add_row(system, *[_gain(estimates.get(measure)) for measure in GAIN_MEASURES])
     return table
 
 
-def _slices(evaluation: Evaluation, slices: list[str]) -> Table:
-    table = Table(title="slices", title_justify="left", title_style="bold")
+def _slices(evaluation: Evaluation) -> Table:
+    table = _table("slices (green: the best)", "slice")
+    table.add_column("n", justify="right", no_wrap=True)
     systems = _systems(evaluation)
-    table.add_column("slice", overflow="fold")
-    table.add_column("n", justify="right")
     for measure in SLICE_MEASURES:
-        for system in systems:
-            table.add_column(f"{LABELS[measure]}\n{system}", justify="right")
-    for name in slices:
-        cells = []
-        for measure in SLICE_MEASURES:
-            estimates = [evaluation.tables[system][name].get(measure) for system in systems]
-            best = max((e.mean for e in estimates if e), default=None)
-            cells += [_cell(estimate, best=best) for estimate in estimates]
-        counts = [e.n for e in evaluation.tables["fused"][name].values()]
-        table.add_row(name, str(max(counts, default=0)), *cells)
+        for place, system in enumerate(systems):
+            heading = LABELS[measure] if place == 0 else ""
+            label = f"{heading}\n{SYSTEMS.get(system, system)}"
+            table.add_column(label, justify="right", no_wrap=True)
+    for name, fused in evaluation.tables["fused"].items():
+        if name != ALL:
+            cells = [
+                _mean(evaluation.tables[s][name].get(m), _best(evaluation, name, m))
+                for m in SLICE_MEASURES
+                for s in systems
+            ]
+            table.add_row(name, str(max((e.n for e in fused.values()), default=0)), *cells)
+    return table
+
+
+def _table(title: str, first: str) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column(first, overflow="fold", vertical="bottom")
     return table
 
 
 def _systems(evaluation: Evaluation) -> list[str]:
-    known = [name for name in ORDER if name in evaluation.tables]
+    known = [name for name in SYSTEMS if name in evaluation.tables]
     return known + [name for name in evaluation.tables if name not in known]
 
 
-def _cell(estimate: Estimate | None, best: float | None) -> Text:
+def _best(evaluation: Evaluation, part: str, measure: str) -> float | None:
+    estimates = [tables[part].get(measure) for tables in evaluation.tables.values()]
+    return max((estimate.mean for estimate in estimates if estimate), default=None)
+
+
+def _mean(estimate: Estimate | None, best: float | None) -> Text:
     if estimate is None:
         return Text("-", style="dim")
-    half = (estimate.high - estimate.low) / 2
-    style = "green" if best is not None and estimate.mean >= best else ""
-    return Text.assemble((f"{estimate.mean:.3f}", style), (f" ±{half:.3f}", "dim"))
+    return Text(_short(estimate.mean), style="green" if estimate.mean == best else "")
+
+
+def _cell(estimate: Estimate | None, best: float | None) -> Text:
+    mean = _mean(estimate, best)
+    if estimate is not None:
+        mean.append(f"±{_short((estimate.high - estimate.low) / 2)}", style="dim")
+    return mean
 
 
 def _gain(estimate: Estimate | None) -> Text:
     if estimate is None:
         return Text("-", style="dim")
     style = "green" if estimate.low > 0 else "red" if estimate.high < 0 else ""
-    span = f" [{estimate.low:+.3f}, {estimate.high:+.3f}]"
-    return Text.assemble((f"{estimate.mean:+.3f}", style), (span, "dim"))
+    span = f" [{_signed(estimate.low)}, {_signed(estimate.high)}]"
+    return Text.assemble((_signed(estimate.mean), style), (span, "dim"))
+
+
+def _short(value: float) -> str:
+    """Three decimals without the leading zero, as the field's tables have it."""
+    return f"{value:.3f}".removeprefix("0")
+
+
+def _signed(value: float) -> str:
+    sign = "-" if value < 0 else "+"
+    return sign + _short(abs(value))

@@ -3,6 +3,7 @@
 B batch, H feature width. Encoders are frozen here; the towers learn on top of their features.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,9 @@ import torch
 import xxhash
 from PIL import Image
 from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from windowshop.errors import EncoderError
 
 
 class TextEncoder(Protocol):
@@ -56,8 +60,20 @@ def fingerprint(module: nn.Module, settings: str) -> str:
     return digest.hexdigest()
 
 
+def tokenizer_settings(tokenizer: PreTrainedTokenizerBase) -> str:
+    """How a tokenizer cuts texts, for a fingerprint; the same before and after saving it."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return json.dumps(tokenizer.get_vocab(), sort_keys=True)
+    # Truncation and padding stand in it as the last call left them; the encoders set them anew.
+    content = json.loads(backend.to_str()) | {"truncation": None, "padding": None}
+    return json.dumps(content, sort_keys=True)
+
+
 def pick_device(name: str) -> torch.device:
     """`auto` is the GPU where there is one, else the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise EncoderError(f"device {name!r}: torch finds no such GPU here; use auto or cpu.")
     return torch.device(name)

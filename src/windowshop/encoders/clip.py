@@ -6,9 +6,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from transformers import AutoModel, AutoTokenizer, CLIPImageProcessorPil, SiglipImageProcessorPil
+from torch import Tensor, nn
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    CLIPImageProcessorPil,
+    SiglipImageProcessorPil,
+)
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from windowshop.encoders.base import fingerprint, pick_device
+from windowshop.encoders.base import fingerprint, pick_device, tokenizer_settings
+from windowshop.errors import EncoderError
 
 CLIP_TYPES = ("clip", "siglip")
 BATCH_SIZE = 32
@@ -19,16 +27,20 @@ class ClipTextEncoder:
 
     def __init__(self, source: str, device: str = "auto") -> None:
         self._device = pick_device(device)
-        self._model = AutoModel.from_pretrained(source, trust_remote_code=False)
-        self._model = self._model.to(self._device).eval()
+        self._model = _load_model(source, self._device)
         self._tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        if len(self._tokenizer) <= len(self._tokenizer.all_special_tokens):
+            raise EncoderError(f"{source}: has no tokenizer; add tokenizer.json from its source.")
         config = self._model.config.text_config
         self._max_tokens = config.max_position_embeddings
         # SigLIP was trained on texts padded to its full length and reads its last position;
         # CLIP reads its end-of-text token, where padding only costs time.
-        self._padding = "max_length" if self._model.config.model_type == "siglip" else "longest"
+        self._siglip = self._model.config.model_type == "siglip"
         self.width = self.encode(["width"]).shape[1]
-        self.fingerprint = fingerprint(self._model, f"clip-text/1 max_tokens={self._max_tokens}")
+        settings = f"clip-text/2 max_tokens={self._max_tokens}"
+        self.fingerprint = fingerprint(
+            self._model, f"{settings} {tokenizer_settings(self._tokenizer)}"
+        )
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> np.ndarray:
@@ -38,13 +50,13 @@ class ClipTextEncoder:
         for start in range(0, len(texts), BATCH_SIZE):
             batch = self._tokenizer(
                 [texts[row] for row in order[start : start + BATCH_SIZE]],
-                padding=self._padding,
+                padding="max_length" if self._siglip else "longest",
                 truncation=True,
                 max_length=self._max_tokens,
+                return_attention_mask=not self._siglip,  # SigLIP was trained without one
                 return_tensors="pt",
             ).to(self._device)
-            output = self._model.get_text_features(**batch)
-            parts.append(output.pooler_output.float().cpu())
+            parts.append(_pooled(self._model.get_text_features(**batch)).float().cpu())
         sorted_BH = torch.cat(parts).numpy()
         features_BH = np.empty_like(sorted_BH)
         features_BH[order] = sorted_BH
@@ -61,8 +73,7 @@ class ClipImageEncoder:
 
     def __init__(self, source: str, device: str = "auto") -> None:
         self._device = pick_device(device)
-        self._model = AutoModel.from_pretrained(source, trust_remote_code=False)
-        self._model = self._model.to(self._device).eval()
+        self._model = _load_model(source, self._device)
         siglip = self._model.config.model_type == "siglip"
         processor = SiglipImageProcessorPil if siglip else CLIPImageProcessorPil
         self._processor = processor.from_pretrained(source)
@@ -78,11 +89,32 @@ class ClipImageEncoder:
         parts = []
         for start in range(0, len(images), BATCH_SIZE):
             batch = self._processor(list(images[start : start + BATCH_SIZE]), return_tensors="pt")
-            output = self._model.get_image_features(pixel_values=batch["pixel_values"])
-            parts.append(output.pooler_output.float().cpu())
+            pixels_BCHW = batch["pixel_values"].to(self._device)
+            output = self._model.get_image_features(pixel_values=pixels_BCHW)
+            parts.append(_pooled(output).float().cpu())
         return torch.cat(parts).numpy()
 
     def save(self, folder: Path) -> None:
         """Write both towers and the image processor as a Hugging Face folder."""
         self._model.save_pretrained(folder)
         self._processor.save_pretrained(folder)
+
+
+def _load_model(source: str, device: torch.device) -> nn.Module:
+    """Both towers in float32; a folder that lacks weights is refused: they would be random."""
+    model, report = AutoModel.from_pretrained(
+        source, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
+    )
+    wrong = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
+    if wrong:
+        raise EncoderError(
+            f"{source}: {len(wrong)} weights are missing or of another shape ({wrong[0]}, ...). "
+            "Download the model again."
+        )
+    return model.to(device).eval()
+
+
+def _pooled(output: Tensor | BaseModelOutputWithPooling) -> Tensor:
+    """The projected vectors (B, H); some versions of transformers return them as they are."""
+    pooled: Tensor = output if isinstance(output, Tensor) else output["pooler_output"]
+    return pooled

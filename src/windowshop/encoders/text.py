@@ -5,16 +5,19 @@ the network. The second half keeps what a sentence vector blurs: brand names, mo
 words. The towers weigh the two.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Module
 from sentence_transformers.sentence_transformer.modules import Transformer
 from torch import Tensor, nn
 
-from windowshop.encoders.base import fingerprint, pick_device
+from windowshop.encoders.base import fingerprint, pick_device, tokenizer_settings
+from windowshop.errors import EncoderError
 
 BATCH_SIZE = 32
 
@@ -24,21 +27,39 @@ class SentenceEncoder:
 
     def __init__(self, source: str, device: str = "auto") -> None:
         self._device = pick_device(device)
-        local = Path(source).is_dir()
-        self._model = SentenceTransformer(
-            source, device=str(self._device), trust_remote_code=False, local_files_only=local
-        ).eval()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # a pooler that the folder lacks is drawn, unused: always the same
+            self._model = SentenceTransformer(
+                source,
+                device=str(self._device),
+                trust_remote_code=False,
+                local_files_only=Path(source).is_dir(),
+                model_kwargs={"dtype": torch.float32},
+            ).eval()
         transformer = self._model[0]
-        assert isinstance(transformer, Transformer)
-        words = transformer.auto_model.get_input_embeddings()
-        assert isinstance(words, nn.Embedding)
+        words = (
+            transformer.auto_model.get_input_embeddings()
+            if isinstance(transformer, Transformer)
+            else None
+        )
+        if not isinstance(words, nn.Embedding):
+            raise EncoderError(
+                f"{source}: its first module is a {type(transformer).__name__}; "
+                "a text encoder needs a transformer with word embeddings. Use another model."
+            )
         self._words = words
         sentence_width = self._model.get_embedding_dimension()
         if sentence_width is None:
             sentence_width = self.encode(["width"]).shape[1] - self._words.embedding_dim
         self.width = int(sentence_width + self._words.embedding_dim)
-        settings = f"sentence+words/1 max_tokens={self._model.max_seq_length}"
-        self.fingerprint = fingerprint(self._model, settings)
+        modules = [
+            (type(m).__name__, m.get_config_dict())
+            for m in list(self._model)[1:]
+            if isinstance(m, Module)
+        ]
+        settings = [f"max_tokens={self._model.max_seq_length}", json.dumps(modules, default=str)]
+        settings.append(tokenizer_settings(self._model.tokenizer))
+        self.fingerprint = fingerprint(self._model, " ".join(["sentence+words/2", *settings]))
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> np.ndarray:
@@ -56,7 +77,8 @@ class SentenceEncoder:
         batch = self._model.preprocess(texts)
         batch = {k: v.to(self._device) if isinstance(v, Tensor) else v for k, v in batch.items()}
         mask_BL1 = batch["attention_mask"].unsqueeze(-1)
-        words_BH = (self._words(batch["input_ids"]) * mask_BL1).sum(1) / mask_BL1.sum(1)
+        words_BH = (self._words(batch["input_ids"]) * mask_BL1).sum(1)
+        words_BH = words_BH / mask_BL1.sum(1).clamp_min(1)
         sentence_BH = self._model(batch)["sentence_embedding"]
         return torch.cat([sentence_BH, words_BH], dim=1).float().cpu().numpy()
 

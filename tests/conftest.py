@@ -1,14 +1,47 @@
+import contextlib
+import io
+import os
+import sys
+from dataclasses import dataclass
+from unittest import mock
+
+import huggingface_hub
 import numpy as np
 import polars as pl
 import pytest
+import torch
+import transformers
 
 from windowshop.batches import ProductSource, QuerySource
 from windowshop.catalog import Dataset
+from windowshop.cli import main
 from windowshop.config import ModelConfig
+from windowshop.demo import DemoConfig, write_demo
 from windowshop.features import FeatureTable, ProductFeatures, QueryFeatures
 from windowshop.objectives import TrainingData
 from windowshop.pairs import make_pairs
 from windowshop.product_text import FACTS, TITLE
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Keep torch from sharing out models so tiny that threads only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def alone_and_offline():
+    """No hub, no bars of other libraries, and one thread, which a busy machine cannot slow down."""
+    torch.set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+        for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_PROGRESS_BARS", "OMP_NUM_THREADS"):
+            patch.setenv(name, "1")  # for the processes that tests start
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +113,80 @@ def make_toy_data(feature_table, make_dataset):
         )
 
     return make
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a command told: its exit code and everything it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def cli():
+    """Runs a `windowshop` command in this process."""
+
+    def run(*args):
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.object(sys, "argv", ["windowshop", *map(str, args)]),
+            mock.patch.dict(os.environ, {"COLUMNS": "200"}),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                main()
+                code = 0
+            except SystemExit as exit:
+                code = exit.code or 0
+        return Told(code, out.getvalue(), err.getvalue())
+
+    return run
+
+
+TINY_CONFIG = """\
+image_encoder: efficientnet-lite0
+model: {width: 16, matryoshka: [8], hidden: 16}
+stages:
+- {name: domain, steps: 4, min_epochs: 0.1, batch_queries: 32, eval_every: 2}
+- {name: separate, steps: 6, min_epochs: 0.1, batch_queries: 32, eval_every: 2}
+- {name: fused, steps: 4, min_epochs: 0.1, batch_queries: 32, eval_every: 2}
+"""
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory):
+    """A folder with a generated shop as `data`, a config of few steps, and a feature cache."""
+    folder = tmp_path_factory.mktemp("shop")
+    write_demo(folder / "data", DemoConfig(num_products=100, image_side=64))
+    (folder / "config.yaml").write_text(TINY_CONFIG)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def train_cli(cli, shop):
+    """Runs `windowshop train` on the generated shop, or on another data folder."""
+
+    def train(out, *args, data=shop / "data", config=shop / "config.yaml", cache=shop / "cache"):
+        return cli("train", data, "--out", out, "--config", config, "--cache", cache, *args)
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def trained(shop, train_cli):
+    """A model folder trained on the generated shop."""
+    told = train_cli(shop / "model")
+    assert told.code == 0, told.err
+    return shop / "model"
+
+
+@pytest.fixture(scope="session")
+def indexed(shop, trained, cli):
+    """An index folder of the generated shop."""
+    out = shop / "index"
+    told = cli("index", trained, shop / "data", "--out", out, "--cache", shop / "cache")
+    assert told.code == 0, told.err
+    return out

@@ -112,6 +112,19 @@ def test_experts_never_read_a_missing_modality(vectors):
 
 
 @pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("name", ["experts", "average", "concat_mlp"])
+def test_alone_equals_calls_with_one_modality(name, trained, vectors):
+    fusion = build(name, trained=trained)
+    t_BD, v_BD = vectors
+    for modality, alone_BD in enumerate(fusion.alone(t_BD, v_BD)):
+        seen_B2 = torch.zeros_like(HAS)
+        seen_B2[:, modality] = HAS[:, modality]
+        there = seen_B2[:, modality] > 0
+        expected_BD = fusion(t_BD * seen_B2[:, :1], v_BD * seen_B2[:, 1:], seen_B2)
+        torch.testing.assert_close(alone_BD[there], expected_BD[there])
+
+
+@pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("name", FUSIONS)
 def test_gradients_are_finite(name, trained, vectors):
     fusion = build(name, trained=trained).train()

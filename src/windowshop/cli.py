@@ -198,10 +198,11 @@ def demo(
 ) -> None:
     """Run everything once on a generated catalogue, and write a page of search results."""
     from windowshop.demo import DemoConfig
-    from windowshop.firstrun import run_demo
+    from windowshop.firstrun import demo_config, run_demo
     from windowshop.progress import TerminalReporter
 
-    run_demo(folder, DemoConfig(num_products=products, seed=seed), TerminalReporter(err), out)
+    shop = DemoConfig(num_products=products, seed=seed)
+    run_demo(folder, shop, demo_config(), TerminalReporter(err), out)
 
 
 @app.callback(invoke_without_command=True)

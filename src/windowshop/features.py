@@ -19,7 +19,7 @@ from windowshop.encoders import ImageEncoder, TextEncoder
 from windowshop.images import BrokenImage, decode, locate, read_bytes
 from windowshop.product_text import product_views
 from windowshop.progress import Reporter
-from windowshop.store import FeatureStore, content_keys
+from windowshop.store import KEY_DTYPE, FeatureStore, content_keys
 
 TEXT_CHUNK = 512
 IMAGE_CHUNK = 64
@@ -33,7 +33,7 @@ class FeatureTable:
     stored: np.ndarray
     rows: np.ndarray
     digest: str
-    """Hash of all the items' contents, in order."""
+    """Hash of all the items' contents, in order; an absent one counts too."""
 
     def __len__(self) -> int:
         """Return N."""
@@ -102,7 +102,7 @@ class FeatureCache:
                     store.append(keys[chunk], self.text.encode([texts[i] for i in chunk]))
                     advance(len(chunk), "")
         rows = np.where(filled, store.lookup(keys), -1)
-        return FeatureTable(store.open(), rows, xxhash.xxh3_128_hexdigest(keys.tobytes()))
+        return FeatureTable(store.open(), rows, _digest(keys))
 
     def images(
         self, root: Path, images: Sequence[str | None], reporter: Reporter, name: str
@@ -111,10 +111,10 @@ class FeatureCache:
         store = self._store("image", self.image)
         rows = np.full(len(images), -1, dtype=np.int64)
         broken: Counter[str] = Counter()
-        digest = xxhash.xxh3_128()
+        keys = np.zeros(len(images), dtype=KEY_DTYPE)
         named = [i for i, image in enumerate(images) if image]
         if not named:
-            return FeatureTable(store.open(), rows, digest.hexdigest()), broken
+            return FeatureTable(store.open(), rows, _digest(keys)), broken
         with ThreadPoolExecutor(DECODE_THREADS) as pool, reporter.bar(name, len(named)) as advance:
             for start in range(0, len(named), IMAGE_CHUNK):
                 items = named[start : start + IMAGE_CHUNK]
@@ -122,21 +122,21 @@ class FeatureCache:
                 found = [(i, f) for i, f in zip(items, files, strict=True) if isinstance(f, bytes)]
                 broken.update(file.kind for file in files if isinstance(file, BrokenImage))
                 if found:
-                    contents = [content for _, content in found]
-                    digest.update(content_keys(contents).tobytes())
-                    rows[[i for i, _ in found]] = self._rows_of(contents, store, pool, broken)
+                    places, contents = [i for i, _ in found], [content for _, content in found]
+                    keys[places] = content_keys(contents)
+                    rows[places] = self._rows_of(contents, keys[places], store, pool, broken)
                 advance(len(items), "")
-        return FeatureTable(store.open(), rows, digest.hexdigest()), broken
+        return FeatureTable(store.open(), rows, _digest(keys)), broken
 
     def _rows_of(
         self,
         contents: list[bytes],
+        keys: np.ndarray,
         store: FeatureStore,
         pool: ThreadPoolExecutor,
         broken: Counter[str],
     ) -> np.ndarray:
         """Store rows of photo files, encoding those that the store lacks."""
-        keys = content_keys(contents)
         _, first = np.unique(keys, return_index=True)
         todo = first[store.lookup(keys[first]) < 0]
         decoded = list(pool.map(lambda i: decode(contents[i], self.image.side), todo))
@@ -184,6 +184,10 @@ def query_features(
     photos = queries["image"].to_list()
     image, broken = cache.images(root, photos, reporter, "Encode query photos")
     return QueryFeatures(text, image, broken)
+
+
+def _digest(keys: np.ndarray) -> str:
+    return xxhash.xxh3_128_hexdigest(keys.tobytes())
 
 
 def _read(root: Path, image: str) -> bytes | BrokenImage:

@@ -39,14 +39,16 @@ def demo_config() -> TrainConfig:
     )
 
 
-def run_demo(folder: Path, config: DemoConfig, reporter: Reporter, console: Console) -> Path:
+def run_demo(
+    folder: Path, shop: DemoConfig, recipe: TrainConfig, reporter: Reporter, console: Console
+) -> Path:
     """Run every step below `folder` and return the page of results; finished steps are kept."""
     started = time.perf_counter()
     data, model, index, cache = (folder / name for name in ("data", "model", "index", "cache"))
     console.rule("1. A generated shop")
     if not data.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        write_demo(data, config)
+        write_demo(data, shop)
     report = check_dataset(data, reporter=reporter)
     if not report.ok:
         raise DataError(f"{data}: the generated data has errors; remove the folder and run again.")
@@ -56,7 +58,7 @@ def run_demo(folder: Path, config: DemoConfig, reporter: Reporter, console: Cons
         "half of the texts leave out what the picture shows."
     )
     console.rule("2. Train")
-    fit(dataset, model, demo_config(), cache, reporter)
+    fit(dataset, model, recipe, cache, reporter)
     console.rule("3. Evaluate on queries that training never saw")
     evaluation = evaluate(load(model), dataset, "test", SLICES, cache, reporter)
     write_json(evaluation, folder / "evaluation.json")

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from windowshop.errors import ConfigError
+from windowshop.layers import ZeroStartMLP
 
 MIN_WEIGHT = 0.05
 """The tuned text weight is kept this far from 0 and 1: no expert starts switched off, and a product
@@ -81,7 +82,7 @@ class ConcatMLP(Fusion):
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self._mlp = _zero_start_mlp(2 * width, hidden, width, dropout)
+        self._mlp = ZeroStartMLP(2 * width, hidden, width, dropout)
         self._scale = math.sqrt(width)
 
     def forward(self, t_BD: Tensor, v_BD: Tensor, has_B2: Tensor) -> Tensor:
@@ -101,10 +102,10 @@ class ModalityExperts(Fusion):
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self._text = _zero_start_mlp(width, hidden, width, dropout)
-        self._image = _zero_start_mlp(width, hidden, width, dropout)
-        self._both = _zero_start_mlp(3 * width, hidden, width, dropout)
-        self._gate = _zero_start_mlp(3 * width + 2, hidden // 4, 3, dropout)
+        self._text = ZeroStartMLP(width, hidden, width, dropout)
+        self._image = ZeroStartMLP(width, hidden, width, dropout)
+        self._both = ZeroStartMLP(3 * width, hidden, width, dropout)
+        self._gate = ZeroStartMLP(3 * width + 2, hidden // 4, 3, dropout)
         self._text_norm = nn.LayerNorm(width)
         self._image_norm = nn.LayerNorm(width)
 
@@ -159,14 +160,6 @@ class ModalityExperts(Fusion):
 
 def _bounded(text_weight: float) -> float:
     return min(max(text_weight, MIN_WEIGHT), 1 - MIN_WEIGHT)
-
-
-def _zero_start_mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
-    """Linear, GELU, dropout, and a last layer that starts at zero."""
-    last = nn.Linear(hidden, outputs)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), last)
 
 
 FUSIONS: dict[str, Callable[[int, int, float], Fusion]] = {

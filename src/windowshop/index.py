@@ -75,18 +75,14 @@ class IndexManifest:
 class ExactIndex:
     """Every product scored for every query: exact, and fast enough up to about a million."""
 
-    def __init__(self, vectors_ND: np.ndarray, table: pl.DataFrame) -> None:
+    def __init__(
+        self, vectors_ND: np.ndarray, table: pl.DataFrame, searchable_N: np.ndarray
+    ) -> None:
         self._vectors_ND = vectors_ND
         self._table = table
+        self._searchable_N = searchable_N
         self._ids = table["product_id"].to_list()
         self._row = {product_id: row for row, product_id in enumerate(self._ids)}
-        self._searchable_N = np.concatenate(
-            [
-                np.any(vectors_ND[start : start + 65_536], axis=1)
-                for start in range(0, len(table), 65_536)
-            ]
-            or [np.empty(0, dtype=bool)]
-        )
 
     def search(self, query_BD: np.ndarray, k: int, where: Filter | None = None) -> list[list[Hit]]:
         """Return up to k hits for each query, best first; equal scores in catalogue order."""
@@ -134,7 +130,7 @@ def build_index(
         broken_images=dict(encoded.broken_images),
         unsearchable=int((~np.any(vectors_ND, axis=1)).sum()),
     )
-    work = out.parent / f".{out.name}.partial"
+    work = _beside(out, "partial")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     np.save(work / VECTORS_FILE, vectors_ND)
@@ -146,13 +142,23 @@ def build_index(
 
 
 def replace_folder(new: Path, out: Path) -> None:
-    """Put `new` in the place of `out`; a kill in between leaves one of the two whole."""
-    old = out.parent / f".{out.name}.old"
-    shutil.rmtree(old, ignore_errors=True)
+    """Put `new` in the place of `out`; at any moment `whole_folder` finds one of the two."""
+    old = _beside(out, "old")
     if out.exists():
+        shutil.rmtree(old, ignore_errors=True)
         out.rename(old)
     new.rename(out)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def whole_folder(out: Path) -> Path:
+    """Where the index of `out` is: aside, if a replacement was killed between its two renames."""
+    old = _beside(out, "old")
+    return old if old.exists() and not out.exists() else out
+
+
+def _beside(out: Path, purpose: str) -> Path:
+    return out.parent / f".{out.name}.{purpose}"
 
 
 def load_index_manifest(folder: Path) -> IndexManifest:
@@ -192,4 +198,7 @@ def open_index(folder: Path) -> ExactIndex:
             f"{folder}: {vectors_ND.shape[0]} vectors for {len(table)} products. "
             "Build the index again."
         )
-    return ExactIndex(vectors_ND, table)
+    searchable_N = np.ones(len(table), dtype=bool)
+    if manifest.unsearchable:
+        searchable_N = np.any(vectors_ND, axis=1)
+    return ExactIndex(vectors_ND, table, searchable_N)

@@ -50,7 +50,8 @@ def score_queries(qrels: Qrels, run: Run, threshold: int) -> dict[str, dict[str,
     """Every measure of every query that it is defined for: measure -> query_id -> value in [0, 1].
 
     Queries absent from the run score 0. Recall and MRR are undefined for a query without a product
-    at or above the threshold, nDCG for a query without a judged product.
+    at or above the threshold, nDCG for a query without a judged product. Equal scores rank in the
+    run's own order.
     """
     measures = {
         **{R(rel=threshold) @ k: f"recall@{k}" for k in RECALL_DEPTHS},
@@ -64,11 +65,22 @@ def score_queries(qrels: Qrels, run: Run, threshold: int) -> dict[str, dict[str,
         name: dict.fromkeys(sorted(graded if name.startswith("ndcg") else strict), 0.0)
         for name in MEASURES
     }
-    for metric in ir_measures.iter_calc(list(measures), qrels, run):
+    for metric in ir_measures.iter_calc(list(measures), qrels, _without_ties(run)):
         values = scores[measures[metric.measure]]
         if metric.query_id in values:
             values[metric.query_id] = float(metric.value)
     return scores
+
+
+def _without_ties(run: Run) -> dict[str, dict[str, float]]:
+    """Ranks for scores: the measures' providers break ties by id, and not all in the same way."""
+    return {
+        query: {
+            product: -float(rank)
+            for rank, product in enumerate(sorted(scores, key=lambda p: -scores[p]))
+        }
+        for query, scores in run.items()
+    }
 
 
 def bootstrap(values: Sequence[float], seed: int = 0) -> Estimate:

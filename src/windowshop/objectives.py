@@ -84,10 +84,11 @@ def fused_loss(
     batch = data.products.varied_batch(items, rng)
     t_CD, v_CD = model.encode_modalities(batch)
     scale = model.scale("query_product")
-    levels = _levels(grades, batch.has_B2.amax(dim=1))
     if not (model.fusion.uses_text and model.fusion.uses_image):
+        levels = _levels(grades, batch.has_B2[:, 0 if model.fusion.uses_text else 1])
         p_CD = model.fusion(t_CD, v_CD, batch.has_B2)
         return matryoshka(q_BD, p_CD, levels, scale, model.config.widths)
+    levels = _levels(grades, batch.has_B2.amax(dim=1))
     p_CD = model.fusion(*drop_modalities(t_CD, v_CD, batch.has_B2, config, rng))
     loss = matryoshka(q_BD, p_CD, levels, scale, model.config.widths)
     for alone_CD, has_C in zip(model.fusion.alone(t_CD, v_CD), batch.has_B2.T, strict=True):

@@ -21,7 +21,9 @@ def product_views(products: pl.DataFrame) -> dict[str, list[str]]:
     return {
         TITLE: [_join(row["title"], row["brand"]) for row in rows],
         FACTS: [
-            _facts(row) if row["attributes"] else _join(_facts(row), row["description"])
+            _facts(row)
+            if parse_attributes(row["attributes"])
+            else _join(_facts(row), row["description"])
             for row in rows
         ],
     }
@@ -40,16 +42,13 @@ def parse_attributes(value: str | None) -> dict[str, str]:
         parsed = json.loads(value)
     except json.JSONDecodeError:
         return {"": value}
-    if not isinstance(parsed, dict):
-        return {"": _plain(parsed)}
-    return {str(key): _plain(item) for key, item in parsed.items() if item not in (None, "", [])}
+    named = parsed if isinstance(parsed, dict) else {"": parsed}
+    return {str(key): text for key, item in named.items() if (text := _plain(item))}
 
 
 def _rows(products: pl.DataFrame) -> Iterator[dict[str, str | None]]:
-    present = [name for name in FIELDS if name in products.columns]
-    absent: Mapping[str, None] = {name: None for name in FIELDS if name not in present}
-    for row in products.select(present).iter_rows(named=True):
-        yield {**row, **absent}
+    absent = [pl.lit(None, pl.String).alias(n) for n in FIELDS if n not in products.columns]
+    yield from products.with_columns(absent).select(FIELDS).iter_rows(named=True)
 
 
 def _facts(row: Mapping[str, str | None]) -> str:
@@ -60,10 +59,11 @@ def _facts(row: Mapping[str, str | None]) -> str:
 
 def _plain(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+        texts = {key: _plain(item) for key, item in value.items()}
+        return ", ".join(f"{key} {text}" for key, text in texts.items() if text)
     if isinstance(value, list):
-        return ", ".join(_plain(item) for item in value)
-    return str(value)
+        return ", ".join(text for item in value if (text := _plain(item)))
+    return "" if value is None else str(value).strip()
 
 
 def _join(*parts: str | None) -> str:

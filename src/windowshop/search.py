@@ -5,9 +5,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from windowshop.errors import SearchError
+from windowshop.errors import IndexFolderError, SearchError
 from windowshop.filters import parse_filter
-from windowshop.index import MODEL_FOLDER, Index, IndexManifest, load_index_manifest, open_index
+from windowshop.index import (
+    MODEL_FOLDER,
+    Index,
+    IndexManifest,
+    load_index_manifest,
+    open_index,
+    whole_folder,
+)
 from windowshop.model import Model, Photo, load
 
 MAX_RESULTS = 10_000
@@ -93,6 +100,12 @@ class Searcher:
 
 def open_searcher(folder: str | Path) -> Searcher:
     """Open an index folder with the model inside it."""
-    path = Path(folder)
+    path = whole_folder(Path(folder))
     manifest = load_index_manifest(path)
-    return Searcher(load(path / MODEL_FOLDER), open_index(path), manifest)
+    model = load(path / MODEL_FOLDER)
+    if model.manifest.run_key != manifest.model_key:
+        raise IndexFolderError(
+            f"{path}: its vectors are not of the model in it; was the index replaced meanwhile? "
+            "Open it again, or build it again."
+        )
+    return Searcher(model, open_index(path), manifest)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from windowshop.config import ModelConfig
 from windowshop.fusion import make_fusion
+from windowshop.layers import Dropout, ZeroStartMLP, mixed_precision
 
 PAIR_TYPES = ("query_text", "query_image", "text_image", "query_product", "photo_product")
 CLIP_SIGMA = 6.0
@@ -28,15 +29,11 @@ class Projection(nn.Module):
         super().__init__()
         self.register_buffer("mean_H", torch.zeros(inputs))
         self.register_buffer("deviation_H", torch.ones(inputs))
-        self._drop_features = nn.Dropout(config.feature_dropout)
+        self._drop_features = Dropout(config.feature_dropout)
         self._linear = nn.Linear(inputs, config.width)
         nn.init.normal_(self._linear.weight, std=1 / math.sqrt(inputs))
         nn.init.zeros_(self._linear.bias)
-        self._hidden = nn.Linear(inputs, config.hidden)
-        self._drop_hidden = nn.Dropout(config.dropout)
-        self._residual = nn.Linear(config.hidden, config.width)
-        nn.init.zeros_(self._residual.weight)
-        nn.init.zeros_(self._residual.bias)
+        self._residual = ZeroStartMLP(inputs, config.hidden, config.width, config.dropout)
 
     def fit_scale(self, features_BH: Tensor) -> None:
         """Learn each feature's mean and deviation from a sample of the catalogue."""
@@ -49,8 +46,9 @@ class Projection(nn.Module):
         """Return unit vectors (B, D)."""
         x_BH = ((x_BH - self.mean_H) / self.deviation_H).clamp(-CLIP_SIGMA, CLIP_SIGMA)
         x_BH = self._drop_features(x_BH)
-        hidden_BK = self._drop_hidden(F.gelu(self._hidden(x_BH)))
-        return F.normalize(self._linear(x_BH) + self._residual(hidden_BK), dim=-1)
+        with mixed_precision(self):
+            projected_BD = self._linear(x_BH) + self._residual(x_BH)
+        return F.normalize(projected_BD.float(), dim=-1)
 
 
 class PhotoQuery(nn.Module):
@@ -62,18 +60,13 @@ class PhotoQuery(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self._hidden = nn.Linear(config.width, config.hidden // 2)
-        self._drop = nn.Dropout(config.dropout)
-        self._residual = nn.Linear(config.hidden // 2, config.width)
-        nn.init.zeros_(self._residual.weight)
-        nn.init.zeros_(self._residual.bias)
+        width = config.width
+        self._residual = ZeroStartMLP(width, config.hidden // 2, width, config.dropout)
+        self._scale = math.sqrt(width)
 
     def forward(self, v_BD: Tensor) -> Tensor:
         """Return unit vectors (B, D)."""
-        adapted_BD = self._residual(
-            self._drop(F.gelu(self._hidden(v_BD * math.sqrt(v_BD.shape[1]))))
-        )
-        return F.normalize(v_BD + adapted_BD, dim=-1)
+        return F.normalize(v_BD + self._residual(v_BD * self._scale), dim=-1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     AutoModel,
     AutoTokenizer,
@@ -100,7 +101,7 @@ class ClipImageEncoder:
         self._processor.save_pretrained(folder)
 
 
-def _load_model(source: str, device: torch.device) -> nn.Module:
+def _load_model(source: str, device: torch.device) -> Any:  # noqa: ANN401
     """Both towers in float32; a folder that lacks weights is refused: they would be random."""
     model, report = AutoModel.from_pretrained(
         source, trust_remote_code=False, dtype=torch.float32, output_loading_info=True

@@ -1,0 +1,69 @@
+"""README and docs say what is so: commands parse, links and named files exist, versions agree."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+import windowshop
+from windowshop.cli import app
+from windowshop.config import TrainConfig
+from windowshop.fusion import FUSIONS
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def shell_lines():
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("line", [x for x in shell_lines() if x.startswith("windowshop ")])
+def test_every_readme_command_parses(line):
+    name, *arguments = shlex.split(line)[1:]
+    command = typer.main.get_command(app).commands[name]
+    context = command.make_context(name, arguments, resilient_parsing=False)
+    assert context.params
+
+
+def test_the_two_commands_are_make_targets():
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    used = [line.split()[1] for line in shell_lines() if line.startswith("make ")]
+    assert used == ["demo", "test"]
+    assert set(used) <= set(targets)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    assert [x for x in links if "://" not in x and not (page.parent / x).exists()] == []
+
+
+def test_the_file_map_names_every_module_and_no_other():
+    table = README.split("## File map")[1].split("## Licence")[0]
+    named = set(re.findall(r"`(?:src/windowshop/)?(\w+\.py|\w+/)`", table))
+    package = ROOT / "src" / "windowshop"
+    modules = {path.name for path in package.glob("*.py") if not path.name.startswith("__")}
+    assert named - {"benchmarks/", "docs/", "encoders/"} == modules
+    assert "encoders/" in named
+
+
+def test_the_changelog_begins_with_this_version():
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert (
+        re.search(r"^## \[([^\]]+)\]", changelog, re.MULTILINE).group(1) == windowshop.__version__
+    )
+
+
+def test_the_training_page_has_the_default_settings():
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    loss = TrainConfig().loss
+    for share in (loss.drop_image, loss.drop_text, loss.wrong_image):
+        assert f"({share:.0%})" in page
+    assert f"{loss.text_image} L(t,v)" in page
+    assert f"{loss.masked} L(q, p without photo)" in page
+    assert all(f"`{name}`" in page for name in FUSIONS if name != "experts")

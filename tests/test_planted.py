@@ -1,0 +1,109 @@
+"""A planted signal: product text tells the kind and nothing else, the photo tells the colour and
+nothing else, and queries ask for both. Only a model that reads the photo can answer them."""
+
+import numpy as np
+import pytest
+import torch
+
+from windowshop.batches import ProductSource, QuerySource
+from windowshop.config import ModelConfig, StageConfig, TrainConfig
+from windowshop.features import ProductFeatures, QueryFeatures
+from windowshop.nearest import nearest
+from windowshop.objectives import TrainingData
+from windowshop.pairs import make_pairs
+from windowshop.product_text import FACTS, TITLE
+from windowshop.progress import SilentReporter
+from windowshop.retrieval import product_vectors, query_vectors
+from windowshop.towers import TwoTower
+from windowshop.train import Trainer
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+NUM_KINDS, NUM_COLOURS, NUM_EACH = 8, 5, 6
+FEATURES = 16
+NOISE = 0.3
+KIND, COLOUR = (
+    x.flatten() for x in np.meshgrid(np.arange(NUM_KINDS), np.arange(NUM_COLOURS), indexing="ij")
+)
+HELD_OUT = (KIND + COLOUR) % NUM_COLOURS == 0
+"""Pairs of kind and colour that no training query asks for."""
+
+SETTINGS = {"steps": 60, "min_epochs": 0.0, "batch_queries": 32, "learning_rate": 3e-3}
+STAGES = (StageConfig(name="separate", **SETTINGS), StageConfig(name="fused", **SETTINGS))
+
+
+@pytest.fixture(scope="module")
+def train_and_ask(feature_table, make_dataset, tmp_path_factory):
+    """Train one system and return the share of right products among the first NUM_EACH."""
+
+    def noisy(rng, rows_NH):
+        return rows_NH + NOISE * rng.normal(size=rows_NH.shape)
+
+    def run(fusion, *, shuffled=False, seed=0):
+        rng = np.random.default_rng(seed)
+        kind_word, colour_word, colour_look = (
+            rng.normal(size=(count, FEATURES)) for count in (NUM_KINDS, NUM_COLOURS, NUM_COLOURS)
+        )
+        pair_of_product = np.repeat(np.arange(len(KIND)), NUM_EACH)
+        pair_of_query = np.tile(np.arange(len(KIND)), 4)
+        texts = feature_table(noisy(rng, kind_word[KIND[pair_of_product]]))
+        looks_NH = noisy(rng, colour_look[COLOUR[pair_of_product]])
+        asked_QH = noisy(rng, kind_word[KIND[pair_of_query]] + colour_word[COLOUR[pair_of_query]])
+        if shuffled:
+            looks_NH = rng.permutation(looks_NH)
+        no_photo = feature_table(np.zeros((len(pair_of_query), FEATURES)), range(len(asked_QH)))
+        held_out = HELD_OUT[pair_of_query]
+        dataset = make_dataset(
+            [f"g{i}" for i in range(len(pair_of_product))],
+            [(f"query {i}", None, "test" if out else "train") for i, out in enumerate(held_out)],
+            {
+                (int(query), int(product)): 1
+                for query, pair in enumerate(pair_of_query)
+                for product in np.flatnonzero(pair_of_product == pair)
+            },
+        )
+        photos = feature_table(looks_NH)
+        data = TrainingData(
+            ProductSource(ProductFeatures({TITLE: texts, FACTS: texts}, photos, None)),
+            QuerySource(QueryFeatures(feature_table(asked_QH), no_photo, None)),
+            make_pairs(dataset, "train"),
+        )
+        torch.manual_seed(seed)
+        config = ModelConfig(
+            width=16, matryoshka=(), hidden=32, fusion=fusion, feature_dropout=0.1, dropout=0.1
+        )
+        model = TwoTower(config, FEATURES, FEATURES)
+        Trainer(
+            config=TrainConfig(seed=seed, model=config, stages=STAGES),
+            data=data,
+            check=None,
+            text_weight=None,
+            state_file=tmp_path_factory.mktemp("planted") / "state.safetensors",
+            reporter=SilentReporter(),
+        ).run(model, fusion)
+        asked = np.flatnonzero(held_out)
+        found = nearest(
+            query_vectors(model, data.queries, asked),
+            product_vectors(model, data.products, np.arange(len(pair_of_product))),
+            NUM_EACH,
+        )
+        right = pair_of_product[found.rows] == pair_of_query[asked][:, None]
+        return float(right.mean())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def text_only(train_and_ask):
+    return train_and_ask("text_only")
+
+
+def test_the_photo_answers_what_the_text_cannot(train_and_ask, text_only):
+    # Text alone finds the kind and then guesses one of five colours: .2 of its results are right.
+    assert 0.1 < text_only < 0.35
+    assert train_and_ask("experts") > 0.9
+
+
+def test_shuffled_photos_gain_nothing(train_and_ask, text_only):
+    # Four seeds gave differences of up to .07: few queries, and guesses. The gain is above .7.
+    assert train_and_ask("experts", shuffled=True) == pytest.approx(text_only, abs=0.1)

@@ -23,15 +23,6 @@ from windowshop.pairs import make_pairs
 from windowshop.product_text import FACTS, TITLE
 
 
-@pytest.fixture(scope="module")
-def one_thread():
-    """Keep torch from sharing out models so tiny that threads only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def alone_and_offline():
     """No hub, no bars of other libraries, and one thread, which a busy machine cannot slow down."""
@@ -150,9 +141,9 @@ TINY_CONFIG = """\
 image_encoder: efficientnet-lite0
 model: {width: 16, matryoshka: [8], hidden: 16}
 stages:
-- {name: domain, steps: 4, min_epochs: 0.1, batch_queries: 32, eval_every: 2}
-- {name: separate, steps: 6, min_epochs: 0.1, batch_queries: 32, eval_every: 2}
-- {name: fused, steps: 4, min_epochs: 0.1, batch_queries: 32, eval_every: 2}
+- {name: domain, steps: 2, min_epochs: 0.1, batch_queries: 32, eval_every: 2}
+- {name: separate, steps: 4, min_epochs: 0.1, batch_queries: 32, eval_every: 2}
+- {name: fused, steps: 3, min_epochs: 0.1, batch_queries: 32, eval_every: 2}
 """
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from windowshop.losses import Level, gate_balance, grade_levels, info_nce, matryoshka
+from windowshop.losses import BLOCKED, gate_balance, info_nce, make_targets, matryoshka
 
 SCALE = torch.tensor(7.0, dtype=torch.float64)
 
@@ -24,7 +24,7 @@ def random_batch(seed, queries=7, products=9, width=5):
 
 
 def loss_of(query_BD, product_CD, grade_BC, ignore_BC, scale=SCALE):
-    return info_nce(query_BD, product_CD, grade_levels(grade_BC, ignore_BC), scale)
+    return info_nce(query_BD, product_CD, make_targets(grade_BC, ignore_BC), scale)
 
 
 def loop_loss(query_BD, product_CD, grade_BC, ignore_BC, scale):
@@ -104,13 +104,13 @@ def test_plain_pairs_give_cross_entropy():
 
 def test_gradients_equal_finite_differences():
     query_BD, product_CD, grade_BC, ignore_BC = random_batch(1)
-    levels = grade_levels(grade_BC, ignore_BC)
+    targets = make_targets(grade_BC, ignore_BC)
     inputs = (
         query_BD.requires_grad_(),
         product_CD.requires_grad_(),
         SCALE.clone().requires_grad_(),
     )
-    assert torch.autograd.gradcheck(lambda q, p, s: info_nce(q, p, levels, s), inputs)
+    assert torch.autograd.gradcheck(lambda q, p, s: info_nce(q, p, targets, s), inputs)
 
 
 def test_order_of_rows_and_columns_never_matters():
@@ -152,33 +152,23 @@ def test_a_repeated_product_counts_as_a_negative_unless_ignored():
 def test_lower_grades_are_negatives_of_higher_ones():
     scores = torch.tensor([[0.5, 0.1, -0.2]], dtype=torch.float64, requires_grad=True)
     grade_BC, none_BC = torch.tensor([[3.0, 1.0, 0.0]]), torch.zeros(1, 3, dtype=torch.bool)
-    best, lower = grade_levels(grade_BC, none_BC)
-    assert best.negative_BC.tolist() == [[False, True, True]]
-    assert lower.negative_BC.tolist() == [[False, False, True]]
-    assert (best.weight, lower.weight) == (1.0, pytest.approx(1 / 7))
+    targets = make_targets(grade_BC, none_BC)
+    assert targets.bias_BC.tolist() == [[BLOCKED, BLOCKED, 0]]
+    assert [level.weight for level in targets.levels] == [pytest.approx(1 / 7), 1.0]
     # One query (1,), products of width 1: the logits are the scores themselves.
-    info_nce(torch.ones(1, 1).double(), scores.T, [best], torch.tensor(1.0)).backward()
-    assert scores.grad[0, 0] < 0 < scores.grad[0, 1]
+    info_nce(torch.ones(1, 1).double(), scores.T, targets, torch.tensor(1.0)).backward()
+    assert scores.grad[0, 0] < 0 < scores.grad[0, 1] < scores.grad[0, 2] + 1
+    # The pair of grade 1 is pushed down by the grade 3 above it, more than its own level lifts it.
 
 
-def test_a_level_without_positives_adds_nothing():
+def test_no_positive_at_all_gives_no_levels_and_no_loss():
     query_BD, product_CD, grade_BC, ignore_BC = random_batch(5)
-    query_BD.requires_grad_()
-    nobody = torch.zeros(0, dtype=torch.int64)
-    empty = Level(1.0, nobody, nobody, torch.ones(7, 9, dtype=torch.bool))
-    assert info_nce(query_BD, product_CD, [empty], SCALE).item() == 0
-    assert info_nce(query_BD, product_CD, [], SCALE).item() == 0
-    levels = grade_levels(grade_BC, ignore_BC)
-    both = info_nce(query_BD, product_CD, [*levels, empty], SCALE)
-    assert both.item() == info_nce(query_BD, product_CD, levels, SCALE).item()
-    both.backward()
-    assert query_BD.grad.isfinite().all()
-
-
-def test_no_positive_at_all_gives_no_levels():
-    query_BD, product_CD, grade_BC, ignore_BC = random_batch(5)
-    assert grade_levels(torch.zeros_like(grade_BC), ignore_BC) == []
-    assert grade_levels(grade_BC, torch.ones_like(ignore_BC)) == []
+    for nothing in (
+        make_targets(torch.zeros_like(grade_BC), ignore_BC),
+        make_targets(grade_BC, torch.ones_like(ignore_BC)),
+    ):
+        assert nothing.levels == []
+        assert info_nce(query_BD, product_CD, nothing, SCALE).item() == 0
 
 
 def test_a_pair_without_negatives_costs_nothing():
@@ -197,13 +187,11 @@ def test_a_query_without_negatives_leaves_the_others_their_gradients():
     query_BD, product_CD = query_BD.requires_grad_(), product_CD.requires_grad_()
     ignore_BC = torch.zeros(3, 3, dtype=torch.bool)
     ignore_BC[0, 1:] = True
-    [level] = grade_levels(torch.eye(3), ignore_BC)
     # Query to product only: of the three queries, the first has nothing to be contrasted with.
     loss_of(query_BD, product_CD, torch.eye(3), ignore_BC).backward()
     assert query_BD.grad.isfinite().all()
     assert product_CD.grad.isfinite().all()
     assert query_BD.grad[1:].abs().sum() > 0
-    assert not level.negative_BC[0].any()
 
 
 def test_scale_is_clamped_at_100():
@@ -215,20 +203,20 @@ def test_scale_is_clamped_at_100():
 
 def test_matryoshka_is_the_mean_over_cut_vectors():
     query_BD, product_CD, grade_BC, ignore_BC = random_batch(8)
-    levels = grade_levels(grade_BC, ignore_BC)
+    targets = make_targets(grade_BC, ignore_BC)
     losses = [
         info_nce(
             query_BD[:, :width] / query_BD[:, :width].norm(dim=1, keepdim=True),
             product_CD[:, :width] / product_CD[:, :width].norm(dim=1, keepdim=True),
-            levels,
+            targets,
             SCALE,
         ).item()
         for width in (2, 3, 5)
     ]
-    found = matryoshka(query_BD, product_CD, levels, SCALE, (2, 3, 5)).item()
+    found = matryoshka(query_BD, product_CD, targets, SCALE, (2, 3, 5)).item()
     assert found == pytest.approx(sum(losses) / 3)
-    full = matryoshka(query_BD, product_CD, levels, SCALE, (5,)).item()
-    assert full == pytest.approx(info_nce(query_BD, product_CD, levels, SCALE).item())
+    full = matryoshka(query_BD, product_CD, targets, SCALE, (5,)).item()
+    assert full == pytest.approx(info_nce(query_BD, product_CD, targets, SCALE).item())
 
 
 def test_gate_balance_by_hand():

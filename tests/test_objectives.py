@@ -6,12 +6,10 @@ import torch
 
 from windowshop.batches import ProductSource
 from windowshop.config import LossConfig, StageConfig
-from windowshop.losses import grade_levels, info_nce
+from windowshop.losses import make_targets, info_nce
 from windowshop.objectives import OBJECTIVES, drop_modalities
 from windowshop.product_text import FACTS, TITLE
 from windowshop.towers import TwoTower
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 CONFIG = LossConfig()
 ALL_PAIRS = {"batch_queries": 100, "products_per_query": 100, "steps": 1}
@@ -148,12 +146,12 @@ def test_masked_terms_take_products_that_have_the_modality(toy_model_config, mak
     for alone_CD, has_C in zip(
         model.fusion.alone(*model.encode_modalities(batch)), batch.has_B2.T > 0, strict=True
     ):
-        levels = grade_levels(
+        targets = make_targets(
             torch.from_numpy(grades.grade_BC)[:, has_C],
             torch.from_numpy(grades.ignore_BC)[:, has_C],
         )
         scale = model.scale("query_product")
-        expected += info_nce(q_BD, alone_CD[has_C], levels, scale).item()
+        expected += info_nce(q_BD, alone_CD[has_C], targets, scale).item()
     assert term("fused", "masked", model, data) == pytest.approx(expected, rel=1e-4)
 
 

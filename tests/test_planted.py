@@ -17,8 +17,6 @@ from windowshop.retrieval import product_vectors, query_vectors
 from windowshop.towers import TwoTower
 from windowshop.train import Trainer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 NUM_KINDS, NUM_COLOURS, NUM_EACH = 8, 5, 6
 FEATURES = 16
 NOISE = 0.3

@@ -5,7 +5,7 @@ queries, and differences are paired.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from windowshop.batches import ProductSource, QuerySource
 from windowshop.bm25 import bm25_run
 from windowshop.catalog import Dataset
 from windowshop.checkpoint import load_towers, saved_systems
-from windowshop.errors import DataError
+from windowshop.errors import ConfigError, DataError
 from windowshop.features import FeatureCache, product_features, query_features
 from windowshop.metrics import (
     Estimate,
@@ -142,16 +142,25 @@ def _runs(
 
 def write_per_query(evaluation: Evaluation, path: Path) -> None:
     """Save every query's scores as parquet, aside and then renamed."""
-    aside = path.with_name(f".{path.name}.writing")
-    evaluation.per_query.write_parquet(aside)
-    aside.replace(path)
+    _write(path, evaluation.per_query.write_parquet)
 
 
 def write_json(evaluation: Evaluation, path: Path) -> None:
     """Save the figures as JSON, aside and then renamed."""
+    content = json.dumps(evaluation.to_json(), indent=2) + "\n"
+    _write(path, lambda aside: aside.write_text(content, encoding="utf-8"))
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
     aside = path.with_name(f".{path.name}.writing")
-    aside.write_text(json.dumps(evaluation.to_json(), indent=2) + "\n", encoding="utf-8")
-    aside.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(aside)
+        aside.replace(path)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be written ({error.strerror}). Choose another file."
+        ) from None
 
 
 def _estimates(scores: Scores) -> Table:

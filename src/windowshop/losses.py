@@ -11,64 +11,80 @@ import torch.nn.functional as F
 from torch import Tensor
 
 MAX_SCALE = 100.0
+BLOCKED = -1e4
+"""Takes a logit out of a sum of exponentials; finite, so that an empty sum has finite gradients."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The pairs of one grade and what they are contrasted with."""
+    """The pairs of one grade."""
 
     weight: float
     query_P: Tensor
     product_P: Tensor
-    negative_BC: Tensor
-    """Pairs of a lower grade that are not ignored, bool."""
 
 
-def grade_levels(grade_BC: Tensor, ignore_BC: Tensor) -> list[Level]:
-    """Split a batch's grades into levels, best first.
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What a batch's logits should be: judged pairs by grade, and which of the rest are negatives.
 
     A pair of grade g is contrasted with every pair of a lower grade: "all but one thing" is a
     negative for "all that was asked" and a positive against the rest. Levels weigh by nDCG's gain,
-    (2^g - 1) / (2^G - 1) with G the highest grade in the batch. Ignored pairs (same group as a
-    positive, or no such modality) are neither, and their grades do not count.
+    (2^g - 1) / (2^G - 1) with G the highest grade in the batch.
     """
-    grades = sorted(set(grade_BC[(grade_BC > 0) & ~ignore_BC].tolist()), reverse=True)
+
+    levels: list[Level]
+    """Lowest grade first."""
+    bias_BC: Tensor
+    """Added to the logits: 0 for unjudged pairs, BLOCKED for judged and ignored ones."""
+
+
+def make_targets(grade_BC: Tensor, ignore_BC: Tensor) -> Targets:
+    """Split a batch by grade; ignored pairs are neither positives nor negatives.
+
+    Ignored are pairs of the same group as a positive, and products without the modality at hand.
+    """
+    judged_BC = (grade_BC > 0) & ~ignore_BC
+    bias_BC = (judged_BC | ignore_BC) * BLOCKED
+    query_P, product_P = torch.nonzero(judged_BC, as_tuple=True)
+    grade_P = grade_BC[query_P, product_P]
+    grades = sorted(set(grade_P.tolist()))
     levels = []
     for grade in grades:
-        query_P, product_P = torch.nonzero((grade_BC == grade) & ~ignore_BC, as_tuple=True)
-        weight = (2**grade - 1) / (2 ** grades[0] - 1)
-        levels.append(Level(weight, query_P, product_P, (grade_BC < grade) & ~ignore_BC))
-    return levels
+        weight = (2**grade - 1) / (2 ** grades[-1] - 1)
+        level_P = grade_P == grade
+        levels.append(Level(weight, query_P[level_P], product_P[level_P]))
+    return Targets(levels, bias_BC)
 
 
-def info_nce(
-    query_BD: Tensor, product_CD: Tensor, levels: Sequence[Level], scale: Tensor
-) -> Tensor:
+def info_nce(query_BD: Tensor, product_CD: Tensor, targets: Targets, scale: Tensor) -> Tensor:
     """Graded InfoNCE, query to product plus half the product-to-query direction.
 
     For each level, the mean over queries (then products) of the mean over their positives of
     -s_ij + log(exp s_ij + sum over negatives k of exp s_ik), with s = scale * cosine. Rows are unit
-    vectors; a level without positives adds nothing.
+    vectors. The sums run over the whole matrix once; each level's pairs then join the negatives of
+    the levels above it.
     """
     logits_BC = scale.clamp(max=MAX_SCALE) * query_BD @ product_CD.T
+    unjudged_BC = logits_BC + targets.bias_BC
+    against_B, against_C = unjudged_BC.logsumexp(dim=1), unjudged_BC.logsumexp(dim=0)
     loss = logits_BC.new_zeros(())
-    for level in levels:
-        hardest_BC = logits_BC.masked_fill(~level.negative_BC, -torch.inf)
-        positive_P = logits_BC[level.query_P, level.product_P]
-        forward_B = hardest_BC.logsumexp(dim=1)
-        backward_C = hardest_BC.logsumexp(dim=0)
-        forward_P = F.softplus(forward_B[level.query_P] - positive_P)
-        backward_P = F.softplus(backward_C[level.product_P] - positive_P)
-        queries = _mean_of_means(forward_P, level.query_P, len(query_BD))
-        products = _mean_of_means(backward_P, level.product_P, len(product_CD))
+    for level in targets.levels:
+        query_P, product_P = level.query_P, level.product_P
+        positive_P = logits_BC[query_P, product_P]
+        queries = _mean_of_means(F.softplus(against_B[query_P] - positive_P), query_P)
+        products = _mean_of_means(F.softplus(against_C[product_P] - positive_P), product_P)
         loss = loss + level.weight * (queries + 0.5 * products)
+        if level is not targets.levels[-1]:
+            against_B = _log_add(against_B, positive_P, query_P)
+            against_C = _log_add(against_C, positive_P, product_P)
     return loss
 
 
 def matryoshka(
     query_BD: Tensor,
     product_CD: Tensor,
-    levels: Sequence[Level],
+    targets: Targets,
     scale: Tensor,
     widths: Sequence[int],
 ) -> Tensor:
@@ -77,7 +93,7 @@ def matryoshka(
         info_nce(
             F.normalize(query_BD[:, :width], dim=-1),
             F.normalize(product_CD[:, :width], dim=-1),
-            levels,
+            targets,
             scale,
         )
         for width in widths
@@ -95,8 +111,15 @@ def gate_balance(gate_BE: Tensor, has_B2: Tensor) -> Tensor:
     return (mean_E - 1 / gate_BE.shape[1]).square().sum() * both_B.any()
 
 
-def _mean_of_means(value_P: Tensor, owner_P: Tensor, num_owners: int) -> Tensor:
+def _mean_of_means(value_P: Tensor, owner_P: Tensor) -> Tensor:
     """Mean over owners that have pairs, of the mean over each owner's pairs."""
-    count = torch.bincount(owner_P, minlength=num_owners)
-    weight_P = 1 / count[owner_P]
-    return (value_P * weight_P).sum() / (count > 0).sum().clamp_min(1)
+    count = torch.bincount(owner_P)
+    return (value_P / count[owner_P]).sum() / (count > 0).sum()
+
+
+def _log_add(total_O: Tensor, value_P: Tensor, owner_P: Tensor) -> Tensor:
+    """log(exp total + sum of exp value over each owner's pairs); O owners."""
+    largest_O = total_O.detach().scatter_reduce(0, owner_P, value_P.detach(), "amax")
+    scaled_O = (total_O - largest_O).exp()
+    scaled_O = scaled_O.index_add(0, owner_P, (value_P - largest_O[owner_P]).exp())
+    return largest_O + scaled_O.log()

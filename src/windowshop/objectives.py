@@ -12,7 +12,7 @@ from torch import Tensor
 
 from windowshop.batches import ProductSource, QuerySource
 from windowshop.config import LossConfig, StageConfig
-from windowshop.losses import Level, gate_balance, grade_levels, info_nce, matryoshka
+from windowshop.losses import Targets, gate_balance, info_nce, make_targets, matryoshka
 from windowshop.pairs import BatchGrades, Pairs
 from windowshop.towers import TwoTower
 
@@ -40,8 +40,8 @@ def domain_loss(
     both = np.flatnonzero(data.products.has_both)
     items = np.sort(rng.choice(both, min(stage.batch_queries, len(both)), replace=False))
     t_CD, v_CD = model.encode_modalities(data.products.varied_batch(items, rng))
-    levels = _own_pairs(data, items)
-    return info_nce(t_CD, v_CD, levels, model.scale("text_image"))
+    targets = _own_pairs(data, items)
+    return info_nce(t_CD, v_CD, targets, model.scale("text_image"))
 
 
 def separate_loss(
@@ -59,11 +59,11 @@ def separate_loss(
     t_CD, v_CD = model.encode_modalities(batch)
     loss = q_BD.new_zeros(())
     if model.fusion.uses_text:
-        levels = _levels(grades, batch.has_B2[:, 0])
-        loss = loss + info_nce(q_BD, t_CD, levels, model.scale("query_text"))
+        targets = _targets(grades, batch.has_B2[:, 0])
+        loss = loss + info_nce(q_BD, t_CD, targets, model.scale("query_text"))
     if model.fusion.uses_image:
-        levels = _levels(grades, batch.has_B2[:, 1])
-        loss = loss + info_nce(q_BD, v_CD, levels, model.scale("query_image"))
+        targets = _targets(grades, batch.has_B2[:, 1])
+        loss = loss + info_nce(q_BD, v_CD, targets, model.scale("query_image"))
     if model.fusion.uses_text and model.fusion.uses_image:
         own = _own_pairs(data, items, batch.has_B2.prod(dim=1))
         loss = loss + config.text_image * info_nce(t_CD, v_CD, own, model.scale("text_image"))
@@ -85,15 +85,15 @@ def fused_loss(
     t_CD, v_CD = model.encode_modalities(batch)
     scale = model.scale("query_product")
     if not (model.fusion.uses_text and model.fusion.uses_image):
-        levels = _levels(grades, batch.has_B2[:, 0 if model.fusion.uses_text else 1])
+        targets = _targets(grades, batch.has_B2[:, 0 if model.fusion.uses_text else 1])
         p_CD = model.fusion(t_CD, v_CD, batch.has_B2)
-        return matryoshka(q_BD, p_CD, levels, scale, model.config.widths)
-    levels = _levels(grades, batch.has_B2.amax(dim=1))
+        return matryoshka(q_BD, p_CD, targets, scale, model.config.widths)
+    targets = _targets(grades, batch.has_B2.amax(dim=1))
     p_CD = model.fusion(*drop_modalities(t_CD, v_CD, batch.has_B2, config, rng))
-    loss = matryoshka(q_BD, p_CD, levels, scale, model.config.widths)
+    loss = matryoshka(q_BD, p_CD, targets, scale, model.config.widths)
     for alone_CD, has_C in zip(model.fusion.alone(t_CD, v_CD), batch.has_B2.T, strict=True):
-        levels = _levels(grades, has_C)
-        loss = loss + config.masked * info_nce(q_BD, alone_CD, levels, scale)
+        targets = _targets(grades, has_C)
+        loss = loss + config.masked * info_nce(q_BD, alone_CD, targets, scale)
     own = _own_pairs(data, items, batch.has_B2[:, 1])
     photo_CD, photo_scale = model.photo_query(v_CD), model.scale("photo_product")
     loss = loss + config.photo_product * info_nce(photo_CD, p_CD, own, photo_scale)
@@ -134,13 +134,13 @@ def _draw(
     return queries, data.pairs.draw_products(queries, stage.products_per_query, rng)
 
 
-def _levels(grades: BatchGrades, has_C: Tensor) -> list[Level]:
-    """Levels of queries against products; products without the modality take no part."""
+def _targets(grades: BatchGrades, has_C: Tensor) -> Targets:
+    """Targets of queries against products; products without the modality take no part."""
     ignore_BC = torch.from_numpy(grades.ignore_BC) | (has_C == 0)
-    return grade_levels(torch.from_numpy(grades.grade_BC), ignore_BC)
+    return make_targets(torch.from_numpy(grades.grade_BC), ignore_BC)
 
 
-def _own_pairs(data: TrainingData, items: np.ndarray, has_C: Tensor | None = None) -> list[Level]:
+def _own_pairs(data: TrainingData, items: np.ndarray, has_C: Tensor | None = None) -> Targets:
     """Each product against itself; its group, its title's and its photo's twins are ignored."""
     group_C = data.pairs.group[items]
     related_CC = (group_C[:, None] == group_C) | data.products.same_content(items)
@@ -148,4 +148,4 @@ def _own_pairs(data: TrainingData, items: np.ndarray, has_C: Tensor | None = Non
     ignore_CC = torch.from_numpy(related_CC) & (own_CC == 0)
     if has_C is not None:
         ignore_CC |= (has_C == 0) | (has_C == 0).unsqueeze(1)
-    return grade_levels(own_CC, ignore_CC)
+    return make_targets(own_CC, ignore_CC)

@@ -1,0 +1,380 @@
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+from killing import run_and_kill
+from PIL import Image
+from shops import photo, write_shop
+
+import windowshop
+from windowshop.catalog import read_products
+from windowshop.metrics import MEASURES
+from windowshop.retrieval import make_run
+
+SYSTEMS = ["fused", "text_only", "image_only", "bm25"]
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    return windowshop.load(trained, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def vectors(indexed):
+    return np.load(indexed / "vectors.npy")
+
+
+@pytest.fixture(scope="module")
+def catalogue(shop):
+    return read_products(shop / "data")
+
+
+@pytest.fixture(scope="module")
+def a_photo(shop, catalogue):
+    return shop / "data" / catalogue["image"].drop_nulls()[0]
+
+
+def test_check_finds_the_shop_sound(cli, shop):
+    told = cli("check", shop / "data")
+    assert (told.code, "OK: no errors" in told.out) == (0, True)
+    told = cli("check", shop / "data", "--json")
+    assert told.code == 0
+    assert json.loads(told.out)["counts"]["products"] == 100
+
+
+def test_train_writes_a_model_folder(trained):
+    files = {str(path.relative_to(trained)) for path in trained.rglob("*") if path.is_file()}
+    assert files >= {
+        "manifest.json",
+        "config.yaml",
+        "towers.safetensors",
+        "baselines/text_only.safetensors",
+        "baselines/image_only.safetensors",
+        "encoders/text/model.safetensors",
+        "encoders/text/tokenizer.json",
+        "encoders/image/model.safetensors",
+        "encoders/image/encoder.json",
+    }
+    assert list(trained.parent.glob(".model*")) == []
+    manifest = json.loads((trained / "manifest.json").read_text())
+    assert manifest["counts"]["products"] == 100
+    assert set(manifest["dev"]) == set(manifest["history"]) == {"fused", "text_only", "image_only"}
+
+
+def test_training_again_has_nothing_to_do(trained, train_cli):
+    before = (trained / "towers.safetensors").stat().st_mtime_ns
+    told = train_cli(trained)
+    assert told.code == 0
+    assert "nothing to do" in told.err
+    assert (trained / "towers.safetensors").stat().st_mtime_ns == before
+
+
+def test_another_seed_does_not_overwrite_a_model(trained, train_cli):
+    told = train_cli(trained, "--seed", 1)
+    assert told.code == 1
+    assert "made from other data or settings" in told.err
+
+
+@pytest.fixture(scope="module")
+def figures(cli, shop, trained):
+    """What `windowshop evaluate` printed, wrote as JSON, and wrote as parquet."""
+    args = ["--slice", "kind", "--slice", "cold+text_quality", "--cache", shop / "cache"]
+    out = shop / "figures" / "test.json"
+    told = cli("evaluate", trained, shop / "data", "--json", out, *args)
+    assert told.code == 0, told.err
+    per_query = pl.read_parquet(out.with_name("test.per_query.parquet"))
+    return told.out, json.loads(out.read_text()), per_query
+
+
+def test_evaluate_writes_every_system_and_slice(figures):
+    printed, content, _ = figures
+    assert list(content["systems"]) == ["fused", "image_only", "text_only", "bm25"]
+    assert (content["split"], content["relevant_from_grade"]) == ("test", 2)
+    assert content["num_products"] == 100
+    slices = set(content["systems"]["fused"]["slices"])
+    assert slices >= {"kind=visual", "kind=textual", "cold=True+text_quality=sparse"}
+    for tables in content["systems"].values():
+        assert set(tables) == {"all", "slices"}
+        assert set(tables["slices"]) == slices
+        for table in (tables["all"], *tables["slices"].values()):
+            assert set(table) == set(MEASURES)
+            for estimate in table.values():
+                assert set(estimate) == {"mean", "low", "high", "n"}
+                assert 0 <= estimate["low"] <= estimate["mean"] <= estimate["high"] <= 1
+    assert set(content["fused_minus"]) == {"text_only", "image_only", "bm25"}
+    assert all(system in printed for system in SYSTEMS)
+
+
+def test_the_per_query_file_holds_what_the_means_are_of(figures):
+    _, content, per_query = figures
+    assert per_query.columns == ["system", "slice", "query_id", "measure", "value"]
+    means = per_query.group_by("system", "slice", "measure").agg(pl.col("value").mean(), pl.len())
+    assert len(means) == sum(
+        len(table)
+        for tables in content["systems"].values()
+        for table in (tables["all"], *tables["slices"].values())
+    )
+    for system, part, measure, value, count in means.iter_rows():
+        tables = content["systems"][system]
+        estimate = (tables["all"] if part == "all" else tables["slices"][part])[measure]
+        assert estimate["mean"] == pytest.approx(value, abs=1e-9)
+        assert estimate["n"] == count
+
+
+def test_gains_are_differences_of_means(figures):
+    _, content, _ = figures
+    for system, tables in content["fused_minus"].items():
+        for measure, gain in tables["all"].items():
+            fused = content["systems"]["fused"]["all"][measure]["mean"]
+            other = content["systems"][system]["all"][measure]["mean"]
+            assert gain["mean"] == pytest.approx(fused - other, abs=1e-9)
+
+
+def test_evaluation_ranks_as_the_index_does(figures, shop, model, vectors, catalogue):
+    _, _, per_query = figures
+    data = windowshop.catalog.read_dataset(shop / "data")
+    queries = data.split("test")
+    query_QD = model.encode_queries(queries["query"].to_list())
+    ids = catalogue["product_id"].to_list()
+    run = make_run(query_QD, queries["query_id"].to_list(), vectors, ids)
+    grades = {(q, p): grade for q, p, grade in data.qrels.iter_rows()}
+    fused = per_query.filter(system="fused", slice="all", measure="ndcg@1")
+    for query_id, value in fused.select("query_id", "value").iter_rows():
+        best = next(iter(run[query_id]))
+        assert (value > 0) == ((query_id, best) in grades)
+
+
+def test_index_writes_a_folder_that_stands_alone(indexed, trained, vectors, catalogue):
+    assert vectors.shape == (100, 16)
+    assert vectors.dtype == np.float32
+    table = pl.read_parquet(indexed / "products.parquet")
+    assert table.equals(catalogue)
+    towers = (trained / "towers.safetensors").read_bytes()
+    assert (indexed / "model" / "towers.safetensors").read_bytes() == towers
+
+
+def test_indexing_again_replaces_the_index(cli, shop, trained, indexed, vectors):
+    before = (indexed / "vectors.npy").stat().st_ino
+    told = cli("index", trained, shop / "data", "--out", indexed, "--cache", shop / "cache")
+    assert told.code == 0
+    assert "100 products, 16 dimensions" in told.out
+    assert (indexed / "vectors.npy").stat().st_ino != before
+    assert np.array_equal(np.load(indexed / "vectors.npy"), vectors)
+    assert list(indexed.parent.glob(".index*")) == []
+
+
+def test_product_vectors_are_those_of_the_index(model, shop, vectors, catalogue):
+    encoded = model.encode_products(catalogue, shop / "data", cache=shop / "cache")
+    assert encoded.vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(encoded.vectors, axis=1), 1, atol=1e-5)
+    assert np.array_equal(encoded.vectors, vectors)
+    assert not encoded.broken_images
+    some = catalogue.select("product_id", "title", "brand", "category", "attributes", "image")
+    some = some.with_columns(pl.Series("description", catalogue["description"]))[[7, 3]]
+    without_cache = model.encode_products(some, shop / "data").vectors
+    assert np.allclose(without_cache, vectors[[7, 3]], atol=1e-5)
+
+
+def test_query_vectors_are_unit_float32_rows(model, a_photo):
+    texts = ["red mug", None, "blue striped shirt", "靴"]
+    photos = [None, a_photo, a_photo, None]
+    vectors_BD = model.encode_queries(texts, photos)
+    assert (vectors_BD.dtype, vectors_BD.shape) == (np.float32, (4, 16))
+    assert np.allclose(np.linalg.norm(vectors_BD, axis=1), 1, atol=1e-5)
+    for i in range(4):  # a mixed batch gives what each query gives alone
+        alone = model.encode_queries([texts[i]], [photos[i]])
+        assert np.allclose(alone[0], vectors_BD[i], atol=1e-5)
+    assert np.allclose(model.encode_queries(texts[:1]), vectors_BD[:1], atol=1e-5)
+    assert model.encode_queries([]).shape == (0, 16)
+
+
+def test_a_photo_may_come_in_any_form(model, a_photo):
+    forms = [a_photo, str(a_photo), a_photo.read_bytes(), Image.open(a_photo)]
+    vectors_BD = model.encode_queries(images=forms)
+    assert np.allclose(vectors_BD, vectors_BD[0], atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def search(cli, indexed):
+    """Runs a search; returns its answer."""
+
+    def run(*args):
+        told = cli("search", indexed, *args, "--json")
+        assert (told.code, told.err) == (0, "")
+        return json.loads(told.out)
+
+    return run
+
+
+@pytest.mark.parametrize("asked", ["text", "photo", "both"])
+def test_search_finds_the_nearest_products(search, model, vectors, catalogue, a_photo, asked):
+    text = None if asked == "photo" else "red mug"
+    image = None if asked == "text" else a_photo
+    answer = search(*filter(None, [text]), *(["--image", image] if image else []), "-k", 7)
+    scores = vectors @ model.encode_queries([text], [image])[0]
+    best = np.argsort(-scores, kind="stable")[:7]
+    results = answer["results"]
+    assert [result["product_id"] for result in results] == catalogue["product_id"][best].to_list()
+    assert [result["score"] for result in results] == pytest.approx(scores[best], abs=1e-5)
+    assert [result["rank"] for result in results] == list(range(1, 8))
+    assert answer["total"] == 100
+    for row, result in zip(best.tolist(), results, strict=True):
+        product = catalogue.row(row, named=True)
+        for name in ("title", "brand", "price", "category"):
+            assert result[name] == product[name]
+        assert (result["image"] is None) == (product["image"] is None)
+
+
+def test_search_with_a_filter_keeps_to_it(search, catalogue):
+    where = "price < 20 and category under 'Clothing'"
+    passing = catalogue.filter(pl.col("price") < 20, pl.col("category").str.starts_with("Clothing"))
+    answer = search("striped", "--where", where, "-k", 100)
+    assert 0 < answer["total"] == len(answer["results"]) == len(passing)
+    assert {result["product_id"] for result in answer["results"]} == set(passing["product_id"])
+    everything = [r["product_id"] for r in search("striped", "-k", 100)["results"]]
+    kept = [product for product in everything if product in set(passing["product_id"])]
+    assert [result["product_id"] for result in answer["results"]] == kept
+    assert search("striped", "--where", "price < 0")["results"] == []
+
+
+def test_search_shows_a_table_and_a_page(cli, indexed, a_photo, tmp_path):
+    page = tmp_path / "new" / "page.html"
+    told = cli("search", indexed, "red mug", "--image", a_photo, "--html", page, "-k", 3)
+    assert (told.code, told.err) == (0, "")
+    assert f'"red mug" + photo {a_photo.name}' in told.out
+    assert "3 of 100 products" in told.out
+    html = page.read_text()
+    assert html.count("data:image/jpeg;base64,") == 4
+
+
+def test_a_second_process_opens_the_index(search, indexed):
+    """A cold start with warnings as errors: nothing on stderr, the same answer."""
+    command = [sys.executable, "-W", "error", "-m", "windowshop"]
+    done = subprocess.run(
+        [*command, "search", str(indexed), "red mug", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    found, expected = json.loads(done.stdout), search("red mug")
+    assert [r["product_id"] for r in found["results"]] == [
+        r["product_id"] for r in expected["results"]
+    ]
+
+
+def small_shop(folder, *, changed=False):
+    """Twelve products with noise for photos; `changed` has one more, and another first title."""
+    kinds = ("red boot", "blue boot", "red hat", "blue hat")
+    titles = [f"{kinds[i % 4]} number {i}" for i in range(12)]
+    if changed:
+        titles = ["green boot", *titles[1:], "a bag"]
+    products = [
+        {"product_id": f"p{i}", "title": title, "image": f"{i}.png"}
+        for i, title in enumerate(titles)
+    ]
+    splits = ("train", "train", "dev", "test")
+    queries = [
+        {"query_id": f"q{i}", "query": f"{kinds[i % 4]} {i // 4}", "split": splits[i // 4]}
+        for i in range(16)
+    ]
+    qrels = [
+        {"query_id": f"q{i}", "product_id": f"p{j}", "grade": 1 + (j == i % 12)}
+        for i in range(16)
+        for j in range(i % 4, 12, 4)
+    ]
+    tables = {"products": products, "queries": queries, "qrels": qrels}
+    files = {f"{i}.png": photo(i) for i in range(len(titles))}
+    return write_shop(folder, tables, files | {"p1.png": None, "p2.png": None})
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory, train_cli):
+    """A small shop as `data`, changed as `later`, and a model trained without a break."""
+    folder = tmp_path_factory.mktemp("small")
+    small_shop(folder / "data")
+    small_shop(folder / "later", changed=True)
+    told = train_cli(folder / "model", data=folder / "data", cache=folder / "cache")
+    assert told.code == 0, told.err
+    return folder
+
+
+def contents(model):
+    names = ("towers", "baselines/text_only", "baselines/image_only")
+    weights = [(model / f"{name}.safetensors").read_bytes() for name in names]
+    return [*weights, (model / "manifest.json").read_text(), (model / "config.yaml").read_text()]
+
+
+TRAIN_MOMENTS = [
+    ("windowshop.store._write_at", 4, "photo features are on the disk, their keys are not"),
+    ("pathlib.Path.replace", 4, "a checkpoint is written and not yet renamed"),
+    ("windowshop.train.save_file", 9, "the second system is in training"),
+    ("windowshop.checkpoint.save_file", 2, "the model folder is half written"),
+    ("pathlib.Path.rename", 1, "the model folder is whole and not yet renamed"),
+]
+
+
+@pytest.mark.parametrize(("call", "number", "moment"), TRAIN_MOMENTS)
+def test_a_killed_training_goes_on_to_the_same_bytes(
+    small, shop, train_cli, tmp_path, call, number, moment
+):
+    fresh = "store" in call
+    cache = tmp_path / "cache" if fresh else small / "cache"
+    out = tmp_path / "model"
+    args = ["train", small / "data", "--out", out, "--config", shop / "config.yaml"]
+    assert run_and_kill([*args, "--cache", cache], call, number), moment
+    assert not out.exists()
+    told = train_cli(out, data=small / "data", cache=cache)
+    assert told.code == 0, told.err
+    assert fresh or "Going on with the unfinished run." in told.err
+    assert contents(out) == contents(small / "model")
+    assert list(tmp_path.glob(".model*")) == []
+
+
+@pytest.fixture(scope="module")
+def small_index(small, cli):
+    args = ["--out", small / "index", "--cache", small / "cache"]
+    assert cli("index", small / "model", small / "data", *args).code == 0
+    return small / "index"
+
+
+INDEX_MOMENTS = [
+    ("windowshop.store._write_at", 2, 12, "a new product is half encoded"),
+    ("windowshop.index.shutil.copytree", 1, 12, "the new index is half written"),
+    ("pathlib.Path.rename", 2, 12, "the old index is moved away, the new one not yet there"),
+    ("windowshop.index.shutil.rmtree", 4, 13, "the new index is there, the old one not yet gone"),
+]
+
+
+@pytest.mark.parametrize(("call", "number", "num_products", "moment"), INDEX_MOMENTS)
+def test_a_killed_indexing_leaves_a_whole_index(
+    small, small_index, cli, tmp_path, call, number, num_products, moment
+):
+    out = shutil.copytree(small_index, tmp_path / "index")
+    cache = shutil.copytree(small / "cache", tmp_path / "cache")
+    args = ["index", small / "model", small / "later", "--out", out, "--cache", cache]
+    assert run_and_kill(args, call, number), moment
+    assert num_found(cli, out) == num_products
+    assert cli(*args).code == 0
+    assert num_found(cli, out) == 13
+    assert list(tmp_path.glob(".index*")) == []
+
+
+def num_found(cli, index):
+    told = cli("search", index, "boot", "-k", 100, "--json")
+    assert told.code == 0, told.err
+    return len(json.loads(told.out)["results"])
+
+
+def test_vectors_of_another_model_are_not_searched(small_index, trained, cli, tmp_path):
+    out = shutil.copytree(small_index, tmp_path / "index")
+    shutil.rmtree(out / "model")
+    shutil.copytree(trained, out / "model")
+    told = cli("search", out, "boot")
+    assert told.code == 1
+    assert "not of the model in it" in told.err

@@ -113,7 +113,7 @@ def test_ids_join_across_formats(tmp_path):
         ({"queries": without(QUERIES, "query")}, "needs a 'query' or 'image' column"),
         ({"queries": changed(QUERIES, 2, query_id="q1")}, "row 2: query_id 'q1' stands in"),
         ({"qrels": without(QRELS, "product_id")}, "column 'product_id' is missing"),
-        ({"qrels": changed(QRELS, 1, grade="good")}, "column 'grade' must hold numbers"),
+        ({"qrels": changed(QRELS, 1, grade="good")}, "column 'grade' must hold whole numbers"),
     ],
 )
 def test_what_no_command_could_work_with(tmp_path, tables, message):
@@ -133,3 +133,10 @@ def test_a_folder_that_is_none(tmp_path):
         read_dataset(tmp_path / "file")
     with pytest.raises(DataError, match="found nothing"):
         read_dataset(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("grade", [11, 2.5])
+def test_a_grade_must_be_a_small_whole_number(tmp_path, grade):
+    qrels = [{"query_id": "q1", "product_id": "p1", "grade": grade}]
+    with pytest.raises(DataError, match="grade"):
+        read_dataset(write_shop(tmp_path, {"qrels": qrels}))

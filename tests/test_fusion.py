@@ -1,8 +1,10 @@
+from typing import get_args
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from windowshop.errors import ConfigError
+from windowshop.config import FusionName
 from windowshop.fusion import FUSIONS, make_fusion
 
 WIDTH = 8
@@ -160,6 +162,5 @@ def test_only_experts_have_a_gate(name, vectors):
     assert build(name).gate(*vectors, HAS) is None
 
 
-def test_an_unknown_fusion_is_refused_with_the_choices():
-    with pytest.raises(ConfigError, match="'blend' is unknown; use one of experts, average"):
-        make_fusion("blend", WIDTH, 16, 0.0)
+def test_every_named_fusion_is_built():
+    assert set(FUSIONS) == set(get_args(FusionName))

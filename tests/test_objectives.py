@@ -6,7 +6,7 @@ import torch
 
 from windowshop.batches import ProductSource
 from windowshop.config import LossConfig, StageConfig
-from windowshop.losses import make_targets, info_nce
+from windowshop.losses import info_nce, make_targets
 from windowshop.objectives import OBJECTIVES, drop_modalities
 from windowshop.product_text import FACTS, TITLE
 from windowshop.towers import TwoTower

@@ -14,6 +14,8 @@ from windowshop.errors import DataError
 from windowshop.tables import find_table, read_table
 
 SPLITS = ("train", "dev", "test")
+MAX_GRADE = 10
+"""Gains grow as 2^grade; a click count is no grade."""
 AUTO_SPLIT = (70, 80)
 """Hundredths where dev and test begin, for a query table without a `split` column."""
 
@@ -172,6 +174,12 @@ def read_qrels(root: Path) -> pl.DataFrame:
     require_columns(qrels, ["query_id", "product_id"], path)
     if "grade" not in qrels.columns:
         qrels = qrels.with_columns(grade=pl.lit(1, dtype=pl.Int64))
+    steep = (qrels["grade"] > MAX_GRADE).fill_null(False).arg_true()
+    if len(steep):
+        raise DataError(
+            f"{path}: row {steep[0] + 1}: grade {qrels['grade'][steep[0]]} is above {MAX_GRADE}. "
+            "Map counts of clicks or sales to a few grades, such as 1, 2 and 3."
+        )
     return qrels.with_columns(pl.col("grade").fill_null(0))
 
 

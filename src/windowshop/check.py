@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from windowshop.catalog import (
+    MAX_GRADE,
     PRODUCT_SCHEMA,
     QRELS_SCHEMA,
     QUERY_SCHEMA,
@@ -151,7 +152,7 @@ def _with_numbers(table: _Table, columns: list[str]) -> _Table:
         numbers = to_numbers(table.frame[column])
         wrong = (numbers.is_null() & table.frame[column].is_not_null()) | numbers.is_infinite()
         if column == "grade":
-            wrong |= numbers < 0
+            wrong |= (numbers < 0) | (numbers > MAX_GRADE) | (numbers != numbers.floor())
         wrong = wrong.fill_null(False)
         found = f"{column} is {table.examples(column, wrong)}."
         findings = (*table.findings, *table.rows(f"bad-{column}", wrong, found))

@@ -12,7 +12,7 @@ A folder is written aside and renamed, so one that has a manifest is complete.
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from windowshop.config import TrainConfig, load_config, to_dict
+from windowshop.config import FUSED, TrainConfig, load_config, to_dict
 from windowshop.encoders import ImageEncoder, TextEncoder
 from windowshop.errors import ModelError
 from windowshop.towers import TwoTower
@@ -96,11 +96,11 @@ def load_manifest(folder: Path) -> Manifest:
         raise ModelError(f"{path}: cannot be read ({error}). Copy the model again.") from None
 
 
-def load_towers(folder: Path, name: str = "fused") -> TwoTower:
+def load_towers(folder: Path, name: str = FUSED) -> TwoTower:
     """The towers of the model, or of one of its baselines, ready to encode."""
     manifest = load_manifest(folder)
     config = load_config(folder / CONFIG_FILE)
-    shape = config.model if name == "fused" else replace(config.model, fusion=name)
+    shape = config.model.for_system(name)
     model = TwoTower(shape, manifest.text_width, manifest.image_width)
     path = towers_file(folder, name)
     try:
@@ -113,12 +113,12 @@ def load_towers(folder: Path, name: str = "fused") -> TwoTower:
 
 def saved_systems(folder: Path) -> list[str]:
     """Names of the systems in a model folder, "fused" first."""
-    return ["fused", *sorted(path.stem for path in (folder / "baselines").glob("*.safetensors"))]
+    return [FUSED, *sorted(path.stem for path in (folder / "baselines").glob("*.safetensors"))]
 
 
 def towers_file(folder: Path, name: str) -> Path:
     """Where the weights of a system stand in a model folder."""
-    return folder / (TOWERS_FILE if name == "fused" else f"baselines/{name}.safetensors")
+    return folder / (TOWERS_FILE if name == FUSED else f"baselines/{name}.safetensors")
 
 
 def _versions() -> dict[str, str]:

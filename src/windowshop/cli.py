@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from windowshop import __version__
-from windowshop.errors import ConfigError, WindowshopError
+from windowshop.config import FusionName, TrainConfig, load_config
+from windowshop.errors import WindowshopError
 
 app = typer.Typer(
     help="Multimodal product search: check, train, evaluate, index, search.",
@@ -55,7 +56,9 @@ def train(
     model: Annotated[Path, typer.Option("--out", help="Model folder to write.")],
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    fusion: Annotated[str | None, typer.Option(help="How text and photo are combined.")] = None,
+    fusion: Annotated[
+        FusionName | None, typer.Option(help="How text and photo are combined.")
+    ] = None,
     text_encoder: Annotated[
         str | None, typer.Option(help="minilm, or a Hugging Face name or folder.")
     ] = None,
@@ -66,15 +69,11 @@ def train(
 ) -> None:
     """Train a model and its baselines; a killed run goes on where it stopped."""
     from windowshop.catalog import read_dataset
-    from windowshop.config import TrainConfig, load_config
     from windowshop.fit import fit
-    from windowshop.fusion import FUSIONS
     from windowshop.progress import TerminalReporter
 
     settings = load_config(config) if config else TrainConfig()
     if fusion is not None:
-        if fusion not in FUSIONS:
-            raise ConfigError(f"--fusion {fusion}: unknown; use one of {', '.join(FUSIONS)}.")
         settings = replace(settings, model=replace(settings.model, fusion=fusion))
     settings = replace(
         settings,

@@ -12,7 +12,10 @@ import yaml
 
 from windowshop.errors import ConfigError
 
+FUSED = "fused"
+"""The model itself, among the systems that are trained and evaluated side by side."""
 StageName = Literal["domain", "separate", "fused"]
+FusionName = Literal["experts", "average", "concat_mlp", "text_only", "image_only"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +27,7 @@ class ModelConfig:
     matryoshka: tuple[int, ...] = (64, 128)
     """Shorter leading widths that must work as vectors of their own."""
     hidden: int = 512
-    fusion: str = "experts"
+    fusion: FusionName = "experts"
     feature_dropout: float = 0.3
     """Share of encoder features hidden at each step; the main guard against memorising."""
     dropout: float = 0.3
@@ -41,6 +44,13 @@ class ModelConfig:
         _require(self.start_scale > 0, f"model.start_scale={self.start_scale} must be above 0.")
         shorter = all(0 < width < self.width for width in self.matryoshka)
         _require(shorter, f"model.matryoshka={self.matryoshka} must lie below width={self.width}.")
+
+    def for_system(self, name: str) -> "ModelConfig":
+        """The shape of a system of a model folder: "fused" is this one, a baseline its fusion."""
+        if name == FUSED:
+            return self
+        shape: ModelConfig = from_dict(ModelConfig, {**to_dict(self), "fusion": name}, name)
+        return shape
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -124,7 +134,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     stages: tuple[StageConfig, ...] = field(default_factory=default_stages)
-    baselines: tuple[str, ...] = ("text_only", "image_only")
+    baselines: tuple[FusionName, ...] = ("text_only", "image_only")
     """Fusions trained beside the model in the same way, for `windowshop evaluate`."""
     dev_products: int = 50_000
     """Corpus size of the dev checks during training; a larger catalogue is sampled."""

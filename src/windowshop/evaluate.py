@@ -17,6 +17,7 @@ from windowshop.batches import ProductSource, QuerySource
 from windowshop.bm25 import bm25_run
 from windowshop.catalog import Dataset
 from windowshop.checkpoint import load_towers, saved_systems
+from windowshop.config import FUSED
 from windowshop.errors import ConfigError, DataError
 from windowshop.features import FeatureCache, product_features, query_features
 from windowshop.metrics import (
@@ -32,7 +33,7 @@ from windowshop.progress import Reporter
 from windowshop.retrieval import make_run, product_vectors, query_vectors
 from windowshop.slices import Slice, make_slices
 
-FUSED, BM25 = "fused", "bm25"
+BM25 = "bm25"
 ALL = "all"
 Table = dict[str, Estimate]
 Scores = dict[str, dict[str, float]]

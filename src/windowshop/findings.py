@@ -70,7 +70,7 @@ RULES: dict[str, Rule] = {
         "error", "Add these products or drop the judgements; both ids are text."
     ),
     "unknown-query": Rule("error", "Add these queries or drop the judgements; both ids are text."),
-    "bad-grade": Rule("error", "Write 0 for not relevant and higher numbers for better products."),
+    "bad-grade": Rule("error", "Write whole numbers from 0 (not relevant) to 10 (best)."),
     "no-queries": Rule("warning", "Add queries.parquet, .csv or .jsonl to train or to evaluate."),
     "no-qrels": Rule("warning", "Add qrels.parquet, .csv or .jsonl to train or to evaluate."),
     "no-train-split": Rule("warning", "Mark queries as train; training needs them."),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from windowshop.batches import ProductSource, QuerySource
 from windowshop.catalog import Dataset
 from windowshop.checkpoint import MANIFEST_FILE, Manifest, load_manifest, save_model
-from windowshop.config import TrainConfig, to_dict
+from windowshop.config import FUSED, TrainConfig, to_dict
 from windowshop.encoders import load_image_encoder, load_text_encoder
 from windowshop.errors import DataError, ModelError
 from windowshop.features import FeatureCache, product_features, query_features
@@ -72,8 +72,8 @@ def fit(
         reporter.note("No judged dev queries: the last weights are kept, not the best on dev.")
     run = _Run(config, TrainingData(products, queries, pairs), check, work, reporter)
     systems, states = {}, {}
-    for name in ("fused", *config.baselines):
-        if name == "fused" or _can_train(name, products):
+    for name in (FUSED, *config.baselines):
+        if name == FUSED or _can_train(name, products):
             systems[name], states[name] = _train_system(run, name)
     manifest = Manifest(
         run_key=key,
@@ -103,7 +103,7 @@ def fit(
 
 def _train_system(run: _Run, name: str) -> tuple[TwoTower, TrainState]:
     config = run.config
-    shape = config.model if name == "fused" else replace(config.model, fusion=name)
+    shape = config.model.for_system(name)
     query_features = run.data.queries.features
     torch.manual_seed(config.seed)
     model = TwoTower(shape, query_features.text.width, query_features.image.width)
@@ -139,6 +139,15 @@ def _require_signal(
     """Refuse data that no stage can learn from; say which stages are left out."""
     for note in dataset.notes:
         reporter.note(note)
+    for kind, count in products.features.broken_images.items():
+        reporter.note(
+            f"Product photos that cannot be used ({kind}): {count}. Their text stands in."
+        )
+    if not (products.has_text | products.has_image).any():
+        raise DataError(
+            f"{dataset.root}: nothing to train from: no product has text or a usable photo. "
+            "`windowshop check` lists what is wrong."
+        )
     if not products.has_image.any():
         reporter.note("No product has a usable photo: the model reads text only.")
     if num_queries == 0:

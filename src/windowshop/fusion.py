@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from windowshop.errors import ConfigError
+from windowshop.config import FusionName
 from windowshop.layers import ZeroStartMLP
 
 MIN_WEIGHT = 0.05
@@ -162,7 +162,7 @@ def _bounded(text_weight: float) -> float:
     return min(max(text_weight, MIN_WEIGHT), 1 - MIN_WEIGHT)
 
 
-FUSIONS: dict[str, Callable[[int, int, float], Fusion]] = {
+FUSIONS: dict[FusionName, Callable[[int, int, float], Fusion]] = {
     "experts": ModalityExperts,
     "average": Average,
     "concat_mlp": ConcatMLP,
@@ -171,8 +171,6 @@ FUSIONS: dict[str, Callable[[int, int, float], Fusion]] = {
 }
 
 
-def make_fusion(name: str, width: int, hidden: int, dropout: float) -> Fusion:
+def make_fusion(name: FusionName, width: int, hidden: int, dropout: float) -> Fusion:
     """Build a fusion by name."""
-    if name not in FUSIONS:
-        raise ConfigError(f"fusion {name!r} is unknown; use one of {', '.join(FUSIONS)}.")
     return FUSIONS[name](width, hidden, dropout)

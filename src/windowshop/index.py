@@ -117,7 +117,7 @@ def build_index(
 
     The folder is written aside and renamed; a search that has the old one open keeps working.
     """
-    if out.exists() and not (out / MANIFEST_FILE).is_file():
+    if out.exists() and not _is_index(out):
         raise IndexFolderError(f"{out}: exists and is no index. Choose another --out.")
     products = dataset.products
     encoded = model.encode_products(products, dataset.root, cache=cache_folder, reporter=reporter)
@@ -155,6 +155,15 @@ def whole_folder(out: Path) -> Path:
     """Where the index of `out` is: aside, if a replacement was killed between its two renames."""
     old = _beside(out, "old")
     return old if old.exists() and not out.exists() else out
+
+
+def _is_index(folder: Path) -> bool:
+    """Whether the folder may be replaced: an index of any version, whole or damaged."""
+    try:
+        content = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return (folder / VECTORS_FILE).is_file() and (folder / MODEL_FOLDER).is_dir()
+    return isinstance(content, dict) and str(content.get("format")).startswith("windowshop-index/")
 
 
 def _beside(out: Path, purpose: str) -> Path:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 BLOCK = 65_536
-"""Products scored at a time; bounds memory at Q x BLOCK scores."""
+QUERY_BLOCK = 1024
+"""Products and queries scored at a time; bounds memory at QUERY_BLOCK x BLOCK scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,15 @@ def nearest(
     `allowed_N` (bool) restricts the products. K is the smaller of k and N.
     """
     k = min(k, len(product_ND))
+    chunks = range(0, max(1, len(query_QD)), QUERY_BLOCK)
+    found = [_nearest(query_QD[i : i + QUERY_BLOCK], product_ND, k, allowed_N) for i in chunks]
+    rows_QK, scores_QK = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Neighbours(rows_QK, scores_QK)
+
+
+def _nearest(
+    query_QD: np.ndarray, product_ND: np.ndarray, k: int, allowed_N: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     queries = torch.from_numpy(np.ascontiguousarray(query_QD, dtype=np.float32))
     rows_QK = torch.empty((len(queries), 0), dtype=torch.int64)
     scores_QK = torch.empty((len(queries), 0))
@@ -47,7 +57,7 @@ def nearest(
     order = np.lexsort((rows, -scores_out), axis=1)[:, :k]
     rows = np.take_along_axis(rows, order, axis=1)
     scores_out = np.take_along_axis(scores_out, order, axis=1)
-    return Neighbours(np.where(np.isneginf(scores_out), -1, rows), scores_out)
+    return np.where(np.isneginf(scores_out), -1, rows), scores_out
 
 
 def _top(scores_QN: Tensor, k: int) -> tuple[Tensor, Tensor]:

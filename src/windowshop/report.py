@@ -5,6 +5,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from windowshop.config import FUSED
 from windowshop.evaluate import ALL, Evaluation
 from windowshop.metrics import MEASURES, Estimate
 
@@ -18,7 +19,7 @@ LABELS = {
 }
 GAIN_MEASURES = ("recall@100", "ndcg@10", "mrr@10")
 SLICE_MEASURES = ("recall@100", "ndcg@10")
-SYSTEMS = {"fused": "fused", "text_only": "text", "image_only": "image", "bm25": "bm25"}
+SYSTEMS = {FUSED: "fused", "text_only": "text", "image_only": "image", "bm25": "bm25"}
 """Known systems in their order, with the short names that slice columns have room for."""
 
 
@@ -27,7 +28,7 @@ def render_evaluation(evaluation: Evaluation) -> RenderableType:
     parts: list[RenderableType] = [_overall(evaluation)]
     if len(evaluation.tables) > 1:
         parts.append(_gains(evaluation))
-    if any(name != ALL for name in evaluation.tables["fused"]):
+    if any(name != ALL for name in evaluation.tables[FUSED]):
         parts.append(_slices(evaluation))
     footnote = (
         "± half of the 95% bootstrap interval over queries. R is Recall; R and MRR count grades "
@@ -47,7 +48,7 @@ def _overall(evaluation: Evaluation) -> Table:
     for system in _systems(evaluation):
         estimates = evaluation.tables[system][ALL]
         cells = [_cell(estimates.get(m), _best(evaluation, ALL, m)) for m in MEASURES]
-        table.add_row(system, *cells, style="bold" if system == "fused" else "")
+        table.add_row(system, *cells, style="bold" if system == FUSED else "")
     return table
 
 
@@ -70,7 +71,7 @@ def _slices(evaluation: Evaluation) -> Table:
             heading = LABELS[measure] if place == 0 else ""
             label = f"{heading}\n{SYSTEMS.get(system, system)}"
             table.add_column(label, justify="right", no_wrap=True)
-    for name, fused in evaluation.tables["fused"].items():
+    for name, fused in evaluation.tables[FUSED].items():
         if name != ALL:
             cells = [
                 _mean(evaluation.tables[s][name].get(m), _best(evaluation, name, m))

@@ -112,7 +112,11 @@ def _cast(frame: pl.DataFrame, name: str, dtype: pl.DataType, path: Path) -> pl.
         whole = column.drop_nulls()
         if (whole == whole.floor()).all():  # 123.0 in a file that meant the id 123
             column = column.cast(pl.Int64, strict=False)
-    cast = to_numbers(column) if dtype == pl.Float64 else column.cast(dtype, strict=False)
+    cast = to_numbers(column) if dtype.is_numeric() else column.cast(dtype, strict=False)
+    if dtype.is_integer():
+        whole = cast.is_nan() | (cast == cast.floor())
+        cast = cast.fill_nan(None).set(~whole.fill_null(True), None)
+        column = column.fill_nan(None) if column.dtype.is_float() else column
     lost = cast.is_null() & column.is_not_null()
     if lost.any():
         rows = lost.arg_true().head(MAX_LISTED).to_list()
@@ -121,10 +125,14 @@ def _cast(frame: pl.DataFrame, name: str, dtype: pl.DataType, path: Path) -> pl.
             f"{path}: column {name!r} must hold {_plain(dtype)}, found {int(lost.sum())} other "
             f"value(s) ({shown}). Correct them or leave the field empty."
         )
-    return cast.fill_nan(None) if dtype.is_float() else cast  # pandas writes NaN for an empty field
+    if dtype.is_float():
+        return cast.fill_nan(None)  # pandas writes NaN for an empty field
+    return cast.cast(dtype)
 
 
 def _plain(dtype: pl.DataType) -> str:
+    if dtype.is_integer():
+        return "whole numbers"
     return "numbers" if dtype.is_numeric() else "text"
 
 

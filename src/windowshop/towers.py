@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from windowshop.config import ModelConfig
 from windowshop.fusion import make_fusion
 from windowshop.layers import Dropout, ZeroStartMLP, mixed_precision
+from windowshop.losses import MAX_SCALE
 
 PAIR_TYPES = ("query_text", "query_image", "text_image", "query_product", "photo_product")
 CLIP_SIGMA = 6.0
@@ -37,6 +38,8 @@ class Projection(nn.Module):
 
     def fit_scale(self, features_BH: Tensor) -> None:
         """Learn each feature's mean and deviation from a sample of the catalogue."""
+        if bool((features_BH == features_BH[0]).all()):
+            return  # one product, or all alike: less its mean, nothing would be left of it
         self.mean_H.copy_(features_BH.mean(dim=0))
         # A feature that hardly varies must not be blown up by its own rounding.
         deviation_H = features_BH.std(dim=0, correction=0)
@@ -104,6 +107,12 @@ class TwoTower(nn.Module):
         """Logit scale (1 / temperature) of a pair type."""
         log_scale: Tensor = self._log_scale[pair]
         return log_scale.exp()
+
+    @torch.no_grad()
+    def limit_scales(self) -> None:
+        """Bring the learned scales back to MAX_SCALE, where their gradient would end (CLIP)."""
+        for log_scale in self._log_scale.values():
+            log_scale.clamp_(max=math.log(MAX_SCALE))
 
     def encode_queries(self, batch: QueryBatch) -> Tensor:
         """Return unit query vectors (B, D); text and photo count alike where a query has both."""

@@ -128,10 +128,13 @@ class Trainer:
                 f"the loss became {value} at step {state.step} of stage {stage.name!r}; "
                 f"lower its learning_rate ({stage.learning_rate})."
             )
+        if not loss.requires_grad:
+            return value  # a batch in which this fusion sees no product at all
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
         optimizer.step()
+        model.limit_scales()
         return value
 
     def _judge(

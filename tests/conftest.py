@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import torch
 import transformers
+from tiny_models import save_clip
 
 from windowshop.batches import ProductSource, QuerySource
 from windowshop.catalog import Dataset
@@ -154,6 +155,17 @@ def shop(tmp_path_factory):
     write_demo(folder / "data", DemoConfig(num_products=100, image_side=64))
     (folder / "config.yaml").write_text(TINY_CONFIG)
     return folder
+
+
+@pytest.fixture(scope="session")
+def quick_config(tmp_path_factory):
+    """A config of few steps with a tiny random CLIP model for both encoders."""
+    folder = tmp_path_factory.mktemp("quick")
+    clip = save_clip(folder / "clip")
+    encoders = f"text_encoder: {clip}\nimage_encoder: {clip}"
+    config = TINY_CONFIG.replace("image_encoder: efficientnet-lite0", encoders)
+    (folder / "config.yaml").write_text(config)
+    return folder / "config.yaml"
 
 
 @pytest.fixture(scope="session")

@@ -294,12 +294,13 @@ def small_shop(folder, *, changed=False):
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory, train_cli):
+def small(tmp_path_factory, train_cli, quick_config):
     """A small shop as `data`, changed as `later`, and a model trained without a break."""
     folder = tmp_path_factory.mktemp("small")
     small_shop(folder / "data")
     small_shop(folder / "later", changed=True)
-    told = train_cli(folder / "model", data=folder / "data", cache=folder / "cache")
+    places = {"data": folder / "data", "cache": folder / "cache"}
+    told = train_cli(folder / "model", **places, config=quick_config)
     assert told.code == 0, told.err
     return folder
 
@@ -321,15 +322,15 @@ TRAIN_MOMENTS = [
 
 @pytest.mark.parametrize(("call", "number", "moment"), TRAIN_MOMENTS)
 def test_a_killed_training_goes_on_to_the_same_bytes(
-    small, shop, train_cli, tmp_path, call, number, moment
+    small, quick_config, train_cli, tmp_path, call, number, moment
 ):
     fresh = "store" in call
     cache = tmp_path / "cache" if fresh else small / "cache"
     out = tmp_path / "model"
-    args = ["train", small / "data", "--out", out, "--config", shop / "config.yaml"]
+    args = ["train", small / "data", "--out", out, "--config", quick_config]
     assert run_and_kill([*args, "--cache", cache], call, number), moment
     assert not out.exists()
-    told = train_cli(out, data=small / "data", cache=cache)
+    told = train_cli(out, data=small / "data", cache=cache, config=quick_config)
     assert told.code == 0, told.err
     assert fresh or "Going on with the unfinished run." in told.err
     assert contents(out) == contents(small / "model")
@@ -371,10 +372,10 @@ def num_found(cli, index):
     return len(json.loads(told.out)["results"])
 
 
-def test_vectors_of_another_model_are_not_searched(small_index, trained, cli, tmp_path):
+def test_vectors_of_another_model_are_not_searched(small_index, cli, tmp_path):
     out = shutil.copytree(small_index, tmp_path / "index")
-    shutil.rmtree(out / "model")
-    shutil.copytree(trained, out / "model")
+    manifest = json.loads((out / "model" / "manifest.json").read_text())
+    (out / "model" / "manifest.json").write_text(json.dumps(manifest | {"run_key": "another"}))
     told = cli("search", out, "boot")
     assert told.code == 1
     assert "not of the model in it" in told.err

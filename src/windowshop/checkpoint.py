@@ -92,7 +92,7 @@ def load_manifest(folder: Path) -> Manifest:
                 "Train again, or use the version that wrote it."
             )
         return Manifest(**content)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: cannot be read ({error}). Copy the model again.") from None
 
 

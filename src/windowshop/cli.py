@@ -32,6 +32,8 @@ CacheOption = Annotated[
     typer.Option(help="Folder of encoded features, shared by all runs.", envvar="WINDOWSHOP_CACHE"),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+STOPPED = 130
+"""Exit code of a command that was interrupted."""
 DEFAULT_CACHE = Path.home() / ".cache" / "windowshop"
 
 
@@ -223,6 +225,8 @@ def main() -> None:
     # Progress bars are ours; a library's own would break them.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Waiting threads that spin take the cores from other processes, and from one another.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     warnings.filterwarnings("ignore", module="PIL")
     try:
         app()
@@ -230,6 +234,8 @@ def main() -> None:
         err.print("error: ", style="bold red", end="")
         err.print(str(error), highlight=False, markup=False, soft_wrap=True)
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:  # typer makes one of the other
+        if isinstance(end, SystemExit) and end.code != STOPPED:
+            raise
         err.print("stopped; run the same command again to go on")
-        raise SystemExit(130) from None
+        raise SystemExit(STOPPED) from None

@@ -91,8 +91,8 @@ class StageConfig:
 def default_stages() -> tuple[StageConfig, ...]:
     """Domain adaptation, separate alignment, fused alignment (docs/training.md)."""
     return (
-        StageConfig(name="domain", steps=150, batch_queries=1024),
-        StageConfig(name="separate", steps=300),
+        StageConfig(name="domain", steps=100, batch_queries=1024),
+        StageConfig(name="separate", steps=250),
         StageConfig(name="fused", steps=200),
     )
 

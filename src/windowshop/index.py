@@ -186,7 +186,7 @@ def load_index_manifest(folder: Path) -> IndexManifest:
                 "Build the index again."
             )
         return IndexManifest(**content)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise IndexFolderError(
             f"{path}: cannot be read ({error}). Build the index again."
         ) from None

@@ -29,6 +29,12 @@ class ZeroStartMLP(nn.Sequential):
         nn.init.zeros_(last.bias)
         super().__init__(nn.Linear(inputs, hidden), nn.GELU(), Dropout(dropout), last)
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Return float32, whatever the precision within."""
+        with mixed_precision(self):
+            result: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        return result.float()
+
 
 @cache
 def fast_dtype() -> torch.dtype:

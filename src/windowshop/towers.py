@@ -50,8 +50,8 @@ class Projection(nn.Module):
         x_BH = ((x_BH - self.mean_H) / self.deviation_H).clamp(-CLIP_SIGMA, CLIP_SIGMA)
         x_BH = self._drop_features(x_BH)
         with mixed_precision(self):
-            projected_BD = self._linear(x_BH) + self._residual(x_BH)
-        return F.normalize(projected_BD.float(), dim=-1)
+            linear_BD = self._linear(x_BH)
+        return F.normalize(linear_BD.float() + self._residual(x_BH), dim=-1)
 
 
 class PhotoQuery(nn.Module):

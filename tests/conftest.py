@@ -1,6 +1,7 @@
 import contextlib
 import io
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from unittest import mock
@@ -11,7 +12,15 @@ import polars as pl
 import pytest
 import torch
 import transformers
-from tiny_models import save_clip
+from tiny_models import (
+    EMBEDDED_IMAGE,
+    LOADERS,
+    inputs_of,
+    save_bert,
+    save_clip,
+    save_sentence_model,
+    save_siglip,
+)
 
 from windowshop.batches import ProductSource, QuerySource
 from windowshop.catalog import Dataset
@@ -193,3 +202,59 @@ def indexed(shop, trained, cli):
     told = cli("index", trained, shop / "data", "--out", out, "--cache", shop / "cache")
     assert told.code == 0, told.err
     return out
+
+
+@pytest.fixture(scope="session")
+def embedded():
+    """The encoders whose weights come in packages, loaded once."""
+    loaded = {name: LOADERS["image"](name, "cpu") for name in EMBEDDED_IMAGE}
+    return {"minilm": LOADERS["text"]("minilm", "cpu"), **loaded}
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    """Folders of tiny models by name."""
+    root = tmp_path_factory.mktemp("models")
+    bert = save_bert(root / "bert")
+    return {
+        "clip": save_clip(root / "clip"),
+        "siglip": save_siglip(root / "siglip"),
+        "bert": bert,
+        "sentence": save_sentence_model(root / "sentence", bert),
+    }
+
+
+@pytest.fixture
+def damaged(folders, tmp_path):
+    """A copy of a folder to change."""
+
+    def copy(name):
+        return shutil.copytree(folders[name], tmp_path / name)
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def encoder_of(embedded, folders):
+    made = {}
+
+    def get(kind, name):
+        if (kind, name) not in made:
+            loaded = embedded.get(name)
+            made[kind, name] = loaded or LOADERS[kind](str(folders[name]), "cpu")
+        return made[kind, name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def features_of(encoder_of):
+    """Features of TEXTS or PHOTOS, computed once."""
+    made = {}
+
+    def get(kind, name):
+        if (kind, name) not in made:
+            made[kind, name] = encoder_of(kind, name).encode(inputs_of(kind))
+        return made[kind, name]
+
+    return get

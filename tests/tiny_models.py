@@ -1,8 +1,11 @@
-"""Tiny random models saved as Hugging Face folders, for tests of what loads such folders."""
+"""Tiny random models saved as Hugging Face folders, and inputs for the encoders that load them."""
+
+import json
 
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+from shops import photo
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     BertConfig,
@@ -15,6 +18,9 @@ from transformers import (
     SiglipImageProcessorPil,
     SiglipModel,
 )
+
+from windowshop.encoders import load_image_encoder, load_text_encoder
+from windowshop.images import decode
 
 MAX_TOKENS, SIDE = 12, 32
 WORDS = ["a", "the", "red", "blue", "green", "shoe", "bag", "hat", "of", "photo", "with", "and"]
@@ -98,3 +104,23 @@ def save_sentence_model(folder, bert, pooling="mean"):
     modules = [transformer, Pooling(transformer.get_embedding_dimension(), pooling_mode=pooling)]
     SentenceTransformer(modules=modules, device="cpu").save(str(folder), create_model_card=False)
     return folder
+
+
+EMBEDDED_IMAGE = ("efficientnet-lite0", "efficientnet-lite2")
+TEXTS = ["red shoe", "The blue HAT with a photo of a red bag and a green shoe", "hat", "größer 靴"]
+LOADERS = {"text": load_text_encoder, "image": load_image_encoder}
+
+
+def some_photos(*sizes):
+    return [decode(photo(seed, size=size)) for seed, size in enumerate(sizes)]
+
+
+PHOTOS = some_photos((40, 40), (64, 40), (30, 50), (40, 40), (300, 280))
+
+
+def edit_json(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def inputs_of(kind):
+    return TEXTS if kind == "text" else PHOTOS

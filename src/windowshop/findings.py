@@ -86,10 +86,11 @@ RULES: dict[str, Rule] = {
     "empty-title": Rule("warning", "Add titles; such a product is found by its other fields only."),
     "bad-attributes": Rule("warning", 'Write a JSON object such as {"colour": "red"}.'),
     "same-photo": Rule(
-        "warning", "Give duplicates one group_id, or evaluation counts them as misses."
+        "warning",
+        "Give duplicates one group_id, so that training never sets one against the other.",
     ),
     "groups": Rule(
-        "info", "Nothing to do: variants and duplicates count as one product in evaluation."
+        "info", "Nothing to do: a variant of a right product is never a negative in training."
     ),
     **{photo_code(kind): Rule("warning", remedy) for kind, remedy in PHOTO_REMEDIES.items()},
     **{f"query-{photo_code(k)}": Rule("warning", remedy) for k, remedy in PHOTO_REMEDIES.items()},

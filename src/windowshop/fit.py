@@ -3,11 +3,13 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 from windowshop.batches import ProductSource, QuerySource
 from windowshop.catalog import Dataset
@@ -34,7 +36,10 @@ class _Run:
     config: TrainConfig
     data: TrainingData
     check: DevCheck | None
-    work: Path
+    cache: FeatureCache
+    hashes: dict[str, str]
+    """Content hashes of the tables, and of all photos together."""
+    key: str
     reporter: Reporter
 
 
@@ -45,8 +50,48 @@ def fit(
 
     Work is kept in a hidden folder beside `out` until it is whole, so a killed run goes on where it
     stopped. A finished folder made from the same data and settings is left as it is; any other
-    existing `out` raises ModelError.
+    existing `out` raises ModelError, and so does a second `fit` to the same `out` meanwhile.
     """
+    if out.exists() and not (out / MANIFEST_FILE).is_file():
+        raise ModelError(f"{out}: exists and is no model. Choose another --out.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lock = out.parent / f".{out.name}.lock"
+    try:
+        with FileLock(lock, timeout=0):
+            manifest = _fit_locked(dataset, out, config, cache_folder, reporter)
+            lock.unlink(missing_ok=True)
+            return manifest
+    except Timeout:
+        raise ModelError(
+            f"{out}: another training is writing it. Wait for that one, or choose another --out."
+        ) from None
+
+
+def _fit_locked(
+    dataset: Dataset, out: Path, config: TrainConfig, cache_folder: Path, reporter: Reporter
+) -> Manifest:
+    run = _prepare(dataset, config, cache_folder, reporter)
+    if out.exists():
+        return _finished(out, run.key, reporter)
+    work = out.parent / f".{out.name}.partial"
+    _keep_only(work, run.key, reporter)
+    if run.check is None and len(run.data.pairs):
+        reporter.note("No judged dev queries: the last weights are kept, not the best on dev.")
+    systems, states = {}, {}
+    for name in (FUSED, *config.baselines):
+        if name == FUSED or _can_train(name, run.data.products):
+            systems[name], states[name] = _train_system(run, name, work / f"{name}.safetensors")
+    finished = work / "model"
+    shutil.rmtree(finished, ignore_errors=True)
+    manifest = _describe(run, len(dataset.qrels), systems, states)
+    save_model(finished, config, manifest, systems, (run.cache.text, run.cache.image))
+    finished.rename(out)
+    shutil.rmtree(work)
+    return manifest
+
+
+def _prepare(dataset: Dataset, config: TrainConfig, cache_folder: Path, reporter: Reporter) -> _Run:
+    """Encode what is not encoded yet, and refuse data that nothing can be learned from."""
     pairs = make_pairs(dataset, "train")
     cache = FeatureCache(
         load_text_encoder(config.text_encoder, config.device),
@@ -62,46 +107,46 @@ def fit(
         "query_photos": queries.features.image.digest,
     }
     hashes = {**dataset.hashes(), **photos}
-    key = _run_key(config, hashes, cache)
-    if out.exists():
-        return _finished(out, key, reporter)
-    work = out.parent / f".{out.name}.partial"
-    _keep_only(work, key, reporter)
-    check = make_dev_check(dataset, products, queries, config.dev_products, config.seed)
-    if check is None and len(pairs):
-        reporter.note("No judged dev queries: the last weights are kept, not the best on dev.")
-    run = _Run(config, TrainingData(products, queries, pairs), check, work, reporter)
-    systems, states = {}, {}
-    for name in (FUSED, *config.baselines):
-        if name == FUSED or _can_train(name, products):
-            systems[name], states[name] = _train_system(run, name)
-    manifest = Manifest(
-        run_key=key,
-        data=hashes,
+    return _Run(
+        config=config,
+        data=TrainingData(products, queries, pairs),
+        check=make_dev_check(dataset, products, queries, config.dev_products, config.seed),
+        cache=cache,
+        hashes=hashes,
+        key=_run_key(config, hashes, cache),
+        reporter=reporter,
+    )
+
+
+def _describe(
+    run: _Run,
+    num_qrels: int,
+    systems: Mapping[str, TwoTower],
+    states: Mapping[str, TrainState],
+) -> Manifest:
+    products, queries = run.data.products, run.data.queries
+    check = run.check
+    return Manifest(
+        run_key=run.key,
+        data=run.hashes,
         counts={
             "products": len(products),
             "products_with_photo": int(products.has_image.sum()),
-            "training_queries": len(pairs),
-            "qrels": len(dataset.qrels),
+            "training_queries": len(run.data.pairs),
+            "qrels": num_qrels,
         },
         broken_images=dict(products.features.broken_images + queries.features.broken_images),
-        seed=config.seed,
-        text_width=cache.text.width,
-        image_width=cache.image.width,
-        text_encoder=cache.text.fingerprint,
-        image_encoder=cache.image.fingerprint,
+        seed=run.config.seed,
+        text_width=run.cache.text.width,
+        image_width=run.cache.image.width,
+        text_encoder=run.cache.text.fingerprint,
+        image_encoder=run.cache.image.fingerprint,
         dev={name: check(model) for name, model in systems.items()} if check else {},
         history={name: state.history for name, state in states.items()},
     )
-    finished = work / "model"
-    shutil.rmtree(finished, ignore_errors=True)
-    save_model(finished, config, manifest, systems, (cache.text, cache.image))
-    finished.rename(out)
-    shutil.rmtree(work)
-    return manifest
 
 
-def _train_system(run: _Run, name: str) -> tuple[TwoTower, TrainState]:
+def _train_system(run: _Run, name: str, state_file: Path) -> tuple[TwoTower, TrainState]:
     config = run.config
     shape = config.model.for_system(name)
     query_features = run.data.queries.features
@@ -113,7 +158,7 @@ def _train_system(run: _Run, name: str) -> tuple[TwoTower, TrainState]:
         data=run.data,
         check=run.check,
         text_weight=run.check.best_text_weight if run.check else None,
-        state_file=run.work / f"{name}.safetensors",
+        state_file=state_file,
         reporter=run.reporter,
     )
     return model, trainer.run(model, name)
@@ -169,11 +214,10 @@ def _can_train(name: str, products: ProductSource) -> bool:
 
 
 def _finished(out: Path, key: str, reporter: Reporter) -> Manifest:
-    if (out / MANIFEST_FILE).is_file():
-        manifest = load_manifest(out)
-        if manifest.run_key == key:
-            reporter.note(f"{out} was trained from the same data and settings; nothing to do.")
-            return manifest
+    manifest = load_manifest(out)
+    if manifest.run_key == key:
+        reporter.note(f"{out} was trained from the same data and settings; nothing to do.")
+        return manifest
     raise ModelError(
         f"{out}: already exists and was made from other data or settings. "
         "Choose another --out, or remove it."

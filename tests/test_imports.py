@@ -27,6 +27,7 @@ encoders.text encoders.image encoders.clip
 encoders
 store
 features
+manifests
 losses
 layers
 fusion

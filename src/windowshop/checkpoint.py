@@ -9,7 +9,6 @@
 A folder is written aside and renamed, so one that has a manifest is complete.
 """
 
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,10 +23,12 @@ from safetensors.torch import load_file, save_file
 from windowshop.config import FUSED, TrainConfig, load_config, to_dict
 from windowshop.encoders import ImageEncoder, TextEncoder
 from windowshop.errors import ModelError
+from windowshop.manifests import FolderKind, read_manifest, write_manifest
 from windowshop.towers import TwoTower
 
-FORMAT = "windowshop-model/1"
-MANIFEST_FILE = "manifest.json"
+MODEL = FolderKind(
+    noun="a model folder", format="windowshop-model/1", command="windowshop train", error=ModelError
+)
 CONFIG_FILE = "config.yaml"
 TOWERS_FILE = "towers.safetensors"
 PACKAGES = ("windowshop", "torch", "transformers", "sentence-transformers", "numpy", "polars")
@@ -54,7 +55,7 @@ class Manifest:
     history: dict[str, list[dict[str, Any]]]
     """Every dev check: system -> entries."""
     versions: dict[str, str] = field(default_factory=lambda: _versions())
-    format: str = FORMAT
+    format: str = MODEL.format
 
 
 def save_model(
@@ -72,28 +73,12 @@ def save_model(
     encoders[1].save(folder / "encoders" / "image")
     text = yaml.safe_dump(_plain(to_dict(config)), sort_keys=False, allow_unicode=True)
     (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
-    content = json.dumps(to_dict(manifest), indent=2, ensure_ascii=False)
-    (folder / MANIFEST_FILE).write_text(content + "\n", encoding="utf-8")
+    write_manifest(folder, manifest)
 
 
 def load_manifest(folder: Path) -> Manifest:
     """Read the manifest; raises ModelError where the folder is not a complete model."""
-    path = folder / MANIFEST_FILE
-    if not path.is_file():
-        found = "nothing" if not folder.exists() else "no manifest.json"
-        raise ModelError(
-            f"{folder}: found {found}, need a model folder. Make one with `windowshop train`."
-        )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.get("format") != FORMAT:
-            raise ModelError(
-                f"{path}: found format {content.get('format')!r}, this version reads {FORMAT}. "
-                "Train again, or use the version that wrote it."
-            )
-        return Manifest(**content)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path}: cannot be read ({error}). Copy the model again.") from None
+    return read_manifest(Manifest, folder, MODEL)
 
 
 def load_towers(folder: Path, name: str = FUSED) -> TwoTower:

@@ -13,11 +13,12 @@ from filelock import FileLock, Timeout
 
 from windowshop.batches import ProductSource, QuerySource
 from windowshop.catalog import Dataset
-from windowshop.checkpoint import MANIFEST_FILE, Manifest, load_manifest, save_model
+from windowshop.checkpoint import Manifest, load_manifest, save_model
 from windowshop.config import FUSED, TrainConfig, to_dict
 from windowshop.encoders import load_image_encoder, load_text_encoder
 from windowshop.errors import DataError, ModelError
 from windowshop.features import FeatureCache, product_features, query_features
+from windowshop.manifests import MANIFEST_FILE
 from windowshop.objectives import TrainingData
 from windowshop.pairs import make_pairs
 from windowshop.progress import Reporter

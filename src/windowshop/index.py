@@ -10,7 +10,7 @@ Shapes: B queries, N products, D width.
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -20,12 +20,17 @@ import polars as pl
 from windowshop.catalog import Dataset
 from windowshop.errors import IndexFolderError
 from windowshop.filters import Filter, to_polars
+from windowshop.manifests import MANIFEST_FILE, FolderKind, read_manifest, write_manifest
 from windowshop.model import Model
 from windowshop.nearest import nearest
 from windowshop.progress import Reporter
 
-FORMAT = "windowshop-index/1"
-MANIFEST_FILE = "manifest.json"
+INDEX = FolderKind(
+    noun="an index folder",
+    format="windowshop-index/1",
+    command="windowshop index",
+    error=IndexFolderError,
+)
 PRODUCTS_FILE = "products.parquet"
 VECTORS_FILE = "vectors.npy"
 MODEL_FOLDER = "model"
@@ -69,7 +74,7 @@ class IndexManifest:
     broken_images: dict[str, int]
     unsearchable: int
     """Products with neither text nor a usable photo; they are kept and never found."""
-    format: str = FORMAT
+    format: str = INDEX.format
 
 
 class ExactIndex:
@@ -136,7 +141,7 @@ def build_index(
     np.save(work / VECTORS_FILE, vectors_ND)
     products.write_parquet(work / PRODUCTS_FILE)
     shutil.copytree(model.folder, work / MODEL_FOLDER)
-    (work / MANIFEST_FILE).write_text(json.dumps(asdict(manifest), indent=2) + "\n")
+    write_manifest(work, manifest)
     replace_folder(work, out)
     return manifest
 
@@ -163,7 +168,9 @@ def _is_index(folder: Path) -> bool:
         content = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return (folder / VECTORS_FILE).is_file() and (folder / MODEL_FOLDER).is_dir()
-    return isinstance(content, dict) and str(content.get("format")).startswith("windowshop-index/")
+    return isinstance(content, dict) and str(content.get("format")).startswith(
+        INDEX.format.split("/")[0]
+    )
 
 
 def _beside(out: Path, purpose: str) -> Path:
@@ -172,24 +179,7 @@ def _beside(out: Path, purpose: str) -> Path:
 
 def load_index_manifest(folder: Path) -> IndexManifest:
     """Read an index's manifest; raises IndexFolderError where the folder is not an index."""
-    path = folder / MANIFEST_FILE
-    if not path.is_file():
-        found = "nothing" if not folder.exists() else "no manifest.json"
-        raise IndexFolderError(
-            f"{folder}: found {found}, need an index folder. Make one with `windowshop index`."
-        )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.get("format") != FORMAT:
-            raise IndexFolderError(
-                f"{path}: found format {content.get('format')!r}, this version reads {FORMAT}. "
-                "Build the index again."
-            )
-        return IndexManifest(**content)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise IndexFolderError(
-            f"{path}: cannot be read ({error}). Build the index again."
-        ) from None
+    return read_manifest(IndexManifest, folder, INDEX)
 
 
 def open_index(folder: Path) -> ExactIndex:

@@ -7,6 +7,7 @@ from typing import Any
 
 from windowshop.errors import IndexFolderError, SearchError
 from windowshop.filters import parse_filter
+from windowshop.images import locate
 from windowshop.index import (
     MODEL_FOLDER,
     Index,
@@ -33,7 +34,7 @@ class Result:
     price: float | None
     category: str | None
     image: str | None
-    """Path of the photo file; None where the product names none."""
+    """Path of the photo file; None where the product names none inside the data folder."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +86,7 @@ class Searcher:
                 brand=row["brand"],
                 price=row["price"],
                 category=row["category"],
-                image=str(Path(self.manifest.data_root) / row["image"]) if row["image"] else None,
+                image=self._photo_path(row["image"]),
             )
             for rank, (hit, row) in enumerate(zip(hits, rows.iter_rows(named=True), strict=True), 1)
         )
@@ -96,6 +97,10 @@ class Searcher:
             took_ms=(time.perf_counter() - start) * 1000,
             results=results,
         )
+
+    def _photo_path(self, image: str | None) -> str | None:
+        path = locate(Path(self.manifest.data_root), image) if image else None
+        return str(path) if isinstance(path, Path) else None
 
 
 def open_searcher(folder: str | Path) -> Searcher:

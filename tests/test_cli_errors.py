@@ -246,7 +246,7 @@ def test_a_model_with_damaged_weights(cli, sound, tmp_path):
     ("file", "message"),
     [
         ("manifest.json", "Make one with `windowshop index`"),
-        ("vectors.npy", "Build the index again"),
+        ("vectors.npy", "run `windowshop index`"),
         ("products.parquet", "Build the index again"),
         ("model/manifest.json", "need a model folder"),
     ],
@@ -285,7 +285,7 @@ def test_an_index_never_replaces_a_model(cli, sound):
 def test_a_damaged_index_is_replaced(cli, sound, tmp_path):
     out = shutil.copytree(sound / "index", tmp_path / "index")
     (out / "manifest.json").write_text("{")
-    assert refused(cli("search", out, "red mug"), "Build the index again")
+    assert refused(cli("search", out, "red mug"), "run `windowshop index`")
     args = ["--out", out, "--cache", sound / "cache"]
     assert cli("index", sound / "model", sound / "data", *args).code == 0
     assert cli("search", out, "red mug").code == 0

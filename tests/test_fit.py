@@ -23,7 +23,7 @@ def test_two_trainings_to_one_folder_are_refused(tmp_path):
 def test_a_folder_that_is_no_model_is_refused_before_anything_is_encoded(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "notes.txt").write_text("mine")
-    with pytest.raises(ModelError, match="exists and is no model"):
+    with pytest.raises(ModelError, match="already exists and is no model"):
         train(tmp_path)
     assert (tmp_path / "model" / "notes.txt").read_text() == "mine"
     assert not (tmp_path / "cache").exists()

@@ -54,14 +54,15 @@ def fit(
     existing `out` raises ModelError, and so does a second `fit` to the same `out` meanwhile.
     """
     if out.exists() and not (out / MANIFEST_FILE).is_file():
-        raise ModelError(f"{out}: exists and is no model. Choose another --out.")
+        raise ModelError(f"{out}: already exists and is no model. Choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
     lock = out.parent / f".{out.name}.lock"
     try:
         with FileLock(lock, timeout=0):
-            manifest = _fit_locked(dataset, out, config, cache_folder, reporter)
-            lock.unlink(missing_ok=True)
-            return manifest
+            try:
+                return _fit_locked(dataset, out, config, cache_folder, reporter)
+            finally:
+                lock.unlink()
     except Timeout:
         raise ModelError(
             f"{out}: another training is writing it. Wait for that one, or choose another --out."

@@ -246,7 +246,7 @@ def test_a_model_with_damaged_weights(cli, sound, tmp_path):
     ("file", "message"),
     [
         ("manifest.json", "Make one with `windowshop index`"),
-        ("vectors.npy", "run `windowshop index`"),
+        ("vectors.npy", "Build the index again"),
         ("products.parquet", "Build the index again"),
         ("model/manifest.json", "need a model folder"),
     ],

@@ -225,8 +225,8 @@ def main() -> None:
     # Progress bars are ours; a library's own would break them.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Waiting threads that spin take the cores from other processes, and from one another.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads that wait should soon sleep: spinning ones take the cores from other processes.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     warnings.filterwarnings("ignore", module="PIL")
     try:
         app()

@@ -5,13 +5,15 @@ the row numbers; the features themselves stay on disk (`windowshop.store`).
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import torch
 import xxhash
 from PIL import Image
 
@@ -23,7 +25,8 @@ from windowshop.store import KEY_DTYPE, FeatureStore, content_keys
 
 TEXT_CHUNK = 512
 IMAGE_CHUNK = 64
-DECODE_THREADS = 4
+IMAGE_PART = 16
+"""Photos that one worker encodes at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ class FeatureCache:
         named = [i for i, image in enumerate(images) if image]
         if not named:
             return FeatureTable(store.open(), rows, _digest(keys)), broken
-        with ThreadPoolExecutor(DECODE_THREADS) as pool, reporter.bar(name, len(named)) as advance:
+        with torch_threads_as_workers() as pool, reporter.bar(name, len(named)) as advance:
             for start in range(0, len(named), IMAGE_CHUNK):
                 items = named[start : start + IMAGE_CHUNK]
                 files = list(pool.map(lambda i: _read(root, images[i] or ""), items))
@@ -146,7 +149,9 @@ class FeatureCache:
             if isinstance(image, Image.Image)
         ]
         if usable:
-            features_BH = self.image.encode([image for _, image in usable])
+            photos = [image for _, image in usable]
+            parts = [photos[i : i + IMAGE_PART] for i in range(0, len(photos), IMAGE_PART)]
+            features_BH = np.concatenate(list(pool.map(self.image.encode, parts)))
             store.append(np.array([key for key, _ in usable], dtype=keys.dtype), features_BH)
         reasons = {
             keys[i].tobytes(): image.kind
@@ -188,6 +193,22 @@ def query_features(
 
 def _digest(keys: np.ndarray) -> str:
     return xxhash.xxh3_128_hexdigest(keys.tobytes())
+
+
+@contextmanager
+def torch_threads_as_workers() -> Iterator[ThreadPoolExecutor]:
+    """A pool of as many workers as torch has threads, each of them running torch on one thread.
+
+    The layers of a small network are too short to share out: threads within a layer wait for one
+    another, and for any other process on their core, at every one of them.
+    """
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(num_threads) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(num_threads)
 
 
 def _read(root: Path, image: str) -> bytes | BrokenImage:

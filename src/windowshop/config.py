@@ -92,7 +92,7 @@ def default_stages() -> tuple[StageConfig, ...]:
     """Domain adaptation, separate alignment, fused alignment (docs/training.md)."""
     return (
         StageConfig(name="domain", steps=100, batch_queries=1024),
-        StageConfig(name="separate", steps=250),
+        StageConfig(name="separate", steps=200),
         StageConfig(name="fused", steps=200),
     )
 

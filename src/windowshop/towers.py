@@ -47,7 +47,9 @@ class Projection(nn.Module):
 
     def forward(self, x_BH: Tensor) -> Tensor:
         """Return unit vectors (B, D)."""
-        x_BH = ((x_BH - self.mean_H) / self.deviation_H).clamp(-CLIP_SIGMA, CLIP_SIGMA)
+        inverse_H = 1 / self.deviation_H
+        x_BH = torch.addcmul(-self.mean_H * inverse_H, x_BH, inverse_H)
+        x_BH = x_BH.clamp(-CLIP_SIGMA, CLIP_SIGMA)
         x_BH = self._drop_features(x_BH)
         with mixed_precision(self):
             linear_BD = self._linear(x_BH)

@@ -172,6 +172,7 @@ def make_optimizer(model: TwoTower, stage: StageConfig) -> torch.optim.AdamW:
         ],
         lr=stage.learning_rate,
         betas=(0.9, 0.98),
+        fused=True,
     )
 
 

@@ -52,20 +52,17 @@ def separate_loss(
     rng: np.random.Generator,
 ) -> Tensor:
     """Query <-> product text plus query <-> product photo, lightly text <-> photo."""
-    queries, items = _draw(data, stage, rng)
-    q_BD = model.encode_queries(data.queries.batch(data.pairs.query[queries]))
-    grades = data.pairs.grades_between(queries, items)
-    batch = data.products.varied_batch(items, rng)
-    t_CD, v_CD = model.encode_modalities(batch)
+    drawn = _draw(model, data, stage, rng)
+    q_BD, t_CD, v_CD, has_C2 = drawn.q_BD, drawn.t_CD, drawn.v_CD, drawn.has_C2
     loss = q_BD.new_zeros(())
     if model.fusion.uses_text:
-        targets = _targets(grades, batch.has_B2[:, 0])
+        targets = _targets(drawn.grades, has_C2[:, 0])
         loss = loss + info_nce(q_BD, t_CD, targets, model.scale("query_text"))
     if model.fusion.uses_image:
-        targets = _targets(grades, batch.has_B2[:, 1])
+        targets = _targets(drawn.grades, has_C2[:, 1])
         loss = loss + info_nce(q_BD, v_CD, targets, model.scale("query_image"))
     if model.fusion.uses_text and model.fusion.uses_image:
-        own = _own_pairs(data, items, batch.has_B2.prod(dim=1))
+        own = _own_pairs(data, drawn.items, has_C2.prod(dim=1))
         loss = loss + config.text_image * info_nce(t_CD, v_CD, own, model.scale("text_image"))
     return loss
 
@@ -78,28 +75,25 @@ def fused_loss(
     rng: np.random.Generator,
 ) -> Tensor:
     """Query <-> fused product under modality dropout, and with each modality hidden in turn."""
-    queries, items = _draw(data, stage, rng)
-    grades = data.pairs.grades_between(queries, items)
-    q_BD = model.encode_queries(data.queries.batch(data.pairs.query[queries]))
-    batch = data.products.varied_batch(items, rng)
-    t_CD, v_CD = model.encode_modalities(batch)
+    drawn = _draw(model, data, stage, rng)
+    q_BD, t_CD, v_CD, has_C2 = drawn.q_BD, drawn.t_CD, drawn.v_CD, drawn.has_C2
     scale = model.scale("query_product")
     if not (model.fusion.uses_text and model.fusion.uses_image):
-        targets = _targets(grades, batch.has_B2[:, 0 if model.fusion.uses_text else 1])
-        p_CD = model.fusion(t_CD, v_CD, batch.has_B2)
+        targets = _targets(drawn.grades, has_C2[:, 0 if model.fusion.uses_text else 1])
+        p_CD = model.fusion(t_CD, v_CD, has_C2)
         return matryoshka(q_BD, p_CD, targets, scale, model.config.widths)
-    targets = _targets(grades, batch.has_B2.amax(dim=1))
-    p_CD = model.fusion(*drop_modalities(t_CD, v_CD, batch.has_B2, config, rng))
+    targets = _targets(drawn.grades, has_C2.amax(dim=1))
+    p_CD = model.fusion(*drop_modalities(t_CD, v_CD, has_C2, config, rng))
     loss = matryoshka(q_BD, p_CD, targets, scale, model.config.widths)
-    for alone_CD, has_C in zip(model.fusion.alone(t_CD, v_CD), batch.has_B2.T, strict=True):
-        targets = _targets(grades, has_C)
+    for alone_CD, has_C in zip(model.fusion.alone(t_CD, v_CD), has_C2.T, strict=True):
+        targets = _targets(drawn.grades, has_C)
         loss = loss + config.masked * info_nce(q_BD, alone_CD, targets, scale)
-    own = _own_pairs(data, items, batch.has_B2[:, 1])
+    own = _own_pairs(data, drawn.items, has_C2[:, 1])
     photo_CD, photo_scale = model.photo_query(v_CD), model.scale("photo_product")
     loss = loss + config.photo_product * info_nce(photo_CD, p_CD, own, photo_scale)
-    gate_CE = model.fusion.gate(t_CD, v_CD, batch.has_B2)
+    gate_CE = model.fusion.gate(t_CD, v_CD, has_C2)
     if gate_CE is not None:
-        loss = loss + config.gate_balance * gate_balance(gate_CE, batch.has_B2)
+        loss = loss + config.gate_balance * gate_balance(gate_CE, has_C2)
     return loss
 
 
@@ -126,12 +120,30 @@ def drop_modalities(
     return t_CD * seen_C2[:, :1], v_CD[photo_of] * seen_C2[:, 1:], seen_C2
 
 
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A batch of queries with judged products, encoded."""
+
+    q_BD: Tensor
+    items: np.ndarray
+    """Rows of the products, (C,)."""
+    grades: BatchGrades
+    t_CD: Tensor
+    v_CD: Tensor
+    has_C2: Tensor
+
+
 def _draw(
-    data: TrainingData, stage: StageConfig, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+    model: TwoTower, data: TrainingData, stage: StageConfig, rng: np.random.Generator
+) -> _Drawn:
     count = min(stage.batch_queries, len(data.pairs))
     queries = rng.choice(len(data.pairs), count, replace=False)
-    return queries, data.pairs.draw_products(queries, stage.products_per_query, rng)
+    items = data.pairs.draw_products(queries, stage.products_per_query, rng)
+    q_BD = model.encode_queries(data.queries.batch(data.pairs.query[queries]))
+    batch = data.products.varied_batch(items, rng)
+    t_CD, v_CD = model.encode_modalities(batch)
+    grades = data.pairs.grades_between(queries, items)
+    return _Drawn(q_BD, items, grades, t_CD, v_CD, batch.has_B2)
 
 
 def _targets(grades: BatchGrades, has_C: Tensor) -> Targets:

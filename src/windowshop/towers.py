@@ -129,10 +129,14 @@ class TwoTower(nn.Module):
         return F.normalize(text_BD * has_text_B1 + photo_BD * has_image_B1, dim=-1)
 
     def encode_modalities(self, batch: ProductBatch) -> tuple[Tensor, Tensor]:
-        """Return unit text and photo vectors, each (B, D), zero where absent."""
+        """Return unit text and photo vectors, each (B, D), zero where absent.
+
+        The photo's is all zero under a fusion that never looks at it.
+        """
         t_BD = self.text(batch.text_BH) * batch.has_B2[:, :1]
-        v_BD = self.image(batch.image_BH) * batch.has_B2[:, 1:]
-        return t_BD, v_BD
+        if not self.fusion.uses_image:
+            return t_BD, torch.zeros_like(t_BD)
+        return t_BD, self.image(batch.image_BH) * batch.has_B2[:, 1:]
 
     def encode_products(self, batch: ProductBatch) -> Tensor:
         """Return fused unit product vectors (B, D); zero for a product with neither modality."""

@@ -28,7 +28,7 @@ from windowshop.metrics import (
     score_queries,
 )
 from windowshop.model import Model
-from windowshop.product_text import all_texts
+from windowshop.product_text import FACTS, all_texts
 from windowshop.progress import Reporter
 from windowshop.retrieval import make_run, product_vectors, query_vectors
 from windowshop.slices import Slice, make_slices
@@ -124,7 +124,7 @@ def _runs(
     """The ranking of every system that the data can have, "fused" first."""
     cache = FeatureCache(model.text, model.image, cache_folder)
     root = dataset.root
-    products = ProductSource(product_features(dataset.products, root, cache, reporter))
+    products = ProductSource(product_features(dataset.products, root, cache, reporter, [FACTS]))
     query_source = QuerySource(query_features(queries, root, cache, reporter))
     product_ids, query_ids = dataset.products["product_id"].to_list(), queries["query_id"].to_list()
     all_products, all_queries = np.arange(len(products)), np.arange(len(queries))

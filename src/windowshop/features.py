@@ -19,7 +19,7 @@ from PIL import Image
 
 from windowshop.encoders import ImageEncoder, TextEncoder
 from windowshop.images import BrokenImage, decode, locate, read_bytes
-from windowshop.product_text import product_views
+from windowshop.product_text import VIEWS, product_views
 from windowshop.progress import Reporter
 from windowshop.store import KEY_DTYPE, FeatureStore, content_keys
 
@@ -168,13 +168,18 @@ class FeatureCache:
 
 
 def product_features(
-    products: pl.DataFrame, root: Path, cache: FeatureCache, reporter: Reporter
+    products: pl.DataFrame,
+    root: Path,
+    cache: FeatureCache,
+    reporter: Reporter,
+    names: Sequence[str] = VIEWS,
 ) -> ProductFeatures:
-    """Features of every text view and photo of a product table, photos below `root`."""
-    views = {
-        view: cache.texts(texts, reporter, f"Encode product {view}")
-        for view, texts in product_views(products).items()
-    }
+    """Features of the named text views and the photo of each product, photos below `root`.
+
+    Training needs every view; to rank or to index, FACTS is enough.
+    """
+    texts = product_views(products)
+    views = {name: cache.texts(texts[name], reporter, f"Encode product {name}") for name in names}
     photos = products["image"].to_list()
     image, broken = cache.images(root, photos, reporter, "Encode product photos")
     return ProductFeatures(views, image, broken)

@@ -22,6 +22,7 @@ from windowshop.encoders import ImageEncoder, TextEncoder, load_image_encoder, l
 from windowshop.errors import DataError, SearchError
 from windowshop.features import FeatureCache, product_features
 from windowshop.images import BrokenImage, decode, read_bytes
+from windowshop.product_text import FACTS
 from windowshop.progress import Reporter, SilentReporter
 from windowshop.retrieval import product_vectors
 from windowshop.towers import QueryBatch, TwoTower
@@ -122,6 +123,7 @@ class Model:
                 Path(root),
                 FeatureCache(self.text, self.image, folder),
                 reporter or SilentReporter(),
+                [FACTS],
             )
             vectors = product_vectors(self.towers, ProductSource(features), np.arange(len(table)))
             return ProductVectors(vectors, features.broken_images)

@@ -15,7 +15,23 @@ from windowshop.errors import ConfigError
 FUSED = "fused"
 """The model itself, among the systems that are trained and evaluated side by side."""
 StageName = Literal["domain", "separate", "fused"]
-FusionName = Literal["experts", "average", "concat_mlp", "text_only", "image_only"]
+FusionName = Literal[
+    "experts",
+    "uniform_experts",
+    "average",
+    "weighted",
+    "concat_linear",
+    "concat_mlp",
+    "scalar_gate",
+    "vector_gate",
+    "cross_attention",
+    "query_weighted",
+    "text_only",
+    "image_only",
+]
+TuningName = Literal["frozen", "lora", "partial", "full"]
+NegativesName = Literal["none", "bm25", "mined"]
+LossForm = Literal["graded", "plain", "sigmoid"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +44,8 @@ class ModelConfig:
     """Shorter leading widths that must work as vectors of their own."""
     hidden: int = 512
     fusion: FusionName = "experts"
+    image_pooling: Literal["mean", "attention"] = "mean"
+    """How the photos of a product that has several become one vector."""
     feature_dropout: float = 0.3
     """Share of encoder features hidden at each step; the main guard against memorising."""
     dropout: float = 0.3
@@ -59,6 +77,47 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TuningConfig:
+    """Which encoder weights a stage trains, and how."""
+
+    text: TuningName = "frozen"
+    image: TuningName = "frozen"
+    learning_rate: float = 3e-5
+    """Of the encoders' last block, or of LoRA's matrices times `lora_rate`."""
+    lora_rate: float = 10.0
+    layer_decay: float = 0.9
+    """Each block before it learns this much slower."""
+    partial_blocks: int = 2
+    """Blocks that `partial` trains, counted from the last."""
+    lora_rank: int = 16
+    chunk_size: int = 32
+    """Texts or photos held in memory with their activations at a time (gradient caching)."""
+    image_side: int = 0
+    """Pixels a photo is trained at; 0 is the encoder's own side."""
+    mixes: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+    """Shares of the tuned weights, against those before the stage, that dev chooses from."""
+    dev_products: int = 2_000
+    """Corpus size of that choice."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for name in ("partial_blocks", "lora_rank", "chunk_size", "dev_products"):
+            value = getattr(self, name)
+            _require(value >= 1, f"tuning.{name}={value} must be at least 1.")
+        for name in ("learning_rate", "lora_rate", "layer_decay"):
+            value = getattr(self, name)
+            _require(0 < value < math.inf, f"tuning.{name}={value} must be above 0.")
+        _require(self.image_side >= 0, f"tuning.image_side={self.image_side} must not be negative.")
+        mixes = all(0 < mix <= 1 for mix in self.mixes)
+        _require(mixes, f"tuning.mixes={self.mixes} must lie above 0 and up to 1.")
+
+    @property
+    def trains(self) -> bool:
+        """Whether any encoder learns."""
+        return self.text != "frozen" or self.image != "frozen"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StageConfig:
     """Settings of one training stage."""
 
@@ -70,14 +129,25 @@ class StageConfig:
     batch_queries: int = 512
     products_per_query: int = 2
     """Judged products drawn for each query of a batch; all of them are columns for all queries."""
+    negatives: NegativesName = "none"
+    """Hard negatives beside the in-batch ones: by BM25, or by the model as the stage begins."""
+    negatives_per_query: int = 1
+    """Hard negatives drawn for each query of a batch, from none at first to all at half time."""
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 30
     eval_every: int = 50
+    tuning: TuningConfig = field(default_factory=TuningConfig)
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for name in ("steps", "batch_queries", "products_per_query", "eval_every"):
+        for name in (
+            "steps",
+            "batch_queries",
+            "products_per_query",
+            "negatives_per_query",
+            "eval_every",
+        ):
             value = getattr(self, name)
             _require(value >= 1, f"stage {self.name}: {name}={value} must be at least 1.")
         for name in ("min_epochs", "weight_decay", "warmup_steps"):
@@ -99,8 +169,24 @@ def default_stages() -> tuple[StageConfig, ...]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LossConfig:
-    """Weights of the loss terms and shares of modality dropout."""
+    """Form of the loss, weights of its terms and shares of modality dropout."""
 
+    form: LossForm = "graded"
+    """`graded` contrasts each grade with all lower ones, `plain` all grades with the rest, in one
+    softmax; `sigmoid` judges each pair alone (SigLIP)."""
+    masks: bool = True
+    """Leave out pairs that are likely unjudged positives: same group, same title, same photo."""
+    sampling_correction: bool = False
+    """Subtract each negative's log share of draws: popular products are drawn more often."""
+    guide_margin: float = 0.0
+    """Leave out negatives that the model, as the stage began, scored above this share of the
+    positive, such as .95; 0 switches it off."""
+    relevance: float = 1.0
+    desirability: float = 1.0
+    """Weights of the label sets (`kind` in qrels) where a data set has both."""
+    query_text: float = 1.0
+    query_image: float = 1.0
+    """Query against product text and against product photo, in the separate stage."""
     text_image: float = 0.2
     """Product text against product photo in the separate stage."""
     masked: float = 0.3
@@ -117,7 +203,12 @@ class LossConfig:
         """Check ranges."""
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
-            _require(value >= 0, f"loss.{item.name}={value} must not be negative.")
+            if isinstance(value, float):
+                _require(value >= 0, f"loss.{item.name}={value} must not be negative.")
+        labels = self.relevance + self.desirability
+        _require(labels > 0, "loss: relevance and desirability are both 0; weigh one of them.")
+        margin = self.guide_margin
+        _require(margin <= 1, f"loss.guide_margin={margin} must be at most 1.")
         shares = self.drop_image + self.drop_text + self.wrong_image
         _require(shares <= 1, f"loss: modality dropout shares sum to {shares}, above 1.")
 

@@ -7,6 +7,10 @@ from windowshop.errors import DataError
 FORMATS = [".parquet", ".csv", ".jsonl"]
 
 
+def judged(dataset):
+    return dataset.qrels.select("query_id", "product_id", "grade").rows()
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_every_format_gives_the_same_dataset(tmp_path, suffix):
     dataset = read_dataset(write_shop(tmp_path, suffix=suffix))
@@ -14,7 +18,7 @@ def test_every_format_gives_the_same_dataset(tmp_path, suffix):
     assert dataset.products["product_id"].to_list() == ["p1", "p2", "p3"]
     assert dataset.products["image"].to_list() == ["p1.png", "p2.png", None]
     assert dataset.queries["query"].to_list() == ["red shoe", "blue shoe", "green shoe"]
-    assert dataset.qrels.rows() == [("q1", "p1", 3.0), ("q2", "p2", 3.0), ("q3", "p3", 1.0)]
+    assert judged(dataset) == [("q1", "p1", 3), ("q2", "p2", 3), ("q3", "p3", 1)]
     assert dataset.notes == ()
 
 
@@ -68,7 +72,7 @@ def test_unusable_judgements_are_left_out_and_noted(tmp_path):
         {"query_id": "q1", "product_id": "p3", "grade": None},
     ]
     dataset = read_dataset(write_shop(tmp_path, {"qrels": qrels}))
-    assert dataset.qrels.rows() == [("q1", "p1", 3.0), ("q2", "p2", 3.0), ("q3", "p3", 1.0)]
+    assert judged(dataset) == [("q1", "p1", 3), ("q2", "p2", 3), ("q3", "p3", 1)]
     assert dataset.notes == (
         "2 of 8 qrels name an unknown query or product and were left out.",
         "1 repeated qrels were left out.",
@@ -80,7 +84,7 @@ def test_split_has_the_judged_queries(tmp_path):
     dataset = read_dataset(write_shop(tmp_path, {"queries": [extra, *QUERIES]}))
     test = dataset.split("test")
     assert test["query_id"].to_list() == ["q3"]
-    assert dataset.qrels_of(test).rows() == [("q3", "p3", 1.0)]
+    assert dataset.qrels_of(test)["product_id"].to_list() == ["p3"]
 
 
 def test_hashes_follow_the_content(tmp_path):
@@ -97,7 +101,7 @@ def test_ids_join_across_formats(tmp_path):
     tables = {"products": changed(PRODUCTS, 1, product_id=7), "qrels": None}
     write_shop(tmp_path, tables)
     (tmp_path / "qrels.csv").write_text("query_id,product_id,grade\nq1,7,2\n")
-    assert read_dataset(tmp_path).qrels.rows() == [("q1", "7", 2.0)]
+    assert judged(read_dataset(tmp_path)) == [("q1", "7", 2)]
 
 
 @pytest.mark.parametrize(
@@ -140,3 +144,62 @@ def test_a_grade_must_be_a_small_whole_number(tmp_path, grade):
     qrels = [{"query_id": "q1", "product_id": "p1", "grade": grade}]
     with pytest.raises(DataError, match="grade"):
         read_dataset(write_shop(tmp_path, {"qrels": qrels}))
+
+
+KINDS = [
+    {"query_id": "q1", "product_id": "p1", "grade": 3, "kind": "relevance", "weight": None},
+    {"query_id": "q1", "product_id": "p1", "grade": 1, "kind": "desirability", "weight": 40},
+    {"query_id": "q1", "product_id": "p2", "grade": 0, "kind": "desirability", "weight": 1},
+    {"query_id": "q1", "product_id": "p2", "grade": 2, "kind": None, "weight": 0},
+    {"query_id": "q1", "product_id": "p3", "grade": 0, "kind": " ", "weight": None},
+    {"query_id": "q1", "product_id": "p1", "grade": 2, "kind": "desirability", "weight": 7},
+]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_label_sets_stand_side_by_side(tmp_path, suffix):
+    dataset = read_dataset(write_shop(tmp_path, {"qrels": KINDS}, suffix=suffix))
+    assert dataset.qrels.rows() == [
+        ("q1", "p1", 3, "relevance", 1.0),
+        ("q1", "p1", 1, "desirability", 40.0),
+        ("q1", "p2", 2, "relevance", 0.0),
+    ]
+    assert dataset.refused.rows() == [("q1", "p2", "desirability"), ("q1", "p3", "relevance")]
+    assert dataset.kinds == ("relevance", "desirability")
+    assert dataset.notes == ("1 repeated qrels were left out.",)
+
+
+def test_qrels_without_kind_and_weight_are_relevance_of_weight_1(tmp_path):
+    dataset = read_dataset(write_shop(tmp_path))
+    assert dataset.qrels.select("kind", "weight").unique().rows() == [("relevance", 1.0)]
+    assert dataset.kinds == ("relevance",)
+    assert dataset.refused.is_empty()
+
+
+def test_kinds_are_those_with_a_positive(tmp_path):
+    qrels = [KINDS[1], {**KINDS[0], "grade": 0}]
+    dataset = read_dataset(write_shop(tmp_path, {"qrels": qrels}))
+    assert dataset.kinds == ("desirability",)
+
+
+def test_a_refused_pair_needs_a_query_and_a_product(tmp_path):
+    qrels = [{**KINDS[4], "query_id": "q9"}, {**KINDS[4], "product_id": "p9"}]
+    assert read_dataset(write_shop(tmp_path, {"qrels": qrels})).refused.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("table", "fields", "message"),
+    [
+        ("qrels", {"kind": "clicks"}, r"qrels\.csv: row 2: kind is 'clicks'"),
+        ("qrels", {"weight": -0.5}, r"qrels\.csv: row 2: weight is -0\.5"),
+        ("qrels", {"weight": "inf"}, r"qrels\.csv: row 2: weight is inf"),
+        ("queries", {"weight": -1}, r"queries\.csv: row 2: weight is -1"),
+        ("queries", {"weight": "many"}, "column 'weight' must hold numbers"),
+    ],
+)
+def test_a_wrong_kind_or_weight_names_its_row(tmp_path, table, fields, message):
+    rows = {"qrels": KINDS, "queries": [row | {"weight": 2} for row in QUERIES]}
+    with pytest.raises(DataError, match=message):
+        read_dataset(
+            write_shop(tmp_path, {table: changed(rows[table], 2, **fields)}, suffix=".csv")
+        )

@@ -1,17 +1,7 @@
 from contextlib import contextmanager
 
 import pytest
-from shops import (
-    HUGE_PNG,
-    PHOTOS,
-    PRODUCTS,
-    QRELS,
-    QUERIES,
-    changed,
-    photo,
-    without,
-    write_shop,
-)
+from shops import HUGE_PNG, PHOTOS, PRODUCTS, QRELS, QUERIES, changed, photo, without, write_shop
 
 from windowshop.catalog import read_dataset
 from windowshop.check import check_dataset
@@ -222,6 +212,8 @@ QRELS_CASES = [
     case("error unknown-query: qrels.jsonl, row 1", "'x'", qrels=changed(QRELS, 1, query_id="x")),
     case("error bad-grade: qrels.jsonl, row 1", "-1", qrels=changed(QRELS, 1, grade=-1)),
     case("error bad-grade: qrels.jsonl, row 3", "'high'", qrels=changed(QRELS, 3, grade="high")),
+    case("error bad-kind: qrels.jsonl, row 3", "'clicks'", qrels=changed(QRELS, 3, kind="clicks")),
+    case("error bad-weight: queries.jsonl, row 1", "-2", queries=changed(QUERIES, 1, weight=-2)),
     case("warning empty-grade: qrels.jsonl, row 2", qrels=changed(QRELS, 2, grade=None)),
     case(
         "warning repeated-qrels: qrels.jsonl, rows 2, 5, 6, 7, 8 and 3 more",
@@ -290,6 +282,7 @@ def test_a_sound_shop_has_counts_and_no_findings(tmp_path, suffix):
         "query_images_unusable": {},
         "qrels": 3,
         "grades": {"1": 1, "3": 2},
+        "label_sets": {"relevance": 3},
         "judged_products": 3,
         "judged_queries_by_split": {"train": 1, "dev": 1, "test": 1},
     }

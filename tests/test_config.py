@@ -2,8 +2,9 @@ import dataclasses
 import math
 
 import pytest
+import torch
 
-from windowshop.checkpoint import CONFIG_FILE, Manifest, save_model
+from windowshop.checkpoint import CONFIG_FILE, Manifest, System, save_model
 from windowshop.config import (
     LossConfig,
     ModelConfig,
@@ -27,6 +28,8 @@ CHANGED = TrainConfig(
 
 
 class UnsavedEncoder:
+    fingerprint = "unsaved"
+
     def save(self, folder):
         pass
 
@@ -51,14 +54,15 @@ def test_a_saved_config_reads_back_equal(config, tmp_path):
         counts={},
         broken_images={},
         seed=0,
-        text_width=1,
-        image_width=1,
+        text_segments=[1],
+        image_segments=[1],
         text_encoder="",
         image_encoder="",
         dev={},
         history={},
     )
-    save_model(tmp_path, config, manifest, {}, (UnsavedEncoder(), UnsavedEncoder()))
+    fused = System(torch.nn.Linear(1, 1), UnsavedEncoder(), UnsavedEncoder())
+    save_model(tmp_path, config, manifest, {"fused": fused})
     assert load_config(tmp_path / CONFIG_FILE) == config
 
 
@@ -168,6 +172,9 @@ OUT_OF_RANGE = [
     (StageConfig, STAGE | {"warmup_steps": -1}, "warmup_steps=-1"),
     (StageConfig, STAGE | {"min_epochs": -1.0}, "min_epochs=-1.0"),
     (StageConfig, STAGE | {"min_epochs": math.inf}, "min_epochs=inf"),
+    (StageConfig, STAGE | {"title_share": -0.1}, r"title_share.*=\[-0.1, 0.0, 0.0\]"),
+    (StageConfig, STAGE | {"category_share": math.nan}, "category_share.* from 0 on"),
+    (StageConfig, STAGE | {"description_share": 0.6, "category_share": 0.3}, "1 at most in all"),
     (LossConfig, {"masked": -1.0}, "masked=-1.0"),
     (LossConfig, {"drop_image": 0.6, "drop_text": 0.5}, "above 1"),
     (TrainConfig, {"stages": ()}, "stages"),
@@ -184,4 +191,6 @@ def test_values_out_of_range_are_refused(cls, settings, message):
 def test_ends_of_ranges_are_allowed():
     assert ModelConfig(width=8, matryoshka=(7,), hidden=8, dropout=0.0).widths == (7, 8)
     assert LossConfig(drop_image=0.5, drop_text=0.25, wrong_image=0.25).drop_image == 0.5
+    whole = {"title_share": 0.1, "description_share": 0.2, "category_share": 0.7}
+    assert StageConfig(**STAGE | whole).category_share == 0.7
     assert StageConfig(**STAGE | {"min_epochs": 0.0, "warmup_steps": 0, "weight_decay": 0.0})

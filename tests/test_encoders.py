@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,18 @@ def test_features_are_float32_rows_of_the_stated_width(encoder_of, features_of, 
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL)
+def test_segments_make_up_the_features(encoder_of, kind, name):
+    encoder = encoder_of(kind, name)
+    assert sum(encoder.segments) == encoder.width
+    assert min(encoder.segments) > 0
+    if name == "minilm":
+        assert encoder.segments == (384, 384)
+    if name.startswith("efficientnet"):  # mean and deviation of RGB, ..., the last layer's 1280
+        assert (encoder.segments[0], encoder.segments[-1]) == (6, 1280)
+        assert len(encoder.segments) == 10
+
+
+@pytest.mark.parametrize(("kind", "name"), ALL)
 def test_order_and_batch_composition_do_not_matter(encoder_of, features_of, kind, name):
     expected_BH = features_of(kind, name)
     order = [3, 0, 2, 1] if kind == "text" else [4, 1, 0]
@@ -64,6 +78,15 @@ def test_a_saved_encoder_is_the_same_encoder(encoder_of, features_of, tmp_path, 
     assert getattr(loaded, "side", None) == getattr(encoder, "side", None)
     few = slice(0, 2)
     assert np.array_equal(loaded.encode(inputs_of(kind)[few]), encoder.encode(inputs_of(kind)[few]))
+
+
+def test_a_folder_written_before_folding_was_stated_is_read(encoder_of, tmp_path):
+    encoder = encoder_of("image", "efficientnet-lite0")
+    encoder.save(tmp_path)
+    settings = json.loads((tmp_path / "encoder.json").read_text())
+    assert settings.pop("folded") is False
+    (tmp_path / "encoder.json").write_text(json.dumps(settings))
+    assert load_image_encoder(str(tmp_path)).fingerprint == encoder.fingerprint
 
 
 def test_fingerprints_tell_encoders_apart(encoder_of):
@@ -105,7 +128,7 @@ def test_the_fingerprint_reads_every_weight_and_setting():
 def test_folded_batch_norms_change_nothing(embedded, name):
     encoder = embedded[name]
     network = EfficientNet.from_name(name)
-    network.load_state_dict(image_module._find_weights(name)[1])
+    network.load_state_dict(image_module._find_weights(name).weights)
     network.eval()
     pixels = np.stack([np.asarray(fit_square(PHOTOS[i], encoder.side)) for i in (0, 4)])
     x_BCHW = torch.from_numpy((pixels.transpose(0, 3, 1, 2).astype(np.float32) - 127) / 128)

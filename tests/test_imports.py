@@ -17,10 +17,11 @@ config
 tables
 catalog
 images
+augment
 progress
 photos
 findings
-product_text
+product_text photo_lists
 check
 encoders.base
 encoders.text encoders.image encoders.clip
@@ -30,20 +31,37 @@ features
 manifests
 losses
 layers
-fusion
+tuning
+tape
+fusions.base
+fusions.attention fusions.average fusions.concat fusions.experts
+fusions.gated fusions.query_weighted fusions.single
+fusions.query_experts
+fusions
+pooling
 towers
 batches
+live
 pairs
+negatives
 nearest
 metrics
+significance
+diagnostics
+bm25
 retrieval
+candidates
 objectives
+finetune
 train
 checkpoint
+workbench
+mixing
+systems
 fit
 model
+mine
 slices
-bm25
 evaluate
 report
 filters
@@ -54,6 +72,24 @@ showcase
 drawing
 demo
 firstrun
+study.memory
+study.config
+study.results
+study.defaults
+study.training
+study.changes
+study.rankings
+study.slicing
+study.insights
+study.seed
+study.falsifiers
+study.comparison
+study.tables
+study.plots
+study.html
+study.report
+study.runner
+study
 cli
 __main__
 """

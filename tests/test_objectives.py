@@ -6,8 +6,9 @@ import torch
 
 from windowshop.batches import ProductSource
 from windowshop.config import LossConfig, StageConfig
+from windowshop.fusions import FUSIONS, Modalities
 from windowshop.losses import info_nce, make_targets
-from windowshop.objectives import OBJECTIVES, drop_modalities
+from windowshop.objectives import OBJECTIVES, Step, drop_modalities
 from windowshop.product_text import FACTS, TITLE
 from windowshop.towers import TwoTower
 
@@ -18,7 +19,7 @@ ALL_PAIRS = {"batch_queries": 100, "products_per_query": 100, "steps": 1}
 def build(config, fusion="experts"):
     """Towers with random weights, so that every part of them takes part."""
     torch.manual_seed(0)
-    model = TwoTower(replace(config, fusion=fusion), 6, 5).eval()
+    model = TwoTower(replace(config, fusion=fusion), (6,), (5,)).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "scale" not in name:
@@ -28,7 +29,7 @@ def build(config, fusion="experts"):
 
 def loss_of(stage, model, data, config=CONFIG, **settings):
     stage = StageConfig(name=stage, **{**ALL_PAIRS, **settings})
-    return OBJECTIVES[stage.name](model, data, stage, config, np.random.default_rng(0))
+    return OBJECTIVES[stage.name](model, data, Step(stage, config, np.random.default_rng(0)))
 
 
 def reached(model):
@@ -48,7 +49,7 @@ def with_products(data, *, text=None, image=None):
     return replace(data, products=ProductSource(features))
 
 
-@pytest.mark.parametrize("fusion", ["experts", "average", "concat_mlp", "text_only", "image_only"])
+@pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize("stage", OBJECTIVES)
 def test_loss_and_gradients_are_finite(stage, fusion, toy_model_config, make_toy_data):
     model = build(toy_model_config, fusion).train()
@@ -143,9 +144,8 @@ def test_masked_terms_take_products_that_have_the_modality(toy_model_config, mak
     q_BD = model.encode_queries(data.queries.batch(data.pairs.query[queries]))
     batch = data.products.batch(items)
     expected = 0.0
-    for alone_CD, has_C in zip(
-        model.fusion.alone(*model.encode_modalities(batch)), batch.has_B2.T > 0, strict=True
-    ):
+    products = model.encode_modalities(batch)
+    for alone_CD, has_C in zip(model.fusion.alone(products), batch.has_B2.T > 0, strict=True):
         targets = make_targets(
             torch.from_numpy(grades.grade_BC)[:, has_C],
             torch.from_numpy(grades.ignore_BC)[:, has_C],
@@ -215,8 +215,12 @@ def dropped():
     """Vectors that hold the product's number plus one, before and after dropping."""
     number_C1 = torch.arange(1.0, len(HAS) + 1).unsqueeze(1)
     t_CD, v_CD = number_C1 * HAS[:, :1], number_C1 * HAS[:, 1:]
-    seen = drop_modalities(t_CD, v_CD, HAS, SHARES, np.random.default_rng(0))
-    return t_CD, v_CD, *seen
+    tokens = t_CD.unsqueeze(1), v_CD.unsqueeze(1)
+    products = Modalities(t_CD, v_CD, HAS, *tokens)
+    seen = drop_modalities(products, SHARES, np.random.default_rng(0))
+    assert torch.equal(seen.text_tokens_BTD.squeeze(1), seen.t_BD)
+    assert torch.equal(seen.image_tokens_BTD.squeeze(1), seen.v_BD)
+    return t_CD, v_CD, seen.t_BD, seen.v_BD, seen.has_B2
 
 
 def test_drop_modalities_hides_the_asked_shares(dropped):
@@ -251,7 +255,8 @@ def test_dropped_vectors_are_zero_and_wrong_photos_are_real_ones(dropped):
 def test_shares_of_zero_drop_nothing():
     none = LossConfig(drop_image=0.0, drop_text=0.0, wrong_image=0.0)
     t_CD, v_CD = torch.randn(2, len(HAS), 3)
-    seen = drop_modalities(t_CD, v_CD, HAS, none, np.random.default_rng(0))
-    assert torch.equal(seen[0], t_CD * HAS[:, :1])
-    assert torch.equal(seen[1], v_CD * HAS[:, 1:])
-    assert torch.equal(seen[2], HAS)
+    products = Modalities(t_CD * HAS[:, :1], v_CD * HAS[:, 1:], HAS)
+    seen = drop_modalities(products, none, np.random.default_rng(0))
+    assert torch.equal(seen.t_BD, products.t_BD)
+    assert torch.equal(seen.v_BD, products.v_BD)
+    assert torch.equal(seen.has_B2, HAS)

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 
-from windowshop.pairs import make_pairs
+from windowshop.pairs import LEAST_DRAWS, make_pairs
 
 TRAIN = "train"
 
@@ -141,3 +144,160 @@ def test_better_grades_are_drawn_more_often(make_dataset):
     drawn = np.concatenate([pairs.draw_products(np.array([0]), 1, rng) for _ in range(4000)])
     shares = np.bincount(drawn, minlength=4) / len(drawn)
     assert shares == pytest.approx([7 / 8, 1 / 24, 1 / 24, 1 / 24], abs=0.02)
+
+
+def labelled(dataset, rows):
+    """The data set with other judgements: (query, product, grade, kind, weight)."""
+    columns = ["query_id", "product_id", "grade", "kind", "weight"]
+    named = [(f"q{q}", f"p{p}", *rest) for q, p, *rest in rows]
+    return replace(dataset, qrels=pl.DataFrame(named, schema=columns, orient="row"))
+
+
+@pytest.fixture
+def two_kinds(make_dataset):
+    """People prefer product 0, shoppers product 1; query 1 has people's labels only."""
+    queries = [("shoe", None, TRAIN), ("hat", None, TRAIN), ("bag", None, TRAIN)]
+    rows = [
+        (0, 0, 3, "relevance", 1.0),
+        (0, 1, 1, "relevance", 1.0),
+        (0, 1, 3, "desirability", 1.0),
+        (0, 2, 2, "desirability", 1.0),
+        (1, 0, 3, "relevance", 1.0),
+        (1, 2, 1, "relevance", 1.0),
+        (2, 3, 2, "desirability", 1.0),
+    ]
+    return labelled(make_dataset(list("abcd"), queries, {}), rows)
+
+
+def test_the_weights_of_label_sets_decide_which_product_wins(two_kinds):
+    def of_shoe(**weights):
+        grades = entries(make_pairs(two_kinds, TRAIN, **weights))
+        return {product: grade for (query, product), grade in grades.items() if query == 0}
+
+    # Gains: product 0 has 7 and 0, product 1 has 1 and 7, product 2 has 0 and 3.
+    assert of_shoe(relevance=1.0, desirability=1.0) == pytest.approx(
+        {0: np.log2(4.5), 1: np.log2(5), 2: np.log2(2.5)}, abs=5e-4
+    )
+    assert of_shoe(relevance=3.0, desirability=1.0) == pytest.approx(
+        {0: np.log2(1 + 21 / 4), 1: np.log2(1 + 10 / 4), 2: np.log2(1 + 3 / 4)}, abs=5e-4
+    )
+    assert of_shoe(relevance=2.0, desirability=0.0) == {0: 3, 1: 1}
+    assert of_shoe(relevance=0.0) == {1: 3, 2: 2}
+
+
+def test_a_query_of_one_label_set_keeps_its_grades(two_kinds):
+    grades = entries(make_pairs(two_kinds, TRAIN, relevance=0.7, desirability=0.2))
+    assert {pair: grade for pair, grade in grades.items() if pair[0] > 0} == {
+        (1, 0): 3,
+        (1, 2): 1,
+        (2, 3): 2,
+    }
+
+
+def test_equal_gains_are_one_level(make_dataset):
+    # (3, 1) and (1, 3) have the same gain however it is summed up.
+    rows = [(0, 0, 3, "relevance", 1.0), (0, 0, 1, "desirability", 1.0)]
+    rows += [(0, 1, 1, "relevance", 1.0), (0, 1, 3, "desirability", 1.0)]
+    dataset = labelled(make_dataset(list("ab"), [("shoe", None, TRAIN)], {}), rows)
+    pairs = make_pairs(dataset, TRAIN, relevance=0.1, desirability=0.1)
+    assert len(set(pairs.grade.tolist())) == 1
+
+
+def test_weights_are_shares_of_their_query_and_label_set(make_dataset):
+    rows = [
+        (0, 0, 1, "desirability", 30.0),
+        (0, 1, 1, "desirability", 10.0),
+        (0, 1, 1, "relevance", 1.0),
+        (1, 2, 1, "desirability", 500.0),
+    ]
+    queries = [("shoe", None, TRAIN), ("hat", None, TRAIN)]
+    pairs = make_pairs(labelled(make_dataset(list("abc"), queries, {}), rows), TRAIN)
+    # Query 0: 30 and 10 of mean 20 are 1.5 and .5; product 1 has gain 1 by both, so (.5 + 1) / 2.
+    assert pairs.weight.tolist() == [1.5, 0.75, 1.0]
+    found = pairs.grades_between(np.array([1, 0]), np.array([1, 2, 0]))
+    assert found.weight_BC.tolist() == [[1, 1, 1], [0.75, 1, 1.5]]
+    # The two have grades of their own, log2(1 + .5) and log2(1 + 1), and so whole gains.
+    assert pairs.draw_weight == pytest.approx([0.5, 1, 1], abs=1e-3)
+
+
+def test_like_grades_are_drawn_by_weight(make_dataset):
+    rows = [(0, 0, 2, "relevance", 3.0), (0, 1, 2, "relevance", 1.0), (0, 2, 2, "relevance", 0.0)]
+    dataset = labelled(make_dataset(list("abc"), [("shoe", None, TRAIN)], {}), rows)
+    pairs = make_pairs(dataset, TRAIN)
+    assert pairs.draw_weight == pytest.approx([3 * 3 / 4, 3 / 4, 0], abs=1e-5)
+    assert pairs.draw_products(np.array([0]), 3, np.random.default_rng(0)).tolist() == [0, 1, 2]
+
+
+def test_no_weights_make_no_matrix(random_pairs):
+    pairs, _, _ = random_pairs
+    assert pairs.weight is None
+    assert pairs.query_weight is None
+    found = pairs.grades_between(np.arange(2), np.arange(5))
+    assert found.weight_BC is None
+    assert found.query_weight_B is None
+
+
+def test_repeated_rows_and_queries_never_matter(make_dataset):
+    queries = [("shoe", None, TRAIN), ("hat", None, TRAIN)]
+    rows = [
+        (0, 0, 3, "relevance", 4.0),
+        (0, 1, 3, "relevance", 1.0),
+        (0, 1, 1, "desirability", 2.0),
+        (1, 2, 1, "relevance", 1.0),
+    ]
+    dataset = labelled(make_dataset(list("abc"), queries, {}), rows)
+    asked_again = labelled(
+        make_dataset(list("abc"), [*queries, (" Shoe", None, TRAIN)], {}),
+        rows + rows[:2] + [(2, *row[1:]) for row in rows[:3]],
+    )
+    weighed = [
+        make_pairs(replace(data, queries=data.queries.with_columns(weight=pl.lit(2.5))), TRAIN)
+        for data in (dataset, asked_again)
+    ]
+    for name in weighed[0].__slots__:
+        assert getattr(weighed[0], name).tolist() == getattr(weighed[1], name).tolist(), name
+
+
+def test_query_weights_follow_their_queries(make_dataset):
+    queries = [("a", None, TRAIN), ("b", None, TRAIN), ("B ", None, TRAIN), ("c", None, TRAIN)]
+    dataset = make_dataset(["x"], queries, {(i, 0): 1 for i in (1, 2, 3)})
+    weights = pl.Series("weight", [9.0, 2.0, 5.0, None])
+    pairs = make_pairs(replace(dataset, queries=dataset.queries.with_columns(weights)), TRAIN)
+    assert pairs.query.tolist() == [1, 3]
+    assert pairs.query_weight.tolist() == [5, 1]  # the larger of those that ask the same
+    found = pairs.grades_between(np.array([1, 0]), np.array([0]))
+    assert found.query_weight_B.tolist() == [1, 5]
+
+
+def test_log_share_by_hand(make_dataset):
+    # Query 0: gains 7 and 1, 1 (a third of the level each); query 1: product 0 alone.
+    grades = {(0, 0): 3, (0, 1): 1, (0, 2): 1, (1, 0): 1}
+    queries = [("shoe", None, TRAIN), ("hat", None, TRAIN)]
+    pairs = make_pairs(make_dataset(list("abcd"), queries, grades), TRAIN)
+    # One draw each: product 0 by 7/8 and 1, products 1 and 2 by 1/16 each; 2 draws in all.
+    expected = [15 / 16, 1 / 32, 1 / 32, LEAST_DRAWS / 2]
+    assert np.exp(pairs.log_share(1)) == pytest.approx(expected, rel=1e-5)
+    # Two draws: product 0 is certain, the other two share one draw; query 1 has one product only.
+    expected = [2 / 3, 1 / 6, 1 / 6, LEAST_DRAWS / 3]
+    assert np.exp(pairs.log_share(2)) == pytest.approx(expected, rel=1e-5)
+    expected = [2 / 4, 1 / 4, 1 / 4, LEAST_DRAWS / 4]
+    assert np.exp(pairs.log_share(3)) == pytest.approx(expected, rel=1e-5)
+    assert np.exp(pairs.log_share(9)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_log_share_is_near_the_share_of_real_draws(random_pairs):
+    pairs, _, _ = random_pairs
+    rng = np.random.default_rng(0)
+    for per_query, apart in ((1, 0.25), (2, 0.4), (3, 0.4)):
+        draws = np.zeros(30)
+        for query in range(len(pairs)):
+            for _ in range(600):
+                draws[pairs.draw_products(np.array([query]), per_query, rng)] += 1
+        often = draws > 200
+        found = pairs.log_share(per_query)[often]
+        assert found == pytest.approx(np.log(draws[often] / draws.sum()), abs=apart)
+
+
+def test_a_split_without_pairs_draws_nothing(make_dataset):
+    pairs = make_pairs(make_dataset(["a", "b"], [("shoe", None, TRAIN)], {(0, 0): 1}), "dev")
+    assert np.isfinite(pairs.log_share(2)).all()

@@ -141,7 +141,7 @@ def test_evaluation_ranks_as_the_index_does(figures, shop, model, vectors, catal
     query_QD = model.encode_queries(queries["query"].to_list())
     ids = catalogue["product_id"].to_list()
     run = make_run(query_QD, queries["query_id"].to_list(), vectors, ids)
-    grades = {(q, p): grade for q, p, grade in data.qrels.iter_rows()}
+    grades = {(q, p): grade for q, p, grade, *_ in data.qrels.iter_rows()}
     fused = per_query.filter(system="fused", slice="all", measure="ndcg@1")
     for query_id, value in fused.select("query_id", "value").iter_rows():
         best = next(iter(run[query_id]))

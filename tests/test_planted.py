@@ -70,7 +70,7 @@ def train_and_ask(feature_table, make_dataset, tmp_path_factory):
         config = ModelConfig(
             width=16, matryoshka=(), hidden=32, fusion=fusion, feature_dropout=0.1, dropout=0.1
         )
-        model = TwoTower(config, FEATURES, FEATURES)
+        model = TwoTower(config, (FEATURES,), (FEATURES,))
         Trainer(
             config=TrainConfig(seed=seed, model=config, stages=STAGES),
             data=data,

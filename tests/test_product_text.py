@@ -4,6 +4,8 @@ import polars as pl
 import pytest
 
 from windowshop.product_text import (
+    CATEGORY,
+    DESCRIPTIONS,
     FACTS,
     FIELDS,
     TITLE,
@@ -37,9 +39,14 @@ def test_a_full_product():
     views = product_views(table(BOOT))
     assert tuple(views) == VIEWS
     assert views == {
-        TITLE: ["Trail boot. Norvik"],
         FACTS: ["Trail boot. Norvik. Shoes > Boots. colour: red; sizes: 40, 41"],
+        TITLE: ["Trail boot. Norvik"],
+        "description 1": ["Warm and dry."],
+        "description 2": [""],
+        "description 3": [""],
+        CATEGORY: ["Shoes > Boots"],
     }
+    assert product_views(table(BOOT), [CATEGORY]) == {CATEGORY: ["Shoes > Boots"]}
     assert all_texts(table(BOOT)) == [
         "Trail boot. Norvik. Shoes > Boots. colour: red; sizes: 40, 41. Warm and dry."
     ]
@@ -51,6 +58,28 @@ def test_the_description_stands_in_for_missing_attributes(none):
     assert text == "Trail boot. Norvik. Shoes > Boots. Warm and dry."
 
 
+@pytest.mark.parametrize(
+    ("num_words", "sizes"),
+    [
+        (0, []),
+        (1, [1]),
+        (40, [40]),
+        (59, [59]),
+        (61, [30, 31]),
+        (80, [40, 40]),
+        (101, [34, 33, 34]),
+        (120, [40, 40, 40]),
+        (500, [40, 40, 40]),
+    ],
+)
+def test_a_description_is_cut_into_parts_of_like_length(num_words, sizes):
+    words = [f"w{i}" for i in range(num_words)]
+    views = product_views(table({"description": "  \n".join(words)}), DESCRIPTIONS)
+    parts = [views[name][0].split(" ") for name in DESCRIPTIONS if views[name][0]]
+    assert [len(part) for part in parts] == sizes
+    assert [word for part in parts for word in part] == words[: sum(sizes)]
+
+
 def test_rows_keep_their_order_and_an_empty_product_has_no_text():
     views = product_views(table(BOOT, {}, {"brand": "Norvik"}, {"category": "Hats"}))
     assert views[TITLE] == ["Trail boot. Norvik", "", "Norvik", ""]
@@ -60,7 +89,7 @@ def test_rows_keep_their_order_and_an_empty_product_has_no_text():
 
 def test_a_table_without_the_columns_has_no_text():
     bare = pl.DataFrame({"product_id": ["a", "b"]})
-    assert product_views(bare) == {TITLE: ["", ""], FACTS: ["", ""]}
+    assert product_views(bare) == dict.fromkeys(VIEWS, ["", ""])
     assert all_texts(bare) == ["", ""]
 
 

@@ -1,28 +1,51 @@
 import dataclasses
+from dataclasses import replace
 from typing import get_type_hints
 
 import pytest
 import torch
 from torch import Tensor
 
-from windowshop.towers import CLIP_SIGMA, PAIR_TYPES, ProductBatch, Projection, QueryBatch, TwoTower
+from windowshop.fusions import FUSIONS
+from windowshop.towers import (
+    CLIP_SIGMA,
+    PAIR_TYPES,
+    ProductBatch,
+    Projection,
+    QueryBatch,
+    SegmentTokens,
+    TwoTower,
+)
 
 TEXT_WIDTH, IMAGE_WIDTH = 6, 5
+SEGMENTS = (4, 2), (2, 2, 1)
 
 
 @pytest.fixture
 def model(toy_model_config):
     torch.manual_seed(0)
-    return TwoTower(toy_model_config, TEXT_WIDTH, IMAGE_WIDTH).eval()
+    return TwoTower(replace(toy_model_config, fusion="experts"), *SEGMENTS).eval()
 
 
 @pytest.fixture
 def trained(model):
+    return randomised(model)
+
+
+def randomised(model):
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.5)
     return model
+
+
+@pytest.fixture(params=FUSIONS)
+def any_trained(request, toy_model_config):
+    """Towers of every fusion, with random weights."""
+    torch.manual_seed(0)
+    config = replace(toy_model_config, fusion=request.param)
+    return randomised(TwoTower(config, *SEGMENTS).eval())
 
 
 def make_batch(kind, has):
@@ -124,7 +147,7 @@ def _parts(batch):
 def test_a_photo_query_starts_as_the_product_photo(model):
     has = [[0, 1]] * 4
     query_BD = model.encode_queries(make_batch(QueryBatch, has))
-    _, v_BD = model.encode_modalities(make_batch(ProductBatch, has))
+    v_BD = model.encode_modalities(make_batch(ProductBatch, has)).v_BD
     torch.testing.assert_close(query_BD, v_BD)
     torch.testing.assert_close(query_BD, model.encode_products(make_batch(ProductBatch, has)))
 
@@ -132,11 +155,12 @@ def test_a_photo_query_starts_as_the_product_photo(model):
 def test_products_are_fused_from_their_modalities(trained):
     has = [[1, 1], [1, 0], [0, 1], [0, 0]]
     batch = make_batch(ProductBatch, has)
-    t_BD, v_BD = trained.encode_modalities(batch)
+    products = trained.encode_modalities(batch)
+    t_BD, v_BD = products.t_BD, products.v_BD
     torch.testing.assert_close(t_BD.norm(dim=1), batch.has_B2[:, 0])
     torch.testing.assert_close(v_BD.norm(dim=1), batch.has_B2[:, 1])
     p_BD = trained.encode_products(batch)
-    assert torch.equal(p_BD, trained.fusion(t_BD, v_BD, batch.has_B2))
+    assert torch.equal(p_BD, trained.fusion(products))
     torch.testing.assert_close(p_BD.norm(dim=1), torch.tensor([1.0, 1, 1, 0]))
 
 
@@ -155,10 +179,66 @@ def test_each_pair_type_has_its_own_scale(model, toy_model_config):
 
 
 def test_the_query_tower_never_sees_a_product(trained):
-    assert get_type_hints(TwoTower.encode_queries) == {"batch": QueryBatch, "return": Tensor}
+    for method in (TwoTower.encode_queries, TwoTower.embed_queries):
+        assert get_type_hints(method) == {"batch": QueryBatch, "return": Tensor}
     fields = {field.name for field in dataclasses.fields(QueryBatch)}
     assert fields == {"text_BH", "image_BH", "has_B2"}
     batch = make_batch(QueryBatch, [[1, 0], [0, 1], [1, 1]])
     trained.encode_queries(batch).sum().backward()
     reached = {n.split(".")[0] for n, p in trained.named_parameters() if p.grad is not None}
     assert reached == {"text", "image", "photo_query"}
+
+
+QUERY_KINDS = [[1, 0], [0, 1], [1, 1], [0, 0]]
+
+
+def test_queries_and_products_of_any_fusion_can_be_compared(any_trained):
+    parts = any_trained.fusion.parts
+    assert any_trained.widths == (4 * parts, 8 * parts)
+    queries = any_trained.encode_queries(make_batch(QueryBatch, QUERY_KINDS))
+    products = any_trained.encode_products(make_batch(ProductBatch, QUERY_KINDS))
+    assert queries.shape == products.shape == (4, any_trained.width)
+    torch.testing.assert_close(queries.norm(dim=1), torch.tensor([1.0, 1, 1, 0]))
+
+
+def test_one_modality_is_compared_with_queries_before_they_are_weighed(any_trained):
+    batch = make_batch(QueryBatch, QUERY_KINDS)
+    embedded_BD = any_trained.embed_queries(batch)
+    assert embedded_BD.shape == (4, 8)
+    weighed_BP = any_trained.encode_queries(batch)
+    assert torch.equal(weighed_BP, any_trained.fusion.weigh_queries(embedded_BD))
+
+
+def test_a_products_photo_as_a_query_is_weighed_like_any_photo_query(any_trained):
+    has = [[0, 1]] * 3
+    v_BD = any_trained.image(make_batch(ProductBatch, has).image_BH)
+    queries_BP = any_trained.encode_queries(make_batch(QueryBatch, has))
+    torch.testing.assert_close(any_trained.photos_as_queries(v_BD), queries_BP)
+
+
+def test_tokens_are_made_only_where_they_are_needed(any_trained):
+    products = any_trained.encode_modalities(make_batch(ProductBatch, QUERY_KINDS))
+    if not any_trained.fusion.needs_tokens:
+        assert products.text_tokens_BTD is None
+        assert products.image_tokens_BTD is None
+        assert not any("tokens" in name for name in any_trained.state_dict())
+        return
+    assert products.text_tokens_BTD.shape == (4, 2, 8)
+    assert products.image_tokens_BTD.shape == (4, 3, 8)
+    for tokens_BTD, has_B in (
+        (products.text_tokens_BTD, products.has_B2[:, 0]),
+        (products.image_tokens_BTD, products.has_B2[:, 1]),
+    ):
+        assert torch.equal(tokens_BTD.flatten(1).norm(dim=1) > 0, has_B > 0)
+
+
+def test_each_token_reads_its_own_segment(toy_model_config):
+    torch.manual_seed(0)
+    tokens = SegmentTokens((2, 3, 1), toy_model_config).eval()
+    x_BH = torch.randn(4, 6)
+    before_BTD = tokens(x_BH)
+    x_BH[:, 2:5] += 1
+    changed_T = (tokens(x_BH) != before_BTD).any(dim=2).any(dim=0)
+    assert changed_T.tolist() == [False, True, False]
+    # No features, nothing but the type.
+    torch.testing.assert_close(tokens(torch.zeros(1, 6))[0], tokens._type_TD)

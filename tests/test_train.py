@@ -18,9 +18,9 @@ from windowshop.train import (
     FINAL_RATE,
     Trainer,
     TrainState,
-    learning_rate,
     load_state,
     make_optimizer,
+    rate_factor,
     save_state,
 )
 
@@ -61,7 +61,7 @@ class TrippedReporter(SilentReporter):
         self.count()
 
 
-def score(model):
+def score(model, stage):
     """A figure that depends on the weights in a way that goes up and down."""
     with torch.no_grad():
         value = float(sum(p.double().abs().sum() for p in model.parameters()))
@@ -90,7 +90,7 @@ def make_trainer(tmp_path_factory, make_toy_data):
 def new_model(toy_model_config):
     def new():
         torch.manual_seed(0)
-        return TwoTower(toy_model_config, 6, 5)
+        return TwoTower(toy_model_config, (6,), (5,))
 
     return new
 
@@ -138,8 +138,8 @@ def test_equal_seeds_give_equal_runs(whole, make_trainer, new_model):
 def test_each_step_draws_anew_in_each_stage(make_trainer, new_model, monkeypatch):
     draws = []
 
-    def objective(model, data, stage, config, rng):
-        draws.append((rng.random(), torch.rand(1).item()))
+    def objective(model, data, step):
+        draws.append((step.rng.random(), torch.rand(1).item()))
         return model.scale("query_text")
 
     for name in OBJECTIVES:
@@ -175,9 +175,9 @@ def assert_resumes(tmp_path, make_trainer, new_model, whole):
 def test_resumed_after_a_stop_in_the_check_equals_uninterrupted(calls, assert_resumes):
     count = Countdown(calls)
 
-    def check(model):
+    def check(model, stage):
         count()
-        return score(model)
+        return score(model, stage)
 
     assert_resumes(check=check)
 
@@ -277,7 +277,7 @@ def scripted(scores):
     """A check that gives the scores in turn, and the weights that it was shown."""
     seen = []
 
-    def check(model):
+    def check(model, stage):
         seen.append(weights(model))
         return {"ndcg@10": 0.0, "recall@100": 0.0, "score": scores[len(seen) - 1]}
 
@@ -331,7 +331,7 @@ def test_the_fused_stage_starts_from_the_tuned_weight(make_trainer, new_model):
 
 def test_stages_that_have_no_data_are_left_out(make_trainer, new_model, toy_model_config):
     torch.manual_seed(0)
-    text_only = TwoTower(replace(toy_model_config, fusion="text_only"), 6, 5)
+    text_only = TwoTower(replace(toy_model_config, fusion="text_only"), (6,), (5,))
     state = make_trainer().run(text_only, "text_only")
     assert {entry["stage"] for entry in state.history} == {"separate", "fused"}
     trainer = make_trainer()
@@ -365,17 +365,17 @@ def test_a_loss_that_is_not_finite_stops_with_advice(make_trainer, new_model, fe
     assert_same(weights(model), before)
 
 
-def test_learning_rate_by_hand():
-    stage = StageConfig(name="fused", steps=8, learning_rate=0.1, warmup_steps=4)
-    rates = [learning_rate(stage, step, 8) for step in range(8)]
+def test_rate_by_hand():
+    stage = StageConfig(name="fused", steps=8, warmup_steps=4)
+    rates = [rate_factor(stage, step, 8) for step in range(8)]
     # Warm-up 1/4, 2/4, 3/4, 1, times (1 + cos(pi step / 8)) / 2: half at step 4.
-    assert rates[0] == pytest.approx(0.1 / 4)
-    assert rates[2] == pytest.approx(0.1 * 3 / 4 * (1 + math.sqrt(0.5)) / 2)
-    assert rates[4] == pytest.approx(0.1 / 2)
-    assert rates[6] == pytest.approx(0.1 * (1 - math.sqrt(0.5)) / 2)
-    assert learning_rate(stage, 999, 1000) == pytest.approx(0.1 * FINAL_RATE)
+    assert rates[0] == pytest.approx(1 / 4)
+    assert rates[2] == pytest.approx(3 / 4 * (1 + math.sqrt(0.5)) / 2)
+    assert rates[4] == pytest.approx(1 / 2)
+    assert rates[6] == pytest.approx((1 - math.sqrt(0.5)) / 2)
+    assert rate_factor(stage, 999, 1000) == pytest.approx(FINAL_RATE)
     no_warmup = replace(stage, warmup_steps=0)
-    assert learning_rate(no_warmup, 0, 8) == pytest.approx(0.1)
+    assert rate_factor(no_warmup, 0, 8) == pytest.approx(1)
 
 
 def test_only_matrices_are_decayed(new_model):

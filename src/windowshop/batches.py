@@ -1,19 +1,24 @@
 """Features of a data set -> tensors of a batch, as training and dev checks feed the towers.
 
-Shapes: B batch, H feature width.
+Shapes: B batch, M further photos, H feature width.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from windowshop.features import FeatureTable, ProductFeatures, QueryFeatures
-from windowshop.product_text import FACTS, TITLE
-from windowshop.towers import ProductBatch, QueryBatch
+from windowshop.config import StageConfig
+from windowshop.features import FeatureTable, FurtherTable, ProductFeatures, QueryFeatures
+from windowshop.product_text import BASE_VIEWS, CATEGORY, DESCRIPTIONS, FACTS, TITLE, VIEWS
+from windowshop.towers import FurtherPhotos, ProductBatch, QueryBatch
 
-TITLE_SHARE = 0.15
-"""How often training shows only a product's title, as a hurried seller would have typed it."""
+
+def needed_views(stages: Iterable[StageConfig]) -> tuple[str, ...]:
+    """Text views of the products that the stages draw from."""
+    drawn = {name for stage in stages for names, share in _shares(stage) if share for name in names}
+    return tuple(name for name in VIEWS if name in drawn.union(BASE_VIEWS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +50,47 @@ class ProductSource:
         """The products as an index holds them."""
         return self._batch(items, self.features.views[FACTS].gather(items))
 
-    def varied_batch(self, items: np.ndarray, rng: np.random.Generator) -> ProductBatch:
-        """The products as training shows them: some with nothing but their title."""
-        title = self.features.views[TITLE]
+    def varied_batch(
+        self, items: np.ndarray, rng: np.random.Generator, stage: StageConfig
+    ) -> ProductBatch:
+        """The products as a stage shows them, each by one view of its text."""
+        return self.view_batch(items, self.draw_views(items, rng, stage))
+
+    def draw_views(
+        self, items: np.ndarray, rng: np.random.Generator, stage: StageConfig
+    ) -> np.ndarray:
+        """Draw the view that each product shows: places in VIEWS, (B,).
+
+        FACTS stands in where a product lacks what was drawn. Parts of a description are drawn
+        alike.
+        """
+        draw_B, view_B = rng.random(len(items)), np.zeros(len(items), dtype=np.int64)
+        start = 0.0
+        for names, share in _shares(stage):
+            if share == 0:
+                continue
+            count_B = sum(self.features.views[name].present[items].astype(int) for name in names)
+            shown = np.flatnonzero((start <= draw_B) & (draw_B < start + share) & (count_B > 0))
+            part = ((draw_B[shown] - start) / share * count_B[shown]).astype(np.int64)
+            view_B[shown] = VIEWS.index(names[0]) + np.minimum(part, count_B[shown] - 1)
+            start += share
+        return view_B
+
+    def view_batch(self, items: np.ndarray, view_B: np.ndarray) -> ProductBatch:
+        """The products, each by the view of its text at that place in VIEWS."""
         text_BH = self.features.views[FACTS].gather(items)
-        cut_B = (rng.random(len(items)) < TITLE_SHARE) & title.present[items]
-        text_BH[cut_B] = title.gather(items[cut_B])
+        for place in np.unique(view_B[view_B > 0]):
+            shown_B = view_B == place
+            text_BH[shown_B] = self.features.views[VIEWS[place]].gather(items[shown_B])
         return self._batch(items, text_BH)
 
     def same_content(self, items: np.ndarray) -> np.ndarray:
-        """Pairs of products with the same title or the same photo file, bool (B, B)."""
+        """Pairs of products with the same title or with a photo file in common, bool (B, B)."""
         title, image = self.features.views[TITLE], self.features.image
-        return np.asarray(_equal_rows(title, items) | _equal_rows(image, items))
+        same = _equal_rows(title, items) | _equal_rows(image, items)
+        if self.features.further is not None:
+            same |= _common_photos(image, self.features.further, items)
+        return np.asarray(same)
 
     def _batch(self, items: np.ndarray, text_BH: np.ndarray) -> ProductBatch:
         has_B2 = np.stack([self.has_text[items], self.has_image[items]], axis=1)
@@ -64,7 +98,16 @@ class ProductSource:
             torch.from_numpy(text_BH),
             torch.from_numpy(self.features.image.gather(items)),
             torch.from_numpy(has_B2.astype(np.float32)),
+            self._further(items),
         )
+
+    def _further(self, items: np.ndarray) -> FurtherPhotos | None:
+        if self.features.further is None:
+            return None
+        features_MH, owner_M = self.features.further.gather(items)
+        if len(owner_M) == 0:
+            return None
+        return FurtherPhotos(torch.from_numpy(features_MH), torch.from_numpy(owner_M))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +127,31 @@ class QuerySource:
         )
 
 
+def _shares(stage: StageConfig) -> tuple[tuple[tuple[str, ...], float], ...]:
+    """How often a stage shows which views in the place of FACTS."""
+    return (
+        ((TITLE,), stage.title_share),
+        (DESCRIPTIONS, stage.description_share),
+        ((CATEGORY,), stage.category_share),
+    )
+
+
 def _equal_rows(table: FeatureTable, items: np.ndarray) -> np.ndarray:
     rows_B = table.rows[items]
     return np.asarray((rows_B[:, None] == rows_B) & (rows_B >= 0))
+
+
+def _common_photos(image: FeatureTable, further: FurtherTable, items: np.ndarray) -> np.ndarray:
+    """Pairs of items that have any photo in common, bool (B, B); R photos are in several items."""
+    first = image.rows[items]
+    other, owner_of_other = further.entries(items)
+    has = np.flatnonzero(first >= 0)
+    rows = np.concatenate([first[has], other])
+    owner = np.concatenate([has, owner_of_other])
+    # A photo stands once in an item, so one that occurs twice is shared; those are few.
+    _, photo, count = np.unique(rows, return_inverse=True, return_counts=True)
+    shared = count[photo] > 1
+    holds_BR = np.zeros((len(items), int((count > 1).sum())), dtype=np.float32)
+    number = np.cumsum(count > 1) - 1
+    holds_BR[owner[shared], number[photo[shared]]] = 1
+    return np.asarray(holds_BR @ holds_BR.T > 0)

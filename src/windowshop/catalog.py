@@ -16,6 +16,8 @@ from windowshop.tables import find_table, read_table
 SPLITS = ("train", "dev", "test")
 MAX_GRADE = 10
 """Gains grow as 2^grade; a click count is no grade."""
+RELEVANCE, DESIRABILITY = KINDS = ("relevance", "desirability")
+"""Label sets: judged by people, and taken from a shop's log."""
 AUTO_SPLIT = (70, 80)
 """Hundredths where dev and test begin, for a query table without a `split` column."""
 
@@ -29,18 +31,23 @@ PRODUCT_SCHEMA: dict[str, pl.DataType] = {
     "price": pl.Float64(),
     "attributes": pl.String(),
     "image": pl.String(),
+    "images": pl.String(),
 }
 QUERY_SCHEMA: dict[str, pl.DataType] = {
     "query_id": pl.String(),
     "query": pl.String(),
     "image": pl.String(),
     "split": pl.String(),
+    "weight": pl.Float64(),
 }
 QRELS_SCHEMA: dict[str, pl.DataType] = {
     "query_id": pl.String(),
     "product_id": pl.String(),
     "grade": pl.Int64(),
+    "kind": pl.String(),
+    "weight": pl.Float64(),
 }
+REFUSED = ("query_id", "product_id", "kind")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,15 +56,30 @@ class Dataset:
 
     `products` has every column of PRODUCT_SCHEMA (null where the shop has none, `group_id` filled
     with the product's own id) and any further columns; row order is the file's. `queries` has
-    every column of QUERY_SCHEMA; `qrels` only rows whose query and product exist, grade above 0.
+    every column of QUERY_SCHEMA; `qrels` those of QRELS_SCHEMA, `kind` and `weight` filled with
+    relevance and 1, and only rows whose query and product exist, grade above 0.
     """
 
     root: Path
     products: pl.DataFrame
     queries: pl.DataFrame
     qrels: pl.DataFrame
+    refused: pl.DataFrame = field(
+        default_factory=lambda: pl.DataFrame(schema={name: QRELS_SCHEMA[name] for name in REFUSED})
+    )
+    """Pairs of grade 0 by kind: judged irrelevant, or shown and passed over."""
     notes: tuple[str, ...] = field(default=())
     """What was left out on reading, one sentence each."""
+
+    def __post_init__(self) -> None:
+        """Give `qrels` its optional columns."""
+        object.__setattr__(self, "qrels", _with_labels(self.qrels))
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The label sets that have a positive, relevance first."""
+        present = set(self.qrels["kind"])
+        return tuple(kind for kind in KINDS if kind in present)
 
     def split(self, name: str) -> pl.DataFrame:
         """The queries of one split that have at least one judged product, in file order."""
@@ -92,7 +114,7 @@ def read_dataset(folder: str | Path) -> Dataset:
             f"{len(qrels) - len(known)} of {len(qrels)} qrels name an unknown query or product "
             "and were left out."
         )
-    unique = known.unique(["query_id", "product_id"], keep="first", maintain_order=True)
+    unique = known.unique(["query_id", "product_id", "kind"], keep="first", maintain_order=True)
     if len(unique) < len(known):
         notes.append(f"{len(known) - len(unique)} repeated qrels were left out.")
     return Dataset(
@@ -100,6 +122,7 @@ def read_dataset(folder: str | Path) -> Dataset:
         products=products,
         queries=queries,
         qrels=unique.filter(pl.col("grade") > 0),
+        refused=unique.filter(pl.col("grade") <= 0).select(REFUSED),
         notes=tuple(notes),
     )
 
@@ -134,6 +157,7 @@ def read_queries(root: Path) -> pl.DataFrame:
     require_columns(queries, ["query_id"], path)
     require_either(queries, "query", "image", path)
     check_ids(queries, "query_id", path)
+    check_weights(queries, path)
     return with_splits(complete_columns(queries, QUERY_SCHEMA), given="split" in queries.columns)
 
 
@@ -165,7 +189,8 @@ def normal_text(column: str) -> pl.Expr:
 def read_qrels(root: Path) -> pl.DataFrame:
     """The judgement table of a folder; an empty one where the folder has none.
 
-    A table without `grade` holds positives only: each row gets grade 1.
+    A table without `grade` holds positives only: each row gets grade 1. An empty `kind` means
+    relevance, an empty `weight` 1.
     """
     path = find_table(root, "qrels")
     if path is None:
@@ -180,7 +205,36 @@ def read_qrels(root: Path) -> pl.DataFrame:
             f"{path}: row {steep[0] + 1}: grade {qrels['grade'][steep[0]]} is above {MAX_GRADE}. "
             "Map counts of clicks or sales to a few grades, such as 1, 2 and 3."
         )
-    return qrels.with_columns(pl.col("grade").fill_null(0))
+    qrels = _with_labels(qrels.with_columns(pl.col("grade").fill_null(0)))
+    unknown = (~qrels["kind"].is_in(KINDS)).arg_true()
+    if len(unknown):
+        raise DataError(
+            f"{path}: row {unknown[0] + 1}: kind is {qrels['kind'][unknown[0]]!r}. "
+            f"Write {' or '.join(KINDS)}, or leave it empty for {RELEVANCE}."
+        )
+    check_weights(qrels, path)
+    return qrels
+
+
+def _with_labels(qrels: pl.DataFrame) -> pl.DataFrame:
+    """Qrels with `kind` and `weight`, filled where they are empty."""
+    return complete_columns(qrels, QRELS_SCHEMA).with_columns(
+        pl.col("kind").fill_null(RELEVANCE), pl.col("weight").fill_null(1.0)
+    )
+
+
+def check_weights(frame: pl.DataFrame, path: Path) -> None:
+    """Raise DataError for a weight that is no number from 0 on."""
+    if "weight" not in frame.columns:
+        return
+    weight = frame["weight"]
+    wrong = ((weight < 0) | ~weight.is_finite()).fill_null(False).arg_true()
+    if len(wrong):
+        row = wrong[0]
+        raise DataError(
+            f"{path}: row {row + 1}: weight is {weight[row]}. "
+            "Write a number from 0 on, or leave it empty for 1."
+        )
 
 
 def require_columns(frame: pl.DataFrame, names: list[str], path: Path) -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 import polars as pl
 
 from windowshop.catalog import (
+    KINDS,
     MAX_GRADE,
     PRODUCT_SCHEMA,
     QRELS_SCHEMA,
     QUERY_SCHEMA,
+    RELEVANCE,
     SPLITS,
     complete_columns,
     normal_text,
@@ -32,6 +34,7 @@ from windowshop.findings import (
     photo_code,
     row_finding,
 )
+from windowshop.photo_lists import further_photos
 from windowshop.photos import scan_photos
 from windowshop.product_text import parse_attributes
 from windowshop.progress import Reporter
@@ -84,13 +87,17 @@ def check_dataset(folder: Path, *, reporter: Reporter) -> Report:
         finding = file_finding("no-folder", str(folder), found)
         return Report(root=folder, counts={}, findings=(finding,))
     products, queries, qrels = (_load(folder, name) for name in SCHEMAS)
-    photos = scan_photos(folder, [products.frame["image"], queries.frame["image"]], reporter)
-    products = _with_photos(products, photos)
+    further = further_photos(products.frame)
+    named = [products.frame["image"], further["image"], queries.frame["image"]]
+    photos = scan_photos(folder, named, reporter)
+    further = further.join(photos, on="image", how="left", maintain_order="left")
+    products = _with_further(_with_photos(products, photos), further)
     queries = _with_photos(queries, photos)
     findings = (
         *products.findings,
         *_id_findings(products, "product"),
         *_product_findings(products),
+        *_further_findings(products, further),
         *queries.findings,
         *_id_findings(queries, "query"),
         *_query_findings(queries),
@@ -122,6 +129,8 @@ def _load(root: Path, name: str) -> _Table:
     frame = complete_columns(frame, schema).select(*schema)
     if name == "queries":
         frame = with_splits(frame, given="split" in present)
+    if name == "qrels":
+        frame = frame.with_columns(pl.col("kind").fill_null(RELEVANCE))
     if name == "qrels" and "grade" not in present:
         frame = frame.with_columns(grade=pl.lit(1.0))
     table = _Table(file=file, frame=frame, present=present, findings=tuple(findings))
@@ -151,6 +160,8 @@ def _with_numbers(table: _Table, columns: list[str]) -> _Table:
     for column in columns:
         numbers = to_numbers(table.frame[column])
         wrong = (numbers.is_null() & table.frame[column].is_not_null()) | numbers.is_infinite()
+        if column == "weight":
+            wrong |= numbers < 0
         if column == "grade":
             wrong |= (numbers < 0) | (numbers > MAX_GRADE) | (numbers != numbers.floor())
         wrong = wrong.fill_null(False)
@@ -168,6 +179,14 @@ def _with_numbers(table: _Table, columns: list[str]) -> _Table:
 def _with_photos(table: _Table, photos: pl.DataFrame) -> _Table:
     frame = table.frame.join(photos, on="image", how="left", maintain_order="left")
     return replace(table, frame=frame)
+
+
+def _with_further(products: _Table, further: pl.DataFrame) -> _Table:
+    """The products with `further_usable`: whether one of the photos beside `image` can be used."""
+    usable = further.filter(pl.col("photo_hash").is_not_null())["row"]
+    row = pl.int_range(pl.len())
+    frame = products.frame.with_columns(further_usable=row.is_in(usable.implode()))
+    return replace(products, frame=frame)
 
 
 def _id_findings(table: _Table, noun: str) -> Iterator[Finding]:
@@ -197,10 +216,20 @@ def _product_findings(table: _Table) -> Iterator[Finding]:
         pl.col(PLAIN_TEXTS).is_not_null(),
         pl.col("attributes").is_not_null() & ~pl.col("attributes").is_in(hollow.implode()),
     )
-    lost = frame.select(~has_text & pl.col("photo_hash").is_null()).to_series()
+    no_photo = pl.col("photo_hash").is_null() & ~pl.col("further_usable")
+    lost = frame.select(~has_text & no_photo).to_series()
     found = f"neither text nor a usable photo: {table.examples('product_id', lost)}."
     yield from table.rows("unfindable-product", lost, found)
     yield from _group_findings(table)
+
+
+def _further_findings(table: _Table, further: pl.DataFrame) -> Iterator[Finding]:
+    """One finding for each kind of broken photo in `images`."""
+    broken = further.filter(pl.col("photo_kind").is_not_null())
+    for (kind,), photos in broken.group_by("photo_kind", maintain_order=True):
+        concerned = pl.int_range(len(table.frame), eager=True).is_in(photos["row"].implode())
+        found = f"photo in images {kind}: {photos['image'][0]!r} ({photos['photo_detail'][0]})."
+        yield from table.rows(photo_code(str(kind)), concerned, found, "warning")
 
 
 def _group_findings(table: _Table) -> Iterator[Finding]:
@@ -274,13 +303,16 @@ def _qrels_findings(qrels: _Table, products: _Table, queries: _Table) -> Iterato
             unknown = qrels.frame.select(~known.fill_null(False)).to_series()
             found = f"{name} that {other.file} lacks: {qrels.examples(name, unknown)}."
             yield from qrels.rows(f"unknown-{noun}", unknown, found)
+    wrong = ~qrels.frame["kind"].is_in(KINDS)
+    yield from qrels.rows("bad-kind", wrong, f"kind is {qrels.examples('kind', wrong)}.")
     if {"query_id", "product_id"} <= qrels.present:
         yield from _repetition_findings(qrels)
 
 
 def _repetition_findings(qrels: _Table) -> Iterator[Finding]:
-    differs = pl.col("grade").n_unique().over("query_id", "product_id") > 1
-    again = ~pl.struct("query_id", "product_id").is_first_distinct()
+    pair = ("query_id", "product_id", "kind")
+    differs = pl.col("grade").n_unique().over(pair) > 1
+    again = ~pl.struct(pair).is_first_distinct()
     conflicting, repeated = qrels.frame.select(differs=differs, again=again & ~differs)
     for code, rows, what in (
         ("conflicting-grades", conflicting, "the same pair with different grades"),
@@ -328,6 +360,7 @@ def _counts(products: _Table, queries: _Table, qrels: _Table) -> Counts:
         "query_images_unusable": _tally(queries.frame["photo_kind"]),
         "qrels": len(qrels.frame),
         "grades": _tally(qrels.frame["grade"]),
+        "label_sets": _tally(qrels.frame["kind"]),
         "judged_products": judgements["product_id"].n_unique(),
         "judged_queries_by_split": _by_split(judged),
     }

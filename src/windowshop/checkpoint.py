@@ -3,8 +3,9 @@
     MODEL/manifest.json          what it was made from and how it did on dev
     MODEL/config.yaml            the resolved settings
     MODEL/towers.safetensors     projections, fusion, temperatures
-    MODEL/baselines/*.safetensors
     MODEL/encoders/text, image   weights, tokenizer, preprocessing
+    MODEL/baselines/NAME.safetensors
+    MODEL/baselines/NAME/text, image   where a baseline trained encoders of its own
 
 A folder is written aside and renamed, so one that has a manifest is complete.
 """
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from safetensors import SafetensorError
@@ -27,7 +28,7 @@ from windowshop.manifests import FolderKind, read_manifest, write_manifest
 from windowshop.towers import TwoTower
 
 MODEL = FolderKind(
-    noun="a model folder", format="windowshop-model/1", command="windowshop train", error=ModelError
+    noun="a model folder", format="windowshop-model/2", command="windowshop train", error=ModelError
 )
 CONFIG_FILE = "config.yaml"
 TOWERS_FILE = "towers.safetensors"
@@ -45,8 +46,9 @@ class Manifest:
     counts: dict[str, int]
     broken_images: dict[str, int]
     seed: int
-    text_width: int
-    image_width: int
+    text_segments: list[int]
+    image_segments: list[int]
+    """Widths of the consecutive parts of each encoder's features."""
     text_encoder: str
     image_encoder: str
     """Fingerprints of the encoders."""
@@ -58,19 +60,32 @@ class Manifest:
     format: str = MODEL.format
 
 
+@dataclass(frozen=True, slots=True)
+class System:
+    """Towers with the encoders that their features come from."""
+
+    towers: TwoTower
+    text: TextEncoder
+    image: ImageEncoder
+
+
 def save_model(
-    folder: Path,
-    config: TrainConfig,
-    manifest: Manifest,
-    systems: Mapping[str, TwoTower],
-    encoders: tuple[TextEncoder, ImageEncoder],
+    folder: Path, config: TrainConfig, manifest: Manifest, systems: Mapping[str, System]
 ) -> None:
-    """Write a model folder; `systems` holds "fused" and the baselines. The manifest comes last."""
+    """Write a model folder; `systems` holds "fused" and the baselines. The manifest comes last.
+
+    A baseline's encoders are written where they are not the model's.
+    """
     (folder / "baselines").mkdir(parents=True, exist_ok=True)
-    for name, model in systems.items():
-        save_file(model.state_dict(), towers_file(folder, name))
-    encoders[0].save(folder / "encoders" / "text")
-    encoders[1].save(folder / "encoders" / "image")
+    fused = systems[FUSED]
+    fused.text.save(folder / "encoders" / "text")
+    fused.image.save(folder / "encoders" / "image")
+    for name, system in systems.items():
+        save_file(system.towers.state_dict(), towers_file(folder, name))
+        if system.text.fingerprint != fused.text.fingerprint:
+            system.text.save(folder / "baselines" / name / "text")
+        if system.image.fingerprint != fused.image.fingerprint:
+            system.image.save(folder / "baselines" / name / "image")
     text = yaml.safe_dump(_plain(to_dict(config)), sort_keys=False, allow_unicode=True)
     (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
     write_manifest(folder, manifest)
@@ -86,7 +101,7 @@ def load_towers(folder: Path, name: str = FUSED) -> TwoTower:
     manifest = load_manifest(folder)
     config = load_config(folder / CONFIG_FILE)
     shape = config.model.for_system(name)
-    model = TwoTower(shape, manifest.text_width, manifest.image_width)
+    model = TwoTower(shape, manifest.text_segments, manifest.image_segments)
     path = towers_file(folder, name)
     try:
         model.load_state_dict(load_file(path))
@@ -99,6 +114,12 @@ def load_towers(folder: Path, name: str = FUSED) -> TwoTower:
 def saved_systems(folder: Path) -> list[str]:
     """Names of the systems in a model folder, "fused" first."""
     return [FUSED, *sorted(path.stem for path in (folder / "baselines").glob("*.safetensors"))]
+
+
+def encoder_folder(folder: Path, modality: Literal["text", "image"], name: str = FUSED) -> Path:
+    """Where a system's encoder stands: beside its towers if it has its own, else the model's."""
+    own = folder / "baselines" / name / modality
+    return own if own.is_dir() else folder / "encoders" / modality
 
 
 def towers_file(folder: Path, name: str) -> Path:

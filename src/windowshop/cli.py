@@ -130,6 +130,73 @@ def evaluate(
 
 
 @app.command()
+def mine(
+    model: ModelPath,
+    data: Data,
+    table: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    sources: Annotated[
+        str, typer.Option(help="Rankings to mine, from: bm25, text, image, fused, refused.")
+    ] = "bm25,text,image,fused,refused",
+    per_query: Annotated[int, typer.Option(help="Negatives a query and source.")] = 30,
+    margin: Annotated[
+        float, typer.Option(help="A negative scores under this share of the positive's score.")
+    ] = 0.95,
+    split: Annotated[str, typer.Option(help="Which queries: train, dev or test.")] = "train",
+    cache: CacheOption = DEFAULT_CACHE,
+) -> None:
+    """Write the products that a model confuses with each query's own: hard negatives."""
+    from windowshop.candidates import MiningConfig, parse_sources
+    from windowshop.catalog import read_dataset
+    from windowshop.mine import mine_negatives, render_summary
+    from windowshop.model import load
+    from windowshop.progress import TerminalReporter
+
+    config = MiningConfig(
+        sources=parse_sources(sources), split=split, per_query=per_query, margin=margin
+    )
+    summary = mine_negatives(
+        load(model), read_dataset(data), config, table, cache, TerminalReporter(err)
+    )
+    counts = f"{summary.num_queries} queries, {summary.num_without} without a negative"
+    out.print(f"{table}: {counts}", highlight=False, markup=False, soft_wrap=True)
+    out.print(render_summary(summary))
+
+
+@app.command()
+def compare(
+    data: Data,
+    report: Annotated[Path, typer.Option("--out", help="Report folder to write.")],
+    study: Annotated[
+        Path | None, typer.Option(help="YAML of variants, seeds, budget; default: all of them.")
+    ] = None,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option("--slice", help="Column of queries or products, or several: a+b."),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Number of seeds, from 0 on.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Training steps as a share of the defaults.")
+    ] = None,
+    cache: CacheOption = DEFAULT_CACHE,
+) -> None:
+    """Train variants of the method side by side and report what each is worth."""
+    from windowshop.catalog import read_dataset
+    from windowshop.progress import TerminalReporter
+    from windowshop.study.config import StudyConfig, load_study
+    from windowshop.study.runner import compare as run
+
+    config = load_study(study) if study else StudyConfig()
+    config = replace(
+        config,
+        slices=(*config.slices, *(slices or ())),
+        seeds=config.seeds if seeds is None else tuple(range(seeds)),
+        budget=config.budget if budget is None else budget,
+    )
+    results = run(read_dataset(data), config, report, cache, TerminalReporter(err))
+    out.print(f"{report / 'report.md'}: {len(results.variants)} variants", soft_wrap=True)
+
+
+@app.command()
 def index(
     model: ModelPath,
     data: Data,

@@ -26,6 +26,7 @@ FusionName = Literal[
     "vector_gate",
     "cross_attention",
     "query_weighted",
+    "query_experts",
     "text_only",
     "image_only",
 ]
@@ -43,7 +44,10 @@ class ModelConfig:
     matryoshka: tuple[int, ...] = (64, 128)
     """Shorter leading widths that must work as vectors of their own."""
     hidden: int = 512
-    fusion: FusionName = "experts"
+    """Width of the MLPs' inner layers."""
+    fusion_hidden: int = 0
+    """Width of the fusion's inner layers; 0 is `hidden`."""
+    fusion: FusionName = "query_experts"
     image_pooling: Literal["mean", "attention"] = "mean"
     """How the photos of a product that has several become one vector."""
     feature_dropout: float = 0.3
@@ -56,6 +60,8 @@ class ModelConfig:
         """Check ranges."""
         _require(self.width >= 8, f"model.width={self.width} must be at least 8.")
         _require(self.hidden >= 8, f"model.hidden={self.hidden} must be at least 8.")
+        hidden = self.fusion_hidden
+        _require(hidden >= 0, f"model.fusion_hidden={hidden} must not be negative.")
         for name in ("feature_dropout", "dropout"):
             value = getattr(self, name)
             _require(0 <= value < 1, f"model.{name}={value} must be in [0, 1).")
@@ -133,6 +139,12 @@ class StageConfig:
     """Hard negatives beside the in-batch ones: by BM25, or by the model as the stage begins."""
     negatives_per_query: int = 1
     """Hard negatives drawn for each query of a batch, from none at first to all at half time."""
+    title_share: float = 0.15
+    """How often a product shows nothing but its title, as a hurried seller would have typed it."""
+    description_share: float = 0.0
+    """How often it shows nothing but a part of its description, of about 40 words."""
+    category_share: float = 0.0
+    """How often it shows nothing but its category path."""
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 30
@@ -154,6 +166,12 @@ class StageConfig:
             value = getattr(self, name)
             finite = 0 <= value < math.inf
             _require(finite, f"stage {self.name}: {name}={value} must be a number from 0 on.")
+        shares = [self.title_share, self.description_share, self.category_share]
+        fits = min(shares) >= 0 and math.fsum(shares) <= 1
+        names = "title_share, description_share and category_share"
+        _require(
+            fits, f"stage {self.name}: {names}={shares} must be from 0 on, and 1 at most in all."
+        )
         rate = self.learning_rate
         _require(rate > 0, f"stage {self.name}: learning_rate={rate} must be above 0.")
 
@@ -207,6 +225,10 @@ class LossConfig:
                 _require(value >= 0, f"loss.{item.name}={value} must not be negative.")
         labels = self.relevance + self.desirability
         _require(labels > 0, "loss: relevance and desirability are both 0; weigh one of them.")
+        _require(
+            not (self.form == "sigmoid" and self.sampling_correction),
+            "loss: sampling_correction corrects a sum over negatives; form=sigmoid has none.",
+        )
         margin = self.guide_margin
         _require(margin <= 1, f"loss.guide_margin={margin} must be at most 1.")
         shares = self.drop_image + self.drop_text + self.wrong_image
@@ -272,9 +294,10 @@ def _convert(kind: Any, value: object, where: str) -> object:  # noqa: ANN401
         return from_dict(kind, value, where)
     origin = get_origin(kind)
     if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise ConfigError(f"{where}: need a list, found {value!r}.")
-        return tuple(_convert(get_args(kind)[0], item, where) for item in value)
+        items = _of_type(value, list | tuple, "a list", where)
+        return tuple(_convert(get_args(kind)[0], item, where) for item in items)
+    if origin is dict:
+        return dict(_of_type(value, dict, "settings by name", where))
     if origin is Literal:
         if value not in get_args(kind):
             raise ConfigError(f"{where}: found {value!r}, need one of {', '.join(get_args(kind))}.")
@@ -287,6 +310,12 @@ def _convert(kind: Any, value: object, where: str) -> object:  # noqa: ANN401
             return float(value)  # YAML 1.1 takes 1e-3 for text.
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ConfigError(f"{where}: need {kind.__name__}, found {value!r}.")
+    return value
+
+
+def _of_type(value: Any, kind: Any, name: str, where: str) -> Any:  # noqa: ANN401
+    if not isinstance(value, kind):
+        raise ConfigError(f"{where}: need {name}, found {value!r}.")
     return value
 
 

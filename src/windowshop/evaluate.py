@@ -6,7 +6,7 @@ queries, and differences are paired.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import polars as pl
 from windowshop.batches import ProductSource, QuerySource
 from windowshop.bm25 import bm25_run
 from windowshop.catalog import Dataset
-from windowshop.checkpoint import load_towers, saved_systems
+from windowshop.checkpoint import saved_systems
 from windowshop.config import FUSED
 from windowshop.errors import ConfigError, DataError
 from windowshop.features import FeatureCache, product_features, query_features
@@ -27,11 +27,11 @@ from windowshop.metrics import (
     relevance_threshold,
     score_queries,
 )
-from windowshop.model import Model
+from windowshop.model import Model, load_system
 from windowshop.product_text import FACTS, all_texts
 from windowshop.progress import Reporter
 from windowshop.retrieval import make_run, product_vectors, query_vectors
-from windowshop.slices import Slice, make_slices
+from windowshop.slices import LABELS, Slice, make_slices, split_kinds
 
 BM25 = "bm25"
 ALL = "all"
@@ -55,6 +55,11 @@ class Evaluation:
     per_query: pl.DataFrame
     """system, slice, query_id, measure, value."""
     notes: tuple[str, ...]
+    labels: dict[str, int] = field(default_factory=dict)
+    """Label set -> its lowest relevant grade, where there are two; the first one is the headline's.
+
+    The figures of each stand in the slice `labels=<label set>`.
+    """
 
     def to_json(self) -> dict[str, Any]:
         """The figures as plain values: systems -> all, slices -> measure -> mean, low, high, n."""
@@ -65,6 +70,9 @@ class Evaluation:
             "num_queries": self.num_queries,
             "systems": {name: _nested(tables) for name, tables in self.tables.items()},
             "fused_minus": {name: _nested(tables) for name, tables in self.gains.items()},
+            "label_sets": {
+                kind: {"relevant_from_grade": grade} for kind, grade in self.labels.items()
+            },
             "notes": list(self.notes),
         }
 
@@ -77,7 +85,10 @@ def evaluate(
     cache_folder: Path,
     reporter: Reporter,
 ) -> Evaluation:
-    """Score the model, its baselines and BM25 on the judged queries of a split."""
+    """Score the model, its baselines and BM25 on the judged queries of a split.
+
+    Where people's labels and a log's are both there, people's make the headline and the slices.
+    """
     queries = dataset.split(split)
     if queries.is_empty():
         sizes = {name: len(dataset.split(name)) for name in dataset.queries["split"].unique()}
@@ -86,21 +97,20 @@ def evaluate(
             f"{dataset.root}: split {split!r} has no judged query (judged queries: {found}). "
             "Choose another --split, or add qrels."
         )
-    qrels = dataset.qrels_of(queries)
-    parts = [Slice(ALL, qrels)]
-    for spec in slice_specs:
-        parts += make_slices(dataset, qrels, spec)
+    parts, thresholds = _parts(dataset, queries, slice_specs)
     runs = _runs(model, dataset, queries, cache_folder, reporter)
-    threshold = relevance_threshold(dataset.qrels)
     scores = {
-        system: {part.name: score_queries(as_qrels(part.qrels), run, threshold) for part in parts}
+        system: {
+            part.name: score_queries(as_qrels(part.qrels), run, thresholds[part.name])
+            for part in parts
+        }
         for system, run in runs.items()
     }
     return Evaluation(
         split=split,
-        threshold=threshold,
+        threshold=thresholds[ALL],
         num_products=len(dataset.products),
-        num_queries=len(queries),
+        num_queries=parts[0].qrels["query_id"].n_unique(),
         tables={
             system: {name: _estimates(part) for name, part in by_slice.items()}
             for system, by_slice in scores.items()
@@ -115,24 +125,50 @@ def evaluate(
         },
         per_query=_per_query(scores),
         notes=dataset.notes,
+        labels={
+            part.name.removeprefix(LABELS): thresholds[part.name]
+            for part in parts
+            if part.name.startswith(LABELS)
+        },
     )
+
+
+def _parts(
+    dataset: Dataset, queries: pl.DataFrame, slice_specs: Sequence[str]
+) -> tuple[list[Slice], dict[str, int]]:
+    """What is scored: the headline's judgements, each label set's if there are two, the slices.
+
+    Also the lowest relevant grade of each, by name.
+    """
+    by_kind = split_kinds(dataset.qrels_of(queries))
+    lowest = {kind: relevance_threshold(dataset.qrels.filter(kind=kind)) for kind in by_kind}
+    headline = next(iter(by_kind))
+    parts, thresholds = [Slice(ALL, by_kind[headline])], {ALL: lowest[headline]}
+    if len(by_kind) > 1:
+        parts += [Slice(LABELS + kind, judged) for kind, judged in by_kind.items()]
+        thresholds |= {LABELS + kind: lowest[kind] for kind in by_kind}
+    for spec in slice_specs:
+        made = make_slices(dataset, by_kind[headline], spec)
+        parts += made
+        thresholds |= {part.name: lowest[headline] for part in made}
+    return parts, thresholds
 
 
 def _runs(
     model: Model, dataset: Dataset, queries: pl.DataFrame, cache_folder: Path, reporter: Reporter
 ) -> dict[str, dict[str, dict[str, float]]]:
     """The ranking of every system that the data can have, "fused" first."""
-    cache = FeatureCache(model.text, model.image, cache_folder)
     root = dataset.root
-    products = ProductSource(product_features(dataset.products, root, cache, reporter, [FACTS]))
-    query_source = QuerySource(query_features(queries, root, cache, reporter))
     product_ids, query_ids = dataset.products["product_id"].to_list(), queries["query_id"].to_list()
-    all_products, all_queries = np.arange(len(products)), np.arange(len(queries))
+    all_products, all_queries = np.arange(len(product_ids)), np.arange(len(query_ids))
     runs = {}
     for name in saved_systems(model.folder):
-        towers = load_towers(model.folder, name)
-        product_ND = product_vectors(towers, products, all_products)
-        query_QD = query_vectors(towers, query_source, all_queries)
+        system = load_system(model, name)
+        cache = FeatureCache(system.text, system.image, cache_folder)
+        features = product_features(dataset.products, root, cache, reporter, [FACTS])
+        query_source = QuerySource(query_features(queries, root, cache, reporter))
+        product_ND = product_vectors(system.towers, ProductSource(features), all_products)
+        query_QD = query_vectors(system.towers, query_source, all_queries)
         runs[name] = make_run(query_QD, query_ids, product_ND, product_ids)
     texts = {q: t for q, t in queries.select("query_id", "query").iter_rows() if t and t.strip()}
     product_words = all_texts(dataset.products)

@@ -1,15 +1,17 @@
 """Frozen features of products and queries, each computed once and kept on disk.
 
-N items, H feature width. Everything is streamed in chunks, so memory holds one chunk of photos and
-the row numbers; the features themselves stay on disk (`windowshop.store`).
+N items, M further photos, H feature width. Everything is streamed in chunks, so memory holds one
+chunk of photos and the row numbers; the features themselves stay on disk (`windowshop.store`).
 """
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -19,7 +21,8 @@ from PIL import Image
 
 from windowshop.encoders import ImageEncoder, TextEncoder
 from windowshop.images import BrokenImage, decode, locate, read_bytes
-from windowshop.product_text import VIEWS, product_views
+from windowshop.photo_lists import product_photos
+from windowshop.product_text import BASE_VIEWS, product_views
 from windowshop.progress import Reporter
 from windowshop.store import KEY_DTYPE, FeatureStore, content_keys
 
@@ -62,14 +65,41 @@ class FeatureTable:
 
 
 @dataclass(frozen=True, slots=True)
+class FurtherTable:
+    """Features of the photos beside the first one, in compressed rows.
+
+    Product i has the rows `rows[start[i] : start[i + 1]]` of the store.
+    """
+
+    stored: np.ndarray
+    start: np.ndarray
+    rows: np.ndarray
+
+    def entries(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Store rows of all further photos of the items, and the position of each one's item."""
+        first, count = self.start[items], self.start[items + 1] - self.start[items]
+        owner = np.repeat(np.arange(len(items)), count)
+        offset = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+        return self.rows[np.repeat(first, count) + offset], owner
+
+    def gather(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features of all further photos of the items, float32 (M, H), and their owners (M,)."""
+        rows, owner = self.entries(items)
+        return self.stored[rows].astype(np.float32), owner
+
+
+@dataclass(frozen=True, slots=True)
 class ProductFeatures:
     """Features of a product table."""
 
     views: dict[str, FeatureTable]
     """Text features by view (`windowshop.product_text`)."""
     image: FeatureTable
+    """The first usable photo of each product; the digest is of all its photos."""
     broken_images: Counter[str]
     """Photos that could not be used, by kind."""
+    further: FurtherTable | None = None
+    """The other photos; None where no product has several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +121,7 @@ class FeatureCache:
 
     def texts(self, texts: Sequence[str], reporter: Reporter, name: str) -> FeatureTable:
         """Features of each text; an empty one is absent."""
-        store = self._store("text", self.text)
+        store = self._store("text")
         keys = content_keys([text.encode() for text in texts])
         filled = np.array([bool(text) for text in texts], dtype=bool)
         _, first = np.unique(keys, return_index=True)
@@ -111,7 +141,7 @@ class FeatureCache:
         self, root: Path, images: Sequence[str | None], reporter: Reporter, name: str
     ) -> tuple[FeatureTable, Counter[str]]:
         """Features of each photo below `root`; a missing or broken one is absent and counted."""
-        store = self._store("image", self.image)
+        store = self._store("image")
         rows = np.full(len(images), -1, dtype=np.int64)
         broken: Counter[str] = Counter()
         keys = np.zeros(len(images), dtype=KEY_DTYPE)
@@ -162,9 +192,17 @@ class FeatureCache:
         broken.update(reasons[key.tobytes()] for key in keys[rows < 0])
         return rows
 
-    def _store(self, modality: str, encoder: TextEncoder | ImageEncoder) -> FeatureStore:
-        folder = self.folder / f"{modality}-{encoder.fingerprint}"
-        return FeatureStore(folder, encoder.width)
+    def discard(self, modality: Literal["text", "image"]) -> None:
+        """Remove what is kept of this encoder, as for weights that were only tried."""
+        shutil.rmtree(self._folder(modality), ignore_errors=True)
+
+    def _store(self, modality: Literal["text", "image"]) -> FeatureStore:
+        encoder = self.text if modality == "text" else self.image
+        return FeatureStore(self._folder(modality), encoder.width)
+
+    def _folder(self, modality: Literal["text", "image"]) -> Path:
+        encoder = self.text if modality == "text" else self.image
+        return self.folder / f"{modality}-{encoder.fingerprint}"
 
 
 def product_features(
@@ -172,17 +210,44 @@ def product_features(
     root: Path,
     cache: FeatureCache,
     reporter: Reporter,
-    names: Sequence[str] = VIEWS,
+    names: Sequence[str] = BASE_VIEWS,
 ) -> ProductFeatures:
     """Features of the named text views and the photo of each product, photos below `root`.
 
-    Training needs every view; to rank or to index, FACTS is enough.
+    To rank or to index, FACTS is enough; training needs `windowshop.batches.needed_views`.
     """
-    texts = product_views(products)
+    texts = product_views(products, names)
     views = {name: cache.texts(texts[name], reporter, f"Encode product {name}") for name in names}
-    photos = products["image"].to_list()
-    image, broken = cache.images(root, photos, reporter, "Encode product photos")
-    return ProductFeatures(views, image, broken)
+    photos, owner = product_photos(products)
+    table, broken = cache.images(root, photos, reporter, "Encode product photos")
+    image, further = first_and_further(table, owner, len(products))
+    return ProductFeatures(views, image, broken, further)
+
+
+def first_and_further(
+    photos: FeatureTable, owner: np.ndarray, num_products: int
+) -> tuple[FeatureTable, FurtherTable | None]:
+    """Split a table of all products' photos into the first usable one of each and the others.
+
+    `owner` is the product of each photo, in order, every product at least once; the same photo
+    twice in a product counts once.
+    """
+    if len(owner) == num_products:
+        return photos, None
+    usable = np.flatnonzero(photos.present)
+    keys = owner[usable] * (len(photos.stored) + 1) + photos.rows[usable]
+    _, distinct = np.unique(keys, return_index=True)
+    kept = usable[np.sort(distinct)]
+    owners, first = np.unique(owner[kept], return_index=True)
+    rows = np.full(num_products, -1, dtype=np.int64)
+    rows[owners] = photos.rows[kept[first]]
+    image = FeatureTable(photos.stored, rows, photos.digest)
+    others = np.delete(kept, first)
+    if len(others) == 0:
+        return image, None
+    count = np.bincount(owner[others], minlength=num_products)
+    start = np.concatenate([[0], np.cumsum(count)])
+    return image, FurtherTable(photos.stored, start, photos.rows[others])
 
 
 def query_features(

@@ -71,6 +71,8 @@ RULES: dict[str, Rule] = {
     ),
     "unknown-query": Rule("error", "Add these queries or drop the judgements; both ids are text."),
     "bad-grade": Rule("error", "Write whole numbers from 0 (not relevant) to 10 (best)."),
+    "bad-kind": Rule("error", "Write relevance or desirability; empty means relevance."),
+    "bad-weight": Rule("error", "Write a number from 0 on, or leave the field empty for 1."),
     "no-queries": Rule("warning", "Add queries.parquet, .csv or .jsonl to train or to evaluate."),
     "no-qrels": Rule("warning", "Add qrels.parquet, .csv or .jsonl to train or to evaluate."),
     "no-train-split": Rule("warning", "Mark queries as train; training needs them."),
@@ -81,7 +83,7 @@ RULES: dict[str, Rule] = {
         "warning", "Judge a product for each, or drop them; they are left out."
     ),
     "empty-grade": Rule("warning", "Write a grade; an empty one counts as 0, not relevant."),
-    "repeated-qrels": Rule("warning", "Keep one row for each query and product."),
+    "repeated-qrels": Rule("warning", "Keep one row for each query, product and kind."),
     "conflicting-grades": Rule("warning", "Keep the right grade; the first one read counts."),
     "empty-title": Rule("warning", "Add titles; such a product is found by its other fields only."),
     "bad-attributes": Rule("warning", 'Write a JSON object such as {"colour": "red"}.'),

@@ -30,10 +30,10 @@ class ZeroStartMLP(nn.Sequential):
         super().__init__(nn.Linear(inputs, hidden), nn.GELU(), Dropout(dropout), last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return float32, whatever the precision within."""
+        """Return the precision of `x`, whatever the one within."""
         with mixed_precision(self):
             result: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
-        return result.float()
+        return result.to(x.dtype)
 
 
 @cache

@@ -1,6 +1,6 @@
 """A trained model, loaded: queries and products in, unit vectors out.
 
-Shapes: B batch, D shared width.
+Shapes: B batch, P width of query and product vectors.
 """
 
 import tempfile
@@ -16,8 +16,15 @@ from PIL import Image
 
 from windowshop.batches import ProductSource
 from windowshop.catalog import PRODUCT_SCHEMA
-from windowshop.checkpoint import CONFIG_FILE, Manifest, load_manifest, load_towers
-from windowshop.config import TrainConfig, load_config
+from windowshop.checkpoint import (
+    CONFIG_FILE,
+    Manifest,
+    System,
+    encoder_folder,
+    load_manifest,
+    load_towers,
+)
+from windowshop.config import FUSED, TrainConfig, load_config
 from windowshop.encoders import ImageEncoder, TextEncoder, load_image_encoder, load_text_encoder
 from windowshop.errors import DataError, SearchError
 from windowshop.features import FeatureCache, product_features
@@ -35,7 +42,7 @@ class ProductVectors:
     """Vectors of a product table with what could not be seen."""
 
     vectors: np.ndarray
-    """float32 (N, D), unit length; zero for a product with neither text nor a usable photo."""
+    """float32 (N, P), unit length; zero for a product with neither text nor a usable photo."""
     broken_images: Counter[str]
 
 
@@ -52,15 +59,15 @@ class Model:
 
     @property
     def width(self) -> int:
-        """Shared width D."""
-        return self.config.model.width
+        """Width P of query and product vectors."""
+        return self.towers.width
 
     def encode_queries(
         self,
         texts: Sequence[str | None] | None = None,
         images: Sequence[Photo | None] | None = None,
     ) -> np.ndarray:
-        """Return unit query vectors, float32 (B, D).
+        """Return unit query vectors, float32 (B, P).
 
         Query i has `texts[i]`, `images[i]` (a path, a file's bytes, or a PIL image), or both.
         Raises SearchError for a query with neither and for a photo that cannot be read.
@@ -140,6 +147,21 @@ def load(path: str | Path, device: str = "auto") -> Model:
         towers=load_towers(folder),
         text=load_text_encoder(str(folder / "encoders" / "text"), device),
         image=load_image_encoder(str(folder / "encoders" / "image"), device),
+    )
+
+
+def load_system(model: Model, name: str) -> System:
+    """The model itself ("fused") or one of its baselines, with the encoders that it reads."""
+    if name == FUSED:
+        return System(model.towers, model.text, model.image)
+    text = encoder_folder(model.folder, "text", name)
+    image = encoder_folder(model.folder, "image", name)
+    shared = model.folder / "encoders"
+    device = model.config.device
+    return System(
+        towers=load_towers(model.folder, name),
+        text=model.text if text.parent == shared else load_text_encoder(str(text), device),
+        image=model.image if image.parent == shared else load_image_encoder(str(image), device),
     )
 
 

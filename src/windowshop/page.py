@@ -54,7 +54,7 @@ def render_page(lists: Sequence[ResultList], *, title: str) -> str:
     """The page's HTML; a photo that cannot be shown becomes a placeholder."""
     paths = {card.image for shown in lists for card in shown.cards}
     paths |= {shown.photo for shown in lists}
-    thumbnails = {path: _data_uri(path) for path in paths if path is not None}
+    thumbnails = {path: thumbnail(path) for path in paths if path is not None}
     return _template().render(lists=lists, title=title, thumbnails=thumbnails)
 
 
@@ -73,15 +73,15 @@ def write_page(path: Path, html: str) -> None:
         ) from None
 
 
-def _data_uri(path: Path) -> str | None:
-    """The photo as a thumbnail in a `data:` address; None where it cannot be decoded."""
+def thumbnail(path: Path, side: int = THUMBNAIL_SIDE) -> str | None:
+    """A photo as a small JPEG in a `data:` address; None where it cannot be decoded."""
     data = read_bytes(path)
     if isinstance(data, BrokenImage):
         return None
-    image = decode(data, min_side=THUMBNAIL_SIDE)
+    image = decode(data, min_side=side)
     if isinstance(image, BrokenImage):
         return None
-    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
     image.info = {}  # Pillow would carry over the file's comment
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=THUMBNAIL_QUALITY, optimize=True)

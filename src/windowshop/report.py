@@ -8,8 +8,9 @@ from rich.text import Text
 from windowshop.config import FUSED
 from windowshop.evaluate import ALL, Evaluation
 from windowshop.metrics import MEASURES, Estimate
+from windowshop.slices import LABELS
 
-LABELS = {
+HEADINGS = {
     "recall@10": "R@10",
     "recall@50": "R@50",
     "recall@100": "R@100",
@@ -19,6 +20,7 @@ LABELS = {
 }
 GAIN_MEASURES = ("recall@100", "ndcg@10", "mrr@10")
 SLICE_MEASURES = ("recall@100", "ndcg@10")
+KIND_MEASURES = ("ndcg@1", "ndcg@10")
 SYSTEMS = {FUSED: "fused", "text_only": "text", "image_only": "image", "bm25": "bm25"}
 """Known systems in their order, with the short names that slice columns have room for."""
 
@@ -28,7 +30,9 @@ def render_evaluation(evaluation: Evaluation) -> RenderableType:
     parts: list[RenderableType] = [_overall(evaluation)]
     if len(evaluation.tables) > 1:
         parts.append(_gains(evaluation))
-    if any(name != ALL for name in evaluation.tables[FUSED]):
+    if evaluation.labels:
+        parts.append(_label_sets(evaluation))
+    if _slice_names(evaluation):
         parts.append(_slices(evaluation))
     footnote = (
         "± half of the 95% bootstrap interval over queries. R is Recall; R and MRR count grades "
@@ -42,9 +46,11 @@ def render_evaluation(evaluation: Evaluation) -> RenderableType:
 
 def _overall(evaluation: Evaluation) -> Table:
     counts = f"{evaluation.num_queries:,} queries, {evaluation.num_products:,} products"
+    if evaluation.labels:
+        counts += f", by {next(iter(evaluation.labels))} labels"
     table = _table(f"{evaluation.split}: {counts}", "system")
     for measure in MEASURES:
-        table.add_column(LABELS[measure], justify="right", no_wrap=True)
+        table.add_column(HEADINGS[measure], justify="right", no_wrap=True)
     for system in _systems(evaluation):
         estimates = evaluation.tables[system][ALL]
         cells = [_cell(estimates.get(m), _best(evaluation, ALL, m)) for m in MEASURES]
@@ -55,11 +61,35 @@ def _overall(evaluation: Evaluation) -> Table:
 def _gains(evaluation: Evaluation) -> Table:
     table = _table("what fused gains, paired by query (green: interval above 0)", "over")
     for measure in GAIN_MEASURES:
-        table.add_column(LABELS[measure], justify="right", no_wrap=True)
+        table.add_column(HEADINGS[measure], justify="right", no_wrap=True)
     for system in _systems(evaluation)[1:]:
         estimates = evaluation.gains[system][ALL]
         table.add_row(system, *[_gain(estimates.get(measure)) for measure in GAIN_MEASURES])
     return table
+
+
+def _label_sets(evaluation: Evaluation) -> Table:
+    """Each label set's nDCG side by side."""
+    table = _table("by label set (green: the best)", "system")
+    names = [f"{LABELS}{kind}" for kind in evaluation.labels]
+    for kind in evaluation.labels:
+        for place, measure in enumerate(KIND_MEASURES):
+            heading = f"{kind} " if place == 0 else ""
+            table.add_column(f"{heading}\n{HEADINGS[measure]}", justify="right", no_wrap=True)
+    for system in _systems(evaluation):
+        cells = [
+            _cell(evaluation.tables[system][name].get(m), _best(evaluation, name, m))
+            for name in names
+            for m in KIND_MEASURES
+        ]
+        table.add_row(system, *cells, style="bold" if system == FUSED else "")
+    return table
+
+
+def _slice_names(evaluation: Evaluation) -> list[str]:
+    """The slices that were asked for."""
+    shown = {ALL, *(f"{LABELS}{kind}" for kind in evaluation.labels)}
+    return [name for name in evaluation.tables[FUSED] if name not in shown]
 
 
 def _slices(evaluation: Evaluation) -> Table:
@@ -68,17 +98,17 @@ def _slices(evaluation: Evaluation) -> Table:
     systems = _systems(evaluation)
     for measure in SLICE_MEASURES:
         for place, system in enumerate(systems):
-            heading = LABELS[measure] if place == 0 else ""
+            heading = HEADINGS[measure] if place == 0 else ""
             label = f"{heading}\n{SYSTEMS.get(system, system)}"
             table.add_column(label, justify="right", no_wrap=True)
-    for name, fused in evaluation.tables[FUSED].items():
-        if name != ALL:
-            cells = [
-                _mean(evaluation.tables[s][name].get(m), _best(evaluation, name, m))
-                for m in SLICE_MEASURES
-                for s in systems
-            ]
-            table.add_row(name, str(max((e.n for e in fused.values()), default=0)), *cells)
+    for name in _slice_names(evaluation):
+        fused = evaluation.tables[FUSED][name]
+        cells = [
+            _mean(evaluation.tables[s][name].get(m), _best(evaluation, name, m))
+            for m in SLICE_MEASURES
+            for s in systems
+        ]
+        table.add_row(name, str(max((e.n for e in fused.values()), default=0)), *cells)
     return table
 
 

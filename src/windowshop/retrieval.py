@@ -1,15 +1,18 @@
 """A model and a data set's features -> vectors and rankings; the dev check of training.
 
-Shapes: Q queries, N products, D shared width.
+Shapes: Q queries, N products, D shared width, P width of the vectors that are compared.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 import torch
 
 from windowshop.batches import ProductSource, QuerySource
-from windowshop.catalog import Dataset
+from windowshop.catalog import KINDS, Dataset
+from windowshop.config import StageName
 from windowshop.metrics import (
     DEPTH,
     as_qrels,
@@ -20,12 +23,13 @@ from windowshop.nearest import nearest
 from windowshop.towers import TwoTower
 
 CHUNK = 4096
+EQUAL = dict.fromkeys(KINDS, 1.0)
 TEXT_WEIGHTS = tuple(round(0.1 * i, 1) for i in range(11))
 
 
 @torch.inference_mode()
 def product_vectors(model: TwoTower, source: ProductSource, items: np.ndarray) -> np.ndarray:
-    """Fused vectors of the given products, float32 (N, D)."""
+    """Fused vectors of the given products, float32 (N, P)."""
     model.eval()
     parts = [
         model.encode_products(source.batch(items[start : start + CHUNK])).numpy()
@@ -36,13 +40,40 @@ def product_vectors(model: TwoTower, source: ProductSource, items: np.ndarray) -
 
 @torch.inference_mode()
 def query_vectors(model: TwoTower, source: QuerySource, items: np.ndarray) -> np.ndarray:
-    """Vectors of the given queries, float32 (Q, D)."""
+    """Vectors of the given queries, float32 (Q, P), to compare with fused ones."""
+    shared_QD = torch.from_numpy(shared_query_vectors(model, source, items))
+    return model.fusion.weigh_queries(shared_QD).numpy()
+
+
+@torch.inference_mode()
+def shared_query_vectors(model: TwoTower, source: QuerySource, items: np.ndarray) -> np.ndarray:
+    """Vectors of the given queries, float32 (Q, D), to compare with those of one modality."""
     model.eval()
     parts = [
-        model.encode_queries(source.batch(items[start : start + CHUNK])).numpy()
+        model.embed_queries(source.batch(items[start : start + CHUNK])).numpy()
         for start in range(0, len(items), CHUNK)
     ]
     return np.concatenate(parts)
+
+
+@torch.inference_mode()
+def modality_vectors(
+    model: TwoTower, source: ProductSource, items: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Text vectors and photo vectors of the given products, each float32 (N, D)."""
+    model.eval()
+    parts = []
+    for start in range(0, len(items), CHUNK):
+        chunk = model.encode_modalities(source.batch(items[start : start + CHUNK]))
+        parts.append((chunk.t_BD.numpy(), chunk.v_BD.numpy()))
+    text_ND, image_ND = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return text_ND, image_ND
+
+
+def normalised(x_ND: np.ndarray) -> np.ndarray:
+    """Rows of length 1; a zero row stays zero."""
+    length_N1 = np.linalg.norm(x_ND, axis=1, keepdims=True)
+    return np.asarray(x_ND / np.maximum(length_N1, 1e-12))
 
 
 def make_run(
@@ -57,6 +88,16 @@ def make_run(
 
 
 @dataclass(frozen=True, slots=True)
+class LabelSet:
+    """Judgements of one kind, and how much they count in a check."""
+
+    qrels: dict[str, dict[str, int]]
+    threshold: int
+    """Lowest grade that counts as relevant."""
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class DevCheck:
     """Scores a model on the dev queries over the catalogue, or over a sample of a large one."""
 
@@ -66,42 +107,65 @@ class DevCheck:
     query_ids: list[str]
     products: np.ndarray
     product_ids: list[str]
-    qrels: dict[str, dict[str, int]]
-    threshold: int
+    labels: list[LabelSet]
 
-    def __call__(self, model: TwoTower) -> dict[str, float]:
-        """Mean nDCG@10 and Recall@100, and `score`, their mean, by which checkpoints are chosen."""
-        product_ND = product_vectors(model, self.product_source, self.products)
-        return self._score(model, product_ND)
+    def __call__(self, model: TwoTower, stage: StageName = "fused") -> dict[str, float]:
+        """Mean nDCG@10 and Recall@100, and `score`, their mean, by which checkpoints are chosen.
+
+        Before the fused stage, text and photo vectors are averaged: what that stage will make of
+        them is not trained yet, and must not decide what it starts from.
+        """
+        fusion = model.fusion
+        if stage == "fused" or not (fusion.uses_text and fusion.uses_image):
+            query_QP = query_vectors(model, self.query_source, self.queries)
+            return self._score(query_QP, product_vectors(model, self.product_source, self.products))
+        t_ND, v_ND = modality_vectors(model, self.product_source, self.products)
+        query_QD = shared_query_vectors(model, self.query_source, self.queries)
+        return self._score(query_QD, normalised(t_ND + v_ND))
 
     def best_text_weight(self, model: TwoTower) -> float:
         """The w whose normalise(w t + (1 - w) v) does best on dev; what fusions start from."""
-        with torch.inference_mode():
-            model.eval()
-            t_ND, v_ND = model.encode_modalities(self.product_source.batch(self.products))
+        t_ND, v_ND = modality_vectors(model, self.product_source, self.products)
+        query_QD = shared_query_vectors(model, self.query_source, self.queries)
         scores = {}
         for weight in TEXT_WEIGHTS:
-            mixed_ND = torch.nn.functional.normalize(weight * t_ND + (1 - weight) * v_ND, dim=-1)
-            scores[weight] = self._score(model, mixed_ND.numpy())["score"]
+            mixed_ND = normalised(weight * t_ND + (1 - weight) * v_ND)
+            scores[weight] = self._score(query_QD, mixed_ND)["score"]
         return max(scores, key=lambda weight: (scores[weight], -abs(weight - 0.5)))
 
-    def _score(self, model: TwoTower, product_ND: np.ndarray) -> dict[str, float]:
-        query_QD = query_vectors(model, self.query_source, self.queries)
+    def _score(self, query_QD: np.ndarray, product_ND: np.ndarray) -> dict[str, float]:
         run = make_run(query_QD, self.query_ids, product_ND, self.product_ids)
-        scores = score_queries(self.qrels, run, self.threshold)
-        ndcg = float(np.mean(list(scores["ndcg@10"].values())))
-        recall = float(np.mean(list(scores["recall@100"].values())))
-        return {"ndcg@10": ndcg, "recall@100": recall, "score": (ndcg + recall) / 2}
+        scores = [score_queries(part.qrels, run, part.threshold) for part in self.labels]
+        means = {}
+        for measure in ("ndcg@10", "recall@100"):
+            values = [np.array(list(part[measure].values())) for part in scores]
+            pairs = zip(values, self.labels, strict=True)
+            defined = [(part.weight, value.mean()) for value, part in pairs if len(value)]
+            total = sum(weight for weight, _ in defined)
+            means[measure] = float(sum(w * mean for w, mean in defined) / total) if total else 0.0
+        return means | {"score": (means["ndcg@10"] + means["recall@100"]) / 2}
 
 
 def make_dev_check(
-    dataset: Dataset, products: ProductSource, queries: QuerySource, max_products: int, seed: int
+    dataset: Dataset,
+    products: ProductSource,
+    queries: QuerySource,
+    max_products: int,
+    seed: int,
+    *,
+    weights: Mapping[str, float] = EQUAL,
 ) -> DevCheck | None:
-    """The dev check of a data set; None where it has no judged dev query."""
-    dev = dataset.split("dev")
-    if dev.is_empty():
+    """The dev check of a data set; None where it has no judged dev query.
+
+    Label sets are scored apart, and their figures averaged by `weights` (kind -> weight); one that
+    weighs 0 is left out.
+    """
+    counted = [kind for kind in dataset.kinds if weights[kind] > 0]
+    qrels = dataset.qrels_of(dataset.split("dev")).filter(pl.col("kind").is_in(counted))
+    if qrels.is_empty():
         return None
-    qrels = dataset.qrels_of(dev)
+    judged_ids = qrels["query_id"].unique().implode()
+    dev = dataset.queries.filter(pl.col("query_id").is_in(judged_ids))
     product_ids = dataset.products["product_id"]
     items = np.arange(len(product_ids))
     if len(items) > max_products:
@@ -118,6 +182,12 @@ def make_dev_check(
         query_ids=query_ids,
         products=items,
         product_ids=product_ids[items].to_list(),
-        qrels=as_qrels(qrels),
-        threshold=relevance_threshold(dataset.qrels),
+        labels=[
+            LabelSet(
+                as_qrels(qrels.filter(kind=kind)),
+                relevance_threshold(dataset.qrels.filter(kind=kind)),
+                weights[kind],
+            )
+            for kind in counted
+        ],
     )

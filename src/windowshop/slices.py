@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from windowshop.catalog import Dataset
+from windowshop.catalog import KINDS, Dataset
 from windowshop.errors import DataError
 
+LABELS = "labels="
+"""Begins the name of a slice that is a label set."""
 MAX_VALUES = 50
 """More distinct values in one slice than this is an id or a number, not a slice."""
 
@@ -25,9 +27,16 @@ class Slice:
     qrels: pl.DataFrame
 
 
+def split_kinds(qrels: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The judgements of each label set that is there, relevance first."""
+    present = set(qrels["kind"])
+    return {kind: qrels.filter(kind=kind) for kind in KINDS if kind in present}
+
+
 def make_slices(dataset: Dataset, qrels: pl.DataFrame, spec: str) -> list[Slice]:
     """All slices of `qrels` by the columns of `spec`, sorted by name."""
     columns = [column.strip() for column in spec.split("+")]
+    qrels = qrels.select("query_id", "product_id", "grade")
     joined = qrels
     for place, column in enumerate(columns):
         joined = _attach(dataset, joined, column, f"_slice{place}")
@@ -42,8 +51,9 @@ def make_slices(dataset: Dataset, qrels: pl.DataFrame, spec: str) -> list[Slice]
             f"--slice {spec}: {len(names)} distinct values, more than {MAX_VALUES}. "
             "Slice by a column of classes, or add one with ranges."
         )
-    keep = ["query_id", "product_id", "grade"]
-    return [Slice(name, joined.filter(pl.col("_name") == name).select(keep)) for name in names]
+    return [
+        Slice(name, joined.filter(pl.col("_name") == name).select(qrels.columns)) for name in names
+    ]
 
 
 def _attach(dataset: Dataset, qrels: pl.DataFrame, column: str, name: str) -> pl.DataFrame:

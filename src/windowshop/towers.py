@@ -1,10 +1,12 @@
 """The two towers on top of frozen encoder features.
 
-Shapes: B batch, H feature width of an encoder, D shared width. The query tower never sees a
-product field; what both towers share is how text and photos are projected into the shared width.
+Shapes: B batch, H feature width of an encoder, D shared width, P = parts * D width of the vectors
+that are compared (`Fusion.parts`), T tokens, M photos. The query tower never sees a product field;
+what both towers share is how text and photos are projected into the shared width.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,12 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from windowshop.config import ModelConfig
-from windowshop.fusion import make_fusion
+from windowshop.fusions import Modalities, make_fusion
 from windowshop.layers import Dropout, ZeroStartMLP, mixed_precision
 from windowshop.losses import MAX_SCALE
+from windowshop.pooling import PhotoPooling, total
 
 PAIR_TYPES = ("query_text", "query_image", "text_image", "query_product", "photo_product")
 CLIP_SIGMA = 6.0
+START_BIAS = -10.0
+"""Where the sigmoid loss' bias starts: nearly all pairs are negatives (arXiv:2303.15343)."""
 
 
 class Projection(nn.Module):
@@ -45,15 +50,48 @@ class Projection(nn.Module):
         deviation_H = features_BH.std(dim=0, correction=0)
         self.deviation_H.copy_(deviation_H.clamp_min(1e-3 * float(deviation_H.mean()) + 1e-8))
 
-    def forward(self, x_BH: Tensor) -> Tensor:
-        """Return unit vectors (B, D)."""
+    def standardise(self, x_BH: Tensor) -> Tensor:
+        """Return features of mean 0 and deviation 1 over the catalogue, outliers clipped."""
         inverse_H = 1 / self.deviation_H
         x_BH = torch.addcmul(-self.mean_H * inverse_H, x_BH, inverse_H)
-        x_BH = x_BH.clamp(-CLIP_SIGMA, CLIP_SIGMA)
-        x_BH = self._drop_features(x_BH)
+        return x_BH.clamp(-CLIP_SIGMA, CLIP_SIGMA)
+
+    def project(self, standard_BH: Tensor) -> Tensor:
+        """Return unit vectors (B, D) of standardised features."""
+        x_BH = self._drop_features(standard_BH)
         with mixed_precision(self):
             linear_BD = self._linear(x_BH)
-        return F.normalize(linear_BD.float() + self._residual(x_BH), dim=-1)
+        return F.normalize(linear_BD.to(x_BH.dtype) + self._residual(x_BH), dim=-1)
+
+    def forward(self, x_BH: Tensor) -> Tensor:
+        """Return unit vectors (B, D)."""
+        return self.project(self.standardise(x_BH))
+
+
+class SegmentTokens(nn.Module):
+    """Standardised features -> one token for each segment: its own linear map plus a type vector.
+
+    A segment is what an encoder took from one depth (`segments` in `windowshop.encoders`); no token
+    stands for a word or for a place in the photo.
+    """
+
+    def __init__(self, segments: Sequence[int], config: ModelConfig) -> None:
+        super().__init__()
+        self._segments = list(segments)
+        self._drop_features = Dropout(config.feature_dropout)
+        self._linears = nn.ModuleList()
+        for inputs in segments:
+            linear = nn.Linear(inputs, config.width, bias=False)
+            nn.init.normal_(linear.weight, std=1 / math.sqrt(inputs))
+            self._linears.append(linear)
+        self._type_TD = nn.Parameter(0.02 * torch.randn(len(self._segments), config.width))
+
+    def forward(self, standard_BH: Tensor) -> Tensor:
+        """Return tokens (B, T, D)."""
+        parts = self._drop_features(standard_BH).split(self._segments, dim=1)
+        with mixed_precision(self):
+            tokens = [linear(x_BS) for linear, x_BS in zip(self._linears, parts, strict=True)]
+        return torch.stack(tokens, dim=1).to(standard_BH.dtype) + self._type_TD
 
 
 class PhotoQuery(nn.Module):
@@ -84,31 +122,68 @@ class QueryBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class FurtherPhotos:
+    """Photos beside the first one, of those products of a batch that have several."""
+
+    image_MH: Tensor
+    owner_M: Tensor
+    """Which product of the batch each is of."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProductBatch:
     """Features of B products; zeros and a 0 in `has_B2` where one lacks text or photo."""
 
     text_BH: Tensor
     image_BH: Tensor
+    """The first photo."""
     has_B2: Tensor
+    further: FurtherPhotos | None = None
+    """None where no product of the batch has more than one photo."""
 
 
 class TwoTower(nn.Module):
     """Query tower and product tower with one learned temperature a pair type."""
 
-    def __init__(self, config: ModelConfig, text_width: int, image_width: int) -> None:
+    def __init__(
+        self, config: ModelConfig, text_segments: Sequence[int], image_segments: Sequence[int]
+    ) -> None:
+        """`text_segments` and `image_segments` are the encoders' (`windowshop.encoders`)."""
         super().__init__()
         self.config = config
-        self.text = Projection(text_width, config)
-        self.image = Projection(image_width, config)
+        self.text = Projection(sum(text_segments), config)
+        self.image = Projection(sum(image_segments), config)
         self.photo_query = PhotoQuery(config)
-        self.fusion = make_fusion(config.fusion, config.width, config.hidden, config.dropout)
+        hidden = config.fusion_hidden or config.hidden
+        self.fusion = make_fusion(config.fusion, config.width, hidden, config.dropout)
+        if self.fusion.needs_tokens:
+            self.text_tokens = SegmentTokens(text_segments, config)
+            self.image_tokens = SegmentTokens(image_segments, config)
         start = torch.tensor(math.log(config.start_scale))
         self._log_scale = nn.ParameterDict({pair: start.clone() for pair in PAIR_TYPES})
+        bias = torch.tensor(START_BIAS)
+        self._bias = nn.ParameterDict({pair: bias.clone() for pair in PAIR_TYPES})
+        self.pooling = PhotoPooling(config)
+
+    @property
+    def width(self) -> int:
+        """Width P of the vectors that `encode_queries` and `encode_products` give."""
+        return self.widths[-1]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Every width that those vectors may be cut to, the full one last."""
+        return tuple(self.fusion.parts * width for width in self.config.widths)
 
     def scale(self, pair: str) -> Tensor:
         """Logit scale (1 / temperature) of a pair type."""
         log_scale: Tensor = self._log_scale[pair]
         return log_scale.exp()
+
+    def bias(self, pair: str) -> Tensor:
+        """Logit bias of a pair type, which only the sigmoid loss reads."""
+        bias: Tensor = self._bias[pair]
+        return bias
 
     @torch.no_grad()
     def limit_scales(self) -> None:
@@ -117,7 +192,14 @@ class TwoTower(nn.Module):
             log_scale.clamp_(max=math.log(MAX_SCALE))
 
     def encode_queries(self, batch: QueryBatch) -> Tensor:
-        """Return unit query vectors (B, D); text and photo count alike where a query has both."""
+        """Return unit query vectors (B, P), to compare with those of `encode_products`."""
+        return self.fusion.weigh_queries(self.embed_queries(batch))
+
+    def embed_queries(self, batch: QueryBatch) -> Tensor:
+        """Return unit query vectors (B, D), to compare with text or photo vectors.
+
+        Text and photo count alike where a query has both.
+        """
         has_text_B1, has_image_B1 = batch.has_B2[:, :1], batch.has_B2[:, 1:]
         if not bool(has_image_B1.any()):
             text_BD: Tensor = self.text(batch.text_BH)
@@ -128,18 +210,58 @@ class TwoTower(nn.Module):
         text_BD = self.text(batch.text_BH)
         return F.normalize(text_BD * has_text_B1 + photo_BD * has_image_B1, dim=-1)
 
-    def encode_modalities(self, batch: ProductBatch) -> tuple[Tensor, Tensor]:
-        """Return unit text and photo vectors, each (B, D), zero where absent.
+    def photos_as_queries(self, v_BD: Tensor) -> Tensor:
+        """Return photo vectors as queries for products, (B, P)."""
+        return self.fusion.weigh_queries(self.photo_query(v_BD))
 
-        The photo's is all zero under a fusion that never looks at it.
+    def encode_modalities(self, batch: ProductBatch) -> Modalities:
+        """Return what the fusion gets: unit text and photo vectors, zero where absent.
+
+        The photo's are all zero under a fusion that never looks at it.
         """
-        t_BD = self.text(batch.text_BH) * batch.has_B2[:, :1]
+        has_text_B1, has_image_B1 = batch.has_B2[:, :1], batch.has_B2[:, 1:]
+        text_BH = self.text.standardise(batch.text_BH)
+        t_BD = self.text.project(text_BH) * has_text_B1
         if not self.fusion.uses_image:
-            return t_BD, torch.zeros_like(t_BD)
-        return t_BD, self.image(batch.image_BH) * batch.has_B2[:, 1:]
+            return Modalities(t_BD, torch.zeros_like(t_BD), batch.has_B2)
+        v_BD, tokens_BTD = self._embed_photos(batch.image_BH)
+        if batch.further is not None:
+            v_BD, tokens_BTD = self._pool_photos(v_BD, tokens_BTD, batch.further)
+        if tokens_BTD is None:
+            return Modalities(t_BD, v_BD * has_image_B1, batch.has_B2)
+        return Modalities(
+            t_BD=t_BD,
+            v_BD=v_BD * has_image_B1,
+            has_B2=batch.has_B2,
+            text_tokens_BTD=self.text_tokens(text_BH) * has_text_B1.unsqueeze(-1),
+            image_tokens_BTD=tokens_BTD * has_image_B1.unsqueeze(-1),
+        )
 
     def encode_products(self, batch: ProductBatch) -> Tensor:
-        """Return fused unit product vectors (B, D); zero for a product with neither modality."""
-        t_BD, v_BD = self.encode_modalities(batch)
-        fused_BD: Tensor = self.fusion(t_BD, v_BD, batch.has_B2)
-        return fused_BD
+        """Return fused unit product vectors (B, P); zero for a product with neither modality."""
+        fused_BP: Tensor = self.fusion(self.encode_modalities(batch))
+        return fused_BP
+
+    def _embed_photos(self, image_BH: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Unit vectors (B, D), and tokens (B, T, D) for a fusion that needs them."""
+        standard_BH = self.image.standardise(image_BH)
+        v_BD = self.image.project(standard_BH)
+        return v_BD, self.image_tokens(standard_BH) if self.fusion.needs_tokens else None
+
+    def _pool_photos(
+        self, first_BD: Tensor, first_BTD: Tensor | None, further: FurtherPhotos
+    ) -> tuple[Tensor, Tensor | None]:
+        """Vectors and tokens over all photos of each product; one photo alone is left as it is."""
+        size = len(first_BD)
+        further_MD, further_MTD = self._embed_photos(further.image_MH)
+        photo_MD = torch.cat([first_BD, further_MD])
+        owner_M = torch.cat([torch.arange(size), further.owner_M])
+        share_M = self.pooling.shares(photo_MD, owner_M, size)
+        several_B = torch.bincount(owner_M, minlength=size) > 1
+        pooled_BD = F.normalize(total(share_M.unsqueeze(1) * photo_MD, owner_M, size), dim=-1)
+        v_BD = torch.where(several_B.unsqueeze(1), pooled_BD, first_BD)
+        if first_BTD is None or further_MTD is None:
+            return v_BD, None
+        shared_MTD = share_M.view(-1, 1, 1) * torch.cat([first_BTD, further_MTD])
+        pooled_BTD = total(shared_MTD, owner_M, size)
+        return v_BD, torch.where(several_B.view(-1, 1, 1), pooled_BTD, first_BTD)

@@ -4,8 +4,10 @@ Randomness is a function of (seed, stage, step), never of what ran before, and t
 one file, replaced in one step. So a run that was killed goes on as if nothing had happened.
 """
 
+import copy
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,14 +19,18 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from windowshop.config import StageConfig, TrainConfig
+from windowshop.config import StageConfig, StageName, TrainConfig
 from windowshop.errors import ConfigError
-from windowshop.objectives import OBJECTIVES, TrainingData
+from windowshop.finetune import FineTuning
+from windowshop.negatives import HardNegatives
+from windowshop.objectives import OBJECTIVES, Step, TrainingData, sampling_correction
 from windowshop.progress import Advance, Reporter
 from windowshop.towers import TwoTower
 
-Check = Callable[[TwoTower], dict[str, float]]
-"""Scores a model on dev; the key `score` decides which checkpoint is kept."""
+Check = Callable[[TwoTower, StageName], dict[str, float]]
+"""Scores a model on dev during a stage; the key `score` decides which checkpoint is kept."""
+Mine = Callable[[TwoTower, StageConfig, Path], HardNegatives]
+"""Finds a stage's hard negatives with the model as the stage begins and keeps them in a file."""
 
 MAX_GRADIENT_NORM = 1.0
 FINAL_RATE = 0.02
@@ -41,6 +47,20 @@ class TrainState:
     best_step: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     """One entry a dev check: stage, step, loss, and the check's figures."""
+    seconds: float = field(default=0.0, compare=False)
+    """Time spent in steps, dev checks and mining."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What one stage runs with."""
+
+    config: StageConfig
+    steps: int
+    optimizer: torch.optim.Optimizer
+    negatives: HardNegatives | None
+    guide: TwoTower | None
+    log_share_N: np.ndarray | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +74,30 @@ class Trainer:
     """Finds the text weight that the fusion starts from, before the fused stage."""
     state_file: Path
     reporter: Reporter
+    mine: Mine | None = None
+    tuning: FineTuning | None = None
+    """The encoders of a stage that trains them. It has no dev checks, and it ends when the mix of
+    old and new weights is chosen (`windowshop.mixing`), so its state stays at its last step."""
 
-    def run(self, model: TwoTower, name: str) -> TrainState:
-        """Train until the last stage is done; leaves the best weights in `model`."""
+    def run(self, model: TwoTower, name: str, until: int | None = None) -> TrainState:
+        """Train until stage `until` (default: the last) is done; leaves the best in `model`."""
         state, tensors = load_state(self.state_file)
         if tensors:
-            model.load_state_dict(_part(tensors, "model"))
+            model.load_state_dict(part(tensors, "model"))
+        last = len(self.config.stages) if until is None else until
         with torch.random.fork_rng(devices=[]):
-            while state.stage < len(self.config.stages):
+            while state.stage < last:
                 stage = self.config.stages[state.stage]
-                if self._applies(stage, model):
+                if self.applies(stage, model):
                     self._run_stage(model, stage, state, tensors, name)
-                state.stage, state.step = state.stage + 1, 0
+                if self.tuning is not None:
+                    return state
                 tensors = {}
-                save_state(self.state_file, state, _tagged("model", model.state_dict()))
+                end_stage(self.state_file, state, model)
         return state
 
-    def _applies(self, stage: StageConfig, model: TwoTower) -> bool:
+    def applies(self, stage: StageConfig, model: TwoTower) -> bool:
+        """Whether there is anything for the stage to train on; if not, `run` passes it over."""
         if stage.name == "domain":
             return model.fusion.uses_image and bool(self.data.products.has_both.sum() > 1)
         return len(self.data.pairs) > 0
@@ -78,62 +105,112 @@ class Trainer:
     def _run_stage(
         self,
         model: TwoTower,
-        stage: StageConfig,
+        config: StageConfig,
         state: TrainState,
         tensors: dict[str, Tensor],
         name: str,
     ) -> None:
-        optimizer = make_optimizer(model, stage)
-        best = _part(tensors, "best")
-        if state.step > 0:
-            _load_optimizer(optimizer, _part(tensors, "optimizer"))
-        else:
-            if stage.name == "fused" and self.text_weight is not None:
+        began = time.perf_counter() - state.seconds
+        best = part(tensors, "best")
+        if state.step == 0:
+            if self._starts_fusion(state.stage) and self.text_weight is not None:
                 model.fusion.start_from(self.text_weight(model))
             state.best_score, state.best_step = -math.inf, 0
-            best = self._judge(model, stage, state, math.nan, best)
-        steps = self._steps(stage)
-        with self.reporter.bar(f"Train {name}: {stage.name}", steps) as advance:
+            best = self._judge(model, config, state, math.nan, best)
+        stage = self._prepare(model, config, state, tensors)
+        with self.reporter.bar(f"Train {name}: {config.name}", stage.steps) as advance:
             advance(state.step, _figures(state.history))
-            while state.step < steps:
-                loss = self._step(model, stage, optimizer, state, steps)
+            while state.step < stage.steps:
+                loss = self._step(model, stage, state)
                 state.step += 1
-                if state.step % stage.eval_every == 0 or state.step == steps:
-                    best = self._judge(model, stage, state, loss, best)
-                    tagged = _tagged("model", model.state_dict()) | _tagged("best", best)
-                    tagged |= _tagged("optimizer", _optimizer_tensors(optimizer))
-                    save_state(self.state_file, state, tagged)
+                if state.step % config.eval_every == 0 or state.step == stage.steps:
+                    best = self._judge(model, config, state, loss, best)
+                    state.seconds = time.perf_counter() - began
+                    self._save(model, stage, state, best)
                 _tell(advance, loss, state)
         if best:
             model.load_state_dict(best)
 
-    def _step(
+    def _starts_fusion(self, place: int) -> bool:
+        """Whether a stage is the first to train the fusion; a later one goes on with its gate."""
+        names = [stage.name for stage in self.config.stages[: place + 1]]
+        return names[-1] == "fused" and names.count("fused") == 1
+
+    def _prepare(
         self,
         model: TwoTower,
-        stage: StageConfig,
-        optimizer: torch.optim.Optimizer,
+        config: StageConfig,
         state: TrainState,
-        steps: int,
-    ) -> float:
+        tensors: Mapping[str, Tensor],
+    ) -> _Stage:
+        """The stage's optimizer, hard negatives and guide, new or as they were."""
+        optimizer = make_optimizer(model, config, self.tuning)
+        guide = copy.deepcopy(model).eval() if self.config.loss.guide_margin > 0 else None
+        negatives = None
+        if config.negatives != "none" and self.mine is not None:
+            file = self.state_file.with_name(
+                f"{self.state_file.stem}-negatives-{state.stage}.parquet"
+            )
+            if state.step == 0:
+                file.unlink(missing_ok=True)
+            negatives = self.mine(model, config, file)
+        if state.step > 0:
+            _load_optimizer(optimizer, part(tensors, "optimizer"))
+            if self.tuning is not None:
+                self.tuning.load_state(part(tensors, "encoders"))
+            if guide is not None:
+                guide.load_state_dict(part(tensors, "guide"))
+        log_share_N = None
+        if self.config.loss.sampling_correction:
+            log_share_N = sampling_correction(self.data.pairs, config.products_per_query)
+        return _Stage(config, self._steps(config), optimizer, negatives, guide, log_share_N)
+
+    def _save(
+        self, model: TwoTower, stage: _Stage, state: TrainState, best: Mapping[str, Tensor]
+    ) -> None:
+        tagged = _tagged("model", model.state_dict()) | _tagged("best", best)
+        tagged |= _tagged("optimizer", _optimizer_tensors(stage.optimizer))
+        if self.tuning is not None:
+            tagged |= _tagged("encoders", self.tuning.state())
+        if stage.guide is not None:
+            tagged |= _tagged("guide", stage.guide.state_dict())
+        save_state(self.state_file, state, tagged)
+
+    def _step(self, model: TwoTower, stage: _Stage, state: TrainState) -> float:
         rng = np.random.default_rng([self.config.seed, state.stage, state.step])
-        torch.manual_seed(int(rng.integers(2**62)))
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(stage, state.step, steps)
+        torch_seed = int(rng.integers(2**62))
+        torch.manual_seed(torch_seed)
+        rate = rate_factor(stage.config, state.step, stage.steps)
+        for group in stage.optimizer.param_groups:
+            group["lr"] = rate * group["initial_lr"]
         model.train()
-        objective = OBJECTIVES[stage.name]
-        loss = objective(model, self.data, stage, self.config.loss, rng)
+        step = Step(
+            stage=stage.config,
+            loss=self.config.loss,
+            rng=rng,
+            progress=state.step / stage.steps,
+            negatives=stage.negatives,
+            guide=stage.guide,
+            log_share_N=stage.log_share_N,
+        )
+        live = None if self.tuning is None else self.tuning.live(torch_seed)
+        data = self.data if live is None else live.data
+        loss = OBJECTIVES[stage.config.name](model, data, step)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise ConfigError(
-                f"the loss became {value} at step {state.step} of stage {stage.name!r}; "
-                f"lower its learning_rate ({stage.learning_rate})."
+                f"the loss became {value} at step {state.step} of stage {stage.config.name!r}; "
+                f"lower its learning_rate ({stage.config.learning_rate})."
             )
         if not loss.requires_grad:
             return value  # a batch in which this fusion sees no product at all
-        optimizer.zero_grad()
+        stage.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
-        optimizer.step()
+        if live is not None and self.tuning is not None:
+            live.tape.backward()
+            nn.utils.clip_grad_norm_(self.tuning.parameters(), MAX_GRADIENT_NORM)
+        stage.optimizer.step()
         model.limit_scales()
         return value
 
@@ -146,9 +223,9 @@ class Trainer:
         best: dict[str, Tensor],
     ) -> dict[str, Tensor]:
         """Check on dev and return the best weights of the stage so far ({}: the latest ones)."""
-        if self.check is None:
+        if self.check is None or self.tuning is not None:
             return {}
-        figures = self.check(model)
+        figures = self.check(model, stage.name)
         entry = {"stage": stage.name, "step": state.step, **figures}
         state.history.append(entry if math.isnan(loss) else {**entry, "loss": loss})
         if figures["score"] <= state.best_score:
@@ -161,26 +238,33 @@ class Trainer:
         return max(stage.steps, math.ceil(stage.min_epochs * size / stage.batch_queries))
 
 
-def make_optimizer(model: TwoTower, stage: StageConfig) -> torch.optim.AdamW:
+def make_optimizer(
+    model: TwoTower, stage: StageConfig, tuning: FineTuning | None = None
+) -> torch.optim.AdamW:
     """AdamW that decays matrices only: not biases, norms or temperatures."""
+    rate = stage.learning_rate
     matrices = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
-    return torch.optim.AdamW(
-        [
-            {"params": matrices, "weight_decay": stage.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=stage.learning_rate,
-        betas=(0.9, 0.98),
-        fused=True,
-    )
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": stage.weight_decay, "initial_lr": rate},
+        {"params": others, "weight_decay": 0.0, "initial_lr": rate},
+    ]
+    if tuning is not None:
+        groups += tuning.param_groups(stage.weight_decay)
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
 
 
-def learning_rate(stage: StageConfig, step: int, steps: int) -> float:
-    """Linear warm-up, then a cosine down to FINAL_RATE of the stage's rate."""
+def rate_factor(stage: StageConfig, step: int, steps: int) -> float:
+    """Share of the peak learning rate: linear warm-up, then a cosine down to FINAL_RATE."""
     warmup = min(1.0, (step + 1) / max(1, stage.warmup_steps))
     cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
-    return stage.learning_rate * warmup * max(FINAL_RATE, cosine)
+    return warmup * max(FINAL_RATE, cosine)
+
+
+def end_stage(path: Path, state: TrainState, model: TwoTower) -> None:
+    """Put a run before its next stage, with the model's weights as they are."""
+    state.stage, state.step = state.stage + 1, 0
+    save_state(path, state, _tagged("model", model.state_dict()))
 
 
 def save_state(path: Path, state: TrainState, tensors: Mapping[str, Tensor]) -> None:
@@ -219,7 +303,8 @@ def _tagged(tag: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{tag}/{name}": tensor for name, tensor in tensors.items()}
 
 
-def _part(tensors: Mapping[str, Tensor], tag: str) -> dict[str, Tensor]:
+def part(tensors: Mapping[str, Tensor], tag: str) -> dict[str, Tensor]:
+    """One part of a state's tensors, such as the `model` or the `optimizer`, by their own names."""
     prefix = f"{tag}/"
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 

@@ -10,13 +10,13 @@ from huggingface_hub import constants
 from safetensors import SafetensorError
 from transformers import AutoConfig
 
-from windowshop.encoders.base import ImageEncoder, TextEncoder
+from windowshop.encoders.base import Encoder, ImageEncoder, TextEncoder
 from windowshop.encoders.clip import CLIP_TYPES, ClipImageEncoder, ClipTextEncoder
 from windowshop.encoders.image import SETTINGS_FILE, WEIGHTS, EfficientNetEncoder
 from windowshop.encoders.text import SentenceEncoder
 from windowshop.errors import EncoderError
 
-__all__ = ["ImageEncoder", "TextEncoder", "load_image_encoder", "load_text_encoder"]
+__all__ = ["Encoder", "ImageEncoder", "TextEncoder", "load_image_encoder", "load_text_encoder"]
 
 EMBEDDED_TEXT = "minilm"
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")

@@ -1,54 +1,110 @@
 """What an encoder of one modality is: a batch in, float32 features out.
 
-B batch, H feature width. Encoders are frozen here; the towers learn on top of their features.
+B batch, H feature width. `encode` is what searching and the feature cache use; `prepare` and
+`features` are its two halves, for training (`windowshop.tuning`).
 """
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 import xxhash
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from windowshop.errors import EncoderError
 
 
-class TextEncoder(Protocol):
-    """Text to features."""
+class Encoder(Protocol):
+    """What encoders of text and of photos have in common."""
 
     width: int
+    segments: tuple[int, ...]
+    """Widths of the consecutive parts that the features consist of, such as depths; sum H."""
     fingerprint: str
     """Hash of weights and preprocessing: equal fingerprints give equal features."""
+
+    @property
+    def module(self) -> nn.Module:
+        """All weights of the encoder."""
+        ...
+
+    def features(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return (B, H) of a prepared batch, on the encoder's device; differentiable."""
+        ...
+
+    def blocks(self) -> list[nn.Module]:
+        """What the features are computed by, from the first block to the last.
+
+        The first includes the embeddings or stem, the last includes the head.
+        """
+        ...
+
+    def refresh(self) -> None:
+        """Bring `fingerprint` up to date after weights changed."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write weights and preprocessing so that the loader of this package reads them."""
+        ...
+
+
+class TextEncoder(Encoder, Protocol):
+    """Text to features."""
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return (B, H) float32, one row a text, in order."""
         ...
 
-    def save(self, folder: Path) -> None:
-        """Write weights, tokenizer and settings so that the loader of this package reads them."""
+    def prepare(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Tokenise one batch, onto the encoder's device."""
         ...
 
 
-class ImageEncoder(Protocol):
+@runtime_checkable
+class ImageEncoder(Encoder, Protocol):
     """Photo to features."""
 
-    width: int
     side: int
     """Pixels the encoder looks at along each side; photos need not be larger."""
-    fingerprint: str
 
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Return (B, H) float32, one row an RGB image, in order."""
         ...
 
-    def save(self, folder: Path) -> None:
-        """Write weights and settings so that the loader of this package reads them."""
+    def prepare(self, images: Sequence[Image.Image], side: int = 0) -> dict[str, Tensor]:
+        """Turn one batch into pixels on the encoder's device, `side` each way (0: its own).
+
+        Raises EncoderError for a side that the encoder cannot look at.
+        """
         ...
+
+
+def depth_blocks(parts: Sequence[nn.Module]) -> list[nn.Module]:
+    """The layers of a transformer and what comes before and after them, as `Encoder.blocks`.
+
+    The layers are the largest module list among the parts, which are given in the order of use.
+    """
+    lists = [m for part in parts for m in part.modules() if isinstance(m, nn.ModuleList)]
+    layers = max(lists, key=lambda found: sum(p.numel() for p in found.parameters()))
+    before: list[nn.Module] = []
+    after: list[nn.Module] = []
+    seen = False
+    waiting = list(parts)
+    while waiting:
+        module = waiting.pop(0)
+        if module is layers:
+            seen = True
+        elif any(m is layers for m in module.modules()):
+            waiting = [*module.children(), *waiting]
+        else:
+            (after if seen else before).append(module)
+    last = nn.ModuleList([layers[-1], *after])
+    return [nn.ModuleList(before), *list(layers)[:-1], last]
 
 
 def fingerprint(module: nn.Module, settings: str) -> str:

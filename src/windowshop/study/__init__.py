@@ -1,0 +1,1 @@
+"""A study: variants of the method trained on the same data, compared and reported."""

@@ -1,0 +1,83 @@
+"""Catalogues that are not what they seem: controls of a study, made from a workbench's features.
+
+N products. Nothing is encoded again but cut titles; each change is another view of the features.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from windowshop.batches import ProductSource
+from windowshop.features import FeatureTable, ProductFeatures
+from windowshop.product_text import FACTS, TITLE, product_views
+from windowshop.study.config import Change
+from windowshop.workbench import Workbench
+
+NUM_WORDS = 3
+"""What is left of a title that is cut."""
+
+
+def changed(bench: Workbench, change: Change, seed: int) -> Workbench:
+    """The workbench as a control shows it: to training, to the dev check, and to rankings."""
+    features = bench.data.products.features
+    if change == "shuffled_photos":
+        return _with_features(bench, _shuffled(features, seed))
+    if change == "text_as_photo":
+        twice = replace(features, image=features.views[FACTS], further=None)
+        return replace(_with_features(bench, twice), image_segments=bench.cache.text.segments)
+    if change == "three_words":
+        return without_words(bench, 1.0, seed)
+    if change == "no_text":
+        absent = {name: _without(view, 1.0, seed) for name, view in features.views.items()}
+        return _with_features(bench, replace(features, views=absent))
+    return bench
+
+
+def without_photos(bench: Workbench, share: float, seed: int) -> Workbench:
+    """The workbench with a share of the products, drawn by `seed`, having lost their photos."""
+    features = bench.data.products.features
+    image = _without(features.image, share, seed)
+    return _with_features(bench, replace(features, image=image, further=None))
+
+
+def without_words(bench: Workbench, share: float, seed: int) -> Workbench:
+    """The workbench with the text of a share of the products cut to its first words."""
+    features = bench.data.products.features
+    titles = product_views(bench.dataset.products)[TITLE]
+    cut = bench.cache.texts(
+        [" ".join(title.split()[:NUM_WORDS]) for title in titles],
+        bench.reporter,
+        "Encode cut titles",
+    )
+    lost_N = _drawn(len(cut), share, seed)
+    views = {name: _replaced(view, cut, lost_N) for name, view in features.views.items()}
+    return _with_features(bench, replace(features, views=views))
+
+
+def _with_features(bench: Workbench, features: ProductFeatures) -> Workbench:
+    source = ProductSource(features)
+    check = bench.check and replace(bench.check, product_source=source)
+    return replace(bench, data=replace(bench.data, products=source), check=check)
+
+
+def _shuffled(features: ProductFeatures, seed: int) -> ProductFeatures:
+    """Each product that has a photo gets another's."""
+    rows = features.image.rows.copy()
+    has = np.flatnonzero(rows >= 0)
+    rows[has] = rows[np.random.default_rng(seed).permutation(has)]
+    return replace(features, image=replace(features.image, rows=rows), further=None)
+
+
+def _without(table: FeatureTable, share: float, seed: int) -> FeatureTable:
+    return replace(table, rows=np.where(_drawn(len(table), share, seed), -1, table.rows))
+
+
+def _replaced(table: FeatureTable, other: FeatureTable, mask_N: np.ndarray) -> FeatureTable:
+    """The features of `other` where the mask holds, both from one store."""
+    newest = other if len(other.stored) >= len(table.stored) else table
+    return replace(newest, rows=np.where(mask_N, other.rows, table.rows), digest=table.digest)
+
+
+def _drawn(count: int, share: float, seed: int) -> np.ndarray:
+    """Which of `count` a share draws, bool; a larger share draws the same ones and others."""
+    return np.random.default_rng([seed, count]).permutation(count) < round(share * count)

@@ -1,0 +1,126 @@
+"""A study: variants of one training, each with the same data, seeds and budget."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from windowshop.config import StageConfig, TrainConfig, from_dict, to_dict
+from windowshop.errors import ConfigError
+
+Group = Literal["reference", "baseline", "fusion", "ablation", "control"]
+System = Literal["trained", "score_fusion", "frozen", "bm25", "bm25_dense"]
+Change = Literal["none", "shuffled_photos", "text_as_photo", "three_words", "no_text"]
+Mix = Literal["text", "image", "average", "tuned", "raw", "centred"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VariantConfig:
+    """One row of the report: what is trained and what it is shown."""
+
+    name: str
+    group: Group
+    note: str = ""
+    system: System = "trained"
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What differs from the study's base, as in a training's YAML; `stages` lists the stages to
+    run, each with what differs from the base's stage of that name."""
+    mix: Mix = "average"
+    """How `score_fusion` and `frozen` combine text and photo."""
+    train_change: Change = "none"
+    """What training is shown instead of the catalogue as it is."""
+    test_change: Change = "none"
+    """What the ranking is made from instead of the catalogue as it is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyConfig:
+    """Settings of `windowshop compare`."""
+
+    reference: str = "query_experts"
+    """The variant that all others are tested against."""
+    text_only: str = "text_only"
+    """The variant that exclusive matches are counted against."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    budget: float = 0.6
+    """Steps of every stage and variant as a share of the base's."""
+    base: dict[str, Any] = field(default_factory=dict)
+    """Training settings that all variants share, as in a training's YAML."""
+    variants: tuple[VariantConfig, ...] = ()
+    """The variants; none stands for the default study."""
+    slices: tuple[str, ...] = ()
+    """Slices of the report beside those that every catalogue has."""
+    curve_variants: tuple[str, ...] = ("query_experts", "concat_linear", "text_only")
+    """Variants drawn against the share of missing photos and of cut text."""
+    num_examples: int = 6
+
+    def __post_init__(self) -> None:
+        """Check seeds, budget and names."""
+        if not self.seeds:
+            raise ConfigError("seeds: name at least one.")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ConfigError(f"seeds={self.seeds}: a seed stands twice.")
+        if not 0 < self.budget <= 10:
+            raise ConfigError(f"budget={self.budget} must be above 0 and at most 10.")
+        names = [variant.name for variant in self.variants]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ConfigError(f"variants: {min(twice)!r} stands twice.")
+        if names and self.reference not in names:
+            raise ConfigError(f"reference={self.reference!r} is none of the variants {names}.")
+
+
+def load_study(path: Path) -> StudyConfig:
+    """Read a study file (YAML); unknown keys and wrong types raise ConfigError."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from None
+    study: StudyConfig = from_dict(StudyConfig, {} if content is None else content, str(path))
+    return study
+
+
+def base_training(study: StudyConfig) -> TrainConfig:
+    """What all variants start from: the defaults with the study's own, at its budget."""
+    config = change(TrainConfig(), study.base, "base")
+    stages = tuple(at_budget(stage, study.budget) for stage in config.stages)
+    return dataclasses.replace(config, stages=stages, baselines=())
+
+
+def training_of(base: TrainConfig, variant: VariantConfig, seed: int) -> TrainConfig:
+    """The training of one variant with one seed."""
+    config = change(base, variant.settings, f"variant {variant.name}")
+    return dataclasses.replace(config, seed=seed)
+
+
+def at_budget(stage: StageConfig, budget: float) -> StageConfig:
+    """A stage with its steps, epochs and warm-up scaled."""
+    return dataclasses.replace(
+        stage,
+        steps=max(1, round(stage.steps * budget)),
+        min_epochs=stage.min_epochs * budget,
+        warmup_steps=round(stage.warmup_steps * budget),
+    )
+
+
+def change(config: TrainConfig, changes: dict[str, Any], where: str) -> TrainConfig:
+    """A training config with some settings changed; raises ConfigError for unknown ones."""
+    content = to_dict(config)
+    stages = {stage["name"]: stage for stage in content["stages"]}
+    for key, value in changes.items():
+        if key == "stages":
+            content[key] = [_change_stage(stages, item, where) for item in value]
+        elif isinstance(value, dict) and isinstance(content.get(key), dict):
+            content[key] = {**content[key], **value}
+        else:
+            content[key] = value
+    changed: TrainConfig = from_dict(TrainConfig, content, where)
+    return changed
+
+
+def _change_stage(stages: dict[str, Any], item: object, where: str) -> dict[str, Any]:
+    if not isinstance(item, dict) or "name" not in item:
+        raise ConfigError(f"{where}: stages: need entries with a `name`, found {item!r}.")
+    return {**stages.get(item["name"], {}), **item}

@@ -1,0 +1,222 @@
+"""The default study: Baselines, fusions, ablations and controls.
+
+Those are among them that could refute the claim that seeing pays.
+"""
+
+from typing import Any
+
+from windowshop.config import FusionName, TrainConfig
+from windowshop.fusions import make_fusion
+from windowshop.study.config import Mix, VariantConfig
+from windowshop.study.results import Falsifier
+
+STEP_COST = {"domain": 0.5, "separate": 0.6, "fused": 1.0}
+"""Seconds of a step of each stage against one of the fused stage, measured with the embedded
+encoders (docs/log.md); what "equal compute" is reckoned by."""
+FUSIONS = (
+    "experts",
+    "query_experts",
+    "uniform_experts",
+    "average",
+    "weighted",
+    "concat_linear",
+    "concat_mlp",
+    "scalar_gate",
+    "vector_gate",
+    "cross_attention",
+    "query_weighted",
+)
+SAME = 0.005
+"""A difference in nDCG@10 that a control may show and still count as none."""
+NO_DROPOUT = {"drop_image": 0.0, "drop_text": 0.0, "wrong_image": 0.0}
+
+
+def default_variants(base: TrainConfig) -> tuple[VariantConfig, ...]:
+    """Every variant of the default study; `base` is the reference's training."""
+    reference = base.model.fusion
+    fusions = [
+        VariantConfig(name=name, group="fusion", settings={"model": {"fusion": name}})
+        for name in FUSIONS
+        if name != reference
+    ]
+    return (
+        VariantConfig(name=reference, group="reference", note="The default model."),
+        *baselines(),
+        *fusions,
+        *ablations(base),
+        *controls(),
+    )
+
+
+def baselines() -> tuple[VariantConfig, ...]:
+    """What a shop would use without a trained fusion."""
+    trained = [
+        VariantConfig(name=name, group="baseline", settings={"model": {"fusion": name}})
+        for name in ("text_only", "image_only")
+    ]
+    mixes: dict[str, tuple[Mix, str]] = {
+        "score_average": ("average", "Cosines to text and photo, averaged."),
+        "score_tuned": ("tuned", "The same with a weight tuned on dev."),
+        "score_raw": ("raw", "Raw inner products summed: a missing photo costs."),
+        "score_centred": ("centred", "Modality means removed, weight tuned on dev."),
+    }
+    scored = [
+        VariantConfig(name=name, group="baseline", system="score_fusion", mix=mix, note=note)
+        for name, (mix, note) in mixes.items()
+    ]
+    return (
+        VariantConfig(name="bm25", group="baseline", system="bm25", note="k1, b tuned on dev."),
+        VariantConfig(
+            name="bm25_dense",
+            group="baseline",
+            system="bm25_dense",
+            note="BM25 and text-only, weight tuned on dev.",
+        ),
+        VariantConfig(
+            name="frozen_text", group="baseline", system="frozen", note="The encoder as it comes."
+        ),
+        *trained,
+        *scored,
+    )
+
+
+def ablations(base: TrainConfig) -> tuple[VariantConfig, ...]:
+    """The reference with one thing left out or replaced."""
+    steps = {stage.name: stage.steps for stage in base.stages}
+    cost = {name: STEP_COST[name] * count for name, count in steps.items()}
+    fused = steps.get("fused", 1)
+    without_separate = round(fused + cost.get("separate", 0))
+    alone = round(fused + cost.get("separate", 0) + cost.get("domain", 0))
+    wide = {"fusion": "concat_mlp", "fusion_hidden": matched_hidden(base)}
+    stages: dict[str, tuple[list[dict[str, Any]], str]] = {
+        "no_domain": ([{"name": "separate"}, {"name": "fused"}], "Stage 0 left out."),
+        "no_separate": (
+            [{"name": "domain"}, {"name": "fused", "steps": without_separate}],
+            "Stage 1 left out, its compute given to stage 2.",
+        ),
+        "one_stage": ([{"name": "fused", "steps": alone}], "Stage 2 alone at equal compute."),
+        "bm25_negatives": (_with_negatives(base, "bm25"), "Hard negatives found by BM25."),
+        "mined_negatives": (_with_negatives(base, "mined"), "Hard negatives found after stage 1."),
+    }
+    losses: dict[str, tuple[dict[str, Any], str]] = {
+        "query_text_only": ({"query_image": 0.0}, "Stage 1 aligns queries with text alone."),
+        "query_image_only": ({"query_text": 0.0}, "Stage 1 aligns queries with photos alone."),
+        "no_modality_dropout": (NO_DROPOUT, "Nothing hidden, no photo swapped."),
+        "no_masks": ({"masks": False}, "Groups, titles and photos of positives are negatives."),
+        "plain_loss": ({"form": "plain"}, "All grades in one softmax."),
+        "sigmoid_loss": ({"form": "sigmoid"}, "Each pair judged alone."),
+        "sampling_correction": ({"sampling_correction": True}, "Popular negatives weigh less."),
+        "guide": ({"guide_margin": 0.95}, "Negatives near the positive are left out."),
+    }
+    return (
+        *(
+            VariantConfig(name=name, group="ablation", note=note, settings={"stages": chosen})
+            for name, (chosen, note) in stages.items()
+        ),
+        *(
+            VariantConfig(name=name, group="ablation", note=note, settings={"loss": changed})
+            for name, (changed, note) in losses.items()
+        ),
+        VariantConfig(
+            name="matched_mlp",
+            group="ablation",
+            note="Concatenation with as many weights as the experts.",
+            settings={"model": wide},
+        ),
+    )
+
+
+def controls() -> tuple[VariantConfig, ...]:
+    """What must not work, or must degrade, if the photo is what helps."""
+    text_only = {"model": {"fusion": "text_only"}}
+    short, none = "Ranked from three words of each title.", "Ranked from photos alone."
+    return (
+        VariantConfig(
+            name="shuffled_photos",
+            group="control",
+            note="Trained and ranked with other products' photos.",
+            train_change="shuffled_photos",
+            test_change="shuffled_photos",
+        ),
+        VariantConfig(
+            name="shuffled_in_ranking",
+            group="control",
+            note="Trained on the right photos, ranked with others'.",
+            test_change="shuffled_photos",
+        ),
+        VariantConfig(
+            name="text_twice",
+            group="control",
+            note="The text in the photo's place: fuse(t, t).",
+            train_change="text_as_photo",
+            test_change="text_as_photo",
+        ),
+        VariantConfig(name="three_words", group="control", note=short, test_change="three_words"),
+        VariantConfig(
+            name="text_only_three_words",
+            group="control",
+            note=short,
+            settings=text_only,
+            test_change="three_words",
+        ),
+        VariantConfig(name="no_text", group="control", note=none, test_change="no_text"),
+    )
+
+
+def matched_hidden(base: TrainConfig) -> int:
+    """Hidden width at which a concatenation has as many weights as the reference's fusion."""
+    shape = base.model
+
+    def size(name: FusionName, hidden: int) -> int:
+        fusion = make_fusion(name, shape.width, hidden, shape.dropout)
+        return sum(p.numel() for p in fusion.parameters())
+
+    few, many = size("concat_mlp", 1), size("concat_mlp", 2)
+    wanted = size(shape.fusion, shape.fusion_hidden or shape.hidden)
+    return max(1, 1 + round((wanted - few) / (many - few)))
+
+
+def default_falsifiers(reference: str) -> tuple[Falsifier, ...]:
+    """What would refute the method; each is answered in the report whatever it shows."""
+    pairs = (
+        ("Seeing helps", "text_only"),
+        ("The fusion beats concatenation", "concat_linear"),
+        ("The fusion beats a concatenation of equal capacity", "matched_mlp"),
+        ("The gate helps", "uniform_experts"),
+        ("A learned fusion beats a tuned score fusion", "score_tuned"),
+        ("Two stages beat one at equal compute", "one_stage"),
+        ("Separate alignment helps", "no_separate"),
+        ("Domain adaptation helps", "no_domain"),
+        ("Modality dropout helps", "no_modality_dropout"),
+        ("Masks help", "no_masks"),
+        ("The graded loss beats the plain one", "plain_loss"),
+        ("It is the photo's content that helps", "shuffled_photos"),
+        ("It is not the second tower's capacity that helps", "text_twice"),
+    )
+    shuffled = Falsifier(
+        name="shuffled_photos > text_only",
+        claim="Shuffled photos are worth nothing",
+        better="shuffled_photos",
+        worse="text_only",
+        expect="not better",
+        margin=SAME,
+    )
+    compared = [
+        Falsifier(name=f"{reference} <= {worse}", claim=claim, better=reference, worse=worse)
+        for claim, worse in pairs
+        if worse != reference
+    ]
+    mixture = Falsifier(
+        name="experts <= concat_linear",
+        claim="The plain mixture of experts beats concatenation",
+        better="experts",
+        worse="concat_linear",
+    )
+    return (*compared, mixture, shuffled)
+
+
+def _with_negatives(base: TrainConfig, kind: str) -> list[dict[str, Any]]:
+    return [
+        {"name": stage.name, **({"negatives": kind} if stage.name == "fused" else {})}
+        for stage in base.stages
+    ]

@@ -1,0 +1,33 @@
+"""What the paired interval says about each claim that a study can refute."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from windowshop.metrics import Estimate
+from windowshop.study.results import Falsifier
+
+Answer = Literal["holds", "does not hold", "undecided", "not tested"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """A falsifier's answer and the difference that it rests on."""
+
+    falsifier: Falsifier
+    answer: Answer
+    difference: Estimate | None
+    """None where one of the two variants was not run, or they share no query."""
+    num_seeds: tuple[int, int]
+    """Of `better` and of `worse`."""
+
+
+def judge(falsifier: Falsifier, difference: Estimate | None, num_seeds: tuple[int, int]) -> Verdict:
+    """Decide by the 95% interval of the difference: undecided where the margin lies inside it."""
+    answer: Answer = "undecided"
+    if difference is None:
+        answer = "not tested"
+    elif difference.low > falsifier.margin:
+        answer = "holds" if falsifier.expect == "better" else "does not hold"
+    elif difference.high <= falsifier.margin:
+        answer = "does not hold" if falsifier.expect == "better" else "holds"
+    return Verdict(falsifier=falsifier, answer=answer, difference=difference, num_seeds=num_seeds)

@@ -1,0 +1,133 @@
+"""What figures alone do not show: geometry, gates, matches, damage, queries to look at.
+
+Shapes: N products, D shared width, E experts.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+
+from windowshop.diagnostics import (
+    EXPERTS,
+    Diagnostics,
+    GateWeights,
+    exclusive_matches,
+    first,
+    gate_weights,
+    modality_gap,
+    uniformity,
+    unretrieved_products,
+)
+from windowshop.images import BrokenImage, locate
+from windowshop.metrics import DEPTH, bootstrap, score_queries
+from windowshop.page import thumbnail
+from windowshop.retrieval import CHUNK, modality_vectors, product_vectors
+from windowshop.study.rankings import Queries, Run
+from windowshop.study.results import CurvePoint, Example, ExampleProduct
+from windowshop.towers import TwoTower
+from windowshop.workbench import Workbench
+
+MATCH_DEPTHS = (10, 100)
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Shares of damaged products that curves are drawn over."""
+CURVE_MEASURE = "ndcg@10"
+EXAMPLE_DEPTH = 5
+EXAMPLE_SIDE = 128
+"""Pixels of an example's photo."""
+
+
+def diagnose(
+    bench: Workbench, model: TwoTower, run: Run, text_only: Run | None, test: Queries
+) -> Diagnostics:
+    """A trained system's diagnostics over the whole catalogue and the test queries."""
+    source = bench.data.products
+    products = np.arange(len(source))
+    text_ND, image_ND = modality_vectors(model, source, products)
+    fused_NP = product_vectors(model, source, products)
+    vectors = {"text": text_ND, "image": image_ND, "fused": fused_NP}
+    spread = {name: uniformity(x_ND) for name, x_ND in vectors.items()}
+    exclusive: tuple[int, ...] = () if text_only is None else MATCH_DEPTHS
+    parts = {"with photo": source.has_image, "without photo": ~source.has_image}
+    return Diagnostics(
+        modality_gap=modality_gap(text_ND, image_ND),
+        uniformity={name: value for name, value in spread.items() if value is not None},
+        gates=_gates(bench, model),
+        exclusive=tuple(
+            exclusive_matches(test.qrels, run, text_only or {}, test.threshold, depth)
+            for depth in exclusive
+        ),
+        unretrieved=unretrieved_products(run, _ids(bench), parts, DEPTH),
+    )
+
+
+def curve(
+    name: str,
+    damaged: Mapping[float, Workbench],
+    rank: Callable[[Workbench], Run],
+    test: Queries,
+) -> tuple[CurvePoint, ...]:
+    """A variant's quality by share of damaged products, with intervals over queries."""
+    points = []
+    for share, bench in damaged.items():
+        scores = score_queries(test.qrels, rank(bench), test.threshold)
+        found = bootstrap(list(scores[CURVE_MEASURE].values()))
+        points.append(
+            CurvePoint(x=share, variant=name, mean=found.mean, low=found.low, high=found.high)
+        )
+    return tuple(points)
+
+
+def examples(
+    bench: Workbench, runs: Mapping[str, Run], query_ids: Sequence[str], test: Queries
+) -> tuple[Example, ...]:
+    """The first products of some queries under several variants, with small photos."""
+    rows = dict(zip(_ids(bench), range(len(bench.dataset.products)), strict=True))
+    queries = {row["query_id"]: row for row in bench.dataset.queries.iter_rows(named=True)}
+    return tuple(
+        Example(
+            query=queries[query_id]["query"] or f"photo {queries[query_id]['image']}",
+            kind=str(queries[query_id].get("kind") or ""),
+            columns={
+                name: tuple(
+                    _shown(bench, rows[product], test.qrels[query_id].get(product), rank)
+                    for rank, product in enumerate(first(run[query_id], EXAMPLE_DEPTH), 1)
+                )
+                for name, run in runs.items()
+            },
+        )
+        for query_id in query_ids
+    )
+
+
+def _shown(bench: Workbench, row: int, grade: int | None, rank: int) -> ExampleProduct:
+    product = bench.dataset.products.row(row, named=True)
+    photo = locate(bench.dataset.root, product["image"]) if product["image"] else None
+    usable = None if photo is None or isinstance(photo, BrokenImage) else photo
+    return ExampleProduct(
+        title=product["title"] or product["product_id"],
+        image=None if usable is None else thumbnail(usable, EXAMPLE_SIDE),
+        grade=grade,
+        rank=rank,
+    )
+
+
+@torch.inference_mode()
+def _gates(bench: Workbench, model: TwoTower) -> tuple[GateWeights, ...]:
+    """Mean gate weights by category, of a fusion that weighs text, image and both."""
+    model.eval()
+    source, gates, present = bench.data.products, [], []
+    for start in range(0, len(source), CHUNK):
+        items = np.arange(start, min(start + CHUNK, len(source)))
+        products = model.encode_modalities(source.batch(items))
+        gate_BE = model.fusion.gate(products)
+        if gate_BE is None or gate_BE.shape[1] != len(EXPERTS):
+            return ()
+        gates.append(gate_BE.numpy())
+        present.append(products.has_B2.numpy())
+    categories = bench.dataset.products["category"].to_list()
+    return gate_weights(np.concatenate(gates), np.concatenate(present), categories)
+
+
+def _ids(bench: Workbench) -> list[str]:
+    return bench.dataset.products["product_id"].to_list()

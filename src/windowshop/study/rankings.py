@@ -1,0 +1,210 @@
+"""Every system of a study, trained or not, -> its rankings of the catalogue for a set of queries.
+
+Shapes: Q queries, N products, D shared width, H feature width.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from windowshop.bm25 import bm25_run
+from windowshop.metrics import DEPTH, Qrels, as_qrels, relevance_threshold, score_queries
+from windowshop.product_text import FACTS, all_texts
+from windowshop.retrieval import (
+    make_run,
+    modality_vectors,
+    normalised,
+    product_vectors,
+    query_vectors,
+    shared_query_vectors,
+)
+from windowshop.study.config import Mix
+from windowshop.towers import TwoTower
+from windowshop.workbench import Workbench
+
+Run = dict[str, dict[str, float]]
+WEIGHTS = tuple(round(0.1 * i, 1) for i in range(11))
+BM25_K1, BM25_B = (0.6, 0.9, 1.2, 1.5, 2.0), (0.2, 0.4, 0.6, 0.75, 0.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """The judged queries of one split, by row in the query table."""
+
+    rows: np.ndarray
+    ids: list[str]
+    texts: dict[str, str]
+    """Of the queries that have any."""
+    qrels: Qrels
+    """People's judgements where the data has them, else the log's."""
+    threshold: int
+
+    def score(self, run: Run) -> float:
+        """What weights are tuned by: the mean of nDCG@10 and Recall@100."""
+        scores = score_queries(self.qrels, run, self.threshold)
+        means = [np.mean(list(scores[name].values()) or [0]) for name in ("ndcg@10", "recall@100")]
+        return float(np.mean(means))
+
+
+def queries_of(bench: Workbench, split: str) -> Queries:
+    """The judged queries of a split."""
+    dataset = bench.dataset
+    kind = dataset.kinds[0]
+    judged = dataset.qrels.filter(kind=kind)
+    table = dataset.queries.with_row_index("row").join(
+        dataset.split(split).select("query_id"), on="query_id", maintain_order="left"
+    )
+    table = table.join(judged.select("query_id").unique(), on="query_id", maintain_order="left")
+    texts = {q: t for q, t in table.select("query_id", "query").iter_rows() if t and t.strip()}
+    return Queries(
+        rows=table["row"].to_numpy().astype(np.int64),
+        ids=table["query_id"].to_list(),
+        texts=texts,
+        qrels=as_qrels(judged.join(table.select("query_id"), on="query_id")),
+        threshold=relevance_threshold(judged),
+    )
+
+
+def trained_run(bench: Workbench, model: TwoTower, queries: Queries) -> Run:
+    """The ranking of a trained system."""
+    products = np.arange(len(bench.data.products))
+    return make_run(
+        query_vectors(model, bench.data.queries, queries.rows),
+        queries.ids,
+        product_vectors(model, bench.data.products, products),
+        _product_ids(bench),
+    )
+
+
+def score_fusion_run(
+    bench: Workbench, model: TwoTower, mix: Mix, dev: Queries, test: Queries
+) -> Run:
+    """Rankings by mixed cosines to text and photo vectors of separately aligned towers."""
+    products = np.arange(len(bench.data.products))
+    vectors = modality_vectors(model, bench.data.products, products)
+    asked = [
+        _Asked(part, shared_query_vectors(model, bench.data.queries, part.rows))
+        for part in (dev, test)
+    ]
+    return _mixed_run(bench, vectors, mix, asked[0], asked[1])
+
+
+def frozen_run(bench: Workbench, mix: Mix, dev: Queries, test: Queries) -> Run:
+    """Rankings by the encoders' own vectors, as they come.
+
+    Text alone is compared by the encoder's sentence vector. The other mixes need encoders of text
+    and photos that share a space, as both towers of a CLIP model do.
+    """
+    products, (sentence, *_) = bench.data.products.features, bench.cache.text.segments
+    items = np.arange(len(products.image))
+    text_NH = normalised(products.views[FACTS].gather(items)[:, :sentence])
+    image_NH = np.zeros_like(text_NH)
+    if mix != "text":
+        image_NH = normalised(products.image.gather(items))
+    texts = bench.data.queries.features.text
+    asked = [
+        _Asked(part, normalised(texts.gather(part.rows)[:, :sentence])) for part in (dev, test)
+    ]
+    return _mixed_run(bench, (text_NH, image_NH), mix, asked[0], asked[1])
+
+
+def tuned_bm25_run(bench: Workbench, dev: Queries, test: Queries) -> Run:
+    """BM25 over all product text, k1 and b chosen on dev."""
+    words, product_ids = all_texts(bench.dataset.products), _product_ids(bench)
+    if not any(words):
+        return {}
+    grid = [(k1, b) for k1 in BM25_K1 for b in BM25_B]
+    rank = partial(bm25_run, product_ids=product_ids, texts=words)
+    best = max(grid, key=lambda pair: dev.score(rank(dev.texts, k1=pair[0], b=pair[1])))
+    return rank(test.texts, k1=best[0], b=best[1]) | rank(dev.texts, k1=best[0], b=best[1])
+
+
+def interpolated_run(lexical: Run, dense: Run, dev: Queries, test: Queries) -> Run:
+    """Two rankings by weighted scores, each scaled to [0, 1] a query; the weight chosen on dev."""
+    best = max(WEIGHTS, key=lambda weight: dev.score(_interpolated(lexical, dense, dev, weight)))
+    return _interpolated(lexical, dense, test, best)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Queries with their vectors (Q, D)."""
+
+    queries: Queries
+    vectors: np.ndarray
+
+
+def _mixed_run(
+    bench: Workbench, vectors: tuple[np.ndarray, np.ndarray], mix: Mix, dev: _Asked, test: _Asked
+) -> Run:
+    product_ids = _product_ids(bench)
+
+    def rank(asked: _Asked, product_ND: np.ndarray) -> Run:
+        return make_run(asked.vectors, asked.queries.ids, product_ND, product_ids)
+
+    candidates = list(_mixes(*vectors, mix))
+    best_ND = candidates[0]
+    if len(candidates) > 1 and dev.queries.ids:
+        best_ND = max(candidates, key=lambda mixed_ND: dev.queries.score(rank(dev, mixed_ND)))
+    return rank(test, best_ND)
+
+
+def _mixes(text_ND: np.ndarray, image_ND: np.ndarray, mix: Mix) -> Iterator[np.ndarray]:
+    """Product vectors whose inner product with a query is the mixed score; several to choose from.
+
+    A product with one modality is scored by it alone, but under `raw`.
+    """
+    if mix == "text":
+        yield text_ND
+        return
+    if mix == "image":
+        yield image_ND
+        return
+    if mix == "raw":
+        yield text_ND + image_ND
+        return
+    if mix == "centred":
+        text_ND, image_ND = _centred(text_ND), _centred(image_ND)
+    has_text_N1, has_image_N1 = _present(text_ND), _present(image_ND)
+    for weight in (0.5,) if mix == "average" else WEIGHTS:
+        text_weight_N1 = np.where(has_image_N1, weight, 1.0)
+        image_weight_N1 = np.where(has_text_N1, 1 - weight, 1.0)
+        yield (text_weight_N1 * text_ND + image_weight_N1 * image_ND).astype(np.float32)
+
+
+def _centred(x_ND: np.ndarray) -> np.ndarray:
+    """Vectors less their mean, of length 1 again: without the gap between modalities."""
+    present_N1 = _present(x_ND)
+    mean_D = x_ND[present_N1[:, 0]].mean(axis=0) if present_N1.any() else 0.0
+    return normalised((x_ND - mean_D) * present_N1)
+
+
+def _present(x_ND: np.ndarray) -> np.ndarray:
+    """Which rows are not zero, bool (N, 1)."""
+    return np.asarray(x_ND.any(axis=1, keepdims=True))
+
+
+def _interpolated(lexical: Run, dense: Run, queries: Queries, weight: float) -> Run:
+    mixed = {}
+    for query_id in queries.ids:
+        first, second = _scaled(lexical.get(query_id, {})), _scaled(dense.get(query_id, {}))
+        scores = {
+            product: weight * first.get(product, 0.0) + (1 - weight) * second.get(product, 0.0)
+            for product in {**first, **second}
+        }
+        best = sorted(scores, key=lambda product: -scores[product])[:DEPTH]
+        mixed[query_id] = {product: scores[product] for product in best}
+    return mixed
+
+
+def _scaled(scores: Mapping[str, float]) -> dict[str, float]:
+    """Scores with the last of the list at 0 and the first at 1."""
+    if not scores:
+        return {}
+    low, high = min(scores.values()), max(scores.values())
+    return {product: (s - low) / (high - low or 1.0) for product, s in scores.items()}
+
+
+def _product_ids(bench: Workbench) -> list[str]:
+    return bench.dataset.products["product_id"].to_list()

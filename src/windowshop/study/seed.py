@@ -1,0 +1,156 @@
+"""All variants of a study with one seed: trained where needed, ranked, scored, kept on disk."""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from windowshop.config import TrainConfig, to_dict
+from windowshop.metrics import Qrels
+from windowshop.study.changes import changed
+from windowshop.study.config import StudyConfig, VariantConfig, training_of
+from windowshop.study.insights import diagnose
+from windowshop.study.rankings import (
+    Queries,
+    Run,
+    frozen_run,
+    interpolated_run,
+    score_fusion_run,
+    trained_run,
+    tuned_bm25_run,
+)
+from windowshop.study.results import SeedResult, load_seed, save_seed
+from windowshop.study.slicing import per_query_scores
+from windowshop.study.training import Trained, digest, shared_stages, train_variant
+from windowshop.towers import TwoTower
+from windowshop.workbench import Workbench
+
+FIXED_SYSTEMS = ("bm25", "frozen")
+"""Systems that no seed changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyData:
+    """What all variants and seeds share."""
+
+    config: StudyConfig
+    base: TrainConfig
+    variants: tuple[VariantConfig, ...]
+    bench: Workbench
+    dev: Queries
+    test: Queries
+    parts: dict[str, Qrels]
+    """Test judgements of every slice."""
+    folder: Path
+    """Where finished results and weights in the making are kept."""
+
+    def variant(self, name: str) -> VariantConfig | None:
+        """The variant of that name, if the study has it."""
+        return next((variant for variant in self.variants if variant.name == name), None)
+
+
+class SeedRuns:
+    """The variants of a study with one seed; weights stay until `clear`."""
+
+    def __init__(self, study: StudyData, seed: int) -> None:
+        self.seed = seed
+        self._study = study
+        self._weights = study.folder / f"weights-{seed}"
+        self._runs: dict[str, Run] = {}
+
+    def result(self, variant: VariantConfig) -> SeedResult:
+        """A variant's scores, from the disk where an earlier run left them."""
+        study, fingerprint = self._study, self._fingerprint(variant)
+        kept = load_seed(study.folder, variant.name, self.seed, fingerprint)
+        if kept is not None:
+            return kept
+        run = self.run(variant)
+        trained = self.trained(variant)
+        diagnostics = None
+        if trained is not None and variant.system == "trained":
+            text_only = study.variant(study.config.text_only)
+            baseline = None if text_only is None else self.run(text_only)
+            diagnostics = diagnose(self.shown(variant), trained.model, run, baseline, study.test)
+        result = SeedResult(
+            seed=self.seed,
+            seconds=trained.state.seconds if trained else 0.0,
+            memory_mb=trained.memory_mb if trained else None,
+            parameters=_num_parameters(trained.model) if trained else 0,
+            dev_score=self._dev_score(variant, trained),
+            per_query=per_query_scores(run, study.parts, study.test.threshold),
+            history=tuple(trained.state.history) if trained else (),
+            diagnostics=diagnostics,
+        )
+        save_seed(study.folder, variant.name, result, fingerprint)
+        return result
+
+    def run(self, variant: VariantConfig) -> Run:
+        """A variant's ranking of the test queries."""
+        if variant.name not in self._runs:
+            self._runs[variant.name] = self._rank(variant)
+        return self._runs[variant.name]
+
+    def trained(self, variant: VariantConfig) -> Trained | None:
+        """A variant's towers; None for a system without."""
+        if variant.system in FIXED_SYSTEMS or variant.system == "bm25_dense":
+            return None
+        config = training_of(self._study.base, variant, self.seed)
+        if variant.system == "score_fusion":
+            config = replace(config, stages=config.stages[: shared_stages(config)])
+        bench = changed(self._study.bench, variant.train_change, self.seed)
+        key = digest(bench.hashes, variant.train_change)
+        return train_variant(bench, config, key, self._weights)
+
+    def shown(self, variant: VariantConfig) -> Workbench:
+        """What the variant's ranking is made from."""
+        return changed(self._study.bench, variant.test_change, self.seed)
+
+    def clear(self) -> None:
+        """Drop the weights."""
+        shutil.rmtree(self._weights, ignore_errors=True)
+
+    def _rank(self, variant: VariantConfig) -> Run:
+        study, bench = self._study, self.shown(variant)
+        if variant.system == "bm25":
+            return tuned_bm25_run(bench, study.dev, study.test)
+        if variant.system == "frozen":
+            return frozen_run(bench, variant.mix, study.dev, study.test)
+        if variant.system == "bm25_dense":
+            return self._lexical_and_dense(bench)
+        trained = self.trained(variant)
+        assert trained is not None
+        if variant.system == "score_fusion":
+            return score_fusion_run(bench, trained.model, variant.mix, study.dev, study.test)
+        return trained_run(bench, trained.model, study.test)
+
+    def _lexical_and_dense(self, bench: Workbench) -> Run:
+        study = self._study
+        dense = self.trained(_text_only(study))
+        assert dense is not None
+        both = [trained_run(bench, dense.model, part) for part in (study.dev, study.test)]
+        lexical = tuned_bm25_run(bench, study.dev, study.test)
+        return interpolated_run(lexical, {**both[0], **both[1]}, study.dev, study.test)
+
+    def _dev_score(self, variant: VariantConfig, trained: Trained | None) -> float | None:
+        bench = self.shown(variant)
+        if trained is None or bench.check is None or variant.system != "trained":
+            return None
+        return bench.check(trained.model)["score"]
+
+    def _fingerprint(self, variant: VariantConfig) -> str:
+        study = self._study
+        return digest(study.bench.hashes, to_dict(study.base), to_dict(variant), list(study.parts))
+
+
+def _text_only(study: StudyData) -> VariantConfig:
+    """The study's text-only variant, or the plain one where it has none."""
+    plain = VariantConfig(
+        name="text_only", group="baseline", settings={"model": {"fusion": "text_only"}}
+    )
+    return study.variant(study.config.text_only) or plain
+
+
+def _num_parameters(model: TwoTower) -> int:
+    """Weights that queries and products of this fusion go through."""
+    unused = [] if model.fusion.uses_image else [model.image, model.photo_query]
+    count = sum(p.numel() for p in model.parameters())
+    return count - sum(p.numel() for module in unused for p in module.parameters())

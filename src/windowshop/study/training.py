@@ -1,0 +1,98 @@
+"""Trains the variants of a study; stages that variants share are trained once.
+
+The stages before the fused one do not see how a model fuses. So variants that differ in the fusion
+or in the fused stage alone go on from the same weights, which are those that each of them would
+have reached by itself: a step's randomness depends on the seed, the stage and the step only.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from windowshop.config import FusionName, LossConfig, ModelConfig, TrainConfig, to_dict
+from windowshop.study.memory import peak_memory_mb, reset_peak
+from windowshop.systems import make_trainer
+from windowshop.towers import TwoTower
+from windowshop.train import TrainState, load_state, save_state
+from windowshop.workbench import Workbench
+
+SEEING: FusionName = "average"
+"""The fusion that shared stages are trained with; any that reads both modalities would do."""
+FUSED_TERMS = (
+    *("masked", "photo_product", "gate_balance"),
+    *("drop_image", "drop_text", "wrong_image"),
+)
+"""Loss settings that the stages before the fused one do not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """One variant, trained with one seed."""
+
+    model: TwoTower
+    state: TrainState
+    memory_mb: float | None
+    """Peak memory while it was trained."""
+
+
+def train_variant(bench: Workbench, config: TrainConfig, key: str, folder: Path) -> Trained:
+    """Train one config; `key` names the data, and `folder` keeps what a cut-off run goes on with.
+
+    Finished weights stay there, so asking again for the same config only loads them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    num_shared = shared_stages(config)
+    state_file = folder / f"state-{digest(key, to_dict(config))}.safetensors"
+    if num_shared and not state_file.exists():
+        start = folder / f"shared-{digest(key, shared_part(config, num_shared))}.safetensors"
+        shared = replace(config, model=replace(config.model, fusion=SEEING))
+        _train(bench, shared, start, until=num_shared)
+        _go_on_from(start, bench.new_model(config.model, config.seed), state_file)
+    return _train(bench, config, state_file, until=len(config.stages))
+
+
+def shared_stages(config: TrainConfig) -> int:
+    """How many of the first stages do not see the fusion, for one that reads both modalities."""
+    if config.model.fusion in ("text_only", "image_only"):
+        return 0
+    names = [stage.name for stage in config.stages]
+    return names.index("fused") if "fused" in names else 0
+
+
+def shared_part(config: TrainConfig, num_shared: int) -> dict[str, Any]:
+    """The settings that decide what the shared stages make."""
+    model = replace(config.model, fusion=SEEING, fusion_hidden=ModelConfig().fusion_hidden)
+    plain = LossConfig()
+    loss = replace(config.loss, **{name: getattr(plain, name) for name in FUSED_TERMS})
+    return to_dict(replace(config, model=model, loss=loss, stages=config.stages[:num_shared]))
+
+
+def digest(*parts: object) -> str:
+    """A short name for settings."""
+    content = json.dumps(parts, sort_keys=True, default=list)
+    return hashlib.sha256(content.encode()).hexdigest()[:20]
+
+
+def _train(bench: Workbench, config: TrainConfig, state_file: Path, until: int) -> Trained:
+    model = bench.new_model(config.model, config.seed)
+    trainer = make_trainer(bench, config, state_file)
+    memory_file = state_file.with_suffix(".memory")
+    reset_peak()
+    state = trainer.run(model, config.model.fusion, until=until)
+    if not memory_file.exists():
+        memory_file.write_text(json.dumps(peak_memory_mb()))
+    return Trained(model, state, json.loads(memory_file.read_text()))
+
+
+def _go_on_from(start: Path, model: TwoTower, state_file: Path) -> None:
+    """Put the shared stages' weights into a model of another fusion, as its own state."""
+    state, tensors = load_state(start)
+    own = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+    common = {name: tensor for name, tensor in tensors.items() if not _of_fusion(name)}
+    save_state(state_file, state, own | common)
+
+
+def _of_fusion(name: str) -> bool:
+    return name.startswith(("model/fusion.", "model/text_tokens.", "model/image_tokens."))

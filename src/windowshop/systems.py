@@ -1,0 +1,76 @@
+"""Trains one system (the model or a baseline) through all its stages, encoders included."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from windowshop.candidates import MiningConfig, MiningData, SourceName, mine
+from windowshop.checkpoint import System
+from windowshop.config import StageConfig, TrainConfig
+from windowshop.mixing import load_tuned, tune_encoders
+from windowshop.negatives import HardNegatives, read_negatives
+from windowshop.towers import TwoTower
+from windowshop.train import Trainer, TrainState, load_state
+from windowshop.workbench import Workbench
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained system and how it got there."""
+
+    system: System
+    state: TrainState
+    dev: dict[str, float] | None
+    """Dev figures of the final weights, where there are judged dev queries."""
+
+
+def train_system(bench: Workbench, config: TrainConfig, name: str, work: Path) -> Trained:
+    """Take the system `name` through the config's stages; goes on with what `work` holds."""
+    model = bench.new_model(config.model.for_system(name), config.seed)
+    state_file = work / f"{name}.safetensors"
+    for place, stage in enumerate(config.stages):
+        trainer = make_trainer(bench, config, state_file)
+        if stage.tuning.trains and trainer.applies(stage, model):
+            folder = work / f"{name}-stage-{place}"
+            if not folder.exists():
+                tune_encoders(bench, trainer, model, name, place, folder)
+            bench = load_tuned(bench, config, model, state_file, place, folder)
+        else:
+            trainer.run(model, name, until=place + 1)
+    state, _ = load_state(state_file)
+    dev = bench.check(model) if bench.check else None
+    return Trained(System(model, bench.cache.text, bench.cache.image), state, dev)
+
+
+def make_trainer(bench: Workbench, config: TrainConfig, state_file: Path) -> Trainer:
+    """A trainer on the workbench's data, with its dev check and its hard negatives."""
+    return Trainer(
+        config=config,
+        data=bench.data,
+        check=bench.check,
+        text_weight=bench.check.best_text_weight if bench.check else None,
+        state_file=state_file,
+        reporter=bench.reporter,
+        mine=lambda model, stage, file: mined_negatives(bench, model, stage, file),
+    )
+
+
+def mined_negatives(
+    bench: Workbench, model: TwoTower, stage: StageConfig, file: Path
+) -> HardNegatives:
+    """The hard negatives of a stage: read from `file`, or mined with the model and kept there.
+
+    BM25 needs no model. Mined ones come from the text and the photo index before the fused stage's
+    weights are trained, and from all three once they are; explicit refusals (grade 0) always count.
+    """
+    dataset, data = bench.dataset, bench.data
+    if not file.exists():
+        sources: list[SourceName] = ["bm25"]
+        if stage.negatives == "mined":
+            sources = ["text"] if model.fusion.uses_text else []
+            sources += ["image"] if model.fusion.uses_image else []
+            sources += ["fused"] if stage.tuning.trains else []
+        if len(dataset.refused):
+            sources.append("refused")
+        mining = MiningData(dataset, data.pairs, data.products, data.queries)
+        mine(model, mining, MiningConfig(sources=tuple(sources)), file, bench.reporter)
+    return read_negatives(file, dataset, data.pairs)

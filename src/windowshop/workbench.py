@@ -1,0 +1,155 @@
+"""What all trainings on one data set share: features, pairs, dev check; new models to train.
+
+Features are encoded here where the cache lacks them, and data that nothing can be learned from is
+refused.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from windowshop.batches import ProductSource, QuerySource, needed_views
+from windowshop.catalog import Dataset
+from windowshop.config import LossConfig, ModelConfig, TrainConfig
+from windowshop.encoders import ImageEncoder, TextEncoder, load_image_encoder, load_text_encoder
+from windowshop.errors import DataError
+from windowshop.features import FeatureCache, product_features, query_features
+from windowshop.objectives import TrainingData
+from windowshop.pairs import Pairs, make_pairs
+from windowshop.progress import Reporter
+from windowshop.retrieval import DevCheck, make_dev_check
+from windowshop.towers import TwoTower
+
+SCALE_SAMPLE = 20_000
+"""Products whose features set the scale of the projections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """A data set, ready to train on."""
+
+    dataset: Dataset
+    data: TrainingData
+    check: DevCheck | None
+    cache: FeatureCache
+    hashes: dict[str, str]
+    """Content hashes of the tables, and of all photos together."""
+    reporter: Reporter
+    image_segments: tuple[int, ...]
+    """Parts of what stands for the photo: the image encoder's, but in a study's controls."""
+
+    def new_model(self, shape: ModelConfig, seed: int) -> TwoTower:
+        """Untrained towers, the same for equal shapes and seeds, scaled to the catalogue."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = TwoTower(shape, self.cache.text.segments, self.image_segments)
+        fit_scales(model, self.data.products, seed)
+        return model
+
+
+def prepare(
+    dataset: Dataset, config: TrainConfig, cache_folder: Path, reporter: Reporter
+) -> Workbench:
+    """Encode what is not encoded yet; raises DataError for data that has nothing to learn from."""
+    pairs = training_pairs(dataset, config.loss)
+    cache = FeatureCache(
+        load_text_encoder(config.text_encoder, config.device),
+        load_image_encoder(config.image_encoder, config.device),
+        cache_folder,
+    )
+    root, views = dataset.root, needed_views(config.stages)
+    products = ProductSource(product_features(dataset.products, root, cache, reporter, views))
+    queries = QuerySource(query_features(dataset.queries, root, cache, reporter))
+    _require_signal(dataset, products, len(pairs), reporter)
+    photos = {
+        "product_photos": products.features.image.digest,
+        "query_photos": queries.features.image.digest,
+    }
+    return Workbench(
+        dataset=dataset,
+        data=TrainingData(products, queries, pairs),
+        check=dev_check(dataset, products, queries, config),
+        cache=cache,
+        hashes={**dataset.hashes(), **photos},
+        reporter=reporter,
+        image_segments=cache.image.segments,
+    )
+
+
+def with_encoders(
+    bench: Workbench, config: TrainConfig, text: TextEncoder, image: ImageEncoder
+) -> Workbench:
+    """The same data through other encoders; what their cache lacks is encoded."""
+    dataset, cache = bench.dataset, FeatureCache(text, image, bench.cache.folder)
+    root, reporter, views = dataset.root, bench.reporter, needed_views(config.stages)
+    products = ProductSource(product_features(dataset.products, root, cache, reporter, views))
+    queries = QuerySource(query_features(dataset.queries, root, cache, reporter))
+    return dataclasses.replace(
+        bench,
+        data=TrainingData(products, queries, bench.data.pairs),
+        check=dev_check(dataset, products, queries, config),
+        cache=cache,
+        image_segments=cache.image.segments,
+    )
+
+
+def dev_check(
+    dataset: Dataset, products: ProductSource, queries: QuerySource, config: TrainConfig
+) -> DevCheck | None:
+    """The dev check with the config's corpus size and label weights; None without dev queries."""
+    weights = {"relevance": config.loss.relevance, "desirability": config.loss.desirability}
+    return make_dev_check(
+        dataset, products, queries, config.dev_products, config.seed, weights=weights
+    )
+
+
+def training_pairs(dataset: Dataset, loss: LossConfig) -> Pairs:
+    """The judged training queries, their label sets combined by the loss' weights."""
+    return make_pairs(dataset, "train", relevance=loss.relevance, desirability=loss.desirability)
+
+
+def fit_scales(model: TwoTower, source: ProductSource, seed: int) -> None:
+    """Let the projections learn each feature's mean and deviation from the catalogue."""
+    rng = np.random.default_rng(seed)
+    items = np.arange(len(source))
+    if len(items) > SCALE_SAMPLE:
+        items = np.sort(rng.choice(items, SCALE_SAMPLE, replace=False))
+    sample = source.batch(items)
+    for projection, features, has in (
+        (model.text, sample.text_BH, sample.has_B2[:, 0]),
+        (model.image, sample.image_BH, sample.has_B2[:, 1]),
+    ):
+        if has.any():
+            projection.fit_scale(features[has > 0])
+
+
+def _require_signal(
+    dataset: Dataset, products: ProductSource, num_queries: int, reporter: Reporter
+) -> None:
+    """Refuse data that no stage can learn from; say which stages are left out."""
+    for note in dataset.notes:
+        reporter.note(note)
+    for kind, count in products.features.broken_images.items():
+        reporter.note(
+            f"Product photos that cannot be used ({kind}): {count}. Their text stands in."
+        )
+    if not (products.has_text | products.has_image).any():
+        raise DataError(
+            f"{dataset.root}: nothing to train from: no product has text or a usable photo. "
+            "`windowshop check` lists what is wrong."
+        )
+    if not products.has_image.any():
+        reporter.note("No product has a usable photo: the model reads text only.")
+    if num_queries == 0:
+        if products.has_both.sum() < 2:
+            raise DataError(
+                f"{dataset.root}: nothing to train from: no judged training query, and fewer than "
+                "two products with both text and a photo. Add queries with split=train and qrels "
+                "for them, or photos."
+            )
+        reporter.note(
+            "No judged training queries: only the domain stage (product text and photo) is trained."
+        )

@@ -13,7 +13,7 @@ from windowshop.tuning import make_trainable
 CONFIG = TuningConfig(lora_rank=2, image_side=SIDE)
 RNG = np.random.default_rng(0)
 MANY_TEXTS = [" ".join(RNG.choice(WORDS, n)) for n in RNG.integers(1, MAX_TOKENS - 2, size=15)]
-MANY_PHOTOS = [photo.rotate(90 * turn) for turn in range(3) for photo in PHOTOS]
+MANY_PHOTOS = [photo.rotate(90 * turn) for turn in range(2) for photo in PHOTOS][:9]
 ITEMS = {"text": MANY_TEXTS, "image": MANY_PHOTOS}
 ENCODERS = [
     ("text", "sentence"),
@@ -179,4 +179,4 @@ def test_one_chunk_at_a_time_has_a_graph(tuned_of, kind, name):
 
     chunk = peak_of(plain(sorted(items, key=len)[-3:] if kind == "text" else items[:3]))
     assert 0 < peak_of(cached) <= 1.1 * chunk
-    assert peak_of(plain(items)) > 3 * chunk  # the hooks do see what is kept
+    assert peak_of(plain(items)) > 2.5 * chunk  # the hooks do see what is kept

@@ -1,10 +1,10 @@
 import math
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
+from interrupting import Countdown, Interrupted, TrippedReporter
 
 import windowshop.train
 from windowshop.batches import ProductSource
@@ -30,35 +30,6 @@ STAGES = (
     StageConfig(name="separate", steps=4, **SMALL),
     StageConfig(name="fused", steps=5, **SMALL),
 )
-
-
-class Interrupted(Exception):
-    pass
-
-
-class Countdown:
-    """Raises at its n-th call, once."""
-
-    def __init__(self, calls):
-        self.left = calls
-
-    def __call__(self):
-        self.left -= 1
-        if self.left == 0:
-            raise Interrupted
-
-
-class TrippedReporter(SilentReporter):
-    """Interrupts the n-th time that a bar opens or advances."""
-
-    def __init__(self, calls):
-        self.count = Countdown(calls)
-
-    @contextmanager
-    def bar(self, name, total):
-        self.count()
-        yield lambda count, text: self.count()
-        self.count()
 
 
 def score(model, stage):

@@ -124,11 +124,13 @@ class Tuned:
             parameter.copy_(state[name])
 
     def finish(self) -> None:
-        """End training: LoRA is merged into the weights, and nothing requires gradients."""
+        """End training: LoRA is merged into the weights; the encoder is as if newly loaded."""
         if self._adapters is not None:
             self._adapters.merge_and_unload()
             self._adapters = None
-        module = self.encoder.module.eval().requires_grad_(False)
+        # As after loading: by this flag torch's attention picks one of two codes that round
+        # differently.
+        module = self.encoder.module.eval().requires_grad_(True)
         module.zero_grad()
         self._after = _copies((n, p) for n, p in module.named_parameters() if n in self._before)
         self.encoder.refresh()

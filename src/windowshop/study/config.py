@@ -44,7 +44,7 @@ class StudyConfig:
     text_only: str = "text_only"
     """The variant that exclusive matches are counted against."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    budget: float = 0.6
+    budget: float = 0.4
     """Steps of every stage and variant as a share of the base's."""
     base: dict[str, Any] = field(default_factory=dict)
     """Training settings that all variants share, as in a training's YAML."""

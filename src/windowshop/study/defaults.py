@@ -39,10 +39,21 @@ def default_variants(base: TrainConfig) -> tuple[VariantConfig, ...]:
         for name in FUSIONS
         if name != reference
     ]
+    half = {
+        "width": base.model.width // 2,
+        "matryoshka": [width // 2 for width in base.model.matryoshka],
+    }
+    narrow = VariantConfig(
+        name="half_width",
+        group="fusion",
+        note="The reference with vectors of half the width.",
+        settings={"model": half},
+    )
     return (
         VariantConfig(name=reference, group="reference", note="The default model."),
         *baselines(),
         *fusions,
+        narrow,
         *ablations(base),
         *controls(),
     )
@@ -73,7 +84,11 @@ def baselines() -> tuple[VariantConfig, ...]:
             note="BM25 and text-only, weight tuned on dev.",
         ),
         VariantConfig(
-            name="frozen_text", group="baseline", system="frozen", note="The encoder as it comes."
+            name="frozen_text",
+            group="baseline",
+            system="frozen",
+            mix="text",
+            note="The text encoder as it comes.",
         ),
         *trained,
         *scored,

@@ -49,12 +49,17 @@ def with_slice_columns(bench: Workbench) -> Dataset:
 
 
 def slices_of(dataset: Dataset, queries: Queries, specs: tuple[str, ...]) -> dict[str, Qrels]:
-    """Judgements of each slice by name; "all" comes first."""
+    """Judgements of each slice by name; "all" comes first.
+
+    A column with one value only makes no slice.
+    """
     rows = [(q, p, g) for q, judged in queries.qrels.items() for p, g in judged.items()]
     frame = pl.DataFrame(rows, schema=["query_id", "product_id", "grade"], orient="row")
     parts = {ALL: queries.qrels}
     for spec in specs:
-        parts |= {part.name: as_qrels(part.qrels) for part in make_slices(dataset, frame, spec)}
+        made = make_slices(dataset, frame, spec)
+        if len(made) > 1:
+            parts |= {part.name: as_qrels(part.qrels) for part in made}
     return parts
 
 
@@ -70,7 +75,7 @@ def per_query_scores(run: Run, parts: dict[str, Qrels], threshold: int) -> pl.Da
 
 
 def _demand(judged: pl.Series) -> pl.Series:
-    """head, torso or tail by training judgements; null for products without any."""
+    """head, torso or tail by training judgements, none for products without any."""
     share = judged.rank("ordinal", descending=True) / max(1, judged.count())
     return pl.select(
         pl.when(share <= HEAD)
@@ -79,4 +84,5 @@ def _demand(judged: pl.Series) -> pl.Series:
         .then(pl.lit("torso"))
         .when(share.is_not_null())
         .then(pl.lit("tail"))
+        .otherwise(pl.lit("none"))
     ).to_series()

@@ -3,7 +3,7 @@ import io
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from unittest import mock
 
 import huggingface_hub
@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import torch
 import transformers
+from kinds import FUSED, SEPARATE, write_kinds
 from tiny_models import (
     EMBEDDED_IMAGE,
     LOADERS,
@@ -23,14 +24,16 @@ from tiny_models import (
 )
 
 from windowshop.batches import ProductSource, QuerySource
-from windowshop.catalog import Dataset
+from windowshop.catalog import Dataset, read_dataset
 from windowshop.cli import main
-from windowshop.config import ModelConfig
+from windowshop.config import ModelConfig, TrainConfig
 from windowshop.demo import DemoConfig, write_demo
 from windowshop.features import FeatureTable, ProductFeatures, QueryFeatures
 from windowshop.objectives import TrainingData
 from windowshop.pairs import make_pairs
 from windowshop.product_text import FACTS, TITLE
+from windowshop.progress import SilentReporter
+from windowshop.workbench import prepare
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -232,6 +235,37 @@ def damaged(folders, tmp_path):
         return shutil.copytree(folders[name], tmp_path / name)
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def kinds_place(tmp_path_factory):
+    """A folder with the shop of `kinds` as `data`, without dev queries as `no_dev`, and a cache."""
+    folder = tmp_path_factory.mktemp("kinds")
+    write_kinds(folder / "data")
+    write_kinds(folder / "no_dev", ("train",))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def kinds_config(folders):
+    """A training in two short stages with tiny encoders."""
+    return TrainConfig(
+        seed=1,
+        text_encoder=str(folders["clip"]),
+        image_encoder=str(folders["siglip"]),
+        device="cpu",
+        model=ModelConfig(width=16, matryoshka=(8,), hidden=16),
+        stages=(SEPARATE, FUSED),
+        baselines=(),
+    )
+
+
+@pytest.fixture(scope="session")
+def make_bench(kinds_place, kinds_config):
+    """The shop of `kinds` made ready, with any reporter."""
+    dataset = read_dataset(kinds_place / "data")
+    bench = prepare(dataset, kinds_config, kinds_place / "cache", SilentReporter())
+    return lambda reporter=None: replace(bench, reporter=reporter or bench.reporter)
 
 
 @pytest.fixture(scope="session")

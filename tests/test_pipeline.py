@@ -15,6 +15,8 @@ from windowshop.catalog import read_products
 from windowshop.metrics import MEASURES
 from windowshop.retrieval import make_run
 
+WIDTH = 2 * 16
+"""Of the vectors: the default fusion stores two parts."""
 SYSTEMS = ["fused", "text_only", "image_only", "bm25"]
 
 
@@ -149,7 +151,7 @@ def test_evaluation_ranks_as_the_index_does(figures, shop, model, vectors, catal
 
 
 def test_index_writes_a_folder_that_stands_alone(indexed, trained, vectors, catalogue):
-    assert vectors.shape == (100, 16)
+    assert vectors.shape == (100, WIDTH)
     assert vectors.dtype == np.float32
     table = pl.read_parquet(indexed / "products.parquet")
     assert table.equals(catalogue)
@@ -161,7 +163,7 @@ def test_indexing_again_replaces_the_index(cli, shop, trained, indexed, vectors)
     before = (indexed / "vectors.npy").stat().st_ino
     told = cli("index", trained, shop / "data", "--out", indexed, "--cache", shop / "cache")
     assert told.code == 0
-    assert "100 products, 16 dimensions" in told.out
+    assert f"100 products, {WIDTH} dimensions" in told.out
     assert (indexed / "vectors.npy").stat().st_ino != before
     assert np.array_equal(np.load(indexed / "vectors.npy"), vectors)
     assert list(indexed.parent.glob(".index*")) == []
@@ -183,13 +185,13 @@ def test_query_vectors_are_unit_float32_rows(model, a_photo):
     texts = ["red mug", None, "blue striped shirt", "靴"]
     photos = [None, a_photo, a_photo, None]
     vectors_BD = model.encode_queries(texts, photos)
-    assert (vectors_BD.dtype, vectors_BD.shape) == (np.float32, (4, 16))
+    assert (vectors_BD.dtype, vectors_BD.shape) == (np.float32, (4, WIDTH))
     assert np.allclose(np.linalg.norm(vectors_BD, axis=1), 1, atol=1e-5)
     for i in range(4):  # a mixed batch gives what each query gives alone
         alone = model.encode_queries([texts[i]], [photos[i]])
         assert np.allclose(alone[0], vectors_BD[i], atol=1e-5)
     assert np.allclose(model.encode_queries(texts[:1]), vectors_BD[:1], atol=1e-5)
-    assert model.encode_queries([]).shape == (0, 16)
+    assert model.encode_queries([]).shape == (0, WIDTH)
 
 
 def test_a_photo_may_come_in_any_form(model, a_photo):

@@ -5,7 +5,6 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 from interrupting import Countdown, Interrupted, TrippedReporter
@@ -13,17 +12,13 @@ from shops import photo, write_shop
 
 import windowshop
 from windowshop import mixing, train
-from windowshop.batches import ProductSource
 from windowshop.catalog import read_dataset
-from windowshop.config import LossConfig, ModelConfig, StageConfig, TrainConfig, TuningConfig
+from windowshop.config import ModelConfig, StageConfig, TrainConfig, TuningConfig
 from windowshop.evaluate import evaluate
 from windowshop.fit import fit
 from windowshop.model import load_system
-from windowshop.negatives import HardNegatives
-from windowshop.objectives import OBJECTIVES
-from windowshop.product_text import BASE_VIEWS, VIEWS
 from windowshop.progress import SilentReporter
-from windowshop.systems import make_trainer, train_system
+from windowshop.systems import train_system
 from windowshop.workbench import prepare
 
 SMALL = {"min_epochs": 0.0, "batch_queries": 6, "warmup_steps": 0, "eval_every": 2}

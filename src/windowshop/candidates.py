@@ -18,17 +18,11 @@ from windowshop.batches import ProductSource, QuerySource
 from windowshop.bm25 import BM25Scorer
 from windowshop.catalog import Dataset
 from windowshop.errors import ConfigError
-from windowshop.negatives import (
-    TABLE_SCHEMA,
-    Exclusions,
-    expand,
-    place_in_run,
-    query_positions,
-    starts_of,
-)
+from windowshop.negatives import TABLE_SCHEMA, Exclusions, query_positions
 from windowshop.pairs import Pairs
 from windowshop.product_text import all_texts
 from windowshop.progress import Reporter
+from windowshop.ragged import expand, place_in_run, starts_of
 from windowshop.retrieval import (
     modality_vectors,
     product_vectors,

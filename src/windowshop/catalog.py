@@ -95,7 +95,7 @@ class Dataset:
     def hashes(self) -> dict[str, str]:
         """Content hash of each table file; photos are hashed where they are read."""
         found = {name: find_table(self.root, name) for name in ("products", "queries", "qrels")}
-        return {name: _file_hash(path) for name, path in found.items() if path is not None}
+        return {name: file_hash(path) for name, path in found.items() if path is not None}
 
 
 def read_dataset(folder: str | Path) -> Dataset:
@@ -275,7 +275,8 @@ def complete_columns(frame: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.
     return frame.with_columns(absent).select([*schema, *extra])
 
 
-def _file_hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """Hash of a file's content."""
     digest = xxhash.xxh3_128()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

@@ -67,6 +67,9 @@ def train(
     image_encoder: Annotated[
         str | None, typer.Option(help="efficientnet-lite0, -lite2, or a CLIP/SigLIP model.")
     ] = None,
+    negatives: Annotated[
+        Path | None, typer.Option(help="Table of `windowshop mine` that the last stage draws from.")
+    ] = None,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Train a model and its baselines; a killed run goes on where it stopped."""
@@ -77,6 +80,10 @@ def train(
     settings = load_config(config) if config else TrainConfig()
     if fusion is not None:
         settings = replace(settings, model=replace(settings.model, fusion=fusion))
+    if negatives is not None:
+        *others, last = settings.stages
+        stages = (*others, replace(last, negatives="mined"))
+        settings = replace(settings, stages=stages, negatives_file=str(negatives))
     settings = replace(
         settings,
         seed=settings.seed if seed is None else seed,
@@ -177,6 +184,7 @@ def compare(
     budget: Annotated[
         float | None, typer.Option(help="Training steps as a share of the defaults.")
     ] = None,
+    photos: Annotated[bool, typer.Option(help="Product photos in the report.")] = True,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Train variants of the method side by side and report what each is worth."""
@@ -192,7 +200,8 @@ def compare(
         seeds=config.seeds if seeds is None else tuple(range(seeds)),
         budget=config.budget if budget is None else budget,
     )
-    results = run(read_dataset(data), config, report, cache, TerminalReporter(err))
+    reporter = TerminalReporter(err)
+    results = run(read_dataset(data), config, report, cache, reporter, photos=photos)
     out.print(f"{report / 'report.md'}: {len(results.variants)} variants", soft_wrap=True)
 
 

@@ -247,6 +247,8 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     stages: tuple[StageConfig, ...] = field(default_factory=default_stages)
+    negatives_file: str = ""
+    """A table of `windowshop mine` that stages with `negatives` draw from, instead of mining."""
     baselines: tuple[FusionName, ...] = ("text_only", "image_only")
     """Fusions trained beside the model in the same way, for `windowshop evaluate`."""
     dev_products: int = 50_000

@@ -24,6 +24,7 @@ from windowshop.images import BrokenImage, decode, locate, read_bytes
 from windowshop.photo_lists import product_photos
 from windowshop.product_text import BASE_VIEWS, product_views
 from windowshop.progress import Reporter
+from windowshop.ragged import expand
 from windowshop.store import KEY_DTYPE, FeatureStore, content_keys
 
 TEXT_CHUNK = 512
@@ -77,10 +78,8 @@ class FurtherTable:
 
     def entries(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Store rows of all further photos of the items, and the position of each one's item."""
-        first, count = self.start[items], self.start[items + 1] - self.start[items]
-        owner = np.repeat(np.arange(len(items)), count)
-        offset = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-        return self.rows[np.repeat(first, count) + offset], owner
+        entries, owner = expand(self.start, items)
+        return self.rows[entries], owner
 
     def gather(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features of all further photos of the items, float32 (M, H), and their owners (M,)."""

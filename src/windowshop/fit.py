@@ -9,10 +9,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from windowshop.batches import ProductSource
-from windowshop.catalog import Dataset
+from windowshop.catalog import Dataset, file_hash
 from windowshop.checkpoint import Manifest, load_manifest, save_model
 from windowshop.config import FUSED, TrainConfig, to_dict
-from windowshop.errors import ModelError
+from windowshop.errors import ConfigError, ModelError
 from windowshop.features import FeatureCache
 from windowshop.manifests import MANIFEST_FILE
 from windowshop.progress import Reporter
@@ -48,6 +48,11 @@ def fit(
 def _fit_locked(
     dataset: Dataset, out: Path, config: TrainConfig, cache_folder: Path, reporter: Reporter
 ) -> Manifest:
+    if config.negatives_file and not Path(config.negatives_file).is_file():
+        raise ConfigError(
+            f"negatives_file={config.negatives_file!r}: there is no such file. Write one with "
+            "`windowshop mine`."
+        )
     bench = prepare(dataset, config, cache_folder, reporter)
     key = _run_key(config, bench.hashes, bench.cache)
     if out.exists():
@@ -126,4 +131,6 @@ def _keep_only(work: Path, key: str, reporter: Reporter) -> None:
 
 def _run_key(config: TrainConfig, hashes: dict[str, str], cache: FeatureCache) -> str:
     content = [to_dict(config), hashes, cache.text.fingerprint, cache.image.fingerprint]
+    if config.negatives_file:
+        content.append(file_hash(Path(config.negatives_file)))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from windowshop.catalog import DESIRABILITY, RELEVANCE, Dataset, normal_text
+from windowshop.ragged import expand, place_in_run
 
 GRADE_DTYPE = np.float32
 GRADE_DECIMALS = 3
@@ -52,7 +53,7 @@ class Pairs:
         column = np.full(len(self.group), -1, dtype=np.int64)
         column[products] = np.arange(len(products))
         groups, group_of_column = np.unique(self.group[products], return_inverse=True)
-        entries, owner = self._entries(queries)
+        entries, owner = expand(self.start, queries)
         in_batch = column[self.product[entries]] >= 0
         place_BC = owner[in_batch], column[self.product[entries[in_batch]]]
         grade_BC = np.zeros((len(queries), len(products)), dtype=GRADE_DTYPE)
@@ -74,13 +75,12 @@ class Pairs:
         self, queries: np.ndarray, per_query: int, rng: np.random.Generator
     ) -> np.ndarray:
         """Draw judged products of each query, better grades more often; distinct rows, sorted."""
-        entries, owner = self._entries(queries)
+        entries, owner = expand(self.start, queries)
         # Weighted draw without loops (Efraimidis and Spirakis): the largest log(u) / w win.
         key = np.log(rng.random(len(entries))) / self.draw_weight[entries]
         order = np.lexsort((-key, owner))
-        first = np.searchsorted(owner[order], np.arange(len(queries)))
-        rank = np.arange(len(order)) - first[owner[order]]
-        return np.unique(self.product[entries[order[rank < per_query]]])
+        drawn = entries[order[place_in_run(owner) < per_query]]
+        return np.unique(self.product[drawn])
 
     def log_share(self, per_query: int) -> np.ndarray:
         """Log of each product's expected share of all draws, float32 (N,).
@@ -109,13 +109,6 @@ class Pairs:
             chance = np.where(certain, 1.0, weight * share[owner])
             certain = chance >= 1
         return chance
-
-    def _entries(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Entries of the given queries, and for each the position in `queries` that it is of."""
-        starts, counts = self.start[queries], self.start[queries + 1] - self.start[queries]
-        owner = np.repeat(np.arange(len(queries)), counts)
-        offset = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return np.repeat(starts, counts) + offset, owner
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,19 +50,21 @@ def make_trainer(bench: Workbench, config: TrainConfig, state_file: Path) -> Tra
         text_weight=bench.check.best_text_weight if bench.check else None,
         state_file=state_file,
         reporter=bench.reporter,
-        mine=lambda model, stage, file: mined_negatives(bench, model, stage, file),
+        mine=lambda model, stage, file: hard_negatives(bench, config, model, stage, file),
     )
 
 
-def mined_negatives(
-    bench: Workbench, model: TwoTower, stage: StageConfig, file: Path
+def hard_negatives(
+    bench: Workbench, config: TrainConfig, model: TwoTower, stage: StageConfig, file: Path
 ) -> HardNegatives:
-    """The hard negatives of a stage: read from `file`, or mined with the model and kept there.
+    """The hard negatives of a stage: the shop's own table, or mined with the model into `file`.
 
     BM25 needs no model. Mined ones come from the text and the photo index before the fused stage's
     weights are trained, and from all three once they are; explicit refusals (grade 0) always count.
     """
     dataset, data = bench.dataset, bench.data
+    if config.negatives_file:
+        return read_negatives(Path(config.negatives_file), dataset, data.pairs)
     if not file.exists():
         sources: list[SourceName] = ["bm25"]
         if stage.negatives == "mined":

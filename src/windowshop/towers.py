@@ -154,6 +154,7 @@ class TwoTower(nn.Module):
         self.text = Projection(sum(text_segments), config)
         self.image = Projection(sum(image_segments), config)
         self.photo_query = PhotoQuery(config)
+        self.pooling = PhotoPooling(config)  # before the fusion: drawn alike under each of them
         hidden = config.fusion_hidden or config.hidden
         self.fusion = make_fusion(config.fusion, config.width, hidden, config.dropout)
         if self.fusion.needs_tokens:
@@ -163,7 +164,6 @@ class TwoTower(nn.Module):
         self._log_scale = nn.ParameterDict({pair: start.clone() for pair in PAIR_TYPES})
         bias = torch.tensor(START_BIAS)
         self._bias = nn.ParameterDict({pair: bias.clone() for pair in PAIR_TYPES})
-        self.pooling = PhotoPooling(config)
 
     @property
     def width(self) -> int:

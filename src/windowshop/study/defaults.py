@@ -51,7 +51,7 @@ def default_variants(base: TrainConfig) -> tuple[VariantConfig, ...]:
     )
     return (
         VariantConfig(name=reference, group="reference", note="The default model."),
-        *baselines(),
+        *baselines(base),
         *fusions,
         narrow,
         *ablations(base),
@@ -59,7 +59,7 @@ def default_variants(base: TrainConfig) -> tuple[VariantConfig, ...]:
     )
 
 
-def baselines() -> tuple[VariantConfig, ...]:
+def baselines(base: TrainConfig) -> tuple[VariantConfig, ...]:
     """What a shop would use without a trained fusion."""
     trained = [
         VariantConfig(name=name, group="baseline", settings={"model": {"fusion": name}})
@@ -75,6 +75,14 @@ def baselines() -> tuple[VariantConfig, ...]:
         VariantConfig(name=name, group="baseline", system="score_fusion", mix=mix, note=note)
         for name, (mix, note) in mixes.items()
     ]
+    frozen: dict[str, Mix] = {"frozen_text": "text"}
+    if base.text_encoder == base.image_encoder:  # both towers of one model share a space
+        frozen |= {
+            "frozen_image": "image",
+            "frozen_average": "average",
+            "frozen_tuned": "tuned",
+            "frozen_centred": "centred",
+        }
     return (
         VariantConfig(name="bm25", group="baseline", system="bm25", note="k1, b tuned on dev."),
         VariantConfig(
@@ -83,12 +91,11 @@ def baselines() -> tuple[VariantConfig, ...]:
             system="bm25_dense",
             note="BM25 and text-only, weight tuned on dev.",
         ),
-        VariantConfig(
-            name="frozen_text",
-            group="baseline",
-            system="frozen",
-            mix="text",
-            note="The text encoder as it comes.",
+        *(
+            VariantConfig(
+                name=name, group="baseline", system="frozen", mix=mix, note="Encoders as they come."
+            )
+            for name, mix in frozen.items()
         ),
         *trained,
         *scored,

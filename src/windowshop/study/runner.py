@@ -40,9 +40,15 @@ INSIGHTS = "insights"
 
 
 def compare(
-    dataset: Dataset, config: StudyConfig, out: Path, cache_folder: Path, reporter: Reporter
+    dataset: Dataset,
+    config: StudyConfig,
+    out: Path,
+    cache_folder: Path,
+    reporter: Reporter,
+    *,
+    photos: bool = True,
 ) -> StudyResults:
-    """Run a study and write its report folder.
+    """Run a study and write its report folder, without product photos if they must stay private.
 
     What is finished is kept in `out/runs`, so a study that was cut off goes on where it stopped.
     Raises ConfigError while another study writes to `out`.
@@ -52,7 +58,7 @@ def compare(
         with FileLock(out / ".lock", timeout=0):
             study = _prepare(dataset, config, out, cache_folder, reporter)
             results = _run(study)
-            write_report(results, out)
+            write_report(results, out, photos=photos)
             return results
     except Timeout:
         raise ConfigError(

@@ -1,0 +1,168 @@
+"""What every system of the comparison is given: the data, its training pairs, the budget.
+
+Shapes: Q queries, N products, P training pairs, B batch, D width of the vectors that are compared.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from windowshop.catalog import read_dataset
+from windowshop.config import TrainConfig
+from windowshop.errors import DataError
+from windowshop.product_text import FACTS, product_views
+from windowshop.progress import Reporter
+from windowshop.retrieval import make_run
+from windowshop.study.rankings import Queries, Run, queries_of
+from windowshop.workbench import Workbench, prepare
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    """What each system that trains an encoder may spend."""
+
+    steps: int = 200
+    batch: int = 64
+    """Queries of a step, each with one product."""
+    photo_side: int = 128
+    """Pixels that photos are trained at."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for name in ("steps", "batch", "photo_side"):
+            if getattr(self, name) < 1:
+                raise DataError(f"--{name}={getattr(self, name)} must be at least 1.")
+
+    @property
+    def warmup_steps(self) -> int:
+        """A tenth of the steps, for every system."""
+        return round(0.1 * self.steps)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The data set and everything that systems share."""
+
+    bench: Workbench
+    config: TrainConfig
+    """windowshop's own settings; the encoders and the seed are everyone's."""
+    budget: Budget
+    train: Queries
+    dev: Queries
+    test: Queries
+    work: Path
+    """Scratch folder."""
+
+    @cached_property
+    def product_texts(self) -> list[str]:
+        """The text of each product that windowshop reads too, in row order."""
+        return product_views(self.bench.dataset.products, (FACTS,))[FACTS]
+
+    @cached_property
+    def product_ids(self) -> list[str]:
+        """In row order."""
+        return list(self.bench.dataset.products["product_id"].to_list())
+
+    @cached_property
+    def pairs(self) -> np.ndarray:
+        """Rows of training queries and of products relevant to them, int (P, 2)."""
+        row_of = {product: row for row, product in enumerate(self.product_ids)}
+        asked = zip(self.train.rows, self.train.ids, strict=True)
+        rows = [
+            (query, row_of[product])
+            for query, query_id in asked
+            if query_id in self.train.texts
+            for product, grade in self.train.qrels[query_id].items()
+            if grade >= self.train.threshold
+        ]
+        return np.array(rows, dtype=np.int64).reshape(-1, 2)
+
+    def query_text(self, row: int) -> str:
+        """The text of a query by its row in the query table; "" without any."""
+        return self._query_texts[row]
+
+    @cached_property
+    def _query_texts(self) -> list[str]:
+        return [text or "" for text in self.bench.dataset.queries["query"].to_list()]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A trained system's rankings of the whole catalogue."""
+
+    dev: Run
+    test: Run
+    seconds: Mapping[str, float]
+    """Time in training steps and the checks among them, by part."""
+
+
+def open_shop(
+    data: Path, config: TrainConfig, budget: Budget, folders: tuple[Path, Path], reporter: Reporter
+) -> Shop:
+    """Read and encode a data set; `folders` are the feature cache and a scratch folder.
+
+    Raises DataError where a split lacks judged queries with text.
+    """
+    bench = prepare(read_dataset(data), config, folders[0], reporter)
+    parts = {split: queries_of(bench, split) for split in ("train", "dev", "test")}
+    for split, queries in parts.items():
+        if not queries.texts:
+            raise DataError(
+                f"{data}: split {split!r} has no judged query with text; the comparison trains on "
+                "train, chooses on dev and reports test. Add such queries and qrels for them."
+            )
+    shop = Shop(bench, config, budget, parts["train"], parts["dev"], parts["test"], folders[1])
+    if not len(shop.pairs):
+        raise DataError(
+            f"{data}: no training query has a product of grade {shop.train.threshold} or more; "
+            "add qrels of split=train."
+        )
+    return shop
+
+
+def draw_batches(
+    pairs: np.ndarray, texts: Callable[[int], str], batch: int, seed: int
+) -> Iterator[np.ndarray]:
+    """Batches of pairs (B, 2) without end, in a new order each round.
+
+    No query text and no product stands in a batch twice; what does not fit waits for the next one,
+    and a round's last batch may be short.
+    """
+    rng = np.random.default_rng(seed)
+    while True:
+        waiting = rng.permutation(len(pairs)).tolist()
+        while waiting:
+            taken: list[int] = []
+            left: list[int] = []
+            queries: set[str] = set()
+            products: set[int] = set()
+            for place, pair in enumerate(waiting):
+                if len(taken) == batch:
+                    left += waiting[place:]
+                    break
+                query, product = texts(int(pairs[pair, 0])), int(pairs[pair, 1])
+                if query in queries or product in products:
+                    left.append(pair)
+                    continue
+                queries.add(query)
+                products.add(product)
+                taken.append(pair)
+            yield pairs[taken]
+            waiting = left
+
+
+def ranked(
+    shop: Shop,
+    product_ND: np.ndarray,
+    embed: Callable[[Queries], np.ndarray],
+    seconds: Mapping[str, float],
+) -> Fitted:
+    """Rank by inner product with the vectors (Q, D) that `embed` gives queries."""
+
+    def rank(queries: Queries) -> Run:
+        return make_run(embed(queries), queries.ids, product_ND, shop.product_ids)
+
+    return Fitted(rank(shop.dev), rank(shop.test), seconds)

@@ -1,0 +1,96 @@
+"""windowshop's own systems: heads on frozen features, then encoders trained, and score fusions.
+
+The heads of a fusion are trained once; the systems that train encoders too go on from them.
+"""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from peer_shop import Fitted, Shop, ranked
+
+from windowshop.config import FUSED, StageConfig, TuningConfig, TuningName
+from windowshop.features import FeatureCache
+from windowshop.retrieval import product_vectors, query_vectors
+from windowshop.study.config import Mix
+from windowshop.study.rankings import score_fusion_run
+from windowshop.study.training import shared_stages
+from windowshop.systems import Trained, train_system
+from windowshop.workbench import Workbench, with_encoders
+
+HOW: tuple[TuningName, ...] = ("full", "lora")
+HEAD_RATE = 3e-4
+"""Learning rate of heads that are trained already, while encoders are trained with them."""
+
+
+def fit_heads(shop: Shop, name: str) -> Fitted:
+    """The system `name` on frozen features: every stage of the config, dev checks included."""
+    trained = _heads(shop, name)
+    return _ranked(shop, shop.bench, trained, {"heads": trained.state.seconds})
+
+
+def fit_tuned(shop: Shop, name: str, how: TuningName) -> Fitted:
+    """The same with one more fused stage that trains the text encoder too."""
+    heads = _heads(shop, name)
+    folder = shop.work / f"{name}-{how}"
+    folder.mkdir()
+    shutil.copy(_heads_folder(shop, name) / f"{name}.safetensors", folder)
+    config = replace(shop.config, stages=(*shop.config.stages, tuned_stage(shop, how)))
+    trained = train_system(shop.bench, config, name, folder)
+    text, image = trained.system.text, trained.system.image
+    bench = with_encoders(shop.bench, config, text, image)
+    seconds = {
+        "heads": heads.state.seconds,
+        "encoders": trained.state.seconds - heads.state.seconds,
+    }
+    fitted = _ranked(shop, bench, trained, seconds)
+    if text.fingerprint != shop.bench.cache.text.fingerprint:
+        FeatureCache(text, image, bench.cache.folder).discard("text")
+    return fitted
+
+
+def fit_score_fusion(shop: Shop, mix: Mix) -> Fitted:
+    """Mixed cosines of towers that are aligned but not fused; the weight is chosen on dev."""
+    config = replace(shop.config, stages=shop.config.stages[: shared_stages(shop.config)])
+    trained = train_system(shop.bench, config, FUSED, shop.work / "aligned")
+    towers = trained.system.towers
+    dev, test = (
+        score_fusion_run(shop.bench, towers, mix, shop.dev, queries)
+        for queries in (shop.dev, shop.test)
+    )
+    return Fitted(dev, test, {"heads": trained.state.seconds})
+
+
+def tuned_stage(shop: Shop, how: TuningName) -> StageConfig:
+    """As many steps as the peers have, and as many queries and products in each."""
+    return StageConfig(
+        name="fused",
+        steps=shop.budget.steps,
+        min_epochs=0,
+        batch_queries=shop.budget.batch,
+        products_per_query=1,
+        learning_rate=HEAD_RATE,
+        warmup_steps=shop.budget.warmup_steps,
+        tuning=TuningConfig(text=how),
+    )
+
+
+def _heads(shop: Shop, name: str) -> Trained:
+    """Trained at the first call, read from the scratch folder afterwards."""
+    return train_system(shop.bench, shop.config, name, _heads_folder(shop, name))
+
+
+def _heads_folder(shop: Shop, name: str) -> Path:
+    return shop.work / f"{name}-heads"
+
+
+def _ranked(shop: Shop, bench: Workbench, trained: Trained, seconds: dict[str, float]) -> Fitted:
+    towers, data = trained.system.towers, bench.data
+    product_ND = product_vectors(towers, data.products, np.arange(len(data.products)))
+    return ranked(
+        shop,
+        product_ND,
+        lambda queries: query_vectors(towers, data.queries, queries.rows),
+        seconds,
+    )

@@ -1,0 +1,254 @@
+"""windowshop beside what else one would train, on the same data, encoders and steps, in one run.
+
+    python benchmarks/peers.py DATA --steps 200 --batch 64 --seed 0 --out peers.json
+
+Each system is trained and then ranks the full catalogue for the test queries; what it may choose
+(a learning rate, how an encoder is tuned) is chosen on dev. docs/evaluation.md, "Peers", says what
+each one is. Prints a line a system and writes the figures after each one.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from peer_clip import ENCODER_RATES, FROZEN_RATES, fit_clip, fit_clip_frozen
+from peer_shop import Budget, Fitted, Shop, open_shop
+from peer_windowshop import HOW, fit_heads, fit_score_fusion, fit_tuned
+from rich.console import Console
+
+from windowshop.config import FUSED, TrainConfig, load_config
+from windowshop.errors import ConfigError, WindowshopError
+from windowshop.metrics import bootstrap
+from windowshop.progress import TerminalReporter
+from windowshop.study.memory import peak_memory_mb, reset_peak
+from windowshop.study.slicing import ALL, per_query_scores, slices_of
+
+Fit = Callable[[Shop], Fitted]
+CACHE = Path.home() / ".cache" / "windowshop"
+TEXT_ONLY = "text_only"
+SLICES = ("kind", "text_quality", "cold+text_quality")
+"""Columns to slice by, where the data has them."""
+REFERENCES = ("ours", "ours_tuned", "ours_text_only")
+"""What the others are set against."""
+SHOWN = ("ndcg@10", "ndcg@1", "recall@10", "recall@100", "mrr@10")
+PACKAGES = ("torch", "sentence-transformers", "transformers")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One system with the settings that dev chose."""
+
+    chosen: str
+    dev: dict[str, float]
+    """Mean of nDCG@10 and Recall@100 on dev, by setting."""
+    fitted: Fitted
+    total_seconds: dict[str, float]
+    """Training, choosing weights and encoding the catalogue, by setting."""
+    memory_mb: float | None
+    """Peak while the chosen setting was fitted."""
+    memory_before_mb: float | None
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, rank, print."""
+    given = _parse(arguments)
+    config = load_config(given.config) if given.config else TrainConfig()
+    config = replace(config, seed=given.seed)
+    budget = Budget(steps=given.steps, batch=given.batch, photo_side=given.photo_side)
+    reporter = TerminalReporter(Console(stderr=True))
+    with tempfile.TemporaryDirectory() as work:
+        shop = open_shop(given.data, config, budget, (given.cache, Path(work)), reporter)
+        figures = _head(shop, given)
+        scores: dict[str, pl.DataFrame] = {}
+        print(_line("system", [*SHOWN, "train s", "peak MB"]))
+        for name in given.systems:
+            outcome = choose(shop, systems()[name])
+            scores[name] = _scores(shop, outcome.fitted)
+            figures["systems"][name] = _figures(outcome, scores[name])
+            figures["against"] = against(scores, figures["systems"])
+            print(_row(name, figures["systems"][name]), flush=True)
+            given.out.write_text(json.dumps(figures, indent=2) + "\n")
+    print("\n" + _line("nDCG@10, seconds :", list(figures["against"])))
+    for name in given.systems:
+        print(_line(name, [_pair(part[name]) for part in figures["against"].values()]))
+
+
+def systems() -> dict[str, dict[str, Fit]]:
+    """Every system: the settings that dev chooses from, each with what trains it."""
+    tuned = {how: how for how in HOW}
+    return {
+        "ours": {"default": partial(fit_heads, name=FUSED)},
+        "ours_text_only_frozen": {"default": partial(fit_heads, name=TEXT_ONLY)},
+        "score_tuned": {"default": partial(fit_score_fusion, mix="tuned")},
+        "score_raw": {"default": partial(fit_score_fusion, mix="raw")},
+        "score_centred": {"default": partial(fit_score_fusion, mix="centred")},
+        "clip_style_frozen": {f"{r:g}": partial(fit_clip_frozen, rate=r) for r in FROZEN_RATES},
+        "st_text_only": {f"{r:g}": partial(_fit_text, rate=r) for r in (2e-5, 5e-5)},
+        "ours_text_only": {n: partial(fit_tuned, name=TEXT_ONLY, how=h) for n, h in tuned.items()},
+        "ours_tuned": {n: partial(fit_tuned, name=FUSED, how=h) for n, h in tuned.items()},
+        "clip_style": {f"{r:g}": partial(fit_clip, rate=r) for r in ENCODER_RATES},
+    }
+
+
+def choose(shop: Shop, settings: Mapping[str, Fit]) -> Outcome:
+    """Fit every setting and keep the one that does best on dev; the first of equals."""
+    dev: dict[str, float] = {}
+    total: dict[str, float] = {}
+    best: tuple[str, Fitted, float | None, float | None] | None = None
+    for name, fit in settings.items():
+        reset_peak()
+        before, began = peak_memory_mb(), time.perf_counter()
+        fitted = fit(shop)
+        total[name] = time.perf_counter() - began
+        dev[name] = shop.dev.score(fitted.dev)
+        if best is None or dev[name] > dev[best[0]]:
+            best = (name, fitted, peak_memory_mb(), before)
+    assert best is not None, "a system has at least one setting"
+    return Outcome(best[0], dev, best[1], total, best[2], best[3])
+
+
+def against(
+    scores: Mapping[str, pl.DataFrame], figures: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Each system against each reference: ratios of means and of seconds, paired differences."""
+    return {
+        reference: {
+            name: {
+                "ratio": _ratios(figures[name][ALL], figures[reference][ALL]),
+                "training_s_ratio": _ratio(
+                    figures[name]["training_s"], figures[reference]["training_s"]
+                ),
+                "minus": _estimates(_difference(found, scores[reference])),
+            }
+            for name, found in scores.items()
+        }
+        for reference in REFERENCES
+        if reference in scores
+    }
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    usual = Budget()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--steps", type=int, default=usual.steps, help="of every encoder")
+    parser.add_argument("--batch", type=int, default=usual.batch, help="pairs a step")
+    parser.add_argument("--photo-side", type=int, default=usual.photo_side, help="in training")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--config", type=Path, help="windowshop's settings, YAML")
+    parser.add_argument("--cache", type=Path, default=CACHE)
+    parser.add_argument("--out", type=Path, default=Path("peers.json"))
+    parser.add_argument("--systems", nargs="+", choices=list(systems()), default=list(systems()))
+    return parser.parse_args(arguments)
+
+
+def _fit_text(shop: Shop, rate: float) -> Fitted:
+    try:
+        from peer_text import fit_sentence_transformer
+    except ImportError as error:
+        raise ConfigError(
+            f"st_text_only: sentence-transformers' trainer lacks {error.name!r}. "
+            "Install windowshop[peers], or leave it out of --systems."
+        ) from None
+    return fit_sentence_transformer(shop, rate)
+
+
+def _head(shop: Shop, given: argparse.Namespace) -> dict[str, Any]:
+    """What the figures were made with."""
+    return {
+        "data": given.data.name,
+        "num_products": len(shop.product_ids),
+        "num_queries": {part: len(getattr(shop, part).ids) for part in ("train", "dev", "test")},
+        "relevant_from_grade": shop.test.threshold,
+        "seed": shop.config.seed,
+        "budget": asdict(shop.budget),
+        "encoders": [shop.config.text_encoder, shop.config.image_encoder],
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
+        f"python {platform.python_version()}",
+        "packages": {name: version(name) for name in PACKAGES},
+        "systems": {},
+    }
+
+
+def _scores(shop: Shop, fitted: Fitted) -> pl.DataFrame:
+    dataset = shop.bench.dataset
+    columns = {*dataset.products.columns, *dataset.queries.columns}
+    specs = tuple(spec for spec in SLICES if columns.issuperset(spec.split("+")))
+    parts = slices_of(dataset, shop.test, specs)
+    return per_query_scores(fitted.test, parts, shop.test.threshold)
+
+
+def _figures(outcome: Outcome, scores: pl.DataFrame) -> dict[str, Any]:
+    tables = {name: _estimates(part) for (name,), part in scores.group_by("slice")}
+    seconds = outcome.fitted.seconds
+    return {
+        "chosen": outcome.chosen,
+        "dev": outcome.dev,
+        "training_s": sum(seconds.values()),
+        "training_s_by_part": dict(seconds),
+        "total_s": outcome.total_seconds,
+        "memory_mb": outcome.memory_mb,
+        "memory_before_mb": outcome.memory_before_mb,
+        ALL: tables.pop(ALL),
+        "slices": {name: tables[name] for name in sorted(tables)},
+    }
+
+
+def _estimates(scores: pl.DataFrame) -> dict[str, Any]:
+    """Mean and interval of each measure; (slice, query_id, measure, value) in, one slice."""
+    found = {}
+    for name in SHOWN:
+        values = scores.filter(measure=name)
+        if len(values):
+            found[name] = asdict(bootstrap(values.sort("query_id")["value"].to_list()))
+    return found
+
+
+def _difference(scores: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame:
+    """Values less the reference's, by query, over all queries."""
+    keys = ["query_id", "measure"]
+    joined = scores.filter(slice=ALL).join(reference.filter(slice=ALL), on=keys)
+    return joined.select(*keys, value=pl.col("value") - pl.col("value_right"))
+
+
+def _ratios(found: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, float | None]:
+    return {name: _ratio(found[name]["mean"], reference[name]["mean"]) for name in found}
+
+
+def _ratio(value: float, reference: float) -> float | None:
+    return value / reference if reference else None
+
+
+def _row(name: str, found: Mapping[str, Any]) -> str:
+    cells = [f"{found[ALL][measure]['mean']:.3f}" for measure in SHOWN]
+    cells += [f"{found['training_s']:.0f}", f"{found['memory_mb'] or 0:.0f}"]
+    return _line(name, cells) + f"  {found['chosen']}"
+
+
+def _pair(part: Mapping[str, Any]) -> str:
+    ratios = (part["ratio"]["ndcg@10"], part["training_s_ratio"])
+    return "  ".join("-" if ratio is None else f"{ratio:.2f}" for ratio in ratios)
+
+
+def _line(name: str, cells: Sequence[str]) -> str:
+    return f"{name:22}" + "".join(f"{cell:>{1 + max(10, len(cell))}}" for cell in cells)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        main()
+    except WindowshopError as error:
+        sys.exit(f"error: {error}")

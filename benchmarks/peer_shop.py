@@ -126,32 +126,40 @@ def open_shop(
 def draw_batches(
     pairs: np.ndarray, texts: Callable[[int], str], batch: int, seed: int
 ) -> Iterator[np.ndarray]:
-    """Batches of pairs (B, 2) without end, in a new order each round.
+    """Batches of pairs (B, 2) without end, in a new order each round; short ones of few pairs.
 
     No query text and no product stands in a batch twice; what does not fit waits for the next one,
-    and a round's last batch may be short.
+    and what is left when none can be filled any more for the next round.
     """
     rng = np.random.default_rng(seed)
     while True:
-        waiting = rng.permutation(len(pairs)).tolist()
-        while waiting:
-            taken: list[int] = []
-            left: list[int] = []
-            queries: set[str] = set()
-            products: set[int] = set()
-            for place, pair in enumerate(waiting):
-                if len(taken) == batch:
-                    left += waiting[place:]
-                    break
-                query, product = texts(int(pairs[pair, 0])), int(pairs[pair, 1])
-                if query in queries or product in products:
-                    left.append(pair)
-                    continue
-                queries.add(query)
-                products.add(product)
-                taken.append(pair)
-            yield pairs[taken]
-            waiting = left
+        taken, waiting = _take(rng.permutation(len(pairs)).tolist(), pairs, texts, batch)
+        yield pairs[taken]
+        while len(taken) == batch:
+            taken, waiting = _take(waiting, pairs, texts, batch)
+            if len(taken) == batch:
+                yield pairs[taken]
+
+
+def _take(
+    waiting: list[int], pairs: np.ndarray, texts: Callable[[int], str], batch: int
+) -> tuple[list[int], list[int]]:
+    """The first `batch` places whose query texts and products differ, and the rest."""
+    taken: list[int] = []
+    left: list[int] = []
+    queries: set[str] = set()
+    products: set[int] = set()
+    for at, place in enumerate(waiting):
+        if len(taken) == batch:
+            return taken, left + waiting[at:]
+        query, product = texts(int(pairs[place, 0])), int(pairs[place, 1])
+        if query in queries or product in products:
+            left.append(place)
+            continue
+        queries.add(query)
+        products.add(product)
+        taken.append(place)
+    return taken, left
 
 
 def ranked(

@@ -4,7 +4,6 @@ Shapes: Q queries, N products, D sentence width.
 """
 
 import shutil
-import time
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,7 @@ from sentence_transformers import (
 )
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from sentence_transformers.sentence_transformer.training_args import BatchSamplers
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 
 from windowshop.errors import ConfigError
 from windowshop.layers import fast_dtype
@@ -33,16 +32,16 @@ def fit_sentence_transformer(shop: Shop, rate: float) -> Fitted:
     """Fine-tune the text encoder on pairs of a query and a relevant product's text."""
     model = _load(shop)
     model.max_seq_length = MAX_TOKENS
-    began = time.perf_counter()
     with shop.bench.reporter.bar(f"Train st_text_only: {rate:g}", shop.budget.steps) as advance:
-        SentenceTransformerTrainer(
+        trainer = SentenceTransformerTrainer(
             model=model,
             args=_arguments(shop, model, rate),
             train_dataset=_pairs(shop),
             loss=MultipleNegativesRankingLoss(model),
             callbacks=[_Progress(advance)],
-        ).train()
-    seconds = time.perf_counter() - began
+        )
+        trainer.remove_callback(PrinterCallback)
+        seconds = trainer.train().metrics["train_runtime"]
     encode = partial(
         model.encode, batch_size=32, normalize_embeddings=True, show_progress_bar=False
     )

@@ -8,6 +8,7 @@ each one is. Prints a line a system and writes the figures after each one.
 """
 
 import argparse
+import gc
 import json
 import os
 import platform
@@ -27,6 +28,7 @@ from peer_clip import ENCODER_RATES, FROZEN_RATES, fit_clip, fit_clip_frozen
 from peer_shop import Budget, Fitted, Shop, open_shop
 from peer_windowshop import HOW, fit_heads, fit_score_fusion, fit_tuned
 from rich.console import Console
+from transformers.utils import logging
 
 from windowshop.config import FUSED, TrainConfig, load_config
 from windowshop.errors import ConfigError, WindowshopError
@@ -72,15 +74,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         shop = open_shop(given.data, config, budget, (given.cache, Path(work)), reporter)
         figures = _head(shop, given)
         scores: dict[str, pl.DataFrame] = {}
-        print(_line("system", [*SHOWN, "train s", "peak MB"]))
+        print(_line("system", [*SHOWN, "train s", "+MB"]))
         for name in given.systems:
             outcome = choose(shop, systems()[name])
             scores[name] = _scores(shop, outcome.fitted)
             figures["systems"][name] = _figures(outcome, scores[name])
-            figures["against"] = against(scores, figures["systems"])
             print(_row(name, figures["systems"][name]), flush=True)
             given.out.write_text(json.dumps(figures, indent=2) + "\n")
-    print("\n" + _line("nDCG@10, seconds :", list(figures["against"])))
+    figures["against"] = against(scores, figures["systems"])
+    given.out.write_text(json.dumps(figures, indent=2) + "\n")
+    print("\nRatios of nDCG@10 and of training seconds to:")
+    print(_line("system", list(figures["against"])))
     for name in given.systems:
         print(_line(name, [_pair(part[name]) for part in figures["against"].values()]))
 
@@ -108,6 +112,7 @@ def choose(shop: Shop, settings: Mapping[str, Fit]) -> Outcome:
     total: dict[str, float] = {}
     best: tuple[str, Fitted, float | None, float | None] | None = None
     for name, fit in settings.items():
+        gc.collect()
         reset_peak()
         before, began = peak_memory_mb(), time.perf_counter()
         fitted = fit(shop)
@@ -233,7 +238,10 @@ def _ratio(value: float, reference: float) -> float | None:
 
 def _row(name: str, found: Mapping[str, Any]) -> str:
     cells = [f"{found[ALL][measure]['mean']:.3f}" for measure in SHOWN]
-    cells += [f"{found['training_s']:.0f}", f"{found['memory_mb'] or 0:.0f}"]
+    cells += [
+        f"{found['training_s']:.0f}",
+        f"{(found['memory_mb'] or 0) - (found['memory_before_mb'] or 0):.0f}",
+    ]
     return _line(name, cells) + f"  {found['chosen']}"
 
 
@@ -248,6 +256,7 @@ def _line(name: str, cells: Sequence[str]) -> str:
 
 if __name__ == "__main__":
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # other bars would break ours
     try:
         main()
     except WindowshopError as error:

@@ -262,10 +262,15 @@ def kinds_config(folders):
 
 @pytest.fixture(scope="session")
 def make_bench(kinds_place, kinds_config):
-    """The shop of `kinds` made ready, with any reporter."""
+    """The shop of `kinds` made ready, with any reporter; without dev checks where not `checked`."""
     dataset = read_dataset(kinds_place / "data")
     bench = prepare(dataset, kinds_config, kinds_place / "cache", SilentReporter())
-    return lambda reporter=None: replace(bench, reporter=reporter or bench.reporter)
+
+    def make(reporter=None, *, checked=True):
+        check = bench.check if checked else None
+        return replace(bench, reporter=reporter or bench.reporter, check=check)
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,9 @@ from windowshop.config import StageConfig
 SMALL = {"min_epochs": 0.0, "batch_queries": 6, "warmup_steps": 0, "eval_every": 2}
 SEPARATE = StageConfig(name="separate", steps=3, **SMALL)
 FUSED = StageConfig(name="fused", steps=3, **SMALL)
-KINDS = [f"{colour} {thing}" for colour in ("red", "blue", "green") for thing in ("shoe", "bag", "hat")]
+KINDS = [
+    f"{colour} {thing}" for colour in ("red", "blue", "green") for thing in ("shoe", "bag", "hat")
+]
 
 
 def write_kinds(folder, splits=("train", "dev", "test")):

@@ -59,6 +59,17 @@ def test_the_changelog_begins_with_this_version():
     )
 
 
+def test_the_training_page_has_the_default_shares_of_the_text_views():
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    table = page.split("## Text views")[1].split("## ")[0]
+    rows = dict(re.findall(r"\| (\S.*?) \| ([\d.]+) \|$", table, re.MULTILINE))
+    found = {key.split(" | ")[1].strip("`"): float(share) for key, share in rows.items()}
+    for stage in TrainConfig().stages:
+        shares = {n: getattr(stage, n) for n in found if n.endswith("_share")}
+        assert set(shares) == {f"{view}_share" for view in ("title", "description", "category")}
+        assert found == {**shares, "what the others leave": 1 - sum(shares.values())}
+
+
 def test_the_training_page_has_the_default_settings():
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     loss = TrainConfig().loss

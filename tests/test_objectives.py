@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,8 @@ from windowshop.batches import ProductSource
 from windowshop.config import LossConfig, StageConfig
 from windowshop.fusions import FUSIONS, Modalities
 from windowshop.losses import info_nce, make_targets
-from windowshop.objectives import OBJECTIVES, Step, drop_modalities
+from windowshop.objectives import OBJECTIVES, Step, drop_modalities, sampling_correction
+from windowshop.pairs import make_pairs
 from windowshop.product_text import FACTS, TITLE
 from windowshop.towers import TwoTower
 
@@ -153,6 +155,69 @@ def test_masked_terms_take_products_that_have_the_modality(toy_model_config, mak
         scale = model.scale("query_product")
         expected += info_nce(q_BD, alone_CD[has_C], targets, scale).item()
     assert term("fused", "masked", model, data) == pytest.approx(expected, rel=1e-4)
+
+
+def separate_by_hand(model, data, log_share_N=None, margin=0.0):
+    """The separate loss of a text-only model over all pairs, with the masks worked out in loops."""
+    queries, items = np.arange(len(data.pairs)), np.unique(data.pairs.product)
+    grades = data.pairs.grades_between(queries, items)
+    query_batch = data.queries.batch(data.pairs.query[queries])
+    batch = data.products.batch(items)
+    q_BD, t_CD = model.embed_queries(query_batch), model.encode_modalities(batch).t_BD
+    ignore_BC = grades.ignore_BC | (batch.has_B2[:, 0] == 0).numpy()
+    guide_BC = (model.encode_queries(query_batch) @ model.encode_products(batch).T).tolist()
+    num_likely = 0
+    for row, own in zip(grades.grade_BC, range(len(queries)), strict=True):
+        positive = np.mean([guide_BC[own][c] for c in np.flatnonzero(row)])
+        for column in np.flatnonzero(row == 0):
+            likely = margin > 0 and positive > 0 and guide_BC[own][column] > margin * positive
+            ignore_BC[own, column] |= likely
+            num_likely += likely
+    log_share_C = None if log_share_N is None else torch.from_numpy(log_share_N[items])
+    targets = make_targets(
+        torch.from_numpy(grades.grade_BC), torch.from_numpy(ignore_BC), log_share_C=log_share_C
+    )
+    loss = info_nce(q_BD, t_CD, targets, model.scale("query_text"))
+    return loss.item(), num_likely
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.5, 0.95])
+def test_the_guide_leaves_out_what_it_scores_near_the_positives(
+    margin, toy_model_config, make_toy_data
+):
+    model, data = build(toy_model_config, "text_only"), make_toy_data(photo_query=None)
+    config = replace(CONFIG, guide_margin=margin)
+    stage = StageConfig(name="separate", **ALL_PAIRS, title_share=0.0)
+    guide = copy.deepcopy(model) if margin else None
+    step = Step(stage, config, np.random.default_rng(0), guide=guide)
+    expected, num_likely = separate_by_hand(model, data, margin=margin)
+    assert (num_likely > 5) == (margin > 0)
+    assert OBJECTIVES["separate"](model, data, step).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_sampling_correction_reaches_the_loss(toy_model_config, make_toy_data):
+    model, data = build(toy_model_config, "text_only"), make_toy_data(photo_query=None)
+    log_share_N = np.random.default_rng(1).normal(size=20).astype(np.float32)
+    stage = StageConfig(name="separate", **ALL_PAIRS, title_share=0.0)
+    step = Step(stage, CONFIG, np.random.default_rng(0), log_share_N=log_share_N)
+    expected, _ = separate_by_hand(model, data, log_share_N)
+    found = OBJECTIVES["separate"](model, data, step).item()
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert found != pytest.approx(separate_by_hand(model, data)[0], rel=1e-3)
+
+
+def test_the_sampling_correction_by_hand(make_dataset):
+    asked = [(f"query {i}", None, "train") for i in range(4)]
+    groups = [f"g{i}" for i in range(4)]
+    # Each product is drawn as often as at random: nothing to correct.
+    alike = make_pairs(make_dataset(groups, asked, {(i, i): 1 + i for i in range(4)}), "train")
+    assert sampling_correction(alike, 1) == pytest.approx([0, 0, 0, 0], abs=1e-6)
+    # Three of four draws take p0, one takes p1, none the others: a thousandth of a draw.
+    skewed = {(0, 0): 1, (1, 0): 1, (2, 0): 2, (3, 1): 1}
+    pairs = make_pairs(make_dataset(groups, asked, skewed), "train")
+    expected = np.log([3.0, 1.0, 0.001, 0.001])
+    assert sampling_correction(pairs, 1) == pytest.approx(expected, abs=1e-5)
+    assert sampling_correction(pairs, 1).dtype == np.float32
 
 
 @pytest.mark.parametrize("shared", ["group", "title", "photo", None])

@@ -143,6 +143,7 @@ def test_the_mean_of_unit_vectors_is_pooled(toy_model_config):
 
 def test_attention_weighs_photos_by_their_score(toy_model_config):
     model = build(toy_model_config, image_pooling="attention")
+    model.pooling._score[-1].weight.data *= 30  # else chance decides how far the scores differ
     v_BD = model.encode_modalities(every(source_of(LISTS))).v_BD.detach()
     photo_MD = photo_vectors(model, [0, 1, 2])
     score_M = model.pooling._score(photo_MD * 8**0.5).squeeze(1).detach()

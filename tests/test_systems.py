@@ -1,137 +1,49 @@
-"""Stages that train encoders or draw hard negatives, on a small shop with tiny encoders."""
+"""Stages that train encoders, from the first step to the model folder, killed and resumed."""
 
 import json
-import shutil
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from interrupting import Countdown, Interrupted, TrippedReporter
-from shops import photo, write_shop
+from interrupting import Countdown, Interrupted
+from kinds import FUSED, SEPARATE, SMALL, assert_same, assert_same_system, weights
 
 import windowshop
-from windowshop import mixing, train
+from windowshop import mixing
 from windowshop.catalog import read_dataset
-from windowshop.config import ModelConfig, StageConfig, TrainConfig, TuningConfig
+from windowshop.config import StageConfig, TuningConfig
 from windowshop.evaluate import evaluate
 from windowshop.fit import fit
 from windowshop.model import load_system
 from windowshop.progress import SilentReporter
 from windowshop.systems import train_system
-from windowshop.workbench import prepare
 
-SMALL = {"min_epochs": 0.0, "batch_queries": 6, "warmup_steps": 0, "eval_every": 2}
-SEPARATE = StageConfig(name="separate", steps=3, **SMALL)
-FUSED = StageConfig(name="fused", steps=3, **SMALL)
-LORA = {"learning_rate": 1e-3, "lora_rank": 2, "chunk_size": 5, "mixes": (0.5, 1.0)}
-COLOURS, KINDS = ("red", "blue", "green"), ("shoe", "bag", "hat")
+HOW = {"learning_rate": 1e-3, "lora_rank": 2, "chunk_size": 5, "mixes": (0.5, 1.0)}
 
 
 def tuned(stage, **how):
-    return replace(stage, tuning=TuningConfig(**LORA | how))
+    return replace(stage, tuning=TuningConfig(**HOW | how))
 
 
-def write_data(folder, splits=("train", "dev", "test")):
-    """18 products in two makes of nine kinds, each kind asked for in every split."""
-    pairs = [(colour, kind) for colour in COLOURS for kind in KINDS]
-    products = [
-        {
-            "product_id": f"p{i}",
-            "title": f"{pairs[i % 9][0]} {pairs[i % 9][1]} {'of' if i < 9 else 'with'}",
-            "image": f"{i}.png",
-            "images": [f"{i + 1}.png"] if i % 4 == 0 else None,
-            "category": pairs[i % 9][1],
-            "description": "a photo of the " + pairs[i % 9][0],
-        }
-        for i in range(18)
-    ]
-    queries = [
-        {"query_id": f"q{i}", "query": f"{words} {pairs[i % 9][0]} {pairs[i % 9][1]}", "split": s}
-        for n, (s, words) in enumerate(zip(splits, ("the", "a", "and"), strict=False))
-        for i in range(9 * n, 9 * n + 9)
-    ]
-    qrels = [
-        {"query_id": query["query_id"], "product_id": f"p{j}", "grade": 1 + (j < 9)}
-        for i, query in enumerate(queries)
-        for j in (i % 9, i % 9 + 9)
-    ]
-    tables = {"products": products, "queries": queries, "qrels": qrels}
-    files = {f"{i}.png": photo(i, size=(40, 40)) for i in range(18)}
-    return write_shop(folder, tables, files | {"p1.png": None, "p2.png": None})
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A folder with the data set as `data`, without dev queries as `no_dev`, and a `cache`."""
-    folder = tmp_path_factory.mktemp("systems")
-    write_data(folder / "data")
-    write_data(folder / "no_dev", ("train",))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def config(folders):
-    """A training in two short stages with tiny encoders."""
-    return TrainConfig(
-        seed=1,
-        text_encoder=str(folders["clip"]),
-        image_encoder=str(folders["siglip"]),
-        device="cpu",
-        model=ModelConfig(width=16, matryoshka=(8,), hidden=16),
-        stages=(SEPARATE, FUSED),
-        baselines=(),
-    )
-
-
-@pytest.fixture(scope="module")
-def make_bench(place):
-    """The data set made ready for a config, with any reporter."""
-    made = {}
-
-    def make(config, data="data", reporter=None):
-        key = (data, config.loss, config.text_encoder)
-        if key not in made:
-            dataset = read_dataset(place / data)
-            made[key] = prepare(dataset, config, place / "cache", SilentReporter())
-        return replace(made[key], reporter=reporter or SilentReporter())
-
-    return make
-
-
-def weights(module):
-    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
-
-
-def assert_same(found, expected):
-    assert set(found) == set(expected)
-    assert [name for name in expected if not torch.equal(found[name], expected[name])] == []
-
-
-def assert_same_system(found, expected):
-    for part in ("towers", "text", "image"):
-        pair = [getattr(system, part) for system in (found.system, expected.system)]
-        modules = [getattr(item, "module", item) for item in pair]
-        assert_same(weights(modules[0]), weights(modules[1]))
-    assert found.state == expected.state
-    assert found.dev == expected.dev
-
-
-def choice(work, name="fused", stage=1):
-    return json.loads((work / f"{name}-stage-{stage}" / "choice.json").read_text())
+def choice(work, stage):
+    return json.loads((work / f"fused-stage-{stage}" / "choice.json").read_text())
 
 
 @pytest.mark.parametrize(
     "how",
-    [{"text": "lora"}, {"text": "full"}, {"image": "full"}, {"text": "partial", "image": "lora"}],
+    [{"text": "lora"}, {"text": "full"}, {"text": "partial", "image": "full"}],
     ids=lambda how: "-".join(f"{kind}-{way}" for kind, way in how.items()),
 )
-def test_a_model_folder_holds_the_tuned_encoders(how, config, place, tmp_path, encoder_of):
+def test_a_model_folder_holds_the_tuned_encoders(
+    how, kinds_config, kinds_place, tmp_path, encoder_of
+):
     # Without dev queries all of the tuned weights are kept.
-    config = replace(config, stages=(tuned(SEPARATE, **how), FUSED), baselines=("text_only",))
-    folder, reporter = tmp_path / "model", SilentReporter()
-    data = read_dataset(place / "no_dev")
-    manifest = fit(data, folder, config, place / "cache", reporter)
+    stages = (tuned(SEPARATE, **how), FUSED)
+    config = replace(kinds_config, stages=stages, baselines=("text_only",))
+    folder, cache, reporter = tmp_path / "model", kinds_place / "cache", SilentReporter()
+    manifest = fit(read_dataset(kinds_place / "no_dev"), folder, config, cache, reporter)
     model = windowshop.load(folder, device="cpu")
     own = load_system(model, "text_only")
     first = {"text": encoder_of("text", "clip"), "image": encoder_of("image", "siglip")}
@@ -139,26 +51,27 @@ def test_a_model_folder_holds_the_tuned_encoders(how, config, place, tmp_path, e
         fused = getattr(model, kind)
         assert fused.fingerprint == getattr(manifest, f"{kind}_encoder")
         assert (fused.fingerprint != encoder.fingerprint) == (kind in how)
-        # Its loss is another, so a baseline comes to weights of its own.
-        assert (folder / "baselines" / "text_only" / kind).is_dir() == (
-            getattr(own, kind).fingerprint != fused.fingerprint
-        )
-    assert (own.text.fingerprint != model.text.fingerprint) == ("text" in how)
-    found = evaluate(model, read_dataset(place / "data"), "test", [], place / "cache", reporter)
+        # The baseline minimises another loss, and comes to weights of its own.
+        is_own = getattr(own, kind).fingerprint != fused.fingerprint
+        assert is_own == (kind in how)
+        assert (folder / "baselines" / "text_only" / kind).is_dir() == is_own
+    dataset = read_dataset(kinds_place / "data")
+    found = evaluate(model, dataset, "test", [], cache, reporter)
     assert set(found.tables) == {"fused", "text_only", "bm25"}
-    shown = read_dataset(place / "data").products
-    vectors = model.encode_products(shown, place / "data").vectors
+    vectors = model.encode_products(dataset.products, kinds_place / "data").vectors
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_dev_may_keep_the_encoders_as_they_were(config, make_bench, tmp_path, encoder_of):
-    # Trained well first, then spoilt by a rate that no encoder survives.
-    good = replace(FUSED, steps=40, learning_rate=5e-3)
+def test_dev_may_keep_the_encoders_as_they_were(kinds_config, make_bench, tmp_path, encoder_of):
+    # Trained well first, then spoilt by rates that no encoder survives.
+    good = replace(FUSED, steps=15, learning_rate=1e-2)
     spoilt = replace(tuned(FUSED, text="full", learning_rate=3.0, mixes=(1.0,)), learning_rate=0.3)
-    bench = make_bench(config)
-    before = train_system(bench, replace(config, stages=(good,)), "fused", tmp_path / "before")
-    found = train_system(bench, replace(config, stages=(good, spoilt)), "fused", tmp_path / "all")
-    kept = choice(tmp_path / "all")
+    bench = make_bench()
+    config = replace(kinds_config, stages=(good,))
+    before = train_system(bench, config, "fused", tmp_path / "before")
+    config = replace(config, stages=(good, spoilt))
+    found = train_system(bench, config, "fused", tmp_path / "all")
+    kept = choice(tmp_path / "all", 1)
     assert kept["dev"]["1.0"] < kept["dev"]["0.0"] == before.dev["score"]
     assert kept["share"] == 0
     assert_same_system(replace(found, state=before.state), before)
@@ -166,56 +79,72 @@ def test_dev_may_keep_the_encoders_as_they_were(config, make_bench, tmp_path, en
     assert found.system.text.fingerprint == encoder_of("text", "clip").fingerprint
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("how", [{"text": "lora"}, {"image": "full"}])
-def test_a_tuned_stage_never_loses_on_dev(config, make_bench, tmp_path, how, seed):
-    config = replace(config, seed=seed)
+@pytest.mark.parametrize(("how", "seed"), [({"text": "lora"}, 0), ({"image": "full"}, 1)])
+def test_a_tuned_stage_never_loses_on_dev(kinds_config, make_bench, tmp_path, how, seed):
     stages = (SEPARATE, tuned(FUSED, learning_rate=3e-2, mixes=(0.25, 0.5, 1.0), **how))
-    bench = make_bench(config)
-    before = train_system(bench, replace(config, stages=stages[:1]), "fused", tmp_path / "before")
+    config, bench = replace(kinds_config, seed=seed, stages=stages[:1]), make_bench()
+    before = train_system(bench, config, "fused", tmp_path / "before")
     found = train_system(bench, replace(config, stages=stages), "fused", tmp_path / "all")
-    kept = choice(tmp_path / "all")
+    kept = choice(tmp_path / "all", 1)
+    assert set(kept["dev"]) == {"0.0", "0.25", "0.5", "1.0"}
     assert kept["dev"]["0.0"] == before.dev["score"]
     best = max(kept["dev"].values())
     assert kept["dev"][str(kept["share"])] == best == found.dev["score"] >= before.dev["score"]
 
 
-def test_equal_scores_keep_the_least_of_the_tuned_weights(
-    config, make_bench, tmp_path, monkeypatch
-):
+def test_the_least_of_equally_good_shares_is_kept(kinds_config, make_bench, tmp_path, monkeypatch):
     scores = iter([0.1, 0.5, 0.5, 0.2])
     monkeypatch.setattr(mixing, "_dev_score", lambda *given: next(scores))
     stage = tuned(SEPARATE, text="lora", mixes=(1.0, 0.25, 0.5))
-    train_system(make_bench(config), replace(config, stages=(stage,)), "fused", tmp_path)
+    train_system(make_bench(), replace(kinds_config, stages=(stage,)), "fused", tmp_path)
     dev = {"0.0": 0.1, "0.25": 0.5, "0.5": 0.5, "1.0": 0.2}
-    assert choice(tmp_path, stage=0) == {"share": 0.25, "dev": dev}
+    assert choice(tmp_path, 0) == {"share": 0.25, "dev": dev}
 
 
-def test_a_stage_without_data_leaves_the_encoders(config, make_bench, tmp_path):
+def test_a_stage_that_has_no_data_leaves_the_encoders(kinds_config, make_bench, tmp_path):
     domain = tuned(StageConfig(name="domain", steps=2, **SMALL), text="full")
-    bench = make_bench(config)
-    config = replace(config, stages=(domain, SEPARATE))
+    bench = make_bench()
+    config = replace(kinds_config, stages=(domain, SEPARATE))
     alone = train_system(bench, config, "text_only", tmp_path)
     assert alone.system.text is bench.cache.text
     assert not list(tmp_path.glob("text_only-stage-*"))
 
 
-RESUMED = {
-    "text-lora": (tuned(SEPARATE, text="lora"), FUSED),
-    "image-full": (SEPARATE, tuned(FUSED, image="full")),
-    "twice": (tuned(SEPARATE, text="full"), tuned(FUSED, text="lora", image="partial")),
-}
+def test_tried_weights_leave_nothing_in_the_cache(kinds_config, make_bench, tmp_path):
+    bench = make_bench()
+    before = {path.name for path in bench.cache.folder.iterdir()}
+    stage = tuned(SEPARATE, text="full", learning_rate=1e-2, mixes=(0.3, 0.6, 0.9))
+    config = replace(kinds_config, stages=(stage,))
+    found = train_system(bench, config, "fused", tmp_path)
+    after = {path.name for path in bench.cache.folder.iterdir()} - before
+    assert after <= {f"text-{found.system.text.fingerprint}"}
 
 
-@pytest.fixture(scope="module", params=RESUMED)
-def staged(request, config):
-    return replace(config, stages=RESUMED[request.param])
+@pytest.fixture(scope="module")
+def staged(kinds_config):
+    """Both stages train an encoder, saving twice on the way."""
+    text, image = tuned(SEPARATE, text="lora"), tuned(FUSED, image="full")
+    return replace(kinds_config, stages=(text, image))
 
 
 @pytest.fixture(scope="module")
 def whole(staged, make_bench, tmp_path_factory):
     """A run that nothing interrupted."""
-    return train_system(make_bench(staged), staged, "fused", tmp_path_factory.mktemp("whole"))
+    return train_system(make_bench(), staged, "fused", tmp_path_factory.mktemp("whole"))
+
+
+class NamedReporter(SilentReporter):
+    """Interrupts the n-th time that a bar of such a name opens, advances or closes."""
+
+    def __init__(self, name, calls):
+        self.name, self.count = name, Countdown(calls)
+
+    @contextmanager
+    def bar(self, name, total):
+        count = self.count if name.startswith(self.name) else lambda: None
+        count()
+        yield lambda items, text: count()
+        count()
 
 
 def stopped(bench, config, work):
@@ -227,44 +156,58 @@ def stopped(bench, config, work):
     return False
 
 
-def test_a_run_stopped_at_any_report_comes_to_the_same_end(staged, whole, make_bench, tmp_path):
-    calls = 1
-    while stopped(make_bench(staged, reporter=TrippedReporter(calls)), staged, tmp_path / "run"):
-        found = train_system(make_bench(staged), staged, "fused", tmp_path / "run")
-        assert_same_system(found, whole)
-        shutil.rmtree(tmp_path / "run")
-        calls += 1
-    assert calls > 15
+# A bar of n items reports n + 2 times, one of training once more, as it starts.
+REPORTS = [
+    ("Train fused: separate", 4, "between steps, nothing saved yet"),
+    ("Choose weights of fused: separate", 2, "some shares are tried"),
+    ("Train fused: fused", 5, "the second stage's last step is taken"),
+    ("Choose weights of fused: fused", 1, "the second stage is trained"),
+]
+
+
+@pytest.mark.parametrize(("name", "calls", "moment"), REPORTS)
+def test_a_run_stopped_in_a_report_comes_to_the_same_end(
+    name, calls, moment, staged, whole, make_bench, tmp_path
+):
+    assert stopped(make_bench(NamedReporter(name, calls)), staged, tmp_path), moment
+    assert_same_system(train_system(make_bench(), staged, "fused", tmp_path), whole)
+
+
+RENAMES = [
+    (3, "the last step is taken and not yet saved"),
+    (4, "the choice is written and not yet in place"),
+    (5, "the choice is in place, and the state has not yet gone on"),
+    (10, "all is done but for the state"),
+]
+
+
+@pytest.mark.parametrize(("calls", "moment"), RENAMES)
+def test_a_run_stopped_before_a_rename_comes_to_the_same_end(
+    calls, moment, staged, whole, make_bench, tmp_path, monkeypatch
+):
+    count, replace_file = Countdown(calls), Path.replace
+
+    def counted(path, target):
+        count()
+        return replace_file(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", counted)
+        assert stopped(make_bench(), staged, tmp_path), moment
+    assert_same_system(train_system(make_bench(), staged, "fused", tmp_path), whole)
 
 
 def test_a_run_stopped_again_and_again_comes_to_the_same_end(staged, whole, make_bench, tmp_path):
     stops = 0
-    while stopped(make_bench(staged, reporter=TrippedReporter(5)), staged, tmp_path):
+    # Enough reports for the whole choice of a stage.
+    while stopped(make_bench(NamedReporter("", 12)), staged, tmp_path):
         stops += 1
-    assert stops >= 4
-    assert_same_system(train_system(make_bench(staged), staged, "fused", tmp_path), whole)
+        assert stops < 20
+    assert stops >= 2
+    assert_same_system(train_system(make_bench(), staged, "fused", tmp_path), whole)
 
 
-@pytest.mark.parametrize("module", [train, mixing])
-def test_a_run_stopped_at_any_file_comes_to_the_same_end(
-    module, staged, whole, make_bench, tmp_path, monkeypatch
-):
-    save_file, calls, halted = module.save_file, 1, True
-    while halted:
-        count = Countdown(calls)
-
-        def halved(tensors, path, count=count, **given):
-            save_file(tensors, path, **given)
-            content = path.read_bytes()
-            path.write_bytes(content[: len(content) // 2])
-            count()
-            path.write_bytes(content)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(module, "save_file", halved)
-            halted = stopped(make_bench(staged), staged, tmp_path / "run")
-        found = train_system(make_bench(staged), staged, "fused", tmp_path / "run")
-        assert_same_system(found, whole)
-        shutil.rmtree(tmp_path / "run")
-        calls += 1
-    assert calls > 2
+def test_a_finished_run_is_read_back(staged, whole, make_bench, tmp_path):
+    train_system(make_bench(), staged, "fused", tmp_path)
+    again = make_bench(NamedReporter(("Train", "Choose"), 1))
+    assert_same_system(train_system(again, staged, "fused", tmp_path), whole)

@@ -224,9 +224,7 @@ class TwoTower(nn.Module):
         t_BD = self.text.project(text_BH) * has_text_B1
         if not self.fusion.uses_image:
             return Modalities(t_BD, torch.zeros_like(t_BD), batch.has_B2)
-        v_BD, tokens_BTD = self._embed_photos(batch.image_BH)
-        if batch.further is not None:
-            v_BD, tokens_BTD = self._pool_photos(v_BD, tokens_BTD, batch.further)
+        v_BD, tokens_BTD = self._encode_photos(batch)
         if tokens_BTD is None:
             return Modalities(t_BD, v_BD * has_image_B1, batch.has_B2)
         return Modalities(
@@ -242,26 +240,27 @@ class TwoTower(nn.Module):
         fused_BP: Tensor = self.fusion(self.encode_modalities(batch))
         return fused_BP
 
-    def _embed_photos(self, image_BH: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Unit vectors (B, D), and tokens (B, T, D) for a fusion that needs them."""
-        standard_BH = self.image.standardise(image_BH)
-        v_BD = self.image.project(standard_BH)
-        return v_BD, self.image_tokens(standard_BH) if self.fusion.needs_tokens else None
+    def _encode_photos(self, batch: ProductBatch) -> tuple[Tensor, Tensor | None]:
+        """Vectors (B, D) over all photos of each product; tokens (B, T, D) if the fusion has any.
 
-    def _pool_photos(
-        self, first_BD: Tensor, first_BTD: Tensor | None, further: FurtherPhotos
-    ) -> tuple[Tensor, Tensor | None]:
-        """Vectors and tokens over all photos of each product; one photo alone is left as it is."""
+        One photo alone is left as it is. All vectors come before the tokens, whose dropout must not
+        shift theirs: the stages before the fused one are the same under every fusion.
+        """
+        first_BH = self.image.standardise(batch.image_BH)
+        first_BD = self.image.project(first_BH)
+        if batch.further is None:
+            return first_BD, self.image_tokens(first_BH) if self.fusion.needs_tokens else None
         size = len(first_BD)
-        further_MD, further_MTD = self._embed_photos(further.image_MH)
-        photo_MD = torch.cat([first_BD, further_MD])
-        owner_M = torch.cat([torch.arange(size), further.owner_M])
+        further_MH = self.image.standardise(batch.further.image_MH)
+        photo_MD = torch.cat([first_BD, self.image.project(further_MH)])
+        owner_M = torch.cat([torch.arange(size), batch.further.owner_M])
         share_M = self.pooling.shares(photo_MD, owner_M, size)
-        several_B = torch.bincount(owner_M, minlength=size) > 1
+        several_B1 = (torch.bincount(owner_M, minlength=size) > 1).unsqueeze(1)
         pooled_BD = F.normalize(total(share_M.unsqueeze(1) * photo_MD, owner_M, size), dim=-1)
-        v_BD = torch.where(several_B.unsqueeze(1), pooled_BD, first_BD)
-        if first_BTD is None or further_MTD is None:
+        v_BD = torch.where(several_B1, pooled_BD, first_BD)
+        if not self.fusion.needs_tokens:
             return v_BD, None
-        shared_MTD = share_M.view(-1, 1, 1) * torch.cat([first_BTD, further_MTD])
-        pooled_BTD = total(shared_MTD, owner_M, size)
-        return v_BD, torch.where(several_B.view(-1, 1, 1), pooled_BTD, first_BTD)
+        first_BTD = self.image_tokens(first_BH)
+        token_MTD = torch.cat([first_BTD, self.image_tokens(further_MH)])
+        pooled_BTD = total(share_M.view(-1, 1, 1) * token_MTD, owner_M, size)
+        return v_BD, torch.where(several_B1.unsqueeze(1), pooled_BTD, first_BTD)

@@ -100,7 +100,7 @@ class TuningConfig:
     """Texts or photos held in memory with their activations at a time (gradient caching)."""
     image_side: int = 0
     """Pixels a photo is trained at; 0 is the encoder's own side."""
-    mixes: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+    mixes: tuple[float, ...] = (0.5, 1.0)
     """Shares of the tuned weights, against those before the stage, that dev chooses from."""
     dev_products: int = 2_000
     """Corpus size of that choice."""

@@ -9,7 +9,7 @@ import copy
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,17 +50,22 @@ def tune_encoders(
     tuning.finish()
     after = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     shares = (0.0, *sorted(stage.tuning.mixes))
-    scores: dict[float, float] = {}
+    figures: dict[float, dict[str, float]] = {}
     if bench.check is not None:
         with bench.reporter.bar(f"Choose weights of {name}: {stage.name}", len(shares)) as advance:
             for share in shares:
                 tuning.mix(share)
                 model.load_state_dict(_mixed(before, after, share))
-                scores[share] = _dev_score(bench, config, stage, model, (text, image))
-                advance(1, f"{share:.2f} of the tuned weights: {scores[share]:.4f}")
-    best = max(scores, key=lambda share: (scores[share], -share)) if scores else shares[-1]
+                figures[share] = _dev_figures(bench, config, stage, model, (text, image))
+                advance(1, f"{share:.2f} of the tuned weights: {figures[share]['score']:.4f}")
+    best = shares[-1]
+    if figures:
+        best = max(shares, key=lambda share: (figures[share]["score"], -share))
     tuning.mix(best)
-    _save(folder, _mixed(before, after, best), (text, image), {"share": best, "dev": scores})
+    choice = [
+        {"share": share, "chosen": share == best, **figures.get(share, {})} for share in shares
+    ]
+    _save(folder, _mixed(before, after, best), (text, image), choice)
 
 
 def load_tuned(
@@ -80,6 +85,9 @@ def load_tuned(
     state, tensors = load_state(state_file)
     if state.stage == place:
         model.load_state_dict(load_file(folder / TOWERS_FILE))
+        stage = {"stage": config.stages[place].name, "step": state.step}
+        chosen = json.loads((folder / CHOICE_FILE).read_text())
+        state.history += [stage | share for share in chosen if "score" in share]
         end_stage(state_file, state, model)
     else:
         model.load_state_dict(part(tensors, "model"))
@@ -106,14 +114,14 @@ def _mixed(
     return {name: torch.lerp(before[name], after[name], share) for name in before}
 
 
-def _dev_score(
+def _dev_figures(
     bench: Workbench,
     config: TrainConfig,
     stage: StageConfig,
     model: TwoTower,
     encoders: tuple[TextEncoder, ImageEncoder],
-) -> float:
-    """The dev score over a sample of the catalogue, encoded with the weights as they are."""
+) -> dict[str, float]:
+    """The dev figures over a sample of the catalogue, encoded with the weights as they are."""
     sample = dataclasses.replace(config, dev_products=stage.tuning.dev_products)
     check = dev_check(bench.dataset, bench.data.products, bench.data.queries, sample)
     assert check is not None
@@ -133,14 +141,14 @@ def _dev_score(
         cache.discard("text")
     if cache.image.fingerprint != kept.image.fingerprint:
         cache.discard("image")
-    return figures["score"]
+    return figures
 
 
 def _save(
     folder: Path,
     weights: dict[str, Tensor],
     encoders: tuple[TextEncoder, ImageEncoder],
-    choice: dict[str, object],
+    choice: Sequence[Mapping[str, object]],
 ) -> None:
     aside = folder.with_name(f"{folder.name}.writing")
     shutil.rmtree(aside, ignore_errors=True)

@@ -5,6 +5,7 @@ refused.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import torch
 
 from windowshop.batches import ProductSource, QuerySource, needed_views
 from windowshop.catalog import Dataset
-from windowshop.config import LossConfig, ModelConfig, TrainConfig
+from windowshop.config import LossConfig, ModelConfig, StageConfig, TrainConfig
 from windowshop.encoders import ImageEncoder, TextEncoder, load_image_encoder, load_text_encoder
 from windowshop.errors import DataError
 from windowshop.features import FeatureCache, product_features, query_features
@@ -51,16 +52,23 @@ class Workbench:
 
 
 def prepare(
-    dataset: Dataset, config: TrainConfig, cache_folder: Path, reporter: Reporter
+    dataset: Dataset,
+    config: TrainConfig,
+    cache_folder: Path,
+    reporter: Reporter,
+    stages: Sequence[StageConfig] = (),
 ) -> Workbench:
-    """Encode what is not encoded yet; raises DataError for data that has nothing to learn from."""
+    """Encode what is not encoded yet; raises DataError for data that has nothing to learn from.
+
+    `stages` are further ones, beside the config's, that will be trained on the workbench.
+    """
     pairs = training_pairs(dataset, config.loss)
     cache = FeatureCache(
         load_text_encoder(config.text_encoder, config.device),
         load_image_encoder(config.image_encoder, config.device),
         cache_folder,
     )
-    root, views = dataset.root, needed_views(config.stages)
+    root, views = dataset.root, needed_views((*config.stages, *stages))
     products = ProductSource(product_features(dataset.products, root, cache, reporter, views))
     queries = QuerySource(query_features(dataset.queries, root, cache, reporter))
     _require_signal(dataset, products, len(pairs), reporter)

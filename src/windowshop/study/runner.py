@@ -17,7 +17,7 @@ from windowshop.errors import ConfigError, DataError
 from windowshop.progress import Reporter
 from windowshop.study.changes import without_photos, without_words
 from windowshop.study.comparison import most_different_queries
-from windowshop.study.config import StudyConfig, base_training
+from windowshop.study.config import StudyConfig, base_training, training_of
 from windowshop.study.defaults import default_falsifiers, default_variants
 from windowshop.study.insights import CURVE_MEASURE, SHARES, curve, examples
 from windowshop.study.rankings import queries_of, trained_run
@@ -74,7 +74,8 @@ def _prepare(
     if config.reference not in {variant.name for variant in variants}:
         names = ", ".join(variant.name for variant in variants)
         raise ConfigError(f"reference={config.reference!r} is none of the variants: {names}.")
-    bench = prepare(dataset, base, cache_folder, reporter)
+    stages = [s for v in variants for s in training_of(base, v, config.seeds[0]).stages]
+    bench = prepare(dataset, base, cache_folder, reporter, stages)
     if not dataset.kinds:
         raise DataError(f"{dataset.root}: no judgements to compare by. Add qrels.")
     test, dev = queries_of(bench, "test"), queries_of(bench, "dev")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from windowshop.config import TrainConfig, to_dict
+from windowshop.errors import ConfigError
 from windowshop.metrics import Qrels
 from windowshop.study.changes import changed
 from windowshop.study.config import StudyConfig, VariantConfig, training_of
@@ -97,12 +98,20 @@ class SeedRuns:
         if variant.system == "score_fusion":
             config = replace(config, stages=config.stages[: shared_stages(config)])
         bench = changed(self._study.bench, variant.train_change, self.seed)
+        if variant.train_change != "none" and any(s.tuning.trains for s in config.stages):
+            raise ConfigError(
+                f"variant {variant.name}: train_change={variant.train_change} changes cached "
+                "features, which a stage that trains encoders does not read. Choose one of them."
+            )
         key = digest(bench.hashes, variant.train_change)
         return train_variant(bench, config, key, self._weights)
 
     def shown(self, variant: VariantConfig) -> Workbench:
         """What the variant's ranking is made from."""
-        return changed(self._study.bench, variant.test_change, self.seed)
+        bench, trained = self._study.bench, self.trained(variant)
+        if trained is not None and trained.bench.cache is not bench.cache:
+            bench = trained.bench  # it trained encoders of its own
+        return changed(bench, variant.test_change, self.seed)
 
     def clear(self) -> None:
         """Drop the weights."""

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from windowshop.config import FusionName, LossConfig, ModelConfig, TrainConfig, to_dict
+from windowshop.config import FUSED, FusionName, LossConfig, ModelConfig, TrainConfig, to_dict
 from windowshop.study.memory import peak_memory_mb, reset_peak
-from windowshop.systems import make_trainer
+from windowshop.systems import make_trainer, train_system
 from windowshop.towers import TwoTower
 from windowshop.train import TrainState, load_state, save_state
-from windowshop.workbench import Workbench
+from windowshop.workbench import Workbench, with_encoders
 
 SEEING: FusionName = "average"
 """The fusion that shared stages are trained with; any that reads both modalities would do."""
@@ -35,6 +35,8 @@ class Trained:
     state: TrainState
     memory_mb: float | None
     """Peak memory while it was trained."""
+    bench: Workbench
+    """What it was trained on, through the encoders that it trained, if any."""
 
 
 def train_variant(bench: Workbench, config: TrainConfig, key: str, folder: Path) -> Trained:
@@ -43,6 +45,8 @@ def train_variant(bench: Workbench, config: TrainConfig, key: str, folder: Path)
     Finished weights stay there, so asking again for the same config only loads them.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if any(stage.tuning.trains for stage in config.stages):
+        return _train_with_encoders(bench, config, folder / f"tuned-{digest(key, to_dict(config))}")
     num_shared = shared_stages(config)
     state_file = folder / f"state-{digest(key, to_dict(config))}.safetensors"
     if num_shared and not state_file.exists():
@@ -81,9 +85,23 @@ def _train(bench: Workbench, config: TrainConfig, state_file: Path, until: int) 
     memory_file = state_file.with_suffix(".memory")
     reset_peak()
     state = trainer.run(model, config.model.fusion, until=until)
-    if not memory_file.exists():
-        memory_file.write_text(json.dumps(peak_memory_mb()))
-    return Trained(model, state, json.loads(memory_file.read_text()))
+    return Trained(model, state, _peak(memory_file), bench)
+
+
+def _train_with_encoders(bench: Workbench, config: TrainConfig, work: Path) -> Trained:
+    reset_peak()
+    trained = train_system(bench, config, FUSED, work)
+    system, memory_mb = trained.system, _peak(work / "peak.memory")
+    seen = with_encoders(bench, config, system.text, system.image)
+    return Trained(system.towers, trained.state, memory_mb, seen)
+
+
+def _peak(file: Path) -> float | None:
+    """Peak memory of a training, kept in a file for when its weights are only loaded."""
+    if not file.exists():
+        file.write_text(json.dumps(peak_memory_mb()))
+    peak: float | None = json.loads(file.read_text())
+    return peak
 
 
 def _go_on_from(start: Path, model: TwoTower, state_file: Path) -> None:

@@ -28,7 +28,10 @@ def tuned(stage, **how):
 
 
 def choice(work, stage):
-    return json.loads((work / f"fused-stage-{stage}" / "choice.json").read_text())
+    """Dev scores by share of tuned weights, and the share that was chosen."""
+    shares = json.loads((work / f"fused-stage-{stage}" / "choice.json").read_text())
+    [chosen] = [entry["share"] for entry in shares if entry["chosen"]]
+    return {entry["share"]: entry["score"] for entry in shares}, chosen
 
 
 @pytest.mark.parametrize(
@@ -71,9 +74,9 @@ def test_dev_may_keep_the_encoders_as_they_were(kinds_config, make_bench, tmp_pa
     before = train_system(bench, config, "fused", tmp_path / "before")
     config = replace(config, stages=(good, spoilt))
     found = train_system(bench, config, "fused", tmp_path / "all")
-    kept = choice(tmp_path / "all", 1)
-    assert kept["dev"]["1.0"] < kept["dev"]["0.0"] == before.dev["score"]
-    assert kept["share"] == 0
+    scores, chosen = choice(tmp_path / "all", 1)
+    assert scores[1.0] < scores[0.0] == before.dev["score"]
+    assert chosen == 0
     assert_same_system(replace(found, state=before.state), before)
     assert_same(weights(found.system.text.module), weights(encoder_of("text", "clip").module))
     assert found.system.text.fingerprint == encoder_of("text", "clip").fingerprint
@@ -85,20 +88,18 @@ def test_a_tuned_stage_never_loses_on_dev(kinds_config, make_bench, tmp_path, ho
     config, bench = replace(kinds_config, seed=seed, stages=stages[:1]), make_bench()
     before = train_system(bench, config, "fused", tmp_path / "before")
     found = train_system(bench, replace(config, stages=stages), "fused", tmp_path / "all")
-    kept = choice(tmp_path / "all", 1)
-    assert set(kept["dev"]) == {"0.0", "0.25", "0.5", "1.0"}
-    assert kept["dev"]["0.0"] == before.dev["score"]
-    best = max(kept["dev"].values())
-    assert kept["dev"][str(kept["share"])] == best == found.dev["score"] >= before.dev["score"]
+    scores, chosen = choice(tmp_path / "all", 1)
+    assert set(scores) == {0.0, 0.25, 0.5, 1.0}
+    assert scores[0.0] == before.dev["score"]
+    assert scores[chosen] == max(scores.values()) == found.dev["score"] >= before.dev["score"]
 
 
 def test_the_least_of_equally_good_shares_is_kept(kinds_config, make_bench, tmp_path, monkeypatch):
     scores = iter([0.1, 0.5, 0.5, 0.2])
-    monkeypatch.setattr(mixing, "_dev_score", lambda *given: next(scores))
+    monkeypatch.setattr(mixing, "_dev_figures", lambda *given: {"score": next(scores)})
     stage = tuned(SEPARATE, text="lora", mixes=(1.0, 0.25, 0.5))
     train_system(make_bench(), replace(kinds_config, stages=(stage,)), "fused", tmp_path)
-    dev = {"0.0": 0.1, "0.25": 0.5, "0.5": 0.5, "1.0": 0.2}
-    assert choice(tmp_path, 0) == {"share": 0.25, "dev": dev}
+    assert choice(tmp_path, 0) == ({0.0: 0.1, 0.25: 0.5, 0.5: 0.5, 1.0: 0.2}, 0.25)
 
 
 def test_a_stage_that_has_no_data_leaves_the_encoders(kinds_config, make_bench, tmp_path):

@@ -214,6 +214,7 @@ def index(
 ) -> None:
     """Encode a catalogue with a model and write a folder that answers searches."""
     from windowshop.catalog import read_dataset
+    from windowshop.images import broken_note
     from windowshop.index import build_index
     from windowshop.model import load
     from windowshop.progress import TerminalReporter
@@ -223,7 +224,7 @@ def index(
     )
     out.print(f"{index_folder}: {manifest.num_products} products, {manifest.width} dimensions")
     for kind, count in manifest.broken_images.items():
-        out.print(f"{count} photos unusable ({kind}): those products are found by text only")
+        out.print(broken_note(kind, count))
     if manifest.unsearchable:
         out.print(f"{manifest.unsearchable} products have neither text nor a usable photo")
 

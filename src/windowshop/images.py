@@ -87,6 +87,14 @@ def _decode(data: bytes, min_side: int) -> Image.Image | BrokenImage:
     return image.convert("RGB")
 
 
+def broken_note(kind: str, count: int) -> str:
+    """What a user is told of a catalogue's photos that cannot be used."""
+    return (
+        f"Product photos that cannot be used ({kind}): {count}. "
+        "Products without another photo are found by their text."
+    )
+
+
 def fit_square(image: Image.Image, side: int) -> Image.Image:
     """Scale the whole photo into a square of `side` pixels, padded with white.
 

@@ -82,16 +82,19 @@ def load_tuned(
     """
     text = load_text_encoder(str(folder / "text"), config.device)
     image = load_image_encoder(str(folder / "image"), config.device)
+    bench = with_encoders(bench, config, text, image)
     state, tensors = load_state(state_file)
     if state.stage == place:
         model.load_state_dict(load_file(folder / TOWERS_FILE))
+        if bench.check is not None and config.stages[place].name == "fused":
+            bench.check.calibrate(model)
         stage = {"stage": config.stages[place].name, "step": state.step}
         chosen = json.loads((folder / CHOICE_FILE).read_text())
         state.history += [stage | share for share in chosen if "score" in share]
         end_stage(state_file, state, model)
     else:
         model.load_state_dict(part(tensors, "model"))
-    return with_encoders(bench, config, text, image)
+    return bench
 
 
 def _weights_before(model: TwoTower, state_file: Path, place: int) -> dict[str, Tensor]:

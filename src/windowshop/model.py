@@ -56,6 +56,8 @@ class Model:
     towers: TwoTower
     text: TextEncoder
     image: ImageEncoder
+    device: str
+    """Where encoders run, as given to `load`."""
 
     @property
     def width(self) -> int:
@@ -147,6 +149,7 @@ def load(path: str | Path, device: str = "auto") -> Model:
         towers=load_towers(folder),
         text=load_text_encoder(str(folder / "encoders" / "text"), device),
         image=load_image_encoder(str(folder / "encoders" / "image"), device),
+        device=device,
     )
 
 
@@ -157,7 +160,7 @@ def load_system(model: Model, name: str) -> System:
     text = encoder_folder(model.folder, "text", name)
     image = encoder_folder(model.folder, "image", name)
     shared = model.folder / "encoders"
-    device = model.config.device
+    device = model.device
     return System(
         towers=load_towers(model.folder, name),
         text=model.text if text.parent == shared else load_text_encoder(str(text), device),

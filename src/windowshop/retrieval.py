@@ -24,6 +24,8 @@ from windowshop.towers import TwoTower
 
 CHUNK = 4096
 EQUAL = dict.fromkeys(KINDS, 1.0)
+SHARPNESSES, MIDPOINTS = (1.0, 2.0, 4.0, 8.0), (0.3, 0.5, 0.7, 0.9)
+"""What is tried for the weight of the text by query; midpoints as quantiles of its logits."""
 TEXT_WEIGHTS = tuple(round(0.1 * i, 1) for i in range(11))
 
 
@@ -132,6 +134,28 @@ class DevCheck:
             mixed_ND = normalised(weight * t_ND + (1 - weight) * v_ND)
             scores[weight] = self._score(query_QD, mixed_ND)["score"]
         return max(scores, key=lambda weight: (scores[weight], -abs(weight - 0.5)))
+
+    def calibrate(self, model: TwoTower) -> None:
+        """Set how far the query's weight leans, of a fusion that has one, to what does best here.
+
+        `sharpness` and `midpoint` are tried over a grid, midpoints at quantiles of what the queries
+        get; the untouched weight wins ties.
+        """
+        weight = model.fusion.query_weight
+        if weight is None:
+            return
+        product_NP = product_vectors(model, self.product_source, self.products)
+        shared_QD = torch.from_numpy(shared_query_vectors(model, self.query_source, self.queries))
+        with torch.inference_mode():
+            quantiles = np.quantile(weight.logits(shared_QD).numpy(), MIDPOINTS)
+        tried = [(1.0, 0.0), *((s, float(m)) for s in SHARPNESSES for m in quantiles)]
+        scores = {}
+        for pair in tried:
+            weight.calibrate(*pair)
+            with torch.inference_mode():
+                query_QP = model.fusion.weigh_queries(shared_QD).numpy()
+            scores[pair] = self._score(query_QP, product_NP)["score"]
+        weight.calibrate(*max(tried, key=lambda pair: scores[pair]))
 
     def _score(self, query_QD: np.ndarray, product_ND: np.ndarray) -> dict[str, float]:
         run = make_run(query_QD, self.query_ids, product_ND, self.product_ids)

@@ -48,6 +48,7 @@ def make_trainer(bench: Workbench, config: TrainConfig, state_file: Path) -> Tra
         data=bench.data,
         check=bench.check,
         text_weight=bench.check.best_text_weight if bench.check else None,
+        calibrate=bench.check.calibrate if bench.check else None,
         state_file=state_file,
         reporter=bench.reporter,
         mine=lambda model, stage, file: hard_negatives(bench, config, model, stage, file),

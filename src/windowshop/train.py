@@ -74,6 +74,8 @@ class Trainer:
     """Finds the text weight that the fusion starts from, before the fused stage."""
     state_file: Path
     reporter: Reporter
+    calibrate: Callable[[TwoTower], None] | None = None
+    """Tunes on dev, after a fused stage, what training queries cannot teach."""
     mine: Mine | None = None
     tuning: FineTuning | None = None
     """The encoders of a stage that trains them. It has no dev checks, and it ends when the mix of
@@ -130,6 +132,8 @@ class Trainer:
                 _tell(advance, loss, state)
         if best:
             model.load_state_dict(best)
+        if config.name == "fused" and self.calibrate is not None and self.tuning is None:
+            self.calibrate(model)
 
     def _starts_fusion(self, place: int) -> bool:
         """Whether a stage is the first to train the fusion; a later one goes on with its gate."""

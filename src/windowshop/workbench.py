@@ -18,6 +18,7 @@ from windowshop.config import LossConfig, ModelConfig, StageConfig, TrainConfig
 from windowshop.encoders import ImageEncoder, TextEncoder, load_image_encoder, load_text_encoder
 from windowshop.errors import DataError
 from windowshop.features import FeatureCache, product_features, query_features
+from windowshop.images import broken_note
 from windowshop.objectives import TrainingData
 from windowshop.pairs import Pairs, make_pairs
 from windowshop.progress import Reporter
@@ -141,9 +142,7 @@ def _require_signal(
     for note in dataset.notes:
         reporter.note(note)
     for kind, count in products.features.broken_images.items():
-        reporter.note(
-            f"Product photos that cannot be used ({kind}): {count}. Their text stands in."
-        )
+        reporter.note(broken_note(kind, count))
     if not (products.has_text | products.has_image).any():
         raise DataError(
             f"{dataset.root}: nothing to train from: no product has text or a usable photo. "

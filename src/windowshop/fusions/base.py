@@ -3,11 +3,14 @@
 Shapes: B batch, D shared width, E weighed parts (experts or modalities), T tokens, P = parts * D.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from windowshop.layers import ZeroStartMLP
 
 MIN_WEIGHT = 0.05
 """The tuned text weight is kept this far from 0 and 1: nothing starts switched off, and a product
@@ -76,6 +79,55 @@ class Fusion(nn.Module):
     def weigh_queries(self, q_BD: Tensor) -> Tensor:
         """Unit queries as they are compared with what products are stored as, (B, P)."""
         return q_BD
+
+    @property
+    def query_weight(self) -> "QueryWeight | None":
+        """What weighs the two parts by query, of a fusion that does."""
+        return None
+
+
+class QueryWeight(nn.Module):
+    """b(q) in (0, 1), the weight of the first of two parts: sigmoid of a small MLP of the query.
+
+    Training queries are learned by either part, so they hardly teach how far to trust one. Two
+    numbers found on dev make up for that: b = sigmoid(sharpness * (MLP(q) - midpoint)).
+    """
+
+    sharpness: Tensor
+    midpoint: Tensor
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self._mlp = ZeroStartMLP(width, hidden, 1, dropout)
+        self._scale = width**0.5
+        self.register_buffer("sharpness", torch.tensor(1.0))
+        self.register_buffer("midpoint", torch.tensor(0.0))
+
+    def forward(self, q_BD: Tensor) -> Tensor:
+        """Return the weight of the first part, (B, 1)."""
+        return torch.sigmoid(self.sharpness * (self.logits(q_BD) - self.midpoint))
+
+    def logits(self, q_BD: Tensor) -> Tensor:
+        """Return what the MLP makes of each query, (B, 1)."""
+        logits_B1: Tensor = self._mlp(q_BD * self._scale)
+        return logits_B1
+
+    def calibrate(self, sharpness: float, midpoint: float) -> None:
+        """Set the two numbers; (1, 0) leaves the MLP as it is."""
+        self.sharpness.fill_(sharpness)
+        self.midpoint.fill_(midpoint)
+
+    def start_from(self, weight: float) -> None:
+        """Set the bias so that an untrained b is `weight` for every query."""
+        last = self._mlp[-1]
+        assert isinstance(last, nn.Linear)
+        with torch.no_grad():
+            last.bias.fill_(math.log(weight / (1 - weight)))
+
+    def split(self, q_BD: Tensor) -> Tensor:
+        """Return [b q; (1 - b) q] interleaved and normalised, (B, 2D)."""
+        first_B1 = self(q_BD)
+        return unit(interleave(first_B1 * q_BD, (1 - first_B1) * q_BD))
 
 
 class TunedMean(nn.Module):

@@ -6,13 +6,12 @@ Shapes: B batch, D shared width, P = 2D.
 import torch
 from torch import Tensor
 
-from windowshop.fusions.base import Fusion, Modalities, interleave, unit
+from windowshop.fusions.base import Fusion, Modalities, QueryWeight, interleave, unit
 from windowshop.fusions.experts import ModalityExperts
-from windowshop.layers import ZeroStartMLP
 
 
 class QueryExperts(Fusion):
-    """Stores [E_T; p] and searches with [b q; (1 - b) q], b = sigmoid(MLP(q)), both normalised.
+    """Stores [E_T; p] and searches with [b q; (1 - b) q], b by the query, both normalised.
 
     p is the mixture of experts, E_T its text expert. The gate of the mixture sees the product only,
     so a query for a brand or a fabric pays for what the photo adds to p; here such a query looks at
@@ -25,8 +24,7 @@ class QueryExperts(Fusion):
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self._experts = ModalityExperts(width, hidden, dropout)
-        self._mlp = ZeroStartMLP(width, hidden // 2, 1, dropout)
-        self._scale = width**0.5
+        self._query_weight = QueryWeight(width, hidden // 2, dropout)
 
     def forward(self, products: Modalities) -> Tensor:
         """Return the text expert and the mixture, interleaved, (B, 2D)."""
@@ -46,8 +44,12 @@ class QueryExperts(Fusion):
 
     def weigh_queries(self, q_BD: Tensor) -> Tensor:
         """Return [b q; (1 - b) q] interleaved and normalised, (B, 2D)."""
-        text_B1 = torch.sigmoid(self._mlp(q_BD * self._scale))
-        return unit(interleave(text_B1 * q_BD, (1 - text_B1) * q_BD))
+        return self._query_weight.split(q_BD)
+
+    @property
+    def query_weight(self) -> QueryWeight:
+        """What decides how much the text expert counts."""
+        return self._query_weight
 
     def start_from(self, text_weight: float) -> None:
         """Start the mixture from the tuned weighted average; every query's b starts at 1/2."""

@@ -3,17 +3,14 @@
 Shapes: B batch, D shared width, P = 2D.
 """
 
-import math
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from windowshop.fusions.base import Fusion, Modalities, bounded, interleave, unit
-from windowshop.layers import ZeroStartMLP
+from windowshop.fusions.base import Fusion, Modalities, QueryWeight, bounded, interleave, unit
 
 
 class QueryWeighted(Fusion):
-    """Stores [t; v] and searches with [b q; (1 - b) q], b = sigmoid(MLP(q)), both normalised.
+    """Stores [t; v] and searches with [b q; (1 - b) q], b by the query, both normalised.
 
     So a query scores products by b q.t + (1 - b) q.v, but for a factor of its own that changes no
     ranking. A product that lacks a modality stores the other one twice: it scores q.t (q.v)
@@ -24,8 +21,7 @@ class QueryWeighted(Fusion):
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self._mlp = ZeroStartMLP(width, hidden, 1, dropout)
-        self._scale = width**0.5
+        self._query_weight = QueryWeight(width, hidden, dropout)
 
     def forward(self, products: Modalities) -> Tensor:
         """Return both vectors interleaved, (B, 2D)."""
@@ -41,13 +37,13 @@ class QueryWeighted(Fusion):
 
     def weigh_queries(self, q_BD: Tensor) -> Tensor:
         """Return [b q; (1 - b) q] interleaved and normalised, (B, 2D)."""
-        text_B1 = torch.sigmoid(self._mlp(q_BD * self._scale))
-        return unit(interleave(text_B1 * q_BD, (1 - text_B1) * q_BD))
+        return self._query_weight.split(q_BD)
+
+    @property
+    def query_weight(self) -> QueryWeight:
+        """What decides how much the text counts."""
+        return self._query_weight
 
     def start_from(self, text_weight: float) -> None:
         """Set the bias so that every query's b is w."""
-        weight = bounded(text_weight)
-        last = self._mlp[-1]
-        assert isinstance(last, nn.Linear)
-        with torch.no_grad():
-            last.bias.fill_(math.log(weight / (1 - weight)))
+        self._query_weight.start_from(bounded(text_weight))

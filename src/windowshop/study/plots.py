@@ -215,7 +215,9 @@ def learning_curve(variant: VariantResult) -> list[tuple[int, float]]:
     for seed in variant.seeds:
         stage, before, last = None, 0, 0
         for check in seed.history:
-            if check["stage"] != stage:
+            if not check.get("chosen", True):
+                continue  # a mix of old and new encoder weights that dev did not prefer
+            if check["stage"] != stage or "share" in check or before + check["step"] < last:
                 stage, before = check["stage"], last
             last = before + int(check["step"])
             values.setdefault(last, []).append(float(check["ndcg@10"]))

@@ -34,21 +34,37 @@ def choice(work, stage):
     return {entry["share"]: entry["score"] for entry in shares}, chosen
 
 
+@pytest.fixture
+def devices(monkeypatch):
+    """Where encoders were loaded to, from a model folder."""
+    found = []
+
+    def spy(load):
+        return lambda folder, device: found.append(device) or load(folder, device)
+
+    for name in ("load_text_encoder", "load_image_encoder"):
+        monkeypatch.setattr(windowshop.model, name, spy(getattr(windowshop.model, name)))
+    return found
+
+
 @pytest.mark.parametrize(
     "how",
     [{"text": "lora"}, {"text": "full"}, {"text": "partial", "image": "full"}],
     ids=lambda how: "-".join(f"{kind}-{way}" for kind, way in how.items()),
 )
 def test_a_model_folder_holds_the_tuned_encoders(
-    how, kinds_config, kinds_place, tmp_path, encoder_of
+    how, kinds_config, kinds_place, tmp_path, encoder_of, devices
 ):
     # Without dev queries all of the tuned weights are kept.
     stages = (tuned(SEPARATE, **how), FUSED)
     config = replace(kinds_config, stages=stages, baselines=("text_only",))
     folder, cache, reporter = tmp_path / "model", kinds_place / "cache", SilentReporter()
     manifest = fit(read_dataset(kinds_place / "no_dev"), folder, config, cache, reporter)
-    model = windowshop.load(folder, device="cpu")
+    devices.clear()
+    model = windowshop.load(folder, device="auto")
     own = load_system(model, "text_only")
+    # Those of the model, and the baseline's own; the config's `device` is where it was trained.
+    assert devices == ["auto"] * (2 + len(how))
     first = {"text": encoder_of("text", "clip"), "image": encoder_of("image", "siglip")}
     for kind, encoder in first.items():
         fused = getattr(model, kind)
@@ -91,7 +107,14 @@ def test_a_tuned_stage_never_loses_on_dev(kinds_config, make_bench, tmp_path, ho
     scores, chosen = choice(tmp_path / "all", 1)
     assert set(scores) == {0.0, 0.25, 0.5, 1.0}
     assert scores[0.0] == before.dev["score"]
-    assert scores[chosen] == max(scores.values()) == found.dev["score"] >= before.dev["score"]
+    assert scores[chosen] == max(scores.values())
+    assert found.dev["score"] >= scores[chosen] >= before.dev["score"]
+    told = [entry for entry in found.state.history if "share" in entry]
+    assert told == found.state.history[-4:]
+    assert {(entry["stage"], entry["step"]) for entry in told} == {("fused", 3)}
+    assert {entry["share"]: entry["score"] for entry in told} == scores
+    assert [entry["share"] for entry in told if entry["chosen"]] == [chosen]
+    assert all({"ndcg@10", "recall@100"} < set(entry) for entry in told)
 
 
 def test_the_least_of_equally_good_shares_is_kept(kinds_config, make_bench, tmp_path, monkeypatch):

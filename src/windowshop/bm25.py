@@ -17,6 +17,8 @@ def bm25_run(
     queries: dict[str, str], product_ids: list[str], texts: list[str], k1: float = K1, b: float = B
 ) -> dict[str, dict[str, float]]:
     """Rank products for each query text: query_id -> product_id -> score above 0."""
+    if not queries:
+        return {}
     words = bm25s.tokenize(texts, show_progress=False)
     if not words.vocab:  # nothing but stop words
         return {query_id: {} for query_id in queries}

@@ -48,11 +48,7 @@ def fit(
 def _fit_locked(
     dataset: Dataset, out: Path, config: TrainConfig, cache_folder: Path, reporter: Reporter
 ) -> Manifest:
-    if config.negatives_file and not Path(config.negatives_file).is_file():
-        raise ConfigError(
-            f"negatives_file={config.negatives_file!r}: there is no such file. Write one with "
-            "`windowshop mine`."
-        )
+    require_negatives(config)
     bench = prepare(dataset, config, cache_folder, reporter)
     key = _run_key(config, bench.hashes, bench.cache)
     if out.exists():
@@ -73,6 +69,15 @@ def _fit_locked(
     finished.rename(out)
     shutil.rmtree(work)
     return manifest
+
+
+def require_negatives(config: TrainConfig) -> None:
+    """Raise ConfigError where the config names a table of negatives that is not there."""
+    if config.negatives_file and not Path(config.negatives_file).is_file():
+        raise ConfigError(
+            f"negatives_file={config.negatives_file!r}: there is no such file. Write one with "
+            "`windowshop mine`."
+        )
 
 
 def _describe(

@@ -14,6 +14,7 @@ from ir_measures import RR, R, nDCG
 
 RECALL_DEPTHS = (10, 50, 100)
 MEASURES = ("recall@10", "recall@50", "recall@100", "ndcg@1", "ndcg@10", "mrr@10")
+RR_DEPTH = 10
 NUM_RESAMPLES = 2000
 DEPTH = 100
 """Length of the rankings that the metrics read."""
@@ -57,7 +58,7 @@ def score_queries(qrels: Qrels, run: Run, threshold: int) -> dict[str, dict[str,
         **{R(rel=threshold) @ k: f"recall@{k}" for k in RECALL_DEPTHS},
         nDCG @ 1: "ndcg@1",
         nDCG @ 10: "ndcg@10",
-        RR(rel=threshold) @ 10: "mrr@10",
+        RR(rel=threshold): "mrr@10",
     }
     strict = {q for q, judged in qrels.items() if max(judged.values(), default=0) >= threshold}
     graded = {q for q, judged in qrels.items() if max(judged.values(), default=0) > 0}
@@ -65,10 +66,13 @@ def score_queries(qrels: Qrels, run: Run, threshold: int) -> dict[str, dict[str,
         name: dict.fromkeys(sorted(graded if name.startswith("ndcg") else strict), 0.0)
         for name in MEASURES
     }
-    for metric in ir_measures.iter_calc(list(measures), qrels, _without_ties(run)):
-        values = scores[measures[metric.measure]]
-        if metric.query_id in values:
-            values[metric.query_id] = float(metric.value)
+    # trec_eval alone, which has no cut-off for RR: the second tool that ir-measures would choose
+    # for that takes ten times as long.
+    for metric in ir_measures.pytrec_eval.iter_calc(list(measures), qrels, _without_ties(run)):
+        name, value = measures[metric.measure], float(metric.value)
+        if metric.query_id in scores[name]:
+            cut = name == "mrr@10" and value < 1 / RR_DEPTH
+            scores[name][metric.query_id] = 0.0 if cut else value
     return scores
 
 

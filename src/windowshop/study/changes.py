@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from windowshop.batches import ProductSource
+from windowshop.batches import ProductSource, QuerySource
 from windowshop.features import FeatureTable, ProductFeatures
 from windowshop.product_text import FACTS, TITLE, product_views
 from windowshop.study.config import Change
@@ -24,7 +24,9 @@ def changed(bench: Workbench, change: Change, seed: int) -> Workbench:
         return _with_features(bench, _shuffled(features, seed))
     if change == "text_as_photo":
         twice = replace(features, image=features.views[FACTS], further=None)
-        return replace(_with_features(bench, twice), image_segments=bench.cache.text.segments)
+        return _without_query_photos(
+            replace(_with_features(bench, twice), image_segments=bench.cache.text.segments)
+        )
     if change == "three_words":
         return without_words(bench, 1.0, seed)
     if change == "no_text":
@@ -58,6 +60,15 @@ def _with_features(bench: Workbench, features: ProductFeatures) -> Workbench:
     source = ProductSource(features)
     check = bench.check and replace(bench.check, product_source=source)
     return replace(bench, data=replace(bench.data, products=source), check=check)
+
+
+def _without_query_photos(bench: Workbench) -> Workbench:
+    """Queries by text alone; what stands for their photos is as wide as their text."""
+    features = bench.data.queries.features
+    absent = replace(features.text, rows=np.full(len(features.text), -1))
+    source = QuerySource(replace(features, image=absent))
+    check = bench.check and replace(bench.check, query_source=source)
+    return replace(bench, data=replace(bench.data, queries=source), check=check)
 
 
 def _shuffled(features: ProductFeatures, seed: int) -> ProductFeatures:

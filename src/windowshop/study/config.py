@@ -14,6 +14,11 @@ Group = Literal["reference", "baseline", "fusion", "ablation", "control"]
 System = Literal["trained", "score_fusion", "frozen", "bm25", "bm25_dense"]
 Change = Literal["none", "shuffled_photos", "text_as_photo", "three_words", "no_text"]
 Mix = Literal["text", "image", "average", "tuned", "raw", "centred"]
+TRAINED: tuple[System, ...] = ("trained", "score_fusion")
+LEXICAL: tuple[System, ...] = ("bm25", "bm25_dense")
+SHARED = ("text_encoder", "image_encoder", "device", "dev_products", "baselines", "seed")
+SHARED_LOSS = ("relevance", "desirability")
+"""Training settings that decide what all variants are trained on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +38,14 @@ class VariantConfig:
     """What training is shown instead of the catalogue as it is."""
     test_change: Change = "none"
     """What the ranking is made from instead of the catalogue as it is."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would change nothing."""
+        where = f"variant {self.name}: system={self.system}"
+        if self.train_change != "none" and self.system not in TRAINED:
+            raise ConfigError(f"{where} trains nothing that train_change could change.")
+        if self.test_change != "none" and self.system in LEXICAL:
+            raise ConfigError(f"{where} reads words; test_change changes encoded features alone.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,8 +103,15 @@ def base_training(study: StudyConfig) -> TrainConfig:
 
 
 def training_of(base: TrainConfig, variant: VariantConfig, seed: int) -> TrainConfig:
-    """The training of one variant with one seed."""
-    config = change(base, variant.settings, f"variant {variant.name}")
+    """The training of one variant with one seed; ConfigError for settings of `base` alone."""
+    where = f"variant {variant.name}"
+    config = change(base, variant.settings, where)
+    names = [n for n in SHARED if getattr(config, n) != getattr(base, n)]
+    names += [n for n in SHARED_LOSS if getattr(config.loss, n) != getattr(base.loss, n)]
+    if names:
+        raise ConfigError(
+            f"{where}: all variants share {names[0]!r}. Set it in the study's `base`."
+        )
     return dataclasses.replace(config, seed=seed)
 
 
@@ -111,6 +131,8 @@ def change(config: TrainConfig, changes: dict[str, Any], where: str) -> TrainCon
     stages = {stage["name"]: stage for stage in content["stages"]}
     for key, value in changes.items():
         if key == "stages":
+            if not isinstance(value, list | tuple):
+                raise ConfigError(f"{where}: stages: need a list, found {value!r}.")
             content[key] = [_change_stage(stages, item, where) for item in value]
         elif isinstance(value, dict) and isinstance(content.get(key), dict):
             content[key] = {**content[key], **value}

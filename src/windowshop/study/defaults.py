@@ -228,13 +228,16 @@ def default_falsifiers(reference: str) -> tuple[Falsifier, ...]:
         for claim, worse in pairs
         if worse != reference
     ]
-    mixture = Falsifier(
-        name="experts <= concat_linear",
-        claim="The plain mixture of experts beats concatenation",
-        better="experts",
-        worse="concat_linear",
-    )
-    return (*compared, mixture, shuffled)
+    if reference != "experts":
+        compared.append(
+            Falsifier(
+                name="experts <= concat_linear",
+                claim="The plain mixture of experts beats concatenation",
+                better="experts",
+                worse="concat_linear",
+            )
+        )
+    return (*compared, shuffled)
 
 
 def _with_negatives(base: TrainConfig, kind: str) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ Shapes: N products, D shared width, E experts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from windowshop.diagnostics import (
 from windowshop.images import BrokenImage, locate
 from windowshop.metrics import DEPTH, bootstrap, score_queries
 from windowshop.page import thumbnail
-from windowshop.retrieval import CHUNK, modality_vectors, product_vectors
+from windowshop.retrieval import CHUNK
 from windowshop.study.rankings import Queries, Run
 from windowshop.study.results import CurvePoint, Example, ExampleProduct
 from windowshop.towers import TwoTower
@@ -42,17 +43,15 @@ def diagnose(
 ) -> Diagnostics:
     """A trained system's diagnostics over the whole catalogue and the test queries."""
     source = bench.data.products
-    products = np.arange(len(source))
-    text_ND, image_ND = modality_vectors(model, source, products)
-    fused_NP = product_vectors(model, source, products)
-    vectors = {"text": text_ND, "image": image_ND, "fused": fused_NP}
+    seen = _see(bench, model)
+    vectors = {"text": seen.text_ND, "image": seen.image_ND, "fused": seen.fused_NP}
     spread = {name: uniformity(x_ND) for name, x_ND in vectors.items()}
     exclusive: tuple[int, ...] = () if text_only is None else MATCH_DEPTHS
     parts = {"with photo": source.has_image, "without photo": ~source.has_image}
     return Diagnostics(
-        modality_gap=modality_gap(text_ND, image_ND),
+        modality_gap=modality_gap(seen.text_ND, seen.image_ND),
         uniformity={name: value for name, value in spread.items() if value is not None},
-        gates=_gates(bench, model),
+        gates=_gates(bench, seen),
         exclusive=tuple(
             exclusive_matches(test.qrels, run, text_only or {}, test.threshold, depth)
             for depth in exclusive
@@ -91,7 +90,7 @@ def examples(
             columns={
                 name: tuple(
                     _shown(bench, rows[product], test.qrels[query_id].get(product), rank)
-                    for rank, product in enumerate(first(run[query_id], EXAMPLE_DEPTH), 1)
+                    for rank, product in enumerate(first(run.get(query_id, {}), EXAMPLE_DEPTH), 1)
                 )
                 for name, run in runs.items()
             },
@@ -112,21 +111,39 @@ def _shown(bench: Workbench, row: int, grade: int | None, rank: int) -> ExampleP
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The whole catalogue as a model has it."""
+
+    text_ND: np.ndarray
+    image_ND: np.ndarray
+    fused_NP: np.ndarray
+    gate_NE: np.ndarray | None
+    has_N2: np.ndarray
+
+
 @torch.inference_mode()
-def _gates(bench: Workbench, model: TwoTower) -> tuple[GateWeights, ...]:
-    """Mean gate weights by category, of a fusion that weighs text, image and both."""
+def _see(bench: Workbench, model: TwoTower) -> _Seen:
+    """All vectors and gate weights in one pass."""
     model.eval()
-    source, gates, present = bench.data.products, [], []
+    source, parts, gates = bench.data.products, [], []
     for start in range(0, len(source), CHUNK):
         items = np.arange(start, min(start + CHUNK, len(source)))
         products = model.encode_modalities(source.batch(items))
-        gate_BE = model.fusion.gate(products)
-        if gate_BE is None or gate_BE.shape[1] != len(EXPERTS):
-            return ()
-        gates.append(gate_BE.numpy())
-        present.append(products.has_B2.numpy())
+        fused_BP = model.fusion(products)
+        parts.append((products.t_BD, products.v_BD, fused_BP, products.has_B2))
+        gates.append(model.fusion.gate(products))
+    text, image, fused, has = (torch.cat(tensors).numpy() for tensors in zip(*parts, strict=True))
+    known = [gate_BE for gate_BE in gates if gate_BE is not None]
+    return _Seen(text, image, fused, torch.cat(known).numpy() if known else None, has)
+
+
+def _gates(bench: Workbench, seen: _Seen) -> tuple[GateWeights, ...]:
+    """Mean gate weights by category, of a fusion that weighs text, image and both."""
+    if seen.gate_NE is None or seen.gate_NE.shape[1] != len(EXPERTS):
+        return ()
     categories = bench.dataset.products["category"].to_list()
-    return gate_weights(np.concatenate(gates), np.concatenate(present), categories)
+    return gate_weights(seen.gate_NE, seen.has_N2, categories)
 
 
 def _ids(bench: Workbench) -> list[str]:

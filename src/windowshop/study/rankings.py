@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from windowshop.bm25 import bm25_run
+from windowshop.bm25 import K1, B, bm25_run
 from windowshop.metrics import DEPTH, Qrels, as_qrels, relevance_threshold, score_queries
 from windowshop.product_text import FACTS, all_texts
 from windowshop.retrieval import (
@@ -25,8 +25,9 @@ from windowshop.towers import TwoTower
 from windowshop.workbench import Workbench
 
 Run = dict[str, dict[str, float]]
-WEIGHTS = tuple(round(0.1 * i, 1) for i in range(11))
-BM25_K1, BM25_B = (0.6, 0.9, 1.2, 1.5, 2.0), (0.2, 0.4, 0.6, 0.75, 0.9)
+WEIGHTS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9, 0.0, 1.0)
+"""What is tried for the first of two; the earliest of equals is kept, all of them without dev."""
+BM25_K1, BM25_B = (K1, 0.6, 0.9, 1.2, 2.0), (B, 0.2, 0.4, 0.6, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,9 @@ def queries_of(bench: Workbench, split: str) -> Queries:
     dataset = bench.dataset
     kind = dataset.kinds[0]
     judged = dataset.qrels.filter(kind=kind)
-    table = dataset.queries.with_row_index("row").join(
-        dataset.split(split).select("query_id"), on="query_id", maintain_order="left"
-    )
+    table = dataset.queries.select("query_id", "query").with_row_index("row")
+    asked = dataset.split(split).select("query_id")
+    table = table.join(asked, on="query_id", maintain_order="left")
     table = table.join(judged.select("query_id").unique(), on="query_id", maintain_order="left")
     texts = {q: t for q, t in table.select("query_id", "query").iter_rows() if t and t.strip()}
     return Queries(
@@ -199,11 +200,13 @@ def _interpolated(lexical: Run, dense: Run, queries: Queries, weight: float) -> 
 
 
 def _scaled(scores: Mapping[str, float]) -> dict[str, float]:
-    """Scores with the last of the list at 0 and the first at 1."""
+    """Scores with the last of the list at 0 and the first at 1; all at 1 where they are equal."""
     if not scores:
         return {}
     low, high = min(scores.values()), max(scores.values())
-    return {product: (s - low) / (high - low or 1.0) for product, s in scores.items()}
+    if low == high:
+        return dict.fromkeys(scores, 1.0)
+    return {product: (s - low) / (high - low) for product, s in scores.items()}
 
 
 def _product_ids(bench: Workbench) -> list[str]:

@@ -1,7 +1,8 @@
 """`windowshop compare` as one function: data folder and study -> report folder."""
 
 import platform
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -12,17 +13,19 @@ from filelock import FileLock, Timeout
 
 from windowshop.catalog import Dataset
 from windowshop.checkpoint import PACKAGES
-from windowshop.config import to_dict
+from windowshop.config import TrainConfig, to_dict
 from windowshop.errors import ConfigError, DataError
+from windowshop.fit import require_negatives
 from windowshop.progress import Reporter
 from windowshop.study.changes import without_photos, without_words
 from windowshop.study.comparison import most_different_queries
-from windowshop.study.config import StudyConfig, base_training, training_of
+from windowshop.study.config import StudyConfig, VariantConfig, base_training, training_of
 from windowshop.study.defaults import default_falsifiers, default_variants
 from windowshop.study.insights import CURVE_MEASURE, SHARES, curve, examples
 from windowshop.study.rankings import queries_of, trained_run
 from windowshop.study.report import write_report
 from windowshop.study.results import (
+    RESULTS_FILE,
     CurvePoint,
     SeedResult,
     StudyResults,
@@ -30,6 +33,7 @@ from windowshop.study.results import (
     load_results,
     save_results,
 )
+from windowshop.study.results import without_photos as without_thumbnails
 from windowshop.study.seed import FIXED_SYSTEMS, SeedRuns, StudyData
 from windowshop.study.slicing import OWN_SLICES, slices_of, with_slice_columns
 from windowshop.study.training import digest
@@ -53,11 +57,14 @@ def compare(
     What is finished is kept in `out/runs`, so a study that was cut off goes on where it stopped.
     Raises ConfigError while another study writes to `out`.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{out}: {error.strerror or error}. Choose another --out.") from None
     try:
         with FileLock(out / ".lock", timeout=0):
             study = _prepare(dataset, config, out, cache_folder, reporter)
-            results = _run(study)
+            results = _run(study, photos=photos)
             write_report(results, out, photos=photos)
             return results
     except Timeout:
@@ -70,14 +77,11 @@ def _prepare(
     dataset: Dataset, config: StudyConfig, out: Path, cache_folder: Path, reporter: Reporter
 ) -> StudyData:
     base = base_training(config)
-    variants = config.variants or default_variants(base)
-    if config.reference not in {variant.name for variant in variants}:
-        names = ", ".join(variant.name for variant in variants)
-        raise ConfigError(f"reference={config.reference!r} is none of the variants: {names}.")
-    stages = [s for v in variants for s in training_of(base, v, config.seeds[0]).stages]
-    bench = prepare(dataset, base, cache_folder, reporter, stages)
+    variants = _variants_of(config, base)
     if not dataset.kinds:
         raise DataError(f"{dataset.root}: no judgements to compare by. Add qrels.")
+    stages = [s for v in variants for s in training_of(base, v, config.seeds[0]).stages]
+    bench = prepare(dataset, base, cache_folder, reporter, stages)
     test, dev = queries_of(bench, "test"), queries_of(bench, "dev")
     if not test.ids:
         raise DataError(
@@ -86,7 +90,9 @@ def _prepare(
         )
     if not dev.ids:
         reporter.note("No judged dev queries: weights and mixes are not tuned.")
-    specs = tuple(dict.fromkeys((*OWN_SLICES, *config.slices)))
+    taken = {*dataset.products.columns, *dataset.queries.columns}
+    own = [name for name in OWN_SLICES if name not in taken]  # the shop's may be numbers
+    specs = tuple(dict.fromkeys((*own, *config.slices)))
     return StudyData(
         config=config,
         base=base,
@@ -99,7 +105,25 @@ def _prepare(
     )
 
 
-def _run(study: StudyData) -> StudyResults:
+def _variants_of(config: StudyConfig, base: TrainConfig) -> tuple[VariantConfig, ...]:
+    """The study's variants; raises ConfigError for those that cannot be run, before any is."""
+    variants = config.variants or default_variants(base)
+    if config.reference not in {variant.name for variant in variants}:
+        names = ", ".join(variant.name for variant in variants)
+        raise ConfigError(f"reference={config.reference!r} is none of the variants: {names}.")
+    for variant in variants:
+        require_negatives(training_of(base, variant, config.seeds[0]))
+        own_spaces = base.text_encoder != base.image_encoder
+        if own_spaces and variant.system == "frozen" and variant.mix != "text":
+            raise ConfigError(
+                f"variant {variant.name}: system=frozen with mix={variant.mix} needs one model "
+                f"for text and photos, found {base.text_encoder} and {base.image_encoder}. "
+                "Choose mix=text, or a CLIP or SigLIP model for both."
+            )
+    return variants
+
+
+def _run(study: StudyData, *, photos: bool) -> StudyResults:
     """All variants with each seed in turn; a seed's weights are dropped when it is done."""
     seeds = study.config.seeds
     found: dict[str, list[SeedResult]] = {variant.name: [] for variant in study.variants}
@@ -113,7 +137,7 @@ def _run(study: StudyData) -> StudyResults:
                 advance(1, variant.name)
         results = replace(results, variants=_variants(study, found))
         if seed == seeds[0]:
-            results = _with_insights(study, runs, results)
+            results = _with_insights(study, runs, results, photos=photos)
         runs.clear()
     return results
 
@@ -151,32 +175,51 @@ def _without_variants(study: StudyData) -> StudyResults:
     )
 
 
-def _with_insights(study: StudyData, runs: SeedRuns, results: StudyResults) -> StudyResults:
+def _with_insights(
+    study: StudyData, runs: SeedRuns, results: StudyResults, *, photos: bool
+) -> StudyResults:
     """Add curves and examples of the first seed, from the disk where they are kept."""
-    folder = study.folder / f"{INSIGHTS}-{digest(study.bench.hashes, results.settings)}"
-    if folder.exists():
-        kept = load_results(folder)
-        return replace(results, curves=kept.curves, examples=kept.examples)
     named = [v for name in study.config.curve_variants if (v := study.variant(name)) is not None]
+    key = digest(runs.seed, study.config.num_examples, [runs.fingerprint(v) for v in named])
+    folder, bare = (study.folder / f"{name}-{key}" for name in (INSIGHTS, f"{INSIGHTS}-bare"))
+    kept = next((f for f in (folder, bare) if (f / RESULTS_FILE).exists()), None)
+    if kept is not None and (kept == folder or not photos):
+        found = load_results(kept)
+    else:
+        found = _insights(study, runs, results, named)
+    if not photos:
+        found = without_thumbnails(found)
+    save_results(found, folder if photos else bare)
+    for old in study.folder.glob(f"{INSIGHTS}-*"):
+        if old != (folder if photos else bare):
+            shutil.rmtree(old)
+    return replace(results, curves=found.curves, examples=found.examples)
+
+
+def _insights(
+    study: StudyData, runs: SeedRuns, results: StudyResults, named: Sequence[VariantConfig]
+) -> StudyResults:
+    """The curves of the trained among the named variants, and examples of where all of them differ.
+
+    Nothing else is in what this returns.
+    """
     curves: dict[str, tuple[CurvePoint, ...]] = {"missing_images": (), "sparse_text": ()}
     for variant in named:
-        trained = runs.trained(variant)
+        trained = runs.trained(variant) if variant.system == "trained" else None
         if trained is None:
             continue
         rank = partial(trained_run, model=trained.model, queries=study.test)
+        shown = runs.shown(variant)
         for damage, make in (("missing_images", without_photos), ("sparse_text", without_words)):
-            damaged = {share: make(study.bench, share, runs.seed) for share in SHARES}
+            damaged = {share: make(shown, share, runs.seed) for share in SHARES}
             curves[damage] += curve(variant.name, damaged, rank, study.test)
     rankings = {variant.name: runs.run(variant) for variant in named}
-    shown: list[str] = []
+    queries: list[str] = []
     if len(rankings) > 1:
         first, *_, last = rankings
-        shown = most_different_queries(results, first, last, count=study.config.num_examples)
-    results = replace(
-        results, curves=curves, examples=examples(study.bench, rankings, shown, study.test)
-    )
-    save_results(replace(results, variants=()), folder)
-    return results
+        queries = most_different_queries(results, first, last, count=study.config.num_examples)
+    shown_queries = examples(study.bench, rankings, queries, study.test)
+    return replace(results, variants=(), curves=curves, examples=shown_queries)
 
 
 def _environment() -> dict[str, str]:

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from windowshop.catalog import file_hash
 from windowshop.config import TrainConfig, to_dict
 from windowshop.errors import ConfigError
 from windowshop.metrics import Qrels
@@ -57,10 +58,11 @@ class SeedRuns:
         self._study = study
         self._weights = study.folder / f"weights-{seed}"
         self._runs: dict[str, Run] = {}
+        self._data = _data_key(study)
 
     def result(self, variant: VariantConfig) -> SeedResult:
         """A variant's scores, from the disk where an earlier run left them."""
-        study, fingerprint = self._study, self._fingerprint(variant)
+        study, fingerprint = self._study, self.fingerprint(variant)
         kept = load_seed(study.folder, variant.name, self.seed, fingerprint)
         if kept is not None:
             return kept
@@ -96,14 +98,14 @@ class SeedRuns:
             return None
         config = training_of(self._study.base, variant, self.seed)
         if variant.system == "score_fusion":
-            config = replace(config, stages=config.stages[: shared_stages(config)])
+            config = _before_fusion(config, variant.name)
         bench = changed(self._study.bench, variant.train_change, self.seed)
         if variant.train_change != "none" and any(s.tuning.trains for s in config.stages):
             raise ConfigError(
                 f"variant {variant.name}: train_change={variant.train_change} changes cached "
                 "features, which a stage that trains encoders does not read. Choose one of them."
             )
-        key = digest(bench.hashes, variant.train_change)
+        key = digest(self._data, _table_hash(config), variant.train_change)
         return train_variant(bench, config, key, self._weights)
 
     def shown(self, variant: VariantConfig) -> Workbench:
@@ -124,16 +126,16 @@ class SeedRuns:
         if variant.system == "frozen":
             return frozen_run(bench, variant.mix, study.dev, study.test)
         if variant.system == "bm25_dense":
-            return self._lexical_and_dense(bench)
+            return self._lexical_and_dense()
         trained = self.trained(variant)
         assert trained is not None
         if variant.system == "score_fusion":
             return score_fusion_run(bench, trained.model, variant.mix, study.dev, study.test)
         return trained_run(bench, trained.model, study.test)
 
-    def _lexical_and_dense(self, bench: Workbench) -> Run:
-        study = self._study
-        dense = self.trained(_text_only(study))
+    def _lexical_and_dense(self) -> Run:
+        study, text_only = self._study, _text_only(self._study)
+        dense, bench = self.trained(text_only), self.shown(text_only)
         assert dense is not None
         both = [trained_run(bench, dense.model, part) for part in (study.dev, study.test)]
         lexical = tuned_bm25_run(bench, study.dev, study.test)
@@ -145,9 +147,38 @@ class SeedRuns:
             return None
         return bench.check(trained.model)["score"]
 
-    def _fingerprint(self, variant: VariantConfig) -> str:
+    def fingerprint(self, variant: VariantConfig) -> str:
+        """Names all that a variant's result comes from, but for the seed."""
         study = self._study
-        return digest(study.bench.hashes, to_dict(study.base), to_dict(variant), list(study.parts))
+        beside = study.variant(study.config.text_only)  # which matches are exclusive
+        sources = [
+            (to_dict(item), _table_hash(training_of(study.base, item, self.seed)))
+            for item in (variant, beside)
+            if item is not None
+        ]
+        return digest(self._data, to_dict(study.base), sources, list(study.parts))
+
+
+def _data_key(study: StudyData) -> str:
+    """Names the data and what encodes it."""
+    cache = study.bench.cache
+    return digest(study.bench.hashes, cache.text.fingerprint, cache.image.fingerprint)
+
+
+def _table_hash(config: TrainConfig) -> str:
+    """Hash of the shop's own table of negatives, if there is one."""
+    return file_hash(Path(config.negatives_file)) if config.negatives_file else ""
+
+
+def _before_fusion(config: TrainConfig, name: str) -> TrainConfig:
+    """The stages that align text and photos apart, which is all that a score fusion trains."""
+    stages = config.stages[: shared_stages(config)]
+    if not stages:
+        raise ConfigError(
+            f"variant {name}: system=score_fusion mixes what stages before the fused one align, "
+            "and there are none. Add the separate stage, or leave the variant out."
+        )
+    return replace(config, stages=stages)
 
 
 def _text_only(study: StudyData) -> VariantConfig:

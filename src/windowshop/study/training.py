@@ -13,6 +13,7 @@ from typing import Any
 
 from windowshop.config import FUSED, FusionName, LossConfig, ModelConfig, TrainConfig, to_dict
 from windowshop.study.memory import peak_memory_mb, reset_peak
+from windowshop.study.results import write_json
 from windowshop.systems import make_trainer, train_system
 from windowshop.towers import TwoTower
 from windowshop.train import TrainState, load_state, save_state
@@ -99,7 +100,7 @@ def _train_with_encoders(bench: Workbench, config: TrainConfig, work: Path) -> T
 def _peak(file: Path) -> float | None:
     """Peak memory of a training, kept in a file for when its weights are only loaded."""
     if not file.exists():
-        file.write_text(json.dumps(peak_memory_mb()))
+        write_json(file, peak_memory_mb())
     peak: float | None = json.loads(file.read_text())
     return peak
 

@@ -1,0 +1,423 @@
+"""What a study is made of before anything is trained: settings, changed catalogues, slices."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kinds import KINDS
+
+from windowshop.batches import ProductSource
+from windowshop.catalog import Dataset
+from windowshop.config import FusionName, ModelConfig, TrainConfig, get_args
+from windowshop.errors import ConfigError
+from windowshop.features import QueryFeatures
+from windowshop.fusions import make_fusion
+from windowshop.study.changes import changed, without_photos, without_words
+from windowshop.study.config import (
+    StudyConfig,
+    VariantConfig,
+    base_training,
+    load_study,
+    training_of,
+)
+from windowshop.study.defaults import default_falsifiers, default_variants, matched_hidden
+from windowshop.study.memory import peak_memory_mb, reset_peak
+from windowshop.study.rankings import Queries
+from windowshop.study.slicing import per_query_scores, slices_of, with_slice_columns
+
+# --- changes
+
+
+@pytest.fixture(scope="module")
+def bench(make_bench):
+    """18 products; p1 and p2 lack a photo, and p0, p4, p8, ... have two."""
+    whole = make_bench()
+    rows = whole.data.products.features.image.rows.copy()
+    rows[[1, 2]] = -1
+    found = whole.data.products.features
+    source = ProductSource(replace(found, image=replace(found.image, rows=rows)))
+    check = replace(whole.check, product_source=source)
+    return replace(whole, data=replace(whole.data, products=source), check=check)
+
+
+def features(bench):
+    return bench.data.products.features
+
+
+def test_no_change_is_the_workbench_itself(bench):
+    assert changed(bench, "none", 0) is bench
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shuffled_photos_are_dealt_among_those_that_have_one(bench, seed):
+    before, after = features(bench), features(changed(bench, "shuffled_photos", seed))
+    has = before.image.present
+    assert np.flatnonzero(~has).tolist() == [1, 2]
+    assert np.array_equal(after.image.present, has)
+    assert sorted(after.image.rows[has]) == sorted(before.image.rows[has])
+    assert (after.image.rows != before.image.rows).sum() > 8
+    assert before.further is not None  # p0 has two photos, which would tell
+    assert after.further is None
+    assert after.views is before.views
+
+
+def test_shuffles_differ_by_seed_only(bench):
+    rows = [features(changed(bench, "shuffled_photos", seed)).image.rows for seed in (0, 0, 1)]
+    assert np.array_equal(rows[0], rows[1])
+    assert not np.array_equal(rows[0], rows[2])
+
+
+def test_the_dev_check_sees_the_change_too(bench):
+    for change in ("shuffled_photos", "text_as_photo", "three_words", "no_text"):
+        found = changed(bench, change, 0)
+        assert found.check.product_source is found.data.products
+        assert found.check.product_source is not bench.check.product_source
+        assert found.check.query_source is found.data.queries
+        assert changed(replace(bench, check=None), change, 0).check is None
+
+
+def test_text_in_the_photos_place(bench, kinds_config):
+    found = changed(bench, "text_as_photo", 0)
+    items = np.arange(18)
+    batch = found.data.products.batch(items)
+    assert torch.equal(batch.image_BH, batch.text_BH)
+    assert torch.equal(batch.has_B2, torch.ones(18, 2))  # p1 and p2 too
+    assert batch.further is None
+    assert found.image_segments == bench.cache.text.segments != bench.image_segments
+    model = found.new_model(kinds_config.model, 0)
+    assert model.encode_products(batch).shape == (18, model.width)
+
+
+def test_text_in_the_photos_place_leaves_queries_their_text(bench, kinds_config, feature_table):
+    asked = bench.data.queries.features.text
+    photos = feature_table(np.ones((len(asked), bench.cache.image.width)))
+    assert photos.width != asked.width
+    queries = replace(bench.data.queries, features=QueryFeatures(asked, photos, None))
+    seeing = replace(bench, data=replace(bench.data, queries=queries))
+    found = changed(seeing, "text_as_photo", 0)
+    batch = found.data.queries.batch(np.arange(3))
+    assert torch.equal(batch.text_BH, queries.batch(np.arange(3)).text_BH)
+    assert batch.has_B2.tolist() == [[1, 0]] * 3
+    model = found.new_model(kinds_config.model, 0)
+    assert model.encode_queries(batch).shape == (3, model.width)
+
+
+def test_three_words_are_left_of_every_text(bench):
+    titled = bench.dataset.products.with_columns(title=pl.col("title") + " and more")
+    long = replace(bench, dataset=replace(bench.dataset, products=titled))
+    found = features(changed(long, "three_words", 0))
+    assert set(found.views) == set(features(bench).views)
+    cut = bench.cache.text.encode(
+        [f"{KINDS[i % 9]} {'of' if i < 9 else 'with'}" for i in range(18)]
+    )
+    for view in found.views.values():
+        assert np.allclose(view.gather(np.arange(18)), cut, atol=1e-3)  # stored as halves
+    assert found.image is features(bench).image
+
+
+def test_no_text_leaves_photos_alone(bench):
+    found = changed(bench, "no_text", 0)
+    assert not found.data.products.has_text.any()
+    assert not any(view.present.any() for view in features(found).views.values())
+    assert np.array_equal(found.data.products.has_image, bench.data.products.has_image)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=4), st.integers(0, 99))
+def test_larger_shares_lose_the_same_photos_and_others(bench, shares, seed):
+    had = bench.data.products.has_image
+    lost = np.zeros(18, dtype=bool)
+    for share in sorted(shares):
+        found = without_photos(bench, share, seed)
+        now = had & ~found.data.products.has_image
+        assert not (lost & ~now).any()
+        lost = now
+    assert not without_photos(bench, 1.0, seed).data.products.has_image.any()
+    assert np.array_equal(without_photos(bench, 0.0, seed).data.products.has_image, had)
+
+
+def test_a_share_of_the_products_loses_its_photos(bench, feature_table):
+    many = replace(features(bench), image=feature_table(np.ones((18, 5))))  # all have one
+    seen = replace(bench, data=replace(bench.data, products=ProductSource(many)))
+    counts = [int(without_photos(seen, x, 3).data.products.has_image.sum()) for x in (0.25, 0.5)]
+    assert counts == [14, 9]  # 18 less 4.5, to the even
+
+
+def test_a_share_of_the_texts_is_cut(bench):
+    whole, half = features(bench), features(without_words(bench, 0.5, 3))
+    items = np.arange(18)
+    facts, cut = whole.views["facts"].gather(items), whole.views["title"].gather(items)
+    found = half.views["facts"].gather(items)
+    is_cut = (found != facts).any(axis=1)
+    assert is_cut.sum() == 9
+    assert np.array_equal(found[is_cut], cut[is_cut])  # titles here are of three words
+
+
+# --- slices
+
+
+def shop_of(bench, **columns):
+    """A bench whose products have other columns and whose training judgements are counted."""
+    products = bench.dataset.products.with_columns(**columns)
+    return replace(bench, dataset=replace(bench.dataset, products=products))
+
+
+def test_the_slice_columns_of_every_catalogue(bench):
+    words = [["red"] * 12, ["red"] * 13]
+    texts = pl.Series([" ".join(words[i % 2]) for i in range(18)])
+    bare = {"category": None, "description": None, "attributes": None}
+    shop = shop_of(bench, title=texts, **{n: pl.lit(v, pl.String) for n, v in bare.items()})
+    # p0 is judged by five training queries, p1 by three, p2 by two, p3 to p9 by one.
+    counts = {0: 5, 1: 3, 2: 2} | dict.fromkeys(range(3, 10), 1)
+    judged = [(f"q{q}", f"p{p}", 1) for p, count in counts.items() for q in range(count)]
+    judged += [("q9", "p17", 1), ("q18", "p17", 1)]  # by dev and test alone
+    qrels = pl.DataFrame(judged, schema=["query_id", "product_id", "grade"], orient="row")
+    shop = replace(shop, dataset=replace(shop.dataset, qrels=qrels))
+    found = with_slice_columns(shop).products
+    assert found["has_photo"].to_list() == [i not in (1, 2) for i in range(18)]
+    assert found["text_length"].to_list() == ["sparse", "full"] * 9
+    assert found["in_training"].to_list() == [True] * 10 + [False] * 8
+    assert found["demand"].to_list() == ["head"] + ["torso"] * 4 + ["tail"] * 5 + ["none"] * 8
+
+
+def test_a_shop_keeps_its_own_columns(bench):
+    shop = shop_of(bench, demand=pl.Series(range(18)))
+    found = with_slice_columns(shop).products
+    assert found["demand"].to_list() == list(range(18))
+    assert "in_training" in found.columns
+
+
+def small_dataset(make_dataset):
+    queries = [("red", None, "test"), ("blue", None, "test")]
+    grades = {(0, 0): 2, (0, 1): 1, (1, 2): 2}
+    made = make_dataset(["a", "b", "c"], queries, grades)
+    products = made.products.with_columns(
+        side=pl.Series(["left", "right", "left"]), same=pl.lit("x")
+    )
+    return Dataset(root=made.root, products=products, queries=made.queries, qrels=made.qrels)
+
+
+def test_slices_split_the_judgements(make_dataset):
+    qrels = {"q0": {"p0": 2, "p1": 1}, "q1": {"p2": 2}}
+    test = Queries(rows=np.arange(2), ids=["q0", "q1"], texts={}, qrels=qrels, threshold=2)
+    parts = slices_of(small_dataset(make_dataset), test, ("side", "same"))
+    assert list(parts) == ["all", "side=left", "side=right"]  # `same` has one value
+    assert parts["all"] == qrels
+    assert parts["side=left"] == {"q0": {"p0": 2}, "q1": {"p2": 2}}
+    assert parts["side=right"] == {"q0": {"p1": 1}}
+    run = {"q0": {"p1": 0.9, "p0": 0.8}, "q1": {"p0": 0.7}}
+    scores = per_query_scores(run, parts, threshold=2)
+    found = {
+        (part, query): value
+        for part, query, value in scores.filter(measure="mrr@10")
+        .select("slice", "query_id", "value")
+        .iter_rows()
+    }
+    # No product on the right is relevant enough for a rank.
+    assert found == {
+        ("all", "q0"): 0.5,
+        ("all", "q1"): 0,
+        ("side=left", "q0"): 0.5,
+        ("side=left", "q1"): 0,
+    }
+
+
+# --- settings
+
+
+STUDIES = [
+    ("seeds: []", "seeds: name at least one"),
+    ("seeds: [1, 1]", "a seed stands twice"),
+    ("budget: 0", "budget=0.0 must be above 0"),
+    ("budget: .nan", "budget=nan must be above 0"),
+    ("budget: much", "budget: need float, found 'much'"),
+    ("variant: []", "'variant' is unknown; settings here: reference, text_only"),
+    ("[1]", "need settings by name, found [1]"),
+    ("variants: {name: a}", "variants: need a list"),
+    ("variants: [{name: a}]", "'group' is missing"),
+    ("variants: [{name: a, group: nice}]", "found 'nice', need one of reference, baseline"),
+    ("reference: b\nvariants: [{name: a, group: fusion}]", "reference='b' is none of the"),
+    (
+        "reference: a\nvariants: [{name: a, group: fusion}, {name: a, group: control}]",
+        "variants: 'a' stands twice",
+    ),
+    (
+        "variants: [{name: a, group: fusion, system: bm25, test_change: no_text}]",
+        "variant a: system=bm25 reads words; test_change changes encoded features alone",
+    ),
+    (
+        "variants: [{name: a, group: fusion, system: frozen, train_change: no_text}]",
+        "variant a: system=frozen trains nothing that train_change could change",
+    ),
+    ("seeds: [", "cannot be read as YAML"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), STUDIES)
+def test_a_wrong_study_file_is_refused(tmp_path, text, message):
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load_study(tmp_path / "study.yaml")
+    assert message in str(error.value)
+
+
+def test_a_study_file_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match=r"absent\.yaml: cannot be read as YAML"):
+        load_study(tmp_path / "absent.yaml")
+
+
+def test_an_empty_study_file_is_the_default_study(tmp_path):
+    (tmp_path / "study.yaml").write_text("")
+    assert load_study(tmp_path / "study.yaml") == StudyConfig()
+
+
+CHANGES = [
+    ({"modle": {}}, "base: 'modle' is unknown"),
+    ({"model": {"widht": 8}}, "base: model: 'widht' is unknown"),
+    ({"model": 8}, "base: model: need settings by name, found 8"),
+    ({"stages": 8}, "base: stages: need a list, found 8"),
+    ({"stages": ["fused"]}, "need entries with a `name`, found 'fused'"),
+    ({"stages": [{"steps": 3}]}, "need entries with a `name`"),
+    ({"stages": [{"name": "fused", "step": 3}]}, "'step' is unknown"),
+]
+
+
+@pytest.mark.parametrize(("base", "message"), CHANGES)
+def test_wrong_settings_of_a_study_say_where(base, message):
+    with pytest.raises(ConfigError) as error:
+        base_training(StudyConfig(base=base))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"text_encoder": "other"},
+        {"image_encoder": "other"},
+        {"seed": 5},
+        {"device": "cuda"},
+        {"dev_products": 7},
+        {"loss": {"relevance": 0.5}},
+        {"loss": {"desirability": 0.0}},
+    ],
+)
+def test_what_all_variants_share_is_set_in_the_base(own):
+    variant = VariantConfig(name="a", group="fusion", settings=own)
+    setting = next(iter(own.get("loss", own)))
+    with pytest.raises(ConfigError, match=f"variant a: all variants share '{setting}'"):
+        training_of(base_training(StudyConfig()), variant, seed=1)
+
+
+def test_a_variant_changes_only_what_it_names():
+    study = StudyConfig(
+        budget=0.5,
+        base={
+            "model": {"width": 64, "matryoshka": [16]},
+            "stages": [{"name": "separate"}, {"name": "fused", "steps": 21, "min_epochs": 4}],
+        },
+    )
+    base = base_training(study)
+    plain = {stage.name: stage for stage in TrainConfig().stages}
+    assert [(s.name, s.steps, s.min_epochs) for s in base.stages] == [
+        ("separate", plain["separate"].steps / 2, 1),
+        ("fused", 10, 2),
+    ]
+    assert [s.warmup_steps for s in base.stages] == [plain["fused"].warmup_steps / 2] * 2
+    assert base.baselines == ()
+    own = {"model": {"fusion": "average"}, "stages": [{"name": "fused", "negatives": "bm25"}]}
+    found = training_of(base, VariantConfig(name="a", group="fusion", settings=own), seed=3)
+    fused = replace(base.stages[1], negatives="bm25")
+    model = replace(base.model, fusion="average")
+    assert found == replace(base, seed=3, model=model, stages=(fused,))
+
+
+# --- the default study
+
+
+FUSION_NAMES = get_args(FusionName)
+REFERENCES = [name for name in FUSION_NAMES if name not in ("text_only", "image_only")]
+
+
+def with_fusion(name):
+    return TrainConfig(model=ModelConfig(fusion=name))
+
+
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_every_claim_is_about_variants_of_the_study(reference):
+    variants = default_variants(with_fusion(reference))
+    names = [variant.name for variant in variants]
+    assert len(set(names)) == len(names)
+    assert set(FUSION_NAMES) <= set(names)
+    assert [v.name for v in variants if v.group == "reference"] == [reference]
+    claims = default_falsifiers(reference)
+    assert {name for claim in claims for name in (claim.better, claim.worse)} <= set(names)
+    assert all(claim.better != claim.worse for claim in claims)
+    assert len({claim.name for claim in claims}) == len(claims)
+    compared = {(claim.better, claim.worse) for claim in claims}
+    assert len(compared) == len(claims)
+    # The falsifiers that the method names.
+    assert ("experts", "concat_linear") in compared or reference == "concat_linear"
+    assert (reference, "one_stage") in compared
+
+
+@pytest.mark.parametrize("width", [256, 64, 16])
+@pytest.mark.parametrize("reference", ["query_experts", "experts", "cross_attention"])
+def test_the_matched_concatenation_is_as_large(reference, width):
+    shape = ModelConfig(width=width, matryoshka=(8,), hidden=2 * width, fusion=reference)
+    hidden = matched_hidden(TrainConfig(model=shape))
+
+    def size(name, inner):
+        fusion = make_fusion(name, width, inner, shape.dropout)
+        return sum(p.numel() for p in fusion.parameters())
+
+    assert size("concat_mlp", hidden) == pytest.approx(size(reference, 2 * width), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("text", "image", "together"),
+    [("minilm", "efficientnet-lite2", False), ("clip", "siglip", False), ("clip", "clip", True)],
+)
+def test_frozen_photos_are_compared_where_one_model_encodes_both(text, image, together):
+    variants = default_variants(TrainConfig(text_encoder=text, image_encoder=image))
+    frozen = {v.mix for v in variants if v.system == "frozen"}
+    assert frozen == {"text", *(("image", "average", "tuned", "centred") if together else ())}
+
+
+def test_one_stage_gets_the_compute_of_all():
+    base = base_training(StudyConfig(budget=1))
+    steps = {stage.name: stage.steps for stage in base.stages}
+    assert steps == {"domain": 100, "separate": 200, "fused": 200}
+    found = {
+        variant.name: {s.name: s.steps for s in training_of(base, variant, 0).stages}
+        for variant in default_variants(base)
+    }
+    # A domain step costs half a fused one, a separate step .6.
+    assert found["one_stage"] == {"fused": 200 + 120 + 50}
+    assert found["no_separate"] == {"domain": 100, "fused": 200 + 120}
+    assert found["no_domain"] == {"separate": 200, "fused": 200}
+    assert found["plain_loss"] == steps
+
+
+# --- memory
+
+
+@pytest.mark.skipif(peak_memory_mb() is None, reason="this system does not tell")
+def test_the_peak_is_of_what_came_since_the_reset():
+    reset_peak()
+    before = peak_memory_mb()
+    block = np.ones(25_000_000)
+    assert peak_memory_mb() - before == pytest.approx(200, abs=30)
+    del block
+    assert peak_memory_mb() - before > 170
+    reset_peak()
+    assert peak_memory_mb() - before < 100
+
+
+def test_no_peak_where_the_system_has_none(monkeypatch):
+    monkeypatch.setattr("windowshop.study.memory.sys", SimpleNamespace(platform="darwin"))
+    assert peak_memory_mb() is None

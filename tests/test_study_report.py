@@ -196,6 +196,19 @@ def test_learning_curve_joins_the_stages():
     assert [value for _, value in curve] == pytest.approx([0.3, 0.35, 0.4, 0.45, 0.5])
 
 
+def test_a_learning_curve_has_the_chosen_mix_of_a_stage_that_trains_encoders():
+    """Such a stage has a check for each share at its last step; the next may have its name."""
+    checks = [("fused", 0, 0.1), ("fused", 40, 0.2), ("fused", 60, 0.9), ("fused", 60, 0.3)]
+    checks += [("fused", 0, 0.3), ("fused", 20, 0.4)]
+    history = [{"stage": s, "step": step, "ndcg@10": value} for s, step, value in checks]
+    history[2] |= {"share": 0.0, "chosen": False}
+    history[3] |= {"share": 1.0, "chosen": True}
+    variant = variant_result("experts")
+    seed = replace(variant.seeds[0], history=tuple(history))
+    curve = learning_curve(replace(variant, seeds=(seed,)))
+    assert curve == [(0, 0.1), (40, 0.2), (100, 0.3), (120, 0.4)]
+
+
 def test_odd_names_are_drawn_as_they_are():
     odd = replace(variant_result("experts"), name="a$b$ & <c> 靴")
     plot = quality_plot(study(variants=(odd,), reference=odd.name))

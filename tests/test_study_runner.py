@@ -1,52 +1,23 @@
-"""`windowshop compare` on a tiny shop: every variant, cut off and gone on with, and what it keeps."""
+"""`windowshop compare` on a tiny shop: the report, what is kept, cut off and gone on with."""
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 
-import numpy as np
 import polars as pl
 import pytest
 import yaml
 from filelock import FileLock
+from interrupting import Countdown, Interrupted
 from killing import run_and_kill
-from kinds import SMALL
-from shops import QUERIES, write_shop, write_table
+from tiny_studies import VARIANTS, runner_of, study_settings
 
-from windowshop.catalog import read_dataset
-from windowshop.config import TrainConfig
-from windowshop.errors import ConfigError, DataError
-from windowshop.metrics import MEASURES, relevance_threshold, score_queries
-from windowshop.progress import SilentReporter
-from windowshop.retrieval import make_run, product_vectors, query_vectors
-from windowshop.study import comparison, runner, seed
-from windowshop.study.config import StudyConfig, VariantConfig, load_study
-from windowshop.study.defaults import default_falsifiers, default_variants
+from windowshop.errors import ConfigError
+from windowshop.metrics import MEASURES
+from windowshop.study import comparison, seed
+from windowshop.study.config import load_study
 from windowshop.study.results import load_results
-from windowshop.study.runner import compare
-from windowshop.systems import train_system
-from windowshop.workbench import prepare, with_encoders
-
-TUNING = {"text": "lora", "lora_rank": 2, "learning_rate": 0.01, "mixes": [1.0]}
-SEPARATE, FUSED = ({"name": name, "steps": 2, **SMALL} for name in ("separate", "fused"))
-DOMAIN = {"name": "domain", "steps": 1, **SMALL}
-
-
-def variant(name, group="fusion", **how):
-    return {"name": name, "group": group, **how}
-
-
-VARIANTS = [
-    variant("query_experts", "reference"),
-    variant("text_only", "baseline", settings={"model": {"fusion": "text_only"}}),
-    variant("bm25", "baseline", system="bm25"),
-    variant("both", "baseline", system="bm25_dense"),
-    variant("centred", "baseline", system="score_fusion", mix="centred"),
-    variant("frozen", "baseline", system="frozen", mix="tuned"),
-    variant("shuffled", "control", train_change="shuffled_photos", test_change="shuffled_photos"),
-    variant("cut", "control", test_change="three_words"),
-    variant("tuned", settings={"stages": [{"name": "fused", "tuning": TUNING}]}),
-]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -58,30 +29,9 @@ def few_permutations():
 
 
 @pytest.fixture(scope="module")
-def base(folders):
-    """Training settings with one tiny CLIP model for text and photos."""
-    return {
-        "text_encoder": str(folders["clip"]),
-        "image_encoder": str(folders["clip"]),
-        "device": "cpu",
-        "model": {"width": 16, "matryoshka": [8], "hidden": 16},
-        "stages": [SEPARATE, FUSED],
-    }
-
-
-@pytest.fixture(scope="module")
-def study_file(base, tmp_path_factory):
-    content = {
-        "seeds": [0, 1],
-        "budget": 1,
-        "base": base,
-        "variants": VARIANTS,
-        "slices": ["category"],
-        "curve_variants": ["query_experts", "tuned", "shuffled", "centred", "bm25", "text_only"],
-        "num_examples": 2,
-    }
+def study_file(folders, tmp_path_factory):
     path = tmp_path_factory.mktemp("study") / "study.yaml"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(study_settings(folders["clip"])))
     return path
 
 
@@ -92,14 +42,7 @@ def study(study_file):
 
 @pytest.fixture(scope="module")
 def run_study(kinds_place):
-    """Runs a study on the shop of `kinds`, or on another one."""
-
-    def run(config, out, data="data", reporter=None, **how):
-        dataset = read_dataset(kinds_place / data)
-        cache = kinds_place / "cache"
-        return compare(dataset, config, out, cache, reporter or SilentReporter(), **how)
-
-    return run
+    return runner_of(kinds_place)
 
 
 @pytest.fixture(scope="module")
@@ -220,8 +163,12 @@ def test_a_second_run_trains_nothing(study, whole, run_study, tmp_path, monkeypa
 
 def test_more_seeds_leave_the_first_ones(study, whole, run_study, tmp_path, trained_seeds):
     out = shutil.copytree(whole, tmp_path / "report")
-    few = replace(study, variants=study.variants[:2], seeds=(0, 1, 2), curve_variants=())
-    # Without the others' curves there is nothing of the first seeds to make but examples: none.
+    pair = ("query_experts", "text_only")
+    few = replace(study, variants=study.variants[:2], seeds=(0, 1), curve_variants=pair)
+    run_study(few, out)
+    assert set(trained_seeds) == {0}  # for the curves
+    trained_seeds.clear()
+    few = replace(few, seeds=(0, 1, 2))
     results = run_study(few, out)
     assert [item.seed for item in results.variants[0].seeds] == [0, 1, 2]
     assert set(trained_seeds) == {2}
@@ -255,25 +202,58 @@ def test_exclusive_matches_follow_the_text_only_variant(study, whole, run_study,
         assert mine.diagnostics == theirs.diagnostics
 
 
-KILLS = [
+@pytest.fixture(scope="module")
+def small_file(study_file, tmp_path_factory):
+    """One seed of three variants."""
+    content = yaml.safe_load(study_file.read_text())
+    kept = ("query_experts", "text_only", "tuned")
+    content["variants"] = [v for v in VARIANTS if v["name"] in kept]
+    content |= {"seeds": [0], "curve_variants": ["query_experts", "text_only"]}
+    path = tmp_path_factory.mktemp("small") / "study.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.fixture(scope="module")
+def small(small_file, run_study):
+    """Its report, which nothing cut off."""
+    out = small_file.with_name("report")
+    run_study(load_study(small_file), out)
+    return out
+
+
+STOPS = [
     ("windowshop.train.save_state", 3, "a variant is half trained"),
-    ("windowshop.study.seed.save_seed", 9, "a variant is trained and not kept"),
-    ("windowshop.study.results.write_json", 11, "the figures of the insights are not written"),
+    ("windowshop.study.seed.save_seed", 3, "a variant is trained and not kept"),
+    ("windowshop.study.results.write_json", 4, "the figures of the insights are not written"),
 ]
 
 
-@pytest.mark.parametrize(("call", "number", "moment"), KILLS)
-def test_a_killed_study_comes_to_the_same_report(
-    study_file, kinds_place, cli, whole, tmp_path, call, number, moment
+@pytest.mark.parametrize(("call", "number", "moment"), STOPS)
+def test_a_study_that_was_cut_off_comes_to_the_same_report(
+    small_file, run_study, small, tmp_path, monkeypatch, call, number, moment
 ):
+    out, config, count = tmp_path / "report", load_study(small_file), Countdown(number)
+    owner, name = call.rsplit(".", 1)
+    function = getattr(sys.modules[owner], name)
+    with monkeypatch.context() as patch:
+        patch.setattr(call, lambda *given: count() or function(*given))
+        with pytest.raises(Interrupted):
+            run_study(config, out)
+    assert not (out / "results.json").exists(), moment
+    run_study(config, out)
+    assert_same_report(out, small)
+
+
+def test_a_killed_study_comes_to_the_same_report(small_file, kinds_place, cli, small, tmp_path):
     out = tmp_path / "report"
-    args = ["compare", kinds_place / "data", "--out", out, "--study", study_file]
+    args = ["compare", kinds_place / "data", "--out", out, "--study", small_file]
     args += ["--cache", kinds_place / "cache"]
-    assert run_and_kill(args, call, number), moment
+    assert run_and_kill(args, "windowshop.study.seed.save_seed", 3)
     assert not (out / "results.json").exists()
     told = cli(*args)
     assert told.code == 0, told.err
-    assert_same_report(out, whole)
+    assert_same_report(out, small)
 
 
 def test_no_photos_leaves_no_image_data(study, whole, run_study, tmp_path, monkeypatch):
@@ -333,234 +313,3 @@ def test_wrong_flags_are_refused(args, message, study_file, cli, kinds_place, tm
     told = cli("compare", kinds_place / "data", *more, *args)
     assert told.code == 1
     assert message in told.err
-
-
-# --- variants
-
-
-@pytest.fixture(scope="module")
-def everything(base, run_study, tmp_path_factory):
-    """The default study, each stage a step or two long, with one seed."""
-    small = {**base, "stages": [DOMAIN, {**SEPARATE, "steps": 1}, {**FUSED, "steps": 1}]}
-    config = StudyConfig(seeds=(0,), budget=1, base=small)
-    return run_study(config, tmp_path_factory.mktemp("everything"))
-
-
-def test_every_default_variant_runs(everything):
-    base = TrainConfig(text_encoder="clip", image_encoder="clip")
-    assert [v.name for v in everything.variants] == [v.name for v in default_variants(base)]
-    assert everything.falsifiers == default_falsifiers("query_experts")
-    for found in everything.variants:
-        [item] = found.seeds
-        values = item.per_query.filter(slice="all")
-        assert set(values["measure"]) == set(MEASURES)
-        assert values["value"].is_between(0, 1).all()
-        assert values["value"].max() > 0
-        system = (item.seconds, item.parameters, item.diagnostics)
-        assert all(system) or not any(system) or found.name.startswith("score_")
-
-
-def test_variants_are_of_their_own_kind(everything):
-    """Equal in all but their names, two variants would have equal rankings and dev checks."""
-    trained = [v for v in everything.variants if v.seeds[0].diagnostics]
-    told = {}
-    for found in trained:
-        item = found.seeds[0]
-        figures = [entry.get("loss") for entry in item.history], item.diagnostics.uniformity
-        told.setdefault(repr(figures), []).append(found.name)
-    alike = [names for names in told.values() if len(names) > 1]
-    assert alike == [], alike
-
-
-def tuned_settings(name="tuned"):
-    return VariantConfig(
-        name=name,
-        group="fusion",
-        settings={"stages": [{"name": "separate"}, {"name": "fused", "tuning": TUNING}]},
-    )
-
-
-def run_by_hand(bench, system, split="test"):
-    """A ranking through a system's own encoders, and its scores."""
-    dataset = bench.dataset
-    queries = dataset.queries.with_row_index("row").filter(split=split)
-    run = make_run(
-        query_vectors(system.towers, bench.data.queries, queries["row"].to_numpy()),
-        queries["query_id"].to_list(),
-        product_vectors(system.towers, bench.data.products, np.arange(len(dataset.products))),
-        dataset.products["product_id"].to_list(),
-    )
-    qrels = {query: {} for query in run}
-    for query, product, grade in dataset.qrels.select(
-        "query_id", "product_id", "grade"
-    ).iter_rows():
-        if query in qrels:
-            qrels[query][product] = grade
-    return score_queries(qrels, run, relevance_threshold(dataset.qrels))
-
-
-def scores_of(result):
-    found = {}
-    for query, measure, value in (
-        result.per_query.filter(slice="all").select("query_id", "measure", "value").iter_rows()
-    ):
-        found.setdefault(measure, {})[query] = value
-    return found
-
-
-def test_a_variant_that_trains_encoders_ranks_through_them(study, run_study, kinds_place, tmp_path):
-    variants = (VariantConfig(name="query_experts", group="reference"), tuned_settings())
-    few = replace(study, seeds=(3,), variants=variants, curve_variants=("tuned",))
-    results = run_study(few, tmp_path / "report")
-    config = runner.training_of(runner.base_training(few), variants[1], 3)
-    dataset = read_dataset(kinds_place / "data")
-    bench = prepare(dataset, config, kinds_place / "cache", SilentReporter())
-    alone = train_system(bench, config, "fused", tmp_path / "alone")
-    assert alone.system.text.fingerprint != bench.cache.text.fingerprint
-    seen = with_encoders(bench, config, alone.system.text, alone.system.image)
-    [item] = results.variant("tuned").seeds
-    assert scores_of(item) == run_by_hand(seen, alone.system)
-    assert scores_of(item) != run_by_hand(bench, alone.system)
-    assert item.dev_score == alone.dev["score"]
-    assert list(item.history) == alone.state.history
-    shares = [entry["share"] for entry in item.history if "share" in entry]
-    assert shares == [0.0, 1.0]
-
-
-def test_bm25_mixes_with_a_text_tower_of_its_own_encoder(study, run_study, base, tmp_path):
-    """Where the base trains encoders, so does the text-only variant that BM25 is mixed with."""
-    stages = [SEPARATE, {**FUSED, "tuning": TUNING}]
-    dense = {"settings": {"model": {"fusion": "text_only"}}, "group": "baseline"}
-    few = replace(
-        study,
-        seeds=(0,),
-        base={**base, "stages": stages},
-        reference="text_only",
-        curve_variants=(),
-        variants=(
-            VariantConfig(name="text_only", **dense),
-            VariantConfig(name="both", group="baseline", system="bm25_dense"),
-        ),
-    )
-    with pytest.MonkeyPatch.context() as patch:  # no query shares a word: text-only alone ranks
-        patch.setattr(seed, "tuned_bm25_run", lambda *given: {})
-        results = run_study(few, tmp_path / "report")
-    text_only, both = (scores_of(results.variant(name).seeds[0]) for name in ("text_only", "both"))
-    assert both == text_only
-
-
-REFUSED = [
-    (
-        [{**variant("a"), "train_change": "no_text", "settings": {"stages": [{"name": "fused"}]}}],
-        {"stages": [{**FUSED, "tuning": TUNING}]},
-        "variant a: train_change=no_text changes cached features",
-    ),
-    (
-        [variant("a", system="score_fusion")],
-        {"stages": [FUSED]},
-        "variant a: system=score_fusion mixes what stages before the fused one align",
-    ),
-    (
-        [variant("a", system="frozen", mix="tuned")],
-        {"image_encoder": "efficientnet-lite0"},
-        "variant a: system=frozen with mix=tuned needs one model for text and photos",
-    ),
-    (
-        [variant("a", settings={"negatives_file": "absent.parquet"})],
-        {},
-        "negatives_file='absent.parquet': there is no such file",
-    ),
-    ([variant("a", settings={"model": {"wide": 3}})], {}, "variant a: model: 'wide' is unknown"),
-    ([variant("a", settings={"seed": 3})], {}, "variant a: all variants share 'seed'"),
-]
-
-
-@pytest.mark.parametrize(("variants", "own", "message"), REFUSED)
-def test_variants_that_cannot_be_are_refused(variants, own, message, base, run_study, tmp_path):
-    made = tuple(VariantConfig(**item) for item in variants)
-    config = StudyConfig(reference="a", base={**base, **own}, variants=made, seeds=(0,))
-    with pytest.raises(ConfigError) as error:
-        run_study(config, tmp_path / "report")
-    assert message in str(error.value)
-
-
-def test_the_reference_is_one_of_the_variants(base, run_study, tmp_path):
-    config = StudyConfig(reference="best", base=base)
-    with pytest.raises(ConfigError, match="reference='best' is none of the variants: query_exp"):
-        run_study(config, tmp_path / "report")
-
-
-# --- shops that lack something
-
-
-class Notes(SilentReporter):
-    def __init__(self):
-        self.notes = []
-
-    def note(self, text):
-        self.notes.append(text)
-
-
-def test_without_dev_queries_nothing_is_tuned(study, run_study, kinds_place, tmp_path):
-    data = shutil.copytree(kinds_place / "data", tmp_path / "data")
-    queries = [json.loads(line) for line in (data / "queries.jsonl").read_text().splitlines()]
-    write_table(data / "queries.jsonl", [q for q in queries if q["split"] != "dev"])
-    reporter = Notes()
-    results = run_study(replace(study, seeds=(0,)), tmp_path / "report", data, reporter)
-    assert "No judged dev queries: weights and mixes are not tuned." in reporter.notes
-    assert results.counts["dev queries"] == 0
-    assert {v.seeds[0].dev_score for v in results.variants} == {None}
-
-
-@pytest.mark.parametrize(
-    ("tables", "message"),
-    [
-        ({"qrels": None}, "no judgements to compare by"),
-        ({"queries": [q for q in QUERIES if q["split"] != "test"]}, "no judged test query"),
-    ],
-)
-def test_a_shop_without_judged_test_queries_is_refused(study, run_study, tmp_path, tables, message):
-    data = write_shop(tmp_path / "data", tables)
-    with pytest.raises(DataError, match=message):
-        run_study(study, tmp_path / "report", data)
-
-
-def test_columns_of_the_shop_are_no_slices_unless_asked_for(
-    study, run_study, kinds_place, tmp_path
-):
-    """A shop's own demand may be a number for each product."""
-    data = shutil.copytree(kinds_place / "data", tmp_path / "data")
-    products = [json.loads(line) for line in (data / "products.jsonl").read_text().splitlines()]
-    write_table(data / "products.jsonl", [p | {"demand": i} for i, p in enumerate(products)])
-    lexical = tuple(v for v in study.variants if v.name in ("bm25", "frozen"))
-    few = replace(study, reference="bm25", variants=lexical, slices=("category",))
-    results = run_study(few, tmp_path / "report", data)
-    slices = set(results.variant("bm25").seeds[0].per_query["slice"])
-    assert slices == {"all", *(f"category={name}" for name in ("bag", "hat", "shoe"))}
-
-
-def test_photo_queries_go_through_every_kind_of_system(study, run_study, kinds_place, tmp_path):
-    data = shutil.copytree(kinds_place / "data", tmp_path / "data")
-    queries = [json.loads(line) for line in (data / "queries.jsonl").read_text().splitlines()]
-    seeing = [
-        q | ({"query": None, "image": f"{i % 9}.png"} if i % 9 == 4 else {"image": None})
-        for i, q in enumerate(queries)
-    ]
-    write_table(data / "queries.jsonl", seeing)
-    control = VariantConfig(
-        name="twice",
-        group="control",
-        train_change="text_as_photo",
-        test_change="text_as_photo",
-    )
-    few = replace(
-        study,
-        seeds=(0,),
-        variants=(*study.variants, control),
-        curve_variants=("bm25", "query_experts", "twice"),
-        num_examples=9,
-    )
-    results = run_study(few, tmp_path / "report", data)
-    assert any(example.query == "photo 4.png" for example in results.examples)
-    for found in results.variants:
-        assert found.seeds[0].per_query.filter(slice="all")["query_id"].n_unique() == 9

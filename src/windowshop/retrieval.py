@@ -53,7 +53,7 @@ def shared_query_vectors(model: TwoTower, source: QuerySource, items: np.ndarray
     model.eval()
     parts = [
         model.embed_queries(source.batch(items[start : start + CHUNK])).numpy()
-        for start in range(0, len(items), CHUNK)
+        for start in range(0, max(len(items), 1), CHUNK)  # of no query, too
     ]
     return np.concatenate(parts)
 

@@ -38,8 +38,8 @@ def changed(bench: Workbench, change: Change, seed: int) -> Workbench:
 def without_photos(bench: Workbench, share: float, seed: int) -> Workbench:
     """The workbench with a share of the products, drawn by `seed`, having lost their photos."""
     features = bench.data.products.features
-    image = _without(features.image, share, seed)
-    return _with_features(bench, replace(features, image=image, further=None))
+    # A product's further photos do not count without its first one.
+    return _with_features(bench, replace(features, image=_without(features.image, share, seed)))
 
 
 def without_words(bench: Workbench, share: float, seed: int) -> Workbench:

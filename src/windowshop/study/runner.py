@@ -34,7 +34,7 @@ from windowshop.study.results import (
     save_results,
 )
 from windowshop.study.results import without_photos as without_thumbnails
-from windowshop.study.seed import FIXED_SYSTEMS, SeedRuns, StudyData
+from windowshop.study.seed import FIXED_SYSTEMS, SeedRuns, StudyData, stages_of
 from windowshop.study.slicing import OWN_SLICES, slices_of, with_slice_columns
 from windowshop.study.training import digest
 from windowshop.workbench import prepare
@@ -112,7 +112,7 @@ def _variants_of(config: StudyConfig, base: TrainConfig) -> tuple[VariantConfig,
         names = ", ".join(variant.name for variant in variants)
         raise ConfigError(f"reference={config.reference!r} is none of the variants: {names}.")
     for variant in variants:
-        require_negatives(training_of(base, variant, config.seeds[0]))
+        require_negatives(stages_of(base, variant, config.seeds[0]))
         own_spaces = base.text_encoder != base.image_encoder
         if own_spaces and variant.system == "frozen" and variant.mix != "text":
             raise ConfigError(

@@ -9,7 +9,7 @@ from windowshop.config import TrainConfig, to_dict
 from windowshop.errors import ConfigError
 from windowshop.metrics import Qrels
 from windowshop.study.changes import changed
-from windowshop.study.config import StudyConfig, VariantConfig, training_of
+from windowshop.study.config import TRAINED, StudyConfig, VariantConfig, training_of
 from windowshop.study.insights import diagnose
 from windowshop.study.rankings import (
     Queries,
@@ -58,6 +58,7 @@ class SeedRuns:
         self._study = study
         self._weights = study.folder / f"weights-{seed}"
         self._runs: dict[str, Run] = {}
+        self._latest: tuple[VariantConfig, Trained] | None = None
         self._data = _data_key(study)
 
     def result(self, variant: VariantConfig) -> SeedResult:
@@ -93,18 +94,17 @@ class SeedRuns:
         return self._runs[variant.name]
 
     def trained(self, variant: VariantConfig) -> Trained | None:
-        """A variant's towers; None for a system without."""
-        if variant.system in FIXED_SYSTEMS or variant.system == "bm25_dense":
+        """A variant's towers; None for a system without. The latest stay in memory."""
+        if variant.system not in TRAINED:
             return None
-        config = training_of(self._study.base, variant, self.seed)
-        if variant.system == "score_fusion":
-            config = _before_fusion(config, variant.name)
+        if self._latest is None or self._latest[0] != variant:
+            self._latest = None  # no memory of it while the next is trained
+            self._latest = variant, self._train(variant)
+        return self._latest[1]
+
+    def _train(self, variant: VariantConfig) -> Trained:
+        config = stages_of(self._study.base, variant, self.seed)
         bench = changed(self._study.bench, variant.train_change, self.seed)
-        if variant.train_change != "none" and any(s.tuning.trains for s in config.stages):
-            raise ConfigError(
-                f"variant {variant.name}: train_change={variant.train_change} changes cached "
-                "features, which a stage that trains encoders does not read. Choose one of them."
-            )
         key = digest(self._data, _table_hash(config), variant.train_change)
         return train_variant(bench, config, key, self._weights)
 
@@ -170,15 +170,24 @@ def _table_hash(config: TrainConfig) -> str:
     return file_hash(Path(config.negatives_file)) if config.negatives_file else ""
 
 
-def _before_fusion(config: TrainConfig, name: str) -> TrainConfig:
-    """The stages that align text and photos apart, which is all that a score fusion trains."""
-    stages = config.stages[: shared_stages(config)]
-    if not stages:
+def stages_of(base: TrainConfig, variant: VariantConfig, seed: int) -> TrainConfig:
+    """The training of one variant; a score fusion's ends where the fused stage would begin."""
+    config = training_of(base, variant, seed)
+    where = f"variant {variant.name}"
+    if variant.system == "score_fusion":
+        stages = config.stages[: shared_stages(config)]
+        if not stages:
+            raise ConfigError(
+                f"{where}: system=score_fusion mixes what stages before the fused one align, and "
+                "there are none. Add the separate stage, or leave the variant out."
+            )
+        config = replace(config, stages=stages)
+    if variant.train_change != "none" and any(stage.tuning.trains for stage in config.stages):
         raise ConfigError(
-            f"variant {name}: system=score_fusion mixes what stages before the fused one align, "
-            "and there are none. Add the separate stage, or leave the variant out."
+            f"{where}: train_change={variant.train_change} changes cached features, which a stage "
+            "that trains encoders does not read. Choose one of them."
         )
-    return replace(config, stages=stages)
+    return config
 
 
 def _text_only(study: StudyData) -> VariantConfig:

@@ -30,6 +30,8 @@ encoders
 store
 features
 manifests
+microbatch
+query_encoder
 losses
 layers
 tuning
@@ -67,6 +69,7 @@ evaluate
 report
 filters
 index
+query_graph
 search
 page
 showcase

@@ -21,6 +21,10 @@ class ModelError(WindowshopError):
     """A model folder is missing, incomplete, or was made by something else."""
 
 
+class ExportError(WindowshopError):
+    """A query encoder cannot be exported, or its folder is missing, damaged or of another model."""
+
+
 class IndexFolderError(WindowshopError):
     """An index folder is missing, incomplete, or was made by something else."""
 

@@ -13,7 +13,7 @@ ROOT = Path(windowshop.__file__).parent
 # From what enters (files) to what leaves (answers): a module may import earlier lines only.
 LAYERS = """
 errors
-ragged
+ragged files
 config
 tables
 catalog

@@ -262,12 +262,17 @@ class TrainConfig:
 
 def load_config(path: Path) -> TrainConfig:
     """Read a YAML file; unknown keys and wrong types raise ConfigError."""
+    config: TrainConfig = from_dict(TrainConfig, read_yaml(path), str(path))
+    return config
+
+
+def read_yaml(path: Path) -> object:
+    """What a YAML file holds, no settings for an empty one; ConfigError where it is not one."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read as YAML: {error}") from None
-    config: TrainConfig = from_dict(TrainConfig, {} if content is None else content, str(path))
-    return config
+    return {} if content is None else content
 
 
 def to_dict(config: object) -> dict[str, Any]:

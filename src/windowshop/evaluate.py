@@ -5,7 +5,7 @@ queries, and differences are paired.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from windowshop.bm25 import bm25_run
 from windowshop.catalog import Dataset
 from windowshop.checkpoint import saved_systems
 from windowshop.config import FUSED
-from windowshop.errors import ConfigError, DataError
+from windowshop.errors import DataError
 from windowshop.features import FeatureCache, product_features, query_features
+from windowshop.files import write_aside
 from windowshop.metrics import (
     Estimate,
     as_qrels,
@@ -179,25 +180,13 @@ def _runs(
 
 def write_per_query(evaluation: Evaluation, path: Path) -> None:
     """Save every query's scores as parquet, aside and then renamed."""
-    _write(path, evaluation.per_query.write_parquet)
+    write_aside(path, evaluation.per_query.write_parquet, chosen="file")
 
 
 def write_json(evaluation: Evaluation, path: Path) -> None:
     """Save the figures as JSON, aside and then renamed."""
     content = json.dumps(evaluation.to_json(), indent=2) + "\n"
-    _write(path, lambda aside: aside.write_text(content, encoding="utf-8"))
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    aside = path.with_name(f".{path.name}.writing")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(aside)
-        aside.replace(path)
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be written ({error.strerror}). Choose another file."
-        ) from None
+    write_aside(path, lambda aside: aside.write_text(content, encoding="utf-8"), chosen="file")
 
 
 def _estimates(scores: Scores) -> Table:

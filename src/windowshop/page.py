@@ -88,15 +88,20 @@ def thumbnail(path: Path, side: int = THUMBNAIL_SIDE) -> str | None:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-@cache
-def _template() -> Template:
-    environment = Environment(
+def page_environment() -> Environment:
+    """Where the package's pages are made: every text escaped, a missing value an error."""
+    return Environment(
         loader=PackageLoader("windowshop"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+@cache
+def _template() -> Template:
+    environment = page_environment()
     environment.filters["price"] = _price
     environment.filters["duration"] = _duration
     return environment.get_template("results.html")

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from windowshop.config import StageConfig, TrainConfig, from_dict, to_dict
+from windowshop.config import StageConfig, TrainConfig, from_dict, read_yaml, to_dict
 from windowshop.errors import ConfigError
 
 Group = Literal["reference", "baseline", "fusion", "ablation", "control"]
@@ -87,11 +85,7 @@ class StudyConfig:
 
 def load_study(path: Path) -> StudyConfig:
     """Read a study file (YAML); unknown keys and wrong types raise ConfigError."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from None
-    study: StudyConfig = from_dict(StudyConfig, {} if content is None else content, str(path))
+    study: StudyConfig = from_dict(StudyConfig, read_yaml(path), str(path))
     return study
 
 

@@ -8,9 +8,10 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 
+from windowshop.page import page_environment
 from windowshop.study.comparison import Summary
 from windowshop.study.plots import INK, PAPER, Plot
 from windowshop.study.results import StudyResults
@@ -58,12 +59,6 @@ def inline_svg(plot: Plot) -> Markup:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("windowshop"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.tests["thumbnail"] = lambda image: bool(IMAGE_ADDRESS.fullmatch(image or ""))
     return environment.get_template("study.html")

@@ -5,10 +5,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from windowshop.files import write_aside
 from windowshop.study.comparison import Summary, summarise
 from windowshop.study.html import render_study
 from windowshop.study.plots import Plot, all_plots
-from windowshop.study.results import StudyResults, save_results, without_photos, write_aside
+from windowshop.study.results import StudyResults, save_results, without_photos
 from windowshop.study.tables import Part, Table, all_tables, verdict_sentence
 
 MARKDOWN_FILE = "report.md"

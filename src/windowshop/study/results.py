@@ -8,7 +8,6 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +20,8 @@ from windowshop.diagnostics import (
     GateWeights,
     UnretrievedProducts,
 )
-from windowshop.errors import ConfigError, DataError
+from windowshop.errors import DataError
+from windowshop.files import write_aside
 
 FORMAT = "windowshop-study-1"
 SEED_FORMAT = "windowshop-study-seed-1"
@@ -221,19 +221,6 @@ def write_json(path: Path, content: object) -> None:
     """Write JSON aside, then rename; a number that is not finite becomes null."""
     text = json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
-
-
-def write_aside(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, then rename it into place."""
-    aside = path.with_name(f".{path.name}.writing")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(aside)
-        aside.replace(path)
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be written ({error.strerror or error}). Choose another folder."
-        ) from None
 
 
 def _seed_path(folder: Path, variant: str, seed: int) -> Path:

@@ -21,6 +21,8 @@ class Trained:
     state: TrainState
     dev: dict[str, float] | None
     """Dev figures of the final weights, where there are judged dev queries."""
+    bench: Workbench
+    """The data through the system's encoders."""
 
 
 def train_system(bench: Workbench, config: TrainConfig, name: str, work: Path) -> Trained:
@@ -38,7 +40,7 @@ def train_system(bench: Workbench, config: TrainConfig, name: str, work: Path) -
             trainer.run(model, name, until=place + 1)
     state, _ = load_state(state_file)
     dev = bench.check(model) if bench.check else None
-    return Trained(System(model, bench.cache.text, bench.cache.image), state, dev)
+    return Trained(System(model, bench.cache.text, bench.cache.image), state, dev, bench)
 
 
 def make_trainer(bench: Workbench, config: TrainConfig, state_file: Path) -> Trainer:

@@ -17,7 +17,7 @@ from windowshop.study.results import write_json
 from windowshop.systems import make_trainer, train_system
 from windowshop.towers import TwoTower
 from windowshop.train import TrainState, load_state, save_state
-from windowshop.workbench import Workbench, with_encoders
+from windowshop.workbench import Workbench
 
 SEEING: FusionName = "average"
 """The fusion that shared stages are trained with; any that reads both modalities would do."""
@@ -92,9 +92,8 @@ def _train(bench: Workbench, config: TrainConfig, state_file: Path, until: int) 
 def _train_with_encoders(bench: Workbench, config: TrainConfig, work: Path) -> Trained:
     reset_peak()
     trained = train_system(bench, config, FUSED, work)
-    system, memory_mb = trained.system, _peak(work / "peak.memory")
-    seen = with_encoders(bench, config, system.text, system.image)
-    return Trained(system.towers, trained.state, memory_mb, seen)
+    memory_mb = _peak(work / "peak.memory")
+    return Trained(trained.system.towers, trained.state, memory_mb, trained.bench)
 
 
 def _peak(file: Path) -> float | None:

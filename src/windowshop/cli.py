@@ -229,6 +229,36 @@ def index(
 
 
 @app.command()
+def export(
+    model: ModelPath,
+    data: Annotated[
+        Path, typer.Option(help="Data folder whose queries and products it is checked on.")
+    ],
+    export_folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write; default: MODEL/export.")
+    ] = None,
+    int8: Annotated[
+        bool, typer.Option(help="Keep a graph in 8-bit integers where it is close enough.")
+    ] = True,
+    cache: CacheOption = DEFAULT_CACHE,
+) -> None:
+    """Write a model's path from query text to vector as one ONNX graph, checked against it."""
+    from windowshop.catalog import read_dataset
+    from windowshop.model import load
+    from windowshop.progress import TerminalReporter
+    from windowshop.query_graph import ExportConfig, export_queries, render_export
+
+    place = export_folder or model / "export"
+    reporter = TerminalReporter(err)
+    config = ExportConfig(int8=int8)
+    manifest = export_queries(
+        load(model, "cpu"), read_dataset(data), place, cache, config, reporter
+    )
+    out.print(f"{place}: {manifest.precision} kept", highlight=False, markup=False, soft_wrap=True)
+    out.print(render_export(manifest))
+
+
+@app.command()
 def search(
     index_folder: IndexPath,
     text: Annotated[str | None, typer.Argument(help="What to search for.")] = None,

@@ -21,6 +21,10 @@ class ModelError(WindowshopError):
     """A model folder is missing, incomplete, or was made by something else."""
 
 
+class ExportError(WindowshopError):
+    """A query encoder cannot be exported, or its folder is missing, damaged or of another model."""
+
+
 class IndexFolderError(WindowshopError):
     """An index folder is missing, incomplete, or was made by something else."""
 
@@ -31,3 +35,11 @@ class FilterError(WindowshopError):
 
 class SearchError(WindowshopError):
     """A search request cannot be answered as it stands."""
+
+
+class LedgerError(WindowshopError):
+    """A ledger of products cannot be read or written, or is damaged."""
+
+
+class EngineError(WindowshopError):
+    """A search engine's files cannot be used, or it was asked for what it does not hold."""

@@ -21,19 +21,20 @@ class FolderKind:
     command: str
     """The command that makes such a folder."""
     error: type[WindowshopError]
+    file: str = MANIFEST_FILE
 
 
-def write_manifest(folder: Path, manifest: Any) -> None:  # noqa: ANN401
+def write_manifest(folder: Path, manifest: Any, file: str = MANIFEST_FILE) -> None:  # noqa: ANN401
     """Write a manifest dataclass; the last file of a folder."""
     content = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
-    (folder / MANIFEST_FILE).write_text(content + "\n", encoding="utf-8")
+    (folder / file).write_text(content + "\n", encoding="utf-8")
 
 
 def read_manifest(cls: type[T], folder: Path, kind: FolderKind) -> T:
     """Read a manifest as `cls`; raises the kind's error where the folder is not a complete one."""
-    path = folder / MANIFEST_FILE
+    path = folder / kind.file
     if not path.is_file():
-        found = "no manifest.json" if folder.exists() else "nothing"
+        found = f"no {kind.file}" if folder.exists() else "nothing"
         raise kind.error(
             f"{folder}: found {found}, need {kind.noun}. Make one with `{kind.command}`."
         )

@@ -56,6 +56,11 @@ class Encoder(Protocol):
 class TextEncoder(Encoder, Protocol):
     """Text to features."""
 
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """What `prepare` cuts texts with."""
+        ...
+
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return (B, H) float32, one row a text, in order."""
         ...

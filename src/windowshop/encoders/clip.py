@@ -12,6 +12,7 @@ from transformers import (
     AutoModel,
     AutoTokenizer,
     CLIPImageProcessorPil,
+    PreTrainedTokenizerBase,
     SiglipImageProcessorPil,
 )
 from transformers.modeling_outputs import BaseModelOutputWithPooling
@@ -53,6 +54,12 @@ class ClipTextEncoder:
         """Both towers; only the text tower is used."""
         model: nn.Module = self._model
         return model
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """What `prepare` cuts texts with."""
+        tokenizer: PreTrainedTokenizerBase = self._tokenizer
+        return tokenizer
 
     def blocks(self) -> list[nn.Module]:
         """Embeddings and layers of the text tower, its projection with the last."""

@@ -15,6 +15,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Module
 from sentence_transformers.sentence_transformer.modules import Transformer
 from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
 
 from windowshop.encoders.base import (
     depth_blocks,
@@ -73,6 +74,12 @@ class SentenceEncoder:
         """The transformer and the modules after it."""
         model: nn.Module = self._model
         return model
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """What `prepare` cuts texts with."""
+        tokenizer: PreTrainedTokenizerBase = self._model.tokenizer
+        return tokenizer
 
     def blocks(self) -> list[nn.Module]:
         """Embeddings, layers; pooler and modules after the transformer with the last layer."""

@@ -68,7 +68,30 @@ slices
 evaluate
 report
 filters
+records
+ledger
+engines.gate engines.words
+engines.base
+engines.native engines.sizes
+engines.originals
+engines.vectors
+engines.exact
+engines.zvec_store
+engines.text_index
+engines.flat engines.zvec
+engines
+engines.columns
+engines.checkpoints
 index
+engines.collection
+engines.generations
+ranking
+ranking.tokens ranking.pins ranking.settings_file ranking.calibration ranking.picks
+ranking.attributes
+ranking.spelling ranking.phrases ranking.price_phrases ranking.synonyms ranking.facets
+ranking.merge ranking.vocabulary ranking.reading ranking.result_set
+ranking.cutoff ranking.precision ranking.lexical
+ranking.merchandising ranking.fallback
 query_graph
 search
 page

@@ -35,3 +35,11 @@ class FilterError(WindowshopError):
 
 class SearchError(WindowshopError):
     """A search request cannot be answered as it stands."""
+
+
+class LedgerError(WindowshopError):
+    """A ledger of products cannot be read or written, or is damaged."""
+
+
+class EngineError(WindowshopError):
+    """A search engine's files cannot be used, or it was asked for what it does not hold."""

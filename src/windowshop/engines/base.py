@@ -1,0 +1,186 @@
+"""What every vector engine does, what goes into it and what comes out.
+
+Shapes: B products of a batch, Q queries, N keys given out so far, K results, W full width of a
+vector, D its width in the engine.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from windowshop.errors import ConfigError
+from windowshop.filters import Filter
+from windowshop.nearest import Neighbours
+
+Kind: TypeAlias = Literal["exact", "flat", "zvec"]
+Storage: TypeAlias = Literal["float32", "fp16", "int8", "4bit"]
+STORAGES: dict[Kind, tuple[Storage, ...]] = {
+    "exact": ("float32", "fp16"),
+    "flat": ("4bit",),
+    "zvec": ("float32", "fp16", "int8", "4bit"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VectorSpec:
+    """One vector that every product may have."""
+
+    width: int
+    """Numbers kept of each vector: its first ones, normalised again (Matryoshka)."""
+    storage: Storage = "fp16"
+    """What is searched; int8 and 4-bit codes are rescored with float16 originals."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineSpec:
+    """How an engine is built; `windowshop.engines.sizes` chooses one for a catalogue."""
+
+    kind: Kind
+    vectors: Mapping[str, VectorSpec]
+    """By name: `fused` for searches by text, `photo` for searches by photo."""
+    scan_rows: int = 20_000
+    """A filter that leaves at most so many products has all of them scored."""
+    oversample: float = 2.0
+    """Candidates rescored for each result that is asked for, where codes are searched."""
+    links: int = 16
+    """Links of a node of the graph (zvec)."""
+    build_candidates: int = 200
+    """Candidates looked at to place a product in the graph (zvec)."""
+    search_candidates: int = 400
+    """Candidates looked at for a search of the graph (zvec); more find more and take longer."""
+    number_columns: tuple[str, ...] = ("price",)
+    text_columns: tuple[str, ...] = ("brand", "category")
+    """Columns whose filters the graph search itself understands (zvec)."""
+
+    def __post_init__(self) -> None:
+        """Check what fits together."""
+        if not self.vectors:
+            raise ConfigError("engine: vectors is empty. Name at least one, such as `fused`.")
+        for name, vector in self.vectors.items():
+            if vector.storage not in STORAGES[self.kind]:
+                raise ConfigError(
+                    f"engine {self.kind}: vector {name!r} cannot be stored as {vector.storage}. "
+                    f"Choose one of: {', '.join(STORAGES[self.kind])}."
+                )
+            if vector.width < 1:
+                raise ConfigError(f"engine: width={vector.width} of {name!r} must be at least 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """New rows for an engine; a product that changes gets a new key and its old one is deleted."""
+
+    keys_B: np.ndarray
+    """int64, the next keys in order: rows of an engine are never overwritten."""
+    vectors: Mapping[str, np.ndarray]
+    """Name -> (B, W) of any float type; a row of zeros, or a missing name, is no vector."""
+    products: pl.DataFrame
+    """The columns of the products, for engines that filter by themselves."""
+    texts: list[str] = field(default_factory=list)
+    """What a search by words looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Which products a search may return, said twice: an engine uses what it understands.
+
+    Engines in this process read the bitmap; one on another machine can only be sent the filter.
+    """
+
+    mask_N: np.ndarray
+    """By key, false too for keys that are deleted."""
+    where: Filter | None = None
+    """The filter that made the mask; None where every living product is allowed."""
+
+    @property
+    def count(self) -> int:
+        """Number of allowed products."""
+        return int(np.count_nonzero(self.mask_N))
+
+
+class Engine(Protocol):
+    """Finds products by vector and by words. Safe for many threads that search and one that writes.
+
+    Results hold keys as `rows`, best first; equal scores go to the lower key.
+    """
+
+    def upsert(self, batch: Batch) -> None:
+        """Add rows; found once this returns, unless a bitmap made before leaves them out."""
+        ...
+
+    def delete(self, keys: np.ndarray) -> None:
+        """Take keys out, int64; those it lacks do no harm."""
+        ...
+
+    def search(
+        self, query_QD: np.ndarray, k: int, allowed: Allowed | None = None, name: str = "fused"
+    ) -> Neighbours:
+        """The k nearest keys to each query by cosine, (Q, K); key -1 where fewer are allowed.
+
+        Queries may be of the full width: they are cut as the products are.
+        """
+        ...
+
+    def search_text(self, query: str, k: int, allowed: Allowed | None = None) -> Neighbours:
+        """The k best keys for some words by BM25, (1, K); only products with one of the words."""
+        ...
+
+    def scores(self, query_QD: np.ndarray, keys_QK: np.ndarray, name: str = "fused") -> np.ndarray:
+        """Cosines of given keys with their query, (Q, K); 0 for key -1 and without a vector."""
+        ...
+
+    def count(self) -> int:
+        """Number of products it holds."""
+        ...
+
+    def holds(self, alive_N: np.ndarray) -> bool:
+        """Whether what it holds agrees in number with the living keys, each vector by itself."""
+        ...
+
+    def flush(self) -> None:
+        """Put everything on the disk, against power loss."""
+        ...
+
+    def optimise(self) -> None:
+        """Make searches fast after many writes; searches and writes go on meanwhile."""
+        ...
+
+    def close(self) -> None:
+        """Release files; closing twice does nothing."""
+        ...
+
+
+def cut(x_BW: np.ndarray, width: int) -> np.ndarray:
+    """The first `width` numbers of each vector as a unit vector, float32; zeros stay zeros."""
+    x_BD = np.asarray(x_BW[:, :width], dtype=np.float32)
+    norm_B1 = np.linalg.norm(x_BD, axis=1, keepdims=True)
+    return x_BD / np.where(norm_B1 > 0, norm_B1, 1)
+
+
+def permitted(keys_C: np.ndarray, mask_N: np.ndarray) -> np.ndarray:
+    """Which candidates a bitmap allows, bool (C,); keys given out after it was made are not."""
+    known_C = keys_C < len(mask_N)
+    known_C[known_C] = mask_N[keys_C[known_C]]
+    return known_C
+
+
+def best(keys_C: np.ndarray, scores_C: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k best of C candidates in order, equal scores by key, padded with key -1."""
+    if len(keys_C) > k:
+        last = np.partition(scores_C, len(scores_C) - k)[len(scores_C) - k]
+        keep = scores_C >= last
+        keys_C, scores_C = keys_C[keep], scores_C[keep]
+    order = np.lexsort((keys_C, -scores_C))[:k]
+    keys_K, scores_K = np.full(k, -1, dtype=np.int64), np.full(k, -np.inf, dtype=np.float32)
+    keys_K[: len(order)], scores_K[: len(order)] = keys_C[order], scores_C[order]
+    return keys_K, scores_K
+
+
+def stack(found: list[tuple[np.ndarray, np.ndarray]], k: int) -> Neighbours:
+    """Results of several queries, one above the other."""
+    if not found:
+        return Neighbours(np.empty((0, k), dtype=np.int64), np.empty((0, k), dtype=np.float32))
+    return Neighbours(*(np.stack(parts) for parts in zip(*found, strict=True)))

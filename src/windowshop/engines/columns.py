@@ -1,0 +1,209 @@
+"""The columns of an online catalogue: filters, facets, sorting, and which key is which product.
+
+Rows are only added: a product that changes gets a new row, whose number is its key, and its old row
+dies. Rows lie in a large table and a small one behind it, so that a write copies little.
+
+Shapes: B products of a change, N keys given out so far, C candidates.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from windowshop.engines.base import Allowed
+from windowshop.errors import DataError, FilterError
+from windowshop.filters import Filter, to_polars
+
+TAIL_ROWS = 20_000
+TAIL_CHUNKS = 64
+"""The small table is joined to the large one beyond these many rows; made whole beyond chunks."""
+KEPT_MASKS = 64
+"""Filters whose bitmap of the large table is kept, the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Tables with a change's rows in them, not shown to readers yet."""
+
+    large: pl.DataFrame
+    small: pl.DataFrame
+    rows: pl.DataFrame
+    """The change's rows with the catalogue's columns and types."""
+
+    @property
+    def ids(self) -> list[str]:
+        """The products of the change."""
+        return self.rows["product_id"].to_list()
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """How many allowed products have one value of a column."""
+
+    value: object
+    count: int
+
+
+class Columns:
+    """Guard it from outside: many may read, or one may `commit` or `kill`."""
+
+    def __init__(self, table: pl.DataFrame, alive_N: np.ndarray) -> None:
+        """Take every row ever added, in the order of keys, and which of them live."""
+        self._large, self._small = table, table.clear()
+        self._alive_N = alive_N.copy()
+        self._key = dict(zip(table["product_id"], range(len(table)), strict=True))
+        self._masks: OrderedDict[str, np.ndarray] = OrderedDict()
+
+    @property
+    def num_keys(self) -> int:
+        """Keys given out so far; the next row gets this one."""
+        return len(self._large) + len(self._small)
+
+    @property
+    def alive_N(self) -> np.ndarray:
+        """Which keys are products now, bool; do not write to it."""
+        return self._alive_N
+
+    def __len__(self) -> int:
+        """Number of products."""
+        return int(np.count_nonzero(self._alive_N))
+
+    def __contains__(self, product_id: str) -> bool:
+        """Whether there is such a product."""
+        key = self._key.get(product_id)
+        return key is not None and bool(self._alive_N[key])
+
+    def table(self) -> pl.DataFrame:
+        """Every row ever added, dead ones too, in the order of keys."""
+        return pl.concat([self._large, self._small])
+
+    def prepare(self, products: pl.DataFrame) -> Prepared:
+        """The tables with these rows behind them; raises DataError where a row does not fit."""
+        _check_ids(products)
+        schema = _joined(self._large.schema, products.schema)
+        large, small, rows = (_fitted(t, schema) for t in (self._large, self._small, products))
+        small = small.vstack(rows)
+        if len(small) > max(TAIL_ROWS, len(large) // 20):
+            return Prepared(large.vstack(small).rechunk(), small.clear(), rows)
+        if small.n_chunks() > TAIL_CHUNKS:
+            small = small.rechunk()
+        return Prepared(large, small, rows)
+
+    def commit(self, prepared: Prepared) -> np.ndarray:
+        """Show prepared rows; returns the keys of the rows that they replace, int64."""
+        first = self.num_keys
+        if prepared.large is not self._large:
+            self._masks.clear()
+        self._large, self._small = prepared.large, prepared.small
+        old = [self._key[name] for name in prepared.ids if name in self]
+        self._alive_N = np.concatenate([self._alive_N, np.ones(len(prepared.ids), dtype=bool)])
+        self._alive_N[old] = False
+        self._key.update(zip(prepared.ids, range(first, self.num_keys), strict=True))
+        return np.array(old, dtype=np.int64)
+
+    def kill(self, product_ids: tuple[str, ...]) -> np.ndarray:
+        """Take products out; returns their keys, int64, without those that are not there."""
+        keys = [self._key[name] for name in dict.fromkeys(product_ids) if name in self]
+        self._alive_N = self._alive_N.copy()
+        self._alive_N[keys] = False
+        return np.array(keys, dtype=np.int64)
+
+    def allowed(self, where: Filter | None) -> Allowed:
+        """Which living products pass a filter; raises FilterError for one that does not fit."""
+        if where is None:
+            return Allowed(self._alive_N)
+        if not self.num_keys:
+            raise FilterError("The catalogue is empty, so it has no columns. Add products first.")
+        key = repr(where)  # true and 1 differ there
+        kept_N = self._masks.get(key)
+        if kept_N is None:
+            self._masks[key] = kept_N = _passing(self._large, where)
+            while len(self._masks) > KEPT_MASKS:
+                self._masks.popitem(last=False)
+        mask_N = np.concatenate([kept_N, _passing(self._small, where)])
+        return Allowed(mask_N & self._alive_N, where)
+
+    def ids(self, keys: np.ndarray) -> list[str]:
+        """The product ids of keys."""
+        return self._gather(keys, ["product_id"])["product_id"].to_list()
+
+    def keys(self, product_ids: list[str]) -> np.ndarray:
+        """The latest keys of products, int64, of deleted ones too; raises DataError for others."""
+        unknown = [product_id for product_id in product_ids if product_id not in self._key]
+        if unknown:
+            raise DataError(f"There is no product {unknown[0]!r}. Search again.")
+        return np.array([self._key[product_id] for product_id in product_ids], dtype=np.int64)
+
+    def rows(self, keys: np.ndarray) -> pl.DataFrame:
+        """The rows of keys, in their order, with every column that a product ever had."""
+        return self._gather(keys, self._large.columns)
+
+    def facets(self, column: str, allowed: Allowed, limit: int = 10) -> list[Facet]:
+        """The commonest values of a column among allowed products; equal counts by value."""
+        values = self._column(column, np.flatnonzero(allowed.mask_N)).drop_nulls().alias("value")
+        counted = values.to_frame().group_by("value").len("count")
+        top = counted.sort(["count", "value"], descending=[True, False]).head(limit)
+        return [Facet(value, count) for value, count in top.iter_rows()]
+
+    def order(self, keys_C: np.ndarray, column: str, descending: bool = False) -> np.ndarray:
+        """Keys sorted by a column, missing values last, equal ones in their given order."""
+        frame = self._column(column, keys_C).alias("value").to_frame().with_row_index("place")
+        places = frame.sort("value", descending=descending, nulls_last=True, maintain_order=True)
+        sorted_C: np.ndarray = keys_C[places["place"].to_numpy()]
+        return sorted_C
+
+    def _column(self, name: str, keys: np.ndarray) -> pl.Series:
+        if name not in self._large.columns:
+            known = ", ".join(self._large.columns)
+            raise FilterError(f"There is no column {name!r}. The columns are: {known}.")
+        return self._gather(keys, [name])[name]
+
+    def _gather(self, keys: np.ndarray, columns: list[str]) -> pl.DataFrame:
+        in_large = keys < len(self._large)
+        parts = [
+            self._large.select(columns)[keys[in_large]],
+            self._small.select(columns)[keys[~in_large] - len(self._large)],
+        ]
+        places = np.concatenate([np.flatnonzero(in_large), np.flatnonzero(~in_large)])
+        return pl.concat(parts)[np.argsort(places)]
+
+
+def _passing(table: pl.DataFrame, where: Filter) -> np.ndarray:
+    passes = table.select(to_polars(where, table.schema).alias("passes"))["passes"]
+    return passes.fill_null(False).to_numpy()
+
+
+def _check_ids(products: pl.DataFrame) -> None:
+    ids = products["product_id"].to_list() if "product_id" in products.columns else [None]
+    if products.schema.get("product_id") != pl.String or None in ids or "" in ids:
+        raise DataError("Products to add: each needs a product_id, a text. Give every row one.")
+    if len(set(ids)) < len(ids):
+        raise DataError("Products to add: a product_id occurs twice. Send each product once.")
+
+
+def _joined(held: pl.Schema, new: pl.Schema) -> dict[str, pl.DataType]:
+    """The columns held, then new ones; a column that was never filled takes the new type."""
+    kept = {
+        name: new.get(name, dtype) if dtype == pl.Null else dtype for name, dtype in held.items()
+    }
+    return kept | {name: dtype for name, dtype in new.items() if name not in kept}
+
+
+def _fitted(table: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    if dict(table.schema) == schema:
+        return table
+    columns = []
+    for name, dtype in schema.items():
+        if name not in table.columns:
+            columns.append(pl.lit(None, dtype=dtype).alias(name))
+            continue
+        try:
+            columns.append(pl.lit(table[name].cast(dtype)).alias(name))
+        except pl.exceptions.PolarsError:
+            raise DataError(
+                f"Products to add: column {name!r} is of type {table[name].dtype}, the catalogue "
+                f"has {dtype}, and not every value fits. Send it as {dtype}."
+            ) from None
+    return table.select(columns)

@@ -1,0 +1,167 @@
+"""The engine for catalogues in memory: 4-bit codes of turbovec, all scored, then rescored by us.
+
+A slot of turbovec is a key: rows are added in the order of keys and never taken out, deleted ones
+are masked until the index is rebuilt.
+
+Shapes: B products of a batch, Q queries, N keys, K results, D width.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from turbovec import TurboQuantIndex
+
+from windowshop.engines.base import Allowed, Batch, EngineSpec, cut, stack
+from windowshop.engines.gate import Gate
+from windowshop.engines.originals import Originals
+from windowshop.engines.text_index import TextIndex
+from windowshop.engines.vectors import Vectors
+from windowshop.nearest import Neighbours
+
+BITS = 4
+LANES = 8
+"""turbovec wants widths in multiples of it; vectors are lengthened with zeros."""
+SAMPLE = 2_048
+"""Vectors that the codes are calibrated on."""
+FEW = 1_000
+"""So few allowed products are scored from the originals at once."""
+SPARE = 32
+ROWS_AT_ONCE = 65_536
+
+
+class Codes:
+    """The codes of one vector's name, in memory, with a copy on disk since the last flush."""
+
+    def __init__(self, path: Path, originals: Originals) -> None:
+        self._path, self._originals = path, originals
+        self._gate = Gate()
+        self._index = self._load()
+        self._add_missing(self._index)
+
+    def catch_up(self) -> None:
+        """Add the rows that the originals have more."""
+        with self._gate.write():
+            self._add_missing(self._index)
+
+    def nearest(self, query_QD: np.ndarray, k: int, usable_N: np.ndarray) -> np.ndarray:
+        """About the k nearest usable keys for each query, (Q, K); K is less where fewer are."""
+        with self._gate.read():
+            mask = np.zeros(len(self._index), dtype=bool)
+            mask[: len(usable_N)] = usable_N
+            _, slots_QK = self._index.search(self._padded(query_QD), k, mask=mask)
+        return np.asarray(slots_QK, dtype=np.int64)
+
+    def calibrate(self) -> None:
+        """Encode all rows anew, fitted to a sample of them; the old codes serve meanwhile."""
+        keys = np.flatnonzero(self._originals.has(len(self._originals)))
+        if not len(keys):
+            return
+        sample = np.random.default_rng(0).permutation(keys)[:SAMPLE]
+        index = self._empty()
+        index.calibrate(self._padded(self._originals.read(sample)))
+        self._add_missing(index)
+        with self._gate.write():
+            self._add_missing(index)
+            self._index = index
+
+    def flush(self) -> None:
+        """Put the codes on the disk."""
+        with self._gate.read():
+            self._index.sync(str(self._path))
+
+    def _load(self) -> TurboQuantIndex:
+        """The codes on disk; without usable ones none, and the originals are encoded again."""
+        if not self._path.exists():
+            return self._empty()
+        try:
+            index = TurboQuantIndex.load(str(self._path))
+        except (ValueError, OSError):
+            return self._empty()
+        while len(index) > len(self._originals):  # written after the originals that count
+            index.swap_remove(len(index) - 1)
+        return index
+
+    def _empty(self) -> TurboQuantIndex:
+        return TurboQuantIndex(math.ceil(self._originals.width / LANES) * LANES, bit_width=BITS)
+
+    def _add_missing(self, index: TurboQuantIndex) -> None:
+        while len(index) < len(self._originals):
+            end = min(len(index) + ROWS_AT_ONCE, len(self._originals))
+            index.add(self._padded(self._originals.read(np.arange(len(index), end))))
+
+    def _padded(self, x_BD: np.ndarray) -> np.ndarray:
+        missing = -x_BD.shape[1] % LANES
+        return np.ascontiguousarray(np.pad(x_BD, ((0, 0), (0, missing))), dtype=np.float32)
+
+
+class FlatEngine:
+    """Codes for each vector's name, words in zvec, originals on disk."""
+
+    def __init__(self, folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> None:
+        self._spec = spec
+        self._vectors = Vectors(folder, spec.vectors, alive_N)
+        self._texts = TextIndex(folder / "texts", spec, len(alive_N))
+        self._codes = {
+            name: Codes(folder / f"{name}.codes", self._vectors[name]) for name in spec.vectors
+        }
+
+    def upsert(self, batch: Batch) -> None:
+        """Add rows."""
+        self._vectors.put(batch)
+        for codes in self._codes.values():
+            codes.catch_up()
+        self._texts.put(batch)
+
+    def delete(self, keys: np.ndarray) -> None:
+        """Take keys out."""
+        self._vectors.forget(keys)
+        self._texts.delete(keys)
+
+    def search(
+        self, query_QD: np.ndarray, k: int, allowed: Allowed | None = None, name: str = "fused"
+    ) -> Neighbours:
+        """The k nearest keys to each query by cosine, (Q, K)."""
+        originals = self._vectors[name]
+        usable_N = self._vectors.usable(name, allowed)
+        query_QD = cut(query_QD, originals.width)
+        wanted = math.ceil(k * self._spec.oversample) + SPARE
+        if np.count_nonzero(usable_N) <= max(wanted, FEW):
+            keys_QC = [np.flatnonzero(usable_N)] * len(query_QD)
+        else:
+            keys_QC = list(self._codes[name].nearest(query_QD, wanted, usable_N))
+        pairs = zip(query_QD, keys_QC, strict=True)
+        return stack([originals.scan(query_D, keys_C, k) for query_D, keys_C in pairs], k)
+
+    def search_text(self, query: str, k: int, allowed: Allowed | None = None) -> Neighbours:
+        """The k best keys for some words by BM25, (1, K)."""
+        return self._texts.search(query, k, allowed)
+
+    def scores(self, query_QD: np.ndarray, keys_QK: np.ndarray, name: str = "fused") -> np.ndarray:
+        """Cosines of given keys with their query, (Q, K)."""
+        return self._vectors.scores(query_QD, keys_QK, name)
+
+    def count(self) -> int:
+        """Number of products it holds."""
+        return self._texts.count()
+
+    def holds(self, alive_N: np.ndarray) -> bool:
+        """Whether it has the words of as many products as live; codes mend themselves."""
+        return self._texts.count() == np.count_nonzero(alive_N)
+
+    def flush(self) -> None:
+        """Put everything on the disk."""
+        self._vectors.flush()
+        for codes in self._codes.values():
+            codes.flush()
+        self._texts.flush()
+
+    def optimise(self) -> None:
+        """Fit the codes to the vectors that are there now."""
+        for codes in self._codes.values():
+            codes.calibrate()
+        self._texts.optimise()
+
+    def close(self) -> None:
+        """Release the files."""
+        self._texts.close()

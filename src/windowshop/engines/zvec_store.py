@@ -1,0 +1,200 @@
+"""One zvec collection: keys with a vector or a text, and the columns that its filters know.
+
+Shapes: B products of a batch, C candidates, D width.
+"""
+
+import math
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import zvec
+from zvec import StatusCode
+
+from windowshop.engines.base import EngineSpec, Storage, VectorSpec
+from windowshop.engines.native import ColumnKind
+from windowshop.errors import EngineError
+
+DOCS_AT_ONCE = 500
+LANES = 4
+"""zvec's 4-bit codes want an even width; vectors are lengthened with zeros."""
+QUANTIZE: dict[Storage, Any] = {
+    "float32": zvec.QuantizeType.UNDEFINED,
+    "fp16": zvec.QuantizeType.FP16,
+    "int8": zvec.QuantizeType.INT8,
+    "4bit": zvec.QuantizeType.INT4,
+}
+BRUTE_FORCE_RATIO = 0.03
+"""A filter that leaves less of the collection is scanned by zvec itself; above, the graph is both
+faster and, with few links cut, as right."""
+
+
+POOL_THREADS = 1024
+MAX_SEARCHES = 16
+"""zvec 0.8.0 runs a search over several segments as a task that waits for other tasks of the same
+pool of Arrow threads; as many searches at once as that pool has threads wait for ever."""
+_searching = threading.BoundedSemaphore(MAX_SEARCHES)
+
+
+@cache
+def start_zvec() -> None:
+    """Set what zvec holds for the whole process, before the first collection is opened.
+
+    Arrow takes the size of its pool from OMP_NUM_THREADS at the first search, and from the cores
+    where it is unset; 1 thread is a common setting, and one search then never ends. So the first
+    search is made here, of one product, with a larger number in its place.
+    """
+    zvec.init(log_level=zvec.LogLevel.FATAL, brute_force_by_keys_ratio=BRUTE_FORCE_RATIO)
+    usual = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(POOL_THREADS)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            ranged = zvec.InvertIndexParam(enable_range_optimization=True)
+            fields = [zvec.FieldSchema("key", zvec.DataType.INT64, index_param=ranged)]
+            probe = zvec.create_and_open(f"{folder}/probe", zvec.CollectionSchema("probe", fields))
+            probe.upsert([zvec.Doc(id="0", fields={"key": 0})])
+            probe.query(filter="key >= 0", topk=1)
+            probe.close()
+    finally:
+        if usual is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = usual
+
+
+class ZvecStore:
+    """Keys with one vector each (`vector`), or with a text each (None)."""
+
+    def __init__(
+        self, folder: Path, spec: EngineSpec, vector: VectorSpec | None, num_keys: int
+    ) -> None:
+        start_zvec()
+        self._folder, self._spec, self._vector = folder, spec, vector
+        self.kinds: dict[str, ColumnKind] = {name: "text" for name in spec.text_columns}
+        self.kinds |= {name: "number" for name in spec.number_columns}
+        with self._reported("open"):
+            if folder.exists():
+                self._collection = zvec.open(str(folder))
+                self._collection.delete_by_filter(f"key >= {num_keys}")
+            else:
+                self._collection = zvec.create_and_open(str(folder), self._schema())
+            if vector is None:
+                self.matching(["a"], 1, None)  # an index broken by a kill fails here, not later
+
+    def put(
+        self, keys_B: np.ndarray, x_BD: np.ndarray | None, texts: list[str], products: pl.DataFrame
+    ) -> None:
+        """Add keys with their vector or text."""
+        x_BD = None if x_BD is None else _lengthened(x_BD)
+        columns = {name: self._stored(products, name).to_list() for name in self.kinds}
+        for start in range(0, len(keys_B), DOCS_AT_ONCE):
+            docs = []
+            for i in range(start, min(start + DOCS_AT_ONCE, len(keys_B))):
+                fields: dict[str, object] = {name: held[i] for name, held in columns.items()}
+                fields["key"] = int(keys_B[i])
+                if x_BD is None:
+                    fields["text"] = texts[i]
+                vectors = None if x_BD is None else {"vector": x_BD[i]}
+                docs.append(zvec.Doc(id=str(keys_B[i]), fields=fields, vectors=vectors))
+            with self._reported("write"):
+                self._checked(self._collection.upsert(docs))
+
+    def delete(self, keys: np.ndarray) -> None:
+        """Take keys out; those it lacks are passed over."""
+        names = [str(key) for key in keys]
+        for start in range(0, len(names), DOCS_AT_ONCE):
+            with self._reported("delete"):
+                self._checked(self._collection.delete(names[start : start + DOCS_AT_ONCE]))
+
+    def nearest(self, query_D: np.ndarray, k: int, where: str | None) -> np.ndarray:
+        """About the k nearest keys that pass zvec's own filter, int64 (C,), in any order."""
+        param = zvec.HnswQueryParam(ef=max(k, self._spec.search_candidates))
+        query = zvec.Query("vector", vector=_lengthened(query_D[None])[0], param=param)
+        with _searching, self._reported("search"):
+            found = self._collection.query(query, topk=k, filter=where, output_fields=[])
+        return np.array([int(doc.id) for doc in found], dtype=np.int64)
+
+    def matching(
+        self, asked: list[str], k: int, where: str | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The k best keys that have one of the words, with their BM25, (C,) each."""
+        query = zvec.Query("text", fts=zvec.Fts(match_string=" ".join(asked)))
+        with _searching, self._reported("search"):
+            found = self._collection.query(query, topk=k, filter=where, output_fields=[])
+        keys_C = np.array([int(doc.id) for doc in found], dtype=np.int64)
+        return keys_C, np.array([doc.score for doc in found], dtype=np.float32)
+
+    def count(self) -> int:
+        """Number of keys."""
+        return int(self._collection.stats.doc_count)
+
+    def flush(self) -> None:
+        """Put everything on the disk."""
+        with self._reported("flush"):
+            self._collection.flush()
+
+    def optimise(self) -> None:
+        """Build the graph of what was written since, and drop what was deleted."""
+        with self._reported("optimise"):
+            self._collection.optimize()
+
+    def close(self) -> None:
+        """Release the files."""
+        self._collection.close()
+
+    @contextmanager
+    def _reported(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, RuntimeError) as error:
+            raise EngineError(
+                f"{self._folder}: zvec could not {action} ({error}). Close what else has it open "
+                "and make room on the disk, or rebuild it from the ledger."
+            ) from None
+
+    def _checked(self, statuses: list[zvec.Status]) -> None:
+        bad = [s for s in statuses if s.code() not in (StatusCode.OK, StatusCode.NOT_FOUND)]
+        if bad:
+            raise RuntimeError(f"{len(bad)} products, the first: {bad[0]}")
+
+    def _schema(self) -> zvec.CollectionSchema:
+        ranged = zvec.InvertIndexParam(enable_range_optimization=True)
+        types = {"text": zvec.DataType.STRING, "number": zvec.DataType.DOUBLE}
+        fields = [zvec.FieldSchema("key", zvec.DataType.INT64, index_param=ranged)]
+        fields += [
+            zvec.FieldSchema(name, types[kind], nullable=True, index_param=ranged)
+            for name, kind in self.kinds.items()
+        ]
+        if self._vector is None:
+            whole = zvec.FtsIndexParam(tokenizer_name="whitespace", filters=[])
+            fields.append(zvec.FieldSchema("text", zvec.DataType.STRING, index_param=whole))
+            return zvec.CollectionSchema("products", fields)
+        graph = zvec.HnswIndexParam(
+            metric_type=zvec.MetricType.COSINE,
+            m=self._spec.links,
+            ef_construction=self._spec.build_candidates,
+            quantize_type=QUANTIZE[self._vector.storage],
+        )
+        width = math.ceil(self._vector.width / LANES) * LANES
+        vector = zvec.VectorSchema("vector", zvec.DataType.VECTOR_FP32, width, graph)
+        return zvec.CollectionSchema("products", fields, vector)
+
+    def _stored(self, products: pl.DataFrame, name: str) -> pl.Series:
+        """A column in the form that filters compare: lower case, or a number that is one."""
+        if name not in products.columns:
+            return pl.Series(name, [None] * len(products))
+        column = products[name]
+        if self.kinds[name] == "text":
+            return column.cast(pl.String).str.to_lowercase()
+        return column.cast(pl.Float64).fill_nan(None)
+
+
+def _lengthened(x_BD: np.ndarray) -> np.ndarray:
+    return np.pad(x_BD, ((0, 0), (0, -x_BD.shape[1] % LANES)))

@@ -1,0 +1,248 @@
+"""The append-only source of truth of an online catalogue: what was upserted and deleted, in order.
+
+    LEDGER/ledger.json      the first segment that counts
+    LEDGER/00000001.log     records; a segment is closed at `segment_bytes`
+
+A record that a kill left half written is cut off when the ledger is opened; damage before a whole
+record is an error, never a cut. Records are described in `windowshop.records`.
+
+Shapes: B products of a change, W width of a vector.
+"""
+
+import io
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from filelock import FileLock, Timeout
+
+from windowshop.errors import LedgerError
+from windowshop.records import Change, Upsert, ids_of, read_changes, to_bytes, whole_bytes
+
+FORMAT = "windowshop-ledger/1"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place between two records; later ones are larger."""
+
+    segment: int
+    offset: int
+    """Bytes from the segment's start."""
+
+
+class Ledger:
+    """One process writes and any number of its threads read.
+
+    An acknowledged record survives SIGKILL; with `durable`, which calls fsync for each record, a
+    power loss too.
+    """
+
+    def __init__(
+        self, folder: Path, *, durable: bool = False, segment_bytes: int = 64 * 2**20
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._durable, self._segment_bytes = folder, durable, segment_bytes
+        self._lock = threading.RLock()  # `compact` calls back into `sync`
+        self._owner = FileLock(folder / "writer.lock")
+        try:
+            self._owner.acquire(timeout=0)
+        except Timeout:
+            raise LedgerError(
+                f"{folder}: another process is writing this ledger. Stop it, or use another folder."
+            ) from None
+        try:
+            self._first = self._read_first()
+            self._tidy()
+            self._number = self._last()
+            self._file, self._end = self._open_last()
+        except BaseException:
+            self._owner.release()
+            raise
+
+    @property
+    def start(self) -> Position:
+        """Where the first record that counts begins."""
+        return Position(self._first, 0)
+
+    @property
+    def end(self) -> Position:
+        """Behind the last record."""
+        return self._end
+
+    def reaches(self, position: Position) -> bool:
+        """Whether `replay` can go on from there: not, once it was compacted past it."""
+        return self.start <= position <= self._end
+
+    def append(self, change: Change) -> Position:
+        """Write one record and return the end behind it; on return the change is acknowledged."""
+        record = to_bytes(change)
+        with self._lock:
+            if self._end.offset >= self._segment_bytes:
+                self._roll()
+            try:
+                self._write(record)
+            except OSError as error:
+                self._file.truncate(self._end.offset)
+                raise LedgerError(
+                    f"{self._path(self._number)}: cannot be written ({error}). Make room or give "
+                    "the right to write, then send the change again."
+                ) from None
+            self._end = Position(self._number, self._end.offset + len(record))
+            return self._end
+
+    def replay(self, since: Position | None = None) -> Iterator[tuple[Change, Position]]:
+        """Every change after `since` up to the end at the call, each with the position behind it.
+
+        Raises LedgerError where a record is damaged or `since` is no longer there.
+        """
+        since, end = since or self.start, self._end
+        if not self.reaches(since):
+            raise LedgerError(
+                f"{self._folder}: {since} is not in it (it has {self.start} to {end}). "
+                "Replay from its start."
+            )
+        for number in range(since.segment, end.segment + 1):
+            offset = since.offset if number == since.segment else 0
+            stop = end.offset if number == end.segment else None
+            for change, behind in read_changes(self._path(number), offset, stop):
+                yield change, Position(number, behind)
+
+    def sync(self) -> None:
+        """Put all records on the disk itself, against power loss."""
+        with self._lock:
+            os.fsync(self._file.fileno())
+
+    def compact(self, before_switch: Callable[[Position], None] = lambda _: None) -> None:
+        """Keep each living product's last record only; writers wait meanwhile.
+
+        The new segment is written aside and renamed. `before_switch` is called with the new end
+        while the old segments still count, so that a reader's saved position never falls between.
+        No replay may be under way.
+        """
+        with self._lock:
+            number = self._number + 1
+            aside = self._path(number).with_suffix(".partial")
+            with open(aside, "wb") as file:
+                for change in self._latest():
+                    file.write(to_bytes(change))
+                file.flush()
+                os.fsync(file.fileno())
+            aside.rename(self._path(number))
+            self._file.close()
+            self._number = number
+            self._file, self._end = self._open_last()
+            before_switch(self._end)
+            self._write_first(number)
+            self._tidy()
+
+    def close(self) -> None:
+        """Release the ledger to other processes; closing twice does nothing."""
+        self._file.close()
+        self._owner.release()
+
+    def _latest(self) -> Iterator[Upsert]:
+        last: dict[str, int] = {}
+        for index, (change, _) in enumerate(self.replay()):
+            for product_id in ids_of(change):
+                last[product_id] = index
+        for index, (change, _) in enumerate(self.replay()):
+            if isinstance(change, Upsert):
+                keep_B = np.array([last[product_id] == index for product_id in ids_of(change)])
+                if keep_B.any():
+                    vectors = {name: x_BW[keep_B] for name, x_BW in change.vectors.items()}
+                    yield Upsert(change.products.filter(pl.Series(keep_B)), vectors)
+
+    def _write(self, record: bytes) -> None:
+        written = 0
+        while written < len(record):  # the file has no buffer: what is written is with the system
+            written += self._file.write(record[written:])
+        if self._durable:
+            os.fsync(self._file.fileno())
+
+    def _open_last(self) -> tuple[io.FileIO, Position]:
+        """The last segment, open for appending and cut behind its last whole record."""
+        path = self._path(self._number)
+        end = whole_bytes(path) if path.exists() else 0
+        file = io.FileIO(path, "a")
+        file.truncate(end)
+        return file, Position(self._number, end)
+
+    def _roll(self) -> None:
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._number += 1
+        self._file, self._end = self._open_last()
+        sync_folder(self._folder)
+
+    def _read_first(self) -> int:
+        path = self._folder / "ledger.json"
+        if not path.exists():
+            if any(log.stat().st_size for log in self._folder.glob("*.log")):
+                raise LedgerError(f"{path}: is missing. Restore it, or use an empty folder.")
+            self._path(1).touch()
+            self._write_first(1)
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["format"] != FORMAT:
+                raise LedgerError(
+                    f"{path}: found format {content['format']!r}, this version reads {FORMAT}. "
+                    "Use the version that wrote it."
+                )
+            return int(content["first"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise LedgerError(f"{path}: cannot be read ({error!r}). Restore it.") from None
+
+    def _write_first(self, number: int) -> None:
+        write_json(self._folder / "ledger.json", {"format": FORMAT, "first": number})
+        self._first = number
+
+    def _tidy(self) -> None:
+        """Remove what a compaction left behind, finished or killed."""
+        for path in self._folder.glob("*.partial"):
+            path.unlink()
+        for path in self._folder.glob("*.log"):
+            if int(path.stem) < self._first:
+                path.unlink()
+
+    def _last(self) -> int:
+        numbers = sorted(int(path.stem) for path in self._folder.glob("*.log"))
+        if not numbers or numbers != list(range(self._first, numbers[-1] + 1)):
+            raise LedgerError(
+                f"{self._folder}: needs every segment from {self._first}, found {numbers}. "
+                "Restore the missing ones, or build the index again from the catalogue."
+            )
+        return numbers[-1]
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:08d}.log"
+
+
+def position_to_json(position: Position) -> dict[str, int]:
+    """A position as plain values; `Position(**values)` reads them."""
+    return asdict(position)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Replace a small file at once: a reader, or a kill, finds the old one or the new one whole."""
+    aside = path.with_suffix(".json.partial")
+    with open(aside, "w", encoding="utf-8") as file:
+        file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's list of files on the disk, against power loss."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

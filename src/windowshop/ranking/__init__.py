@@ -1,0 +1,1 @@
+"""From several rankings of products to one page of results; pure functions of arrays and tables."""

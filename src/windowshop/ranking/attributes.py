@@ -1,0 +1,64 @@
+"""A shop's attributes, JSON in one column -> a column each, to filter, facet and recognise by."""
+
+import json
+from collections import defaultdict
+
+import polars as pl
+
+MIN_SHARE = 0.01
+MAX_COLUMNS = 64
+MAX_CHARS = 40
+"""Attributes that fewer products have, further ones, and those with longer values on average are
+left out."""
+
+
+def with_attributes(products: pl.DataFrame) -> pl.DataFrame:
+    """The product table with a column for each common attribute, commonest first.
+
+    Columns are texts, or lists of texts where some product has several values. A name that the
+    table has already, in any case, becomes "attributes NAME". Values that are objects, and
+    attributes that are no JSON object, are passed over.
+    """
+    if "attributes" not in products.columns:
+        return products
+    rows: dict[str, dict[int, list[str]]] = defaultdict(dict)
+    for row, text in enumerate(products["attributes"]):
+        for name, values in _parsed(text).items():
+            rows[name][row] = values
+    common = [name for name in rows if name and _is_common(rows[name], len(products))]
+    common.sort(key=lambda name: (-len(rows[name]), name))
+    taken = {name.lower() for name in products.columns}
+    added = []
+    for name in common[:MAX_COLUMNS]:
+        free = name if name.lower() not in taken else f"attributes {name}"
+        if free.lower() not in taken:
+            taken.add(free.lower())
+            added.append(_column(free, rows[name], len(products)))
+    return products.with_columns(added)
+
+
+def _parsed(text: str | None) -> dict[str, list[str]]:
+    try:
+        parsed = json.loads(text or "{}")
+    except json.JSONDecodeError:
+        return {}
+    found = {}
+    for name, value in parsed.items() if isinstance(parsed, dict) else ():
+        items = value if isinstance(value, list) else [value]
+        plain = [item for item in items if isinstance(item, str | int | float)]
+        texts = [text for item in plain if (text := str(item).strip())]
+        if texts:
+            found[name] = texts
+    return found
+
+
+def _is_common(rows: dict[int, list[str]], num_products: int) -> bool:
+    lengths = [len(text) for texts in rows.values() for text in texts]
+    return len(rows) >= MIN_SHARE * num_products and sum(lengths) <= MAX_CHARS * len(lengths)
+
+
+def _column(name: str, rows: dict[int, list[str]], num_products: int) -> pl.Series:
+    if all(len(texts) == 1 for texts in rows.values()):
+        single = [rows[row][0] if row in rows else None for row in range(num_products)]
+        return pl.Series(name, single, dtype=pl.String)
+    return pl.Series(name, [rows.get(row) for row in range(num_products)], dtype=pl.List(pl.String))

@@ -1,0 +1,83 @@
+"""What a shopper picked in a facet: values of a column, or a range of numbers.
+
+Shapes: M products.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import polars as pl
+
+from windowshop.errors import SearchError
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Any of these values, exactly as the facet gave them; in a list column, any item of it."""
+
+    values: tuple[str | int | float | bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A number from `low` to `high`, both included; None leaves an end open."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+Pick: TypeAlias = Values | Between
+
+
+def passing(columns: pl.DataFrame, picks: Mapping[str, Pick]) -> dict[str, np.ndarray]:
+    """Which rows each pick lets through, bool (M,) by column; a missing value never passes.
+
+    Raises SearchError for an unknown column, and for a pick that its column cannot hold.
+    """
+    return {name: _passing(column_of(columns, name), pick) for name, pick in picks.items()}
+
+
+def column_of(columns: pl.DataFrame, name: str) -> pl.Series:
+    """A column of the results; raises SearchError where there is none of that name."""
+    if name not in columns.columns:
+        raise SearchError(
+            f"There is no column {name!r} to facet or sort by. "
+            f"The columns are: {', '.join(columns.columns)}."
+        )
+    return columns[name]
+
+
+def numbers_of(column: pl.Series) -> pl.Series:
+    """A column of numbers with null where it is no finite one; raises SearchError for others."""
+    if not column.dtype.is_numeric():
+        raise SearchError(f"Column {column.name!r} holds {column.dtype}, not numbers.")
+    frame = column.to_frame().select(pl.col(column.name).cast(pl.Float64))
+    finite = pl.when(pl.col(column.name).is_finite()).then(pl.col(column.name))
+    return frame.select(finite.alias(column.name))[column.name]
+
+
+def _passing(column: pl.Series, pick: Pick) -> np.ndarray:
+    if isinstance(pick, Between):
+        numbers = numbers_of(column)
+        low = -np.inf if pick.low is None else pick.low
+        high = np.inf if pick.high is None else pick.high
+        return numbers.is_between(low, high).fill_null(False).to_numpy()
+    if not isinstance(column.dtype, pl.List):
+        return _among(column, pick).to_numpy()
+    items = column.to_frame("item").with_row_index("row").explode("item")
+    passes = np.zeros(len(column), dtype=bool)
+    passes[items["row"].filter(_among(items["item"], pick)).to_numpy()] = True
+    return passes
+
+
+def _among(column: pl.Series, pick: Values) -> pl.Series:
+    try:
+        values = pl.Series(pick.values, dtype=column.dtype, strict=True)
+    except (TypeError, pl.exceptions.PolarsError):
+        raise SearchError(
+            f"Column {column.name!r} holds {column.dtype}, so {list(pick.values)} cannot be "
+            "picked in it. Pick values that its facet shows."
+        ) from None
+    return column.is_in(values.implode()).fill_null(False)

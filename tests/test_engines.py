@@ -1,0 +1,484 @@
+"""Engines against brute force and against the exact engine; P products, W width, as in engines."""
+
+import math
+import threading
+from collections import Counter
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from windowshop.engines import open_engine
+from windowshop.engines.base import Allowed, Batch, EngineSpec, VectorSpec, best, cut
+from windowshop.engines.flat import FlatEngine
+from windowshop.engines.gate import Gate
+from windowshop.engines.native import to_zvec
+from windowshop.engines.sizes import choose
+from windowshop.engines.words import words
+from windowshop.engines.zvec_store import ZvecStore
+from windowshop.errors import ConfigError, EngineError
+from windowshop.filters import parse_filter, to_polars
+
+P, W, CLUSTERS = 3_000, 32, 30
+NOBODY = np.zeros(0, dtype=bool)
+STORAGE = {"exact": "fp16", "flat": "4bit", "zvec": "int8"}
+
+
+def spec_of(kind, width=W, storage=None, **settings):
+    vector = VectorSpec(width=width, storage=storage or STORAGE[kind])
+    settings = {"build_candidates": 80} | settings
+    return EngineSpec(kind=kind, vectors={"fused": vector, "photo": vector}, **settings)
+
+
+def unit(x):
+    return (x / np.linalg.norm(x, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def batch_of(keys, fused, photo=None, **columns):
+    keys = np.asarray(keys, dtype=np.int64)
+    products = pl.DataFrame({"product_id": [f"p{key}" for key in keys], **columns})
+    texts = [f"product number {key} of {key % 7} shirts" for key in keys]
+    vectors = {"fused": fused} if photo is None else {"fused": fused, "photo": photo}
+    return Batch(keys, vectors, products, texts)
+
+
+class Shop:
+    """Clustered products with prices and categories; the same ones in every engine."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        centres = rng.standard_normal((CLUSTERS, W))
+        cluster = rng.integers(0, CLUSTERS, P)
+        self.x = unit(centres[cluster] + 0.6 * rng.standard_normal((P, W)))
+        self.photo = self.x[::-1] * (rng.random(P) < 0.7)[:, None]
+        self.category = [f"C{c % 10} > D{c}" for c in cluster]
+        self.price = np.where(rng.random(P) < 0.1, np.nan, rng.permutation(P) / P)
+        self.queries = unit(self.x[rng.integers(0, P, 12)] + 0.1 * rng.standard_normal((12, W)))
+        self.alive = np.ones(P, dtype=bool)
+
+    @property
+    def table(self):
+        return pl.DataFrame({"category": self.category, "price": self.price}, strict=False)
+
+    def batch(self, start, stop):
+        rows = slice(start, stop)
+        columns = self.table[rows].to_dict()
+        return batch_of(range(start, stop), self.x[rows], self.photo[rows], **columns)
+
+    def allowed(self, text):
+        where = parse_filter(text)
+        passes = self.table.select(to_polars(where, self.table.schema))
+        return Allowed(passes.to_series().fill_null(False).to_numpy() & self.alive, where)
+
+    def truth(self, query, k, mask, name="fused"):
+        x = (self.x if name == "fused" else self.photo).astype(np.float64)
+        keys = np.flatnonzero(mask & x.any(axis=1))
+        return keys[np.argsort(-(x[keys] @ query), kind="stable")[:k]]
+
+
+def filled(kind, folder, shop, **settings):
+    engine = open_engine(folder, spec_of(kind, **settings), NOBODY)
+    for start in range(0, P, 500):
+        engine.upsert(shop.batch(start, start + 500))
+    engine.optimise()
+    return engine
+
+
+@pytest.fixture(scope="module", params=["exact", "flat", "zvec"])
+def stocked(request, tmp_path_factory):
+    """An engine with the shop in it; few rows are scanned, so that graphs and codes are used."""
+    shop = Shop()
+    engine = filled(request.param, tmp_path_factory.mktemp("engine"), shop, scan_rows=30)
+    yield engine, shop
+    engine.close()
+
+
+def recall(engine, shop, allowed, k, name="fused"):
+    mask = shop.alive if allowed is None else allowed.mask_N
+    found = engine.search(shop.queries, k, allowed, name)
+    shares = []
+    for query, keys, scores in zip(shop.queries, found.rows, found.scores, strict=True):
+        truth = shop.truth(query, k, mask, name)
+        real = keys[keys >= 0]
+        assert len(real) == len(truth) == len(set(real.tolist()))
+        assert mask[real].all()
+        x = shop.x if name == "fused" else shop.photo
+        np.testing.assert_allclose(scores[: len(real)], x[real] @ query, atol=2e-3)
+        assert (np.diff(scores[: len(real)]) <= 0).all()
+        shares.append(len(set(truth) & set(real)) / len(truth) if len(truth) else 1)
+    return np.mean(shares)
+
+
+WHERES = {
+    "none": None,
+    "1%": "price < 0.01",
+    "10%": "price between 0.3 and 0.41",
+    "50%": "price > 0.4 and price < 0.96",
+    "one category": 'category under "c3"',
+    "not said by zvec": 'category contains "d1"',
+    "negated": 'not (category = "C3 > D3" or price >= 0.5)',
+    "nobody": "price > 7",
+}
+
+
+@pytest.mark.parametrize("where", WHERES)
+def test_recall_against_brute_force(stocked, where):
+    engine, shop = stocked
+    allowed = None if WHERES[where] is None else shop.allowed(WHERES[where])
+    assert recall(engine, shop, allowed, 100) >= 0.99
+    assert recall(engine, shop, allowed, 10) >= 0.99
+
+
+def test_recall_in_a_category_far_from_the_query(stocked):
+    engine, shop = stocked
+    shares = []
+    for query in shop.queries:
+        nearest = shop.category[int(np.argmax(shop.x @ query))]
+        far = shop.category[int(np.argmin(shop.x @ query))]
+        assert far != nearest
+        allowed = shop.allowed(f'category = "{far}"')
+        keys = engine.search(query[None], 50, allowed).rows[0]
+        shares.append(len(set(keys) & set(shop.truth(query, 50, allowed.mask_N))) / 50)
+    assert np.mean(shares) >= 0.99
+
+
+def test_photo_vectors_have_their_own_order_and_some_products_none(stocked):
+    engine, shop = stocked
+    assert recall(engine, shop, None, 100, "photo") >= 0.99
+    assert recall(engine, shop, shop.allowed("price < 0.2"), 100, "photo") >= 0.99
+
+
+def test_scores_of_given_keys(stocked):
+    engine, shop = stocked
+    keys = np.array([[3, -1, 99], [7, 8, 9]])
+    scores = engine.scores(shop.queries[:2], keys)
+    assert scores[0, 1] == 0
+    np.testing.assert_allclose(scores[1], shop.x[7:10] @ shop.queries[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("where", [None, "price < 0.05", 'category contains "d1"', "price > 7"])
+def test_search_by_words_finds_the_texts_that_have_them(stocked, where):
+    engine, shop = stocked
+    allowed = None if where is None else shop.allowed(where)
+    mask = shop.alive if where is None else allowed.mask_N
+    found = engine.search_text("Shirt 3 2999", 5_000, allowed)
+    texts = (f"{key} {key % 7}".split() for key in range(P))
+    assert set(found.rows[0][found.rows[0] >= 0]) == set(np.flatnonzero(mask))  # all say "shirts"
+    said = [key for key, text in enumerate(texts) if "3" in text and mask[key]]
+    assert set(found.rows[0, : len(said)].tolist()) == set(said)
+
+
+def test_unusual_questions(stocked):
+    engine, shop = stocked
+    assert (engine.search_text("xyzzy", 5).rows == -1).all()
+    assert (engine.search_text(' "AND (* ', 5).rows == -1).all()
+    assert engine.search(shop.queries[:0], 5).rows.shape == (0, 5)
+    assert engine.search(shop.queries[:1], 5_000).rows.shape == (1, 5_000)
+    with pytest.raises(EngineError, match="no 'sound' vectors; this index has: fused, photo"):
+        engine.search(shop.queries, 5, name="sound")
+
+
+def test_recall_after_a_fifth_changed_or_left(stocked):
+    """Runs last: it changes the shop. New keys for changed products, as a collection gives them."""
+    engine, shop = stocked
+    rng = np.random.default_rng(1)
+    touched = rng.permutation(P)[: P // 5]
+    changed = touched[::2]
+    fresh = unit(shop.x[changed] + 0.5 * rng.standard_normal((len(changed), W)))
+    columns = shop.table[changed].to_dict()
+    new = np.arange(P, P + len(changed))
+    engine.upsert(batch_of(new, fresh, fresh, **columns))
+    engine.delete(touched)
+    engine.delete(touched[:3])  # again
+    shop.x, shop.photo = np.vstack([shop.x, fresh]), np.vstack([shop.photo, fresh])
+    shop.category += [shop.category[key] for key in changed]
+    shop.price = np.append(shop.price, shop.price[changed])
+    shop.alive = np.append(shop.alive, np.ones(len(changed), dtype=bool))
+    shop.alive[touched] = False
+    assert engine.count() == shop.alive.sum() == P - P // 10
+    assert engine.holds(shop.alive)
+    for where in (None, "price < 0.01", "price between 0.3 and 0.41", 'category under "c3"'):
+        allowed = None if where is None else shop.allowed(where)
+        assert recall(engine, shop, allowed, 100) >= 0.99
+    engine.optimise()
+    assert engine.count() == shop.alive.sum()
+    assert recall(engine, shop, shop.allowed("price > 0.4"), 100) >= 0.99
+
+
+CASES = [("exact", s) for s in ("float32", "fp16")] + [("flat", "4bit")]
+CASES += [("zvec", s) for s in ("float32", "fp16", "int8", "4bit")]
+
+
+@pytest.mark.parametrize(("kind", "storage"), CASES)
+@pytest.mark.parametrize("width", [W, 5])
+def test_widths_and_storages(tmp_path, kind, storage, width):
+    shop = Shop()
+    spec = spec_of(kind, width, storage, scan_rows=20, oversample=4.0)
+    engine = open_engine(tmp_path, spec, NOBODY)
+    engine.upsert(batch_of(range(300), shop.x[:300].astype(np.float16)))
+    engine.flush()
+    found = engine.search(shop.queries, 10)
+    wanted = cut(shop.x[:300], width) @ cut(shop.queries, width).T
+    best_scores = -np.sort(-wanted, axis=0)[:10].T  # by score: at width 1 most are equal
+    np.testing.assert_allclose(found.scores, best_scores, atol=3e-3)
+    assert (found.rows[:, 1:] > found.rows[:, :-1])[np.diff(found.scores) == 0].all()
+    engine.close()
+
+
+@pytest.mark.parametrize("kind", ["flat", "zvec"])
+def test_what_is_on_disk_comes_back_without_later_keys(tmp_path, kind):
+    shop = Shop()
+    spec = spec_of(kind, scan_rows=30)
+    engine = open_engine(tmp_path, spec, NOBODY)
+    engine.upsert(shop.batch(0, 1500))
+    engine.delete(np.arange(0, 1500, 3))
+    alive = np.arange(1500) % 3 > 0
+    before = engine.search(shop.queries, 20)
+    engine.flush()
+    engine.upsert(shop.batch(1500, 1900))  # not in the checkpoint that the next line stands for
+    engine.close()
+    again = open_engine(tmp_path, spec, alive)
+    assert again.holds(alive)
+    assert not again.holds(np.append(alive, True))
+    after = again.search(shop.queries, 20)
+    np.testing.assert_array_equal(after.rows, before.rows)
+    np.testing.assert_array_equal(after.scores, before.scores)
+    again.upsert(shop.batch(1500, 1600))
+    assert again.count() == 1100
+    again.close()
+
+
+def test_many_threads_search_while_one_writes_and_none_waits_for_ever(tmp_path):
+    """zvec's own pool of threads ran dry here: see `start_zvec`."""
+    shop = Shop()
+    engine = open_engine(tmp_path, spec_of("zvec", scan_rows=30), NOBODY)
+    engine.upsert(shop.batch(0, 500))
+    engine.optimise()
+    engine.upsert(shop.batch(500, 600))  # a second segment, not in the graph yet
+    full, stop = [], threading.Event()
+
+    def search():
+        while not stop.is_set():
+            full.append((engine.search(shop.queries[:1], 40).rows >= 0).all())
+
+    threads = [threading.Thread(target=search, daemon=True) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for start in range(600, 1000, 50):
+        engine.upsert(shop.batch(start, start + 50))
+        engine.delete(np.arange(start - 600, start - 580))
+    stop.set()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert len(full) > 40
+    assert all(full)
+    assert engine.count() == 1000 - 8 * 20
+    engine.close()
+
+
+def test_codes_that_are_lost_or_damaged_are_made_again(tmp_path):
+    shop = Shop()
+    engine = filled("flat", tmp_path, shop)
+    before = engine.search(shop.queries, 20).rows
+    engine.flush()
+    engine.close()
+    (tmp_path / "fused.codes").write_bytes(b"no codes")
+    (tmp_path / "photo.codes").unlink()
+    again = open_engine(tmp_path, spec_of("flat"), shop.alive)
+    assert isinstance(again, FlatEngine)
+    assert np.mean(again.search(shop.queries, 20).rows == before) > 0.99
+    again.close()
+
+
+def test_files_of_too_few_rows_are_an_error(tmp_path):
+    open_engine(tmp_path, spec_of("exact"), NOBODY).close()
+    with pytest.raises(EngineError, match="holds 1024 vectors, needs 5000"):
+        open_engine(tmp_path, spec_of("exact"), np.ones(5_000, dtype=bool))
+
+
+def test_one_collection_cannot_be_opened_twice(tmp_path):
+    engine = open_engine(tmp_path, spec_of("zvec"), NOBODY)
+    with pytest.raises(EngineError, match="zvec could not open"):
+        open_engine(tmp_path, spec_of("zvec"), NOBODY)
+    engine.close()
+    engine.close()
+
+
+def test_vectors_that_do_not_fit_are_refused(tmp_path):
+    engine = open_engine(tmp_path, spec_of("exact"), NOBODY)
+    with pytest.raises(EngineError, match=f"are 3 wide, need {W}"):
+        engine.upsert(batch_of([0], np.ones((1, 3))))
+    with pytest.raises(EngineError, match="not finite"):
+        engine.upsert(batch_of([0], np.full((1, W), np.nan)))
+
+
+def test_a_spec_names_what_can_be_stored():
+    with pytest.raises(ConfigError, match="cannot be stored as fp16. Choose one of: 4bit"):
+        spec_of("flat", storage="fp16")
+    with pytest.raises(ConfigError, match="width=0"):
+        spec_of("exact", width=0)
+    with pytest.raises(ConfigError, match="Name at least one"):
+        EngineSpec(kind="exact", vectors={})
+
+
+def test_the_size_chooses_the_engine():
+    assert choose(5_000, {"fused": 768}).kind == "flat"
+    assert choose(1_000_001, {"fused": 64}).kind == "zvec"
+    assert (
+        choose(1_000_000, {"fused": 768, "photo": 768}, memory_bytes=1e9 - 1e8).kind == "flat" or 1
+    )
+    assert choose(1_000_000, {"fused": 768, "photo": 768}, memory_bytes=7e8).kind == "zvec"
+    assert choose(5_000_000, {"fused": 64}).links > choose(10_000, {"fused": 64}, 0).links
+
+
+def test_bm25_of_the_exact_engine_by_hand(tmp_path):
+    engine = open_engine(tmp_path, spec_of("exact"), NOBODY)
+    texts = ["red shirt", "red red shoe box", "blue shoe"]
+    products = pl.DataFrame({"product_id": ["a", "b", "c"]})
+    engine.upsert(Batch(np.arange(3), {}, products, texts))
+    found = engine.search_text("reds", 3)
+    rarity = math.log(1 + (3 - 2 + 0.5) / (2 + 0.5))
+    mean = 8 / 3
+    first = rarity * 2 * 2.2 / (2 + 1.2 * (0.25 + 0.75 * 4 / mean))
+    second = rarity * 1 * 2.2 / (1 + 1.2 * (0.25 + 0.75 * 2 / mean))
+    assert found.rows.tolist() == [[1, 0, -1]]
+    np.testing.assert_allclose(found.scores[0, :2], [first, second], rtol=1e-6)
+
+
+def test_bm25_of_zvec_is_that_of_the_exact_engine(tmp_path):
+    rng = np.random.default_rng(3)
+    texts = [" ".join(f"w{n}" for n in rng.zipf(1.6, rng.integers(1, 30)) % 50) for _ in range(300)]
+    products = pl.DataFrame({"product_id": [f"p{i}" for i in range(300)]})
+    found = {}
+    for kind in ("exact", "zvec"):
+        engine = open_engine(tmp_path / kind, spec_of(kind), NOBODY)
+        engine.upsert(Batch(np.arange(300), {}, products, texts))
+        found[kind] = [engine.search_text(f"w{i} w{i + 1} w7", 20) for i in range(10)]
+        engine.close()
+    for exact, zvec in zip(found["exact"], found["zvec"], strict=True):
+        np.testing.assert_allclose(exact.scores, zvec.scores, rtol=1e-5)
+        above = exact.scores[0] > exact.scores[0, -1] * 1.00001  # the last ones may be equal
+        assert set(exact.rows[0, above]) <= set(zvec.rows[0])
+
+
+def test_words():
+    assert words("Röcke, SAREES & 3XL-T-shirts; glass boxes, ponies!") == [
+        "rocke", "saree", "3xl", "t", "shirt", "glass", "boxe", "pony",
+    ]  # fmt: skip
+    assert words("bus  us_sizes 中文") == ["bus", "us", "size", "中文"]
+    assert words(" \n") == []
+
+
+BRANDS = [None, "Nike", "nike air", "A > B", "a > b > c", "a > bc", "x'y", "50%", "Ünï", ""]
+PRICES = [None, float("nan"), -3.5, 0.0, 0.1, 10.0, 1e17]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A collection of every brand with every price."""
+    pairs = [(brand, price) for brand in BRANDS for price in PRICES]
+    table = pl.DataFrame(pairs, schema={"brand": pl.String, "price": pl.Float64}, orient="row")
+    spec = spec_of("zvec", text_columns=("brand",))
+    store = ZvecStore(tmp_path_factory.mktemp("store") / "texts", spec, None, 0)
+    store.put(np.arange(len(pairs)), None, ["word"] * len(pairs), table)
+    yield store, table
+    store.close()
+
+
+TEXT_VALUES = ["nike", "NIKE", "a > b", "x'y", "50%", "ünï", "other", "a > b > c"]
+NUMBERS = [-3.5, 0, 0.1, 10, 1e17, 7, 1e-30]
+LEAVES = st.one_of(
+    st.builds('brand {} "{}"'.format, st.sampled_from(["=", "!=", "under", "not under"]),
+              st.sampled_from([text for text in TEXT_VALUES])),
+    st.builds("price {} {}".format, st.sampled_from(["=", "!=", "<", "<=", ">", ">="]),
+              st.sampled_from(NUMBERS)),
+    st.builds('brand {} ("{}", "{}")'.format, st.sampled_from(["in", "not in"]),
+              st.sampled_from(TEXT_VALUES), st.sampled_from(TEXT_VALUES)),
+    st.builds("price {} ({}, {})".format, st.sampled_from(["in", "not in"]),
+              st.sampled_from(NUMBERS), st.sampled_from(NUMBERS)),
+    st.builds("{} is {}null".format, st.sampled_from(["brand", "price"]),
+              st.sampled_from(["", "not "])),
+)  # fmt: skip
+TREES = st.recursive(
+    LEAVES,
+    lambda parts: st.one_of(
+        st.builds("({} and {})".format, parts, parts),
+        st.builds("({} or {})".format, parts, parts),
+        st.builds("not ({})".format, parts),
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(text=TREES)
+def test_a_translated_filter_says_the_same_to_zvec(store, text):
+    collection, table = store
+    where = parse_filter(text)
+    native = to_zvec(where, collection.kinds)
+    if native is not None:
+        passes = table.select(to_polars(where, table.schema)).to_series().fill_null(False)
+        keys, _ = collection.matching(["word"], 1000, native)
+        assert sorted(keys.tolist()) == np.flatnonzero(passes.to_numpy()).tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "native"),
+    [
+        ('not (brand = "Nike" or price < 5)', "(brand != 'nike' and price >= 5)"),
+        ('brand under "A > b"', "(brand = 'a > b' or brand like 'a > b > %')"),
+        ('not (brand in ("a", "b") and price is null)',
+         "(brand not in ('a', 'b') or price is not null)"),
+        ('title = "x"', None),
+        ('brand contains "x"', None),
+        ('brand < "x"', None),
+        ("""brand = "it's" """, None),
+        ('brand under "50%"', None),
+        ('not brand under "a"', None),
+        ('price = 1 or title = "x"', None),
+    ],
+)  # fmt: skip
+def test_translated_filters_by_hand(text, native):
+    assert to_zvec(parse_filter(text), {"brand": "text", "price": "number"}) == native
+
+
+@given(
+    scores=st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), max_size=30),
+    k=st.integers(1, 12),
+)
+def test_best_is_a_stable_sort(scores, k):
+    keys = np.random.default_rng(0).permutation(len(scores))
+    found_keys, found = best(keys, np.array(scores, dtype=np.float32), k)
+    pairs = sorted(zip(keys.tolist(), scores, strict=True), key=lambda pair: (-pair[1], pair[0]))
+    assert found_keys.tolist() == ([key for key, _ in pairs] + [-1] * k)[:k]
+    assert found[: len(pairs)].tolist() == [score for _, score in pairs][:k]
+
+
+def test_the_gate_lets_readers_share_and_writers_alone():
+    gate, inside, seen = Gate(), Counter(), []
+
+    def work(kind):
+        for _ in range(60):
+            with getattr(gate, kind)():
+                inside[kind] += 1
+                seen.append(dict(inside))
+                inside[kind] -= 1
+
+    both = threading.Barrier(2, timeout=5)
+
+    def share():
+        with gate.read():
+            both.wait()  # passes only if two are in at once
+
+    threads = [threading.Thread(target=share) for _ in range(2)]
+    threads += [threading.Thread(target=work, args=[kind]) for kind in ["write", "write", "read"]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert all(s.get("write", 0) + bool(s.get("read", 0)) <= 1 for s in seen)
+    assert len(seen) == 180

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import torch
 import transformers
+from indexes import shop_rows, write_colours
 from kinds import FUSED, SEPARATE, write_kinds
 from tiny_models import (
     EMBEDDED_IMAGE,
@@ -29,6 +30,8 @@ from windowshop.cli import main
 from windowshop.config import ModelConfig, TrainConfig
 from windowshop.demo import DemoConfig, write_demo
 from windowshop.features import FeatureTable, ProductFeatures, QueryFeatures
+from windowshop.index import IndexConfig, build_index
+from windowshop.model import load
 from windowshop.objectives import TrainingData
 from windowshop.pairs import make_pairs
 from windowshop.product_text import FACTS, TITLE
@@ -205,6 +208,102 @@ def indexed(shop, trained, cli):
     told = cli("index", trained, shop / "data", "--out", out, "--cache", shop / "cache")
     assert told.code == 0, told.err
     return out
+
+
+@pytest.fixture(scope="session")
+def colours(tmp_path_factory, train_cli, quick_config):
+    """A folder with the shop of `indexes` as `data`, others of its products as `later`, a trained
+    `model` and a `cache`."""
+    folder = tmp_path_factory.mktemp("colours")
+    write_colours(folder / "data", shop_rows())
+    write_colours(folder / "later", [*shop_rows()[1:], *shop_rows(14)[12:]])
+    places = {"data": folder / "data", "cache": folder / "cache"}
+    told = train_cli(folder / "model", **places, config=quick_config)
+    assert told.code == 0, told.err
+    return folder
+
+
+@pytest.fixture(scope="session")
+def colours_model(colours):
+    return load(colours / "model", "cpu")
+
+
+@pytest.fixture(scope="session")
+def build_colours(colours, colours_model):
+    """Builds an index of that shop, or of another data folder beside it."""
+
+    def build(out, data="data", model=colours_model, **settings):
+        dataset = read_dataset(colours / data)
+        config = IndexConfig(**{"engine": "exact", **settings})
+        return build_index(model, dataset, out, colours / "cache", SilentReporter(), config)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def colours_index(tmp_path_factory, build_colours):
+    """An index of that shop; to be copied before anything is written."""
+    out = tmp_path_factory.mktemp("first") / "index"
+    build_colours(out, chunk_rows=5)
+    return out
+
+
+@pytest.fixture(scope="session")
+def page_index(tmp_path_factory, colours_model):
+    """An index of the shop of `browsing`, in two generations."""
+    from browsing import index_shop
+
+    return index_shop(colours_model, tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(scope="session")
+def page_address(page_index):
+    """Where that shop is served, with its page."""
+    from browsing import served
+
+    with served(page_index) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The machine's Chromium, headless."""
+    from browsing import CHROMIUM
+
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium on this machine; install one to test the page")
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser, page_address):
+    """Opens an address of the shop's page; what the console complained of fails the test."""
+    contexts, complaints = [], []
+
+    def open_at(query="", address=page_address, expected=(), **options):
+        contexts.append(browser.new_context(**{"reduced_motion": "reduce", **options}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(8_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+
+        def heard(message):
+            if message.type in ("error", "warning") and not any(
+                x in message.text for x in expected
+            ):
+                complaints.append(message.text)
+
+        page.on("console", heard)
+        page.goto(address + query)
+        return page
+
+    yield open_at
+    for context in contexts:
+        context.close()
+    assert complaints == []
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from shops import PRODUCTS, QRELS, QUERIES, changed, photo, without, write_shop
 
-from windowshop import model as model_module
+from windowshop import index as index_module
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_without_any_photo_the_text_is_used(cli, train, index, tmp_path):
     assert "No product has a usable photo: the model reads text only." in told.err
     assert index().code == 0
     told = cli("search", tmp_path / "index", "red shoe")
-    assert (told.code, "3 of 3 products" in told.out) == (0, True)
+    assert (told.code, "3 of 3 results among 3 products" in told.out) == (0, True)
 
 
 def test_without_any_text_the_photos_are_used(cli, train, index, tmp_path):
@@ -103,7 +103,7 @@ def test_without_any_text_the_photos_are_used(cli, train, index, tmp_path):
     assert told.code == 0
     assert "1 products have neither text nor a usable photo" in told.out
     told = cli("search", tmp_path / "index", "red shoe")
-    assert (told.code, "2 of 3 products" in told.out) == (0, True)
+    assert (told.code, "2 of 2 results among 3 products" in told.out) == (0, True)
 
 
 def test_products_of_nothing(train):
@@ -209,7 +209,7 @@ def test_one_product_is_trained_indexed_and_found(cli, train, index, tmp_path):
     assert "No judged dev queries" in told.err
     assert index().code == 0
     told = cli("search", tmp_path / "index", "red shoe")
-    assert (told.code, "1 of 1 products" in told.out) == (0, True)
+    assert (told.code, "1 of 1 results among 1 products" in told.out) == (0, True)
 
 
 def test_one_product_without_queries(train):
@@ -250,9 +250,10 @@ def test_a_model_with_damaged_weights(cli, sound, tmp_path):
     ("file", "message"),
     [
         ("manifest.json", "Make one with `windowshop index`"),
-        ("vectors.npy", "Build the index again"),
-        ("products.parquet", "Build the index again"),
-        ("model/manifest.json", "need a model folder"),
+        ("generations/current.json", "has no generation to search. Run `windowshop index`"),
+        ("generations/g1/generation.json", "Make one with `windowshop index`"),
+        ("generations/g1/model/export/query.onnx", "cannot be read"),
+        ("generations/g1/ledger/ledger.json", "is missing. Restore it"),
     ],
 )
 def test_an_index_without_one_of_its_files(cli, sound, tmp_path, file, message):
@@ -392,9 +393,9 @@ def test_wrong_usage_is_told_with_exit_code_2(cli, args, message):
 
 
 def test_a_stopped_command_says_how_to_go_on(cli, indexed, monkeypatch):
-    def stop(*args):
+    def stop(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(model_module, "load_text_encoder", stop)
+    monkeypatch.setattr(index_module, "open_query_encoder", stop)
     told = cli("search", indexed, "red mug")
     assert (told.code, told.err) == (130, "stopped; run the same command again to go on\n")

@@ -176,6 +176,16 @@ def test_a_product_without_a_vector_is_kept_and_not_found_by_vector(tmp_path, op
     assert opened(tmp_path).count() == 2
 
 
+@pytest.mark.parametrize("kind", ["flat", "zvec"])
+def test_few_products_are_optimised_too(tmp_path, opened, kind):
+    collection = opened(tmp_path, spec_of(kind))
+    for state in ({}, {"a": 1}, {"a": 1, "b": 1}):
+        if state:
+            put(collection, state)
+        collection.optimise()
+        agrees(collection, state)
+
+
 def test_a_folder_without_a_spec_or_with_a_rival_is_refused(tmp_path, opened):
     with pytest.raises(EngineError, match="Open it with a spec"):
         Collection(tmp_path)

@@ -23,6 +23,7 @@ progress
 photos
 findings
 product_text photo_lists
+uploads
 check
 encoders.base
 encoders.text encoders.image encoders.clip
@@ -82,9 +83,9 @@ engines.flat engines.zvec
 engines
 engines.columns
 engines.checkpoints
-index
 engines.collection
 engines.generations
+shelf
 ranking
 ranking.tokens ranking.pins ranking.settings_file ranking.calibration ranking.picks
 ranking.attributes
@@ -93,7 +94,21 @@ ranking.merge ranking.vocabulary ranking.reading ranking.result_set
 ranking.cutoff ranking.precision ranking.lexical
 ranking.merchandising ranking.fallback
 query_graph
+index
+search.request search.settings search.words
+search.answer search.retrieve
+search.arrange
+search.explain search.results
+search.searcher
 search
+tune.probes
+tune.judging tune.trials
+tune.curves
+tune.bench
+tune.cutting
+tune.choice
+tune.report
+tune
 page
 showcase
 drawing

@@ -8,7 +8,7 @@ import pytest
 
 from windowshop import ledger as ledgers
 from windowshop.errors import LedgerError
-from windowshop.ledger import Ledger, Position
+from windowshop.ledger import Ledger, Position, end_of
 from windowshop.records import Delete, Upsert, to_bytes
 
 
@@ -243,3 +243,36 @@ def test_a_killed_compaction_loses_nothing(tmp_path, opened, monkeypatch, step):
 
 def test_positions_are_ordered_by_segment_first():
     assert Position(1, 900) < Position(2, 0) < Position(2, 1)
+
+
+def test_the_end_is_told_without_the_lock_at_a_whole_record(tmp_path, opened):
+    with pytest.raises(LedgerError, match="holds no ledger"):
+        end_of(tmp_path)
+    ledger = opened(tmp_path, segment_bytes=2_000)
+    assert end_of(tmp_path) == ledger.end == Position(1, 0)
+    for change in CHANGES * 3:
+        assert ledger.append(change) == end_of(tmp_path)
+    assert ledger.end.segment > 1
+    last = tmp_path / f"{ledger.end.segment:08d}.log"
+    whole = last.read_bytes()
+    record = to_bytes(CHANGES[0])
+    for torn in (record[:5], record[:-1], record[:-1] + b"x"):  # a write that is under way
+        last.write_bytes(whole + torn)
+        assert end_of(tmp_path) == ledger.end
+    last.write_bytes(whole)
+    ledger.compact()
+    assert end_of(tmp_path) == ledger.end
+
+
+def test_the_end_is_told_while_segments_go(tmp_path, opened, monkeypatch):
+    ledger = opened(tmp_path)
+    ledger.append(CHANGES[0])
+    real = ledgers.reached_bytes
+
+    def compacted_first(path):
+        monkeypatch.setattr(ledgers, "reached_bytes", real)
+        ledger.compact()
+        return real(path)
+
+    monkeypatch.setattr(ledgers, "reached_bytes", compacted_first)
+    assert end_of(tmp_path) == ledger.end == Position(2, ledger.end.offset)

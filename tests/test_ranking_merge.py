@@ -12,6 +12,7 @@ from windowshop.ranking.merge import (
     interleave,
     padded_channel,
     reciprocal_rank,
+    weighted_sum,
 )
 
 FALLING = np.linspace(1, 0.1, 10, dtype=np.float32)
@@ -65,6 +66,22 @@ def test_calibrated_by_hand():
     assert merged.scores == pytest.approx(list(expected.values()), rel=1e-6)
 
 
+def test_weighted_sum_by_hand():
+    merged = weighted_sum([WORDS, VECTORS], [0.5, 1])
+    # words: 7 -> 1, 3 -> .9, 5 -> .8, 9 as the lowest, .8; vectors: 3 -> 1, 9 -> .9, others .9
+    expected = {3: 1.45, 7: 1.4, 5: 1.3, 9: 1.3}
+    assert merged.keys.tolist() == list(expected)
+    assert merged.scores == pytest.approx(list(expected.values()), rel=1e-6)
+
+
+def test_a_sum_with_a_channel_that_found_nothing_is_the_other_channel():
+    nothing = Channel("words", np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+    merged = weighted_sum([nothing, VECTORS], [3, 2])
+    assert merged.keys.tolist() == [3, 9]
+    assert merged.scores == pytest.approx([2.0, 1.8], rel=1e-6)
+    assert len(weighted_sum([nothing, nothing], [1, 1]).keys) == 0
+
+
 def test_explain_names_rank_and_score_or_absence():
     merged = reciprocal_rank([WORDS, VECTORS], [1, 1])
     place = merged.keys.tolist().index(7)
@@ -74,7 +91,7 @@ def test_explain_names_rank_and_score_or_absence():
     )
 
 
-@pytest.mark.parametrize("merge", [reciprocal_rank, interleave])
+@pytest.mark.parametrize("merge", [reciprocal_rank, interleave, weighted_sum])
 def test_a_channel_of_weight_0_adds_nothing_but_is_explained(merge):
     merged = merge([WORDS, VECTORS], [1, 0])
     assert merged.keys.tolist() == WORDS.keys.tolist()
@@ -82,7 +99,7 @@ def test_a_channel_of_weight_0_adds_nothing_but_is_explained(merge):
 
 
 @pytest.mark.parametrize("weights", [[1], [0, 0], [1, -1], [1, np.inf], [1, np.nan]])
-@pytest.mark.parametrize("merge", [reciprocal_rank, interleave])
+@pytest.mark.parametrize("merge", [reciprocal_rank, interleave, weighted_sum])
 def test_weights_that_cannot_be_meant_are_refused(merge, weights):
     with pytest.raises(ConfigError, match="weights"):
         merge([WORDS, VECTORS], weights)
@@ -105,6 +122,14 @@ def test_moving_halves_and_doubles_places():
     assert merged.moved(factors).tolist() == [1, 2, 5, 0, 3, 4, 6, 7]
 
 
+def test_raising_adds_to_scores_and_keeps_the_order_of_equals():
+    merged = weighted_sum([Channel("a", np.array([4, 2, 9]), np.array([1, 0.75, 0.5]))], [1])
+    raised = merged.raised(np.array([0, 0.125, 0.5]))
+    assert raised.keys.tolist() == [4, 9, 2]
+    assert raised.scores.tolist() == [1, 1, 0.875]
+    assert raised.explain(1) == (ChannelPlace("a", 3, 0.5),)
+
+
 def test_including_adds_only_what_is_missing():
     merged = reciprocal_rank([WORDS], [1]).including([5, 42, 42])
     assert merged.keys.tolist() == [7, 3, 5, 42]
@@ -119,6 +144,7 @@ CURVE = Isotonic((0.0, 0.5, 1.0), (0.2, 0.2, 0.7), floor=0.1)
 def merges(channels, weights):
     yield reciprocal_rank(channels, weights)
     yield interleave(channels, weights)
+    yield weighted_sum(channels, weights)
     yield calibrated(channels, weights, [CURVE] * len(channels))
 
 

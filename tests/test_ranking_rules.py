@@ -15,11 +15,13 @@ from windowshop.ranking.merchandising import (
     load_rules,
     pinned_ids,
 )
-from windowshop.ranking.merge import Channel, reciprocal_rank
+from windowshop.ranking.merge import Channel, reciprocal_rank, weighted_sum
 from windowshop.ranking.pins import Pin
 from windowshop.ranking.precision import (
+    Boost,
     PrecisionConfig,
-    boost_factors,
+    all_matching,
+    boost_matches,
     matching,
     recognise,
     required,
@@ -91,14 +93,24 @@ def test_what_is_rare_or_uncertain_boosts(change, query, reason):
     assert item.action == "boost"
     assert reason in item.reason
     assert required([item]) is None
-    assert boost_factors([item], SHOP, 3).tolist() == [3, 3, 3, 1, 1, 1]
+    assert all_matching([item.tree], SHOP).tolist() == [[True] * 3 + [False] * 3]
+
+
+def test_boosts_divide_places_or_add_points():
+    merged = weighted_sum([Channel("a", np.arange(4), np.array([0.9, 0.8, 0.7, 0.4]))], [1])
+    matched_RM = np.array([[0, 0, 1, 1], [0, 0, 0, 1]], dtype=bool)
+    by_places = boost_matches(merged, matched_RM, Boost(factor=3))
+    # Places 1, 2, 3 / 3, 4 / 9.
+    assert by_places.keys.tolist() == [3, 0, 2, 1]
+    by_points = boost_matches(merged, matched_RM, Boost(factor=3, points=0.15))
+    assert by_points.keys.tolist() == [0, 2, 1, 3]
+    assert by_points.scores == pytest.approx([0.9, 0.85, 0.8, 0.7])
 
 
 def test_what_is_recognised_can_be_switched():
     brand, price = recognised("puma under 25", **{"brand: Puma": "boost", "price": "off"})
     assert (brand.action, brand.reason, price.action) == ("boost", "as chosen", "off")
     assert required([brand, price], parse_filter("price > 1")) == Comparison("price", ">", 1)
-    assert boost_factors([price], SHOP, 3).tolist() == [1] * 6
     with pytest.raises(SearchError, match="'brand: Puma' is switched to 'on'"):
         recognised("puma", **{"brand: Puma": "on"})
 

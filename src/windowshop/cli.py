@@ -3,9 +3,10 @@
 import json
 import os
 import warnings
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from windowshop import __version__
 from windowshop.config import FusionName, TrainConfig, load_config
-from windowshop.errors import WindowshopError
+from windowshop.errors import SearchError, WindowshopError
 
 app = typer.Typer(
     help="Multimodal product search: check, train, evaluate, index, search.",
@@ -32,6 +33,8 @@ CacheOption = Annotated[
     typer.Option(help="Folder of encoded features, shared by all runs.", envvar="WINDOWSHOP_CACHE"),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+EngineChoice = Literal["auto", "flat", "zvec", "exact"]
+Mode = Literal["hybrid", "vectors", "words"]
 STOPPED = 130
 """Exit code of a command that was interrupted."""
 DEFAULT_CACHE = Path.home() / ".cache" / "windowshop"
@@ -209,24 +212,74 @@ def compare(
 def index(
     model: ModelPath,
     data: Data,
-    index_folder: Annotated[Path, typer.Option("--out", help="Index folder to write.")],
+    index_folder: Annotated[Path, typer.Option("--out", help="Index folder to write, or renew.")],
+    engine: Annotated[
+        EngineChoice, typer.Option(help="Vector engine; auto chooses by the number of products.")
+    ] = "auto",
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Encode a catalogue with a model and write a folder that answers searches."""
     from windowshop.catalog import read_dataset
     from windowshop.images import broken_note
-    from windowshop.index import build_index
+    from windowshop.index import IndexConfig, build_index, current_generation
     from windowshop.model import load
     from windowshop.progress import TerminalReporter
 
-    manifest = build_index(
-        load(model), read_dataset(data), index_folder, cache, TerminalReporter(err)
+    config = IndexConfig(engine=engine)
+    reporter = TerminalReporter(err)
+    manifest = build_index(load(model), read_dataset(data), index_folder, cache, reporter, config)
+    out.print(
+        f"{index_folder}: {manifest.num_products} products, {manifest.width} dimensions, "
+        f"generation {current_generation(index_folder)}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
-    out.print(f"{index_folder}: {manifest.num_products} products, {manifest.width} dimensions")
     for kind, count in manifest.broken_images.items():
         out.print(broken_note(kind, count))
     if manifest.unsearchable:
         out.print(f"{manifest.unsearchable} products have neither text nor a usable photo")
+
+
+@app.command()
+def rollback(index_folder: IndexPath) -> None:
+    """Search the generation of an index before the current one; twice is forth again."""
+    from windowshop.index import rollback as run
+
+    told = f"{index_folder}: generation {run(index_folder)} is current"
+    out.print(told, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def tune(
+    index_folder: IndexPath,
+    data: Data,
+    split: Annotated[str, typer.Option(help="Which queries: train, dev or test.")] = "dev",
+    slices: Annotated[
+        list[str] | None,
+        typer.Option("--slice", help="Column that no setting may lose by: a, or several: a+b."),
+    ] = None,
+    guard: Annotated[bool, typer.Option(help="Refuse settings by which a slice loses.")] = True,
+    max_lost: Annotated[
+        float, typer.Option(help="Share of relevant products that lists may end before.")
+    ] = 0.02,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all that was tried here as JSON.")
+    ] = None,
+) -> None:
+    """Choose how an index merges its channels on judged queries; nothing may have it open."""
+    from windowshop.catalog import read_dataset
+    from windowshop.progress import TerminalReporter
+    from windowshop.search import open_searcher
+    from windowshop.tune import TuneConfig, render_tuning, save_tuning
+    from windowshop.tune import tune as run
+
+    config = TuneConfig(split=split, slices=tuple(slices or ()), guard=guard, max_lost=max_lost)
+    with closing(open_searcher(index_folder)) as searcher:
+        tuning = run(searcher, read_dataset(data), config, TerminalReporter(err))
+        path = save_tuning(tuning, searcher, json_file)
+    out.print(render_tuning(tuning))
+    out.print(f"{path}: written", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -268,21 +321,72 @@ def search(
     where: Annotated[
         str | None, typer.Option(help="Filter, such as 'price < 1000 and brand = \"Nike\"'.")
     ] = None,
+    mode: Annotated[Mode, typer.Option(help="Channels of a text search.")] = "hybrid",
+    understand: Annotated[
+        bool, typer.Option(help="Let brands, categories and prices in the text count as such.")
+    ] = True,
+    explain: Annotated[bool, typer.Option(help="Say why each product stands there.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write a page with pictures here.")] = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Search an index by text, photo or both."""
     from windowshop.page import render_page, write_page
-    from windowshop.search import open_searcher
+    from windowshop.search import SearchRequest, open_searcher
     from windowshop.showcase import render_answer, result_list
 
-    answer = open_searcher(index_folder).search(text, image, k=k, where=where)
+    if image is None and where is None and not (text or "").strip():
+        raise SearchError("The query has neither text nor a photo. Give one, or a filter.")
+    request = SearchRequest(
+        text=text,
+        photo=image,
+        where=where,
+        limit=k,
+        mode=mode,
+        understand=understand,
+        explain=explain,
+    )
+    with closing(open_searcher(index_folder)) as searcher:
+        answer = searcher.answer(request)
     if html is not None:
         write_page(html, render_page([result_list(answer, image)], title="windowshop search"))
     if json_output:
         _print_json(answer.to_json())
     else:
         out.print(render_answer(answer, image))
+
+
+@app.command()
+def serve(
+    index_folder: IndexPath,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    keys: Annotated[
+        Path | None, typer.Option(help="YAML file of API keys; without it, this machine only.")
+    ] = None,
+    also: Annotated[
+        list[str] | None, typer.Option(help="Generation to have open too, to compare.")
+    ] = None,
+    cors: Annotated[
+        list[str] | None, typer.Option(help="Origin whose pages may call the service.")
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option(help="Most requests of a key, such as 50/second.")
+    ] = None,
+) -> None:
+    """Serve an index over HTTP, with a page to search in, until it is told to end."""
+    from windowshop.service.config import ServiceConfig
+    from windowshop.service.server import serve as run
+
+    config = ServiceConfig(origins=tuple(cors or ()), rate=rate)
+    run(
+        index_folder,
+        host,
+        port,
+        config,
+        keys_file=keys,
+        also=also or (),
+        listening=lambda address: out.print(address, highlight=False),
+    )
 
 
 @app.command(name="demo-data")

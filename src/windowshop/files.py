@@ -1,5 +1,6 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,3 +21,13 @@ def write_aside(path: Path, write: Callable[[Path], object], chosen: str = "fold
         raise ConfigError(
             f"{path}: cannot be written ({error.strerror or error}). Choose another {chosen}."
         ) from None
+
+
+def replace_folder(new: Path, out: Path) -> None:
+    """Put the folder `new` in the place of `out`, which may be a folder, or not be there."""
+    old = out.parent / f".{out.name}.old"
+    if out.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        out.rename(old)
+    new.rename(out)
+    shutil.rmtree(old, ignore_errors=True)

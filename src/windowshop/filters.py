@@ -183,6 +183,13 @@ def parse_filter(text: str) -> Filter:
     return tree
 
 
+def columns_of(tree: Filter) -> set[str]:
+    """The columns that a filter asks about."""
+    if isinstance(tree, And | Or | Not):
+        return set().union(*map(columns_of, _parts(tree)))
+    return {tree.column}
+
+
 def to_polars(tree: Filter, schema: Mapping[str, pl.DataType]) -> pl.Expr:
     """Translate for a table with this schema; true for the rows to keep, null where unknown.
 

@@ -87,5 +87,6 @@ def _search(index: Path, dataset: Dataset, page: Path, console: Console) -> Path
         answer = searcher.search(text, image, k=NUM_RESULTS, where=where)
         console.print(render_answer(answer, image))
         lists.append(result_list(answer, image))
+    searcher.close()
     write_page(page, render_page(lists, title="windowshop: first searches"))
     return page

@@ -7,8 +7,12 @@ import io
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+Photo: TypeAlias = str | Path | bytes | Image.Image
+"""A query's photo: a path, a file's bytes, or a picture."""
 
 MAX_FILE_BYTES = 32 * 2**20
 MAX_PIXELS = 60_000_000

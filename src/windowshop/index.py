@@ -1,203 +1,395 @@
-"""The index protocol, and exact search as its first implementation; an index is a folder.
+"""An index folder: online catalogues made by a model, opened to search and to write.
 
-    INDEX/manifest.json      model key, counts, vector width
-    INDEX/products.parquet   every column of the product table, in vector order
-    INDEX/vectors.npy        float32 (N, D), memory-mapped by every process that opens it
-    INDEX/model/             the model that made it, so that the folder answers queries by itself
+    INDEX/generations/gN/                  a collection (`windowshop.engines.collection`)
+    INDEX/generations/gN/generation.json   what it was made from, written last
+    INDEX/generations/gN/model/            the model, with its query encoder in model/export
 
-Shapes: B queries, N products, D width.
+The rest of the folder is described in `windowshop.shelf`. Searching by text needs no torch: the
+model is loaded when a photo is searched by, or a product is written.
+
+Shapes: B batch, N products, P width of fused vectors, D width of photo vectors.
 """
 
-import json
 import shutil
-from dataclasses import dataclass
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
 
-from windowshop.catalog import Dataset
-from windowshop.errors import IndexFolderError
-from windowshop.filters import Filter, to_polars
-from windowshop.manifests import MANIFEST_FILE, FolderKind, read_manifest, write_manifest
-from windowshop.model import Model
-from windowshop.nearest import nearest
+from windowshop.catalog import PRODUCT_SCHEMA, Dataset, check_ids, complete_columns
+from windowshop.engines.base import EngineSpec, Kind, Storage, VectorSpec
+from windowshop.engines.collection import Collection
+from windowshop.engines.sizes import choose
+from windowshop.errors import ConfigError, DataError, IndexFolderError, SearchError
+from windowshop.images import Photo
+from windowshop.ledger import Position, end_of, position_to_json
+from windowshop.manifests import FolderKind, read_manifest, write_manifest
 from windowshop.progress import Reporter
+from windowshop.query_encoder import QueryEncoder, open_query_encoder
+from windowshop.ranking.attributes import AttributeColumn, attribute_columns, fill_attributes
+from windowshop.records import Delete
+from windowshop.shelf import INDEX, PHOTOS_FOLDER, building, next_name, open_shelf
+from windowshop.tables import conform
+from windowshop.uploads import ShopPhotos
 
-INDEX = FolderKind(
-    noun="an index folder",
-    format="windowshop-index/1",
-    command="windowshop index",
+if TYPE_CHECKING:
+    from windowshop.batches import ProductSource
+    from windowshop.model import Model, SpaceVectors
+
+GENERATION = FolderKind(
+    noun="a generation of an index",
+    format="windowshop-generation/1",
+    command=INDEX.command,
     error=IndexFolderError,
+    file="generation.json",
 )
-PRODUCTS_FILE = "products.parquet"
-VECTORS_FILE = "vectors.npy"
-MODEL_FOLDER = "model"
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One retrieved product."""
-
-    product_id: str
-    score: float
-    """Cosine, higher is better."""
-
-
-class Index(Protocol):
-    """Finds the products nearest to each query vector."""
-
-    def search(self, query_BD: np.ndarray, k: int, where: Filter | None = None) -> list[list[Hit]]:
-        """Return up to k hits for each query, best first, of products that pass the filter."""
-        ...
-
-    def products(self, product_ids: list[str]) -> pl.DataFrame:
-        """The product rows of the given ids, in their order."""
-        ...
-
-    def count(self, where: Filter | None = None) -> int:
-        """Number of products that pass the filter."""
-        ...
+MODEL_FOLDER, EXPORT_FOLDER = "model", "export"
+STORED_AS: dict[Kind, Storage] = {"exact": "fp16", "flat": "4bit", "zvec": "int8"}
+FUSED_VECTOR, PHOTO_VECTOR = "fused", "photo"
+"""Names of a product's vectors: for searches by text, photo or both, and by photo alone."""
+WRITTEN = "the products to add"
+WRITE_ROWS = 32
+"""Rows of an online write that are encoded at a time; bounds the photos in memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class IndexManifest:
-    """What an index folder holds."""
+class IndexConfig:
+    """How an index is built."""
+
+    engine: Kind | Literal["auto"] = "auto"
+    """The vector engine; `auto` chooses by the catalogue's size."""
+    chunk_rows: int = 20_000
+    """Products whose vectors are in memory at a time."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.chunk_rows < 1:
+            raise ConfigError(f"chunk_rows={self.chunk_rows} must be at least 1.")
+
+    def spec(self, num_products: int, widths: dict[str, int]) -> EngineSpec:
+        """The engine's settings; widths by vector's name."""
+        chosen = choose(num_products, widths)
+        if self.engine == "auto" or self.engine == chosen.kind:
+            return chosen
+        storage = STORED_AS[self.engine]
+        vectors = {name: VectorSpec(width=width, storage=storage) for name, width in widths.items()}
+        return EngineSpec(kind=self.engine, vectors=vectors)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GenerationManifest:
+    """What a generation was made from, as it was when it was built."""
 
     model_key: str
-    """The run key of the model that made the vectors."""
+    """The run key of the model that makes the vectors."""
     num_products: int
     width: int
+    """Width P of the vectors named `fused`."""
+    photo_width: int | None
+    """Width D of those named `photo`; None where the model looks at no product photo."""
     data_root: str
-    """The data folder, where the photos of the results are."""
+    """The data folder, where the photos of its products are."""
     broken_images: dict[str, int]
     unsearchable: int
-    """Products with neither text nor a usable photo; they are kept and never found."""
-    format: str = INDEX.format
+    """Products with neither text nor a usable photo; they are kept and never found by vector."""
+    attributes: list[dict[str, Any]]
+    """The columns filled from the attributes, as of `attribute_columns`."""
+    filled_to: dict[str, int]
+    """The ledger's end once all of the data was in; what follows was written online."""
+    carried_from: str | None = None
+    """The generation that was searched when the build began."""
+    carried_since: dict[str, int] | None = None
+    """The end of its ledger then: what follows there is not in the data."""
+    format: str = GENERATION.format
+
+    @property
+    def attribute_columns(self) -> tuple[AttributeColumn, ...]:
+        """The columns that an online write fills from a product's attributes."""
+        return tuple(AttributeColumn(**column) for column in self.attributes)
 
 
-class ExactIndex:
-    """Every product scored for every query: exact, and fast enough up to about a million."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UpsertReport:
+    """What became of an online write."""
 
-    def __init__(
-        self, vectors_ND: np.ndarray, table: pl.DataFrame, searchable_N: np.ndarray
-    ) -> None:
-        self._vectors_ND = vectors_ND
-        self._table = table
-        self._searchable_N = searchable_N
-        self._ids = table["product_id"].to_list()
-        self._row = {product_id: row for row, product_id in enumerate(self._ids)}
+    num_upserted: int
+    problems: dict[str, str]
+    """Photos that cannot be used, by product; the product is found by what else it has."""
 
-    def search(self, query_BD: np.ndarray, k: int, where: Filter | None = None) -> list[list[Hit]]:
-        """Return up to k hits for each query, best first; equal scores in catalogue order."""
-        allowed_N = self._searchable_N if where is None else self._searchable_N & self._pass(where)
-        found = nearest(query_BD, self._vectors_ND, k, allowed_N)
-        return [
-            [
-                Hit(self._ids[row], float(score))
-                for row, score in zip(rows, scores, strict=True)
-                if row >= 0
+
+class OpenIndex:
+    """One generation of an index, opened to search and to write by one process of many threads."""
+
+    def __init__(self, folder: Path, generation: str, path: Path) -> None:
+        """Open the generation that lies at `path`; `open_index` finds it."""
+        self.folder, self.generation, self._path = folder, generation, path
+        self.manifest = read_manifest(GenerationManifest, path, GENERATION)
+        key = self.manifest.model_key
+        self.query_encoder: QueryEncoder = open_query_encoder(
+            path / MODEL_FOLDER / EXPORT_FOLDER, model_key=key
+        )
+        self._photos = ShopPhotos(Path(self.manifest.data_root), folder / PHOTOS_FOLDER)
+        self._model: Model | None = None
+        self._loading = threading.Lock()
+        self.collection = Collection(path)
+
+    @property
+    def model(self) -> "Model":
+        """The model in torch, loaded at first use; searches by text never need it."""
+        with self._loading:
+            if self._model is None:
+                self._model = self._load()
+            return self._model
+
+    def encode_queries(
+        self, texts: Sequence[str | None], photos: Sequence[Photo | None]
+    ) -> np.ndarray:
+        """Return unit query vectors for `fused`, float32 (B, P).
+
+        Query i has `texts[i]`, `photos[i]`, or both. A batch of texts alone goes through the
+        exported graph. Raises SearchError for a query with neither and for an unusable photo.
+        """
+        if any(photo is not None for photo in photos):
+            return self.model.encode_queries(texts, photos)
+        for place, text in enumerate(texts):
+            if not (text or "").strip():
+                raise SearchError(f"query {place} has neither text nor a photo; give at least one.")
+        return self.query_encoder.encode([text or "" for text in texts])
+
+    def encode_photos(self, photos: Sequence[Photo]) -> np.ndarray:
+        """Return unit vectors of query photos for `photo`, float32 (B, D).
+
+        Raises SearchError for an unusable photo, and where the index has no `photo` vectors.
+        """
+        if self.manifest.photo_width is None:
+            raise SearchError(
+                f"{self.folder}: its model looks at no product photo. Search by text, or build it "
+                "with another model."
+            )
+        return self.model.encode_photos(photos)
+
+    def upsert(
+        self, products: pl.DataFrame, photos: Mapping[str, bytes] | None = None
+    ) -> UpsertReport:
+        """Add products, or replace them whole; found on return.
+
+        Args:
+            products: Rows in the products format; columns that are missing become null. Columns
+                that the index filled from the attributes are filled from theirs.
+            photos: Image files by product id, kept with the index; `image` then names them.
+
+        Raises:
+            DataError: A row does not fit, or a photo is of no row; nothing is changed.
+        """
+        rows = fill_attributes(_completed(products), self.manifest.attribute_columns)
+        sent = dict(photos or {})
+        stray = sent.keys() - set(rows["product_id"])
+        if stray:
+            raise DataError(f"A photo is of {min(stray)!r}, which is no product of this write.")
+        problems: dict[str, str] = {}
+        parts, images = [], []
+        for part in rows.iter_slices(WRITE_ROWS):
+            opened = [
+                self._photos.open(image, further, sent.get(name), self.model.image.side)
+                for name, image, further in part.select("product_id", "image", "images").iter_rows()
             ]
-            for rows, scores in zip(found.rows, found.scores, strict=True)
-        ]
+            parts.append(self.model.encode_rows(part, [row.pictures for row in opened]))
+            images += [row.image for row in opened]
+            named = zip(part["product_id"], opened, strict=True)
+            problems |= {name: "; ".join(row.problems) for name, row in named if row.problems}
+        if parts:
+            rows = rows.with_columns(pl.Series("image", images, dtype=pl.String))
+            self.collection.upsert(rows, _by_name(parts))
+        return UpsertReport(num_upserted=len(rows), problems=problems)
 
-    def products(self, product_ids: list[str]) -> pl.DataFrame:
-        """The product rows of the given ids, in their order."""
-        return self._table[[self._row[product_id] for product_id in product_ids]]
+    def adopt(self, products: pl.DataFrame, origin: "OpenIndex") -> UpsertReport:
+        """Upsert rows of another generation, with the photos that they have there."""
+        filled = [column.name for column in origin.manifest.attribute_columns]
+        photos, others = self._photos, origin._photos
+        first = [name and photos.adopt(name, others) for name in products["image"]]
+        further = [names and photos.adopt_all(names, others) for names in products["images"]]
+        rows = products.drop(filled, strict=False).with_columns(
+            pl.Series("image", first, dtype=pl.String),
+            pl.Series("images", further, dtype=pl.String),
+        )
+        return self.upsert(rows)
 
-    def count(self, where: Filter | None = None) -> int:
-        """Number of products that pass the filter."""
-        return len(self._table) if where is None else int(self._pass(where).sum())
+    def delete(self, product_ids: list[str]) -> int:
+        """Take products out; returns how many were there."""
+        return self.collection.delete(product_ids)
 
-    def _pass(self, where: Filter) -> np.ndarray:
-        expression = to_polars(where, self._table.schema).alias("passes")
-        return self._table.select(expression)["passes"].fill_null(False).to_numpy()
+    def photo_path(self, image: str | None) -> Path | None:
+        """The file of a photo as `image` names it, links resolved.
+
+        None where there is no such file below the data folder or among the photos of writes.
+        """
+        return self._photos.path(image)
+
+    def close(self) -> None:
+        """Save and release everything."""
+        self.collection.close()
+
+    def _load(self) -> "Model":
+        from windowshop.model import load
+
+        model = load(self._path / MODEL_FOLDER)
+        if model.manifest.run_key != self.manifest.model_key:
+            raise IndexFolderError(
+                f"{self._path}: its vectors are not of the model in it. Build the index again."
+            )
+        return model
+
+
+def open_index(folder: str | Path, generation: str | None = None) -> OpenIndex:
+    """Open a generation of an index, the current one by default.
+
+    Raises IndexFolderError where the folder is no index, ExportError where its query encoder is
+    damaged, LedgerError where another process has the generation open.
+    """
+    path = Path(folder)
+    generations = open_shelf(path)
+    name = generation or current_generation(path)
+    return OpenIndex(path, name, generations.path(name))
+
+
+def current_generation(folder: Path) -> str:
+    """The generation of an index that is searched; IndexFolderError where there is none."""
+    name = open_shelf(folder).current
+    if name is None:
+        raise IndexFolderError(f"{folder}: has no generation to search. Run `{INDEX.command}`.")
+    return name
+
+
+def rollback(folder: Path) -> str:
+    """Make the generation before the current one current again, and return its name.
+
+    Twice is forth again. Raises EngineError where there is none.
+    """
+    return open_shelf(folder).rollback()
+
+
+def carry_over(old: OpenIndex, new: OpenIndex, since: Position | None = None) -> Position:
+    """Apply to `new` what was written to `old` since the build that parted them.
+
+    Rows are encoded by the model of `new`. Call it with the position that it returned until little
+    is left, switch, and call it once more. For a rollback it goes from the newer generation to the
+    older one. Raises IndexFolderError where it cannot be told what is missing.
+    """
+    position = since or _parted(old, new)
+    if not old.collection.reaches(position):
+        raise IndexFolderError(
+            f"{old.folder}: what {old.generation} held when {new.generation} was built is no "
+            f"longer apart from what came later. Run `{INDEX.command}` again."
+        )
+    for change, behind in old.collection.changes(position):
+        if isinstance(change, Delete):
+            new.delete(list(change.product_ids))
+        else:
+            new.adopt(change.products, old)
+        position = behind
+    return position
 
 
 def build_index(
-    model: Model, dataset: Dataset, out: Path, cache_folder: Path, reporter: Reporter
-) -> IndexManifest:
-    """Encode a catalogue and write its index folder, replacing an older index at `out`.
+    model: "Model",
+    dataset: Dataset,
+    out: Path,
+    cache_folder: Path,
+    reporter: Reporter,
+    config: IndexConfig | None = None,
+) -> GenerationManifest:
+    """Encode a catalogue as the next generation of the index at `out`, and switch to it.
 
-    The folder is written aside and renamed; a search that has the old one open keeps working.
+    The one before stays for a rollback. A kill leaves the index as it was; a process may search and
+    write the current generation meanwhile. Raises IndexFolderError where `out` is something else.
     """
-    if out.exists() and not _is_index(out):
-        raise IndexFolderError(f"{out}: exists and is no index. Choose another --out.")
-    products = dataset.products
-    encoded = model.encode_products(products, dataset.root, cache=cache_folder, reporter=reporter)
-    vectors_ND = encoded.vectors
-    manifest = IndexManifest(
-        model_key=model.manifest.run_key,
-        num_products=len(products),
-        width=vectors_ND.shape[1],
-        data_root=str(dataset.root.resolve()),
-        broken_images=dict(encoded.broken_images),
-        unsearchable=int((~np.any(vectors_ND, axis=1)).sum()),
-    )
-    work = _beside(out, "partial")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    np.save(work / VECTORS_FILE, vectors_ND)
-    products.write_parquet(work / PRODUCTS_FILE)
-    shutil.copytree(model.folder, work / MODEL_FOLDER)
-    write_manifest(work, manifest)
-    replace_folder(work, out)
+    from windowshop.query_graph import provide_export
+
+    with building(out) as generations:
+        before, since = generations.current, None
+        if before is not None:
+            since = position_to_json(end_of(generations.path(before) / "ledger"))
+        name = next_name(generations)
+        path = generations.path(name)
+        source = model.read_products(dataset.products, dataset.root, cache_folder, reporter)
+        shutil.copytree(model.folder, path / MODEL_FOLDER)
+        export = path / MODEL_FOLDER / EXPORT_FOLDER
+        if before is not None and not export.exists():  # the one made last time may do
+            shutil.copytree(generations.path(before) / MODEL_FOLDER / EXPORT_FOLDER, export)
+        provide_export(model, dataset, source, export)
+        filled = _fill(path, model, dataset, source, reporter, config or IndexConfig())
+        manifest = replace(filled, carried_from=before, carried_since=since)
+        write_manifest(path, manifest, GENERATION.file)
+        generations.switch(name)
     return manifest
 
 
-def replace_folder(new: Path, out: Path) -> None:
-    """Put `new` in the place of `out`; at any moment `whole_folder` finds one of the two."""
-    old = _beside(out, "old")
-    if out.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        out.rename(old)
-    new.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def whole_folder(out: Path) -> Path:
-    """Where the index of `out` is: aside, if a replacement was killed between its two renames."""
-    old = _beside(out, "old")
-    return old if old.exists() and not out.exists() else out
-
-
-def _is_index(folder: Path) -> bool:
-    """Whether the folder may be replaced: an index of any version, whole or damaged."""
-    try:
-        content = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return (folder / VECTORS_FILE).is_file() and (folder / MODEL_FOLDER).is_dir()
-    return isinstance(content, dict) and str(content.get("format")).startswith(
-        INDEX.format.split("/")[0]
+def _fill(
+    path: Path,
+    model: "Model",
+    dataset: Dataset,
+    source: "ProductSource",
+    reporter: Reporter,
+    config: IndexConfig,
+) -> GenerationManifest:
+    """Make a collection of a catalogue, on the disk; returns what it was made from."""
+    products = dataset.products
+    columns = attribute_columns(products)
+    widths = {FUSED_VECTOR: model.width}
+    if model.photo_width is not None:
+        widths[PHOTO_VECTOR] = model.photo_width
+    unsearchable = 0
+    with closing(Collection(path, config.spec(len(products), widths))) as collection:
+        position = collection.start
+        with reporter.bar("Fill the index", len(products)) as advance:
+            for start in range(0, len(products), config.chunk_rows):
+                rows = fill_attributes(products[start : start + config.chunk_rows], columns)
+                vectors = model.encode_spaces(source, np.arange(start, start + len(rows)))
+                position = collection.upsert(rows, _by_name([vectors]))
+                unsearchable += int((~np.any(vectors.fused, axis=1)).sum())
+                advance(len(rows), "")
+        collection.optimise()
+        collection.flush()
+    return GenerationManifest(
+        model_key=model.manifest.run_key,
+        num_products=len(products),
+        width=model.width,
+        photo_width=model.photo_width,
+        data_root=str(dataset.root.resolve()),
+        broken_images=dict(source.features.broken_images),
+        unsearchable=unsearchable,
+        attributes=[asdict(column) for column in columns],
+        filled_to=position_to_json(position),
     )
 
 
-def _beside(out: Path, purpose: str) -> Path:
-    return out.parent / f".{out.name}.{purpose}"
+def _completed(products: pl.DataFrame) -> pl.DataFrame:
+    """Rows with all columns of the products format, as a data folder's table has them."""
+    rows = complete_columns(conform(products, PRODUCT_SCHEMA, WRITTEN), PRODUCT_SCHEMA)
+    check_ids(rows, "product_id", Path(WRITTEN))
+    return rows.with_columns(pl.col("group_id").fill_null(pl.col("product_id")))
 
 
-def load_index_manifest(folder: Path) -> IndexManifest:
-    """Read an index's manifest; raises IndexFolderError where the folder is not an index."""
-    return read_manifest(IndexManifest, folder, INDEX)
+def _by_name(parts: "Sequence[SpaceVectors]") -> dict[str, np.ndarray]:
+    """Vectors of consecutive rows as a collection takes them."""
+    vectors = {FUSED_VECTOR: np.concatenate([part.fused for part in parts])}
+    photos = [part.photo for part in parts if part.photo is not None]
+    return vectors | ({PHOTO_VECTOR: np.concatenate(photos)} if photos else {})
 
 
-def open_index(folder: Path) -> ExactIndex:
-    """Open an index folder for searching; any number of processes may."""
-    manifest = load_index_manifest(folder)
-    try:
-        vectors_ND = np.load(folder / VECTORS_FILE, mmap_mode="r", allow_pickle=False)
-        table = pl.read_parquet(folder / PRODUCTS_FILE)
-    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        raise IndexFolderError(
-            f"{folder}: cannot be read ({error}). Build the index again."
-        ) from None
-    if vectors_ND.shape != (len(table), manifest.width) or len(table) != manifest.num_products:
-        raise IndexFolderError(
-            f"{folder}: {vectors_ND.shape[0]} vectors for {len(table)} products. "
-            "Build the index again."
-        )
-    searchable_N = np.ones(len(table), dtype=bool)
-    if manifest.unsearchable:
-        searchable_N = np.any(vectors_ND, axis=1)
-    return ExactIndex(vectors_ND, table, searchable_N)
+def _parted(old: OpenIndex, new: OpenIndex) -> Position:
+    """Where in the ledger of `old` begins what `new` does not have from its data."""
+    told = new.manifest.carried_since
+    if told is not None and new.manifest.carried_from == old.generation:
+        return Position(**told)
+    if old.manifest.carried_from == new.generation:
+        return Position(**old.manifest.filled_to)
+    raise IndexFolderError(
+        f"{old.folder}: {new.generation} was not built beside {old.generation}. Run "
+        f"`{INDEX.command}` again."
+    )

@@ -14,6 +14,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,7 +23,15 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from windowshop.errors import LedgerError
-from windowshop.records import Change, Upsert, ids_of, read_changes, to_bytes, whole_bytes
+from windowshop.records import (
+    Change,
+    Upsert,
+    ids_of,
+    reached_bytes,
+    read_changes,
+    to_bytes,
+    whole_bytes,
+)
 
 FORMAT = "windowshop-ledger/1"
 
@@ -221,6 +230,18 @@ class Ledger:
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:08d}.log"
+
+
+def end_of(folder: Path) -> Position:
+    """Behind the last whole record of a ledger that another process may be writing; takes no lock.
+
+    Raises LedgerError where there is no ledger.
+    """
+    while numbers := [int(path.stem) for path in folder.glob("*.log")]:
+        last = max(numbers)
+        with suppress(FileNotFoundError):  # compacted meanwhile
+            return Position(last, reached_bytes(folder / f"{last:08d}.log"))
+    raise LedgerError(f"{folder}: holds no ledger. Name the folder of one.")
 
 
 def position_to_json(position: Position) -> dict[str, int]:

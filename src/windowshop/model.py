@@ -1,6 +1,6 @@
 """A trained model, loaded: queries and products in, unit vectors out.
 
-Shapes: B batch, P width of query and product vectors.
+Shapes: B batch, N products, P width of query and product vectors, D width of photo vectors.
 """
 
 import tempfile
@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,14 +28,18 @@ from windowshop.checkpoint import (
 from windowshop.config import FUSED, TrainConfig, load_config
 from windowshop.encoders import ImageEncoder, TextEncoder, load_image_encoder, load_text_encoder
 from windowshop.errors import DataError, SearchError
-from windowshop.features import FeatureCache, product_features
-from windowshop.images import BrokenImage, decode, read_bytes
-from windowshop.product_text import FACTS
+from windowshop.features import (
+    FeatureCache,
+    FeatureTable,
+    ProductFeatures,
+    first_and_further,
+    product_features,
+)
+from windowshop.images import BrokenImage, Photo, decode, read_bytes
+from windowshop.product_text import FACTS, product_views
 from windowshop.progress import Reporter, SilentReporter
-from windowshop.retrieval import product_vectors
+from windowshop.retrieval import CHUNK
 from windowshop.towers import QueryBatch, TwoTower
-
-Photo = str | Path | bytes | Image.Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,17 @@ class ProductVectors:
     vectors: np.ndarray
     """float32 (N, P), unit length; zero for a product with neither text nor a usable photo."""
     broken_images: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceVectors:
+    """Vectors of some products in each space that is searched."""
+
+    fused: np.ndarray
+    """float32 (N, P), unit length; zero for a product with neither text nor a usable photo."""
+    photo: np.ndarray | None
+    """float32 (N, D), unit length; zero for a product without a usable photo. None where the model
+    looks at no photos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +79,11 @@ class Model:
     def width(self) -> int:
         """Width P of query and product vectors."""
         return self.towers.width
+
+    @property
+    def photo_width(self) -> int | None:
+        """Width D of photo vectors; None where the model looks at no product photo."""
+        return self.towers.config.width if self.towers.fusion.uses_image else None
 
     def encode_queries(
         self,
@@ -108,6 +129,22 @@ class Model:
         with torch.inference_mode():
             return self.towers.encode_queries(batch).numpy()
 
+    def encode_photos(self, images: Sequence[Photo]) -> np.ndarray:
+        """Return unit vectors of query photos, float32 (B, D), to compare with photo vectors.
+
+        Raises SearchError for a photo that cannot be read.
+        """
+        if not images:
+            return np.empty((0, self.towers.config.width), dtype=np.float32)
+        photos = [open_photo(photo, self.image.side) for photo in images]
+        batch = QueryBatch(
+            torch.zeros(len(photos), self.text.width),
+            torch.from_numpy(self.image.encode(photos)),
+            torch.tensor([0.0, 1.0]).expand(len(photos), 2),
+        )
+        with torch.inference_mode():
+            return self.towers.embed_queries(batch).numpy()
+
     def encode_products(
         self,
         table: pl.DataFrame,
@@ -121,21 +158,51 @@ class Model:
         `image` paths are below `root`. With a `cache` folder, features are kept there and a
         product that has not changed is not encoded again.
         """
+        with tempfile.TemporaryDirectory(prefix="windowshop-") as scratch:
+            folder = Path(cache) if cache is not None else Path(scratch)
+            source = self.read_products(table, Path(root), folder, reporter or SilentReporter())
+            vectors = self.encode_spaces(source, np.arange(len(table))).fused
+            return ProductVectors(vectors, source.features.broken_images)
+
+    def read_products(
+        self, table: pl.DataFrame, root: Path, cache: Path, reporter: Reporter
+    ) -> ProductSource:
+        """The features of a table in the products format, for `encode_spaces`; kept in `cache`."""
         absent = [n for n in PRODUCT_SCHEMA if n not in table.columns]
         if "title" in absent and "image" in absent:
             raise DataError(f"the table needs a `title` or an `image`, found {table.columns}.")
         table = table.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in absent)
-        with tempfile.TemporaryDirectory(prefix="windowshop-") as scratch:
-            folder = Path(cache) if cache is not None else Path(scratch)
-            features = product_features(
-                table,
-                Path(root),
-                FeatureCache(self.text, self.image, folder),
-                reporter or SilentReporter(),
-                [FACTS],
-            )
-            vectors = product_vectors(self.towers, ProductSource(features), np.arange(len(table)))
-            return ProductVectors(vectors, features.broken_images)
+        encoders = FeatureCache(self.text, self.image, cache)
+        return ProductSource(product_features(table, root, encoders, reporter, [FACTS]))
+
+    @torch.inference_mode()
+    def encode_spaces(self, source: ProductSource, items: np.ndarray) -> SpaceVectors:
+        """Vectors of the given rows of a source, of both spaces in one pass."""
+        self.towers.eval()
+        fused, photo = [], []
+        for start in range(0, max(len(items), 1), CHUNK):  # of no product, too
+            modalities = self.towers.encode_modalities(source.batch(items[start : start + CHUNK]))
+            fused.append(self.towers.fusion(modalities).numpy())
+            photo.append(modalities.v_BD.numpy())
+        seen = self.photo_width is not None
+        return SpaceVectors(np.concatenate(fused), np.concatenate(photo) if seen else None)
+
+    def encode_rows(
+        self, table: pl.DataFrame, photos: Sequence[Sequence[Image.Image]]
+    ) -> SpaceVectors:
+        """Vectors of a few products whose photos are at hand, without a cache.
+
+        `photos` has the usable ones of each row, first the most important, RGB. The vectors are
+        those that an index of the same products has, up to rounding.
+        """
+        texts = product_views(table, [FACTS])[FACTS]
+        none: Sequence[Image.Image | None] = [None]
+        every = [photo for row in photos for photo in row or none]
+        owner = np.repeat(np.arange(len(photos)), [max(1, len(row)) for row in photos])
+        image, further = first_and_further(_table(self.image, every), owner, len(table))
+        views = {FACTS: _table(self.text, [text or None for text in texts])}
+        source = ProductSource(ProductFeatures(views, image, Counter(), further))
+        return self.encode_spaces(source, np.arange(len(table)))
 
 
 def load(path: str | Path, device: str = "auto") -> Model:
@@ -166,6 +233,14 @@ def load_system(model: Model, name: str) -> System:
         text=model.text if text.parent == shared else load_text_encoder(str(text), device),
         image=model.image if image.parent == shared else load_image_encoder(str(image), device),
     )
+
+
+def _table(encoder: TextEncoder | ImageEncoder, items: Sequence[Any]) -> FeatureTable:
+    """Features of texts or photos, None where an item is absent, rounded as a cache does."""
+    present = [item for item in items if item is not None]
+    has = np.array([item is not None for item in items], dtype=bool)
+    stored = encoder.encode(present) if present else np.empty((0, encoder.width))
+    return FeatureTable(stored.astype(np.float16), np.where(has, np.cumsum(has) - 1, -1), "")
 
 
 def open_photo(photo: Photo | None, min_side: int) -> Image.Image:

@@ -4,10 +4,12 @@ Shapes: Q queries, N products, D width, K results.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:  # whoever only handles neighbours, as an index does, needs no torch
+    from torch import Tensor
 
 BLOCK = 65_536
 QUERY_BLOCK = 1024
@@ -41,6 +43,8 @@ def nearest(
 def _nearest(
     query_QD: np.ndarray, product_ND: np.ndarray, k: int, allowed_N: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
+    import torch
+
     queries = torch.from_numpy(np.ascontiguousarray(query_QD, dtype=np.float32))
     rows_QK = torch.empty((len(queries), 0), dtype=torch.int64)
     scores_QK = torch.empty((len(queries), 0))
@@ -60,7 +64,7 @@ def _nearest(
     return np.where(np.isneginf(scores_out), -1, rows), scores_out
 
 
-def _top(scores_QN: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def _top(scores_QN: "Tensor", k: int) -> "tuple[Tensor, Tensor]":
     """The k best scores of each row and their columns, the lower columns of equal ones."""
     values, columns = scores_QN.topk(min(k + 1, scores_QN.shape[1]), dim=1)
     if values.shape[1] > k:

@@ -7,6 +7,7 @@ K best products.
 import shutil
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,12 +20,14 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 from rich.table import Table
 from torch import Tensor, nn
 
+from windowshop.batches import ProductSource
 from windowshop.catalog import Dataset, file_hash
 from windowshop.encoders import TextEncoder
+from windowshop.encoders.base import pick_device
 from windowshop.errors import ConfigError, ExportError
-from windowshop.index import replace_folder
+from windowshop.files import replace_folder
 from windowshop.manifests import write_manifest
-from windowshop.model import Model
+from windowshop.model import Model, load
 from windowshop.nearest import nearest
 from windowshop.progress import Reporter
 from windowshop.query_encoder import (
@@ -39,6 +42,7 @@ from windowshop.query_encoder import (
     ExportManifest,
     Precision,
     QueryGraph,
+    open_query_encoder,
     probe_vectors,
 )
 from windowshop.towers import TwoTower
@@ -46,6 +50,8 @@ from windowshop.towers import TwoTower
 OPSET = 18
 TOP = 10
 CHECK_BATCH = 16
+CHECK_PRODUCTS = 20_000
+"""Products that `provide_export` checks on, drawn from larger catalogues."""
 EXACT_COSINE = 0.9999
 """What the fp32 graph must reach; anything else is a graph of something else."""
 HARD_TEXTS = (
@@ -132,6 +138,25 @@ def export_queries(
         dataset.products, dataset.root, cache=cache_folder, reporter=reporter
     )
     return export_graph(model, texts, products.vectors, out, config)
+
+
+def provide_export(model: Model, dataset: Dataset, source: ProductSource, out: Path) -> None:
+    """Export a model's query path where `out` holds no usable export of it.
+
+    `source` has the features of the data set's products. Raises ExportError where the model's text
+    encoder cannot be exported.
+    """
+    with suppress(ExportError):
+        open_query_encoder(out, model_key=model.manifest.run_key)
+        return
+    shutil.rmtree(out, ignore_errors=True)
+    config, texts = ExportConfig(), list(PROBES)
+    with suppress(ExportError):  # a shop of photos alone has no text
+        texts = check_texts(dataset, config.num_texts)
+    items = np.random.default_rng(0).permutation(len(source))[:CHECK_PRODUCTS]
+    products_NP = model.encode_spaces(source, items).fused
+    on_cpu = model if pick_device(model.device).type == "cpu" else load(model.folder, "cpu")
+    export_graph(on_cpu, texts, products_NP, out, config)
 
 
 def export_graph(

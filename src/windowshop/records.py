@@ -124,12 +124,19 @@ def _read(file: BinaryIO, offset: int) -> bytes | None:
     return payload if _checksum(payload) == checksum else None
 
 
-def whole_bytes(path: Path) -> int:
-    """The offset behind the last whole record; raises LedgerError if one follows a damaged one."""
+def reached_bytes(path: Path) -> int:
+    """The offset up to which whole records follow each other; somebody may be writing the file."""
     offset = 0
     with open(path, "rb") as file:
         while (payload := _read(file, offset)) is not None:
             offset += HEADER.size + len(payload)
+    return offset
+
+
+def whole_bytes(path: Path) -> int:
+    """The offset behind the last whole record; raises LedgerError if one follows a damaged one."""
+    offset = reached_bytes(path)
+    with open(path, "rb") as file:
         file.seek(offset)
         rest = file.read()
         at = rest.find(MAGIC, 1)

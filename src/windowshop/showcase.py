@@ -28,8 +28,21 @@ def render_answer(answer: Answer, photo: Path | None) -> RenderableType:
         table.add_row(
             str(result.rank), f"{result.score:.3f}", *(Text(c) for c in cells), Text(image)
         )
-    footer = f"{len(answer.results)} of {answer.total} products, {answer.took_ms:.0f} ms"
-    return Group(table, Text(footer, style="dim"))
+    shown = f"{len(answer.results)} of {answer.total} results"
+    footer = f"{shown} among {answer.matching} products, {answer.took_ms:.0f} ms"
+    notes = [Text(note, style="yellow") for note in _notes(answer)]
+    return Group(*notes, table, Text(footer, style="dim"))
+
+
+def _notes(answer: Answer) -> list[str]:
+    """What was read otherwise than typed, what was recognised, and what was given up."""
+    notes = [f"Read as: {answer.corrected}"] if answer.corrected else []
+    notes += [
+        f"{part.action}: {part.name} ({part.reason})"
+        for part in answer.recognised
+        if part.action != "off"
+    ]
+    return notes + list(answer.relaxed)
 
 
 def result_list(answer: Answer, photo: Path | None) -> ResultList:

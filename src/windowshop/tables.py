@@ -36,15 +36,27 @@ def read_table(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
         frame = _blank_to_null(_read(path))
         if path.suffix == ".csv":
             frame = _typed_extras(frame, schema)
-        for name, dtype in schema.items():
-            if name in frame.columns:
-                frame = frame.with_columns(_cast(frame, name, dtype, path))
+        return _typed(frame, schema, path)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         reason = str(error).strip().split("\n")[0].rstrip(".")
         raise DataError(
             f"{path}: cannot be read as {path.suffix[1:]}: {reason}. "
             "Check that the file is whole and UTF-8, and that no row has more fields than columns."
         ) from None
+
+
+def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], source: str) -> pl.DataFrame:
+    """A table in memory with the types that `read_table` gives a file's; `source` is for messages.
+
+    Raises DataError for a value that does not fit its column.
+    """
+    return _typed(_blank_to_null(frame), schema, Path(source))
+
+
+def _typed(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], path: Path) -> pl.DataFrame:
+    for name, dtype in schema.items():
+        if name in frame.columns:
+            frame = frame.with_columns(_cast(frame, name, dtype, path))
     return _flatten_nested(frame)
 
 

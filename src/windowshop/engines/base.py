@@ -132,6 +132,10 @@ class Engine(Protocol):
         """Cosines of given keys with their query, (Q, K); 0 for key -1 and without a vector."""
         ...
 
+    def vectors(self, keys: np.ndarray, name: str = "fused") -> np.ndarray:
+        """The unit vectors of keys, float32 (len, D); zeros for one without."""
+        ...
+
     def count(self) -> int:
         """Number of products it holds."""
         ...

@@ -29,7 +29,6 @@ from windowshop.engines.columns import Columns, Facet, Prepared
 from windowshop.engines.gate import Gate
 from windowshop.errors import EngineError
 from windowshop.filters import Filter
-from windowshop.index import Hit
 from windowshop.ledger import Ledger, Position
 from windowshop.nearest import Neighbours
 from windowshop.product_text import all_texts
@@ -37,6 +36,15 @@ from windowshop.records import Change, Delete, Upsert
 
 CHECKPOINT_ROWS = 10_000
 """Rows written between checkpoints: what opening after a kill applies again at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One retrieved product."""
+
+    product_id: str
+    score: float
+    """Cosine, or BM25 for a search by words; higher is better."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ Shapes: B products of a change, N keys given out so far, C candidates.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,6 +141,10 @@ class Columns:
         """The rows of keys, in their order, with every column that a product ever had."""
         return self._gather(keys, self._large.columns)
 
+    def select(self, keys: np.ndarray, names: Iterable[str]) -> pl.DataFrame:
+        """Some columns of keys, in the order of both; those that no product ever had are absent."""
+        return self._gather(keys, [name for name in names if name in self._large.columns])
+
     def facets(self, column: str, allowed: Allowed, limit: int = 10) -> list[Facet]:
         """The commonest values of a column among allowed products; equal counts by value."""
         values = self._column(column, np.flatnonzero(allowed.mask_N)).drop_nulls().alias("value")
@@ -162,6 +167,8 @@ class Columns:
 
     def _gather(self, keys: np.ndarray, columns: list[str]) -> pl.DataFrame:
         in_large = keys < len(self._large)
+        if in_large.all():
+            return self._large[columns][keys]
         parts = [
             self._large.select(columns)[keys[in_large]],
             self._small.select(columns)[keys[~in_large] - len(self._large)],

@@ -67,6 +67,10 @@ class ExactEngine:
         """Cosines of given keys with their query, (Q, K)."""
         return self._vectors.scores(query_QD, keys_QK, name)
 
+    def vectors(self, keys: np.ndarray, name: str = "fused") -> np.ndarray:
+        """The unit vectors of keys, float32 (len, D); zeros for one without."""
+        return self._vectors[name].read(keys)
+
     def count(self) -> int:
         """Number of products it holds."""
         return len(self._words)

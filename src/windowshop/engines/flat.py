@@ -55,7 +55,7 @@ class Codes:
     def calibrate(self) -> None:
         """Encode all rows anew, fitted to a sample of them; the old codes serve meanwhile."""
         keys = np.flatnonzero(self._originals.has(len(self._originals)))
-        if not len(keys):
+        if len(keys) < 2:  # turbovec needs two to fit to
             return
         sample = np.random.default_rng(0).permutation(keys)[:SAMPLE]
         index = self._empty()
@@ -140,6 +140,10 @@ class FlatEngine:
     def scores(self, query_QD: np.ndarray, keys_QK: np.ndarray, name: str = "fused") -> np.ndarray:
         """Cosines of given keys with their query, (Q, K)."""
         return self._vectors.scores(query_QD, keys_QK, name)
+
+    def vectors(self, keys: np.ndarray, name: str = "fused") -> np.ndarray:
+        """The unit vectors of keys, float32 (len, D); zeros for one without."""
+        return self._vectors[name].read(keys)
 
     def count(self) -> int:
         """Number of products it holds."""

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from windowshop.engines.base import VectorSpec, best, cut
 from windowshop.errors import EngineError
 
-BLOCK = 16_384
+BLOCK = 512
 """Rows scored at a time; they fit the processor's cache as float32."""
+SIGN_AND_HALF = np.int32(-0x70000001)
+HALF_SCALE = np.float32(2.0**112)
+"""What turns the bits of a float16, moved up by 13, into a float32: less bits, other exponents."""
 GROWTH = 1.5
 
 
@@ -78,13 +80,12 @@ class Originals:
 
     def scores(self, query_D: np.ndarray, keys_C: np.ndarray) -> np.ndarray:
         """Cosines with a unit query, float32 (C,)."""
-        query = torch.from_numpy(query_D)
         scores_C = np.empty(len(keys_C), dtype=np.float32)
         for start in range(0, len(keys_C), BLOCK):
             keys = keys_C[start : start + BLOCK]
-            rows = torch.from_numpy(self._rows_ND[keys]).float()
-            norms = torch.linalg.vector_norm(rows, dim=1).clamp_min_(1e-12)
-            scores_C[start : start + len(keys)] = ((rows @ query) / norms).numpy()
+            rows = _float32(np.asarray(self._rows_ND[keys]))
+            norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+            scores_C[start : start + len(keys)] = (rows @ query_D) / np.maximum(norms, 1e-12)
         return scores_C
 
     def scan(
@@ -109,6 +110,18 @@ class Originals:
         shape = (capacity, self.width)
         self._rows_ND = _mapped(self._rows_path, self._dtype, shape)
         self._present_N = _mapped(self._present_path, np.dtype(bool), (capacity,))
+
+
+def _float32(x_CD: np.ndarray) -> np.ndarray:
+    """Finite float16 as float32, by its bits: several times faster than numpy's own cast."""
+    if x_CD.dtype == np.float32:
+        return x_CD
+    bits_CD = x_CD.view(np.int16).astype(np.int32)
+    bits_CD <<= 13
+    bits_CD &= SIGN_AND_HALF
+    rows_CD = bits_CD.view(np.float32)
+    rows_CD *= HALF_SCALE
+    return rows_CD
 
 
 def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.memmap[Any, Any]:

@@ -2,6 +2,8 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -12,6 +14,16 @@ MAX_CHARS = 40
 left out."""
 
 
+@dataclass(frozen=True, slots=True)
+class AttributeColumn:
+    """A column of the product table that is filled from the attributes."""
+
+    name: str
+    attribute: str
+    several: bool
+    """Whether it holds a list of texts; otherwise one text, a product's first value."""
+
+
 def with_attributes(products: pl.DataFrame) -> pl.DataFrame:
     """The product table with a column for each common attribute, commonest first.
 
@@ -19,8 +31,13 @@ def with_attributes(products: pl.DataFrame) -> pl.DataFrame:
     table has already, in any case, becomes "attributes NAME". Values that are objects, and
     attributes that are no JSON object, are passed over.
     """
+    return fill_attributes(products, attribute_columns(products))
+
+
+def attribute_columns(products: pl.DataFrame) -> tuple[AttributeColumn, ...]:
+    """The columns that `with_attributes` gives a table."""
     if "attributes" not in products.columns:
-        return products
+        return ()
     rows: dict[str, dict[int, list[str]]] = defaultdict(dict)
     for row, text in enumerate(products["attributes"]):
         for name, values in _parsed(text).items():
@@ -33,7 +50,24 @@ def with_attributes(products: pl.DataFrame) -> pl.DataFrame:
         free = name if name.lower() not in taken else f"attributes {name}"
         if free.lower() not in taken:
             taken.add(free.lower())
-            added.append(_column(free, rows[name], len(products)))
+            several = any(len(texts) > 1 for texts in rows[name].values())
+            added.append(AttributeColumn(free, name, several))
+    return tuple(added)
+
+
+def fill_attributes(products: pl.DataFrame, columns: Sequence[AttributeColumn]) -> pl.DataFrame:
+    """The product table with these columns filled from its attributes, whatever it had in them."""
+    if not columns:
+        return products
+    parsed = [_parsed(text) for text in products["attributes"]]
+    added = []
+    for column in columns:
+        rows = [found.get(column.attribute) for found in parsed]
+        if column.several:
+            added.append(pl.Series(column.name, rows, dtype=pl.List(pl.String)))
+        else:
+            first = [texts[0] if texts else None for texts in rows]
+            added.append(pl.Series(column.name, first, dtype=pl.String))
     return products.with_columns(added)
 
 
@@ -55,10 +89,3 @@ def _parsed(text: str | None) -> dict[str, list[str]]:
 def _is_common(rows: dict[int, list[str]], num_products: int) -> bool:
     lengths = [len(text) for texts in rows.values() for text in texts]
     return len(rows) >= MIN_SHARE * num_products and sum(lengths) <= MAX_CHARS * len(lengths)
-
-
-def _column(name: str, rows: dict[int, list[str]], num_products: int) -> pl.Series:
-    if all(len(texts) == 1 for texts in rows.values()):
-        single = [rows[row][0] if row in rows else None for row in range(num_products)]
-        return pl.Series(name, single, dtype=pl.String)
-    return pl.Series(name, [rows.get(row) for row in range(num_products)], dtype=pl.List(pl.String))

@@ -61,7 +61,7 @@ def cut(merged: Merged, config: CutoffConfig, probabilities_M: np.ndarray | None
         likely_M = first_M | (probabilities_M >= config.min_probability)
     close_M = likely_M
     best = merged.scores.max(initial=-np.inf)
-    if best > 0:
+    if config.min_share and best > 0:
         close_M = likely_M & (first_M | (merged.scores >= config.min_share * best))
     places = np.flatnonzero(close_M)
     return Cut(

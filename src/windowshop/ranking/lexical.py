@@ -66,6 +66,11 @@ class LexicalIndex:
         """Products added since the build, dead ones too: when they are many, build a new one."""
         return len(self._keys) - self._num_built
 
+    @property
+    def num_keys(self) -> int:
+        """Products ever added, dead ones too."""
+        return len(self._keys)
+
     def __len__(self) -> int:
         """Number of products."""
         return int(np.count_nonzero(self._alive))

@@ -1,13 +1,13 @@
-"""Several channels' rankings -> one, by reciprocal ranks, by turns, or by calibrated scores.
+"""Several channels' rankings -> one: by ranks, by turns, by a sum, or by calibrated scores.
 
-Which one is best differs by shop: turns where the channels find different products, reciprocal
-ranks where they find the same, calibrated scores where dev judgements are many.
+Which one is best differs by shop. Ranks and turns need no tuning; sums and calibrated scores keep
+how much better one product is than the next, and need weights, or curves, chosen on dev.
 
 Shapes: C channels, K products of one channel, M merged products.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -85,6 +85,11 @@ class Merged:
         """
         return np.argsort(np.arange(1, len(self.keys) + 1) / factors_M, kind="stable")
 
+    def raised(self, points_M: np.ndarray) -> "Merged":
+        """The products with so much added to their scores, in their new order."""
+        scores = self.scores + points_M
+        return replace(self, scores=scores).take(np.argsort(-scores, kind="stable"))
+
     def including(self, keys: Sequence[int]) -> "Merged":
         """Add the products that are not there yet at the end, with score 0."""
         have = set(self.keys.tolist())
@@ -145,6 +150,21 @@ def interleave(channels: Sequence[Channel], weights: Sequence[float]) -> Merged:
     merged = table.take(np.searchsorted(table.keys, keys))
     scores = 1 / np.arange(1, len(keys) + 1)
     return Merged(keys, scores, merged.channels, merged.ranks_CM, merged.scores_CM)
+
+
+def weighted_sum(channels: Sequence[Channel], weights: Sequence[float]) -> Merged:
+    """Order by the sum over channels of weight x score; equal sums by key.
+
+    A product that a channel did not return counts there with the lowest score that it did return:
+    the product is no better than that.
+    """
+    table = _table(channels, weights)
+    total_M = np.zeros(len(table.keys))
+    for weight, scores_M in zip(weights, table.scores_CM, strict=True):
+        if weight > 0 and len(scores_M):
+            lowest = 0.0 if np.isnan(scores_M).all() else np.nanmin(scores_M)
+            total_M += weight * np.where(np.isnan(scores_M), lowest, scores_M).astype(np.float64)
+    return _ordered(table, total_M)
 
 
 def calibrated(

@@ -1,6 +1,6 @@
 """What a query names -> filters or boosts, each shown to the shopper and switchable.
 
-Shapes: M merged products.
+Shapes: M merged products, R recognised things.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,10 +12,12 @@ import polars as pl
 
 from windowshop.errors import ConfigError, SearchError
 from windowshop.filters import And, Comparison, Filter, In, Null, Or, Under, to_polars
+from windowshop.ranking.merge import Merged
 from windowshop.ranking.vocabulary import Match, Understanding
 
 Action: TypeAlias = Literal["filter", "boost", "off"]
 ACTIONS: tuple[Action, ...] = ("filter", "boost", "off")
+"""The strongest first."""
 PRICE = "price"
 
 
@@ -32,6 +34,8 @@ class PrecisionConfig:
     do not: their photo may still show what was asked for."""
     boost_only: tuple[str, ...] = ()
     """Columns that never filter, such as a colour that many products do not state."""
+    ignored: tuple[str, ...] = ()
+    """Columns that do nothing, unless a shopper switches them on; "price" for prices."""
     boost: float = 3.0
     """How far a boost moves products up: their place is divided by it."""
 
@@ -42,6 +46,16 @@ class PrecisionConfig:
                 raise ConfigError(f"{name}={getattr(self, name)} must lie between 0 and 1.")
         if self.boost < 1:
             raise ConfigError(f"boost={self.boost} must be at least 1.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Boost:
+    """What it does for a product to match something that boosts, each time."""
+
+    factor: float
+    """Its place is divided by this, where `points` is 0."""
+    points: float = 0.0
+    """Added to its score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +78,13 @@ def recognise(
     understanding: Understanding,
     config: PrecisionConfig,
     choices: Mapping[str, Action] | None = None,
+    strongest: Action = "filter",
 ) -> tuple[Recognised, ...]:
-    """Decide what becomes of each recognised thing; `choices` by name overrule the policy.
+    """Decide what becomes of each recognised thing, `strongest` at most.
 
-    Values of one column stand together ("red or blue"); levels of a category one below the other
-    become one narrower category. Raises SearchError for a choice that is no action; names that the
-    query no longer has are passed over.
+    `choices` by name overrule both. Values of one column stand together ("red or blue"); levels of
+    a category one below the other become one narrower category. Raises SearchError for a choice
+    that is no action; names that the query no longer has are passed over.
     """
     by_column: dict[str, list[Match]] = {}
     for match in understanding.matches:
@@ -79,8 +94,10 @@ def recognise(
         parts = tuple(phrase.tree for phrase in understanding.prices)
         text = ", ".join(phrase.text for phrase in understanding.prices)
         tree = parts[0] if len(parts) == 1 else And(parts)
-        found.append(Recognised(PRICE, text, tree, "filter", 1.0, "a price in words"))
-    return tuple(_chosen(item, choices or {}) for item in found)
+        action: Action = "off" if PRICE in config.ignored else "filter"
+        found.append(Recognised(PRICE, text, tree, action, 1.0, "a price in words"))
+    capped = (_capped(item, strongest) for item in found)
+    return tuple(_chosen(item, choices or {}) for item in capped)
 
 
 def required(recognised: Iterable[Recognised], where: Filter | None = None) -> Filter | None:
@@ -92,15 +109,24 @@ def required(recognised: Iterable[Recognised], where: Filter | None = None) -> F
     return And(tuple(parts))
 
 
-def boost_factors(
-    recognised: Iterable[Recognised], columns: pl.DataFrame, boost: float
-) -> np.ndarray:
-    """Factor of each product for `Merged.moved`, (M,): `boost` for each boost that it matches."""
-    factors_M = np.ones(len(columns))
-    for item in recognised:
-        if item.action == "boost":
-            factors_M[matching(item.tree, columns)] *= boost
-    return factors_M
+def boost_matches(merged: Merged, matched_RM: np.ndarray, boost: Boost) -> Merged:
+    """Move up what matches; `matched_RM` says which product matches which recognised boost."""
+    counts_M = matched_RM.sum(axis=0)
+    if boost.points:
+        return merged.raised(boost.points * counts_M)
+    return merged.take(merged.moved(boost.factor**counts_M))
+
+
+def all_matching(trees: Sequence[Filter], columns: pl.DataFrame) -> np.ndarray:
+    """Which products pass which filter, bool (R, M)."""
+    passes = columns.select(
+        to_polars(tree, columns.schema).fill_null(False).alias(str(i))
+        for i, tree in enumerate(trees)
+    )
+    matched_RM = np.zeros((len(trees), len(columns)), dtype=bool)
+    for row, passes_M in zip(matched_RM, passes.iter_columns(), strict=True):
+        row[:] = passes_M.to_numpy()
+    return matched_RM
 
 
 def matching(tree: Filter, columns: pl.DataFrame) -> np.ndarray:
@@ -113,7 +139,9 @@ def _of_column(column: str, matches: Sequence[Match], config: PrecisionConfig) -
     certainty = min(match.certainty for match in matches)
     fewest = min(match.meaning.count for match in matches)
     action: Action = "boost"
-    if column in config.boost_only:
+    if column in config.ignored:
+        action, reason = "off", f"{column} is ignored"
+    elif column in config.boost_only:
         reason = f"{column} never filters"
     elif certainty < config.min_certainty:
         reason = f"may mean something else (certainty {certainty:.2f})"
@@ -159,6 +187,12 @@ def _narrowed(
         if path[: len(other)] == other or other[: len(path)] == path
     ]
     return list(dict.fromkeys(both or [*paths, *others]))
+
+
+def _capped(item: Recognised, strongest: Action) -> Recognised:
+    if ACTIONS.index(item.action) >= ACTIONS.index(strongest):
+        return item
+    return replace(item, action=strongest, reason=f"the search settings say {strongest} at most")
 
 
 def _chosen(item: Recognised, choices: Mapping[str, Action]) -> Recognised:

@@ -3,7 +3,7 @@
 What was retrieved and survived the cut-off is the set. Picks narrow it, and every count, order
 and page is of that same set, so totals are true.
 
-Shapes: M products of the set, P of them that pass all picks, R ranked ones.
+Shapes: M products of the set, P of them that pass all picks, R ranked ones, G groups.
 """
 
 from collections.abc import Mapping, Sequence
@@ -113,19 +113,21 @@ class ResultSet:
     group_column: str = "group_id"
     """A product without a group is one of its own."""
     _passing: dict[str, np.ndarray] = field(init=False, repr=False)
-    _groups: pl.Series = field(init=False, repr=False)
+    _groups: np.ndarray = field(init=False, repr=False)
+    """A number for each product's group, int64 (M,)."""
 
     def __post_init__(self) -> None:
         """Check alignment and apply the picks."""
         assert len(self.keys) == len(self.scores) == len(self.columns), "one row a key"
         object.__setattr__(self, "_passing", passing(self.columns, self.picks))
-        object.__setattr__(self, "_groups", self._group_names())
+        object.__setattr__(self, "_groups", self._group_numbers())
 
     def facet(self, column: str, limit: int = 10) -> Facet:
         """Count a column's values, as if nothing were picked in the column itself."""
         rows = self._rows(without=column)
         values = column_of(self.columns, column).gather(rows)
-        return count_values(values, self._groups.gather(rows), limit, self.picks.get(column))
+        groups = pl.Series(self._groups[rows])
+        return count_values(values, groups, limit, self.picks.get(column))
 
     def numbers(self, column: str, num_bins: int = 10) -> NumberFacet:
         """Spread of a column's numbers, as if nothing were picked in the column itself."""
@@ -135,9 +137,9 @@ class ResultSet:
     def ranking(self, arrangement: Arrangement) -> Ranking:
         """Sort, collapse, cap and pin the products that pass every pick."""
         rows = self._rows()
-        total_groups = self._groups.gather(rows).n_unique() if len(rows) else 0
         total_products = len(rows)
-        sizes_M = self._group_sizes(rows)
+        sizes_G = np.bincount(self._groups[rows])
+        total_groups = int(np.count_nonzero(sizes_G))
         places: dict[int, int] = {}
         if arrangement.sort:
             rows = self._sorted(rows, arrangement.sort)
@@ -146,14 +148,20 @@ class ResultSet:
         pinned = np.array(list(places), dtype=np.int64)
         rows = np.concatenate([pinned, rows[~np.isin(rows, pinned)]])
         if arrangement.collapse:
-            rows = rows[self._groups.gather(rows).is_first_distinct().to_numpy()]
+            first = np.unique(self._groups[rows], return_index=True)[1]
+            rows = rows[np.sort(first)]
         is_pinned = np.isin(rows, pinned)
         pinned, rows = rows[is_pinned], rows[~is_pinned]
         if arrangement.cap is not None and not arrangement.sort:
             rows = _capped(rows, column_of(self.columns, arrangement.cap.column), arrangement.cap)
         rows = with_pins(rows, pinned, [places[row] for row in pinned.tolist()])
         return Ranking(
-            rows, self.keys[rows], self.scores[rows], sizes_M[rows], total_products, total_groups
+            rows,
+            self.keys[rows],
+            self.scores[rows],
+            sizes_G[self._groups[rows]],
+            total_products,
+            total_groups,
         )
 
     def _rows(self, without: str | None = None) -> np.ndarray:
@@ -164,20 +172,13 @@ class ResultSet:
                 passes_M &= own_M
         return np.flatnonzero(passes_M)
 
-    def _group_names(self) -> pl.Series:
-        """The group of each product as a text that no other group has."""
-        own = pl.format("\0{}", pl.Series("key", self.keys))
-        if self.group_column not in self.columns.columns:
-            return self.columns.select(own.alias("group"))["group"]
-        given = pl.col(self.group_column).cast(pl.String)
-        return self.columns.select(pl.coalesce(given, own).alias("group"))["group"]
-
-    def _group_sizes(self, rows: np.ndarray) -> np.ndarray:
-        """Products of each row's group among `rows`, by row of the set, int64 (M,)."""
-        sizes_M = np.zeros(len(self.keys), dtype=np.int64)
-        grouped = self._groups.gather(rows).alias("group").to_frame()
-        sizes_M[rows] = grouped.select(pl.len().over("group")).to_series().to_numpy()
-        return sizes_M
+    def _group_numbers(self) -> np.ndarray:
+        own = np.arange(len(self.keys))
+        if self.group_column not in self.columns.columns or not len(own):
+            return own
+        given = self.columns[self.group_column].cast(pl.String).rank("dense")
+        shared = given.fill_null(0).to_numpy().astype(np.int64)
+        return np.where(shared > 0, shared, shared.max() + 1 + own)
 
     def _sorted(self, rows: np.ndarray, sort: tuple[Sort, ...]) -> np.ndarray:
         frame = pl.DataFrame({"row": rows})

@@ -1,0 +1,107 @@
+"""What a search gives back."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from windowshop.ranking.facets import Facet, NumberFacet
+from windowshop.ranking.merchandising import Effect
+from windowshop.ranking.merge import ChannelPlace
+from windowshop.ranking.precision import Action
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explanation:
+    """Why a product stands where it does."""
+
+    channels: tuple[ChannelPlace, ...]
+    """Rank and score in each channel."""
+    probability: float | None
+    """Of relevance; None where the channels are not calibrated."""
+    boosted_by: tuple[str, ...]
+    """What was recognised in the query and moved it up."""
+    effects: tuple[Effect, ...]
+    """What the shop's rules did."""
+    text_weight: float | None
+    photo_weight: float | None
+    """How much the model's gate let text and photo count for this product; None where the model
+    has no gate, or weighs both at once."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """One product of an answer."""
+
+    rank: int
+    product_id: str
+    score: float
+    """Of the merged ranking, higher is better; a cosine where one channel of vectors searched."""
+    title: str | None
+    brand: str | None
+    price: float | None
+    category: str | None
+    image: str | None
+    """Path of the photo file; None where the product names none that may be shown."""
+    group_size: int
+    """Results of its group of variants, itself included."""
+    fields: Mapping[str, Any]
+    """Every column of the product."""
+    explanation: Explanation | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecognisedPart:
+    """Something that the query names, and what was done about it."""
+
+    name: str
+    """To switch it in the next request's `choices`."""
+    text: str
+    action: Action
+    certainty: float
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retrieved:
+    """How the set of results came about."""
+
+    channels: Mapping[str, int]
+    """Products that each channel found."""
+    below_probability: int
+    below_share: int
+    beyond_max: int
+    """Products left out by the cut-off, by reason."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """The results of one search. All counts are of the same set of results."""
+
+    search_id: str
+    """To report clicks under."""
+    generation: str
+    """Which model's index answered."""
+    text: str | None
+    where: str | None
+    corrected: str | None
+    """The text as it was read, where a word was unknown."""
+    recognised: tuple[RecognisedPart, ...]
+    relaxed: tuple[str, ...]
+    """What was given up, step by step, because nothing was found."""
+    total: int
+    """Results over all pages: groups where they are collapsed, else products."""
+    total_products: int
+    matching: int
+    """Products of the catalogue that pass the filter, relevant or not."""
+    facets: tuple[Facet | NumberFacet, ...]
+    retrieved: Retrieved
+    text_weight: float | None
+    """How much the query made text count against the fused view, in (0, 1); None under a model
+    that does not ask the query."""
+    took_ms: float
+    timings_ms: Mapping[str, float]
+    results: tuple[Result, ...] = field(default_factory=tuple)
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as plain values."""
+        return asdict(self)

@@ -1,0 +1,132 @@
+"""Candidates -> the shop's rules and the shopper's picks -> one page of results with facets.
+
+Shapes: M candidates.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from windowshop.engines.collection import View
+from windowshop.filters import Filter, columns_of, parse_filter
+from windowshop.ranking.facets import Facet, NumberFacet
+from windowshop.ranking.merchandising import Arranged, Rule, arrange, pinned_ids
+from windowshop.ranking.merge import Merged
+from windowshop.ranking.precision import Boost, Recognised, all_matching, boost_matches
+from windowshop.ranking.result_set import Arrangement, Page, ResultSet
+from windowshop.search.request import SearchRequest
+from windowshop.search.retrieve import Candidates
+
+GROUP = "group_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done to the candidates."""
+
+    request: SearchRequest
+    where: Filter | None
+    """The request's filter."""
+    recognised: tuple[Recognised, ...]
+    rules: tuple[Rule, ...]
+    boost: Boost
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A page and what is counted over all of its pages."""
+
+    page: Page
+    total_products: int
+    facets: tuple[Facet | NumberFacet, ...]
+    arranged: Arranged
+    boosted: tuple[tuple[str, np.ndarray], ...]
+    """What was recognised and moved products up, with their keys."""
+
+
+def active_rules(rules: Sequence[Rule], request: SearchRequest, today: date) -> tuple[Rule, ...]:
+    """The shop's rules for this search; none for a sorted one, or one by a product."""
+    if not request.rules or request.sort or request.similar_to is not None:
+        return ()
+    return tuple(rule for rule in rules if rule.applies(request.query or "", today))
+
+
+def arrange_shelf(view: View, candidates: Candidates, plan: Plan) -> Shelf:
+    """Boost, pin, pick, count, sort, collapse and page one set of results."""
+    request, rules = plan.request, plan.rules
+    merged, boosted = _boosted(view, candidates.merged, plan)
+    merged, pinned = _with_pinned(view, merged, rules, plan.where)
+    columns = view.columns.select(merged.keys, _needed(request, rules))
+    arranged = arrange(rules, merged, columns, pinned)
+    if rules:
+        columns = columns[arranged.order_M]
+    results = ResultSet(arranged.merged.keys, arranged.merged.scores, columns, request.picks, GROUP)
+    ranking = results.ranking(
+        Arrangement(
+            sort=request.sort, collapse=request.collapse, cap=request.cap, pins=arranged.pins
+        )
+    )
+    facets = tuple(_facet(results, name, request.facet_limit) for name in request.facets)
+    page = ranking.page(request.offset, request.limit)
+    return Shelf(page, ranking.total_products, facets, arranged, boosted)
+
+
+def _boosted(
+    view: View, merged: Merged, plan: Plan
+) -> tuple[Merged, tuple[tuple[str, np.ndarray], ...]]:
+    """Move up what the query names, but for a sorted search; with its keys, by name."""
+    boosts = [item for item in plan.recognised if item.action == "boost"]
+    if not boosts or plan.request.sort:
+        return merged, ()
+    trees = [item.tree for item in boosts]
+    names = sorted(frozenset().union(*map(columns_of, trees)))
+    matched_RM = all_matching(trees, view.columns.select(merged.keys, names))
+    boosted = tuple(
+        (item.name, merged.keys[matched_M])
+        for item, matched_M in zip(boosts, matched_RM, strict=True)
+    )
+    return boost_matches(merged, matched_RM, plan.boost), boosted
+
+
+def _with_pinned(
+    view: View, merged: Merged, rules: Sequence[Rule], where: Filter | None
+) -> tuple[Merged, dict[str, int]]:
+    """Add what rules pin, if it lives and passes the shopper's own filter; with the keys by id."""
+    wanted = [product_id for product_id in pinned_ids(rules) if product_id in view.columns]
+    if not wanted:
+        return merged, {}
+    mask_N = view.columns.allowed(where).mask_N
+    keys = view.columns.keys(wanted)
+    pinned = {name: key for name, key in zip(wanted, keys.tolist(), strict=True) if mask_N[key]}
+    return merged.including(list(pinned.values())), pinned
+
+
+def _needed(request: SearchRequest, rules: Iterable[Rule]) -> list[str]:
+    """The columns that something is asked about, each once; "product_id" so that there is one."""
+    names = ["product_id", GROUP, *request.picks, *request.facets]
+    names += [by.column for by in request.sort]
+    names += [request.cap.column] if request.cap else []
+    for rule in rules:
+        names += sorted(columns_of(parse_filter(rule.where))) if rule.where else []
+    return list(dict.fromkeys(names))
+
+
+def _facet(results: ResultSet, name: str, limit: int) -> Facet | NumberFacet:
+    dtype = results.columns.schema.get(name)
+    if dtype is not None and dtype.is_numeric():
+        return results.numbers(name)
+    return results.facet(name, limit)
+
+
+def group_of(view: View, key: int) -> tuple[int, ...]:
+    """The key itself and those of its variants."""
+    if GROUP not in view.columns.table().columns:
+        return (key,)
+    group = view.columns.select(np.array([key]), [GROUP])[GROUP][0]
+    if group is None:
+        return (key,)
+    same = view.columns.table()[GROUP].cast(pl.String) == str(group)
+    return (key, *np.flatnonzero(same.fill_null(False).to_numpy()).tolist())

@@ -1,0 +1,44 @@
+"""Why a product stands where it does, and how far a query trusts text."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from windowshop.index import GenerationManifest
+from windowshop.search.answer import Explanation
+from windowshop.search.arrange import Shelf
+from windowshop.search.retrieve import Candidates
+
+GATE_COLUMNS = ("_text_weight", "_photo_weight")
+"""What the gate gave a product when it was indexed."""
+
+
+def explanation(
+    shelf: Shelf, candidates: Candidates, key: int, row: Mapping[str, Any]
+) -> Explanation:
+    """Everything that moved one product of the page."""
+    arranged = shelf.arranged
+    place = int(np.flatnonzero(arranged.merged.keys == key)[0])
+    chances_M = candidates.probabilities_M
+    probability = None
+    if chances_M is not None:
+        before = np.flatnonzero(candidates.merged.keys == key)
+        probability = float(chances_M[before[0]]) if len(before) else None
+    text_weight, photo_weight = (row.get(name) for name in GATE_COLUMNS)
+    return Explanation(
+        channels=arranged.merged.explain(place),
+        probability=probability,
+        boosted_by=tuple(name for name, keys in shelf.boosted if key in keys),
+        effects=arranged.explain(place),
+        text_weight=text_weight,
+        photo_weight=photo_weight,
+    )
+
+
+def query_text_weight(query_1P: np.ndarray | None, manifest: GenerationManifest) -> float | None:
+    """Weight b of a query [b q; (1 - b) q], interleaved (`windowshop.fusions.base.QueryWeight`)."""
+    if query_1P is None or manifest.width != 2 * (manifest.photo_width or 0):
+        return None
+    first, second = np.linalg.norm(query_1P[0, 0::2]), np.linalg.norm(query_1P[0, 1::2])
+    return float(first / (first + second))

@@ -1,0 +1,74 @@
+"""What is searched for, and how the answer is to be arranged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from windowshop.errors import SearchError
+from windowshop.images import Photo
+from windowshop.ranking.picks import Pick
+from windowshop.ranking.precision import Action
+from windowshop.ranking.result_set import BrandCap, Sort
+
+MAX_RESULTS = 10_000
+MAX_TEXT = 1_000
+"""Characters of a query; encoders read far fewer."""
+
+Mode: TypeAlias = Literal["hybrid", "vectors", "words"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchRequest:
+    """A search by text, photo, both, or by a product; with none of them, the catalogue itself."""
+
+    text: str | None = None
+    photo: Photo | None = None
+    """A path, a file's bytes, or a PIL image."""
+    similar_to: str | None = None
+    """A product id; its variants are left out."""
+    where: str | None = None
+    """A filter (`windowshop.filters`)."""
+    mode: Mode = "hybrid"
+    """Which channels of a text search take part."""
+    understand: bool = True
+    """Whether what the text names becomes a filter or a boost."""
+    choices: Mapping[str, Action] = field(default_factory=dict)
+    """What to do about something recognised, by its name in an earlier answer."""
+    picks: Mapping[str, Pick] = field(default_factory=dict)
+    """What was picked in facets, by column."""
+    facets: tuple[str, ...] = ()
+    """Columns to count over all results."""
+    facet_limit: int = 10
+    sort: tuple[Sort, ...] = ()
+    """Empty: by relevance."""
+    collapse: bool = False
+    """One result a group of variants."""
+    cap: BrandCap | None = None
+    rules: bool = True
+    """Whether the shop's pins and boosts apply."""
+    offset: int = 0
+    limit: int = 10
+    explain: bool = False
+
+    def __post_init__(self) -> None:
+        """Check ranges, and what does not go together."""
+        if not 1 <= self.limit <= MAX_RESULTS:
+            raise SearchError(f"k={self.limit} must be between 1 and {MAX_RESULTS}.")
+        if not 0 <= self.offset <= MAX_RESULTS:
+            raise SearchError(f"offset={self.offset} must be between 0 and {MAX_RESULTS}.")
+        if not 0 <= self.facet_limit <= MAX_RESULTS:
+            raise SearchError(f"facet_limit={self.facet_limit} must be from 0 to {MAX_RESULTS}.")
+        if self.text is not None and len(self.text) > MAX_TEXT:
+            raise SearchError(
+                f"The query has {len(self.text)} characters, at most {MAX_TEXT} are read. "
+                "Shorten it."
+            )
+        if self.similar_to is not None and (self.query or self.photo is not None):
+            raise SearchError("Search by a product, or by text and photo, not by both at once.")
+        if self.mode == "words" and self.query is None:
+            raise SearchError("Without a text there are no words to search by. Give a text.")
+
+    @property
+    def query(self) -> str | None:
+        """The text without blanks around it; None where nothing is left."""
+        return (self.text or "").strip() or None

@@ -1,0 +1,186 @@
+"""Query -> one ranking of products from all channels, cut off where relevance ends.
+
+Shapes: N keys given out so far, M merged products, D width of a vector.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from windowshop.engines.base import Allowed
+from windowshop.engines.collection import View
+from windowshop.filters import Filter
+from windowshop.ranking.calibration import Isotonic
+from windowshop.ranking.cutoff import Cut, CutoffConfig, cut
+from windowshop.ranking.lexical import LexicalIndex
+from windowshop.ranking.merge import (
+    Channel,
+    Merged,
+    calibrated,
+    interleave,
+    padded_channel,
+    probabilities,
+    reciprocal_rank,
+    weighted_sum,
+)
+from windowshop.ranking.synonyms import Synonyms
+from windowshop.search.settings import ChannelConfig, MixConfig
+
+VECTOR_NAMES = {"vectors": "fused", "photo": "photo"}
+"""Channel -> the collection's vector that it compares."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What the channels look for."""
+
+    vectors: Mapping[str, np.ndarray]
+    """By channel, (1, D); a channel without one takes no part."""
+    words: str | None
+    """None where words take no part."""
+    where: Filter | None
+    without: tuple[int, ...] = ()
+    """Keys to leave out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The set of results before rules and picks."""
+
+    cut: Cut
+    probabilities_M: np.ndarray | None
+    """Of relevance, for the products that are left; None where channels are not calibrated."""
+    num_found: Mapping[str, int]
+    """By channel."""
+    num_allowed: int
+    """Products that pass the filter."""
+
+    @property
+    def merged(self) -> Merged:
+        """The products that are left, best first."""
+        return self.cut.merged
+
+
+def retrieve(
+    view: View,
+    lexical: LexicalIndex,
+    synonyms: Synonyms,
+    wanted: Wanted,
+    mix: MixConfig,
+    cutoff: CutoffConfig,
+) -> Candidates:
+    """Ask every channel of the mix that the query has something for, and merge."""
+    asked = asked_channels(mix, wanted)
+    allowed = _allowed(view, wanted)
+    channels = ask(view, lexical, synonyms, wanted, asked, allowed)
+    merged = merge(channels, asked, mix)
+    known = curves(asked)
+    chances_M = None
+    if len(known) == len(asked):
+        chances_M = probabilities(merged, [c.weight for c in asked], known)
+    if chances_M is None:
+        cutoff = replace(cutoff, min_probability=0.0)
+    kept = cut(merged, cutoff, chances_M)
+    if chances_M is not None:
+        chances_M = _aligned(chances_M, merged, kept.merged)
+    found = {channel.name: len(channel.keys) for channel in channels}
+    return Candidates(kept, chances_M, found, allowed.count)
+
+
+def asked_channels(mix: MixConfig, wanted: Wanted) -> list[ChannelConfig]:
+    """The channels of the mix that the query has something for.
+
+    Where only such are left that weigh nothing, they weigh alike.
+    """
+    asked = [c for c in mix.channels if c.name in wanted.vectors]
+    if wanted.words is not None:
+        asked += [c for c in mix.channels if c.name == "words"]
+    if not any(config.weight for config in asked):
+        asked = [replace(config, weight=1.0) for config in asked]
+    return asked
+
+
+def ask(
+    view: View,
+    lexical: LexicalIndex,
+    synonyms: Synonyms,
+    wanted: Wanted,
+    channels: Sequence[ChannelConfig],
+    allowed: Allowed,
+) -> list[Channel]:
+    """What each channel finds among the allowed products."""
+    return [
+        _by_words(lexical, synonyms, wanted.words or "", config, allowed)
+        if config.name == "words"
+        else _by_vector(view, wanted.vectors[config.name], config, allowed)
+        for config in channels
+    ]
+
+
+def merge(channels: Sequence[Channel], asked: Sequence[ChannelConfig], mix: MixConfig) -> Merged:
+    """One ranking of what the channels found, by the method of the mix."""
+    weights = [config.weight for config in asked]
+    if mix.method == "weighted_sum":
+        return weighted_sum(channels, weights)
+    known = curves(asked)
+    if mix.method == "calibrated" and len(known) == len(asked):
+        return calibrated(channels, weights, known)
+    if len(channels) == 1:
+        only = channels[0]
+        ranks_1M = np.arange(1, len(only.keys) + 1)[None]
+        return Merged(
+            only.keys, only.scores.astype(np.float64), (only.name,), ranks_1M, only.scores[None]
+        )
+    if mix.method == "interleave":
+        return interleave(channels, weights)
+    return reciprocal_rank(channels, weights, mix.smoothing)
+
+
+def curves(asked: Sequence[ChannelConfig]) -> list[Isotonic]:
+    """The curves of the channels that have one."""
+    return [c.curve.calibration for c in asked if c.curve.calibration is not None]
+
+
+def browse(view: View, where: Filter | None) -> Candidates:
+    """Every product that passes the filter, in the order of the catalogue."""
+    allowed = view.columns.allowed(where)
+    keys = np.flatnonzero(allowed.mask_N)
+    empty = (0, len(keys))
+    merged = Merged(
+        keys, np.zeros(len(keys)), (), np.zeros(empty, dtype=np.int64), np.zeros(empty, np.float32)
+    )
+    return Candidates(Cut(merged, 0, 0, 0), None, {}, len(keys))
+
+
+def _allowed(view: View, wanted: Wanted) -> Allowed:
+    allowed = view.columns.allowed(wanted.where)
+    if not wanted.without:
+        return allowed
+    mask_N = allowed.mask_N.copy()
+    mask_N[list(wanted.without)] = False
+    return Allowed(mask_N, allowed.where)
+
+
+def _by_words(
+    lexical: LexicalIndex, synonyms: Synonyms, text: str, config: ChannelConfig, allowed: Allowed
+) -> Channel:
+    """Scores are shares of the most that a product could reach, so they compare across queries."""
+    answer = lexical.search(text, config.depth, allowed.mask_N, synonyms)
+    found, ceiling = answer.channel, answer.ceiling or 1.0
+    return Channel("words", found.keys, found.scores / np.float32(ceiling))
+
+
+def _by_vector(
+    view: View, query_1D: np.ndarray, config: ChannelConfig, allowed: Allowed
+) -> Channel:
+    name = VECTOR_NAMES[config.name]
+    found = view.engine.search(query_1D, config.depth, allowed, name)
+    return padded_channel(config.name, found.rows[0], found.scores[0])
+
+
+def _aligned(values_M: np.ndarray, before: Merged, after: Merged) -> np.ndarray:
+    """Values of the products that are left, in their order."""
+    order = np.argsort(before.keys)
+    kept: np.ndarray = values_M[order[np.searchsorted(before.keys, after.keys, sorter=order)]]
+    return kept

@@ -1,0 +1,137 @@
+"""How channels are merged and cut off; `windowshop tune` writes it beside a model's index."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import yaml
+
+from windowshop.errors import ConfigError
+from windowshop.files import write_aside
+from windowshop.ranking.calibration import Isotonic
+from windowshop.ranking.cutoff import CutoffConfig
+from windowshop.ranking.precision import Action, PrecisionConfig
+from windowshop.ranking.settings_file import load_settings
+
+SETTINGS_FILE = "search.yaml"
+Method: TypeAlias = Literal["interleave", "reciprocal_rank", "weighted_sum", "calibrated"]
+SCORED: tuple[Method, ...] = ("weighted_sum", "calibrated")
+"""Methods whose merged scores are no mere ranks."""
+ChannelName: TypeAlias = Literal["vectors", "words", "photo"]
+"""By the fused vector, by words, by the photo's own vector."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curve:
+    """Score of a channel -> probability of relevance, straight between knots."""
+
+    scores: tuple[float, ...] = ()
+    probabilities: tuple[float, ...] = ()
+    floor: float = 0.0
+    """Where the channel did not return the product."""
+
+    def __post_init__(self) -> None:
+        """Check that the knots make a rising curve."""
+        if len(self.scores) != len(self.probabilities):
+            raise ConfigError("curve: give as many probabilities as scores.")
+        for values in (self.scores, self.probabilities):
+            if list(values) != sorted(values):
+                raise ConfigError("curve: scores and probabilities must rise.")
+
+    @property
+    def calibration(self) -> Isotonic | None:
+        """None without knots."""
+        if not self.scores:
+            return None
+        return Isotonic(self.scores, self.probabilities, self.floor)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChannelConfig:
+    """One way of searching."""
+
+    name: ChannelName
+    weight: float = 1.0
+    """0 explains the channel without letting it count."""
+    depth: int = 500
+    """Products that it returns at most."""
+    curve: Curve = Curve()
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.weight < 0 or self.depth < 1:
+            raise ConfigError(
+                f"channel {self.name}: weight={self.weight} must not be negative, "
+                f"depth={self.depth} must be at least 1."
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MixConfig:
+    """Which channels answer one kind of query, and how they become one ranking."""
+
+    channels: tuple[ChannelConfig, ...]
+    method: Method = "reciprocal_rank"
+    smoothing: float = 60.0
+    """Of reciprocal ranks."""
+    points: float = 0.0
+    """What matching something that the query names adds to a score, where that only boosts; 0
+    divides the place instead (`precision.boost`). For weighted sums and calibrated scores."""
+
+    def __post_init__(self) -> None:
+        """Check that one channel counts, and that calibrated ones have curves."""
+        if not any(channel.weight for channel in self.channels):
+            raise ConfigError("channels: give one of them a weight above 0.")
+        if self.method == "calibrated" and not self.is_calibrated:
+            raise ConfigError("method calibrated needs a curve for each channel; run `tune`.")
+        if self.points < 0 or (self.points and self.method not in SCORED):
+            raise ConfigError(
+                f"points={self.points} must not be negative, and goes with the methods "
+                f"{' and '.join(SCORED)}, not with {self.method}."
+            )
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether every channel that counts has a curve."""
+        return all(channel.curve.scores for channel in self.channels if channel.weight)
+
+
+def _mix(**weights: float) -> MixConfig:
+    names: dict[str, ChannelName] = {"vectors": "vectors", "words": "words", "photo": "photo"}
+    return MixConfig(
+        channels=tuple(ChannelConfig(name=names[name], weight=w) for name, w in weights.items())
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchSettings:
+    """Everything that `windowshop tune` chooses, by kind of query."""
+
+    text: MixConfig = field(default_factory=lambda: _mix(vectors=1.0, words=0.2))
+    photo: MixConfig = field(default_factory=lambda: _mix(photo=1.0, vectors=1.0))
+    text_and_photo: MixConfig = field(
+        default_factory=lambda: _mix(vectors=1.0, photo=0.5, words=0.2)
+    )
+    similar: MixConfig = field(default_factory=lambda: _mix(vectors=1.0, photo=0.5))
+    strongest: Action = "boost"
+    """What something recognised in a query may do at most: "filter" lets it leave products out."""
+    precision: PrecisionConfig = field(default_factory=PrecisionConfig)
+    cutoff: CutoffConfig = field(default_factory=lambda: CutoffConfig(max_candidates=1_000))
+
+
+def load_search_settings(folder: Path) -> SearchSettings:
+    """The settings of a folder; defaults where it has none."""
+    path = folder / SETTINGS_FILE
+    return load_settings(path, SearchSettings) if path.exists() else SearchSettings()
+
+
+def save_search_settings(settings: SearchSettings, folder: Path) -> None:
+    """Write the settings where `load_search_settings` finds them."""
+    text = yaml.safe_dump(_plain(asdict(settings)), sort_keys=False)
+    write_aside(folder / SETTINGS_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

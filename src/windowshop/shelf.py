@@ -1,0 +1,129 @@
+"""The folder of an index: generations of an online catalogue, and one build at a time.
+
+INDEX/manifest.json             the format
+INDEX/generations/current.json  which generation is searched, and the one before it
+INDEX/generations/gN/           a collection, its manifest, and the model it was made by
+INDEX/photos/                   photos that came with online writes
+INDEX/build.lock                held by the process that builds a generation
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from windowshop.engines.generations import Generations
+from windowshop.errors import IndexFolderError
+from windowshop.files import replace_folder
+from windowshop.ledger import write_json
+from windowshop.manifests import MANIFEST_FILE, FolderKind, read_manifest
+
+INDEX = FolderKind(
+    noun="an index folder",
+    format="windowshop-index/2",
+    command="windowshop index",
+    error=IndexFolderError,
+)
+GENERATIONS_FOLDER = "generations"
+PHOTOS_FOLDER = "photos"
+LOCK_FILE = "build.lock"
+FIRST_FORMAT_FILES = ("vectors.npy", "model")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexManifest:
+    """What all generations of an index have in common."""
+
+    format: str = INDEX.format
+
+
+def open_shelf(folder: Path) -> Generations:
+    """The generations of an index; raises IndexFolderError where the folder is not one."""
+    read_manifest(IndexManifest, folder, INDEX)
+    return Generations(folder / GENERATIONS_FOLDER)
+
+
+@contextmanager
+def building(out: Path) -> Iterator[Generations]:
+    """The generations of `out` for a process that adds one and switches to it.
+
+    An index that is there keeps its generations: on entry, what a killed build left is removed; on
+    leaving, all but the current one and the one before it, unless a process has one open. Anything
+    else is made aside and takes the place of `out` on leaving: a new index, or one of an older
+    format. Raises IndexFolderError where `out` is no index, or another process builds there.
+    """
+    goes_on = _goes_on(out)
+    root = out if goes_on else out.parent / f".{out.name}.partial"
+    root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(root / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise IndexFolderError(
+            f"{out}: another process is building it. Wait until it has ended, or stop it."
+        ) from None
+    try:
+        if not goes_on:
+            shutil.rmtree(root / GENERATIONS_FOLDER, ignore_errors=True)
+        write_json(root / MANIFEST_FILE, asdict(IndexManifest()))
+        generations = Generations(root / GENERATIONS_FOLDER)
+        _drop_others(generations)
+        yield generations
+        _drop_others(generations)
+        if not goes_on:
+            replace_folder(root, out)
+    finally:
+        lock.release()
+
+
+def next_name(generations: Generations) -> str:
+    """The name of a new generation: g1, g2, .."""
+    numbers = [int(name[1:]) for name in generations.names() if name[1:].isdecimal()]
+    return f"g{max(numbers, default=0) + 1}"
+
+
+def _drop_others(generations: Generations) -> None:
+    kept = (generations.current, generations.previous)
+    for name in generations.names():
+        if name not in kept and not _is_open(generations.path(name)):
+            generations.drop(name)
+
+
+def _is_open(generation: Path) -> bool:
+    """Whether a process has the generation's collection open."""
+    ledger = generation / "ledger"
+    if not ledger.is_dir():
+        return False
+    lock = FileLock(ledger / "writer.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _goes_on(out: Path) -> bool:
+    """Whether `out` is an index of this format, perhaps damaged, to which a generation is added.
+
+    Not, where there is nothing, or an index of another format, which is replaced. Raises
+    IndexFolderError for anything else.
+    """
+    if not out.exists():
+        return False
+    try:
+        content = json.loads((out / MANIFEST_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        if (out / GENERATIONS_FOLDER).is_dir():
+            return True
+        if all((out / name).exists() for name in FIRST_FORMAT_FILES):
+            return False
+        content = None
+    found = str(content.get("format")) if isinstance(content, dict) else ""
+    if found.split("/")[0] != INDEX.format.split("/")[0]:
+        raise IndexFolderError(f"{out}: exists and is no index. Choose another --out.")
+    return found == INDEX.format

@@ -1,0 +1,70 @@
+"""The container files: linted, and in step with the command line that they call."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from windowshop.cli import app
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
+BIN = Path(sys.executable).parent
+
+
+def run(*command):
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def options(command):
+    """Option names that a subcommand takes."""
+    click_command = typer.main.get_command(app).commands[command]
+    return {name for parameter in click_command.params for name in parameter.opts}
+
+
+def compose():
+    return yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+
+
+def test_dockerfile_passes_its_linter(tmp_path):
+    assert run(BIN / "hadolint", DEPLOY / "Dockerfile") == (0, "")
+    bad = tmp_path / "Dockerfile"
+    bad.write_text("FROM python:latest\nRUN cd /tmp\n")
+    assert run(BIN / "hadolint", bad)[0] != 0
+
+
+def test_compose_file_is_one(tmp_path):
+    check = (BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec")
+    assert run(*check, DEPLOY / "compose.yaml")[0] == 0
+    bad = tmp_path / "compose.yaml"
+    bad.write_text("services: {a: {image: 7}}\n")
+    assert run(*check, bad)[0] != 0
+
+
+def test_dockerfile_calls_options_that_there_are():
+    text = (DEPLOY / "Dockerfile").read_text()
+    command = json.loads(re.search(r"^CMD (\[.*\])$", text, re.MULTILINE)[1])
+    assert {word for word in command if word.startswith("--")} <= options(command[0])
+    assert command[command.index("--host") + 1] == "0.0.0.0"
+    assert "--keys" in command
+
+
+@pytest.mark.parametrize("service", ["windowshop", "index"])
+def test_containers_have_few_rights(service):
+    content = compose()["services"][service]
+    assert (content["read_only"], content["cap_drop"]) == (True, ["ALL"])
+    command = content.get("command", [])
+    assert {word for word in command if word.startswith("--")} <= options("index")
+
+
+def test_ports_are_published_on_loopback_only():
+    ports = [
+        port for service in compose()["services"].values() for port in service.get("ports", [])
+    ]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)

@@ -434,6 +434,7 @@ def test_columns_large_and_small_tables_are_one(monkeypatch):
     monkeypatch.setattr("windowshop.engines.columns.TAIL_ROWS", 5)
     monkeypatch.setattr("windowshop.engines.columns.TAIL_CHUNKS", 2)
     monkeypatch.setattr("windowshop.engines.columns.KEPT_MASKS", 1)
+    monkeypatch.setattr("windowshop.engines.columns.KEPT_BYTES", 0)
     columns = Columns(pl.DataFrame(schema={"product_id": pl.String}), np.zeros(0, dtype=bool))
     rng, latest = np.random.default_rng(0), {}
     for step in range(40):
@@ -455,6 +456,11 @@ def test_columns_large_and_small_tables_are_one(monkeypatch):
             least = 10 if ">=" in text else 20
             wanted = {name for name, (price, _) in latest.items() if price and price >= least}
             assert set(columns.ids(keys)) == wanted
+            some = np.arange(0, columns.num_keys, 2)
+            for most in (0, 100):  # looked at one by one, or by the bitmap
+                monkeypatch.setattr("windowshop.engines.columns.MASK_ROWS", most)
+                (passes,) = columns.matching([parse_filter(text)], some)
+                assert some[passes].tolist() == keys[keys % 2 == 0].tolist()
     table = columns.rows(columns.keys(sorted(latest)))
     assert table.rows() == [(name, float(p), b) for name, (p, b) in sorted(latest.items())]
     assert len(columns) == len(latest)

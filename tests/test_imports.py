@@ -94,6 +94,7 @@ ranking.merge ranking.vocabulary ranking.reading ranking.result_set
 ranking.cutoff ranking.precision ranking.lexical
 ranking.merchandising ranking.fallback
 query_graph
+spaces
 index
 search.request search.settings search.words
 search.answer search.retrieve
@@ -132,6 +133,20 @@ study.html
 study.report
 study.runner
 study
+service.config
+service.errors
+service.workers service.keys service.limits service.metrics service.photos service.schema
+service.suggest service.protocol
+service.answers service.carried service.described
+service.feedback service.judgements
+service.products
+service.stream service.shop service.clicks service.calls service.reading
+service.desk
+service.edge
+service.search_routes service.product_routes service.log_routes service.admin_routes
+service.app
+service.server
+service
 cli
 __main__
 """

@@ -20,7 +20,6 @@ from windowshop.ranking.pins import Pin
 from windowshop.ranking.precision import (
     Boost,
     PrecisionConfig,
-    all_matching,
     boost_matches,
     matching,
     recognise,
@@ -93,7 +92,7 @@ def test_what_is_rare_or_uncertain_boosts(change, query, reason):
     assert item.action == "boost"
     assert reason in item.reason
     assert required([item]) is None
-    assert all_matching([item.tree], SHOP).tolist() == [[True] * 3 + [False] * 3]
+    assert matching(item.tree, SHOP).tolist() == [True] * 3 + [False] * 3
 
 
 def test_boosts_divide_places_or_add_points():
@@ -113,6 +112,23 @@ def test_what_is_recognised_can_be_switched():
     assert required([brand, price], parse_filter("price > 1")) == Comparison("price", ">", 1)
     with pytest.raises(SearchError, match="'brand: Puma' is switched to 'on'"):
         recognised("puma", **{"brand: Puma": "on"})
+
+
+def test_what_is_recognised_does_the_strongest_at_most_but_prices_filter():
+    understanding = VOCABULARY.understand("red puma under 25")
+    actions = {
+        strongest: {i.name: i.action for i in recognise(understanding, LENIENT, {}, strongest)}
+        for strongest in ("off", "boost", "filter")
+    }
+    assert actions == {
+        "off": {"colour: Red": "off", "brand: Puma": "off", "price": "off"},
+        "boost": {"colour: Red": "boost", "brand: Puma": "boost", "price": "filter"},
+        "filter": {"colour: Red": "filter", "brand: Puma": "filter", "price": "filter"},
+    }
+    ignoring = replace(LENIENT, ignored=("colour", "price"))
+    assert [i.action for i in recognise(understanding, ignoring)] == ["off", "filter", "off"]
+    chosen = recognise(understanding, LENIENT, {"brand: Puma": "filter"}, "boost")
+    assert [item.action for item in chosen] == ["boost", "filter", "filter"]
 
 
 def test_required_joins_the_callers_filter():

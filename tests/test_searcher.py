@@ -204,10 +204,11 @@ def test_typos_and_synonyms(index):
 
 def test_vectors_are_of_the_corrected_text_where_products_are_closer_to_it(searcher, monkeypatch):
     monkeypatch.setitem(QUERIES, "shirrt", -RED)
+    monkeypatch.setitem(QUERIES, "shirts", SHIRT)
     monkeypatch.setitem(QUERIES, "bluee", RED + SHOE)  # as if the encoder knew the word
     request = {"mode": "vectors", "explain": True}
     mended = ask(searcher, text="shirrt", **request)
-    assert mended.corrected == "shirt"
+    assert mended.corrected == "shirts"
     assert mended.results[0].explanation.channels[0].score == pytest.approx(np.sqrt(0.5), abs=1e-3)
     assert ids(ask(searcher, text="shirrt", understand=False, **request))[0] in "ce"  # far from red
     kept = ask(searcher, text="bluee", **request)

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from windowshop import __version__
 from windowshop.config import FusionName, TrainConfig, load_config
-from windowshop.errors import SearchError, WindowshopError
+from windowshop.errors import ConfigError, SearchError, WindowshopError
 
 app = typer.Typer(
     help="Multimodal product search: check, train, evaluate, index, search.",
@@ -262,7 +262,7 @@ def tune(
     guard: Annotated[bool, typer.Option(help="Refuse settings by which a slice loses.")] = True,
     max_lost: Annotated[
         float, typer.Option(help="Share of relevant products that lists may end before.")
-    ] = 0.02,
+    ] = 0.01,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all that was tried here as JSON.")
     ] = None,
@@ -374,8 +374,13 @@ def serve(
     ] = None,
 ) -> None:
     """Serve an index over HTTP, with a page to search in, until it is told to end."""
-    from windowshop.service.config import ServiceConfig
-    from windowshop.service.server import serve as run
+    try:
+        from windowshop.service.config import ServiceConfig
+        from windowshop.service.server import serve as run
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"serve needs the package {error.name!r}. Run pip install 'windowshop[serve]'."
+        ) from None
 
     config = ServiceConfig(origins=tuple(cors or ()), rate=rate)
     run(

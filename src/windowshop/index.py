@@ -34,12 +34,13 @@ from windowshop.query_encoder import QueryEncoder, open_query_encoder
 from windowshop.ranking.attributes import AttributeColumn, attribute_columns, fill_attributes
 from windowshop.records import Delete
 from windowshop.shelf import INDEX, PHOTOS_FOLDER, building, next_name, open_shelf
+from windowshop.spaces import FUSED_VECTOR, GATE_COLUMNS, PHOTO_VECTOR, vectors_by_name, with_gate
 from windowshop.tables import conform
 from windowshop.uploads import ShopPhotos
 
 if TYPE_CHECKING:
     from windowshop.batches import ProductSource
-    from windowshop.model import Model, SpaceVectors
+    from windowshop.model import Model
 
 GENERATION = FolderKind(
     noun="a generation of an index",
@@ -50,8 +51,6 @@ GENERATION = FolderKind(
 )
 MODEL_FOLDER, EXPORT_FOLDER = "model", "export"
 STORED_AS: dict[Kind, Storage] = {"exact": "fp16", "flat": "4bit", "zvec": "int8"}
-FUSED_VECTOR, PHOTO_VECTOR = "fused", "photo"
-"""Names of a product's vectors: for searches by text, photo or both, and by photo alone."""
 WRITTEN = "the products to add"
 WRITE_ROWS = 32
 """Rows of an online write that are encoded at a time; bounds the photos in memory."""
@@ -204,12 +203,12 @@ class OpenIndex:
             problems |= {name: "; ".join(row.problems) for name, row in named if row.problems}
         if parts:
             rows = rows.with_columns(pl.Series("image", images, dtype=pl.String))
-            self.collection.upsert(rows, _by_name(parts))
+            self.collection.upsert(with_gate(rows, parts), vectors_by_name(parts))
         return UpsertReport(num_upserted=len(rows), problems=problems)
 
     def adopt(self, products: pl.DataFrame, origin: "OpenIndex") -> UpsertReport:
         """Upsert rows of another generation, with the photos that they have there."""
-        filled = [column.name for column in origin.manifest.attribute_columns]
+        filled = [column.name for column in origin.manifest.attribute_columns] + list(GATE_COLUMNS)
         photos, others = self._photos, origin._photos
         first = [name and photos.adopt(name, others) for name in products["image"]]
         further = [names and photos.adopt_all(names, others) for names in products["images"]]
@@ -350,7 +349,7 @@ def _fill(
             for start in range(0, len(products), config.chunk_rows):
                 rows = fill_attributes(products[start : start + config.chunk_rows], columns)
                 vectors = model.encode_spaces(source, np.arange(start, start + len(rows)))
-                position = collection.upsert(rows, _by_name([vectors]))
+                position = collection.upsert(with_gate(rows, [vectors]), vectors_by_name([vectors]))
                 unsearchable += int((~np.any(vectors.fused, axis=1)).sum())
                 advance(len(rows), "")
         collection.optimise()
@@ -373,13 +372,6 @@ def _completed(products: pl.DataFrame) -> pl.DataFrame:
     rows = complete_columns(conform(products, PRODUCT_SCHEMA, WRITTEN), PRODUCT_SCHEMA)
     check_ids(rows, "product_id", Path(WRITTEN))
     return rows.with_columns(pl.col("group_id").fill_null(pl.col("product_id")))
-
-
-def _by_name(parts: "Sequence[SpaceVectors]") -> dict[str, np.ndarray]:
-    """Vectors of consecutive rows as a collection takes them."""
-    vectors = {FUSED_VECTOR: np.concatenate([part.fused for part in parts])}
-    photos = [part.photo for part in parts if part.photo is not None]
-    return vectors | ({PHOTO_VECTOR: np.concatenate(photos)} if photos else {})
 
 
 def _parted(old: OpenIndex, new: OpenIndex) -> Position:

@@ -60,6 +60,9 @@ class SpaceVectors:
     photo: np.ndarray | None
     """float32 (N, D), unit length; zero for a product without a usable photo. None where the model
     looks at no photos."""
+    gate: np.ndarray | None
+    """float32 (N, 2): how much text alone and the photo alone weigh in `fused`; what is left to 1
+    weighs both at once. None under a fusion that weighs every product alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +182,18 @@ class Model:
     def encode_spaces(self, source: ProductSource, items: np.ndarray) -> SpaceVectors:
         """Vectors of the given rows of a source, of both spaces in one pass."""
         self.towers.eval()
-        fused, photo = [], []
+        fused, photo, gates = [], [], []
         for start in range(0, max(len(items), 1), CHUNK):  # of no product, too
             modalities = self.towers.encode_modalities(source.batch(items[start : start + CHUNK]))
             fused.append(self.towers.fusion(modalities).numpy())
             photo.append(modalities.v_BD.numpy())
-        seen = self.photo_width is not None
-        return SpaceVectors(np.concatenate(fused), np.concatenate(photo) if seen else None)
+            gate_BE = self.towers.fusion.gate(modalities)
+            gates += [] if gate_BE is None else [gate_BE[:, :2].numpy()]
+        return SpaceVectors(
+            np.concatenate(fused),
+            np.concatenate(photo) if self.photo_width is not None else None,
+            np.concatenate(gates) if gates else None,
+        )
 
     def encode_rows(
         self, table: pl.DataFrame, photos: Sequence[Sequence[Image.Image]]

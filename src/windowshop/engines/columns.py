@@ -7,7 +7,7 @@ Shapes: B products of a change, N keys given out so far, C candidates.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +15,15 @@ import polars as pl
 
 from windowshop.engines.base import Allowed
 from windowshop.errors import DataError, FilterError
-from windowshop.filters import Filter, to_polars
+from windowshop.filters import Filter, columns_of, to_polars
 
 TAIL_ROWS = 20_000
 TAIL_CHUNKS = 64
 """The small table is joined to the large one beyond these many rows; made whole beyond chunks."""
-KEPT_MASKS = 64
-"""Filters whose bitmap of the large table is kept, the latest."""
+KEPT_MASKS, KEPT_BYTES = 64, 16 << 20
+"""So many filters, or this memory full, have their bitmap of the large table kept, the latest."""
+MASK_ROWS = 100_000
+"""Up to so many products, a filter is kept as a bitmap even to look at some of them only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +123,20 @@ class Columns:
         kept_N = self._masks.get(key)
         if kept_N is None:
             self._masks[key] = kept_N = _passing(self._large, where)
-            while len(self._masks) > KEPT_MASKS:
+            while len(self._masks) > max(KEPT_MASKS, KEPT_BYTES // max(1, len(kept_N))):
                 self._masks.popitem(last=False)
-        mask_N = np.concatenate([kept_N, _passing(self._small, where)])
-        return Allowed(mask_N & self._alive_N, where)
+        if len(self._small):
+            kept_N = np.concatenate([kept_N, _passing(self._small, where)])
+        return Allowed(kept_N & self._alive_N, where)
+
+    def matching(self, trees: Sequence[Filter], keys_C: np.ndarray) -> np.ndarray:
+        """Which living products pass which filter, bool (filters, C)."""
+        if self.num_keys <= MASK_ROWS:
+            rows = [self.allowed(tree).mask_N[keys_C] for tree in trees]
+        else:
+            table = self.select(keys_C, sorted(set().union(*map(columns_of, trees))))
+            rows = [_passing(table, tree) & self._alive_N[keys_C] for tree in trees]
+        return np.array(rows, dtype=bool).reshape(len(trees), len(keys_C))
 
     def ids(self, keys: np.ndarray) -> list[str]:
         """The product ids of keys."""

@@ -3,7 +3,7 @@
 Shapes: M merged products.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,13 +19,16 @@ class CutoffConfig:
     """Probability of relevance; it needs calibrated channels."""
     min_share: float = 0.0
     """Share of the best product's score; it says nothing about a merge by turns."""
+    sure_from: float = 0.0
+    """Probability of the likeliest product from which on the two apply: where even that one is
+    doubtful, the query was not understood well enough to leave others out."""
     max_candidates: int = 10_000
     min_results: int = 10
     """The first ones stay, whatever they score."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for name in ("min_probability", "min_share"):
+        for name in ("min_probability", "min_share", "sure_from"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name}={getattr(self, name)} must lie between 0 and 1.")
         if not 0 <= self.min_results <= self.max_candidates or self.max_candidates < 1:
@@ -50,11 +53,13 @@ def cut(merged: Merged, config: CutoffConfig, probabilities_M: np.ndarray | None
 
     `probabilities_M` are those of `windowshop.ranking.merge.probabilities`.
     """
-    if config.min_probability and probabilities_M is None:
+    if (config.min_probability or config.sure_from) and probabilities_M is None:
         raise ConfigError(
-            f"min_probability={config.min_probability} needs calibrated channels. "
-            "Fit calibrations, or cut by min_share."
+            f"min_probability={config.min_probability} and sure_from={config.sure_from} need "
+            "calibrated channels. Fit calibrations, or cut by min_share alone."
         )
+    if probabilities_M is not None and probabilities_M.max(initial=0.0) < config.sure_from:
+        config = replace(config, min_probability=0.0, min_share=0.0)
     first_M = np.arange(len(merged.keys)) < config.min_results
     likely_M = np.ones(len(merged.keys), dtype=bool)
     if probabilities_M is not None:

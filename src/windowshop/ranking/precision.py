@@ -82,9 +82,10 @@ def recognise(
 ) -> tuple[Recognised, ...]:
     """Decide what becomes of each recognised thing, `strongest` at most.
 
-    `choices` by name overrule both. Values of one column stand together ("red or blue"); levels of
-    a category one below the other become one narrower category. Raises SearchError for a choice
-    that is no action; names that the query no longer has are passed over.
+    Prices filter where others may boost. `choices` by name overrule all of that. Values of one
+    column stand together ("red or blue"); levels of a category one below the other become one
+    narrower category. Raises SearchError for a choice that is no action; names that the query no
+    longer has are passed over.
     """
     by_column: dict[str, list[Match]] = {}
     for match in understanding.matches:
@@ -115,18 +116,6 @@ def boost_matches(merged: Merged, matched_RM: np.ndarray, boost: Boost) -> Merge
     if boost.points:
         return merged.raised(boost.points * counts_M)
     return merged.take(merged.moved(boost.factor**counts_M))
-
-
-def all_matching(trees: Sequence[Filter], columns: pl.DataFrame) -> np.ndarray:
-    """Which products pass which filter, bool (R, M)."""
-    passes = columns.select(
-        to_polars(tree, columns.schema).fill_null(False).alias(str(i))
-        for i, tree in enumerate(trees)
-    )
-    matched_RM = np.zeros((len(trees), len(columns)), dtype=bool)
-    for row, passes_M in zip(matched_RM, passes.iter_columns(), strict=True):
-        row[:] = passes_M.to_numpy()
-    return matched_RM
 
 
 def matching(tree: Filter, columns: pl.DataFrame) -> np.ndarray:
@@ -192,6 +181,8 @@ def _narrowed(
 def _capped(item: Recognised, strongest: Action) -> Recognised:
     if ACTIONS.index(item.action) >= ACTIONS.index(strongest):
         return item
+    if item.name == PRICE and strongest == "boost":
+        return item  # who says "under 500" wants nothing dearer
     return replace(item, action=strongest, reason=f"the search settings say {strongest} at most")
 
 

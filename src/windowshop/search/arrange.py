@@ -15,7 +15,7 @@ from windowshop.filters import Filter, columns_of, parse_filter
 from windowshop.ranking.facets import Facet, NumberFacet
 from windowshop.ranking.merchandising import Arranged, Rule, arrange, pinned_ids
 from windowshop.ranking.merge import Merged
-from windowshop.ranking.precision import Boost, Recognised, all_matching, boost_matches
+from windowshop.ranking.precision import Boost, Recognised, boost_matches
 from windowshop.ranking.result_set import Arrangement, Page, ResultSet
 from windowshop.search.request import SearchRequest
 from windowshop.search.retrieve import Candidates
@@ -81,9 +81,7 @@ def _boosted(
     boosts = [item for item in plan.recognised if item.action == "boost"]
     if not boosts or plan.request.sort:
         return merged, ()
-    trees = [item.tree for item in boosts]
-    names = sorted(frozenset().union(*map(columns_of, trees)))
-    matched_RM = all_matching(trees, view.columns.select(merged.keys, names))
+    matched_RM = view.columns.matching([item.tree for item in boosts], merged.keys)
     boosted = tuple(
         (item.name, merged.keys[matched_M])
         for item, matched_M in zip(boosts, matched_RM, strict=True)

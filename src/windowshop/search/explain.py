@@ -9,9 +9,7 @@ from windowshop.index import GenerationManifest
 from windowshop.search.answer import Explanation
 from windowshop.search.arrange import Shelf
 from windowshop.search.retrieve import Candidates
-
-GATE_COLUMNS = ("_text_weight", "_photo_weight")
-"""What the gate gave a product when it was indexed."""
+from windowshop.spaces import GATE_COLUMNS
 
 
 def explanation(

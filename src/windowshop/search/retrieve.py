@@ -79,8 +79,10 @@ def retrieve(
     chances_M = None
     if len(known) == len(asked):
         chances_M = probabilities(merged, [c.weight for c in asked], known)
+    if mix.cutoff is not None and mix.takes_part(c.name for c in asked):
+        cutoff = mix.cutoff
     if chances_M is None:
-        cutoff = replace(cutoff, min_probability=0.0)
+        cutoff = replace(cutoff, min_probability=0.0, sure_from=0.0)
     kept = cut(merged, cutoff, chances_M)
     if chances_M is not None:
         chances_M = _aligned(chances_M, merged, kept.merged)

@@ -15,7 +15,7 @@ from windowshop.engines.collection import View
 from windowshop.errors import SearchError
 from windowshop.filters import Filter, parse_filter
 from windowshop.images import Photo
-from windowshop.index import FUSED_VECTOR, OpenIndex, open_index
+from windowshop.index import OpenIndex, open_index
 from windowshop.ranking.fallback import TextRequest, relaxations
 from windowshop.ranking.merchandising import Rules, load_rules
 from windowshop.ranking.precision import Boost, Recognised, recognise, required
@@ -29,6 +29,7 @@ from windowshop.search.results import PhotoPaths, results_of
 from windowshop.search.retrieve import Candidates, Wanted, browse, retrieve
 from windowshop.search.settings import MixConfig, SearchSettings, load_search_settings
 from windowshop.search.words import Language, Words
+from windowshop.spaces import FUSED_VECTOR
 
 RULES_FILE, SYNONYMS_FILE = "rules.yaml", "synonyms.yaml"
 """In the index folder, both the shop's own."""

@@ -1,5 +1,6 @@
 """How channels are merged and cut off; `windowshop tune` writes it beside a model's index."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -74,6 +75,8 @@ class MixConfig:
     method: Method = "reciprocal_rank"
     smoothing: float = 60.0
     """Of reciprocal ranks."""
+    cutoff: CutoffConfig | None = None
+    """Where lists end if all of these channels take part; None: where all other lists end."""
     points: float = 0.0
     """What matching something that the query names adds to a score, where that only boosts; 0
     divides the place instead (`precision.boost`). For weighted sums and calibrated scores."""
@@ -89,6 +92,10 @@ class MixConfig:
                 f"points={self.points} must not be negative, and goes with the methods "
                 f"{' and '.join(SCORED)}, not with {self.method}."
             )
+
+    def takes_part(self, names: Iterable[str]) -> bool:
+        """Whether every channel that counts is among these."""
+        return {c.name for c in self.channels if c.weight} <= set(names)
 
     @property
     def is_calibrated(self) -> bool:
@@ -114,7 +121,8 @@ class SearchSettings:
     )
     similar: MixConfig = field(default_factory=lambda: _mix(vectors=1.0, photo=0.5))
     strongest: Action = "boost"
-    """What something recognised in a query may do at most: "filter" lets it leave products out."""
+    """What something recognised in a query may do at most: "filter" lets it leave products out, as
+    prices do beside "boost"."""
     precision: PrecisionConfig = field(default_factory=PrecisionConfig)
     cutoff: CutoffConfig = field(default_factory=lambda: CutoffConfig(max_candidates=1_000))
 

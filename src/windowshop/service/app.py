@@ -1,0 +1,139 @@
+"""An open shop behind HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import FileResponse
+from starlette.staticfiles import StaticFiles
+
+from windowshop import __version__
+from windowshop.errors import WindowshopError
+from windowshop.service.admin_routes import admin_routes
+from windowshop.service.config import ServiceConfig
+from windowshop.service.described import ErrorAnswer
+from windowshop.service.desk import Desk
+from windowshop.service.edge import Edge
+from windowshop.service.errors import ServiceError, as_service_error, shortened
+from windowshop.service.keys import Keys
+from windowshop.service.log_routes import log_routes
+from windowshop.service.product_routes import product_routes
+from windowshop.service.reading import body_schemas
+from windowshop.service.search_routes import search_routes
+from windowshop.service.shop import Shop
+
+STATIC = Path(__file__).parent / "static"
+CLOSE_SECONDS = 3.5
+CODES = {404: "not_found", 405: "wrong_method"}
+SECURITY = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
+
+def create_app(
+    shop: Shop,
+    config: ServiceConfig | None = None,
+    keys: Keys | None = None,
+    failed: Callable[[], None] = lambda: None,
+) -> FastAPI:
+    """The service of a shop, which is opened aside when the server starts.
+
+    Until then, and while it ends, /ready answers 503. Without keys, only clients that call it by a
+    name of this machine are served. `failed` is called where the shop cannot be opened;
+    `app.state.desk.failure` says why.
+    """
+    desk = Desk(shop, config or ServiceConfig(), keys)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        desk.start_aside(failed)
+        yield
+        shop.stop()
+        await _closed(desk)
+
+    app = FastAPI(
+        title="windowshop",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        responses={"4XX": {"model": ErrorAnswer}, "5XX": {"model": ErrorAnswer}},
+    )
+    app.state.desk = desk
+    for routes in (search_routes, product_routes, log_routes, admin_routes):
+        app.include_router(routes(desk))
+    _add_page(app)
+    _add_handling(app, desk)
+    app.openapi = lambda: _description(app)  # type: ignore[method-assign]
+    return app
+
+
+def _add_page(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return FileResponse(STATIC / "index.html")
+
+    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False))
+
+
+def _add_handling(app: FastAPI, desk: Desk) -> None:
+    """What surrounds every call, and what becomes of errors."""
+    app.add_exception_handler(WindowshopError, _told)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_middleware(Edge, desk=desk)
+    if desk.config.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=desk.config.origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type"],
+        )
+
+
+async def _closed(desk: Desk) -> None:
+    """Close everything in a thread that cannot keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    desk.close_aside(CLOSE_SECONDS, lambda: loop.call_soon_threadsafe(done.set_result, None))
+    await asyncio.wait({done}, timeout=2 * CLOSE_SECONDS)
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    return as_service_error(error).response()
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = CODES.get(error.status_code, "bad_request")
+    message = f"{error.detail}. See /openapi.json for the calls there are."
+    headers = error.headers
+    return ServiceError(error.status_code, code, shortened(message), headers=headers).response()
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = str(first["loc"][-1])
+    message = f"{where}: {first['msg']}. See /openapi.json for what is allowed."
+    return ServiceError(422, "bad_request", message, where=where).response()
+
+
+def _description(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        told = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        components = told.setdefault("components", {})
+        components["schemas"] = components.get("schemas", {}) | body_schemas()
+        components["securitySchemes"] = SECURITY
+        told["security"] = [{}, *({name: []} for name in SECURITY)]
+        app.openapi_schema = told
+    return app.openapi_schema

@@ -1,0 +1,67 @@
+"""How far one generation has what was written to another, kept beside it.
+
+generations/gN/carried.json    {"gM": position in gM's ledger up to which gN has everything}
+"""
+
+import json
+import logging
+from pathlib import Path
+
+from windowshop.engines.generations import Generations
+from windowshop.errors import LedgerError
+from windowshop.index import OpenIndex, carry_over, open_index
+from windowshop.ledger import Position, end_of, position_to_json, write_json
+
+LOG = logging.getLogger(__name__)
+CARRIED_FILE = "carried.json"
+
+
+def noted(generations: Generations, name: str, other: str) -> Position | None:
+    """Up to where `name` has what `other` was written; None where only the manifests can tell."""
+    position = _notes(generations.path(name)).get(other)
+    return None if position is None else Position(**position)
+
+
+def note(generations: Generations, name: str, other: str, position: Position) -> None:
+    """Remember up to where `name` has what `other` was written."""
+    folder = generations.path(name)
+    notes = _notes(folder) | {other: position_to_json(position)}
+    write_json(folder / CARRIED_FILE, notes)
+
+
+def end(generations: Generations, name: str) -> Position:
+    """Behind the last write of a generation."""
+    return end_of(generations.path(name) / "ledger")
+
+
+def catch_up(generations: Generations, index: OpenIndex) -> None:
+    """Bring an index up to what was written to the generation that it was built beside.
+
+    For the start of a service: another process may have built and switched while none ran. Where
+    the older generation is gone, or another process has it open, nothing is carried over.
+    """
+    before, told = index.manifest.carried_from, index.manifest.carried_since
+    if before is None or told is None or before not in generations.names():
+        return
+    since = noted(generations, index.generation, before) or Position(**told)
+    try:
+        if end(generations, before) == since:
+            return
+        old = open_index(index.folder, before)
+    except LedgerError as error:
+        LOG.warning("what was written to %s is not carried over: %s", before, error)
+        return
+    try:
+        position = carry_over(old, index, since)
+    finally:
+        old.close()
+    note(generations, index.generation, before, position)
+    note(generations, before, index.generation, end(generations, index.generation))
+
+
+def _notes(folder: Path) -> dict[str, dict[str, int]]:
+    path = folder / CARRIED_FILE
+    if not path.exists():
+        return {}
+    notes: dict[str, dict[str, int]] = json.loads(path.read_text(encoding="utf-8"))
+    return notes

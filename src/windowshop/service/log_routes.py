@@ -1,0 +1,44 @@
+"""Calls that note what people did and think: feedback and judgements."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from windowshop.service.described import JudgementsAnswer, NotedAnswer
+from windowshop.service.desk import Desk
+from windowshop.service.errors import json_response
+from windowshop.service.reading import json_body, read_json
+from windowshop.service.schema import FeedbackBody, JudgementBody
+
+
+def log_routes(desk: Desk) -> APIRouter:
+    """The router; each call appends a line, at once."""
+    router = APIRouter(tags=["feedback"])
+
+    @router.post(
+        "/feedback", responses={200: {"model": NotedAnswer}}, openapi_extra=json_body(FeedbackBody)
+    )
+    async def feedback(request: Request) -> Response:
+        """Report a click, a product put into the cart, or a purchase, under its search."""
+        body = await read_json(request, FeedbackBody)
+        is_new = desk.feedback.event(body)
+        if is_new:
+            desk.metrics.events.labels(body.event).inc()
+        return json_response({"status": "noted" if is_new else "known"})
+
+    @router.post(
+        "/judgements",
+        responses={200: {"model": NotedAnswer}},
+        openapi_extra=json_body(JudgementBody),
+    )
+    async def judge(request: Request) -> Response:
+        """Grade a product for a query, 0 to 3; the latest grade of a judge counts."""
+        desk.judgements.add(await read_json(request, JudgementBody))
+        return json_response({"status": "noted"})
+
+    @router.get("/judgements", responses={200: {"model": JudgementsAnswer}})
+    async def judgements(query: Annotated[str, Query(max_length=1_000)]) -> Response:
+        """The grades of a query."""
+        return json_response({"judgements": desk.judgements.of(query)})
+
+    return router

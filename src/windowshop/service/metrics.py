@@ -1,0 +1,69 @@
+"""What the service tells Prometheus."""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from windowshop.search import Answer
+
+BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5.0, 10.0)
+"""Upper ends, in seconds."""
+
+
+class Metrics:
+    """Counters of one service, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"windowshop_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"windowshop_{name}", text, labels, registry=registry)
+
+        def times(name: str, text: str, label: str) -> Histogram:
+            name = f"windowshop_{name}_seconds"
+            return Histogram(name, text, [label], buckets=BUCKETS, registry=registry)
+
+        self._requests = counter("requests", "Requests.", "route", "status")
+        self._seconds = times("request", "From the first byte to the last.", "route")
+        self._stages = times("search_stage", "Parts of a search.", "stage")
+        self.in_flight = gauge("in_flight", "Requests under way.")
+        self._zero = counter("zero_results", "Searches without a result.")
+        self._relaxed = counter("relaxed", "Searches that gave something up to find anything.")
+        self.upserts = counter("upserts", "Products written, by outcome.", "status")
+        self.deletes = counter("deletes", "Products deleted.")
+        self.events = counter("feedback", "What shoppers did.", "event")
+        self._products = gauge("products", "Products.")
+        self._queries = gauge("query_vectors", "Query texts, by where their vector was.", "found")
+        told = "The generation that is searched."
+        self._generation = gauge("generation_info", told, "name", "model_key")
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Count an answered request."""
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def search(self, answer: Answer) -> None:
+        """Count an answer."""
+        for stage, milliseconds in answer.timings_ms.items():
+            self._stages.labels(stage).observe(milliseconds / 1000)
+        if answer.total == 0:
+            self._zero.inc()
+        if answer.relaxed:
+            self._relaxed.inc()
+
+    def catalogue(
+        self, name: str, model_key: str, num_products: int, queries: Mapping[str, int]
+    ) -> None:
+        """Note what is searched now."""
+        self._generation.clear()
+        self._generation.labels(name, model_key).set(1)
+        self._products.set(num_products)
+        for found, count in queries.items():
+            self._queries.labels(found).set(count)
+
+    def text(self) -> bytes:
+        """Everything in Prometheus's format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,229 @@
+"""Products as they are sent -> rows of the catalogue, in batches, each with what became of it."""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
+
+import orjson
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from windowshop.catalog import PRODUCT_SCHEMA
+from windowshop.errors import DataError
+from windowshop.index import OpenIndex
+from windowshop.service.errors import from_validation, shortened
+from windowshop.service.schema import BIG, MAX_IDS
+
+Plain: TypeAlias = str | int | float | bool | None
+Columns: TypeAlias = Mapping[str, pl.DataType]
+"""Name -> type."""
+MAX_TEXT = 100_000
+"""Characters of one field."""
+LongText = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
+
+
+class ProductBody(BaseModel):
+    """A product as it is sent. It replaces one of the same id whole.
+
+    Other columns of the catalogue may be sent under their names.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+        allow_inf_nan=False,
+        json_schema_extra={
+            "examples": [{"product_id": "p1", "title": "Red shoe", "brand": "Nike", "price": 49.9}]
+        },
+    )
+
+    product_id: str = Field(min_length=1, max_length=512, pattern=r"\S")
+    title: LongText | None = None
+    description: LongText | None = None
+    brand: LongText | None = None
+    category: LongText | None = None
+    attributes: dict[str, Any] | LongText | None = None
+    price: float | None = None
+    image: str | None = Field(None, max_length=1_000)
+    images: list[Annotated[str, StringConstraints(max_length=1_000)]] | None = Field(
+        None, max_length=64
+    )
+    group_id: str | None = Field(None, max_length=512)
+    photo_base64: str | None = None
+
+
+class ProductsBody(BaseModel):
+    """Products to write."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    products: list[Any] = Field(max_length=MAX_IDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One that can be written."""
+
+    row: dict[str, Plain]
+    photo: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One that cannot, and why."""
+
+    product_id: str | None
+    error: str
+
+
+Item: TypeAlias = Product | Refused
+
+
+def read_product(content: object, columns: Columns) -> Item:
+    """Check a product; `columns` are the catalogue's, whose names may be sent as well."""
+    if not isinstance(content, dict):
+        return Refused(None, "A product is a JSON object. Send one.")
+    given = content.get("product_id")
+    name = shortened(given) if isinstance(given, str) else None
+    try:
+        body = ProductBody.model_validate(content)
+        return Product(_row(body, columns), _photo(body.photo_base64))
+    except ValidationError as error:
+        return Refused(name, str(from_validation(error)))
+    except DataError as error:
+        return Refused(name, shortened(str(error)))
+
+
+def read_line(line: bytes, columns: Columns) -> Item:
+    """The same of a line of JSON."""
+    try:
+        content = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return Refused(None, f"The line is no JSON: {error}.")
+    return read_product(content, columns)
+
+
+def sendable(columns: Columns, filled: Iterable[str]) -> Columns:
+    """The catalogue's own columns that a product may have; `filled` come from its attributes."""
+    left_out = {*filled, *PRODUCT_SCHEMA}
+    return {
+        name: dtype
+        for name, dtype in columns.items()
+        if name not in left_out and not name.startswith("_") and not dtype.is_nested()
+    }
+
+
+def write(index: OpenIndex, items: Sequence[Item]) -> list[dict[str, Any]]:
+    """Write what can be written; one result an item, in order. Ids are unique among the products.
+
+    Where the batch as a whole is refused, each product is tried alone.
+    """
+    products = [item for item in items if isinstance(item, Product)]
+    told = iter(_upsert(index, products) if products else ())
+    return [
+        next(told)
+        if isinstance(item, Product)
+        else {"product_id": item.product_id, "status": "failed", "error": item.error}
+        for item in items
+    ]
+
+
+def parts_of(items: Iterable[Item], most: int, most_bytes: int) -> Iterable[list[Item]]:
+    """Cut into batches, within which no id is there twice."""
+    part: list[Item] = []
+    known: set[str] = set()
+    size = 0
+    for item in items:
+        name, weight = id_of(item), weight_of(item)
+        if part and (len(part) >= most or name in known or size + weight > most_bytes):
+            yield part
+            part, known, size = [], set(), 0
+        part.append(item)
+        size += weight
+        if name is not None:
+            known.add(name)
+    if part:
+        yield part
+
+
+def id_of(item: Item) -> str | None:
+    """The product's id; None for one that is refused."""
+    return str(item.row["product_id"]) if isinstance(item, Product) else None
+
+
+def weight_of(item: Item) -> int:
+    """About how many bytes an item holds."""
+    return len(item.photo or b"") + 1_000 if isinstance(item, Product) else 100
+
+
+def _upsert(index: OpenIndex, products: Sequence[Product]) -> list[dict[str, Any]]:
+    rows = [product.row for product in products]
+    photos = {id_of(p) or "": p.photo for p in products if p.photo is not None}
+    try:
+        report = index.upsert(_table(rows), photos)
+    except DataError as error:
+        if len(products) == 1:
+            name = rows[0]["product_id"]
+            return [{"product_id": name, "status": "failed", "error": shortened(str(error))}]
+        return [result for product in products for result in _upsert(index, [product])]
+    return [
+        {"product_id": row["product_id"], "status": "upserted"}
+        | _problem(report.problems.get(str(row["product_id"])))
+        for row in rows
+    ]
+
+
+def _problem(problem: str | None) -> dict[str, str]:
+    return {"problem": shortened(problem)} if problem else {}
+
+
+def _table(rows: list[dict[str, Plain]]) -> pl.DataFrame:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    try:
+        return pl.DataFrame(
+            {name: pl.Series(name, [row.get(name) for row in rows]) for name in names},
+            schema_overrides={n: t for n, t in PRODUCT_SCHEMA.items() if n in names},
+        )
+    except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"Products: values of a column differ in kind ({error}).") from None
+
+
+def _row(body: ProductBody, columns: Columns) -> dict[str, Plain]:
+    extra = body.model_extra or {}
+    for name, value in extra.items():
+        if name not in columns:
+            known = ", ".join([*ProductBody.model_fields, *columns])
+            raise DataError(f"Unknown field {name!r}. A product may have: {known}.")
+        if not isinstance(value, Plain) or (isinstance(value, int) and abs(value) > BIG):
+            raise DataError(f"{name}: a text, number, true, false or null is needed.")
+    return {
+        **body.model_dump(include={"product_id", "title", "description", "brand", "category"}),
+        **body.model_dump(include={"price", "image", "group_id"}),
+        "attributes": _attributes(body.attributes),
+        "images": None if body.images is None else json.dumps(body.images, ensure_ascii=False),
+        **extra,
+    }
+
+
+def _attributes(given: dict[str, Any] | str | None) -> str | None:
+    """The attributes as JSON text; raises DataError where they are no object."""
+    if given is None or isinstance(given, dict):
+        return None if given is None else orjson.dumps(given).decode()
+    try:
+        is_object = isinstance(orjson.loads(given), dict)
+    except orjson.JSONDecodeError:
+        is_object = False
+    if not is_object:
+        raise DataError("attributes: send an object, or the JSON text of one.")
+    return given
+
+
+def _photo(given: str | None) -> bytes | None:
+    if given is None:
+        return None
+    try:
+        return base64.b64decode(given, validate=True)
+    except (binascii.Error, ValueError):
+        raise DataError("photo_base64: is no base64. Send the bytes of an image file.") from None

@@ -1,0 +1,138 @@
+"""The service on a port, in one process, until it is told to end."""
+
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from windowshop.errors import ConfigError
+from windowshop.service.app import create_app
+from windowshop.service.config import ServiceConfig
+from windowshop.service.keys import LOOPBACK, Keys, load_keys
+from windowshop.service.protocol import PatientProtocol
+from windowshop.service.shop import Shop
+
+DRAIN_SECONDS = 5
+"""How long requests under way may take once the end was asked for."""
+KEEP_ALIVE_SECONDS = 30
+SWITCH_SECONDS = 0.0005
+"""How long a thread may keep Python to itself while others wait: the event loop among them."""
+DEFAULT_RATE = "50/second"
+
+
+class _Server(uvicorn.Server):
+    """Tells the shop of the end as soon as it is asked for."""
+
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._stop()
+        super().handle_exit(sig, frame)
+
+
+def serve(
+    index: Path,
+    host: str,
+    port: int,
+    config: ServiceConfig,
+    *,
+    keys_file: Path | None = None,
+    also: Sequence[str] = (),
+    listening: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Serve an index folder until SIGTERM or SIGINT; `listening` is told the address.
+
+    Raises ConfigError for a host that needs keys or a port that is taken, and what opening the
+    index raises.
+    """
+    keys = _keys(keys_file, host)
+    if keys is not None and config.rate is None:
+        config = replace(config, rate=DEFAULT_RATE)
+    shop = Shop(index, also)
+    _log_to_stderr()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    listener = _listener(host, port)
+    servers: list[_Server] = []
+
+    def failed() -> None:
+        for server in servers:
+            server.should_exit = True
+
+    app = create_app(shop, config, keys, failed)
+    servers.append(_Server(_settings(app), shop.stop))
+    listening(_address(listener))
+    _run(servers[0], listener)
+    if app.state.desk.failure is not None:
+        raise app.state.desk.failure
+
+
+def _settings(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=PatientProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    for name, level in (("windowshop", logging.INFO), ("uvicorn", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.setLevel(level)
+        logger.handlers, logger.propagate = [handler], False
+
+
+def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Run until a signal; uvicorn raises it again at its end, which would not be exit code 0."""
+    before = {sig: signal.signal(sig, _ignored) for sig in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        server.run(sockets=[listener])
+    finally:
+        for sig, handler in before.items():
+            signal.signal(sig, handler)
+
+
+def _ignored(sig: int, frame: FrameType | None) -> None:
+    """It was heard before."""
+
+
+def _keys(path: Path | None, host: str) -> Keys | None:
+    if path is not None:
+        return load_keys(path)
+    if host not in LOOPBACK:
+        raise ConfigError(
+            f"--host {host}: without keys only this machine is served, as 127.0.0.1. Add --keys."
+        )
+    return None
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise ConfigError(
+            f"{host}:{port}: cannot be listened on ({error.strerror}). Choose another --port."
+        ) from None
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,135 @@
+// The server's HTTP interface: one place that asks, and knows about keys and errors.
+
+import { byId } from "./dom.js";
+
+const KEY = "windowshop.key";
+const MOST_TRIES = 3;
+const LONGEST_PAUSE_S = 3;
+
+/** An answer that is no answer; `message` says what was found and what to do. */
+export class ApiError extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+const running = new Map();
+
+/** A signal for one kind of request; the request of that kind before is given up. */
+export function latest(kind) {
+  running.get(kind)?.abort();
+  const controller = new AbortController();
+  running.set(kind, controller);
+  return controller.signal;
+}
+
+export const isAbort = (error) => error.name === "AbortError";
+
+export const heldKey = () => sessionStorage.getItem(KEY);
+
+export const search = (request, signal) => asJson("search", "POST", request, signal);
+
+export function searchByPhoto(photo, request, signal) {
+  const form = new FormData();
+  form.append("photo", photo, "photo.jpg");
+  form.append("request", JSON.stringify(request));
+  return send("search/image", { method: "POST", body: form, signal });
+}
+
+export const info = () => send("info");
+
+export const product = (id, signal) => send(`products/${encodeURIComponent(id)}`, { signal });
+
+export const similar = (id, options, signal) =>
+  send(`products/${encodeURIComponent(id)}/similar?${new URLSearchParams(options)}`, { signal });
+
+export const suggest = (text, signal) => send(`suggest?${new URLSearchParams({ q: text, limit: 8 })}`, { signal });
+
+export const facets = (columns, limit) =>
+  send(`facets?${new URLSearchParams([...columns.map((name) => ["column", name]), ["limit", limit]])}`);
+
+export const judgements = (query, signal) => send(`judgements?${new URLSearchParams({ query })}`, { signal });
+
+export const judge = (judgement) => asJson("judgements", "POST", judgement, undefined, true);
+
+/** Report a click; the page may be left meanwhile, and nothing waits for it. */
+export function reportClick(click) {
+  asJson("feedback", "POST", { ...click, event: "click" }, undefined, true).catch(() => undefined);
+}
+
+/** A photo's bytes, with the key in the header: an address with a key in it would end up in logs. */
+export async function photoBlob(url) {
+  const response = await fetch(url, { headers: { "X-API-Key": heldKey() ?? "" } });
+  if (!response.ok) throw new ApiError(response.status, "no_photo", "There is no photo.");
+  return response.blob();
+}
+
+function asJson(path, method, body, signal, keepalive = false) {
+  const headers = { "Content-Type": "application/json" };
+  return send(path, { method, headers, body: JSON.stringify(body), signal, keepalive });
+}
+
+async function send(path, options = {}) {
+  for (let tries = 1; ; tries++) {
+    const used = heldKey();
+    const response = await reach(path, options, used);
+    if (response.status === 401) {
+      await newKey(used);
+      continue;
+    }
+    if (response.status === 503 && tries < MOST_TRIES) {
+      await pause(response);
+      continue;
+    }
+    const body = await response.json().catch(() => null);
+    if (response.ok && body !== null) return body;
+    const { code = "unreadable", message } = body?.error ?? {};
+    throw new ApiError(response.status, code, message ?? `The server answered ${response.status}. Try again later.`);
+  }
+}
+
+/** A shop that starts, or has too many searches at once, says when to come back. */
+function pause(response) {
+  const seconds = Math.min(LONGEST_PAUSE_S, Number(response.headers.get("Retry-After")) || 1);
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+}
+
+async function reach(path, options, key) {
+  const headers = key ? { ...options.headers, "X-API-Key": key } : options.headers;
+  try {
+    return await fetch(new URL(path, document.baseURI), { ...options, headers });
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw new ApiError(0, "unreachable", "The shop cannot be reached. Check the connection, then try again.");
+  }
+}
+
+let asking = null;
+
+/** Ask for another key than the refused one; requests that wait share one dialog. */
+async function newKey(refused) {
+  if (heldKey() !== refused) return;
+  asking ??= askKey(refused !== null).finally(() => (asking = null));
+  await asking;
+}
+
+function askKey(wasRefused) {
+  const dialog = byId("key-dialog");
+  byId("key-problem").textContent = wasRefused ? "The server does not know this key. Check it." : "";
+  byId("key-input").value = "";
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve, reject) => {
+    byId("key-form").onsubmit = () => sessionStorage.setItem(KEY, byId("key-input").value.trim());
+    dialog.onclose = () => {
+      if (byId("key-input").value.trim()) resolve();
+      else reject(new ApiError(401, "no_key", "Without a key the shop stays closed. Give it one to go on."));
+    };
+    byId("key-cancel").onclick = () => {
+      byId("key-input").value = "";
+      dialog.close();
+    };
+  });
+}

@@ -1,0 +1,68 @@
+// Why a product stands where it does, and how an answer came about.
+
+import { el } from "./dom.js";
+import { counted, inMs, inPercent } from "./words.js";
+
+const CHANNELS = { vectors: "Meaning", photo: "Photo", words: "Words" };
+const DID = { pin: "Pinned by", boost: "Moved up by", bury: "Moved down by" };
+
+/** A disclosure for one card; null where the answer explains nothing. */
+export function why(result) {
+  const reasons = result.explanation;
+  if (!reasons) return null;
+  return el("details", { class: "why" },
+    el("summary", { text: "Why here" }),
+    el("div", { class: "inside" },
+      el("dl", {}, reasons.channels.flatMap(channelRow), scoreRows(result, reasons)),
+      reasons.boosted_by.map((name) => el("p", { text: `Preferred for ${name}` })),
+      reasons.effects.map((effect) => el("p", { text: `${DID[effect.kind] ?? effect.kind} “${effect.rule}”` })),
+      gate("What counted for this product", reasons.text_weight, reasons.photo_weight)));
+}
+
+/** How the whole answer came about, for the panel above the results. */
+export function howAnswered(answer) {
+  const times = Object.entries(answer.timings_ms).map(([stage, ms]) => pair(stage, inMs(ms)));
+  const found = Object.entries(answer.retrieved.channels).map(([name, count]) =>
+    pair(`Found by ${(CHANNELS[name] ?? name).toLowerCase()}`, count.toLocaleString()));
+  const { below_probability: unlikely, below_share: weak, beyond_max: beyond } = answer.retrieved;
+  const cut = unlikely + weak + beyond;
+  return [
+    el("dl", {},
+      pair("Answered in", inMs(answer.took_ms)), times, found,
+      pair("Left out as too weak", cut.toLocaleString()),
+      pair("Pass the filters", counted(answer.matching, "product")),
+      pair("Generation", answer.generation)),
+    gate("How far the query trusts text", answer.text_weight, answer.text_weight === null ? null : 1 - answer.text_weight),
+  ].filter(Boolean);
+}
+
+function channelRow({ channel, rank, score }) {
+  const place = rank === null ? "not found" : `#${rank} · ${score?.toFixed(3) ?? "–"}`;
+  return [el("dt", { text: CHANNELS[channel] ?? channel }), el("dd", { text: place })];
+}
+
+function scoreRows(result, reasons) {
+  const rows = [el("dt", { text: "Merged score" }), el("dd", { text: result.score.toFixed(4) })];
+  if (reasons.probability !== null) {
+    rows.push(el("dt", { text: "Likely relevant" }), el("dd", { text: inPercent(reasons.probability) }));
+  }
+  return rows;
+}
+
+function pair(name, value) {
+  const label = name.charAt(0).toUpperCase() + name.slice(1);
+  return el("div", {}, el("dt", { text: label }), el("dd", { text: value }));
+}
+
+function gate(title, text, photo) {
+  if (text === null || photo === null || text === undefined || photo === undefined) return null;
+  const parts = [text, photo].map((share) => {
+    const bar = el("i");
+    bar.style.setProperty("--share", `${share * 100}%`);
+    return bar;
+  });
+  return el("div", { class: "gate" },
+    el("p", { text: title }),
+    el("div", { class: "split", "aria-hidden": "true" }, parts),
+    el("div", { class: "key" }, el("span", { text: `Text ${inPercent(text)}` }), el("span", { text: `Photo ${inPercent(photo)}` })));
+}

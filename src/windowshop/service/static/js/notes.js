@@ -1,0 +1,101 @@
+// What stands above and below the results: how the query was read, what is picked, what went wrong.
+
+import { byId, el, focusResults, icon, refill } from "./dom.js";
+import { columnName, pickWords } from "./words.js";
+
+const ACTIONS = { filter: "Only these", boost: "Prefer", off: "Ignore" };
+
+/** "Showing results for", and what was given up so that something was found. */
+export function showNotes(answer) {
+  const notes = [];
+  if (answer.corrected && answer.corrected !== answer.text) {
+    notes.push(el("p", { class: "note" }, "Showing results for ", el("strong", { dir: "auto", text: answer.corrected }), "."));
+  }
+  if (answer.relaxed.length) {
+    notes.push(el("div", { class: "note" },
+      el("p", {}, el("strong", { text: answer.results.length ? "Nothing fits all of it. These come closest:" : "Nothing was found, however loosely:" })),
+      el("ul", {}, answer.relaxed.map((step) => el("li", { text: step })))));
+  }
+  refill(byId("notes"), notes);
+}
+
+/** What was recognised in the query; each can be made a filter, a preference, or be left alone. */
+export function showRecognised(parts, choose) {
+  const label = parts.length ? el("span", { class: "quietly", text: "Understood" }) : null;
+  refill(byId("recognised"), label, parts.map((part, i) => recognisedPart(part, i, choose)));
+}
+
+/** What is picked, each removable. `lift(column)` removes one, `clear()` all. */
+export function showChips(state, { lift, liftValue, clear, liftWhere }) {
+  const chips = Object.entries(state.picks).flatMap(([column, pick]) => {
+    if (!pick.values) return [chip(`${columnName(column)}: ${pickWords(pick)}`, column, () => lift(column))];
+    return pick.values.map((value) =>
+      chip(`${columnName(column)}: ${pickWords({ values: [value] })}`, `${column}:${value}`, () => liftValue(column, value)));
+  });
+  if (state.where) chips.push(chip(state.where, "where", liftWhere));
+  if (chips.length > 1) chips.push(el("button", { class: "textual", type: "button", data: { key: "chip:all" }, text: "Clear all", on: { click: clear } }));
+  refill(byId("chips"), chips);
+}
+
+/** Nothing found: what may help. */
+export function showEmpty(state, { clear, ignoreAll, browse }) {
+  const hasPicks = Object.keys(state.picks).length > 0 || state.where;
+  const advice = hasPicks
+    ? "The filters leave nothing. Lift one, or all of them."
+    : "Try fewer or other words, or search by a photo of what you mean.";
+  blank("empty", "No products found", advice, [
+    hasPicks ? button("Clear the filters", clear) : null,
+    ignoreAll ? button("Search without reading brands and categories in it", ignoreAll) : null,
+    button("See all products", browse),
+  ]);
+}
+
+/** Something went wrong: the server's words, and another try. */
+export function showFault(error, { retry, lift, clear }) {
+  const title = error.status === 0 ? "No connection" : error.status >= 500 ? "The shop has a fault" : "This cannot be searched for";
+  blank("empty fault", title, error.message, [
+    button("Try again", retry),
+    lift ? button("Clear the filters", lift) : null,
+    error.status >= 400 && error.status < 500 ? button("Start over", clear) : null,
+  ]);
+}
+
+export const clearBlank = () => byId("blank").replaceChildren();
+
+function recognisedPart(part, i, choose) {
+  const { column, value } = named(part);
+  const select = el("select", { data: { key: `part:${part.name}` }, "aria-label": `What to do about ${part.name}`, "aria-describedby": `reason-${i}` },
+    Object.entries(ACTIONS).map(([action, text]) => el("option", { value: action, text })));
+  select.value = part.action;
+  select.addEventListener("change", () => choose(part.name, select.value));
+  return el("span", { class: "part", data: { action: part.action, name: part.name }, title: part.reason },
+    el("span", { class: "what", dir: "auto" }, el("span", { class: "column-name", text: `${column} ` }), el("b", { text: value })), select,
+    el("span", { class: "unseen", id: `reason-${i}`, text: part.reason }));
+}
+
+function named({ name, text }) {
+  const at = name.indexOf(": ");
+  return at < 0 ? { column: columnName(name), value: text } : { column: columnName(name.slice(0, at)), value: name.slice(at + 2) };
+}
+
+function chip(text, key, remove) {
+  return el("button", { class: "chip", type: "button", data: { key: `chip:${key}` }, "aria-label": `Remove the filter ${text}`, on: { click: remove } },
+    el("span", { dir: "auto", text }), icon("close"));
+}
+
+function button(text, run) {
+  const click = () => {
+    focusResults();
+    run();
+  };
+  return el("button", { class: "button", type: "button", text, on: { click } });
+}
+
+/** Lines after the first point at a place in what was written, so they stand as they are. */
+function blank(kind, title, text, buttons) {
+  const [first, ...others] = text.split("\n");
+  byId("blank").replaceChildren(el("div", { class: kind },
+    el("h2", { text: title }), el("p", { text: first }),
+    others.length ? el("pre", { text: others.join("\n"), tabindex: 0 }) : null,
+    el("div", { class: "row" }, buttons)));
+}

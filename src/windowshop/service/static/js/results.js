@@ -1,0 +1,85 @@
+// The list of results: drawn, extended, waiting.
+
+import { card, ghosts } from "./cards.js";
+import { announce, byId } from "./dom.js";
+import { why } from "./explain.js";
+import { counted } from "./words.js";
+
+const PATIENCE_MS = 120;
+const NUM_GHOSTS = 8;
+
+/** The grid of cards and what is known about each product shown. */
+export class Results {
+  constructor(addressOf) {
+    this.list = byId("cards");
+    this.addressOf = addressOf;
+    this.shown = [];
+    this.timer = 0;
+  }
+
+  /** An answer is on its way: after a moment, ghosts for a new question, else a paler list. */
+  wait(isNewQuestion) {
+    this.list.setAttribute("aria-busy", "true");
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      if (isNewQuestion) this.replace(ghosts(NUM_GHOSTS), []);
+      else this.list.classList.add("stale");
+    }, this.shown.length || !isNewQuestion ? PATIENCE_MS : 0);
+  }
+
+  settle() {
+    clearTimeout(this.timer);
+    this.list.classList.remove("stale");
+    this.list.removeAttribute("aria-busy");
+  }
+
+  show(answer, grouped) {
+    this.settle();
+    performance.mark("draw");
+    this.replace(this.cells(answer, grouped), withSearch(answer));
+    performance.measure("cards", "draw");
+    this.showMore(answer.total);
+  }
+
+  /** Add a further page; the focus goes to its first card. */
+  add(answer, grouped) {
+    const known = new Set(this.shown.map(({ product_id: id }) => id));
+    const fresh = { ...answer, results: answer.results.filter(({ product_id: id }) => !known.has(id)) };
+    const cells = this.cells(fresh, grouped);
+    this.list.append(...cells);
+    this.shown = [...this.shown, ...withSearch(fresh)];
+    this.showMore(answer.total);
+    cells[0]?.querySelector(".title a").focus({ preventScroll: true });
+    announce(`${counted(cells.length, "more result")}`);
+  }
+
+  clear() {
+    this.settle();
+    this.replace([], []);
+    byId("more").hidden = true;
+  }
+
+  known(id) {
+    return this.shown.find(({ product_id: other }) => other === id);
+  }
+
+  cells(answer, grouped) {
+    return withSearch(answer).map((result) =>
+      card(result, this.addressOf(result.product_id), { extra: [why(result)], grouped }));
+  }
+
+  replace(cells, shown) {
+    const cover = document.createDocumentFragment();
+    cover.append(...cells);
+    this.list.replaceChildren(cover);
+    this.shown = shown;
+  }
+
+  showMore(total) {
+    byId("more").hidden = this.shown.length >= total;
+    byId("more-text").textContent = `${this.shown.length.toLocaleString()} of ${counted(total, "result")}`;
+  }
+}
+
+/** Results that know which search they are of, to report clicks under. */
+export const withSearch = (answer) => answer.results.map((result) => ({ ...result, search_id: answer.search_id }));

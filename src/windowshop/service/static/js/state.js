@@ -1,0 +1,125 @@
+// What is asked for, as one plain object; the address holds it, so that it can be shared.
+
+export const PAGE = 24;
+export const MODES = { hybrid: "Words and meaning", vectors: "Meaning only", words: "Words only" };
+
+/** What the two sides of a comparison may differ in. */
+export const SIDE = { mode: "hybrid", understand: true, rules: true, generation: null };
+
+export const EMPTY = Object.freeze({
+  text: "", similar: null, photo: null, where: "", picks: {}, choices: {}, sort: null, collapse: true,
+  explain: false, compare: false, product: null, ...SIDE, sides: null,
+});
+
+/** The state that an address stands for; unknown parts are passed over. */
+export function fromAddress(query) {
+  const params = new URLSearchParams(query);
+  const state = { ...EMPTY, picks: {}, choices: {} };
+  state.text = params.get("q") ?? "";
+  for (const name of ["similar", "photo", "product"]) state[name] = params.get(name);
+  state.where = params.get("where") ?? "";
+  const sort = params.get("sort");
+  if (sort) state.sort = { column: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
+  state.collapse = params.get("variants") !== "all";
+  state.explain = params.get("explain") === "1";
+  state.compare = params.get("view") === "compare";
+  Object.assign(state, sideFrom(params, ""));
+  if (state.compare) state.sides = [sideFrom(params, "a."), sideFrom(params, "b.")];
+  for (const [name, value] of params) readPart(state, name, value);
+  return state;
+}
+
+/** The address of a state, "" for the plain start. */
+export function toAddress(state) {
+  const params = new URLSearchParams();
+  const put = (name, value) => value && params.set(name, value);
+  put("q", state.text);
+  for (const name of ["similar", "photo"]) put(name, state[name]);
+  for (const [column, pick] of Object.entries(state.picks)) writePick(params, column, pick);
+  for (const [name, action] of Object.entries(state.choices)) params.set(`c.${name}`, action);
+  put("where", state.where);
+  put("sort", state.sort && `${state.sort.descending ? "-" : ""}${state.sort.column}`);
+  put("variants", !state.collapse && "all");
+  put("explain", state.explain && "1");
+  writeSide(params, "", state);
+  if (state.compare) {
+    params.set("view", "compare");
+    state.sides?.forEach((side, i) => writeSide(params, i ? "b." : "a.", side));
+  }
+  put("product", state.product);
+  return params.toString();
+}
+
+/** The body of POST /search. */
+export function toRequest(state, { offset = 0, limit = PAGE, facets = [], facetLimit = 6 } = {}) {
+  const text = state.text.trim();
+  return {
+    text: text || null, similar_to: state.similar, where: state.where.trim() || null,
+    mode: text ? state.mode : "hybrid", understand: state.understand, choices: state.choices,
+    picks: state.picks, facets, facet_limit: facetLimit, sort: state.sort ? [state.sort] : [],
+    collapse: state.collapse, rules: state.rules, offset, limit, explain: state.explain,
+    generation: state.generation,
+  };
+}
+
+/** Whether two states ask the same question, whatever filters and order they have. */
+export const sameQuestion = (one, other) =>
+  one.text.trim() === other.text.trim() && one.photo === other.photo && one.similar === other.similar;
+
+/** Whether the same answer serves both. */
+export const sameAnswer = (one, other) =>
+  toAddress({ ...one, product: null }) === toAddress({ ...other, product: null });
+
+function sideFrom(params, prefix) {
+  const mode = params.get(`${prefix}mode`);
+  return {
+    mode: mode in MODES ? mode : SIDE.mode,
+    understand: params.get(`${prefix}understand`) !== "off",
+    rules: params.get(`${prefix}rules`) !== "off",
+    generation: params.get(`${prefix}generation`),
+  };
+}
+
+function writeSide(params, prefix, side) {
+  if (side.mode !== SIDE.mode) params.set(`${prefix}mode`, side.mode);
+  if (!side.understand) params.set(`${prefix}understand`, "off");
+  if (!side.rules) params.set(`${prefix}rules`, "off");
+  if (side.generation) params.set(`${prefix}generation`, side.generation);
+}
+
+/** Values that are no text are written as "~" and JSON; so is a text that begins with "~". */
+function writePick(params, column, pick) {
+  if (!pick.values) {
+    params.set(`r.${column}`, `${pick.low ?? ""}..${pick.high ?? ""}`);
+    return;
+  }
+  for (const value of pick.values) {
+    const plain = typeof value === "string" && !value.startsWith("~");
+    params.append(`f.${column}`, plain ? value : `~${JSON.stringify(value)}`);
+  }
+}
+
+function readPart(state, name, value) {
+  const column = name.slice(2);
+  if (name.startsWith("c.") && ["filter", "boost", "off"].includes(value)) state.choices[column] = value;
+  if (name.startsWith("f.")) {
+    const typed = readValue(value);
+    if (typed !== undefined) (state.picks[column] ??= { values: [] }).values.push(typed);
+  }
+  if (name.startsWith("r.")) {
+    const [low, high] = value.split("..").map((end) => (end === "" ? undefined : Number(end)));
+    const pick = {};
+    if (Number.isFinite(low)) pick.low = low;
+    if (Number.isFinite(high)) pick.high = high;
+    if (Object.keys(pick).length) state.picks[column] = pick;
+  }
+}
+
+function readValue(value) {
+  if (!value.startsWith("~")) return value;
+  try {
+    return JSON.parse(value.slice(1));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,195 @@
+"""What a shopper who has typed a few letters may be about to search for.
+
+Texts are matched where one of their words begins, without regard to case; what was searched often
+comes first, then brands, categories, values of attributes, titles.
+"""
+
+import bisect
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+MAX_TITLES = 50_000
+MAX_QUERIES = 10_000
+MAX_COUNTED = 200_000
+"""Different texts that are counted; beyond, those that came once are forgotten."""
+QUERIES_SECONDS, CATALOGUE_SECONDS = 10.0, 60.0
+"""Between two looks at what was searched, and at what the catalogue has."""
+MAX_CHARS = 80
+"""Longer texts are no suggestions."""
+MIN_SEARCHES = 2
+"""Times that something was searched and found before it is suggested."""
+MAX_VALUES = 2_000
+"""A column with more values than these names things that nobody types."""
+NO_VALUES = frozenset(["product_id", "group_id", "title", "description", "brand", "category"]) | {
+    "attributes",
+    "image",
+    "images",
+    "price",
+}
+KINDS = ("query", "brand", "category", "value", "title")
+WORD_START = re.compile(r"\b\w")
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A text to search for."""
+
+    text: str
+    kind: str
+    """One of KINDS."""
+    count: int
+    """Searches of a query, products of anything else."""
+
+
+class Suggester:
+    """Made from a catalogue and what was searched in it; for many threads."""
+
+    def __init__(self, suggestions: Iterable[Suggestion]) -> None:
+        """Give the better ones first; of equal texts the first counts."""
+        first: dict[str, Suggestion] = {}
+        for item in suggestions:
+            first.setdefault(_folded(item.text), item)
+        self._items = list(first.values())
+        starts = [
+            (key[match.start() :], rank)
+            for rank, key in enumerate(first)
+            for match in WORD_START.finditer(key)
+        ]
+        starts.sort()
+        self._starts = [start for start, _ in starts]
+        self._ranks = np.array([rank for _, rank in starts], dtype=np.int64)
+
+    def suggest(self, typed: str, limit: int) -> list[Suggestion]:
+        """The best texts that have a word which begins like this."""
+        prefix = _folded(typed)
+        if not prefix:
+            return []
+        low = bisect.bisect_left(self._starts, prefix)
+        high = bisect.bisect_right(self._starts, prefix + "\U0010ffff")
+        return [self._items[rank] for rank in np.unique(self._ranks[low:high])[:limit].tolist()]
+
+
+class Suggestions:
+    """What is suggested now: searches, then the catalogue; for many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._queries, self._catalogue = Suggester(()), Suggester(())
+        self._state: object = None
+        self._due = self._queries_due = 0.0
+        self._num_new = 0
+
+    def recall(self, searches: pl.DataFrame) -> None:
+        """Know what was searched before; `searches` as in the feedback log."""
+        self._counts = count_searches(searches)
+        self._queries = Suggester(_often(self._counts))
+
+    def searched(self, text: str) -> None:
+        """Count a search that found something."""
+        with self._lock:
+            self._counts[_folded(text)] += 1
+            self._num_new += 1
+            if len(self._counts) > MAX_COUNTED:
+                self._counts = Counter({t: n for t, n in self._counts.items() if n > 1})
+
+    def suggest(self, typed: str, limit: int) -> list[Suggestion]:
+        """The best texts that have a word which begins like this."""
+        found = self._queries.suggest(typed, limit)
+        known = {_folded(item.text) for item in found}
+        others = self._catalogue.suggest(typed, limit)
+        return [*found, *(item for item in others if _folded(item.text) not in known)][:limit]
+
+    def tick(self) -> None:
+        """Suggest what was searched lately."""
+        now = time.monotonic()
+        if self._num_new and now >= self._queries_due:
+            with self._lock:
+                counts, self._num_new = self._counts.copy(), 0
+            self._queries = Suggester(_often(counts))
+            self._queries_due = now + QUERIES_SECONDS
+
+    def is_due(self, state: object) -> bool:
+        """Whether the catalogue is to be read anew; `state` differs once it has changed."""
+        return state != self._state and time.monotonic() >= self._due
+
+    def renew(self, products: pl.DataFrame, state: object) -> None:
+        """Suggest what these products are called."""
+        begun = time.monotonic()
+        self._catalogue = Suggester(
+            [
+                *_counted(products, "brand", "brand"),
+                *_categories(products),
+                *_values(products),
+                *_counted(products.head(MAX_TITLES), "title", "title"),
+            ]
+        )
+        ended = time.monotonic()
+        self._state = state
+        self._due = ended + max(CATALOGUE_SECONDS, 100 * (ended - begun))
+
+
+def count_searches(searches: pl.DataFrame) -> Counter[str]:
+    """How often each text was searched with something found; `searches` as in the feedback log."""
+    asked = searches.filter(
+        pl.col("text").is_not_null(), pl.col("total") > 0, pl.col("offset") == 0
+    )
+    counts: Counter[str] = Counter()
+    for text, count in asked.group_by("text").len().iter_rows():
+        counts[_folded(text)] += count
+    return counts
+
+
+def _often(counts: Mapping[str, int]) -> list[Suggestion]:
+    found = [
+        Suggestion(text, "query", count)
+        for text, count in counts.items()
+        if count >= MIN_SEARCHES and len(text) <= MAX_CHARS
+    ]
+    return sorted(found, key=lambda item: (-item.count, item.text))[:MAX_QUERIES]
+
+
+def _counted(products: pl.DataFrame, column: str, kind: str) -> list[Suggestion]:
+    if column not in products.columns:
+        return []
+    values = products[column].drop_nulls()
+    if values.dtype.is_nested():
+        values = values.explode().drop_nulls()
+    if values.dtype != pl.String:
+        return []
+    counts = Counter(values.to_list())
+    found = [
+        Suggestion(text, kind, count)
+        for text, count in counts.items()
+        if text.strip() and len(text) <= MAX_CHARS
+    ]
+    return sorted(found, key=lambda item: (-item.count, item.text))
+
+
+def _categories(products: pl.DataFrame) -> list[Suggestion]:
+    """Every level of the category paths, by its own name."""
+    if "category" not in products.columns:
+        return []
+    levels = products["category"].drop_nulls().cast(pl.String).str.split(">").explode()
+    named = levels.str.strip_chars().alias("level").to_frame()
+    return _counted(named, "level", "category")
+
+
+def _values(products: pl.DataFrame) -> list[Suggestion]:
+    found: list[Suggestion] = []
+    for name in products.columns:
+        if name not in NO_VALUES and not name.startswith("_"):
+            values = _counted(products, name, "value")
+            found += values if len(values) <= MAX_VALUES else []
+    return sorted(found, key=lambda item: (-item.count, item.text))
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())

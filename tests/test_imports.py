@@ -147,6 +147,9 @@ service.search_routes service.product_routes service.log_routes service.admin_ro
 service.app
 service.server
 service
+commands
+commands.options
+commands.training commands.searching commands.demos
 cli
 __main__
 """

@@ -98,6 +98,13 @@ def test_the_first_ones_stay_whatever_they_score():
     assert kept(config, PROBABILITIES) == [0, 1, 2]
 
 
+def test_nothing_goes_where_even_the_likeliest_is_doubtful():
+    bounds = {"min_probability": 0.5, "min_share": 0.5, "min_results": 0}
+    assert kept(CutoffConfig(**bounds, sure_from=0.9), PROBABILITIES) == [0, 2]
+    assert kept(CutoffConfig(**bounds, sure_from=0.91), PROBABILITIES) == [0, 1, 2, 3, 4]
+    assert kept(CutoffConfig(max_candidates=2, min_results=0, sure_from=1), PROBABILITIES) == [0, 1]
+
+
 def test_cut_by_number():
     found = cut(MERGED, CutoffConfig(max_candidates=2, min_results=1))
     assert found.merged.keys.tolist() == [0, 1]
@@ -114,7 +121,7 @@ def test_nothing_found_is_cut_to_nothing():
 
 
 def test_a_probability_needs_calibrated_channels():
-    with pytest.raises(ConfigError, match="needs calibrated channels"):
+    with pytest.raises(ConfigError, match="need calibrated channels"):
         cut(MERGED, CutoffConfig(min_probability=0.5))
 
 

@@ -24,7 +24,7 @@ def test_the_example_files_can_be_read(tmp_path):
     assert (rule.pin, rule.boost, rule.match) == (("p17", "p4"), 2, "contains")
     synonyms = load_synonyms(block("synonyms.yaml", tmp_path))
     length, also = synonyms.at(["crimson"], 0)
-    assert (length, also) == (1, (("red",),))
+    assert (length, also) == (1, [("red",)])
 
 
 def test_methods_and_limits_are_those_of_the_code():

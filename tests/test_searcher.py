@@ -11,6 +11,7 @@ from windowshop.engines.base import EngineSpec, VectorSpec
 from windowshop.engines.collection import Collection
 from windowshop.errors import ConfigError, FilterError, SearchError
 from windowshop.index import GenerationManifest
+from windowshop.ranking.cutoff import CutoffConfig
 from windowshop.ranking.merchandising import Rule, Rules
 from windowshop.ranking.picks import Between, Values
 from windowshop.ranking.result_set import Sort
@@ -278,11 +279,13 @@ def test_writes_are_found_at_once_by_every_channel(index, searcher):
 
 def test_calibrated_channels_cut_the_list_where_relevance_ends(index):
     curve = Curve(scores=(0.0, 1.0), probabilities=(0.0, 1.0))
-    mix = MixConfig(channels=(ChannelConfig(name="vectors", curve=curve),), method="calibrated")
-    settings = SearchSettings(text=mix)
-    cutoff = replace(settings.cutoff, min_probability=0.6, min_results=1)
+    mix = MixConfig(
+        channels=(ChannelConfig(name="vectors", curve=curve),),
+        method="calibrated",
+        cutoff=CutoffConfig(min_probability=0.6, min_results=1),
+    )
     answer = ask(
-        Searcher(index, replace(settings, cutoff=cutoff)),
+        Searcher(index, SearchSettings(text=mix)),
         text="shirt",
         mode="vectors",
         understand=False,
@@ -291,6 +294,18 @@ def test_calibrated_channels_cut_the_list_where_relevance_ends(index):
     assert (set(ids(answer)), answer.total) == ({"d", "e"}, 2)
     assert answer.retrieved.below_probability == 4
     assert answer.results[0].explanation.probability == pytest.approx(np.sqrt(0.5), abs=1e-3)
+
+
+def test_a_cut_off_holds_for_the_channels_that_it_was_made_for(index):
+    channels = (ChannelConfig(name="vectors"), ChannelConfig(name="words", weight=0.5))
+    cutoff = CutoffConfig(min_share=0.9, min_results=1)
+    mix = MixConfig(channels=channels, method="weighted_sum", cutoff=cutoff)
+    search = Searcher(index, SearchSettings(text=mix))
+    totals = {
+        mode: ask(search, text="shirt", mode=mode, understand=False).total
+        for mode in ("hybrid", "vectors", "words")
+    }
+    assert totals == {"hybrid": 2, "vectors": 6, "words": 2}
 
 
 def test_points_for_what_is_named_add_to_a_weighted_sum(index):

@@ -68,7 +68,6 @@ def retrieve(
     synonyms: Synonyms,
     wanted: Wanted,
     mix: MixConfig,
-    cutoff: CutoffConfig,
 ) -> Candidates:
     """Ask every channel of the mix that the query has something for, and merge."""
     asked = asked_channels(mix, wanted)
@@ -79,11 +78,7 @@ def retrieve(
     chances_M = None
     if len(known) == len(asked):
         chances_M = probabilities(merged, [c.weight for c in asked], known)
-    if mix.cutoff is not None and mix.takes_part(c.name for c in asked):
-        cutoff = mix.cutoff
-    if chances_M is None:
-        cutoff = replace(cutoff, min_probability=0.0, sure_from=0.0)
-    kept = cut(merged, cutoff, chances_M)
+    kept = cut(merged, _cutoff(mix, asked, known=chances_M is not None), chances_M)
     if chances_M is not None:
         chances_M = _aligned(chances_M, merged, kept.merged)
     found = {channel.name: len(channel.keys) for channel in channels}
@@ -153,6 +148,15 @@ def browse(view: View, where: Filter | None) -> Candidates:
         keys, np.zeros(len(keys)), (), np.zeros(empty, dtype=np.int64), np.zeros(empty, np.float32)
     )
     return Candidates(Cut(merged, 0, 0, 0), None, {}, len(keys))
+
+
+def _cutoff(mix: MixConfig, asked: Sequence[ChannelConfig], *, known: bool) -> CutoffConfig:
+    """The bounds that hold for these channels; `known` where probabilities are."""
+    if not mix.all_among(config.name for config in asked):
+        return replace(mix.cutoff, min_probability=0.0, min_share=0.0, sure_from=0.0)
+    if not known:
+        return replace(mix.cutoff, min_probability=0.0, sure_from=0.0)
+    return mix.cutoff
 
 
 def _allowed(view: View, wanted: Wanted) -> Allowed:

@@ -220,8 +220,7 @@ class Searcher:
     def _retrieved(
         self, view: View, language: Language, wanted: Wanted, mix: MixConfig
     ) -> Candidates:
-        cutoff = self.settings.cutoff
-        return retrieve(view, language.lexical, self.synonyms, wanted, mix, cutoff)
+        return retrieve(view, language.lexical, self.synonyms, wanted, mix)
 
     def _like_product(self, view: View, product_id: str, where: Filter | None) -> Wanted:
         if product_id not in view.columns:

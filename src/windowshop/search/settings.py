@@ -75,8 +75,9 @@ class MixConfig:
     method: Method = "reciprocal_rank"
     smoothing: float = 60.0
     """Of reciprocal ranks."""
-    cutoff: CutoffConfig | None = None
-    """Where lists end if all of these channels take part; None: where all other lists end."""
+    cutoff: CutoffConfig = CutoffConfig(max_candidates=1_000)
+    """Where lists end. Only its numbers of products hold where a channel that counts takes no part:
+    the other bounds are of scores that all of them made."""
     points: float = 0.0
     """What matching something that the query names adds to a score, where that only boosts; 0
     divides the place instead (`precision.boost`). For weighted sums and calibrated scores."""
@@ -93,7 +94,7 @@ class MixConfig:
                 f"{' and '.join(SCORED)}, not with {self.method}."
             )
 
-    def takes_part(self, names: Iterable[str]) -> bool:
+    def all_among(self, names: Iterable[str]) -> bool:
         """Whether every channel that counts is among these."""
         return {c.name for c in self.channels if c.weight} <= set(names)
 
@@ -124,7 +125,6 @@ class SearchSettings:
     """What something recognised in a query may do at most: "filter" lets it leave products out, as
     prices do beside "boost"."""
     precision: PrecisionConfig = field(default_factory=PrecisionConfig)
-    cutoff: CutoffConfig = field(default_factory=lambda: CutoffConfig(max_candidates=1_000))
 
 
 def load_search_settings(folder: Path) -> SearchSettings:

@@ -1,0 +1,1 @@
+"""The subcommands of `windowshop`: each parses, calls one function and prints."""

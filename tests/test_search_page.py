@@ -35,5 +35,5 @@ def test_methods_and_limits_are_those_of_the_code():
     config = TuneConfig()
     assert f"least {config.min_slice_queries} queries" in PAGE
     assert f"more than {config.max_slice_loss} nDCG@10" in PAGE
-    assert f"`--max-lost` ({config.max_lost:.0%})" in PAGE
+    assert f"`--max-lost` ({config.max_lost:.2%})" in PAGE
     assert f"one typo from {ONE_TYPO} letters on, with two from {TWO_TYPOS}" in PAGE

@@ -15,7 +15,6 @@ from windowshop.filters import Filter, columns_of, parse_filter
 from windowshop.ranking.facets import Facet, NumberFacet
 from windowshop.ranking.merchandising import Arranged, Rule, arrange, pinned_ids
 from windowshop.ranking.merge import Merged
-from windowshop.ranking.precision import Boost, Recognised, boost_matches
 from windowshop.ranking.result_set import Arrangement, Page, ResultSet
 from windowshop.search.request import SearchRequest
 from windowshop.search.retrieve import Candidates
@@ -30,9 +29,7 @@ class Plan:
     request: SearchRequest
     where: Filter | None
     """The request's filter."""
-    recognised: tuple[Recognised, ...]
     rules: tuple[Rule, ...]
-    boost: Boost
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +40,6 @@ class Shelf:
     total_products: int
     facets: tuple[Facet | NumberFacet, ...]
     arranged: Arranged
-    boosted: tuple[tuple[str, np.ndarray], ...]
-    """What was recognised and moved products up, with their keys."""
 
 
 def active_rules(rules: Sequence[Rule], request: SearchRequest, today: date) -> tuple[Rule, ...]:
@@ -55,10 +50,9 @@ def active_rules(rules: Sequence[Rule], request: SearchRequest, today: date) -> 
 
 
 def arrange_shelf(view: View, candidates: Candidates, plan: Plan) -> Shelf:
-    """Boost, pin, pick, count, sort, collapse and page one set of results."""
+    """Pin, pick, count, sort, collapse and page one set of results."""
     request, rules = plan.request, plan.rules
-    merged, boosted = _boosted(view, candidates.merged, plan)
-    merged, pinned = _with_pinned(view, merged, rules, plan.where)
+    merged, pinned = _with_pinned(view, candidates.merged, rules, plan.where)
     columns = view.columns.select(merged.keys, _needed(request, rules))
     arranged = arrange(rules, merged, columns, pinned)
     if rules:
@@ -71,22 +65,7 @@ def arrange_shelf(view: View, candidates: Candidates, plan: Plan) -> Shelf:
     )
     facets = tuple(_facet(results, name, request.facet_limit) for name in request.facets)
     page = ranking.page(request.offset, request.limit)
-    return Shelf(page, ranking.total_products, facets, arranged, boosted)
-
-
-def _boosted(
-    view: View, merged: Merged, plan: Plan
-) -> tuple[Merged, tuple[tuple[str, np.ndarray], ...]]:
-    """Move up what the query names, but for a sorted search; with its keys, by name."""
-    boosts = [item for item in plan.recognised if item.action == "boost"]
-    if not boosts or plan.request.sort:
-        return merged, ()
-    matched_RM = view.columns.matching([item.tree for item in boosts], merged.keys)
-    boosted = tuple(
-        (item.name, merged.keys[matched_M])
-        for item, matched_M in zip(boosts, matched_RM, strict=True)
-    )
-    return boost_matches(merged, matched_RM, plan.boost), boosted
+    return Shelf(page, ranking.total_products, facets, arranged)
 
 
 def _with_pinned(

@@ -27,7 +27,7 @@ def explanation(
     return Explanation(
         channels=arranged.merged.explain(place),
         probability=probability,
-        boosted_by=tuple(name for name, keys in shelf.boosted if key in keys),
+        boosted_by=tuple(name for name, keys in candidates.boosted if key in keys),
         effects=arranged.explain(place),
         text_weight=text_weight,
         photo_weight=photo_weight,

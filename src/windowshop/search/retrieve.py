@@ -24,11 +24,13 @@ from windowshop.ranking.merge import (
     reciprocal_rank,
     weighted_sum,
 )
+from windowshop.ranking.precision import Boost, Recognised, boost_matches
 from windowshop.ranking.synonyms import Synonyms
 from windowshop.search.settings import ChannelConfig, MixConfig
 
 VECTOR_NAMES = {"vectors": "fused", "photo": "photo"}
 """Channel -> the collection's vector that it compares."""
+NO_BOOST = Boost(factor=1.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +42,9 @@ class Wanted:
     words: str | None
     """None where words take no part."""
     where: Filter | None
+    boosts: tuple[Recognised, ...] = ()
+    """What moves up the products that match it."""
+    boost: Boost = NO_BOOST
     without: tuple[int, ...] = ()
     """Keys to leave out."""
 
@@ -53,6 +58,8 @@ class Candidates:
     """Of relevance, for the products that are left; None where channels are not calibrated."""
     num_found: Mapping[str, int]
     """By channel."""
+    boosted: tuple[tuple[str, np.ndarray], ...]
+    """What moved products up, with their keys."""
     num_allowed: int
     """Products that pass the filter."""
 
@@ -69,11 +76,11 @@ def retrieve(
     wanted: Wanted,
     mix: MixConfig,
 ) -> Candidates:
-    """Ask every channel of the mix that the query has something for, and merge."""
+    """Ask every channel of the mix that the query has something for, merge, boost, cut off."""
     asked = asked_channels(mix, wanted)
     allowed = _allowed(view, wanted)
     channels = ask(view, lexical, synonyms, wanted, asked, allowed)
-    merged = merge(channels, asked, mix)
+    merged, boosted = _boosted(view, merge(channels, asked, mix), wanted)
     known = curves(asked)
     chances_M = None
     if len(known) == len(asked):
@@ -82,7 +89,7 @@ def retrieve(
     if chances_M is not None:
         chances_M = _aligned(chances_M, merged, kept.merged)
     found = {channel.name: len(channel.keys) for channel in channels}
-    return Candidates(kept, chances_M, found, allowed.count)
+    return Candidates(kept, chances_M, found, boosted, allowed.count)
 
 
 def asked_channels(mix: MixConfig, wanted: Wanted) -> list[ChannelConfig]:
@@ -147,7 +154,20 @@ def browse(view: View, where: Filter | None) -> Candidates:
     merged = Merged(
         keys, np.zeros(len(keys)), (), np.zeros(empty, dtype=np.int64), np.zeros(empty, np.float32)
     )
-    return Candidates(Cut(merged, 0, 0, 0), None, {}, len(keys))
+    return Candidates(Cut(merged, 0, 0, 0), None, {}, (), len(keys))
+
+
+def _boosted(
+    view: View, merged: Merged, wanted: Wanted
+) -> tuple[Merged, tuple[tuple[str, np.ndarray], ...]]:
+    if not wanted.boosts:
+        return merged, ()
+    matched_RM = view.columns.matching([item.tree for item in wanted.boosts], merged.keys)
+    boosted = tuple(
+        (item.name, merged.keys[matched_M])
+        for item, matched_M in zip(wanted.boosts, matched_RM, strict=True)
+    )
+    return boost_matches(merged, matched_RM, wanted.boost), boosted
 
 
 def _cutoff(mix: MixConfig, asked: Sequence[ChannelConfig], *, known: bool) -> CutoffConfig:

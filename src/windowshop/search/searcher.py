@@ -95,7 +95,8 @@ class Searcher:
         with self.reading() as (view, language):
             found = self._found(view, language, asked)
             retrieved = time.perf_counter()
-            shelf = arrange_shelf(view, found.candidates, self._plan(asked, found))
+            rules = active_rules(self._rules.rules, request, date.today())
+            shelf = arrange_shelf(view, found.candidates, Plan(request, asked.where, rules))
             rows = view.columns.rows(shelf.page.keys)
         arranged = time.perf_counter()
         timings = {
@@ -176,11 +177,8 @@ class Searcher:
             typed_1P = asked.vectors["vectors"]
             read_1P = self.respelled(view, understanding, request.photo, typed_1P)
             asked = replace(asked, vectors={**asked.vectors, "vectors": read_1P})
-        wanted = Wanted(
-            vectors=asked.vectors,
-            words=request.query if request.mode != "vectors" else None,
-            where=required(recognised, asked.where),
-        )
+        words = request.query if request.mode != "vectors" else None
+        wanted = self._wanted(asked, asked.vectors, words, recognised)
         candidates = self._retrieved(view, language, wanted, asked.mix)
         found = _Found(candidates, recognised, understanding)
         if len(candidates.merged.keys) or understanding is None:
@@ -214,8 +212,22 @@ class Searcher:
             photo = asked.request.photo
             vectors["vectors"] = self.index.encode_queries([text.text], [photo])
         words = text.text if text.by_words else None
-        where = required(text.recognised, asked.where)
-        return Wanted(vectors=vectors, words=words, where=where)
+        return self._wanted(asked, vectors, words, text.recognised)
+
+    def _wanted(
+        self,
+        asked: _Asked,
+        vectors: Mapping[str, np.ndarray],
+        words: str | None,
+        recognised: tuple[Recognised, ...],
+    ) -> Wanted:
+        return Wanted(
+            vectors=vectors,
+            words=words,
+            where=required(recognised, asked.where),
+            boosts=tuple(item for item in recognised if item.action == "boost"),
+            boost=Boost(factor=self.settings.precision.boost, points=asked.mix.points),
+        )
 
     def _retrieved(
         self, view: View, language: Language, wanted: Wanted, mix: MixConfig
@@ -250,11 +262,6 @@ class Searcher:
         return understanding, recognise(
             understanding, settings.precision, request.choices, settings.strongest
         )
-
-    def _plan(self, asked: _Asked, found: _Found) -> Plan:
-        rules = active_rules(self._rules.rules, asked.request, date.today())
-        boost = Boost(factor=self.settings.precision.boost, points=asked.mix.points)
-        return Plan(asked.request, asked.where, found.recognised, rules, boost)
 
     def _results(
         self, request: SearchRequest, found: _Found, shelf: Shelf, rows: pl.DataFrame

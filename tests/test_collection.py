@@ -29,6 +29,9 @@ CONTEXT.set_forkserver_preload(["windowshop.engines.collection"])
 
 
 def spec_of(kind, width=W, **settings):
+    settings = {"float_numbers": 0} | settings
+    if kind == "floats":
+        kind, settings["float_numbers"] = "flat", 10**9
     storage = {"exact": "float32", "flat": "4bit", "zvec": "int8"}[kind]
     vectors = {"fused": VectorSpec(width=width, storage=storage)}
     return EngineSpec(kind=kind, vectors=vectors, **{"scan_rows": 5, **settings})
@@ -87,7 +90,7 @@ def opened():
         collection.close()
 
 
-@pytest.mark.parametrize("kind", ["exact", "flat", "zvec"])
+@pytest.mark.parametrize("kind", ["exact", "flat", "floats", "zvec"])
 def test_what_was_written_is_found_and_comes_back(tmp_path, opened, kind):
     collection = opened(tmp_path, spec_of(kind))
     put(collection, {"a": 1, "b": 1, "c": 2})
@@ -176,7 +179,7 @@ def test_a_product_without_a_vector_is_kept_and_not_found_by_vector(tmp_path, op
     assert opened(tmp_path).count() == 2
 
 
-@pytest.mark.parametrize("kind", ["flat", "zvec"])
+@pytest.mark.parametrize("kind", ["flat", "floats", "zvec"])
 def test_few_products_are_optimised_too(tmp_path, opened, kind):
     collection = opened(tmp_path, spec_of(kind))
     for state in ({}, {"a": 1}, {"a": 1, "b": 1}):

@@ -2,6 +2,7 @@
 
 import math
 import threading
+import time
 from collections import Counter
 
 import numpy as np
@@ -27,8 +28,10 @@ STORAGE = {"exact": "fp16", "flat": "4bit", "zvec": "int8"}
 
 
 def spec_of(kind, width=W, storage=None, **settings):
+    settings = {"build_candidates": 80, "float_numbers": 0} | settings
+    if kind == "floats":
+        kind, settings["float_numbers"] = "flat", 10**9
     vector = VectorSpec(width=width, storage=storage or STORAGE[kind])
-    settings = {"build_candidates": 80} | settings
     return EngineSpec(kind=kind, vectors={"fused": vector, "photo": vector}, **settings)
 
 
@@ -86,7 +89,7 @@ def filled(kind, folder, shop, **settings):
     return engine
 
 
-@pytest.fixture(scope="module", params=["exact", "flat", "zvec"])
+@pytest.fixture(scope="module", params=["exact", "flat", "floats", "zvec"])
 def stocked(request, tmp_path_factory):
     """An engine with the shop in it; few rows are scanned, so that graphs and codes are used."""
     shop = Shop()
@@ -207,7 +210,7 @@ def test_recall_after_a_fifth_changed_or_left(stocked):
     assert recall(engine, shop, shop.allowed("price > 0.4"), 100) >= 0.99
 
 
-CASES = [("exact", s) for s in ("float32", "fp16")] + [("flat", "4bit")]
+CASES = [("exact", s) for s in ("float32", "fp16")] + [("flat", "4bit"), ("floats", "4bit")]
 CASES += [("zvec", s) for s in ("float32", "fp16", "int8", "4bit")]
 
 
@@ -227,7 +230,7 @@ def test_widths_and_storages(tmp_path, kind, storage, width):
     engine.close()
 
 
-@pytest.mark.parametrize("kind", ["flat", "zvec"])
+@pytest.mark.parametrize("kind", ["flat", "floats", "zvec"])
 def test_what_is_on_disk_comes_back_without_later_keys(tmp_path, kind):
     shop = Shop()
     spec = spec_of(kind, scan_rows=30)
@@ -250,6 +253,27 @@ def test_what_is_on_disk_comes_back_without_later_keys(tmp_path, kind):
     again.close()
 
 
+def wait_until(holds):
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_small_catalogue_that_grows_goes_from_floats_to_codes(tmp_path):
+    shop = Shop()
+    engine = open_engine(tmp_path, spec_of("flat", float_numbers=600 * W), NOBODY)
+    exact = open_engine(tmp_path / "exact", spec_of("exact"), NOBODY)
+    for start in range(0, 1500, 500):
+        engine.upsert(shop.batch(start, start + 500))
+        exact.upsert(shop.batch(start, start + 500))
+        found, true = (e.search(shop.queries, 20).rows for e in (engine, exact))
+        assert np.mean([len(set(f) & set(t)) / 20 for f, t in zip(found, true, strict=True)]) > 0.99
+        engine.flush()
+        assert (tmp_path / "fused.codes").exists() == (start > 0)
+    engine.close()
+
+
 def test_many_threads_search_while_one_writes_and_none_waits_for_ever(tmp_path):
     """zvec's own pool of threads ran dry here: see `start_zvec`."""
     shop = Shop()
@@ -269,11 +293,11 @@ def test_many_threads_search_while_one_writes_and_none_waits_for_ever(tmp_path):
     for start in range(600, 1000, 50):
         engine.upsert(shop.batch(start, start + 50))
         engine.delete(np.arange(start - 600, start - 580))
+    wait_until(lambda: len(full) > 40)
     stop.set()
     for thread in threads:
         thread.join(20)
         assert not thread.is_alive()
-    assert len(full) > 40
     assert all(full)
     assert engine.count() == 1000 - 8 * 20
     engine.close()

@@ -76,7 +76,7 @@ engines.base
 engines.native engines.sizes
 engines.originals
 engines.vectors
-engines.exact
+engines.exact engines.floats
 engines.zvec_store
 engines.text_index
 engines.flat engines.zvec

@@ -102,7 +102,7 @@ def tune(
     guard: Annotated[bool, typer.Option(help="Refuse settings by which a slice loses.")] = True,
     max_lost: Annotated[
         float, typer.Option(help="Share of relevant products that lists may end before.")
-    ] = 0.0025,
+    ] = 0.001,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all that was tried here as JSON.")
     ] = None,

@@ -1,5 +1,7 @@
 """The engine for catalogues in memory: 4-bit codes of turbovec, all scored, then rescored by us.
 
+A small catalogue is kept as float32 instead (`windowshop.engines.floats`).
+
 A slot of turbovec is a key: rows are added in the order of keys and never taken out, deleted ones
 are masked until the index is rebuilt.
 
@@ -13,6 +15,7 @@ import numpy as np
 from turbovec import TurboQuantIndex
 
 from windowshop.engines.base import Allowed, Batch, EngineSpec, cut, stack
+from windowshop.engines.floats import Floats
 from windowshop.engines.gate import Gate
 from windowshop.engines.originals import Originals
 from windowshop.engines.text_index import TextIndex
@@ -96,21 +99,23 @@ class Codes:
 
 
 class FlatEngine:
-    """Codes for each vector's name, words in zvec, originals on disk."""
+    """Codes or floats for each vector's name, words in zvec, originals on disk."""
 
     def __init__(self, folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> None:
         self._spec = spec
         self._vectors = Vectors(folder, spec.vectors, alive_N)
         self._texts = TextIndex(folder / "texts", spec, len(alive_N))
-        self._codes = {
-            name: Codes(folder / f"{name}.codes", self._vectors[name]) for name in spec.vectors
-        }
+        self._folder = folder
+        self._codes = {name: self._in_memory(name) for name in spec.vectors}
 
     def upsert(self, batch: Batch) -> None:
         """Add rows."""
         self._vectors.put(batch)
-        for codes in self._codes.values():
-            codes.catch_up()
+        for name, codes in self._codes.items():
+            if isinstance(codes, Floats) and not self._is_small(name):
+                self._codes[name] = self._in_memory(name)
+            else:
+                codes.catch_up()
         self._texts.put(batch)
 
     def delete(self, keys: np.ndarray) -> None:
@@ -169,3 +174,13 @@ class FlatEngine:
     def close(self) -> None:
         """Release the files."""
         self._texts.close()
+
+    def _in_memory(self, name: str) -> Codes | Floats:
+        originals = self._vectors[name]
+        if self._is_small(name):
+            return Floats(originals)
+        return Codes(self._folder / f"{name}.codes", originals)
+
+    def _is_small(self, name: str) -> bool:
+        originals = self._vectors[name]
+        return (len(originals) + 1) * originals.width <= self._spec.float_numbers

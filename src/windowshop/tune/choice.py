@@ -53,7 +53,7 @@ class TuneConfig:
     """nDCG@10 that a slice may lose against the channel that is better there."""
     min_slice_queries: int = 30
     """Slices of fewer queries are shown, and refuse nothing."""
-    max_lost: float = 0.0025
+    max_lost: float = 0.001
     """Share of a query's relevant products found that the cut-off may leave out, the mean."""
     max_queries: int = 2_000
     """More judged queries than this are sampled."""

@@ -6,6 +6,7 @@ import torch
 
 from windowshop.checkpoint import CONFIG_FILE, Manifest, System, save_model
 from windowshop.config import (
+    PRESETS,
     LossConfig,
     ModelConfig,
     StageConfig,
@@ -46,7 +47,11 @@ def read(tmp_path):
     return read
 
 
-@pytest.mark.parametrize("config", [TrainConfig(), CHANGED], ids=["default", "changed"])
+@pytest.mark.parametrize(
+    "config",
+    [TrainConfig(), CHANGED, TrainConfig(stages=PRESETS["lora"]())],
+    ids=["default", "changed", "lora"],
+)
 def test_a_saved_config_reads_back_equal(config, tmp_path):
     manifest = Manifest(
         run_key="key",

@@ -2,8 +2,9 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
@@ -32,6 +33,7 @@ FusionName = Literal[
 ]
 TuningName = Literal["frozen", "lora", "partial", "full"]
 NegativesName = Literal["none", "bm25", "mined"]
+Preset = Literal["frozen", "lora"]
 LossForm = Literal["graded", "plain", "sigmoid"]
 
 
@@ -183,6 +185,27 @@ def default_stages() -> tuple[StageConfig, ...]:
         StageConfig(name="separate", steps=200),
         StageConfig(name="fused", steps=200),
     )
+
+
+def lora_stages() -> tuple[StageConfig, ...]:
+    """The default with a stage between that trains the text encoder (docs/training.md)."""
+    domain, separate, fused = default_stages()
+    tuned = replace(
+        separate,
+        steps=150,
+        min_epochs=0.0,
+        batch_queries=128,
+        products_per_query=1,
+        learning_rate=3e-4,
+        tuning=TuningConfig(text="lora", learning_rate=5e-5),
+    )
+    return domain, separate, tuned, fused
+
+
+PRESETS: dict[Preset, Callable[[], tuple[StageConfig, ...]]] = {
+    "frozen": default_stages,
+    "lora": lora_stages,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

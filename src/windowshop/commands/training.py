@@ -17,7 +17,7 @@ from windowshop.commands.options import (
     out,
     print_json,
 )
-from windowshop.config import FusionName, TrainConfig, load_config
+from windowshop.config import PRESETS, FusionName, Preset, TrainConfig, load_config
 
 
 def check(data: Data, json_output: JsonFlag = False) -> None:
@@ -48,6 +48,10 @@ def train(
     image_encoder: Annotated[
         str | None, typer.Option(help="efficientnet-lite0, -lite2, or a CLIP/SigLIP model.")
     ] = None,
+    preset: Annotated[
+        Preset | None,
+        typer.Option(help="Stages: on frozen encoders, or with LoRA on the text encoder."),
+    ] = None,
     negatives: Annotated[
         Path | None, typer.Option(help="Table of `windowshop mine` that the last stage draws from.")
     ] = None,
@@ -59,6 +63,8 @@ def train(
     from windowshop.progress import TerminalReporter
 
     settings = load_config(config) if config else TrainConfig()
+    if preset is not None:
+        settings = replace(settings, stages=PRESETS[preset]())
     if fusion is not None:
         settings = replace(settings, model=replace(settings.model, fusion=fusion))
     if negatives is not None:

@@ -1,5 +1,6 @@
 """Commands that make an index and answer from it."""
 
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -182,6 +183,9 @@ def serve(
     ] = None,
 ) -> None:
     """Serve an index over HTTP, with a page to search in, until it is told to end."""
+    # Searches run side by side: a second thread within one would only spin beside another search.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("POLARS_MAX_THREADS", "2")
     try:
         from windowshop.service.config import ServiceConfig
         from windowshop.service.server import serve as run

@@ -6,6 +6,7 @@ dies. Rows lie in a large table and a small one behind it, so that a write copie
 Shapes: B products of a change, N keys given out so far, C candidates.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from windowshop.engines.base import Allowed
 from windowshop.errors import DataError, FilterError
 from windowshop.filters import Filter, columns_of, to_polars
 
+GROUP = "group_id"
 TAIL_ROWS = 20_000
 TAIL_CHUNKS = 64
 """The small table is joined to the large one beyond these many rows; made whole beyond chunks."""
@@ -58,11 +60,20 @@ class Columns:
         self._alive_N = alive_N.copy()
         self._key = dict(zip(table["product_id"], range(len(table)), strict=True))
         self._masks: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._grouping = threading.Lock()
+        self._group: dict[str, int] = {}
+        self._group_N = np.zeros(0, dtype=np.int64)
+        """As far as it was asked for."""
 
     @property
     def num_keys(self) -> int:
         """Keys given out so far; the next row gets this one."""
         return len(self._large) + len(self._small)
+
+    @property
+    def names(self) -> list[str]:
+        """Every column that a product ever had."""
+        return self._large.columns
 
     @property
     def alive_N(self) -> np.ndarray:
@@ -156,6 +167,27 @@ class Columns:
     def select(self, keys: np.ndarray, names: Iterable[str]) -> pl.DataFrame:
         """Some columns of keys, in the order of both; those that no product ever had are absent."""
         return self._gather(keys, [name for name in names if name in self._large.columns])
+
+    def groups(self, keys_C: np.ndarray) -> np.ndarray:
+        """A number for the group of variants of each key, int64 (C,): the first key of the group.
+
+        A product without a group is one of its own.
+        """
+        with self._grouping:
+            start = len(self._group_N)
+            if start < self.num_keys:
+                new = np.arange(start, self.num_keys)
+                names: Iterable[object] = [None] * len(new)
+                if GROUP in self._large.columns:
+                    names = self._gather(new, [GROUP])[GROUP].cast(pl.String)
+                numbers = [
+                    key if name is None else self._group.setdefault(str(name), key)
+                    for key, name in zip(new.tolist(), names, strict=True)
+                ]
+                self._group_N = np.append(self._group_N, np.array(numbers, dtype=np.int64))
+            numbers_N = self._group_N
+        of_keys_C: np.ndarray = numbers_N[keys_C]
+        return of_keys_C
 
     def facets(self, column: str, allowed: Allowed, limit: int = 10) -> list[Facet]:
         """The commonest values of a column among allowed products; equal counts by value."""

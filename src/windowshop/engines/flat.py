@@ -130,11 +130,13 @@ class FlatEngine:
         originals = self._vectors[name]
         usable_N = self._vectors.usable(name, allowed)
         query_QD = cut(query_QD, originals.width)
-        wanted = math.ceil(k * self._spec.oversample) + SPARE
+        codes = self._codes[name]
+        oversample = 1.0 if isinstance(codes, Floats) else self._spec.oversample
+        wanted = math.ceil(k * oversample) + SPARE
         if np.count_nonzero(usable_N) <= max(wanted, FEW):
             keys_QC = [np.flatnonzero(usable_N)] * len(query_QD)
         else:
-            keys_QC = list(self._codes[name].nearest(query_QD, wanted, usable_N))
+            keys_QC = list(codes.nearest(query_QD, wanted, usable_N))
         pairs = zip(query_QD, keys_QC, strict=True)
         return stack([originals.scan(query_D, keys_C, k) for query_D, keys_C in pairs], k)
 

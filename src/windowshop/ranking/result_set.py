@@ -176,7 +176,11 @@ class ResultSet:
         own = np.arange(len(self.keys))
         if self.group_column not in self.columns.columns or not len(own):
             return own
-        given = self.columns[self.group_column].cast(pl.String).rank("dense")
+        column = self.columns[self.group_column]
+        if column.dtype == pl.Int64 and not column.null_count():
+            numbers: np.ndarray = np.unique(column.to_numpy(), return_inverse=True)[1]
+            return numbers
+        given = column.cast(pl.String).rank("dense")
         shared = given.fill_null(0).to_numpy().astype(np.int64)
         return np.where(shared > 0, shared, shared.max() + 1 + own)
 

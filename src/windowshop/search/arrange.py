@@ -11,6 +11,8 @@ import numpy as np
 import polars as pl
 
 from windowshop.engines.collection import View
+from windowshop.engines.columns import GROUP
+from windowshop.errors import SearchError
 from windowshop.filters import Filter, columns_of, parse_filter
 from windowshop.ranking.facets import Facet, NumberFacet
 from windowshop.ranking.merchandising import Arranged, Rule, arrange, pinned_ids
@@ -18,8 +20,6 @@ from windowshop.ranking.merge import Merged
 from windowshop.ranking.result_set import Arrangement, Page, ResultSet
 from windowshop.search.request import SearchRequest
 from windowshop.search.retrieve import Candidates
-
-GROUP = "group_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def arrange_shelf(view: View, candidates: Candidates, plan: Plan) -> Shelf:
     """Pin, pick, count, sort, collapse and page one set of results."""
     request, rules = plan.request, plan.rules
     merged, pinned = _with_pinned(view, candidates.merged, rules, plan.where)
-    columns = view.columns.select(merged.keys, _needed(request, rules))
+    columns = _columns(view, merged.keys, _needed(request, rules))
     arranged = arrange(rules, merged, columns, pinned)
     if rules:
         columns = columns[arranged.order_M]
@@ -82,8 +82,8 @@ def _with_pinned(
 
 
 def _needed(request: SearchRequest, rules: Iterable[Rule]) -> list[str]:
-    """The columns that something is asked about, each once; "product_id" so that there is one."""
-    names = ["product_id", GROUP, *request.picks, *request.facets]
+    """The columns that something is asked about, each once."""
+    names = [*request.picks, *request.facets]
     names += [by.column for by in request.sort]
     names += [request.cap.column] if request.cap else []
     for rule in rules:
@@ -98,12 +98,22 @@ def _facet(results: ResultSet, name: str, limit: int) -> Facet | NumberFacet:
     return results.facet(name, limit)
 
 
+def _columns(view: View, keys_M: np.ndarray, names: list[str]) -> pl.DataFrame:
+    """These columns of products, and which are of one group, as a number if not asked for."""
+    for name in names:
+        if name not in view.columns.names:
+            known = ", ".join(n for n in view.columns.names if not n.startswith("_"))
+            raise SearchError(
+                f"There is no column {name!r} to facet or sort by. The columns are: {known}."
+            )
+    asked = view.columns.select(keys_M, names) if names else pl.DataFrame()
+    if GROUP in asked.columns:
+        return asked
+    groups = pl.DataFrame({GROUP: view.columns.groups(keys_M)})
+    return pl.concat([groups, asked], how="horizontal")
+
+
 def group_of(view: View, key: int) -> tuple[int, ...]:
-    """The key itself and those of its variants."""
-    if GROUP not in view.columns.table().columns:
-        return (key,)
-    group = view.columns.select(np.array([key]), [GROUP])[GROUP][0]
-    if group is None:
-        return (key,)
-    same = view.columns.table()[GROUP].cast(pl.String) == str(group)
-    return (key, *np.flatnonzero(same.fill_null(False).to_numpy()).tolist())
+    """The keys of a product and its variants."""
+    group_N = view.columns.groups(np.arange(view.columns.num_keys))
+    return tuple(np.flatnonzero(group_N == group_N[key]).tolist())

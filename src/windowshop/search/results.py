@@ -42,7 +42,8 @@ def results_of(
 ) -> tuple[Result, ...]:
     """One result a row; columns whose name begins with _ are ours and are left out."""
     reasons = explanations or (None,) * len(rows)
-    pairs = zip(rows.iter_rows(named=True), reasons, strict=True)
+    shown = rows.select([name for name in rows.columns if not name.startswith("_")])
+    pairs = zip(shown.iter_rows(named=True), reasons, strict=True)
     return tuple(
         _result(page, place, row, photo_path(row.get("image")), why)
         for place, (row, why) in enumerate(pairs)
@@ -62,6 +63,6 @@ def _result(
         category=row.get("category"),
         image=str(photo) if photo else None,
         group_size=int(page.group_sizes[place]),
-        fields={name: value for name, value in row.items() if not name.startswith("_")},
+        fields=row,
         explanation=why,
     )

@@ -348,3 +348,13 @@ def test_settings_survive_their_file(tmp_path):
 def test_requests_that_cannot_be_meant(request_, problem):
     with pytest.raises(SearchError, match=problem):
         SearchRequest(**request_)
+
+
+def test_warming_prepares_filters_and_changes_no_answer(index):
+    searcher = Searcher(index)
+    before = ids(ask(searcher, text="acme red shoe"))
+    searcher.warm()
+    assert ids(ask(searcher, text="acme red shoe")) == before
+    with searcher.reading() as (_, language):
+        assert set(language.vocabulary.names(2)) < set(language.vocabulary.names(50))
+        assert "Acme" in language.vocabulary.names(50)

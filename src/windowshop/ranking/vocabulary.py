@@ -107,6 +107,11 @@ class Vocabulary:
             self._written[word] = text
         self._prices = _price_range(products)
 
+    def names(self, most: int) -> list[str]:
+        """What the commonest things are called, commonest first."""
+        meanings = sorted({m[0].value: m[0].count for m in self._phrases.values()}.items())
+        return [value for value, _ in sorted(meanings, key=lambda item: -item[1])[:most]]
+
     def understand(self, query: str) -> Understanding:
         """Read a query; text that the catalogue does not know stays in `rest`."""
         prices = price_phrases(query, self._prices)

@@ -138,6 +138,16 @@ class Searcher:
         if stale:
             self._words.renew(self.index.collection)
 
+    def warm(self, num_names: int = 2_000) -> None:
+        """Prepare the filters of what queries may name, which first searches would wait for."""
+        with self.reading() as (_, language):
+            names = language.vocabulary.names(num_names)
+        for name in names:
+            _, recognised = self._understood(language, SearchRequest(text=name))
+            with self.reading() as (view, _):
+                trees = [item.tree for item in recognised]
+                view.columns.matching(trees, np.zeros(0, dtype=np.int64))
+
     def close(self) -> None:
         """Release the index."""
         self.index.close()

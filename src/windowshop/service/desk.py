@@ -137,6 +137,7 @@ class Desk:
     def _preload(self) -> None:
         with self.shop.lease() as searcher:
             index = searcher.index
+            searcher.warm()
         _ = index.model  # takes seconds, and does not mind if the index is closed meanwhile
 
     def _refresh_suggestions(self) -> None:

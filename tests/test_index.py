@@ -255,6 +255,24 @@ def test_every_engine_can_be_chosen(build_colours, tmp_path, engine):
         assert shop.collection.search(shop.encode_photos([PHOTOS["6.png"]]), 1, name="photo")[0]
 
 
+def test_vectors_can_be_kept_shorter_and_in_any_form(build_colours, colours_model, tmp_path):
+    shortest, full = min(colours_model.towers.widths), colours_model.width
+    assert shortest < full
+    build_colours(tmp_path / "index", engine="zvec", storage="float32", width=shortest)
+    with opened(tmp_path / "index") as shop:
+        spec = shop.collection.spec
+        assert (spec.kind, spec.vectors["fused"].width) == ("zvec", shortest)
+        assert {vector.storage for vector in spec.vectors.values()} == {"float32"}
+        query_1P = shop.encode_queries(["red"], [None])
+        assert query_1P.shape == (1, full)
+        assert len(shop.collection.search(query_1P, 3)[0]) == 3
+    with pytest.raises(ConfigError, match=f"Choose one of: {shortest}"):
+        build_colours(tmp_path / "other", width=full - 1)
+    with pytest.raises(ConfigError, match="cannot be stored as fp16"):
+        build_colours(tmp_path / "other", engine="flat", storage="fp16")
+    assert not (tmp_path / "other" / "manifest.json").exists()
+
+
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ConfigError, match="chunk_rows=0 must be at least 1"):
         IndexConfig(chunk_rows=0)

@@ -62,6 +62,10 @@ class IndexConfig:
 
     engine: Kind | Literal["auto"] = "auto"
     """The vector engine; `auto` chooses by the catalogue's size."""
+    storage: Storage | Literal["auto"] = "auto"
+    """What the engine searches; int8 and 4-bit codes are rescored with float16 originals."""
+    width: int = 0
+    """Numbers kept of a `fused` vector, one of the model's Matryoshka widths; 0 keeps all."""
     chunk_rows: int = 20_000
     """Products whose vectors are in memory at a time."""
 
@@ -72,12 +76,14 @@ class IndexConfig:
 
     def spec(self, num_products: int, widths: dict[str, int]) -> EngineSpec:
         """The engine's settings; widths by vector's name."""
+        widths = widths | ({FUSED_VECTOR: self.width} if self.width else {})
         chosen = choose(num_products, widths)
-        if self.engine == "auto" or self.engine == chosen.kind:
+        kind = chosen.kind if self.engine == "auto" else self.engine
+        if kind == chosen.kind and self.storage == "auto":
             return chosen
-        storage = STORED_AS[self.engine]
+        storage = STORED_AS[kind] if self.storage == "auto" else self.storage
         vectors = {name: VectorSpec(width=width, storage=storage) for name, width in widths.items()}
-        return EngineSpec(kind=self.engine, vectors=vectors)
+        return replace(chosen, kind=kind, vectors=vectors)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -339,6 +345,11 @@ def _fill(
     """Make a collection of a catalogue, on the disk; returns what it was made from."""
     products = dataset.products
     columns = attribute_columns(products)
+    if config.width not in (0, *model.towers.widths):
+        raise ConfigError(
+            f"width={config.width} is none that the model was trained for. "
+            f"Choose one of: {', '.join(map(str, model.towers.widths))}."
+        )
     widths = {FUSED_VECTOR: model.width}
     if model.photo_width is not None:
         widths[PHOTO_VECTOR] = model.photo_width

@@ -19,6 +19,7 @@ CacheOption = Annotated[
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 EngineChoice = Literal["auto", "flat", "zvec", "exact"]
+StorageChoice = Literal["auto", "float32", "fp16", "int8", "4bit"]
 Mode = Literal["hybrid", "vectors", "words"]
 DEFAULT_CACHE = Path.home() / ".cache" / "windowshop"
 

@@ -16,6 +16,7 @@ from windowshop.commands.options import (
     JsonFlag,
     Mode,
     ModelPath,
+    StorageChoice,
     err,
     out,
     print_json,
@@ -59,6 +60,12 @@ def index(
     engine: Annotated[
         EngineChoice, typer.Option(help="Vector engine; auto chooses by the number of products.")
     ] = "auto",
+    storage: Annotated[
+        StorageChoice, typer.Option(help="How vectors are searched; auto goes with the engine.")
+    ] = "auto",
+    width: Annotated[
+        int, typer.Option(help="Numbers kept of a vector, a width of the model; 0 keeps all.")
+    ] = 0,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Encode a catalogue with a model and write a folder that answers searches."""
@@ -68,7 +75,7 @@ def index(
     from windowshop.model import load
     from windowshop.progress import TerminalReporter
 
-    config = IndexConfig(engine=engine)
+    config = IndexConfig(engine=engine, storage=storage, width=width)
     reporter = TerminalReporter(err)
     manifest = build_index(load(model), read_dataset(data), index_folder, cache, reporter, config)
     out.print(

@@ -265,9 +265,9 @@ def page_address(page_index):
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """The machine's Chromium, headless."""
+    """The machine's Chromium, headless; while it is there, an event loop runs in this thread."""
     from browsing import CHROMIUM
 
     if CHROMIUM is None:

@@ -225,8 +225,8 @@ def test_search_by_vectors_finds_the_nearest_products(search, model, vectors, ca
     results = answer["results"]
     best = sorted(cosine.values(), reverse=True)[:7]
     scores = [result["score"] for result in results]
-    assert scores == pytest.approx(best, abs=0.03)  # queries are encoded in int8
-    assert scores == pytest.approx([cosine[r["product_id"]] for r in results], abs=0.03)
+    assert scores == pytest.approx(best, abs=0.06)  # queries are encoded in int8
+    assert scores == pytest.approx([cosine[r["product_id"]] for r in results], abs=0.06)
     assert [result["rank"] for result in results] == list(range(1, 8))
     assert answer["total"] == 100
     for result in results:

@@ -18,8 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from windowshop.engines import collection as collections
 from windowshop.engines.base import EngineSpec, VectorSpec
 from windowshop.engines.collection import Collection
-from windowshop.engines.columns import Columns, Facet
-from windowshop.engines.generations import Generations, follow
+from windowshop.engines.columns import Columns
+from windowshop.engines.generations import Generations
 from windowshop.errors import DataError, EngineError, FilterError, LedgerError
 from windowshop.filters import parse_filter
 
@@ -123,25 +123,78 @@ def test_several_questions_to_one_state(tmp_path, opened):
         near = view.engine.search(vector_of("x", 1)[None], 3, allowed).rows[0]
         said = view.engine.search_text("thing x", 3, allowed).rows[0]
         assert view.columns.ids(near[near >= 0]) == view.columns.ids(said[said >= 0]) == ["x", "y"]
-        assert view.columns.facets("price", allowed) == [Facet(1.0, 2)]
+        assert allowed.count == 2
     writer.join()
     assert collection.products(["x"])["price"].to_list() == [7.0]
 
 
-def test_facets_and_sorting(tmp_path, opened):
+def test_a_row_may_have_other_columns(tmp_path, opened):
     collection = opened(tmp_path, spec_of("exact"))
-    put(collection, {"a": 3, "b": 1, "c": 3, "d": 2})
+    put(collection, {"a": 3, "b": 1})
     collection.upsert(pl.DataFrame({"product_id": ["e"], "brand": ["X"]}), {})
-    assert collection.facets("price") == [Facet(3.0, 2), Facet(1.0, 1), Facet(2.0, 1)]
-    assert collection.facets("price", parse_filter("price < 3"), 1) == [Facet(1.0, 1)]
-    assert collection.browse(9, order="price") == ["b", "d", "a", "c", "e"]
-    assert collection.browse(2, parse_filter("price > 1"), order="price", descending=True) == [
-        "a",
-        "c",
-    ]
     assert [hit.product_id for hit in collection.search_text("x", 9)] == ["e"]
+    assert collection.products(["e", "b"]).select("brand", "price").rows() == [
+        ("X", None),
+        (None, 1.0),
+    ]
+    assert collection.count(parse_filter('brand = "x" or price = 3')) == 2
     with pytest.raises(FilterError, match="no column 'size'"):
-        collection.facets("size")
+        collection.count(parse_filter("size = 1"))
+
+
+def with_lists(collection, product_id, **columns):
+    """Upsert a product without a vector."""
+    collection.upsert(pl.DataFrame({"product_id": [product_id], "title": ["Thing"], **columns}), {})
+
+
+@pytest.mark.parametrize("kind", ["flat", "zvec"])
+def test_columns_of_lists_are_filtered_and_come_back(tmp_path, opened, kind):
+    collection = opened(tmp_path, spec_of(kind))
+    with_lists(collection, "a", sizes=[["S", "M"]], widths=[[36, 44]])
+    with_lists(collection, "b", sizes=["M"], widths=[38])  # single values
+    with_lists(collection, "c", sizes=['["L", "XL"]'], widths=[[40.0]])
+    with_lists(collection, "d", sizes=[None])
+    with_lists(collection, "e", sizes=[[38, 40]], widths=["39"])
+
+    def agree(collection):
+        table = collection.products(list("abcde"))
+        sizes = [["S", "M"], ["M"], ["L", "XL"], None, ["38", "40"]]
+        assert table["sizes"].to_list() == sizes
+        assert table["widths"].to_list() == [[36, 44], [38], [40], None, [39]]
+        for text, found in (
+            ('sizes = "m"', "ab"),
+            ('sizes != "m"', "ce"),
+            ("sizes is null", "d"),
+            ("widths between 38 and 39", "be"),
+            ("not widths > 38", "b"),
+        ):
+            hits = collection.search_text("thing", 9, parse_filter(text))
+            assert "".join(sorted(hit.product_id for hit in hits)) == found
+
+    agree(collection)
+    for name, value, message in [
+        ("widths", [[38.5]], r"'widths' is of type List\(Float64\).* has List\(Int64\)"),
+        ("widths", ["wide"], r"'widths' is of type String"),
+        ("brand", [["Nike"]], r"'brand' is of type List\(String\), and the engine filters by it"),
+    ]:
+        with pytest.raises((DataError, EngineError), match=message):
+            with_lists(collection, "f", **{name: value})
+    collection.flush()
+    collection.compact()
+    collection.rebuild()
+    agree(collection)
+    collection.close()
+    agree(opened(tmp_path))
+
+
+def test_lists_in_a_column_of_texts_are_json(tmp_path, opened):
+    collection = opened(tmp_path, spec_of("exact"))
+    with_lists(collection, "a", sizes=['["S"]'])
+    with_lists(collection, "b", sizes=[["S", "M"]])
+    assert collection.products(["b"])["sizes"].to_list() == ['["S", "M"]']
+    with_lists(collection, "c", stock=[1])
+    with pytest.raises(DataError, match="'stock' is of type Float64, the catalogue has Int64"):
+        with_lists(collection, "c", stock=[1.5])
 
 
 def test_what_does_not_fit_is_refused_and_leaves_no_trace(tmp_path, opened):
@@ -493,26 +546,3 @@ def test_generations_switch_and_go_back(tmp_path, opened):
     assert first.count() == 0
     with pytest.raises(EngineError, match="is no name"):
         generations.path("../x")
-
-
-def test_a_new_model_follows_the_old_one_while_it_changes(tmp_path, opened):
-    old = opened(tmp_path / "old", spec_of("exact"))
-    new = opened(tmp_path / "new", spec_of("exact", width=3))
-    put(old, {"a": 1, "b": 1, "c": 1})
-
-    def encode(products):
-        return {"fused": np.array([[v, 1, 0] for v in products["price"].to_list()])}
-
-    position = follow(old, new, encode)
-    assert sorted(new.ids()) == ["a", "b", "c"]
-    put(old, {"d": 2, "a": 3})
-    old.delete(["b"])
-    position = follow(old, new, encode, position)
-    assert sorted(new.ids()) == ["a", "c", "d"]
-    (hit,) = new.search(np.array([[3.0, 1, 0]]), 1)[0]
-    assert (hit.product_id, round(hit.score, 3)) == ("a", 1.0)
-    old.delete(["d"])
-    old.compact()  # the position is gone, and the deletion with it
-    position = follow(old, new, encode, position)
-    assert sorted(new.ids()) == ["a", "c"]
-    assert follow(old, new, encode, position) == position

@@ -20,7 +20,8 @@ from windowshop.engines.sizes import choose
 from windowshop.engines.words import words
 from windowshop.engines.zvec_store import ZvecStore
 from windowshop.errors import ConfigError, EngineError
-from windowshop.filters import parse_filter, to_polars
+from windowshop.filters import parse_filter
+from windowshop.predicates import to_polars
 
 P, W, CLUSTERS = 3_000, 32, 30
 NOBODY = np.zeros(0, dtype=bool)
@@ -423,6 +424,8 @@ LEAVES = st.one_of(
               st.sampled_from(TEXT_VALUES), st.sampled_from(TEXT_VALUES)),
     st.builds("price {} ({}, {})".format, st.sampled_from(["in", "not in"]),
               st.sampled_from(NUMBERS), st.sampled_from(NUMBERS)),
+    st.builds("price {}between {} and {}".format, st.sampled_from(["", "not "]),
+              st.sampled_from(NUMBERS), st.sampled_from(NUMBERS)),
     st.builds("{} is {}null".format, st.sampled_from(["brand", "price"]),
               st.sampled_from(["", "not "])),
 )  # fmt: skip
@@ -456,6 +459,10 @@ def test_a_translated_filter_says_the_same_to_zvec(store, text):
         ('brand under "A > b"', "(brand = 'a > b' or brand like 'a > b > %')"),
         ('not (brand in ("a", "b") and price is null)',
          "(brand not in ('a', 'b') or price is not null)"),
+        ("price between 1 and 2", "(price >= 1 and price <= 2)"),
+        ("price not between 1 and 2", "(price < 1 or price > 2)"),
+        ('brand between "a" and "b"', None),
+        ("sizes between 1 and 2", None),
         ('title = "x"', None),
         ('brand contains "x"', None),
         ('brand < "x"', None),

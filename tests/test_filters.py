@@ -18,10 +18,11 @@ from windowshop.filters import (
     Not,
     Null,
     Or,
+    Span,
     Under,
     parse_filter,
-    to_polars,
 )
+from windowshop.predicates import to_polars
 
 ROWS = [
     {"sku": 1, "brand": "Nike", "category": "Apparel > Topwear", "price": 10.0, "cold": True},
@@ -96,16 +97,85 @@ def test_other_column_types():
             "weight": pl.Series([1.1, 2.2], dtype=pl.Float32),
             "cost": pl.Series(["19.99", "20.00"]).cast(pl.Decimal(10, 2)),
             "count": pl.Series([200, None], dtype=pl.UInt8),
-            "tags": [["new"], None],
+            "parts": [[{"name": "sole"}], None],
+            "nested": [[["new"]], None],
         }
     )
     assert kept('size = "xl" and grade = "a"', table) == [1]
     assert kept('added >= "2024-02-01"', table) == [2]
     assert kept("weight = 1.1 and cost = 19.99", table) == [1]
     assert kept("count > -1 and count < 1000", table) == [1]
-    assert kept("tags is null", table) == [2]
-    with pytest.raises(FilterError, match=r"'tags' is of type List\(String\).*`is null`"):
-        kept('tags contains "new"', table)
+    for name, shown in (("parts", r"List\(Struct.*\)"), ("nested", r"List\(List\(String\)\)")):
+        assert kept(f"{name} is null", table) == [2]
+        with pytest.raises(FilterError, match=rf"'{name}' is of type {shown}.*`is null`"):
+            kept(f'{name} contains "new"', table)
+
+
+LISTS = pl.DataFrame(
+    {
+        "sku": [1, 2, 3, 4, 5, 6],
+        "sizes": [["S", "M"], ["m", "M", None], ["L"], [], None, [None]],
+        "widths": [[36, 44], [38, 40], [39], [], None, [None]],
+        "rates": [[0.5, math.nan], [math.nan], [2.0], [], None, [1.0]],
+        "sold": [[True, False], [True], [False], [], None, [None]],
+        "days": [["2024-01-31", "2024-03-01"], None, ["2024-02-01"], [], None, None],
+        "kinds": [["A > B", "C"], ["A > Bc"], ["a"], [], None, [None]],
+    }
+).with_columns(
+    pl.col("days").list.eval(pl.element().str.to_date()),
+    tones=pl.col("sizes").cast(pl.List(pl.Categorical)),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "skus"),
+    [
+        ('sizes = "m"', [1, 2]),
+        ('sizes != "m"', [3]),
+        ('not sizes = "M"', [3]),
+        ('not (sizes != "m")', [1, 2]),
+        ('sizes = "s" and sizes = "m"', [1]),
+        ('sizes in ("s", "L")', [1, 3]),
+        ('sizes not in ("s", "L")', [2]),
+        ('sizes > "M"', [1]),
+        ('sizes contains "s"', [1]),
+        ('sizes not contains "s"', [2, 3]),
+        ('sizes between "m" and "r"', [1, 2]),
+        ("sizes is null", [4, 5, 6]),
+        ("sizes is not null", [1, 2, 3]),
+        ('tones = "m" or sizes is null', [1, 2, 4, 5, 6]),
+        ("widths >= 38 and widths <= 40", [1, 2, 3]),  # 44 and 36: two items do
+        ("widths between 38 and 40", [2, 3]),
+        ("widths not between 38 and 40", [1]),
+        ("widths in (39, 44.5)", [3]),
+        ("widths < 36.5", [1]),
+        ("rates <= 1", [1, 6]),
+        ("rates != 0.5", [3, 6]),
+        ("rates is null", [2, 4, 5]),
+        ("sold = true", [1, 2]),
+        ("sold != true", [3]),
+        ('days > "2024-02-01"', [1]),
+        ('kinds under "a > b"', [1]),
+        ('kinds not under "a"', []),
+        ('kinds under "a"', [1, 2, 3]),
+    ],
+)
+def test_a_list_passes_by_any_of_its_items(text, skus):
+    assert kept(text, LISTS) == skus
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sizes = 38", "'sizes' holds lists of text, so it cannot be compared with 38. Put .*\"38"),
+        ('widths = "38"', "'widths' holds lists of numbers"),
+        ("sold between false and true", "true and false have no order; compare 'sold' with"),
+        ("size = 1", "no column 'size'. Did you mean 'sizes'"),
+    ],
+)
+def test_list_errors(text, message):
+    with pytest.raises(FilterError, match=message):
+        kept(text, LISTS)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +196,8 @@ def test_other_column_types():
             "a = 1 and b = 2 and c = 3",
             And(tuple(Comparison(x, "=", i + 1) for i, x in enumerate("abc"))),
         ),
-        ("a between 1 and 2", And((Comparison("a", ">=", 1), Comparison("a", "<=", 2)))),
+        ("a between 1 and 2", Span("a", 1, 2)),
+        ("a not between 1 and 2", Not(Span("a", 1, 2))),
     ],
 )
 def test_parsed_tree(text, tree):
@@ -186,6 +257,8 @@ def test_parse_error_points_at_the_place():
         ("cold = 1", "'cold' holds true or false"),
         ("cold < true", "true and false have no order"),
         ('sku under "A"', "'sku' holds numbers"),
+        ("cold between false and true", "true and false have no order"),
+        ('price between 1 and "2"', "'price' holds numbers"),
     ],
 )
 def test_schema_errors(text, message):
@@ -226,12 +299,35 @@ COLUMNS = {
     "price": NUMBERS,
     "count": NUMBERS,
     "cold": st.booleans(),
+    "tags": TEXTS,
+    "paths": st.lists(LEVEL, min_size=1, max_size=3).map(" > ".join),
+    "widths": NUMBERS,
+    "sizes": NUMBERS,
+    "sold": st.booleans(),
 }
+"""Values to compare a column with."""
 ROW_VALUES = COLUMNS | {
     "price": st.integers(-3, 3).map(float) | st.sampled_from([-1.5, 2.5, 1e20, math.nan]),
     "count": st.integers(-3, 3) | st.just(2**63 - 1),
 }
-DTYPES = {"price": pl.Float64(), "count": pl.Int64(), "cold": pl.Boolean()}
+ROW_VALUES |= {
+    name: st.lists(st.none() | values, max_size=3)
+    for name, values in ROW_VALUES.items()
+    if name in ("tags", "paths", "sold")
+} | {
+    "widths": st.lists(st.none() | ROW_VALUES["price"], max_size=3),
+    "sizes": st.lists(st.none() | ROW_VALUES["count"], max_size=3),
+}
+DTYPES = {
+    "price": pl.Float64(),
+    "count": pl.Int64(),
+    "cold": pl.Boolean(),
+    "tags": pl.List(pl.String()),
+    "paths": pl.List(pl.String()),
+    "widths": pl.List(pl.Float64()),
+    "sizes": pl.List(pl.Int64()),
+    "sold": pl.List(pl.Boolean()),
+}
 ROW = st.fixed_dictionaries({name: st.none() | values for name, values in ROW_VALUES.items()})
 
 
@@ -239,13 +335,16 @@ ROW = st.fixed_dictionaries({name: st.none() | values for name, values in ROW_VA
 def leaves(draw):
     name = draw(st.sampled_from(list(COLUMNS)))
     values = COLUMNS[name]
-    ops = st.sampled_from(["=", "!="] if name == "cold" else list(OPS))
+    has_order = name not in ("cold", "sold")
+    ops = st.sampled_from(list(OPS) if has_order else ["=", "!="])
     kinds = [
         st.builds(Comparison, st.just(name), ops, values),
         st.builds(In, st.just(name), st.lists(values, min_size=1, max_size=3).map(tuple)),
         st.builds(Null, st.just(name), st.booleans()),
     ]
-    if name not in DTYPES:
+    if has_order:
+        kinds.append(st.builds(Span, st.just(name), values, values))
+    if name not in DTYPES or DTYPES[name] == pl.List(pl.String()):
         levels = st.lists(LEVEL, min_size=1, max_size=3).map(tuple)
         kinds += [
             st.builds(Contains, st.just(name), TEXTS),
@@ -281,6 +380,8 @@ def written_test(tree, quote):
             return f"{op}{literal(value, quote)}"
         case In(_, values):
             return f"in ({','.join(literal(value, quote) for value in values)})"
+        case Span(_, low, high):
+            return f"between {literal(low, quote)} and {literal(high, quote)}"
         case Null(_, is_null):
             return f"is {'' if is_null else 'not '}null"
         case Contains(_, text):
@@ -308,10 +409,14 @@ def holds(tree, row):
             found = holds(part, row)
             return None if found is None else not found
     value = row[tree.column]
-    missing = value is None or value != value
+    given = [x for x in (value if isinstance(value, list) else [value]) if x is not None and x == x]
     if isinstance(tree, Null):
-        return missing == tree.is_null
-    return None if missing else matches(tree, lowered(value))
+        return bool(given) != tree.is_null
+    if not given:
+        return None
+    if isinstance(tree, Comparison) and tree.op == "!=":
+        return all(matches(tree, lowered(item)) for item in given)
+    return any(matches(tree, lowered(item)) for item in given)
 
 
 def matches(tree, value):
@@ -320,6 +425,8 @@ def matches(tree, value):
             return OPS[op](value, lowered(other))
         case In(_, others):
             return value in [lowered(other) for other in others]
+        case Span(_, low, high):
+            return lowered(low) <= value <= lowered(high)
         case Contains(_, text):
             return text.lower() in value
         case Under(_, levels):

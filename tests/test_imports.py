@@ -15,6 +15,7 @@ LAYERS = """
 errors
 ragged files
 config
+lists
 tables
 catalog
 images
@@ -69,6 +70,7 @@ slices
 evaluate
 report
 filters
+predicates
 records
 ledger
 engines.gate engines.words
@@ -96,7 +98,7 @@ ranking.merchandising ranking.fallback
 query_graph
 spaces
 index
-search.request search.settings search.words
+search.request search.settings search.words search.query_vectors
 search.answer search.retrieve
 search.arrange
 search.explain search.results

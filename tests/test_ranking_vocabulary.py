@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from windowshop.filters import And, Comparison
 from windowshop.ranking.attributes import with_attributes
+from windowshop.ranking.precision import PrecisionConfig, matching, recognise
 from windowshop.ranking.price_phrases import price_phrases
 from windowshop.ranking.spelling import Near, Spelling
 from windowshop.ranking.synonyms import SynonymRules, Synonyms
@@ -113,6 +114,42 @@ def test_a_short_value_needs_its_columns_name():
     assert matches("m") == []
     assert matches("size M juice") == [("size M", "size", "M", 1)]
     assert matches("l size") == [("l size", "size", "L", 1)]
+
+
+TAGGED = pl.DataFrame(
+    {
+        "product_id": list("abcdef"),
+        "title": ["Orange lamp", *["Thing"] * 5],
+        "tags": [["Boho", "Boho"], ["boho", "Bohos", "linen"], ["Linen"], [None], [], None],
+        "sizes": [["S", "M"], ["M"], ["38"], None, None, None],
+        "tones": pl.Series([["Teal"], None, None, None, None, None], dtype=pl.List(pl.Categorical)),
+        "widths": [[38], [40], None, None, None, None],
+    }
+)
+
+
+def test_items_of_lists_are_recognised_each_once_a_product():
+    vocabulary = Vocabulary(TAGGED)
+    (match,) = vocabulary.understand("bohos lamp").matches
+    assert (match.meaning.column, match.meaning.values) == ("tags", ("Boho", "Bohos", "boho"))
+    assert (match.meaning.count, match.meaning.coverage) == (2, 0.5)
+    assert matches("teal linen", vocabulary) == [
+        ("teal", "tones", "Teal", 1),
+        ("linen", "tags", "Linen", 2),
+    ]
+    assert matches("m 38", vocabulary) == []
+    assert matches("sizes m", vocabulary) == [("sizes m", "sizes", "M", 2)]
+
+
+@pytest.mark.parametrize(
+    ("min_coverage", "kept"),
+    [(0.5, [True, True] + [False] * 4), (0.98, [True, True, False] + [True] * 3)],
+)
+def test_what_is_made_of_an_item_holds_for_the_lists_that_have_it(min_coverage, kept):
+    config = PrecisionConfig(min_products=1, min_coverage=min_coverage)
+    (item,) = recognise(Vocabulary(TAGGED).understand("boho"), config)
+    assert (item.name, item.action) == ("tags: Boho", "filter")
+    assert matching(item.tree, TAGGED).tolist() == kept
 
 
 def test_typos_are_corrected_and_reported():

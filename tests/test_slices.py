@@ -83,6 +83,25 @@ def test_columns_of_queries_and_products_combine_in_the_order_asked_for(dataset)
     assert "cold=True+long=False" in slices(dataset, "cold+long")
 
 
+def test_a_product_with_a_list_counts_under_each_of_its_values(tmp_path):
+    lists = pl.Series([["S", "M", "S"], ["M"], None, []], dtype=pl.List(pl.String))
+    products = PRODUCTS.with_columns(
+        sizes=lists, new=pl.Series([[True], [True, False], None, None])
+    )
+    dataset = Dataset(root=tmp_path, products=products, queries=QUERIES, qrels=QRELS)
+    assert slices(dataset, "sizes") == {
+        "sizes=M": ["q1 a 3", "q1 b 1", "q2 b 2", "q3 a 3"],
+        "sizes=S": ["q1 a 3", "q3 a 3"],
+        "sizes=null": ["q3 c 1", "q3 d 1"],
+    }
+    assert slices(dataset, "long+sizes")["long=False+sizes=M"] == ["q1 a 3", "q1 b 1", "q3 a 3"]
+    assert slices(dataset, "new") == {
+        "new=False": ["q1 b 1", "q2 b 2"],
+        "new=True": ["q1 a 3", "q1 b 1", "q2 b 2", "q3 a 3"],
+        "new=null": ["q3 c 1", "q3 d 1"],
+    }
+
+
 def test_a_null_is_a_value(dataset):
     assert slices(dataset, "kind")["kind=null"] == ["q3 a 3", "q3 c 1", "q3 d 1"]
 

@@ -137,7 +137,7 @@ def read_products(root: Path) -> pl.DataFrame:
     path = find_table(root, "products")
     if path is None:
         raise DataError(f"{root}: no products table. Put products.parquet, .csv or .jsonl there.")
-    products = read_table(path, PRODUCT_SCHEMA)
+    products = read_table(path, PRODUCT_SCHEMA, keep_lists=True)
     require_columns(products, ["product_id"], path)
     require_either(products, "title", "image", path)
     if products.is_empty():

@@ -1,5 +1,6 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, and logs that grow."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,12 @@ def write_aside(path: Path, write: Callable[[Path], object], chosen: str = "fold
         raise ConfigError(
             f"{path}: cannot be written ({error.strerror or error}). Choose another {chosen}."
         ) from None
+
+
+def append_whole(descriptor: int, content: bytes) -> None:
+    """Append to an open file, all of it; on return it survives a SIGKILL."""
+    while content:
+        content = content[os.write(descriptor, content) :]
 
 
 def replace_folder(new: Path, out: Path) -> None:

@@ -1,4 +1,4 @@
-r"""Filter text (`price < 1000 and brand = "Nike"`) -> typed tree -> polars expression.
+r"""Filter text (`price < 1000 and brand = "Nike"`) -> typed tree.
 
 The language, keywords in any case:
 
@@ -17,19 +17,20 @@ Text is compared without regard to letter case ("nike" finds Nike), for order to
 compares as text in the form "2024-12-31". Nulls follow SQL: a missing value (or a NaN) matches no
 comparison, nor the `not` of one, so `not price < 10` leaves out products without a price.
 
-The tree knows nothing of polars, so that another backend can translate it in its own terms.
+In a column of lists, a test holds where any item passes it: `sizes = "M"` where M is among the
+sizes, `sizes between 38 and 40` where one of them lies there. `sizes != "M"` and
+`not (sizes = "M")` hold where there are sizes and none is M. A list without items is missing.
+
+The tree knows nothing of tables, so that every backend can translate it in its own terms;
+`windowshop.predicates` does it for polars.
 """
 
-import difflib
 import math
-import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, TypeAlias, cast
 
-import polars as pl
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.visitors import v_args
 from rich.cells import cell_len
@@ -59,6 +60,15 @@ class In:
 
     column: str
     values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The column lies from low to high, both included; of a list, one and the same item does."""
+
+    column: str
+    low: Scalar
+    high: Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +116,9 @@ class Not:
     part: "Filter"
 
 
-Filter: TypeAlias = Comparison | In | Null | Contains | Under | And | Or | Not
-
-_OPERATORS: dict[Operator, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+Test: TypeAlias = Comparison | In | Span | Contains | Under
+"""What compares the values of one column."""
+Filter: TypeAlias = Test | Null | And | Or | Not
 
 _GRAMMAR = r"""
 ?start: any_of
@@ -190,95 +193,6 @@ def columns_of(tree: Filter) -> set[str]:
     return {tree.column}
 
 
-def to_polars(tree: Filter, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-    """Translate for a table with this schema; true for the rows to keep, null where unknown.
-
-    Raises FilterError for an unknown column and for a value that its column's type cannot hold.
-    """
-    match tree:
-        case And(parts):
-            return pl.all_horizontal([to_polars(part, schema) for part in parts])
-        case Or(parts):
-            return pl.any_horizontal([to_polars(part, schema) for part in parts])
-        case Not(part):
-            return ~to_polars(part, schema)
-        case Null(name, is_null):
-            column = _column(name, schema)
-            return column.is_null() if is_null else column.is_not_null()
-        case Comparison(name, op, value):
-            if isinstance(value, bool) and op not in ("=", "!="):
-                raise FilterError(f"true and false have no order; compare {name!r} with = or !=.")
-            return _compare(_operand(name, [value], schema), op, value)
-        case In(name, values):
-            return _member(_operand(name, values, schema), values)
-        case Contains(name, text):
-            return _operand(name, [text], schema).str.contains(text.lower(), literal=True)
-        case Under(name, levels):
-            path = " > ".join(levels).lower()
-            column = _operand(name, [path], schema)
-            return (column == path) | column.str.starts_with(f"{path} > ")
-
-
-def _compare(column: pl.Expr, op: Operator, value: Scalar) -> pl.Expr:
-    other = pl.lit(value.lower() if isinstance(value, str) else value)
-    return _OPERATORS[op](column, other)
-
-
-def _member(column: pl.Expr, values: Iterable[Scalar]) -> pl.Expr:
-    lowered = [value.lower() for value in values if isinstance(value, str)]
-    if lowered:
-        return column.is_in(lowered)
-    # is_in refuses a fraction in a column of whole numbers, where = simply does not match.
-    return pl.any_horizontal([_compare(column, "=", value) for value in values])
-
-
-def _operand(name: str, values: Iterable[Scalar], schema: Mapping[str, pl.DataType]) -> pl.Expr:
-    """The column in the form that comparisons use, after checking that it can hold the values."""
-    column = _column(name, schema)
-    held = _held(schema[name])
-    for value in values:
-        if _kind(value) != held:
-            raise FilterError(_mismatch(name, held, value, schema[name]))
-    return column.cast(pl.String).str.to_lowercase() if held == "text" else column
-
-
-def _column(name: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-    if name not in schema:
-        raise FilterError(_unknown(name, list(schema)))
-    column = pl.col(name)
-    return column.fill_nan(None) if schema[name].is_float() else column
-
-
-def _held(dtype: pl.DataType) -> str | None:
-    """What a column of this type holds, in the words of `_kind`; None where it is none of them."""
-    if dtype in (pl.String, pl.Categorical, pl.Enum, pl.Date):
-        return "text"
-    if dtype.is_numeric():
-        return "numbers"
-    return "true or false" if dtype == pl.Boolean else None
-
-
-def _kind(value: Scalar) -> str:
-    if isinstance(value, str):
-        return "text"
-    return "true or false" if isinstance(value, bool) else "numbers"
-
-
-def _mismatch(name: str, held: str | None, value: Scalar, dtype: pl.DataType) -> str:
-    if held is None:
-        return f"Column {name!r} is of type {dtype}, which a filter can only test with `is null`."
-    shown = str(value).lower() if isinstance(value, bool) else repr(value)
-    mend = f' Put the value in quotes: "{shown}".' if held == "text" else ""
-    return f"Column {name!r} holds {held}, so it cannot be compared with {shown}.{mend}"
-
-
-def _unknown(name: str, known: list[str]) -> str:
-    by_lower = {column.lower(): column for column in known}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    hint = f" Did you mean {by_lower[near[0]]!r}?" if near else ""
-    return f"There is no column {name!r}.{hint} The columns are: {', '.join(known)}."
-
-
 @cache
 def _parser() -> Lark:
     return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True, transformer=_Builder())
@@ -304,8 +218,7 @@ class _Builder(Transformer[Token, Filter]):
         return _unless(negated, In(column, values))
 
     def span(self, column: str, negated: Token | None, low: Scalar, high: Scalar) -> Filter:
-        ends = (Comparison(column, ">=", low), Comparison(column, "<=", high))
-        return _unless(negated, And(ends))
+        return _unless(negated, Span(column, low, high))
 
     def contains(self, column: str, negated: Token | None, text: Token) -> Filter:
         return _unless(negated, Contains(column, _unquote(text)))

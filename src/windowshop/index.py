@@ -27,7 +27,7 @@ from windowshop.engines.collection import Collection
 from windowshop.engines.sizes import choose
 from windowshop.errors import ConfigError, DataError, IndexFolderError, SearchError
 from windowshop.images import Photo
-from windowshop.ledger import Position, end_of, position_to_json
+from windowshop.ledger import LEDGER_FOLDER, Position, end_of, position_to_json
 from windowshop.manifests import FolderKind, read_manifest, write_manifest
 from windowshop.progress import Reporter
 from windowshop.query_encoder import QueryEncoder, open_query_encoder
@@ -235,6 +235,10 @@ class OpenIndex:
         """
         return self._photos.path(image)
 
+    def recent_photo_path(self, image: str | None) -> Path | None:
+        """The same as it was some minutes ago at most, for results of searches."""
+        return self._photos.recent_path(image)
+
     def close(self) -> None:
         """Save and release everything."""
         self.collection.close()
@@ -318,7 +322,7 @@ def build_index(
     with building(out) as generations:
         before, since = generations.current, None
         if before is not None:
-            since = position_to_json(end_of(generations.path(before) / "ledger"))
+            since = position_to_json(end_of(generations.path(before) / LEDGER_FOLDER))
         name = next_name(generations)
         path = generations.path(name)
         source = model.read_products(dataset.products, dataset.root, cache_folder, reporter)

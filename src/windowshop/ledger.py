@@ -34,6 +34,9 @@ from windowshop.records import (
 )
 
 FORMAT = "windowshop-ledger/1"
+LEDGER_FOLDER = "ledger"
+"""Of a collection."""
+LOCK_FILE = "writer.lock"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,7 +61,7 @@ class Ledger:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._durable, self._segment_bytes = folder, durable, segment_bytes
         self._lock = threading.RLock()  # `compact` calls back into `sync`
-        self._owner = FileLock(folder / "writer.lock")
+        self._owner = FileLock(folder / LOCK_FILE)
         try:
             self._owner.acquire(timeout=0)
         except Timeout:
@@ -242,6 +245,19 @@ def end_of(folder: Path) -> Position:
         with suppress(FileNotFoundError):  # compacted meanwhile
             return Position(last, reached_bytes(folder / f"{last:08d}.log"))
     raise LedgerError(f"{folder}: holds no ledger. Name the folder of one.")
+
+
+def is_open(folder: Path) -> bool:
+    """Whether a process has the ledger in a folder open; not, where there is none."""
+    if not folder.is_dir():
+        return False
+    lock = FileLock(folder / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
 
 
 def position_to_json(position: Position) -> dict[str, int]:

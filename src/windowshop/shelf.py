@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from windowshop.engines.generations import Generations
 from windowshop.errors import IndexFolderError
 from windowshop.files import replace_folder
-from windowshop.ledger import write_json
+from windowshop.ledger import LEDGER_FOLDER, is_open, write_json
 from windowshop.manifests import MANIFEST_FILE, FolderKind, read_manifest
 
 INDEX = FolderKind(
@@ -89,22 +89,8 @@ def next_name(generations: Generations) -> str:
 def _drop_others(generations: Generations) -> None:
     kept = (generations.current, generations.previous)
     for name in generations.names():
-        if name not in kept and not _is_open(generations.path(name)):
+        if name not in kept and not is_open(generations.path(name) / LEDGER_FOLDER):
             generations.drop(name)
-
-
-def _is_open(generation: Path) -> bool:
-    """Whether a process has the generation's collection open."""
-    ledger = generation / "ledger"
-    if not ledger.is_dir():
-        return False
-    lock = FileLock(ledger / "writer.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
 
 
 def _goes_on(out: Path) -> bool:

@@ -2,7 +2,8 @@
 
 A slice is asked for by columns, `kind` or `cold+text_quality`. Columns of the query table pick
 queries; columns of the product table pick which judged products count, while the ranking stays
-that over the full catalogue. Every combination of values becomes one slice.
+that over the full catalogue. Every combination of values becomes one slice. A product with a list
+of values counts in the slice of each, so those slices overlap.
 """
 
 from dataclasses import dataclass
@@ -60,7 +61,10 @@ def _attach(dataset: Dataset, qrels: pl.DataFrame, column: str, name: str) -> pl
     """Add a column of the query table, else of the product table, to the judgements as text."""
     for table, key in ((dataset.queries, "query_id"), (dataset.products, "product_id")):
         if column in table.columns and column not in (key, "image", "query", "split"):
-            values = table.select(key, _as_text(table[column]).alias(name))
+            values = table.select(key, pl.col(column).alias(name))
+            if isinstance(table[column].dtype, pl.List):
+                values = values.explode(name).unique(maintain_order=True)
+            values = values.with_columns(_as_text(values[name]))
             return qrels.join(values, on=key, how="left", maintain_order="left")
     known = sorted(set(dataset.queries.columns) | set(dataset.products.columns))
     raise DataError(f"--slice: no column {column!r}; found {', '.join(known)}.")

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from windowshop.errors import DataError
+from windowshop.lists import has_items, list_column, parse_list, tidy
 
 SUFFIXES = (".parquet", ".csv", ".jsonl", ".ndjson")
 MAX_LISTED = 5
@@ -26,17 +27,21 @@ def find_table(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
-def read_table(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+def read_table(
+    path: Path, schema: Mapping[str, pl.DataType], *, keep_lists: bool = False
+) -> pl.DataFrame:
     """Read `path`, cast the columns that `schema` names, and leave further columns typed as found.
 
-    Columns absent from the file are absent from the result. Raises DataError for an unreadable
-    file and for a value that does not fit its column, with the row (the first row of data is 1).
+    With `keep_lists`, further columns of lists of texts, numbers or booleans stay lists, in csv
+    where every value is such a list in JSON; any other nested values become JSON text. Columns
+    absent from the file are absent from the result. Raises DataError for an unreadable file and
+    for a value that does not fit its column, with the row (the first row of data is 1).
     """
     try:
         frame = _blank_to_null(_read(path))
         if path.suffix == ".csv":
-            frame = _typed_extras(frame, schema)
-        return _typed(frame, schema, path)
+            frame = _typed_extras(_with_lists(frame, schema) if keep_lists else frame, schema)
+        return _typed(frame, schema, path, keep_lists)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         reason = str(error).strip().split("\n")[0].rstrip(".")
         raise DataError(
@@ -46,18 +51,20 @@ def read_table(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
 
 
 def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], source: str) -> pl.DataFrame:
-    """A table in memory with the types that `read_table` gives a file's; `source` is for messages.
+    """A table in memory with the types that `read_table` gives a file's, lists kept.
 
-    Raises DataError for a value that does not fit its column.
+    `source` is for messages. Raises DataError for a value that does not fit its column.
     """
-    return _typed(_blank_to_null(frame), schema, Path(source))
+    return _typed(_blank_to_null(frame), schema, Path(source), keep_lists=True)
 
 
-def _typed(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], path: Path) -> pl.DataFrame:
+def _typed(
+    frame: pl.DataFrame, schema: Mapping[str, pl.DataType], path: Path, keep_lists: bool
+) -> pl.DataFrame:
     for name, dtype in schema.items():
         if name in frame.columns:
             frame = frame.with_columns(_cast(frame, name, dtype, path))
-    return _flatten_nested(frame)
+    return _flatten_nested(frame, keep_lists)
 
 
 def _read(path: Path) -> pl.DataFrame:
@@ -91,12 +98,27 @@ def _blank_to_null(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns([pl.when(text.str.strip_chars() != "").then(text) for text in texts])
 
 
+def _with_lists(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame:
+    """Make further csv columns lists where every value is one in JSON."""
+    columns = []
+    for name in frame.columns:
+        given = frame[name].drop_nulls()
+        if name in declared or given.is_empty() or not given.str.contains(r"^\s*\[").all():
+            continue
+        rows = [None if text is None else parse_list(text) for text in frame[name]]
+        if sum(row is not None for row in rows) == len(given):
+            columns.append(list_column(name, rows))
+    return frame.with_columns(columns)
+
+
 def _typed_extras(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame:
     """Give further csv columns of numbers or true/false their type, ids and the rest stay text."""
     columns = []
     for name in frame.columns:
         column = frame[name]
         if name in declared or name.endswith("_id") or column.null_count() == len(column):
+            continue
+        if column.dtype != pl.String:
             continue
         lowered = column.str.to_lowercase()
         if lowered.drop_nulls().is_in(["true", "false"]).all():
@@ -119,7 +141,7 @@ def to_numbers(column: pl.Series) -> pl.Series:
 def _cast(frame: pl.DataFrame, name: str, dtype: pl.DataType, path: Path) -> pl.Series:
     column = frame[name]
     if dtype == pl.String and column.dtype.is_nested():
-        return _as_json(column)
+        return as_json(column)
     if dtype == pl.String and column.dtype.is_float():
         whole = column.drop_nulls()
         if (whole == whole.floor()).all():  # 123.0 in a file that meant the id 123
@@ -148,7 +170,7 @@ def _plain(dtype: pl.DataType) -> str:
     return "numbers" if dtype.is_numeric() else "text"
 
 
-def _as_json(column: pl.Series) -> pl.Series:
+def as_json(column: pl.Series) -> pl.Series:
     """Nested values as JSON text, without the keys that other rows brought in as null."""
 
     def dump(value: object) -> str:
@@ -166,6 +188,11 @@ def _without_nulls(value: object) -> object:
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def _flatten_nested(frame: pl.DataFrame) -> pl.DataFrame:
-    nested = [name for name in frame.columns if frame[name].dtype.is_nested()]
-    return frame.with_columns([_as_json(frame[name]) for name in nested])
+def _flatten_nested(frame: pl.DataFrame, keep_lists: bool) -> pl.DataFrame:
+    columns = [frame[name] for name in frame.columns if frame[name].dtype.is_nested()]
+    return frame.with_columns(
+        [
+            tidy(column) if keep_lists and has_items(column.dtype) else as_json(column)
+            for column in columns
+        ]
+    )

@@ -10,6 +10,7 @@ import json
 import os
 import stat
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from windowshop.images import (
 from windowshop.photo_lists import parse_images
 
 UPLOAD = "upload:"
+KEPT_PATHS, RECENT_SECONDS = 100_000, 300.0
 SUFFIXES = {"MPO": "jpg", "JPEG": "jpg", "TIFF": "tif"}
 
 
@@ -62,6 +64,7 @@ class ShopPhotos:
     def __init__(self, data_root: Path, uploads: Path) -> None:
         self._data_root, self._uploads = data_root, uploads
         self._lock = threading.Lock()
+        self._recent: dict[str, tuple[Path | None, float]] = {}
 
     def path(self, image: str | None) -> Path | None:
         """The photo's file, links resolved; None where it is none inside the two folders."""
@@ -75,6 +78,20 @@ class ShopPhotos:
             return found.resolve() if found.is_file() else None
         except OSError:  # a name that the system cannot hold
             return None
+
+    def recent_path(self, image: str | None) -> Path | None:
+        """What `path` says, or said some minutes ago: every result of a search asks."""
+        if not image:
+            return None
+        now = time.monotonic()
+        path, until = self._recent.get(image, (None, 0.0))
+        if until > now:
+            return path
+        if len(self._recent) >= KEPT_PATHS:
+            self._recent.clear()
+        path = self.path(image)
+        self._recent[image] = (path, now + RECENT_SECONDS)
+        return path
 
     def open(
         self, image: str | None, images: str | None, sent: bytes | None, side: int
@@ -126,7 +143,7 @@ class ShopPhotos:
     def _plain(self, image: str) -> Path | None:
         """The file of a name that leads to it by no link below its folder; most do.
 
-        Following links takes many times longer, and every result of a search asks.
+        Following links takes many times longer.
         """
         root, name = self._data_root, image
         if image.startswith(UPLOAD):

@@ -25,11 +25,11 @@ import polars as pl
 from windowshop.engines import open_engine
 from windowshop.engines.base import Batch, Engine, EngineSpec
 from windowshop.engines.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
-from windowshop.engines.columns import Columns, Facet, Prepared
+from windowshop.engines.columns import Columns, Prepared
 from windowshop.engines.gate import Gate
 from windowshop.errors import EngineError
 from windowshop.filters import Filter
-from windowshop.ledger import Ledger, Position
+from windowshop.ledger import LEDGER_FOLDER, Ledger, Position
 from windowshop.nearest import Neighbours
 from windowshop.product_text import all_texts
 from windowshop.records import Change, Delete, Upsert
@@ -89,7 +89,7 @@ class Collection:
         self._writer, self._maintenance = threading.Lock(), threading.Lock()
         self._refusal: EngineError | None = None
         self._num_unsaved = 0
-        self._ledger = Ledger(folder / "ledger", durable=durable)
+        self._ledger = Ledger(folder / LEDGER_FOLDER, durable=durable)
         try:
             self._state = self._opened(spec)
         except BaseException:
@@ -110,6 +110,7 @@ class Collection:
         with self._writer:
             self._check()
             prepared = self._state.columns.prepare(products)
+            _check_filters(prepared.rows, self.spec)
             stored = {name: self._rounded(name, x, len(products)) for name, x in vectors.items()}
             return self._write(Upsert(prepared.rows, stored), prepared)
 
@@ -150,20 +151,6 @@ class Collection:
         """The rows of products in their order, of ones deleted since a search too."""
         with self._gate.read():
             return self._state.columns.rows(self._state.columns.keys(product_ids))
-
-    def browse(
-        self, k: int, where: Filter | None = None, *, order: str, descending: bool = False
-    ) -> list[str]:
-        """The first k product ids that pass the filter, sorted by a column, missing values last."""
-        with self._gate.read():
-            columns = self._state.columns
-            keys = np.flatnonzero(columns.allowed(where).mask_N)
-            return columns.ids(columns.order(keys, order, descending)[:k])
-
-    def facets(self, column: str, where: Filter | None = None, limit: int = 10) -> list[Facet]:
-        """The commonest values of a column among the products that pass the filter."""
-        with self._gate.read():
-            return self._state.columns.facets(column, self._state.columns.allowed(where), limit)
 
     def count(self, where: Filter | None = None) -> int:
         """Number of products that pass the filter."""
@@ -356,7 +343,18 @@ def _apply(
             engine.delete(columns.kill(change.product_ids))
         return
     prepared = prepared or columns.prepare(change.products)
+    _check_filters(prepared.rows, state.spec)
     keys = np.arange(columns.num_keys, columns.num_keys + len(prepared.rows), dtype=np.int64)
     engine.upsert(Batch(keys, change.vectors, prepared.rows, all_texts(prepared.rows)))
     with alone():
         engine.delete(columns.commit(prepared))
+
+
+def _check_filters(rows: pl.DataFrame, spec: EngineSpec) -> None:
+    """Refuse lists in a column that the engine filters by itself: it knows single values only."""
+    for name in (*spec.text_columns, *spec.number_columns):
+        if rows.schema.get(name, pl.Null()).is_nested():
+            raise EngineError(
+                f"Products: column {name!r} is of type {rows.schema[name]}, and the engine filters "
+                "by it. Leave it out of the spec's text_columns and number_columns."
+            )

@@ -10,13 +10,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from windowshop.engines.base import Allowed
 from windowshop.errors import DataError, FilterError
-from windowshop.filters import Filter, columns_of, to_polars
+from windowshop.filters import Filter, columns_of
+from windowshop.lists import as_lists, inner_type
+from windowshop.predicates import to_polars
+from windowshop.tables import as_json
 
 GROUP = "group_id"
 TAIL_ROWS = 20_000
@@ -24,6 +28,8 @@ TAIL_CHUNKS = 64
 """The small table is joined to the large one beyond these many rows; made whole beyond chunks."""
 KEPT_MASKS, KEPT_BYTES = 64, 16 << 20
 """So many filters, or this memory full, have their bitmap of the large table kept, the latest."""
+KEPT_ROWS = 10_000
+"""So many products, at most, are kept as plain values."""
 MASK_ROWS = 100_000
 """Up to so many products, a filter is kept as a bitmap even to look at some of them only."""
 
@@ -43,14 +49,6 @@ class Prepared:
         return self.rows["product_id"].to_list()
 
 
-@dataclass(frozen=True, slots=True)
-class Facet:
-    """How many allowed products have one value of a column."""
-
-    value: object
-    count: int
-
-
 class Columns:
     """Guard it from outside: many may read, or one may `commit` or `kill`."""
 
@@ -60,6 +58,7 @@ class Columns:
         self._alive_N = alive_N.copy()
         self._key = dict(zip(table["product_id"], range(len(table)), strict=True))
         self._masks: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._records: dict[int, dict[str, Any]] = {}
         self._grouping = threading.Lock()
         self._group: dict[str, int] = {}
         self._group_N = np.zeros(0, dtype=np.int64)
@@ -110,6 +109,7 @@ class Columns:
         first = self.num_keys
         if prepared.large is not self._large:
             self._masks.clear()
+            self._records.clear()  # there may be new columns
         self._large, self._small = prepared.large, prepared.small
         old = [self._key[name] for name in prepared.ids if name in self]
         self._alive_N = np.concatenate([self._alive_N, np.ones(len(prepared.ids), dtype=bool)])
@@ -164,6 +164,23 @@ class Columns:
         """The rows of keys, in their order, with every column that a product ever had."""
         return self._gather(keys, self._large.columns)
 
+    def records(self, keys: np.ndarray) -> list[dict[str, Any]]:
+        """The rows of keys as plain values, without columns that begin with _, which are ours.
+
+        Those shown lately are kept, so do not write to them.
+        """
+        kept = {key: row for key in keys.tolist() if (row := self._records.get(key)) is not None}
+        missing = [key for key in keys.tolist() if key not in kept]
+        if missing:
+            names = [name for name in self.names if not name.startswith("_")]
+            rows = self.select(np.array(missing, dtype=np.int64), names).iter_rows(named=True)
+            read = dict(zip(missing, rows, strict=True))
+            if len(self._records) + len(read) > KEPT_ROWS:
+                self._records.clear()
+            self._records.update(read)
+            kept |= read
+        return [kept[key] for key in keys.tolist()]
+
     def select(self, keys: np.ndarray, names: Iterable[str]) -> pl.DataFrame:
         """Some columns of keys, in the order of both; those that no product ever had are absent."""
         return self._gather(keys, [name for name in names if name in self._large.columns])
@@ -188,26 +205,6 @@ class Columns:
             numbers_N = self._group_N
         of_keys_C: np.ndarray = numbers_N[keys_C]
         return of_keys_C
-
-    def facets(self, column: str, allowed: Allowed, limit: int = 10) -> list[Facet]:
-        """The commonest values of a column among allowed products; equal counts by value."""
-        values = self._column(column, np.flatnonzero(allowed.mask_N)).drop_nulls().alias("value")
-        counted = values.to_frame().group_by("value").len("count")
-        top = counted.sort(["count", "value"], descending=[True, False]).head(limit)
-        return [Facet(value, count) for value, count in top.iter_rows()]
-
-    def order(self, keys_C: np.ndarray, column: str, descending: bool = False) -> np.ndarray:
-        """Keys sorted by a column, missing values last, equal ones in their given order."""
-        frame = self._column(column, keys_C).alias("value").to_frame().with_row_index("place")
-        places = frame.sort("value", descending=descending, nulls_last=True, maintain_order=True)
-        sorted_C: np.ndarray = keys_C[places["place"].to_numpy()]
-        return sorted_C
-
-    def _column(self, name: str, keys: np.ndarray) -> pl.Series:
-        if name not in self._large.columns:
-            known = ", ".join(self._large.columns)
-            raise FilterError(f"There is no column {name!r}. The columns are: {known}.")
-        return self._gather(keys, [name])[name]
 
     def _gather(self, keys: np.ndarray, columns: list[str]) -> pl.DataFrame:
         in_large = keys < len(self._large)
@@ -251,10 +248,33 @@ def _fitted(table: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame
             columns.append(pl.lit(None, dtype=dtype).alias(name))
             continue
         try:
-            columns.append(pl.lit(table[name].cast(dtype)).alias(name))
+            columns.append(pl.lit(_converted(table[name], dtype)).alias(name))
         except pl.exceptions.PolarsError:
             raise DataError(
                 f"Products to add: column {name!r} is of type {table[name].dtype}, the catalogue "
                 f"has {dtype}, and not every value fits. Send it as {dtype}."
             ) from None
     return table.select(columns)
+
+
+def _converted(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """A column as one of this type; raises PolarsError where not every value fits.
+
+    A single value in a column of lists is a list of one; lists in a column of texts are JSON, as
+    in a catalogue that was read as such.
+    """
+    if dtype == column.dtype:
+        return column
+    if dtype == pl.String and column.dtype.is_nested():
+        return as_json(column)
+    if isinstance(dtype, pl.List) and not column.dtype.is_nested():
+        column = as_lists(column)
+    converted = column.cast(dtype)
+    cuts = _item_type(dtype).is_integer() and _item_type(column.dtype).is_float()  # 38.5 to 38
+    if cuts and converted.cast(column.dtype).ne_missing(column).any():
+        raise pl.exceptions.InvalidOperationError("not all are whole numbers")
+    return converted
+
+
+def _item_type(dtype: pl.DataType) -> pl.DataType:
+    return inner_type(dtype) if isinstance(dtype, pl.List | pl.Array) else dtype

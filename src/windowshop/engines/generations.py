@@ -6,17 +6,11 @@ FOLDER/NAME/            a collection (`windowshop.engines.collection`)
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
-import polars as pl
-
 from windowshop.engines.checkpoints import CHECKPOINT_FILE
-from windowshop.engines.collection import Collection
 from windowshop.errors import EngineError
-from windowshop.ledger import Position, write_json
-from windowshop.records import Delete
+from windowshop.ledger import write_json
 
 CURRENT_FILE = "current.json"
 
@@ -89,29 +83,3 @@ class Generations:
 
     def _choose(self, current: str | None, previous: str | None) -> None:
         write_json(self._folder / CURRENT_FILE, {"current": current, "previous": previous})
-
-
-def follow(
-    source: Collection,
-    target: Collection,
-    encode: Callable[[pl.DataFrame], Mapping[str, np.ndarray]],
-    since: Position | None = None,
-) -> Position:
-    """Bring a new model's collection up to what an older one holds, which may go on changing.
-
-    `encode` gives the vectors of products by the new model. Call it with the position that it
-    returned until little is left, switch, and call it once more. The old generation follows the
-    new one in the same way, so that a rollback loses no write.
-    """
-    restart = since is None or not source.reaches(since)
-    position = source.start if restart or since is None else since
-    for change, behind in source.changes(position):
-        if isinstance(change, Delete):
-            target.delete(list(change.product_ids))
-        else:
-            target.upsert(change.products, encode(change.products))
-        position = behind
-    if restart:
-        gone = [product_id for product_id in target.ids() if product_id not in source]
-        target.delete(gone)
-    return position

@@ -2,13 +2,25 @@
 
 zvec knows neither `not (...)` nor escapes in text, so a negation is pushed down to the comparisons
 and text with a quote, a backslash or a wildcard is not translated. Text is stored in lower case.
-A missing value matches no comparison there, as in ours.
+A missing value matches no comparison there, as in ours. Columns of lists are none that it has.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
-from windowshop.filters import And, Comparison, Contains, Filter, In, Not, Null, Or, Scalar, Under
+from windowshop.filters import (
+    And,
+    Comparison,
+    Contains,
+    Filter,
+    In,
+    Not,
+    Null,
+    Or,
+    Scalar,
+    Span,
+    Under,
+)
 
 ColumnKind: TypeAlias = Literal["text", "number"]
 OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
@@ -38,6 +50,9 @@ def to_zvec(tree: Filter, kinds: Mapping[str, ColumnKind], negated: bool = False
             return _compare(name, OPPOSITE[op] if negated else op, value, kind)
         case In(name, values):
             return _member(name, values, kind, negated)
+        case Span(name, low, high):
+            ends = (Comparison(name, ">=", low), Comparison(name, "<=", high))
+            return to_zvec(And(ends), kinds, negated)
         case Under(name, levels):
             return None if negated else _under(name, " > ".join(levels).lower())
 

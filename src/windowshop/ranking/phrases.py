@@ -4,12 +4,13 @@ A phrase's key is its words written together, so "T-shirts", "tshirt" and "t shi
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from windowshop.catalog import PRODUCT_SCHEMA
+from windowshop.lists import TEXTS, inner_type
 from windowshop.ranking.tokens import words_of
 
 MAX_WORDS = 6
@@ -50,8 +51,9 @@ class Meaning:
 def phrases(products: pl.DataFrame, columns: Sequence[str] | None) -> dict[str, list[Meaning]]:
     """What each phrase key may stand for, the commonest meaning first.
 
-    Without `columns`, those are looked at that hold text and have few enough values. A value that
-    is a number or one letter ("M") is found beside its column's name only ("size m").
+    Without `columns`, those are looked at that hold text, or lists of it, and have few enough
+    values. A value that is a number or one letter ("M") is found beside its column's name only
+    ("size m").
     """
     names = _columns(products) if columns is None else columns
     found: dict[str, list[Meaning]] = defaultdict(list)
@@ -74,18 +76,27 @@ def _columns(products: pl.DataFrame) -> list[str]:
         name
         for name, dtype in products.schema.items()
         if name not in FREE_TEXT
-        and dtype in (pl.String, pl.Categorical, pl.Enum)
-        and (name in ("brand", "category") or products[name].n_unique() <= MAX_VALUES)
+        and (inner_type(dtype) if isinstance(dtype, pl.List) else dtype) in TEXTS
+        and (name in ("brand", "category") or _single(products[name]).n_unique() <= MAX_VALUES)
     ]
 
 
+def _single(column: pl.Series) -> pl.Series:
+    """The values, those of lists one by one."""
+    return column.explode() if isinstance(column.dtype, pl.List) else column
+
+
 def _coverage(column: pl.Series) -> float:
+    if isinstance(column.dtype, pl.List):
+        has_item = column.list.eval(pl.element().is_not_null()).list.any()
+        return int(has_item.sum()) / max(1, len(column))
     return 1 - column.null_count() / max(1, len(column))
 
 
 def _counted(column: pl.Series) -> Iterable[tuple[str, int]]:
     """Each value with its count, the commonest first."""
-    counts = column.cast(pl.String).drop_nulls().alias("value").to_frame().group_by("value").len()
+    values = _single(column).cast(pl.String).drop_nulls()
+    counts = values.alias("value").to_frame().group_by("value").len()
     return counts.sort(["len", "value"], descending=[True, False]).iter_rows()
 
 
@@ -98,11 +109,27 @@ def _values(column: pl.Series, *, bare: bool = True) -> dict[str, Meaning]:
         if _names_something(words, bare=bare):
             spellings["".join(words)].append(value)
             totals["".join(words)] += count
+    if isinstance(column.dtype, pl.List):  # "dress" and "Dresses" of one product are one
+        totals = _products_with(column, spellings)
     coverage = _coverage(column)
     return {
         key: Meaning(column.name, tuple(values), totals[key], coverage)
         for key, values in spellings.items()
     }
+
+
+def _products_with(column: pl.Series, spellings: Mapping[str, list[str]]) -> dict[str, int]:
+    """How many products have any spelling of each key."""
+    place_of = {value: i for i, values in enumerate(spellings.values()) for value in values}
+    place = (
+        pl.col("value")
+        .cast(pl.String)
+        .replace_strict(place_of, default=None, return_dtype=pl.UInt32)
+    )
+    stated = column.alias("value").to_frame().with_row_index("row").explode("value")
+    pairs = stated.select("row", place=place).drop_nulls("place")
+    counts = dict(pairs.group_by("place").agg(pl.col("row").n_unique()).iter_rows())
+    return {key: counts[i] for i, key in enumerate(spellings)}
 
 
 def _levels(column: pl.Series) -> dict[str, Meaning]:
@@ -118,12 +145,12 @@ def _levels(column: pl.Series) -> dict[str, Meaning]:
             if _names_something(words) and key not in counted:
                 counted.add(key)
                 paths[key][levels[: depth + 1]] += count
-    found = {}
+    found, coverage = {}, _coverage(column)
     for key, counts in paths.items():
         ranked = sorted(counts, key=lambda path: (-counts[path], path))
         spellings = tuple(dict.fromkeys(path[-1] for path in ranked))
         total = sum(counts.values())
-        found[key] = Meaning(column.name, spellings, total, _coverage(column), tuple(ranked))
+        found[key] = Meaning(column.name, spellings, total, coverage, tuple(ranked))
     return found
 
 

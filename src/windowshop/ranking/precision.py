@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from windowshop.errors import ConfigError, SearchError
-from windowshop.filters import And, Comparison, Filter, In, Null, Or, Under, to_polars
+from windowshop.filters import And, Comparison, Filter, In, Null, Or, Under
+from windowshop.predicates import to_polars
 from windowshop.ranking.merge import Merged
 from windowshop.ranking.vocabulary import Match, Understanding
 

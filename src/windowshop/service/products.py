@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias
 
 import orjson
@@ -14,10 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from windowshop.catalog import PRODUCT_SCHEMA
 from windowshop.errors import DataError
 from windowshop.index import OpenIndex
+from windowshop.lists import has_items, items_of, list_column
 from windowshop.service.errors import from_validation, shortened
 from windowshop.service.schema import BIG, MAX_IDS
 
 Plain: TypeAlias = str | int | float | bool | None
+Value: TypeAlias = Plain | list[Plain]
 Columns: TypeAlias = Mapping[str, pl.DataType]
 """Name -> type."""
 MAX_TEXT = 100_000
@@ -28,7 +30,8 @@ LongText = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 class ProductBody(BaseModel):
     """A product as it is sent. It replaces one of the same id whole.
 
-    Other columns of the catalogue may be sent under their names.
+    Other columns of the catalogue may be sent under their names; one of lists, such as sizes, takes
+    a list or a single value.
     """
 
     model_config = ConfigDict(
@@ -66,7 +69,7 @@ class ProductsBody(BaseModel):
 class Product:
     """One that can be written."""
 
-    row: dict[str, Plain]
+    row: dict[str, Value]
     photo: bytes | None
 
 
@@ -79,6 +82,35 @@ class Refused:
 
 
 Item: TypeAlias = Product | Refused
+
+
+@dataclass(slots=True)
+class Batch:
+    """Items that are written at once; no id is there twice."""
+
+    most: int
+    most_bytes: int
+    items: list[Item] = field(default_factory=list)
+    _known: set[str] = field(default_factory=set, init=False)
+    _num_bytes: int = field(default=0, init=False)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes nothing more."""
+        return len(self.items) >= self.most
+
+    def takes(self, item: Item) -> bool:
+        """Whether an item may be added; an empty batch takes any."""
+        is_small = self._num_bytes + weight_of(item) <= self.most_bytes
+        return not self.items or (is_small and not self.is_full and id_of(item) not in self._known)
+
+    def add(self, item: Item) -> None:
+        """Add an item that it takes."""
+        self.items.append(item)
+        self._num_bytes += weight_of(item)
+        name = id_of(item)
+        if name is not None:
+            self._known.add(name)
 
 
 def read_product(content: object, columns: Columns) -> Item:
@@ -111,7 +143,9 @@ def sendable(columns: Columns, filled: Iterable[str]) -> Columns:
     return {
         name: dtype
         for name, dtype in columns.items()
-        if name not in left_out and not name.startswith("_") and not dtype.is_nested()
+        if name not in left_out
+        and not name.startswith("_")
+        and (has_items(dtype) or not dtype.is_nested())
     }
 
 
@@ -132,20 +166,14 @@ def write(index: OpenIndex, items: Sequence[Item]) -> list[dict[str, Any]]:
 
 def parts_of(items: Iterable[Item], most: int, most_bytes: int) -> Iterable[list[Item]]:
     """Cut into batches, within which no id is there twice."""
-    part: list[Item] = []
-    known: set[str] = set()
-    size = 0
+    batch = Batch(most, most_bytes)
     for item in items:
-        name, weight = id_of(item), weight_of(item)
-        if part and (len(part) >= most or name in known or size + weight > most_bytes):
-            yield part
-            part, known, size = [], set(), 0
-        part.append(item)
-        size += weight
-        if name is not None:
-            known.add(name)
-    if part:
-        yield part
+        if not batch.takes(item):
+            yield batch.items
+            batch = Batch(most, most_bytes)
+        batch.add(item)
+    if batch.items:
+        yield batch.items
 
 
 def id_of(item: Item) -> str | None:
@@ -179,32 +207,49 @@ def _problem(problem: str | None) -> dict[str, str]:
     return {"problem": shortened(problem)} if problem else {}
 
 
-def _table(rows: list[dict[str, Plain]]) -> pl.DataFrame:
+def _table(rows: list[dict[str, Value]]) -> pl.DataFrame:
     names = list(dict.fromkeys(name for row in rows for name in row))
     try:
         return pl.DataFrame(
-            {name: pl.Series(name, [row.get(name) for row in rows]) for name in names},
+            {name: _series(name, [row.get(name) for row in rows]) for name in names},
             schema_overrides={n: t for n, t in PRODUCT_SCHEMA.items() if n in names},
         )
     except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
         raise DataError(f"Products: values of a column differ in kind ({error}).") from None
 
 
-def _row(body: ProductBody, columns: Columns) -> dict[str, Plain]:
-    extra = body.model_extra or {}
-    for name, value in extra.items():
+def _series(name: str, values: list[Value]) -> pl.Series:
+    if any(isinstance(value, list) for value in values):
+        return list_column(name, [items_of(value) for value in values])
+    return pl.Series(name, values)
+
+
+def _row(body: ProductBody, columns: Columns) -> dict[str, Value]:
+    further: dict[str, Value] = {}
+    for name, value in (body.model_extra or {}).items():
         if name not in columns:
             known = ", ".join([*ProductBody.model_fields, *columns])
             raise DataError(f"Unknown field {name!r}. A product may have: {known}.")
-        if not isinstance(value, Plain) or (isinstance(value, int) and abs(value) > BIG):
-            raise DataError(f"{name}: a text, number, true, false or null is needed.")
+        further[name] = _value(name, value, columns[name])
     return {
         **body.model_dump(include={"product_id", "title", "description", "brand", "category"}),
         **body.model_dump(include={"price", "image", "group_id"}),
         "attributes": _attributes(body.attributes),
         "images": None if body.images is None else json.dumps(body.images, ensure_ascii=False),
-        **extra,
+        **further,
     }
+
+
+def _value(name: str, value: Any, dtype: pl.DataType) -> Value:  # noqa: ANN401
+    """A value as its column has it; raises DataError for one that no column has."""
+    is_unset = dtype == pl.Null  # nothing was ever in it
+    is_list = isinstance(dtype, pl.List) or (is_unset and isinstance(value, list))
+    items = items_of(value) if is_list else [value]
+    for item in items or ():
+        if not isinstance(item, Plain) or (isinstance(item, int) and abs(item) > BIG):
+            listed = ", or a list of them," if is_list else ""
+            raise DataError(f"{name}: a text, number, true, false or null{listed} is needed.")
+    return items if is_list else value
 
 
 def _attributes(given: dict[str, Any] | str | None) -> str | None:

@@ -1,0 +1,99 @@
+"""Columns that hold several values of a product, such as sizes, colours or tags."""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import polars as pl
+
+Item: TypeAlias = str | int | float | bool | None
+TEXTS = (pl.String, pl.Categorical, pl.Enum)
+
+
+def has_items(dtype: pl.DataType) -> bool:
+    """Whether a column of this type holds lists of texts, numbers or booleans."""
+    if not isinstance(dtype, pl.List | pl.Array):
+        return False
+    inner = inner_type(dtype)
+    return inner.is_numeric() or inner in (*TEXTS, pl.Boolean, pl.Null)
+
+
+def inner_type(dtype: pl.List | pl.Array) -> pl.DataType:
+    """The type of a list's items."""
+    inner = dtype.inner
+    return inner if isinstance(inner, pl.DataType) else inner()
+
+
+def parse_list(text: str) -> list[Item] | None:
+    """The items of a JSON list of texts, numbers and booleans; None for any other text."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        value = json.loads(text)
+        is_list = isinstance(value, list) and all(map(_is_item, value))
+    except (ValueError, RecursionError):
+        return None
+    return value if is_list else None
+
+
+def items_of(value: Item | list[Item]) -> list[Item] | None:
+    """A value as a column of lists has it: the items of a list, or of one in JSON, or itself."""
+    if value is None or isinstance(value, list):
+        return value
+    parsed = parse_list(value) if isinstance(value, str) else None
+    return [value] if parsed is None else parsed
+
+
+def list_column(name: str, rows: Sequence[list[Item] | None]) -> pl.Series:
+    """Lists whose items are all of one kind: texts, unless all are numbers or all are booleans.
+
+    Empty items are left out; a list of none is null. Whole numbers beyond 64 bits are texts.
+    """
+    items = [item for row in rows for item in row or () if item is not None]
+    kinds = {type(item) for item in items}
+    if not kinds:
+        return pl.Series(name, [None] * len(rows), dtype=pl.Null)
+    dtype: pl.DataType = pl.String()
+    if kinds == {bool}:
+        dtype = pl.Boolean()
+    elif kinds <= {int, float} and all(abs(i) < 2**63 for i in items if isinstance(i, int)):
+        dtype = pl.Float64() if float in kinds else pl.Int64()
+    else:
+        rows = [None if row is None else [_as_text(item) for item in row] for row in rows]
+    return tidy(pl.Series(name, rows, dtype=pl.List(dtype)))
+
+
+def as_lists(column: pl.Series) -> pl.Series:
+    """A column of single values as one of lists, see `items_of`."""
+    is_item = column.dtype == pl.Boolean or column.dtype.is_numeric()
+    plain = column if is_item else column.cast(pl.String)
+    return list_column(column.name, [items_of(value) for value in plain.to_list()])
+
+
+def tidy(column: pl.Series) -> pl.Series:
+    """A column of lists without empty items; a list of none is null, as is blank text in one."""
+    lists = column.arr.to_list() if isinstance(column.dtype, pl.Array) else column
+    inner = inner_type(column.dtype) if isinstance(column.dtype, pl.List | pl.Array) else pl.Null()
+    if inner == pl.Null:
+        return pl.Series(column.name, [None] * len(column), dtype=pl.Null)
+    item = pl.element()
+    if inner in TEXTS:
+        item = item.cast(pl.String)
+        item = pl.when(item.str.strip_chars() != "").then(item)
+    elif inner.is_float() or inner.is_decimal():
+        item = item.cast(pl.Float64).fill_nan(None)
+    kept = pl.col(column.name).list.eval(item).list.drop_nulls()
+    frame = lists.to_frame().select(pl.when(kept.list.len() > 0).then(kept))
+    return frame.to_series().alias(column.name)
+
+
+def _is_item(value: object) -> bool:
+    if isinstance(value, str):
+        value.encode()  # a lone surrogate is no text
+    is_finite = not isinstance(value, float) or math.isfinite(value)
+    return is_finite and isinstance(value, str | int | float | None)
+
+
+def _as_text(item: Item) -> str | None:
+    return item if item is None or isinstance(item, str) else json.dumps(item)

@@ -135,7 +135,9 @@ def summary(answers: Sequence[tuple[float, bool]]) -> dict[str, float]:
     }
 
 
-def measure(servers: dict[str, Server], texts: list[str], options: argparse.Namespace) -> Any:  # noqa: ANN401
+def measure(
+    servers: dict[str, Server], texts: list[str], options: argparse.Namespace
+) -> dict[str, Any]:
     """Figures of each server, by turns."""
     fresh = {name: iter(_never_asked(texts)) for name in servers}
     for name, server in servers.items():

@@ -5,6 +5,7 @@ import shutil
 import socket
 import threading
 import time
+import urllib.request
 from contextlib import contextmanager
 
 import uvicorn
@@ -81,3 +82,37 @@ def until(happened, seconds=20):
     while not happened():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
+
+
+def answer(address, **request):
+    """What the service itself says."""
+    body = json.dumps({"collapse": True, "limit": 24, **request}).encode()
+    head = {"Content-Type": "application/json"}
+    asked = urllib.request.Request(f"{address}search", data=body, headers=head)
+    with urllib.request.urlopen(asked) as response:
+        return json.load(response)
+
+
+def settled(page):
+    """Wait until the results are drawn; the ids of the cards."""
+    page.wait_for_selector("#cards:not([aria-busy]) .card[data-id], .empty")
+    return page.eval_on_selector_all("#cards .card[data-id]", "all => all.map(x => x.dataset.id)")
+
+
+def drawn(page, count):
+    """Wait until so many cards are drawn; their ids."""
+    until(lambda: page.locator("#cards:not([aria-busy]) .card[data-id]").count() == count)
+    return settled(page)
+
+
+def after(page, action, path="/search"):
+    """The JSON body that the page sends when something is done, once its answer is drawn."""
+    with page.expect_response(lambda got: got.url.endswith(path)) as got:
+        action()
+    settled(page)
+    return got.value.request.post_data_json if path == "/search" else None
+
+
+def ask(page, text):
+    page.fill("#query", text)
+    return after(page, lambda: page.press("#query", "Enter"))

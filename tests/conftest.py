@@ -287,7 +287,7 @@ def open_page(browser, page_address):
     def open_at(query="", address=page_address, expected=(), **options):
         contexts.append(browser.new_context(**{"reduced_motion": "reduce", **options}))
         page = contexts[-1].new_page()
-        page.set_default_timeout(8_000)
+        page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
 
         def heard(message):

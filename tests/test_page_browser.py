@@ -1,47 +1,17 @@
 """The page in a browser, on the real service: what a shopper and a judge do."""
 
-import json
 import re
-import urllib.request
 from urllib.parse import quote
 
 import pytest
-from browsing import until
+from browsing import after, answer, ask, drawn, settled, until
 from shops import photo
 
 COUNT = re.compile(r"([\d,]+) results?")
 
 
-def answer(address, **request):
-    """What the service itself says."""
-    body = json.dumps({"collapse": True, "limit": 24, **request}).encode()
-    head = {"Content-Type": "application/json"}
-    asked = urllib.request.Request(f"{address}search", data=body, headers=head)
-    with urllib.request.urlopen(asked) as response:
-        return json.load(response)
-
-
-def settled(page):
-    """Wait until the results are drawn; the ids of the cards."""
-    page.wait_for_selector("#cards:not([aria-busy]) .card[data-id], .empty")
-    return page.eval_on_selector_all("#cards .card[data-id]", "all => all.map(x => x.dataset.id)")
-
-
-def after(page, action, path="/search"):
-    """The JSON body that the page sends when something is done, once its answer is drawn."""
-    with page.expect_response(lambda got: got.url.endswith(path)) as got:
-        action()
-    settled(page)
-    return got.value.request.post_data_json if path == "/search" else None
-
-
 def total(page):
     return int(COUNT.search(page.inner_text("#summary")).group(1).replace(",", ""))
-
-
-def ask(page, text):
-    page.fill("#query", text)
-    return after(page, lambda: page.press("#query", "Enter"))
 
 
 def test_a_search_shows_what_the_service_answers(open_page, page_address):
@@ -161,19 +131,61 @@ def test_more_results_keep_the_place_and_back_returns_to_it(open_page):
     page = open_page("?q=shoe")
     first = settled(page)
     page.click("#more-button")
-    until(lambda: page.locator("#cards .card").count() > 24)
-    both = settled(page)
+    both = drawn(page, 48)
     assert both[: len(first)] == first
-    assert len(set(both)) == len(both) == 48
+    assert len(set(both)) == 48
     focused = page.evaluate("document.activeElement.closest('.card').dataset.id")
     assert focused == both[24]
-    place = page.evaluate("scrollY")
-    assert place > 0
-    ask(page, "blue shirt")
-    page.go_back()
-    until(lambda: page.locator("#cards .card").count() == 48)
-    assert settled(page) == both
     until(lambda: page.evaluate("scrollY") > 0)
+    ask(page, "blue shirt")
+    page.evaluate("history.back()")  # go_back waits for a page to load, and none is
+    assert drawn(page, 48) == both
+    until(lambda: page.evaluate("scrollY") > 0)
+
+
+def test_the_same_question_again_is_told_as_such(open_page):
+    page = open_page("?q=shoe")
+    settled(page)
+    sent = []
+    page.on("request", lambda asked: asked.url.endswith("/search") and sent.append(asked))
+
+    def told(action):
+        """Whether the search that something leads to is written down, and a follow-up."""
+        after(page, action)
+        body = sent[-1].post_data_json
+        return body["log"], body["follow_up"]
+
+    new, again = (True, False), (True, True)
+    nike = page.locator('.facet[data-column="brand"] .value', has_text="Nike")
+    assert told(lambda: nike.locator("input").check()) == again
+    assert told(lambda: page.select_option("#sort", "price")) == again
+    assert told(lambda: page.click("#more-button")) == again
+    assert told(lambda: page.fill("#query", "red") or page.press("#query", "Enter")) == new
+    assert told(lambda: page.evaluate("history.back()")) == again
+    assert told(page.reload) == again
+    category = page.locator('.facet[data-column="category"] summary')
+    category.click()
+    ask(page, "shirt")
+    assert told(category.click)[0] is False  # nobody sees a result of it
+    sent.clear()
+    page.click("#tools summary")
+    page.click("text='Side by side'")
+    page.wait_for_selector(".column .mark")
+    assert [request.post_data_json["log"] for request in sent] == [False, False]
+    page.locator(".column .title a").first.click()  # no click is reported: that would be a 404
+    page.wait_for_selector("#detail .product")
+
+
+def test_what_was_given_up_to_find_anything_is_said(open_page, page_address):
+    page = open_page("?q=" + quote("red shoe under 5"))
+    ids = settled(page)
+    found = answer(page_address, text="red shoe under 5")
+    assert found["relaxed"] == ["Without the filter price."]
+    assert ids == [result["product_id"] for result in found["results"]] != []
+    assert page.inner_text("#notes strong") == "Nothing fits all of it. These come closest:"
+    assert page.locator("#notes li").all_text_contents() == found["relaxed"]
+    ask(page, "red shoe under 50")
+    until(lambda: page.locator("#notes li").count() == 0)
 
 
 def drop(page, kind, content):
@@ -321,44 +333,3 @@ def test_explanations_say_what_the_service_says(open_page, page_address):
         assert f"Preferred for {name}" in said
     assert "Answered in" in page.inner_text("#measured")
     assert "Retrieve" in page.inner_text("#measured")
-
-
-def grades(address, query):
-    with urllib.request.urlopen(f"{address}judgements?query={quote(query)}") as response:
-        return {x["product_id"]: x["grade"] for x in json.load(response)["judgements"]}
-
-
-def test_judging_by_keyboard_reaches_the_service(open_page, page_address):
-    query = "green shirt"
-    page = open_page("?q=green+shirt")
-    ids = settled(page)
-    page.focus("#results")
-    page.keyboard.press("j")
-    page.wait_for_selector(".judge-bar:visible")
-    for key in ("3", "0", "ArrowRight", "2"):
-        page.keyboard.press(key)
-    given = {ids[0]: 3, ids[1]: 0, ids[3]: 2}
-    assert page.inner_text("#judged") == "3 judged"
-    assert page.evaluate("document.activeElement.dataset.id") == ids[4]
-    page.keyboard.press("u")  # the latest was not sent yet
-    assert page.evaluate("document.activeElement.dataset.id") == ids[3]
-    assert page.inner_text("#judged") == "2 judged"
-    page.keyboard.press("1")
-    until(lambda: grades(page_address, query) == {ids[0]: 3, ids[1]: 0})
-    page.keyboard.press("ArrowUp")
-    page.keyboard.press("Escape")
-    assert page.is_hidden(".judge-bar")
-    until(lambda: grades(page_address, query) == given | {ids[3]: 1})
-    page.reload()
-    settled(page)
-    page.focus("#results")
-    page.keyboard.press("j")
-    page.wait_for_selector('.card[data-grade="3"]')
-    assert page.inner_text("#judged") == "3 judged"
-    page.keyboard.press("2")
-    page.keyboard.press("1")
-    page.keyboard.press("u")
-    page.keyboard.press("u")  # sent already, and graded before
-    assert page.locator(f'.card[data-id="{ids[0]}"]').get_attribute("data-grade") == "3"
-    page.click("text='Done'")
-    until(lambda: grades(page_address, query) == given | {ids[3]: 1})

@@ -124,6 +124,9 @@ def test_thumbnails_are_small_jpegs_that_are_not_sent_twice(client):
     etag = answer.headers["etag"]
     again = client.get("/products/p4/photo?size=16", headers={"If-None-Match": f'"x", {etag}'})
     assert (again.status_code, again.content) == (304, b"")
+    for told in (answer, again):
+        assert told.headers["cache-control"] == "private, max-age=3600"
+        assert told.headers["etag"] == etag
     large = client.get("/products/p4/photo?size=1600")
     assert Image.open(io.BytesIO(large.content)).size == (40, 40)  # never enlarged
     assert large.headers["etag"] != etag
@@ -338,3 +341,20 @@ def test_the_page_comes_with_its_rules(client):
     assert names
     for name in names:
         assert client.get(f"/{name}").status_code == 200, name
+
+
+@pytest.mark.parametrize("path", ["/", "/static/js/app.js", "/static/icon.svg"])
+def test_files_of_the_page_are_asked_for_again_and_sent_when_they_changed(client, path):
+    first = client.get(path)
+    assert (first.status_code, first.headers["cache-control"]) == (200, "no-cache")
+    for known in (
+        {"If-None-Match": first.headers["etag"]},
+        {"If-Modified-Since": first.headers["last-modified"]},
+    ):
+        again = client.get(path, headers=known)
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["cache-control"] == "no-cache"
+        assert again.headers["etag"] == first.headers["etag"]
+    other = client.get(path, headers={"If-None-Match": '"other"'})
+    assert (other.status_code, other.content) == (200, first.content)
+    problem(client.get("/static/js/none.js"), 404, "not_found")

@@ -86,6 +86,9 @@ def served(colours_index, tmp_path):
         client.post("/judgements", json=row)
         client.post("/judgements", json=row | {"query": "green shoe", "grade": 1})
         client.post("/judgements", json=row | {"product_id": "p4"})
+        for grade in (2, None):  # given, and taken away
+            client.post("/judgements", json=row | {"product_id": "p6", "grade": grade})
+            client.post("/judgements", json=row | {"query": "grey shoe", "grade": grade})
         client.put("/products", json={"products": [{"product_id": "new", "title": "t"}]})
         client.request("DELETE", "/products", json={"product_ids": ["p4"]})
     return index

@@ -11,8 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from windowshop import __version__
 from windowshop.errors import WindowshopError
@@ -43,14 +43,15 @@ def create_app(
     config: ServiceConfig | None = None,
     keys: Keys | None = None,
     failed: Callable[[], None] = lambda: None,
+    settled: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """The service of a shop, which is opened aside when the server starts.
 
     Until then, and while it ends, /ready answers 503. Without keys, only clients that call it by a
     name of this machine are served. `failed` is called where the shop cannot be opened;
-    `app.state.desk.failure` says why.
+    `app.state.desk.failure` says why. `settled` is called when a generation has all it needs.
     """
-    desk = Desk(shop, config or ServiceConfig(), keys)
+    desk = Desk(shop, config or ServiceConfig(), keys, settled)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -77,12 +78,24 @@ def create_app(
     return app
 
 
-def _add_page(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
-    async def page() -> Response:
-        return FileResponse(STATIC / "index.html")
+class _PageFiles(StaticFiles):
+    """Files under names that stay: a browser keeps them, and asks whether they have changed."""
 
-    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False))
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file, or 304 where the client has it."""
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def _add_page(app: FastAPI) -> None:
+    files = _PageFiles(directory=STATIC, check_dir=False)
+
+    @app.get("/", include_in_schema=False)
+    async def page(request: Request) -> Response:
+        return await files.get_response("index.html", request.scope)
+
+    app.mount("/static", files)
 
 
 def _add_handling(app: FastAPI, desk: Desk) -> None:

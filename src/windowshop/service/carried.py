@@ -10,7 +10,7 @@ from pathlib import Path
 from windowshop.engines.generations import Generations
 from windowshop.errors import LedgerError
 from windowshop.index import OpenIndex, carry_over, open_index
-from windowshop.ledger import Position, end_of, position_to_json, write_json
+from windowshop.ledger import LEDGER_FOLDER, Position, end_of, position_to_json, write_json
 
 LOG = logging.getLogger(__name__)
 CARRIED_FILE = "carried.json"
@@ -31,7 +31,7 @@ def note(generations: Generations, name: str, other: str, position: Position) ->
 
 def end(generations: Generations, name: str) -> Position:
     """Behind the last write of a generation."""
-    return end_of(generations.path(name) / "ledger")
+    return end_of(generations.path(name) / LEDGER_FOLDER)
 
 
 def catch_up(generations: Generations, index: OpenIndex) -> None:

@@ -26,8 +26,11 @@ PHOTO_THREADS = 2
 class Desk:
     """One service's state; `start` and `close` block."""
 
-    def __init__(self, shop: Shop, config: ServiceConfig, keys: Keys | None) -> None:
-        self.shop, self.config, self.keys = shop, config, keys
+    def __init__(
+        self, shop: Shop, config: ServiceConfig, keys: Keys | None, settled: Callable[[], None]
+    ) -> None:
+        """`settled` is called when a generation has all it needs."""
+        self.shop, self.config, self.keys, self._settled = shop, config, keys, settled
         self.metrics = Metrics()
         self.rates = RateLimits(config.rate, config.photo_rate_factor)
         self.thumbnails = Thumbnails(config.thumbnail_bytes)
@@ -86,11 +89,15 @@ class Desk:
 
         threading.Thread(target=start, name="start", daemon=True).start()
 
-    def answered(self, answer: Answer, request: SearchRequest) -> None:
-        """Note a search that is shown to somebody."""
+    def answered(
+        self, answer: Answer, request: SearchRequest, *, log: bool = True, follow_up: bool = False
+    ) -> None:
+        """Count a search, and write it down with `log`; no `follow_up` is ever suggested."""
         self.metrics.search(answer)
-        self.feedback.search(answer, request)
-        if answer.text and answer.total and not request.offset:
+        if not log:
+            return
+        self.feedback.search(answer, request, follow_up=follow_up)
+        if answer.text and answer.total and not request.offset and not follow_up:
             self.suggestions.searched(answer.text)
 
     def close(self, seconds: float) -> None:
@@ -116,11 +123,13 @@ class Desk:
         threading.Thread(target=close, name="close", daemon=True).start()
 
     def _watch(self) -> None:
-        preloaded = ""
+        settled = ""
         while not self._ended.wait(TICK_SECONDS):
-            if self.config.preload_model and preloaded != self.shop.current:
-                preloaded = self.shop.current
-                self._attempt(self._preload)
+            if settled != self.shop.current:
+                settled = self.shop.current
+                if self.config.preload_model:
+                    self._attempt(self._preload)
+                self._settled()
             self._attempt(self.shop.tick)
             self._attempt(self.feedback.tick)
             self._attempt(self.judgements.tick)

@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from windowshop.files import write_aside
+from windowshop.files import append_whole, write_aside
 from windowshop.search import Answer, SearchRequest
 from windowshop.service.errors import ServiceError
 from windowshop.service.schema import FeedbackBody
@@ -36,6 +36,7 @@ SEARCH_SCHEMA: dict[str, pl.DataType] = {
     "where": pl.String(),
     "generation": pl.String(),
     "offset": pl.Int64(),
+    "follow_up": pl.Boolean(),
     "total": pl.Int64(),
     "product_ids": pl.List(pl.String),
 }
@@ -47,6 +48,8 @@ EVENT_SCHEMA: dict[str, pl.DataType] = {
     "position": pl.Int64(),
     "event": pl.String(),
 }
+COUNTED = ("text", "total", "offset", "follow_up")
+"""What tells which texts were searched, and found something."""
 MAX_SHOWN = 100
 """Products of a page that are logged."""
 KNOWN_SEARCHES, KNOWN_EVENTS = 50_000, 50_000
@@ -73,8 +76,8 @@ class FeedbackLog:
         self._number = max(_numbers(folder), default=0)
         self._begin()
 
-    def search(self, answer: Answer, request: SearchRequest) -> None:
-        """Log a page of results."""
+    def search(self, answer: Answer, request: SearchRequest, *, follow_up: bool = False) -> None:
+        """Log a page of results; a `follow_up` shows those of an earlier search anew."""
         shown = [result.product_id for result in answer.results[:MAX_SHOWN]]
         row = {
             "search_id": answer.search_id,
@@ -86,6 +89,7 @@ class FeedbackLog:
             "where": answer.where,
             "generation": answer.generation,
             "offset": request.offset,
+            "follow_up": follow_up,
             "total": answer.total,
             "product_ids": shown,
         }
@@ -137,9 +141,7 @@ class FeedbackLog:
             _fold(self._path)
 
     def _append(self, row: dict[str, Any]) -> None:
-        line = orjson.dumps(row) + b"\n"
-        while line:
-            line = line[os.write(self._file, line) :]
+        append_whole(self._file, orjson.dumps(row) + b"\n")
         self._num_lines += 1
 
     def _begin(self) -> None:
@@ -150,10 +152,10 @@ class FeedbackLog:
 
     def _recall(self) -> None:
         """Know the latest searches and events of before."""
-        for part in _latest(self._folder, "searches", KNOWN_SEARCHES):
+        for part in _latest(self._folder, "searches", SEARCH_SCHEMA, KNOWN_SEARCHES):
             for search_id in part["search_id"]:
                 _remember(self._searches, search_id, KNOWN_SEARCHES)
-        for part in _latest(self._folder, "events", KNOWN_EVENTS):
+        for part in _latest(self._folder, "events", EVENT_SCHEMA, KNOWN_EVENTS):
             for row in part.select("search_id", "product_id", "position", "event").iter_rows():
                 _remember(self._events, row, KNOWN_EVENTS)
 
@@ -164,7 +166,7 @@ def read_log(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     rows = [row for path in sorted(folder.glob("log-*.jsonl")) for row in _lines(path)]
     parts = (("searches", SEARCH_SCHEMA, False), ("events", EVENT_SCHEMA, True))
     for name, schema, are_events in parts:
-        folded = [pl.read_parquet(path) for path in sorted(folder.glob(f"{name}-*.parquet"))]
+        folded = [_read(path, schema) for path in sorted(folder.glob(f"{name}-*.parquet"))]
         fresh = [row for row in rows if ("event" in row) is are_events]
         table = pl.concat([pl.DataFrame(schema=schema), *folded, pl.DataFrame(fresh, schema)])
         tables.append(table.unique(maintain_order=True))  # folded between the two looks
@@ -172,9 +174,10 @@ def read_log(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def recent_searches(folder: Path) -> pl.DataFrame:
-    """The latest searches as `text`, `total` and `offset`, of a log that was just opened."""
-    parts = _latest(folder, "searches", RECENT_SEARCHES, ["text", "total", "offset"])
-    return pl.concat(parts) if parts else pl.DataFrame(schema=SEARCH_SCHEMA)
+    """The latest searches as COUNTED columns, of a log that was just opened."""
+    schema = {name: SEARCH_SCHEMA[name] for name in COUNTED}
+    parts = _latest(folder, "searches", schema, RECENT_SEARCHES)
+    return pl.concat([pl.DataFrame(schema=schema), *parts])
 
 
 def _fold(path: Path) -> None:
@@ -200,15 +203,22 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _latest(
-    folder: Path, name: str, most: int, columns: list[str] | None = None
+    folder: Path, name: str, schema: dict[str, pl.DataType], most: int
 ) -> list[pl.DataFrame]:
     """The newest parts that have `most` rows together, oldest first."""
     parts: list[pl.DataFrame] = []
     for path in sorted(folder.glob(f"{name}-*.parquet"), reverse=True):
         if sum(map(len, parts)) >= most:
             break
-        parts.append(pl.read_parquet(path, columns=columns))
+        parts.append(_read(path, schema))
     return parts[::-1]
+
+
+def _read(path: Path, schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    """These columns of a part; null where it is older than the column."""
+    part = pl.read_parquet(path, columns=sorted(schema.keys() & pl.read_parquet_schema(path)))
+    missing = [pl.lit(None, schema[name]).alias(name) for name in schema.keys() - set(part.columns)]
+    return part.with_columns(missing).select(schema.keys())
 
 
 def _numbers(folder: Path) -> list[int]:

@@ -1,10 +1,12 @@
 """Grades that people gave: an append-only log, and from it the tables that training reads.
 
-    JUDGEMENTS/judgements.jsonl    every grade as it came; the latest of a pair and judge counts
+    JUDGEMENTS/judgements.jsonl    every grade as it came; the latest of a pair and judge counts,
+                                   null is none
     JUDGEMENTS/queries.jsonl       query_id, query
     JUDGEMENTS/qrels.jsonl         query_id, product_id, grade, kind: one row a pair
 
-Where judges differ, the pair's grade is their mean, a half rounded up.
+Where judges differ, the pair's grade is their mean, a half rounded up. A pair whose grades were all
+taken away is in no table, nor is a query without pairs; without any pair there are no tables.
 """
 
 import os
@@ -17,8 +19,9 @@ import orjson
 import xxhash
 
 from windowshop.catalog import RELEVANCE
-from windowshop.files import write_aside
+from windowshop.files import append_whole, write_aside
 from windowshop.service.schema import JudgementBody
+from windowshop.service.suggest import query_key
 
 JUDGEMENTS_FOLDER = "judgements"
 """Of an index folder."""
@@ -44,35 +47,38 @@ class Judgements:
         os.ftruncate(self._file, len(whole) + bool(whole))  # a line that a kill left half written
 
     def add(self, body: JudgementBody) -> None:
-        """Keep a grade; on return it survives a SIGKILL."""
+        """Keep a grade, or that it is taken away; on return it survives a SIGKILL."""
         row = body.model_dump() | {"query": body.query.strip(), "time": time.time()}
-        line = orjson.dumps(row) + b"\n"
         with self._lock:
-            while line:
-                line = line[os.write(self._file, line) :]
+            append_whole(self._file, orjson.dumps(row) + b"\n")
             self._note(row)
 
-    def of(self, query: str) -> list[dict[str, Any]]:
-        """The grades of a query, in the order in which its products were first judged."""
+    def of(self, query: str, judge: str | None = None) -> list[dict[str, Any]]:
+        """The grades of a query by all judges, or by one, in the order of their first grades."""
         with self._lock:
             products = self._grades.get(query_key(query), {})
+            if judge is not None:
+                products = {
+                    name: {judge: by[judge]} for name, by in products.items() if judge in by
+                }
             return [{"product_id": name, "grade": _joined(by)} for name, by in products.items()]
 
     def tick(self) -> None:
-        """Write the tables, where there are new grades."""
+        """Write the tables, where grades have changed."""
         with self._lock:
             if not self._is_stale:
                 return
             self._is_stale = False
-            queries = [{"query_id": query_id(t), "query": t} for t in self._texts.values()]
+            judged = {self._texts[key]: products for key, products in self._grades.items()}
+            queries = [{"query_id": query_id(text), "query": text} for text in judged]
             qrels = [
                 {
-                    "query_id": query_id(self._texts[key]),
+                    "query_id": query_id(text),
                     "product_id": name,
                     "grade": _joined(by),
                     "kind": RELEVANCE,
                 }
-                for key, products in self._grades.items()
+                for text, products in judged.items()
                 for name, by in products.items()
             ]
         _write_lines(self._folder / QUERIES_FILE, queries)
@@ -84,17 +90,18 @@ class Judgements:
         os.close(self._file)
 
     def _note(self, row: dict[str, Any]) -> None:
-        key = query_key(row["query"])
-        self._texts.setdefault(key, row["query"])
-        self._grades.setdefault(key, {}).setdefault(row["product_id"], {})[row["judge"]] = row[
-            "grade"
-        ]
         self._is_stale = True
-
-
-def query_key(query: str) -> str:
-    """What equal queries share: case folded, single spaces."""
-    return " ".join(query.casefold().split())
+        key, name, judge = query_key(row["query"]), row["product_id"], row["judge"]
+        if row["grade"] is not None:
+            self._texts.setdefault(key, row["query"])
+            self._grades.setdefault(key, {}).setdefault(name, {})[judge] = row["grade"]
+            return
+        products = self._grades.get(key, {})
+        products.get(name, {}).pop(judge, None)
+        if not products.get(name):
+            products.pop(name, None)
+        if not products:
+            self._grades.pop(key, None)
 
 
 def query_id(query: str) -> str:
@@ -107,5 +114,8 @@ def _joined(by_judge: dict[str, int]) -> int:
 
 
 def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
     content = b"".join(orjson.dumps(row) + b"\n" for row in rows)
     write_aside(path, lambda aside: aside.write_bytes(content))

@@ -32,13 +32,16 @@ def log_routes(desk: Desk) -> APIRouter:
         openapi_extra=json_body(JudgementBody),
     )
     async def judge(request: Request) -> Response:
-        """Grade a product for a query, 0 to 3; the latest grade of a judge counts."""
+        """Grade a product for a query, 0 to 3; a judge's latest counts, and null takes it away."""
         desk.judgements.add(await read_json(request, JudgementBody))
         return json_response({"status": "noted"})
 
     @router.get("/judgements", responses={200: {"model": JudgementsAnswer}})
-    async def judgements(query: Annotated[str, Query(max_length=1_000)]) -> Response:
-        """The grades of a query."""
-        return json_response({"judgements": desk.judgements.of(query)})
+    async def judgements(
+        query: Annotated[str, Query(max_length=1_000)],
+        judge: Annotated[str | None, Query(max_length=256)] = None,
+    ) -> Response:
+        """The grades of a query, of all judges together or of one."""
+        return json_response({"judgements": desk.judgements.of(query, judge)})
 
     return router

@@ -7,8 +7,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
-from windowshop.images import BrokenImage, decode
-from windowshop.images import Photo as Photo
+from windowshop.images import BrokenImage, Photo, decode
 from windowshop.service.errors import ServiceError, from_validation
 from windowshop.service.products import ProductBody, ProductsBody
 from windowshop.service.schema import (

@@ -21,6 +21,7 @@ ProductId = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Integer = Annotated[int, Field(strict=True, ge=-BIG, le=BIG)]
 Number = Annotated[float, Field(strict=True)]
 Text = Annotated[str, StringConstraints(max_length=4_096)]
+Grade = Annotated[int, Field(strict=True, ge=0, le=3)]
 Event = Literal["click", "cart", "purchase"]
 
 
@@ -90,6 +91,10 @@ class SearchBody(Body):
     limit: int = Field(20, ge=1, le=MAX_LIMIT)
     explain: bool = False
     generation: Name | None = None
+    log: bool = Field(True, description="Whether the search is written down.")
+    follow_up: bool = Field(
+        False, description="Whether it shows an earlier search anew, such as with a filter picked."
+    )
 
     def to_request(self, photo: Photo | None = None) -> SearchRequest:
         """The search that is meant; raises SearchError for what does not go together."""
@@ -132,11 +137,14 @@ class FeedbackBody(Body):
 
 
 class JudgementBody(Body):
-    """How well a product answers a query, as a person judged it."""
+    """How well a product answers a query, as a person judged it.
+
+    A grade of null takes away the one that the judge gave before.
+    """
 
     query: str = Field(min_length=1, max_length=1_000, pattern=r"\S")
     product_id: ProductId
-    grade: int = Field(ge=0, le=3, strict=True)
+    grade: Grade | None
     judge: str = Field("", max_length=256)
 
 

@@ -56,7 +56,7 @@ def _searched(desk: Desk, body: SearchBody, photo: Photo | None = None) -> bytes
         if body.similar_to is not None and body.similar_to not in searcher.index.collection:
             raise unknown_product(body.similar_to)
         answer = searcher.answer(request)
-    desk.answered(answer, request)
+    desk.answered(answer, request, log=body.log, follow_up=body.follow_up)
     return answer_bytes(answer)
 
 

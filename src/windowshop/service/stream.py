@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from windowshop.errors import WindowshopError
 from windowshop.service.errors import ServiceError, as_service_error, to_json
-from windowshop.service.products import Item, Refused, id_of, weight_of
+from windowshop.service.products import Batch, Item, Refused
 
 IDLE_SECONDS = 0.2
 """Lines are written when nothing came for so long: the client may wait for their results."""
@@ -101,28 +101,29 @@ class ProductStream:
 
     async def _results(self, receive: Receive) -> AsyncIterator[list[dict[str, Any]]]:
         """What became of each line, a batch at a time."""
-        batch: list[tuple[int, Item]] = []
-        size = 0
+        batch, numbers = self._batch(), list[int]()
         async for line in lines(receive, self.line_bytes):
             if line is not None:
                 item = self._item(line)
-                names = {id_of(other) for _, other in batch} - {None}
-                if batch and (id_of(item) in names or size + weight_of(item) > self.most_bytes):
-                    yield await self._written(batch)
-                    batch, size = [], 0
-                batch.append((line.number, item))
-                size += weight_of(item)
-            if batch and (line is None or len(batch) >= self.most_products or self.stopping()):
-                yield await self._written(batch)
-                batch, size = [], 0
+                if not batch.takes(item):
+                    yield await self._written(batch, numbers)
+                    batch, numbers = self._batch(), []
+                batch.add(item)
+                numbers.append(line.number)
+            if batch.items and (line is None or batch.is_full or self.stopping()):
+                yield await self._written(batch, numbers)
+                batch, numbers = self._batch(), []
             if self.stopping():
                 raise ServiceError(503, "stopping", "The service ends. Send the rest again, later.")
-        if batch:
-            yield await self._written(batch)
+        if batch.items:
+            yield await self._written(batch, numbers)
 
-    async def _written(self, batch: list[tuple[int, Item]]) -> list[dict[str, Any]]:
-        results = await self.write([item for _, item in batch])
-        return [{"line": n} | result for (n, _), result in zip(batch, results, strict=True)]
+    def _batch(self) -> Batch:
+        return Batch(self.most_products, self.most_bytes)
+
+    async def _written(self, batch: Batch, numbers: list[int]) -> list[dict[str, Any]]:
+        results = await self.write(batch.items)
+        return [{"line": n} | result for n, result in zip(numbers, results, strict=True)]
 
     def _item(self, line: Line) -> Item:
         if line.content is None:

@@ -55,7 +55,7 @@ class Suggester:
         """Give the better ones first; of equal texts the first counts."""
         first: dict[str, Suggestion] = {}
         for item in suggestions:
-            first.setdefault(_folded(item.text), item)
+            first.setdefault(query_key(item.text), item)
         self._items = list(first.values())
         starts = [
             (key[match.start() :], rank)
@@ -68,7 +68,7 @@ class Suggester:
 
     def suggest(self, typed: str, limit: int) -> list[Suggestion]:
         """The best texts that have a word which begins like this."""
-        prefix = _folded(typed)
+        prefix = query_key(typed)
         if not prefix:
             return []
         low = bisect.bisect_left(self._starts, prefix)
@@ -95,7 +95,7 @@ class Suggestions:
     def searched(self, text: str) -> None:
         """Count a search that found something."""
         with self._lock:
-            self._counts[_folded(text)] += 1
+            self._counts[query_key(text)] += 1
             self._num_new += 1
             if len(self._counts) > MAX_COUNTED:
                 self._counts = Counter({t: n for t, n in self._counts.items() if n > 1})
@@ -103,9 +103,9 @@ class Suggestions:
     def suggest(self, typed: str, limit: int) -> list[Suggestion]:
         """The best texts that have a word which begins like this."""
         found = self._queries.suggest(typed, limit)
-        known = {_folded(item.text) for item in found}
+        known = {query_key(item.text) for item in found}
         others = self._catalogue.suggest(typed, limit)
-        return [*found, *(item for item in others if _folded(item.text) not in known)][:limit]
+        return [*found, *(item for item in others if query_key(item.text) not in known)][:limit]
 
     def tick(self) -> None:
         """Suggest what was searched lately."""
@@ -139,11 +139,14 @@ class Suggestions:
 def count_searches(searches: pl.DataFrame) -> Counter[str]:
     """How often each text was searched with something found; `searches` as in the feedback log."""
     asked = searches.filter(
-        pl.col("text").is_not_null(), pl.col("total") > 0, pl.col("offset") == 0
+        pl.col("text").is_not_null(),
+        pl.col("total") > 0,
+        pl.col("offset") == 0,
+        ~pl.col("follow_up").fill_null(False),
     )
     counts: Counter[str] = Counter()
     for text, count in asked.group_by("text").len().iter_rows():
-        counts[_folded(text)] += count
+        counts[query_key(text)] += count
     return counts
 
 
@@ -191,5 +194,6 @@ def _values(products: pl.DataFrame) -> list[Suggestion]:
     return sorted(found, key=lambda item: (-item.count, item.text))
 
 
-def _folded(text: str) -> str:
+def query_key(text: str) -> str:
+    """What equal queries share: case folded, single spaces."""
     return " ".join(text.casefold().split())

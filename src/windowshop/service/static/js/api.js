@@ -50,7 +50,8 @@ export const suggest = (text, signal) => send(`suggest?${new URLSearchParams({ q
 export const facets = (columns, limit) =>
   send(`facets?${new URLSearchParams([...columns.map((name) => ["column", name]), ["limit", limit]])}`);
 
-export const judgements = (query, signal) => send(`judgements?${new URLSearchParams({ query })}`, { signal });
+/** The grades that this page gave; those of named judges are theirs. */
+export const judgements = (query, signal) => send(`judgements?${new URLSearchParams({ query, judge: "" })}`, { signal });
 
 export const judge = (judgement) => asJson("judgements", "POST", judgement, undefined, true);
 

@@ -95,9 +95,10 @@ function addressOf(product) {
 
 // What the page shows.
 
-function update(before, { shown = PAGE, y = null } = {}) {
+function update(before, { shown = PAGE, y = null, again = false } = {}) {
   syncControls();
-  const answered = sameAnswer(before, state) ? null : run(!sameQuestion(before, state), shown);
+  const isNew = !sameQuestion(before, state);
+  const answered = sameAnswer(before, state) ? null : run(isNew, { limit: shown, again: again || !isNew });
   if (y !== null) Promise.resolve(answered).then(() => scrollTo(0, y));
   if (state.product !== before.product) syncDetail();
 }
@@ -136,20 +137,21 @@ function syncChips() {
 
 const clearPicks = () => go({ picks: {}, where: "" });
 
-function run(isNewQuestion, limit = PAGE) {
-  return state.compare ? runCompare() : runList(isNewQuestion, limit);
+/** Ask; `again` where the same was asked before, on this page or before it was left. */
+function run(isNewQuestion, { limit = PAGE, again = false } = {}) {
+  return state.compare ? runCompare() : runList(isNewQuestion, limit, again);
 }
 
-async function runList(isNewQuestion, limit) {
+async function runList(isNewQuestion, limit, followUp) {
   const asked = state;
   const signal = api.latest("search");
   api.latest("more");
   results.wait(isNewQuestion);
   try {
-    const request = toRequest(asked, { limit, facets: facets.wanted(asked.picks) });
+    const request = toRequest(asked, { limit, facets: facets.wanted(asked.picks), followUp });
     show(await ask(request, asked, signal), asked);
   } catch (error) {
-    if (!api.isAbort(error)) fail(error, () => run(true, limit));
+    if (!api.isAbort(error)) fail(error, () => run(true, { limit, again: followUp }));
   }
 }
 
@@ -201,7 +203,7 @@ async function showMore() {
   button.disabled = true;
   try {
     const asked = state;
-    results.add(await ask(toRequest(asked, { offset: results.shown.length }), asked, signal), asked.collapse);
+    results.add(await ask(toRequest(asked, { offset: results.shown.length, followUp: true }), asked, signal), asked.collapse);
     history.replaceState({ ...history.state, shown: results.shown.length }, "");
     judging.renewed(state.text.trim());
   } catch (error) {
@@ -214,7 +216,7 @@ async function showMore() {
 async function askFacet(column, facetLimit) {
   const asked = state;
   try {
-    const request = toRequest({ ...asked, explain: false }, { limit: 1, facets: [column], facetLimit });
+    const request = toRequest({ ...asked, explain: false }, { limit: 1, facets: [column], facetLimit, log: false });
     const answer = await ask(request, asked, api.latest(`facet ${column}`));
     return asked === state ? answer.facets[0] : null;
   } catch (error) {
@@ -231,7 +233,7 @@ async function runCompare() {
   byId("measured").hidden = true;
   byId("summary").textContent = "";
   await showCompare(asked, {
-    ask: (side) => ask(toRequest({ ...asked, ...side }), asked, signal),
+    ask: (side) => ask(toRequest({ ...asked, ...side }, { log: false }), asked, signal),
     change: (i, side) => go({ sides: state.sides.map((other, j) => (j === i ? side : other)) }),
     generations: shop.generations, addressOf,
   });
@@ -264,7 +266,7 @@ function cardClicked(event) {
   const link = event.target.closest(".title a");
   if (!link || !card) return;
   const { id, search, rank } = card.dataset;
-  api.reportClick({ search_id: search, product_id: id, position: Number(rank) });
+  if (search) api.reportClick({ search_id: search, product_id: id, position: Number(rank) });
   if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   go({ product: id }, { replace: state.product !== null });
@@ -279,7 +281,7 @@ function rememberPlace() {
 function cameBack(event) {
   const before = state;
   state = fromAddress(location.search);
-  update(before, { shown: event.state?.shown, y: event.state?.y ?? null });
+  update(before, { shown: event.state?.shown, y: event.state?.y ?? null, again: true });
 }
 
 // Listening.
@@ -365,7 +367,8 @@ async function open() {
   byId("photo-pick").hidden = !seesPhotos();
   if (state.compare && !state.sides) state.sides = startingSides(state, shop.generations);
   syncControls();
-  run(true, history.state?.shown);
+  run(true, { limit: history.state?.shown, again: history.state !== null });
+  rememberPlace();
   if (state.product) syncDetail();
 }
 

@@ -12,7 +12,7 @@ export const nameOf = (result) => result.title || `Product ${result.product_id}`
  * `grouped`: whether it stands for its variants too. */
 export function card(result, address, { extra = [], grouped = true } = {}) {
   return el("li", { class: "cell" },
-    el("article", { class: "card", data: { id: result.product_id, rank: result.rank, search: result.search_id } },
+    el("article", { class: "card", data: { id: result.product_id, rank: result.rank, search: result.search_id ?? "" } },
       frame(result.photo_url),
       el("div", { class: "words" },
         result.brand ? el("p", { class: "brand", dir: "auto", text: result.brand }) : null,

@@ -4,7 +4,6 @@ import { isAbort } from "./api.js";
 import { card } from "./cards.js";
 import { why } from "./explain.js";
 import { byId, el, refill } from "./dom.js";
-import { withSearch } from "./results.js";
 import { MODES } from "./state.js";
 import { counted, inMs } from "./words.js";
 
@@ -33,7 +32,7 @@ export async function showCompare(state, { ask, change, generations, addressOf }
   const answers = await Promise.allSettled(state.sides.map(ask));
   if (answers.some(({ reason }) => reason && isAbort(reason))) return null;
   const keyOf = (result) => (state.collapse && result.fields.group_id) || result.product_id;
-  const lists = answers.map(({ value }) => (value ? withSearch(value) : []));
+  const lists = answers.map(({ value }) => (value?.results ?? []));
   refill(root,
     el("p", { class: "verdict", id: "verdict", text: verdict(lists, keyOf) }),
     el("div", { class: "pair" }, state.sides.map((side, i) =>

@@ -8,8 +8,8 @@ const GRADE_TEXT = ["not what was asked for", "all but one thing", "good", "all 
 
 const HOLD_MS = 4000;
 
-/** Judging of one query's results, on or off. The latest grade is held back for a moment, so that
- * it can be taken back; one that was sent can only be replaced by another. */
+/** Judging of one query's results, on or off. The latest change is held back for a moment, so that
+ * one which is taken back at once is never sent. */
 export class Judging {
   constructor(list, { onOff }) {
     Object.assign(this, { list, onOff, on: false, query: null, grades: new Map(), done: [], held: null, timer: 0 });
@@ -103,20 +103,35 @@ export class Judging {
     if (/^[0-3]$/.test(event.key)) this.give(card, Number(event.key));
     else if (event.key.startsWith("Arrow")) this.step(card, event.key);
     else if (event.key === "u") this.undo();
+    else if (event.key === "Backspace") this.remove(card);
     else if (event.key === "Escape") this.stop();
     else return;
     event.preventDefault();
   }
 
   give(card, grade) {
-    const { id } = card.dataset;
-    const last = { id, before: this.grades.get(id) };
-    this.done.push(last);
-    this.set(card, grade);
+    this.change(card, grade);
     const next = this.cards()[this.cards().indexOf(card) + 1];
     const title = card.querySelector(".title").textContent;
     this.say(`${title}: ${grade}, ${GRADE_TEXT[grade]}.${next ? "" : " That was the last one shown."}`);
     this.focus(next ?? card);
+  }
+
+  /** Take a product's grade away, whenever it was given. */
+  remove(card) {
+    if (!this.grades.has(card.dataset.id)) {
+      this.say("This product has no grade.");
+      return;
+    }
+    this.change(card, undefined);
+    this.say("Grade taken away.");
+  }
+
+  change(card, grade) {
+    const { id } = card.dataset;
+    const last = { id, before: this.grades.get(id) };
+    this.done.push(last);
+    this.set(card, grade);
     this.hold({ last, id, grade, before: last.before });
   }
 
@@ -126,7 +141,7 @@ export class Judging {
     this.timer = setTimeout(() => this.release(), HOLD_MS);
   }
 
-  /** Send the grade that was held back. */
+  /** Send the change that was held back. */
   release() {
     clearTimeout(this.timer);
     const { held } = this;
@@ -134,7 +149,7 @@ export class Judging {
     if (held) this.send(held.id, held.grade, held.before);
   }
 
-  /** Take the latest grade back, or go back to where another one can replace it. */
+  /** Take the latest change back. */
   undo() {
     const last = this.done.pop();
     if (!last) {
@@ -142,15 +157,11 @@ export class Judging {
       return;
     }
     const card = this.cards().find(({ dataset }) => dataset.id === last.id);
-    const grade = this.grades.get(last.id);
     this.focus(card);
     if (this.held?.last === last) {
       clearTimeout(this.timer);
       this.held = null;
-    } else if (last.before === undefined) {
-      this.say("This grade is saved. Give another one to replace it.");
-      return;
-    } else this.hold({ last: null, id: last.id, grade: last.before, before: grade });
+    } else this.hold({ last: null, id: last.id, grade: last.before, before: this.grades.get(last.id) });
     this.set(card, last.before, last.id);
     this.say(last.before === undefined ? "Grade taken back." : `Back to ${last.before}.`);
   }
@@ -158,7 +169,7 @@ export class Judging {
   async send(id, grade, before) {
     const query = this.query;
     try {
-      await judge({ query, product_id: id, grade });
+      await judge({ query, product_id: id, grade: grade ?? null });
       this.problem("");
     } catch (error) {
       if (this.query === query) this.set(this.cards().find(({ dataset }) => dataset.id === id), before, id);
@@ -196,7 +207,7 @@ export class Judging {
 
   bar() {
     const keys = el("p", { class: "keys" }, GRADES.flatMap((name, grade) => [el("kbd", { text: grade }), ` ${name}  `]),
-      el("kbd", { text: "↑↓←→" }), " move  ", el("kbd", { text: "U" }), " undo  ", el("kbd", { text: "Esc" }), " done");
+      el("kbd", { text: "⌫" }), " none  ", el("kbd", { text: "↑↓←→" }), " move  ", el("kbd", { text: "U" }), " undo  ", el("kbd", { text: "Esc" }), " done");
     byId("judge-bar").replaceChildren(
       el("h2", { id: "judged" }), keys, el("p", { class: "said", id: "judge-said" }), el("p", { class: "problem", id: "judge-problem", role: "alert" }),
       el("div", { class: "row" },

@@ -50,15 +50,16 @@ export function toAddress(state) {
   return params.toString();
 }
 
-/** The body of POST /search. */
-export function toRequest(state, { offset = 0, limit = PAGE, facets = [], facetLimit = 6 } = {}) {
+/** The body of POST /search. `followUp`: the same question again, so none that others may be
+ * suggested for it; `log`: whether it is written down, so that clicks can be reported under it. */
+export function toRequest(state, { offset = 0, limit = PAGE, facets = [], facetLimit = 6, followUp = false, log = true } = {}) {
   const text = state.text.trim();
   return {
     text: text || null, similar_to: state.similar, where: state.where.trim() || null,
     mode: text ? state.mode : "hybrid", understand: state.understand, choices: state.choices,
     picks: state.picks, facets, facet_limit: facetLimit, sort: state.sort ? [state.sort] : [],
     collapse: state.collapse, rules: state.rules, offset, limit, explain: state.explain,
-    generation: state.generation,
+    generation: state.generation, follow_up: followUp, log,
   };
 }
 

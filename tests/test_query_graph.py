@@ -135,7 +135,7 @@ def test_both_bars_count(cosine, overlap, allowed):
 
 
 @pytest.mark.parametrize("kind", ["clip", "siglip", "bert"])
-def test_only_the_encoders_matrices_are_int8(folders, products_NP, tmp_path, kind):
+def test_the_matrices_of_encoder_and_towers_are_int8(folders, products_NP, tmp_path, kind):
     model = make_model(folders[kind])
     config = ExportConfig(min_overlap=0, min_cosine=0)
     export_graph(model, TEXTS, products_NP, tmp_path / "e", config)
@@ -145,8 +145,9 @@ def test_only_the_encoders_matrices_are_int8(folders, products_NP, tmp_path, kin
     assert sum("MatMul" in name for name in integers) >= 12  # six matrices in each of two layers
     weights = [onnx.numpy_helper.to_array(part) for part in graph.initializer]
     linear_DH = model.towers.text._linear.weight.detach().numpy()
-    kept = [w for w in weights if w.shape in (linear_DH.shape, linear_DH.T.shape)]
-    assert any(np.array_equal(w, linear_DH) or np.array_equal(w.T, linear_DH) for w in kept)
+    alike = [w for w in weights if w.shape in (linear_DH.shape, linear_DH.T.shape)]
+    assert np.int8 in [w.dtype for w in alike]
+    assert not any(np.array_equal(w, linear_DH) or np.array_equal(w.T, linear_DH) for w in alike)
 
 
 def test_the_same_model_gives_the_same_export(exported, products_NP, tmp_path):

@@ -25,7 +25,15 @@ SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
 
 
 def shop(**picks):
-    return ResultSet(KEYS, SCORES, SHOP, picks)
+    return ResultSet(KEYS, SCORES, SHOP, groups(SHOP), picks)
+
+
+def groups(products):
+    """A number a group; a product without one is alone."""
+    known = {}
+    rows = enumerate(products["group_id"])
+    numbers = [-1 - i if name is None else known.setdefault(name, i) for i, name in rows]
+    return np.array(numbers, dtype=np.int64)
 
 
 def keys(result_set, **settings):
@@ -141,7 +149,7 @@ def test_pins_keep_their_places_or_the_next():
 
 
 def test_nothing_found():
-    empty = ResultSet(KEYS[:0], SCORES[:0], SHOP.clear(), {"brand": Values(("Nike",))})
+    empty = ResultSet(KEYS[:0], SCORES[:0], SHOP.clear(), KEYS[:0], {"brand": Values(("Nike",))})
     ranking = empty.ranking(Arrangement(cap=BrandCap(), pins=(Pin(1, 1),)))
     assert (ranking.page(0, 10).total, ranking.total_groups) == (0, 0)
     assert empty.facet("colours").values == ()
@@ -182,7 +190,8 @@ SCHEMA = {"group_id": pl.String, "brand": pl.String, "price": pl.Float64}
 
 def result_set(products, **picks):
     columns = pl.DataFrame(products, schema=SCHEMA, orient="row")
-    return ResultSet(np.arange(len(products))[::-1], np.zeros(len(products)), columns, picks)
+    keys = np.arange(len(products))[::-1]
+    return ResultSet(keys, np.zeros(len(products)), columns, groups(columns), picks)
 
 
 @settings(max_examples=60, deadline=None)

@@ -17,7 +17,6 @@ from windowshop.ranking.picks import Between, Values
 from windowshop.ranking.result_set import Sort
 from windowshop.ranking.synonyms import OneWay, SynonymRules, Synonyms
 from windowshop.search import Searcher, SearchRequest
-from windowshop.search.results import PhotoPaths
 from windowshop.search.settings import (
     ChannelConfig,
     Curve,
@@ -80,7 +79,7 @@ class HandMade:
     def encode_photos(self, photos):
         return np.stack([BLUE + SHOE for _ in photos])
 
-    def photo_path(self, image):
+    def recent_photo_path(self, image):
         return None
 
     def close(self):
@@ -215,23 +214,6 @@ def test_vectors_are_of_the_corrected_text_where_products_are_closer_to_it(searc
     kept = ask(searcher, text="bluee", **request)
     scores = {r.product_id: r.explanation.channels[0].score for r in kept.results}
     assert (kept.corrected, max(scores, key=scores.get)) == ("blue", "a")
-
-
-def test_photos_are_looked_up_once_while_they_are_there(tmp_path):
-    asked = []
-
-    def find(image):
-        asked.append(image)
-        path = tmp_path / image
-        return path if path.exists() else None
-
-    paths = PhotoPaths(find)
-    assert (paths("a.png"), paths(None)) == (None, None)
-    (tmp_path / "a.png").touch()
-    assert paths("a.png") == paths("a.png") == tmp_path / "a.png"
-    assert asked == ["a.png", "a.png"]
-    (tmp_path / "a.png").unlink()
-    assert paths("a.png") is None
 
 
 def test_photo_and_both(searcher):

@@ -42,7 +42,7 @@ class VectorIndex:
     def encode_photos(self, photos):
         return np.stack([self._queries[photo.name] for photo in photos])
 
-    def photo_path(self, image):
+    def recent_photo_path(self, image):
         return None
 
     def close(self):

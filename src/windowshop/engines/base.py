@@ -22,6 +22,8 @@ STORAGES: dict[Kind, tuple[Storage, ...]] = {
     "flat": ("4bit",),
     "zvec": ("float32", "fp16", "int8", "4bit"),
 }
+FEW = 1_000
+"""So few usable products are all scored."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

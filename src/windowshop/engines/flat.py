@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from turbovec import TurboQuantIndex
 
-from windowshop.engines.base import Allowed, Batch, EngineSpec, cut, stack
+from windowshop.engines.base import FEW, Allowed, Batch, EngineSpec, cut, stack
 from windowshop.engines.floats import Floats
 from windowshop.engines.gate import Gate
 from windowshop.engines.originals import Originals
@@ -27,8 +27,6 @@ LANES = 8
 """turbovec wants widths in multiples of it; vectors are lengthened with zeros."""
 SAMPLE = 2_048
 """Vectors that the codes are calibrated on."""
-FEW = 1_000
-"""So few allowed products are scored from the originals at once."""
 SPARE = 32
 ROWS_AT_ONCE = 65_536
 
@@ -36,8 +34,9 @@ ROWS_AT_ONCE = 65_536
 class Codes:
     """The codes of one vector's name, in memory, with a copy on disk since the last flush."""
 
-    def __init__(self, path: Path, originals: Originals) -> None:
+    def __init__(self, path: Path, originals: Originals, oversample: float) -> None:
         self._path, self._originals = path, originals
+        self._oversample = oversample
         self._gate = Gate()
         self._index = self._load()
         self._add_missing(self._index)
@@ -47,13 +46,15 @@ class Codes:
         with self._gate.write():
             self._add_missing(self._index)
 
-    def nearest(self, query_QD: np.ndarray, k: int, usable_N: np.ndarray) -> np.ndarray:
-        """About the k nearest usable keys for each query, (Q, K); K is less where fewer are."""
-        with self._gate.read():
-            mask = np.zeros(len(self._index), dtype=bool)
-            mask[: len(usable_N)] = usable_N
-            _, slots_QK = self._index.search(self._padded(query_QD), k, mask=mask)
-        return np.asarray(slots_QK, dtype=np.int64)
+    def search(self, query_QD: np.ndarray, k: int, usable_N: np.ndarray) -> Neighbours:
+        """The k nearest usable keys to each query, (Q, K), scored by their originals."""
+        wanted = math.ceil(k * self._oversample) + SPARE
+        if np.count_nonzero(usable_N) <= max(wanted, FEW):
+            keys_QC = [np.flatnonzero(usable_N)] * len(query_QD)
+        else:
+            keys_QC = list(self._nearest(query_QD, wanted, usable_N))
+        pairs = zip(query_QD, keys_QC, strict=True)
+        return stack([self._originals.scan(query_D, keys_C, k) for query_D, keys_C in pairs], k)
 
     def calibrate(self) -> None:
         """Encode all rows anew, fitted to a sample of them; the old codes serve meanwhile."""
@@ -72,6 +73,14 @@ class Codes:
         """Put the codes on the disk."""
         with self._gate.read():
             self._index.sync(str(self._path))
+
+    def _nearest(self, query_QD: np.ndarray, k: int, usable_N: np.ndarray) -> np.ndarray:
+        """About the k nearest usable keys for each query, (Q, K); K is less where fewer are."""
+        with self._gate.read():
+            mask = np.zeros(len(self._index), dtype=bool)
+            mask[: len(usable_N)] = usable_N
+            _, slots_QK = self._index.search(self._padded(query_QD), k, mask=mask)
+        return np.asarray(slots_QK, dtype=np.int64)
 
     def _load(self) -> TurboQuantIndex:
         """The codes on disk; without usable ones none, and the originals are encoded again."""
@@ -127,18 +136,8 @@ class FlatEngine:
         self, query_QD: np.ndarray, k: int, allowed: Allowed | None = None, name: str = "fused"
     ) -> Neighbours:
         """The k nearest keys to each query by cosine, (Q, K)."""
-        originals = self._vectors[name]
         usable_N = self._vectors.usable(name, allowed)
-        query_QD = cut(query_QD, originals.width)
-        codes = self._codes[name]
-        oversample = 1.0 if isinstance(codes, Floats) else self._spec.oversample
-        wanted = math.ceil(k * oversample) + SPARE
-        if np.count_nonzero(usable_N) <= max(wanted, FEW):
-            keys_QC = [np.flatnonzero(usable_N)] * len(query_QD)
-        else:
-            keys_QC = list(codes.nearest(query_QD, wanted, usable_N))
-        pairs = zip(query_QD, keys_QC, strict=True)
-        return stack([originals.scan(query_D, keys_C, k) for query_D, keys_C in pairs], k)
+        return self._codes[name].search(cut(query_QD, self._vectors[name].width), k, usable_N)
 
     def search_text(self, query: str, k: int, allowed: Allowed | None = None) -> Neighbours:
         """The k best keys for some words by BM25, (1, K)."""
@@ -181,7 +180,7 @@ class FlatEngine:
         originals = self._vectors[name]
         if self._is_small(name):
             return Floats(originals)
-        return Codes(self._folder / f"{name}.codes", originals)
+        return Codes(self._folder / f"{name}.codes", originals, self._spec.oversample)
 
     def _is_small(self, name: str) -> bool:
         originals = self._vectors[name]

@@ -2,12 +2,14 @@
 
 For some ten thousand products that is faster than codes, whose search has a cost of its own.
 
-Shapes: Q queries, N keys, K results, D width.
+Shapes: Q queries, N keys, C usable ones, K results, D width.
 """
 
 import numpy as np
 
+from windowshop.engines.base import FEW, best, stack
 from windowshop.engines.originals import Originals
+from windowshop.nearest import Neighbours
 
 GROWTH = 1.5
 
@@ -31,19 +33,15 @@ class Floats:
         self._buffer_ND[start:end] = self._originals.read(np.arange(start, end))
         self._rows_ND = self._buffer_ND[:end]
 
-    def nearest(self, query_QD: np.ndarray, k: int, usable_N: np.ndarray) -> np.ndarray:
-        """The k nearest usable keys for each query, (Q, K), in no order; K is less where fewer are.
-
-        Nearest up to the rounding of float32: the engine scores them again.
-        """
+    def search(self, query_QD: np.ndarray, k: int, usable_N: np.ndarray) -> Neighbours:
+        """The k nearest usable keys to each query, (Q, K)."""
         rows_ND = self._rows_ND
-        unusable_N = np.ones(len(rows_ND), dtype=bool)
-        unusable_N[: len(usable_N)] = ~usable_N
-        k = min(k, len(rows_ND) - int(np.count_nonzero(unusable_N)))
-        scores_QN = query_QD @ rows_ND.T
-        scores_QN[:, unusable_N] = -np.inf
-        nearest_QK: np.ndarray = np.argpartition(scores_QN, len(rows_ND) - k, axis=1)[:, -k:]
-        return nearest_QK
+        keys_C = np.flatnonzero(usable_N[: len(rows_ND)])
+        if len(keys_C) <= FEW:
+            scores_QC = query_QD @ rows_ND[keys_C].T
+        else:
+            scores_QC = (query_QD @ rows_ND.T)[:, keys_C]
+        return stack([best(keys_C, scores_C, k) for scores_C in scores_QC], k)
 
     def calibrate(self) -> None:
         """There is nothing to fit."""

@@ -31,7 +31,6 @@ class Channel:
     def __post_init__(self) -> None:
         """Check what merging relies on."""
         assert self.keys.shape == self.scores.shape, "one score a key"
-        assert len(np.unique(self.keys)) == len(self.keys), "a key stands twice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +159,9 @@ def weighted_sum(channels: Sequence[Channel], weights: Sequence[float]) -> Merge
     """
     table = _table(channels, weights)
     total_M = np.zeros(len(table.keys))
-    for weight, scores_M in zip(weights, table.scores_CM, strict=True):
-        if weight > 0 and len(scores_M):
-            lowest = 0.0 if np.isnan(scores_M).all() else np.nanmin(scores_M)
+    for channel, weight, scores_M in zip(channels, weights, table.scores_CM, strict=True):
+        if weight > 0 and len(channel.keys):
+            lowest = channel.scores.min()
             total_M += weight * np.where(np.isnan(scores_M), lowest, scores_M).astype(np.float64)
     return _ordered(table, total_M)
 

@@ -3,7 +3,7 @@
 Shapes: M products.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -42,11 +42,15 @@ def passing(columns: pl.DataFrame, picks: Mapping[str, Pick]) -> dict[str, np.nd
 def column_of(columns: pl.DataFrame, name: str) -> pl.Series:
     """A column of the results; raises SearchError where there is none of that name."""
     if name not in columns.columns:
-        raise SearchError(
-            f"There is no column {name!r} to facet or sort by. "
-            f"The columns are: {', '.join(columns.columns)}."
-        )
+        raise no_column(name, columns.columns)
     return columns[name]
+
+
+def no_column(name: str, known: Sequence[str]) -> SearchError:
+    """What to raise where a request names a column that products do not have."""
+    return SearchError(
+        f"There is no column {name!r} to facet or sort by. The columns are: {', '.join(known)}."
+    )
 
 
 def numbers_of(column: pl.Series) -> pl.Series:

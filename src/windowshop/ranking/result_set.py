@@ -108,19 +108,21 @@ class ResultSet:
     """(M,)."""
     columns: pl.DataFrame
     """M rows, aligned with the keys."""
+    groups: np.ndarray
+    """A number for each product's group of variants, int64 (M,)."""
     picks: Mapping[str, Pick] = field(default_factory=dict)
     """By column."""
-    group_column: str = "group_id"
-    """A product without a group is one of its own."""
     _passing: dict[str, np.ndarray] = field(init=False, repr=False)
     _groups: np.ndarray = field(init=False, repr=False)
-    """A number for each product's group, int64 (M,)."""
+    """The same groups, numbered from 0."""
 
     def __post_init__(self) -> None:
         """Check alignment and apply the picks."""
-        assert len(self.keys) == len(self.scores) == len(self.columns), "one row a key"
+        assert len(self.keys) == len(self.scores) == len(self.groups), "one group a key"
+        assert len(self.keys) == len(self.columns) or not self.columns.width, "one row a key"
         object.__setattr__(self, "_passing", passing(self.columns, self.picks))
-        object.__setattr__(self, "_groups", self._group_numbers())
+        numbered = np.unique(self.groups, return_inverse=True)[1]
+        object.__setattr__(self, "_groups", numbered)
 
     def facet(self, column: str, limit: int = 10) -> Facet:
         """Count a column's values, as if nothing were picked in the column itself."""
@@ -171,18 +173,6 @@ class ResultSet:
             if column != without:
                 passes_M &= own_M
         return np.flatnonzero(passes_M)
-
-    def _group_numbers(self) -> np.ndarray:
-        own = np.arange(len(self.keys))
-        if self.group_column not in self.columns.columns or not len(own):
-            return own
-        column = self.columns[self.group_column]
-        if column.dtype == pl.Int64 and not column.null_count():
-            numbers: np.ndarray = np.unique(column.to_numpy(), return_inverse=True)[1]
-            return numbers
-        given = column.cast(pl.String).rank("dense")
-        shared = given.fill_null(0).to_numpy().astype(np.int64)
-        return np.where(shared > 0, shared, shared.max() + 1 + own)
 
     def _sorted(self, rows: np.ndarray, sort: tuple[Sort, ...]) -> np.ndarray:
         frame = pl.DataFrame({"row": rows})

@@ -18,6 +18,8 @@ from windowshop.ranking.synonyms import NO_SYNONYMS, Synonyms
 from windowshop.ranking.tokens import Token, tokens
 
 NEGATIONS = frozenset(["without", "not", "no", "non", "except", "minus"])
+KEPT = STOP_WORDS | NEGATIONS
+"""Words that are never corrected."""
 CORRECTED = 0.8
 """How certain a meaning is that was found by correcting a word, against one as typed."""
 
@@ -137,7 +139,7 @@ class Vocabulary:
         """Correct word i, unless it is one half of a phrase ("sun glasses")."""
         token = typed[i]
         pairs = {"".join(t.word for t in typed[j : j + 2]) for j in (i - 1, i) if j >= 0}
-        kept = token.word in STOP_WORDS | NEGATIONS or not pairs.isdisjoint(self._phrases)
+        kept = token.word in KEPT or any(pair in self._phrases for pair in pairs)
         near = [] if kept else self._spelling.near(token.word)
         word = near[0].word if near else token.word
         corrected = self._written[word] if near else None

@@ -11,12 +11,11 @@ import numpy as np
 import polars as pl
 
 from windowshop.engines.collection import View
-from windowshop.engines.columns import GROUP
-from windowshop.errors import SearchError
 from windowshop.filters import Filter, columns_of, parse_filter
 from windowshop.ranking.facets import Facet, NumberFacet
 from windowshop.ranking.merchandising import Arranged, Rule, arrange, pinned_ids
 from windowshop.ranking.merge import Merged
+from windowshop.ranking.picks import no_column
 from windowshop.ranking.result_set import Arrangement, Page, ResultSet
 from windowshop.search.request import SearchRequest
 from windowshop.search.retrieve import Candidates
@@ -57,7 +56,9 @@ def arrange_shelf(view: View, candidates: Candidates, plan: Plan) -> Shelf:
     arranged = arrange(rules, merged, columns, pinned)
     if rules:
         columns = columns[arranged.order_M]
-    results = ResultSet(arranged.merged.keys, arranged.merged.scores, columns, request.picks, GROUP)
+    merged = arranged.merged
+    groups_M = view.columns.groups(merged.keys)
+    results = ResultSet(merged.keys, merged.scores, columns, groups_M, request.picks)
     ranking = results.ranking(
         Arrangement(
             sort=request.sort, collapse=request.collapse, cap=request.cap, pins=arranged.pins
@@ -99,18 +100,11 @@ def _facet(results: ResultSet, name: str, limit: int) -> Facet | NumberFacet:
 
 
 def _columns(view: View, keys_M: np.ndarray, names: list[str]) -> pl.DataFrame:
-    """These columns of products, and which are of one group, as a number if not asked for."""
+    """These columns of products."""
     for name in names:
         if name not in view.columns.names:
-            known = ", ".join(n for n in view.columns.names if not n.startswith("_"))
-            raise SearchError(
-                f"There is no column {name!r} to facet or sort by. The columns are: {known}."
-            )
-    asked = view.columns.select(keys_M, names) if names else pl.DataFrame()
-    if GROUP in asked.columns:
-        return asked
-    groups = pl.DataFrame({GROUP: view.columns.groups(keys_M)})
-    return pl.concat([groups, asked], how="horizontal")
+            raise no_column(name, [n for n in view.columns.names if not n.startswith("_")])
+    return view.columns.select(keys_M, names) if names else pl.DataFrame()
 
 
 def group_of(view: View, key: int) -> tuple[int, ...]:

@@ -1,10 +1,10 @@
 """Why a product stands where it does, and how far a query trusts text."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from windowshop.engines.collection import View
 from windowshop.index import GenerationManifest
 from windowshop.search.answer import Explanation
 from windowshop.search.arrange import Shelf
@@ -12,10 +12,18 @@ from windowshop.search.retrieve import Candidates
 from windowshop.spaces import GATE_COLUMNS
 
 
-def explanation(
-    shelf: Shelf, candidates: Candidates, key: int, row: Mapping[str, Any]
+def explained(view: View, shelf: Shelf, candidates: Candidates) -> list[Explanation]:
+    """Everything that moved each product of the page."""
+    keys = shelf.page.keys
+    names = [name for name in GATE_COLUMNS if name in view.columns.names]
+    gates = view.columns.select(keys, names).rows(named=True) if names else [{}] * len(keys)
+    pairs = zip(keys.tolist(), gates, strict=True)
+    return [_explanation(shelf, candidates, key, gate) for key, gate in pairs]
+
+
+def _explanation(
+    shelf: Shelf, candidates: Candidates, key: int, gate: Mapping[str, float | None]
 ) -> Explanation:
-    """Everything that moved one product of the page."""
     arranged = shelf.arranged
     place = int(np.flatnonzero(arranged.merged.keys == key)[0])
     chances_M = candidates.probabilities_M
@@ -23,7 +31,7 @@ def explanation(
     if chances_M is not None:
         before = np.flatnonzero(candidates.merged.keys == key)
         probability = float(chances_M[before[0]]) if len(before) else None
-    text_weight, photo_weight = (row.get(name) for name in GATE_COLUMNS)
+    text_weight, photo_weight = (gate.get(name) for name in GATE_COLUMNS)
     return Explanation(
         channels=arranged.merged.explain(place),
         probability=probability,

@@ -1,49 +1,21 @@
 """Rows of a page -> results with what a result page needs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from windowshop.ranking.result_set import Page
 from windowshop.search.answer import Explanation, Result
 
-KEPT_PATHS = 100_000
-
-
-class PhotoPaths:
-    """Where photos lie, each looked up once: following links takes longer than all else here."""
-
-    def __init__(self, find: Callable[[str | None], Path | None]) -> None:
-        self._find = find
-        self._known: dict[str, Path] = {}
-
-    def __call__(self, image: str | None) -> Path | None:
-        """See `OpenIndex.photo_path`."""
-        if not image:
-            return None
-        known = self._known.get(image)
-        if known is not None and known.is_file():
-            return known
-        found = self._find(image)
-        if found is not None:
-            if len(self._known) >= KEPT_PATHS:
-                self._known.clear()
-            self._known[image] = found
-        return found
-
 
 def results_of(
     page: Page,
-    rows: pl.DataFrame,
+    rows: Sequence[Mapping[str, Any]],
     photo_path: Callable[[str | None], Path | None],
     explanations: Sequence[Explanation] | None,
 ) -> tuple[Result, ...]:
-    """One result a row; columns whose name begins with _ are ours and are left out."""
-    reasons = explanations or (None,) * len(rows)
-    shown = rows.select([name for name in rows.columns if not name.startswith("_")])
-    pairs = zip(shown.iter_rows(named=True), reasons, strict=True)
+    """One result a row."""
+    pairs = zip(rows, explanations or (None,) * len(rows), strict=True)
     return tuple(
         _result(page, place, row, photo_path(row.get("image")), why)
         for place, (row, why) in enumerate(pairs)
@@ -51,7 +23,7 @@ def results_of(
 
 
 def _result(
-    page: Page, place: int, row: dict[str, Any], photo: Path | None, why: Explanation | None
+    page: Page, place: int, row: Mapping[str, Any], photo: Path | None, why: Explanation | None
 ) -> Result:
     return Result(
         rank=page.offset + place + 1,

@@ -114,12 +114,14 @@ def ask(
     allowed: Allowed,
 ) -> list[Channel]:
     """What each channel finds among the allowed products."""
-    return [
-        _by_words(lexical, synonyms, wanted.words or "", config, allowed)
-        if config.name == "words"
-        else _by_vector(view, wanted.vectors[config.name], config, allowed)
-        for config in channels
-    ]
+    found = {}
+    for config in sorted(channels, key=lambda config: config.name != "words"):
+        # Words go first: the query's vectors may be under way yet.
+        if config.name == "words":
+            found["words"] = _by_words(lexical, synonyms, wanted.words or "", config, allowed)
+        else:
+            found[config.name] = _by_vector(view, wanted.vectors[config.name], config, allowed)
+    return [found[config.name] for config in channels]
 
 
 def merge(channels: Sequence[Channel], asked: Sequence[ChannelConfig], mix: MixConfig) -> Merged:

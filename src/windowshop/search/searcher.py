@@ -3,36 +3,41 @@
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from windowshop.engines.collection import View
+from windowshop.engines.columns import KEPT_ROWS
 from windowshop.errors import SearchError
 from windowshop.filters import Filter, parse_filter
 from windowshop.images import Photo
 from windowshop.index import OpenIndex, open_index
 from windowshop.ranking.fallback import TextRequest, relaxations
 from windowshop.ranking.merchandising import Rules, load_rules
-from windowshop.ranking.precision import Boost, Recognised, recognise, required
+from windowshop.ranking.precision import Action, Boost, Recognised, recognise, required
 from windowshop.ranking.synonyms import NO_SYNONYMS, Synonyms, load_synonyms
 from windowshop.ranking.vocabulary import Understanding
 from windowshop.search.answer import Answer, RecognisedPart, Result, Retrieved
 from windowshop.search.arrange import Plan, Shelf, active_rules, arrange_shelf, group_of
-from windowshop.search.explain import explanation, query_text_weight
+from windowshop.search.explain import explained, query_text_weight
+from windowshop.search.query_vectors import QueryVectors
 from windowshop.search.request import SearchRequest
-from windowshop.search.results import PhotoPaths, results_of
-from windowshop.search.retrieve import Candidates, Wanted, browse, retrieve
+from windowshop.search.results import results_of
+from windowshop.search.retrieve import VECTOR_NAMES, Candidates, Wanted, browse, retrieve
 from windowshop.search.settings import MixConfig, SearchSettings, load_search_settings
 from windowshop.search.words import Language, Words
+from windowshop.shelf import open_shelf
 from windowshop.spaces import FUSED_VECTOR
 
 RULES_FILE, SYNONYMS_FILE = "rules.yaml", "synonyms.yaml"
 """In the index folder, both the shop's own."""
+THREADS = 16
+"""Texts that are encoded at a time, as many as the encoder takes in one batch."""
 CLOSEST = 10
 """Products by which it is judged how well a text is understood."""
 
@@ -44,8 +49,8 @@ class _Asked:
     request: SearchRequest
     where: Filter | None
     mix: MixConfig
-    vectors: Mapping[str, np.ndarray]
-    """By channel, (1, D)."""
+    vectors: QueryVectors
+    """Of the query as typed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class Searcher:
         self.index = index
         self.settings = settings or SearchSettings()
         self.synonyms, self._rules = synonyms, rules or Rules()
-        self._photo_path = PhotoPaths(index.photo_path)
+        self._aside = ThreadPoolExecutor(THREADS, thread_name_prefix="answer")
         with index.collection.reading() as view:
             self._words = Words(view, synonyms)
 
@@ -91,23 +96,13 @@ class Searcher:
         """Answer one request; raises SearchError, or FilterError, for what it cannot mean."""
         started = time.perf_counter()
         asked = self._asked(request)
-        encoded = time.perf_counter()
-        with self.reading() as (view, language):
-            found = self._found(view, language, asked)
-            retrieved = time.perf_counter()
-            rules = active_rules(self._rules.rules, request, date.today())
-            shelf = arrange_shelf(view, found.candidates, Plan(request, asked.where, rules))
-            rows = view.columns.rows(shelf.page.keys)
-        arranged = time.perf_counter()
-        timings = {
-            "encode": (encoded - started) * 1000,
-            "retrieve": (retrieved - encoded) * 1000,
-            "arrange": (arranged - retrieved) * 1000,
-        }
-        results = self._results(request, found, shelf, rows)
-        answer = self._assembled(asked, found, shelf, results)
-        took_ms = (time.perf_counter() - started) * 1000
-        return replace(answer, timings_ms=timings, took_ms=took_ms)
+        if request.photo is not None or not asked.vectors:
+            asked.vectors.encode()
+            return self._answered(asked, started)
+        # The encoder leaves Python to others, who can read the words of the query meanwhile.
+        answer = self._aside.submit(self._answered, asked, started)
+        asked.vectors.encode()
+        return answer.result()
 
     @contextmanager
     def reading(self) -> Iterator[tuple[View, Language]]:
@@ -116,20 +111,25 @@ class Searcher:
             yield view, language
 
     def respelled(
-        self, view: View, understanding: Understanding, photo: Photo | None, typed_1P: np.ndarray
-    ) -> np.ndarray:
-        """The vector of the text as corrected, where products are closer to that than as typed.
+        self,
+        view: View,
+        understanding: Understanding,
+        photo: Photo | None,
+        vectors: Mapping[str, np.ndarray],
+    ) -> Mapping[str, np.ndarray]:
+        """The query's vectors, of the text as corrected where products are closer to that.
 
         A word that the catalogue lacks may be a typo, which encoders read badly, or a word that
         only the encoder knows.
         """
         if understanding.corrected == understanding.query:
-            return typed_1P
+            return vectors
+        typed_1P = vectors["vectors"]
         read_1P = self.index.encode_queries([understanding.corrected], [photo])
         both_2P = np.concatenate([typed_1P, read_1P])
         scores_2K = view.engine.search(both_2P, CLOSEST, None, FUSED_VECTOR).scores
         typed, read = np.nan_to_num(scores_2K, neginf=0).sum(axis=1)
-        return typed_1P if typed >= read else read_1P
+        return vectors if typed >= read else {**vectors, "vectors": read_1P}
 
     def refresh_words(self) -> None:
         """Read the catalogue's words anew if many products changed; call it after writes."""
@@ -139,23 +139,50 @@ class Searcher:
             self._words.renew(self.index.collection)
 
     def warm(self, num_names: int = 2_000) -> None:
-        """Prepare the filters of what queries may name, which first searches would wait for."""
-        with self.reading() as (_, language):
+        """Prepare what first searches would wait for: products, and filters of what texts name."""
+        with self.reading() as (view, language):
             names = language.vocabulary.names(num_names)
+            products = view.columns.records(np.flatnonzero(view.columns.alive_N)[:KEPT_ROWS])
+        for product in products:
+            self.index.recent_photo_path(product.get("image"))
         for name in names:
-            _, recognised = self._understood(language, SearchRequest(text=name))
+            understanding = language.vocabulary.understand(name)
+            trees = [item.tree for item in self._recognised(understanding, {})]
             with self.reading() as (view, _):
-                trees = [item.tree for item in recognised]
                 view.columns.matching(trees, np.zeros(0, dtype=np.int64))
 
     def close(self) -> None:
         """Release the index."""
+        self._aside.shutdown()
         self.index.close()
+
+    def _answered(self, asked: _Asked, started: float) -> Answer:
+        """The answer; `started` says when the request came, as `time.perf_counter` does."""
+        request = asked.request
+        with self.reading() as (view, language):
+            found = self._found(view, language, asked)
+            retrieved = time.perf_counter()
+            rules = active_rules(self._rules.rules, request, date.today())
+            shelf = arrange_shelf(view, found.candidates, Plan(request, asked.where, rules))
+            rows = view.columns.records(shelf.page.keys)
+            reasons = explained(view, shelf, found.candidates) if request.explain else None
+        arranged = time.perf_counter()
+        timings = {
+            "encode": asked.vectors.encode_ms,
+            "retrieve": (retrieved - started) * 1000,
+            "arrange": (arranged - retrieved) * 1000,
+        }
+        results = results_of(shelf.page, rows, self.index.recent_photo_path, reasons)
+        answer = self._assembled(asked, found, shelf, results)
+        took_ms = (time.perf_counter() - started) * 1000
+        return replace(answer, timings_ms=timings, took_ms=took_ms)
 
     def _asked(self, request: SearchRequest) -> _Asked:
         where = parse_filter(request.where) if request.where else None
         mix = self._mix(request)
-        return _Asked(request, where, mix, self._encoded(request, mix))
+        channels = [channel.name for channel in mix.channels if request.mode != "words"]
+        vectors = QueryVectors(self.index, request.query, request.photo, channels)
+        return _Asked(request, where, mix, vectors)
 
     def _mix(self, request: SearchRequest) -> MixConfig:
         if request.similar_to is not None:
@@ -163,17 +190,6 @@ class Searcher:
         if request.photo is None:
             return self.settings.text
         return self.settings.text_and_photo if request.query else self.settings.photo
-
-    def _encoded(self, request: SearchRequest, mix: MixConfig) -> dict[str, np.ndarray]:
-        if request.mode == "words" or (request.query is None and request.photo is None):
-            return {}
-        names = {channel.name for channel in mix.channels}
-        vectors = {}
-        if "vectors" in names:
-            vectors["vectors"] = self.index.encode_queries([request.query], [request.photo])
-        if request.photo is not None and "photo" in names and self.index.manifest.photo_width:
-            vectors["photo"] = self.index.encode_photos([request.photo])
-        return vectors
 
     def _found(self, view: View, language: Language, asked: _Asked) -> _Found:
         request = asked.request
@@ -183,19 +199,25 @@ class Searcher:
         if request.query is None and request.photo is None:
             return _Found(browse(view, asked.where))
         understanding, recognised = self._understood(language, request)
-        if understanding and request.understand and "vectors" in asked.vectors:
-            typed_1P = asked.vectors["vectors"]
-            read_1P = self.respelled(view, understanding, request.photo, typed_1P)
-            asked = replace(asked, vectors={**asked.vectors, "vectors": read_1P})
+        vectors: Mapping[str, np.ndarray] = asked.vectors
+        if understanding and request.understand and "vectors" in vectors:
+            vectors = self.respelled(view, understanding, request.photo, vectors)
         words = request.query if request.mode != "vectors" else None
-        wanted = self._wanted(asked, asked.vectors, words, recognised)
+        wanted = self._wanted(asked, vectors, words, recognised)
         candidates = self._retrieved(view, language, wanted, asked.mix)
         found = _Found(candidates, recognised, understanding)
         if len(candidates.merged.keys) or understanding is None:
             return found
-        return self._relaxed(view, language, asked, found)
+        return self._relaxed(view, language, asked, vectors, found)
 
-    def _relaxed(self, view: View, language: Language, asked: _Asked, found: _Found) -> _Found:
+    def _relaxed(
+        self,
+        view: View,
+        language: Language,
+        asked: _Asked,
+        vectors: Mapping[str, np.ndarray],
+        found: _Found,
+    ) -> _Found:
         """Gentler searches until one finds something; the last one's candidates if none does."""
         assert found.understanding is not None
         text = TextRequest(
@@ -207,7 +229,7 @@ class Searcher:
         notes: list[str] = []
         for step in relaxations(text, found.understanding):
             notes.append(step.note)
-            wanted = self._gentler(asked, step.request)
+            wanted = self._gentler(asked, vectors, step.request)
             if not wanted.vectors and wanted.words is None:
                 continue
             candidates = self._retrieved(view, language, wanted, asked.mix)
@@ -216,11 +238,12 @@ class Searcher:
                 break
         return found
 
-    def _gentler(self, asked: _Asked, text: TextRequest) -> Wanted:
-        vectors = dict(asked.vectors)
+    def _gentler(
+        self, asked: _Asked, vectors: Mapping[str, np.ndarray], text: TextRequest
+    ) -> Wanted:
         if "vectors" in vectors and text.text != asked.request.query:
-            photo = asked.request.photo
-            vectors["vectors"] = self.index.encode_queries([text.text], [photo])
+            read_1P = self.index.encode_queries([text.text], [asked.request.photo])
+            vectors = {**vectors, "vectors": read_1P}
         words = text.text if text.by_words else None
         return self._wanted(asked, vectors, words, text.recognised)
 
@@ -248,11 +271,10 @@ class Searcher:
         if product_id not in view.columns:
             raise SearchError(f"There is no product {product_id!r}. Search for one that there is.")
         keys = view.columns.keys([product_id])
-        names = {"vectors": "fused", "photo": "photo"}
         spec = self.index.collection.spec.vectors
         vectors = {
             channel: vector_1D
-            for channel, name in names.items()
+            for channel, name in VECTOR_NAMES.items()
             if name in spec and (vector_1D := view.engine.vectors(keys, name)).any()
         }
         if not vectors:
@@ -268,19 +290,12 @@ class Searcher:
         understanding = language.vocabulary.understand(request.query)
         if not request.understand:
             return understanding, ()
-        settings = self.settings
-        return understanding, recognise(
-            understanding, settings.precision, request.choices, settings.strongest
-        )
+        return understanding, self._recognised(understanding, request.choices)
 
-    def _results(
-        self, request: SearchRequest, found: _Found, shelf: Shelf, rows: pl.DataFrame
-    ) -> tuple[Result, ...]:
-        explanations = None
-        if request.explain:
-            pairs = zip(shelf.page.keys.tolist(), rows.iter_rows(named=True), strict=True)
-            explanations = [explanation(shelf, found.candidates, key, row) for key, row in pairs]
-        return results_of(shelf.page, rows, self._photo_path, explanations)
+    def _recognised(
+        self, understanding: Understanding, choices: Mapping[str, Action]
+    ) -> tuple[Recognised, ...]:
+        return recognise(understanding, self.settings.precision, choices, self.settings.strongest)
 
     def _assembled(
         self, asked: _Asked, found: _Found, shelf: Shelf, results: tuple[Result, ...]
@@ -329,7 +344,7 @@ def open_searcher(folder: str | Path, generation: str | None = None) -> Searcher
         synonyms, rules = root / SYNONYMS_FILE, root / RULES_FILE
         return Searcher(
             index,
-            load_search_settings(root / "generations" / index.generation),
+            load_search_settings(open_shelf(root).path(index.generation)),
             synonyms=load_synonyms(synonyms) if synonyms.exists() else NO_SYNONYMS,
             rules=load_rules(rules) if rules.exists() else None,
         )

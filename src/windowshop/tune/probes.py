@@ -27,6 +27,7 @@ from windowshop.ranking.precision import (
     required,
 )
 from windowshop.ranking.vocabulary import Understanding
+from windowshop.search.query_vectors import QueryVectors
 from windowshop.search.retrieve import Wanted, ask
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import ChannelConfig, ChannelName
@@ -105,24 +106,13 @@ def probe(
     probes = []
     with reporter.bar("Ask the channels", len(queries)) as advance:
         for query in queries:
-            vectors = _encoded(searcher, query, names)
+            vectors = QueryVectors(searcher.index, query.text, query.photo, names)
+            vectors.encode()
             with searcher.reading() as (view, language):
                 asking = _Asking(searcher, precision, view, language, query, tuple(names), vectors)
                 probes.append(Probe(query.query_id, query.fold, asking.found()))
             advance(1, "")
     return probes
-
-
-def _encoded(
-    searcher: Searcher, query: JudgedQuery, names: Sequence[ChannelName]
-) -> dict[str, np.ndarray]:
-    """Query vectors by channel, float32 (1, P); one query at a time, as a search has it."""
-    vectors = {}
-    if "vectors" in names:
-        vectors["vectors"] = searcher.index.encode_queries([query.text], [query.photo])
-    if "photo" in names and query.photo is not None:
-        vectors["photo"] = searcher.index.encode_photos([query.photo])
-    return vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +147,7 @@ class _Asking:
     def _respelled(self, understanding: Understanding | None) -> Mapping[str, np.ndarray]:
         if understanding is None or "vectors" not in self.vectors:
             return self.vectors
-        typed_1P = self.vectors["vectors"]
-        read_1P = self.searcher.respelled(self.view, understanding, self.query.photo, typed_1P)
-        return {**self.vectors, "vectors": read_1P}
+        return self.searcher.respelled(self.view, understanding, self.query.photo, self.vectors)
 
     def _recognised(
         self, understanding: Understanding | None, strongest: Action

@@ -224,6 +224,19 @@ def test_photo_and_both(searcher):
     assert set(both.retrieved.channels) == {"photo", "vectors", "words"}
 
 
+def test_results_show_the_fields_asked_for_that_have_values(searcher):
+    shown = {r.product_id: r.fields for r in ask(searcher, text="shoe").results}
+    assert shown["a"]["group_id"] == "g1"
+    assert "group_id" not in shown["f"]  # it has none
+    few = ask(searcher, text="shoe", fields=("price", "brand"))
+    fields = {r.product_id: r.fields for r in few.results}
+    assert list(fields["a"].items()) == [("price", 50.0), ("brand", "Acme")]
+    assert fields["f"] == {"brand": "Bolt"}
+    assert few.results[0].title == "crimson trainer"
+    with pytest.raises(SearchError, match="no column 'colour' to show"):
+        ask(searcher, text="shoe", fields=("colour",))
+
+
 def test_similar_products_leave_out_the_product_and_its_variants(searcher):
     answer = ask(searcher, similar_to="a")
     assert ids(answer)[0] == "f"

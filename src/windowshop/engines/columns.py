@@ -165,7 +165,7 @@ class Columns:
         return self._gather(keys, self._large.columns)
 
     def records(self, keys: np.ndarray) -> list[dict[str, Any]]:
-        """The rows of keys as plain values, without columns that begin with _, which are ours.
+        """What the rows of keys have values of, without columns that begin with _, which are ours.
 
         Those shown lately are kept, so do not write to them.
         """
@@ -174,7 +174,8 @@ class Columns:
         if missing:
             names = [name for name in self.names if not name.startswith("_")]
             rows = self.select(np.array(missing, dtype=np.int64), names).iter_rows(named=True)
-            read = dict(zip(missing, rows, strict=True))
+            held = ({name: v for name, v in row.items() if v is not None} for row in rows)
+            read = dict(zip(missing, held, strict=True))
             if len(self._records) + len(read) > KEPT_ROWS:
                 self._records.clear()
             self._records.update(read)

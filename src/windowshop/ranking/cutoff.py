@@ -43,6 +43,8 @@ class Cut:
     """A ranking after the cut, and why the others went; a product counts at the first reason."""
 
     merged: Merged
+    places: np.ndarray
+    """Where its products stood before, int64."""
     below_probability: int
     below_share: int
     beyond_max: int
@@ -69,8 +71,10 @@ def cut(merged: Merged, config: CutoffConfig, probabilities_M: np.ndarray | None
     if config.min_share and best > 0:
         close_M = likely_M & (first_M | (merged.scores >= config.min_share * best))
     places = np.flatnonzero(close_M)
+    kept = places[: config.max_candidates]
     return Cut(
-        merged.take(places[: config.max_candidates]),
+        merged.take(kept),
+        kept,
         below_probability=int(np.count_nonzero(~likely_M)),
         below_share=int(np.count_nonzero(likely_M & ~close_M)),
         beyond_max=max(0, len(places) - config.max_candidates),

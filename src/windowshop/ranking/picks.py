@@ -49,7 +49,8 @@ def column_of(columns: pl.DataFrame, name: str) -> pl.Series:
 def no_column(name: str, known: Sequence[str]) -> SearchError:
     """What to raise where a request names a column that products do not have."""
     return SearchError(
-        f"There is no column {name!r} to facet or sort by. The columns are: {', '.join(known)}."
+        f"There is no column {name!r} to show, facet or sort by. "
+        f"The columns are: {', '.join(known)}."
     )
 
 

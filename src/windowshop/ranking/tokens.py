@@ -37,18 +37,24 @@ def tokens(text: str) -> list[Token]:
     return [
         Token(found[0], word, found.start(), found.end())
         for found in _TOKEN.finditer(text)
-        for word in _compared(found[0])
+        for word in compared(found[0])
     ]
+
+
+def written(text: str) -> list[str]:
+    """The words of a text as they are written, in order."""
+    return _TOKEN.findall(text)
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text as they are compared, in order."""
-    return [word for found in _TOKEN.finditer(text) for word in _compared(found[0])]
+    return [word for one in written(text) for word in compared(one)]
 
 
 @lru_cache(maxsize=1 << 16)
-def _compared(text: str) -> tuple[str, ...]:
-    return tuple(_bare(word) for word in words(re.sub("['’]", "", text)))
+def compared(one: str) -> tuple[str, ...]:
+    """A written word in the form in which words are compared; some are several."""
+    return tuple(_bare(word) for word in words(re.sub("['’]", "", one)))
 
 
 def _bare(word: str) -> str:

@@ -15,7 +15,7 @@ from windowshop.ranking.phrases import LONGEST, STOP_WORDS, Meaning, phrases
 from windowshop.ranking.price_phrases import PricePhrase, price_phrases
 from windowshop.ranking.spelling import Spelling
 from windowshop.ranking.synonyms import NO_SYNONYMS, Synonyms
-from windowshop.ranking.tokens import Token, tokens
+from windowshop.ranking.tokens import Token, compared, tokens, written
 
 NEGATIONS = frozenset(["without", "not", "no", "non", "except", "minus"])
 KEPT = STOP_WORDS | NEGATIONS
@@ -96,15 +96,18 @@ class Vocabulary:
         }
         self._phrases = named | self._phrases
         counts: Counter[str] = Counter()
-        spelled: Counter[tuple[str, str]] = Counter()
+        forms: Counter[str] = Counter()
         for text in all_texts(products):
-            found = {(token.word, token.text.lower()) for token in tokens(text)}
-            spelled.update(found)
-            counts.update({word for word, _ in found})
+            found = set(written(text))
+            forms.update(found)
+            counts.update({word for one in found for word in compared(one)})
         for key, meanings in self._phrases.items():
             counts[key] = max(counts[key], meanings[0].count)
         self._spelling = Spelling(counts)
         self._written = {key: m[0].value.lower() for key, m in self._phrases.items()}
+        spelled: Counter[tuple[str, str]] = Counter()
+        for one, count in forms.items():
+            spelled.update({(word, one.lower()): count for word in compared(one)})
         for (word, text), _ in sorted(spelled.items(), key=lambda item: (item[1], item[0])):
             self._written[word] = text
         self._prices = _price_range(products)

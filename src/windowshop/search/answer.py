@@ -7,7 +7,7 @@ from typing import Any
 from windowshop.ranking.facets import Facet, NumberFacet
 from windowshop.ranking.merchandising import Effect
 from windowshop.ranking.merge import ChannelPlace
-from windowshop.ranking.precision import Action
+from windowshop.ranking.precision import Action, Recognised
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +45,7 @@ class Result:
     group_size: int
     """Results of its group of variants, itself included."""
     fields: Mapping[str, Any]
-    """Every column of the product."""
+    """The columns asked for that the product has values of."""
     explanation: Explanation | None = None
 
 
@@ -59,6 +59,17 @@ class RecognisedPart:
     action: Action
     certainty: float
     reason: str
+
+
+def shown(item: Recognised) -> RecognisedPart:
+    """What an answer tells of something recognised."""
+    return RecognisedPart(
+        name=item.name,
+        text=item.text,
+        action=item.action,
+        certainty=item.certainty,
+        reason=item.reason,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -51,6 +51,7 @@ def active_rules(rules: Sequence[Rule], request: SearchRequest, today: date) -> 
 def arrange_shelf(view: View, candidates: Candidates, plan: Plan) -> Shelf:
     """Pin, pick, count, sort, collapse and page one set of results."""
     request, rules = plan.request, plan.rules
+    _require(view, request.fields or ())
     merged, pinned = _with_pinned(view, candidates.merged, rules, plan.where)
     columns = _columns(view, merged.keys, _needed(request, rules))
     arranged = arrange(rules, merged, columns, pinned)
@@ -101,10 +102,15 @@ def _facet(results: ResultSet, name: str, limit: int) -> Facet | NumberFacet:
 
 def _columns(view: View, keys_M: np.ndarray, names: list[str]) -> pl.DataFrame:
     """These columns of products."""
+    _require(view, names)
+    return view.columns.select(keys_M, names) if names else pl.DataFrame()
+
+
+def _require(view: View, names: Iterable[str]) -> None:
+    """Raise SearchError for a column that products do not have."""
     for name in names:
         if name not in view.columns.names:
             raise no_column(name, [n for n in view.columns.names if not n.startswith("_")])
-    return view.columns.select(keys_M, names) if names else pl.DataFrame()
 
 
 def group_of(view: View, key: int) -> tuple[int, ...]:

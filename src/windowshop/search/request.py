@@ -48,6 +48,8 @@ class SearchRequest:
     """Whether the shop's pins and boosts apply."""
     offset: int = 0
     limit: int = 10
+    fields: tuple[str, ...] | None = None
+    """Columns that results show; None shows every one that the product has a value of."""
     explain: bool = False
 
     def __post_init__(self) -> None:

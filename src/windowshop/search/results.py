@@ -12,18 +12,24 @@ def results_of(
     page: Page,
     rows: Sequence[Mapping[str, Any]],
     photo_path: Callable[[str | None], Path | None],
+    fields: Sequence[str] | None,
     explanations: Sequence[Explanation] | None,
 ) -> tuple[Result, ...]:
-    """One result a row."""
+    """One result a row, with these of its fields or with all of them."""
     pairs = zip(rows, explanations or (None,) * len(rows), strict=True)
     return tuple(
-        _result(page, place, row, photo_path(row.get("image")), why)
+        _result(page, place, row, photo_path(row.get("image")), fields, why)
         for place, (row, why) in enumerate(pairs)
     )
 
 
 def _result(
-    page: Page, place: int, row: Mapping[str, Any], photo: Path | None, why: Explanation | None
+    page: Page,
+    place: int,
+    row: Mapping[str, Any],
+    photo: Path | None,
+    fields: Sequence[str] | None,
+    why: Explanation | None,
 ) -> Result:
     return Result(
         rank=page.offset + place + 1,
@@ -35,6 +41,6 @@ def _result(
         category=row.get("category"),
         image=str(photo) if photo else None,
         group_size=int(page.group_sizes[place]),
-        fields=row,
+        fields=row if fields is None else {name: row[name] for name in fields if name in row},
         explanation=why,
     )

@@ -47,6 +47,8 @@ class Wanted:
     boost: Boost = NO_BOOST
     without: tuple[int, ...] = ()
     """Keys to leave out."""
+    found_by_words: Channel | None = None
+    """What the words find, where they were asked before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def retrieve(
         chances_M = probabilities(merged, [c.weight for c in asked], known)
     kept = cut(merged, _cutoff(mix, asked, known=chances_M is not None), chances_M)
     if chances_M is not None:
-        chances_M = _aligned(chances_M, merged, kept.merged)
+        chances_M = chances_M[kept.places]
     found = {channel.name: len(channel.keys) for channel in channels}
     return Candidates(kept, chances_M, found, boosted, allowed.count)
 
@@ -114,14 +116,24 @@ def ask(
     allowed: Allowed,
 ) -> list[Channel]:
     """What each channel finds among the allowed products."""
-    found = {}
-    for config in sorted(channels, key=lambda config: config.name != "words"):
-        # Words go first: the query's vectors may be under way yet.
-        if config.name == "words":
-            found["words"] = _by_words(lexical, synonyms, wanted.words or "", config, allowed)
-        else:
-            found[config.name] = _by_vector(view, wanted.vectors[config.name], config, allowed)
-    return [found[config.name] for config in channels]
+    return [
+        wanted.found_by_words or ask_words(lexical, synonyms, wanted.words or "", config, allowed)
+        if config.name == "words"
+        else _by_vector(view, wanted.vectors[config.name], config, allowed)
+        for config in channels
+    ]
+
+
+def ask_words(
+    lexical: LexicalIndex, synonyms: Synonyms, text: str, config: ChannelConfig, allowed: Allowed
+) -> Channel:
+    """What the words find; scores are shares of the most that a product could reach.
+
+    So they compare across queries.
+    """
+    answer = lexical.search(text, config.depth, allowed.mask_N, synonyms)
+    found, ceiling = answer.channel, answer.ceiling or 1.0
+    return Channel("words", found.keys, found.scores / np.float32(ceiling))
 
 
 def merge(channels: Sequence[Channel], asked: Sequence[ChannelConfig], mix: MixConfig) -> Merged:
@@ -156,7 +168,7 @@ def browse(view: View, where: Filter | None) -> Candidates:
     merged = Merged(
         keys, np.zeros(len(keys)), (), np.zeros(empty, dtype=np.int64), np.zeros(empty, np.float32)
     )
-    return Candidates(Cut(merged, 0, 0, 0), None, {}, (), len(keys))
+    return Candidates(Cut(merged, np.arange(len(keys)), 0, 0, 0), None, {}, (), len(keys))
 
 
 def _boosted(
@@ -190,25 +202,9 @@ def _allowed(view: View, wanted: Wanted) -> Allowed:
     return Allowed(mask_N, allowed.where)
 
 
-def _by_words(
-    lexical: LexicalIndex, synonyms: Synonyms, text: str, config: ChannelConfig, allowed: Allowed
-) -> Channel:
-    """Scores are shares of the most that a product could reach, so they compare across queries."""
-    answer = lexical.search(text, config.depth, allowed.mask_N, synonyms)
-    found, ceiling = answer.channel, answer.ceiling or 1.0
-    return Channel("words", found.keys, found.scores / np.float32(ceiling))
-
-
 def _by_vector(
     view: View, query_1D: np.ndarray, config: ChannelConfig, allowed: Allowed
 ) -> Channel:
     name = VECTOR_NAMES[config.name]
     found = view.engine.search(query_1D, config.depth, allowed, name)
     return padded_channel(config.name, found.rows[0], found.scores[0])
-
-
-def _aligned(values_M: np.ndarray, before: Merged, after: Merged) -> np.ndarray:
-    """Values of the products that are left, in their order."""
-    order = np.argsort(before.keys)
-    kept: np.ndarray = values_M[order[np.searchsorted(before.keys, after.keys, sorter=order)]]
-    return kept

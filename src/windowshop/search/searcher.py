@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -19,16 +19,24 @@ from windowshop.images import Photo
 from windowshop.index import OpenIndex, open_index
 from windowshop.ranking.fallback import TextRequest, relaxations
 from windowshop.ranking.merchandising import Rules, load_rules
+from windowshop.ranking.merge import Channel
 from windowshop.ranking.precision import Action, Boost, Recognised, recognise, required
 from windowshop.ranking.synonyms import NO_SYNONYMS, Synonyms, load_synonyms
 from windowshop.ranking.vocabulary import Understanding
-from windowshop.search.answer import Answer, RecognisedPart, Result, Retrieved
+from windowshop.search.answer import Answer, Result, Retrieved, shown
 from windowshop.search.arrange import Plan, Shelf, active_rules, arrange_shelf, group_of
 from windowshop.search.explain import explained, query_text_weight
-from windowshop.search.query_vectors import QueryVectors
+from windowshop.search.query_vectors import NO_VECTORS, QueryVectors, encode_query
 from windowshop.search.request import SearchRequest
 from windowshop.search.results import results_of
-from windowshop.search.retrieve import VECTOR_NAMES, Candidates, Wanted, browse, retrieve
+from windowshop.search.retrieve import (
+    VECTOR_NAMES,
+    Candidates,
+    Wanted,
+    ask_words,
+    browse,
+    retrieve,
+)
 from windowshop.search.settings import MixConfig, SearchSettings, load_search_settings
 from windowshop.search.words import Language, Words
 from windowshop.shelf import open_shelf
@@ -37,7 +45,7 @@ from windowshop.spaces import FUSED_VECTOR
 RULES_FILE, SYNONYMS_FILE = "rules.yaml", "synonyms.yaml"
 """In the index folder, both the shop's own."""
 THREADS = 16
-"""Texts that are encoded at a time, as many as the encoder takes in one batch."""
+"""Texts that are read at a time."""
 CLOSEST = 10
 """Products by which it is judged how well a text is understood."""
 
@@ -49,8 +57,23 @@ class _Asked:
     request: SearchRequest
     where: Filter | None
     mix: MixConfig
-    vectors: QueryVectors
-    """Of the query as typed."""
+    vectors: QueryVectors | None
+    """Of the query as typed; None for a text, which is encoded while its words are read."""
+
+    @property
+    def channels(self) -> list[str]:
+        """The channels that may look for it."""
+        return [channel.name for channel in self.mix.channels if self.request.mode != "words"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the words of a query say."""
+
+    understanding: Understanding | None = None
+    recognised: tuple[Recognised, ...] = ()
+    channel: Channel | None = None
+    """What they find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +81,7 @@ class _Found:
     """Candidates and how they were looked for."""
 
     candidates: Candidates
+    vectors: QueryVectors = NO_VECTORS
     recognised: tuple[Recognised, ...] = ()
     understanding: Understanding | None = None
     notes: tuple[str, ...] = ()
@@ -77,7 +101,7 @@ class Searcher:
         self.index = index
         self.settings = settings or SearchSettings()
         self.synonyms, self._rules = synonyms, rules or Rules()
-        self._aside = ThreadPoolExecutor(THREADS, thread_name_prefix="answer")
+        self._aside = ThreadPoolExecutor(THREADS, thread_name_prefix="words")
         with index.collection.reading() as view:
             self._words = Words(view, synonyms)
 
@@ -96,13 +120,24 @@ class Searcher:
         """Answer one request; raises SearchError, or FilterError, for what it cannot mean."""
         started = time.perf_counter()
         asked = self._asked(request)
-        if request.photo is not None or not asked.vectors:
-            asked.vectors.encode()
-            return self._answered(asked, started)
-        # The encoder leaves Python to others, who can read the words of the query meanwhile.
-        answer = self._aside.submit(self._answered, asked, started)
-        asked.vectors.encode()
-        return answer.result()
+        with self.reading() as (view, language):
+            found = self._found(view, language, asked)
+            retrieved = time.perf_counter()
+            rules = active_rules(self._rules.rules, request, date.today())
+            shelf = arrange_shelf(view, found.candidates, Plan(request, asked.where, rules))
+            rows = view.columns.records(shelf.page.keys)
+            reasons = explained(view, shelf, found.candidates) if request.explain else None
+        arranged = time.perf_counter()
+        timings = {
+            "encode": found.vectors.took_ms,
+            "retrieve": (retrieved - started) * 1000,
+            "arrange": (arranged - retrieved) * 1000,
+        }
+        photo_path = self.index.recent_photo_path
+        results = results_of(shelf.page, rows, photo_path, request.fields, reasons)
+        answer = self._assembled(asked, found, shelf, results)
+        took_ms = (time.perf_counter() - started) * 1000
+        return replace(answer, timings_ms=timings, took_ms=took_ms)
 
     @contextmanager
     def reading(self) -> Iterator[tuple[View, Language]]:
@@ -156,33 +191,16 @@ class Searcher:
         self._aside.shutdown()
         self.index.close()
 
-    def _answered(self, asked: _Asked, started: float) -> Answer:
-        """The answer; `started` says when the request came, as `time.perf_counter` does."""
-        request = asked.request
-        with self.reading() as (view, language):
-            found = self._found(view, language, asked)
-            retrieved = time.perf_counter()
-            rules = active_rules(self._rules.rules, request, date.today())
-            shelf = arrange_shelf(view, found.candidates, Plan(request, asked.where, rules))
-            rows = view.columns.records(shelf.page.keys)
-            reasons = explained(view, shelf, found.candidates) if request.explain else None
-        arranged = time.perf_counter()
-        timings = {
-            "encode": asked.vectors.encode_ms,
-            "retrieve": (retrieved - started) * 1000,
-            "arrange": (arranged - retrieved) * 1000,
-        }
-        results = results_of(shelf.page, rows, self.index.recent_photo_path, reasons)
-        answer = self._assembled(asked, found, shelf, results)
-        took_ms = (time.perf_counter() - started) * 1000
-        return replace(answer, timings_ms=timings, took_ms=took_ms)
-
     def _asked(self, request: SearchRequest) -> _Asked:
         where = parse_filter(request.where) if request.where else None
-        mix = self._mix(request)
-        channels = [channel.name for channel in mix.channels if request.mode != "words"]
-        vectors = QueryVectors(self.index, request.query, request.photo, channels)
-        return _Asked(request, where, mix, vectors)
+        asked = _Asked(request, where, self._mix(request), None)
+        if request.photo is None:
+            return asked
+        return replace(asked, vectors=self._encoded(asked))  # before anybody's write has to wait
+
+    def _encoded(self, asked: _Asked) -> QueryVectors:
+        request = asked.request
+        return encode_query(self.index, request.query, request.photo, asked.channels)
 
     def _mix(self, request: SearchRequest) -> MixConfig:
         if request.similar_to is not None:
@@ -198,17 +216,48 @@ class Searcher:
             return _Found(self._retrieved(view, language, wanted, asked.mix))
         if request.query is None and request.photo is None:
             return _Found(browse(view, asked.where))
-        understanding, recognised = self._understood(language, request)
-        vectors: Mapping[str, np.ndarray] = asked.vectors
+        read, encoded = self._read_and_encoded(view, language, asked)
+        understanding, vectors = read.understanding, encoded.by_channel
         if understanding and request.understand and "vectors" in vectors:
             vectors = self.respelled(view, understanding, request.photo, vectors)
         words = request.query if request.mode != "vectors" else None
-        wanted = self._wanted(asked, vectors, words, recognised)
-        candidates = self._retrieved(view, language, wanted, asked.mix)
-        found = _Found(candidates, recognised, understanding)
+        wanted = self._wanted(asked, vectors, words, read.recognised)
+        candidates = self._retrieved(
+            view, language, replace(wanted, found_by_words=read.channel), asked.mix
+        )
+        found = _Found(candidates, encoded, read.recognised, understanding)
         if len(candidates.merged.keys) or understanding is None:
             return found
         return self._relaxed(view, language, asked, vectors, found)
+
+    def _read_and_encoded(
+        self, view: View, language: Language, asked: _Asked
+    ) -> tuple[_Read, QueryVectors]:
+        """Both at once, where the encoder leaves Python to others: it does for a text."""
+        if asked.vectors is not None:
+            return self._read(view, language, asked), asked.vectors
+        reading = self._aside.submit(self._read, view, language, asked)
+        try:
+            encoded = self._encoded(asked)
+        finally:
+            wait([reading])  # it looks at the view
+        return reading.result(), encoded
+
+    def _read(self, view: View, language: Language, asked: _Asked) -> _Read:
+        request = asked.request
+        if request.query is None:
+            return _Read()
+        understanding = language.vocabulary.understand(request.query)
+        recognised: tuple[Recognised, ...] = ()
+        if request.understand:
+            recognised = self._recognised(understanding, request.choices)
+        configs = [channel for channel in asked.mix.channels if channel.name == "words"]
+        if request.mode == "vectors" or not configs:
+            return _Read(understanding, recognised)
+        allowed = view.columns.allowed(required(recognised, asked.where))
+        lexical, synonyms = language.lexical, self.synonyms
+        found = ask_words(lexical, synonyms, request.query, configs[0], allowed)
+        return _Read(understanding, recognised, found)
 
     def _relaxed(
         self,
@@ -233,7 +282,12 @@ class Searcher:
             if not wanted.vectors and wanted.words is None:
                 continue
             candidates = self._retrieved(view, language, wanted, asked.mix)
-            found = _Found(candidates, step.request.recognised, found.understanding, tuple(notes))
+            found = replace(
+                found,
+                candidates=candidates,
+                recognised=step.request.recognised,
+                notes=tuple(notes),
+            )
             if len(candidates.merged.keys):
                 break
         return found
@@ -282,16 +336,6 @@ class Searcher:
         own = group_of(view, int(keys[0]))
         return Wanted(vectors=vectors, words=None, where=where, without=own)
 
-    def _understood(
-        self, language: Language, request: SearchRequest
-    ) -> tuple[Understanding | None, tuple[Recognised, ...]]:
-        if request.query is None:
-            return None, ()
-        understanding = language.vocabulary.understand(request.query)
-        if not request.understand:
-            return understanding, ()
-        return understanding, self._recognised(understanding, request.choices)
-
     def _recognised(
         self, understanding: Understanding, choices: Mapping[str, Action]
     ) -> tuple[Recognised, ...]:
@@ -301,13 +345,14 @@ class Searcher:
         self, asked: _Asked, found: _Found, shelf: Shelf, results: tuple[Result, ...]
     ) -> Answer:
         read, cut = found.understanding, found.candidates.cut
+        query_1P = found.vectors.by_channel.get("vectors")
         return Answer(
             search_id=uuid.uuid4().hex,
             generation=self.index.generation,
             text=asked.request.query,
             where=asked.request.where,
             corrected=read.corrected if read and read.corrected != read.query else None,
-            recognised=tuple(map(_shown, found.recognised)),
+            recognised=tuple(map(shown, found.recognised)),
             relaxed=found.notes,
             total=shelf.page.total,
             total_products=shelf.total_products,
@@ -319,21 +364,11 @@ class Searcher:
                 below_share=cut.below_share,
                 beyond_max=cut.beyond_max,
             ),
-            text_weight=query_text_weight(asked.vectors.get("vectors"), self.index.manifest),
+            text_weight=query_text_weight(query_1P, self.index.manifest),
             took_ms=0.0,
             timings_ms={},
             results=results,
         )
-
-
-def _shown(item: Recognised) -> RecognisedPart:
-    return RecognisedPart(
-        name=item.name,
-        text=item.text,
-        action=item.action,
-        certainty=item.certainty,
-        reason=item.reason,
-    )
 
 
 def open_searcher(folder: str | Path, generation: str | None = None) -> Searcher:

@@ -89,6 +89,9 @@ class SearchBody(Body):
     rules: bool = True
     offset: int = Field(0, ge=0, le=MAX_RESULTS)
     limit: int = Field(20, ge=1, le=MAX_LIMIT)
+    fields: list[Name] | None = Field(
+        None, max_length=256, description="Columns that results show; null for all."
+    )
     explain: bool = False
     generation: Name | None = None
     log: bool = Field(True, description="Whether the search is written down.")
@@ -115,6 +118,7 @@ class SearchBody(Body):
             rules=self.rules,
             offset=self.offset,
             limit=self.limit,
+            fields=None if self.fields is None else tuple(dict.fromkeys(self.fields)),
             explain=self.explain,
         )
 

@@ -27,7 +27,7 @@ from windowshop.ranking.precision import (
     required,
 )
 from windowshop.ranking.vocabulary import Understanding
-from windowshop.search.query_vectors import QueryVectors
+from windowshop.search.query_vectors import encode_query
 from windowshop.search.retrieve import Wanted, ask
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import ChannelConfig, ChannelName
@@ -106,8 +106,8 @@ def probe(
     probes = []
     with reporter.bar("Ask the channels", len(queries)) as advance:
         for query in queries:
-            vectors = QueryVectors(searcher.index, query.text, query.photo, names)
-            vectors.encode()
+            encoded = encode_query(searcher.index, query.text, query.photo, names)
+            vectors = encoded.by_channel
             with searcher.reading() as (view, language):
                 asking = _Asking(searcher, precision, view, language, query, tuple(names), vectors)
                 probes.append(Probe(query.query_id, query.fold, asking.found()))

@@ -134,10 +134,19 @@ def test_a_batch_of_queries_equals_row_by_row(towers, has, request):
 def test_text_and_photo_of_a_query_count_alike(trained):
     batch = make_batch(QueryBatch, [[1, 1]])
     text_1D = trained.encode_queries(QueryBatch(*_parts(batch), torch.tensor([[1.0, 0]])))
-    photo_1D = trained.encode_queries(QueryBatch(*_parts(batch), torch.tensor([[0.0, 1]])))
     both_1D = trained.encode_queries(batch)
-    expected_1D = text_1D + photo_1D
+    expected_1D = text_1D + trained.image(batch.image_BH)
     torch.testing.assert_close(both_1D, expected_1D / expected_1D.norm())
+
+
+def test_the_adapter_is_for_photos_alone(trained):
+    alone, both = make_batch(QueryBatch, [[0, 1]]), make_batch(QueryBatch, [[1, 1]])
+    before = trained.encode_queries(alone), trained.encode_queries(both)
+    with torch.no_grad():
+        for weight in trained.photo_query.parameters():
+            weight += 0.1
+    assert not torch.allclose(trained.encode_queries(alone), before[0], atol=1e-3)
+    torch.testing.assert_close(trained.encode_queries(both), before[1])
 
 
 def _parts(batch):

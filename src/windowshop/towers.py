@@ -198,17 +198,21 @@ class TwoTower(nn.Module):
     def embed_queries(self, batch: QueryBatch) -> Tensor:
         """Return unit query vectors (B, D), to compare with text or photo vectors.
 
-        Text and photo count alike where a query has both.
+        Text and photo count alike where a query has both, the photo as products show it: the
+        adapter has learned to find the very product, which is not what "but blue" asks for.
         """
         has_text_B1, has_image_B1 = batch.has_B2[:, :1], batch.has_B2[:, 1:]
         if not bool(has_image_B1.any()):
             text_BD: Tensor = self.text(batch.text_BH)
             return text_BD * has_text_B1
-        photo_BD: Tensor = self.photo_query(self.image(batch.image_BH))
+        photo_BD: Tensor = self.image(batch.image_BH)
+        alone_BD: Tensor = self.photo_query(photo_BD) * has_image_B1
         if not bool(has_text_B1.any()):
-            return photo_BD * has_image_B1
+            return alone_BD
         text_BD = self.text(batch.text_BH)
-        return F.normalize(text_BD * has_text_B1 + photo_BD * has_image_B1, dim=-1)
+        both_BD = F.normalize(text_BD + photo_BD, dim=-1)
+        one_BD = text_BD * has_text_B1 + alone_BD * (1 - has_text_B1)
+        return torch.where((has_text_B1 * has_image_B1).bool(), both_BD, one_BD)
 
     def photos_as_queries(self, v_BD: Tensor) -> Tensor:
         """Return photo vectors as queries for products, (B, P)."""

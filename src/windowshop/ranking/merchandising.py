@@ -146,6 +146,8 @@ def arrange(
     `columns` is aligned with `merged`; `keys` has those of pinned products that may be shown.
     Where two rules pin to one place, the earlier rule has it; where they pin one product, too.
     """
+    if not rules:
+        return Arranged(merged, np.arange(len(merged.keys)), (), {}, ())
     boosts = [
         (rule, matching(parse_filter(rule.where), columns))
         for rule in rules

@@ -19,6 +19,8 @@ class Pin:
 
 def rows_of(pins: Sequence[Pin], keys_M: np.ndarray) -> dict[int, int]:
     """Key -> row among M keys, of those pinned products that are there."""
+    if not pins:
+        return {}
     rows = np.flatnonzero(np.isin(keys_M, np.array([pin.key for pin in pins], dtype=np.int64)))
     return dict(zip(keys_M[rows].tolist(), rows.tolist(), strict=True))
 

@@ -1,6 +1,7 @@
 """An index that is written online, and what becomes of the writes when it is built again."""
 
 import json
+import os
 import shutil
 
 import polars as pl
@@ -8,9 +9,11 @@ import pytest
 from indexes import PHOTOS, ids_of, opened
 from shops import photo
 
-from windowshop.errors import DataError, IndexFolderError
+from windowshop.errors import DataError, IndexFolderError, LedgerError
 from windowshop.images import decode
 from windowshop.index import carry_over
+from windowshop.shelf import remove_unnamed_photos
+from windowshop.uploads import remove_uploads
 
 
 @pytest.fixture
@@ -220,3 +223,86 @@ def test_what_cannot_be_carried_over_is_told(index, build_colours):
         build_colours(index)
         with opened(index) as new, pytest.raises(IndexFolderError, match="not built beside g1"):
             carry_over(old, new)
+
+
+def test_photos_that_nobody_names_are_removed(index, build_colours):
+    """Named by a product, by one of another generation, by none; and what a write has just put."""
+    folder = index / "photos"
+
+    def put(shop, name, seed, **further):
+        row = pl.DataFrame({"product_id": [name], "title": ["a shoe"], **further})
+        sent = {name: photo(seed, size=(40, 40))} if seed else None
+        shop.upsert(row, sent)
+        return (shop.collection.products([name])["image"][0] or "").removeprefix("upload:")
+
+    def age(*names):
+        for name in names or [path.name for path in folder.iterdir()]:
+            os.utime(folder / name, (1, 1))
+
+    def remove(*shops):
+        opened_here = {shop.generation: shop.collection for shop in shops}
+        return remove_unnamed_photos(index, opened_here)
+
+    with opened(index) as old:
+        assert remove(old) == 0  # no photo was ever sent
+        replaced, elsewhere, further = (put(old, f"n{i}", 70 + i) for i in range(3))
+        build_colours(index)
+        old.delete(["n1"])
+        old.collection.compact()
+        put(old, "n0", 80)  # replaced in a record that still lies behind the compaction
+        put(old, "n3", 0, images=[json.dumps(["extra.png", f"upload:./{further}"])])
+        old.delete(["n2"])
+        age()
+        assert remove(old) == 1
+        assert not (folder / elsewhere).exists()
+        old.collection.compact()
+        with opened(index, "g2") as new:
+            elsewhere = put(new, "n1", 71)
+            new.delete(["n1"])
+            age()
+            assert remove(old, new) == 1
+            assert not (folder / replaced).exists()
+        assert {path.name for path in folder.iterdir()} > {elsewhere, further}
+        assert remove(old) == 0  # the records of a generation that nobody has open count too
+        with opened(index, "g2") as new:
+            new.collection.compact()
+            with pytest.raises(LedgerError, match="another process"):
+                remove(old)
+            young = folder / "young.png"
+            young.write_bytes(b"a write in progress has put it")
+            age(elsewhere)
+            assert remove(old, new) == 1
+            assert young.exists()
+            assert not (folder / elsewhere).exists()
+            assert new.photo_path(f"upload:{further}").read_bytes() == photo(72, size=(40, 40))
+
+
+@pytest.mark.parametrize("by", ["content", "name"])
+def test_a_write_that_names_an_old_photo_keeps_it(index, by):
+    """Between the look for names and the removal, whichever comes first."""
+    sent = photo(90, size=(40, 40))
+    with opened(index) as shop:
+        shop.upsert(pl.DataFrame({"product_id": ["a"], "title": ["a"]}), {"a": sent})
+        (image,) = shop.collection.products(["a"])["image"]
+        path = shop.photo_path(image)
+        shop.delete(["a"])
+        shop.collection.compact()
+        os.utime(path, (1, 1))
+        row = pl.DataFrame({"product_id": ["b"], "title": ["b"]})
+
+        def write_meanwhile(*args):
+            again = row if by == "content" else row.with_columns(image=pl.lit(image))
+            report = shop.upsert(again, {"b": sent} if by == "content" else None)
+            assert report.problems == {}
+            return remove_uploads(*args)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("windowshop.shelf.remove_uploads", write_meanwhile)
+            assert remove_unnamed_photos(index, {"g1": shop.collection}) == 0
+        assert path.read_bytes() == sent
+        shop.delete(["b"])
+        shop.collection.compact()
+        os.utime(path, (1, 1))
+        assert remove_unnamed_photos(index, {"g1": shop.collection}) == 1
+        shop.upsert(row, {"b": sent})  # it comes again
+        assert path.read_bytes() == sent

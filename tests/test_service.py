@@ -294,8 +294,8 @@ def test_a_search_that_fails_says_what_to_do(client):
 
 def test_upkeep_changes_no_result(client):
     before = ids(client.post("/search", json={"text": "blue shoe"}))
-    for call in ("optimise", "compact"):
-        assert client.post(f"/admin/{call}").json() == {"status": "done"}
+    assert client.post("/admin/optimise").json() == {"status": "done"}
+    assert client.post("/admin/compact").json() == {"status": "done", "num_removed_photos": 0}
     assert client.post("/admin/switch", json={}).json() == {"generation": "g1"}
     assert ids(client.post("/search", json={"text": "blue shoe"})) == before
 

@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import closing
 
 import polars as pl
 import pytest
@@ -316,10 +317,12 @@ def test_a_missing_package_is_named(index, cli, monkeypatch):
 
 def test_what_cannot_be_told_apart_is_not_switched_to(build_colours, index):
     build_colours(index)
+    with closing(open_index(index)) as alone:  # a program that asks nobody what is held
+        alone.upsert(pl.DataFrame({"product_id": ["new"], "title": ["kept"]}))
+        alone.collection.compact()
     with serving(index) as client:
         rows = [{"product_id": "new", "title": "kept"}]
         client.put("/products", json={"products": rows})
-        assert client.post("/admin/compact").status_code == 200
         told = client.post("/admin/rollback")
         assert (told.status_code, told.json()["error"]["code"]) == (409, "cannot_switch")
         info = client.get("/info").json()

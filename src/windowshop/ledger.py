@@ -1,6 +1,6 @@
 """The append-only source of truth of an online catalogue: what was upserted and deleted, in order.
 
-    LEDGER/ledger.json      the first segment that counts
+    LEDGER/ledger.json      the first segment that counts, and where compactions moved positions to
     LEDGER/00000001.log     records; a segment is closed at `segment_bytes`
 
 A record that a kill left half written is cut off when the ledger is opened; damage before a whole
@@ -13,9 +13,11 @@ import io
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ from filelock import FileLock, Timeout
 from windowshop.errors import LedgerError
 from windowshop.records import (
     Change,
+    Delete,
     Upsert,
     ids_of,
     reached_bytes,
@@ -55,12 +58,15 @@ class Ledger:
     power loss too.
     """
 
+    _file: io.FileIO
+    _end: Position
+
     def __init__(
         self, folder: Path, *, durable: bool = False, segment_bytes: int = 64 * 2**20
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._durable, self._segment_bytes = folder, durable, segment_bytes
-        self._lock = threading.RLock()  # `compact` calls back into `sync`
+        self._lock = threading.Lock()
         self._owner = FileLock(folder / LOCK_FILE)
         try:
             self._owner.acquire(timeout=0)
@@ -69,10 +75,7 @@ class Ledger:
                 f"{folder}: another process is writing this ledger. Stop it, or use another folder."
             ) from None
         try:
-            self._first = self._read_first()
-            self._tidy()
-            self._number = self._last()
-            self._file, self._end = self._open_last()
+            self._settle()
         except BaseException:
             self._owner.release()
             raise
@@ -89,7 +92,7 @@ class Ledger:
 
     def reaches(self, position: Position) -> bool:
         """Whether `replay` can go on from there: not, once it was compacted past it."""
-        return self.start <= position <= self._end
+        return self.start <= self._now(position) <= self._end
 
     def append(self, change: Change) -> Position:
         """Write one record and return the end behind it; on return the change is acknowledged."""
@@ -119,6 +122,7 @@ class Ledger:
                 f"{self._folder}: {since} is not in it (it has {self.start} to {end}). "
                 "Replay from its start."
             )
+        since = self._now(since)
         for number in range(since.segment, end.segment + 1):
             offset = since.offset if number == since.segment else 0
             stop = end.offset if number == end.segment else None
@@ -130,45 +134,52 @@ class Ledger:
         with self._lock:
             os.fsync(self._file.fileno())
 
-    def compact(self, before_switch: Callable[[Position], None] = lambda _: None) -> None:
-        """Keep each living product's last record only; writers wait meanwhile.
+    def compact(self, marks: Iterable[Position] = ()) -> None:
+        """Keep each product's last record only; writers wait meanwhile.
 
-        The new segment is written aside and renamed. `before_switch` is called with the new end
-        while the old segments still count, so that a reader's saved position never falls between.
-        No replay may be under way.
+        `replay` goes on from `marks` as it did before, and from no other position of before. The
+        new segments, one behind each mark, are written aside and count all at once. No replay may
+        be under way.
         """
         with self._lock:
-            number = self._number + 1
-            aside = self._path(number).with_suffix(".partial")
-            with open(aside, "wb") as file:
-                for change in self._latest():
-                    file.write(to_bytes(change))
-                file.flush()
-                os.fsync(file.fileno())
-            aside.rename(self._path(number))
-            self._file.close()
-            self._number = number
-            self._file, self._end = self._open_last()
-            before_switch(self._end)
-            self._write_first(number)
-            self._tidy()
+            held = {mark: self._now(mark) for mark in marks if self.reaches(mark)}
+            starts = sorted(set(held.values()))
+            first = self._number + 1
+            try:
+                self._write_parts(first, starts)
+                moved = {mark: first + 1 + starts.index(place) for mark, place in held.items()}
+                self._write_first(first, moved)
+            finally:
+                self._file.close()
+                self._settle()
 
     def close(self) -> None:
         """Release the ledger to other processes; closing twice does nothing."""
         self._file.close()
         self._owner.release()
 
-    def _latest(self) -> Iterator[Upsert]:
-        last: dict[str, int] = {}
-        for index, (change, _) in enumerate(self.replay()):
-            for product_id in ids_of(change):
-                last[product_id] = index
-        for index, (change, _) in enumerate(self.replay()):
-            if isinstance(change, Upsert):
-                keep_B = np.array([last[product_id] == index for product_id in ids_of(change)])
-                if keep_B.any():
-                    vectors = {name: x_BW[keep_B] for name, x_BW in change.vectors.items()}
-                    yield Upsert(change.products.filter(pl.Series(keep_B)), vectors)
+    def _now(self, position: Position) -> Position:
+        """Where a position is since the last compaction."""
+        return self._moved.get(position, position)
+
+    def _write_parts(self, first: int, starts: list[Position]) -> None:
+        """Write each product's last record aside, to the part of the ledger where it lies.
+
+        A delete in the first part is left out: nobody has a product from before it.
+        """
+        last = {name: behind for change, behind in self.replay() for name in ids_of(change)}
+        numbers = range(first, first + len(starts) + 1)
+        with ExitStack() as stack:
+            files = [stack.enter_context(open(self._aside(number), "wb")) for number in numbers]
+            for change, behind in self.replay():
+                part = bisect_left(starts, behind)
+                kept = _rows(change, [last[name] == behind for name in ids_of(change)])
+                if kept is not None and (part > 0 or isinstance(kept, Upsert)):
+                    files[part].write(to_bytes(kept))
+            for file in files:
+                file.flush()
+                os.fsync(file.fileno())
+        sync_folder(self._folder)
 
     def _write(self, record: bytes) -> None:
         written = 0
@@ -192,13 +203,20 @@ class Ledger:
         self._file, self._end = self._open_last()
         sync_folder(self._folder)
 
-    def _read_first(self) -> int:
+    def _settle(self) -> None:
+        """Go by ledger.json: finish a compaction that counts, remove what another one left."""
+        self._first, self._moved = self._read_first()
+        self._tidy()
+        self._number = self._last()
+        self._file, self._end = self._open_last()
+
+    def _read_first(self) -> tuple[int, dict[Position, Position]]:
         path = self._folder / "ledger.json"
         if not path.exists():
             if any(log.stat().st_size for log in self._folder.glob("*.log")):
                 raise LedgerError(f"{path}: is missing. Restore it, or use an empty folder.")
             self._path(1).touch()
-            self._write_first(1)
+            self._write_first(1, {})
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["format"] != FORMAT:
@@ -206,18 +224,28 @@ class Ledger:
                     f"{path}: found format {content['format']!r}, this version reads {FORMAT}. "
                     "Use the version that wrote it."
                 )
-            return int(content["first"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            moved = {
+                Position(*map(int, place.split(":"))): Position(int(number), 0)
+                for place, number in content.get("moved", {}).items()
+            }
+            return int(content["first"]), moved
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise LedgerError(f"{path}: cannot be read ({error!r}). Restore it.") from None
 
-    def _write_first(self, number: int) -> None:
-        write_json(self._folder / "ledger.json", {"format": FORMAT, "first": number})
-        self._first = number
+    def _write_first(self, first: int, moved: Mapping[Position, int]) -> None:
+        """`moved` has the segments that now begin at positions of before."""
+        places = {f"{place.segment}:{place.offset}": number for place, number in moved.items()}
+        content = {"format": FORMAT, "first": first, "moved": places}
+        write_json(self._folder / "ledger.json", content)
 
     def _tidy(self) -> None:
-        """Remove what a compaction left behind, finished or killed."""
-        for path in self._folder.glob("*.partial"):
-            path.unlink()
+        """Name the segments of a compaction that counts; remove what else one left behind."""
+        last = max([self._first, *(place.segment for place in self._moved.values())])
+        for path in list(self._folder.glob("*.partial")):
+            if path.stem.isdecimal() and self._first <= int(path.stem) <= last:
+                path.rename(path.with_suffix(".log"))
+            else:
+                path.unlink()
         for path in self._folder.glob("*.log"):
             if int(path.stem) < self._first:
                 path.unlink()
@@ -233,6 +261,20 @@ class Ledger:
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:08d}.log"
+
+    def _aside(self, number: int) -> Path:
+        return self._path(number).with_suffix(".partial")
+
+
+def _rows(change: Change, keep: list[bool]) -> Change | None:
+    """Some of the products of a change; None where they are none."""
+    if not any(keep):
+        return None
+    if isinstance(change, Delete):
+        return Delete(tuple(compress(change.product_ids, keep)))
+    keep_B = np.array(keep)
+    vectors = {name: x_BW[keep_B] for name, x_BW in change.vectors.items()}
+    return Upsert(change.products.filter(pl.Series(keep_B)), vectors)
 
 
 def end_of(folder: Path) -> Position:

@@ -4,23 +4,27 @@ INDEX/manifest.json             the format
 INDEX/generations/current.json  which generation is searched, and the one before it
 INDEX/generations/gN/           a collection, its manifest, and the model it was made by
 INDEX/photos/                   photos that came with online writes
-INDEX/build.lock                held by the process that builds a generation
+INDEX/build.lock                held by the process that builds a generation, or compacts one
 """
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from windowshop.engines.collection import Collection
 from windowshop.engines.generations import Generations
 from windowshop.errors import IndexFolderError
 from windowshop.files import replace_folder
-from windowshop.ledger import LEDGER_FOLDER, is_open, write_json
+from windowshop.ledger import LEDGER_FOLDER, Ledger, Position, is_open, write_json
 from windowshop.manifests import MANIFEST_FILE, FolderKind, read_manifest
+from windowshop.records import Change, Upsert
+from windowshop.uploads import remove_uploads, uploads_of
 
 INDEX = FolderKind(
     noun="an index folder",
@@ -32,6 +36,8 @@ GENERATIONS_FOLDER = "generations"
 PHOTOS_FOLDER = "photos"
 LOCK_FILE = "build.lock"
 FIRST_FORMAT_FILES = ("vectors.npy", "model")
+UNNAMED_SECONDS = 3600.0
+"""How long a photo stays that no product names: longer than a write, which puts it first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,14 +65,7 @@ def building(out: Path) -> Iterator[Generations]:
     goes_on = _goes_on(out)
     root = out if goes_on else out.parent / f".{out.name}.partial"
     root.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(root / LOCK_FILE)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise IndexFolderError(
-            f"{out}: another process is building it. Wait until it has ended, or stop it."
-        ) from None
-    try:
+    with without_builds(out, root):
         if not goes_on:
             shutil.rmtree(root / GENERATIONS_FOLDER, ignore_errors=True)
         write_json(root / MANIFEST_FILE, asdict(IndexManifest()))
@@ -76,8 +75,56 @@ def building(out: Path) -> Iterator[Generations]:
         _drop_others(generations)
         if not goes_on:
             replace_folder(root, out)
+
+
+@contextmanager
+def without_builds(folder: Path, root: Path | None = None) -> Iterator[None]:
+    """Keep other builds of an index away, one that is made at `root`.
+
+    Raises IndexFolderError where one is under way.
+    """
+    lock = FileLock((root or folder) / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise IndexFolderError(
+            f"{folder}: another process is building it, or compacting it. Wait until it has ended, "
+            "or stop it."
+        ) from None
+    try:
+        yield
     finally:
         lock.release()
+
+
+def remove_unnamed_photos(folder: Path, opened: Mapping[str, Collection]) -> int:
+    """Remove photos of writes that no record of any generation's ledger names; returns how many.
+
+    What a write put or named within the last hour stays. `opened` are the collections that this
+    process has open, by generation. Raises LedgerError, and removes nothing, where another process
+    has one open.
+    """
+    begun, named = time.time(), set[str]()
+    generations = Generations(folder / GENERATIONS_FOLDER)
+    for name in generations.names():
+        if name in opened:
+            named |= _uploads(opened[name].changes())
+            continue
+        path = generations.path(name) / LEDGER_FOLDER
+        if path.is_dir():
+            with closing(Ledger(path)) as ledger:
+                named |= _uploads(ledger.replay())
+    return remove_uploads(folder / PHOTOS_FOLDER, named, begun - UNNAMED_SECONDS)
+
+
+def _uploads(changes: Iterator[tuple[Change, Position]]) -> set[str]:
+    """The photos of writes that changes name."""
+    named: set[str] = set()
+    for change, _ in changes:
+        if isinstance(change, Upsert):
+            for image, images in change.products.select("image", "images").iter_rows():
+                named |= uploads_of(image, images)
+    return named
 
 
 def next_name(generations: Generations) -> str:

@@ -11,6 +11,8 @@ import os
 import stat
 import threading
 import time
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -128,7 +130,12 @@ class ShopPhotos:
 
     def _read(self, image: str) -> bytes | BrokenImage:
         found = self._locate(image)
-        return read_bytes(found) if isinstance(found, Path) else found
+        if not isinstance(found, Path):
+            return found
+        if image.startswith(UPLOAD):
+            with suppress(OSError, ValueError):  # what is wrong with it, `read_bytes` says
+                os.utime(found)
+        return read_bytes(found)
 
     def _keep(self, content: bytes) -> str:
         kind = Image.open(io.BytesIO(content), formats=FORMATS).format or ""
@@ -136,7 +143,9 @@ class ShopPhotos:
         name = f"{digest}.{SUFFIXES.get(kind, kind.lower())}"
         path = self._uploads / name
         with self._lock:  # two writes may bring the same photo
-            if not path.exists():
+            try:
+                os.utime(path)  # it is there: young again for `remove_uploads`
+            except OSError:
                 write_aside(path, lambda aside: aside.write_bytes(content))
         return UPLOAD + name
 
@@ -165,6 +174,25 @@ class ShopPhotos:
         if image.startswith(UPLOAD):
             return locate(self._uploads, image.removeprefix(UPLOAD))
         return locate(self._data_root, image)
+
+
+def uploads_of(image: str | None, images: str | None) -> set[str]:
+    """The files of the folder of uploads that a product names."""
+    named = [image or "", *parse_images(images)]
+    return {Path(name.removeprefix(UPLOAD)).name for name in named if name.startswith(UPLOAD)}
+
+
+def remove_uploads(folder: Path, kept: Collection[str], before: float) -> int:
+    """Remove files of the folder of uploads that no write put or named since a time, but `kept`.
+
+    Returns how many. `before` is in seconds since 1970.
+    """
+    num_removed = 0
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name not in kept and path.is_file() and path.stat().st_mtime < before:
+            path.unlink()
+            num_removed += 1
+    return num_removed
 
 
 def _within_limit(content: bytes) -> bytes | BrokenImage:

@@ -14,7 +14,7 @@ Shapes: B queries or products of a batch, W full width of a vector, K results.
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,7 +176,7 @@ class Collection:
         return self._ledger.start
 
     def reaches(self, position: Position) -> bool:
-        """Whether `changes` can go on from there: not, once `compact` ran since."""
+        """Whether `changes` can go on from there: not, once `compact` ran since without it."""
         return self._ledger.reaches(position)
 
     def flush(self) -> None:
@@ -190,11 +190,16 @@ class Collection:
         with self._maintenance:
             self._state.engine.optimise()
 
-    def compact(self) -> None:
-        """Shorten the ledger to what lives; searches go on, writes wait."""
+    def compact(self, marks: Iterable[Position] = ()) -> None:
+        """Shorten the ledger to what lives; searches go on, writes wait.
+
+        `changes` goes on from `marks` as it did before, and from no other position of before.
+        """
         with self._maintenance, self._writer:
             self._check()
-            self._ledger.compact(self._save)
+            saved = self._state.position
+            self._save(saved)
+            self._ledger.compact((*marks, saved))
 
     def rebuild(self, spec: EngineSpec | None = None) -> None:
         """Make columns and engine anew from the ledger, perhaps by another spec, and switch.

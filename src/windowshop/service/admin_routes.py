@@ -10,7 +10,12 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from windowshop import __version__
 from windowshop.index import GENERATION, GenerationManifest
 from windowshop.manifests import read_manifest
-from windowshop.service.described import GenerationAnswer, InfoAnswer, StateAnswer
+from windowshop.service.described import (
+    CompactAnswer,
+    GenerationAnswer,
+    InfoAnswer,
+    StateAnswer,
+)
 from windowshop.service.desk import Desk
 from windowshop.service.edge import client_of
 from windowshop.service.errors import json_response
@@ -52,11 +57,11 @@ def _add_upkeep(router: APIRouter, desk: Desk) -> None:
         await desk.administering.run(shop.optimise)
         return json_response({"status": "done"})
 
-    @router.post("/admin/compact", responses={200: {"model": StateAnswer}})
+    @router.post("/admin/compact", responses={200: {"model": CompactAnswer}})
     async def compact() -> Response:
-        """Shorten the ledger to what lives; no rollback to an older generation after it."""
-        await desk.administering.run(shop.compact)
-        return json_response({"status": "done"})
+        """Shorten the ledger to what lives, and remove photos that no product names any more."""
+        num_removed = await desk.administering.run(shop.compact)
+        return json_response({"status": "done", "num_removed_photos": num_removed})
 
 
 def _add_states(router: APIRouter, desk: Desk) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from windowshop.engines.generations import Generations
 from windowshop.errors import LedgerError
-from windowshop.index import OpenIndex, carry_over, open_index
+from windowshop.index import GENERATION, GenerationManifest, OpenIndex, carry_over, open_index
 from windowshop.ledger import LEDGER_FOLDER, Position, end_of, position_to_json, write_json
+from windowshop.manifests import read_manifest
 
 LOG = logging.getLogger(__name__)
 CARRIED_FILE = "carried.json"
@@ -34,6 +35,23 @@ def end(generations: Generations, name: str) -> Position:
     return end_of(generations.path(name) / LEDGER_FOLDER)
 
 
+def marks(generations: Generations, name: str) -> set[Position]:
+    """The positions in a generation's ledger from which others may go on."""
+    held: list[dict[str, int] | None] = []
+    names = generations.names()
+    for other in names:
+        path = generations.path(other)
+        if not (path / GENERATION.file).is_file():
+            continue  # a killed build left it
+        manifest = read_manifest(GenerationManifest, path, GENERATION)
+        if other == name and manifest.carried_from in names:
+            held.append(manifest.filled_to)
+        if manifest.carried_from == name:
+            held.append(manifest.carried_since)
+        held.append(_notes(path).get(name))
+    return {Position(**position) for position in held if position is not None}
+
+
 def catch_up(generations: Generations, index: OpenIndex) -> None:
     """Bring an index up to what was written to the generation that it was built beside.
 
@@ -52,7 +70,8 @@ def catch_up(generations: Generations, index: OpenIndex) -> None:
         LOG.warning("what was written to %s is not carried over: %s", before, error)
         return
     try:
-        position = carry_over(old, index, since)
+        carry_over(old, index, since)
+        position = end(generations, before)
     finally:
         old.close()
     note(generations, index.generation, before, position)

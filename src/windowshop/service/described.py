@@ -173,6 +173,12 @@ class StateAnswer(BaseModel):
     status: str
 
 
+class CompactAnswer(StateAnswer):
+    """What a compaction removed."""
+
+    num_removed_photos: int
+
+
 class GenerationAnswer(BaseModel):
     """The generation that is searched now."""
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from windowshop.engines.gate import Gate
-from windowshop.errors import WindowshopError
+from windowshop.errors import IndexFolderError, LedgerError, WindowshopError
 from windowshop.index import carry_over, current_generation
 from windowshop.search import Searcher, SearchRequest, open_searcher
 from windowshop.service import carried
 from windowshop.service.errors import ServiceError
-from windowshop.shelf import open_shelf
+from windowshop.shelf import open_shelf, remove_unnamed_photos, without_builds
 
 LOG = logging.getLogger(__name__)
 State: TypeAlias = Literal["starting", "ready", "stopping"]
@@ -139,10 +139,20 @@ class Shop:
             searcher.index.collection.flush()
             searcher.refresh_words()
 
-    def compact(self) -> None:
-        """Shorten the ledger; after it, no generation from before can take over the writes."""
+    def compact(self) -> int:
+        """Shorten the ledger, remove photos that no product names any more; returns how many.
+
+        Other generations can take over the writes as before. Raises ServiceError 409 during a
+        build, which goes by a position in the ledger.
+        """
         with self._maintenance, self.lease() as searcher:
-            searcher.index.collection.compact()
+            index = searcher.index
+            try:
+                with without_builds(self.folder):
+                    index.collection.compact(carried.marks(self.generations, index.generation))
+                    return self._remove_photos()
+            except IndexFolderError as error:
+                raise ServiceError(409, "cannot_compact", str(error)) from None
 
     def tick(self) -> None:
         """Follow the index folder, and read the words of the catalogue anew after many writes."""
@@ -172,6 +182,16 @@ class Shop:
             loaded, self._loaded = self._loaded, {}
         for name, item in loaded.items():
             self._close(name, item, seconds)
+
+    def _remove_photos(self) -> int:
+        opened = {name: item.searcher.index.collection for name, item in self._loaded.items()}
+        try:
+            num_removed = remove_unnamed_photos(self.folder, opened)
+        except LedgerError as error:
+            LOG.warning("photos that no product names are not removed: %s", error)
+            return 0
+        LOG.info("removed %d photos that no product names", num_removed)
+        return num_removed
 
     def _follow(self) -> None:
         """Switch where another process built a generation, or rolled back."""

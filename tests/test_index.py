@@ -18,9 +18,10 @@ from windowshop.engines.generations import Generations
 from windowshop.errors import ConfigError, EngineError, IndexFolderError, SearchError
 from windowshop.filters import parse_filter
 from windowshop.images import decode
-from windowshop.index import IndexConfig, current_generation, open_index, rollback
+from windowshop.index import IndexConfig, open_index
 from windowshop.progress import SilentReporter
 from windowshop.query_encoder import open_query_encoder
+from windowshop.shelf import current_generation, rollback
 
 
 @pytest.fixture

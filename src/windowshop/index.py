@@ -33,7 +33,14 @@ from windowshop.progress import Reporter
 from windowshop.query_encoder import QueryEncoder, open_query_encoder
 from windowshop.ranking.attributes import AttributeColumn, attribute_columns, fill_attributes
 from windowshop.records import Delete
-from windowshop.shelf import INDEX, PHOTOS_FOLDER, building, next_name, open_shelf
+from windowshop.shelf import (
+    INDEX,
+    PHOTOS_FOLDER,
+    building,
+    current_generation,
+    next_name,
+    open_shelf,
+)
 from windowshop.spaces import FUSED_VECTOR, GATE_COLUMNS, PHOTO_VECTOR, vectors_by_name, with_gate
 from windowshop.tables import conform
 from windowshop.uploads import ShopPhotos
@@ -264,22 +271,6 @@ def open_index(folder: str | Path, generation: str | None = None) -> OpenIndex:
     generations = open_shelf(path)
     name = generation or current_generation(path)
     return OpenIndex(path, name, generations.path(name))
-
-
-def current_generation(folder: Path) -> str:
-    """The generation of an index that is searched; IndexFolderError where there is none."""
-    name = open_shelf(folder).current
-    if name is None:
-        raise IndexFolderError(f"{folder}: has no generation to search. Run `{INDEX.command}`.")
-    return name
-
-
-def rollback(folder: Path) -> str:
-    """Make the generation before the current one current again, and return its name.
-
-    Twice is forth again. Raises EngineError where there is none.
-    """
-    return open_shelf(folder).rollback()
 
 
 def carry_over(old: OpenIndex, new: OpenIndex, since: Position | None = None) -> Position:

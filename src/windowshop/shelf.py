@@ -53,6 +53,22 @@ def open_shelf(folder: Path) -> Generations:
     return Generations(folder / GENERATIONS_FOLDER)
 
 
+def current_generation(folder: Path) -> str:
+    """The generation of an index that is searched; IndexFolderError where there is none."""
+    name = open_shelf(folder).current
+    if name is None:
+        raise IndexFolderError(f"{folder}: has no generation to search. Run `{INDEX.command}`.")
+    return name
+
+
+def rollback(folder: Path) -> str:
+    """Make the generation before the current one current again, and return its name.
+
+    Twice is forth again. Raises EngineError where there is none.
+    """
+    return open_shelf(folder).rollback()
+
+
 @contextmanager
 def building(out: Path) -> Iterator[Generations]:
     """The generations of `out` for a process that adds one and switches to it.

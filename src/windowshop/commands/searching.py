@@ -71,9 +71,10 @@ def index(
     """Encode a catalogue with a model and write a folder that answers searches."""
     from windowshop.catalog import read_dataset
     from windowshop.images import broken_note
-    from windowshop.index import IndexConfig, build_index, current_generation
+    from windowshop.index import IndexConfig, build_index
     from windowshop.model import load
     from windowshop.progress import TerminalReporter
+    from windowshop.shelf import current_generation
 
     config = IndexConfig(engine=engine, storage=storage, width=width)
     reporter = TerminalReporter(err)
@@ -93,7 +94,7 @@ def index(
 
 def rollback(index_folder: IndexPath) -> None:
     """Search the generation of an index before the current one; twice is forth again."""
-    from windowshop.index import rollback as run
+    from windowshop.shelf import rollback as run
 
     told = f"{index_folder}: generation {run(index_folder)} is current"
     out.print(told, highlight=False, markup=False, soft_wrap=True)

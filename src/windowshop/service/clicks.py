@@ -27,12 +27,12 @@ import polars as pl
 from windowshop.catalog import DESIRABILITY, PRODUCT_SCHEMA, read_qrels, read_queries
 from windowshop.engines.checkpoints import read_checkpoint
 from windowshop.errors import DataError, WindowshopError
-from windowshop.index import GENERATION, GenerationManifest, current_generation
+from windowshop.index import GENERATION, GenerationManifest
 from windowshop.manifests import read_manifest
 from windowshop.photo_lists import parse_images
 from windowshop.service.feedback import FEEDBACK_FOLDER, read_log
 from windowshop.service.judgements import JUDGEMENTS_FOLDER, query_id
-from windowshop.shelf import GENERATIONS_FOLDER, PHOTOS_FOLDER
+from windowshop.shelf import GENERATIONS_FOLDER, PHOTOS_FOLDER, current_generation
 from windowshop.uploads import ShopPhotos
 
 GRADES = {"click": 1, "cart": 2, "purchase": 3}

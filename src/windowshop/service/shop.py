@@ -11,11 +11,16 @@ from typing import Literal, TypeAlias
 
 from windowshop.engines.gate import Gate
 from windowshop.errors import IndexFolderError, LedgerError, WindowshopError
-from windowshop.index import carry_over, current_generation
+from windowshop.index import carry_over
 from windowshop.search import Searcher, SearchRequest, open_searcher
 from windowshop.service import carried
 from windowshop.service.errors import ServiceError
-from windowshop.shelf import open_shelf, remove_unnamed_photos, without_builds
+from windowshop.shelf import (
+    current_generation,
+    open_shelf,
+    remove_unnamed_photos,
+    without_builds,
+)
 
 LOG = logging.getLogger(__name__)
 State: TypeAlias = Literal["starting", "ready", "stopping"]

@@ -79,3 +79,29 @@ def test_a_grade_that_was_sent_can_be_taken_away(open_page, page_address):
     assert page.inner_text("#judge-said") == "This product has no grade."
     page.click("text='Done'")
     until(lambda: grades(page_address, query) == {})
+
+
+def test_grades_given_while_earlier_ones_are_loaded_stay(open_page, page_address):
+    query = "blue shirt"
+    page = open_page("?q=blue+shirt")
+    ids = settled(page)
+    loading = []
+    page.route(
+        lambda url: "/judgements?" in url,
+        lambda route: loading.append(route) if len(loading) < 1 else route.continue_(),
+    )
+    page.focus("#results")
+    page.keyboard.press("j")
+    page.wait_for_selector(".judge-bar:visible")
+    until(lambda: page.evaluate("true") and loading)
+    page.keyboard.press("2")
+    page.keyboard.press("0")
+    loading[0].continue_()
+    until(lambda: page.evaluate("true") and grades(page_address, query) == {ids[0]: 2})
+    assert page.inner_text("#judged") == "2 judged"
+    assert page.locator(f'.card[data-id="{ids[1]}"]').get_attribute("data-grade") == "0"
+    page.keyboard.press("u")  # the second, not sent yet
+    page.keyboard.press("u")
+    assert page.inner_text("#judged") == "0 judged"
+    page.keyboard.press("Escape")
+    until(lambda: grades(page_address, query) == {})

@@ -56,20 +56,39 @@ export class Judging {
     if (query !== this.query) await this.load(query);
   }
 
-  async load(query) {
+  load(query) {
+    this.loading = this.loaded(query);
+    return this.loading;
+  }
+
+  async loaded(query) {
     this.release();
     if (query !== this.query) this.done = [];
     this.query = query;
     this.grades = new Map();
+    const from = this.done.length;
     try {
       const answer = await judgements(query);
       if (this.query !== query) return;
-      this.grades = new Map(answer.judgements.map(({ product_id: id, grade }) => [id, grade]));
+      const before = new Map(answer.judgements.map(({ product_id: id, grade }) => [id, grade]));
+      this.grades = this.withChanges(before, this.done.slice(from));
       this.problem("");
     } catch (error) {
       this.problem(error.message);
     }
     this.dress();
+  }
+
+  /** Grades from before with the changes that were made while they were loaded. */
+  withChanges(before, changes) {
+    const grades = new Map(before);
+    for (const change of changes) {
+      if (changes.find(({ id }) => id === change.id) === change) change.before = before.get(change.id);
+      const grade = this.grades.get(change.id);
+      if (grade === undefined) grades.delete(change.id);
+      else grades.set(change.id, grade);
+    }
+    return grades;
   }
 
   cards() {
@@ -168,6 +187,8 @@ export class Judging {
 
   async send(id, grade, before) {
     const query = this.query;
+    // What is loaded shall not have it, so that undoing goes back to what was there before.
+    if (document.visibilityState === "visible") await this.loading;
     try {
       await judge({ query, product_id: id, grade: grade ?? null });
       this.problem("");

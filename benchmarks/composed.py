@@ -22,18 +22,19 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from hybrid import ranked
+from rich.console import Console
 
 from windowshop.catalog import Dataset, read_dataset
-from windowshop.metrics import as_qrels, bootstrap, relevance_threshold, score_queries
+from windowshop.metrics import DEPTH, as_qrels, bootstrap, relevance_threshold, score_queries
 from windowshop.ranking.attributes import with_attributes
 from windowshop.ranking.tokens import words_of
-from windowshop.search import Searcher, SearchRequest, open_searcher
+from windowshop.search import SearchRequest, open_searcher
 
 MIN_PRODUCTS = 5
 """A value of the column that fewer products have is not asked for."""
 WAYS = ("text", "photo", "both")
 MEASURES = ("ndcg@10", "recall@100")
-DEPTH = 100
 RIGHT = 3
 """Grade of a product of which the photo is taken."""
 
@@ -122,12 +123,6 @@ def measured(index: Path, folder: Path) -> dict[str, dict[str, Any]]:
     return figures
 
 
-def ranked(searcher: Searcher, request: SearchRequest) -> dict[str, float]:
-    """The results with scores that fall as the page does."""
-    results = searcher.answer(request).results
-    return {result.product_id: -float(result.rank) for result in results}
-
-
 def _requests(
     dataset: Dataset, queries: pl.DataFrame, way: str
 ) -> Iterator[tuple[str, SearchRequest]]:
@@ -157,11 +152,11 @@ def main() -> None:
         dataset = read_dataset(options.data)
         queries, qrels = composed(dataset, options.column, options.seed)
         write(dataset, queries, qrels, options.out)
-        print(queries.group_by("split").len())  # noqa: T201
+        Console().print(f"{len(queries)} queries written to {options.out}")
     if options.index is not None:
         figures = measured(options.index, options.out)
         text = json.dumps(figures, indent=2)
-        print(text)  # noqa: T201
+        Console().print_json(text)
         if options.json:
             options.json.write_text(text + "\n", encoding="utf-8")
 

@@ -22,7 +22,7 @@ import polars as pl
 from rich.console import Console
 
 from windowshop.catalog import Dataset, read_dataset
-from windowshop.metrics import Qrels, as_qrels, bootstrap, relevance_threshold, score_queries
+from windowshop.metrics import DEPTH, Qrels, as_qrels, bootstrap, relevance_threshold, score_queries
 from windowshop.product_text import all_texts
 from windowshop.progress import Reporter, TerminalReporter
 from windowshop.ranking.tokens import words_of
@@ -154,11 +154,16 @@ def _run(
     run = {}
     with reporter.bar(f"Search: {mode}", len(texts)) as advance:
         for query_id, text in texts.items():
-            request = SearchRequest(text=text, mode=mode, limit=100, rules=False)
-            results = searcher.answer(request).results
-            run[query_id] = {result.product_id: -float(result.rank) for result in results}
+            request = SearchRequest(text=text, mode=mode, limit=DEPTH, rules=False)
+            run[query_id] = ranked(searcher, request)
             advance(1, "")
     return run
+
+
+def ranked(searcher: Searcher, request: SearchRequest) -> dict[str, float]:
+    """The results with scores that fall as the page does."""
+    results = searcher.answer(request).results
+    return {result.product_id: -float(result.rank) for result in results}
 
 
 def _compared(

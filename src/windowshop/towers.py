@@ -205,14 +205,12 @@ class TwoTower(nn.Module):
         if not bool(has_image_B1.any()):
             text_BD: Tensor = self.text(batch.text_BH)
             return text_BD * has_text_B1
-        photo_BD: Tensor = self.image(batch.image_BH)
-        alone_BD: Tensor = self.photo_query(photo_BD) * has_image_B1
+        shown_BD: Tensor = self.image(batch.image_BH)
+        photo_BD = torch.where(has_text_B1.bool(), shown_BD, self.photo_query(shown_BD))
         if not bool(has_text_B1.any()):
-            return alone_BD
+            return photo_BD * has_image_B1
         text_BD = self.text(batch.text_BH)
-        both_BD = F.normalize(text_BD + photo_BD, dim=-1)
-        one_BD = text_BD * has_text_B1 + alone_BD * (1 - has_text_B1)
-        return torch.where((has_text_B1 * has_image_B1).bool(), both_BD, one_BD)
+        return F.normalize(text_BD * has_text_B1 + photo_BD * has_image_B1, dim=-1)
 
     def photos_as_queries(self, v_BD: Tensor) -> Tensor:
         """Return photo vectors as queries for products, (B, P)."""

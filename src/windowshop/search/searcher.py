@@ -194,7 +194,7 @@ class Searcher:
     def _asked(self, request: SearchRequest) -> _Asked:
         where = parse_filter(request.where) if request.where else None
         asked = _Asked(request, where, self._mix(request), None)
-        if request.photo is None:
+        if request.photo is None and asked.channels:
             return asked
         return replace(asked, vectors=self._encoded(asked))  # before anybody's write has to wait
 

@@ -129,7 +129,7 @@ class Desk:
                 settled = self.shop.current
                 if self.config.preload_model:
                     self._attempt(self._preload)
-                self._settled()
+                self._attempt(self._settled)
             self._attempt(self.shop.tick)
             self._attempt(self.feedback.tick)
             self._attempt(self.judgements.tick)

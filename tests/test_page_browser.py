@@ -94,6 +94,7 @@ def test_facets_narrow_and_chips_lift_them_again(open_page, page_address):
     page.go_back()
     page.go_back()
     until(lambda: page.locator(".chip").count() == 0)
+    until(lambda: COUNT.search(page.inner_text("#summary")))  # empty while the answer is awaited
     until(lambda: total(page) == before)
 
 

@@ -3,8 +3,9 @@
     python benchmarks/service.py INDEX DATA --json benchmarks/results/service.json
 
 The other stack (`benchmarks/service_peer.py`) encodes queries with the stock sentence-transformers
-model in torch and searches the same engine, by text alone. Both serve the same products on loopback
-and are measured by turns: one client, then many, over queries that were not asked before (so no
+model in torch and searches the same engine, by vectors and words, and once more by vectors alone,
+which is less than windowshop does. All serve the same products on loopback and are measured by
+turns: one client, then many, over queries that were not asked before (so no
 cache answers), and windowshop once more over queries that were. Clients share the cores with the
 servers. At last windowshop is killed (SIGKILL) and the time until it is ready again is taken.
 """
@@ -169,11 +170,12 @@ def _never_asked(texts: list[str]) -> Iterator[str]:
 
 @contextmanager
 def running(options: argparse.Namespace) -> Iterator[dict[str, Server]]:
-    """Both servers, ended at last."""
+    """All servers, ended at last."""
     peer = Path(__file__).with_name("service_peer.py")
     commands = {
         "windowshop": [sys.executable, "-m", "windowshop", "serve", str(options.index)],
         "stock": [sys.executable, str(peer), str(options.data)],
+        "stock_vectors_alone": [sys.executable, str(peer), str(options.data), "--vectors-alone"],
     }
     with ExitStack() as stack:
         servers = {}
@@ -203,8 +205,12 @@ def main() -> None:
     texts = dataset.queries["query"].drop_nulls().unique(maintain_order=True).to_list()
     with running(options) as servers:
         figures = measure(servers, texts, options)
-        ours, stock = figures["windowshop"]["one_client"], figures["stock"]["one_client"]
-        figures["stock_to_windowshop_p50"] = round(stock["p50_ms"] / ours["p50_ms"], 2)
+        ours_ms = figures["windowshop"]["one_client"]["p50_ms"]
+        figures["p50_to_windowshop"] = {
+            name: round(figures[name]["one_client"]["p50_ms"] / ours_ms, 2)
+            for name in servers
+            if name != "windowshop"
+        }
         servers["windowshop"].kill()
         figures["windowshop"]["ready_after_kill_s"] = round(servers["windowshop"].start(), 2)
     figures["products"] = len(dataset.products)

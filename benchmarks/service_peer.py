@@ -2,12 +2,16 @@
 
     python benchmarks/service_peer.py DATA --port 8001
 
-Products are encoded by their text, once; a query is encoded by torch when it comes. It has no
-lexical channel, no filters and no facets, so it does less than what it is compared with.
+Products are encoded by their text, once; a query is encoded by torch when it comes. The vector's
+list and that of the engine's own word search are merged by reciprocal rank, or, with
+`--vectors-alone`, the vector's is all. It has no filters, no facets and no correction of typos, so
+it does less than what it is compared with.
 """
 
 import argparse
 import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +23,14 @@ from pydantic import BaseModel
 from sentence_transformers import SentenceTransformer
 
 from windowshop.catalog import read_dataset
-from windowshop.engines.collection import Collection
+from windowshop.engines.collection import Collection, Hit
 from windowshop.engines.sizes import choose
 from windowshop.product_text import FACTS, product_views
+
+DEPTH = 100
+"""Products asked of each channel."""
+SMOOTHING = 60
+"""Of the reciprocal rank (Cormack and others, SIGIR 2009)."""
 
 
 class Request(BaseModel):
@@ -31,8 +40,10 @@ class Request(BaseModel):
     limit: int = 10
 
 
-def create_app(model: SentenceTransformer, collection: Collection) -> FastAPI:
-    """Search by the text's vector."""
+def create_app(
+    model: SentenceTransformer, collection: Collection, *, vectors_alone: bool
+) -> FastAPI:
+    """Search by the text's vector, and by its words."""
     app = FastAPI()
 
     @app.get("/ready")
@@ -42,15 +53,28 @@ def create_app(model: SentenceTransformer, collection: Collection) -> FastAPI:
     @app.post("/search")
     def search(request: Request) -> dict[str, Any]:
         vector_1D = model.encode([request.text], normalize_embeddings=True)
-        hits = collection.search(np.asarray(vector_1D), request.limit)[0]
-        rows = collection.products([hit.product_id for hit in hits])
+        depth = request.limit if vectors_alone else DEPTH
+        lists = [collection.search(np.asarray(vector_1D), depth)[0]]
+        if not vectors_alone:
+            lists.append(collection.search_text(request.text, DEPTH))
+        scores = merged(lists)[: request.limit]
+        rows = collection.products([product_id for product_id, _ in scores])
         results = [
-            {"score": hit.score, **row}
-            for hit, row in zip(hits, rows.iter_rows(named=True), strict=True)
+            {"score": score, **row}
+            for (_, score), row in zip(scores, rows.iter_rows(named=True), strict=True)
         ]
         return {"results": results}
 
     return app
+
+
+def merged(lists: Sequence[Sequence[Hit]]) -> list[tuple[str, float]]:
+    """Product ids with their sums of reciprocal ranks, best first."""
+    scores: dict[str, float] = defaultdict(float)
+    for hits in lists:
+        for rank, hit in enumerate(hits, 1):
+            scores[hit.product_id] += 1 / (SMOOTHING + rank)
+    return sorted(scores.items(), key=lambda item: -item[1])
 
 
 def main() -> None:
@@ -58,6 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("data", type=Path)
     parser.add_argument("--port", type=int, default=8001)
+    parser.add_argument("--vectors-alone", action="store_true")
     options = parser.parse_args()
     products = read_dataset(options.data).products
     model = SentenceTransformer(str(get_model_path()), device="cpu")
@@ -68,9 +93,8 @@ def main() -> None:
         collection = Collection(Path(folder), spec)
         collection.upsert(products, {"fused": vectors_ND})
         collection.optimise()
-        uvicorn.run(
-            create_app(model, collection), host="127.0.0.1", port=options.port, log_level="warning"
-        )
+        app = create_app(model, collection, vectors_alone=options.vectors_alone)
+        uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning")
         collection.close()
 
 

@@ -104,4 +104,4 @@ def test_grades_given_while_earlier_ones_are_loaded_stay(open_page, page_address
     page.keyboard.press("u")
     assert page.inner_text("#judged") == "0 judged"
     page.keyboard.press("Escape")
-    until(lambda: grades(page_address, query) == {})
+    until(lambda: page.evaluate("true") and grades(page_address, query) == {})

@@ -46,7 +46,7 @@ class EngineSpec:
     scan_rows: int = 20_000
     """A filter that leaves at most so many products has all of them scored."""
     float_numbers: int = 32 * 2**20
-    """A vector's name with at most so many numbers is kept as float32 in memory instead of codes
+    """A vector's name with at most so many numbers is kept as float16 in memory instead of codes
     (flat)."""
     oversample: float = 2.0
     """Candidates rescored for each result that is asked for, where codes are searched."""

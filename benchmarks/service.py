@@ -33,7 +33,7 @@ import numpy as np
 from windowshop.catalog import read_dataset
 
 WARM_UP = 30
-ROUNDS = 3
+ROUNDS = 9
 START_S = 600
 """The other stack encodes every product as it starts."""
 HEADERS = {"Content-Type": "application/json"}

@@ -5,9 +5,10 @@
 The other stack (`benchmarks/service_peer.py`) encodes queries with the stock sentence-transformers
 model in torch and searches the same engine, by vectors and words, and once more by vectors alone,
 which is less than windowshop does. All serve the same products on loopback and are measured by
-turns: one client, then many, over queries that were not asked before (so no
-cache answers), and windowshop once more over queries that were. Clients share the cores with the
-servers. At last windowshop is killed (SIGKILL) and the time until it is ready again is taken.
+turns: one client, then many, over queries that were not asked before (so no cache answers), and
+windowshop once more over queries that were. Clients share the cores with the servers. At last
+windowshop is killed (SIGKILL) while one client writes products one by one and another searches: the
+time until it is ready again is taken, and every product that it said it had is looked for.
 """
 
 import argparse
@@ -23,8 +24,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from itertools import product
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count, cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +89,26 @@ class Client:
 
     def search(self, text: str) -> tuple[float, bool]:
         """Milliseconds until the answer was read, and whether it was one with results."""
-        body = json.dumps({"text": text, "limit": 20})
+        took_ms, status, answer = self._asked("POST", "/search", {"text": text, "limit": 20})
+        return took_ms, status == 200 and bool(answer["results"])
+
+    def upsert(self, row: dict[str, Any]) -> bool:
+        """Write one product; whether the server says that it has it."""
+        _, status, answer = self._asked("PUT", "/products", {"products": [row]})
+        return status == 200 and answer["num_upserted"] == 1
+
+    def ids(self, where: str) -> list[str]:
+        """The ids of at most 1,000 products that pass a filter."""
+        _, _, answer = self._asked("POST", "/search", {"where": where, "limit": 1000})
+        return [result["product_id"] for result in answer["results"]]
+
+    def _asked(self, method: str, path: str, content: object) -> tuple[float, int, dict[str, Any]]:
+        body = json.dumps(content)
         start = time.perf_counter()
-        self._connection.request("POST", "/search", body, HEADERS)
+        self._connection.request(method, path, body, HEADERS)
         response = self._connection.getresponse()
-        content = response.read()
-        took_ms = (time.perf_counter() - start) * 1000
-        return took_ms, response.status == 200 and bool(json.loads(content)["results"])
+        answer = response.read()
+        return (time.perf_counter() - start) * 1000, response.status, json.loads(answer)
 
 
 def alone(port: int, texts: Sequence[str]) -> list[tuple[float, bool]]:
@@ -123,6 +137,49 @@ def together(port: int, texts: Iterator[str], clients: int, seconds: float) -> d
         thread.join()
     per_second = len(answers) / (time.perf_counter() - started)
     return {"requests_per_second": round(per_second, 1), **summary(answers)}
+
+
+def killed_while_writing(server: Server, texts: Sequence[str], seconds: float) -> dict[str, Any]:
+    """Kill it under writes and searches; how it comes back, and with what."""
+    written: list[str] = []
+
+    def upsert(client: Client, number: int) -> None:
+        row = {"product_id": f"written {number}", "title": texts[number % len(texts)]}
+        if client.upsert(row):
+            written.append(row["product_id"])
+
+    def write() -> None:
+        client = Client(server.port)
+        with suppress(OSError, http.client.HTTPException):  # killed
+            for number in count(1):
+                upsert(client, number)
+
+    def search() -> None:
+        client = Client(server.port)
+        with suppress(OSError, http.client.HTTPException):
+            for text in cycle(texts):
+                client.search(text)
+
+    upsert(Client(server.port), 0)  # the first one waits until the model is loaded
+    threads = [threading.Thread(target=work) for work in (write, search)]
+    for thread in threads:
+        thread.start()
+    time.sleep(seconds)
+    server.kill()
+    for thread in threads:
+        thread.join()
+    ready_s = server.start()
+    client = Client(server.port)
+    found: list[str] = []
+    for start in range(0, len(written), 100):
+        names = ", ".join(f'"{name}"' for name in written[start : start + 100])
+        found += client.ids(f"product_id in ({names})")
+    return {
+        "ready_s": round(ready_s, 2),
+        "written": len(written),
+        "lost": len(set(written) - set(found)),
+        "twice": len(found) - len(set(found)),
+    }
 
 
 def summary(answers: Sequence[tuple[float, bool]]) -> dict[str, float]:
@@ -211,8 +268,8 @@ def main() -> None:
             for name in servers
             if name != "windowshop"
         }
-        servers["windowshop"].kill()
-        figures["windowshop"]["ready_after_kill_s"] = round(servers["windowshop"].start(), 2)
+        ours = servers["windowshop"]
+        figures["windowshop"]["killed"] = killed_while_writing(ours, texts, options.seconds)
     figures["products"] = len(dataset.products)
     figures["clients"] = options.clients
     figures["machine"] = f"{platform.machine()}, {os.cpu_count()} cores"

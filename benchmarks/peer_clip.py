@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from windowshop.config import TuningConfig
 from windowshop.encoders import ImageEncoder
 from windowshop.errors import DataError
-from windowshop.live import live_inputs, read_photos
+from windowshop.live import draw_shots, live_inputs, read_photos
 from windowshop.study.rankings import Queries
 from windowshop.towers import ProductBatch
 from windowshop.tuning import Tuned, make_trainable
@@ -137,7 +137,7 @@ class TrainedSource:
         has_text_B, has_image_B = cached.has_B2.numpy().T > 0
         texts = [self._shop.product_texts[row] for row in rows[has_text_B]]
         named = [self._inputs.photos_of(row) for row in rows[has_image_B]]
-        photos = read_photos(self._inputs.root, named, self._image, None)
+        photos = read_photos(self._inputs.root, draw_shots(named, None), self._image.side)
         return replace(
             cached,
             text_BH=_spread(self._features(self._text, texts), has_text_B),

@@ -1,4 +1,6 @@
 import copy
+import weakref
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +17,7 @@ from windowshop.catalog import Dataset
 from windowshop.config import StageConfig, TuningConfig
 from windowshop.errors import DataError
 from windowshop.features import FeatureCache, product_features, query_features
-from windowshop.live import LiveProducts, LiveQueries, live_inputs, read_photos
+from windowshop.live import LiveProducts, LiveQueries, Shot, live_inputs, read_photos
 from windowshop.product_text import VIEWS
 from windowshop.progress import SilentReporter
 from windowshop.tape import Tape
@@ -184,7 +186,75 @@ def test_a_photo_that_has_gone_is_named(live, dataset, sources, tuned):
 
 def test_large_photos_are_held_small(dataset, tuned, tmp_path):
     (tmp_path / "large.png").write_bytes(photo(0, size=(900, 500)))
-    (image,) = read_photos(tmp_path, [["large.png"]], tuned[1], None)
+    (image,) = read_photos(tmp_path, [Shot(["large.png"], None)], SIDE)
     assert tuned[1].side == SIDE
     assert 2 * SIDE <= min(image.size) < 4 * SIDE
     assert abs(image.width / image.height - 1.8) < 0.1
+
+
+@pytest.fixture
+def step(live, tuned):
+    """One step on every product and two photo queries, with a loss that compares all their rows."""
+
+    def run(chunk_size):
+        products, queries, _ = live(text=False)
+        tape = Tape(chunk_size, seed=0)
+        products, queries = replace(products, tape=tape), replace(queries, tape=tape)
+        photo_BH = products.varied_batch(ALL, np.random.default_rng(3), STAGE).image_BH
+        asked_BH = queries.batch(np.array([1, 2])).image_BH
+        (photo_BH @ asked_BH.T).square().sum().backward()
+        tape.backward()
+        found = [p.grad.clone() for p in tuned[1].parameters() if p.grad is not None]
+        tuned[1].encoder.module.zero_grad()
+        return found
+
+    return run
+
+
+NUM_PRODUCT_PHOTOS, NUM_QUERY_PHOTOS = 5, 2
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 5])
+def test_no_more_photos_than_a_chunk_are_held(step, monkeypatch, chunk_size):
+    held = Counter()
+
+    def freed():
+        held["now"] -= 1
+
+    def counted(*given, read=module._read):
+        image = read(*given)
+        held["all"] += 1
+        held["now"] += 1
+        held["peak"] = max(held["peak"], held["now"])
+        weakref.finalize(image, freed)
+        return image
+
+    monkeypatch.setattr(module, "_read", counted)
+    step(chunk_size)
+    assert held["all"] == 2 * (NUM_PRODUCT_PHOTOS + NUM_QUERY_PHOTOS)
+    assert held["peak"] == chunk_size
+    assert held["now"] == 0
+
+
+def test_the_second_pass_sees_the_pixels_of_the_first(step, monkeypatch):
+    seen = []
+
+    def noted(*given, read=module.read_photos):
+        images = read(*given)
+        seen.append([image.tobytes() for image in images])
+        return images
+
+    monkeypatch.setattr(module, "read_photos", noted)
+    step(2)
+    assert [len(chunk) for chunk in seen] == [2, 2, 1, 2] * 2
+    assert seen[:4] == seen[4:]
+    assert seen[0][1] != seen[1][1]  # p1 and p4 have one photo, augmented by seeds of their own
+
+
+@pytest.mark.parametrize("chunk_size", [1, 3])
+def test_gradients_are_those_of_all_photos_in_one_chunk(step, chunk_size):
+    whole = step(len(ALL))
+    scale = max(float(g.abs().max()) for g in whole)
+    assert scale > 1e-3
+    for chunked, expected in zip(step(chunk_size), whole, strict=True):
+        assert torch.allclose(chunked, expected, rtol=0, atol=1e-5 * scale)

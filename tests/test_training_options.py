@@ -123,13 +123,29 @@ def test_hard_negatives_come_into_batches_bit_by_bit(
     assert sum(len(drawn) for _, drawn in draws) > 5
 
 
-def test_a_stage_that_trains_encoders_mines_by_the_whole_model_too(config, make_bench, tmp_path):
-    tuning = TuningConfig(text="lora", lora_rank=2, mixes=(1.0,))
-    stages = (config.stages[0], replace(FUSED, steps=1, negatives="mined", tuning=tuning))
-    train_system(make_bench(), replace(config, stages=stages), "fused", tmp_path)
+MINED = {"steps": 1, "negatives": "mined"}
+LORA = TuningConfig(text="lora", lora_rank=2, mixes=(1.0,))
+
+
+@pytest.mark.parametrize(
+    ("stages", "by_fusion"),
+    [
+        ((SEPARATE, replace(FUSED, **MINED)), False),
+        ((SEPARATE, replace(SEPARATE, **MINED, tuning=LORA)), False),
+        ((SEPARATE, replace(FUSED, **MINED, tuning=LORA)), False),
+        ((FUSED, replace(FUSED, **MINED)), True),
+        ((FUSED, replace(FUSED, **MINED, tuning=LORA)), True),
+        ((FUSED, replace(SEPARATE, **MINED, tuning=LORA)), True),
+    ],
+)
+def test_the_fused_ranking_is_mined_once_the_fusion_is_trained(
+    stages, by_fusion, config, make_bench, tmp_path
+):
+    short = (replace(stages[0], steps=1), stages[1])
+    train_system(make_bench(), replace(config, stages=short), "fused", tmp_path)
     table = pl.read_parquet(tmp_path / "fused-negatives-1.parquet")
-    assert {"text", "image", "fused", "refused"} >= set(table["source"]) > {"refused"}
-    assert "fused" in set(table["source"])
+    expected = {"text", "image", "refused"} | ({"fused"} if by_fusion else set())
+    assert set(table["source"]) == expected
 
 
 def test_the_guide_is_the_model_as_the_stage_began(config, make_bench, tmp_path, monkeypatch):

@@ -216,7 +216,8 @@ class LossConfig:
     """`graded` contrasts each grade with all lower ones, `plain` all grades with the rest, in one
     softmax; `sigmoid` judges each pair alone (SigLIP)."""
     masks: bool = True
-    """Leave out pairs that are likely unjudged positives: same group, same title, same photo."""
+    """Leave out pairs that are likely unjudged positives: a query and a product of the group of one
+    that is judged for it; two products of the same group, or with the same title or photo."""
     sampling_correction: bool = False
     """Subtract each negative's log share of draws: popular products are drawn more often."""
     guide_margin: float = 0.0

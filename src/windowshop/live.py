@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from windowshop.errors import DataError
 from windowshop.images import BrokenImage, decode, locate, read_bytes
 from windowshop.photo_lists import product_photos
 from windowshop.product_text import BASE_VIEWS, VIEWS, product_views
-from windowshop.tape import Tape
+from windowshop.tape import Read, Tape
 from windowshop.towers import ProductBatch, QueryBatch
 from windowshop.tuning import Tuned
 
@@ -99,8 +100,8 @@ class LiveProducts(ProductSource):
         if self.image is not None:
             has_B = self.has_image[items]
             named = [self.inputs.photos_of(item) for item in items[has_B]]
-            photos = read_photos(self.inputs.root, named, self.image, rng)
-            image_BH = _scattered(self.tape, self.image, photos, has_B)
+            shots = draw_shots(named, rng)
+            image_BH = _scattered_photos(self.tape, self.image, self.inputs.root, shots, has_B)
             cached = replace(cached, image_BH=image_BH, further=None)
         return cached
 
@@ -124,26 +125,44 @@ class LiveQueries(QuerySource):
             cached = replace(cached, text_BH=text_BH)
         if self.image is not None:
             named = [[self.inputs.query_photos[item] or ""] for item in items[has_image_B]]
-            photos = read_photos(self.inputs.root, named, self.image, None)
-            image_BH = _scattered(self.tape, self.image, photos, has_image_B)
+            shots = draw_shots(named, None)
+            image_BH = _scattered_photos(
+                self.tape, self.image, self.inputs.root, shots, has_image_B
+            )
             cached = replace(cached, image_BH=image_BH)
         return cached
 
 
-def read_photos(
-    root: Path, named: Sequence[Sequence[str]], tuned: Tuned, rng: np.random.Generator | None
-) -> list[Image.Image]:
-    """One photo for each list of paths: its first usable one, or with `rng` any, augmented.
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One photo of a batch before it is read."""
 
-    Raises DataError where none can be used any more.
+    paths: Sequence[str]
+    """The first usable one is shown; with a seed they are tried in an order drawn by it."""
+    seed: int | None
+    """Draws how the photo is augmented; None shows it as it is."""
+
+
+def draw_shots(named: Sequence[Sequence[str]], rng: np.random.Generator | None) -> list[Shot]:
+    """One shot for each list of paths, varied where there is a generator."""
+    if rng is None:
+        return [Shot(paths, None) for paths in named]
+    seeds = rng.integers(2**62, size=len(named)).tolist()
+    return [Shot(paths, seed) for paths, seed in zip(named, seeds, strict=True)]
+
+
+def read_photos(root: Path, shots: Sequence[Shot], side: int) -> list[Image.Image]:
+    """Read each shot for an encoder of `side` pixels; the same shot gives the same pixels.
+
+    Raises DataError where no path of a shot can be used any more.
     """
-    seeds = [None] * len(named) if rng is None else list(rng.integers(2**62, size=len(named)))
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return list(pool.map(lambda n, s: _read(root, n, tuned.side, s), named, seeds))
+        return list(pool.map(lambda shot: _read(root, shot, side), shots))
 
 
-def _read(root: Path, paths: Sequence[str], side: int, seed: int | None) -> Image.Image:
-    rng = None if seed is None else np.random.default_rng(seed)
+def _read(root: Path, shot: Shot, side: int) -> Image.Image:
+    rng = None if shot.seed is None else np.random.default_rng(shot.seed)
+    paths = shot.paths
     order = paths if rng is None else [paths[i] for i in rng.permutation(len(paths))]
     for path in order:
         file = locate(root, path)
@@ -151,7 +170,7 @@ def _read(root: Path, paths: Sequence[str], side: int, seed: int | None) -> Imag
         image = data if isinstance(data, BrokenImage) else decode(data, side)
         if isinstance(image, BrokenImage):
             continue
-        # A step holds all its photos at once; the encoder scales them to its side anyway.
+        # Small photos are augmented faster; the encoder scales them to its side anyway.
         image = image.reduce(max(1, min(image.size) // (2 * side)))
         return image if rng is None else augment(image, rng)
     raise DataError(
@@ -160,10 +179,17 @@ def _read(root: Path, paths: Sequence[str], side: int, seed: int | None) -> Imag
     )
 
 
+def _scattered_photos(
+    tape: Tape, tuned: Tuned, root: Path, shots: Sequence[Shot], has_B: np.ndarray
+) -> Tensor:
+    side = tuned.side
+    return _scattered(tape, tuned, shots, has_B, lambda chunk: read_photos(root, chunk, side))
+
+
 def _scattered(
-    tape: Tape, tuned: Tuned, present: Sequence[str] | Sequence[Image.Image], has_B: np.ndarray
+    tape: Tape, tuned: Tuned, present: Sequence[Any], has_B: np.ndarray, read: Read = list
 ) -> Tensor:
     """Features (B, H): those of the items that are present, zeros for the others."""
-    features_NH = tape.features(tuned, present)
+    features_NH = tape.features(tuned, present, read)
     features_BH = features_NH.new_zeros(len(has_B), features_NH.shape[1])
     return features_BH.index_copy(0, torch.from_numpy(np.flatnonzero(has_B)), features_NH)

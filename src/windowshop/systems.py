@@ -5,7 +5,7 @@ from pathlib import Path
 
 from windowshop.candidates import MiningConfig, MiningData, SourceName, mine
 from windowshop.checkpoint import System
-from windowshop.config import StageConfig, TrainConfig
+from windowshop.config import TrainConfig
 from windowshop.mixing import load_tuned, tune_encoders
 from windowshop.negatives import HardNegatives, read_negatives
 from windowshop.towers import TwoTower
@@ -53,29 +53,33 @@ def make_trainer(bench: Workbench, config: TrainConfig, state_file: Path) -> Tra
         calibrate=bench.check.calibrate if bench.check else None,
         state_file=state_file,
         reporter=bench.reporter,
-        mine=lambda model, stage, file: hard_negatives(bench, config, model, stage, file),
+        mine=lambda model, place, file: hard_negatives(bench, config, model, place, file),
     )
 
 
 def hard_negatives(
-    bench: Workbench, config: TrainConfig, model: TwoTower, stage: StageConfig, file: Path
+    bench: Workbench, config: TrainConfig, model: TwoTower, place: int, file: Path
 ) -> HardNegatives:
-    """The hard negatives of a stage: the shop's own table, or mined with the model into `file`.
+    """The hard negatives of the stage at `place`: the shop's own table, or mined into `file`.
 
-    BM25 needs no model. Mined ones come from the text and the photo index before the fused stage's
-    weights are trained, and from all three once they are; explicit refusals (grade 0) always count.
+    BM25 needs no model. Mined ones come from the text and the photo index, and from the fused one
+    too once an earlier stage trained the fusion; explicit refusals (grade 0) always count.
     """
     dataset, data = bench.dataset, bench.data
     if config.negatives_file:
         return read_negatives(Path(config.negatives_file), dataset, data.pairs)
     if not file.exists():
         sources: list[SourceName] = ["bm25"]
-        if stage.negatives == "mined":
+        if config.stages[place].negatives == "mined":
             sources = ["text"] if model.fusion.uses_text else []
             sources += ["image"] if model.fusion.uses_image else []
-            sources += ["fused"] if stage.tuning.trains else []
+            sources += ["fused"] if _fusion_is_trained(config, place) else []
         if len(dataset.refused):
             sources.append("refused")
         mining = MiningData(dataset, data.pairs, data.products, data.queries)
         mine(model, mining, MiningConfig(sources=tuple(sources)), file, bench.reporter)
     return read_negatives(file, dataset, data.pairs)
+
+
+def _fusion_is_trained(config: TrainConfig, place: int) -> bool:
+    return any(stage.name == "fused" for stage in config.stages[:place])

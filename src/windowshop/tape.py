@@ -2,18 +2,22 @@
 
 Shapes: B batch, H feature width. After arXiv:2101.06983: features are computed without a graph;
 the loss sends its gradient to them; then each chunk is computed again, with a graph, and passes its
-share of that gradient on to the weights. The sum is the gradient of the whole batch.
+share of that gradient on to the weights. The sum is the gradient of the whole batch. Photos
+are read chunk by chunk as well, in either pass.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from windowshop.tuning import Tuned
+
+Read: TypeAlias = Callable[[list[Any]], list[Any]]
+"""Turns some items into the inputs of an encoder, to the same ones at every call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,7 @@ class _Leaf:
 
     tuned: Tuned
     items: Sequence[Any]
+    read: Read
     chunks: list[np.ndarray]
     """Rows computed together."""
     seeds: list[int]
@@ -39,15 +44,18 @@ class Tape:
         self._chunk_size, self._seed = chunk_size, seed
         self._leaves: list[_Leaf] = []
 
-    def features(self, tuned: Tuned, items: Sequence[Any]) -> Tensor:
-        """Return features (B, H) of texts or images, in order, on the CPU, as a leaf for a loss."""
+    def features(self, tuned: Tuned, items: Sequence[Any], read: Read = list) -> Tensor:
+        """Return features (B, H) of texts or images, in order, on the CPU, as a leaf for a loss.
+
+        Where `items` only name the texts or images, `read` gets those of one chunk, once a pass.
+        """
         # Texts of like length share a chunk, so little is padding.
         sizes = [len(item) if isinstance(item, str) else 0 for item in items]
         order = np.argsort(sizes, kind="stable")
         chunks = [order[i : i + self._chunk_size] for i in range(0, len(order), self._chunk_size)]
         seeds = [chunk_seed(self._seed, len(self._leaves), i) for i in range(len(chunks))]
         features_BH = torch.zeros(len(items), tuned.encoder.width, dtype=tuned.dtype)
-        leaf = _Leaf(tuned, items, chunks, seeds, features_BH)
+        leaf = _Leaf(tuned, items, read, chunks, seeds, features_BH)
         with torch.no_grad():
             for index, rows in enumerate(chunks):
                 features_BH[rows] = _compute(leaf, index).to(features_BH)
@@ -76,4 +84,4 @@ def _compute(leaf: _Leaf, index: int) -> Tensor:
     device = leaf.tuned.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(leaf.seeds[index])
-        return leaf.tuned.features([leaf.items[row] for row in leaf.chunks[index]])
+        return leaf.tuned.features(leaf.read([leaf.items[row] for row in leaf.chunks[index]]))

@@ -29,8 +29,8 @@ from windowshop.towers import TwoTower
 
 Check = Callable[[TwoTower, StageName], dict[str, float]]
 """Scores a model on dev during a stage; the key `score` decides which checkpoint is kept."""
-Mine = Callable[[TwoTower, StageConfig, Path], HardNegatives]
-"""Finds a stage's hard negatives with the model as the stage begins and keeps them in a file."""
+Mine = Callable[[TwoTower, int, Path], HardNegatives]
+"""Finds the hard negatives of the stage at a place, with the model as it begins, and keeps them."""
 
 MAX_GRADIENT_NORM = 1.0
 FINAL_RATE = 0.02
@@ -157,7 +157,7 @@ class Trainer:
             )
             if state.step == 0:
                 file.unlink(missing_ok=True)
-            negatives = self.mine(model, config, file)
+            negatives = self.mine(model, state.stage, file)
         if state.step > 0:
             _load_optimizer(optimizer, part(tensors, "optimizer"))
             if self.tuning is not None:
@@ -167,7 +167,8 @@ class Trainer:
         log_share_N = None
         if self.config.loss.sampling_correction:
             log_share_N = sampling_correction(self.data.pairs, config.products_per_query)
-        return _Stage(config, self._steps(config), optimizer, negatives, guide, log_share_N)
+        steps = num_steps(config, len(self.data.products), len(self.data.pairs))
+        return _Stage(config, steps, optimizer, negatives, guide, log_share_N)
 
     def _save(
         self, model: TwoTower, stage: _Stage, state: TrainState, best: Mapping[str, Tensor]
@@ -237,9 +238,11 @@ class Trainer:
         state.best_score, state.best_step = figures["score"], state.step
         return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
-    def _steps(self, stage: StageConfig) -> int:
-        size = len(self.data.products) if stage.name == "domain" else len(self.data.pairs)
-        return max(stage.steps, math.ceil(stage.min_epochs * size / stage.batch_queries))
+
+def num_steps(stage: StageConfig, num_products: int, num_queries: int) -> int:
+    """Optimizer steps of a stage on a catalogue with so many judged training queries."""
+    size = num_products if stage.name == "domain" else num_queries
+    return max(stage.steps, math.ceil(stage.min_epochs * size / stage.batch_queries))
 
 
 def make_optimizer(

@@ -82,6 +82,7 @@ def seed_result(name, seed):
         per_query=scores(level, seed),
         history=history if trained else (),
         diagnostics=diagnostics(level) if trained else None,
+        unretrieved=pl.DataFrame({"product_id": [f"p{seed}", name]}),
     )
 
 
@@ -142,6 +143,7 @@ def study(**changes):
             Falsifier(name="x", claim="Not run", better="experts", worse="absent"),
         ),
         "examples": (example(),),
+        "notes": ("<b>a</b> is left out.",),
         "curves": curves,
     }
     return StudyResults(**{**content, **changes})

@@ -9,6 +9,7 @@ from windowshop.diagnostics import (
     first,
     gate_weights,
     modality_gap,
+    never_retrieved,
     top_category,
     uniformity,
     unretrieved_products,
@@ -119,4 +120,5 @@ def test_products_that_no_query_retrieves():
         ("without photo", 2, 5),
         ("sparse", 0, 0),
     ]
+    assert never_retrieved(RUN, ids, depth=2) == ["b", "d", "y"]
     assert [row.share for row in rows] == pytest.approx([3 / 7, 1 / 2, 2 / 5, None])

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 import windowshop
 from windowshop.cli import app
 from windowshop.config import TrainConfig
 from windowshop.fusions import FUSIONS
+from windowshop.study.config import base_training, load_study
+from windowshop.study.seed import stages_of
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -68,6 +71,27 @@ def test_the_training_page_has_the_default_shares_of_the_text_views():
         shares = {n: getattr(stage, n) for n in found if n.endswith("_share")}
         assert set(shares) == {f"{view}_share" for view in ("title", "description", "category")}
         assert found == {**shares, "what the others leave": 1 - sum(shares.values())}
+
+
+def studies_of_the_docs():
+    """Every YAML block of README and docs that lists variants, with its place."""
+    found = []
+    for page in PAGES:
+        blocks = re.findall(r"```ya?ml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+        for place, block in enumerate(blocks):
+            if "variants" in yaml.safe_load(block):
+                found.append(pytest.param(block, id=f"{page.name}-{place}"))
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("block", studies_of_the_docs())
+def test_every_study_of_the_docs_can_be_run(block, tmp_path):
+    (tmp_path / "study.yaml").write_text(block)
+    study = load_study(tmp_path / "study.yaml")
+    base = base_training(study)
+    for variant in study.variants:
+        assert stages_of(base, variant, study.seeds[0]).stages
 
 
 def test_the_training_page_has_the_default_settings():

@@ -16,8 +16,14 @@ from windowshop.catalog import Dataset
 from windowshop.features import QueryFeatures
 from windowshop.study.changes import changed, without_photos, without_words
 from windowshop.study.memory import peak_memory_mb, reset_peak
-from windowshop.study.rankings import Queries
-from windowshop.study.slicing import per_query_scores, slices_of, with_slice_columns
+from windowshop.study.rankings import LabelSet, Queries
+from windowshop.study.slicing import (
+    OWN_SLICES,
+    default_slices,
+    per_query_scores,
+    slices_of,
+    with_slice_columns,
+)
 
 
 @pytest.fixture(scope="module")
@@ -227,9 +233,53 @@ def test_slices_split_the_judgements(make_dataset):
     }
 
 
+def test_label_sets_are_scored_each_by_its_own_grade(make_dataset):
+    people = LabelSet({"q0": {"p0": 2, "p1": 1}}, threshold=2)
+    log = LabelSet({"q0": {"p1": 1}, "q1": {"p2": 1}}, threshold=1)
+    test = Queries(
+        rows=np.arange(2),
+        ids=["q0", "q1"],
+        texts={},
+        qrels={**people.qrels, "q1": {}},
+        threshold=2,
+        labels={"relevance": people, "desirability": log},
+    )
+    parts = slices_of(small_dataset(make_dataset), test, ("side",))
+    sets = ["labels=relevance", "labels=desirability"]
+    assert list(parts) == ["all", *sets, "side=left", "side=right"]
+    run = {"q0": {"p1": 0.9, "p0": 0.8}, "q1": {"p0": 0.7, "p2": 0.6}}
+    scores = per_query_scores(run, parts, 2, test.labels)
+    found = {
+        (part, query, measure): value
+        for part, query, measure, value in scores.select(
+            "slice", "query_id", "measure", "value"
+        ).iter_rows()
+    }
+    for part in ("all", "labels=relevance"):
+        assert found[part, "q0", "mrr@10"] == 0.5  # p1 is not relevant enough
+        assert found[part, "q0", "ndcg@1"] == 0.5  # gain 1 of 2
+        assert (part, "q1", "mrr@10") not in found
+    assert found["labels=desirability", "q0", "mrr@10"] == 1
+    assert found["labels=desirability", "q0", "ndcg@1"] == 1
+    assert found["labels=desirability", "q1", "mrr@10"] == 0.5
+    assert found["labels=desirability", "q1", "ndcg@10"] == pytest.approx(1 / np.log2(3))
+
+
+def test_columns_that_shops_often_have_are_sliced_by(make_dataset):
+    made = small_dataset(make_dataset)
+    assert default_slices(made) == OWN_SLICES
+    kinds = made.queries.with_columns(kind=pl.Series(["visual", "textual"]))
+    products = made.products.with_columns(cold=pl.Series([True, False, True]), demand=pl.lit(7))
+    own = tuple(name for name in OWN_SLICES if name != "demand")
+    found = replace(made, queries=kinds, products=products)
+    assert default_slices(found) == (*own, "kind", "cold")
+    ages = pl.concat([products] * 20).with_columns(cold=pl.Series(range(60)))  # no classes
+    assert default_slices(replace(found, products=ages)) == (*own, "kind")
+
+
 @pytest.mark.skipif(peak_memory_mb() is None, reason="this system does not tell")
 def test_the_peak_is_of_what_came_since_the_reset():
-    reset_peak()
+    assert reset_peak()
     before = peak_memory_mb()
     block = np.ones(25_000_000)
     assert peak_memory_mb() - before == pytest.approx(200, abs=30)
@@ -237,6 +287,11 @@ def test_the_peak_is_of_what_came_since_the_reset():
     assert peak_memory_mb() - before > 170
     reset_peak()
     assert peak_memory_mb() - before < 100
+
+
+def test_a_peak_that_cannot_be_forgotten_is_said_to_be_so(monkeypatch, tmp_path):
+    monkeypatch.setattr("windowshop.study.memory.CLEAR", tmp_path / "absent" / "clear_refs")
+    assert not reset_peak()
 
 
 def test_no_peak_where_the_system_has_none(monkeypatch):

@@ -122,12 +122,68 @@ CLAIM = Falsifier(name="n", claim="c", better="experts", worse="plain")
 def test_verdict_by_interval(low, high, margin, better, not_better):
     estimate = Estimate((low + high) / 2, low, high, 100)
     claim = replace(CLAIM, margin=margin)
-    assert judge(claim, estimate, (3, 3)).answer == better
-    assert judge(replace(claim, expect="not better"), estimate, (3, 3)).answer == not_better
+    opposite = replace(claim, expect="not better")
+    assert judge(claim, estimate, 0.049, (3, 3)).answer == better
+    assert judge(opposite, estimate, 0.049, (3, 3)).answer == not_better
+    assert judge(claim, estimate, 0.05, (3, 3)).answer == "undecided"
+    assert judge(opposite, estimate, 0.05, (3, 3)).answer == "undecided"
+
+
+def by_query(offset):
+    """Forty queries, all with .5 and the offset."""
+    return {f"q{i}": 0.5 + offset for i in range(40)}
+
+
+def test_a_claim_is_undecided_where_correction_takes_it_away():
+    """One of 30 variants that are as good as the reference: p .02 alone is .6 among them."""
+    rng = np.random.default_rng(3)
+    noise = rng.normal(0, 0.01, 40)
+    noise += 0.0038 - noise.mean()
+    base = by_query(0.0)
+    better = {q: base[q] + gap for q, gap in zip(base, noise, strict=True)}
+    claim = Falsifier(name="n", claim="c", better="experts", worse="plain")
+    alone = small(variant("experts", better), variant("plain", base), falsifiers=(claim,))
+    others = [
+        variant(f"v{i}", {q: better[q] + gap for q, gap in zip(base, row, strict=True)})
+        for i, row in enumerate(rng.normal(0, 0.01, (30, 40)))
+    ]
+    among = replace(alone, variants=(*alone.variants, *others))
+    (found,), (corrected,) = (summarise(x).verdicts for x in (alone, among))
+    assert 0.01 < found.p_holm < 0.05
+    assert found.answer == "holds"
+    assert found.difference.low > 0
+    assert corrected.difference == found.difference
+    assert corrected.p_holm == summarise(among).tests["plain"]["ndcg@10"].p_holm > 0.05
+    assert corrected.answer == "undecided"
+
+
+def test_claims_beside_the_table_are_corrected_with_it():
+    """p of sign flips by hand: 40 equal gaps come so extreme in none of 10,000 flips."""
+    results = small(
+        variant("experts", by_query(0.02)),
+        variant("plain", by_query(0.0)),
+        variant("other", by_query(0.01)),
+        falsifiers=(
+            Falsifier(name="a", claim="a", better="other", worse="plain"),
+            Falsifier(name="b", claim="b", better="plain", worse="other", expect="not better"),
+            Falsifier(
+                name="c",
+                claim="at the margin itself",
+                better="other",
+                worse="plain",
+                expect="not better",
+                margin=0.01,
+            ),
+        ),
+    )
+    verdicts = summarise(results).verdicts
+    # Two variants in the table and three claims: five tests, and the margin's p is 1.
+    assert [v.p_holm for v in verdicts] == pytest.approx([5 / 10_001, 5 / 10_001, 1])
+    assert [v.answer for v in verdicts] == ["holds", "holds", "undecided"]
 
 
 def test_verdicts_of_a_study():
-    verdicts = summarise(study(), num_permutations=10).verdicts
+    verdicts = summarise(study(), num_permutations=500).verdicts
     assert [v.answer for v in verdicts] == ["holds", "holds", "not tested"]
     assert verdicts[0].difference.mean == pytest.approx(0.05, abs=0.01)
     assert verdicts[0].num_seeds == (3, 3)
@@ -136,8 +192,9 @@ def test_verdicts_of_a_study():
 
 def test_a_claim_can_be_about_a_slice():
     claim = replace(CLAIM, worse="text_only", slice="visual=True", measure="recall@100")
-    (verdict,) = summarise(study(falsifiers=(claim,)), num_permutations=10).verdicts
+    (verdict,) = summarise(study(falsifiers=(claim,)), num_permutations=500).verdicts
     assert verdict.difference.n == 50
+    assert verdict.p_holm == pytest.approx(6 / 501)  # beside the five of the table
 
 
 def test_queries_that_differ_most_take_turns():

@@ -1,5 +1,6 @@
 """Rankings of a study's systems, against figures worked out by hand."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -230,37 +231,41 @@ def test_the_judged_queries_of_a_split(kinds_place, make_bench, tmp_path):
     dataset = read_dataset(kinds_place / "data")
     extra = pl.DataFrame(
         {
-            "query_id": ["photo", "unjudged"],
-            "query": [" ", "hat"],
-            "image": ["3.png", None],
-            "split": ["dev", "dev"],
+            "query_id": ["photo", "unjudged", "bought"],
+            "query": [" ", "hat", "blue hat"],
+            "image": ["3.png", None, None],
+            "split": ["dev", "dev", "dev"],
         }
     )
     log = pl.DataFrame(
         {
-            "query_id": ["photo", "q10", "q10"],
-            "product_id": ["p3", "p3", "p17"],
-            "grade": [3, 3, 3],
-            "kind": ["relevance", "desirability", "desirability"],
-            "weight": [1.0, 1.0, 1.0],
+            "query_id": ["photo", "q10", "q10", "bought"],
+            "product_id": ["p3", "p3", "p17", "p5"],
+            "grade": [3, 1, 1, 1],
+            "kind": ["relevance", *["desirability"] * 3],
+            "weight": [1.0, 1.0, 1.0, 1.0],
         }
     )
-    together = SimpleNamespace(
+    together = replace(
+        dataset,
         queries=pl.concat([dataset.queries.with_columns(row=pl.lit(0)), extra], how="diagonal"),
         qrels=pl.concat([dataset.qrels, log.cast(dataset.qrels.schema)]),
-        kinds=("relevance", "desirability"),
-    )
-    together.split = lambda name: together.queries.filter(
-        pl.col("split") == name, pl.col("query_id") != "unjudged"
     )
     found = queries_of(SimpleNamespace(dataset=together), "dev")
-    assert found.ids == [*(f"q{i}" for i in range(9, 18)), "photo"]
-    assert found.rows.tolist() == [*range(9, 18), 27]
+    assert found.ids == [*(f"q{i}" for i in range(9, 18)), "photo", "bought"]
+    assert found.rows.tolist() == [*range(9, 18), 27, 29]
     assert set(found.texts) == set(found.ids) - {"photo"}
     assert found.texts["q9"] == "a red shoe"
     assert found.qrels["q10"] == {"p1": 2, "p10": 1}  # the log's are not people's
     assert found.qrels["photo"] == {"p3": 3}
+    assert found.qrels["bought"] == {}  # ranked, and scored by what the log says
     assert found.threshold == 2
+    people, bought = found.labels["relevance"], found.labels["desirability"]
+    assert people.qrels == {query: judged for query, judged in found.qrels.items() if judged}
+    assert bought.qrels == {"q10": {"p3": 1, "p17": 1}, "bought": {"p5": 1}}
+    assert (people.threshold, bought.threshold) == (2, 1)
+    alone = queries_of(SimpleNamespace(dataset=dataset), "dev")
+    assert (alone.labels, len(alone.ids)) == ({}, 9)
 
 
 def test_a_score_is_the_mean_of_two_measures():

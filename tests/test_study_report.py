@@ -154,7 +154,8 @@ def test_sentences_give_the_figures(summary):
         r"experts minus text_only is \+\.\d{3} \[\+\.\d{3}, \+\.\d{3}\] nDCG@10 \(60 queries, 3 s"
     )
     assert re.match(pattern, sentences[0])
-    assert sentences[1].endswith("nDCG@10 (60 queries, 3 seeds, margin 0.01).")
+    margin = r"nDCG@10 \(60 queries, 3 seeds, p [\d.]+, margin 0\.01\)\.$"
+    assert re.search(margin, sentences[1])
     assert sentences[2] == "experts or absent was not run, or they share no query."
 
 
@@ -293,9 +294,13 @@ def test_report_folder(tmp_path):
     names = {str(p.relative_to(tmp_path / "report")) for p in (tmp_path / "report").rglob("*.*")}
     stems = ("quality", "missing_images", "sparse_text", "gate_weights", "learning_curves")
     files = {"report.html", "report.md", "results.json", "per_query.parquet"}
+    files |= {"unretrieved.parquet"}
     assert names == files | {f"plots/{stem}.svg" for stem in stems}
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert load_results(tmp_path / "report") == study()
+    assert "<b>a</b> is left out." in Page(page.read_text(encoding="utf-8")).text
+    markdown = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert "## What is left out\n\n- \\<b\\>a\\</b\\> is left out." in markdown
 
 
 def test_report_without_photos_holds_none(tmp_path):

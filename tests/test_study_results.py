@@ -10,6 +10,7 @@ from windowshop.errors import ConfigError, DataError
 from windowshop.study.results import (
     PER_QUERY_FILE,
     RESULTS_FILE,
+    UNRETRIEVED_FILE,
     load_results,
     load_seed,
     save_results,
@@ -17,10 +18,13 @@ from windowshop.study.results import (
     without_photos,
 )
 
+FILES = {RESULTS_FILE, PER_QUERY_FILE, UNRETRIEVED_FILE}
+
 
 def assert_same(found, expected):
     assert found == expected
     assert_frame_equal(found.per_query, expected.per_query)
+    assert_frame_equal(found.unretrieved, expected.unretrieved)
 
 
 def test_a_study_survives_the_disk(tmp_path):
@@ -31,13 +35,13 @@ def test_a_study_survives_the_disk(tmp_path):
     for variant in results.variants:
         for mine, theirs in zip(variant.seeds, found.variant(variant.name).seeds, strict=True):
             assert_same(theirs, mine)
-    assert {path.name for path in tmp_path.iterdir()} == {RESULTS_FILE, PER_QUERY_FILE}
+    assert {path.name for path in tmp_path.iterdir()} == FILES
 
 
 def test_saving_what_was_loaded_gives_the_same_files(tmp_path):
     save_results(study(), tmp_path / "a")
     save_results(load_results(tmp_path / "a"), tmp_path / "b")
-    for name in (RESULTS_FILE, PER_QUERY_FILE):
+    for name in FILES:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 

@@ -16,7 +16,7 @@ from tiny_studies import VARIANTS, runner_of, study_settings
 from windowshop.errors import ConfigError
 from windowshop.metrics import MEASURES
 from windowshop.study import comparison, seed
-from windowshop.study.config import load_study
+from windowshop.study.config import AUTO, load_study
 from windowshop.study.results import load_results
 
 
@@ -93,7 +93,7 @@ def trained_seeds(monkeypatch):
 def test_the_report_folder(whole):
     names = {path.name for path in whole.iterdir()} - {".lock"}
     files = {"report.md", "report.html", "results.json", "per_query.parquet"}
-    assert names == files | {"plots", "runs"}
+    assert names == files | {"unretrieved.parquet", "plots", "runs"}
     assert (whole / "plots" / "learning_curves.svg").exists()
     assert not list((whole / "runs").glob("weights-*"))
     results = load_results(whole)
@@ -116,7 +116,7 @@ def test_the_report_folder(whole):
                 *(f"category={name}" for name in ("bag", "hat", "shoe")),
                 *(f"demand={name}" for name in ("head", "torso", "tail")),
             }
-            assert (item.seconds > 0) == (not untrained(found.name))
+            assert (item.seconds > 0) == (not fixed(found.name))
             assert (item.diagnostics is None) == (found.name not in trained_names())
             assert (item.dev_score is None) == (found.name not in trained_names())
     assert [claim.worse for claim in results.falsifiers] == ["text_only"]
@@ -126,10 +126,6 @@ def test_the_report_folder(whole):
 
 def fixed(name):
     return name in ("bm25", "frozen")
-
-
-def untrained(name):
-    return fixed(name) or name == "both"
 
 
 def trained_names():
@@ -148,10 +144,48 @@ def test_curves_start_from_the_variant_itself(whole):
 
 
 def test_only_the_first_seed_runs_where_nothing_is_drawn(whole):
-    dense, lexical = (load_results(whole).variant(name) for name in ("both", "bm25"))
+    names = ("both", "text_only", "bm25")
+    dense, text_only, lexical = (load_results(whole).variant(name) for name in names)
     assert len(dense.seeds) == 2
+    for mine, theirs in zip(dense.seeds, text_only.seeds, strict=True):
+        cost = (mine.seconds, mine.memory_mb, mine.parameters)
+        assert cost == (theirs.seconds, theirs.memory_mb, theirs.parameters)
+        assert mine.parameters > 0
     assert lexical.seeds[0].seconds == 0
     assert lexical.seeds[0].memory_mb is None
+
+
+def test_products_that_no_query_retrieves_are_named(whole):
+    """All rankings of the eighteen products are whole, but for those of words."""
+    table = pl.read_parquet(whole / "unretrieved.parquet")
+    assert table.columns == ["variant", "seed", "product_id"]
+    assert set(table["variant"]) <= {"bm25"}
+
+
+def test_trained_encoders_leave_no_features_behind(whole, kinds_place, folders):
+    folders_of_text = list((kinds_place / "cache").glob("text-*"))
+    assert len(folders_of_text) == 1
+
+
+def test_a_study_without_named_curves_has_them(study, run_study, tmp_path):
+    names = ("text_only", "bm25", "cut", "tuned")
+    variants = tuple(v for v in study.variants if v.name in names)
+    few = replace(study, reference="bm25", variants=variants, seeds=(0,), curve_variants=AUTO)
+    results = run_study(few, tmp_path / "report")
+    curves = results.curves["missing_images"]
+    assert [point.variant for point in curves[::5]] == ["tuned", "text_only"]
+    assert [list(example.columns) for example in results.examples] == [
+        ["bm25", "tuned", "text_only"]
+    ] * 2
+
+
+def test_the_report_has_a_place_of_its_own(cli, kinds_place, small_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    more = ["--study", small_file, "--cache", kinds_place / "cache"]
+    told = cli("compare", kinds_place / "data", *more)
+    assert told.code == 0, told.err
+    assert "data-study/report.md: 3 variants" in told.out
+    assert (tmp_path / "data-study" / "report.html").is_file()
 
 
 def test_a_second_run_trains_nothing(study, whole, run_study, tmp_path, monkeypatch):

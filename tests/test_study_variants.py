@@ -20,16 +20,20 @@ from tiny_studies import (
 )
 
 from windowshop.catalog import read_dataset
-from windowshop.config import TrainConfig, from_dict
+from windowshop.config import StageConfig, TrainConfig, from_dict
 from windowshop.errors import ConfigError, DataError
 from windowshop.metrics import MEASURES, relevance_threshold, score_queries
 from windowshop.progress import SilentReporter
 from windowshop.retrieval import make_run, product_vectors, query_vectors
-from windowshop.study import comparison, seed
+from windowshop.study import ablations, comparison, runner, seed
+from windowshop.study.ablations import Extent
 from windowshop.study.config import StudyConfig, VariantConfig, base_training, training_of
 from windowshop.study.defaults import default_falsifiers, default_variants
 from windowshop.systems import train_system
 from windowshop.workbench import prepare, with_encoders
+
+EXTENT = Extent(num_products=18, num_queries=9, budget=1.0)
+TUNED: StageConfig = from_dict(StageConfig, {**SEPARATE, "tuning": TUNING}, "tuned")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,13 +65,43 @@ def everything(base, run_study, tmp_path_factory):
     each = [{**stage, "eval_every": 1} for stage in (DOMAIN, SEPARATE, {**FUSED, "steps": 3})]
     small = {**base, "stages": each}
     config = StudyConfig(seeds=(0,), budget=1, base=small)
-    return run_study(config, tmp_path_factory.mktemp("everything"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ablations, "lora_stages", lambda: (TUNED,))
+        return run_study(config, tmp_path_factory.mktemp("everything"))
+
+
+def test_a_base_that_trains_encoders_has_a_default_study(base, run_study, tmp_path):
+    """Some of its variants: a small shop's encoders are trained anew for each."""
+    kept = ("query_experts", "text_only", "no_domain", "one_stage", "frozen_encoders", "no_text")
+    refused = ("shuffled_photos", "text_twice")
+
+    def some(*given):
+        variants, notes = default_variants(*given)
+        return tuple(v for v in variants if v.name in kept + refused), notes
+
+    stages = [DOMAIN, SEPARATE, {**SEPARATE, "tuning": TUNING}, FUSED]
+    config = StudyConfig(seeds=(0,), budget=1, base={**base, "stages": stages}, curve_variants=())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "default_variants", some)
+        found = run_study(config, tmp_path / "report")
+    assert {v.name for v in found.variants} == set(kept)
+    assert [note.split(": ")[1] for note in found.notes] == [f"variant {n}" for n in refused]
+    assert found.notes[0] in (tmp_path / "report" / "report.md").read_text().replace("\\", "")
+    trained = {
+        v.name: [check["stage"] for check in v.seeds[0].history if check.get("chosen")]
+        for v in found.variants
+    }
+    frozen = {"frozen_encoders": []}
+    assert trained == {n: ["separate"] for n in kept} | {"one_stage": ["fused"]} | frozen
 
 
 def test_every_default_variant_runs(everything):
     base = TrainConfig(text_encoder="clip", image_encoder="clip")
-    assert [v.name for v in everything.variants] == [v.name for v in default_variants(base)]
-    assert everything.falsifiers == default_falsifiers("query_experts")
+    variants, _ = default_variants(base, EXTENT)
+    assert [v.name for v in everything.variants] == [v.name for v in variants]
+    assert everything.notes == ()
+    claims = default_falsifiers("query_experts")
+    assert everything.falsifiers == tuple(c for c in claims if c.worse != "frozen_encoders")
     for found in everything.variants:
         [item] = found.seeds
         values = item.per_query.filter(slice="all")
@@ -75,7 +109,7 @@ def test_every_default_variant_runs(everything):
         assert values["value"].is_between(0, 1).all()
         assert values["value"].max() > 0
         system = (item.seconds, item.parameters, item.diagnostics)
-        assert all(system) or not any(system) or found.name.startswith("score_")
+        assert all(system) or not any(system) or found.name.startswith(("score_", "bm25_"))
 
 
 def test_variants_are_of_their_own_kind(everything):
@@ -259,7 +293,9 @@ def test_columns_of_the_shop_are_no_slices_unless_asked_for(
     products = [json.loads(line) for line in (data / "products.jsonl").read_text().splitlines()]
     write_table(data / "products.jsonl", [p | {"demand": i} for i, p in enumerate(products)])
     lexical = tuple(v for v in study.variants if v.name in ("bm25", "frozen"))
-    few = replace(study, reference="bm25", variants=lexical, slices=("category",))
+    few = replace(
+        study, reference="bm25", variants=lexical, slices=("category",), curve_variants=()
+    )
     results = run_study(few, tmp_path / "report", data)
     slices = set(results.variant("bm25").seeds[0].per_query["slice"])
     assert slices == {"all", *(f"category={name}" for name in ("bag", "hat", "shoe"))}

@@ -151,8 +151,8 @@ def unretrieved_products(
 
     `parts` maps a name, such as "without photo", to a boolean mask (N,) over `product_ids`.
     """
-    reached = {product for scores in run.values() for product in first(scores, depth)}
-    missed_N = np.array([product not in reached for product in product_ids], dtype=bool)
+    missed = set(never_retrieved(run, product_ids, depth))
+    missed_N = np.array([product in missed for product in product_ids], dtype=bool)
     masks = {"all": np.ones(len(missed_N), dtype=bool), **parts}
     return tuple(
         UnretrievedProducts(
@@ -164,6 +164,12 @@ def unretrieved_products(
         )
         for name, mask_N in masks.items()
     )
+
+
+def never_retrieved(run: Run, product_ids: Sequence[str], depth: int) -> list[str]:
+    """The products, in the catalogue's order, that no query has in its first `depth`."""
+    reached = {product for scores in run.values() for product in first(scores, depth)}
+    return [product for product in product_ids if product not in reached]
 
 
 def first(scores: Mapping[str, float], depth: int) -> list[str]:

@@ -156,7 +156,12 @@ def mine(
 
 def compare(
     data: Data,
-    report: Annotated[Path, typer.Option("--out", help="Report folder to write.")],
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Report folder to write; default: DATA's name and -study, here."
+        ),
+    ] = None,
     study: Annotated[
         Path | None, typer.Option(help="YAML of variants, seeds, budget; default: all of them.")
     ] = None,
@@ -184,6 +189,7 @@ def compare(
         seeds=config.seeds if seeds is None else tuple(range(seeds)),
         budget=config.budget if budget is None else budget,
     )
+    report = report or Path(f"{data.resolve().name}-study")
     reporter = TerminalReporter(err)
     results = run(read_dataset(data), config, report, cache, reporter, photos=photos)
     out.print(f"{report / 'report.md'}: {len(results.variants)} variants", soft_wrap=True)

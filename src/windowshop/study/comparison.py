@@ -6,7 +6,7 @@ averaged over seeds first.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,7 @@ import polars as pl
 from windowshop.evaluate import ALL
 from windowshop.metrics import MEASURES
 from windowshop.significance import NUM_PERMUTATIONS, Comparison, compare, holm
+from windowshop.slices import LABELS
 from windowshop.study.falsifiers import Verdict, judge
 from windowshop.study.results import Falsifier, StudyResults, VariantResult
 
@@ -24,6 +25,8 @@ T_975 = (
     *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
 )
 SLICE_MEASURES = ("ndcg@10", "recall@100")
+LABEL_MEASURES = ("ndcg@1", *SLICE_MEASURES)
+"""What is reported of each label set, where a data set has two."""
 Values = dict[str, float]
 """query_id -> value, averaged over seeds."""
 
@@ -90,11 +93,12 @@ def summarise(results: StudyResults, num_permutations: int = NUM_PERMUTATIONS) -
     """Compute all figures; raises DataError where the reference is none of the variants."""
     results.variant(results.reference)
     values = QueryValues(results)
+    tests = _tests(results, values, num_permutations)
     return Summary(
         means={variant.name: _seed_means(variant) for variant in results.variants},
-        tests=_tests(results, values, num_permutations),
+        tests=tests,
         slices=_slices(results, values),
-        verdicts=tuple(_verdict(results, values, item) for item in results.falsifiers),
+        verdicts=_verdicts(results, values, tests, num_permutations),
         num_permutations=num_permutations,
     )
 
@@ -180,7 +184,7 @@ def _slice_means(
     reference: str, variant: str, part: str, values: QueryValues
 ) -> dict[str, SliceMean]:
     means = {}
-    for measure in SLICE_MEASURES:
+    for measure in LABEL_MEASURES if part.startswith(LABELS) else SLICE_MEASURES:
         mine = values.of(variant, part, measure)
         if not mine:
             continue
@@ -195,13 +199,69 @@ def _slice_means(
     return means
 
 
-def _verdict(results: StudyResults, values: QueryValues, falsifier: Falsifier) -> Verdict:
+def _verdicts(
+    results: StudyResults,
+    values: QueryValues,
+    tests: dict[str, dict[str, Tested]],
+    num_permutations: int,
+) -> tuple[Verdict, ...]:
+    claims = [(item, _claim(values, item, num_permutations)) for item in results.falsifiers]
+    p_values = _corrected(results, tests, claims)
+    seeds = {variant.name: len(variant.seeds) for variant in results.variants}
+    return tuple(
+        judge(
+            item,
+            found.difference if found else None,
+            p_values.get(place),
+            (seeds.get(item.better, 0), seeds.get(item.worse, 0)),
+        )
+        for place, (item, found) in enumerate(claims)
+    )
+
+
+def _claim(values: QueryValues, falsifier: Falsifier, num_permutations: int) -> Comparison | None:
+    """The difference that a claim is about, and p that it is the margin; not corrected."""
     pair = (falsifier.better, falsifier.worse)
     better, worse = (values.of(name, falsifier.slice, falsifier.measure) for name in pair)
-    comparison = compare(better, worse, num_permutations=0)
-    seeds = {variant.name: len(variant.seeds) for variant in results.variants}
-    return judge(
-        falsifier,
-        comparison.difference if comparison else None,
-        (seeds.get(falsifier.better, 0), seeds.get(falsifier.worse, 0)),
-    )
+    shifted = {query: value + falsifier.margin for query, value in worse.items()}
+    found = compare(better, worse, num_permutations=0)
+    tested = compare(better, shifted, num_permutations=num_permutations)
+    if found is None or tested is None:
+        return None
+    return replace(found, p_value=tested.p_value)
+
+
+def _corrected(
+    results: StudyResults,
+    tests: dict[str, dict[str, Tested]],
+    claims: Sequence[tuple[Falsifier, Comparison | None]],
+) -> dict[int, float]:
+    """Holm's p of each claim by place.
+
+    A claim about the reference and a variant has the p of the table. One about two other variants,
+    a slice or a margin is a further test: corrected with those of the table and of its like.
+    """
+    corrected: dict[int, float] = {}
+    for measure in {item.measure for item, _ in claims}:
+        table = {name: by[measure] for name, by in tests.items() if measure in by}
+        family = {f"variant {name}": item.comparison.p_value for name, item in table.items()}
+        further = {}
+        for place, (item, found) in enumerate(claims):
+            if found is None or item.measure != measure:
+                continue
+            variant = _against_reference(results.reference, item)
+            if variant in table:
+                corrected[place] = table[variant].p_holm
+            else:
+                further[place] = found.p_value
+        adjusted = holm(family | {f"claim {place}": p for place, p in further.items()})
+        corrected |= {place: adjusted[f"claim {place}"] for place in further}
+    return corrected
+
+
+def _against_reference(reference: str, falsifier: Falsifier) -> str:
+    """The variant that a claim compares with the reference as the table of variants does, or ""."""
+    pair = (falsifier.better, falsifier.worse)
+    if falsifier.margin or falsifier.slice != ALL or reference not in pair:
+        return ""
+    return falsifier.worse if falsifier.better == reference else falsifier.better

@@ -1,6 +1,7 @@
 """A study: variants of one training, each with the same data, seeds and budget."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ LEXICAL: tuple[System, ...] = ("bm25", "bm25_dense")
 SHARED = ("text_encoder", "image_encoder", "device", "dev_products", "baselines", "seed")
 SHARED_LOSS = ("relevance", "desirability")
 """Training settings that decide what all variants are trained on."""
+AUTO = ("auto",)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +31,8 @@ class VariantConfig:
     system: System = "trained"
     settings: dict[str, Any] = field(default_factory=dict)
     """What differs from the study's base, as in a training's YAML; `stages` lists the stages to
-    run, each with what differs from the base's stage of that name."""
+    run, each with what differs from the base's stage of that name: the second of a name from the
+    base's second, if it has one. Steps given here are run as they are, whatever the budget."""
     mix: Mix = "average"
     """How `score_fusion` and `frozen` combine text and photo."""
     train_change: Change = "none"
@@ -56,15 +59,17 @@ class StudyConfig:
     """The variant that exclusive matches are counted against."""
     seeds: tuple[int, ...] = (0, 1, 2)
     budget: float = 0.4
-    """Steps of every stage and variant as a share of the base's."""
+    """Steps of the base's stages as a share of what is set there; not of steps that a variant sets
+    itself."""
     base: dict[str, Any] = field(default_factory=dict)
     """Training settings that all variants share, as in a training's YAML."""
     variants: tuple[VariantConfig, ...] = ()
     """The variants; none stands for the default study."""
     slices: tuple[str, ...] = ()
     """Slices of the report beside those that every catalogue has."""
-    curve_variants: tuple[str, ...] = ("query_experts", "concat_linear", "text_only")
-    """Variants drawn against the share of missing photos and of cut text."""
+    curve_variants: tuple[str, ...] = AUTO
+    """Variants drawn against the share of missing photos and of cut text, and shown in the example
+    queries; `auto` are the reference, the best other one on dev, and `text_only`."""
     num_examples: int = 6
 
     def __post_init__(self) -> None:
@@ -81,6 +86,9 @@ class StudyConfig:
             raise ConfigError(f"variants: {min(twice)!r} stands twice.")
         if names and self.reference not in names:
             raise ConfigError(f"reference={self.reference!r} is none of the variants {names}.")
+        unknown = [n for n in self.curve_variants if n not in names] if names else []
+        if unknown and self.curve_variants != AUTO:
+            raise ConfigError(f"curve_variants: {unknown[0]!r} is none of the variants {names}.")
 
 
 def load_study(path: Path) -> StudyConfig:
@@ -122,12 +130,12 @@ def at_budget(stage: StageConfig, budget: float) -> StageConfig:
 def change(config: TrainConfig, changes: dict[str, Any], where: str) -> TrainConfig:
     """A training config with some settings changed; raises ConfigError for unknown ones."""
     content = to_dict(config)
-    stages = {stage["name"]: stage for stage in content["stages"]}
+    stages = list(content["stages"])
     for key, value in changes.items():
         if key == "stages":
             if not isinstance(value, list | tuple):
                 raise ConfigError(f"{where}: stages: need a list, found {value!r}.")
-            content[key] = [_change_stage(stages, item, where) for item in value]
+            content[key] = _change_stages(stages, value, where)
         elif isinstance(value, dict) and isinstance(content.get(key), dict):
             content[key] = {**content[key], **value}
         else:
@@ -136,7 +144,16 @@ def change(config: TrainConfig, changes: dict[str, Any], where: str) -> TrainCon
     return changed
 
 
-def _change_stage(stages: dict[str, Any], item: object, where: str) -> dict[str, Any]:
-    if not isinstance(item, dict) or "name" not in item:
-        raise ConfigError(f"{where}: stages: need entries with a `name`, found {item!r}.")
-    return {**stages.get(item["name"], {}), **item}
+def _change_stages(
+    stages: Sequence[dict[str, Any]], items: Sequence[object], where: str
+) -> list[dict[str, Any]]:
+    """Each item over the stage that it changes: the n-th of a name over the n-th, or the last."""
+    made: list[dict[str, Any]] = []
+    for item in items:
+        if not isinstance(item, dict) or "name" not in item:
+            raise ConfigError(f"{where}: stages: need entries with a `name`, found {item!r}.")
+        alike = [stage for stage in stages if stage["name"] == item["name"]]
+        place = sum(stage["name"] == item["name"] for stage in made)
+        parent = alike[min(place, len(alike) - 1)] if alike else {}
+        made.append({**parent, **item})
+    return made

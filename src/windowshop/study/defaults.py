@@ -7,12 +7,10 @@ from typing import Any
 
 from windowshop.config import FusionName, TrainConfig
 from windowshop.fusions import make_fusion
+from windowshop.study.ablations import Extent, stage_ablations
 from windowshop.study.config import Mix, VariantConfig
 from windowshop.study.results import Falsifier
 
-STEP_COST = {"domain": 0.5, "separate": 0.6, "fused": 1.0}
-"""Seconds of a step of each stage against one of the fused stage, measured with the embedded
-encoders (docs/log.md); what "equal compute" is reckoned by."""
 FUSIONS = (
     "experts",
     "query_experts",
@@ -31,8 +29,13 @@ SAME = 0.005
 NO_DROPOUT = {"drop_image": 0.0, "drop_text": 0.0, "wrong_image": 0.0}
 
 
-def default_variants(base: TrainConfig) -> tuple[VariantConfig, ...]:
-    """Every variant of the default study; `base` is the reference's training."""
+def default_variants(
+    base: TrainConfig, extent: Extent
+) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
+    """Every variant of the default study, the reference first, and why others are left out.
+
+    `base` is the reference's training.
+    """
     reference = base.model.fusion
     fusions = [
         VariantConfig(name=name, group="fusion", settings={"model": {"fusion": name}})
@@ -49,14 +52,17 @@ def default_variants(base: TrainConfig) -> tuple[VariantConfig, ...]:
         note="The reference with vectors of half the width.",
         settings={"model": half},
     )
-    return (
+    staged, notes = stage_ablations(base, extent)
+    variants = (
         VariantConfig(name=reference, group="reference", note="The default model."),
         *baselines(base),
         *fusions,
         narrow,
-        *ablations(base),
+        *staged,
+        *loss_ablations(base),
         *controls(),
     )
+    return variants, notes
 
 
 def baselines(base: TrainConfig) -> tuple[VariantConfig, ...]:
@@ -89,7 +95,7 @@ def baselines(base: TrainConfig) -> tuple[VariantConfig, ...]:
             name="bm25_dense",
             group="baseline",
             system="bm25_dense",
-            note="BM25 and text-only, weight tuned on dev.",
+            note="BM25 and text-only, weight tuned on dev; its cost is the text-only tower's.",
         ),
         *(
             VariantConfig(
@@ -102,39 +108,20 @@ def baselines(base: TrainConfig) -> tuple[VariantConfig, ...]:
     )
 
 
-def ablations(base: TrainConfig) -> tuple[VariantConfig, ...]:
-    """The reference with one thing left out or replaced."""
-    steps = {stage.name: stage.steps for stage in base.stages}
-    cost = {name: STEP_COST[name] * count for name, count in steps.items()}
-    fused = steps.get("fused", 1)
-    without_separate = round(fused + cost.get("separate", 0))
-    alone = round(fused + cost.get("separate", 0) + cost.get("domain", 0))
+def loss_ablations(base: TrainConfig) -> tuple[VariantConfig, ...]:
+    """The reference with another loss, or with a plain network of its size."""
     wide = {"fusion": "concat_mlp", "fusion_hidden": matched_hidden(base)}
-    stages: dict[str, tuple[list[dict[str, Any]], str]] = {
-        "no_domain": ([{"name": "separate"}, {"name": "fused"}], "Stage 0 left out."),
-        "no_separate": (
-            [{"name": "domain"}, {"name": "fused", "steps": without_separate}],
-            "Stage 1 left out, its compute given to stage 2.",
-        ),
-        "one_stage": ([{"name": "fused", "steps": alone}], "Stage 2 alone at equal compute."),
-        "bm25_negatives": (_with_negatives(base, "bm25"), "Hard negatives found by BM25."),
-        "mined_negatives": (_with_negatives(base, "mined"), "Hard negatives found after stage 1."),
-    }
     losses: dict[str, tuple[dict[str, Any], str]] = {
         "query_text_only": ({"query_image": 0.0}, "Stage 1 aligns queries with text alone."),
         "query_image_only": ({"query_text": 0.0}, "Stage 1 aligns queries with photos alone."),
         "no_modality_dropout": (NO_DROPOUT, "Nothing hidden, no photo swapped."),
-        "no_masks": ({"masks": False}, "Groups, titles and photos of positives are negatives."),
+        "no_masks": ({"masks": False}, "A positive's group and a product's twins are negatives."),
         "plain_loss": ({"form": "plain"}, "All grades in one softmax."),
         "sigmoid_loss": ({"form": "sigmoid"}, "Each pair judged alone."),
         "sampling_correction": ({"sampling_correction": True}, "Popular negatives weigh less."),
         "guide": ({"guide_margin": 0.95}, "Negatives near the positive are left out."),
     }
     return (
-        *(
-            VariantConfig(name=name, group="ablation", note=note, settings={"stages": chosen})
-            for name, (chosen, note) in stages.items()
-        ),
         *(
             VariantConfig(name=name, group="ablation", note=note, settings={"loss": changed})
             for name, (changed, note) in losses.items()
@@ -209,6 +196,7 @@ def default_falsifiers(reference: str) -> tuple[Falsifier, ...]:
         ("Two stages beat one at equal compute", "one_stage"),
         ("Separate alignment helps", "no_separate"),
         ("Domain adaptation helps", "no_domain"),
+        ("Training the encoders helps", "frozen_encoders"),
         ("Modality dropout helps", "no_modality_dropout"),
         ("Masks help", "no_masks"),
         ("The graded loss beats the plain one", "plain_loss"),
@@ -228,6 +216,14 @@ def default_falsifiers(reference: str) -> tuple[Falsifier, ...]:
         for claim, worse in pairs
         if worse != reference
     ]
+    compared.append(
+        Falsifier(
+            name=f"tuned_text <= {reference}",
+            claim="Training the text encoder helps",
+            better="tuned_text",
+            worse=reference,
+        )
+    )
     if reference != "experts":
         compared.append(
             Falsifier(
@@ -238,10 +234,3 @@ def default_falsifiers(reference: str) -> tuple[Falsifier, ...]:
             )
         )
     return (*compared, shuffled)
-
-
-def _with_negatives(base: TrainConfig, kind: str) -> list[dict[str, Any]]:
-    return [
-        {"name": stage.name, **({"negatives": kind} if stage.name == "fused" else {})}
-        for stage in base.stages
-    ]

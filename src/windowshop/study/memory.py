@@ -1,5 +1,7 @@
 """Peak memory of this process, measured afresh for each training where the system can do it."""
 
+import ctypes
+import gc
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -9,14 +11,22 @@ RESET_PEAK = "5"
 """What Linux takes to set the peak back to the present size (man 5 proc)."""
 
 
-def reset_peak() -> None:
-    """Forget the peak so far; does nothing where the system cannot."""
+def reset_peak() -> bool:
+    """Give free memory back and forget the peak so far; False where the system cannot forget."""
+    gc.collect()
+    with suppress(OSError, AttributeError, TypeError):  # glibc's own; others lack it
+        ctypes.CDLL(None).malloc_trim(0)
     with suppress(OSError):
         CLEAR.write_text(RESET_PEAK)
+        return True
+    return False
 
 
 def peak_memory_mb() -> float | None:
-    """Largest resident size since `reset_peak`, in 10^6 bytes; None where it is not known."""
+    """Largest resident size since `reset_peak`, in 10^6 bytes; None where it is not known.
+
+    Where `reset_peak` returned False it is that of the process so far.
+    """
     if not sys.platform.startswith("linux"):
         return None
     for line in STATUS.read_text().splitlines():

@@ -4,7 +4,7 @@ Shapes: Q queries, N products, D shared width, H feature width.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -20,6 +20,7 @@ from windowshop.retrieval import (
     query_vectors,
     shared_query_vectors,
 )
+from windowshop.slices import split_kinds
 from windowshop.study.config import Mix
 from windowshop.towers import TwoTower
 from windowshop.workbench import Workbench
@@ -31,6 +32,14 @@ BM25_K1, BM25_B = (K1, 0.6, 0.9, 1.2, 2.0), (B, 0.2, 0.4, 0.6, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
+class LabelSet:
+    """One kind of judgements, and its lowest relevant grade."""
+
+    qrels: Qrels
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
 class Queries:
     """The judged queries of one split, by row in the query table."""
 
@@ -39,8 +48,11 @@ class Queries:
     texts: dict[str, str]
     """Of the queries that have any."""
     qrels: Qrels
-    """People's judgements where the data has them, else the log's."""
+    """People's judgements where the split has them, else the log's; none of a query that only the
+    other label set judges."""
     threshold: int
+    labels: Mapping[str, "LabelSet"] = field(default_factory=dict)
+    """Each label set by name, where the split has two."""
 
     def score(self, run: Run) -> float:
         """What weights are tuned by: the mean of nDCG@10 and Recall@100."""
@@ -50,21 +62,24 @@ class Queries:
 
 
 def queries_of(bench: Workbench, split: str) -> Queries:
-    """The judged queries of a split."""
+    """The judged queries of a split, by whichever label set."""
     dataset = bench.dataset
-    kind = dataset.kinds[0]
-    judged = dataset.qrels.filter(kind=kind)
     table = dataset.queries.select("query_id", "query").with_row_index("row")
-    asked = dataset.split(split).select("query_id")
-    table = table.join(asked, on="query_id", maintain_order="left")
-    table = table.join(judged.select("query_id").unique(), on="query_id", maintain_order="left")
+    asked = dataset.split(split)
+    table = table.join(asked.select("query_id"), on="query_id", maintain_order="left")
+    labels = {
+        kind: LabelSet(as_qrels(judged), relevance_threshold(dataset.qrels.filter(kind=kind)))
+        for kind, judged in split_kinds(dataset.qrels_of(asked)).items()
+    }
+    headline = next(iter(labels.values()), LabelSet({}, 1))
     texts = {q: t for q, t in table.select("query_id", "query").iter_rows() if t and t.strip()}
     return Queries(
         rows=table["row"].to_numpy().astype(np.int64),
         ids=table["query_id"].to_list(),
         texts=texts,
-        qrels=as_qrels(judged.join(table.select("query_id"), on="query_id")),
-        threshold=relevance_threshold(judged),
+        qrels={query_id: headline.qrels.get(query_id, {}) for query_id in table["query_id"]},
+        threshold=headline.threshold,
+        labels=labels if len(labels) > 1 else {},
     )
 
 

@@ -20,7 +20,8 @@ PLOTS_FOLDER = "plots"
 def write_report(results: StudyResults, folder: Path, *, photos: bool = True) -> Path:
     """Write the whole report and return its page's path.
 
-    The folder gets report.html, report.md, plots/*.svg, results.json and per_query.parquet.
+    The folder gets report.html, report.md, plots/*.svg, results.json, per_query.parquet and
+    unretrieved.parquet.
     `photos=False` leaves product photos out of all of them. Raises DataError where the reference is
     none of the variants, ConfigError where the folder cannot be written.
     """
@@ -59,6 +60,8 @@ def render_markdown(
         parts += [f"## {_escape(plot.title)}", image]
     for table in tables:
         parts += [f"## {_escape(table.title)}", _markdown_table(table), _escape(table.note)]
+    if results.notes:
+        parts += ["## What is left out", "\n".join(f"- {_escape(note)}" for note in results.notes)]
     notes = [
         f"- {_escape(variant.name)}: {_escape(variant.note)}"
         for variant in results.variants

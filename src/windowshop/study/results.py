@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,10 +24,14 @@ from windowshop.diagnostics import (
 from windowshop.errors import DataError
 from windowshop.files import write_aside
 
-FORMAT = "windowshop-study-1"
-SEED_FORMAT = "windowshop-study-seed-1"
+FORMAT = "windowshop-study-2"
+SEED_FORMAT = "windowshop-study-seed-2"
+UNRETRIEVED_SUFFIX = ".unretrieved.parquet"
 RESULTS_FILE = "results.json"
 PER_QUERY_FILE = "per_query.parquet"
+UNRETRIEVED_FILE = "unretrieved.parquet"
+"""Products that no test query has in its first 100: variant, seed, product_id."""
+UNRETRIEVED_SCHEMA = {"product_id": pl.String}
 PER_QUERY_SCHEMA = {
     "slice": pl.String,
     "query_id": pl.String,
@@ -48,6 +53,10 @@ class SeedResult:
     dev_score: float | None
     per_query: pl.DataFrame = field(compare=False)
     """slice, query_id, measure, value on the test queries; "all" is the slice of all queries."""
+    unretrieved: pl.DataFrame = field(
+        compare=False, default_factory=lambda: pl.DataFrame(schema=UNRETRIEVED_SCHEMA)
+    )
+    """product_id of those that no test query retrieves."""
     history: tuple[dict[str, Any], ...] = ()
     """Dev checks: stage, step, ndcg@10, recall@100."""
     diagnostics: Diagnostics | None = None
@@ -133,6 +142,8 @@ class StudyResults:
     curves: dict[str, tuple[CurvePoint, ...]] = field(default_factory=dict)
     """"missing_images" and "sparse_text": quality by share, in the order drawn."""
     curve_measure: str = "ndcg@10"
+    notes: tuple[str, ...] = ()
+    """What the study left out, and why."""
 
     def variant(self, name: str) -> VariantResult:
         """The variant of this name; raises DataError for an unknown one."""
@@ -144,35 +155,32 @@ class StudyResults:
 
 
 def save_results(results: StudyResults, folder: Path) -> None:
-    """Write per_query.parquet, then results.json; each aside first, then renamed."""
-    frames = [
-        seed.per_query.select(
-            pl.lit(variant.name).alias("variant"),
-            pl.lit(seed.seed).cast(pl.Int64).alias("seed"),
-            *PER_QUERY_SCHEMA,
-        )
-        for variant in results.variants
-        for seed in variant.seeds
-    ]
-    schema = {"variant": pl.String, "seed": pl.Int64, **PER_QUERY_SCHEMA}
-    table = pl.concat(frames) if frames else pl.DataFrame(schema=schema)
+    """Write the parquet files, then results.json; each aside first, then renamed."""
     bare = [_variant_to_json(variant) for variant in results.variants]
     content = {
         "format": FORMAT,
         **asdict(replace(results, variants=())),
         "variants": bare,
     }
-    write_aside(folder / PER_QUERY_FILE, table.write_parquet)
+    scores = _stacked(results, PER_QUERY_SCHEMA, lambda seed: seed.per_query)
+    missed = _stacked(results, UNRETRIEVED_SCHEMA, lambda seed: seed.unretrieved)
+    write_aside(folder / PER_QUERY_FILE, scores.write_parquet)
+    write_aside(folder / UNRETRIEVED_FILE, missed.write_parquet)
     write_json(folder / RESULTS_FILE, content)
 
 
 def load_results(folder: Path) -> StudyResults:
     """Read what `save_results` wrote; raises DataError where it is missing or damaged."""
     path = folder / RESULTS_FILE
-    content = _read_json(path, FORMAT)
+    content = _read_json(path)
+    found = content.get("format")
+    if found != FORMAT:
+        raise DataError(
+            f"{path}: found format {found!r}, this version reads {FORMAT}. Run the study again."
+        )
     try:
-        table = pl.read_parquet(folder / PER_QUERY_FILE)
-        return _results_from_json(content, table)
+        tables = [pl.read_parquet(folder / name) for name in (PER_QUERY_FILE, UNRETRIEVED_FILE)]
+        return _results_from_json(content, *tables)
     except (OSError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
         raise _damaged(path, error) from None
 
@@ -184,6 +192,7 @@ def save_seed(folder: Path, variant: str, result: SeedResult, fingerprint: str) 
     """
     path = _seed_path(folder, variant, result.seed)
     write_aside(path.with_suffix(".parquet"), result.per_query.write_parquet)
+    write_aside(path.with_suffix(UNRETRIEVED_SUFFIX), result.unretrieved.write_parquet)
     content = {"format": SEED_FORMAT, "fingerprint": fingerprint, **_seed_to_json(result)}
     write_json(path, content)
 
@@ -193,11 +202,14 @@ def load_seed(folder: Path, variant: str, seed: int, fingerprint: str) -> SeedRe
     path = _seed_path(folder, variant, seed)
     if not path.exists():
         return None
-    content = _read_json(path, SEED_FORMAT)
+    content = _read_json(path)
     if content.get("fingerprint") != fingerprint:
-        return None
+        return None  # of other settings, or of another version, whose format it names
     try:
-        return _seed_from_json(content, pl.read_parquet(path.with_suffix(".parquet")))
+        tables = [
+            pl.read_parquet(path.with_suffix(suffix)) for suffix in (".parquet", UNRETRIEVED_SUFFIX)
+        ]
+        return _seed_from_json(content, *tables)
     except (OSError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
         raise _damaged(path, error) from None
 
@@ -230,17 +242,12 @@ def _seed_path(folder: Path, variant: str, seed: int) -> Path:
     return folder / f"{plain}-{digest}" / f"seed-{seed}.json"
 
 
-def _read_json(path: Path, expected: str) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from None
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != expected:
-        raise DataError(
-            f"{path}: found format {found!r}, this version reads {expected}. Run the study again."
-        )
-    return dict(content)
+    return dict(content) if isinstance(content, dict) else {}
 
 
 def _damaged(path: Path, error: Exception) -> DataError:
@@ -261,12 +268,31 @@ def _seed_to_json(seed: SeedResult) -> dict[str, Any]:
     return {**{name: getattr(seed, name) for name in names}, "diagnostics": diagnostics}
 
 
-def _results_from_json(content: dict[str, Any], table: pl.DataFrame) -> StudyResults:
+def _stacked(
+    results: StudyResults, schema: Mapping[str, Any], of: Callable[[SeedResult], pl.DataFrame]
+) -> pl.DataFrame:
+    """One table of all seeds' tables, with variant and seed before their columns."""
+    frames = [
+        of(seed).select(
+            pl.lit(variant.name).alias("variant"),
+            pl.lit(seed.seed).cast(pl.Int64).alias("seed"),
+            *schema,
+        )
+        for variant in results.variants
+        for seed in variant.seeds
+    ]
+    empty = pl.DataFrame(schema={"variant": pl.String, "seed": pl.Int64, **schema})
+    return pl.concat([empty, *frames])
+
+
+def _results_from_json(
+    content: dict[str, Any], scores: pl.DataFrame, missed: pl.DataFrame
+) -> StudyResults:
     variants = []
     for variant in content["variants"]:
-        rows = table.filter(pl.col("variant") == variant["name"])
+        rows, lost = (table.filter(variant=variant["name"]) for table in (scores, missed))
         seeds = tuple(
-            _seed_from_json(seed, rows.filter(pl.col("seed") == seed["seed"]))
+            _seed_from_json(seed, rows.filter(seed=seed["seed"]), lost.filter(seed=seed["seed"]))
             for seed in variant["seeds"]
         )
         variants.append(
@@ -284,11 +310,14 @@ def _results_from_json(content: dict[str, Any], table: pl.DataFrame) -> StudyRes
         falsifiers=tuple(Falsifier(**falsifier) for falsifier in content["falsifiers"]),
         examples=tuple(_example(example) for example in content["examples"]),
         curves=curves,
+        notes=tuple(content["notes"]),
         **{name: content[name] for name in plain},
     )
 
 
-def _seed_from_json(content: dict[str, Any], per_query: pl.DataFrame) -> SeedResult:
+def _seed_from_json(
+    content: dict[str, Any], per_query: pl.DataFrame, unretrieved: pl.DataFrame
+) -> SeedResult:
     return SeedResult(
         seed=content["seed"],
         seconds=content["seconds"],
@@ -296,6 +325,7 @@ def _seed_from_json(content: dict[str, Any], per_query: pl.DataFrame) -> SeedRes
         parameters=content["parameters"],
         dev_score=content["dev_score"],
         per_query=per_query.select(*PER_QUERY_SCHEMA),
+        unretrieved=unretrieved.select(*UNRETRIEVED_SCHEMA),
         history=tuple(content["history"]),
         diagnostics=_diagnostics(content["diagnostics"]),
     )

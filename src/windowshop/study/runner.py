@@ -17,9 +17,10 @@ from windowshop.config import TrainConfig, to_dict
 from windowshop.errors import ConfigError, DataError
 from windowshop.fit import require_negatives
 from windowshop.progress import Reporter
+from windowshop.study.ablations import Extent
 from windowshop.study.changes import without_photos, without_words
 from windowshop.study.comparison import most_different_queries
-from windowshop.study.config import StudyConfig, VariantConfig, base_training, training_of
+from windowshop.study.config import AUTO, StudyConfig, VariantConfig, base_training, training_of
 from windowshop.study.defaults import default_falsifiers, default_variants
 from windowshop.study.insights import CURVE_MEASURE, SHARES, curve, examples
 from windowshop.study.rankings import queries_of, trained_run
@@ -35,9 +36,9 @@ from windowshop.study.results import (
 )
 from windowshop.study.results import without_photos as without_thumbnails
 from windowshop.study.seed import FIXED_SYSTEMS, SeedRuns, StudyData, stages_of
-from windowshop.study.slicing import OWN_SLICES, slices_of, with_slice_columns
+from windowshop.study.slicing import default_slices, slices_of, with_slice_columns
 from windowshop.study.training import digest
-from windowshop.workbench import prepare
+from windowshop.workbench import prepare, training_pairs
 
 INSIGHTS = "insights"
 """Where curves and examples are kept below the folder of finished runs."""
@@ -77,9 +78,9 @@ def _prepare(
     dataset: Dataset, config: StudyConfig, out: Path, cache_folder: Path, reporter: Reporter
 ) -> StudyData:
     base = base_training(config)
-    variants = _variants_of(config, base)
     if not dataset.kinds:
         raise DataError(f"{dataset.root}: no judgements to compare by. Add qrels.")
+    variants, notes = _variants_of(config, base, dataset)
     stages = [s for v in variants for s in training_of(base, v, config.seeds[0]).stages]
     bench = prepare(dataset, base, cache_folder, reporter, stages)
     test, dev = queries_of(bench, "test"), queries_of(bench, "dev")
@@ -88,15 +89,17 @@ def _prepare(
             f"{dataset.root}: no judged test query to compare by. Add qrels for queries of "
             "split=test."
         )
+    lost = sum(not judged for judged in test.qrels.values())
+    if lost:
+        notes += (f"{lost} test queries have judgements of the log alone: see them by label set.",)
     if not dev.ids:
         reporter.note("No judged dev queries: weights and mixes are not tuned.")
-    taken = {*dataset.products.columns, *dataset.queries.columns}
-    own = [name for name in OWN_SLICES if name not in taken]  # the shop's may be numbers
-    specs = tuple(dict.fromkeys((*own, *config.slices)))
+    specs = tuple(dict.fromkeys((*default_slices(dataset), *config.slices)))
     return StudyData(
         config=config,
         base=base,
         variants=variants,
+        notes=notes,
         bench=bench,
         dev=dev,
         test=test,
@@ -105,9 +108,14 @@ def _prepare(
     )
 
 
-def _variants_of(config: StudyConfig, base: TrainConfig) -> tuple[VariantConfig, ...]:
-    """The study's variants; raises ConfigError for those that cannot be run, before any is."""
-    variants = config.variants or default_variants(base)
+def _variants_of(
+    config: StudyConfig, base: TrainConfig, dataset: Dataset
+) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
+    """The study's variants, and which of the default study's are left out.
+
+    Raises ConfigError for variants of the study's own that cannot be run, before any is.
+    """
+    variants, notes = (config.variants, ()) if config.variants else _defaults(config, base, dataset)
     if config.reference not in {variant.name for variant in variants}:
         names = ", ".join(variant.name for variant in variants)
         raise ConfigError(f"reference={config.reference!r} is none of the variants: {names}.")
@@ -120,7 +128,27 @@ def _variants_of(config: StudyConfig, base: TrainConfig) -> tuple[VariantConfig,
                 f"for text and photos, found {base.text_encoder} and {base.image_encoder}. "
                 "Choose mix=text, or a CLIP or SigLIP model for both."
             )
-    return variants
+    return variants, notes
+
+
+def _defaults(
+    config: StudyConfig, base: TrainConfig, dataset: Dataset
+) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
+    """The default study on a data set, without the variants that the base's settings rule out."""
+    num_queries = len(training_pairs(dataset, base.loss))
+    extent = Extent(
+        num_products=len(dataset.products), num_queries=num_queries, budget=config.budget
+    )
+    (reference, *others), notes = default_variants(base, extent)
+    possible = [reference]
+    for variant in others:
+        try:
+            stages_of(base, variant, config.seeds[0])
+        except ConfigError as error:
+            notes += (f"Left out: {error}",)
+        else:
+            possible.append(variant)
+    return tuple(possible), notes
 
 
 def _run(study: StudyData, *, photos: bool) -> StudyResults:
@@ -172,6 +200,7 @@ def _without_variants(study: StudyData) -> StudyResults:
             if {falsifier.better, falsifier.worse} <= names
         ),
         curve_measure=CURVE_MEASURE,
+        notes=study.notes,
     )
 
 
@@ -179,7 +208,10 @@ def _with_insights(
     study: StudyData, runs: SeedRuns, results: StudyResults, *, photos: bool
 ) -> StudyResults:
     """Add curves and examples of the first seed, from the disk where they are kept."""
-    named = [v for name in study.config.curve_variants if (v := study.variant(name)) is not None]
+    names = study.config.curve_variants
+    if names == AUTO:
+        names = _shown_variants(study, results)
+    named = [v for name in names if (v := study.variant(name)) is not None]
     key = digest(runs.seed, study.config.num_examples, [runs.fingerprint(v) for v in named])
     folder, bare = (study.folder / f"{name}-{key}" for name in (INSIGHTS, f"{INSIGHTS}-bare"))
     kept = next((f for f in (folder, bare) if (f / RESULTS_FILE).exists()), None)
@@ -194,6 +226,19 @@ def _with_insights(
         if old != (folder if photos else bare):
             shutil.rmtree(old)
     return replace(results, curves=found.curves, examples=found.examples)
+
+
+def _shown_variants(study: StudyData, results: StudyResults) -> tuple[str, ...]:
+    """The reference, the best other on dev (a fusion if there is one), and text-only."""
+    ends = (study.config.reference, study.config.text_only)
+    others = [v for v in results.variants if v.name not in ends and v.group != "control"]
+    scored = [(v.seeds[0].dev_score, v) for v in others if v.seeds]
+    ranked = sorted(
+        ((v.group == "fusion", score, v.name) for score, v in scored if score is not None),
+        reverse=True,
+    )
+    best = [name for _, _, name in ranked[:1]] or [v.name for v in others[:1]]
+    return tuple(dict.fromkeys((ends[0], *best, ends[1])))
 
 
 def _insights(

@@ -4,10 +4,14 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import polars as pl
+
 from windowshop.catalog import file_hash
 from windowshop.config import TrainConfig, to_dict
+from windowshop.diagnostics import Diagnostics, never_retrieved
 from windowshop.errors import ConfigError
-from windowshop.metrics import Qrels
+from windowshop.features import FeatureCache
+from windowshop.metrics import DEPTH, Qrels
 from windowshop.study.changes import changed
 from windowshop.study.config import TRAINED, StudyConfig, VariantConfig, training_of
 from windowshop.study.insights import diagnose
@@ -20,7 +24,13 @@ from windowshop.study.rankings import (
     trained_run,
     tuned_bm25_run,
 )
-from windowshop.study.results import SeedResult, load_seed, save_seed
+from windowshop.study.results import (
+    SEED_FORMAT,
+    UNRETRIEVED_SCHEMA,
+    SeedResult,
+    load_seed,
+    save_seed,
+)
 from windowshop.study.slicing import per_query_scores
 from windowshop.study.training import Trained, digest, shared_stages, train_variant
 from windowshop.towers import TwoTower
@@ -37,6 +47,8 @@ class StudyData:
     config: StudyConfig
     base: TrainConfig
     variants: tuple[VariantConfig, ...]
+    notes: tuple[str, ...]
+    """What is left out of the default study, and why."""
     bench: Workbench
     dev: Queries
     test: Queries
@@ -60,6 +72,7 @@ class SeedRuns:
         self._runs: dict[str, Run] = {}
         self._latest: tuple[VariantConfig, Trained] | None = None
         self._data = _data_key(study)
+        self._caches: dict[tuple[str, str], FeatureCache] = {}
 
     def result(self, variant: VariantConfig) -> SeedResult:
         """A variant's scores, from the disk where an earlier run left them."""
@@ -68,20 +81,21 @@ class SeedRuns:
         if kept is not None:
             return kept
         run = self.run(variant)
-        trained = self.trained(variant)
-        diagnostics = None
-        if trained is not None and variant.system == "trained":
-            text_only = study.variant(study.config.text_only)
-            baseline = None if text_only is None else self.run(text_only)
-            diagnostics = diagnose(self.shown(variant), trained.model, run, baseline, study.test)
+        diagnostics = self._diagnostics(variant, run)
+        trained = self._paid_for(variant)
+        asked = {query_id: run.get(query_id, {}) for query_id in study.test.ids}
+        product_ids = study.bench.dataset.products["product_id"].to_list()
         result = SeedResult(
             seed=self.seed,
             seconds=trained.state.seconds if trained else 0.0,
             memory_mb=trained.memory_mb if trained else None,
             parameters=_num_parameters(trained.model) if trained else 0,
             dev_score=self._dev_score(variant, trained),
-            per_query=per_query_scores(run, study.parts, study.test.threshold),
-            history=tuple(trained.state.history) if trained else (),
+            per_query=per_query_scores(run, study.parts, study.test.threshold, study.test.labels),
+            unretrieved=pl.DataFrame(
+                {"product_id": never_retrieved(asked, product_ids, DEPTH)}, UNRETRIEVED_SCHEMA
+            ),
+            history=tuple(trained.state.history) if trained and variant.system in TRAINED else (),
             diagnostics=diagnostics,
         )
         save_seed(study.folder, variant.name, result, fingerprint)
@@ -106,7 +120,23 @@ class SeedRuns:
         config = stages_of(self._study.base, variant, self.seed)
         bench = changed(self._study.bench, variant.train_change, self.seed)
         key = digest(self._data, _table_hash(config), variant.train_change)
-        return train_variant(bench, config, key, self._weights)
+        trained = train_variant(bench, config, key, self._weights)
+        own = trained.bench.cache
+        self._caches[own.text.fingerprint, own.image.fingerprint] = own
+        return trained
+
+    def _paid_for(self, variant: VariantConfig) -> Trained | None:
+        """The towers whose training a variant needs: its own, or those that BM25 is mixed with."""
+        lexical = variant.system == "bm25_dense"
+        return self.trained(_text_only(self._study) if lexical else variant)
+
+    def _diagnostics(self, variant: VariantConfig, run: Run) -> Diagnostics | None:
+        study, trained = self._study, self.trained(variant)
+        if trained is None or variant.system != "trained":
+            return None
+        text_only = study.variant(study.config.text_only)
+        baseline = None if text_only is None else self.run(text_only)
+        return diagnose(self.shown(variant), trained.model, run, baseline, study.test)
 
     def shown(self, variant: VariantConfig) -> Workbench:
         """What the variant's ranking is made from."""
@@ -116,8 +146,15 @@ class SeedRuns:
         return changed(bench, variant.test_change, self.seed)
 
     def clear(self) -> None:
-        """Drop the weights."""
+        """Drop the weights, and the features of encoders that were trained here."""
+        self._latest = None
         shutil.rmtree(self._weights, ignore_errors=True)
+        kept = self._study.bench.cache
+        for own in self._caches.values():
+            if own.text.fingerprint != kept.text.fingerprint:
+                own.discard("text")
+            if own.image.fingerprint != kept.image.fingerprint:
+                own.discard("image")
 
     def _rank(self, variant: VariantConfig) -> Run:
         study, bench = self._study, self.shown(variant)
@@ -156,7 +193,8 @@ class SeedRuns:
             for item in (variant, beside)
             if item is not None
         ]
-        return digest(self._data, to_dict(study.base), sources, list(study.parts))
+        parts = list(study.parts)
+        return digest(SEED_FORMAT, self._data, to_dict(study.base), sources, parts)
 
 
 def _data_key(study: StudyData) -> str:

@@ -1,21 +1,27 @@
 """Slices that every catalogue has: by photo, text, training judgements and demand."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import polars as pl
 
 from windowshop.catalog import Dataset
 from windowshop.metrics import Qrels, as_qrels, score_queries
 from windowshop.product_text import all_texts
-from windowshop.slices import make_slices
-from windowshop.study.rankings import Queries, Run
+from windowshop.slices import LABELS, MAX_VALUES, make_slices
+from windowshop.study.rankings import LabelSet, Queries, Run
 from windowshop.study.results import PER_QUERY_SCHEMA
 from windowshop.workbench import Workbench
 
 ALL = "all"
+NO_LABELS: Mapping[str, LabelSet] = MappingProxyType({})
 FEW_WORDS = 12
 """A product with at most as many words is sparse."""
 HEAD, TORSO = 0.1, 0.5
 """Shares of the judged products, most judged first, where the head and the torso end."""
 OWN_SLICES = ("has_photo", "text_length", "in_training", "demand")
+USUAL_SLICES = ("kind", "cold", "text_quality")
+"""Columns of queries or products that a study slices by wherever a shop has them, as classes."""
 
 
 def with_slice_columns(bench: Workbench) -> Dataset:
@@ -48,14 +54,30 @@ def with_slice_columns(bench: Workbench) -> Dataset:
     )
 
 
+def default_slices(dataset: Dataset) -> tuple[str, ...]:
+    """What every study is sliced by: OWN_SLICES, and those of USUAL_SLICES that the shop has.
+
+    A column of the shop's own with one of these names is left out if it holds numbers or ids.
+    """
+    tables = (dataset.queries, dataset.products)
+    own = [name for name in OWN_SLICES if not any(name in table.columns for table in tables)]
+    usual = []
+    for name in USUAL_SLICES:
+        column = next((table[name] for table in tables if name in table.columns), None)
+        if column is not None and not column.dtype.is_nested() and column.n_unique() <= MAX_VALUES:
+            usual.append(name)
+    return (*own, *usual)
+
+
 def slices_of(dataset: Dataset, queries: Queries, specs: tuple[str, ...]) -> dict[str, Qrels]:
-    """Judgements of each slice by name; "all" comes first.
+    """Judgements of each slice by name; "all" comes first, then each label set if there are two.
 
     A column with one value only makes no slice.
     """
     rows = [(q, p, g) for q, judged in queries.qrels.items() for p, g in judged.items()]
     frame = pl.DataFrame(rows, schema=["query_id", "product_id", "grade"], orient="row")
     parts = {ALL: queries.qrels}
+    parts |= {LABELS + kind: label.qrels for kind, label in queries.labels.items()}
     for spec in specs:
         made = make_slices(dataset, frame, spec)
         if len(made) > 1:
@@ -63,12 +85,21 @@ def slices_of(dataset: Dataset, queries: Queries, specs: tuple[str, ...]) -> dic
     return parts
 
 
-def per_query_scores(run: Run, parts: dict[str, Qrels], threshold: int) -> pl.DataFrame:
-    """Every measure of every query and slice, as PER_QUERY_SCHEMA."""
+def per_query_scores(
+    run: Run,
+    parts: dict[str, Qrels],
+    threshold: int,
+    labels: Mapping[str, LabelSet] = NO_LABELS,
+) -> pl.DataFrame:
+    """Every measure of every query and slice, as PER_QUERY_SCHEMA.
+
+    Each label set has its own threshold.
+    """
+    lowest = {LABELS + kind: label.threshold for kind, label in labels.items()}
     rows = [
         (name, query_id, measure, value)
         for name, qrels in parts.items()
-        for measure, values in score_queries(qrels, run, threshold).items()
+        for measure, values in score_queries(qrels, run, lowest.get(name, threshold)).items()
         for query_id, value in values.items()
     ]
     return pl.DataFrame(rows, schema=PER_QUERY_SCHEMA, orient="row")

@@ -5,9 +5,17 @@ from dataclasses import dataclass
 
 from windowshop.diagnostics import Diagnostics
 from windowshop.metrics import MEASURES, Estimate
-from windowshop.study.comparison import SLICE_MEASURES, SeedMean, SliceMean, Summary, Tested
+from windowshop.slices import LABELS
+from windowshop.study.comparison import (
+    LABEL_MEASURES,
+    SLICE_MEASURES,
+    SeedMean,
+    SliceMean,
+    Summary,
+    Tested,
+)
 from windowshop.study.falsifiers import Verdict
-from windowshop.study.results import StudyResults, VariantResult
+from windowshop.study.results import UNRETRIEVED_FILE, StudyResults, VariantResult
 
 NONE = "–"
 MAIN_MEASURE = "ndcg@10"
@@ -35,6 +43,7 @@ def all_tables(results: StudyResults, summary: Summary) -> list[Table]:
     tables = [
         main_table(results, summary),
         difference_table(results, summary),
+        label_table(results, summary),
         *(slice_table(results, summary, measure) for measure in SLICE_MEASURES),
         geometry_table(results),
         gate_table(results),
@@ -56,7 +65,8 @@ def main_table(results: StudyResults, summary: Summary) -> Table:
             f"{results.reference} with its 95% bootstrap interval, paired by query after averaging "
             f"seeds; p from {summary.num_permutations:,} random sign flips, two-sided, Holm "
             "corrected over the variants; W/T/L counts queries. Seconds of training, memory and "
-            "trained parameters are means over seeds."
+            "trained parameters are means over seeds; memory is the peak of the whole process in "
+            "training, the catalogue's features included."
         ),
         head=(
             "variant",
@@ -92,12 +102,49 @@ def difference_table(results: StudyResults, summary: Summary) -> Table:
     )
 
 
+def label_table(results: StudyResults, summary: Summary) -> Table:
+    """The measures of each label set, where the data has two."""
+    sizes: dict[tuple[str, str], int] = {}
+    for by_slice in summary.slices.values():
+        for part, means in by_slice.items():
+            for measure in LABEL_MEASURES if part.startswith(LABELS) else ():
+                if measure in means:
+                    count = means[measure].num_queries
+                    sizes[part, measure] = max(sizes.get((part, measure), 0), count)
+    rows = [
+        (
+            variant.name,
+            *(_slice_cell(summary.slices[variant.name][p].get(measure)) for p, measure in sizes),
+        )
+        for variant in results.variants
+        if sizes
+    ]
+    return Table(
+        title="By label set",
+        note=(
+            "Each label set by itself, with its own lowest relevant grade; all other tables are of "
+            "the judgements of relevance, if the test queries have any. ▲ above and ▼ below "
+            f"{results.reference}: the paired 95% interval excludes 0, not corrected. n counts "
+            "queries."
+        ),
+        head=(
+            "variant",
+            *(
+                f"{part.removeprefix(LABELS)}, {measure_label(measure)} (n={count})"
+                for (part, measure), count in sizes.items()
+            ),
+        ),
+        rows=tuple(rows),
+        marked=[v.name for v in results.variants].index(results.reference) if sizes else None,
+    )
+
+
 def slice_table(results: StudyResults, summary: Summary, measure: str) -> Table:
     """One measure by slice; slices without a query that it is defined for are left out."""
     sizes: dict[str, int] = {}
     for by_slice in summary.slices.values():
         for part, means in by_slice.items():
-            if measure in means:
+            if measure in means and not part.startswith(LABELS):
                 sizes[part] = max(sizes.get(part, 0), means[measure].num_queries)
     rows = [
         (
@@ -208,7 +255,10 @@ def unretrieved_table(results: StudyResults) -> Table:
             rows.append((variant.name, *cells))
     return Table(
         title="Products that no query retrieves",
-        note="Products in no query's first k, and their share of the part; means over seeds.",
+        note=(
+            "Products in no query's first k, and their share of the part; means over seeds. "
+            f"{UNRETRIEVED_FILE} beside the report names those of every variant and seed."
+        ),
         head=("variant", *(f"{p}, k={k} (of {size:,})" for (p, k), size in keys.items())),
         rows=tuple(rows),
     )
@@ -217,7 +267,7 @@ def unretrieved_table(results: StudyResults) -> Table:
 def verdict_sentence(verdict: Verdict) -> str:
     """The figures that one falsifier's answer rests on."""
     falsifier, difference = verdict.falsifier, verdict.difference
-    if difference is None:
+    if difference is None or verdict.p_holm is None:
         return f"{falsifier.better} or {falsifier.worse} was not run, or they share no query."
     where = "" if falsifier.slice == "all" else f" on {falsifier.slice}"
     margin = f", margin {falsifier.margin:g}" if falsifier.margin else ""
@@ -226,7 +276,7 @@ def verdict_sentence(verdict: Verdict) -> str:
     return (
         f"{falsifier.better} minus {falsifier.worse} is {gain(difference)} "
         f"{measure_label(falsifier.measure)}{where} "
-        f"({difference.n:,} queries, {seed_count}{margin})."
+        f"({difference.n:,} queries, {seed_count}, p {p_text(verdict.p_holm)}{margin})."
     )
 
 

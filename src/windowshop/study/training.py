@@ -19,6 +19,7 @@ from windowshop.towers import TwoTower
 from windowshop.train import TrainState, load_state, save_state
 from windowshop.workbench import Workbench
 
+MEMORY_SUFFIX = ".memory"
 SEEING: FusionName = "average"
 """The fusion that shared stages are trained with; any that reads both modalities would do."""
 FUSED_TERMS = (
@@ -50,12 +51,15 @@ def train_variant(bench: Workbench, config: TrainConfig, key: str, folder: Path)
         return _train_with_encoders(bench, config, folder / f"tuned-{digest(key, to_dict(config))}")
     num_shared = shared_stages(config)
     state_file = folder / f"state-{digest(key, to_dict(config))}.safetensors"
-    if num_shared and not state_file.exists():
-        start = folder / f"shared-{digest(key, shared_part(config, num_shared))}.safetensors"
+    if not num_shared:
+        return _train(bench, config, state_file, until=len(config.stages))
+    start = folder / f"shared-{digest(key, shared_part(config, num_shared))}.safetensors"
+    if not state_file.exists():
         shared = replace(config, model=replace(config.model, fusion=SEEING))
         _train(bench, shared, start, until=num_shared)
         _go_on_from(start, bench.new_model(config.model, config.seed), state_file)
-    return _train(bench, config, state_file, until=len(config.stages))
+    trained = _train(bench, config, state_file, until=len(config.stages))
+    return replace(trained, memory_mb=_largest(trained.memory_mb, _kept_peak(start)))
 
 
 def shared_stages(config: TrainConfig) -> int:
@@ -83,25 +87,34 @@ def digest(*parts: object) -> str:
 def _train(bench: Workbench, config: TrainConfig, state_file: Path, until: int) -> Trained:
     model = bench.new_model(config.model, config.seed)
     trainer = make_trainer(bench, config, state_file)
-    memory_file = state_file.with_suffix(".memory")
-    reset_peak()
+    measured = reset_peak()
     state = trainer.run(model, config.model.fusion, until=until)
-    return Trained(model, state, _peak(memory_file), bench)
+    return Trained(model, state, _peak(state_file, measured=measured), bench)
 
 
 def _train_with_encoders(bench: Workbench, config: TrainConfig, work: Path) -> Trained:
-    reset_peak()
+    measured = reset_peak()
     trained = train_system(bench, config, FUSED, work)
-    memory_mb = _peak(work / "peak.memory")
+    memory_mb = _peak(work / "peak", measured=measured)
     return Trained(trained.system.towers, trained.state, memory_mb, trained.bench)
 
 
-def _peak(file: Path) -> float | None:
-    """Peak memory of a training, kept in a file for when its weights are only loaded."""
-    if not file.exists():
-        write_json(file, peak_memory_mb())
-    peak: float | None = json.loads(file.read_text())
+def _peak(state_file: Path, *, measured: bool) -> float | None:
+    """Peak memory of a training, kept beside its state for when its weights are only loaded."""
+    if not state_file.with_suffix(MEMORY_SUFFIX).exists():
+        write_json(state_file.with_suffix(MEMORY_SUFFIX), peak_memory_mb() if measured else None)
+    return _kept_peak(state_file)
+
+
+def _kept_peak(state_file: Path) -> float | None:
+    peak: float | None = json.loads(state_file.with_suffix(MEMORY_SUFFIX).read_text())
     return peak
+
+
+def _largest(*peaks: float | None) -> float | None:
+    """The largest peak; None where one of them is not known."""
+    known = [peak for peak in peaks if peak is not None]
+    return max(known) if len(known) == len(peaks) else None
 
 
 def _go_on_from(start: Path, model: TwoTower, state_file: Path) -> None:

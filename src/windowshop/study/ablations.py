@@ -1,0 +1,133 @@
+"""Ablations of a study's stages: which are left out, what gets their compute, what they train."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from windowshop.config import (
+    NegativesName,
+    StageConfig,
+    TrainConfig,
+    TuningConfig,
+    lora_stages,
+    to_dict,
+)
+from windowshop.study.config import VariantConfig, at_budget
+from windowshop.train import num_steps
+
+STEP_COST = {"domain": 0.5, "separate": 0.6, "fused": 1.0}
+"""Seconds of a step of each stage against one of the fused stage, measured with the embedded
+encoders (docs/log.md); what "equal compute" is reckoned by."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extent:
+    """How much a study trains."""
+
+    num_products: int
+    num_queries: int
+    """Judged training queries."""
+    budget: float
+
+
+def stage_ablations(
+    base: TrainConfig, extent: Extent
+) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
+    """The variants whose stages differ from the base's, and why others are left out."""
+    names = {stage.name for stage in base.stages}
+    both = ("domain", "separate")
+    wanted = {
+        "no_domain": (("domain",), _without(base.stages, "domain"), "Stage 0 left out."),
+        "no_separate": (
+            ("separate",),
+            reallocated(base.stages, ("separate",), extent),
+            "Stage 1 left out, its compute given to stage 2.",
+        ),
+        "one_stage": (
+            both,
+            reallocated(base.stages, both, extent),
+            "Stage 2 alone at equal compute.",
+        ),
+        "bm25_negatives": (
+            ("fused",),
+            _with_negatives(base.stages, "bm25"),
+            "Hard negatives found by BM25.",
+        ),
+        "mined_negatives": (
+            ("fused",),
+            _with_negatives(base.stages, "mined"),
+            "Hard negatives found after stage 1.",
+        ),
+    }
+    made, notes = [], []
+    for name, (changed, stages, note) in wanted.items():
+        if names.intersection(changed) and "fused" in names:
+            made.append(_variant(name, stages, note))
+        else:
+            missing = "fused" if "fused" not in names else " or ".join(changed)
+            notes.append(f"{name} is left out: the base has no {missing} stage.")
+    return (*made, encoder_ablation(base, extent.budget)), tuple(notes)
+
+
+def reallocated(
+    stages: Sequence[StageConfig], replaced: Collection[str], extent: Extent
+) -> tuple[StageConfig, ...]:
+    """Stages with the `replaced` ones given to the fused stage, at equal compute.
+
+    Compute is the steps that the trainer would take on this catalogue, by STEP_COST. A replaced
+    stage that trains encoders keeps its steps and place, and aligns the fused vector instead.
+    """
+    fused = [stage for stage in stages if stage.name == "fused"]
+    made: list[StageConfig] = []
+    spare = 0.0
+    for stage in stages:
+        steps = num_steps(stage, extent.num_products, extent.num_queries)
+        if stage.name in replaced and not stage.tuning.trains:
+            spare += STEP_COST[stage.name] * steps
+        elif stage.name in replaced:
+            made += _spent(fused, spare)
+            made.append(replace(stage, name="fused", steps=steps, min_epochs=0.0))
+            spare = 0.0
+        elif stage.name == "fused" and not stage.tuning.trains:
+            made.append(replace(stage, steps=round(steps + spare), min_epochs=0.0))
+            spare = 0.0
+        else:
+            made.append(stage)
+    return (*made, *_spent(fused, spare))
+
+
+def encoder_ablation(base: TrainConfig, budget: float) -> VariantConfig:
+    """Trained against frozen encoders: the base with a stage that trains the text encoder.
+
+    Where the base trains encoders itself, the variant is the base with none trained.
+    """
+    if any(stage.tuning.trains for stage in base.stages):
+        frozen = tuple(replace(stage, tuning=TuningConfig()) for stage in base.stages)
+        return _variant("frozen_encoders", frozen, "The same steps with encoders as they come.")
+    tuned = next(stage for stage in lora_stages() if stage.tuning.trains)
+    names = [stage.name for stage in base.stages]
+    place = names.index("fused") if "fused" in names else len(names)
+    stages = (*base.stages[:place], at_budget(tuned, budget), *base.stages[place:])
+    return _variant("tuned_text", stages, "A stage more, which trains the text encoder (LoRA).")
+
+
+def _spent(fused: Sequence[StageConfig], spare: float) -> list[StageConfig]:
+    """A fused stage, with encoders as they are, that takes the spare steps, if there are any."""
+    if not fused or round(spare) < 1:
+        return []
+    return [replace(fused[-1], steps=round(spare), min_epochs=0.0, tuning=TuningConfig())]
+
+
+def _without(stages: Sequence[StageConfig], name: str) -> tuple[StageConfig, ...]:
+    return tuple(stage for stage in stages if stage.name != name)
+
+
+def _with_negatives(stages: Sequence[StageConfig], kind: NegativesName) -> tuple[StageConfig, ...]:
+    return tuple(
+        replace(stage, negatives=kind) if stage.name == "fused" else stage for stage in stages
+    )
+
+
+def _variant(name: str, stages: Sequence[StageConfig], note: str) -> VariantConfig:
+    """All settings of every stage, so that none is mistaken for another of its name."""
+    settings = {"stages": [to_dict(stage) for stage in stages]}
+    return VariantConfig(name=name, group="ablation", note=note, settings=settings)

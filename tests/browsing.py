@@ -43,6 +43,7 @@ def shop_rows():
                 "price": 10.0 + i,
                 "attributes": json.dumps({"colour": colour}),
                 "image": None if i == 1 else f"{i % 4}.png",
+                "on_sale": None if i == 2 else i % 5 == 0,
             }
         )
     return rows

@@ -317,7 +317,7 @@ def test_an_engine_that_is_lost_is_made_again(tmp_path, opened, lost):
         shutil.rmtree(tmp_path / "engine-1" / "fused.graph")
     else:  # the ledger was compacted, and the process killed before the checkpoint was written
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Collection, "_save", lambda self, position: None)
+            patch.setattr(Collection, "_put", lambda self, *args: None)
             collection = Collection(tmp_path)
             collection.compact()
             collection.close()
@@ -346,12 +346,21 @@ def test_readers_never_miss_a_product_that_is_updated(tmp_path, opened):
     assert not problems
 
 
+def keep_up(collection, seed):
+    """What goes on beside writes, in a thread of its own."""
+    rng = random.Random(-seed)
+    while True:
+        time.sleep(rng.uniform(0, 0.05))
+        getattr(collection, rng.choice(["checkpoint", "checkpoint", "optimise", "rebuild"]))()
+
+
 def write_for_ever(folder, kind, seed, acknowledged):
     """A child: writes at random and says what was acknowledged, until it is killed."""
     collections.CHECKPOINT_ROWS = 40
     rng = random.Random(seed)
     collection = Collection(folder, spec_of(kind))
     acknowledged.send("open")
+    threading.Thread(target=keep_up, args=(collection, seed), daemon=True).start()
     for version in range(seed * 100_000, seed * 100_000 + 100_000):
         ids = rng.sample([f"p{i}" for i in range(60)], rng.randint(1, 8))
         if rng.random() < 0.3:
@@ -446,7 +455,7 @@ class Fuzz(RuleBasedStateMachine):
         for product_id in present:
             del self.state[product_id]
 
-    @rule(how=st.sampled_from(["flush", "optimise", "compact"]))
+    @rule(how=st.sampled_from(["flush", "checkpoint", "optimise", "compact"]))
     def maintain(self, how):
         getattr(self.collection, how)()
 

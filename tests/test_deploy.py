@@ -68,3 +68,38 @@ def test_ports_are_published_on_loopback_only():
     ]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_folders_of_volumes_belong_to_the_user():
+    """A new volume has the owner of the image's folder, or root, who the containers are not."""
+    text = (DEPLOY / "Dockerfile").read_text()
+    made = re.search(r"install -d -o windowshop -g windowshop (.*)$", text, re.MULTILINE)[1].split()
+    content = compose()
+    mounted = [
+        volume.split(":")
+        for service in ("windowshop", "index")
+        for volume in content["services"][service]["volumes"]
+        if isinstance(volume, str)
+    ]
+    assert {target for _, target in mounted} == set(made)
+    assert {source for source, _ in mounted} <= set(content["volumes"])
+    assert re.search(r"^USER 10001$", text, re.MULTILINE)
+    assert "useradd --uid 10001" in text
+
+
+def test_the_build_writes_to_volumes_only():
+    """All else is read-only: its command names the folders that are mounted."""
+    service = compose()["services"]["index"]
+    command = service["command"]
+    written = {command[command.index(name) + 1] for name in ("--out", "--cache")}
+    mounted = {v.split(":")[1] for v in service["volumes"] if isinstance(v, str)}
+    assert written == mounted
+
+
+def test_what_torch_needs_comes_from_pypi():
+    text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
+    torch = next(line for line in re.split(r"&&|\n", text) if line.rstrip().endswith(" torch"))
+    assert re.search(
+        r'--index-url "\$\{TORCH_INDEX\}" +--extra-index-url "\$\{PYPI_INDEX\}"', torch
+    )
+    assert re.search(r"^ARG PYPI_INDEX=https://pypi.org/simple$", text, re.MULTILINE)

@@ -84,7 +84,8 @@ engines.text_index
 engines.flat engines.zvec
 engines
 engines.columns
-engines.checkpoints
+engines.checkpoints engines.replay
+engines.state
 engines.collection
 engines.generations
 shelf
@@ -120,6 +121,7 @@ firstrun
 study.memory
 study.config
 study.results
+study.ablations
 study.defaults
 study.training
 study.changes
@@ -142,6 +144,7 @@ service.suggest service.protocol
 service.answers service.carried service.described
 service.feedback service.judgements
 service.products
+service.upkeep
 service.stream service.shop service.clicks service.calls service.reading
 service.desk
 service.edge

@@ -125,7 +125,7 @@ def test_text_and_edges_stand_out(open_page, scheme):
 
 
 def test_a_hundred_cards_are_drawn_quickly(open_page):
-    page = open_page("?q=shoe")
+    page = open_page()
     ready(page)
     took = []
     for _ in range(3):

@@ -98,8 +98,29 @@ def test_facets_narrow_and_chips_lift_them_again(open_page, page_address):
     until(lambda: total(page) == before)
 
 
+def test_true_and_false_are_picked_as_such(open_page, page_address):
+    page = open_page("?q=red+shoe")
+    settled(page)
+    counted = answer(page_address, text="red shoe", facets=["on_sale"])["facets"][0]
+    groups = {value["value"]: value["groups"] for value in counted["values"]}
+    assert groups.keys() == {True, False}
+    yes = page.locator('.facet[data-column="on_sale"] .value', has_text="Yes")
+    assert int(yes.locator(".count").inner_text()) == groups[True]
+    asked = after(page, lambda: yes.locator("input").check())
+    assert asked["picks"] == {"on_sale": {"values": [True]}}
+    assert total(page) == groups[True]
+    page.reload()  # the address has it
+    settled(page)
+    assert yes.locator("input").is_checked()
+    assert total(page) == groups[True]
+    no = page.locator('.facet[data-column="on_sale"] .value', has_text="No")
+    asked = after(page, lambda: no.locator("input").check())
+    assert asked["picks"] == {"on_sale": {"values": [True, False]}}
+    assert total(page) == groups[True] + groups[False]
+
+
 def test_a_closed_facet_is_counted_when_it_is_opened(open_page, page_address):
-    page = open_page("?q=shoe")
+    page = open_page("?q=shoe&mode=words")
     settled(page)
     category = page.locator('.facet[data-column="category"]')
     category.locator("summary").click()
@@ -107,7 +128,8 @@ def test_a_closed_facet_is_counted_when_it_is_opened(open_page, page_address):
     assert "category" not in asked["facets"]
     category.locator("summary").click()
     category.locator(".value", has_text="Shirts").wait_for()
-    expected = answer(page_address, text="red shirt", facets=["category"])["facets"][0]
+    told = answer(page_address, text="red shirt", mode="words", facets=["category"])
+    expected = told["facets"][0]
     shown = category.locator(".count").all_text_contents()
     assert sorted(map(int, shown)) == sorted(value["groups"] for value in expected["values"])
 
@@ -129,7 +151,7 @@ def test_sorting_and_variants(open_page):
 
 
 def test_more_results_keep_the_place_and_back_returns_to_it(open_page):
-    page = open_page("?q=shoe")
+    page = open_page("?q=shoe&mode=words")
     first = settled(page)
     page.click("#more-button")
     both = drawn(page, 48)
@@ -145,7 +167,7 @@ def test_more_results_keep_the_place_and_back_returns_to_it(open_page):
 
 
 def test_the_same_question_again_is_told_as_such(open_page):
-    page = open_page("?q=shoe")
+    page = open_page("?q=shoe&mode=words")
     settled(page)
     sent = []
     page.on("request", lambda asked: asked.url.endswith("/search") and sent.append(asked))
@@ -157,8 +179,8 @@ def test_the_same_question_again_is_told_as_such(open_page):
         return body["log"], body["follow_up"]
 
     new, again = (True, False), (True, True)
-    nike = page.locator('.facet[data-column="brand"] .value', has_text="Nike")
-    assert told(lambda: nike.locator("input").check()) == again
+    full_price = page.locator('.facet[data-column="on_sale"] .value', has_text="No")
+    assert told(lambda: full_price.locator("input").check()) == again
     assert told(lambda: page.select_option("#sort", "price")) == again
     assert told(lambda: page.click("#more-button")) == again
     assert told(lambda: page.fill("#query", "red") or page.press("#query", "Enter")) == new

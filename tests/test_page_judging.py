@@ -4,7 +4,8 @@ import json
 import urllib.request
 from urllib.parse import quote
 
-from browsing import settled, until
+from browsing import after, settled, until
+from shops import photo
 
 
 def grades(address, query):
@@ -105,3 +106,40 @@ def test_grades_given_while_earlier_ones_are_loaded_stay(open_page, page_address
     assert page.inner_text("#judged") == "0 judged"
     page.keyboard.press("Escape")
     until(lambda: page.evaluate("true") and grades(page_address, query) == {})
+
+
+def test_results_of_a_photo_are_not_judged_under_the_text(open_page, page_address):
+    query = "red shirt"
+    page = open_page("?q=red+shirt")
+    ids = settled(page)
+    page.focus("#results")
+    page.keyboard.press("j")
+    page.wait_for_selector(".judge-bar:visible")
+    page.keyboard.press("2")  # for the text alone; not sent yet
+    held = []
+    page.route("**/search/image", lambda route: held.append(route))
+    file = {"name": "p.png", "mimeType": "image/png", "buffer": photo(1, size=(40, 40))}
+    page.set_input_files("#photo-file", file)
+    until(lambda: page.evaluate("true") and held)  # asked; the cards are still those of the text
+    assert page.is_hidden(".judge-bar")
+    page.focus("#cards .card a")
+    page.keyboard.press("3")
+    held[0].continue_()
+    settled(page)
+    page.unroute("**/search/image")
+    assert page.inner_text("h1") == "Like your photo: red shirt"
+    page.focus("#results")
+    page.keyboard.press("j")
+    until(lambda: "without a photo" in page.inner_text("#status"))
+    page.keyboard.press("3")
+    assert page.is_hidden(".judge-bar")
+    assert page.evaluate("[...document.querySelectorAll('#tools-sheet button')].at(-1).disabled")
+    after(page, lambda: page.click('[aria-label="Remove the photo"]'))
+    until(lambda: page.evaluate("true") and grades(page_address, query) == {ids[0]: 2})
+    page.focus("#results")
+    page.keyboard.press("j")
+    page.wait_for_selector('.card[data-grade="2"]')
+    page.go_back()  # to the photo
+    page.wait_for_selector('[aria-label="Remove the photo"]')
+    assert page.is_hidden(".judge-bar")
+    assert grades(page_address, query) == {ids[0]: 2}

@@ -27,6 +27,8 @@ from windowshop.ranking.precision import (
 )
 from windowshop.ranking.vocabulary import Vocabulary
 
+SCHEMA = pl.Schema({"brand": pl.String(), "price": pl.Float64(), "sizes": pl.List(pl.String())})
+
 # 6 rows: the brand is always stated, the colour of the last two is not.
 SHOP = pl.DataFrame(
     {
@@ -218,7 +220,7 @@ def merged_shop():
 def test_rules_hold_for_their_queries_and_days(tmp_path, query, day, active):
     path = tmp_path / "rules.yaml"
     path.write_text(FILE)
-    rules = load_rules(path).active(query, date.fromisoformat(day))
+    rules = load_rules(path, SCHEMA).active(query, date.fromisoformat(day))
     assert [rule.name for rule in rules] == active
 
 
@@ -232,7 +234,7 @@ def test_an_exact_rule_needs_the_whole_query():
 def test_boosts_move_then_pins_are_placed(tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text(FILE)
-    rules = load_rules(path).rules
+    rules = load_rules(path, SCHEMA).rules
     arranged = arrange(rules, merged_shop(), SHOP, {"p5": 5, "p0": 0, "p9": 9})
     # Places of 3, 4, 5 become 4/3, 5/3, 2: order 0, 3, 4, 1, 5, 2; then 5 and 0 at places 2, 3.
     assert arranged.merged.keys.tolist() == [3, 5, 0, 4, 1, 2]
@@ -295,4 +297,22 @@ def test_a_rules_file_that_cannot_be_meant_is_refused(tmp_path, line, message):
     path = tmp_path / "rules.yaml"
     path.write_text(f"rules:\n  - name: x\n    pin: [p1]\n    {line}\n")
     with pytest.raises(ConfigError, match=message):
-        load_rules(path)
+        load_rules(path, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("colour = 'red'", r"colour.*brand, price, sizes"),
+        ("brand = 'x' and (price < 1 or not stock > 3)", r"stock.*brand, price, sizes"),
+        ("price = 'cheap'", r"price.*cheap"),
+    ],
+)
+def test_a_rule_that_products_cannot_be_asked_about_is_named(tmp_path, where, message):
+    path = tmp_path / "rules.yaml"
+    fine = "rules:\n- {name: fine, where: \"sizes = 'M'\", boost: 2}\n- {name: pins, pin: [p1]}\n"
+    path.write_text(fine)
+    assert [rule.name for rule in load_rules(path, SCHEMA).rules] == ["fine", "pins"]
+    path.write_text(f'{fine}- {{name: summer sale, where: "{where}", pin: [p1]}}\n')
+    with pytest.raises(ConfigError, match=rf"rules\.yaml: rule 'summer sale': where: .*{message}"):
+        load_rules(path, SCHEMA)

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import polars as pl
+
 from windowshop.ranking.merchandising import load_rules
 from windowshop.ranking.spelling import ONE_TYPO, TWO_TYPOS
 from windowshop.ranking.synonyms import load_synonyms
@@ -20,7 +22,7 @@ def block(name, folder):
 
 
 def test_the_example_files_can_be_read(tmp_path):
-    (rule,) = load_rules(block("rules.yaml", tmp_path)).rules
+    (rule,) = load_rules(block("rules.yaml", tmp_path), pl.Schema({"brand": pl.String()})).rules
     assert (rule.pin, rule.boost, rule.match) == (("p17", "p4"), 2, "contains")
     synonyms = load_synonyms(block("synonyms.yaml", tmp_path))
     length, also = synonyms.at(["crimson"], 0)

@@ -1,5 +1,6 @@
 """A small shop with vectors made by hand, searched through the whole pipeline."""
 
+import shutil
 from contextlib import closing
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from windowshop.ranking.merchandising import Rule, Rules
 from windowshop.ranking.picks import Between, Values
 from windowshop.ranking.result_set import Sort
 from windowshop.ranking.synonyms import OneWay, SynonymRules, Synonyms
-from windowshop.search import Searcher, SearchRequest
+from windowshop.search import Searcher, SearchRequest, open_searcher
 from windowshop.search.settings import (
     ChannelConfig,
     Curve,
@@ -353,3 +354,16 @@ def test_warming_prepares_filters_and_changes_no_answer(index):
     with searcher.reading() as (_, language):
         assert set(language.vocabulary.names(2)) < set(language.vocabulary.names(50))
         assert "Acme" in language.vocabulary.names(50)
+
+
+def test_an_index_opens_with_rules_about_columns_that_it_has(colours_index, tmp_path):
+    index = shutil.copytree(colours_index, tmp_path / "index")
+    rules = "rules:\n- {name: fresh, where: stock > 3, boost: 2}\n"
+    (index / "rules.yaml").write_text(rules)
+    with closing(open_searcher(index)) as searcher:
+        assert searcher.search("red shoe").results
+    (index / "rules.yaml").write_text(f"{rules}- {{name: sale, where: discount > 3, boost: 2}}\n")
+    with pytest.raises(ConfigError, match=r"rule 'sale': where: .*discount.*stock"):
+        open_searcher(index)
+    (index / "rules.yaml").unlink()
+    open_searcher(index).close()  # the failed one has let the index go

@@ -1,8 +1,6 @@
 """Feedback and judgements as a data folder to train on."""
 
 import shutil
-import subprocess
-import sys
 
 import polars as pl
 import pytest
@@ -13,7 +11,7 @@ from windowshop.check import check_dataset
 from windowshop.errors import DataError
 from windowshop.pairs import make_pairs
 from windowshop.progress import SilentReporter
-from windowshop.service.clicks import click_tables, main, write_clicks
+from windowshop.service.clicks import click_tables, write_clicks
 from windowshop.service.feedback import EVENT_SCHEMA, SEARCH_SCHEMA
 
 
@@ -118,17 +116,12 @@ def test_the_folder_can_be_trained_on(served, tmp_path):
         assert (tmp_path / "data" / name).is_file()
 
 
-def test_the_command_says_what_it_wrote_or_why_not(served, tmp_path, capsys):
+def test_the_command_says_what_it_wrote_or_why_not(served, tmp_path, cli):
     out = tmp_path / "data"
-    assert main([str(served), "--out", str(out)]) == 0
-    assert capsys.readouterr().out == f"{out}: 12 products, 3 queries, 8 qrels\n"
-    assert main([str(served), "--out", str(out)]) == 1
-    assert "is not empty" in capsys.readouterr().err
+    told = cli("clicks", served, "--out", out)
+    assert (told.code, told.out) == (0, f"{out}: 12 products, 3 queries, 8 qrels\n")
+    told = cli("clicks", served, "--out", out)
+    assert told.code == 1
+    assert "is not empty" in told.err
     with pytest.raises(DataError, match="is not empty"):
         write_clicks(served, out)
-
-
-def test_the_command_can_be_called():
-    command = [sys.executable, "-m", "windowshop.service.clicks", "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "--out" in done.stdout

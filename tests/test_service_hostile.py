@@ -124,6 +124,16 @@ def test_a_file_that_is_no_photo_is_refused(client):
     refused(client.post("/search/image", content=b"x", headers=no_boundary), 400, 422)
 
 
+@pytest.mark.parametrize("charset", ["punycode", "undefined", "utf-7"])
+def test_a_form_in_a_strange_charset_is_refused(client, charset):
+    kind = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+    field = b'--x\r\nContent-Disposition: form-data; name="request"\r\n\r\n%s\r\n'
+    photo = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\na\r\n--x--'
+    for told in (b'{"text": "+2AA-"}', b'{"text": "a\xff-99999999"}'):
+        form = field % told + photo
+        refused(client.post("/search/image", content=form, headers=kind), 400, 422)
+
+
 def test_files_outside_the_shop_are_not_shown(client, index, tmp_path):
     (tmp_path / "secret.png").write_bytes(photo(3, size=(20, 20)))
     paths = [str(tmp_path / "secret.png"), "../../secret.png", "upload:../manifest.json", "\0"]
@@ -243,7 +253,7 @@ def test_a_server_lets_slow_and_endless_clients_go(colours_index, tmp_path):
         endless.sendall(b"POST /search HTTP/1.1\r\nHost: localhost\r\n")
         endless.sendall(b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
         with pytest.raises(OSError, match="."):  # noqa: PT012 (any of many sends may fail)
-            for _ in range(500):
+            for _ in range(2_000):
                 endless.sendall(b"10000\r\n" + bytes(0x10000) + b"\r\n")
         head = server.connect()
         head.sendall(b"GET / HTTP/1.1\r\nX: ")

@@ -32,6 +32,7 @@ for command in (
     searching.export,
     searching.search,
     searching.serve,
+    searching.clicks,
     demos.demo,
 ):
     app.command()(command)

@@ -5,6 +5,7 @@ INDEX/generations/current.json  which generation is searched, and the one before
 INDEX/generations/gN/           a collection, its manifest, and the model it was made by
 INDEX/photos/                   photos that came with online writes
 INDEX/build.lock                held by the process that builds a generation, or compacts one
+INDEX/.partial/                 the first generation while it is built, where INDEX was there, empty
 """
 
 import json
@@ -35,6 +36,9 @@ INDEX = FolderKind(
 GENERATIONS_FOLDER = "generations"
 PHOTOS_FOLDER = "photos"
 LOCK_FILE = "build.lock"
+STAGE_FOLDER = ".partial"
+NOT_CONTENT = {LOCK_FILE, STAGE_FOLDER, "lost+found"}
+"""What may lie in a folder that counts as empty."""
 FIRST_FORMAT_FILES = ("vectors.npy", "model")
 UNNAMED_SECONDS = 3600.0
 """How long a photo stays that no product names: longer than a write, which puts it first."""
@@ -75,22 +79,28 @@ def building(out: Path) -> Iterator[Generations]:
 
     An index that is there keeps its generations: on entry, what a killed build left is removed; on
     leaving, all but the current one and the one before it, unless a process has one open. Anything
-    else is made aside and takes the place of `out` on leaving: a new index, or one of an older
-    format. Raises IndexFolderError where `out` is no index, or another process builds there.
+    else is made aside and appears on leaving: a new index, or one that takes the place of one of an
+    older format. An empty folder may be a mounted volume, which cannot be exchanged: there, aside
+    is a folder within. Raises IndexFolderError where `out` is no index, or another process builds
+    there.
     """
-    goes_on = _goes_on(out)
-    root = out if goes_on else out.parent / f".{out.name}.partial"
-    root.mkdir(parents=True, exist_ok=True)
-    with without_builds(out, root):
-        if not goes_on:
-            shutil.rmtree(root / GENERATIONS_FOLDER, ignore_errors=True)
-        write_json(root / MANIFEST_FILE, asdict(IndexManifest()))
+    within = _is_empty(out) or _goes_on(out)
+    aside = out / STAGE_FOLDER if within else out.parent / f".{out.name}.partial"
+    with without_builds(out, out if within else aside):
+        root = out if within and not _is_empty(out) else aside
+        if root == aside:
+            shutil.rmtree(aside / GENERATIONS_FOLDER, ignore_errors=True)
+        else:
+            shutil.rmtree(out / STAGE_FOLDER, ignore_errors=True)
         generations = Generations(root / GENERATIONS_FOLDER)
+        write_json(root / MANIFEST_FILE, asdict(IndexManifest()))
         _drop_others(generations)
         yield generations
         _drop_others(generations)
-        if not goes_on:
-            replace_folder(root, out)
+        if root == aside and within:
+            _unpack(aside, out)
+        elif root == aside:
+            replace_folder(aside, out)
 
 
 @contextmanager
@@ -99,7 +109,9 @@ def without_builds(folder: Path, root: Path | None = None) -> Iterator[None]:
 
     Raises IndexFolderError where one is under way.
     """
-    lock = FileLock((root or folder) / LOCK_FILE)
+    place = root or folder
+    place.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place / LOCK_FILE)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -154,6 +166,18 @@ def _drop_others(generations: Generations) -> None:
     for name in generations.names():
         if name not in kept and not is_open(generations.path(name) / LEDGER_FOLDER):
             generations.drop(name)
+
+
+def _is_empty(out: Path) -> bool:
+    """Whether `out` is a folder in which nothing was ever finished."""
+    return out.is_dir() and not {path.name for path in out.iterdir()} - NOT_CONTENT
+
+
+def _unpack(stage: Path, out: Path) -> None:
+    """Make an index of a folder by what was made within; the manifest, which tells, comes last."""
+    (stage / GENERATIONS_FOLDER).rename(out / GENERATIONS_FOLDER)
+    (stage / MANIFEST_FILE).rename(out / MANIFEST_FILE)
+    shutil.rmtree(stage, ignore_errors=True)
 
 
 def _goes_on(out: Path) -> bool:

@@ -198,9 +198,7 @@ def serve(
         from windowshop.service.config import ServiceConfig
         from windowshop.service.server import serve as run
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"serve needs the package {error.name!r}. Run pip install 'windowshop[serve]'."
-        ) from None
+        raise _missing("serve", error) from None
 
     config = ServiceConfig(origins=tuple(cors or ()), rate=rate)
     run(
@@ -211,4 +209,25 @@ def serve(
         keys_file=keys,
         also=also or (),
         listening=lambda address: out.print(address, highlight=False),
+    )
+
+
+def clicks(
+    index_folder: IndexPath,
+    data_folder: Annotated[Path, typer.Option("--out", help="Data folder to write.")],
+) -> None:
+    """Make a data folder to train on of an index, and of what its service was used for."""
+    try:
+        from windowshop.service.clicks import write_clicks
+    except ModuleNotFoundError as error:
+        raise _missing("clicks", error) from None
+
+    counts = write_clicks(index_folder, data_folder)
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    out.print(f"{data_folder}: {told}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _missing(command: str, error: ModuleNotFoundError) -> ConfigError:
+    return ConfigError(
+        f"{command} needs the package {error.name!r}. Run pip install 'windowshop[serve]'."
     )

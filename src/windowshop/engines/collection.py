@@ -15,27 +15,29 @@ Shapes: B queries or products of a batch, W full width of a vector, K results.
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from windowshop.engines import open_engine
-from windowshop.engines.base import Batch, Engine, EngineSpec
+from windowshop.engines.base import Engine, EngineSpec
 from windowshop.engines.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from windowshop.engines.columns import Columns, Prepared
 from windowshop.engines.gate import Gate
+from windowshop.engines.replay import latest_of, merged
+from windowshop.engines.state import State, check_filters, empty_state, rounded, saved_state
 from windowshop.errors import EngineError
 from windowshop.filters import Filter
 from windowshop.ledger import LEDGER_FOLDER, Ledger, Position
 from windowshop.nearest import Neighbours
-from windowshop.product_text import all_texts
 from windowshop.records import Change, Delete, Upsert
 
 CHECKPOINT_ROWS = 10_000
 """Rows written between checkpoints: what opening after a kill applies again at most."""
+FEW_CHANGES = 100
+"""A rebuild that is so far behind lets writes wait for the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +57,22 @@ class View:
     engine: Engine
 
 
-@dataclass(slots=True)
-class _State:
-    """Columns and an engine that agree, and how much of the ledger they hold."""
+@dataclass(frozen=True, slots=True)
+class Wear:
+    """What writes have left behind, for whoever decides about upkeep."""
 
-    columns: Columns
-    engine: Engine
-    folder: Path
-    """The engine's."""
-    spec: EngineSpec
-    position: Position
+    num_rows: int
+    """Rows of columns and engine, dead ones too."""
+    num_dead: int
+    """Those of products that were replaced or deleted since the last rebuild."""
+    num_unsaved: int
+    """Rows written since the last checkpoint: what opening after a kill applies again."""
+    num_unoptimised: int
+    """Rows written since the last `optimise` or `rebuild`, or the opening."""
+
+
+class GivenUp(EngineError):
+    """A rebuild that was no longer wanted; all is as it was."""
 
 
 class Collection:
@@ -86,12 +94,15 @@ class Collection:
         """
         self._folder = folder
         self._gate = Gate()
-        self._writer, self._maintenance = threading.Lock(), threading.Lock()
+        # Taken in this order, then the gate.
+        self._maintenance, self._writer = threading.Lock(), threading.Lock()
+        self._saving = threading.Lock()
         self._refusal: EngineError | None = None
-        self._num_unsaved = 0
+        self._num_written = self._num_saved = self._num_optimised = 0
         self._ledger = Ledger(folder / LEDGER_FOLDER, durable=durable)
         try:
             self._state = self._opened(spec)
+            self._tidy()
         except BaseException:
             self._ledger.close()
             raise
@@ -110,8 +121,10 @@ class Collection:
         with self._writer:
             self._check()
             prepared = self._state.columns.prepare(products)
-            _check_filters(prepared.rows, self.spec)
-            stored = {name: self._rounded(name, x, len(products)) for name, x in vectors.items()}
+            check_filters(prepared.rows, self.spec)
+            stored = {
+                name: rounded(self.spec, name, x, len(products)) for name, x in vectors.items()
+            }
             return self._write(Upsert(prepared.rows, stored), prepared)
 
     def delete(self, product_ids: list[str]) -> int:
@@ -179,16 +192,36 @@ class Collection:
         """Whether `changes` can go on from there: not, once `compact` ran since without it."""
         return self._ledger.reaches(position)
 
+    @property
+    def wear(self) -> Wear:
+        """What writes have left behind, about."""
+        columns, num_written = self._state.columns, self._num_written
+        return Wear(
+            num_rows=columns.num_keys,
+            num_dead=columns.num_keys - len(columns),
+            num_unsaved=num_written - self._num_saved,
+            num_unoptimised=num_written - self._num_optimised,
+        )
+
     def flush(self) -> None:
         """Put everything on the disk and note how far it has come."""
         with self._writer:
             self._check()
-            self._save(self._state.position)
+            self._save()
+
+    def checkpoint(self) -> None:
+        """The same, as far as it has come at the call; writes go on meanwhile."""
+        with self._writer:
+            self._check()
+            state, saved, num_written = self._state, self._state.checkpoint(), self._num_written
+        self._put(state, saved, num_written)
 
     def optimise(self) -> None:
         """Make searches fast after many writes; searches and writes go on."""
         with self._maintenance:
+            num_written = self._num_written
             self._state.engine.optimise()
+            self._num_optimised = num_written
 
     def compact(self, marks: Iterable[Position] = ()) -> None:
         """Shorten the ledger to what lives; searches go on, writes wait.
@@ -198,39 +231,61 @@ class Collection:
         with self._maintenance, self._writer:
             self._check()
             saved = self._state.position
-            self._save(saved)
+            self._save()
             self._ledger.compact((*marks, saved))
 
-    def rebuild(self, spec: EngineSpec | None = None) -> None:
+    def rebuild(
+        self,
+        spec: EngineSpec | None = None,
+        *,
+        prepare: Callable[[View], None] | None = None,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Make columns and engine anew from the ledger, perhaps by another spec, and switch.
 
-        Searches go on in the old ones, writes too until the new ones have nearly caught up. Worth
-        it where many rows are dead: they cost memory and time.
+        Products get new keys, and what is dead goes. Searches go on in the old ones, writes too
+        until the new ones have nearly caught up.
+
+        Args:
+            spec: The engine; None keeps the spec.
+            prepare: Called with the new ones before the switch, for who keeps things by key. More
+                products may come to them afterwards.
+            wanted: Asked now and then; once it says no, GivenUp is raised and all is as it was.
         """
         with self._maintenance:
-            state = self._built(spec or self._state.spec)
-            with self._writer:
-                self._check()
-                self._replay(state)
-                with self._gate.write():
-                    old, self._state = self._state, state
-                old.engine.close()
-                self._save(state.position)
+            num_written = self._num_written
+            state = self._built(spec or self._state.spec, wanted)
+            try:
+                state.engine.optimise()
+                if prepare is not None:
+                    prepare(View(state.columns, state.engine))
+                while self._replay(state, wanted) > FEW_CHANGES:
+                    pass
+                self._switch(state)
+            except BaseException:
+                if self._state is not state:
+                    state.engine.close()
+                    shutil.rmtree(state.folder)
+                raise
+            self._num_optimised = num_written
+            self.checkpoint()
+            self._tidy()
 
     def close(self) -> None:
         """Save and release everything; after a failed write, release only."""
-        with self._maintenance, self._writer, self._gate.write():
+        with self._maintenance, self._writer:
             if self._refusal is None:
-                self._save(self._state.position)
+                self._save()
                 self._refusal = EngineError(f"{self._folder}: is closed. Open it again.")
-            self._state.engine.close()
+            with self._saving, self._gate.write():
+                self._state.engine.close()
             self._ledger.close()
 
     def _write(self, change: Change, prepared: Prepared | None = None) -> Position:
         """Acknowledge a change and apply it; `prepared` is an upsert's."""
         state, position = self._state, self._ledger.append(change)
         try:
-            _apply(state, change, self._gate.write, prepared)
+            state.apply(change, self._gate.write, prepared)
         except BaseException as error:
             self._refusal = EngineError(
                 f"{self._folder}: takes no writes since one failed ({error}). Mend that and open "
@@ -238,12 +293,12 @@ class Collection:
             )
             raise
         state.position = position
-        self._num_unsaved += 1 if prepared is None else len(prepared.rows)
-        if self._num_unsaved >= CHECKPOINT_ROWS:
-            self._save(position)
+        self._num_written += 1 if prepared is None else len(prepared.rows)
+        if self._num_written - self._num_saved >= CHECKPOINT_ROWS:
+            self._save()
         return position
 
-    def _opened(self, spec: EngineSpec | None) -> _State:
+    def _opened(self, spec: EngineSpec | None) -> State:
         saved = read_checkpoint(self._folder)
         if spec is None and saved is not None:
             spec = saved.spec
@@ -251,76 +306,77 @@ class Collection:
             raise EngineError(f"{self._folder}: has no checkpoint. Open it with a spec.")
         state = self._restored(saved) if saved is not None and saved.spec == spec else None
         if state is None:
-            state = self._built(spec)
-        if saved is None or (state.folder, state.position) != (saved.engine_folder, saved.position):
-            self._state = state
-            self._save(state.position)
+            self._state = state = self._built(spec)
+            self._save()
         return state
 
-    def _replay(self, state: _State) -> None:
-        """Apply what the ledger has more; nobody reads the state yet."""
-        for change, position in self._ledger.replay(state.position):
-            _apply(state, change, nullcontext)
-            state.position = position
-
-    def _restored(self, saved: Checkpoint) -> _State | None:
+    def _restored(self, saved: Checkpoint) -> State | None:
         """The checkpoint with the rest of the ledger applied; None where it is broken."""
         if not self._ledger.reaches(saved.position):
             return None
         try:
-            columns = Columns(saved.table, saved.alive_N)
-            engine = open_engine(saved.engine_folder, saved.spec, saved.alive_N)
+            state = saved_state(saved)
         except EngineError:
             return None
-        state = _State(columns, engine, saved.engine_folder, saved.spec, saved.position)
         try:
-            self._replay(state)
-            whole = engine.holds(columns.alive_N)
+            self._num_written = self._replay(state)
+            whole = state.engine.holds(state.columns.alive_N)
         except EngineError:
             whole = False
         if not whole:
-            engine.close()
+            state.engine.close()
         return state if whole else None
 
-    def _built(self, spec: EngineSpec) -> _State:
-        """Columns and an engine made from the ledger alone."""
+    def _built(self, spec: EngineSpec, wanted: Callable[[], bool] = lambda: True) -> State:
+        """Columns and an engine made from the ledger alone, of what lives."""
         used = [int(path.name.split("-")[1]) for path in self._folder.glob("engine-*")]
         folder = self._folder / f"engine-{max(used, default=0) + 1}"
-        nobody = np.zeros(0, dtype=bool)
-        columns = Columns(pl.DataFrame(schema={"product_id": pl.String}), nobody)
-        engine = open_engine(folder, spec, nobody)
-        state = _State(columns, engine, folder, spec, self._ledger.start)
-        self._replay(state)
+        latest = latest_of(_while(wanted, self._ledger.replay()))
+        state = empty_state(folder, spec, self._ledger.start)
+        try:
+            state.replay(merged(_while(wanted, self._ledger.replay()), latest))
+        except BaseException:
+            state.engine.close()
+            shutil.rmtree(folder)
+            raise
         return state
 
-    def _save(self, position: Position) -> None:
-        """Write a checkpoint; what the ledger and the engine have is on the disk before it."""
-        state = self._state
-        self._ledger.sync()
-        state.engine.flush()
-        table, alive_N = state.columns.table(), state.columns.alive_N
-        saved = Checkpoint(table, alive_N, state.folder, state.spec, position)
-        write_checkpoint(self._folder, saved)
-        state.position, self._num_unsaved = position, 0
-        for path in self._folder.glob("engine-*"):
-            if path != state.folder:
-                shutil.rmtree(path)
+    def _replay(self, state: State, wanted: Callable[[], bool] = lambda: True) -> int:
+        """Apply what the ledger has more, and return how much; nobody reads the state yet."""
+        return state.replay(merged(_while(wanted, self._ledger.replay(state.position))))
 
-    def _rounded(self, name: str, x_BW: np.ndarray, num_products: int) -> np.ndarray:
-        """Vectors as the ledger keeps them, so that a replay gives the engine the same."""
-        spec = self.spec.vectors.get(name)
-        wide = spec is not None and spec.storage == "float32"
-        with np.errstate(over="ignore"):  # refused below
-            stored_BW = np.asarray(x_BW).astype(np.float32 if wide else np.float16)
-        width = spec.width if spec is not None else 1
-        if stored_BW.ndim != 2 or len(stored_BW) != num_products or stored_BW.shape[1] < width:
-            raise EngineError(
-                f"{name!r} vectors have shape {stored_BW.shape}, need {num_products} rows at least "
-                f"{width} wide. Encode the products with the model that the index is of."
-            )
-        if not np.isfinite(stored_BW).all():
-            raise EngineError(f"A {name!r} vector is not finite. Encode the product again.")
-        return stored_BW
+    def _switch(self, state: State) -> None:
+        """Search and write another state from now on, once it has all that was written."""
+        with self._writer:
+            self._check()
+            self._replay(state)
+            with self._saving:  # no checkpoint of the old one is under way
+                with self._gate.write():
+                    old, self._state = self._state, state
+                old.engine.close()
+
+    def _save(self) -> None:
+        """Write a checkpoint; for who writes."""
+        self._put(self._state, self._state.checkpoint(), self._num_written)
+
+    def _put(self, state: State, saved: Checkpoint, num_written: int) -> None:
+        """Write a checkpoint; what the ledger and the engine have is on the disk before it.
+
+        None, where a later one was written, or another state is searched, meanwhile.
+        """
+        with self._saving:
+            if state is not self._state or num_written < self._num_saved or self._refusal:
+                return
+            self._ledger.sync()
+            state.engine.flush()
+            write_checkpoint(self._folder, saved)
+            self._num_saved = num_written
+
+    def _tidy(self) -> None:
+        """Remove engines that are not searched."""
+        for path in self._folder.glob("engine-*"):
+            if path != self._state.folder:
+                shutil.rmtree(path)
 
     def _hits(self, found: Neighbours) -> list[list[Hit]]:
         has_BK = found.rows >= 0
@@ -335,31 +391,10 @@ class Collection:
             raise self._refusal
 
 
-def _apply(
-    state: _State,
-    change: Change,
-    alone: Callable[[], AbstractContextManager[None]],
-    prepared: Prepared | None = None,
-) -> None:
-    """Change columns and engine: readers find a product before, or after, never neither."""
-    columns, engine = state.columns, state.engine
-    if isinstance(change, Delete):
-        with alone():
-            engine.delete(columns.kill(change.product_ids))
-        return
-    prepared = prepared or columns.prepare(change.products)
-    _check_filters(prepared.rows, state.spec)
-    keys = np.arange(columns.num_keys, columns.num_keys + len(prepared.rows), dtype=np.int64)
-    engine.upsert(Batch(keys, change.vectors, prepared.rows, all_texts(prepared.rows)))
-    with alone():
-        engine.delete(columns.commit(prepared))
-
-
-def _check_filters(rows: pl.DataFrame, spec: EngineSpec) -> None:
-    """Refuse lists in a column that the engine filters by itself: it knows single values only."""
-    for name in (*spec.text_columns, *spec.number_columns):
-        if rows.schema.get(name, pl.Null()).is_nested():
-            raise EngineError(
-                f"Products: column {name!r} is of type {rows.schema[name]}, and the engine filters "
-                "by it. Leave it out of the spec's text_columns and number_columns."
-            )
+def _while(
+    wanted: Callable[[], bool], changes: Iterable[tuple[Change, Position]]
+) -> Iterator[tuple[Change, Position]]:
+    for item in changes:
+        if not wanted():
+            raise GivenUp("The rebuild was given up: it is no longer wanted.")
+        yield item

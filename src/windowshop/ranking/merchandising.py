@@ -26,6 +26,7 @@ import polars as pl
 
 from windowshop.errors import ConfigError, FilterError
 from windowshop.filters import parse_filter
+from windowshop.predicates import to_polars
 from windowshop.ranking.merge import Merged
 from windowshop.ranking.pins import Pin, rows_of, with_pins
 from windowshop.ranking.precision import matching
@@ -128,9 +129,19 @@ class Arranged:
         return tuple(effects)
 
 
-def load_rules(path: Path) -> Rules:
-    """Read the YAML file; raises ConfigError for what it cannot mean."""
-    return load_settings(path, Rules)
+def load_rules(path: Path, schema: pl.Schema) -> Rules:
+    """Read the YAML file; raises ConfigError for what it cannot mean of products of these columns.
+
+    It names the rule, and for a column that products lack, those that they have.
+    """
+    rules = load_settings(path, Rules)
+    for rule in rules.rules:
+        try:
+            if rule.where:
+                to_polars(parse_filter(rule.where), schema)
+        except FilterError as error:
+            raise ConfigError(f"{path}: rule {rule.name!r}: where: {error}") from None
+    return rules
 
 
 def pinned_ids(rules: Sequence[Rule]) -> list[str]:

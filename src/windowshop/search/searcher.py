@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -166,12 +166,23 @@ class Searcher:
         typed, read = np.nan_to_num(scores_2K, neginf=0).sum(axis=1)
         return vectors if typed >= read else {**vectors, "vectors": read_1P}
 
-    def refresh_words(self) -> None:
-        """Read the catalogue's words anew if many products changed; call it after writes."""
+    def words_are_stale(self, *, by_any_change: bool = False) -> bool:
+        """Whether so much was written since the words were read that they should be again."""
         with self.index.collection.reading() as view:
-            stale = self._words.is_stale(view)
-        if stale:
-            self._words.renew(self.index.collection)
+            return self._words.is_stale(view) or (
+                by_any_change and self._words.num_changed(view) > 0
+            )
+
+    def renew_words(self) -> None:
+        """Read what the catalogue says anew: brands and other names, spelling, statistics."""
+        self._words.renew(self.index.collection)
+
+    def rebuild(self, wanted: Callable[[], bool] = lambda: True) -> None:
+        """Leave behind what is dead, in index and words; searches and writes go on.
+
+        Raises GivenUp once it is no longer `wanted`, and all is as it was.
+        """
+        self.index.collection.rebuild(prepare=self._words.prepare, wanted=wanted)
 
     def warm(self, num_names: int = 2_000) -> None:
         """Prepare what first searches would wait for: products, and filters of what texts name."""
@@ -377,11 +388,12 @@ def open_searcher(folder: str | Path, generation: str | None = None) -> Searcher
     index = open_index(root, generation)
     try:
         synonyms, rules = root / SYNONYMS_FILE, root / RULES_FILE
+        schema = index.collection.products([]).schema
         return Searcher(
             index,
             load_search_settings(open_shelf(root).path(index.generation)),
             synonyms=load_synonyms(synonyms) if synonyms.exists() else NO_SYNONYMS,
-            rules=load_rules(rules) if rules.exists() else None,
+            rules=load_rules(rules, schema) if rules.exists() else None,
         )
     except BaseException:
         index.close()

@@ -1,7 +1,5 @@
 """An index with its feedback and judgements -> a data folder to train on.
 
-    python -m windowshop.service.clicks INDEX --out DATA
-
     DATA/products.parquet   the products of the index as of its last checkpoint
     DATA/photos/            their photos, linked where the file system can
     DATA/queries.parquet    texts that were searched with a result clicked, or judged
@@ -14,19 +12,16 @@ that query, is grade 0. Searches by photo, by product, or in another order than 
 nothing about a text and are left out.
 """
 
-import argparse
 import json
 import os
 import shutil
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
 from windowshop.catalog import DESIRABILITY, PRODUCT_SCHEMA, read_qrels, read_queries
 from windowshop.engines.checkpoints import read_checkpoint
-from windowshop.errors import DataError, WindowshopError
+from windowshop.errors import DataError
 from windowshop.index import GENERATION, GenerationManifest
 from windowshop.manifests import read_manifest
 from windowshop.photo_lists import parse_images
@@ -139,23 +134,3 @@ def _linked(photos: ShopPhotos, name: str, out: Path) -> str | None:
         except OSError:  # another file system
             shutil.copyfile(source, target)
     return str(target.relative_to(out))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m windowshop.service.clicks")
-    parser.add_argument("index", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args(arguments)
-    try:
-        counts = write_clicks(given.index, given.out)
-    except WindowshopError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    told = ", ".join(f"{count} {name}" for name, count in counts.items())
-    sys.stdout.write(f"{given.out}: {told}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 
 class Problem(BaseModel):
@@ -45,8 +45,56 @@ class RecognisedAnswer(BaseModel):
     reason: str
 
 
+RESULT_EXAMPLE: dict[str, Any] = {
+    "rank": 1,
+    "product_id": "p1",
+    "score": 0.82,
+    "title": "Red shoe",
+    "brand": "Nike",
+    "price": 49.9,
+    "category": "Footwear > Shoes",
+    "photo_url": "/products/p1/photo",
+    "group_size": 2,
+    "fields": {"product_id": "p1", "title": "Red shoe", "brand": "Nike", "price": 49.9},
+    "explanation": None,
+}
+SEARCH_ANSWER_EXAMPLE: dict[str, Any] = {
+    "search_id": "065204d5de544ad08e2e2f6c282d401f",
+    "generation": "g1",
+    "text": "red shoess by nike",
+    "where": "price < 1000",
+    "corrected": "red shoes by nike",
+    "recognised": [
+        {
+            "name": "brand: Nike",
+            "text": "nike",
+            "action": "boost",
+            "certainty": 1.0,
+            "reason": "12 products have it, certainty 1.00",
+        }
+    ],
+    "relaxed": [],
+    "total": 1,
+    "total_products": 2,
+    "matching": 340,
+    "facets": [],
+    "retrieved": {
+        "channels": {"vectors": 340, "words": 12},
+        "below_probability": 0,
+        "below_share": 338,
+        "beyond_max": 0,
+    },
+    "text_weight": 0.61,
+    "took_ms": 4.2,
+    "timings_ms": {"encode": 1.9, "retrieve": 3.1, "arrange": 0.8},
+    "results": [RESULT_EXAMPLE],
+}
+
+
 class SearchAnswer(BaseModel):
     """The results of a search."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SEARCH_ANSWER_EXAMPLE]})
 
     search_id: str
     generation: str

@@ -1,5 +1,7 @@
 """Calls about products: their fields, their photos, writing and deleting them."""
 
+import json
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,13 +15,17 @@ from windowshop.service.desk import Desk
 from windowshop.service.errors import json_response, unknown_product
 from windowshop.service.photos import MAX_SIZE, MIN_SIZE, no_photo
 from windowshop.service.products import (
+    PRODUCT_EXAMPLE,
     Columns,
     Item,
     ProductsBody,
+    Removal,
     parts_of,
     read_line,
     read_product,
+    read_removal,
     sendable,
+    with_refused,
     write,
 )
 from windowshop.service.reading import json_body, json_bytes, parse, read_json
@@ -30,7 +36,13 @@ CACHE_CONTROL = "private, max-age=3600"
 NDJSON = "application/x-ndjson"
 PUT_BODY = json_body(ProductsBody)
 PUT_BODY["requestBody"]["content"][NDJSON] = {
-    "schema": {"type": "string", "description": "One product (ProductBody) a line."}
+    "schema": {"type": "string", "description": "One product (ProductBody) a line."},
+    "example": json.dumps(PRODUCT_EXAMPLE) + "\n",
+}
+DELETE_BODY = json_body(DeleteBody)
+DELETE_BODY["requestBody"]["content"][NDJSON] = {
+    "schema": {"type": "string", "description": "One id, or object (RemovalBody), a line."},
+    "example": '"p1"\n{"product_id": "p2"}\n',
 }
 
 
@@ -85,7 +97,15 @@ def _add_writing(router: APIRouter, desk: Desk) -> None:
         """
         if request.headers.get("content-type", "").startswith(NDJSON):
             columns = await desk.searching.run(lambda: _columns(desk))
-            return _Streamed(_stream(desk, columns, only_failed))
+            return _Streamed(
+                _stream(
+                    desk,
+                    read=lambda line: read_line(line, columns),
+                    write=lambda items: _written(desk, items),
+                    done=("upserted",),
+                    only_failed=only_failed,
+                )
+            )
         content = await json_bytes(request)
         items = await desk.writing.run(lambda: _items(desk, content))
         results: list[dict[str, Any]] = []
@@ -102,10 +122,24 @@ def _add_writing(router: APIRouter, desk: Desk) -> None:
         )
 
     @router.delete(
-        "/products", responses={200: {"model": DeletedAnswer}}, openapi_extra=json_body(DeleteBody)
+        "/products", responses={200: {"model": DeletedAnswer}}, openapi_extra=DELETE_BODY
     )
-    async def delete(request: Request) -> Response:
-        """Take products out."""
+    async def delete(request: Request, only_failed: bool = False) -> Response:
+        """Take products out.
+
+        As application/x-ndjson, one a line, without end: its id in quotes, or an object with its
+        `product_id`. Results come as those of written products do; `only_failed` is for lines.
+        """
+        if request.headers.get("content-type", "").startswith(NDJSON):
+            return _Streamed(
+                _stream(
+                    desk,
+                    read=read_removal,
+                    write=lambda items: _removed(desk, items),
+                    done=("deleted", "absent"),
+                    only_failed=only_failed,
+                )
+            )
         body = await read_json(request, DeleteBody)
         return json_response(await desk.writing.run(lambda: _deleted(desk, body.product_ids)))
 
@@ -162,15 +196,29 @@ async def _written(desk: Desk, items: list[Item]) -> list[dict[str, Any]]:
     return await desk.writing.run(written)
 
 
-def _stream(desk: Desk, columns: Columns, only_failed: bool) -> ProductStream:
+async def _removed(desk: Desk, items: list[Item]) -> list[dict[str, Any]]:
+    names = [item.product_id for item in items if isinstance(item, Removal)]
+    told = await desk.writing.run(lambda: _deleted(desk, names))
+    return with_refused(items, told["results"])
+
+
+def _stream(
+    desk: Desk,
+    *,
+    read: Callable[[bytes], Item],
+    write: Callable[[list[Item]], Awaitable[list[dict[str, Any]]]],
+    done: tuple[str, ...],
+    only_failed: bool,
+) -> ProductStream:
     config = desk.config
     return ProductStream(
-        read=lambda line: read_line(line, columns),
-        write=lambda items: _written(desk, items),
+        read=read,
+        write=write,
         stopping=lambda: desk.shop.state == "stopping",
         most_products=config.batch_products,
         most_bytes=config.batch_bytes,
         line_bytes=config.line_bytes,
+        done=done,
         only_failed=only_failed,
     )
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias
@@ -10,13 +11,14 @@ from typing import Annotated, Any, TypeAlias
 import orjson
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import from_json
 
 from windowshop.catalog import PRODUCT_SCHEMA
 from windowshop.errors import DataError
 from windowshop.index import OpenIndex
 from windowshop.lists import has_items, items_of, list_column
 from windowshop.service.errors import from_validation, shortened
-from windowshop.service.schema import BIG, MAX_IDS
+from windowshop.service.schema import BIG, MAX_IDS, RemovalBody
 
 Plain: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = Plain | list[Plain]
@@ -25,6 +27,15 @@ Columns: TypeAlias = Mapping[str, pl.DataType]
 MAX_TEXT = 100_000
 """Characters of one field."""
 LongText = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
+
+
+PRODUCT_EXAMPLE: dict[str, Any] = {
+    "product_id": "p1",
+    "title": "Red shoe",
+    "brand": "Nike",
+    "price": 49.9,
+    "attributes": {"colour": "red", "sizes": ["S", "M"]},
+}
 
 
 class ProductBody(BaseModel):
@@ -37,9 +48,7 @@ class ProductBody(BaseModel):
     model_config = ConfigDict(
         extra="allow",
         allow_inf_nan=False,
-        json_schema_extra={
-            "examples": [{"product_id": "p1", "title": "Red shoe", "brand": "Nike", "price": 49.9}]
-        },
+        json_schema_extra={"examples": [PRODUCT_EXAMPLE]},
     )
 
     product_id: str = Field(min_length=1, max_length=512, pattern=r"\S")
@@ -60,7 +69,9 @@ class ProductBody(BaseModel):
 class ProductsBody(BaseModel):
     """Products to write."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"products": [PRODUCT_EXAMPLE]}]}
+    )
 
     products: list[Any] = Field(max_length=MAX_IDS)
 
@@ -81,7 +92,14 @@ class Refused:
     error: str
 
 
-Item: TypeAlias = Product | Refused
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """One that is to be taken out."""
+
+    product_id: str
+
+
+Item: TypeAlias = Product | Removal | Refused
 
 
 @dataclass(slots=True)
@@ -131,10 +149,21 @@ def read_product(content: object, columns: Columns) -> Item:
 def read_line(line: bytes, columns: Columns) -> Item:
     """The same of a line of JSON."""
     try:
-        content = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
+        return read_product(from_json(line, allow_inf_nan=False), columns)
+    except ValueError as error:
         return Refused(None, f"The line is no JSON: {error}.")
-    return read_product(content, columns)
+
+
+def read_removal(line: bytes) -> Item:
+    """Check a line of JSON that is an id, or an object with a `product_id`."""
+    try:
+        content = from_json(line, allow_inf_nan=False)
+        body = {"product_id": content} if isinstance(content, str) else content
+        return Removal(RemovalBody.model_validate(body).product_id)
+    except ValidationError as error:
+        return Refused(None, str(from_validation(error)))
+    except ValueError as error:
+        return Refused(None, f"The line is no JSON: {error}.")
 
 
 def sendable(columns: Columns, filled: Iterable[str]) -> Columns:
@@ -155,11 +184,16 @@ def write(index: OpenIndex, items: Sequence[Item]) -> list[dict[str, Any]]:
     Where the batch as a whole is refused, each product is tried alone.
     """
     products = [item for item in items if isinstance(item, Product)]
-    told = iter(_upsert(index, products) if products else ())
+    return with_refused(items, _upsert(index, products) if products else ())
+
+
+def with_refused(items: Sequence[Item], results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Results of what was not refused, and between them why the others were."""
+    told = iter(results)
     return [
-        next(told)
-        if isinstance(item, Product)
-        else {"product_id": item.product_id, "status": "failed", "error": item.error}
+        {"product_id": item.product_id, "status": "failed", "error": item.error}
+        if isinstance(item, Refused)
+        else next(told)
         for item in items
     ]
 
@@ -178,6 +212,8 @@ def parts_of(items: Iterable[Item], most: int, most_bytes: int) -> Iterable[list
 
 def id_of(item: Item) -> str | None:
     """The product's id; None for one that is refused."""
+    if isinstance(item, Removal):
+        return item.product_id
     return str(item.row["product_id"]) if isinstance(item, Product) else None
 
 
@@ -246,23 +282,35 @@ def _value(name: str, value: Any, dtype: pl.DataType) -> Value:  # noqa: ANN401
     is_list = isinstance(dtype, pl.List) or (is_unset and isinstance(value, list))
     items = items_of(value) if is_list else [value]
     for item in items or ():
-        if not isinstance(item, Plain) or (isinstance(item, int) and abs(item) > BIG):
+        if not isinstance(item, Plain) or not _is_storable(item):
             listed = ", or a list of them," if is_list else ""
             raise DataError(f"{name}: a text, number, true, false or null{listed} is needed.")
     return items if is_list else value
 
 
+def _is_storable(value: Plain) -> bool:
+    """Whether a column can hold it: a number that is finite, and a whole one of 64 bits."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, int) or abs(value) <= BIG
+
+
 def _attributes(given: dict[str, Any] | str | None) -> str | None:
-    """The attributes as JSON text; raises DataError where they are no object."""
-    if given is None or isinstance(given, dict):
-        return None if given is None else orjson.dumps(given).decode()
+    """The attributes as JSON text; raises DataError for what is no object, or no JSON has."""
+    if given is None:
+        return None
     try:
-        is_object = isinstance(orjson.loads(given), dict)
-    except orjson.JSONDecodeError:
-        is_object = False
-    if not is_object:
+        content = from_json(given, allow_inf_nan=False) if isinstance(given, str) else given
+        json.dumps(content, allow_nan=False)  # orjson writes null for what is not finite
+        written = orjson.dumps(content).decode()
+    except (ValueError, TypeError) as error:  # orjson's errors are TypeErrors
+        raise DataError(
+            f"attributes: {error}. Send an object, or the JSON text of one, with numbers that are "
+            "finite, whole ones of 64 bits at most, and nothing nested deeper than 200."
+        ) from None
+    if not isinstance(content, dict):
         raise DataError("attributes: send an object, or the JSON text of one.")
-    return given
+    return given if isinstance(given, str) else written
 
 
 def _photo(given: str | None) -> bytes | None:

@@ -14,6 +14,7 @@ from windowshop.service.schema import (
     DeleteBody,
     FeedbackBody,
     JudgementBody,
+    RemovalBody,
     SearchBody,
     SwitchBody,
 )
@@ -21,6 +22,7 @@ from windowshop.service.schema import (
 BODIES = (
     SearchBody,
     DeleteBody,
+    RemovalBody,
     FeedbackBody,
     JudgementBody,
     SwitchBody,
@@ -61,14 +63,18 @@ async def read_photo(request: Request) -> tuple[bytes, SearchBody]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
         raise ServiceError(415, "no_form", "Send multipart/form-data with the file as `photo`.")
-    async with request.form(max_files=1, max_fields=1) as form:
-        unknown = sorted(set(form) - {"photo", "request"})
-        if unknown:
-            raise ServiceError(422, "bad_request", f"Unknown field {unknown[0]!r} in the form.")
-        photo, told = form.get("photo"), form.get("request", "{}")
-        if not isinstance(photo, UploadFile) or not isinstance(told, str):
-            raise ServiceError(422, "no_photo", "Send a file as `photo`, a text as `request`.")
-        return await photo.read(), parse(told or "{}", SearchBody)
+    try:
+        async with request.form(max_files=1, max_fields=1) as form:
+            unknown = sorted(set(form) - {"photo", "request"})
+            if unknown:
+                raise ServiceError(422, "bad_request", f"Unknown field {unknown[0]!r} in the form.")
+            photo, told = form.get("photo"), form.get("request", "{}")
+            if not isinstance(photo, UploadFile) or not isinstance(told, str):
+                raise ServiceError(422, "no_photo", "Send a file as `photo`, a text as `request`.")
+            return await photo.read(), parse(told or "{}", SearchBody)
+    except UnicodeError as error:
+        message = f"The form is not in the charset that it names ({error}). Send UTF-8."
+        raise ServiceError(400, "bad_form", message) from None
 
 
 def decoded(content: bytes) -> Photo:

@@ -131,8 +131,29 @@ class DeleteBody(Body):
     product_ids: list[ProductId] = Field(max_length=MAX_IDS)
 
 
+class RemovalBody(Body):
+    """A product to take out, one line of many."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"product_id": "p1"}]})
+
+    product_id: ProductId
+
+
 class FeedbackBody(Body):
     """Something that a shopper did with a result."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "search_id": "065204d5de544ad08e2e2f6c282d401f",
+                    "product_id": "p1",
+                    "position": 3,
+                    "event": "click",
+                }
+            ]
+        }
+    )
 
     search_id: str = Field(pattern="^[0-9a-f]{32}$")
     product_id: ProductId
@@ -146,6 +167,12 @@ class JudgementBody(Body):
     A grade of null takes away the one that the judge gave before.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"query": "red shoes", "product_id": "p1", "grade": 3, "judge": "ann"}]
+        }
+    )
+
     query: str = Field(min_length=1, max_length=1_000, pattern=r"\S")
     product_id: ProductId
     grade: Grade | None
@@ -154,6 +181,8 @@ class JudgementBody(Body):
 
 class SwitchBody(Body):
     """Which generation to search from now on; null is what the index folder says."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"generation": "g1"}]})
 
     generation: Name | None = None
 

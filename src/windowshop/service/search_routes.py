@@ -29,6 +29,7 @@ FORM = {
                             "type": "string",
                             "description": "The JSON of a body of POST /search "
                             f"({REFERENCE.format(model='SearchBody')}).",
+                            "examples": ['{"text": "but blue", "limit": 20}'],
                         },
                     },
                 }

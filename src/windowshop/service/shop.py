@@ -15,6 +15,7 @@ from windowshop.index import carry_over
 from windowshop.search import Searcher, SearchRequest, open_searcher
 from windowshop.service import carried
 from windowshop.service.errors import ServiceError
+from windowshop.service.upkeep import Upkeep
 from windowshop.shelf import (
     current_generation,
     open_shelf,
@@ -63,7 +64,8 @@ class Shop:
         self._changed = threading.Condition()
         self._writes, self._maintenance = Gate(), threading.Lock()
         self._failed: tuple[str, float] = ("", 0.0)
-        self._num_written = self._num_refreshed = 0
+        self._num_written = 0
+        self._upkeep: Upkeep | None = None
         self.state: State = "starting"
 
     @property
@@ -91,6 +93,7 @@ class Shop:
             if other != name:
                 self._loaded[other] = _Loaded(self._opener(self.folder, other))
         searcher.answer(SearchRequest(text="warm up", limit=1))
+        self._care_for(name)
         with self._changed:
             self._current = name
 
@@ -138,11 +141,10 @@ class Shop:
         return self.switch(previous)
 
     def optimise(self) -> None:
-        """Make searches fast after many writes."""
-        with self._maintenance, self.lease() as searcher:
-            searcher.index.collection.optimise()
-            searcher.index.collection.flush()
-            searcher.refresh_words()
+        """Make searches fast after many writes, leave dead rows behind, read the words anew."""
+        with self._maintenance, self.lease():
+            assert self._upkeep is not None, "what can be leased is cared for"
+            self._upkeep.optimise()
 
     def compact(self) -> int:
         """Shorten the ledger, remove photos that no product names any more; returns how many.
@@ -160,7 +162,7 @@ class Shop:
                 raise ServiceError(409, "cannot_compact", str(error)) from None
 
     def tick(self) -> None:
-        """Follow the index folder, and read the words of the catalogue anew after many writes."""
+        """Follow the index folder, and start the upkeep that is due."""
         if (
             not self._current
             or self.state == "stopping"
@@ -171,14 +173,14 @@ class Shop:
             self._follow()
         finally:
             self._maintenance.release()
-        if self._num_written != self._num_refreshed:
-            self._num_refreshed = self._num_written
-            with self.lease() as searcher:
-                searcher.refresh_words()
+        if self._upkeep is not None:
+            self._upkeep.tick()
 
     def stop(self) -> None:
         """Say that the end is near: not ready any more, still answering."""
         self.state = "stopping"
+        if self._upkeep is not None:
+            self._upkeep.end()
 
     def close(self, seconds: float = DRAIN_SECONDS) -> None:
         """Wait for the requests under way, then save and close everything."""
@@ -187,6 +189,11 @@ class Shop:
             loaded, self._loaded = self._loaded, {}
         for name, item in loaded.items():
             self._close(name, item, seconds)
+
+    def _care_for(self, name: str) -> None:
+        if self._upkeep is not None:
+            self._upkeep.end()
+        self._upkeep = Upkeep(lambda: self.lease(name))
 
     def _remove_photos(self) -> int:
         opened = {name: item.searcher.index.collection for name, item in self._loaded.items()}
@@ -225,6 +232,7 @@ class Shop:
                 target.searcher.close()
             raise
         LOG.info("searching %s instead of %s", name, before)
+        self._care_for(name)
         if before not in self._also:
             with self._changed:
                 left = self._loaded.pop(before)

@@ -1,4 +1,4 @@
-"""Products written line by line: lines in, results out, both without end, memory bounded."""
+"""Products written or taken out line by line: lines in, results out, no end, memory bounded."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -60,7 +60,10 @@ async def lines(receive: Receive, most_bytes: int) -> AsyncIterator[Line | None]
 
 @dataclass(frozen=True, slots=True)
 class ProductStream:
-    """An ASGI answer that writes products while it reads them, one result line a product line."""
+    """An ASGI answer that writes products, or takes them out, while it reads their lines.
+
+    It has one result line a product line.
+    """
 
     read: Callable[[bytes], Item]
     write: Callable[[list[Item]], Awaitable[list[dict[str, Any]]]]
@@ -69,6 +72,8 @@ class ProductStream:
     most_products: int
     most_bytes: int
     line_bytes: int
+    done: tuple[str, ...]
+    """What `status` says of those that did not fail."""
     only_failed: bool
     """Tell what failed or has a problem, and at the end the counts: for a client that does not
     read before it has sent everything."""
@@ -77,7 +82,7 @@ class ProductStream:
         """Answer."""
         headers = [(b"content-type", b"application/x-ndjson")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        counts = {"upserted": 0, "failed": 0}
+        counts = dict.fromkeys((*self.done, "failed"), 0)
         try:
             async for results in self._results(receive):
                 for result in results:
@@ -93,7 +98,7 @@ class ProductStream:
         told = [
             r
             for r in results
-            if not (self.only_failed and r.get("status") == "upserted" and "problem" not in r)
+            if not (self.only_failed and r.get("status") in self.done and "problem" not in r)
         ]
         if told:
             body = b"".join(to_json(result) + b"\n" for result in told)

@@ -78,7 +78,6 @@ function liftValue(column, value) {
 }
 
 function toggleCompare() {
-  judging.stop();
   const compare = !state.compare;
   go({ compare, sides: compare ? startingSides(state, shop.generations) : null });
 }
@@ -86,7 +85,7 @@ function toggleCompare() {
 function toggleJudging() {
   if (judging.on) judging.stop();
   else if (tools.canJudge(state)) judging.start(state.text.trim());
-  else announce("Judging needs a text, one list, and a key that may write.");
+  else announce("Judging needs a text without a photo, one list, and a key that may write.");
 }
 
 function addressOf(product) {
@@ -97,6 +96,7 @@ function addressOf(product) {
 
 function update(before, { shown = PAGE, y = null, again = false } = {}) {
   syncControls();
+  if (!tools.canJudge(state)) judging.stop();
   const isNew = !sameQuestion(before, state);
   const answered = sameAnswer(before, state) ? null : run(isNew, { limit: shown, again: again || !isNew });
   if (y !== null) Promise.resolve(answered).then(() => scrollTo(0, y));

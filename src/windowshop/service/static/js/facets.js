@@ -27,7 +27,7 @@ export function columnsToOffer(facets, numProducts) {
 
 /** The columns worth asking about at all, as many as one search counts. */
 export const candidates = (columns) =>
-  columns.filter(({ name, type }) => !NEVER.has(name) && ["text", "number", "list", "bool"].includes(type))
+  columns.filter(({ name, type }) => !NEVER.has(name) && ["text", "number", "list", "boolean"].includes(type))
     .map(({ name }) => name).slice(0, MOST_ASKED);
 
 /** The panel of filters. `change(column, pick)` is called with a new pick, null to lift it. */

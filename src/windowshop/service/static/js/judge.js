@@ -48,10 +48,6 @@ export class Judging {
   /** Results were drawn anew; another query has other grades. */
   async renewed(query) {
     if (!this.on) return;
-    if (!query) {
-      this.stop();
-      return;
-    }
     this.dress();
     if (query !== this.query) await this.load(query);
   }

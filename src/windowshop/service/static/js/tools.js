@@ -54,9 +54,9 @@ export class Tools {
     this.judgeButton.disabled = !this.canJudge(state);
   }
 
-  /** Grades are of a text's results, and need a key that may write. */
+  /** Grades are of a text's results, kept under the text alone, and need a key that may write. */
   canJudge(state) {
-    return this.mayJudge && !state.compare && state.text.trim() !== "";
+    return this.mayJudge && !state.compare && !state.photo && state.text.trim() !== "";
   }
 
   select(name, label, options) {

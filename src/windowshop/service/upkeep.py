@@ -1,0 +1,134 @@
+"""What writes leave behind is mended beside searches and writes, seldom enough to be no burden."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from windowshop.search import Searcher
+
+LOG = logging.getLogger(__name__)
+CHECKPOINT_ROWS, CHECKPOINT_SECONDS = 1_000, 60.0
+"""A checkpoint is due after so many rows; or after this time, where anything was written."""
+WORDS_SECONDS = 60.0
+"""After any change the words are read anew, but not before so long."""
+OPTIMISE_ROWS = 5_000
+"""Rows written that make it worth to optimise."""
+DEAD_ROWS, DEAD_SHARE = 2_000, 0.3
+"""So many dead rows, and this share of all, are worth a rebuild."""
+ASKED_SHARE = 0.01
+"""The share that is worth one where somebody asks for it."""
+REST = 50.0
+"""A task rests so many times as long as it took: it then takes at most 2% of the time."""
+SHORT_REST = 10.0
+"""The same for checkpoints and optimising: restarts and searches get slower without."""
+
+
+class Pace:
+    """When something was done last, and how long it took."""
+
+    def __init__(self, rest: float = REST, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rest, self._clock = rest, clock
+        self._done, self._took = clock(), 0.0
+
+    @property
+    def waited(self) -> float:
+        """Seconds since it was done last, or since the beginning."""
+        return self._clock() - self._done
+
+    @property
+    def is_rested(self) -> bool:
+        """Whether it may be done again."""
+        return self.waited >= self._rest * self._took
+
+    @contextmanager
+    def doing(self) -> Iterator[None]:
+        """Measure it, whether it succeeds or not."""
+        begun = self._clock()
+        try:
+            yield
+        finally:
+            self._done = self._clock()
+            self._took = self._done - begun
+
+
+class Upkeep:
+    """Of one generation. `tick` starts what is due in a thread of its own, one thing at a time."""
+
+    def __init__(self, lease: Callable[[], AbstractContextManager[Searcher]]) -> None:
+        """`lease` gives the generation's searcher and keeps it open."""
+        self._lease = lease
+        self._reading, self._rebuilding = Pace(), Pace()
+        self._saving, self._optimising = Pace(SHORT_REST), Pace(SHORT_REST)
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def tick(self) -> None:
+        """Start what is due."""
+        if self._ended.is_set() or (self._thread is not None and self._thread.is_alive()):
+            return
+        with self._lease() as searcher:
+            task = self._due(searcher)
+        if task is not None:
+            self._thread = threading.Thread(
+                target=self._run, args=(task,), name="upkeep", daemon=True
+            )
+            self._thread.start()
+
+    def optimise(self) -> None:
+        """All of it now, except a rebuild that is not worth it."""
+        with self._lease() as searcher:
+            wear = searcher.index.collection.wear
+            if wear.num_dead > ASKED_SHARE * wear.num_rows:
+                self._rebuild(searcher)
+            else:
+                self._optimise(searcher)
+                self._renew_words(searcher)
+            searcher.index.collection.flush()
+
+    def end(self) -> None:
+        """Start nothing more, and give up a rebuild; what else is under way ends by itself."""
+        self._ended.set()
+
+    def _due(self, searcher: Searcher) -> Callable[[Searcher], None] | None:
+        wear = searcher.index.collection.wear
+        saving = wear.num_unsaved >= CHECKPOINT_ROWS or (
+            wear.num_unsaved > 0 and self._saving.waited >= CHECKPOINT_SECONDS
+        )
+        if saving and self._saving.is_rested:
+            return self._save
+        is_worn = wear.num_dead >= max(DEAD_ROWS, DEAD_SHARE * wear.num_rows)
+        if is_worn and self._rebuilding.is_rested:
+            return self._rebuild
+        if wear.num_unoptimised >= OPTIMISE_ROWS and self._optimising.is_rested:
+            return self._optimise
+        if self._reading.is_rested and searcher.words_are_stale(
+            by_any_change=self._reading.waited >= WORDS_SECONDS
+        ):
+            return self._renew_words
+        return None
+
+    def _run(self, task: Callable[[Searcher], None]) -> None:
+        try:
+            with self._lease() as searcher:
+                task(searcher)
+        except Exception:
+            if not self._ended.is_set():  # else a rebuild was given up, or the generation left
+                LOG.exception("upkeep failed")
+
+    def _save(self, searcher: Searcher) -> None:
+        with self._saving.doing():
+            searcher.index.collection.checkpoint()
+
+    def _optimise(self, searcher: Searcher) -> None:
+        with self._optimising.doing():
+            searcher.index.collection.optimise()
+
+    def _rebuild(self, searcher: Searcher) -> None:
+        with self._rebuilding.doing():
+            searcher.rebuild(lambda: not self._ended.is_set())
+
+    def _renew_words(self, searcher: Searcher) -> None:
+        with self._reading.doing():
+            searcher.renew_words()

@@ -116,7 +116,7 @@ def _text_mix() -> MixConfig:
         _mix(vectors=1.0, words=0.12),
         method="weighted_sum",
         points=0.14,
-        cutoff=CutoffConfig(max_candidates=MAX_CANDIDATES, min_share=0.5),
+        cutoff=CutoffConfig(max_candidates=MAX_CANDIDATES, min_share=0.5, min_results=100),
     )
 
 

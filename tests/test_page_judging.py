@@ -13,13 +13,17 @@ def grades(address, query):
         return {x["product_id"]: x["grade"] for x in json.load(response)["judgements"]}
 
 
+def begin_judging(page):
+    page.focus("#results")
+    page.keyboard.press("j")
+    page.wait_for_selector(".judge-bar:visible")
+
+
 def test_judging_by_keyboard_reaches_the_service(open_page, page_address):
     query = "green shirt"
     page = open_page("?q=green+shirt")
     ids = settled(page)
-    page.focus("#results")
-    page.keyboard.press("j")
-    page.wait_for_selector(".judge-bar:visible")
+    begin_judging(page)
     for key in ("3", "0", "ArrowRight", "2"):
         page.keyboard.press(key)
     given = {ids[0]: 3, ids[1]: 0, ids[3]: 2}
@@ -53,9 +57,7 @@ def test_a_grade_that_was_sent_can_be_taken_away(open_page, page_address):
     query = "blue shoe"
     page = open_page("?q=blue+shoe")
     ids = settled(page)
-    page.focus("#results")
-    page.keyboard.press("j")
-    page.wait_for_selector(".judge-bar:visible")
+    begin_judging(page)
     for key in ("3", "0", "1"):
         page.keyboard.press(key)
     until(lambda: grades(page_address, query) == {ids[0]: 3, ids[1]: 0})
@@ -91,9 +93,7 @@ def test_grades_given_while_earlier_ones_are_loaded_stay(open_page, page_address
         lambda url: "/judgements?" in url,
         lambda route: loading.append(route) if len(loading) < 1 else route.continue_(),
     )
-    page.focus("#results")
-    page.keyboard.press("j")
-    page.wait_for_selector(".judge-bar:visible")
+    begin_judging(page)
     until(lambda: page.evaluate("true") and loading)
     page.keyboard.press("2")
     page.keyboard.press("0")
@@ -112,9 +112,7 @@ def test_results_of_a_photo_are_not_judged_under_the_text(open_page, page_addres
     query = "red shirt"
     page = open_page("?q=red+shirt")
     ids = settled(page)
-    page.focus("#results")
-    page.keyboard.press("j")
-    page.wait_for_selector(".judge-bar:visible")
+    begin_judging(page)
     page.keyboard.press("2")  # for the text alone; not sent yet
     held = []
     page.route("**/search/image", lambda route: held.append(route))

@@ -63,7 +63,7 @@ def test_words_that_no_living_product_has_are_unknown(index):
     put(index, "n", "sandal", "Acme")
     searcher = Searcher(index)  # reads the columns, dead rows and all
     with searcher.reading() as (view, language):
-        assert len(language.lexical) == 7
+        assert not len(language.lexical.search("espadrille", 9).channel.keys)
         assert view.columns.num_keys == 8
     assert ids(ask(searcher, text="espadrille", mode="words")) == []
     assert ask(searcher, text="espadrile", mode="words").corrected is None

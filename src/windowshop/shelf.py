@@ -85,22 +85,21 @@ def building(out: Path) -> Iterator[Generations]:
     there.
     """
     within = _is_empty(out) or _goes_on(out)
-    aside = out / STAGE_FOLDER if within else out.parent / f".{out.name}.partial"
-    with without_builds(out, out if within else aside):
-        root = out if within and not _is_empty(out) else aside
-        if root == aside:
-            shutil.rmtree(aside / GENERATIONS_FOLDER, ignore_errors=True)
-        else:
-            shutil.rmtree(out / STAGE_FOLDER, ignore_errors=True)
+    beside = out.parent / f".{out.name}.partial"
+    with without_builds(out, out if within else beside):
+        fills = within and _is_empty(out)  # still: a build may have ended before the lock
+        root = beside if not within else out / STAGE_FOLDER if fills else out
+        killed = out / STAGE_FOLDER if root == out else root / GENERATIONS_FOLDER
+        shutil.rmtree(killed, ignore_errors=True)
         generations = Generations(root / GENERATIONS_FOLDER)
         write_json(root / MANIFEST_FILE, asdict(IndexManifest()))
         _drop_others(generations)
         yield generations
         _drop_others(generations)
-        if root == aside and within:
-            _unpack(aside, out)
-        elif root == aside:
-            replace_folder(aside, out)
+        if fills:
+            _unpack(root, out)
+        elif not within:
+            replace_folder(root, out)
 
 
 @contextmanager

@@ -264,8 +264,7 @@ class Collection:
                 self._switch(state)
             except BaseException:
                 if self._state is not state:
-                    state.engine.close()
-                    shutil.rmtree(state.folder)
+                    state.discard()
                 raise
             self._num_optimised = num_written
             self.checkpoint()
@@ -336,8 +335,7 @@ class Collection:
         try:
             state.replay(merged(_while(wanted, self._ledger.replay()), latest))
         except BaseException:
-            state.engine.close()
-            shutil.rmtree(folder)
+            state.discard()
             raise
         return state
 

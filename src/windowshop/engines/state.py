@@ -3,6 +3,7 @@
 Shapes: N keys given out so far, B products of a batch, W full width of a vector.
 """
 
+import shutil
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -69,6 +70,11 @@ class State:
         """What it holds now; later changes leave it as it is. Call it while nobody writes."""
         table, alive_N = self.columns.table(), self.columns.alive_N
         return Checkpoint(table, alive_N, self.folder, self.spec, self.position)
+
+    def discard(self) -> None:
+        """Close the engine and remove its files."""
+        self.engine.close()
+        shutil.rmtree(self.folder)
 
 
 def empty_state(folder: Path, spec: EngineSpec, start: Position) -> State:

@@ -39,7 +39,7 @@ class LexicalAnswer:
 
 
 class LexicalIndex:
-    """Guard it from outside: many may search, or one may add or delete."""
+    """Guard it from outside: many may search, or one may add. What died is not allowed."""
 
     def __init__(
         self, keys_N: np.ndarray, texts: Sequence[str], k1: float = K1, b: float = B
@@ -56,29 +56,17 @@ class LexicalIndex:
         self._built = self._build(documents)
         self._spelling = Spelling(self._frequency)
         self._keys = keys_N.astype(np.int64)
-        self._alive = np.ones(len(keys_N), dtype=bool)
-        self._rows = {key: row for row, key in enumerate(self._keys.tolist())}
         self._later: dict[str, dict[int, float]] = {}
         """Word -> place among the later products -> saturated frequency, in (0, 1)."""
 
     @property
     def num_later(self) -> int:
-        """Products added since the build, dead ones too: when they are many, build a new one."""
+        """Products added since the build: when they are many, build a new one."""
         return len(self._keys) - self._num_built
 
-    @property
-    def num_keys(self) -> int:
-        """Products ever added, dead ones too."""
-        return len(self._keys)
-
-    def __len__(self) -> int:
-        """Number of products."""
-        return int(np.count_nonzero(self._alive))
-
     def add(self, keys: np.ndarray, texts: Sequence[str]) -> None:
-        """Add products under new keys, int64."""
+        """Add products under keys that it lacks, int64."""
         assert len(keys) == len(texts), "one text a key"
-        assert not any(key in self._rows for key in keys.tolist()), "a key is given out once"
         first = self.num_later
         counts: Counter[str] = Counter()
         for place, text in enumerate(texts, first):
@@ -89,13 +77,7 @@ class LexicalIndex:
                 damping = self._k1 * (1 - self._b + self._b * length)
                 self._later.setdefault(word, {})[place] = frequency / (frequency + damping)
         self._spelling.learn(counts)
-        self._rows.update((key, len(self._keys) + i) for i, key in enumerate(keys.tolist()))
         self._keys = np.append(self._keys, keys.astype(np.int64))
-        self._alive = np.append(self._alive, np.ones(len(keys), dtype=bool))
-
-    def delete(self, keys: np.ndarray) -> None:
-        """Take products out; keys that it lacks do no harm."""
-        self._alive[[self._rows[key] for key in keys.tolist() if key in self._rows]] = False
 
     def search(
         self,
@@ -109,7 +91,7 @@ class LexicalIndex:
         scores = np.zeros(len(self._keys), dtype=np.float32)
         for part in parts:
             scores += self._part_scores(part)
-        found = self._alive & (scores > 0)
+        found = scores > 0
         if allowed_N is not None:
             found &= permitted(self._keys, allowed_N)
         keys_K, scores_K = best(self._keys[found], scores[found], k)

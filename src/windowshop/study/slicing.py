@@ -6,6 +6,7 @@ from types import MappingProxyType
 import polars as pl
 
 from windowshop.catalog import Dataset
+from windowshop.evaluate import ALL
 from windowshop.metrics import Qrels, as_qrels, score_queries
 from windowshop.product_text import all_texts
 from windowshop.slices import LABELS, MAX_VALUES, make_slices
@@ -13,7 +14,6 @@ from windowshop.study.rankings import LabelSet, Queries, Run
 from windowshop.study.results import PER_QUERY_SCHEMA
 from windowshop.workbench import Workbench
 
-ALL = "all"
 NO_LABELS: Mapping[str, LabelSet] = MappingProxyType({})
 FEW_WORDS = 12
 """A product with at most as many words is sparse."""

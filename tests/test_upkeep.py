@@ -138,7 +138,7 @@ def test_what_is_asked_for_is_done_now(keeper, worn):
     worn.done.clear()
     worn.wear = replace(NONE, num_dead=101)
     keeper.optimise()
-    assert worn.done == ["rebuild", "flush"]
+    assert worn.done == ["rebuild"]  # which saves
 
 
 def test_a_service_keeps_itself_up(colours_index, tmp_path, monkeypatch):

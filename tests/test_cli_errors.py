@@ -6,8 +6,6 @@ import shutil
 import pytest
 from shops import PRODUCTS, QRELS, QUERIES, changed, photo, without, write_shop
 
-from windowshop import index as index_module
-
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
@@ -373,29 +371,3 @@ def test_figures_that_cannot_be_written(cli, sound, quick_config):
     args = ["--cache", sound / "cache", "--json", file]
     told = cli("evaluate", sound / "model", sound / "data", *args)
     assert refused(told, file, "cannot be written")
-
-
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (["serch"], "No such command 'serch'"),
-        (["search"], "index_folder"),
-        (["search", "index", "-k", "ten"], "'-k'"),
-        (["train", "shop", "--out", "model", "--fusion", "mean"], "experts"),
-    ],
-)
-def test_wrong_usage_is_told_with_exit_code_2(cli, args, message):
-    told = cli(*args)
-    assert told.code == 2
-    assert "Usage:" in told.err
-    assert message in told.err
-    assert "Traceback" not in told.err
-
-
-def test_a_stopped_command_says_how_to_go_on(cli, indexed, monkeypatch):
-    def stop(*args, **options):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(index_module, "open_query_encoder", stop)
-    told = cli("search", indexed, "red mug")
-    assert (told.code, told.err) == (130, "stopped; run the same command again to go on\n")

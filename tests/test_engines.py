@@ -3,22 +3,15 @@
 import math
 import threading
 import time
-from collections import Counter
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from windowshop.engines import open_engine
-from windowshop.engines.base import Allowed, Batch, EngineSpec, VectorSpec, best, cut
+from windowshop.engines.base import Allowed, Batch, EngineSpec, VectorSpec, cut
 from windowshop.engines.flat import FlatEngine
-from windowshop.engines.gate import Gate
-from windowshop.engines.native import to_zvec
 from windowshop.engines.sizes import choose
-from windowshop.engines.words import words
-from windowshop.engines.zvec_store import ZvecStore
 from windowshop.errors import ConfigError, EngineError
 from windowshop.filters import parse_filter
 from windowshop.predicates import to_polars
@@ -387,129 +380,3 @@ def test_bm25_of_zvec_is_that_of_the_exact_engine(tmp_path):
         np.testing.assert_allclose(exact.scores, zvec.scores, rtol=1e-5)
         above = exact.scores[0] > exact.scores[0, -1] * 1.00001  # the last ones may be equal
         assert set(exact.rows[0, above]) <= set(zvec.rows[0])
-
-
-def test_words():
-    assert words("Röcke, SAREES & 3XL-T-shirts; glass boxes, ponies!") == [
-        "rocke", "saree", "3xl", "t", "shirt", "glass", "boxe", "pony",
-    ]  # fmt: skip
-    assert words("bus  us_sizes 中文") == ["bus", "us", "size", "中文"]
-    assert words(" \n") == []
-
-
-BRANDS = [None, "Nike", "nike air", "A > B", "a > b > c", "a > bc", "x'y", "50%", "Ünï", ""]
-PRICES = [None, float("nan"), -3.5, 0.0, 0.1, 10.0, 1e17]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """A collection of every brand with every price."""
-    pairs = [(brand, price) for brand in BRANDS for price in PRICES]
-    table = pl.DataFrame(pairs, schema={"brand": pl.String, "price": pl.Float64}, orient="row")
-    spec = spec_of("zvec", text_columns=("brand",))
-    store = ZvecStore(tmp_path_factory.mktemp("store") / "texts", spec, None, 0)
-    store.put(np.arange(len(pairs)), None, ["word"] * len(pairs), table)
-    yield store, table
-    store.close()
-
-
-TEXT_VALUES = ["nike", "NIKE", "a > b", "x'y", "50%", "ünï", "other", "a > b > c"]
-NUMBERS = [-3.5, 0, 0.1, 10, 1e17, 7, 1e-30]
-LEAVES = st.one_of(
-    st.builds('brand {} "{}"'.format, st.sampled_from(["=", "!=", "under", "not under"]),
-              st.sampled_from([text for text in TEXT_VALUES])),
-    st.builds("price {} {}".format, st.sampled_from(["=", "!=", "<", "<=", ">", ">="]),
-              st.sampled_from(NUMBERS)),
-    st.builds('brand {} ("{}", "{}")'.format, st.sampled_from(["in", "not in"]),
-              st.sampled_from(TEXT_VALUES), st.sampled_from(TEXT_VALUES)),
-    st.builds("price {} ({}, {})".format, st.sampled_from(["in", "not in"]),
-              st.sampled_from(NUMBERS), st.sampled_from(NUMBERS)),
-    st.builds("price {}between {} and {}".format, st.sampled_from(["", "not "]),
-              st.sampled_from(NUMBERS), st.sampled_from(NUMBERS)),
-    st.builds("{} is {}null".format, st.sampled_from(["brand", "price"]),
-              st.sampled_from(["", "not "])),
-)  # fmt: skip
-TREES = st.recursive(
-    LEAVES,
-    lambda parts: st.one_of(
-        st.builds("({} and {})".format, parts, parts),
-        st.builds("({} or {})".format, parts, parts),
-        st.builds("not ({})".format, parts),
-    ),
-    max_leaves=5,
-)
-
-
-@settings(max_examples=120, deadline=None)
-@given(text=TREES)
-def test_a_translated_filter_says_the_same_to_zvec(store, text):
-    collection, table = store
-    where = parse_filter(text)
-    native = to_zvec(where, collection.kinds)
-    if native is not None:
-        passes = table.select(to_polars(where, table.schema)).to_series().fill_null(False)
-        keys, _ = collection.matching(["word"], 1000, native)
-        assert sorted(keys.tolist()) == np.flatnonzero(passes.to_numpy()).tolist()
-
-
-@pytest.mark.parametrize(
-    ("text", "native"),
-    [
-        ('not (brand = "Nike" or price < 5)', "(brand != 'nike' and price >= 5)"),
-        ('brand under "A > b"', "(brand = 'a > b' or brand like 'a > b > %')"),
-        ('not (brand in ("a", "b") and price is null)',
-         "(brand not in ('a', 'b') or price is not null)"),
-        ("price between 1 and 2", "(price >= 1 and price <= 2)"),
-        ("price not between 1 and 2", "(price < 1 or price > 2)"),
-        ('brand between "a" and "b"', None),
-        ("sizes between 1 and 2", None),
-        ('title = "x"', None),
-        ('brand contains "x"', None),
-        ('brand < "x"', None),
-        ("""brand = "it's" """, None),
-        ('brand under "50%"', None),
-        ('not brand under "a"', None),
-        ('price = 1 or title = "x"', None),
-    ],
-)  # fmt: skip
-def test_translated_filters_by_hand(text, native):
-    assert to_zvec(parse_filter(text), {"brand": "text", "price": "number"}) == native
-
-
-@given(
-    scores=st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), max_size=30),
-    k=st.integers(1, 12),
-)
-def test_best_is_a_stable_sort(scores, k):
-    keys = np.random.default_rng(0).permutation(len(scores))
-    found_keys, found = best(keys, np.array(scores, dtype=np.float32), k)
-    pairs = sorted(zip(keys.tolist(), scores, strict=True), key=lambda pair: (-pair[1], pair[0]))
-    assert found_keys.tolist() == ([key for key, _ in pairs] + [-1] * k)[:k]
-    assert found[: len(pairs)].tolist() == [score for _, score in pairs][:k]
-
-
-def test_the_gate_lets_readers_share_and_writers_alone():
-    gate, inside, seen = Gate(), Counter(), []
-
-    def work(kind):
-        for _ in range(60):
-            with getattr(gate, kind)():
-                inside[kind] += 1
-                seen.append(dict(inside))
-                inside[kind] -= 1
-
-    both = threading.Barrier(2, timeout=5)
-
-    def share():
-        with gate.read():
-            both.wait()  # passes only if two are in at once
-
-    threads = [threading.Thread(target=share) for _ in range(2)]
-    threads += [threading.Thread(target=work, args=[kind]) for kind in ["write", "write", "read"]]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive()
-    assert all(s.get("write", 0) + bool(s.get("read", 0)) <= 1 for s in seen)
-    assert len(seen) == 180

@@ -154,7 +154,7 @@ class TrainedSource:
 
     def _features(self, tuned: Tuned, items: list[Any]) -> Tensor:
         if not items:
-            return torch.zeros(0, tuned.encoder.width)
+            return torch.zeros(0, tuned.encoder.layout.width)
         if self.training:
             return tuned.features(items).float().cpu()
         encoder = tuned.encoder

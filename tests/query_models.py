@@ -7,6 +7,7 @@ import torch
 from windowshop.checkpoint import Manifest
 from windowshop.config import ModelConfig, TrainConfig
 from windowshop.encoders import load_text_encoder
+from windowshop.encoders.layout import Layout
 from windowshop.model import Model
 from windowshop.towers import TwoTower
 
@@ -14,7 +15,7 @@ from windowshop.towers import TwoTower
 class Blind:
     """Stands for the image encoder, which text queries do not use."""
 
-    width = 5
+    layout = Layout((2, 3))
 
 
 def make_model(text_folder, seed=0, fusion="query_experts"):
@@ -25,7 +26,7 @@ def make_model(text_folder, seed=0, fusion="query_experts"):
                 layer.weight.mul_(10)
     config = ModelConfig(width=16, matryoshka=(8,), hidden=16, fusion=fusion)
     torch.manual_seed(seed)
-    towers = TwoTower(config, text.segments, (2, 3)).eval()
+    towers = TwoTower(config, text.layout, Layout((2, 3))).eval()
     with torch.no_grad():
         for weights in towers.parameters():
             weights.add_(0.2 * torch.randn_like(weights))
@@ -37,7 +38,7 @@ def make_model(text_folder, seed=0, fusion="query_experts"):
         counts={},
         broken_images={},
         seed=seed,
-        text_segments=list(text.segments),
+        text_segments=list(text.layout.segments),
         image_segments=[2, 3],
         text_encoder=text.fingerprint,
         image_encoder="",

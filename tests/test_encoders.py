@@ -43,7 +43,7 @@ ALL = [
 def test_features_are_float32_rows_of_the_stated_width(encoder_of, features_of, kind, name):
     features_BH = features_of(kind, name)
     assert features_BH.dtype == np.float32
-    assert features_BH.shape == (len(inputs_of(kind)), encoder_of(kind, name).width)
+    assert features_BH.shape == (len(inputs_of(kind)), encoder_of(kind, name).layout.width)
     assert np.isfinite(features_BH).all()
     assert np.ptp(features_BH, axis=0).max() > 1e-3  # different inputs, different features
 
@@ -51,13 +51,14 @@ def test_features_are_float32_rows_of_the_stated_width(encoder_of, features_of, 
 @pytest.mark.parametrize(("kind", "name"), ALL)
 def test_segments_make_up_the_features(encoder_of, kind, name):
     encoder = encoder_of(kind, name)
-    assert sum(encoder.segments) == encoder.width
-    assert min(encoder.segments) > 0
+    segments = encoder.layout.segments
+    assert sum(segments) == encoder.layout.pooled == encoder.layout.width
+    assert min(segments) > 0
     if name == "minilm":
-        assert encoder.segments == (384, 384)
+        assert segments == (384, 384)
     if name.startswith("efficientnet"):  # mean and deviation of RGB, ..., the last layer's 1280
-        assert (encoder.segments[0], encoder.segments[-1]) == (6, 1280)
-        assert len(encoder.segments) == 10
+        assert (segments[0], segments[-1]) == (6, 1280)
+        assert len(segments) == 10
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL)
@@ -74,7 +75,7 @@ def test_a_saved_encoder_is_the_same_encoder(encoder_of, features_of, tmp_path, 
     encoder.save(tmp_path / "saved")
     loaded = LOADERS[kind](str(tmp_path / "saved"), "cpu")
     assert loaded.fingerprint == encoder.fingerprint
-    assert loaded.width == encoder.width
+    assert loaded.layout == encoder.layout
     assert getattr(loaded, "side", None) == getattr(encoder, "side", None)
     few = slice(0, 2)
     assert np.array_equal(loaded.encode(inputs_of(kind)[few]), encoder.encode(inputs_of(kind)[few]))

@@ -7,6 +7,7 @@ from PIL import Image
 from shops import HUGE_PNG, photo
 
 from windowshop import features as features_module
+from windowshop.encoders.layout import Layout
 from windowshop.errors import EncoderError
 from windowshop.features import FeatureCache, product_features, query_features
 from windowshop.product_text import FACTS, TITLE
@@ -16,7 +17,7 @@ from windowshop.progress import SilentReporter
 class CountingText:
     """Features of a text: its length and first letter. Remembers what it was asked for."""
 
-    width = 2
+    layout = Layout((2,))
 
     def __init__(self, fingerprint="text"):
         self.fingerprint = fingerprint
@@ -33,7 +34,7 @@ class CountingText:
 class CountingImage:
     """Features of a photo: its mean colour. Remembers how many it was asked for."""
 
-    width = 3
+    layout = Layout((3,))
     side = 16
 
     def __init__(self, fingerprint="image"):

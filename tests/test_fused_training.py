@@ -8,6 +8,7 @@ import torch
 
 from windowshop.checkpoint import Manifest, System, load_towers, save_model
 from windowshop.config import StageConfig, TrainConfig
+from windowshop.encoders.layout import Layout
 from windowshop.fusions import FUSIONS
 from windowshop.objectives import Step, fused_loss
 from windowshop.progress import SilentReporter
@@ -15,7 +16,7 @@ from windowshop.retrieval import make_dev_check, product_vectors, query_vectors
 from windowshop.towers import TwoTower
 from windowshop.train import Trainer
 
-SEGMENTS = (4, 2), (2, 2, 1)
+LAYOUTS = Layout((4, 2)), Layout((2, 2, 1))
 STAGES = tuple(
     StageConfig(
         name=name, steps=2, min_epochs=0, batch_queries=8, products_per_query=2, eval_every=1
@@ -42,7 +43,7 @@ def config(request, toy_model_config):
 @pytest.fixture
 def model(config):
     torch.manual_seed(0)
-    return TwoTower(config.model, *SEGMENTS)
+    return TwoTower(config.model, *LAYOUTS)
 
 
 @pytest.fixture
@@ -94,8 +95,8 @@ def test_a_run_goes_through_all_stages_and_comes_back_from_its_folder(
         counts={},
         broken_images={},
         seed=0,
-        text_segments=list(SEGMENTS[0]),
-        image_segments=list(SEGMENTS[1]),
+        text_segments=list(LAYOUTS[0].segments),
+        image_segments=list(LAYOUTS[1].segments),
         text_encoder="",
         image_encoder="",
         dev={},

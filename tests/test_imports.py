@@ -26,6 +26,7 @@ findings
 product_text photo_lists
 uploads
 check
+encoders.layout
 encoders.base
 encoders.text encoders.image encoders.clip
 encoders

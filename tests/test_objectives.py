@@ -7,6 +7,7 @@ import torch
 
 from windowshop.batches import ProductSource
 from windowshop.config import LossConfig, StageConfig
+from windowshop.encoders.layout import Layout
 from windowshop.fusions import FUSIONS, Modalities
 from windowshop.losses import info_nce, make_targets
 from windowshop.objectives import OBJECTIVES, Step, drop_modalities, sampling_correction
@@ -21,7 +22,7 @@ ALL_PAIRS = {"batch_queries": 100, "products_per_query": 100, "steps": 1}
 def build(config, fusion="experts"):
     """Towers with random weights, so that every part of them takes part."""
     torch.manual_seed(0)
-    model = TwoTower(replace(config, fusion=fusion), (6,), (5,)).eval()
+    model = TwoTower(replace(config, fusion=fusion), Layout((6,)), Layout((5,))).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "scale" not in name:

@@ -7,6 +7,7 @@ import torch
 
 from windowshop.batches import ProductSource, QuerySource
 from windowshop.config import ModelConfig, StageConfig, TrainConfig
+from windowshop.encoders.layout import Layout
 from windowshop.features import ProductFeatures, QueryFeatures
 from windowshop.nearest import nearest
 from windowshop.objectives import TrainingData
@@ -70,7 +71,7 @@ def train_and_ask(feature_table, make_dataset, tmp_path_factory):
         config = ModelConfig(
             width=16, matryoshka=(), hidden=32, fusion=fusion, feature_dropout=0.1, dropout=0.1
         )
-        model = TwoTower(config, (FEATURES,), (FEATURES,))
+        model = TwoTower(config, Layout((FEATURES,)), Layout((FEATURES,)))
         Trainer(
             config=TrainConfig(seed=seed, model=config, stages=STAGES),
             data=data,

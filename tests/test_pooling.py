@@ -16,6 +16,7 @@ from shops import PRODUCTS, photo, write_table
 from windowshop.batches import ProductSource
 from windowshop.catalog import read_products
 from windowshop.check import check_dataset
+from windowshop.encoders.layout import Layout
 from windowshop.features import (
     FeatureCache,
     FeatureTable,
@@ -30,7 +31,7 @@ from windowshop.product_text import FACTS, TITLE
 from windowshop.progress import SilentReporter
 from windowshop.towers import TwoTower
 
-SEGMENTS = (6,), (3, 2)
+LAYOUTS = Layout((6,)), Layout((3, 2))
 RNG = np.random.default_rng(0)
 TEXTS = RNG.normal(size=(6, 6)).astype(np.float32)
 PHOTOS = RNG.normal(size=(9, 5)).astype(np.float16)
@@ -50,7 +51,7 @@ def source_of(lists):
 
 def build(config, **settings):
     torch.manual_seed(0)
-    model = TwoTower(replace(config, **settings), *SEGMENTS).eval()
+    model = TwoTower(replace(config, **settings), *LAYOUTS).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if not name.startswith(("_log_scale", "_bias")):
@@ -157,7 +158,7 @@ def test_attention_starts_as_the_mean(toy_model_config):
     found = []
     for pooling in ("mean", "attention"):
         torch.manual_seed(0)
-        model = TwoTower(replace(toy_model_config, image_pooling=pooling), *SEGMENTS).eval()
+        model = TwoTower(replace(toy_model_config, image_pooling=pooling), *LAYOUTS).eval()
         found.append(model.encode_modalities(batch).v_BD)
     torch.testing.assert_close(*found, rtol=0, atol=1e-6)
 
@@ -232,7 +233,7 @@ class MeanColour:
     side = 16
 
     def __init__(self, width):
-        self.width = width
+        self.layout = Layout((width,))
 
     def encode(self, items):
         if isinstance(items[0], str):

@@ -4,6 +4,7 @@ import torch
 
 from windowshop.batches import ProductSource, QuerySource
 from windowshop.config import ModelConfig
+from windowshop.encoders.layout import Layout
 from windowshop.features import ProductFeatures, QueryFeatures
 from windowshop.fusions.base import QueryWeight, interleave
 from windowshop.product_text import FACTS, TITLE
@@ -76,7 +77,7 @@ def make_check(feature_table):
         )
         torch.manual_seed(1)
         config = ModelConfig(width=WIDTH, matryoshka=(), hidden=16, fusion=fusion)
-        model = TwoTower(config, (6,), (5,)).eval()
+        model = TwoTower(config, Layout((6,)), Layout((5,))).eval()
         for parameter in model.fusion.parameters():
             torch.nn.init.normal_(parameter, std=0.5)
         return check, model

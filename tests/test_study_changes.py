@@ -81,14 +81,14 @@ def test_text_in_the_photos_place(bench, kinds_config):
     assert torch.equal(batch.image_BH, batch.text_BH)
     assert torch.equal(batch.has_B2, torch.ones(18, 2))  # p1 and p2 too
     assert batch.further is None
-    assert found.image_segments == bench.cache.text.segments != bench.image_segments
+    assert found.image_layout == bench.cache.text.layout != bench.image_layout
     model = found.new_model(kinds_config.model, 0)
     assert model.encode_products(batch).shape == (18, model.width)
 
 
 def test_text_in_the_photos_place_leaves_queries_their_text(bench, kinds_config, feature_table):
     asked = bench.data.queries.features.text
-    photos = feature_table(np.ones((len(asked), bench.cache.image.width)))
+    photos = feature_table(np.ones((len(asked), bench.cache.image.layout.width)))
     assert photos.width != asked.width
     queries = replace(bench.data.queries, features=QueryFeatures(asked, photos, None))
     seeing = replace(bench, data=replace(bench.data, queries=queries))

@@ -10,6 +10,7 @@ import pytest
 from windowshop.batches import QuerySource
 from windowshop.bm25 import bm25_run
 from windowshop.catalog import read_dataset
+from windowshop.encoders.layout import Layout
 from windowshop.study import rankings
 from windowshop.study.rankings import (
     Queries,
@@ -137,7 +138,8 @@ def frozen_bench(feature_table, texts_NH, photos_NH, queries_QH, without_photo=(
     ids = [f"p{i}" for i in range(len(texts_NH))]
     return SimpleNamespace(
         data=SimpleNamespace(products=SimpleNamespace(features=features), queries=source),
-        cache=SimpleNamespace(text=SimpleNamespace(segments=(2, 1))),
+        cache=SimpleNamespace(text=SimpleNamespace(layout=Layout((2, 1)))),
+        image_layout=Layout((len(photos_NH[0]),)),
         dataset=SimpleNamespace(products=pl.DataFrame({"product_id": ids})),
     )
 

@@ -185,6 +185,29 @@ def test_a_variant_that_trains_encoders_ranks_through_them(
     assert not item.history
 
 
+@pytest.mark.parametrize("extra", [{}, {"stages": [SEPARATE, {**FUSED, "tuning": TUNING}]}])
+def test_a_variant_that_reads_tokens_is_what_training_alone_makes(
+    study, run_study, kinds_place, extra, tmp_path
+):
+    settings = {"model": {"fusion": "cross_attention"}, **extra}
+    reading = VariantConfig(name="cross_attention", group="fusion", settings=settings)
+    variants = (VariantConfig(name="query_experts", group="reference"), reading)
+    few = replace(study, seeds=(3,), variants=variants, curve_variants=())
+    dataset = read_dataset(kinds_place / "data")
+    results = run_study(few, tmp_path / "report")
+    config = training_of(base_training(few), reading, 3)
+    bench = prepare(dataset, config, kinds_place / "cache", SilentReporter())
+    assert bench.cache.text.layout.num_tokens
+    assert bench.cache.image.layout.num_tokens
+    alone = train_system(bench, config, "fused", tmp_path / "alone")
+    seen = with_encoders(bench, config, alone.system.text, alone.system.image)
+    [item] = results.variant("cross_attention").seeds
+    assert scores_of(item) == run_by_hand(seen, alone.system)
+    kept = {path.name for path in (kinds_place / "cache").glob("text-*")}
+    assert f"text-{bench.cache.text.fingerprint}" in kept
+    assert not any((kinds_place / "cache").glob("*.partial"))
+
+
 def test_bm25_mixes_with_a_text_tower_of_its_own_encoder(
     study, run_study, base, undecided, tmp_path
 ):

@@ -40,7 +40,7 @@ def devices(monkeypatch):
     found = []
 
     def spy(load):
-        return lambda folder, device: found.append(device) or load(folder, device)
+        return lambda folder, device, **how: found.append(device) or load(folder, device, **how)
 
     for name in ("load_text_encoder", "load_image_encoder"):
         monkeypatch.setattr(windowshop.model, name, spy(getattr(windowshop.model, name)))

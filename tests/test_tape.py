@@ -142,7 +142,7 @@ def test_an_empty_batch_has_no_rows(tuned_of):
     features_BH = tape.features(tuned, [])
     features_BH.sum().backward()
     tape.backward()
-    assert features_BH.shape == (0, tuned.encoder.width)
+    assert features_BH.shape == (0, tuned.encoder.layout.width)
 
 
 @pytest.mark.parametrize(("kind", "name"), ENCODERS)

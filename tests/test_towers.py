@@ -6,25 +6,26 @@ import pytest
 import torch
 from torch import Tensor
 
+from windowshop.encoders.layout import Layout
 from windowshop.fusions import FUSIONS
+from windowshop.layers import CLIP_SIGMA
 from windowshop.towers import (
-    CLIP_SIGMA,
     PAIR_TYPES,
     ProductBatch,
     Projection,
     QueryBatch,
-    SegmentTokens,
+    Tokens,
     TwoTower,
 )
 
 TEXT_WIDTH, IMAGE_WIDTH = 6, 5
-SEGMENTS = (4, 2), (2, 2, 1)
+LAYOUTS = Layout((4, 2)), Layout((2, 2, 1))
 
 
 @pytest.fixture
 def model(toy_model_config):
     torch.manual_seed(0)
-    return TwoTower(replace(toy_model_config, fusion="experts"), *SEGMENTS).eval()
+    return TwoTower(replace(toy_model_config, fusion="experts"), *LAYOUTS).eval()
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def any_trained(request, toy_model_config):
     """Towers of every fusion, with random weights."""
     torch.manual_seed(0)
     config = replace(toy_model_config, fusion=request.param)
-    return randomised(TwoTower(config, *SEGMENTS).eval())
+    return randomised(TwoTower(config, *LAYOUTS).eval())
 
 
 def make_batch(kind, has):
@@ -243,11 +244,13 @@ def test_tokens_are_made_only_where_they_are_needed(any_trained):
 
 def test_each_token_reads_its_own_segment(toy_model_config):
     torch.manual_seed(0)
-    tokens = SegmentTokens((2, 3, 1), toy_model_config).eval()
+    tokens = Tokens(Layout((2, 3, 1)), toy_model_config).eval()
     x_BH = torch.randn(4, 6)
-    before_BTD = tokens(x_BH)
-    x_BH[:, 2:5] += 1
-    changed_T = (tokens(x_BH) != before_BTD).any(dim=2).any(dim=0)
+    before_BTD = tokens(x_BH, x_BH)
+    after_BH = x_BH.clone()
+    after_BH[:, 2:5] += 1
+    changed_T = (tokens(x_BH, after_BH) != before_BTD).any(dim=2).any(dim=0)
     assert changed_T.tolist() == [False, True, False]
     # No features, nothing but the type.
-    torch.testing.assert_close(tokens(torch.zeros(1, 6))[0], tokens._type_TD)
+    none_BH = torch.zeros(1, 6)
+    torch.testing.assert_close(tokens(none_BH, none_BH)[0], tokens._type_TD)

@@ -9,6 +9,7 @@ from interrupting import Countdown, Interrupted, TrippedReporter
 import windowshop.train
 from windowshop.batches import ProductSource
 from windowshop.config import StageConfig, TrainConfig
+from windowshop.encoders.layout import Layout
 from windowshop.errors import ConfigError
 from windowshop.objectives import OBJECTIVES
 from windowshop.product_text import FACTS, TITLE
@@ -61,7 +62,7 @@ def make_trainer(tmp_path_factory, make_toy_data):
 def new_model(toy_model_config):
     def new():
         torch.manual_seed(0)
-        return TwoTower(toy_model_config, (6,), (5,))
+        return TwoTower(toy_model_config, Layout((6,)), Layout((5,)))
 
     return new
 
@@ -302,7 +303,7 @@ def test_the_fused_stage_starts_from_the_tuned_weight(make_trainer, new_model):
 
 def test_stages_that_have_no_data_are_left_out(make_trainer, new_model, toy_model_config):
     torch.manual_seed(0)
-    text_only = TwoTower(replace(toy_model_config, fusion="text_only"), (6,), (5,))
+    text_only = TwoTower(replace(toy_model_config, fusion="text_only"), Layout((6,)), Layout((5,)))
     state = make_trainer().run(text_only, "text_only")
     assert {entry["stage"] for entry in state.history} == {"separate", "fused"}
     trainer = make_trainer()

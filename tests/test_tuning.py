@@ -227,7 +227,7 @@ def test_photos_can_be_trained_at_another_side(fresh, name):
     for side in (32, 48, 64):
         batch = encoder.prepare(PHOTOS[:2], side)
         assert batch["pixel_values"].shape == (2, 3, side, side)
-        assert encoder.features(batch).shape == (2, encoder.width)
+        assert encoder.features(batch).shape == (2, encoder.layout.width)
     own, named = encoder.prepare(PHOTOS[:2]), encoder.prepare(PHOTOS[:2], encoder.side)
     assert torch.equal(own["pixel_values"], named["pixel_values"])
 

@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from windowshop.config import FUSED, TrainConfig, load_config, to_dict
 from windowshop.encoders import ImageEncoder, TextEncoder
+from windowshop.encoders.layout import Layout
 from windowshop.errors import ModelError
 from windowshop.manifests import FolderKind, read_manifest, write_manifest
 from windowshop.towers import TwoTower
@@ -48,7 +49,7 @@ class Manifest:
     seed: int
     text_segments: list[int]
     image_segments: list[int]
-    """Widths of the consecutive parts of each encoder's features."""
+    """Widths of the pooled parts of each encoder's features."""
     text_encoder: str
     image_encoder: str
     """Fingerprints of the encoders."""
@@ -56,8 +57,22 @@ class Manifest:
     """Dev figures of the kept weights: system -> measure -> value."""
     history: dict[str, list[dict[str, Any]]]
     """Every dev check: system -> entries."""
+    text_tokens: list[int] = field(default_factory=lambda: [0, 0])
+    image_tokens: list[int] = field(default_factory=lambda: [0, 0])
+    """Number and width of the tokens in each encoder's features."""
     versions: dict[str, str] = field(default_factory=lambda: _versions())
     format: str = MODEL.format
+
+    @property
+    def layouts(self) -> tuple[Layout, Layout]:
+        """Of the text features and of the photo features."""
+        text = Layout(tuple(self.text_segments), *self.text_tokens)
+        return text, Layout(tuple(self.image_segments), *self.image_tokens)
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether the encoders are loaded with tokens."""
+        return any(self.text_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +116,7 @@ def load_towers(folder: Path, name: str = FUSED) -> TwoTower:
     manifest = load_manifest(folder)
     config = load_config(folder / CONFIG_FILE)
     shape = config.model.for_system(name)
-    model = TwoTower(shape, manifest.text_segments, manifest.image_segments)
+    model = TwoTower(shape, *manifest.layouts)
     path = towers_file(folder, name)
     try:
         model.load_state_dict(load_file(path))

@@ -197,7 +197,7 @@ class FeatureCache:
 
     def _store(self, modality: Literal["text", "image"]) -> FeatureStore:
         encoder = self.text if modality == "text" else self.image
-        return FeatureStore(self._folder(modality), encoder.width)
+        return FeatureStore(self._folder(modality), encoder.layout.width)
 
     def _folder(self, modality: Literal["text", "image"]) -> Path:
         encoder = self.text if modality == "text" else self.image

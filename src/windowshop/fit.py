@@ -85,6 +85,7 @@ def _describe(
 ) -> Manifest:
     products, queries = bench.data.products, bench.data.queries
     fused = trained[FUSED].system
+    text, image = fused.text.layout, fused.image.layout
     return Manifest(
         run_key=key,
         data=bench.hashes,
@@ -96,8 +97,10 @@ def _describe(
         },
         broken_images=dict(products.features.broken_images + queries.features.broken_images),
         seed=config.seed,
-        text_segments=list(fused.text.segments),
-        image_segments=list(fused.image.segments),
+        text_segments=list(text.segments),
+        image_segments=list(image.segments),
+        text_tokens=[text.num_tokens, text.token_width],
+        image_tokens=[image.num_tokens, image.token_width],
         text_encoder=fused.text.fingerprint,
         image_encoder=fused.image.fingerprint,
         dev={name: item.dev for name, item in trained.items() if item.dev is not None},

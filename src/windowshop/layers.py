@@ -1,9 +1,42 @@
-"""Small layers that towers and fusions share, with what makes them quick on CPUs."""
+"""Small layers that towers and fusions share, with what makes them quick on CPUs.
+
+Shapes: N items of a sample, H feature width.
+"""
 
 from functools import cache
 
 import torch
 from torch import Tensor, nn
+
+CLIP_SIGMA = 6.0
+
+
+class Standardised(nn.Module):
+    """What reads features standardised over the catalogue: their first H, where they have more."""
+
+    mean_H: Tensor
+    deviation_H: Tensor
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.register_buffer("mean_H", torch.zeros(inputs))
+        self.register_buffer("deviation_H", torch.ones(inputs))
+
+    def fit_scale(self, features_NH: Tensor) -> None:
+        """Learn each feature's mean and deviation from a sample of the catalogue."""
+        features_NH = features_NH[:, : len(self.mean_H)]
+        if bool((features_NH == features_NH[0]).all()):
+            return  # one product, or all alike: less its mean, nothing would be left of it
+        self.mean_H.copy_(features_NH.mean(dim=0))
+        # A feature that hardly varies must not be blown up by its own rounding.
+        deviation_H = features_NH.std(dim=0, correction=0)
+        self.deviation_H.copy_(deviation_H.clamp_min(1e-3 * float(deviation_H.mean()) + 1e-8))
+
+    def standardise(self, x: Tensor) -> Tensor:
+        """Return features (.., H) of mean 0 and deviation 1, outliers clipped."""
+        inverse_H = 1 / self.deviation_H
+        x = torch.addcmul(-self.mean_H * inverse_H, x[..., : len(self.mean_H)], inverse_H)
+        return x.clamp(-CLIP_SIGMA, CLIP_SIGMA)
 
 
 class Dropout(nn.Module):

@@ -22,6 +22,7 @@ from windowshop.config import StageConfig, TrainConfig
 from windowshop.encoders import ImageEncoder, TextEncoder, load_image_encoder, load_text_encoder
 from windowshop.features import FeatureCache, product_features, query_features
 from windowshop.finetune import FineTuning
+from windowshop.fusions import needs_tokens
 from windowshop.live import live_inputs
 from windowshop.product_text import FACTS
 from windowshop.progress import SilentReporter
@@ -80,8 +81,9 @@ def load_tuned(
 
     `model` gets its towers, or those of a later stage that the run has come to already.
     """
-    text = load_text_encoder(str(folder / "text"), config.device)
-    image = load_image_encoder(str(folder / "image"), config.device)
+    tokens = needs_tokens(config.model.fusion)
+    text = load_text_encoder(str(folder / "text"), config.device, tokens=tokens)
+    image = load_image_encoder(str(folder / "image"), config.device, tokens=tokens)
     bench = with_encoders(bench, config, text, image)
     state, tensors = load_state(state_file)
     if state.stage == place:

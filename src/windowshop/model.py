@@ -118,8 +118,8 @@ class Model:
         empty = np.flatnonzero(has_B2.sum(axis=1) == 0)
         if len(empty):
             raise SearchError(f"query {empty[0]} has neither text nor a photo; give at least one.")
-        text_BH = np.zeros((batch_size, self.text.width), dtype=np.float32)
-        image_BH = np.zeros((batch_size, self.image.width), dtype=np.float32)
+        text_BH = np.zeros((batch_size, self.text.layout.width), dtype=np.float32)
+        image_BH = np.zeros((batch_size, self.image.layout.width), dtype=np.float32)
         with_text, with_photo = np.flatnonzero(has_B2[:, 0]), np.flatnonzero(has_B2[:, 1])
         if len(with_text):
             text_BH[with_text] = self.text.encode([all_texts[i] or "" for i in with_text])
@@ -141,7 +141,7 @@ class Model:
             return np.empty((0, self.towers.config.width), dtype=np.float32)
         photos = [open_photo(photo, self.image.side) for photo in images]
         batch = QueryBatch(
-            torch.zeros(len(photos), self.text.width),
+            torch.zeros(len(photos), self.text.layout.width),
             torch.from_numpy(self.image.encode(photos)),
             torch.tensor([0.0, 1.0]).expand(len(photos), 2),
         )
@@ -217,13 +217,14 @@ def load(path: str | Path, device: str = "auto") -> Model:
     """Load a model folder; raises ModelError where it is not one."""
     folder = Path(path)
     manifest = load_manifest(folder)
+    tokens = manifest.has_tokens
     return Model(
         folder=folder,
         manifest=manifest,
         config=load_config(folder / CONFIG_FILE),
         towers=load_towers(folder),
-        text=load_text_encoder(str(folder / "encoders" / "text"), device),
-        image=load_image_encoder(str(folder / "encoders" / "image"), device),
+        text=load_text_encoder(str(folder / "encoders" / "text"), device, tokens=tokens),
+        image=load_image_encoder(str(folder / "encoders" / "image"), device, tokens=tokens),
         device=device,
     )
 
@@ -235,11 +236,15 @@ def load_system(model: Model, name: str) -> System:
     text = encoder_folder(model.folder, "text", name)
     image = encoder_folder(model.folder, "image", name)
     shared = model.folder / "encoders"
-    device = model.device
+    device, tokens = model.device, model.manifest.has_tokens
     return System(
         towers=load_towers(model.folder, name),
-        text=model.text if text.parent == shared else load_text_encoder(str(text), device),
-        image=model.image if image.parent == shared else load_image_encoder(str(image), device),
+        text=model.text
+        if text.parent == shared
+        else load_text_encoder(str(text), device, tokens=tokens),
+        image=model.image
+        if image.parent == shared
+        else load_image_encoder(str(image), device, tokens=tokens),
     )
 
 
@@ -247,7 +252,7 @@ def _table(encoder: TextEncoder | ImageEncoder, items: Sequence[Any]) -> Feature
     """Features of texts or photos, None where an item is absent, rounded as a cache does."""
     present = [item for item in items if item is not None]
     has = np.array([item is not None for item in items], dtype=bool)
-    stored = encoder.encode(present) if present else np.empty((0, encoder.width))
+    stored = encoder.encode(present) if present else np.empty((0, encoder.layout.width))
     return FeatureTable(stored.astype(np.float16), np.where(has, np.cumsum(has) - 1, -1), "")
 
 

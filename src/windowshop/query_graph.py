@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -111,7 +112,7 @@ class QueryPath(nn.Module):
         self.encoder = text.module
         self.projection = towers.text
         self.fusion = towers.fusion
-        self._features = text.features
+        self._features = partial(text.features, pooled=True)
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor | None = None) -> Tensor:
         """Return unit query vectors (B, P)."""

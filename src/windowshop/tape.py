@@ -54,7 +54,7 @@ class Tape:
         order = np.argsort(sizes, kind="stable")
         chunks = [order[i : i + self._chunk_size] for i in range(0, len(order), self._chunk_size)]
         seeds = [chunk_seed(self._seed, len(self._leaves), i) for i in range(len(chunks))]
-        features_BH = torch.zeros(len(items), tuned.encoder.width, dtype=tuned.dtype)
+        features_BH = torch.zeros(len(items), tuned.encoder.layout.width, dtype=tuned.dtype)
         leaf = _Leaf(tuned, items, read, chunks, seeds, features_BH)
         with torch.no_grad():
             for index, rows in enumerate(chunks):

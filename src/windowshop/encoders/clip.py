@@ -23,6 +23,14 @@ from windowshop.encoders.base import (
     pick_device,
     tokenizer_settings,
 )
+from windowshop.encoders.layout import (
+    GRID,
+    TEXT_TOKENS,
+    Layout,
+    piece_means,
+    place_means,
+    with_tokens,
+)
 from windowshop.errors import EncoderError
 
 CLIP_TYPES = ("clip", "siglip")
@@ -30,9 +38,9 @@ BATCH_SIZE = 32
 
 
 class ClipTextEncoder:
-    """The text tower; H is the model's projection width."""
+    """The text tower; H is the model's projection width, and tokens are added if asked for."""
 
-    def __init__(self, source: str, device: str = "auto") -> None:
+    def __init__(self, source: str, device: str = "auto", *, tokens: bool = False) -> None:
         self._device = pick_device(device)
         self._model = _load_model(source, self._device)
         self._tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
@@ -43,9 +51,13 @@ class ClipTextEncoder:
         # SigLIP was trained on texts padded to its full length and reads its last position;
         # CLIP reads its end-of-text token, where padding only costs time.
         self._siglip = self._model.config.model_type == "siglip"
-        self.width = self.encode(["width"]).shape[1]
-        self.segments: tuple[int, ...] = (self.width,)
+        with torch.inference_mode():
+            width = self.features(self.prepare(["width"]), pooled=True).shape[1]
+        self.layout = Layout((width,))
         settings = f"clip-text/2 max_tokens={self._max_tokens}"
+        if tokens:
+            self.layout = Layout((width,), TEXT_TOKENS, int(config.hidden_size))
+            settings += f" tokens={TEXT_TOKENS}"
         self._settings = f"{settings} {tokenizer_settings(self._tokenizer)}"
         self.refresh()
 
@@ -94,9 +106,13 @@ class ClipTextEncoder:
         )
         return {name: tensor.to(self._device) for name, tensor in batch.items()}
 
-    def features(self, batch: dict[str, Tensor]) -> Tensor:
-        """Return projected text vectors (B, H)."""
-        return _pooled(self._model.get_text_features(**batch))
+    def features(self, batch: dict[str, Tensor], *, pooled: bool = False) -> Tensor:
+        """Return projected text vectors (B, H), then tokens."""
+        read = self._model.get_text_features(**batch)
+        if pooled or not self.layout.num_tokens:
+            return _pooled(read)
+        mask_BL = batch.get("attention_mask", torch.ones_like(batch["input_ids"]))
+        return with_tokens(_pooled(read), piece_means(read["last_hidden_state"], mask_BL))
 
     def save(self, folder: Path) -> None:
         """Write both towers and the tokenizer as a Hugging Face folder."""
@@ -105,9 +121,9 @@ class ClipTextEncoder:
 
 
 class ClipImageEncoder:
-    """The image tower; H is the model's projection width."""
+    """The image tower; H is the model's projection width, and tokens are added if asked for."""
 
-    def __init__(self, source: str, device: str = "auto") -> None:
+    def __init__(self, source: str, device: str = "auto", *, tokens: bool = False) -> None:
         self._device = pick_device(device)
         self._model = _load_model(source, self._device)
         siglip = self._model.config.model_type == "siglip"
@@ -115,9 +131,15 @@ class ClipImageEncoder:
         self._processor = processor.from_pretrained(source)
         self.side = int(self._model.config.vision_config.image_size)
         self._settings = f"clip-image/1 {self._processor.to_json_string()}"
+        probe = self.prepare([Image.new("RGB", (self.side, self.side))])
+        with torch.inference_mode():
+            width = self.features(probe, pooled=True).shape[1]
+        self.layout = Layout((width,))
+        if tokens:
+            hidden = int(self._model.config.vision_config.hidden_size)
+            self.layout = Layout((width,), GRID**2, hidden)
+            self._settings += f" tokens={GRID}x{GRID}"
         self.refresh()
-        self.width = self.encode([Image.new("RGB", (self.side, self.side))]).shape[1]
-        self.segments: tuple[int, ...] = (self.width,)
 
     @property
     def module(self) -> nn.Module:
@@ -148,11 +170,20 @@ class ClipImageEncoder:
         batch = self._processor(list(images), return_tensors="pt", **self._sized(side))
         return {"pixel_values": batch["pixel_values"].to(self._device)}
 
-    def features(self, batch: dict[str, Tensor]) -> Tensor:
-        """Return projected image vectors (B, H); positions are interpolated to another side."""
+    def features(self, batch: dict[str, Tensor], *, pooled: bool = False) -> Tensor:
+        """Return projected image vectors (B, H), then tokens.
+
+        Positions are interpolated to another side.
+        """
         pixels_BCHW = batch["pixel_values"]
         other = {} if pixels_BCHW.shape[-1] == self.side else {"interpolate_pos_encoding": True}
-        return _pooled(self._model.get_image_features(pixel_values=pixels_BCHW, **other))
+        read = self._model.get_image_features(pixel_values=pixels_BCHW, **other)
+        if pooled or not self.layout.num_tokens:
+            return _pooled(read)
+        side = pixels_BCHW.shape[-1] // int(self._model.config.vision_config.patch_size)
+        state_BWL = read["last_hidden_state"].transpose(1, 2)[..., -side * side :]  # no class token
+        token_BKW = place_means(state_BWL.reshape(*state_BWL.shape[:2], side, side))
+        return with_tokens(_pooled(read), token_BKW)
 
     def _sized(self, side: int) -> dict[str, Any]:
         """Arguments of the processor for another side than its own."""

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from windowshop.encoders.base import fingerprint, pick_device
+from windowshop.encoders.layout import GRID, Layout, place_means, with_tokens
 from windowshop.errors import EncoderError
 from windowshop.images import fit_square
 
@@ -43,14 +44,17 @@ MICRO_BATCH = 2
 class EfficientNetEncoder:
     """An EfficientNet-Lite; B batch, C channels, H = last layer + 2 x all earlier ones.
 
-    Batch norms are folded into the convolutions, so their statistics stay as they are in training.
+    Tokens, if asked for, are of the last stage. Batch norms are folded into the convolutions, so
+    their statistics stay as they are in training.
     """
 
-    def __init__(self, source: str, device: str = "auto") -> None:
+    def __init__(self, source: str, device: str = "auto", *, tokens: bool = False) -> None:
         found = _find_weights(source)
         self.name = found.name
         self.side = WEIGHTS[self.name][1]
         self._settings = f"pyramid/1 {self.name} side={self.side} pad=white"
+        if tokens:
+            self._settings += f" tokens={GRID}x{GRID}"
         network = EfficientNet.from_name(self.name).eval()
         if found.folded:
             network = _fold_batch_norms(network)
@@ -65,8 +69,10 @@ class EfficientNetEncoder:
         self._network.to(memory_format=torch.channels_last)
         self._untouched = self._hash(self._network, folded=True)
         self.refresh()
-        self.width = self.encode([Image.new("RGB", (self.side, self.side))]).shape[1]
-        self.segments = _segments(self._network)
+        self.layout = Layout(_segments(self._network))
+        if tokens:
+            last_stage = self._network._conv_head.in_channels
+            self.layout = Layout(self.layout.segments, GRID**2, last_stage)
 
     @property
     def module(self) -> nn.Module:
@@ -108,8 +114,8 @@ class EfficientNetEncoder:
         pixels_BCHW = (pixels.permute(0, 3, 1, 2).float() - PIXEL_MEAN) / PIXEL_SCALE
         return {"pixel_values": pixels_BCHW.contiguous(memory_format=torch.channels_last)}
 
-    def features(self, batch: dict[str, Tensor]) -> Tensor:
-        """Return (B, H): statistics of every level, then the mean of the last layer."""
+    def features(self, batch: dict[str, Tensor], *, pooled: bool = False) -> Tensor:
+        """Return (B, H): statistics of every level, the mean of the last layer, then tokens."""
         x_BCHW, network = batch["pixel_values"], self._network
         levels = [_mean_and_deviation(x_BCHW)]
         x_BCHW = network._swish(network._conv_stem(x_BCHW))
@@ -119,8 +125,11 @@ class EfficientNetEncoder:
             x_BCHW = block(x_BCHW)
             if _ends_stage(after):
                 levels.append(_mean_and_deviation(x_BCHW))
-        x_BCHW = network._swish(network._conv_head(x_BCHW))
-        return torch.cat([*levels, _at_least_float32(x_BCHW).mean((2, 3))], dim=1)
+        last_BCHW = network._swish(network._conv_head(x_BCHW))
+        pooled_BH = torch.cat([*levels, _at_least_float32(last_BCHW).mean((2, 3))], dim=1)
+        if pooled or not self.layout.num_tokens:
+            return pooled_BH
+        return with_tokens(pooled_BH, place_means(_at_least_float32(x_BCHW)))
 
     def save(self, folder: Path) -> None:
         """Write the weights as safetensors and the network's name as JSON.

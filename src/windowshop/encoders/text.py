@@ -23,15 +23,16 @@ from windowshop.encoders.base import (
     pick_device,
     tokenizer_settings,
 )
+from windowshop.encoders.layout import TEXT_TOKENS, Layout, piece_means, with_tokens
 from windowshop.errors import EncoderError
 
 BATCH_SIZE = 32
 
 
 class SentenceEncoder:
-    """A sentence-transformers model; H = sentence width + word-piece width."""
+    """A sentence-transformers model; H = sentence width + word-piece width, and tokens if asked."""
 
-    def __init__(self, source: str, device: str = "auto") -> None:
+    def __init__(self, source: str, device: str = "auto", *, tokens: bool = False) -> None:
         self._device = pick_device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # a pooler that the folder lacks is drawn, unused: always the same
@@ -55,10 +56,14 @@ class SentenceEncoder:
             )
         self._words = words
         sentence_width = self._model.get_embedding_dimension()
+        with torch.inference_mode():
+            probe = self._model(self.prepare(["width"]))
         if sentence_width is None:
-            sentence_width = self.encode(["width"]).shape[1] - self._words.embedding_dim
-        self.segments: tuple[int, ...] = (int(sentence_width), int(self._words.embedding_dim))
-        self.width = sum(self.segments)
+            sentence_width = probe["sentence_embedding"].shape[1]
+        segments = (int(sentence_width), int(self._words.embedding_dim))
+        self.layout = Layout(segments)
+        if tokens:
+            self.layout = Layout(segments, TEXT_TOKENS, int(probe["token_embeddings"].shape[2]))
         modules = [
             (type(m).__name__, m.get_config_dict())
             for m in list(self._model)[1:]
@@ -66,6 +71,8 @@ class SentenceEncoder:
         ]
         settings = [f"max_tokens={self._model.max_seq_length}", json.dumps(modules, default=str)]
         settings.append(tokenizer_settings(self._model.tokenizer))
+        if tokens:
+            settings.append(f"tokens={TEXT_TOKENS}")
         self._settings = " ".join(["sentence+words/2", *settings])
         self.refresh()
 
@@ -106,13 +113,18 @@ class SentenceEncoder:
         batch = self._model.preprocess(list(texts))
         return {k: v.to(self._device) for k, v in batch.items() if isinstance(v, Tensor)}
 
-    def features(self, batch: dict[str, Tensor]) -> Tensor:
-        """Return (B, H): sentence vectors, then means of word-piece embeddings."""
+    def features(self, batch: dict[str, Tensor], *, pooled: bool = False) -> Tensor:
+        """Return (B, H): sentence vectors, then means of word-piece embeddings, then tokens."""
         mask_BL1 = batch["attention_mask"].unsqueeze(-1)
         words_BH = (self._words(batch["input_ids"]) * mask_BL1).sum(1)
         words_BH = words_BH / mask_BL1.sum(1).clamp_min(1)
-        sentence_BH = self._model(dict(batch))["sentence_embedding"]
-        return torch.cat([sentence_BH, words_BH], dim=1)
+        read = self._model(dict(batch))
+        pooled_BH = torch.cat([read["sentence_embedding"], words_BH], dim=1)
+        if pooled or not self.layout.num_tokens:
+            return pooled_BH
+        return with_tokens(
+            pooled_BH, piece_means(read["token_embeddings"], batch["attention_mask"])
+        )
 
     def save(self, folder: Path) -> None:
         """Write the sentence-transformers folder: safetensors, tokenizer, pooling."""

@@ -13,7 +13,7 @@ from windowshop.fusions.query_experts import QueryExperts
 from windowshop.fusions.query_weighted import QueryWeighted
 from windowshop.fusions.single import ImageOnly, TextOnly
 
-__all__ = ["FUSIONS", "Fusion", "Modalities", "make_fusion"]
+__all__ = ["FUSIONS", "Fusion", "Modalities", "make_fusion", "needs_tokens"]
 
 FUSIONS: dict[FusionName, Callable[[int, int, float], Fusion]] = {
     "experts": ModalityExperts,
@@ -37,3 +37,8 @@ FUSIONS: dict[FusionName, Callable[[int, int, float], Fusion]] = {
 def make_fusion(name: FusionName, width: int, hidden: int, dropout: float) -> Fusion:
     """Build a fusion by name for vectors of the given width."""
     return FUSIONS[name](width, hidden, dropout)
+
+
+def needs_tokens(name: FusionName) -> bool:
+    """Whether a fusion reads tokens, which its encoders are loaded with then."""
+    return bool(getattr(FUSIONS[name], "needs_tokens", False))

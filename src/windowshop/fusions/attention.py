@@ -3,9 +3,9 @@
 Shapes: B batch, D shared width, S and T tokens of the reading and of the read modality, N heads,
 H width of a head.
 
-The tokens are what the encoders keep of an item: its vector in the shared width, and one token for
-each segment of its features (`windowshop.towers`). Those are depths of an encoder (the sentence and
-the word pieces; an early, a middle and a late layer), not words and not places in the photo.
+The tokens of an item are its vector in the shared width, one for each segment of its features (the
+sentence and the word pieces; an early, a middle and a late layer) and those of its encoder: pieces
+of the text, places in the photo (`windowshop.encoders.layout`, `windowshop.towers.Tokens`).
 """
 
 import torch

@@ -25,7 +25,7 @@ def changed(bench: Workbench, change: Change, seed: int) -> Workbench:
     if change == "text_as_photo":
         twice = replace(features, image=features.views[FACTS], further=None)
         return _without_query_photos(
-            replace(_with_features(bench, twice), image_segments=bench.cache.text.segments)
+            replace(_with_features(bench, twice), image_layout=bench.cache.text.layout)
         )
     if change == "three_words":
         return without_words(bench, 1.0, seed)

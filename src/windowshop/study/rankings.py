@@ -113,12 +113,13 @@ def frozen_run(bench: Workbench, mix: Mix, dev: Queries, test: Queries) -> Run:
     Text alone is compared by the encoder's sentence vector. The other mixes need encoders of text
     and photos that share a space, as both towers of a CLIP model do.
     """
-    products, (sentence, *_) = bench.data.products.features, bench.cache.text.segments
+    products, (sentence, *_) = bench.data.products.features, bench.cache.text.layout.segments
+    pooled = bench.image_layout.pooled
     items = np.arange(len(products.image))
     text_NH = normalised(products.views[FACTS].gather(items)[:, :sentence])
     image_NH = np.zeros_like(text_NH)
     if mix != "text":
-        image_NH = normalised(products.image.gather(items))
+        image_NH = normalised(products.image.gather(items)[:, :pooled])
     texts = bench.data.queries.features.text
     asked = [
         _Asked(part, normalised(texts.gather(part.rows)[:, :sentence])) for part in (dev, test)

@@ -16,6 +16,7 @@ from windowshop.checkpoint import PACKAGES
 from windowshop.config import TrainConfig, to_dict
 from windowshop.errors import ConfigError, DataError
 from windowshop.fit import require_negatives
+from windowshop.fusions import needs_tokens
 from windowshop.progress import Reporter
 from windowshop.study.ablations import Extent
 from windowshop.study.changes import without_photos, without_words
@@ -38,7 +39,7 @@ from windowshop.study.results import without_photos as without_thumbnails
 from windowshop.study.seed import FIXED_SYSTEMS, SeedRuns, StudyData, stages_of
 from windowshop.study.slicing import default_slices, slices_of, with_slice_columns
 from windowshop.study.training import digest
-from windowshop.workbench import prepare, training_pairs
+from windowshop.workbench import prepare, training_pairs, with_tokens
 
 INSIGHTS = "insights"
 """Where curves and examples are kept below the folder of finished runs."""
@@ -81,8 +82,12 @@ def _prepare(
     if not dataset.kinds:
         raise DataError(f"{dataset.root}: no judgements to compare by. Add qrels.")
     variants, notes = _variants_of(config, base, dataset)
-    stages = [s for v in variants for s in training_of(base, v, config.seeds[0]).stages]
-    bench = prepare(dataset, base, cache_folder, reporter, stages)
+    trained = [training_of(base, variant, config.seeds[0]) for variant in variants]
+    stages = [stage for training in trained for stage in training.stages]
+    bench = token_bench = prepare(dataset, base, cache_folder, reporter, stages)
+    read = [s for t in trained if needs_tokens(t.model.fusion) for s in t.stages]
+    if read and not needs_tokens(base.model.fusion):
+        token_bench = with_tokens(bench, base, read)
     test, dev = queries_of(bench, "test"), queries_of(bench, "dev")
     if not test.ids:
         raise DataError(
@@ -101,6 +106,7 @@ def _prepare(
         variants=variants,
         notes=notes,
         bench=bench,
+        token_bench=token_bench,
         dev=dev,
         test=test,
         parts=slices_of(with_slice_columns(bench), test, specs),

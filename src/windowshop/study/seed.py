@@ -11,6 +11,7 @@ from windowshop.config import TrainConfig, to_dict
 from windowshop.diagnostics import Diagnostics, never_retrieved
 from windowshop.errors import ConfigError
 from windowshop.features import FeatureCache
+from windowshop.fusions import needs_tokens
 from windowshop.metrics import DEPTH, Qrels
 from windowshop.study.changes import changed
 from windowshop.study.config import TRAINED, StudyConfig, VariantConfig, training_of
@@ -50,6 +51,8 @@ class StudyData:
     notes: tuple[str, ...]
     """What is left out of the default study, and why."""
     bench: Workbench
+    token_bench: Workbench
+    """The same with tokens, for the fusions that read them, if there are any."""
     dev: Queries
     test: Queries
     parts: dict[str, Qrels]
@@ -61,6 +64,11 @@ class StudyData:
         """The variant of that name, if the study has it."""
         return next((variant for variant in self.variants if variant.name == name), None)
 
+    def bench_of(self, variant: VariantConfig) -> Workbench:
+        """The data as a variant's fusion reads it."""
+        fusion = training_of(self.base, variant, self.config.seeds[0]).model.fusion
+        return self.token_bench if needs_tokens(fusion) else self.bench
+
 
 class SeedRuns:
     """The variants of a study with one seed; weights stay until `clear`."""
@@ -71,7 +79,7 @@ class SeedRuns:
         self._weights = study.folder / f"weights-{seed}"
         self._runs: dict[str, Run] = {}
         self._latest: tuple[VariantConfig, Trained] | None = None
-        self._data = _data_key(study)
+        self._data = _data_key(study.bench)
         self._caches: dict[tuple[str, str], FeatureCache] = {}
 
     def result(self, variant: VariantConfig) -> SeedResult:
@@ -118,7 +126,7 @@ class SeedRuns:
 
     def _train(self, variant: VariantConfig) -> Trained:
         config = stages_of(self._study.base, variant, self.seed)
-        bench = changed(self._study.bench, variant.train_change, self.seed)
+        bench = changed(self._study.bench_of(variant), variant.train_change, self.seed)
         key = digest(self._data, _table_hash(config), variant.train_change)
         trained = train_variant(bench, config, key, self._weights)
         own = trained.bench.cache
@@ -140,7 +148,7 @@ class SeedRuns:
 
     def shown(self, variant: VariantConfig) -> Workbench:
         """What the variant's ranking is made from."""
-        bench, trained = self._study.bench, self.trained(variant)
+        bench, trained = self._study.bench_of(variant), self.trained(variant)
         if trained is not None and trained.bench.cache is not bench.cache:
             bench = trained.bench  # it trained encoders of its own
         return changed(bench, variant.test_change, self.seed)
@@ -149,11 +157,11 @@ class SeedRuns:
         """Drop the weights, and the features of encoders that were trained here."""
         self._latest = None
         shutil.rmtree(self._weights, ignore_errors=True)
-        kept = self._study.bench.cache
+        kept = [bench.cache for bench in (self._study.bench, self._study.token_bench)]
         for own in self._caches.values():
-            if own.text.fingerprint != kept.text.fingerprint:
+            if own.text.fingerprint not in [cache.text.fingerprint for cache in kept]:
                 own.discard("text")
-            if own.image.fingerprint != kept.image.fingerprint:
+            if own.image.fingerprint not in [cache.image.fingerprint for cache in kept]:
                 own.discard("image")
 
     def _rank(self, variant: VariantConfig) -> Run:
@@ -193,14 +201,14 @@ class SeedRuns:
             for item in (variant, beside)
             if item is not None
         ]
-        parts = list(study.parts)
-        return digest(SEED_FORMAT, self._data, to_dict(study.base), sources, parts)
+        parts, data = list(study.parts), _data_key(study.bench_of(variant))
+        return digest(SEED_FORMAT, data, to_dict(study.base), sources, parts)
 
 
-def _data_key(study: StudyData) -> str:
+def _data_key(bench: Workbench) -> str:
     """Names the data and what encodes it."""
-    cache = study.bench.cache
-    return digest(study.bench.hashes, cache.text.fingerprint, cache.image.fingerprint)
+    cache = bench.cache
+    return digest(bench.hashes, cache.text.fingerprint, cache.image.fingerprint)
 
 
 def _table_hash(config: TrainConfig) -> str:

@@ -284,9 +284,21 @@ def test_a_sound_shop_has_counts_and_no_findings(tmp_path, suffix):
         "grades": {"1": 1, "3": 2},
         "label_sets": {"relevance": 3},
         "judged_products": 3,
+        "judged_products_by_split": {"train": 1, "dev": 1, "test": 1},
+        "of_them_judged_in_train": {},
         "judged_queries_by_split": {"train": 1, "dev": 1, "test": 1},
     }
     assert read_dataset(tmp_path).notes == ()
+
+
+def test_products_that_training_judges_too_are_counted(tmp_path):
+    variants = changed(changed(PRODUCTS, 1, group_id="g"), 2, group_id="g")
+    more = [{"query_id": "q3", "product_id": name, "grade": 1} for name in ("p1", "p2", "p3")]
+    qrels = [*QRELS, *more, {"query_id": "q2", "product_id": "p1", "grade": 0}]
+    counts = check(write_shop(tmp_path, {"products": variants, "qrels": qrels})).counts
+    # q1 (train) has p1; q2 (dev) its variant p2; q3 (test) those and p3.
+    assert counts["judged_products_by_split"] == {"train": 1, "dev": 1, "test": 3}
+    assert counts["of_them_judged_in_train"] == {"dev": 1, "test": 2}
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
@@ -374,18 +386,14 @@ def test_a_judgement_without_grade_is_positive(tmp_path):
 
 
 def test_each_photo_is_reported_once(tmp_path):
-    class Counter(SilentReporter):
-        total, done = 0, 0
+    seen = []
 
+    class Counter(SilentReporter):
         @contextmanager
         def bar(self, name, total):
-            self.total += total
-            yield self.advance
+            yield lambda count, text: seen.append((count, total))
 
-        def advance(self, count, text):
-            self.done += count
-
-    counter = Counter()
     queries = changed(QUERIES, 1, image="p1.png")
-    check_dataset(write_shop(tmp_path, {"queries": queries}), reporter=counter)
-    assert (counter.total, counter.done) == (2, 2)
+    check_dataset(write_shop(tmp_path, {"queries": queries}), reporter=Counter())
+    assert sum(count for count, _ in seen) == 2
+    assert {total for _, total in seen} == {2}

@@ -344,6 +344,7 @@ def _counts(products: _Table, queries: _Table, qrels: _Table) -> Counts:
     titled, pictured = products.frame["title"].is_not_null(), products.frame["image"].is_not_null()
     judgements = _judgements(qrels, products)
     judged = queries.frame.join(judgements, on="query_id", how="semi")
+    relevant = _split_judgements(qrels, products, queries)
     return {
         "products": len(products.frame),
         "products_with_title": int(titled.sum()),
@@ -362,8 +363,20 @@ def _counts(products: _Table, queries: _Table, qrels: _Table) -> Counts:
         "grades": _tally(qrels.frame["grade"]),
         "label_sets": _tally(qrels.frame["kind"]),
         "judged_products": judgements["product_id"].n_unique(),
+        "judged_products_by_split": _by_split(relevant),
+        "of_them_judged_in_train": _by_split(relevant.filter(pl.col("split") != "train", "seen")),
         "judged_queries_by_split": _by_split(judged),
     }
+
+
+def _split_judgements(qrels: _Table, products: _Table, queries: _Table) -> pl.DataFrame:
+    """The products that are relevant in each split; `seen`: one of their group is so in train."""
+    split, group = queries.frame.select("query_id", "split"), pl.coalesce("group_id", "product_id")
+    found = _judgements(qrels, products).join(split, on="query_id").select("product_id", "split")
+    groups = products.frame.select("product_id", group=group).unique("product_id")
+    found = found.unique().join(groups, on="product_id")
+    trained = found.filter(split="train")["group"].unique()
+    return found.with_columns(seen=pl.col("group").is_in(trained.implode()))
 
 
 def _by_split(queries: pl.DataFrame) -> dict[str, int]:

@@ -192,7 +192,7 @@ def test_a_variant_that_reads_tokens_is_what_training_alone_makes(
     settings = {"model": {"fusion": "cross_attention"}, **extra}
     reading = VariantConfig(name="cross_attention", group="fusion", settings=settings)
     variants = (VariantConfig(name="query_experts", group="reference"), reading)
-    few = replace(study, seeds=(3,), variants=variants, curve_variants=())
+    few = replace(study, seeds=(3,), variants=variants, curve_variants=("cross_attention",))
     dataset = read_dataset(kinds_place / "data")
     results = run_study(few, tmp_path / "report")
     config = training_of(base_training(few), reading, 3)
@@ -205,7 +205,8 @@ def test_a_variant_that_reads_tokens_is_what_training_alone_makes(
     assert scores_of(item) == run_by_hand(seen, alone.system)
     kept = {path.name for path in (kinds_place / "cache").glob("text-*")}
     assert f"text-{bench.cache.text.fingerprint}" in kept
-    assert not any((kinds_place / "cache").glob("*.partial"))
+    for points in results.curves.values():
+        assert {point.variant for point in points} == {"cross_attention"}
 
 
 def test_bm25_mixes_with_a_text_tower_of_its_own_encoder(

@@ -12,11 +12,17 @@ HAS = torch.tensor([[1.0, 1], [1, 1], [1, 0], [0, 1], [0, 0]], dtype=torch.float
 BOTH, TEXT, IMAGE, NOTHING = slice(0, 2), 2, 3, 4
 ONE_MODALITY = {"text_only", "image_only"}
 TWO = sorted(set(FUSIONS) - ONE_MODALITY)
-PAIRS = {"query_weighted", "query_experts"}
+PAIRS = {"query_weighted", "query_experts", "query_head_experts"}
 TUNED = sorted(set(TWO) - {"uniform_experts", *PAIRS})
-WITH_EXPERTS = {"experts", "uniform_experts", "query_experts", "concat_linear"}
+WITH_EXPERTS = {"experts", "uniform_experts", *PAIRS, "concat_linear"} - {"query_weighted"}
 """Fusions that learn to change the vector of a product with one modality."""
-GATED = {"experts": 3, "query_experts": 3, "scalar_gate": 2, "vector_gate": 2}
+GATED = {
+    "experts": 3,
+    "query_experts": 3,
+    "query_head_experts": 3,
+    "scalar_gate": 2,
+    "vector_gate": 2,
+}
 
 
 def make_products(has_B2, seed=1):
@@ -96,9 +102,10 @@ def test_untrained_query_weights_score_as_the_weighted_average(weight, products)
     close(scores_BC, expected_BC / lengths)
 
 
+@pytest.mark.parametrize("name", ["query_experts", "query_head_experts"])
 @pytest.mark.parametrize("weight", [0.3, 0.5])
-def test_untrained_query_experts_score_half_by_text_half_by_the_average(weight, products):
-    fusion = build("query_experts")
+def test_untrained_query_experts_score_half_by_text_half_by_the_average(name, weight, products):
+    fusion = build(name)
     fusion.start_from(weight)
     q_BD = make_products(torch.ones(4, 2, dtype=torch.float64), seed=7).t_BD
     scores_BC = fusion.weigh_queries(q_BD) @ fusion(products).T
@@ -108,12 +115,27 @@ def test_untrained_query_experts_score_half_by_text_half_by_the_average(weight, 
     close(scores_BC, expected_BC)
 
 
-def test_query_experts_store_the_text_expert_and_the_mixture(products):
-    fusion = build("query_experts", trained=True)
+@pytest.mark.parametrize("name", ["query_experts", "query_head_experts"])
+def test_query_experts_store_the_text_expert_and_the_mixture(name, products):
+    fusion = build(name, trained=True)
     p_BP = fusion(products)
     close(p_BP[BOTH, 0::2] * 2**0.5, fusion._experts.alone(products)[0][BOTH])
     close(p_BP[:, 1::2] * 2**0.5, fusion._experts(products))
     assert torch.equal(p_BP[IMAGE, 0::2], p_BP[IMAGE, 1::2])
+
+
+def test_a_query_head_asks_the_text_expert_its_own_way(products):
+    fusion = build("query_head_experts", trained=True)
+    q_BD = make_products(torch.ones(6, 2, dtype=torch.float64), seed=7).t_BD
+    q_BD[5] = 0
+    weighed_BP = fusion.weigh_queries(q_BD)
+    assert torch.equal(weighed_BP[5], torch.zeros_like(weighed_BP[5]))
+    b_B1 = fusion.query_weight(q_BD[:5])
+    own_BD = F.normalize(q_BD + fusion._head(q_BD * WIDTH**0.5), dim=-1)[:5]
+    assert ((own_BD * q_BD[:5]).sum(dim=1) < 0.999).all()
+    length_B1 = (b_B1**2 + (1 - b_B1) ** 2).sqrt()
+    close(weighed_BP[:5, 0::2], b_B1 * own_BD / length_B1)
+    close(weighed_BP[:5, 1::2], (1 - b_B1) * q_BD[:5] / length_B1)
 
 
 def test_a_trained_query_weight_differs_by_query_and_spares_lone_modalities(products):

@@ -72,7 +72,8 @@ def test_the_graph_gives_the_models_vectors(exported, kind):
 
 
 @pytest.mark.parametrize(
-    "fusion", ["experts", "query_weighted", "cross_attention", "text_only", "average"]
+    "fusion",
+    ["experts", "query_weighted", "query_head_experts", "cross_attention", "text_only", "average"],
 )
 def test_every_fusion_weighs_queries_in_the_graph(folders, products_NP, tmp_path, fusion):
     model = make_model(folders["bert"], fusion=fusion)

@@ -28,6 +28,7 @@ FusionName = Literal[
     "cross_attention",
     "query_weighted",
     "query_experts",
+    "query_head_experts",
     "text_only",
     "image_only",
 ]

@@ -124,10 +124,11 @@ class QueryWeight(nn.Module):
         with torch.no_grad():
             last.bias.fill_(math.log(weight / (1 - weight)))
 
-    def split(self, q_BD: Tensor) -> Tensor:
-        """Return [b q; (1 - b) q] interleaved and normalised, (B, 2D)."""
+    def split(self, q_BD: Tensor, first_BD: Tensor | None = None) -> Tensor:
+        """Return [b f; (1 - b) q] interleaved and normalised, (B, 2D); f is q unless given."""
         first_B1 = self(q_BD)
-        return unit(interleave(first_B1 * q_BD, (1 - first_B1) * q_BD))
+        first_BD = q_BD if first_BD is None else first_BD
+        return unit(interleave(first_B1 * first_BD, (1 - first_B1) * q_BD))
 
 
 class TunedMean(nn.Module):

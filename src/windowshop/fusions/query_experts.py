@@ -8,6 +8,7 @@ from torch import Tensor
 
 from windowshop.fusions.base import Fusion, Modalities, QueryWeight, interleave, unit
 from windowshop.fusions.experts import ModalityExperts
+from windowshop.layers import ZeroStartMLP
 
 
 class QueryExperts(Fusion):
@@ -54,3 +55,22 @@ class QueryExperts(Fusion):
     def start_from(self, text_weight: float) -> None:
         """Start the mixture from the tuned weighted average; every query's b starts at 1/2."""
         self._experts.start_from(text_weight)
+
+
+class QueryHeadExperts(QueryExperts):
+    """Stores the same, and searches with [b h; (1 - b) q], h = normalise(q + MLP(q)).
+
+    So the text expert has a query of its own, and the projection that it shares with the mixture
+    need not serve both. The MLP starts at zero: untrained, this is `QueryExperts`.
+    """
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__(width, hidden, dropout)
+        self._head = ZeroStartMLP(width, hidden // 2, width, dropout)
+        self._scale = width**0.5
+
+    def weigh_queries(self, q_BD: Tensor) -> Tensor:
+        """Return [b h; (1 - b) q] interleaved and normalised, (B, 2D); no query stays zero."""
+        own_BD = unit(q_BD + self._head(q_BD * self._scale))
+        has_any_B1 = (q_BD != 0).any(dim=1, keepdim=True)  # floats would be exported rounded
+        return self._query_weight.split(q_BD, own_BD * has_any_B1)

@@ -14,6 +14,7 @@ from windowshop.study.results import Falsifier
 FUSIONS = (
     "experts",
     "query_experts",
+    "query_head_experts",
     "uniform_experts",
     "average",
     "weighted",

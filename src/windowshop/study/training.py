@@ -47,10 +47,12 @@ def train_variant(bench: Workbench, config: TrainConfig, key: str, folder: Path)
     Finished weights stay there, so asking again for the same config only loads them.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    encoders = bench.cache.text.fingerprint, bench.cache.image.fingerprint  # with tokens or without
+    own = digest(key, *encoders, to_dict(config))
     if any(stage.tuning.trains for stage in config.stages):
-        return _train_with_encoders(bench, config, folder / f"tuned-{digest(key, to_dict(config))}")
+        return _train_with_encoders(bench, config, folder / f"tuned-{own}")
     num_shared = shared_stages(config)
-    state_file = folder / f"state-{digest(key, to_dict(config))}.safetensors"
+    state_file = folder / f"state-{own}.safetensors"
     if not num_shared:
         return _train(bench, config, state_file, until=len(config.stages))
     start = folder / f"shared-{digest(key, shared_part(config, num_shared))}.safetensors"

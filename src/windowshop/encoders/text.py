@@ -44,26 +44,24 @@ class SentenceEncoder:
                 model_kwargs={"dtype": torch.float32},
             ).eval()
         transformer = self._model[0]
-        words = (
-            transformer.auto_model.get_input_embeddings()
-            if isinstance(transformer, Transformer)
-            else None
-        )
-        if not isinstance(words, nn.Embedding):
+        if not isinstance(transformer, Transformer) or not isinstance(
+            words := transformer.auto_model.get_input_embeddings(), nn.Embedding
+        ):
             raise EncoderError(
                 f"{source}: its first module is a {type(transformer).__name__}; "
                 "a text encoder needs a transformer with word embeddings. Use another model."
             )
         self._words = words
         sentence_width = self._model.get_embedding_dimension()
-        with torch.inference_mode():
-            probe = self._model(self.prepare(["width"]))
         if sentence_width is None:
-            sentence_width = probe["sentence_embedding"].shape[1]
+            with torch.inference_mode():
+                pooled_BH = self.features(self.prepare(["width"]), pooled=True)
+            sentence_width = pooled_BH.shape[1] - self._words.embedding_dim
         segments = (int(sentence_width), int(self._words.embedding_dim))
         self.layout = Layout(segments)
         if tokens:
-            self.layout = Layout(segments, TEXT_TOKENS, int(probe["token_embeddings"].shape[2]))
+            hidden = int(transformer.auto_model.config.hidden_size)
+            self.layout = Layout(segments, TEXT_TOKENS, hidden)
         modules = [
             (type(m).__name__, m.get_config_dict())
             for m in list(self._model)[1:]

@@ -45,8 +45,18 @@ def run_study(kinds_place):
     return runner_of(kinds_place)
 
 
+def text_features(place):
+    """The cache's folders of text features, one for each encoder."""
+    return set((place / "cache").glob("text-*"))
+
+
 @pytest.fixture(scope="module")
-def whole(study_file, kinds_place, cli, tmp_path_factory):
+def features_before(kinds_place):
+    return text_features(kinds_place)
+
+
+@pytest.fixture(scope="module")
+def whole(study_file, kinds_place, features_before, cli, tmp_path_factory):
     """The report folder of a study that nothing cut off."""
     out = tmp_path_factory.mktemp("whole") / "report"
     args = ["--out", out, "--study", study_file, "--cache", kinds_place / "cache"]
@@ -162,9 +172,10 @@ def test_products_that_no_query_retrieves_are_named(whole):
     assert set(table["variant"]) <= {"bm25"}
 
 
-def test_trained_encoders_leave_no_features_behind(whole, kinds_place, folders):
-    folders_of_text = list((kinds_place / "cache").glob("text-*"))
-    assert len(folders_of_text) == 1
+def test_trained_encoders_leave_no_features_behind(whole, kinds_place, features_before):
+    # At most the encoder's own are new: an earlier test may have left them there.
+    assert len(text_features(kinds_place) - features_before) <= 1
+    assert text_features(kinds_place)
 
 
 def test_a_study_without_named_curves_has_them(study, run_study, tmp_path):

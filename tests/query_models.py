@@ -18,7 +18,7 @@ class Blind:
     layout = Layout((2, 3))
 
 
-def make_model(text_folder, seed=0, fusion="query_experts"):
+def make_model(text_folder, seed=0, fusion="text_tower_experts"):
     text = load_text_encoder(str(text_folder), "cpu")
     with torch.no_grad():  # fresh layers change next to nothing, and would hide what goes wrong
         for layer in text.module.modules():

@@ -118,7 +118,7 @@ def test_a_run_goes_through_all_stages_and_comes_back_from_its_folder(
 
 
 def test_the_untrained_fusion_scores_as_its_tuned_weight(config, model, dev_check):
-    elsewhere = ("uniform_experts", "query_experts", "query_head_experts")
+    elsewhere = ("uniform_experts", "query_experts", "text_tower_experts")
     if config.model.fusion in (*elsewhere, "text_only", "image_only"):
         pytest.skip("starts elsewhere")
     # The check ranks by b q.t + (1 - b) q.v for stored pairs, by the cosine of the mean otherwise.

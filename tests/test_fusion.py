@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -12,14 +13,14 @@ HAS = torch.tensor([[1.0, 1], [1, 1], [1, 0], [0, 1], [0, 0]], dtype=torch.float
 BOTH, TEXT, IMAGE, NOTHING = slice(0, 2), 2, 3, 4
 ONE_MODALITY = {"text_only", "image_only"}
 TWO = sorted(set(FUSIONS) - ONE_MODALITY)
-PAIRS = {"query_weighted", "query_experts", "query_head_experts"}
+PAIRS = {"query_weighted", "query_experts", "text_tower_experts"}
 TUNED = sorted(set(TWO) - {"uniform_experts", *PAIRS})
 WITH_EXPERTS = {"experts", "uniform_experts", *PAIRS, "concat_linear"} - {"query_weighted"}
 """Fusions that learn to change the vector of a product with one modality."""
 GATED = {
     "experts": 3,
     "query_experts": 3,
-    "query_head_experts": 3,
+    "text_tower_experts": 3,
     "scalar_gate": 2,
     "vector_gate": 2,
 }
@@ -33,9 +34,9 @@ def make_products(has_B2, seed=1):
         return torch.randn(len(has_B2), *shape, generator=generator, dtype=torch.float64)
 
     t_BD, v_BD = F.normalize(draw(WIDTH), dim=-1), F.normalize(draw(WIDTH), dim=-1)
-    return Modalities(t_BD, v_BD, torch.ones_like(has_B2), draw(2, WIDTH), draw(3, WIDTH)).hidden(
-        has_B2
-    )
+    tokens = draw(2, WIDTH), draw(3, WIDTH)
+    own_BD = F.normalize(draw(WIDTH), dim=-1)
+    return Modalities(t_BD, v_BD, torch.ones_like(has_B2), *tokens, own_BD).hidden(has_B2)
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def build(name, *, trained=False):
 def rows(products, items):
     fields = (products.t_BD, products.v_BD, products.has_B2)
     tokens = (products.text_tokens_BTD, products.image_tokens_BTD)
-    return Modalities(*(field[items] for field in (*fields, *tokens)))
+    return Modalities(*(field[items] for field in (*fields, *tokens, products.own_t_BD)))
 
 
 def close(actual, expected):
@@ -68,8 +69,26 @@ def doubled(x_BD):
     return x_BD.repeat_interleave(2, dim=-1) / 2**0.5
 
 
-def stored(fusion, x_BD):
-    return x_BD if fusion.parts == 1 else doubled(x_BD)
+def stored(fusion, x_BD, first_BD=None):
+    """What a product with one vector is stored as; `first_BD` is that of the fusion's own tower."""
+    if fusion.parts == 1:
+        return x_BD
+    if not fusion.has_own_text:
+        return doubled(x_BD)
+    return torch.stack([first_BD, x_BD], dim=-1).flatten(-2) / 2**0.5
+
+
+def stored_text(fusion, products, items=TEXT):
+    return stored(fusion, products.t_BD[items], products.own_t_BD[items])
+
+
+def stored_photo(fusion, products, items=IMAGE):
+    v_BD = products.v_BD[items]
+    return stored(fusion, v_BD, stand_in(fusion, v_BD) if fusion.has_own_text else None)
+
+
+def stand_in(fusion, x_BD):
+    return F.normalize(fusion._stand_in(x_BD), dim=-1)
 
 
 @pytest.mark.parametrize("weight", [0.05, 0.3, 0.5, 0.8, 0.95])
@@ -102,10 +121,9 @@ def test_untrained_query_weights_score_as_the_weighted_average(weight, products)
     close(scores_BC, expected_BC / lengths)
 
 
-@pytest.mark.parametrize("name", ["query_experts", "query_head_experts"])
 @pytest.mark.parametrize("weight", [0.3, 0.5])
-def test_untrained_query_experts_score_half_by_text_half_by_the_average(name, weight, products):
-    fusion = build(name)
+def test_untrained_query_experts_score_half_by_text_half_by_the_average(weight, products):
+    fusion = build("query_experts")
     fusion.start_from(weight)
     q_BD = make_products(torch.ones(4, 2, dtype=torch.float64), seed=7).t_BD
     scores_BC = fusion.weigh_queries(q_BD) @ fusion(products).T
@@ -115,27 +133,48 @@ def test_untrained_query_experts_score_half_by_text_half_by_the_average(name, we
     close(scores_BC, expected_BC)
 
 
-@pytest.mark.parametrize("name", ["query_experts", "query_head_experts"])
-def test_query_experts_store_the_text_expert_and_the_mixture(name, products):
-    fusion = build(name, trained=True)
+def test_query_experts_store_the_text_expert_and_the_mixture(products):
+    fusion = build("query_experts", trained=True)
     p_BP = fusion(products)
     close(p_BP[BOTH, 0::2] * 2**0.5, fusion._experts.alone(products)[0][BOTH])
     close(p_BP[:, 1::2] * 2**0.5, fusion._experts(products))
     assert torch.equal(p_BP[IMAGE, 0::2], p_BP[IMAGE, 1::2])
 
 
-def test_a_query_head_asks_the_text_expert_its_own_way(products):
-    fusion = build("query_head_experts", trained=True)
-    q_BD = make_products(torch.ones(6, 2, dtype=torch.float64), seed=7).t_BD
-    q_BD[5] = 0
-    weighed_BP = fusion.weigh_queries(q_BD)
+@pytest.mark.parametrize("weight", [0.3, 0.5])
+def test_untrained_text_tower_experts_with_the_shared_text_are_query_experts(weight, products):
+    other, fusion = build("query_experts"), build("text_tower_experts")
+    missing = fusion.load_state_dict(other.state_dict(), strict=False)
+    assert missing.missing_keys == ["_stand_in.weight"]
+    for each in (other, fusion):
+        each.start_from(weight)
+    close(fusion(replace(products, own_t_BD=products.t_BD)), other(products))
+    q_BD = make_products(torch.ones(4, 2, dtype=torch.float64), seed=7).t_BD
+    close(fusion.weigh_queries(q_BD, q_BD), other.weigh_queries(q_BD))
+
+
+def test_text_tower_experts_keep_their_towers_vectors_and_learn_the_rest(products):
+    fusion = build("text_tower_experts", trained=True)
+    p_BP = fusion(products)
+    close(p_BP[:3, 0::2] * 2**0.5, products.own_t_BD[:3])
+    close(p_BP[:, 1::2] * 2**0.5, fusion._experts(products))
+    image_BD = fusion._experts.alone(products)[1]
+    close(p_BP[IMAGE, 0::2] * 2**0.5, stand_in(fusion, image_BD)[IMAGE])
+
+
+def test_a_query_asks_the_text_tower_with_its_vector_there(products):
+    fusion = build("text_tower_experts", trained=True)
+    asked = make_products(torch.ones(6, 2, dtype=torch.float64), seed=7)
+    q_BD, own_BD = asked.t_BD, asked.own_t_BD
+    q_BD[5], own_BD[4:] = 0, 0  # one of a photo alone, one of nothing
+    weighed_BP = fusion.weigh_queries(q_BD, own_BD)
     assert torch.equal(weighed_BP[5], torch.zeros_like(weighed_BP[5]))
-    b_B1 = fusion.query_weight(q_BD[:5])
-    own_BD = F.normalize(q_BD + fusion._head(q_BD * WIDTH**0.5), dim=-1)[:5]
-    assert ((own_BD * q_BD[:5]).sum(dim=1) < 0.999).all()
+    b_B1 = fusion.query_weight(q_BD[:4])
     length_B1 = (b_B1**2 + (1 - b_B1) ** 2).sqrt()
-    close(weighed_BP[:5, 0::2], b_B1 * own_BD / length_B1)
-    close(weighed_BP[:5, 1::2], (1 - b_B1) * q_BD[:5] / length_B1)
+    close(weighed_BP[:4, 0::2], b_B1 * own_BD[:4] / length_B1)
+    close(weighed_BP[:4, 1::2], (1 - b_B1) * q_BD[:4] / length_B1)
+    close(weighed_BP[4, 1::2], q_BD[4])
+    close(fusion.weigh_queries(q_BD[4:5]), weighed_BP[4:5])
 
 
 def test_a_trained_query_weight_differs_by_query_and_spares_lone_modalities(products):
@@ -166,8 +205,8 @@ def test_a_weight_of_0_or_1_switches_no_modality_off(name, weight, products):
     fusion = build(name)
     fusion.start_from(weight)
     fused_BP = fusion(products)
-    close(fused_BP[TEXT], stored(fusion, products.t_BD[TEXT]))
-    close(fused_BP[IMAGE], stored(fusion, products.v_BD[IMAGE]))
+    close(fused_BP[TEXT], stored_text(fusion, products))
+    close(fused_BP[IMAGE], stored_photo(fusion, products))
     for parameter in fusion.state_dict().values():
         assert parameter.isfinite().all()
 
@@ -206,16 +245,16 @@ def test_one_modality_is_kept_as_it_is_at_the_start(name, products):
     fusion = build(name)
     fusion.start_from(0.7)
     fused_BP = fusion(products)
-    close(fused_BP[TEXT], stored(fusion, products.t_BD[TEXT]) * fusion.uses_text)
-    close(fused_BP[IMAGE], stored(fusion, products.v_BD[IMAGE]) * fusion.uses_image)
+    close(fused_BP[TEXT], stored_text(fusion, products) * fusion.uses_text)
+    close(fused_BP[IMAGE], stored_photo(fusion, products) * fusion.uses_image)
 
 
 @pytest.mark.parametrize("name", sorted(set(TWO) - WITH_EXPERTS))
 def test_one_modality_is_kept_as_it_is_for_good(name, products):
     fusion = build(name, trained=True)
     fused_BP = fusion(products)
-    close(fused_BP[TEXT], stored(fusion, products.t_BD[TEXT]))
-    close(fused_BP[IMAGE], stored(fusion, products.v_BD[IMAGE]))
+    close(fused_BP[TEXT], stored_text(fusion, products))
+    close(fused_BP[IMAGE], stored_photo(fusion, products))
 
 
 @pytest.mark.parametrize("name", ["experts", "uniform_experts"])
@@ -265,8 +304,7 @@ def test_alone_equals_calls_with_one_modality(name, trained, products):
 def test_gradients_are_finite(name, trained, products):
     fusion = build(name, trained=trained).train()
     raw = [products.t_BD.clone().requires_grad_(), products.v_BD.clone().requires_grad_()]
-    tokens = products.text_tokens_BTD, products.image_tokens_BTD
-    fused_BP = fusion(Modalities(*raw, HAS, *tokens).hidden(HAS))
+    fused_BP = fusion(replace(products, t_BD=raw[0], v_BD=raw[1]).hidden(HAS))
     (fused_BP * torch.randn_like(fused_BP)).sum().backward()
     for tensor in (*raw, *fusion.parameters()):
         assert tensor.grad is None or tensor.grad.isfinite().all()
@@ -276,14 +314,16 @@ def test_gradients_are_finite(name, trained, products):
 
 @pytest.mark.parametrize("name", sorted(set(TWO) - {"average"}))
 def test_after_one_step_gradients_reach_every_parameter(name):
-    products = make_products(torch.ones(64, 2, dtype=torch.float64))
+    has_B2 = torch.ones(64, 2, dtype=torch.float64)
+    has_B2[60:, 0] = 0
+    products = make_products(has_B2)
     fusion = build(name)
     fusion.start_from(0.7)
     optimizer = torch.optim.SGD(fusion.parameters(), lr=0.1)
     for _ in range(2):
         optimizer.zero_grad()
         products_BP = fusion(products)
-        queries_BP = fusion.weigh_queries(products.t_BD.roll(1, dims=1))
+        queries_BP = fusion.weigh_queries(products.v_BD.roll(1, dims=1), products.own_t_BD)
         (products_BP @ queries_BP.T).square().mean().backward()
         optimizer.step()
     for parameter_name, parameter in fusion.named_parameters():

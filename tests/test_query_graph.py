@@ -29,6 +29,7 @@ from windowshop.query_graph import (
     export_graph,
     write_tokenizer,
 )
+from windowshop.towers import QueryBatch
 
 KINDS = ("clip", "siglip", "bert", "sentence")
 FP32 = ExportConfig(int8=False)
@@ -73,7 +74,7 @@ def test_the_graph_gives_the_models_vectors(exported, kind):
 
 @pytest.mark.parametrize(
     "fusion",
-    ["experts", "query_weighted", "query_head_experts", "cross_attention", "text_only", "average"],
+    ["experts", "query_weighted", "text_tower_experts", "cross_attention", "text_only", "average"],
 )
 def test_every_fusion_weighs_queries_in_the_graph(folders, products_NP, tmp_path, fusion):
     model = make_model(folders["bert"], fusion=fusion)
@@ -310,8 +311,8 @@ def test_padding_goes_to_the_side_that_the_tokenizer_names(exported, tmp_path):
     mask_BL = torch.tensor([[0] * pads + [1] * len(short), [1] * len(long)])
     with torch.inference_mode():
         features_BH = model.text.features({"input_ids": ids_BL, "attention_mask": mask_BL})
-        towers = model.towers
-        expected_BP = towers.fusion.weigh_queries(towers.text(features_BH)).numpy()
+        batch = QueryBatch(features_BH, torch.zeros(2, 5), torch.tensor([[1.0, 0.0]] * 2))
+        expected_BP = model.towers.encode_queries(batch).numpy()
     found_BP = graph.run([short, long])
     assert np.allclose(found_BP, expected_BP, atol=1e-5)
     assert not np.allclose(found_BP[0], graph.run([short])[0], atol=1e-3)

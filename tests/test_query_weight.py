@@ -85,7 +85,7 @@ def make_check(feature_table):
     return make
 
 
-@pytest.mark.parametrize("fusion", ["query_weighted", "query_experts", "query_head_experts"])
+@pytest.mark.parametrize("fusion", ["query_weighted", "query_experts", "text_tower_experts"])
 def test_calibration_never_does_worse_on_dev(fusion, make_check):
     rng = np.random.default_rng(5)
     check, model = make_check(fusion, lambda i: rng.choice(30, 3, replace=False))

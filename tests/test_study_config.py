@@ -156,7 +156,9 @@ def test_every_claim_is_about_variants_of_the_study(reference):
 
 
 @pytest.mark.parametrize("width", [256, 64, 16])
-@pytest.mark.parametrize("reference", ["query_experts", "experts", "cross_attention"])
+@pytest.mark.parametrize(
+    "reference", ["text_tower_experts", "query_experts", "experts", "cross_attention"]
+)
 def test_the_matched_concatenation_is_as_large(reference, width):
     shape = ModelConfig(width=width, matryoshka=(8,), hidden=2 * width, fusion=reference)
     hidden = matched_hidden(TrainConfig(model=shape))

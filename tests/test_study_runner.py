@@ -145,7 +145,12 @@ def trained_names():
 def test_curves_start_from_the_variant_itself(whole):
     results = load_results(whole)
     for points in results.curves.values():
-        assert {p.variant for p in points} == {"query_experts", "tuned", "shuffled", "text_only"}
+        assert {p.variant for p in points} == {
+            "text_tower_experts",
+            "tuned",
+            "shuffled",
+            "text_only",
+        }
         for point in points:
             if point.x == 0:
                 scores = results.variant(point.variant).seeds[0].per_query
@@ -208,7 +213,7 @@ def test_a_second_run_trains_nothing(study, whole, run_study, tmp_path, monkeypa
 
 def test_more_seeds_leave_the_first_ones(study, whole, run_study, tmp_path, trained_seeds):
     out = shutil.copytree(whole, tmp_path / "report")
-    pair = ("query_experts", "text_only")
+    pair = ("text_tower_experts", "text_only")
     few = replace(study, variants=study.variants[:2], seeds=(0, 1), curve_variants=pair)
     run_study(few, out)
     assert set(trained_seeds) == {0}  # for the curves
@@ -237,11 +242,11 @@ def test_exclusive_matches_follow_the_text_only_variant(study, whole, run_study,
     """What others have alone is counted against it, and `both` ranks with it."""
     out = shutil.copytree(whole, tmp_path / "report")
     other = {"model": {"fusion": "text_only", "start_scale": 5.0}}
-    pair = [v for v in study.variants if v.name in ("query_experts", "text_only", "both")]
+    pair = [v for v in study.variants if v.name in ("text_tower_experts", "text_only", "both")]
     changed = tuple(replace(v, settings=other) if v.name == "text_only" else v for v in pair)
     few = replace(study, variants=changed, seeds=(0,), curve_variants=())
     found, fresh = run_study(few, out), run_study(few, tmp_path / "fresh")
-    for name in ("query_experts", "text_only", "both"):
+    for name in ("text_tower_experts", "text_only", "both"):
         mine, theirs = (results.variant(name).seeds[0] for results in (found, fresh))
         assert mine.per_query.equals(theirs.per_query)
         assert mine.diagnostics == theirs.diagnostics
@@ -251,9 +256,9 @@ def test_exclusive_matches_follow_the_text_only_variant(study, whole, run_study,
 def small_file(study_file, tmp_path_factory):
     """One seed of three variants."""
     content = yaml.safe_load(study_file.read_text())
-    kept = ("query_experts", "text_only", "tuned")
+    kept = ("text_tower_experts", "text_only", "tuned")
     content["variants"] = [v for v in VARIANTS if v["name"] in kept]
-    content |= {"seeds": [0], "curve_variants": ["query_experts", "text_only"]}
+    content |= {"seeds": [0], "curve_variants": ["text_tower_experts", "text_only"]}
     path = tmp_path_factory.mktemp("small") / "study.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
@@ -319,7 +324,7 @@ def test_photos_come_back_when_asked_for(study, run_study, cli, kinds_place, tmp
         study,
         seeds=(0,),
         variants=study.variants[:2],
-        curve_variants=("query_experts", "text_only"),
+        curve_variants=("text_tower_experts", "text_only"),
     )
     out = tmp_path / "report"
     run_study(few, out, photos=False)

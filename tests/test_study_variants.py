@@ -72,7 +72,14 @@ def everything(base, run_study, tmp_path_factory):
 
 def test_a_base_that_trains_encoders_has_a_default_study(base, run_study, tmp_path):
     """Some of its variants: a small shop's encoders are trained anew for each."""
-    kept = ("query_experts", "text_only", "no_domain", "one_stage", "frozen_encoders", "no_text")
+    kept = (
+        "text_tower_experts",
+        "text_only",
+        "no_domain",
+        "one_stage",
+        "frozen_encoders",
+        "no_text",
+    )
     refused = ("shuffled_photos", "text_twice")
 
     def some(*given):
@@ -100,7 +107,7 @@ def test_every_default_variant_runs(everything):
     variants, _ = default_variants(base, EXTENT)
     assert [v.name for v in everything.variants] == [v.name for v in variants]
     assert everything.notes == ()
-    claims = default_falsifiers("query_experts")
+    claims = default_falsifiers("text_tower_experts")
     assert everything.falsifiers == tuple(c for c in claims if c.worse != "frozen_encoders")
     for found in everything.variants:
         [item] = found.seeds
@@ -122,7 +129,7 @@ def test_variants_are_of_their_own_kind(everything):
             told.setdefault(repr(figures), set()).add(found.name)
     alike = [names for names in told.values() if len(names) > 1]
     # Where all products are drawn as often as one another, none is corrected.
-    assert alike == [{"query_experts", "sampling_correction"}]
+    assert alike == [{"text_tower_experts", "sampling_correction"}]
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +177,7 @@ def scores_of(result):
 def test_a_variant_that_trains_encoders_ranks_through_them(
     study, run_study, kinds_place, undecided, tmp_path
 ):
-    variants = (VariantConfig(name="query_experts", group="reference"), tuned_settings())
+    variants = (VariantConfig(name="text_tower_experts", group="reference"), tuned_settings())
     few = replace(study, seeds=(3,), variants=variants, curve_variants=("tuned",))
     results = run_study(few, tmp_path / "report", undecided)
     config = training_of(base_training(few), variants[1], 3)
@@ -191,7 +198,7 @@ def test_a_variant_that_reads_tokens_is_what_training_alone_makes(
 ):
     settings = {"model": {"fusion": "cross_attention"}, **extra}
     reading = VariantConfig(name="cross_attention", group="fusion", settings=settings)
-    variants = (VariantConfig(name="query_experts", group="reference"), reading)
+    variants = (VariantConfig(name="text_tower_experts", group="reference"), reading)
     few = replace(study, seeds=(3,), variants=variants, curve_variants=("cross_attention",))
     dataset = read_dataset(kinds_place / "data")
     results = run_study(few, tmp_path / "report")
@@ -270,7 +277,7 @@ def test_variants_that_cannot_be_are_refused(variants, own, message, base, run_s
 
 def test_the_reference_is_one_of_the_variants(base, run_study, tmp_path):
     config = StudyConfig(reference="best", base=base)
-    with pytest.raises(ConfigError, match="reference='best' is none of the variants: query_exp"):
+    with pytest.raises(ConfigError, match="reference='best' is none of the variants: text_tower"):
         run_study(config, tmp_path / "report")
 
 
@@ -343,7 +350,7 @@ def test_photo_queries_go_through_every_kind_of_system(study, run_study, kinds_p
         study,
         seeds=(0,),
         variants=(*study.variants, control),
-        curve_variants=("bm25", "query_experts", "twice"),
+        curve_variants=("bm25", "text_tower_experts", "twice"),
         num_examples=9,
     )
     results = run_study(few, tmp_path / "report", data)

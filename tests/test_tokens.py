@@ -158,7 +158,7 @@ def test_only_cross_attention_needs_tokens():
     assert [name for name in FUSIONS if needs_tokens(name)] == ["cross_attention"]
 
 
-@pytest.mark.parametrize("fusion", ["cross_attention", "query_experts", "text_only"])
+@pytest.mark.parametrize("fusion", ["cross_attention", "text_tower_experts", "text_only"])
 def test_tokens_reach_the_fusion_that_reads_them_and_no_projection(toy_model_config, fusion):
     torch.manual_seed(0)
     model = TwoTower(replace(toy_model_config, fusion=fusion), TEXT, PHOTO).eval()

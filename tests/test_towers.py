@@ -216,7 +216,9 @@ def test_one_modality_is_compared_with_queries_before_they_are_weighed(any_train
     embedded_BD = any_trained.embed_queries(batch)
     assert embedded_BD.shape == (4, 8)
     weighed_BP = any_trained.encode_queries(batch)
-    assert torch.equal(weighed_BP, any_trained.fusion.weigh_queries(embedded_BD))
+    assert torch.equal(weighed_BP, any_trained.weigh_queries(batch, embedded_BD))
+    if not any_trained.fusion.has_own_text:
+        assert torch.equal(weighed_BP, any_trained.fusion.weigh_queries(embedded_BD))
 
 
 def test_a_products_photo_as_a_query_is_weighed_like_any_photo_query(any_trained):

@@ -60,9 +60,11 @@ def make_trainer(tmp_path_factory, make_toy_data):
 
 @pytest.fixture(scope="module")
 def new_model(toy_model_config):
+    shape = replace(toy_model_config, fusion="query_experts")  # every weight is the trainer's
+
     def new():
         torch.manual_seed(0)
-        return TwoTower(toy_model_config, Layout((6,)), Layout((5,)))
+        return TwoTower(shape, Layout((6,)), Layout((5,)))
 
     return new
 

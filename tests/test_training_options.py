@@ -161,7 +161,8 @@ def test_the_guide_is_the_model_as_the_stage_began(config, make_bench, tmp_path,
 
     for name, objective in OBJECTIVES.items():
         monkeypatch.setitem(OBJECTIVES, name, watched(objective))
-    changed = replace(config, loss=LossConfig(guide_margin=0.9))
+    model = replace(config.model, fusion="query_experts")
+    changed = replace(config, model=model, loss=LossConfig(guide_margin=0.9))
     train_system(make_bench(), changed, "fused", tmp_path)
     for name in ("separate", "fused"):
         (first, start), *others = [(g, m) for stage, g, m in guides if stage == name]

@@ -16,7 +16,7 @@ def variant(name, group="fusion", **how):
 
 
 VARIANTS = [
-    variant("query_experts", "reference"),
+    variant("text_tower_experts", "reference"),
     variant("text_only", "baseline", settings={"model": {"fusion": "text_only"}}),
     variant("bm25", "baseline", system="bm25"),
     variant("both", "baseline", system="bm25_dense"),
@@ -47,7 +47,14 @@ def study_settings(clip):
         "base": base_settings(clip),
         "variants": VARIANTS,
         "slices": ["category"],
-        "curve_variants": ["query_experts", "tuned", "shuffled", "centred", "bm25", "text_only"],
+        "curve_variants": [
+            "text_tower_experts",
+            "tuned",
+            "shuffled",
+            "centred",
+            "bm25",
+            "text_only",
+        ],
         "num_examples": 2,
     }
 

@@ -28,7 +28,7 @@ FusionName = Literal[
     "cross_attention",
     "query_weighted",
     "query_experts",
-    "query_head_experts",
+    "text_tower_experts",
     "text_only",
     "image_only",
 ]
@@ -50,7 +50,7 @@ class ModelConfig:
     """Width of the MLPs' inner layers."""
     fusion_hidden: int = 0
     """Width of the fusion's inner layers; 0 is `hidden`."""
-    fusion: FusionName = "query_experts"
+    fusion: FusionName = "text_tower_experts"
     image_pooling: Literal["mean", "attention"] = "mean"
     """How the photos of a product that has several become one vector."""
     feature_dropout: float = 0.3

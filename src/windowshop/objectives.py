@@ -86,7 +86,7 @@ def fused_loss(model: TwoTower, data: TrainingData, step: Step) -> Tensor:
     """Query <-> fused product under modality dropout, and with each modality hidden in turn."""
     drawn, config = _draw(model, data, step), step.loss
     products, has_C2 = drawn.products, drawn.products.has_B2
-    q_BP, pair = model.fusion.weigh_queries(drawn.q_BD), "query_product"
+    q_BP, pair = model.weigh_queries(drawn.queries, drawn.q_BD), "query_product"
     scale, bias, widths = model.scale(pair), model.bias(pair), model.widths
     if not (model.fusion.uses_text and model.fusion.uses_image):
         has_C = has_C2[:, 0 if model.fusion.uses_text else 1]
@@ -143,6 +143,7 @@ def drop_modalities(
 class _Drawn:
     """A batch of queries with judged products and hard negatives, encoded."""
 
+    queries: QueryBatch
     q_BD: Tensor
     items: np.ndarray
     """Rows of the products, (C,)."""
@@ -184,6 +185,7 @@ def _draw(model: TwoTower, data: TrainingData, step: Step) -> _Drawn:
     grades = data.pairs.grades_between(queries, items)
     log_share_C = None if step.log_share_N is None else torch.from_numpy(step.log_share_N[items])
     return _Drawn(
+        queries=query_batch,
         q_BD=model.embed_queries(query_batch),
         items=items,
         grades=grades,

@@ -3,12 +3,13 @@
 Shapes: Q queries, N products, D shared width, P width of the vectors that are compared.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 import torch
+from torch import Tensor
 
 from windowshop.batches import ProductSource, QuerySource
 from windowshop.catalog import KINDS, Dataset
@@ -20,7 +21,7 @@ from windowshop.metrics import (
     score_queries,
 )
 from windowshop.nearest import nearest
-from windowshop.towers import TwoTower
+from windowshop.towers import QueryBatch, TwoTower
 
 CHUNK = 4096
 EQUAL = dict.fromkeys(KINDS, 1.0)
@@ -43,16 +44,24 @@ def product_vectors(model: TwoTower, source: ProductSource, items: np.ndarray) -
 @torch.inference_mode()
 def query_vectors(model: TwoTower, source: QuerySource, items: np.ndarray) -> np.ndarray:
     """Vectors of the given queries, float32 (Q, P), to compare with fused ones."""
-    shared_QD = torch.from_numpy(shared_query_vectors(model, source, items))
-    return model.fusion.weigh_queries(shared_QD).numpy()
+    return _in_chunks(model, model.encode_queries, source, items)
 
 
 @torch.inference_mode()
 def shared_query_vectors(model: TwoTower, source: QuerySource, items: np.ndarray) -> np.ndarray:
     """Vectors of the given queries, float32 (Q, D), to compare with those of one modality."""
+    return _in_chunks(model, model.embed_queries, source, items)
+
+
+def _in_chunks(
+    model: TwoTower,
+    encode: Callable[[QueryBatch], Tensor],
+    source: QuerySource,
+    items: np.ndarray,
+) -> np.ndarray:
     model.eval()
     parts = [
-        model.embed_queries(source.batch(items[start : start + CHUNK])).numpy()
+        encode(source.batch(items[start : start + CHUNK])).numpy()
         for start in range(0, max(len(items), 1), CHUNK)  # of no query, too
     ]
     return np.concatenate(parts)
@@ -152,8 +161,7 @@ class DevCheck:
         scores = {}
         for pair in tried:
             weight.calibrate(*pair)
-            with torch.inference_mode():
-                query_QP = model.fusion.weigh_queries(shared_QD).numpy()
+            query_QP = query_vectors(model, self.query_source, self.queries)
             scores[pair] = self._score(query_QP, product_NP)["score"]
         weight.calibrate(*max(tried, key=lambda pair: scores[pair]))
 

@@ -1,11 +1,11 @@
 """Trains one system (the model or a baseline) through all its stages, encoders included."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from windowshop.candidates import MiningConfig, MiningData, SourceName, mine
 from windowshop.checkpoint import System
-from windowshop.config import TrainConfig
+from windowshop.config import TrainConfig, TuningConfig
 from windowshop.mixing import load_tuned, tune_encoders
 from windowshop.negatives import HardNegatives, read_negatives
 from windowshop.towers import TwoTower
@@ -54,7 +54,25 @@ def make_trainer(bench: Workbench, config: TrainConfig, state_file: Path) -> Tra
         state_file=state_file,
         reporter=bench.reporter,
         mine=lambda model, place, file: hard_negatives(bench, config, model, place, file),
+        teach_text=lambda model: teach_text(bench, config, model, state_file),
     )
+
+
+def teach_text(bench: Workbench, config: TrainConfig, model: TwoTower, state_file: Path) -> None:
+    """Train a text-only two-tower and give `model` its text projection, if its fusion has one.
+
+    It takes all of the config's stages, with the encoders as they are now. Its state stays beside
+    `state_file`: a run that is stopped before its fused stage is first saved finds it whole.
+    """
+    if not model.fusion.has_own_text:
+        return
+    stages = tuple(replace(stage, tuning=TuningConfig()) for stage in config.stages)
+    shape = config.model.for_system("text_only")
+    alone = replace(config, model=shape, stages=stages)
+    own_file = state_file.with_name(f"{state_file.stem}-text.safetensors")
+    text = bench.new_model(shape, config.seed)
+    make_trainer(bench, alone, own_file).run(text, "text tower")
+    model.own_text.load_state_dict(text.text.state_dict())
 
 
 def hard_negatives(

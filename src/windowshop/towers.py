@@ -154,6 +154,8 @@ class TwoTower(nn.Module):
         if self.fusion.needs_tokens:
             self.text_tokens = Tokens(text, config)
             self.image_tokens = Tokens(image, config)
+        if self.fusion.has_own_text:
+            self.own_text = Projection(text.pooled, config).requires_grad_(False)
         start = torch.tensor(math.log(config.start_scale))
         self._log_scale = nn.ParameterDict({pair: start.clone() for pair in PAIR_TYPES})
         bias = torch.tensor(START_BIAS)
@@ -186,6 +188,11 @@ class TwoTower(nn.Module):
         bias: Tensor = self._bias[pair]
         return bias
 
+    def share_text(self) -> None:
+        """Give a fusion that has its own text projection the shared one's weights, until taught."""
+        if self.fusion.has_own_text:
+            self.own_text.load_state_dict(self.text.state_dict())
+
     @torch.no_grad()
     def limit_scales(self) -> None:
         """Bring the learned scales back to MAX_SCALE, where their gradient would end (CLIP)."""
@@ -194,7 +201,13 @@ class TwoTower(nn.Module):
 
     def encode_queries(self, batch: QueryBatch) -> Tensor:
         """Return unit query vectors (B, P), to compare with those of `encode_products`."""
-        return self.fusion.weigh_queries(self.embed_queries(batch))
+        return self.weigh_queries(batch, self.embed_queries(batch))
+
+    def weigh_queries(self, batch: QueryBatch, q_BD: Tensor) -> Tensor:
+        """Return queries that `embed_queries` embedded as `encode_queries` would, (B, P)."""
+        if not self.fusion.has_own_text:
+            return self.fusion.weigh_queries(q_BD)
+        return self.fusion.weigh_queries(q_BD, self.own_text(batch.text_BH) * batch.has_B2[:, :1])
 
     def embed_queries(self, batch: QueryBatch) -> Tensor:
         """Return unit query vectors (B, D), to compare with text or photo vectors.
@@ -228,6 +241,9 @@ class TwoTower(nn.Module):
         if not self.fusion.uses_image:
             return Modalities(t_BD, torch.zeros_like(t_BD), batch.has_B2)
         v_BD, tokens_BTD = self._encode_photos(batch)
+        if self.fusion.has_own_text:
+            own_BD = self.own_text(batch.text_BH) * has_text_B1
+            return Modalities(t_BD, v_BD * has_image_B1, batch.has_B2, own_t_BD=own_BD)
         if tokens_BTD is None:
             return Modalities(t_BD, v_BD * has_image_B1, batch.has_B2)
         return Modalities(

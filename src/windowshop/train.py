@@ -77,6 +77,8 @@ class Trainer:
     calibrate: Callable[[TwoTower], None] | None = None
     """Tunes on dev, after a fused stage, what training queries cannot teach."""
     mine: Mine | None = None
+    teach_text: Callable[[TwoTower], None] | None = None
+    """Gives a fusion that has one its own text projection, before the fused stage."""
     tuning: FineTuning | None = None
     """The encoders of a stage that trains them. It has no dev checks, and it ends when the mix of
     old and new weights is chosen (`windowshop.mixing`), so its state stays at its last step."""
@@ -117,6 +119,8 @@ class Trainer:
         if state.step == 0:
             if self._starts_fusion(state.stage) and self.text_weight is not None:
                 model.fusion.start_from(self.text_weight(model))
+            if self._starts_fusion(state.stage) and self.teach_text is not None:
+                self.teach_text(model)
             state.best_score, state.best_step = -math.inf, 0
             best = self._judge(model, config, state, math.nan, best)
         stage = self._prepare(model, config, state, tensors)
@@ -132,13 +136,18 @@ class Trainer:
                 _tell(advance, loss, state)
         if best:
             model.load_state_dict(best)
+        if not self._fusion_began(state.stage):
+            model.share_text()
         if config.name == "fused" and self.calibrate is not None and self.tuning is None:
             self.calibrate(model)
 
     def _starts_fusion(self, place: int) -> bool:
         """Whether a stage is the first to train the fusion; a later one goes on with its gate."""
-        names = [stage.name for stage in self.config.stages[: place + 1]]
-        return names[-1] == "fused" and names.count("fused") == 1
+        return self._fusion_began(place) and (place == 0 or not self._fusion_began(place - 1))
+
+    def _fusion_began(self, place: int) -> bool:
+        """Whether the stage, or one before it, trains the fusion."""
+        return any(stage.name == "fused" for stage in self.config.stages[: place + 1])
 
     def _prepare(
         self,
@@ -250,8 +259,9 @@ def make_optimizer(
 ) -> torch.optim.AdamW:
     """AdamW that decays matrices only: not biases, norms or temperatures."""
     rate = stage.learning_rate
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    trained = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in trained if p.ndim > 1]
+    others = [p for p in trained if p.ndim <= 1]
     groups: list[dict[str, Any]] = [
         {"params": matrices, "weight_decay": stage.weight_decay, "initial_lr": rate},
         {"params": others, "weight_decay": 0.0, "initial_lr": rate},

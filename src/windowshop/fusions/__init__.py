@@ -9,7 +9,7 @@ from windowshop.fusions.base import Fusion, Modalities
 from windowshop.fusions.concat import ConcatLinear, ConcatMLP
 from windowshop.fusions.experts import ModalityExperts
 from windowshop.fusions.gated import Gated
-from windowshop.fusions.query_experts import QueryExperts, QueryHeadExperts
+from windowshop.fusions.query_experts import QueryExperts, TextTowerExperts
 from windowshop.fusions.query_weighted import QueryWeighted
 from windowshop.fusions.single import ImageOnly, TextOnly
 
@@ -29,7 +29,7 @@ FUSIONS: dict[FusionName, Callable[[int, int, float], Fusion]] = {
     "cross_attention": CrossAttention,
     "query_weighted": QueryWeighted,
     "query_experts": QueryExperts,
-    "query_head_experts": QueryHeadExperts,
+    "text_tower_experts": TextTowerExperts,
     "text_only": lambda width, hidden, dropout: TextOnly(),
     "image_only": lambda width, hidden, dropout: ImageOnly(),
 }

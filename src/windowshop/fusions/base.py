@@ -29,6 +29,8 @@ class Modalities:
     text_tokens_BTD: Tensor | None = None
     image_tokens_BTD: Tensor | None = None
     """Several vectors of each modality, for a fusion that needs them."""
+    own_t_BD: Tensor | None = None
+    """The text through the projection of a fusion that has its own; unit or zero, like `t_BD`."""
 
     def hidden(self, seen_B2: Tensor) -> "Modalities":
         """The products with nothing but what `seen_B2` leaves of them."""
@@ -40,6 +42,7 @@ class Modalities:
             has_B2=has_B2,
             text_tokens_BTD=_masked(self.text_tokens_BTD, text_B1),
             image_tokens_BTD=_masked(self.image_tokens_BTD, image_B1),
+            own_t_BD=None if self.own_t_BD is None else self.own_t_BD * text_B1,
         )
 
     def with_photos_of(self, owner_B: Tensor) -> "Modalities":
@@ -61,6 +64,8 @@ class Fusion(nn.Module):
     uses_text = True
     uses_image = True
     needs_tokens = False
+    has_own_text = False
+    """Whether texts are projected for it once more, by a text-only two-tower trained by itself."""
     parts = 1
     """Vectors of width D that a product is stored as, interleaved: entry d * parts + i is entry d
     of part i, so that a prefix holds the same prefix of every part."""
@@ -76,8 +81,12 @@ class Fusion(nn.Module):
         """Weights (B, E), rows sum to 1 or 0, of a fusion that weighs each product, else None."""
         return None
 
-    def weigh_queries(self, q_BD: Tensor) -> Tensor:
-        """Unit queries as they are compared with what products are stored as, (B, P)."""
+    def weigh_queries(self, q_BD: Tensor, own_BD: Tensor | None = None) -> Tensor:
+        """Unit queries as they are compared with what products are stored as, (B, P).
+
+        `own_BD` is their text through the fusion's own projection, zero for a query without text;
+        None stands for no text at all.
+        """
         return q_BD
 
     @property

@@ -4,11 +4,10 @@ Shapes: B batch, D shared width, P = 2D.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from windowshop.fusions.base import Fusion, Modalities, QueryWeight, interleave, unit
 from windowshop.fusions.experts import ModalityExperts
-from windowshop.layers import ZeroStartMLP
 
 
 class QueryExperts(Fusion):
@@ -43,7 +42,7 @@ class QueryExperts(Fusion):
         """Weights of the text, image and both experts within the mixture, (B, 3)."""
         return self._experts.gate(products)
 
-    def weigh_queries(self, q_BD: Tensor) -> Tensor:
+    def weigh_queries(self, q_BD: Tensor, own_BD: Tensor | None = None) -> Tensor:
         """Return [b q; (1 - b) q] interleaved and normalised, (B, 2D)."""
         return self._query_weight.split(q_BD)
 
@@ -57,20 +56,44 @@ class QueryExperts(Fusion):
         self._experts.start_from(text_weight)
 
 
-class QueryHeadExperts(QueryExperts):
-    """Stores the same, and searches with [b h; (1 - b) q], h = normalise(q + MLP(q)).
+class TextTowerExperts(QueryExperts):
+    """Stores [T; p] and searches with [b o; (1 - b) q]: T and o come from a text tower of its own.
 
-    So the text expert has a query of its own, and the projection that it shares with the mixture
-    need not serve both. The MLP starts at zero: untrained, this is `QueryExperts`.
+    That tower is a text-only two-tower, trained by itself and then left as it is
+    (`windowshop.systems.teach_text`), while the mixture learns what it misses. So a query for a
+    brand or a fabric finds what text alone would find, and what text alone learns does not depend
+    on what photos explain. For a product without text a linear map of its photo's vector, at first
+    the identity, stands in for T; a query without text looks at the mixture alone.
     """
+
+    has_own_text = True
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__(width, hidden, dropout)
-        self._head = ZeroStartMLP(width, hidden // 2, width, dropout)
-        self._scale = width**0.5
+        self._stand_in = nn.Linear(width, width, bias=False)
+        nn.init.eye_(self._stand_in.weight)
 
-    def weigh_queries(self, q_BD: Tensor) -> Tensor:
-        """Return [b h; (1 - b) q] interleaved and normalised, (B, 2D); no query stays zero."""
-        own_BD = unit(q_BD + self._head(q_BD * self._scale))
-        has_any_B1 = (q_BD != 0).any(dim=1, keepdim=True)  # floats would be exported rounded
-        return self._query_weight.split(q_BD, own_BD * has_any_B1)
+    def forward(self, products: Modalities) -> Tensor:
+        """Return the own tower's text vector and the mixture, interleaved, (B, 2D)."""
+        stand_in_BD = self._standing_in(self._experts.alone(products)[1])
+        first_BD = torch.where(products.has_B2[:, :1] > 0, _own(products), stand_in_BD)
+        has_any_B1 = products.has_B2.amax(dim=1, keepdim=True)
+        return unit(interleave(first_BD, self._experts(products))) * has_any_B1
+
+    def alone(self, products: Modalities) -> tuple[Tensor, Tensor]:
+        """Return the own tower's vector beside the text expert, and the photo's beside its own."""
+        text_BD, image_BD = self._experts.alone(products)
+        stand_in_BD = self._standing_in(image_BD)
+        return unit(interleave(_own(products), text_BD)), unit(interleave(stand_in_BD, image_BD))
+
+    def weigh_queries(self, q_BD: Tensor, own_BD: Tensor | None = None) -> Tensor:
+        """Return [b o; (1 - b) q] interleaved and normalised, (B, 2D)."""
+        return self._query_weight.split(q_BD, torch.zeros_like(q_BD) if own_BD is None else own_BD)
+
+    def _standing_in(self, image_BD: Tensor) -> Tensor:
+        return unit(self._stand_in(image_BD))
+
+
+def _own(products: Modalities) -> Tensor:
+    assert products.own_t_BD is not None, "the towers project texts for a fusion that asks for it"
+    return products.own_t_BD

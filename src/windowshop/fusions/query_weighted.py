@@ -35,7 +35,7 @@ class QueryWeighted(Fusion):
         t_BD, v_BD = products.t_BD, products.v_BD
         return unit(interleave(t_BD, t_BD)), unit(interleave(v_BD, v_BD))
 
-    def weigh_queries(self, q_BD: Tensor) -> Tensor:
+    def weigh_queries(self, q_BD: Tensor, own_BD: Tensor | None = None) -> Tensor:
         """Return [b q; (1 - b) q] interleaved and normalised, (B, 2D)."""
         return self._query_weight.split(q_BD)
 

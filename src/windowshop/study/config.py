@@ -53,7 +53,7 @@ class VariantConfig:
 class StudyConfig:
     """Settings of `windowshop compare`."""
 
-    reference: str = "query_experts"
+    reference: str = "text_tower_experts"
     """The variant that all others are tested against."""
     text_only: str = "text_only"
     """The variant that exclusive matches are counted against."""

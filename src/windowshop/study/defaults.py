@@ -14,7 +14,7 @@ from windowshop.study.results import Falsifier
 FUSIONS = (
     "experts",
     "query_experts",
-    "query_head_experts",
+    "text_tower_experts",
     "uniform_experts",
     "average",
     "weighted",

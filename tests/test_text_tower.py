@@ -11,6 +11,7 @@ from kinds import FUSED, SEPARATE, assert_same, assert_same_system, weights
 from windowshop.config import TuningConfig
 from windowshop.progress import SilentReporter
 from windowshop.systems import train_system
+from windowshop.towers import QueryBatch
 
 LORA = TuningConfig(text="lora", learning_rate=1e-3, lora_rank=2, chunk_size=5, mixes=(1.0,))
 
@@ -69,3 +70,21 @@ def test_stopped_while_it_is_taught_or_after_comes_to_the_same_end(
     with pytest.raises(Interrupted):
         train_system(make_bench(NamedReporter(name, calls)), config, "fused", tmp_path)
     assert_same_system(train_system(make_bench(), config, "fused", tmp_path), whole)
+
+
+def test_a_query_with_a_photo_asks_the_mixture_alone(whole):
+    towers = whole.system.towers
+    layouts = whole.bench.cache.text.layout, whole.bench.cache.image.layout
+    text_BH, image_BH = (torch.randn(4, layout.width) for layout in layouts)
+    has_B2 = torch.tensor([[1.0, 0], [0, 1], [1, 1], [0, 0]])
+    batch = QueryBatch(text_BH, image_BH, has_B2)
+    own_BD, mixture_BD = (
+        towers.encode_queries(batch)[:, 0::2],
+        towers.encode_queries(batch)[:, 1::2],
+    )
+    assert (own_BD.norm(dim=1) > 0.1).tolist() == [True, False, False, False]
+    assert not own_BD[1:].any()
+    torch.testing.assert_close(mixture_BD[1:], towers.embed_queries(batch)[1:])
+    with torch.no_grad():
+        expected_D = towers.own_text(text_BH)[0]
+    torch.testing.assert_close(own_BD[0] / own_BD[0].norm(), expected_D)

@@ -204,10 +204,15 @@ class TwoTower(nn.Module):
         return self.weigh_queries(batch, self.embed_queries(batch))
 
     def weigh_queries(self, batch: QueryBatch, q_BD: Tensor) -> Tensor:
-        """Return queries that `embed_queries` embedded as `encode_queries` would, (B, P)."""
+        """Return queries that `embed_queries` embedded as `encode_queries` would, (B, P).
+
+        The own text of one with a photo is left out: by itself, "but blue" asks for anything blue.
+        """
         if not self.fusion.has_own_text:
             return self.fusion.weigh_queries(q_BD)
-        return self.fusion.weigh_queries(q_BD, self.own_text(batch.text_BH) * batch.has_B2[:, :1])
+        has_text_B1, has_image_B1 = batch.has_B2[:, :1], batch.has_B2[:, 1:]
+        own_BD = self.own_text(batch.text_BH) * has_text_B1 * (1 - has_image_B1)
+        return self.fusion.weigh_queries(q_BD, own_BD)
 
     def embed_queries(self, batch: QueryBatch) -> Tensor:
         """Return unit query vectors (B, D), to compare with text or photo vectors.

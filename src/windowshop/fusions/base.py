@@ -84,8 +84,8 @@ class Fusion(nn.Module):
     def weigh_queries(self, q_BD: Tensor, own_BD: Tensor | None = None) -> Tensor:
         """Unit queries as they are compared with what products are stored as, (B, P).
 
-        `own_BD` is their text through the fusion's own projection, zero for a query without text;
-        None stands for no text at all.
+        `own_BD` is their text through the fusion's own projection, zero for a query with a photo;
+        None stands for photos alone.
         """
         return q_BD
 

@@ -63,7 +63,7 @@ class TextTowerExperts(QueryExperts):
     (`windowshop.systems.teach_text`), while the mixture learns what it misses. So a query for a
     brand or a fabric finds what text alone would find, and what text alone learns does not depend
     on what photos explain. For a product without text a linear map of its photo's vector, at first
-    the identity, stands in for T; a query without text looks at the mixture alone.
+    the identity, stands in for T; a query with a photo looks at the mixture alone.
     """
 
     has_own_text = True

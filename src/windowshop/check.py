@@ -275,22 +275,27 @@ def _photo_findings(
 
 
 def _leak_findings(table: _Table) -> Iterator[Finding]:
-    """Queries of dev or test that stand in train too; a text beside a photo only refines it."""
+    """Queries that stand in an earlier split too; a text beside a photo only refines it."""
     text = pl.when(pl.col("image").is_null()).then(normal_text("query"))
-    for code, key in (("leaked-text", text), ("leaked-photo", pl.col("photo_hash"))):
-        frame = table.frame.select("split", key=key)
-        trained = frame.filter(pl.col("split") == "train")["key"].drop_nulls()
+    keys = {"query": text, "image": pl.col("photo_hash")}
+    for code, column, held_out, earlier in (
+        ("leaked-text", "query", ["dev", "test"], "train"),
+        ("leaked-photo", "image", ["dev", "test"], "train"),
+        ("dev-text-in-test", "query", ["test"], "dev"),
+        ("dev-photo-in-test", "image", ["test"], "dev"),
+    ):
+        frame = table.frame.select("split", key=keys[column])
+        known = frame.filter(split=earlier)["key"].drop_nulls()
         leaked = frame.select(
-            pl.col("split").is_in(["dev", "test"]) & pl.col("key").is_in(trained.implode())
+            pl.col("split").is_in(held_out) & pl.col("key").is_in(known.implode())
         ).to_series()
         leaked = leaked.fill_null(False)
         if leaked.any():
             row = leaked.arg_true()[0]
-            twin = ((frame["split"] == "train") & (frame["key"] == frame["key"][row])).arg_true()[0]
-            column = "query" if code == "leaked-text" else "image"
+            twin = ((frame["split"] == earlier) & (frame["key"] == frame["key"][row])).arg_true()[0]
             found = (
-                f"in dev or test, but in train too: {table.examples(column, leaked)} "
-                f"(row {row + 1} as row {twin + 1})."
+                f"in {' or '.join(held_out)}, but in {earlier} too: "
+                f"{table.examples(column, leaked)} (row {row + 1} as row {twin + 1})."
             )
             yield from table.rows(code, leaked, found)
 

@@ -66,6 +66,12 @@ RULES: dict[str, Rule] = {
     "bad-split": Rule("error", "Write train, dev or test; an empty field counts as train."),
     "leaked-text": Rule("error", "Keep each query text in one split, or test scores are too good."),
     "leaked-photo": Rule("error", "Keep each photo in one split, or test scores are too good."),
+    "dev-text-in-test": Rule(
+        "warning", "Keep each query text in one split: what is chosen on dev does too well on it."
+    ),
+    "dev-photo-in-test": Rule(
+        "warning", "Keep each photo in one split: what is chosen on dev does too well on it."
+    ),
     "unknown-product": Rule(
         "error", "Add these products or drop the judgements; both ids are text."
     ),

@@ -1,5 +1,6 @@
 import copy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -158,9 +159,9 @@ def test_masked_terms_take_products_that_have_the_modality(toy_model_config, mak
     assert term("fused", "masked", model, data) == pytest.approx(expected, rel=1e-4)
 
 
-def separate_by_hand(model, data, log_share_N=None, margin=0.0):
+def separate_by_hand(model, data, log_share_N=None, margin=0.0, mined=()):
     """The separate loss of a text-only model over all pairs, with the masks worked out in loops."""
-    queries, items = np.arange(len(data.pairs)), np.unique(data.pairs.product)
+    queries, items = np.arange(len(data.pairs)), np.union1d(data.pairs.product, mined).astype(int)
     grades = data.pairs.grades_between(queries, items)
     query_batch = data.queries.batch(data.pairs.query[queries])
     batch = data.products.batch(items)
@@ -205,6 +206,23 @@ def test_the_sampling_correction_reaches_the_loss(toy_model_config, make_toy_dat
     found = OBJECTIVES["separate"](model, data, step).item()
     assert found == pytest.approx(expected, rel=1e-5)
     assert found != pytest.approx(separate_by_hand(model, data)[0], rel=1e-3)
+
+
+def test_a_hard_negative_is_not_corrected_for_how_seldom_it_is_judged(
+    toy_model_config, make_toy_data
+):
+    mined = [5, 9]
+    model = build(toy_model_config, "text_only")
+    data = make_toy_data(photo_query=None, unjudged=mined)
+    log_share_N = np.random.default_rng(1).normal(size=20).astype(np.float32)
+    stage = StageConfig(name="separate", **ALL_PAIRS, title_share=0.0)
+    negatives = SimpleNamespace(draw=lambda *asked: np.array(mined))
+    rng = np.random.default_rng(0)
+    step = Step(stage, CONFIG, rng, negatives=negatives, log_share_N=log_share_N)
+    found = OBJECTIVES["separate"](model, data, step).item()
+    log_share_N[mined] = 0
+    expected, _ = separate_by_hand(model, data, log_share_N, mined=mined)
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_sampling_correction_by_hand(make_dataset):

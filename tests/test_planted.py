@@ -1,9 +1,10 @@
 """A planted signal: product text tells the kind and nothing else, the photo tells the colour and
 nothing else, and queries ask for both. Only a model that reads the photo can answer them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-import torch
 
 from windowshop.batches import ProductSource, QuerySource
 from windowshop.config import ModelConfig, StageConfig, TrainConfig
@@ -15,8 +16,8 @@ from windowshop.pairs import make_pairs
 from windowshop.product_text import FACTS, TITLE
 from windowshop.progress import SilentReporter
 from windowshop.retrieval import product_vectors, query_vectors
-from windowshop.towers import TwoTower
-from windowshop.train import Trainer
+from windowshop.systems import make_trainer
+from windowshop.workbench import Workbench
 
 NUM_KINDS, NUM_COLOURS, NUM_EACH = 8, 5, 6
 FEATURES = 16
@@ -67,19 +68,23 @@ def train_and_ask(feature_table, make_dataset, tmp_path_factory):
             QuerySource(QueryFeatures(feature_table(asked_QH), no_photo, None)),
             make_pairs(dataset, "train"),
         )
-        torch.manual_seed(seed)
         config = ModelConfig(
             width=16, matryoshka=(), hidden=32, fusion=fusion, feature_dropout=0.1, dropout=0.1
         )
-        model = TwoTower(config, Layout((FEATURES,)), Layout((FEATURES,)))
-        Trainer(
-            config=TrainConfig(seed=seed, model=config, stages=STAGES),
+        layout, work = Layout((FEATURES,)), tmp_path_factory.mktemp("planted")
+        bench = Workbench(
+            dataset=dataset,
             data=data,
             check=None,
-            text_weight=None,
-            state_file=tmp_path_factory.mktemp("planted") / "state.safetensors",
+            cache=SimpleNamespace(text=SimpleNamespace(layout=layout)),
+            hashes={},
             reporter=SilentReporter(),
-        ).run(model, fusion)
+            image_layout=layout,
+        )
+        settings = TrainConfig(seed=seed, model=config, stages=STAGES)
+        model = bench.new_model(config, seed)
+        text_file = work / "text.safetensors"
+        make_trainer(bench, settings, work / "state.safetensors", text_file).run(model, fusion)
         asked = np.flatnonzero(held_out)
         found = nearest(
             query_vectors(model, data.queries, asked),
@@ -101,9 +106,10 @@ def test_the_photo_answers_what_the_text_cannot(train_and_ask, text_only):
     # Text alone finds the kind and then guesses one of five colours: .2 of its results are right.
     assert 0.1 < text_only < 0.35
     assert train_and_ask("experts") > 0.9
-    assert train_and_ask(ModelConfig().fusion) > 0.8  # four seeds gave .885 to 1
+    assert train_and_ask(ModelConfig().fusion) > 0.8
 
 
-def test_shuffled_photos_gain_nothing(train_and_ask, text_only):
-    # Four seeds gave differences of up to .07: few queries, and guesses. The gain is above .7.
-    assert train_and_ask("experts", shuffled=True) == pytest.approx(text_only, abs=0.1)
+@pytest.mark.parametrize("fusion", ["experts", ModelConfig().fusion])
+def test_shuffled_photos_gain_nothing(train_and_ask, text_only, fusion):
+    # Few queries, and guesses. The gain from the right photos is above .6.
+    assert train_and_ask(fusion, shuffled=True) == pytest.approx(text_only, abs=0.1)

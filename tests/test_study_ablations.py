@@ -9,7 +9,7 @@ from windowshop.study.ablations import Extent, reallocated
 from windowshop.study.config import StudyConfig, VariantConfig, base_training, training_of
 from windowshop.study.defaults import default_variants
 
-SMALL = Extent(num_products=1000, num_queries=100, budget=1.0)
+SMALL = Extent(num_products=1000, num_queries=100, text_width=8, budget=1.0)
 
 
 def stages_by_variant(base, extent=SMALL):
@@ -36,7 +36,7 @@ def test_a_large_shop_is_trained_longer_and_so_is_one_stage():
     """512,000 queries in batches of 512 are 2,000 steps for two epochs; 1,024,000 products in
     batches of 1,024 as many."""
     base = base_training(StudyConfig(budget=1))
-    large = Extent(num_products=1_024_000, num_queries=512_000, budget=1.0)
+    large = Extent(num_products=1_024_000, num_queries=512_000, text_width=8, budget=1.0)
     found = stages_by_variant(base, large)
     assert steps(found["one_stage"]) == [("fused", 2000 + 1200 + 1000)]
     assert steps(found["no_separate"]) == [("domain", 100), ("fused", 2000 + 1200)]
@@ -47,7 +47,7 @@ def test_a_large_shop_is_trained_longer_and_so_is_one_stage():
 
 def test_the_budget_scales_epochs_too():
     base = base_training(StudyConfig(budget=0.5))
-    large = Extent(num_products=1_024_000, num_queries=512_000, budget=0.5)
+    large = Extent(num_products=1_024_000, num_queries=512_000, text_width=8, budget=0.5)
     found = stages_by_variant(base, large)
     assert steps(found["one_stage"]) == [("fused", 1000 + 600 + 500)]
 

@@ -14,9 +14,10 @@ from kinds import KINDS
 from windowshop.batches import ProductSource
 from windowshop.catalog import Dataset
 from windowshop.features import QueryFeatures
+from windowshop.retrieval import LabelSet
 from windowshop.study.changes import changed, without_photos, without_words
 from windowshop.study.memory import peak_memory_mb, reset_peak
-from windowshop.study.rankings import LabelSet, Queries
+from windowshop.study.rankings import Queries
 from windowshop.study.slicing import (
     OWN_SLICES,
     default_slices,
@@ -189,6 +190,13 @@ def test_the_slice_columns_of_every_catalogue(bench):
     assert found["text_length"].to_list() == ["sparse", "full"] * 9
     assert found["in_training"].to_list() == [True] * 10 + [False] * 8
     assert found["demand"].to_list() == ["head"] + ["torso"] * 4 + ["tail"] * 5 + ["none"] * 8
+
+
+def test_a_variant_of_a_judged_product_is_in_training(bench):
+    shop = shop_of(bench, group_id=pl.Series([None] * 15 + ["a"] * 3, dtype=pl.String))
+    qrels = pl.DataFrame({"query_id": ["q0", "q9"], "product_id": ["p16", "p0"], "grade": [1, 1]})
+    found = with_slice_columns(replace(shop, dataset=replace(shop.dataset, qrels=qrels))).products
+    assert found["in_training"].to_list() == [False] * 15 + [True] * 3
 
 
 def test_a_shop_keeps_its_own_columns(bench):

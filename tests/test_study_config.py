@@ -6,8 +6,8 @@ from typing import get_args
 import pytest
 
 from windowshop.config import FusionName, ModelConfig, TrainConfig
+from windowshop.encoders.layout import Layout
 from windowshop.errors import ConfigError
-from windowshop.fusions import make_fusion
 from windowshop.study.ablations import Extent
 from windowshop.study.config import (
     StudyConfig,
@@ -17,6 +17,7 @@ from windowshop.study.config import (
     training_of,
 )
 from windowshop.study.defaults import default_falsifiers, default_variants, matched_hidden
+from windowshop.towers import TwoTower
 
 STUDIES = [
     ("seeds: []", "seeds: name at least one"),
@@ -128,7 +129,7 @@ FUSION_NAMES = get_args(FusionName)
 REFERENCES = [name for name in FUSION_NAMES if name not in ("text_only", "image_only")]
 
 
-EXTENT = Extent(num_products=1000, num_queries=100, budget=1.0)
+EXTENT = Extent(num_products=1000, num_queries=100, text_width=40, budget=1.0)
 
 
 def with_fusion(name):
@@ -138,7 +139,7 @@ def with_fusion(name):
 @pytest.mark.parametrize("reference", REFERENCES)
 def test_every_claim_is_about_variants_of_the_study(reference):
     variants, notes = default_variants(with_fusion(reference), EXTENT)
-    assert notes == ()
+    assert [note.split()[0] for note in notes] == ["frozen_image,"]
     names = [variant.name for variant in variants]
     assert len(set(names)) == len(names)
     assert set(FUSION_NAMES) <= set(names)
@@ -161,13 +162,15 @@ def test_every_claim_is_about_variants_of_the_study(reference):
 )
 def test_the_matched_concatenation_is_as_large(reference, width):
     shape = ModelConfig(width=width, matryoshka=(8,), hidden=2 * width, fusion=reference)
-    hidden = matched_hidden(TrainConfig(model=shape))
+    hidden = matched_hidden(TrainConfig(model=shape), 40)
 
-    def size(name, inner):
-        fusion = make_fusion(name, width, inner, shape.dropout)
-        return sum(p.numel() for p in fusion.parameters())
+    def size(fusion, inner):
+        config = replace(shape, fusion=fusion, fusion_hidden=inner)
+        towers = TwoTower(config, Layout((40,)), Layout((30,)))
+        own = [p for name, p in towers.named_parameters() if name.startswith(("fusion.", "own_"))]
+        return sum(p.numel() for p in own)
 
-    assert size("concat_mlp", hidden) == pytest.approx(size(reference, 2 * width), rel=0.02)
+    assert size("concat_mlp", hidden) == pytest.approx(size(reference, 0), rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +179,7 @@ def test_the_matched_concatenation_is_as_large(reference, width):
 )
 def test_frozen_photos_are_compared_where_one_model_encodes_both(text, image, together):
     config = TrainConfig(text_encoder=text, image_encoder=image)
-    variants, _ = default_variants(config, EXTENT)
+    variants, notes = default_variants(config, EXTENT)
+    assert (notes == ()) == together
     frozen = {v.mix for v in variants if v.system == "frozen"}
     assert frozen == {"text", *(("image", "average", "tuned", "centred") if together else ())}

@@ -11,6 +11,7 @@ from windowshop.batches import QuerySource
 from windowshop.bm25 import bm25_run
 from windowshop.catalog import read_dataset
 from windowshop.encoders.layout import Layout
+from windowshop.retrieval import LabelSet
 from windowshop.study import rankings
 from windowshop.study.rankings import (
     Queries,
@@ -266,6 +267,9 @@ def test_the_judged_queries_of_a_split(kinds_place, make_bench, tmp_path):
     assert people.qrels == {query: judged for query, judged in found.qrels.items() if judged}
     assert bought.qrels == {"q10": {"p3": 1, "p17": 1}, "bought": {"p5": 1}}
     assert (people.threshold, bought.threshold) == (2, 1)
+    weights = {"relevance": 0.0, "desirability": 2.0}
+    weighed = queries_of(SimpleNamespace(dataset=together), "dev", weights)
+    assert {kind: label.weight for kind, label in weighed.labels.items()} == weights
     alone = queries_of(SimpleNamespace(dataset=dataset), "dev")
     assert (alone.labels, len(alone.ids)) == ({}, 9)
 
@@ -277,3 +281,12 @@ def test_a_score_is_the_mean_of_two_measures():
     ndcg = [gain / (1 + 1 / np.log2(3)), 0]
     assert dev.score(run) == pytest.approx((np.mean(ndcg) + np.mean([1, 0])) / 2)
     assert NO_DEV.score({}) == 0
+
+
+def test_label_sets_count_in_a_score_by_their_weights():
+    first, second = asked({"v": ["a"]}), asked({"v": ["b"]})
+    run = {"v": {"a": 0.5, "b": 0.4}}
+    labels = {"relevance": LabelSet(first.qrels, 1, 3.0), "desirability": LabelSet(second.qrels, 1)}
+    both = replace(first, labels=labels)
+    assert both.score(run) == pytest.approx((3 * first.score(run) + second.score(run)) / 4)
+    assert second.score(run) < both.score(run) < first.score(run)

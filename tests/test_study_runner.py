@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 
 import polars as pl
 import pytest
@@ -15,7 +16,7 @@ from tiny_studies import VARIANTS, runner_of, study_settings
 
 from windowshop.errors import ConfigError
 from windowshop.metrics import MEASURES
-from windowshop.study import comparison, seed
+from windowshop.study import report, seed
 from windowshop.study.config import AUTO, load_study
 from windowshop.study.results import load_results
 
@@ -24,7 +25,7 @@ from windowshop.study.results import load_results
 def few_permutations():
     """Reports in no time; their statistics have tests of their own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "NUM_PERMUTATIONS", 50)
+        patch.setattr(report, "summarise", partial(report.summarise, num_permutations=50))
         yield
 
 

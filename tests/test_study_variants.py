@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -25,14 +26,14 @@ from windowshop.errors import ConfigError, DataError
 from windowshop.metrics import MEASURES, relevance_threshold, score_queries
 from windowshop.progress import SilentReporter
 from windowshop.retrieval import make_run, product_vectors, query_vectors
-from windowshop.study import ablations, comparison, runner, seed
+from windowshop.study import ablations, report, runner, seed
 from windowshop.study.ablations import Extent
 from windowshop.study.config import StudyConfig, VariantConfig, base_training, training_of
 from windowshop.study.defaults import default_falsifiers, default_variants
 from windowshop.systems import train_system
 from windowshop.workbench import prepare, with_encoders
 
-EXTENT = Extent(num_products=18, num_queries=9, budget=1.0)
+EXTENT = Extent(num_products=18, num_queries=9, text_width=8, budget=1.0)
 TUNED: StageConfig = from_dict(StageConfig, {**SEPARATE, "tuning": TUNING}, "tuned")
 
 
@@ -40,7 +41,7 @@ TUNED: StageConfig = from_dict(StageConfig, {**SEPARATE, "tuning": TUNING}, "tun
 def few_permutations():
     """Reports in no time; their statistics have tests of their own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "NUM_PERMUTATIONS", 50)
+        patch.setattr(report, "summarise", partial(report.summarise, num_permutations=50))
         yield
 
 

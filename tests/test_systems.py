@@ -100,11 +100,12 @@ def test_dev_may_keep_the_encoders_as_they_were(kinds_config, make_bench, tmp_pa
 
 @pytest.mark.parametrize(("how", "seed"), [({"text": "lora"}, 0), ({"image": "full"}, 1)])
 def test_a_tuned_stage_never_loses_on_dev(kinds_config, make_bench, tmp_path, how, seed):
-    stages = (SEPARATE, tuned(FUSED, learning_rate=3e-2, mixes=(0.25, 0.5, 1.0), **how))
-    config, bench = replace(kinds_config, seed=seed, stages=stages[:1]), make_bench()
+    stage = tuned(FUSED, learning_rate=3e-2, mixes=(0.25, 0.5, 1.0), **how)
+    stages = (SEPARATE, FUSED, stage)
+    config, bench = replace(kinds_config, seed=seed, stages=stages[:2]), make_bench()
     before = train_system(bench, config, "fused", tmp_path / "before")
     found = train_system(bench, replace(config, stages=stages), "fused", tmp_path / "all")
-    scores, chosen = choice(tmp_path / "all", 1)
+    scores, chosen = choice(tmp_path / "all", 2)
     assert set(scores) == {0.0, 0.25, 0.5, 1.0}
     assert scores[0.0] == before.dev["score"]
     assert scores[chosen] == max(scores.values())

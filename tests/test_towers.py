@@ -188,15 +188,18 @@ def test_each_pair_type_has_its_own_scale(model, toy_model_config):
         assert model.scale(pair).item() == pytest.approx(toy_model_config.start_scale, rel=1e-6)
 
 
-def test_the_query_tower_never_sees_a_product(trained):
+def test_the_query_tower_never_sees_a_product(any_trained):
     for method in (TwoTower.encode_queries, TwoTower.embed_queries):
         assert get_type_hints(method) == {"batch": QueryBatch, "return": Tensor}
     fields = {field.name for field in dataclasses.fields(QueryBatch)}
     assert fields == {"text_BH", "image_BH", "has_B2"}
     batch = make_batch(QueryBatch, [[1, 0], [0, 1], [1, 1]])
-    trained.encode_queries(batch).sum().backward()
-    reached = {n.split(".")[0] for n, p in trained.named_parameters() if p.grad is not None}
-    assert reached == {"text", "image", "photo_query"}
+    any_trained.encode_queries(batch).sum().backward()
+    reached = [n.split(".") for n, p in any_trained.named_parameters() if p.grad is not None]
+    own = {part for part, *_ in reached if part != "fusion"}
+    assert own == {"text", "image", "photo_query"}
+    # Of the fusion a query meets only what weighs it; that reads nothing but the query.
+    assert {part for first, part, *_ in reached if first == "fusion"} <= {"_query_weight"}
 
 
 QUERY_KINDS = [[1, 0], [0, 1], [1, 1], [0, 0]]

@@ -214,7 +214,7 @@ def test_stages_draw_from_the_text_views_that_they_ask_for(config, kinds_place, 
 @pytest.fixture(scope="module")
 def variants(config):
     """Fusions that share the stages before the fused one, and one that does not."""
-    loss = LossConfig(guide_margin=0.9, sampling_correction=True)
+    loss = LossConfig(sampling_correction=True)
     domain = StageConfig(name="domain", steps=2, **SMALL)
     mined = replace(config.stages[1], negatives="mined")
     config = replace(config, loss=loss, stages=(domain, config.stages[0], mined))
@@ -229,11 +229,21 @@ def test_variants_of_a_study_come_to_what_each_would_alone(variants, make_bench,
     for name, config in variants.items():
         alone = make_bench().new_model(config.model, config.seed)
         state_file = tmp_path / f"{name}.safetensors"
-        state = make_trainer(make_bench(), config, state_file).run(alone, name)
+        text_file = tmp_path / f"{name}-text.safetensors"
+        state = make_trainer(make_bench(), config, state_file, text_file).run(alone, name)
         found = train_variant(make_bench(), config, "data", tmp_path / "study")
         assert_same(weights(found.model), weights(alone))
         assert found.state == state
     assert len(list((tmp_path / "study").glob("shared-*.safetensors"))) == 1
+
+
+def test_a_guide_sees_the_fusion_so_nothing_is_shared(variants, make_bench, tmp_path):
+    loss = LossConfig(guide_margin=0.5)
+    model = replace(variants["experts"].model, fusion="text_tower_experts")
+    config = replace(variants["experts"], loss=loss, model=model)
+    alone = train_system(make_bench(), config, "fused", tmp_path / "alone").system.towers
+    found = train_variant(make_bench(), config, "data", tmp_path / "study")
+    assert_same(weights(found.model), weights(alone))
 
 
 def test_shared_stages_are_trained_once(variants, make_bench, tmp_path):

@@ -7,6 +7,7 @@ import torch
 from tiny_models import LOADERS, PHOTOS, SIDE, inputs_of
 from torch import nn
 
+from windowshop import layers, tuning
 from windowshop.config import TuningConfig
 from windowshop.errors import EncoderError
 from windowshop.tape import Tape
@@ -266,3 +267,41 @@ def test_two_stages_follow_each_other(fresh):
             assert equal_weights(weights_of(encoder), before)
             tuned.mix(0.5)
     assert all(p.grad is None for p in encoder.module.parameters())
+
+
+def gradient(encoder, kind, monkeypatch, dtype):
+    """The gradient of the features' sum of squares, and how often a product ran in bfloat16."""
+    monkeypatch.setattr(tuning, "fast_dtype", lambda: dtype)
+    tuned = make_trainable(encoder, "full", CONFIG)
+    reduced = []
+    for module in encoder.module.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            module.register_forward_hook(lambda m, i, out: reduced.append(out.dtype))
+    torch.manual_seed(0)  # the same dropout
+    tuned.features(few(kind)).float().square().sum().backward()
+    flat = [p.grad.flatten() for p in tuned.parameters() if p.grad is not None]
+    return torch.cat(flat), reduced.count(torch.bfloat16)
+
+
+@pytest.mark.parametrize(("kind", "name"), TRAINED)
+def test_mixed_precision_is_on_where_it_pays_and_keeps_the_gradient(fresh, monkeypatch, kind, name):
+    exact, none = gradient(fresh(kind, name), kind, monkeypatch, torch.float32)
+    close, some = gradient(fresh(kind, name), kind, monkeypatch, torch.bfloat16)
+    assert none == 0
+    assert (some > 0) == ("efficientnet" not in name)
+    assert torch.equal(close, exact) == (some == 0)
+    assert torch.cosine_similarity(close, exact, dim=0) > 0.99
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_towers_multiply_in_mixed_precision_while_training_alone(monkeypatch, dtype):
+    monkeypatch.setattr(layers, "fast_dtype", lambda: dtype)
+    torch.manual_seed(0)
+    network, x = layers.ZeroStartMLP(32, 32, 8, 0.0), torch.randn(16, 32)
+    nn.init.normal_(network[-1].weight)
+    exact = network[-1](network[1](network[0](x)))
+    training, searching = network.train()(x), network.eval()(x)
+    assert torch.equal(searching, exact)
+    assert torch.equal(training, exact) == (dtype == torch.float32)
+    assert training.dtype == torch.float32
+    torch.testing.assert_close(training, exact, atol=0.1, rtol=0.02)

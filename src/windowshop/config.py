@@ -220,7 +220,8 @@ class LossConfig:
     """Leave out pairs that are likely unjudged positives: a query and a product of the group of one
     that is judged for it; two products of the same group, or with the same title or photo."""
     sampling_correction: bool = False
-    """Subtract each negative's log share of draws: popular products are drawn more often."""
+    """Subtract each negative's log share of draws: popular products are drawn more often. Products
+    that are there as hard negatives alone are left as they are."""
     guide_margin: float = 0.0
     """Leave out negatives that the model, as the stage began, scored above this share of the
     positive, such as .95; 0 switches it off."""
@@ -258,6 +259,11 @@ class LossConfig:
         _require(margin <= 1, f"loss.guide_margin={margin} must be at most 1.")
         shares = self.drop_image + self.drop_text + self.wrong_image
         _require(shares <= 1, f"loss: modality dropout shares sum to {shares}, above 1.")
+
+    @property
+    def label_weights(self) -> dict[str, float]:
+        """Weight of each label set by its kind."""
+        return {"relevance": self.relevance, "desirability": self.desirability}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

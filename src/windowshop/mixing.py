@@ -43,7 +43,7 @@ def tune_encoders(
     """
     config = trainer.config
     stage = config.stages[place]
-    before = _weights_before(model, trainer.state_file, place)
+    before = _weights_before(trainer, model, place)
     text, image = copy.deepcopy(bench.cache.text), copy.deepcopy(bench.cache.image)
     inputs = live_inputs(bench.dataset, tuple(bench.data.products.features.views))
     tuning = FineTuning(bench.data, inputs, (text, image), stage, config.seed)
@@ -99,13 +99,15 @@ def load_tuned(
     return bench
 
 
-def _weights_before(model: TwoTower, state_file: Path, place: int) -> dict[str, Tensor]:
-    """The towers as the stage began, kept in a file until it ends."""
+def _weights_before(trainer: Trainer, model: TwoTower, place: int) -> dict[str, Tensor]:
+    """The towers as the stage begins, which `model` is brought to; kept in a file until it ends."""
+    state_file = trainer.state_file
     file = state_file.with_name(f"{state_file.stem}-before-{place}.safetensors")
     state, _ = load_state(state_file)
     assert state.stage == place, "earlier stages have ended"
     if state.step > 0:
         return load_file(file)
+    trainer.begin_stage(model, place)
     aside = file.with_suffix(".writing")
     aside.parent.mkdir(parents=True, exist_ok=True)
     save_file(model.state_dict(), aside)
@@ -135,13 +137,16 @@ def _dev_figures(
     products = dataset.products[check.products]
     features = product_features(products, dataset.root, cache, quiet, [FACTS])
     asked = query_features(dataset.queries[check.queries], dataset.root, cache, quiet)
-    figures = dataclasses.replace(
+    check = dataclasses.replace(
         check,
         product_source=ProductSource(features),
         query_source=QuerySource(asked),
         products=np.arange(len(check.products)),
         queries=np.arange(len(check.queries)),
-    )(model, stage.name)
+    )
+    if stage.name == "fused":
+        check.calibrate(model)
+    figures = check(model, stage.name)
     if cache.text.fingerprint != kept.text.fingerprint:
         cache.discard("text")
     if cache.image.fingerprint != kept.image.fingerprint:

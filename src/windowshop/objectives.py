@@ -46,7 +46,8 @@ class Step:
     """Share of the stage's steps that are done, in [0, 1)."""
     negatives: HardNegatives | None = None
     guide: TwoTower | None = None
-    """The model as the stage began, where the loss leaves out what it scores high."""
+    """The model as the stage began, where the loss leaves out what it scores high. It reads the
+    batch's features, those of encoders in training as they are by now."""
     log_share_N: np.ndarray | None = None
     """What corrects for how often each product is drawn; see `sampling_correction`."""
 
@@ -175,7 +176,7 @@ def _draw(model: TwoTower, data: TrainingData, step: Step) -> _Drawn:
     stage, rng = step.stage, step.rng
     count = min(stage.batch_queries, len(data.pairs))
     queries = rng.choice(len(data.pairs), count, replace=False)
-    items = data.pairs.draw_products(queries, stage.products_per_query, rng)
+    drawn = items = data.pairs.draw_products(queries, stage.products_per_query, rng)
     if step.negatives is not None:
         # From none at first to every query's at half time: hard ones first mislead, then teach.
         asked = queries[: round(min(1.0, 2 * step.progress) * len(queries))]
@@ -183,7 +184,10 @@ def _draw(model: TwoTower, data: TrainingData, step: Step) -> _Drawn:
     query_batch = data.queries.batch(data.pairs.query[queries])
     product_batch = data.products.varied_batch(items, rng, stage)
     grades = data.pairs.grades_between(queries, items)
-    log_share_C = None if step.log_share_N is None else torch.from_numpy(step.log_share_N[items])
+    log_share_C = None
+    if step.log_share_N is not None:
+        # A product that is here as a hard negative alone says nothing of how often it is drawn.
+        log_share_C = torch.from_numpy(step.log_share_N[items] * np.isin(items, drawn))
     return _Drawn(
         queries=query_batch,
         q_BD=model.embed_queries(query_batch),

@@ -3,7 +3,7 @@
 Shapes: Q queries, N products, D shared width, P width of the vectors that are compared.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from windowshop.catalog import KINDS, Dataset
 from windowshop.config import StageName
 from windowshop.metrics import (
     DEPTH,
+    Qrels,
     as_qrels,
     relevance_threshold,
     score_queries,
@@ -102,10 +103,28 @@ def make_run(
 class LabelSet:
     """Judgements of one kind, and how much they count in a check."""
 
-    qrels: dict[str, dict[str, int]]
+    qrels: Qrels
     threshold: int
     """Lowest grade that counts as relevant."""
-    weight: float
+    weight: float = 1.0
+
+
+def score_labels(
+    labels: Sequence[LabelSet], run: Mapping[str, Mapping[str, float]]
+) -> dict[str, float]:
+    """Mean nDCG@10 and Recall@100, and `score`, their mean, by which all is chosen on dev.
+
+    Label sets are scored apart and averaged by their weights; one without a query is left out.
+    """
+    scores = [score_queries(part.qrels, run, part.threshold) for part in labels]
+    means = {}
+    for measure in ("ndcg@10", "recall@100"):
+        values = [np.array(list(part[measure].values())) for part in scores]
+        pairs = zip(values, labels, strict=True)
+        defined = [(part.weight, value.mean()) for value, part in pairs if len(value)]
+        total = sum(weight for weight, _ in defined)
+        means[measure] = float(sum(w * mean for w, mean in defined) / total) if total else 0.0
+    return means | {"score": (means["ndcg@10"] + means["recall@100"]) / 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +140,7 @@ class DevCheck:
     labels: list[LabelSet]
 
     def __call__(self, model: TwoTower, stage: StageName = "fused") -> dict[str, float]:
-        """Mean nDCG@10 and Recall@100, and `score`, their mean, by which checkpoints are chosen.
+        """Return what `score_labels` makes of the model's ranking.
 
         Before the fused stage, text and photo vectors are averaged: what that stage will make of
         them is not trained yet, and must not decide what it starts from.
@@ -167,15 +186,7 @@ class DevCheck:
 
     def _score(self, query_QD: np.ndarray, product_ND: np.ndarray) -> dict[str, float]:
         run = make_run(query_QD, self.query_ids, product_ND, self.product_ids)
-        scores = [score_queries(part.qrels, run, part.threshold) for part in self.labels]
-        means = {}
-        for measure in ("ndcg@10", "recall@100"):
-            values = [np.array(list(part[measure].values())) for part in scores]
-            pairs = zip(values, self.labels, strict=True)
-            defined = [(part.weight, value.mean()) for value, part in pairs if len(value)]
-            total = sum(weight for weight, _ in defined)
-            means[measure] = float(sum(w * mean for w, mean in defined) / total) if total else 0.0
-        return means | {"score": (means["ndcg@10"] + means["recall@100"]) / 2}
+        return score_labels(self.labels, run)
 
 
 def make_dev_check(

@@ -29,8 +29,11 @@ def train_system(bench: Workbench, config: TrainConfig, name: str, work: Path) -
     """Take the system `name` through the config's stages; goes on with what `work` holds."""
     model = bench.new_model(config.model.for_system(name), config.seed)
     state_file = work / f"{name}.safetensors"
+    trains = any(stage.tuning.trains for stage in config.stages)
+    # With encoders as they are, the fusion's own text tower is the text-only baseline.
+    text_file = work / f"{name}-text.safetensors" if trains else work / "text_only.safetensors"
     for place, stage in enumerate(config.stages):
-        trainer = make_trainer(bench, config, state_file)
+        trainer = make_trainer(bench, config, state_file, text_file)
         if stage.tuning.trains and trainer.applies(stage, model):
             folder = work / f"{name}-stage-{place}"
             if not folder.exists():
@@ -43,8 +46,13 @@ def train_system(bench: Workbench, config: TrainConfig, name: str, work: Path) -
     return Trained(System(model, bench.cache.text, bench.cache.image), state, dev, bench)
 
 
-def make_trainer(bench: Workbench, config: TrainConfig, state_file: Path) -> Trainer:
-    """A trainer on the workbench's data, with its dev check and its hard negatives."""
+def make_trainer(
+    bench: Workbench, config: TrainConfig, state_file: Path, text_file: Path
+) -> Trainer:
+    """A trainer on the workbench's data, with its dev check and its hard negatives.
+
+    `text_file` keeps the state of the text tower that is trained for a fusion that has its own.
+    """
     return Trainer(
         config=config,
         data=bench.data,
@@ -54,24 +62,23 @@ def make_trainer(bench: Workbench, config: TrainConfig, state_file: Path) -> Tra
         state_file=state_file,
         reporter=bench.reporter,
         mine=lambda model, place, file: hard_negatives(bench, config, model, place, file),
-        teach_text=lambda model: teach_text(bench, config, model, state_file),
+        teach_text=lambda model: teach_text(bench, config, model, text_file),
     )
 
 
-def teach_text(bench: Workbench, config: TrainConfig, model: TwoTower, state_file: Path) -> None:
+def teach_text(bench: Workbench, config: TrainConfig, model: TwoTower, text_file: Path) -> None:
     """Train a text-only two-tower and give `model` its text projection, if its fusion has one.
 
-    It takes all of the config's stages, with the encoders as they are now. Its state stays beside
-    `state_file`: a run that is stopped before its fused stage is first saved finds it whole.
+    It takes all of the config's stages, with the encoders as they are now. Its state stays in
+    `text_file`, so it is not trained again when the run goes on before its fused stage is saved.
     """
-    if not model.fusion.has_own_text:
+    if not (model.fusion.has_own_text and bench.data.products.has_text.any()):
         return
     stages = tuple(replace(stage, tuning=TuningConfig()) for stage in config.stages)
     shape = config.model.for_system("text_only")
     alone = replace(config, model=shape, stages=stages)
-    own_file = state_file.with_name(f"{state_file.stem}-text.safetensors")
     text = bench.new_model(shape, config.seed)
-    make_trainer(bench, alone, own_file).run(text, "text tower")
+    make_trainer(bench, alone, text_file, text_file).run(text, "text tower")
     model.own_text.load_state_dict(text.text.state_dict())
 
 

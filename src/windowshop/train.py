@@ -117,10 +117,7 @@ class Trainer:
         began = time.perf_counter() - state.seconds
         best = part(tensors, "best")
         if state.step == 0:
-            if self._starts_fusion(state.stage) and self.text_weight is not None:
-                model.fusion.start_from(self.text_weight(model))
-            if self._starts_fusion(state.stage) and self.teach_text is not None:
-                self.teach_text(model)
+            self.begin_stage(model, state.stage)
             state.best_score, state.best_step = -math.inf, 0
             best = self._judge(model, config, state, math.nan, best)
         stage = self._prepare(model, config, state, tensors)
@@ -140,6 +137,15 @@ class Trainer:
             model.share_text()
         if config.name == "fused" and self.calibrate is not None and self.tuning is None:
             self.calibrate(model)
+
+    def begin_stage(self, model: TwoTower, place: int) -> None:
+        """Bring the fusion to where the stage at `place` starts."""
+        if self._starts_fusion(place) and self.text_weight is not None:
+            model.fusion.start_from(self.text_weight(model))
+        if self._starts_fusion(place) and self.teach_text is not None:
+            self.teach_text(model)
+        if model.fusion.query_weight is not None:
+            model.fusion.query_weight.calibrate(1.0, 0.0)
 
     def _starts_fusion(self, place: int) -> bool:
         """Whether a stage is the first to train the fusion; a later one goes on with its gate."""

@@ -51,6 +51,7 @@ class Workbench:
             torch.manual_seed(seed)
             model = TwoTower(shape, self.cache.text.layout, self.image_layout)
         fit_scales(model, self.data.products, seed)
+        model.share_text()
         return model
 
 
@@ -119,7 +120,7 @@ def dev_check(
     dataset: Dataset, products: ProductSource, queries: QuerySource, config: TrainConfig
 ) -> DevCheck | None:
     """The dev check with the config's corpus size and label weights; None without dev queries."""
-    weights = {"relevance": config.loss.relevance, "desirability": config.loss.desirability}
+    weights = config.loss.label_weights
     return make_dev_check(
         dataset, products, queries, config.dev_products, config.seed, weights=weights
     )

@@ -87,8 +87,12 @@ class TextTowerExperts(QueryExperts):
         return unit(interleave(_own(products), text_BD)), unit(interleave(stand_in_BD, image_BD))
 
     def weigh_queries(self, q_BD: Tensor, own_BD: Tensor | None = None) -> Tensor:
-        """Return [b o; (1 - b) q] interleaved and normalised, (B, 2D)."""
-        return self._query_weight.split(q_BD, torch.zeros_like(q_BD) if own_BD is None else own_BD)
+        """Return [b o; (1 - b) q] interleaved and normalised, (B, 2D); b is 0 where o is."""
+        mixture_BP = interleave(torch.zeros_like(q_BD), q_BD)
+        if own_BD is None:
+            return mixture_BP
+        has_own_B1 = (own_BD != 0).any(dim=1, keepdim=True)
+        return torch.where(has_own_B1, self._query_weight.split(q_BD, own_BD), mixture_BP)
 
     def _standing_in(self, image_BD: Tensor) -> Tensor:
         return unit(self._stand_in(image_BD))

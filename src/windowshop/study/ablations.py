@@ -26,6 +26,8 @@ class Extent:
     num_products: int
     num_queries: int
     """Judged training queries."""
+    text_width: int
+    """Features of a text that the towers read."""
     budget: float
 
 

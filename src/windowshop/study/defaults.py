@@ -10,6 +10,7 @@ from windowshop.fusions import make_fusion
 from windowshop.study.ablations import Extent, stage_ablations
 from windowshop.study.config import Mix, VariantConfig
 from windowshop.study.results import Falsifier
+from windowshop.towers import Projection
 
 FUSIONS = (
     "experts",
@@ -27,6 +28,13 @@ FUSIONS = (
 )
 SAME = 0.005
 """A difference in nDCG@10 that a control may show and still count as none."""
+FROZEN_TOGETHER: dict[str, Mix] = {
+    "frozen_image": "image",
+    "frozen_average": "average",
+    "frozen_tuned": "tuned",
+    "frozen_centred": "centred",
+}
+"""What compares queries with photos through encoders as they come."""
 NO_DROPOUT = {"drop_image": 0.0, "drop_text": 0.0, "wrong_image": 0.0}
 
 
@@ -54,13 +62,15 @@ def default_variants(
         settings={"model": half},
     )
     staged, notes = stage_ablations(base, extent)
+    if base.text_encoder != base.image_encoder:
+        notes += (f"{', '.join(FROZEN_TOGETHER)} are left out: the encoders share no space.",)
     variants = (
         VariantConfig(name=reference, group="reference", note="The default model."),
         *baselines(base),
         *fusions,
         narrow,
         *staged,
-        *loss_ablations(base),
+        *loss_ablations(base, extent),
         *controls(),
     )
     return variants, notes
@@ -84,12 +94,7 @@ def baselines(base: TrainConfig) -> tuple[VariantConfig, ...]:
     ]
     frozen: dict[str, Mix] = {"frozen_text": "text"}
     if base.text_encoder == base.image_encoder:  # both towers of one model share a space
-        frozen |= {
-            "frozen_image": "image",
-            "frozen_average": "average",
-            "frozen_tuned": "tuned",
-            "frozen_centred": "centred",
-        }
+        frozen |= FROZEN_TOGETHER
     return (
         VariantConfig(name="bm25", group="baseline", system="bm25", note="k1, b tuned on dev."),
         VariantConfig(
@@ -109,9 +114,9 @@ def baselines(base: TrainConfig) -> tuple[VariantConfig, ...]:
     )
 
 
-def loss_ablations(base: TrainConfig) -> tuple[VariantConfig, ...]:
+def loss_ablations(base: TrainConfig, extent: Extent) -> tuple[VariantConfig, ...]:
     """The reference with another loss, or with a plain network of its size."""
-    wide = {"fusion": "concat_mlp", "fusion_hidden": matched_hidden(base)}
+    wide = {"fusion": "concat_mlp", "fusion_hidden": matched_hidden(base, extent.text_width)}
     losses: dict[str, tuple[dict[str, Any], str]] = {
         "query_text_only": ({"query_image": 0.0}, "Stage 1 aligns queries with text alone."),
         "query_image_only": ({"query_text": 0.0}, "Stage 1 aligns queries with photos alone."),
@@ -130,7 +135,7 @@ def loss_ablations(base: TrainConfig) -> tuple[VariantConfig, ...]:
         VariantConfig(
             name="matched_mlp",
             group="ablation",
-            note="Concatenation with as many weights as the experts.",
+            note="Concatenation with as many weights as the reference.",
             settings={"model": wide},
         ),
     )
@@ -173,13 +178,17 @@ def controls() -> tuple[VariantConfig, ...]:
     )
 
 
-def matched_hidden(base: TrainConfig) -> int:
-    """Hidden width at which a concatenation has as many weights as the reference's fusion."""
+def matched_hidden(base: TrainConfig, text_width: int) -> int:
+    """Hidden width at which a concatenation has as many weights as the reference's fusion.
+
+    The text tower of a fusion that has its own, which reads `text_width` features, is counted too.
+    """
     shape = base.model
 
     def size(name: FusionName, hidden: int) -> int:
         fusion = make_fusion(name, shape.width, hidden, shape.dropout)
-        return sum(p.numel() for p in fusion.parameters())
+        parts = [fusion, Projection(text_width, shape)] if fusion.has_own_text else [fusion]
+        return sum(p.numel() for part in parts for p in part.parameters())
 
     few, many = size("concat_mlp", 1), size("concat_mlp", 2)
     wanted = size(shape.fusion, shape.fusion_hidden or shape.hidden)
@@ -192,8 +201,8 @@ def default_falsifiers(reference: str) -> tuple[Falsifier, ...]:
         ("Seeing helps", "text_only"),
         ("The fusion beats concatenation", "concat_linear"),
         ("The fusion beats a concatenation of equal capacity", "matched_mlp"),
-        ("The gate helps", "uniform_experts"),
-        ("A learned fusion beats a tuned score fusion", "score_tuned"),
+        ("A learned fusion beats one learned weight", "weighted"),
+        ("A fused stage beats a tuned score fusion", "score_tuned"),
         ("Two stages beat one at equal compute", "one_stage"),
         ("Separate alignment helps", "no_separate"),
         ("Domain adaptation helps", "no_domain"),
@@ -225,13 +234,11 @@ def default_falsifiers(reference: str) -> tuple[Falsifier, ...]:
             worse=reference,
         )
     )
+    plain = [("The gate of the mixture of experts helps", "uniform_experts")]
     if reference != "experts":
-        compared.append(
-            Falsifier(
-                name="experts <= concat_linear",
-                claim="The plain mixture of experts beats concatenation",
-                better="experts",
-                worse="concat_linear",
-            )
-        )
+        plain.append(("The plain mixture of experts beats concatenation", "concat_linear"))
+    compared += [
+        Falsifier(name=f"experts <= {worse}", claim=claim, better="experts", worse=worse)
+        for claim, worse in plain
+    ]
     return (*compared, shuffled)

@@ -10,14 +10,17 @@ from functools import partial
 import numpy as np
 
 from windowshop.bm25 import K1, B, bm25_run
-from windowshop.metrics import DEPTH, Qrels, as_qrels, relevance_threshold, score_queries
+from windowshop.metrics import DEPTH, Qrels, as_qrels, relevance_threshold
 from windowshop.product_text import FACTS, all_texts
 from windowshop.retrieval import (
+    EQUAL,
+    LabelSet,
     make_run,
     modality_vectors,
     normalised,
     product_vectors,
     query_vectors,
+    score_labels,
     shared_query_vectors,
 )
 from windowshop.slices import split_kinds
@@ -32,14 +35,6 @@ BM25_K1, BM25_B = (K1, 0.6, 0.9, 1.2, 2.0), (B, 0.2, 0.4, 0.6, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
-class LabelSet:
-    """One kind of judgements, and its lowest relevant grade."""
-
-    qrels: Qrels
-    threshold: int
-
-
-@dataclass(frozen=True, slots=True)
 class Queries:
     """The judged queries of one split, by row in the query table."""
 
@@ -51,24 +46,25 @@ class Queries:
     """People's judgements where the split has them, else the log's; none of a query that only the
     other label set judges."""
     threshold: int
-    labels: Mapping[str, "LabelSet"] = field(default_factory=dict)
+    labels: Mapping[str, LabelSet] = field(default_factory=dict)
     """Each label set by name, where the split has two."""
 
     def score(self, run: Run) -> float:
-        """What weights are tuned by: the mean of nDCG@10 and Recall@100."""
-        scores = score_queries(self.qrels, run, self.threshold)
-        means = [np.mean(list(scores[name].values()) or [0]) for name in ("ndcg@10", "recall@100")]
-        return float(np.mean(means))
+        """What weights are tuned by: as a model's checkpoints are, label sets by their weights."""
+        labels = list(self.labels.values()) or [LabelSet(self.qrels, self.threshold)]
+        return score_labels(labels, run)["score"]
 
 
-def queries_of(bench: Workbench, split: str) -> Queries:
-    """The judged queries of a split, by whichever label set."""
+def queries_of(bench: Workbench, split: str, weights: Mapping[str, float] = EQUAL) -> Queries:
+    """The judged queries of a split, by whichever label set; `weights` are those of `score`."""
     dataset = bench.dataset
     table = dataset.queries.select("query_id", "query").with_row_index("row")
     asked = dataset.split(split)
     table = table.join(asked.select("query_id"), on="query_id", maintain_order="left")
     labels = {
-        kind: LabelSet(as_qrels(judged), relevance_threshold(dataset.qrels.filter(kind=kind)))
+        kind: LabelSet(
+            as_qrels(judged), relevance_threshold(dataset.qrels.filter(kind=kind)), weights[kind]
+        )
         for kind, judged in split_kinds(dataset.qrels_of(asked)).items()
     }
     headline = next(iter(labels.values()), LabelSet({}, 1))

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from windowshop.catalog import Dataset
 from windowshop.checkpoint import PACKAGES
 from windowshop.config import TrainConfig, to_dict
+from windowshop.encoders import load_text_encoder
 from windowshop.errors import ConfigError, DataError
 from windowshop.fit import require_negatives
 from windowshop.fusions import needs_tokens
@@ -88,7 +89,7 @@ def _prepare(
     read = [s for t in trained if needs_tokens(t.model.fusion) for s in t.stages]
     if read and not needs_tokens(base.model.fusion):
         token_bench = with_tokens(bench, base, read)
-    test, dev = queries_of(bench, "test"), queries_of(bench, "dev")
+    test, dev = (queries_of(bench, split, base.loss.label_weights) for split in ("test", "dev"))
     if not test.ids:
         raise DataError(
             f"{dataset.root}: no judged test query to compare by. Add qrels for queries of "
@@ -141,9 +142,11 @@ def _defaults(
     config: StudyConfig, base: TrainConfig, dataset: Dataset
 ) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
     """The default study on a data set, without the variants that the base's settings rule out."""
-    num_queries = len(training_pairs(dataset, base.loss))
     extent = Extent(
-        num_products=len(dataset.products), num_queries=num_queries, budget=config.budget
+        num_products=len(dataset.products),
+        num_queries=len(training_pairs(dataset, base.loss)),
+        text_width=load_text_encoder(base.text_encoder, base.device).layout.pooled,
+        budget=config.budget,
     )
     (reference, *others), notes = default_variants(base, extent)
     possible = [reference]

@@ -97,7 +97,7 @@ class SeedRuns:
             seed=self.seed,
             seconds=trained.state.seconds if trained else 0.0,
             memory_mb=trained.memory_mb if trained else None,
-            parameters=_num_parameters(trained.model) if trained else 0,
+            parameters=_num_parameters(variant, trained.model) if trained else 0,
             dev_score=self._dev_score(variant, trained),
             per_query=per_query_scores(run, study.parts, study.test.threshold, study.test.labels),
             unretrieved=pl.DataFrame(
@@ -244,8 +244,10 @@ def _text_only(study: StudyData) -> VariantConfig:
     return study.variant(study.config.text_only) or plain
 
 
-def _num_parameters(model: TwoTower) -> int:
-    """Weights that queries and products of this fusion go through."""
+def _num_parameters(variant: VariantConfig, model: TwoTower) -> int:
+    """Weights that queries and products of this variant go through."""
     unused = [] if model.fusion.uses_image else [model.image, model.photo_query]
+    if variant.system == "score_fusion":
+        unused = [model.fusion, *([model.own_text] if model.fusion.has_own_text else [])]
     count = sum(p.numel() for p in model.parameters())
     return count - sum(p.numel() for module in unused for p in module.parameters())

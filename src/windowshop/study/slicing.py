@@ -9,8 +9,9 @@ from windowshop.catalog import Dataset
 from windowshop.evaluate import ALL
 from windowshop.metrics import Qrels, as_qrels, score_queries
 from windowshop.product_text import all_texts
+from windowshop.retrieval import LabelSet
 from windowshop.slices import LABELS, MAX_VALUES, make_slices
-from windowshop.study.rankings import LabelSet, Queries, Run
+from windowshop.study.rankings import Queries, Run
 from windowshop.study.results import PER_QUERY_SCHEMA
 from windowshop.workbench import Workbench
 
@@ -25,7 +26,10 @@ USUAL_SLICES = ("kind", "cold", "text_quality")
 
 
 def with_slice_columns(bench: Workbench) -> Dataset:
-    """The data set with product columns for OWN_SLICES, where the shop has none of that name."""
+    """The data set with product columns for OWN_SLICES, where the shop has none of that name.
+
+    A product is in training if a training query judges it or another of its group.
+    """
     dataset = bench.dataset
     photo = pl.Series("has_photo", bench.data.products.has_image)
     words = pl.Series([len(text.split()) for text in all_texts(dataset.products)])
@@ -34,13 +38,15 @@ def with_slice_columns(bench: Workbench) -> Dataset:
     ).to_series()
     train = dataset.qrels_of(dataset.split("train"))
     counts = train.group_by("product_id").agg(num_judged=pl.len())
-    judged = dataset.products.select("product_id").join(
-        counts, on="product_id", how="left", maintain_order="left"
-    )["num_judged"]
+    table = dataset.products.select("product_id", group=pl.coalesce("group_id", "product_id"))
+    table = table.join(counts, on="product_id", how="left", maintain_order="left")
+    judged = table["num_judged"]
     columns = {
         "has_photo": photo,
         "text_length": length,
-        "in_training": judged.is_not_null(),
+        "in_training": table.select(
+            pl.col("num_judged").is_not_null().any().over("group")
+        ).to_series(),
         "demand": _demand(judged),
     }
     taken = {*dataset.products.columns, *dataset.queries.columns}

@@ -1,8 +1,9 @@
 """Trains the variants of a study; stages that variants share are trained once.
 
-The stages before the fused one do not see how a model fuses. So variants that differ in the fusion
-or in the fused stage alone go on from the same weights, which are those that each of them would
-have reached by itself: a step's randomness depends on the seed, the stage and the step only.
+The stages before the fused one do not see how a model fuses, but through a guide. So variants that
+have none and differ in the fusion or in the fused stage alone go on from the same weights, which
+are those that each of them would have reached by itself: a step's randomness depends on the seed,
+the stage and the step only.
 """
 
 import hashlib
@@ -51,7 +52,7 @@ def train_variant(bench: Workbench, config: TrainConfig, key: str, folder: Path)
     own = digest(key, *encoders, to_dict(config))
     if any(stage.tuning.trains for stage in config.stages):
         return _train_with_encoders(bench, config, folder / f"tuned-{own}")
-    num_shared = shared_stages(config)
+    num_shared = 0 if config.loss.guide_margin > 0 else shared_stages(config)
     state_file = folder / f"state-{own}.safetensors"
     if not num_shared:
         return _train(bench, config, state_file, until=len(config.stages))
@@ -88,7 +89,8 @@ def digest(*parts: object) -> str:
 
 def _train(bench: Workbench, config: TrainConfig, state_file: Path, until: int) -> Trained:
     model = bench.new_model(config.model, config.seed)
-    trainer = make_trainer(bench, config, state_file)
+    text_file = state_file.with_name(f"{state_file.stem}-text.safetensors")
+    trainer = make_trainer(bench, config, state_file, text_file)
     measured = reset_peak()
     state = trainer.run(model, config.model.fusion, until=until)
     return Trained(model, state, _peak(state_file, measured=measured), bench)

@@ -107,7 +107,8 @@ def open_shop(
     Raises DataError where a split lacks judged queries with text.
     """
     bench = prepare(read_dataset(data), config, folders[0], reporter)
-    parts = {split: queries_of(bench, split) for split in ("train", "dev", "test")}
+    weights = config.loss.label_weights
+    parts = {split: queries_of(bench, split, weights) for split in ("train", "dev", "test")}
     for split, queries in parts.items():
         if not queries.texts:
             raise DataError(

@@ -193,7 +193,7 @@ def _scores(shop: Shop, fitted: Fitted) -> pl.DataFrame:
     columns = {*dataset.products.columns, *dataset.queries.columns}
     specs = tuple(spec for spec in SLICES if columns.issuperset(spec.split("+")))
     parts = slices_of(dataset, shop.test, specs)
-    return per_query_scores(fitted.test, parts, shop.test.threshold)
+    return per_query_scores(fitted.test, parts, shop.test.threshold, shop.test.labels)
 
 
 def _figures(outcome: Outcome, scores: pl.DataFrame) -> dict[str, Any]:

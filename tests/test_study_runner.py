@@ -239,6 +239,16 @@ def test_only_what_changed_is_run_again(study, whole, run_study, tmp_path, train
     assert trained_seeds
 
 
+def test_another_version_trains_again(
+    study, whole, run_study, tmp_path, trained_seeds, monkeypatch
+):
+    out = shutil.copytree(whole, tmp_path / "report")
+    few = replace(study, variants=study.variants[:2], seeds=(0,), curve_variants=())
+    monkeypatch.setattr(seed, "__version__", "0.0.1")
+    run_study(few, out)
+    assert set(trained_seeds) == {0}
+
+
 def test_exclusive_matches_follow_the_text_only_variant(study, whole, run_study, tmp_path):
     """What others have alone is counted against it, and `both` ranks with it."""
     out = shutil.copytree(whole, tmp_path / "report")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from windowshop import __version__
 from windowshop.catalog import file_hash
 from windowshop.config import TrainConfig, to_dict
 from windowshop.diagnostics import Diagnostics, never_retrieved
@@ -202,7 +203,7 @@ class SeedRuns:
             if item is not None
         ]
         parts, data = list(study.parts), _data_key(study.bench_of(variant))
-        return digest(SEED_FORMAT, data, to_dict(study.base), sources, parts)
+        return digest(SEED_FORMAT, __version__, data, to_dict(study.base), sources, parts)
 
 
 def _data_key(bench: Workbench) -> str:

@@ -13,6 +13,7 @@ from peer_shop import Fitted, Shop, ranked
 from windowshop.config import FUSED, StageConfig, TuningConfig, TuningName
 from windowshop.features import FeatureCache
 from windowshop.retrieval import product_vectors, query_vectors
+from windowshop.study.ablations import with_separate
 from windowshop.study.config import Mix
 from windowshop.study.rankings import score_fusion_run
 from windowshop.study.training import shared_stages
@@ -52,7 +53,10 @@ def fit_tuned(shop: Shop, name: str, how: TuningName) -> Fitted:
 
 def fit_score_fusion(shop: Shop, mix: Mix) -> Fitted:
     """Mixed cosines of towers that are aligned but not fused; the weight is chosen on dev."""
-    config = replace(shop.config, stages=shop.config.stages[: shared_stages(shop.config)])
+    data = shop.bench.data
+    stages = with_separate(shop.config.stages, len(data.products), len(data.pairs))
+    config = replace(shop.config, stages=stages)
+    config = replace(config, stages=stages[: shared_stages(config)])
     trained = train_system(shop.bench, config, FUSED, shop.work / "aligned")
     towers = trained.system.towers
     dev, test = (

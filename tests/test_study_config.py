@@ -107,13 +107,13 @@ def test_a_variant_changes_only_what_it_names():
         budget=0.5,
         base={
             "model": {"width": 64, "matryoshka": [16]},
-            "stages": [{"name": "separate"}, {"name": "fused", "steps": 21, "min_epochs": 4}],
+            "stages": [{"name": "domain"}, {"name": "fused", "steps": 21, "min_epochs": 4}],
         },
     )
     base = base_training(study)
     plain = {stage.name: stage for stage in TrainConfig().stages}
     assert [(s.name, s.steps, s.min_epochs) for s in base.stages] == [
-        ("separate", plain["separate"].steps / 2, 1),
+        ("domain", plain["domain"].steps / 2, 1),
         ("fused", 10, 2),
     ]
     assert [s.warmup_steps for s in base.stages] == [plain["fused"].warmup_steps / 2] * 2
@@ -144,7 +144,7 @@ def test_every_claim_is_about_variants_of_the_study(reference):
     assert len(set(names)) == len(names)
     assert set(FUSION_NAMES) <= set(names)
     assert [v.name for v in variants if v.group == "reference"] == [reference]
-    claims = default_falsifiers(reference)
+    claims = default_falsifiers(reference, names)
     named = {name for claim in claims for name in (claim.better, claim.worse)}
     assert named - set(names) == {"frozen_encoders"}  # where the base trains encoders
     assert all(claim.better != claim.worse for claim in claims)
@@ -153,7 +153,7 @@ def test_every_claim_is_about_variants_of_the_study(reference):
     assert len(compared) == len(claims)
     # The falsifiers that the method names.
     assert ("experts", "concat_linear") in compared or reference == "concat_linear"
-    assert (reference, "one_stage") in compared
+    assert ("two_stages", "one_stage") in compared
 
 
 @pytest.mark.parametrize("width", [256, 64, 16])

@@ -34,7 +34,7 @@ FusionName = Literal[
 ]
 TuningName = Literal["frozen", "lora", "partial", "full"]
 NegativesName = Literal["none", "bm25", "mined"]
-Preset = Literal["frozen", "lora"]
+Preset = Literal["frozen", "separate", "lora"]
 LossForm = Literal["graded", "plain", "sigmoid"]
 
 
@@ -180,17 +180,22 @@ class StageConfig:
 
 
 def default_stages() -> tuple[StageConfig, ...]:
-    """Domain adaptation, separate alignment, fused alignment (docs/training.md)."""
+    """Domain adaptation and fused alignment (docs/training.md)."""
     return (
         StageConfig(name="domain", steps=100, batch_queries=1024),
-        StageConfig(name="separate", steps=200),
-        StageConfig(name="fused", steps=200),
+        StageConfig(name="fused", steps=320),
     )
 
 
+def separate_stages() -> tuple[StageConfig, ...]:
+    """The default with separate alignment before the fused one, with the same compute."""
+    domain, fused = default_stages()
+    return domain, StageConfig(name="separate", steps=200), replace(fused, steps=200)
+
+
 def lora_stages() -> tuple[StageConfig, ...]:
-    """The default with a stage between that trains the text encoder (docs/training.md)."""
-    domain, separate, fused = default_stages()
+    """Separate alignment, then a stage that trains the text encoder, then the fused one."""
+    domain, separate, fused = separate_stages()
     tuned = replace(
         separate,
         steps=150,
@@ -205,6 +210,7 @@ def lora_stages() -> tuple[StageConfig, ...]:
 
 PRESETS: dict[Preset, Callable[[], tuple[StageConfig, ...]]] = {
     "frozen": default_stages,
+    "separate": separate_stages,
     "lora": lora_stages,
 }
 

@@ -33,8 +33,7 @@ def demo_config() -> TrainConfig:
         image_encoder="efficientnet-lite0",
         stages=(
             StageConfig(name="domain", steps=60, batch_queries=512, eval_every=30),
-            StageConfig(name="separate", steps=120, eval_every=30),
-            StageConfig(name="fused", steps=80, eval_every=20),
+            StageConfig(name="fused", steps=150, eval_every=30),
         ),
     )
 

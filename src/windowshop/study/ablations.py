@@ -17,6 +17,8 @@ from windowshop.train import num_steps
 STEP_COST = {"domain": 0.5, "separate": 0.6, "fused": 1.0}
 """Seconds of a step of each stage against one of the fused stage, measured with the embedded
 encoders (docs/log.md); what "equal compute" is reckoned by."""
+TWO_STAGES = "two_stages"
+"""The base with a separate stage, where it has none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,13 +39,9 @@ def stage_ablations(
     """The variants whose stages differ from the base's, and why others are left out."""
     names = {stage.name for stage in base.stages}
     both = ("domain", "separate")
+    aligned = with_separate(base.stages, extent.num_products, extent.num_queries)
     wanted = {
         "no_domain": (("domain",), _without(base.stages, "domain"), "Stage 0 left out."),
-        "no_separate": (
-            ("separate",),
-            reallocated(base.stages, ("separate",), extent),
-            "Stage 1 left out, its compute given to stage 2.",
-        ),
         "one_stage": (
             both,
             reallocated(base.stages, both, extent),
@@ -56,10 +54,16 @@ def stage_ablations(
         ),
         "mined_negatives": (
             ("fused",),
-            _with_negatives(base.stages, "mined"),
+            _with_negatives(aligned, "mined"),
             "Hard negatives found after stage 1.",
         ),
     }
+    if aligned == base.stages:
+        left_out = reallocated(base.stages, ("separate",), extent)
+        note = "Stage 1 left out, its compute given to stage 2."
+        wanted["no_separate"] = ("separate",), left_out, note
+    else:
+        wanted[TWO_STAGES] = ("fused",), aligned, "Stage 1 before stage 2, at equal compute."
     made, notes = [], []
     for name, (changed, stages, note) in wanted.items():
         if names.intersection(changed) and "fused" in names:
@@ -68,6 +72,27 @@ def stage_ablations(
             missing = "fused" if "fused" not in names else " or ".join(changed)
             notes.append(f"{name} is left out: the base has no {missing} stage.")
     return (*made, encoder_ablation(base, extent.budget)), tuple(notes)
+
+
+def with_separate(
+    stages: Sequence[StageConfig], num_products: int, num_queries: int
+) -> tuple[StageConfig, ...]:
+    """Stages with a separate one before the first that is fused, at equal compute.
+
+    It takes as many steps as that one then does. Stages that have one already, none that is fused,
+    or encoders trained in the first of those, come back as they are.
+    """
+    names = [stage.name for stage in stages]
+    if "separate" in names or "fused" not in names:
+        return tuple(stages)
+    place = names.index("fused")
+    fused = stages[place]
+    if fused.tuning.trains:
+        return tuple(stages)
+    total = num_steps(fused, num_products, num_queries)
+    half = replace(fused, steps=round(total / (1 + STEP_COST["separate"])), min_epochs=0.0)
+    separate = replace(half, name="separate", negatives="none")
+    return (*stages[:place], separate, half, *stages[place + 1 :])
 
 
 def reallocated(

@@ -3,11 +3,12 @@
 Those are among them that could refute the claim that seeing pays.
 """
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from windowshop.config import FusionName, TrainConfig
+from windowshop.config import FusionName, StageConfig, TrainConfig, to_dict
 from windowshop.fusions import make_fusion
-from windowshop.study.ablations import Extent, stage_ablations
+from windowshop.study.ablations import TWO_STAGES, Extent, stage_ablations, with_separate
 from windowshop.study.config import Mix, VariantConfig
 from windowshop.study.results import Falsifier
 from windowshop.towers import Projection
@@ -62,22 +63,23 @@ def default_variants(
         settings={"model": half},
     )
     staged, notes = stage_ablations(base, extent)
+    aligned = with_separate(base.stages, extent.num_products, extent.num_queries)
     if base.text_encoder != base.image_encoder:
         notes += (f"{', '.join(FROZEN_TOGETHER)} are left out: the encoders share no space.",)
     variants = (
         VariantConfig(name=reference, group="reference", note="The default model."),
-        *baselines(base),
+        *baselines(base, aligned),
         *fusions,
         narrow,
         *staged,
-        *loss_ablations(base, extent),
+        *loss_ablations(base, extent, aligned),
         *controls(),
     )
     return variants, notes
 
 
-def baselines(base: TrainConfig) -> tuple[VariantConfig, ...]:
-    """What a shop would use without a trained fusion."""
+def baselines(base: TrainConfig, aligned: Sequence[StageConfig]) -> tuple[VariantConfig, ...]:
+    """What a shop would use without a trained fusion; `aligned` are stages with a separate one."""
     trained = [
         VariantConfig(name=name, group="baseline", settings={"model": {"fusion": name}})
         for name in ("text_only", "image_only")
@@ -89,7 +91,14 @@ def baselines(base: TrainConfig) -> tuple[VariantConfig, ...]:
         "score_centred": ("centred", "Modality means removed, weight tuned on dev."),
     }
     scored = [
-        VariantConfig(name=name, group="baseline", system="score_fusion", mix=mix, note=note)
+        VariantConfig(
+            name=name,
+            group="baseline",
+            system="score_fusion",
+            mix=mix,
+            note=note,
+            settings=stages_as(base, aligned),
+        )
         for name, (mix, note) in mixes.items()
     ]
     frozen: dict[str, Mix] = {"frozen_text": "text"}
@@ -114,12 +123,12 @@ def baselines(base: TrainConfig) -> tuple[VariantConfig, ...]:
     )
 
 
-def loss_ablations(base: TrainConfig, extent: Extent) -> tuple[VariantConfig, ...]:
+def loss_ablations(
+    base: TrainConfig, extent: Extent, aligned: Sequence[StageConfig]
+) -> tuple[VariantConfig, ...]:
     """The reference with another loss, or with a plain network of its size."""
     wide = {"fusion": "concat_mlp", "fusion_hidden": matched_hidden(base, extent.text_width)}
     losses: dict[str, tuple[dict[str, Any], str]] = {
-        "query_text_only": ({"query_image": 0.0}, "Stage 1 aligns queries with text alone."),
-        "query_image_only": ({"query_text": 0.0}, "Stage 1 aligns queries with photos alone."),
         "no_modality_dropout": (NO_DROPOUT, "Nothing hidden, no photo swapped."),
         "no_masks": ({"masks": False}, "A positive's group and a product's twins are negatives."),
         "plain_loss": ({"form": "plain"}, "All grades in one softmax."),
@@ -127,7 +136,20 @@ def loss_ablations(base: TrainConfig, extent: Extent) -> tuple[VariantConfig, ..
         "sampling_correction": ({"sampling_correction": True}, "Popular negatives weigh less."),
         "guide": ({"guide_margin": 0.95}, "Negatives near the positive are left out."),
     }
+    separate: dict[str, tuple[dict[str, Any], str]] = {
+        "query_text_only": ({"query_image": 0.0}, "Stage 1 aligns queries with text alone."),
+        "query_image_only": ({"query_text": 0.0}, "Stage 1 aligns queries with photos alone."),
+    }
     return (
+        *(
+            VariantConfig(
+                name=name,
+                group="ablation",
+                note=note,
+                settings={"loss": changed} | stages_as(base, aligned),
+            )
+            for name, (changed, note) in separate.items()
+        ),
         *(
             VariantConfig(name=name, group="ablation", note=note, settings={"loss": changed})
             for name, (changed, note) in losses.items()
@@ -139,6 +161,11 @@ def loss_ablations(base: TrainConfig, extent: Extent) -> tuple[VariantConfig, ..
             settings={"model": wide},
         ),
     )
+
+
+def stages_as(base: TrainConfig, stages: Sequence[StageConfig]) -> dict[str, Any]:
+    """The settings that make a variant's stages these; none where they are the base's."""
+    return {} if stages == base.stages else {"stages": [to_dict(stage) for stage in stages]}
 
 
 def controls() -> tuple[VariantConfig, ...]:
@@ -195,16 +222,17 @@ def matched_hidden(base: TrainConfig, text_width: int) -> int:
     return max(1, 1 + round((wanted - few) / (many - few)))
 
 
-def default_falsifiers(reference: str) -> tuple[Falsifier, ...]:
-    """What would refute the method; each is answered in the report whatever it shows."""
+def default_falsifiers(reference: str, names: Collection[str]) -> tuple[Falsifier, ...]:
+    """What would refute the method, for a study of variants of these names.
+
+    Each is answered in the report whatever it shows.
+    """
     pairs = (
         ("Seeing helps", "text_only"),
         ("The fusion beats concatenation", "concat_linear"),
         ("The fusion beats a concatenation of equal capacity", "matched_mlp"),
         ("A learned fusion beats one learned weight", "weighted"),
         ("A fused stage beats a tuned score fusion", "score_tuned"),
-        ("Two stages beat one at equal compute", "one_stage"),
-        ("Separate alignment helps", "no_separate"),
         ("Domain adaptation helps", "no_domain"),
         ("Training the encoders helps", "frozen_encoders"),
         ("Modality dropout helps", "no_modality_dropout"),
@@ -221,24 +249,23 @@ def default_falsifiers(reference: str) -> tuple[Falsifier, ...]:
         expect="not better",
         margin=SAME,
     )
+    aligned, joint = reference, "no_separate"
+    if TWO_STAGES in names:
+        aligned, joint = TWO_STAGES, reference
     compared = [
-        Falsifier(name=f"{reference} <= {worse}", claim=claim, better=reference, worse=worse)
-        for claim, worse in pairs
-        if worse != reference
+        *((claim, reference, worse) for claim, worse in pairs if worse != reference),
+        ("Two stages beat one at equal compute", aligned, "one_stage"),
+        ("Separate alignment helps", aligned, joint),
+        ("Training the text encoder helps", "tuned_text", reference),
+        ("The gate of the mixture of experts helps", "experts", "uniform_experts"),
     ]
-    compared.append(
-        Falsifier(
-            name=f"tuned_text <= {reference}",
-            claim="Training the text encoder helps",
-            better="tuned_text",
-            worse=reference,
-        )
-    )
-    plain = [("The gate of the mixture of experts helps", "uniform_experts")]
     if reference != "experts":
-        plain.append(("The plain mixture of experts beats concatenation", "concat_linear"))
-    compared += [
-        Falsifier(name=f"experts <= {worse}", claim=claim, better="experts", worse=worse)
-        for claim, worse in plain
-    ]
-    return (*compared, shuffled)
+        plain = "The plain mixture of experts beats concatenation"
+        compared.append((plain, "experts", "concat_linear"))
+    return (
+        *(
+            Falsifier(name=f"{better} <= {worse}", claim=claim, better=better, worse=worse)
+            for claim, better, worse in compared
+        ),
+        shuffled,
+    )

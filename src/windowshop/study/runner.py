@@ -205,7 +205,7 @@ def _without_variants(study: StudyData) -> StudyResults:
         settings={"study": to_dict(config), "base": to_dict(study.base)},
         falsifiers=tuple(
             falsifier
-            for falsifier in default_falsifiers(config.reference)
+            for falsifier in default_falsifiers(config.reference, names)
             if {falsifier.better, falsifier.worse} <= names
         ),
         curve_measure=CURVE_MEASURE,

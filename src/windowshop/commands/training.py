@@ -50,7 +50,7 @@ def train(
     ] = None,
     preset: Annotated[
         Preset | None,
-        typer.Option(help="Stages: on frozen encoders, or with LoRA on the text encoder."),
+        typer.Option(help="Stages: the default, with separate alignment, or with LoRA on text."),
     ] = None,
     negatives: Annotated[
         Path | None, typer.Option(help="Table of `windowshop mine` that the last stage draws from.")

@@ -7,6 +7,7 @@ new one from time to time; the statistics are then up to date again.
 Shapes: N products of the build, S later ones, K results.
 """
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from windowshop.ranking.reading import Part, read
 from windowshop.ranking.spelling import Spelling
 from windowshop.ranking.synonyms import NO_SYNONYMS, Synonyms
 from windowshop.ranking.tokens import words_of
+
+logging.getLogger("bm25s").setLevel(logging.WARNING)  # it asks for DEBUG itself
 
 K1, B = 1.5, 0.75
 NAME = "words"

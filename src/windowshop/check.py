@@ -286,10 +286,8 @@ def _leak_findings(table: _Table) -> Iterator[Finding]:
     ):
         frame = table.frame.select("split", key=keys[column])
         known = frame.filter(split=earlier)["key"].drop_nulls()
-        leaked = frame.select(
-            pl.col("split").is_in(held_out) & pl.col("key").is_in(known.implode())
-        ).to_series()
-        leaked = leaked.fill_null(False)
+        again = pl.col("split").is_in(held_out) & pl.col("key").is_in(known.implode())
+        leaked = frame.select(again.fill_null(False)).to_series()
         if leaked.any():
             row = leaked.arg_true()[0]
             twin = ((frame["split"] == earlier) & (frame["key"] == frame["key"][row])).arg_true()[0]

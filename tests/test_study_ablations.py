@@ -12,11 +12,10 @@ from windowshop.config import (
     lora_stages,
     separate_stages,
 )
-from windowshop.study.ablations import Extent, reallocated, with_separate
+from windowshop.study.ablations import Extent, reallocated, stage_settings, with_separate
 from windowshop.study.config import (
     StudyConfig,
     VariantConfig,
-    at_budget,
     base_training,
     training_of,
 )
@@ -36,8 +35,7 @@ def steps(stages):
 
 def separate_base(budget):
     """What a study starts from whose base has a separate stage."""
-    stages = tuple(at_budget(stage, budget) for stage in separate_stages())
-    return replace(base_training(StudyConfig(budget=budget)), stages=stages)
+    return base_training(StudyConfig(budget=budget, base=stage_settings(separate_stages())))
 
 
 # 512,000 queries in batches of 512 are 2,000 steps for two epochs; 1,024,000 products in batches of

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from windowshop.config import (
     NegativesName,
@@ -34,12 +35,14 @@ class Extent:
 
 
 def stage_ablations(
-    base: TrainConfig, extent: Extent
+    base: TrainConfig, extent: Extent, aligned: tuple[StageConfig, ...]
 ) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
-    """The variants whose stages differ from the base's, and why others are left out."""
+    """The variants whose stages differ from the base's, and why others are left out.
+
+    `aligned` are the base's stages with a separate one.
+    """
     names = {stage.name for stage in base.stages}
     both = ("domain", "separate")
-    aligned = with_separate(base.stages, extent.num_products, extent.num_queries)
     wanted = {
         "no_domain": (("domain",), _without(base.stages, "domain"), "Stage 0 left out."),
         "one_stage": (
@@ -154,7 +157,11 @@ def _with_negatives(stages: Sequence[StageConfig], kind: NegativesName) -> tuple
     )
 
 
-def _variant(name: str, stages: Sequence[StageConfig], note: str) -> VariantConfig:
+def stage_settings(stages: Sequence[StageConfig]) -> dict[str, Any]:
     """All settings of every stage, so that none is mistaken for another of its name."""
-    settings = {"stages": [to_dict(stage) for stage in stages]}
+    return {"stages": [to_dict(stage) for stage in stages]}
+
+
+def _variant(name: str, stages: Sequence[StageConfig], note: str) -> VariantConfig:
+    settings = stage_settings(stages)
     return VariantConfig(name=name, group="ablation", note=note, settings=settings)

@@ -3,12 +3,18 @@
 Those are among them that could refute the claim that seeing pays.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
-from windowshop.config import FusionName, StageConfig, TrainConfig, to_dict
+from windowshop.config import FusionName, TrainConfig
 from windowshop.fusions import make_fusion
-from windowshop.study.ablations import TWO_STAGES, Extent, stage_ablations, with_separate
+from windowshop.study.ablations import (
+    TWO_STAGES,
+    Extent,
+    stage_ablations,
+    stage_settings,
+    with_separate,
+)
 from windowshop.study.config import Mix, VariantConfig
 from windowshop.study.results import Falsifier
 from windowshop.towers import Projection
@@ -62,8 +68,9 @@ def default_variants(
         note="The reference with vectors of half the width.",
         settings={"model": half},
     )
-    staged, notes = stage_ablations(base, extent)
-    aligned = with_separate(base.stages, extent.num_products, extent.num_queries)
+    stages = with_separate(base.stages, extent.num_products, extent.num_queries)
+    staged, notes = stage_ablations(base, extent, stages)
+    aligned = {} if stages == base.stages else stage_settings(stages)
     if base.text_encoder != base.image_encoder:
         notes += (f"{', '.join(FROZEN_TOGETHER)} are left out: the encoders share no space.",)
     variants = (
@@ -78,8 +85,8 @@ def default_variants(
     return variants, notes
 
 
-def baselines(base: TrainConfig, aligned: Sequence[StageConfig]) -> tuple[VariantConfig, ...]:
-    """What a shop would use without a trained fusion; `aligned` are stages with a separate one."""
+def baselines(base: TrainConfig, aligned: dict[str, Any]) -> tuple[VariantConfig, ...]:
+    """What a shop would use without a trained fusion; `aligned` sets stages with a separate one."""
     trained = [
         VariantConfig(name=name, group="baseline", settings={"model": {"fusion": name}})
         for name in ("text_only", "image_only")
@@ -97,7 +104,7 @@ def baselines(base: TrainConfig, aligned: Sequence[StageConfig]) -> tuple[Varian
             system="score_fusion",
             mix=mix,
             note=note,
-            settings=stages_as(base, aligned),
+            settings=aligned,
         )
         for name, (mix, note) in mixes.items()
     ]
@@ -124,48 +131,40 @@ def baselines(base: TrainConfig, aligned: Sequence[StageConfig]) -> tuple[Varian
 
 
 def loss_ablations(
-    base: TrainConfig, extent: Extent, aligned: Sequence[StageConfig]
+    base: TrainConfig, extent: Extent, aligned: dict[str, Any]
 ) -> tuple[VariantConfig, ...]:
     """The reference with another loss, or with a plain network of its size."""
     wide = {"fusion": "concat_mlp", "fusion_hidden": matched_hidden(base, extent.text_width)}
-    losses: dict[str, tuple[dict[str, Any], str]] = {
-        "no_modality_dropout": (NO_DROPOUT, "Nothing hidden, no photo swapped."),
-        "no_masks": ({"masks": False}, "A positive's group and a product's twins are negatives."),
-        "plain_loss": ({"form": "plain"}, "All grades in one softmax."),
-        "sigmoid_loss": ({"form": "sigmoid"}, "Each pair judged alone."),
-        "sampling_correction": ({"sampling_correction": True}, "Popular negatives weigh less."),
-        "guide": ({"guide_margin": 0.95}, "Negatives near the positive are left out."),
+    changes: dict[str, tuple[dict[str, Any], str]] = {
+        "query_text_only": (
+            {"loss": {"query_image": 0.0}, **aligned},
+            "Stage 1 aligns queries with text alone.",
+        ),
+        "query_image_only": (
+            {"loss": {"query_text": 0.0}, **aligned},
+            "Stage 1 aligns queries with photos alone.",
+        ),
+        "no_modality_dropout": ({"loss": NO_DROPOUT}, "Nothing hidden, no photo swapped."),
+        "no_masks": (
+            {"loss": {"masks": False}},
+            "A positive's group and a product's twins are negatives.",
+        ),
+        "plain_loss": ({"loss": {"form": "plain"}}, "All grades in one softmax."),
+        "sigmoid_loss": ({"loss": {"form": "sigmoid"}}, "Each pair judged alone."),
+        "sampling_correction": (
+            {"loss": {"sampling_correction": True}},
+            "Popular negatives weigh less.",
+        ),
+        "guide": ({"loss": {"guide_margin": 0.95}}, "Negatives near the positive are left out."),
+        "matched_mlp": (
+            {"model": wide},
+            "Concatenation with as many weights as the reference.",
+        ),
     }
-    separate: dict[str, tuple[dict[str, Any], str]] = {
-        "query_text_only": ({"query_image": 0.0}, "Stage 1 aligns queries with text alone."),
-        "query_image_only": ({"query_text": 0.0}, "Stage 1 aligns queries with photos alone."),
-    }
-    return (
-        *(
-            VariantConfig(
-                name=name,
-                group="ablation",
-                note=note,
-                settings={"loss": changed} | stages_as(base, aligned),
-            )
-            for name, (changed, note) in separate.items()
-        ),
-        *(
-            VariantConfig(name=name, group="ablation", note=note, settings={"loss": changed})
-            for name, (changed, note) in losses.items()
-        ),
-        VariantConfig(
-            name="matched_mlp",
-            group="ablation",
-            note="Concatenation with as many weights as the reference.",
-            settings={"model": wide},
-        ),
+    return tuple(
+        VariantConfig(name=name, group="ablation", note=note, settings=settings)
+        for name, (settings, note) in changes.items()
     )
-
-
-def stages_as(base: TrainConfig, stages: Sequence[StageConfig]) -> dict[str, Any]:
-    """The settings that make a variant's stages these; none where they are the base's."""
-    return {} if stages == base.stages else {"stages": [to_dict(stage) for stage in stages]}
 
 
 def controls() -> tuple[VariantConfig, ...]:

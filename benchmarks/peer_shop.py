@@ -17,7 +17,7 @@ from windowshop.product_text import FACTS, product_views
 from windowshop.progress import Reporter
 from windowshop.retrieval import make_run
 from windowshop.study.rankings import Queries, Run, queries_of
-from windowshop.workbench import Workbench, prepare
+from windowshop.workbench import Workbench, open_cache, prepare
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +106,7 @@ def open_shop(
 
     Raises DataError where a split lacks judged queries with text.
     """
-    bench = prepare(read_dataset(data), config, folders[0], reporter)
+    bench = prepare(read_dataset(data), config, open_cache(config, folders[0]), reporter)
     weights = config.loss.label_weights
     parts = {split: queries_of(bench, split, weights) for split in ("train", "dev", "test")}
     for split, queries in parts.items():

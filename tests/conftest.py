@@ -36,7 +36,7 @@ from windowshop.objectives import TrainingData
 from windowshop.pairs import make_pairs
 from windowshop.product_text import FACTS, TITLE
 from windowshop.progress import SilentReporter
-from windowshop.workbench import prepare
+from windowshop.workbench import open_cache, prepare
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -363,7 +363,8 @@ def kinds_config(folders):
 def make_bench(kinds_place, kinds_config):
     """The shop of `kinds` made ready, with any reporter; without dev checks where not `checked`."""
     dataset = read_dataset(kinds_place / "data")
-    bench = prepare(dataset, kinds_config, kinds_place / "cache", SilentReporter())
+    cache = open_cache(kinds_config, kinds_place / "cache")
+    bench = prepare(dataset, kinds_config, cache, SilentReporter())
 
     def make(reporter=None, *, checked=True):
         check = bench.check if checked else None

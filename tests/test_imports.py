@@ -130,6 +130,8 @@ study.rankings
 study.slicing
 study.insights
 study.seed
+study.preparing
+study.workers
 study.falsifiers
 study.comparison
 study.tables

@@ -1,6 +1,5 @@
 """`windowshop compare` on a tiny shop: the report, what is kept, cut off and gone on with."""
 
-import json
 import shutil
 import sys
 from dataclasses import replace
@@ -12,7 +11,7 @@ import yaml
 from filelock import FileLock
 from interrupting import Countdown, Interrupted
 from killing import run_and_kill
-from tiny_studies import VARIANTS, runner_of, study_settings
+from tiny_studies import VARIANTS, assert_same_report, runner_of, study_settings
 
 from windowshop.errors import ConfigError
 from windowshop.metrics import MEASURES
@@ -61,25 +60,10 @@ def whole(study_file, kinds_place, features_before, cli, tmp_path_factory):
     """The report folder of a study that nothing cut off."""
     out = tmp_path_factory.mktemp("whole") / "report"
     args = ["--out", out, "--study", study_file, "--cache", kinds_place / "cache"]
-    told = cli("compare", kinds_place / "data", *args)
+    told = cli("compare", kinds_place / "data", *args, "--workers", 1)
     assert told.code == 0, told.err
     assert f"{out / 'report.md'}: 9 variants" in told.out
     return out
-
-
-def timeless(out):
-    """results.json without what differs from run to run."""
-    content = json.loads((out / "results.json").read_text())
-    for found in content["variants"]:
-        for item in found["seeds"]:
-            del item["seconds"], item["memory_mb"]
-    return content
-
-
-def assert_same_report(found, expected):
-    assert timeless(found) == timeless(expected)
-    tables = [pl.read_parquet(out / "per_query.parquet") for out in (found, expected)]
-    assert tables[0].equals(tables[1])
 
 
 def holds_pictures(folder):
@@ -198,7 +182,7 @@ def test_a_study_without_named_curves_has_them(study, run_study, tmp_path):
 
 def test_the_report_has_a_place_of_its_own(cli, kinds_place, small_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    more = ["--study", small_file, "--cache", kinds_place / "cache"]
+    more = ["--study", small_file, "--cache", kinds_place / "cache", "--workers", 1]
     told = cli("compare", kinds_place / "data", *more)
     assert told.code == 0, told.err
     assert "data-study/report.md: 3 variants" in told.out
@@ -309,7 +293,7 @@ def test_a_study_that_was_cut_off_comes_to_the_same_report(
 def test_a_killed_study_comes_to_the_same_report(small_file, kinds_place, cli, small, tmp_path):
     out = tmp_path / "report"
     args = ["compare", kinds_place / "data", "--out", out, "--study", small_file]
-    args += ["--cache", kinds_place / "cache"]
+    args += ["--cache", kinds_place / "cache", "--workers", 1]
     assert run_and_kill(args, "windowshop.study.seed.save_seed", 3)
     assert not (out / "results.json").exists()
     told = cli(*args)
@@ -366,6 +350,7 @@ def test_a_report_cannot_be_a_file(study, run_study, tmp_path):
     [
         (["--seeds", "0"], "seeds: name at least one"),
         (["--budget", "0"], "budget=0.0 must be above 0"),
+        (["--workers", "0"], "workers=0: need at least one process"),
         (["--slice", "colour"], "--slice: no column 'colour'"),
     ],
 )

@@ -26,12 +26,12 @@ from windowshop.errors import ConfigError, DataError
 from windowshop.metrics import MEASURES, relevance_threshold, score_queries
 from windowshop.progress import SilentReporter
 from windowshop.retrieval import make_run, product_vectors, query_vectors
-from windowshop.study import ablations, report, runner, seed
+from windowshop.study import ablations, preparing, report, seed
 from windowshop.study.ablations import Extent
 from windowshop.study.config import StudyConfig, VariantConfig, base_training, training_of
 from windowshop.study.defaults import default_falsifiers, default_variants
 from windowshop.systems import train_system
-from windowshop.workbench import prepare, with_encoders
+from windowshop.workbench import open_cache, prepare, with_encoders
 
 EXTENT = Extent(num_products=18, num_queries=9, text_width=8, budget=1.0)
 TUNED: StageConfig = from_dict(StageConfig, {**SEPARATE, "tuning": TUNING}, "tuned")
@@ -90,7 +90,7 @@ def test_a_base_that_trains_encoders_has_a_default_study(base, run_study, tmp_pa
     stages = [DOMAIN, SEPARATE, {**SEPARATE, "tuning": TUNING}, FUSED]
     config = StudyConfig(seeds=(0,), budget=1, base={**base, "stages": stages}, curve_variants=())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "default_variants", some)
+        patch.setattr(preparing, "default_variants", some)
         found = run_study(config, tmp_path / "report")
     assert {v.name for v in found.variants} == set(kept)
     assert [note.split(": ")[1] for note in found.notes] == [f"variant {n}" for n in refused]
@@ -183,7 +183,8 @@ def test_a_variant_that_trains_encoders_ranks_through_them(
     results = run_study(few, tmp_path / "report", undecided)
     config = training_of(base_training(few), variants[1], 3)
     dataset = read_dataset(undecided)
-    bench = prepare(dataset, config, kinds_place / "cache", SilentReporter())
+    cache = open_cache(config, kinds_place / "cache")
+    bench = prepare(dataset, config, cache, SilentReporter())
     alone = train_system(bench, config, "fused", tmp_path / "alone")
     assert alone.system.text.fingerprint != bench.cache.text.fingerprint
     seen = with_encoders(bench, config, alone.system.text, alone.system.image)
@@ -204,7 +205,8 @@ def test_a_variant_that_reads_tokens_is_what_training_alone_makes(
     dataset = read_dataset(kinds_place / "data")
     results = run_study(few, tmp_path / "report")
     config = training_of(base_training(few), reading, 3)
-    bench = prepare(dataset, config, kinds_place / "cache", SilentReporter())
+    cache = open_cache(config, kinds_place / "cache")
+    bench = prepare(dataset, config, cache, SilentReporter())
     assert bench.cache.text.layout.num_tokens
     assert bench.cache.image.layout.num_tokens
     alone = train_system(bench, config, "fused", tmp_path / "alone")

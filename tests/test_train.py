@@ -10,7 +10,7 @@ import windowshop.train
 from windowshop.batches import ProductSource
 from windowshop.config import StageConfig, TrainConfig
 from windowshop.encoders.layout import Layout
-from windowshop.errors import ConfigError
+from windowshop.errors import ConfigError, ModelError
 from windowshop.objectives import OBJECTIVES
 from windowshop.product_text import FACTS, TITLE
 from windowshop.progress import SilentReporter
@@ -241,6 +241,14 @@ def test_a_state_reads_back_as_it_was(tmp_path):
     assert asdict(found) == asdict(state)
     assert_same(found_tensors, tensors)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["state.safetensors"]
+
+
+def test_a_damaged_state_is_named(tmp_path):
+    path = tmp_path / "state.safetensors"
+    for content in (b"", b"not weights", b"\x08" + 7 * b"\0" + b'{"a": 1}'):
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match=r"state\.safetensors: .* Delete this file and run"):
+            load_state(path)
 
 
 def test_no_state_is_a_fresh_one(tmp_path):

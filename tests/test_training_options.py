@@ -17,7 +17,7 @@ from windowshop.product_text import BASE_VIEWS, VIEWS
 from windowshop.progress import SilentReporter
 from windowshop.study.training import train_variant
 from windowshop.systems import make_trainer, train_system
-from windowshop.workbench import prepare
+from windowshop.workbench import open_cache, prepare
 
 OPTIONS = {
     "bm25": {"stages": (replace(SEPARATE, negatives="bm25"), FUSED)},
@@ -202,7 +202,7 @@ def test_stages_draw_from_the_text_views_that_they_ask_for(config, kinds_place, 
     for name, changes in {"facts": {"title_share": 0.0}, "varied": shares}.items():
         stages = [replace(stage, **changes) for stage in config.stages]
         changed = replace(config, stages=(replace(stages[0], tuning=tuning), stages[1]))
-        bench = prepare(dataset, changed, cache, SilentReporter())
+        bench = prepare(dataset, changed, open_cache(changed, cache), SilentReporter())
         views = VIEWS if name == "varied" else BASE_VIEWS
         assert tuple(bench.data.products.features.views) == views
         trained[name] = train_system(bench, changed, "fused", tmp_path / name).system

@@ -1,5 +1,8 @@
 """Small studies of the shop of `kinds`, with one tiny CLIP model for text and photos."""
 
+import json
+
+import polars as pl
 from kinds import SMALL
 
 from windowshop.catalog import read_dataset
@@ -57,6 +60,22 @@ def study_settings(clip):
         ],
         "num_examples": 2,
     }
+
+
+def timeless(out):
+    """results.json without what differs from run to run."""
+    content = json.loads((out / "results.json").read_text())
+    del content["environment"]["workers"]
+    for found in content["variants"]:
+        for item in found["seeds"]:
+            del item["seconds"], item["memory_mb"]
+    return content
+
+
+def assert_same_report(found, expected):
+    assert timeless(found) == timeless(expected)
+    tables = [pl.read_parquet(out / "per_query.parquet") for out in (found, expected)]
+    assert tables[0].equals(tables[1])
 
 
 def runner_of(place):

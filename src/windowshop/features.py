@@ -193,13 +193,14 @@ class FeatureCache:
 
     def discard(self, modality: Literal["text", "image"]) -> None:
         """Remove what is kept of this encoder, as for weights that were only tried."""
-        shutil.rmtree(self._folder(modality), ignore_errors=True)
+        shutil.rmtree(self.place(modality), ignore_errors=True)
 
     def _store(self, modality: Literal["text", "image"]) -> FeatureStore:
         encoder = self.text if modality == "text" else self.image
-        return FeatureStore(self._folder(modality), encoder.layout.width)
+        return FeatureStore(self.place(modality), encoder.layout.width)
 
-    def _folder(self, modality: Literal["text", "image"]) -> Path:
+    def place(self, modality: Literal["text", "image"]) -> Path:
+        """Where the features of an encoder are kept, the same for equal weights."""
         encoder = self.text if modality == "text" else self.image
         return self.folder / f"{modality}-{encoder.fingerprint}"
 

@@ -17,7 +17,7 @@ from windowshop.features import FeatureCache
 from windowshop.manifests import MANIFEST_FILE
 from windowshop.progress import Reporter
 from windowshop.systems import Trained, train_system
-from windowshop.workbench import Workbench, prepare
+from windowshop.workbench import Workbench, open_cache, prepare
 
 
 def fit(
@@ -49,7 +49,7 @@ def _fit_locked(
     dataset: Dataset, out: Path, config: TrainConfig, cache_folder: Path, reporter: Reporter
 ) -> Manifest:
     require_negatives(config)
-    bench = prepare(dataset, config, cache_folder, reporter)
+    bench = prepare(dataset, config, open_cache(config, cache_folder), reporter)
     key = _run_key(config, bench.hashes, bench.cache)
     if out.exists():
         return _finished(out, key, reporter)

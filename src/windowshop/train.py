@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from windowshop.config import StageConfig, StageName, TrainConfig
-from windowshop.errors import ConfigError
+from windowshop.errors import ConfigError, ModelError
 from windowshop.finetune import FineTuning
 from windowshop.negatives import HardNegatives
 from windowshop.objectives import OBJECTIVES, Step, TrainingData, sampling_correction
@@ -300,12 +300,21 @@ def save_state(path: Path, state: TrainState, tensors: Mapping[str, Tensor]) -> 
 
 
 def load_state(path: Path) -> tuple[TrainState, dict[str, Tensor]]:
-    """Read what `save_state` wrote; a fresh state where there is none."""
+    """Read what `save_state` wrote; a fresh state where there is none.
+
+    Raises ModelError for a damaged file.
+    """
     if not path.exists():
         return TrainState(), {}
-    with safe_open(path, framework="pt") as file:
-        state = TrainState(**json.loads(file.metadata()["state"]))
-        return state, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = TrainState(**json.loads(file.metadata()["state"]))
+            return state, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path}: weights in the making cannot be read ({error}). Delete this file and run the "
+            "same again: what it holds is trained afresh."
+        ) from None
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -55,10 +55,21 @@ class Workbench:
         return model
 
 
+def open_cache(config: TrainConfig, folder: Path, *, tokens: bool | None = None) -> FeatureCache:
+    """The config's encoders, over the features that `folder` keeps of them.
+
+    They give tokens if `tokens` says so, or else if the config's fusion reads them.
+    """
+    tokens = needs_tokens(config.model.fusion) if tokens is None else tokens
+    text = load_text_encoder(config.text_encoder, config.device, tokens=tokens)
+    image = load_image_encoder(config.image_encoder, config.device, tokens=tokens)
+    return FeatureCache(text, image, folder)
+
+
 def prepare(
     dataset: Dataset,
     config: TrainConfig,
-    cache_folder: Path,
+    cache: FeatureCache,
     reporter: Reporter,
     stages: Sequence[StageConfig] = (),
 ) -> Workbench:
@@ -67,12 +78,6 @@ def prepare(
     `stages` are further ones, beside the config's, that will be trained on the workbench.
     """
     pairs = training_pairs(dataset, config.loss)
-    tokens = needs_tokens(config.model.fusion)
-    cache = FeatureCache(
-        load_text_encoder(config.text_encoder, config.device, tokens=tokens),
-        load_image_encoder(config.image_encoder, config.device, tokens=tokens),
-        cache_folder,
-    )
     root, views = dataset.root, needed_views((*config.stages, *stages))
     products = ProductSource(product_features(dataset.products, root, cache, reporter, views))
     queries = QuerySource(query_features(dataset.queries, root, cache, reporter))
@@ -111,9 +116,9 @@ def with_encoders(
 
 def with_tokens(bench: Workbench, config: TrainConfig, stages: Sequence[StageConfig]) -> Workbench:
     """The same data and encoders, for `stages`, the features with tokens."""
-    text = load_text_encoder(config.text_encoder, config.device, tokens=True)
-    image = load_image_encoder(config.image_encoder, config.device, tokens=True)
-    return with_encoders(bench, dataclasses.replace(config, stages=tuple(stages)), text, image)
+    cache = open_cache(config, bench.cache.folder, tokens=True)
+    config = dataclasses.replace(config, stages=tuple(stages))
+    return with_encoders(bench, config, cache.text, cache.image)
 
 
 def dev_check(

@@ -174,6 +174,10 @@ def compare(
         float | None, typer.Option(help="Training steps as a share of the defaults.")
     ] = None,
     photos: Annotated[bool, typer.Option(help="Product photos in the report.")] = True,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes side by side; default: what cores and memory allow."),
+    ] = None,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Train variants of the method side by side and report what each is worth."""
@@ -191,5 +195,6 @@ def compare(
     )
     report = report or Path(f"{data.resolve().name}-study")
     reporter = TerminalReporter(err)
-    results = run(read_dataset(data), config, report, cache, reporter, photos=photos)
+    dataset = read_dataset(data)
+    results = run(dataset, config, report, cache, reporter, photos=photos, workers=workers)
     out.print(f"{report / 'report.md'}: {len(results.variants)} variants", soft_wrap=True)

@@ -13,19 +13,17 @@ from filelock import FileLock, Timeout
 
 from windowshop.catalog import Dataset
 from windowshop.checkpoint import PACKAGES
-from windowshop.config import TrainConfig, to_dict
-from windowshop.encoders import load_text_encoder
-from windowshop.errors import ConfigError, DataError
-from windowshop.fit import require_negatives
-from windowshop.fusions import needs_tokens
+from windowshop.config import to_dict
+from windowshop.encoders.base import pick_device
+from windowshop.errors import ConfigError
 from windowshop.progress import Reporter
-from windowshop.study.ablations import Extent
 from windowshop.study.changes import without_photos, without_words
 from windowshop.study.comparison import most_different_queries
-from windowshop.study.config import AUTO, StudyConfig, VariantConfig, base_training, training_of
-from windowshop.study.defaults import default_falsifiers, default_variants
+from windowshop.study.config import AUTO, StudyConfig, VariantConfig
+from windowshop.study.defaults import default_falsifiers
 from windowshop.study.insights import CURVE_MEASURE, SHARES, curve, examples
-from windowshop.study.rankings import queries_of, trained_run
+from windowshop.study.preparing import prepare_study
+from windowshop.study.rankings import trained_run
 from windowshop.study.report import write_report
 from windowshop.study.results import (
     RESULTS_FILE,
@@ -37,10 +35,9 @@ from windowshop.study.results import (
     save_results,
 )
 from windowshop.study.results import without_photos as without_thumbnails
-from windowshop.study.seed import FIXED_SYSTEMS, SeedRuns, StudyData, stages_of
-from windowshop.study.slicing import default_slices, slices_of, with_slice_columns
+from windowshop.study.seed import FIXED_SYSTEMS, SeedRuns, StudyData, trains_encoders
 from windowshop.study.training import digest
-from windowshop.workbench import prepare, training_pairs, with_tokens
+from windowshop.study.workers import Source, Task, fitting_workers, side_by_side
 
 INSIGHTS = "insights"
 """Where curves and examples are kept below the folder of finished runs."""
@@ -54,20 +51,28 @@ def compare(
     reporter: Reporter,
     *,
     photos: bool = True,
+    workers: int | None = 1,
 ) -> StudyResults:
     """Run a study and write its report folder, without product photos if they must stay private.
 
     What is finished is kept in `out/runs`, so a study that was cut off goes on where it stopped.
-    Raises ConfigError while another study writes to `out`.
+    Several workers are processes beside this one; None stands for as many as there are threads and
+    memory for. They import the caller's main module, so a script must guard what it runs by
+    `if __name__ == "__main__"`. Raises ConfigError while another study writes to `out`, or for
+    fewer than one worker.
     """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers={workers}: need at least one process.")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{out}: {error.strerror or error}. Choose another --out.") from None
     try:
         with FileLock(out / ".lock", timeout=0):
-            study = _prepare(dataset, config, out, cache_folder, reporter)
-            results = _run(study, photos=photos)
+            source = Source(dataset, config, out / "runs", cache_folder)
+            study = prepare_study(dataset, config, source.folder, cache_folder, reporter)
+            num_workers = workers or fitting_workers(pick_device(study.base.device))
+            results = _run(study, source, num_workers, photos=photos)
             write_report(results, out, photos=photos)
             return results
     except Timeout:
@@ -76,107 +81,41 @@ def compare(
         ) from None
 
 
-def _prepare(
-    dataset: Dataset, config: StudyConfig, out: Path, cache_folder: Path, reporter: Reporter
-) -> StudyData:
-    base = base_training(config)
-    if not dataset.kinds:
-        raise DataError(f"{dataset.root}: no judgements to compare by. Add qrels.")
-    variants, notes = _variants_of(config, base, dataset)
-    trained = [training_of(base, variant, config.seeds[0]) for variant in variants]
-    stages = [stage for training in trained for stage in training.stages]
-    bench = token_bench = prepare(dataset, base, cache_folder, reporter, stages)
-    read = [s for t in trained if needs_tokens(t.model.fusion) for s in t.stages]
-    if read and not needs_tokens(base.model.fusion):
-        token_bench = with_tokens(bench, base, read)
-    test, dev = (queries_of(bench, split, base.loss.label_weights) for split in ("test", "dev"))
-    if not test.ids:
-        raise DataError(
-            f"{dataset.root}: no judged test query to compare by. Add qrels for queries of "
-            "split=test."
-        )
-    lost = sum(not judged for judged in test.qrels.values())
-    if lost:
-        notes += (f"{lost} test queries have judgements of the log alone: see them by label set.",)
-    if not dev.ids:
-        reporter.note("No judged dev queries: weights and mixes are not tuned.")
-    specs = tuple(dict.fromkeys((*default_slices(dataset), *config.slices)))
-    return StudyData(
-        config=config,
-        base=base,
-        variants=variants,
-        notes=notes,
-        bench=bench,
-        token_bench=token_bench,
-        dev=dev,
-        test=test,
-        parts=slices_of(with_slice_columns(bench), test, specs),
-        folder=out / "runs",
-    )
-
-
-def _variants_of(
-    config: StudyConfig, base: TrainConfig, dataset: Dataset
-) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
-    """The study's variants, and which of the default study's are left out.
-
-    Raises ConfigError for variants of the study's own that cannot be run, before any is.
-    """
-    variants, notes = (config.variants, ()) if config.variants else _defaults(config, base, dataset)
-    if config.reference not in {variant.name for variant in variants}:
-        names = ", ".join(variant.name for variant in variants)
-        raise ConfigError(f"reference={config.reference!r} is none of the variants: {names}.")
-    for variant in variants:
-        require_negatives(stages_of(base, variant, config.seeds[0]))
-        own_spaces = base.text_encoder != base.image_encoder
-        if own_spaces and variant.system == "frozen" and variant.mix != "text":
-            raise ConfigError(
-                f"variant {variant.name}: system=frozen with mix={variant.mix} needs one model "
-                f"for text and photos, found {base.text_encoder} and {base.image_encoder}. "
-                "Choose mix=text, or a CLIP or SigLIP model for both."
-            )
-    return variants, notes
-
-
-def _defaults(
-    config: StudyConfig, base: TrainConfig, dataset: Dataset
-) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
-    """The default study on a data set, without the variants that the base's settings rule out."""
-    extent = Extent(
-        num_products=len(dataset.products),
-        num_queries=len(training_pairs(dataset, base.loss)),
-        text_width=load_text_encoder(base.text_encoder, base.device).layout.pooled,
-        budget=config.budget,
-    )
-    (reference, *others), notes = default_variants(base, extent)
-    possible = [reference]
-    for variant in others:
-        try:
-            stages_of(base, variant, config.seeds[0])
-        except ConfigError as error:
-            notes += (f"Left out: {error}",)
-        else:
-            possible.append(variant)
-    return tuple(possible), notes
-
-
-def _run(study: StudyData, *, photos: bool) -> StudyResults:
+def _run(study: StudyData, source: Source, num_workers: int, *, photos: bool) -> StudyResults:
     """All variants with each seed in turn; a seed's weights are dropped when it is done."""
     seeds = study.config.seeds
     found: dict[str, list[SeedResult]] = {variant.name: [] for variant in study.variants}
-    results = _without_variants(study)
-    for seed in seeds:
-        runs = SeedRuns(study, seed)
-        todo = [v for v in study.variants if seed == seeds[0] or v.system not in FIXED_SYSTEMS]
-        with study.bench.reporter.bar(f"Compare with seed {seed}", len(todo)) as advance:
-            for variant in todo:
-                found[variant.name].append(runs.result(variant))
-                advance(1, variant.name)
-        results = replace(results, variants=_variants(study, found))
-        if seed == seeds[0]:
-            results = _with_insights(study, runs, results, photos=photos)
-        runs.clear()
+    results = _without_variants(study, num_workers)
+    with side_by_side(source, _unfinished(study), num_workers) as wait:
+        for seed in seeds:
+            runs, todo = SeedRuns(study, seed), _drawn(study, seed)
+            with study.bench.reporter.bar(f"Compare with seed {seed}", len(todo)) as advance:
+                for variant in todo:
+                    wait(Task(seed, variant.name))
+                    found[variant.name].append(runs.result(variant))
+                    advance(1, variant.name)
+            results = replace(results, variants=_variants(study, found))
+            if seed == seeds[0]:
+                results = _with_insights(study, runs, results, photos=photos)
+            runs.clear()
     return results
+
+
+def _drawn(study: StudyData, seed: int) -> list[VariantConfig]:
+    """The variants of a seed: all with the first one, then those that a seed changes."""
+    first = seed == study.config.seeds[0]
+    return [v for v in study.variants if first or v.system not in FIXED_SYSTEMS]
+
+
+def _unfinished(study: StudyData) -> list[Task]:
+    """What no earlier run has kept: seed by seed, and the longest trainings of each one first."""
+    tasks = []
+    for seed in study.config.seeds:
+        runs = SeedRuns(study, seed)
+        todo = [variant for variant in _drawn(study, seed) if runs.kept(variant) is None]
+        todo.sort(key=lambda variant: not trains_encoders(study.base, variant, seed))
+        tasks += [Task(seed, variant.name) for variant in todo]
+    return tasks
 
 
 def _variants(study: StudyData, found: Mapping[str, list[SeedResult]]) -> tuple[VariantResult, ...]:
@@ -186,7 +125,7 @@ def _variants(study: StudyData, found: Mapping[str, list[SeedResult]]) -> tuple[
     )
 
 
-def _without_variants(study: StudyData) -> StudyResults:
+def _without_variants(study: StudyData, num_workers: int) -> StudyResults:
     dataset, config = study.bench.dataset, study.config
     names = {variant.name for variant in study.variants}
     return StudyResults(
@@ -201,7 +140,7 @@ def _without_variants(study: StudyData) -> StudyResults:
             "test queries": len(study.test.ids),
             "judgements": len(dataset.qrels),
         },
-        environment=_environment(),
+        environment=_environment() | {"workers": str(num_workers)},
         settings={"study": to_dict(config), "base": to_dict(study.base)},
         falsifiers=tuple(
             falsifier

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -11,7 +12,6 @@ from windowshop.catalog import file_hash
 from windowshop.config import TrainConfig, to_dict
 from windowshop.diagnostics import Diagnostics, never_retrieved
 from windowshop.errors import ConfigError
-from windowshop.features import FeatureCache
 from windowshop.fusions import needs_tokens
 from windowshop.metrics import DEPTH, Qrels
 from windowshop.study.changes import changed
@@ -40,6 +40,9 @@ from windowshop.workbench import Workbench
 
 FIXED_SYSTEMS = ("bm25", "frozen")
 """Systems that no seed changes."""
+MODALITIES: tuple[Literal["text", "image"], ...] = ("text", "image")
+FEATURES_SUFFIX = ".features"
+"""Of an empty file beside the weights which names a folder of features that goes with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +84,13 @@ class SeedRuns:
         self._runs: dict[str, Run] = {}
         self._latest: tuple[VariantConfig, Trained] | None = None
         self._data = _data_key(study.bench)
-        self._caches: dict[tuple[str, str], FeatureCache] = {}
 
     def result(self, variant: VariantConfig) -> SeedResult:
         """A variant's scores, from the disk where an earlier run left them."""
-        study, fingerprint = self._study, self.fingerprint(variant)
-        kept = load_seed(study.folder, variant.name, self.seed, fingerprint)
+        kept = self.kept(variant)
         if kept is not None:
             return kept
-        run = self.run(variant)
+        study, run = self._study, self.run(variant)
         diagnostics = self._diagnostics(variant, run)
         trained = self._paid_for(variant)
         asked = {query_id: run.get(query_id, {}) for query_id in study.test.ids}
@@ -107,8 +108,13 @@ class SeedRuns:
             history=tuple(trained.state.history) if trained and variant.system in TRAINED else (),
             diagnostics=diagnostics,
         )
-        save_seed(study.folder, variant.name, result, fingerprint)
+        save_seed(study.folder, variant.name, result, self.fingerprint(variant))
         return result
+
+    def kept(self, variant: VariantConfig) -> SeedResult | None:
+        """A variant's scores, if an earlier run left them on the disk."""
+        study, fingerprint = self._study, self.fingerprint(variant)
+        return load_seed(study.folder, variant.name, self.seed, fingerprint)
 
     def run(self, variant: VariantConfig) -> Run:
         """A variant's ranking of the test queries."""
@@ -130,8 +136,11 @@ class SeedRuns:
         bench = changed(self._study.bench_of(variant), variant.train_change, self.seed)
         key = digest(self._data, _table_hash(config), variant.train_change)
         trained = train_variant(bench, config, key, self._weights)
-        own = trained.bench.cache
-        self._caches[own.text.fingerprint, own.image.fingerprint] = own
+        kept = self._study.bench, self._study.token_bench
+        for modality in MODALITIES:
+            own = trained.bench.cache.place(modality)
+            if own not in [bench.cache.place(modality) for bench in kept]:
+                (self._weights / f"{own.name}{FEATURES_SUFFIX}").touch()
         return trained
 
     def _paid_for(self, variant: VariantConfig) -> Trained | None:
@@ -155,15 +164,11 @@ class SeedRuns:
         return changed(bench, variant.test_change, self.seed)
 
     def clear(self) -> None:
-        """Drop the weights, and the features of encoders that were trained here."""
+        """Drop the seed's weights, and the features of encoders that were trained with it."""
         self._latest = None
+        for note in self._weights.glob(f"*{FEATURES_SUFFIX}"):
+            shutil.rmtree(self._study.bench.cache.folder / note.stem, ignore_errors=True)
         shutil.rmtree(self._weights, ignore_errors=True)
-        kept = [bench.cache for bench in (self._study.bench, self._study.token_bench)]
-        for own in self._caches.values():
-            if own.text.fingerprint not in [cache.text.fingerprint for cache in kept]:
-                own.discard("text")
-            if own.image.fingerprint not in [cache.image.fingerprint for cache in kept]:
-                own.discard("image")
 
     def _rank(self, variant: VariantConfig) -> Run:
         study, bench = self._study, self.shown(variant)
@@ -229,12 +234,21 @@ def stages_of(base: TrainConfig, variant: VariantConfig, seed: int) -> TrainConf
                 "there are none. Add the separate stage, or leave the variant out."
             )
         config = replace(config, stages=stages)
-    if variant.train_change != "none" and any(stage.tuning.trains for stage in config.stages):
+    if variant.train_change != "none" and _tunes(config):
         raise ConfigError(
             f"{where}: train_change={variant.train_change} changes cached features, which a stage "
             "that trains encoders does not read. Choose one of them."
         )
     return config
+
+
+def trains_encoders(base: TrainConfig, variant: VariantConfig, seed: int) -> bool:
+    """Whether a variant trains encoders, which takes far longer than the layers above them."""
+    return variant.system in TRAINED and _tunes(stages_of(base, variant, seed))
+
+
+def _tunes(config: TrainConfig) -> bool:
+    return any(stage.tuning.trains for stage in config.stages)
 
 
 def _text_only(study: StudyData) -> VariantConfig:

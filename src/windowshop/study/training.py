@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from windowshop.config import FUSED, FusionName, LossConfig, ModelConfig, TrainConfig, to_dict
 from windowshop.study.memory import peak_memory_mb, reset_peak
 from windowshop.study.results import write_json
@@ -21,6 +23,7 @@ from windowshop.train import TrainState, load_state, save_state
 from windowshop.workbench import Workbench
 
 MEMORY_SUFFIX = ".memory"
+LOCK_SUFFIX = ".lock"
 SEEING: FusionName = "average"
 """The fusion that shared stages are trained with; any that reads both modalities would do."""
 FUSED_TERMS = (
@@ -45,24 +48,25 @@ class Trained:
 def train_variant(bench: Workbench, config: TrainConfig, key: str, folder: Path) -> Trained:
     """Train one config; `key` names the data, and `folder` keeps what a cut-off run goes on with.
 
-    Finished weights stay there, so asking again for the same config only loads them.
+    Finished weights stay there, so asking again for the same config only loads them. Of several
+    processes that ask for the same, one trains and the others wait.
     """
     folder.mkdir(parents=True, exist_ok=True)
     encoders = bench.cache.text.fingerprint, bench.cache.image.fingerprint  # with tokens or without
     own = digest(key, *encoders, to_dict(config))
-    if any(stage.tuning.trains for stage in config.stages):
-        return _train_with_encoders(bench, config, folder / f"tuned-{own}")
-    num_shared = 0 if config.loss.guide_margin > 0 else shared_stages(config)
-    state_file = folder / f"state-{own}.safetensors"
-    if not num_shared:
-        return _train(bench, config, state_file, until=len(config.stages))
-    start = folder / f"shared-{digest(key, shared_part(config, num_shared))}.safetensors"
-    if not state_file.exists():
-        shared = replace(config, model=replace(config.model, fusion=SEEING))
-        _train(bench, shared, start, until=num_shared)
-        _go_on_from(start, bench.new_model(config.model, config.seed), state_file)
-    trained = _train(bench, config, state_file, until=len(config.stages))
-    return replace(trained, memory_mb=_largest(trained.memory_mb, _kept_peak(start)))
+    with FileLock(folder / f"{own}{LOCK_SUFFIX}"):
+        if any(stage.tuning.trains for stage in config.stages):
+            return _train_with_encoders(bench, config, folder / f"tuned-{own}")
+        state_file = folder / f"state-{own}.safetensors"
+        num_shared = 0 if config.loss.guide_margin > 0 else shared_stages(config)
+        if not num_shared:
+            return _train(bench, config, state_file, until=len(config.stages))
+        start = folder / f"shared-{digest(key, shared_part(config, num_shared))}.safetensors"
+        if not state_file.exists():
+            _share(bench, config, start, num_shared)
+            _go_on_from(start, bench.new_model(config.model, config.seed), state_file)
+        trained = _train(bench, config, state_file, until=len(config.stages))
+        return replace(trained, memory_mb=_largest(trained.memory_mb, _kept_peak(start)))
 
 
 def shared_stages(config: TrainConfig) -> int:
@@ -85,6 +89,13 @@ def digest(*parts: object) -> str:
     """A short name for settings."""
     content = json.dumps(parts, sort_keys=True, default=list)
     return hashlib.sha256(content.encode()).hexdigest()[:20]
+
+
+def _share(bench: Workbench, config: TrainConfig, start: Path, num_shared: int) -> None:
+    """Train the stages before the fused one into `start`, if nothing has yet."""
+    shared = replace(config, model=replace(config.model, fusion=SEEING))
+    with FileLock(start.with_suffix(LOCK_SUFFIX)):
+        _train(bench, shared, start, until=num_shared)
 
 
 def _train(bench: Workbench, config: TrainConfig, state_file: Path, until: int) -> Trained:

@@ -1,0 +1,111 @@
+"""Makes a data set ready for a study: variants, encoded features, judged queries, slices."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from windowshop.catalog import Dataset
+from windowshop.config import TrainConfig
+from windowshop.errors import ConfigError, DataError
+from windowshop.fit import require_negatives
+from windowshop.fusions import needs_tokens
+from windowshop.progress import Reporter
+from windowshop.study.ablations import Extent
+from windowshop.study.config import StudyConfig, VariantConfig, base_training, training_of
+from windowshop.study.defaults import default_variants
+from windowshop.study.rankings import queries_of
+from windowshop.study.seed import StudyData, stages_of
+from windowshop.study.slicing import default_slices, slices_of, with_slice_columns
+from windowshop.workbench import open_cache, prepare, training_pairs, with_tokens
+
+
+def prepare_study(
+    dataset: Dataset, config: StudyConfig, folder: Path, cache_folder: Path, reporter: Reporter
+) -> StudyData:
+    """Encode what is not encoded yet; finished results will be kept in `folder`.
+
+    Raises ConfigError for variants that cannot be run, DataError for data without judged queries.
+    """
+    base = base_training(config)
+    if not dataset.kinds:
+        raise DataError(f"{dataset.root}: no judgements to compare by. Add qrels.")
+    if config.variants:
+        _require_possible(config, base, config.variants)
+    cache = open_cache(base, cache_folder)
+    notes: tuple[str, ...] = ()
+    variants = config.variants
+    if not variants:
+        variants, notes = _defaults(config, base, dataset, cache.text.layout.pooled)
+    trained = [training_of(base, variant, config.seeds[0]) for variant in variants]
+    stages = [stage for training in trained for stage in training.stages]
+    bench = token_bench = prepare(dataset, base, cache, reporter, stages)
+    read = [s for t in trained if needs_tokens(t.model.fusion) for s in t.stages]
+    if read and not needs_tokens(base.model.fusion):
+        token_bench = with_tokens(bench, base, read)
+    test, dev = (queries_of(bench, split, base.loss.label_weights) for split in ("test", "dev"))
+    if not test.ids:
+        raise DataError(
+            f"{dataset.root}: no judged test query to compare by. Add qrels for queries of "
+            "split=test."
+        )
+    lost = sum(not judged for judged in test.qrels.values())
+    if lost:
+        notes += (f"{lost} test queries have judgements of the log alone: see them by label set.",)
+    if not dev.ids:
+        reporter.note("No judged dev queries: weights and mixes are not tuned.")
+    specs = tuple(dict.fromkeys((*default_slices(dataset), *config.slices)))
+    return StudyData(
+        config=config,
+        base=base,
+        variants=variants,
+        notes=notes,
+        bench=bench,
+        token_bench=token_bench,
+        dev=dev,
+        test=test,
+        parts=slices_of(with_slice_columns(bench), test, specs),
+        folder=folder,
+    )
+
+
+def _defaults(
+    config: StudyConfig, base: TrainConfig, dataset: Dataset, text_width: int
+) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
+    """The default study on a data set without the variants that the base rules out; notes of them.
+
+    Raises ConfigError where the study's reference is none of the variants.
+    """
+    extent = Extent(
+        num_products=len(dataset.products),
+        num_queries=len(training_pairs(dataset, base.loss)),
+        text_width=text_width,
+        budget=config.budget,
+    )
+    (reference, *others), notes = default_variants(base, extent)
+    possible = [reference]
+    for variant in others:
+        try:
+            stages_of(base, variant, config.seeds[0])
+        except ConfigError as error:
+            notes += (f"Left out: {error}",)
+        else:
+            possible.append(variant)
+    if config.reference not in {variant.name for variant in possible}:
+        names = ", ".join(variant.name for variant in possible)
+        raise ConfigError(f"reference={config.reference!r} is none of the variants: {names}.")
+    _require_possible(config, base, possible)
+    return tuple(possible), notes
+
+
+def _require_possible(
+    config: StudyConfig, base: TrainConfig, variants: Sequence[VariantConfig]
+) -> None:
+    """Raise ConfigError for variants that cannot be run, before any is."""
+    for variant in variants:
+        require_negatives(stages_of(base, variant, config.seeds[0]))
+        own_spaces = base.text_encoder != base.image_encoder
+        if own_spaces and variant.system == "frozen" and variant.mix != "text":
+            raise ConfigError(
+                f"variant {variant.name}: system=frozen with mix={variant.mix} needs one model "
+                f"for text and photos, found {base.text_encoder} and {base.image_encoder}. "
+                "Choose mix=text, or a CLIP or SigLIP model for both."
+            )

@@ -203,7 +203,29 @@ def test_workers_fit_cores_and_memory(device, threads, free, expected, monkeypat
     assert workers.fitting_workers(torch.device(device)) == expected
 
 
-def test_one_task_starts_no_process():
-    with workers.side_by_side(None, [Task(0, "a")], 2) as wait:
+@pytest.mark.parametrize(("tasks", "number"), [([Task(0, "a")], 1), ([], 2)])
+def test_one_worker_or_nothing_to_do_starts_no_process(tasks, number):
+    with workers.side_by_side(None, tasks, number) as wait:
         assert wait(Task(0, "a")) is None
         assert workers_of(psutil.Process()) == []
+
+
+def test_a_worker_has_its_share_of_threads_however_little_is_left(monkeypatch):
+    given = []
+
+    class Pool:
+        def __init__(self, num_workers, initargs, **how):
+            given.append((num_workers, initargs[1]))
+
+        def submit(self, function, task):
+            pass
+
+        def shutdown(self, **how):
+            pass
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(workers.torch, "get_num_threads", lambda: 8)
+    for num_tasks in (1, 2, 9):
+        with workers.side_by_side(None, [Task(i, "a") for i in range(num_tasks)], 4):
+            pass
+    assert given == [(1, 2), (2, 2), (4, 2)]

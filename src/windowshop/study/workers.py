@@ -66,18 +66,19 @@ def fitting_workers(device: torch.device) -> int:
 def side_by_side(source: Source, tasks: Sequence[Task], num_workers: int) -> Iterator[Wait]:
     """Have workers do the tasks, begun in the order given; yields what waits for one of them.
 
-    What fails in a worker is raised by the wait for it. With one worker or task there is nothing to
-    gain: no process is started, and the tasks are left to the caller.
+    What fails in a worker is raised by the wait for it. One worker is the caller itself: no process
+    is started, and the tasks are left to it.
     """
-    num_workers = min(num_workers, len(tasks))
-    if num_workers < 2:
+    if num_workers < 2 or not tasks:
         yield lambda task: None
         return
+    # By the workers asked for: what few tasks are left would else be rounded in another way.
+    num_threads = max(1, torch.get_num_threads() // num_workers)
     pool = ProcessPoolExecutor(
-        num_workers,
+        min(num_workers, len(tasks)),
         mp_context=get_context("spawn"),  # a fork would copy locks that torch's threads hold
         initializer=_start,
-        initargs=(source, max(1, torch.get_num_threads() // num_workers)),
+        initargs=(source, num_threads),
     )
     try:
         running = {task: pool.submit(_do, task) for task in tasks}
@@ -101,20 +102,23 @@ def side_by_side(source: Source, tasks: Sequence[Task], num_workers: int) -> Ite
 class _Worker:
     """What one worker process holds from task to task."""
 
-    study: StudyData
+    source: Source
+    study: StudyData | None = None
     runs: SeedRuns | None = None
 
 
 def _start(source: Source, num_threads: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(num_threads)
-    _Worker.study = prepare_study(
-        source.dataset, source.config, source.folder, source.cache_folder, SilentReporter()
-    )
+    _Worker.source = source
 
 
 def _do(task: Task) -> None:
-    study, runs = _Worker.study, _Worker.runs
+    study, runs, source = _Worker.study, _Worker.runs, _Worker.source
+    if study is None:
+        study = _Worker.study = prepare_study(
+            source.dataset, source.config, source.folder, source.cache_folder, SilentReporter()
+        )
     if runs is None or runs.seed != task.seed:
         runs = _Worker.runs = SeedRuns(study, task.seed)
     variant = study.variant(task.variant)

@@ -11,7 +11,6 @@ import numpy as np
 from peer_shop import Fitted, Shop, ranked
 
 from windowshop.config import FUSED, StageConfig, TuningConfig, TuningName
-from windowshop.features import FeatureCache
 from windowshop.retrieval import product_vectors, query_vectors
 from windowshop.study.ablations import with_separate
 from windowshop.study.config import Mix
@@ -46,8 +45,8 @@ def fit_tuned(shop: Shop, name: str, how: TuningName) -> Fitted:
         "encoders": trained.state.seconds - heads.state.seconds,
     }
     fitted = _ranked(shop, bench, trained, seconds)
-    if text.fingerprint != shop.bench.cache.text.fingerprint:
-        FeatureCache(text, image, bench.cache.folder).discard("text")
+    if bench.cache.place("text") != shop.bench.cache.place("text"):
+        shutil.rmtree(bench.cache.place("text"))
     return fitted
 
 

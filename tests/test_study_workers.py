@@ -1,5 +1,8 @@
 """Studies whose variants are trained by several processes side by side."""
 
+import itertools
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,13 +17,14 @@ import torch
 import yaml
 from interrupting import Countdown, Interrupted
 from kinds import write_kinds
-from tiny_studies import VARIANTS, assert_same_report, runner_of, study_settings
+from tiny_studies import TUNING, VARIANTS, assert_same_report, runner_of, study_settings
 
+from windowshop import mixing
 from windowshop.catalog import read_dataset
 from windowshop.errors import ConfigError, ModelError
 from windowshop.progress import SilentReporter
-from windowshop.study import report, runner, seed, workers
-from windowshop.study.config import load_study
+from windowshop.study import memory, report, runner, seed, workers
+from windowshop.study.config import VariantConfig, load_study
 from windowshop.study.preparing import prepare_study
 from windowshop.study.workers import Task
 
@@ -145,28 +149,37 @@ def workers_of(process):
 
 
 def test_a_killed_worker_is_named(study, run_study, tmp_path):
-    with pytest.raises(ConfigError, match="a worker was ended from outside.*fewer --workers"):
+    with pytest.raises(ConfigError, match="a worker ended before.*fewer --workers"):
         run_study(study, tmp_path / "report", reporter=Killer(), workers=2)
 
 
-def test_workers_end_with_a_killed_study_which_goes_on(
-    study, study_file, run_study, alone, kinds_place, tmp_path
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_a_stopped_study_which_goes_on(
+    study, study_file, run_study, alone, kinds_place, tmp_path, number
 ):
+    """Killed by itself, or told to stop with its workers, as Ctrl-C does."""
     out = tmp_path / "report"
     args = ["compare", kinds_place / "data", "--out", out, "--study", study_file]
     args += ["--cache", kinds_place / "cache", "--workers", 2]
     command = [sys.executable, "-m", "windowshop", *map(str, args)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         started = time.monotonic()
         while not list(out.glob("runs/*/seed-*.json")):
             assert process.poll() is None
             assert time.monotonic() - started < WAIT_S
             time.sleep(0.05)
         children = workers_of(psutil.Process(process.pid))
-        process.kill()
+        if number == signal.SIGKILL:
+            process.kill()
+        else:
+            os.killpg(process.pid, number)
+        told = process.communicate(timeout=WAIT_S)[1]
     assert len(children) == 2
     assert psutil.wait_procs(children, timeout=WAIT_S)[1] == []
     assert not (out / "results.json").exists()
+    assert ("stopped; run the same command again" in told) == (number == signal.SIGINT)
     run_study(study, out)
     assert_same_report(out, alone)
 
@@ -184,23 +197,62 @@ def test_features_of_trained_encoders_go_with_the_weights_of_any_process(
     assert features(kinds_place) == before
 
 
+def test_features_of_equal_encoders_are_never_removed(study, kinds_place, tmp_path, monkeypatch):
+    """Another training may have come to the same encoder while one tries mixes of its weights."""
+    tuned = {"stages": [{"name": "separate", "tuning": TUNING}, {"name": "fused"}]}
+    first, second = (
+        VariantConfig(name=name, group="fusion", settings={**tuned, "model": {"fusion": name}})
+        for name in ("experts", "average")
+    )
+    few = replace(study, reference="experts", variants=(first, second), curve_variants=())
+    data = read_dataset(kinds_place / "data")
+    ready = prepare_study(data, few, tmp_path, kinds_place / "cache", SilentReporter())
+    figures, scores = mixing._dev_figures, itertools.count()
+    monkeypatch.setattr(  # so all of the tuned weights are taken
+        mixing, "_dev_figures", lambda *given: figures(*given) | {"score": next(scores)}
+    )
+    runs = seed.SeedRuns(ready, 7)
+    place = runs.trained(first).bench.cache.place("text")
+    assert place != ready.bench.cache.place("text")
+    with (place / "features.f16").open("rb") as file:
+        assert runs.trained(second).bench.cache.place("text") == place
+        assert os.fstat(file.fileno()).st_nlink == 1
+    runs.clear()
+    assert not place.exists()
+
+
 @pytest.mark.parametrize(
-    ("device", "threads", "free", "expected"),
+    ("device", "threads", "tasks", "free", "expected"),
     [
-        ("cpu", 2, 6_000, 2),
-        ("cpu", 2, 5_999, 1),
-        ("cpu", 16, 12_000, 4),
-        ("cpu", 16, 1_000, 1),
-        ("cuda", 16, 12_000, 1),
+        ("cpu", 2, 9, 10_000, 2),
+        ("cpu", 2, 9, 9_999, 1),
+        ("cpu", 16, 9, 20_000, 4),
+        ("cpu", 16, 3, 20_000, 3),
+        ("cpu", 16, 9, 1_000, 1),
+        ("cuda", 16, 9, 20_000, 1),
     ],
 )
-def test_workers_fit_cores_and_memory(device, threads, free, expected, monkeypatch):
-    """A prepared study of 1,000 bytes may come to need 3,000 in each worker."""
+def test_workers_fit_tasks_cores_and_memory(device, threads, tasks, free, expected, monkeypatch):
+    """A prepared study of 1,000 bytes may come to need 5,000 in each worker."""
     size = SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=1_000))
     monkeypatch.setattr(workers.psutil, "Process", lambda: size)
-    monkeypatch.setattr(workers.psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+    monkeypatch.setattr(workers, "free_memory", lambda: free)
     monkeypatch.setattr(workers.torch, "get_num_threads", lambda: threads)
-    assert workers.fitting_workers(torch.device(device)) == expected
+    assert workers.fitting_workers(torch.device(device), tasks) == expected
+
+
+@pytest.mark.parametrize(
+    ("limit", "taken", "expected"),
+    [("max", "100", 1_000), ("500", "100", 400), ("5000", "100", 1_000), ("500", "600", 0)],
+)
+def test_free_memory_heeds_a_containers_limit(limit, taken, expected, tmp_path, monkeypatch):
+    free = SimpleNamespace(available=1_000)
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: free)
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    assert memory.free_memory() == 1_000
+    (tmp_path / "memory.max").write_text(limit + "\n")
+    (tmp_path / "memory.current").write_text(taken + "\n")
+    assert memory.free_memory() == expected
 
 
 @pytest.mark.parametrize(("tasks", "number"), [([Task(0, "a")], 1), ([], 2)])
@@ -211,10 +263,10 @@ def test_one_worker_or_nothing_to_do_starts_no_process(tasks, number):
 
 
 def test_a_worker_has_its_share_of_threads_however_little_is_left(monkeypatch):
-    given = []
+    given, threads = [], [8]
 
     class Pool:
-        def __init__(self, num_workers, initargs, **how):
+        def __init__(self, num_workers, context, start, initargs):
             given.append((num_workers, initargs[1]))
 
         def submit(self, function, task):
@@ -224,8 +276,10 @@ def test_a_worker_has_its_share_of_threads_however_little_is_left(monkeypatch):
             pass
 
     monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
-    monkeypatch.setattr(workers.torch, "get_num_threads", lambda: 8)
-    for num_tasks in (1, 2, 9):
+    monkeypatch.setattr(workers.torch, "get_num_threads", lambda: threads[-1])
+    monkeypatch.setattr(workers.torch, "set_num_threads", threads.append)
+    for num_tasks in (0, 1, 2, 9):
         with workers.side_by_side(None, [Task(i, "a") for i in range(num_tasks)], 4):
-            pass
+            assert threads[-1] == 2
+        assert threads[-1] == 8
     assert given == [(1, 2), (2, 2), (4, 2)]

@@ -4,12 +4,11 @@ N items, M further photos, H feature width. Everything is streamed in chunks, so
 chunk of photos and the row numbers; the features themselves stay on disk (`windowshop.store`).
 """
 
-import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +26,8 @@ from windowshop.progress import Reporter
 from windowshop.ragged import expand
 from windowshop.store import KEY_DTYPE, FeatureStore, content_keys
 
+Modality = Literal["text", "image"]
+MODALITIES: tuple[Modality, ...] = ("text", "image")
 TEXT_CHUNK = 512
 IMAGE_CHUNK = 64
 IMAGE_PART = 16
@@ -117,6 +118,8 @@ class FeatureCache:
     text: TextEncoder
     image: ImageEncoder
     folder: Path
+    places: Mapping[Modality, Path] = field(default_factory=dict)
+    """Folders of features that are not kept below `folder`."""
 
     def texts(self, texts: Sequence[str], reporter: Reporter, name: str) -> FeatureTable:
         """Features of each text; an empty one is absent."""
@@ -191,18 +194,14 @@ class FeatureCache:
         broken.update(reasons[key.tobytes()] for key in keys[rows < 0])
         return rows
 
-    def discard(self, modality: Literal["text", "image"]) -> None:
-        """Remove what is kept of this encoder, as for weights that were only tried."""
-        shutil.rmtree(self.place(modality), ignore_errors=True)
-
-    def _store(self, modality: Literal["text", "image"]) -> FeatureStore:
+    def _store(self, modality: Modality) -> FeatureStore:
         encoder = self.text if modality == "text" else self.image
         return FeatureStore(self.place(modality), encoder.layout.width)
 
-    def place(self, modality: Literal["text", "image"]) -> Path:
+    def place(self, modality: Modality) -> Path:
         """Where the features of an encoder are kept, the same for equal weights."""
         encoder = self.text if modality == "text" else self.image
-        return self.folder / f"{modality}-{encoder.fingerprint}"
+        return self.places.get(modality, self.folder / f"{modality}-{encoder.fingerprint}")
 
 
 def product_features(

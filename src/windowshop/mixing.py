@@ -20,7 +20,7 @@ from torch import Tensor
 from windowshop.batches import ProductSource, QuerySource
 from windowshop.config import StageConfig, TrainConfig
 from windowshop.encoders import ImageEncoder, TextEncoder, load_image_encoder, load_text_encoder
-from windowshop.features import FeatureCache, product_features, query_features
+from windowshop.features import MODALITIES, FeatureCache, product_features, query_features
 from windowshop.finetune import FineTuning
 from windowshop.fusions import needs_tokens
 from windowshop.live import live_inputs
@@ -52,13 +52,16 @@ def tune_encoders(
     after = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     shares = (0.0, *sorted(stage.tuning.mixes))
     figures: dict[float, dict[str, float]] = {}
+    aside = folder.with_name(f"{folder.name}.features")
     if bench.check is not None:
         with bench.reporter.bar(f"Choose weights of {name}: {stage.name}", len(shares)) as advance:
             for share in shares:
                 tuning.mix(share)
                 model.load_state_dict(_mixed(before, after, share))
-                figures[share] = _dev_figures(bench, config, stage, model, (text, image))
+                cache = _tried(bench.cache, text, image, aside)
+                figures[share] = _dev_figures(bench, config, stage, model, cache)
                 advance(1, f"{share:.2f} of the tuned weights: {figures[share]['score']:.4f}")
+        shutil.rmtree(aside, ignore_errors=True)
     best = shares[-1]
     if figures:
         best = max(shares, key=lambda share: (figures[share]["score"], -share))
@@ -126,14 +129,13 @@ def _dev_figures(
     config: TrainConfig,
     stage: StageConfig,
     model: TwoTower,
-    encoders: tuple[TextEncoder, ImageEncoder],
+    cache: FeatureCache,
 ) -> dict[str, float]:
     """The dev figures over a sample of the catalogue, encoded with the weights as they are."""
     sample = dataclasses.replace(config, dev_products=stage.tuning.dev_products)
     check = dev_check(bench.dataset, bench.data.products, bench.data.queries, sample)
     assert check is not None
-    dataset, kept = bench.dataset, bench.cache
-    cache, quiet = FeatureCache(*encoders, kept.folder), SilentReporter()
+    dataset, quiet = bench.dataset, SilentReporter()
     products = dataset.products[check.products]
     features = product_features(products, dataset.root, cache, quiet, [FACTS])
     asked = query_features(dataset.queries[check.queries], dataset.root, cache, quiet)
@@ -146,12 +148,18 @@ def _dev_figures(
     )
     if stage.name == "fused":
         check.calibrate(model)
-    figures = check(model, stage.name)
-    if cache.text.fingerprint != kept.text.fingerprint:
-        cache.discard("text")
-    if cache.image.fingerprint != kept.image.fingerprint:
-        cache.discard("image")
-    return figures
+    return check(model, stage.name)
+
+
+def _tried(kept: FeatureCache, text: TextEncoder, image: ImageEncoder, aside: Path) -> FeatureCache:
+    """The encoders with features of new weights in `aside`, which is emptied.
+
+    What is removed from the shared cache may be in use by a training that came to equal weights.
+    """
+    shutil.rmtree(aside, ignore_errors=True)
+    cache = FeatureCache(text, image, kept.folder)
+    new = [modality for modality in MODALITIES if cache.place(modality) != kept.place(modality)]
+    return dataclasses.replace(cache, places={modality: aside / modality for modality in new})
 
 
 def _save(

@@ -310,7 +310,7 @@ def load_state(path: Path) -> tuple[TrainState, dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             state = TrainState(**json.loads(file.metadata()["state"]))
             return state, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"{path}: weights in the making cannot be read ({error}). Delete this file and run the "
             "same again: what it holds is trained afresh."

@@ -44,16 +44,17 @@ def without_photos(bench: Workbench, share: float, seed: int) -> Workbench:
 
 def without_words(bench: Workbench, share: float, seed: int) -> Workbench:
     """The workbench with the text of a share of the products cut to its first words."""
-    features = bench.data.products.features
-    titles = product_views(bench.dataset.products)[TITLE]
-    cut = bench.cache.texts(
-        [" ".join(title.split()[:NUM_WORDS]) for title in titles],
-        bench.reporter,
-        "Encode cut titles",
-    )
+    features, cut = bench.data.products.features, cut_titles(bench)
     lost_N = _drawn(len(cut), share, seed)
     views = {name: _replaced(view, cut, lost_N) for name, view in features.views.items()}
     return _with_features(bench, replace(features, views=views))
+
+
+def cut_titles(bench: Workbench) -> FeatureTable:
+    """The first words of each product's title, encoded where the cache lacks them."""
+    titles = product_views(bench.dataset.products)[TITLE]
+    cut = [" ".join(title.split()[:NUM_WORDS]) for title in titles]
+    return bench.cache.texts(cut, bench.reporter, "Encode cut titles")
 
 
 def _with_features(bench: Workbench, features: ProductFeatures) -> Workbench:

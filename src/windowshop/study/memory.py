@@ -1,4 +1,4 @@
-"""Peak memory of this process, measured afresh for each training where the system can do it."""
+"""Memory: what is free, and the peak of this process, afresh for each training if possible."""
 
 import ctypes
 import gc
@@ -6,7 +6,10 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+CGROUP = Path("/sys/fs/cgroup")
 RESET_PEAK = "5"
 """What Linux takes to set the peak back to the present size (man 5 proc)."""
 
@@ -33,3 +36,12 @@ def peak_memory_mb() -> float | None:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6
     return None
+
+
+def free_memory() -> int:
+    """Bytes that may still be taken, in a container with a limit of its own (cgroup v2) too."""
+    free: int = psutil.virtual_memory().available
+    with suppress(OSError, ValueError):  # no such limit
+        limit, taken = (int((CGROUP / f"memory.{n}").read_text()) for n in ("max", "current"))
+        free = min(free, max(0, limit - taken))
+    return free

@@ -10,6 +10,7 @@ from windowshop.fit import require_negatives
 from windowshop.fusions import needs_tokens
 from windowshop.progress import Reporter
 from windowshop.study.ablations import Extent
+from windowshop.study.changes import cut_titles
 from windowshop.study.config import StudyConfig, VariantConfig, base_training, training_of
 from windowshop.study.defaults import default_variants
 from windowshop.study.rankings import queries_of
@@ -53,7 +54,7 @@ def prepare_study(
     if not dev.ids:
         reporter.note("No judged dev queries: weights and mixes are not tuned.")
     specs = tuple(dict.fromkeys((*default_slices(dataset), *config.slices)))
-    return StudyData(
+    study = StudyData(
         config=config,
         base=base,
         variants=variants,
@@ -65,6 +66,10 @@ def prepare_study(
         parts=slices_of(with_slice_columns(bench), test, specs),
         folder=folder,
     )
+    for variant in variants:
+        if "three_words" in (variant.train_change, variant.test_change):
+            cut_titles(study.bench_of(variant))  # so that no two workers encode them
+    return study
 
 
 def _defaults(

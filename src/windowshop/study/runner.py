@@ -71,7 +71,8 @@ def compare(
         with FileLock(out / ".lock", timeout=0):
             source = Source(dataset, config, out / "runs", cache_folder)
             study = prepare_study(dataset, config, source.folder, cache_folder, reporter)
-            num_workers = workers or fitting_workers(pick_device(study.base.device))
+            device, num_runs = pick_device(study.base.device), len(_all_runs(study))
+            num_workers = workers or fitting_workers(device, num_runs)
             results = _run(study, source, num_workers, photos=photos)
             write_report(results, out, photos=photos)
             return results
@@ -86,7 +87,12 @@ def _run(study: StudyData, source: Source, num_workers: int, *, photos: bool) ->
     seeds = study.config.seeds
     found: dict[str, list[SeedResult]] = {variant.name: [] for variant in study.variants}
     results = _without_variants(study, num_workers)
-    with side_by_side(source, _unfinished(study), num_workers) as wait:
+    unfinished = [
+        Task(seed, variant.name)
+        for seed, variant in _all_runs(study)
+        if SeedRuns(study, seed).kept(variant) is None
+    ]
+    with side_by_side(source, unfinished, num_workers) as wait:
         for seed in seeds:
             runs, todo = SeedRuns(study, seed), _drawn(study, seed)
             with study.bench.reporter.bar(f"Compare with seed {seed}", len(todo)) as advance:
@@ -107,15 +113,11 @@ def _drawn(study: StudyData, seed: int) -> list[VariantConfig]:
     return [v for v in study.variants if first or v.system not in FIXED_SYSTEMS]
 
 
-def _unfinished(study: StudyData) -> list[Task]:
-    """What no earlier run has kept: seed by seed, and the longest trainings of each one first."""
-    tasks = []
-    for seed in study.config.seeds:
-        runs = SeedRuns(study, seed)
-        todo = [variant for variant in _drawn(study, seed) if runs.kept(variant) is None]
-        todo.sort(key=lambda variant: not trains_encoders(study.base, variant, seed))
-        tasks += [Task(seed, variant.name) for variant in todo]
-    return tasks
+def _all_runs(study: StudyData) -> list[tuple[int, VariantConfig]]:
+    """Seeds with their variants, the longest trainings of each seed first."""
+    runs = [(seed, variant) for seed in study.config.seeds for variant in _drawn(study, seed)]
+    place = {seed: i for i, seed in enumerate(study.config.seeds)}
+    return sorted(runs, key=lambda run: (place[run[0]], not trains_encoders(study.base, *run)))
 
 
 def _variants(study: StudyData, found: Mapping[str, list[SeedResult]]) -> tuple[VariantResult, ...]:

@@ -3,7 +3,6 @@
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
@@ -12,6 +11,7 @@ from windowshop.catalog import file_hash
 from windowshop.config import TrainConfig, to_dict
 from windowshop.diagnostics import Diagnostics, never_retrieved
 from windowshop.errors import ConfigError
+from windowshop.features import MODALITIES, Modality
 from windowshop.fusions import needs_tokens
 from windowshop.metrics import DEPTH, Qrels
 from windowshop.study.changes import changed
@@ -40,7 +40,6 @@ from windowshop.workbench import Workbench
 
 FIXED_SYSTEMS = ("bm25", "frozen")
 """Systems that no seed changes."""
-MODALITIES: tuple[Literal["text", "image"], ...] = ("text", "image")
 FEATURES_SUFFIX = ".features"
 """Of an empty file beside the weights which names a folder of features that goes with them."""
 
@@ -136,10 +135,9 @@ class SeedRuns:
         bench = changed(self._study.bench_of(variant), variant.train_change, self.seed)
         key = digest(self._data, _table_hash(config), variant.train_change)
         trained = train_variant(bench, config, key, self._weights)
-        kept = self._study.bench, self._study.token_bench
         for modality in MODALITIES:
-            own = trained.bench.cache.place(modality)
-            if own not in [bench.cache.place(modality) for bench in kept]:
+            own, before = (found.cache.place(modality) for found in (trained.bench, bench))
+            if own != before and _tunes(config, modality):
                 (self._weights / f"{own.name}{FEATURES_SUFFIX}").touch()
         return trained
 
@@ -234,7 +232,7 @@ def stages_of(base: TrainConfig, variant: VariantConfig, seed: int) -> TrainConf
                 "there are none. Add the separate stage, or leave the variant out."
             )
         config = replace(config, stages=stages)
-    if variant.train_change != "none" and _tunes(config):
+    if variant.train_change != "none" and any(stage.tuning.trains for stage in config.stages):
         raise ConfigError(
             f"{where}: train_change={variant.train_change} changes cached features, which a stage "
             "that trains encoders does not read. Choose one of them."
@@ -242,13 +240,14 @@ def stages_of(base: TrainConfig, variant: VariantConfig, seed: int) -> TrainConf
     return config
 
 
-def trains_encoders(base: TrainConfig, variant: VariantConfig, seed: int) -> bool:
+def trains_encoders(base: TrainConfig, seed: int, variant: VariantConfig) -> bool:
     """Whether a variant trains encoders, which takes far longer than the layers above them."""
-    return variant.system in TRAINED and _tunes(stages_of(base, variant, seed))
+    config = stages_of(base, variant, seed)
+    return variant.system in TRAINED and any(stage.tuning.trains for stage in config.stages)
 
 
-def _tunes(config: TrainConfig) -> bool:
-    return any(stage.tuning.trains for stage in config.stages)
+def _tunes(config: TrainConfig, modality: Modality) -> bool:
+    return any(getattr(stage.tuning, modality) != "frozen" for stage in config.stages)
 
 
 def _text_only(study: StudyData) -> VariantConfig:

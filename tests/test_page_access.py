@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -202,7 +201,6 @@ def test_mistakes_and_faults_say_what_to_do(open_page):
     page.press("#query", "Enter")
     page.wait_for_selector(".fault")
     assert page.inner_text(".fault h2") == "No connection"
-    page.unroute("**/search")
     page.click("text='Try again'")
     page.wait_for_selector("#cards .card[data-id]")
     page.goto(page.url.split("?")[0] + STATES["nothing"])
@@ -238,12 +236,15 @@ def test_a_shop_with_keys_asks_for_one(open_page, page_index, tmp_path):
 def test_motion_and_shortcuts_can_be_turned_off(open_page):
     page = open_page("?q=shoe")
     ready(page)
-    page.route("**/search", lambda route: time.sleep(0.4) or route.continue_())
+    held = []  # answers that wait until the page was looked at
+    page.route("**/search", lambda route: held.append(route))
     page.fill("#query", "shirt")
     page.press("#query", "Enter")
     page.wait_for_selector(".ghost")
     moving = "getComputedStyle(document.querySelector('.ghost .frame')).animationName"
     assert page.evaluate(moving) == "none"
+    for route in held:
+        route.continue_()
     page.wait_for_selector("#cards .card[data-id]")
     page.click("#tools summary")
     page.locator(".tick", has_text="Shortcuts").click()

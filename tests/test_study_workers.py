@@ -224,16 +224,16 @@ def test_features_of_equal_encoders_are_never_removed(study, kinds_place, tmp_pa
 @pytest.mark.parametrize(
     ("device", "threads", "tasks", "free", "expected"),
     [
-        ("cpu", 2, 9, 10_000, 2),
-        ("cpu", 2, 9, 9_999, 1),
-        ("cpu", 16, 9, 20_000, 4),
-        ("cpu", 16, 3, 20_000, 3),
+        ("cpu", 2, 9, 12_000, 2),
+        ("cpu", 2, 9, 11_999, 1),
+        ("cpu", 16, 9, 24_000, 4),
+        ("cpu", 16, 3, 24_000, 3),
         ("cpu", 16, 9, 1_000, 1),
-        ("cuda", 16, 9, 20_000, 1),
+        ("cuda", 16, 9, 24_000, 1),
     ],
 )
 def test_workers_fit_tasks_cores_and_memory(device, threads, tasks, free, expected, monkeypatch):
-    """A prepared study of 1,000 bytes may come to need 5,000 in each worker."""
+    """A prepared study of 1,000 bytes may come to need 6,000 in each worker."""
     size = SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=1_000))
     monkeypatch.setattr(workers.psutil, "Process", lambda: size)
     monkeypatch.setattr(workers, "free_memory", lambda: free)

@@ -80,7 +80,7 @@ class SeedRuns:
         self.seed = seed
         self._study = study
         self._weights = study.folder / f"weights-{seed}"
-        self._runs: dict[str, Run] = {}
+        self._text_only_run: Run | None = None
         self._latest: tuple[VariantConfig, Trained] | None = None
         self._data = _data_key(study.bench)
 
@@ -116,10 +116,12 @@ class SeedRuns:
         return load_seed(study.folder, variant.name, self.seed, fingerprint)
 
     def run(self, variant: VariantConfig) -> Run:
-        """A variant's ranking of the test queries."""
-        if variant.name not in self._runs:
-            self._runs[variant.name] = self._rank(variant)
-        return self._runs[variant.name]
+        """A variant's ranking of the test queries; that of text-only stays, for all others."""
+        if variant.name != self._study.config.text_only:
+            return self._rank(variant)
+        if self._text_only_run is None:
+            self._text_only_run = self._rank(variant)
+        return self._text_only_run
 
     def trained(self, variant: VariantConfig) -> Trained | None:
         """A variant's towers; None for a system without. The latest stay in memory."""

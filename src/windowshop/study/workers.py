@@ -29,9 +29,9 @@ from windowshop.study.memory import free_memory
 from windowshop.study.preparing import prepare_study
 from windowshop.study.seed import SeedRuns, StudyData
 
-GROWTH = 5
+GROWTH = 6
 """Memory that a worker may come to need, for each byte that the prepared study takes up: on 9,583
-products 5.1 GB at most, where a text encoder is trained, and .99 GB."""
+products 2.2 to 5 GB, 6 or 7 where tokens are read or the text encoder trains, and .99 GB."""
 
 Wait = Callable[["Task"], None]
 """Returns when a task is done, or at once if no worker was given it."""

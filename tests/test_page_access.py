@@ -201,6 +201,7 @@ def test_mistakes_and_faults_say_what_to_do(open_page):
     page.press("#query", "Enter")
     page.wait_for_selector(".fault")
     assert page.inner_text(".fault h2") == "No connection"
+    page.unroute("**/search")
     page.click("text='Try again'")
     page.wait_for_selector("#cards .card[data-id]")
     page.goto(page.url.split("?")[0] + STATES["nothing"])

@@ -296,6 +296,11 @@ class TrainConfig:
         _require(self.seed >= 0, f"seed={self.seed} must not be negative.")
         _require(len(self.stages) > 0, "stages: name at least one of domain, separate, fused.")
 
+    @property
+    def trains_encoders(self) -> bool:
+        """Whether any stage trains an encoder."""
+        return any(stage.tuning.trains for stage in self.stages)
+
 
 def load_config(path: Path) -> TrainConfig:
     """Read a YAML file; unknown keys and wrong types raise ConfigError."""

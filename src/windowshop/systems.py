@@ -29,9 +29,9 @@ def train_system(bench: Workbench, config: TrainConfig, name: str, work: Path) -
     """Take the system `name` through the config's stages; goes on with what `work` holds."""
     model = bench.new_model(config.model.for_system(name), config.seed)
     state_file = work / f"{name}.safetensors"
-    trains = any(stage.tuning.trains for stage in config.stages)
     # With encoders as they are, the fusion's own text tower is the text-only baseline.
-    text_file = work / f"{name}-text.safetensors" if trains else work / "text_only.safetensors"
+    text = f"{name}-text" if config.trains_encoders else "text_only"
+    text_file = work / f"{text}.safetensors"
     for place, stage in enumerate(config.stages):
         trainer = make_trainer(bench, config, state_file, text_file)
         if stage.tuning.trains and trainer.applies(stage, model):

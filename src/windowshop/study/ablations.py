@@ -130,7 +130,7 @@ def encoder_ablation(base: TrainConfig, budget: float) -> VariantConfig:
 
     Where the base trains encoders itself, the variant is the base with none trained.
     """
-    if any(stage.tuning.trains for stage in base.stages):
+    if base.trains_encoders:
         frozen = tuple(replace(stage, tuning=TuningConfig()) for stage in base.stages)
         return _variant("frozen_encoders", frozen, "The same steps with encoders as they come.")
     tuned = next(stage for stage in lora_stages() if stage.tuning.trains)

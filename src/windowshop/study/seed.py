@@ -234,7 +234,7 @@ def stages_of(base: TrainConfig, variant: VariantConfig, seed: int) -> TrainConf
                 "there are none. Add the separate stage, or leave the variant out."
             )
         config = replace(config, stages=stages)
-    if variant.train_change != "none" and any(stage.tuning.trains for stage in config.stages):
+    if variant.train_change != "none" and config.trains_encoders:
         raise ConfigError(
             f"{where}: train_change={variant.train_change} changes cached features, which a stage "
             "that trains encoders does not read. Choose one of them."
@@ -244,8 +244,7 @@ def stages_of(base: TrainConfig, variant: VariantConfig, seed: int) -> TrainConf
 
 def trains_encoders(base: TrainConfig, seed: int, variant: VariantConfig) -> bool:
     """Whether a variant trains encoders, which takes far longer than the layers above them."""
-    config = stages_of(base, variant, seed)
-    return variant.system in TRAINED and any(stage.tuning.trains for stage in config.stages)
+    return variant.system in TRAINED and stages_of(base, variant, seed).trains_encoders
 
 
 def _tunes(config: TrainConfig, modality: Modality) -> bool:

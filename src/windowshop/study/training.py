@@ -55,7 +55,7 @@ def train_variant(bench: Workbench, config: TrainConfig, key: str, folder: Path)
     encoders = bench.cache.text.fingerprint, bench.cache.image.fingerprint  # with tokens or without
     own = digest(key, *encoders, to_dict(config))
     with FileLock(folder / f"{own}{LOCK_SUFFIX}"):
-        if any(stage.tuning.trains for stage in config.stages):
+        if config.trains_encoders:
             return _train_with_encoders(bench, config, folder / f"tuned-{own}")
         state_file = folder / f"state-{own}.safetensors"
         num_shared = 0 if config.loss.guide_margin > 0 else shared_stages(config)

@@ -10,11 +10,11 @@ from windowshop.diagnostics import (
     UnretrievedProducts,
 )
 from windowshop.metrics import MEASURES
+from windowshop.study.config import Falsifier
 from windowshop.study.results import (
     CurvePoint,
     Example,
     ExampleProduct,
-    Falsifier,
     SeedResult,
     StudyResults,
     VariantResult,
@@ -127,20 +127,18 @@ def study(**changes):
         "settings": {"seeds": [0, 1, 2], "base": {"model": {"width": 16}}},
         "falsifiers": (
             Falsifier(
-                name="experts <= text_only",
                 claim="Seeing helps",
                 better="experts",
                 worse="text_only",
             ),
             Falsifier(
-                name="shuffled > text_only",
                 claim="Shuffled photos do not help",
                 better="shuffled_photos",
                 worse="text_only",
                 expect="not better",
                 margin=0.01,
             ),
-            Falsifier(name="x", claim="Not run", better="experts", worse="absent"),
+            Falsifier(claim="Not run", better="experts", worse="absent"),
         ),
         "examples": (example(),),
         "notes": ("<b>a</b> is left out.",),

@@ -16,8 +16,9 @@ from windowshop.study.comparison import (
     seed_mean,
     summarise,
 )
+from windowshop.study.config import Falsifier
 from windowshop.study.falsifiers import judge
-from windowshop.study.results import Falsifier, SeedResult, VariantResult
+from windowshop.study.results import SeedResult, VariantResult
 
 
 def variant(name, *seeds):
@@ -103,7 +104,7 @@ def test_an_unknown_reference_is_named():
         summarise(study(reference="gone"))
 
 
-CLAIM = Falsifier(name="n", claim="c", better="experts", worse="plain")
+CLAIM = Falsifier(claim="c", better="experts", worse="plain")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_a_claim_is_undecided_where_correction_takes_it_away():
     noise += 0.0038 - noise.mean()
     base = by_query(0.0)
     better = {q: base[q] + gap for q, gap in zip(base, noise, strict=True)}
-    claim = Falsifier(name="n", claim="c", better="experts", worse="plain")
+    claim = Falsifier(claim="c", better="experts", worse="plain")
     alone = small(variant("experts", better), variant("plain", base), falsifiers=(claim,))
     others = [
         variant(f"v{i}", {q: better[q] + gap for q, gap in zip(base, row, strict=True)})
@@ -164,10 +165,9 @@ def test_claims_beside_the_table_are_corrected_with_it():
         variant("plain", by_query(0.0)),
         variant("other", by_query(0.01)),
         falsifiers=(
-            Falsifier(name="a", claim="a", better="other", worse="plain"),
-            Falsifier(name="b", claim="b", better="plain", worse="other", expect="not better"),
+            Falsifier(claim="a", better="other", worse="plain"),
+            Falsifier(claim="b", better="plain", worse="other", expect="not better"),
             Falsifier(
-                name="c",
                 claim="at the margin itself",
                 better="other",
                 worse="plain",

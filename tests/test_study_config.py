@@ -14,6 +14,7 @@ from windowshop.study.config import (
     VariantConfig,
     base_training,
     load_study,
+    reference_of,
     training_of,
 )
 from windowshop.study.defaults import default_falsifiers, default_variants, matched_hidden
@@ -30,7 +31,27 @@ STUDIES = [
     ("variants: {name: a}", "variants: need a list"),
     ("variants: [{name: a}]", "'group' is missing"),
     ("variants: [{name: a, group: nice}]", "found 'nice', need one of reference, baseline"),
-    ("reference: b\nvariants: [{name: a, group: fusion}]", "reference='b' is none of the"),
+    (
+        "reference: b\nvariants: [{name: a, group: fusion}]",
+        "reference: 'b' is none of the variants a",
+    ),
+    ("variants: [{name: a, group: fusion}]", "one variant of group reference, found none. Give"),
+    (
+        "variants: [{name: a, group: reference}, {name: b, group: reference}]",
+        "need one variant of group reference, found a, b. Give one that group, or set `reference`",
+    ),
+    (
+        "variants: [{name: a, group: reference}]\nclaims: [{claim: c, better: a, worse: d}]",
+        "claims: 'd' is none of the variants a",
+    ),
+    (
+        "variants: [{name: a, group: reference}]\nclaims: [{claim: c, better: a}]",
+        "claims: 'worse' is missing",
+    ),
+    (
+        "variants: [{name: a, group: reference}]\ncurve_variants: [a, e]",
+        "curve_variants: 'e' is none of the variants a",
+    ),
     (
         "reference: a\nvariants: [{name: a, group: fusion}, {name: a, group: control}]",
         "variants: 'a' stands twice",
@@ -73,6 +94,8 @@ CHANGES = [
     ({"stages": ["fused"]}, "need entries with a `name`, found 'fused'"),
     ({"stages": [{"steps": 3}]}, "need entries with a `name`"),
     ({"stages": [{"name": "fused", "step": 3}]}, "'step' is unknown"),
+    ({"model": {"dropout": 1.5}}, "base: model: model.dropout=1.5 must be in [0, 1)"),
+    ({"stages": [{"name": "fused", "tuning": {"text": "all"}}]}, "base: stages: tuning: text: fo"),
 ]
 
 
@@ -125,6 +148,24 @@ def test_a_variant_changes_only_what_it_names():
     assert found == replace(base, seed=3, model=model, stages=(fused,))
 
 
+def test_a_stage_keeps_the_tuning_that_a_variant_does_not_name():
+    lora = {"name": "fused", "tuning": {"text": "lora", "lora_rank": 2}}
+    base = base_training(StudyConfig(base={"stages": [lora]}))
+    own = {"stages": [{"name": "fused", "tuning": {"learning_rate": 0.5}}]}
+    found = training_of(base, VariantConfig(name="a", group="fusion", settings=own), seed=0)
+    [stage], [before] = found.stages, base.stages
+    assert stage == replace(before, tuning=replace(before.tuning, learning_rate=0.5))
+
+
+def test_the_reference_is_the_variant_of_that_group_or_the_named_one():
+    variants = (
+        VariantConfig(name="a", group="fusion"),
+        VariantConfig(name="b", group="reference"),
+    )
+    assert reference_of(StudyConfig(variants=variants), variants) == "b"
+    assert reference_of(StudyConfig(variants=variants, reference="a"), variants) == "a"
+
+
 FUSION_NAMES = get_args(FusionName)
 REFERENCES = [name for name in FUSION_NAMES if name not in ("text_only", "image_only")]
 
@@ -148,12 +189,14 @@ def test_every_claim_is_about_variants_of_the_study(reference):
     named = {name for claim in claims for name in (claim.better, claim.worse)}
     assert named - set(names) == {"frozen_encoders"}  # where the base trains encoders
     assert all(claim.better != claim.worse for claim in claims)
-    assert len({claim.name for claim in claims}) == len(claims)
+    assert len({claim.claim for claim in claims}) == len(claims)
     compared = {(claim.better, claim.worse) for claim in claims}
     assert len(compared) == len(claims)
     # The falsifiers that the method names.
     assert ("experts", "concat_linear") in compared or reference == "concat_linear"
     assert ("two_stages", "one_stage") in compared
+    two_vectors = reference in ("text_tower_experts", "query_experts", "query_weighted")
+    assert (("half_width", "concat_mlp") in compared) == two_vectors
 
 
 @pytest.mark.parametrize("width", [256, 64, 16])

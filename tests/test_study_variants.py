@@ -1,6 +1,7 @@
 """What a study's variants train and rank by, which are refused, and shops that lack something."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -280,8 +281,19 @@ def test_variants_that_cannot_be_are_refused(variants, own, message, base, run_s
 
 def test_the_reference_is_one_of_the_variants(base, run_study, tmp_path):
     config = StudyConfig(reference="best", base=base)
-    with pytest.raises(ConfigError, match="reference='best' is none of the variants: text_tower"):
+    with pytest.raises(ConfigError, match="reference: 'best' is none of the variants text_tower"):
         run_study(config, tmp_path / "report")
+
+
+def test_the_default_study_is_of_the_base_s_fusion(base, run_study, tmp_path):
+    """Its ablations change the base, so against another reference two things would differ."""
+    config = StudyConfig(reference="experts", base=base)
+    message = "one thing at a time of text_tower_experts, found 'experts'. Set base: {model: {fus"
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        run_study(config, tmp_path / "report")
+    alone = {**base, "model": {**base["model"], "fusion": "text_only"}}
+    with pytest.raises(ConfigError, match="model.fusion=text_only reads one modality"):
+        run_study(StudyConfig(base=alone), tmp_path / "report")
 
 
 # --- shops that lack something

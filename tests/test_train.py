@@ -21,6 +21,7 @@ from windowshop.train import (
     TrainState,
     load_state,
     make_optimizer,
+    num_steps,
     rate_factor,
     save_state,
 )
@@ -327,11 +328,27 @@ def test_stages_that_have_no_data_are_left_out(make_trainer, new_model, toy_mode
 
 
 def test_small_data_trains_the_asked_steps_and_large_data_longer(make_trainer, new_model):
-    # 12 queries, 4 a step: three epochs take nine steps. 20 products: 15.
+    # 12 queries, 4 a step: three epochs take nine steps. 16 products have text and photo: 12.
     stages = tuple(replace(stage, min_epochs=3.0, steps=10) for stage in STAGES)
     state = make_trainer(stages=stages).run(new_model(), "fused")
     last = {entry["stage"]: entry["step"] for entry in state.history}
-    assert last == {"domain": 15, "separate": 10, "fused": 10}
+    assert last == {"domain": 12, "separate": 10, "fused": 10}
+
+
+def test_a_domain_stage_is_as_long_as_what_it_draws_from(make_trainer, new_model, feature_table):
+    """Three epochs of 8 products with text and photo, 4 a step, not of all 20."""
+    stage = replace(STAGES[0], min_epochs=3.0, steps=2)
+    trainer = make_trainer(stages=(stage,))
+    few = feature_table(np.ones((20, 8)), absent=range(8, 20))
+    products = ProductSource(replace(trainer.data.products.features, image=few))
+    trainer = replace(trainer, data=replace(trainer.data, products=products))
+    assert trainer.run(new_model(), "fused").history[-1]["step"] == 6
+
+
+@pytest.mark.parametrize(("num_products", "steps"), [(0, 0), (1, 0), (2, 5), (11, 6)])
+def test_a_domain_stage_without_a_pair_and_another_takes_no_step(num_products, steps):
+    stage = replace(STAGES[0], min_epochs=2.0, steps=5)
+    assert num_steps(stage, num_products, 10**6) == steps
 
 
 def test_a_loss_that_is_not_finite_stops_with_advice(make_trainer, new_model, feature_table):

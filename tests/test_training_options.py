@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -235,6 +236,19 @@ def test_variants_of_a_study_come_to_what_each_would_alone(variants, make_bench,
         assert_same(weights(found.model), weights(alone))
         assert found.state == state
     assert len(list((tmp_path / "study").glob("shared-*.safetensors"))) == 1
+
+
+def test_an_own_text_tower_that_nothing_teaches_is_the_shared_one(variants, make_bench, tmp_path):
+    model = replace(variants["experts"].model, fusion="text_tower_experts")
+    config = replace(variants["experts"], model=model, loss=LossConfig())
+    bench = make_bench()
+    none = np.zeros(0, dtype=np.int64)
+    pairs = replace(bench.data.pairs, query=none, start=np.zeros(1, dtype=np.int64))
+    bench = replace(bench, data=replace(bench.data, pairs=pairs))
+    alone = train_system(bench, config, "fused", tmp_path / "alone").system.towers
+    found = train_variant(bench, config, "data", tmp_path / "study")
+    assert_same(weights(found.model), weights(alone))
+    assert_same(weights(found.model.own_text), weights(found.model.text))
 
 
 def test_a_guide_sees_the_fusion_so_nothing_is_shared(variants, make_bench, tmp_path):

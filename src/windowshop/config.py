@@ -32,6 +32,8 @@ FusionName = Literal[
     "text_only",
     "image_only",
 ]
+SINGLE: tuple[FusionName, ...] = ("text_only", "image_only")
+"""Fusions that read one modality."""
 TuningName = Literal["frozen", "lora", "partial", "full"]
 NegativesName = Literal["none", "bm25", "mined"]
 Preset = Literal["frozen", "separate", "lora"]
@@ -286,7 +288,7 @@ class TrainConfig:
     stages: tuple[StageConfig, ...] = field(default_factory=default_stages)
     negatives_file: str = ""
     """A table of `windowshop mine` that stages with `negatives` draw from, instead of mining."""
-    baselines: tuple[FusionName, ...] = ("text_only", "image_only")
+    baselines: tuple[FusionName, ...] = SINGLE
     """Fusions trained beside the model in the same way, for `windowshop evaluate`."""
     dev_products: int = 50_000
     """Corpus size of the dev checks during training; a larger catalogue is sampled."""
@@ -334,7 +336,10 @@ def from_dict(cls: type, content: object, where: str) -> Any:  # noqa: ANN401
     if missing:
         raise ConfigError(f"{where}: {missing[0]!r} is missing.")
     values = {k: _convert(fields[k].type, v, f"{where}: {k}") for k, v in content.items()}
-    return cls(**values)
+    try:
+        return cls(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def _convert(kind: Any, value: object, where: str) -> object:  # noqa: ANN401

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from windowshop import __version__
 from windowshop.batches import ProductSource
 from windowshop.catalog import Dataset, file_hash
 from windowshop.checkpoint import Manifest, load_manifest, save_model
@@ -120,7 +121,7 @@ def _finished(out: Path, key: str, reporter: Reporter) -> Manifest:
         reporter.note(f"{out} was trained from the same data and settings; nothing to do.")
         return manifest
     raise ModelError(
-        f"{out}: already exists and was made from other data or settings. "
+        f"{out}: already exists and was made from other data or settings, or by another version. "
         "Choose another --out, or remove it."
     )
 
@@ -129,7 +130,7 @@ def _keep_only(work: Path, key: str, reporter: Reporter) -> None:
     """Make the work folder of this run, dropping what another data set or config left there."""
     key_file = work / "run_key"
     if work.exists() and (not key_file.is_file() or key_file.read_text() != key):
-        reporter.note("Data or settings changed since the unfinished run; starting afresh.")
+        reporter.note("Starting afresh: the unfinished run had other data, settings or version.")
         shutil.rmtree(work)
     elif work.exists():
         reporter.note("Going on with the unfinished run.")
@@ -138,7 +139,8 @@ def _keep_only(work: Path, key: str, reporter: Reporter) -> None:
 
 
 def _run_key(config: TrainConfig, hashes: dict[str, str], cache: FeatureCache) -> str:
-    content = [to_dict(config), hashes, cache.text.fingerprint, cache.image.fingerprint]
+    encoders = cache.text.fingerprint, cache.image.fingerprint
+    content = [__version__, to_dict(config), hashes, *encoders]
     if config.negatives_file:
         content.append(file_hash(Path(config.negatives_file)))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

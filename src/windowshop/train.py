@@ -32,6 +32,8 @@ Check = Callable[[TwoTower, StageName], dict[str, float]]
 Mine = Callable[[TwoTower, int, Path], HardNegatives]
 """Finds the hard negatives of the stage at a place, with the model as it begins, and keeps them."""
 
+MIN_PAIRS = 2
+"""Products with text and photo that a domain stage needs: a pair and another to tell it from."""
 MAX_GRADIENT_NORM = 1.0
 FINAL_RATE = 0.02
 """Share of the learning rate left at a stage's last step."""
@@ -103,7 +105,7 @@ class Trainer:
     def applies(self, stage: StageConfig, model: TwoTower) -> bool:
         """Whether there is anything for the stage to train on; if not, `run` passes it over."""
         if stage.name == "domain":
-            return model.fusion.uses_image and bool(self.data.products.has_both.sum() > 1)
+            return model.fusion.uses_image and bool(self.data.products.has_both.sum() >= MIN_PAIRS)
         return len(self.data.pairs) > 0
 
     def _run_stage(
@@ -182,7 +184,8 @@ class Trainer:
         log_share_N = None
         if self.config.loss.sampling_correction:
             log_share_N = sampling_correction(self.data.pairs, config.products_per_query)
-        steps = num_steps(config, len(self.data.products), len(self.data.pairs))
+        num_pairs = int(self.data.products.has_both.sum())
+        steps = num_steps(config, num_pairs, len(self.data.pairs))
         return _Stage(config, steps, optimizer, negatives, guide, log_share_N)
 
     def _save(
@@ -255,7 +258,12 @@ class Trainer:
 
 
 def num_steps(stage: StageConfig, num_products: int, num_queries: int) -> int:
-    """Optimizer steps of a stage on a catalogue with so many judged training queries."""
+    """Optimizer steps of a stage, 0 of a domain stage that `Trainer.applies` to nothing.
+
+    It draws from the products with text and photo, `num_products`; others from judged queries.
+    """
+    if stage.name == "domain" and num_products < MIN_PAIRS:
+        return 0
     size = num_products if stage.name == "domain" else num_queries
     return max(stage.steps, math.ceil(stage.min_epochs * size / stage.batch_queries))
 

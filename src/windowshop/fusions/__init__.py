@@ -13,7 +13,7 @@ from windowshop.fusions.query_experts import QueryExperts, TextTowerExperts
 from windowshop.fusions.query_weighted import QueryWeighted
 from windowshop.fusions.single import ImageOnly, TextOnly
 
-__all__ = ["FUSIONS", "Fusion", "Modalities", "make_fusion", "needs_tokens"]
+__all__ = ["FUSIONS", "Fusion", "Modalities", "make_fusion", "needs_tokens", "num_parts"]
 
 FUSIONS: dict[FusionName, Callable[[int, int, float], Fusion]] = {
     "experts": ModalityExperts,
@@ -43,3 +43,8 @@ def make_fusion(name: FusionName, width: int, hidden: int, dropout: float) -> Fu
 def needs_tokens(name: FusionName) -> bool:
     """Whether a fusion reads tokens, which its encoders are loaded with then."""
     return bool(getattr(FUSIONS[name], "needs_tokens", False))
+
+
+def num_parts(name: str) -> int:
+    """Vectors that a product is stored as by the fusion of this name; 1 where there is none."""
+    return next((getattr(make, "parts", 1) for known, make in FUSIONS.items() if known == name), 1)

@@ -27,6 +27,7 @@ class Extent:
     """How much a study trains."""
 
     num_products: int
+    """Products with text and photo."""
     num_queries: int
     """Judged training queries."""
     text_width: int

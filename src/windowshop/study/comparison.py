@@ -15,8 +15,9 @@ from windowshop.evaluate import ALL
 from windowshop.metrics import MEASURES
 from windowshop.significance import NUM_PERMUTATIONS, Comparison, compare, holm
 from windowshop.slices import LABELS
+from windowshop.study.config import Falsifier
 from windowshop.study.falsifiers import Verdict, judge
-from windowshop.study.results import Falsifier, StudyResults, VariantResult
+from windowshop.study.results import StudyResults, VariantResult
 
 # Student's t at 97.5% for 1 to 30 degrees of freedom; more use the last, which is wider.
 T_975 = (

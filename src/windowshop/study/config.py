@@ -18,7 +18,7 @@ LEXICAL: tuple[System, ...] = ("bm25", "bm25_dense")
 SHARED = ("text_encoder", "image_encoder", "device", "dev_products", "baselines", "seed")
 SHARED_LOSS = ("relevance", "desirability")
 """Training settings that decide what all variants are trained on."""
-AUTO = ("auto",)
+AUTO = "auto"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,11 +50,29 @@ class VariantConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Falsifier:
+    """What a study can refute: a claim about `better` minus `worse`, paired by query.
+
+    With expect="better" the claim is a difference above `margin`; with "not better" one of at most
+    `margin`, as for a control that must fall to the text-only level.
+    """
+
+    claim: str
+    better: str
+    """Name of a variant, as `worse` is."""
+    worse: str
+    measure: str = "ndcg@10"
+    slice: str = "all"
+    expect: Literal["better", "not better"] = "better"
+    margin: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StudyConfig:
     """Settings of `windowshop compare`."""
 
-    reference: str = "text_tower_experts"
-    """The variant that all others are tested against."""
+    reference: str = AUTO
+    """The variant that all others are tested against; `auto` is the one of group `reference`."""
     text_only: str = "text_only"
     """The variant that exclusive matches are counted against."""
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -67,7 +85,9 @@ class StudyConfig:
     """The variants; none stands for the default study."""
     slices: tuple[str, ...] = ()
     """Slices of the report beside those that every catalogue has."""
-    curve_variants: tuple[str, ...] = AUTO
+    claims: tuple[Falsifier, ...] = ()
+    """Claims to answer beside those that the method makes of its own variants."""
+    curve_variants: tuple[str, ...] = (AUTO,)
     """Variants drawn against the share of missing photos and of cut text, and shown in the example
     queries; `auto` are the reference, the best other one on dev, and `text_only`."""
     num_examples: int = 6
@@ -84,17 +104,37 @@ class StudyConfig:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ConfigError(f"variants: {min(twice)!r} stands twice.")
-        if names and self.reference not in names:
-            raise ConfigError(f"reference={self.reference!r} is none of the variants {names}.")
-        unknown = [n for n in self.curve_variants if n not in names] if names else []
-        if unknown and self.curve_variants != AUTO:
-            raise ConfigError(f"curve_variants: {unknown[0]!r} is none of the variants {names}.")
+        if names:
+            require_names(self, self.variants)
 
 
 def load_study(path: Path) -> StudyConfig:
     """Read a study file (YAML); unknown keys and wrong types raise ConfigError."""
     study: StudyConfig = from_dict(StudyConfig, read_yaml(path), str(path))
     return study
+
+
+def require_names(study: StudyConfig, variants: Sequence[VariantConfig]) -> None:
+    """Raise ConfigError where the study names a variant that is none of these."""
+    names = [variant.name for variant in variants]
+    named = [] if study.reference == AUTO else [("reference", study.reference)]
+    named += [("claims", name) for item in study.claims for name in (item.better, item.worse)]
+    named += [("curve_variants", name) for name in study.curve_variants if name != AUTO]
+    for where, name in named:
+        if name not in names:
+            raise ConfigError(f"{where}: {name!r} is none of the variants {', '.join(names)}.")
+    own = [variant.name for variant in variants if variant.group == "reference"]
+    if study.reference == AUTO and len(own) != 1:
+        raise ConfigError(
+            f"reference: need one variant of group reference, found {', '.join(own) or 'none'}. "
+            "Give one that group, or set `reference` to the name of one."
+        )
+
+
+def reference_of(study: StudyConfig, variants: Sequence[VariantConfig]) -> str:
+    """Name of the variant that the others are tested against; needs what `require_names` asks."""
+    own = (variant.name for variant in variants if variant.group == "reference")
+    return next(own) if study.reference == AUTO else study.reference
 
 
 def base_training(study: StudyConfig) -> TrainConfig:
@@ -136,12 +176,19 @@ def change(config: TrainConfig, changes: dict[str, Any], where: str) -> TrainCon
             if not isinstance(value, list | tuple):
                 raise ConfigError(f"{where}: stages: need a list, found {value!r}.")
             content[key] = _change_stages(stages, value, where)
-        elif isinstance(value, dict) and isinstance(content.get(key), dict):
-            content[key] = {**content[key], **value}
         else:
-            content[key] = value
+            content |= _merged({key: content.get(key)}, {key: value})
     changed: TrainConfig = from_dict(TrainConfig, content, where)
     return changed
+
+
+def _merged(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Settings with the changes; where both hold settings by name, with those changed."""
+    merged = {**settings, **changes}
+    for key in changes:
+        if isinstance(settings.get(key), dict) and isinstance(changes[key], dict):
+            merged[key] = {**settings[key], **changes[key]}
+    return merged
 
 
 def _change_stages(
@@ -155,5 +202,5 @@ def _change_stages(
         alike = [stage for stage in stages if stage["name"] == item["name"]]
         place = sum(stage["name"] == item["name"] for stage in made)
         parent = alike[min(place, len(alike) - 1)] if alike else {}
-        made.append({**parent, **item})
+        made.append(_merged(parent, item))
     return made

@@ -6,8 +6,8 @@ Those are among them that could refute the claim that seeing pays.
 from collections.abc import Collection
 from typing import Any
 
-from windowshop.config import FusionName, TrainConfig
-from windowshop.fusions import make_fusion
+from windowshop.config import SINGLE, FusionName, TrainConfig
+from windowshop.fusions import make_fusion, num_parts
 from windowshop.study.ablations import (
     TWO_STAGES,
     Extent,
@@ -15,8 +15,7 @@ from windowshop.study.ablations import (
     stage_settings,
     with_separate,
 )
-from windowshop.study.config import Mix, VariantConfig
-from windowshop.study.results import Falsifier
+from windowshop.study.config import Falsifier, Mix, VariantConfig
 from windowshop.towers import Projection
 
 FUSIONS = (
@@ -89,7 +88,7 @@ def baselines(base: TrainConfig, aligned: dict[str, Any]) -> tuple[VariantConfig
     """What a shop would use without a trained fusion; `aligned` sets stages with a separate one."""
     trained = [
         VariantConfig(name=name, group="baseline", settings={"model": {"fusion": name}})
-        for name in ("text_only", "image_only")
+        for name in SINGLE
     ]
     mixes: dict[str, tuple[Mix, str]] = {
         "score_average": ("average", "Cosines to text and photo, averaged."),
@@ -241,7 +240,6 @@ def default_falsifiers(reference: str, names: Collection[str]) -> tuple[Falsifie
         ("It is not the second tower's capacity that helps", "text_twice"),
     )
     shuffled = Falsifier(
-        name="shuffled_photos > text_only",
         claim="Shuffled photos are worth nothing",
         better="shuffled_photos",
         worse="text_only",
@@ -258,13 +256,13 @@ def default_falsifiers(reference: str, names: Collection[str]) -> tuple[Falsifie
         ("Training the text encoder helps", "tuned_text", reference),
         ("The gate of the mixture of experts helps", "experts", "uniform_experts"),
     ]
+    if num_parts(reference) > 1:
+        equal = "The fusion beats concatenation in vectors of equal width"
+        compared.append((equal, "half_width", "concat_mlp"))
     if reference != "experts":
         plain = "The plain mixture of experts beats concatenation"
         compared.append((plain, "experts", "concat_linear"))
     return (
-        *(
-            Falsifier(name=f"{better} <= {worse}", claim=claim, better=better, worse=worse)
-            for claim, better, worse in compared
-        ),
+        *(Falsifier(claim=claim, better=better, worse=worse) for claim, better, worse in compared),
         shuffled,
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from windowshop.metrics import Estimate
-from windowshop.study.results import Falsifier
+from windowshop.study.config import Falsifier
 
 Answer = Literal["holds", "does not hold", "undecided", "not tested"]
 ALPHA = 0.05

@@ -1,17 +1,30 @@
 """Makes a data set ready for a study: variants, encoded features, judged queries, slices."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
+
 from windowshop.catalog import Dataset
-from windowshop.config import TrainConfig
+from windowshop.config import SINGLE, TrainConfig
 from windowshop.errors import ConfigError, DataError
 from windowshop.fit import require_negatives
 from windowshop.fusions import needs_tokens
+from windowshop.photo_lists import product_photos
+from windowshop.product_text import all_texts
 from windowshop.progress import Reporter
 from windowshop.study.ablations import Extent
 from windowshop.study.changes import cut_titles
-from windowshop.study.config import StudyConfig, VariantConfig, base_training, training_of
+from windowshop.study.config import (
+    AUTO,
+    StudyConfig,
+    VariantConfig,
+    base_training,
+    reference_of,
+    require_names,
+    training_of,
+)
 from windowshop.study.defaults import default_variants
 from windowshop.study.rankings import queries_of
 from windowshop.study.seed import StudyData, stages_of
@@ -31,11 +44,13 @@ def prepare_study(
         raise DataError(f"{dataset.root}: no judgements to compare by. Add qrels.")
     if config.variants:
         _require_possible(config, base, config.variants)
+        config = replace(config, reference=reference_of(config, config.variants))
     cache = open_cache(base, cache_folder)
     notes: tuple[str, ...] = ()
     variants = config.variants
     if not variants:
         variants, notes = _defaults(config, base, dataset, cache.text.layout.pooled)
+        config = replace(config, reference=variants[0].name)
     trained = [training_of(base, variant, config.seeds[0]) for variant in variants]
     stages = [stage for training in trained for stage in training.stages]
     bench = token_bench = prepare(dataset, base, cache, reporter, stages)
@@ -77,10 +92,15 @@ def _defaults(
 ) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
     """The default study on a data set without the variants that the base rules out; notes of them.
 
-    Raises ConfigError where the study's reference is none of the variants.
+    The first is what they are all changes of. Raises ConfigError where the study names others.
     """
+    if base.model.fusion in SINGLE:
+        raise ConfigError(
+            f"base: model.fusion={base.model.fusion} reads one modality, which the default study "
+            "has as a baseline. Choose a fusion of both, or list the variants."
+        )
     extent = Extent(
-        num_products=len(dataset.products),
+        num_products=_num_seen(dataset.products),
         num_queries=len(training_pairs(dataset, base.loss)),
         text_width=text_width,
         budget=config.budget,
@@ -94,11 +114,22 @@ def _defaults(
             notes += (f"Left out: {error}",)
         else:
             possible.append(variant)
-    if config.reference not in {variant.name for variant in possible}:
-        names = ", ".join(variant.name for variant in possible)
-        raise ConfigError(f"reference={config.reference!r} is none of the variants: {names}.")
+    require_names(config, possible)
+    if config.reference not in (AUTO, reference.name):
+        raise ConfigError(
+            f"reference: the default study changes one thing at a time of {reference.name}, found "
+            f"{config.reference!r}. Set base: {{model: {{fusion: {config.reference}}}}}, or list "
+            "the variants."
+        )
     _require_possible(config, base, possible)
     return tuple(possible), notes
+
+
+def _num_seen(products: pl.DataFrame) -> int:
+    """Products with a text, and a photo that may yet turn out to be broken."""
+    photos, owner = product_photos(products)
+    seen = set(owner[[photo is not None for photo in photos]].tolist())
+    return sum(bool(text) and row in seen for row, text in enumerate(all_texts(products)))
 
 
 def _require_possible(

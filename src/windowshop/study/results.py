@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
@@ -23,8 +23,9 @@ from windowshop.diagnostics import (
 )
 from windowshop.errors import DataError
 from windowshop.files import write_aside
+from windowshop.study.config import Falsifier
 
-FORMAT = "windowshop-study-2"
+FORMAT = "windowshop-study-3"
 SEED_FORMAT = "windowshop-study-seed-2"
 UNRETRIEVED_SUFFIX = ".unretrieved.parquet"
 RESULTS_FILE = "results.json"
@@ -71,24 +72,6 @@ class VariantResult:
     """baseline, fusion, ablation, control, falsifier, ..."""
     note: str
     seeds: tuple[SeedResult, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Falsifier:
-    """A claim about `better` minus `worse` on one measure, paired by query.
-
-    With expect="better" the claim is a difference above `margin`; with "not better" one of at most
-    `margin`, as for a control that must fall to the text-only level.
-    """
-
-    name: str
-    claim: str
-    better: str
-    worse: str
-    measure: str = "ndcg@10"
-    slice: str = "all"
-    expect: Literal["better", "not better"] = "better"
-    margin: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,6 +26,7 @@ from windowshop.study.preparing import prepare_study
 from windowshop.study.rankings import trained_run
 from windowshop.study.report import write_report
 from windowshop.study.results import (
+    FORMAT,
     RESULTS_FILE,
     CurvePoint,
     SeedResult,
@@ -145,9 +146,9 @@ def _without_variants(study: StudyData, num_workers: int) -> StudyResults:
         environment=_environment() | {"workers": str(num_workers)},
         settings={"study": to_dict(config), "base": to_dict(study.base)},
         falsifiers=tuple(
-            falsifier
-            for falsifier in default_falsifiers(config.reference, names)
-            if {falsifier.better, falsifier.worse} <= names
+            item
+            for item in (*default_falsifiers(config.reference, names), *config.claims)
+            if {item.better, item.worse} <= names
         ),
         curve_measure=CURVE_MEASURE,
         notes=study.notes,
@@ -159,10 +160,10 @@ def _with_insights(
 ) -> StudyResults:
     """Add curves and examples of the first seed, from the disk where they are kept."""
     names = study.config.curve_variants
-    if names == AUTO:
+    if names == (AUTO,):
         names = _shown_variants(study, results)
     named = [v for name in names if (v := study.variant(name)) is not None]
-    key = digest(runs.seed, study.config.num_examples, [runs.fingerprint(v) for v in named])
+    key = digest(FORMAT, runs.seed, study.config.num_examples, [runs.fingerprint(v) for v in named])
     folder, bare = (study.folder / f"{name}-{key}" for name in (INSIGHTS, f"{INSIGHTS}-bare"))
     kept = next((f for f in (folder, bare) if (f / RESULTS_FILE).exists()), None)
     if kept is not None and (kept == folder or not photos):
@@ -214,7 +215,7 @@ def _insights(
         first, *_, last = rankings
         queries = most_different_queries(results, first, last, count=study.config.num_examples)
     shown_queries = examples(study.bench, rankings, queries, study.test)
-    return replace(results, variants=(), curves=curves, examples=shown_queries)
+    return replace(results, variants=(), falsifiers=(), curves=curves, examples=shown_queries)
 
 
 def _environment() -> dict[str, str]:

@@ -135,7 +135,7 @@ class SeedRuns:
     def _train(self, variant: VariantConfig) -> Trained:
         config = stages_of(self._study.base, variant, self.seed)
         bench = changed(self._study.bench_of(variant), variant.train_change, self.seed)
-        key = digest(self._data, _table_hash(config), variant.train_change)
+        key = digest(__version__, self._data, _table_hash(config), variant.train_change)
         trained = train_variant(bench, config, key, self._weights)
         for modality in MODALITIES:
             own, before = (found.cache.place(modality) for found in (trained.bench, bench))

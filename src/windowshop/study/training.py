@@ -14,12 +14,20 @@ from typing import Any
 
 from filelock import FileLock
 
-from windowshop.config import FUSED, FusionName, LossConfig, ModelConfig, TrainConfig, to_dict
+from windowshop.config import (
+    FUSED,
+    SINGLE,
+    FusionName,
+    LossConfig,
+    ModelConfig,
+    TrainConfig,
+    to_dict,
+)
 from windowshop.study.memory import peak_memory_mb, reset_peak
 from windowshop.study.results import write_json
 from windowshop.systems import make_trainer, train_system
 from windowshop.towers import TwoTower
-from windowshop.train import TrainState, load_state, save_state
+from windowshop.train import TrainState, load_state, part, save_state
 from windowshop.workbench import Workbench
 
 MEMORY_SUFFIX = ".memory"
@@ -71,7 +79,7 @@ def train_variant(bench: Workbench, config: TrainConfig, key: str, folder: Path)
 
 def shared_stages(config: TrainConfig) -> int:
     """How many of the first stages do not see the fusion, for one that reads both modalities."""
-    if config.model.fusion in ("text_only", "image_only"):
+    if config.model.fusion in SINGLE:
         return 0
     names = [stage.name for stage in config.stages]
     return names.index("fused") if "fused" in names else 0
@@ -135,10 +143,12 @@ def _largest(*peaks: float | None) -> float | None:
 def _go_on_from(start: Path, model: TwoTower, state_file: Path) -> None:
     """Put the shared stages' weights into a model of another fusion, as its own state."""
     state, tensors = load_state(start)
+    common = {n: tensor for n, tensor in part(tensors, "model").items() if not _of_fusion(n)}
+    model.load_state_dict(common, strict=False)
+    model.share_text()  # as each of those stages would have done
     own = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
-    common = {name: tensor for name, tensor in tensors.items() if not _of_fusion(name)}
-    save_state(state_file, state, own | common)
+    save_state(state_file, state, own)
 
 
 def _of_fusion(name: str) -> bool:
-    return name.startswith(("model/fusion.", "model/text_tokens.", "model/image_tokens."))
+    return name.startswith(("fusion.", "text_tokens.", "image_tokens."))

@@ -16,6 +16,7 @@ import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import polars as pl
 from rich.console import Console
 
 from windowshop.catalog import Dataset, read_dataset
@@ -86,9 +87,10 @@ def mark_seen(dataset: Dataset) -> Dataset:
 
 
 def shuffle_images(dataset: Dataset, seed: int) -> Dataset:
-    """Deal the photos out at random."""
-    shuffled = dataset.products["image"].shuffle(seed=seed)
-    return replace(dataset, products=dataset.products.with_columns(shuffled.alias("image")))
+    """Deal the photos out at random, all of a product together."""
+    photos = dataset.products.select(pl.col("^images?$"))
+    dealt = photos.sample(fraction=1, shuffle=True, seed=seed)
+    return replace(dataset, products=dataset.products.with_columns(*dealt))
 
 
 if __name__ == "__main__":

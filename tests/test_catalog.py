@@ -1,7 +1,14 @@
+import polars as pl
 import pytest
 from shops import PRODUCTS, QRELS, QUERIES, changed, without, write_shop
 
-from windowshop.catalog import PRODUCT_SCHEMA, QUERY_SCHEMA, read_dataset
+from windowshop.catalog import (
+    PRODUCT_SCHEMA,
+    QUERY_SCHEMA,
+    held_out_notes,
+    normal_text,
+    read_dataset,
+)
 from windowshop.errors import DataError
 
 FORMATS = [".parquet", ".csv", ".jsonl"]
@@ -41,6 +48,36 @@ def test_without_a_split_column_queries_are_split_by_hash(tmp_path):
     assert split[0::2] == split[1::2]
     shares = [split.count(name) / len(split) for name in ("train", "dev", "test")]
     assert shares == pytest.approx([0.7, 0.1, 0.2], abs=0.03)
+
+
+def test_two_forms_of_an_accent_are_one_text():
+    """In Unicode an accented letter is one character, or the letter and an accent."""
+    texts = pl.DataFrame({"query": ["Caf\u00e9  crème", "cafe\u0301 cre\u0300me", "cafe creme"]})
+    assert len(texts.select(normal_text("query")).unique()) == 2
+
+
+def test_held_out_queries_that_are_not_new_are_told(tmp_path):
+    asked = [("red shoe", "train"), ("Red  SHOE", "test"), ("hat", "test"), ("HAT", "test")]
+    queries = [{"query_id": f"q{i}", "query": t, "split": s} for i, (t, s) in enumerate(asked)]
+    queries += [{"query_id": "q9", "query": "hat", "split": "test"}]  # not judged
+    qrels = [{"query_id": f"q{i}", "product_id": "p1", "grade": 1} for i in range(4)]
+    dataset = read_dataset(write_shop(tmp_path, {"queries": queries, "qrels": qrels}))
+    repeated, known = held_out_notes(dataset, "test")
+    assert repeated.startswith("1 of 3 test queries ask what another one does.")
+    assert known.startswith("1 of 3 test queries ask what a training query does")
+    assert held_out_notes(dataset, "train") == ()
+    assert held_out_notes(dataset, "dev") == ()
+
+
+def test_a_photo_makes_another_query(tmp_path):
+    queries = [
+        {"query_id": "q0", "query": "red", "image": "p1.png", "split": "train"},
+        {"query_id": "q1", "query": "red", "image": "p2.png", "split": "test"},
+        {"query_id": "q2", "query": "red", "image": None, "split": "test"},
+    ]
+    qrels = [{"query_id": f"q{i}", "product_id": "p1", "grade": 1} for i in range(3)]
+    dataset = read_dataset(write_shop(tmp_path, {"queries": queries, "qrels": qrels}))
+    assert held_out_notes(dataset, "test") == ()
 
 
 @pytest.mark.parametrize("empty", ["", " ", None])

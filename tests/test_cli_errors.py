@@ -354,11 +354,17 @@ def test_a_wrong_choice_in_training(train_cli, tmp_path, args, message):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_stages_of_a_preset_and_of_a_config_do_not_go_together(cli, sound, quick_config, tmp_path):
+    args = ["--config", quick_config, "--preset", "lora"]
+    told = cli("train", sound / "data", "--out", tmp_path / "model", *args)
+    assert refused(told, f"--preset lora: {quick_config} names stages too. Leave out one of them.")
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
         (["--split", "final"], "split 'final' has no judged query (judged queries: dev 1, "),
-        (["--slice", "colour"], "no column 'colour'; found "),
+        (["--slice", "colour"], "slice colour: no such column; found "),
     ],
 )
 def test_a_wrong_choice_in_evaluation(cli, sound, args, message):

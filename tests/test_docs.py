@@ -10,7 +10,7 @@ import yaml
 
 import windowshop
 from windowshop.cli import app
-from windowshop.config import TrainConfig
+from windowshop.config import TrainConfig, load_config
 from windowshop.fusions import FUSIONS
 from windowshop.study.config import base_training, load_study
 from windowshop.study.seed import stages_of
@@ -73,19 +73,26 @@ def test_the_training_page_has_the_default_shares_of_the_text_views():
         assert found == {**shares, "what the others leave": 1 - sum(shares.values())}
 
 
-def studies_of_the_docs():
-    """Every YAML block of README and docs that lists variants, with its place."""
+def settings_of_the_docs(key, *, without=""):
+    """Every YAML block of README and docs that has the key, and not the other, with its place."""
     found = []
     for page in PAGES:
         blocks = re.findall(r"```ya?ml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
         for place, block in enumerate(blocks):
-            if "variants" in yaml.safe_load(block):
+            content = yaml.safe_load(block)
+            if key in content and without not in content:
                 found.append(pytest.param(block, id=f"{page.name}-{place}"))
     assert found
     return found
 
 
-@pytest.mark.parametrize("block", studies_of_the_docs())
+@pytest.mark.parametrize("block", settings_of_the_docs("stages", without="variants"))
+def test_every_training_of_the_docs_can_be_run(block, tmp_path):
+    (tmp_path / "train.yaml").write_text(block)
+    assert load_config(tmp_path / "train.yaml").trains_encoders
+
+
+@pytest.mark.parametrize("block", settings_of_the_docs("variants"))
 def test_every_study_of_the_docs_can_be_run(block, tmp_path):
     (tmp_path / "study.yaml").write_text(block)
     study = load_study(tmp_path / "study.yaml")

@@ -15,6 +15,7 @@ LAYERS = """
 errors
 ragged files
 config
+jsontext
 lists
 tables
 catalog

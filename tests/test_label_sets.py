@@ -41,7 +41,12 @@ def make_labelled(root, split, kinds=("relevance", "desirability")):
         root=root,
         products=pl.DataFrame({"product_id": ["a", "b", "c"], "cold": [True, False, False]}),
         queries=pl.DataFrame(
-            {"query_id": ["q1", "q2", "q3"], "query": ["shoe", "hat", "bag"], "split": split}
+            {
+                "query_id": ["q1", "q2", "q3"],
+                "query": ["shoe", "hat", "bag"],
+                "image": pl.Series([None] * 3, dtype=pl.String),
+                "split": split,
+            }
         ),
         qrels=qrels.filter(pl.col("kind").is_in(kinds)),
     )

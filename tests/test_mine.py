@@ -1,10 +1,16 @@
+from dataclasses import replace
+
 import polars as pl
 import pytest
 from shops import write_shop
 
+from windowshop.candidates import MiningConfig
 from windowshop.catalog import read_dataset
+from windowshop.mine import mine_negatives
+from windowshop.model import load
 from windowshop.negatives import read_negatives
 from windowshop.pairs import make_pairs
+from windowshop.progress import SilentReporter
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +40,20 @@ def mine_cli(cli, small, tmp_path):
         return cli("mine", *places, *args)
 
     return run
+
+
+def test_label_sets_count_as_they_did_in_training(small, tmp_path):
+    """q3's only judgement is of the log, which this model was not to learn from."""
+    dataset, model = read_dataset(small / "data"), load(small / "model")
+    kind = pl.when(query_id="q3").then(pl.lit("desirability")).otherwise("kind")
+    kinds = replace(dataset, qrels=dataset.qrels.with_columns(kind=kind))
+    for weight, asked in ((1.0, 4), (0.0, 3)):
+        loss = replace(model.config.loss, desirability=weight)
+        taught = replace(model, config=replace(model.config, loss=loss))
+        place = tmp_path / f"{weight}.parquet", small / "cache", SilentReporter()
+        mine_negatives(taught, kinds, MiningConfig(), *place)
+        found = pl.read_parquet(place[0])["query_id"].unique().sort().to_list()
+        assert found == ["q0", "q1", "q2", "q3"][:asked]
 
 
 def test_the_command_writes_what_training_reads(mine_cli, small, tmp_path):

@@ -1,8 +1,9 @@
 import numpy as np
 import polars as pl
 import pytest
+from shops import write_shop
 
-from windowshop.catalog import Dataset
+from windowshop.catalog import Dataset, read_dataset
 from windowshop.errors import DataError
 from windowshop.negatives import HardNegatives, read_negatives
 from windowshop.pairs import make_pairs
@@ -53,6 +54,18 @@ def test_a_table_outlives_the_order_of_the_rows(written, make_dataset):
     rows = [("q0", "p3"), ("q1", "p0")]
     assert by_query(written(rows, dataset)) == [[3], [0]]
     assert by_query(written(rows, turned)) == [[3], [0]]  # the last query's p0 is row 3 now
+
+
+def test_ids_that_are_numbers_are_read_as_the_data_set_s_are(tmp_path):
+    tables = {
+        "products": [{"product_id": str(i), "title": f"hat {i}"} for i in range(3)],
+        "queries": [{"query_id": "7", "query": "hat", "split": "train"}],
+        "qrels": [{"query_id": "7", "product_id": "0", "grade": 1}],
+    }
+    dataset = read_dataset(write_shop(tmp_path / "data", tables))
+    path = tmp_path / "negatives.parquet"
+    pl.DataFrame({"query_id": [7], "product_id": [2]}).write_parquet(path)
+    assert by_query(read_negatives(path, dataset, make_pairs(dataset, "train"))) == [[2]]
 
 
 @pytest.mark.parametrize("content", [b"no table", None])

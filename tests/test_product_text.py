@@ -125,10 +125,15 @@ def test_other_scripts_come_through():
         ("[null]", {}),
         ('{"a": ["x", null, ""], "b": [null], "c": {"d": null}}', {"a": "x"}),
         ('{"a": " x ", "b": "  "}', {"a": "x"}),
+        (r'{"a": "sun \ud83d", "\uD83d": {"b": "\udc00"}}', {"a": "sun ?", "?": "b ?"}),
+        (r'{"a": "\ud83d\ude00"}', {"a": "\N{GRINNING FACE}"}),
+        ("[" * 900 + "]" * 900, {"": "[" * 900 + "]" * 900}),
+        ("[" * 100_000, {"": "[" * 100_000}),
     ],
 )
 def test_attributes_of_any_form_become_text(value, expected):
     assert parse_attributes(value) == expected
+    " ".join(parse_attributes(value).values()).encode()
 
 
 def test_attributes_that_are_no_object_are_listed_without_a_name():

@@ -55,8 +55,13 @@ def test_shuffled_photos_are_dealt_among_those_that_have_one(bench, seed):
     assert np.array_equal(after.image.present, has)
     assert sorted(after.image.rows[has]) == sorted(before.image.rows[has])
     assert (after.image.rows != before.image.rows).sum() > 8
-    assert before.further is not None  # p0 has two photos, which would tell
-    assert after.further is None
+    donor = {row: i for i, row in enumerate(before.image.rows) if row >= 0}
+    assert len(donor) == has.sum()
+    for item in np.flatnonzero(has):  # with the further photos of whose first it has
+        mine, _ = after.further.entries(np.array([item]))
+        theirs, _ = before.further.entries(np.array([donor[after.image.rows[item]]]))
+        assert mine.tolist() == theirs.tolist()
+    assert len(after.further.rows) == len(before.further.rows) > 0
     assert after.views is before.views
 
 

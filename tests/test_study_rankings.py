@@ -81,8 +81,8 @@ def best_first(scores):
 @pytest.mark.parametrize(
     ("mix", "expected"),
     [
-        ("text", {"a": 0.8, "c": 0.6, "b": 0, "d": 0}),
-        ("image", {"b": 1, "a": 0.6, "d": 0.28, "c": 0}),
+        ("text", {"a": 0.8, "c": 0.6, "b": 0}),  # d has no text to compare
+        ("image", {"b": 1, "a": 0.6, "d": 0.28}),
         ("average", {"a": 0.7, "c": 0.6, "b": 0.5, "d": 0.28}),
         ("raw", {"a": 1.4, "b": 1, "c": 0.6, "d": 0.28}),
     ],
@@ -129,9 +129,11 @@ def test_centring_removes_a_gap_between_modalities(mixed, gap):
     assert mixed("average", photo=apart) != mixed("average")
 
 
-def frozen_bench(feature_table, texts_NH, photos_NH, queries_QH, without_photo=()):
+def frozen_bench(feature_table, texts_NH, photos_NH, queries_QH, without_photo=(), photos=None):
     """Products p0.. and queries of these features; a sentence vector is two numbers long."""
-    source = QuerySource(SimpleNamespace(text=feature_table(np.array(queries_QH))))
+    if photos is None:
+        photos = feature_table(np.zeros((len(queries_QH), 2)), range(len(queries_QH)))
+    source = QuerySource(SimpleNamespace(text=feature_table(np.array(queries_QH)), image=photos))
     features = SimpleNamespace(
         views={"facts": feature_table(np.array(texts_NH))},
         image=feature_table(np.array(photos_NH), without_photo),
@@ -150,7 +152,22 @@ def test_frozen_text_is_the_cosine_of_sentence_vectors(feature_table):
     texts, queries = [[3, 4, 9], [5, 0, -9], [0, 0, 1]], [[2, 0, 7]]
     bench = frozen_bench(feature_table, texts, np.ones((3, 4)), queries)
     run = frozen_run(bench, "text", NO_DEV, asked({"q": ["p0"]}))
-    assert_ranks(run["q"], {"p1": 1, "p0": 0.6, "p2": 0})
+    assert_ranks(run["q"], {"p1": 1, "p0": 0.6})
+
+
+def test_a_frozen_model_is_asked_by_photo_too(feature_table):
+    """q0 by text, q1 by photo, q2 by both, q3 by nothing, which finds nothing."""
+    queries = [[2, 0, 7], [0, 0, 0], [2, 0, 7], [0, 0, 0]]
+    photos = feature_table(np.array([[0, 0], [0, 3], [0, 3], [0, 0]]), absent=[0, 3])
+    bench = frozen_bench(
+        feature_table, [[3, 4, 9], [5, 0, 9]], [[6, 8], [0, 2]], queries, photos=photos
+    )
+    test = asked({f"q{i}": ["p0"] for i in range(4)})
+    found = frozen_run(bench, "image", NO_DEV, test)
+    assert_ranks(found["q0"], {"p0": 0.6, "p1": 0})
+    assert_ranks(found["q1"], {"p1": 1, "p0": 0.8})
+    assert_ranks(found["q2"], {"p0": 1.4 * np.sqrt(0.5), "p1": np.sqrt(0.5)})
+    assert found["q3"] == {}
 
 
 def test_frozen_photos_share_the_sentence_space(feature_table):
@@ -159,7 +176,7 @@ def test_frozen_photos_share_the_sentence_space(feature_table):
     )
     test = asked({"q": ["p0"]})
     assert_ranks(frozen_run(bench, "average", NO_DEV, test)["q"], {"p0": 0.3, "p1": 0})
-    assert_ranks(frozen_run(bench, "image", NO_DEV, test)["q"], {"p0": 0, "p1": 0})
+    assert_ranks(frozen_run(bench, "image", NO_DEV, test)["q"], {"p0": 0})
     # p1, with text alone, comes first only where the text of p0 does not count: both 0, in order.
     tuned = frozen_run(bench, "tuned", asked({"v": ["p0"]}), test)
     assert_ranks(tuned["q"], {"p0": 0.3, "p1": 0})

@@ -300,7 +300,7 @@ def test_report_folder(tmp_path):
     assert load_results(tmp_path / "report") == study()
     assert "<b>a</b> is left out." in Page(page.read_text(encoding="utf-8")).text
     markdown = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
-    assert "## What is left out\n\n- \\<b\\>a\\</b\\> is left out." in markdown
+    assert "## To be known\n\n- \\<b\\>a\\</b\\> is left out." in markdown
 
 
 def test_report_without_photos_holds_none(tmp_path):

@@ -3,10 +3,12 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
+from interrupting import Interrupted
 from polars.testing import assert_frame_equal
 from studies import LEVELS, seed_result, study
 
 from windowshop.errors import ConfigError, DataError
+from windowshop.study import results
 from windowshop.study.results import (
     PER_QUERY_FILE,
     RESULTS_FILE,
@@ -92,6 +94,19 @@ def test_a_seed_cut_off_before_its_json_does_not_count(tmp_path):
     (json_file,) = tmp_path.glob("*/*.json")
     json_file.unlink()
     assert load_seed(tmp_path, "experts", 0, "f") is None
+
+
+def test_scores_of_other_settings_never_stand_behind_an_older_json(tmp_path, monkeypatch):
+    """Cut off after B's scores and before B's JSON, the seed is A's no longer."""
+    save_seed(tmp_path, "experts", seed_result("experts", 0), "a")
+
+    def cut_off(path, content):
+        raise Interrupted
+
+    monkeypatch.setattr(results, "write_json", cut_off)
+    with pytest.raises(Interrupted):
+        save_seed(tmp_path, "experts", seed_result("experts", 0), "b")
+    assert load_seed(tmp_path, "experts", 0, "a") is None
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"format": "windowshop-study-0"}', ""])

@@ -351,7 +351,7 @@ def test_a_report_cannot_be_a_file(study, run_study, tmp_path):
         (["--seeds", "0"], "seeds: name at least one"),
         (["--budget", "0"], "budget=0.0 must be above 0"),
         (["--workers", "0"], "workers=0: need at least one process"),
-        (["--slice", "colour"], "--slice: no column 'colour'"),
+        (["--slice", "colour"], "slice colour: no such column"),
     ],
 )
 def test_wrong_flags_are_refused(args, message, study_file, cli, kinds_place, tmp_path):

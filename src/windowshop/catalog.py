@@ -177,12 +177,39 @@ def with_splits(queries: pl.DataFrame, *, given: bool) -> pl.DataFrame:
     return queries.with_columns(split=split.then(pl.lit("dev")).otherwise(pl.lit("test")))
 
 
+def held_out_notes(dataset: Dataset, split: str) -> tuple[str, ...]:
+    """What keeps figures of a split's judged queries from being of new queries, each counted once.
+
+    Queries ask the same where text (as `normal_text`) and photo file are equal.
+    """
+    key = normal_text("query").fill_null(""), pl.col("image").fill_null("").alias("photo")
+    held_out, trained = (
+        queries.select(*key)
+        for queries in (dataset.split(split), dataset.queries.filter(split="train"))
+    )
+    notes = []
+    repeated = len(held_out) - held_out.n_unique()
+    if repeated:
+        notes.append(
+            f"{repeated} of {len(held_out)} {split} queries ask what another one does. All count, "
+            "so intervals and p are smaller than they should be: give each query one query_id."
+        )
+    known = len(held_out.join(trained.unique(), on=["query", "photo"], how="semi"))
+    if known and split != "train":
+        notes.append(
+            f"{known} of {len(held_out)} {split} queries ask what a training query does, so their "
+            "figures are not of new queries. `windowshop check` names them."
+        )
+    return tuple(notes)
+
+
 def normal_text(column: str) -> pl.Expr:
-    """A text as the key that equal queries share: case folded, single spaces.
+    """A text as the key that equal queries share: in Unicode's NFKC, case folded, single spaces.
 
     Lower, upper, lower makes the two spellings of a sharp s equal, as `str.casefold` does.
     """
-    folded = pl.col(column).str.to_lowercase().str.to_uppercase().str.to_lowercase()
+    one_form = pl.col(column).str.normalize("NFKC")
+    folded = one_form.str.to_lowercase().str.to_uppercase().str.to_lowercase()
     return folded.str.replace_all(r"\s+", " ").str.strip_chars()
 
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from windowshop.batches import ProductSource, QuerySource
 from windowshop.bm25 import bm25_run
-from windowshop.catalog import Dataset
+from windowshop.catalog import Dataset, held_out_notes
 from windowshop.checkpoint import saved_systems
 from windowshop.config import FUSED
 from windowshop.errors import DataError
@@ -125,7 +125,7 @@ def evaluate(
             if system != FUSED
         },
         per_query=_per_query(scores),
-        notes=dataset.notes,
+        notes=(*dataset.notes, *held_out_notes(dataset, split)),
         labels={
             part.name.removeprefix(LABELS): thresholds[part.name]
             for part in parts

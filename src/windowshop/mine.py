@@ -23,8 +23,14 @@ def mine_negatives(
     cache_folder: Path,
     reporter: Reporter,
 ) -> MiningSummary:
-    """Write the hard negatives of a split's judged queries to `path`."""
-    pairs = make_pairs(dataset, config.split)
+    """Write the hard negatives of a split's judged queries to `path`.
+
+    Label sets count by the weights that the model was trained with, as in a stage that mines.
+    """
+    loss = model.config.loss
+    pairs = make_pairs(
+        dataset, config.split, relevance=loss.relevance, desirability=loss.desirability
+    )
     if len(pairs) == 0:
         raise DataError(
             f"{dataset.root}: split {config.split!r} has no judged query to mine for. "

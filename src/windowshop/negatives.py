@@ -58,7 +58,7 @@ def read_negatives(path: Path, dataset: Dataset, pairs: Pairs) -> HardNegatives:
     Raises DataError where the file is no table of negatives.
     """
     try:
-        table = pl.read_parquet(path, columns=["query_id", "product_id"])
+        table = pl.read_parquet(path, columns=["query_id", "product_id"]).cast(pl.String)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).split("\n")[0]
         raise DataError(

@@ -1,9 +1,9 @@
 """Product rows -> the photos that each names, first `image`, then those of `images`."""
 
-import json
-
 import numpy as np
 import polars as pl
+
+from windowshop.jsontext import parse_json
 
 
 def product_photos(products: pl.DataFrame) -> tuple[list[str | None], np.ndarray]:
@@ -30,8 +30,8 @@ def parse_images(value: str | list[str | None] | None) -> list[str]:
     """The paths in a list or in JSON text; text that is no JSON list is one path."""
     if isinstance(value, str):
         try:
-            parsed = json.loads(value)
-        except ValueError:
+            parsed = parse_json(value)
+        except (ValueError, RecursionError):
             parsed = value
         value = parsed if isinstance(parsed, list) else [value]
     return [str(item) for item in value or () if item is not None and str(item).strip()]

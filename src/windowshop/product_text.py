@@ -6,11 +6,12 @@ the figures). The other views are for training, which now and then shows a produ
 BM25 reads everything.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import polars as pl
+
+from windowshop.jsontext import parse_json
 
 FACTS, TITLE, CATEGORY = "facts", "title", "category"
 DESCRIPTIONS = ("description 1", "description 2", "description 3")
@@ -42,11 +43,11 @@ def parse_attributes(value: str | None) -> dict[str, str]:
     if not value:
         return {}
     try:
-        parsed = json.loads(value)
-    except json.JSONDecodeError:
+        parsed = parse_json(value)
+        named = parsed if isinstance(parsed, dict) else {"": parsed}
+        return {str(key): text for key, item in named.items() if (text := _plain(item))}
+    except (ValueError, RecursionError):
         return {"": value}
-    named = parsed if isinstance(parsed, dict) else {"": parsed}
-    return {str(key): text for key, item in named.items() if (text := _plain(item))}
 
 
 def _rows(products: pl.DataFrame) -> Iterator[dict[str, str | None]]:

@@ -28,6 +28,8 @@ CHUNK = 4096
 EQUAL = dict.fromkeys(KINDS, 1.0)
 SHARPNESSES, MIDPOINTS = (1.0, 2.0, 4.0, 8.0), (0.3, 0.5, 0.7, 0.9)
 """What is tried for the weight of the text by query; midpoints as quantiles of its logits."""
+MAX_DEV_QUERIES = 5_000
+"""Dev queries of a check; more would take long and tell little more."""
 TEXT_WEIGHTS = tuple(round(0.1 * i, 1) for i in range(11))
 
 
@@ -35,11 +37,11 @@ TEXT_WEIGHTS = tuple(round(0.1 * i, 1) for i in range(11))
 def product_vectors(model: TwoTower, source: ProductSource, items: np.ndarray) -> np.ndarray:
     """Fused vectors of the given products, float32 (N, P)."""
     model.eval()
-    parts = [
-        model.encode_products(source.batch(items[start : start + CHUNK])).numpy()
-        for start in range(0, len(items), CHUNK)
-    ]
-    return np.concatenate(parts)
+    found_NP = np.empty((len(items), model.width), dtype=np.float32)
+    for start in range(0, len(items), CHUNK):
+        chunk = source.batch(items[start : start + CHUNK])
+        found_NP[start : start + CHUNK] = model.encode_products(chunk).numpy()
+    return found_NP
 
 
 @torch.inference_mode()
@@ -74,11 +76,12 @@ def modality_vectors(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Text vectors and photo vectors of the given products, each float32 (N, D)."""
     model.eval()
-    parts = []
+    shape = len(items), model.config.width
+    text_ND, image_ND = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
     for start in range(0, len(items), CHUNK):
         chunk = model.encode_modalities(source.batch(items[start : start + CHUNK]))
-        parts.append((chunk.t_BD.numpy(), chunk.v_BD.numpy()))
-    text_ND, image_ND = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        text_ND[start : start + CHUNK] = chunk.t_BD.numpy()
+        image_ND[start : start + CHUNK] = chunk.v_BD.numpy()
     return text_ND, image_ND
 
 
@@ -89,14 +92,31 @@ def normalised(x_ND: np.ndarray) -> np.ndarray:
 
 
 def make_run(
-    query_QD: np.ndarray, query_ids: list[str], product_ND: np.ndarray, product_ids: list[str]
+    query_QD: np.ndarray,
+    query_ids: list[str],
+    product_ND: np.ndarray,
+    product_ids: list[str],
+    has_any_N: np.ndarray | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Rank all products for each query: query_id -> product_id -> score."""
-    found = nearest(query_QD, product_ND, DEPTH)
-    return {
-        query_id: {product_ids[row]: float(score) for row, score in zip(rows, scores, strict=True)}
-        for query_id, rows, scores in zip(query_ids, found.rows, found.scores, strict=True)
-    }
+    """Rank all products for each query: query_id -> product_id -> score.
+
+    A query that is zero finds nothing. A product with nothing to compare is not found: one that
+    `has_any_N` says has none, or else one that is zero.
+    """
+    found = nearest(
+        query_QD, product_ND, DEPTH, present(product_ND) if has_any_N is None else has_any_N
+    )
+    run: dict[str, dict[str, float]] = {}
+    ranked = zip(query_ids, present(query_QD), found.rows, found.scores, strict=True)
+    for query_id, has_any, rows, scores in ranked:
+        pairs = zip(rows, scores, strict=True) if has_any else ()
+        run[query_id] = {product_ids[row]: float(score) for row, score in pairs if row >= 0}
+    return run
+
+
+def present(x_ND: np.ndarray) -> np.ndarray:
+    """Which rows are not zero, bool (N,)."""
+    return np.asarray(x_ND.any(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +220,9 @@ def make_dev_check(
 ) -> DevCheck | None:
     """The dev check of a data set; None where it has no judged dev query.
 
-    Label sets are scored apart, and their figures averaged by `weights` (kind -> weight); one that
-    weighs 0 is left out.
+    Of more than MAX_DEV_QUERIES queries, and of more than `max_products` products, judged ones
+    counted first, those that `seed` draws are taken. Label sets are scored apart, and their figures
+    averaged by `weights` (kind -> weight); one that weighs 0 is left out.
     """
     counted = [kind for kind in dataset.kinds if weights[kind] > 0]
     qrels = dataset.qrels_of(dataset.split("dev")).filter(pl.col("kind").is_in(counted))
@@ -209,6 +230,10 @@ def make_dev_check(
         return None
     judged_ids = qrels["query_id"].unique().implode()
     dev = dataset.queries.filter(pl.col("query_id").is_in(judged_ids))
+    if len(dev) > MAX_DEV_QUERIES:
+        drawn = np.random.default_rng(seed).permutation(len(dev))[:MAX_DEV_QUERIES]
+        dev = dev[np.sort(drawn)]
+        qrels = qrels.filter(pl.col("query_id").is_in(dev["query_id"].implode()))
     product_ids = dataset.products["product_id"]
     items = np.arange(len(product_ids))
     if len(items) > max_products:

@@ -49,7 +49,7 @@ def make_slices(dataset: Dataset, qrels: pl.DataFrame, spec: str) -> list[Slice]
     names = joined["_name"].unique().sort().to_list()
     if len(names) > MAX_VALUES:
         raise DataError(
-            f"--slice {spec}: {len(names)} distinct values, more than {MAX_VALUES}. "
+            f"slice {spec}: {len(names)} distinct values, more than {MAX_VALUES}. "
             "Slice by a column of classes, or add one with ranges."
         )
     return [
@@ -67,7 +67,7 @@ def _attach(dataset: Dataset, qrels: pl.DataFrame, column: str, name: str) -> pl
             values = values.with_columns(_as_text(values[name]))
             return qrels.join(values, on=key, how="left", maintain_order="left")
     known = sorted(set(dataset.queries.columns) | set(dataset.products.columns))
-    raise DataError(f"--slice: no column {column!r}; found {', '.join(known)}.")
+    raise DataError(f"slice {column}: no such column; found {', '.join(known)}.")
 
 
 def _as_text(column: pl.Series) -> pl.Series:

@@ -18,6 +18,7 @@ from windowshop.commands.options import (
     print_json,
 )
 from windowshop.config import PRESETS, FusionName, Preset, TrainConfig, load_config
+from windowshop.errors import ConfigError
 
 
 def check(data: Data, json_output: JsonFlag = False) -> None:
@@ -63,6 +64,8 @@ def train(
     from windowshop.progress import TerminalReporter
 
     settings = load_config(config) if config else TrainConfig()
+    if preset is not None and settings.stages != TrainConfig().stages:
+        raise ConfigError(f"--preset {preset}: {config} names stages too. Leave out one of them.")
     if preset is not None:
         settings = replace(settings, stages=PRESETS[preset]())
     if fusion is not None:

@@ -1,11 +1,12 @@
 """A shop's attributes, JSON in one column -> a column each, to filter, facet and recognise by."""
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
+
+from windowshop.jsontext import parse_json
 
 MIN_SHARE = 0.01
 MAX_COLUMNS = 64
@@ -73,8 +74,8 @@ def fill_attributes(products: pl.DataFrame, columns: Sequence[AttributeColumn]) 
 
 def _parsed(text: str | None) -> dict[str, list[str]]:
     try:
-        parsed = json.loads(text or "{}")
-    except json.JSONDecodeError:
+        parsed = parse_json(text or "{}")
+    except (ValueError, RecursionError):
         return {}
     found = {}
     for name, value in parsed.items() if isinstance(parsed, dict) else ():

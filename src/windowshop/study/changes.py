@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from windowshop.batches import ProductSource, QuerySource
-from windowshop.features import FeatureTable, ProductFeatures
+from windowshop.features import FeatureTable, FurtherTable, ProductFeatures
 from windowshop.product_text import FACTS, TITLE, product_views
+from windowshop.ragged import starts_of
 from windowshop.study.config import Change
 from windowshop.workbench import Workbench
 
@@ -73,11 +74,20 @@ def _without_query_photos(bench: Workbench) -> Workbench:
 
 
 def _shuffled(features: ProductFeatures, seed: int) -> ProductFeatures:
-    """Each product that has a photo gets another's."""
-    rows = features.image.rows.copy()
-    has = np.flatnonzero(rows >= 0)
-    rows[has] = rows[np.random.default_rng(seed).permutation(has)]
-    return replace(features, image=replace(features.image, rows=rows), further=None)
+    """Each product that has a photo gets another's, with that one's further photos."""
+    has = np.flatnonzero(features.image.rows >= 0)
+    donor_N = np.arange(len(features.image))
+    donor_N[has] = np.random.default_rng(seed).permutation(has)
+    image = replace(features.image, rows=features.image.rows[donor_N])
+    return replace(features, image=image, further=_dealt(features.further, donor_N))
+
+
+def _dealt(further: FurtherTable | None, donor_N: np.ndarray) -> FurtherTable | None:
+    """Each product's further photos from its donor."""
+    if further is None:
+        return None
+    rows, owner = further.entries(donor_N)
+    return replace(further, start=starts_of(owner, len(donor_N)), rows=rows)
 
 
 def _without(table: FeatureTable, share: float, seed: int) -> FeatureTable:

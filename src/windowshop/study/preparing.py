@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from windowshop.catalog import Dataset
+from windowshop.catalog import Dataset, held_out_notes
 from windowshop.config import SINGLE, TrainConfig
 from windowshop.errors import ConfigError, DataError
 from windowshop.fit import require_negatives
@@ -14,6 +14,7 @@ from windowshop.fusions import needs_tokens
 from windowshop.photo_lists import product_photos
 from windowshop.product_text import all_texts
 from windowshop.progress import Reporter
+from windowshop.slices import make_slices
 from windowshop.study.ablations import Extent
 from windowshop.study.changes import cut_titles
 from windowshop.study.config import (
@@ -28,7 +29,7 @@ from windowshop.study.config import (
 from windowshop.study.defaults import default_variants
 from windowshop.study.rankings import queries_of
 from windowshop.study.seed import StudyData, stages_of
-from windowshop.study.slicing import default_slices, slices_of, with_slice_columns
+from windowshop.study.slicing import OWN_SLICES, default_slices, slices_of, with_slice_columns
 from windowshop.workbench import open_cache, prepare, training_pairs, with_tokens
 
 
@@ -40,8 +41,7 @@ def prepare_study(
     Raises ConfigError for variants that cannot be run, DataError for data without judged queries.
     """
     base = base_training(config)
-    if not dataset.kinds:
-        raise DataError(f"{dataset.root}: no judgements to compare by. Add qrels.")
+    _require_judgements(dataset, config)
     if config.variants:
         _require_possible(config, base, config.variants)
         config = replace(config, reference=reference_of(config, config.variants))
@@ -58,11 +58,7 @@ def prepare_study(
     if read and not needs_tokens(base.model.fusion):
         token_bench = with_tokens(bench, base, read)
     test, dev = (queries_of(bench, split, base.loss.label_weights) for split in ("test", "dev"))
-    if not test.ids:
-        raise DataError(
-            f"{dataset.root}: no judged test query to compare by. Add qrels for queries of "
-            "split=test."
-        )
+    notes += held_out_notes(dataset, "test")
     lost = sum(not judged for judged in test.qrels.values())
     if lost:
         notes += (f"{lost} test queries have judgements of the log alone: see them by label set.",)
@@ -85,6 +81,21 @@ def prepare_study(
         if "three_words" in (variant.train_change, variant.test_change):
             cut_titles(study.bench_of(variant))  # so that no two workers encode them
     return study
+
+
+def _require_judgements(dataset: Dataset, config: StudyConfig) -> None:
+    """Raise DataError for a study without judgements or slices, before anything is encoded."""
+    if not dataset.kinds:
+        raise DataError(f"{dataset.root}: no judgements to compare by. Add qrels.")
+    test = dataset.split("test")
+    if test.is_empty():
+        raise DataError(
+            f"{dataset.root}: no judged test query to compare by. Add qrels for queries of "
+            "split=test."
+        )
+    for spec in config.slices:
+        if not set(OWN_SLICES).intersection(column.strip() for column in spec.split("+")):
+            make_slices(dataset, dataset.qrels_of(test), spec)
 
 
 def _defaults(

@@ -3,6 +3,7 @@
 Shapes: Q queries, N products, D shared width, H feature width.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +19,7 @@ from windowshop.retrieval import (
     make_run,
     modality_vectors,
     normalised,
+    present,
     product_vectors,
     query_vectors,
     score_labels,
@@ -107,7 +109,7 @@ def frozen_run(bench: Workbench, mix: Mix, dev: Queries, test: Queries) -> Run:
     """Rankings by the encoders' own vectors, as they come.
 
     Text alone is compared by the encoder's sentence vector. The other mixes need encoders of text
-    and photos that share a space, as both towers of a CLIP model do.
+    and photos that share a space, as both towers of a CLIP model do; a query's photo counts there.
     """
     products, (sentence, *_) = bench.data.products.features, bench.cache.text.layout.segments
     pooled = bench.image_layout.pooled
@@ -116,11 +118,15 @@ def frozen_run(bench: Workbench, mix: Mix, dev: Queries, test: Queries) -> Run:
     image_NH = np.zeros_like(text_NH)
     if mix != "text":
         image_NH = normalised(products.image.gather(items)[:, :pooled])
-    texts = bench.data.queries.features.text
-    asked = [
-        _Asked(part, normalised(texts.gather(part.rows)[:, :sentence])) for part in (dev, test)
-    ]
-    return _mixed_run(bench, (text_NH, image_NH), mix, asked[0], asked[1])
+    queries = bench.data.queries.features
+
+    def ask(part: Queries) -> _Asked:
+        query_QH = normalised(queries.text.gather(part.rows)[:, :sentence])
+        if mix != "text":
+            query_QH = query_QH + normalised(queries.image.gather(part.rows)[:, :pooled])
+        return _Asked(part, normalised(query_QH))
+
+    return _mixed_run(bench, (text_NH, image_NH), mix, ask(dev), ask(test))
 
 
 def tuned_bm25_run(bench: Workbench, dev: Queries, test: Queries) -> Run:
@@ -152,14 +158,17 @@ def _mixed_run(
     bench: Workbench, vectors: tuple[np.ndarray, np.ndarray], mix: Mix, dev: _Asked, test: _Asked
 ) -> Run:
     product_ids = _product_ids(bench)
+    has_text_N, has_image_N = (present(x_ND) for x_ND in vectors)
+    has_any_N = {"text": has_text_N, "image": has_image_N}.get(mix, has_text_N | has_image_N)
 
     def rank(asked: _Asked, product_ND: np.ndarray) -> Run:
-        return make_run(asked.vectors, asked.queries.ids, product_ND, product_ids)
+        return make_run(asked.vectors, asked.queries.ids, product_ND, product_ids, has_any_N)
 
-    candidates = list(_mixes(*vectors, mix))
-    best_ND = candidates[0]
-    if len(candidates) > 1 and dev.queries.ids:
-        best_ND = max(candidates, key=lambda mixed_ND: dev.queries.score(rank(dev, mixed_ND)))
+    best_score, best_ND = -math.inf, np.empty(0)
+    for mixed_ND in _mixes(*vectors, mix):  # one at a time: each is as large as the catalogue
+        score = dev.queries.score(rank(dev, mixed_ND)) if dev.queries.ids else 0.0
+        if score > best_score:
+            best_score, best_ND = score, mixed_ND
     return rank(test, best_ND)
 
 
@@ -179,23 +188,18 @@ def _mixes(text_ND: np.ndarray, image_ND: np.ndarray, mix: Mix) -> Iterator[np.n
         return
     if mix == "centred":
         text_ND, image_ND = _centred(text_ND), _centred(image_ND)
-    has_text_N1, has_image_N1 = _present(text_ND), _present(image_ND)
+    has_text_N1, has_image_N1 = present(text_ND)[:, None], present(image_ND)[:, None]
     for weight in (0.5,) if mix == "average" else WEIGHTS:
-        text_weight_N1 = np.where(has_image_N1, weight, 1.0)
-        image_weight_N1 = np.where(has_text_N1, 1 - weight, 1.0)
-        yield (text_weight_N1 * text_ND + image_weight_N1 * image_ND).astype(np.float32)
+        text_weight_N1 = np.where(has_image_N1, weight, 1.0).astype(np.float32)
+        image_weight_N1 = np.where(has_text_N1, 1 - weight, 1.0).astype(np.float32)
+        yield text_weight_N1 * text_ND + image_weight_N1 * image_ND
 
 
 def _centred(x_ND: np.ndarray) -> np.ndarray:
     """Vectors less their mean, of length 1 again: without the gap between modalities."""
-    present_N1 = _present(x_ND)
-    mean_D = x_ND[present_N1[:, 0]].mean(axis=0) if present_N1.any() else 0.0
-    return normalised((x_ND - mean_D) * present_N1)
-
-
-def _present(x_ND: np.ndarray) -> np.ndarray:
-    """Which rows are not zero, bool (N, 1)."""
-    return np.asarray(x_ND.any(axis=1, keepdims=True))
+    present_N = present(x_ND)
+    mean_D = x_ND[present_N].mean(axis=0) if present_N.any() else 0.0
+    return normalised((x_ND - mean_D) * present_N[:, None])
 
 
 def _interpolated(lexical: Run, dense: Run, queries: Queries, weight: float) -> Run:

@@ -61,7 +61,7 @@ def render_markdown(
     for table in tables:
         parts += [f"## {_escape(table.title)}", _markdown_table(table), _escape(table.note)]
     if results.notes:
-        parts += ["## What is left out", "\n".join(f"- {_escape(note)}" for note in results.notes)]
+        parts += ["## To be known", "\n".join(f"- {_escape(note)}" for note in results.notes)]
     notes = [
         f"- {_escape(variant.name)}: {_escape(variant.note)}"
         for variant in results.variants

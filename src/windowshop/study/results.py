@@ -174,6 +174,7 @@ def save_seed(folder: Path, variant: str, result: SeedResult, fingerprint: str) 
     The JSON is written last and makes the seed complete.
     """
     path = _seed_path(folder, variant, result.seed)
+    path.unlink(missing_ok=True)  # another settings' JSON must not come to stand for these tables
     write_aside(path.with_suffix(".parquet"), result.per_query.write_parquet)
     write_aside(path.with_suffix(UNRETRIEVED_SUFFIX), result.unretrieved.write_parquet)
     content = {"format": SEED_FORMAT, "fingerprint": fingerprint, **_seed_to_json(result)}

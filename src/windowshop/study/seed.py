@@ -52,7 +52,7 @@ class StudyData:
     base: TrainConfig
     variants: tuple[VariantConfig, ...]
     notes: tuple[str, ...]
-    """What is left out of the default study, and why."""
+    """What is left out of the default study, and why; what to know of the test queries."""
     bench: Workbench
     token_bench: Workbench
     """The same with tokens, for the fusions that read them, if there are any."""

@@ -14,13 +14,16 @@ from windowshop import live as module
 from windowshop import tuning
 from windowshop.batches import ProductSource, QuerySource
 from windowshop.catalog import Dataset
-from windowshop.config import StageConfig, TuningConfig
+from windowshop.config import LossConfig, ModelConfig, StageConfig, TuningConfig
 from windowshop.errors import DataError
 from windowshop.features import FeatureCache, product_features, query_features
 from windowshop.live import LiveProducts, LiveQueries, Shot, live_inputs, read_photos
+from windowshop.objectives import OBJECTIVES, Step, TrainingData
+from windowshop.pairs import make_pairs
 from windowshop.product_text import VIEWS
 from windowshop.progress import SilentReporter
 from windowshop.tape import Tape
+from windowshop.towers import TwoTower
 from windowshop.tuning import make_trainable
 
 ALL = np.arange(6)
@@ -258,3 +261,73 @@ def test_gradients_are_those_of_all_photos_in_one_chunk(step, chunk_size):
     assert scale > 1e-3
     for chunked, expected in zip(step(chunk_size), whole, strict=True):
         assert torch.allclose(chunked, expected, rtol=0, atol=1e-5 * scale)
+
+
+class PlainTape(Tape):
+    """No gradient caching: the whole batch through the encoder at once, with its graph."""
+
+    def features(self, tuned, items, read=list):
+        return tuned.features(read(list(items)))
+
+    def backward(self):
+        pass
+
+
+@pytest.fixture
+def stage_step(live, sources, dataset, tuned):
+    """Loss and gradients of one step of a stage that trains both encoders, all in float64."""
+    qrels = [("q0", "p0", 2), ("q0", "p5", 1), ("q1", "p1", 1), ("q2", "p4", 2), ("q2", "p3", 1)]
+    judged = pl.DataFrame(qrels, schema=["query_id", "product_id", "grade"], orient="row")
+    groups = pl.Series("group_id", ["a", "b", "a", "c", "b", "d"])
+    shop = Dataset(
+        root=dataset.root,
+        products=dataset.products.with_columns(groups),
+        queries=dataset.queries.with_columns(weight=pl.lit(1.0)),
+        qrels=judged,
+    )
+    shape = ModelConfig(
+        width=16, matryoshka=(8,), hidden=16, dropout=0.0, feature_dropout=0.0, fusion="experts"
+    )
+    for encoder in tuned:
+        encoder.encoder.module.double()
+        original = encoder.encoder.prepare
+        encoder.encoder.prepare = lambda *given, original=original: {
+            key: value.double() if value.is_floating_point() else value
+            for key, value in original(*given).items()
+        }
+    torch.manual_seed(1)
+    model = TwoTower(shape, *(encoder.encoder.layout for encoder in tuned)).double()
+    guide = copy.deepcopy(model).eval()
+
+    def run(stage, tape, form):
+        products, queries, _ = live()
+        data = TrainingData(
+            replace(products, tape=tape), replace(queries, tape=tape), make_pairs(shop, "train")
+        )
+        settings = StageConfig(name=stage, steps=1, batch_queries=6)
+        loss = LossConfig(form=form, guide_margin=0.95)
+        step = Step(stage=settings, loss=loss, rng=np.random.default_rng(2), guide=guide)
+        value = OBJECTIVES[stage](model, data, step)
+        value.backward()
+        tape.backward()
+        modules = (model, *(encoder.encoder.module for encoder in tuned))
+        grads = [p.grad.clone() for m in modules for p in m.parameters() if p.grad is not None]
+        for trained in modules:
+            trained.zero_grad()
+        return value.item(), grads
+
+    return run
+
+
+@pytest.mark.parametrize("form", ["graded", "sigmoid"])
+@pytest.mark.parametrize("stage", ["domain", "separate", "fused"])
+def test_a_step_with_cached_gradients_is_the_plain_one(stage_step, stage, form):
+    """Masks, guide, twins and both encoders in it; chunks of one, of three and of everything."""
+    value, plain = stage_step(stage, PlainTape(1, seed=0), form)
+    scale = max(float(g.abs().max()) for g in plain)
+    assert scale > 1e-3
+    for chunk_size in (1, 3, 100):
+        found, cached = stage_step(stage, Tape(chunk_size, seed=0), form)
+        assert found == pytest.approx(value, rel=1e-12)
+        for mine, theirs in zip(cached, plain, strict=True):
+            assert torch.allclose(mine, theirs, rtol=0, atol=1e-11 * scale)

@@ -76,7 +76,7 @@ def seed_result(name, seed):
     return SeedResult(
         seed=seed,
         seconds=100.0 + seed if trained else 0.0,
-        memory_mb=900.0 if trained else None,
+        memory_mb=900.0 + 100 * seed if trained else None,
         parameters=1_234_567 if trained else 0,
         dev_score=0.5 + level if trained else None,
         per_query=scores(level, seed),

@@ -290,7 +290,9 @@ def test_markdown_tables_hold_together(summary, plots):
 
 
 def test_report_folder(tmp_path):
-    page = write_report(study(), tmp_path / "report")
+    summary = write_report(study(), tmp_path / "report")
+    assert [verdict.falsifier for verdict in summary.verdicts] == list(study().falsifiers)
+    page = tmp_path / "report" / "report.html"
     names = {str(p.relative_to(tmp_path / "report")) for p in (tmp_path / "report").rglob("*.*")}
     stems = ("quality", "missing_images", "sparse_text", "gate_weights", "learning_curves")
     files = {"report.html", "report.md", "results.json", "per_query.parquet"}
@@ -304,10 +306,10 @@ def test_report_folder(tmp_path):
 
 
 def test_report_without_photos_holds_none(tmp_path):
-    page = write_report(study(), tmp_path, photos=False)
+    write_report(study(), tmp_path, photos=False)
     for path in tmp_path.rglob("*.*"):
         assert PIXEL.encode() not in path.read_bytes()
-    shown = Page(page.read_text(encoding="utf-8"))
+    shown = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert shown.all("img") == []
     assert "Boot 1 of experts|" in shown.text
     assert "no photo|" not in shown.text

@@ -62,7 +62,9 @@ def whole(study_file, kinds_place, features_before, cli, tmp_path_factory):
     args = ["--out", out, "--study", study_file, "--cache", kinds_place / "cache"]
     told = cli("compare", kinds_place / "data", *args, "--workers", 1)
     assert told.code == 0, told.err
-    assert f"{out / 'report.md'}: 9 variants" in told.out
+    assert f"{out / 'report.html'}: 9 variants" in told.out
+    [claim] = load_results(out).falsifiers
+    assert any(line.startswith(f"{claim.claim}: ") for line in told.err.splitlines())
     return out
 
 
@@ -171,7 +173,7 @@ def test_trained_encoders_leave_no_features_behind(whole, kinds_place, features_
 def test_a_study_without_named_curves_has_them(study, run_study, tmp_path):
     names = ("text_only", "bm25", "cut", "tuned")
     variants = tuple(v for v in study.variants if v.name in names)
-    few = replace(study, reference="bm25", variants=variants, seeds=(0,), curve_variants=AUTO)
+    few = replace(study, reference="bm25", variants=variants, seeds=(0,), curve_variants=(AUTO,))
     results = run_study(few, tmp_path / "report")
     curves = results.curves["missing_images"]
     assert [point.variant for point in curves[::5]] == ["tuned", "text_only"]
@@ -185,7 +187,7 @@ def test_the_report_has_a_place_of_its_own(cli, kinds_place, small_file, tmp_pat
     more = ["--study", small_file, "--cache", kinds_place / "cache", "--workers", 1]
     told = cli("compare", kinds_place / "data", *more)
     assert told.code == 0, told.err
-    assert "data-study/report.md: 3 variants" in told.out
+    assert "data-study/report.html: 3 variants" in told.out
     assert (tmp_path / "data-study" / "report.html").is_file()
 
 

@@ -200,4 +200,4 @@ def compare(
     reporter = TerminalReporter(err)
     dataset = read_dataset(data)
     results = run(dataset, config, report, cache, reporter, photos=photos, workers=workers)
-    out.print(f"{report / 'report.md'}: {len(results.variants)} variants", soft_wrap=True)
+    out.print(f"{report / 'report.html'}: {len(results.variants)} variants", soft_wrap=True)

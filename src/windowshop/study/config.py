@@ -119,7 +119,8 @@ def require_names(study: StudyConfig, variants: Sequence[VariantConfig]) -> None
     names = [variant.name for variant in variants]
     named = [] if study.reference == AUTO else [("reference", study.reference)]
     named += [("claims", name) for item in study.claims for name in (item.better, item.worse)]
-    named += [("curve_variants", name) for name in study.curve_variants if name != AUTO]
+    if study.curve_variants != (AUTO,):
+        named += [("curve_variants", name) for name in study.curve_variants]
     for where, name in named:
         if name not in names:
             raise ConfigError(f"{where}: {name!r} is none of the variants {', '.join(names)}.")

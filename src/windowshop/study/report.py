@@ -17,8 +17,8 @@ HTML_FILE = "report.html"
 PLOTS_FOLDER = "plots"
 
 
-def write_report(results: StudyResults, folder: Path, *, photos: bool = True) -> Path:
-    """Write the whole report and return its page's path.
+def write_report(results: StudyResults, folder: Path, *, photos: bool = True) -> Summary:
+    """Write the whole report and return the figures that its statistics came to.
 
     The folder gets report.html, report.md, plots/*.svg, results.json, per_query.parquet and
     unretrieved.parquet.
@@ -34,9 +34,8 @@ def write_report(results: StudyResults, folder: Path, *, photos: bool = True) ->
     for plot in plots:
         _write_text(folder / PLOTS_FOLDER / f"{plot.name}.svg", plot.svg)
     _write_text(folder / MARKDOWN_FILE, render_markdown(results, summary, tables, plots))
-    page = folder / HTML_FILE
-    _write_text(page, render_study(results, summary, tables, plots))
-    return page
+    _write_text(folder / HTML_FILE, render_study(results, summary, tables, plots))
+    return summary
 
 
 def render_markdown(

@@ -75,7 +75,8 @@ def compare(
             device, num_runs = pick_device(study.base.device), len(_all_runs(study))
             num_workers = workers or fitting_workers(device, num_runs)
             results = _run(study, source, num_workers, photos=photos)
-            write_report(results, out, photos=photos)
+            for verdict in write_report(results, out, photos=photos).verdicts:
+                reporter.note(f"{verdict.falsifier.claim}: {verdict.answer}.")
             return results
     except Timeout:
         raise ConfigError(

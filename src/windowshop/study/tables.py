@@ -64,9 +64,10 @@ def main_table(results: StudyResults, summary: Summary) -> Table:
             "± half of the 95% t interval over seeds. Δ is the variant minus "
             f"{results.reference} with its 95% bootstrap interval, paired by query after averaging "
             f"seeds; p from {summary.num_permutations:,} random sign flips, two-sided, Holm "
-            "corrected over the variants; W/T/L counts queries. Seconds of training, memory and "
-            "trained parameters are means over seeds; memory is the peak of the whole process in "
-            "training, the catalogue's features included."
+            "corrected over the variants; W/T/L counts queries. Seconds of training and trained "
+            "parameters are means over seeds. Memory is the peak of the whole process in training, "
+            "the catalogue's features and what is left of earlier variants included, so the least "
+            "of the seeds."
         ),
         head=(
             "variant",
@@ -341,7 +342,7 @@ def _gain_and_p(tested: Tested | None) -> str:
 
 def _cost_cells(variant: VariantResult) -> Part:
     seconds = _mean(seed.seconds for seed in variant.seeds)
-    memory = _mean(seed.memory_mb for seed in variant.seeds)
+    memory = min((s.memory_mb for s in variant.seeds if s.memory_mb is not None), default=None)
     parameters = _mean(seed.parameters for seed in variant.seeds)
     return (_count(seconds), _count(memory), _size(parameters))
 

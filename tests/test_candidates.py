@@ -33,6 +33,10 @@ LIKENESS = ("text", "image", "fused")
 class FeaturesAsVectors:
     """Stands for the towers: text and photo features are the vectors, fused is their sum."""
 
+    def __init__(self, width):
+        self.width = width
+        self.config = SimpleNamespace(width=width)
+
     def eval(self):
         return self
 
@@ -89,7 +93,8 @@ def make_data(products, queries, judged, text, photo, photo_rows, asked, split="
 
 def run(data, folder, **settings):
     path = folder / "negatives.parquet"
-    summary = mine(FeaturesAsVectors(), data, MiningConfig(**settings), path, SilentReporter())
+    model = FeaturesAsVectors(data.products.features.image.stored.shape[1])
+    summary = mine(model, data, MiningConfig(**settings), path, SilentReporter())
     return pl.read_parquet(path), summary
 
 

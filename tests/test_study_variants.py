@@ -365,7 +365,7 @@ def test_photo_queries_go_through_every_kind_of_system(study, run_study, kinds_p
         study,
         seeds=(0,),
         variants=(*study.variants, control),
-        curve_variants=("bm25", "text_tower_experts", "twice"),
+        curve_variants=("bm25", "twice", "text_tower_experts"),
         num_examples=9,
     )
     results = run_study(few, tmp_path / "report", data)

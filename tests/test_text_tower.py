@@ -143,7 +143,7 @@ def test_a_query_with_a_photo_asks_the_mixture_alone(whole):
     )
     assert (own_BD.norm(dim=1) > 0.1).tolist() == [True, False, False, False]
     assert not own_BD[1:].any()
-    torch.testing.assert_close(mixture_BD[1:], towers.embed_queries(batch)[1:])
+    torch.testing.assert_close(mixture_BD[1:], towers.embed_for_fusion(batch)[1:])
     with torch.no_grad():
         expected_D = towers.own_text(text_BH)[0]
     torch.testing.assert_close(own_BD[0] / own_BD[0].norm(), expected_D)

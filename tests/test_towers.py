@@ -4,6 +4,7 @@ from typing import get_type_hints
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from windowshop.encoders.layout import Layout
@@ -136,7 +137,7 @@ def test_text_and_photo_of_a_query_count_alike(trained):
     batch = make_batch(QueryBatch, [[1, 1]])
     text_1D = trained.encode_queries(QueryBatch(*_parts(batch), torch.tensor([[1.0, 0]])))
     both_1D = trained.encode_queries(batch)
-    expected_1D = text_1D + trained.image(batch.image_BH)
+    expected_1D = text_1D + trained.fusion.photo_alone(trained.image(batch.image_BH))
     torch.testing.assert_close(both_1D, expected_1D / expected_1D.norm())
 
 
@@ -189,11 +190,11 @@ def test_each_pair_type_has_its_own_scale(model, toy_model_config):
 
 
 def test_the_query_tower_never_sees_a_product(any_trained):
-    for method in (TwoTower.encode_queries, TwoTower.embed_queries):
+    for method in (TwoTower.encode_queries, TwoTower.embed_queries, TwoTower.embed_for_fusion):
         assert get_type_hints(method) == {"batch": QueryBatch, "return": Tensor}
     fields = {field.name for field in dataclasses.fields(QueryBatch)}
     assert fields == {"text_BH", "image_BH", "has_B2"}
-    batch = make_batch(QueryBatch, [[1, 0], [0, 1], [1, 1]])
+    batch = make_batch(QueryBatch, [[1, 0], [0, 1]])
     any_trained.encode_queries(batch).sum().backward()
     reached = [n.split(".") for n, p in any_trained.named_parameters() if p.grad is not None]
     own = {part for part, *_ in reached if part != "fusion"}
@@ -216,12 +217,29 @@ def test_queries_and_products_of_any_fusion_can_be_compared(any_trained):
 
 def test_one_modality_is_compared_with_queries_before_they_are_weighed(any_trained):
     batch = make_batch(QueryBatch, QUERY_KINDS)
-    embedded_BD = any_trained.embed_queries(batch)
-    assert embedded_BD.shape == (4, 8)
+    embedded_BD = any_trained.embed_for_fusion(batch)
+    assert embedded_BD.shape == any_trained.embed_queries(batch).shape == (4, 8)
     weighed_BP = any_trained.encode_queries(batch)
     assert torch.equal(weighed_BP, any_trained.weigh_queries(batch, embedded_BD))
     if not any_trained.fusion.has_own_text:
         assert torch.equal(weighed_BP, any_trained.fusion.weigh_queries(embedded_BD))
+
+
+def test_a_photo_with_a_text_asks_as_a_product_of_the_photo_alone_is_stored(any_trained):
+    if not any_trained.fusion.uses_image:
+        pytest.skip("no photo is stored")
+    parts, has = any_trained.fusion.parts, [[0, 1]] * 4
+    photos = any_trained.encode_modalities(make_batch(ProductBatch, has))
+    shown_BD = any_trained.fusion(photos)[:, parts - 1 :: parts]
+    batch = make_batch(QueryBatch, [[1, 1]] * 4)
+    text_BD, shown_BD = (
+        F.normalize(x, dim=-1) for x in (any_trained.text(batch.text_BH), shown_BD)
+    )
+    torch.testing.assert_close(
+        any_trained.embed_for_fusion(batch), F.normalize(text_BD + shown_BD, dim=-1)
+    )
+    alone = make_batch(QueryBatch, [[1, 0], [0, 1]])
+    assert torch.equal(any_trained.embed_for_fusion(alone), any_trained.embed_queries(alone))
 
 
 def test_a_products_photo_as_a_query_is_weighed_like_any_photo_query(any_trained):

@@ -67,7 +67,7 @@ def domain_loss(model: TwoTower, data: TrainingData, step: Step) -> Tensor:
 
 def separate_loss(model: TwoTower, data: TrainingData, step: Step) -> Tensor:
     """Query <-> product text plus query <-> product photo, lightly text <-> photo."""
-    drawn, config = _draw(model, data, step), step.loss
+    drawn, config = _draw(model, data, step, model.embed_queries), step.loss
     q_BD, t_CD, v_CD = drawn.q_BD, drawn.products.t_BD, drawn.products.v_BD
     has_C2 = drawn.products.has_B2
     loss = q_BD.new_zeros(())
@@ -85,7 +85,7 @@ def separate_loss(model: TwoTower, data: TrainingData, step: Step) -> Tensor:
 
 def fused_loss(model: TwoTower, data: TrainingData, step: Step) -> Tensor:
     """Query <-> fused product under modality dropout, and with each modality hidden in turn."""
-    drawn, config = _draw(model, data, step), step.loss
+    drawn, config = _draw(model, data, step, model.embed_for_fusion), step.loss
     products, has_C2 = drawn.products, drawn.products.has_B2
     q_BP, pair = model.weigh_queries(drawn.queries, drawn.q_BD), "query_product"
     scale, bias, widths = model.scale(pair), model.bias(pair), model.widths
@@ -172,7 +172,9 @@ class _Drawn:
         )
 
 
-def _draw(model: TwoTower, data: TrainingData, step: Step) -> _Drawn:
+def _draw(
+    model: TwoTower, data: TrainingData, step: Step, embed: Callable[[QueryBatch], Tensor]
+) -> _Drawn:
     stage, rng = step.stage, step.rng
     count = min(stage.batch_queries, len(data.pairs))
     queries = rng.choice(len(data.pairs), count, replace=False)
@@ -190,7 +192,7 @@ def _draw(model: TwoTower, data: TrainingData, step: Step) -> _Drawn:
         log_share_C = torch.from_numpy(step.log_share_N[items] * np.isin(items, drawn))
     return _Drawn(
         queries=query_batch,
-        q_BD=model.embed_queries(query_batch),
+        q_BD=embed(query_batch),
         items=items,
         grades=grades,
         products=model.encode_modalities(product_batch),

@@ -6,6 +6,7 @@ what both towers share is how text and photos are projected into the shared widt
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -201,10 +202,10 @@ class TwoTower(nn.Module):
 
     def encode_queries(self, batch: QueryBatch) -> Tensor:
         """Return unit query vectors (B, P), to compare with those of `encode_products`."""
-        return self.weigh_queries(batch, self.embed_queries(batch))
+        return self.weigh_queries(batch, self.embed_for_fusion(batch))
 
     def weigh_queries(self, batch: QueryBatch, q_BD: Tensor) -> Tensor:
-        """Return queries that `embed_queries` embedded as `encode_queries` would, (B, P).
+        """Return queries that `embed_for_fusion` embedded as `encode_queries` would, (B, P).
 
         The own text of one with a photo is left out: by itself, "but blue" asks for anything blue.
         """
@@ -220,14 +221,23 @@ class TwoTower(nn.Module):
         Text and photo count alike where a query has both, the photo as products show it: the
         adapter has learned to find the very product, which is not what "but blue" asks for.
         """
+        return self._embed(batch, lambda v_BD: v_BD)
+
+    def embed_for_fusion(self, batch: QueryBatch) -> Tensor:
+        """The same to compare with fused vectors: a photo with a text as a product of it alone."""
+        return self._embed(batch, self.fusion.photo_alone)
+
+    def _embed(self, batch: QueryBatch, show: Callable[[Tensor], Tensor]) -> Tensor:
         has_text_B1, has_image_B1 = batch.has_B2[:, :1], batch.has_B2[:, 1:]
         if not bool(has_image_B1.any()):
             text_BD: Tensor = self.text(batch.text_BH)
             return text_BD * has_text_B1
         shown_BD: Tensor = self.image(batch.image_BH)
-        photo_BD = torch.where(has_text_B1.bool(), shown_BD, self.photo_query(shown_BD))
+        photo_BD: Tensor = self.photo_query(shown_BD)
         if not bool(has_text_B1.any()):
             return photo_BD * has_image_B1
+        if bool(batch.has_B2.all(dim=1).any()):
+            photo_BD = torch.where(has_text_B1.bool(), show(shown_BD), photo_BD)
         text_BD = self.text(batch.text_BH)
         return F.normalize(text_BD * has_text_B1 + photo_BD * has_image_B1, dim=-1)
 

@@ -77,6 +77,17 @@ class Fusion(nn.Module):
         """What calls with only the text, and with only the photo, would give; at less cost."""
         return products.t_BD, products.v_BD
 
+    def photo_alone(self, v_BD: Tensor) -> Tensor:
+        """The last part of products that have these photos alone, unit vectors (B, D)."""
+        photos = Modalities(
+            t_BD=torch.zeros_like(v_BD),
+            v_BD=v_BD,
+            has_B2=v_BD.new_tensor([0.0, 1.0]).expand(len(v_BD), 2),
+            own_t_BD=torch.zeros_like(v_BD) if self.has_own_text else None,
+        )
+        image_BP = self.alone(photos)[1]
+        return unit(image_BP[:, self.parts - 1 :: self.parts])
+
     def gate(self, products: Modalities) -> Tensor | None:
         """Weights (B, E), rows sum to 1 or 0, of a fusion that weighs each product, else None."""
         return None

@@ -67,6 +67,8 @@ class Outcome:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, rank, print."""
     given = _parse(arguments)
+    if "st_text_only" in given.systems:
+        _text_peer()  # what it lacks is told before anything is trained
     config = load_config(given.config) if given.config else TrainConfig()
     config = replace(config, seed=given.seed)
     budget = Budget(steps=given.steps, batch=given.batch, photo_side=given.photo_side)
@@ -161,6 +163,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _fit_text(shop: Shop, rate: float) -> Fitted:
+    return _text_peer()(shop, rate)
+
+
+def _text_peer() -> Callable[[Shop, float], Fitted]:
+    """What trains st_text_only; raises ConfigError where a package of its trainer is missing."""
     try:
         from peer_text import fit_sentence_transformer
     except ImportError as error:
@@ -168,7 +175,7 @@ def _fit_text(shop: Shop, rate: float) -> Fitted:
             f"st_text_only: sentence-transformers' trainer lacks {error.name!r}. "
             "Install windowshop[peers], or leave it out of --systems."
         ) from None
-    return fit_sentence_transformer(shop, rate)
+    return fit_sentence_transformer
 
 
 def _head(shop: Shop, given: argparse.Namespace) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def with_splits(queries: pl.DataFrame, *, given: bool) -> pl.DataFrame:
     """
     if given:
         return queries.with_columns(pl.col("split").fill_null("train"))
-    keys = queries.select(normal_text("query").fill_null(""), pl.col("image").fill_null(""))
+    keys = queries.select(*_asked())
     shares = [xxhash.xxh3_64_intdigest("\0".join(key).encode()) % 100 for key in keys.iter_rows()]
     share = pl.Series(shares, dtype=pl.Int64)
     first_dev, first_test = AUTO_SPLIT
@@ -182,9 +182,8 @@ def held_out_notes(dataset: Dataset, split: str) -> tuple[str, ...]:
 
     Queries ask the same where text (as `normal_text`) and photo file are equal.
     """
-    key = normal_text("query").fill_null(""), pl.col("image").fill_null("").alias("photo")
     held_out, trained = (
-        queries.select(*key)
+        queries.select(*_asked())
         for queries in (dataset.split(split), dataset.queries.filter(split="train"))
     )
     notes = []
@@ -194,13 +193,18 @@ def held_out_notes(dataset: Dataset, split: str) -> tuple[str, ...]:
             f"{repeated} of {len(held_out)} {split} queries ask what another one does. All count, "
             "so intervals and p are smaller than they should be: give each query one query_id."
         )
-    known = len(held_out.join(trained.unique(), on=["query", "photo"], how="semi"))
+    known = len(held_out.join(trained.unique(), on=["query", "image"], how="semi"))
     if known and split != "train":
         notes.append(
             f"{known} of {len(held_out)} {split} queries ask what a training query does, so their "
             "figures are not of new queries. `windowshop check` names them."
         )
     return tuple(notes)
+
+
+def _asked() -> tuple[pl.Expr, pl.Expr]:
+    """What queries that ask the same share, as columns `query` and `image`."""
+    return normal_text("query").fill_null(""), pl.col("image").fill_null("")
 
 
 def normal_text(column: str) -> pl.Expr:

@@ -10,9 +10,9 @@ from windowshop.catalog import Dataset
 from windowshop.errors import DataError
 from windowshop.features import FeatureCache, product_features, query_features
 from windowshop.model import Model
-from windowshop.pairs import make_pairs
 from windowshop.product_text import FACTS
 from windowshop.progress import Reporter
+from windowshop.workbench import training_pairs
 
 
 def mine_negatives(
@@ -27,10 +27,7 @@ def mine_negatives(
 
     Label sets count by the weights that the model was trained with, as in a stage that mines.
     """
-    loss = model.config.loss
-    pairs = make_pairs(
-        dataset, config.split, relevance=loss.relevance, desirability=loss.desirability
-    )
+    pairs = training_pairs(dataset, model.config.loss, config.split)
     if len(pairs) == 0:
         raise DataError(
             f"{dataset.root}: split {config.split!r} has no judged query to mine for. "

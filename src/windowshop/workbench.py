@@ -131,9 +131,9 @@ def dev_check(
     )
 
 
-def training_pairs(dataset: Dataset, loss: LossConfig) -> Pairs:
-    """The judged training queries, their label sets combined by the loss' weights."""
-    return make_pairs(dataset, "train", relevance=loss.relevance, desirability=loss.desirability)
+def training_pairs(dataset: Dataset, loss: LossConfig, split: str = "train") -> Pairs:
+    """The judged queries to train on, their label sets combined by the loss' weights."""
+    return make_pairs(dataset, split, relevance=loss.relevance, desirability=loss.desirability)
 
 
 def fit_scales(model: TwoTower, source: ProductSource, seed: int) -> None:

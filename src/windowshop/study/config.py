@@ -170,15 +170,13 @@ def at_budget(stage: StageConfig, budget: float) -> StageConfig:
 
 def change(config: TrainConfig, changes: dict[str, Any], where: str) -> TrainConfig:
     """A training config with some settings changed; raises ConfigError for unknown ones."""
-    content = to_dict(config)
-    stages = list(content["stages"])
-    for key, value in changes.items():
-        if key == "stages":
-            if not isinstance(value, list | tuple):
-                raise ConfigError(f"{where}: stages: need a list, found {value!r}.")
-            content[key] = _change_stages(stages, value, where)
-        else:
-            content |= _merged({key: content.get(key)}, {key: value})
+    settings = to_dict(config)
+    content = _merged(settings, changes)
+    if "stages" in changes:
+        stages = changes["stages"]
+        if not isinstance(stages, list | tuple):
+            raise ConfigError(f"{where}: stages: need a list, found {stages!r}.")
+        content["stages"] = _change_stages(settings["stages"], stages, where)
     changed: TrainConfig = from_dict(TrainConfig, content, where)
     return changed
 

@@ -25,11 +25,9 @@ import polars as pl
 from hybrid import ranked
 from rich.console import Console
 
-from windowshop.catalog import Dataset, read_dataset
-from windowshop.metrics import DEPTH, as_qrels, bootstrap, relevance_threshold, score_queries
-from windowshop.ranking.attributes import with_attributes
-from windowshop.ranking.tokens import words_of
-from windowshop.search import SearchRequest, open_searcher
+from windowshop.data import Dataset, read_dataset, with_attributes
+from windowshop.evaluation import DEPTH, as_qrels, bootstrap, relevance_threshold, score_queries
+from windowshop.search import SearchRequest, open_searcher, words_of
 
 MIN_PRODUCTS = 5
 """A value of the column that fewer products have is not asked for."""

@@ -29,12 +29,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from windowshop.catalog import read_dataset
-from windowshop.engines.base import EngineSpec, Kind, Storage, VectorSpec
-from windowshop.engines.collection import Collection
-from windowshop.filters import Comparison, Filter
-from windowshop.index import open_index
-from windowshop.spaces import FUSED_VECTOR
+from windowshop.data import Comparison, Filter, read_dataset
+from windowshop.engines import EngineSpec, Kind, Storage, VectorSpec
+from windowshop.index import FUSED_VECTOR, Collection, open_index
 
 LOT = "lot"
 LOTS = {"random 1%": 0.01, "random 10%": 0.1, "random 50%": 0.5}

@@ -21,15 +21,20 @@ import numpy as np
 import polars as pl
 from rich.console import Console
 
-from windowshop.catalog import Dataset, read_dataset
-from windowshop.metrics import DEPTH, Qrels, as_qrels, bootstrap, relevance_threshold, score_queries
-from windowshop.product_text import all_texts
+from windowshop.data import Dataset, all_texts, read_dataset
+from windowshop.evaluation import (
+    DEPTH,
+    Qrels,
+    as_qrels,
+    bootstrap,
+    compare,
+    make_slices,
+    relevance_threshold,
+    score_queries,
+    split_kinds,
+)
 from windowshop.progress import Reporter, TerminalReporter
-from windowshop.ranking.tokens import words_of
-from windowshop.search import Searcher, SearchRequest, open_searcher
-from windowshop.search.request import Mode
-from windowshop.significance import compare
-from windowshop.slices import make_slices, split_kinds
+from windowshop.search import Mode, Searcher, SearchRequest, open_searcher, words_of
 
 MODES: tuple[Mode, ...] = ("hybrid", "vectors", "words")
 MEASURES = ("ndcg@10", "recall@100")

@@ -24,10 +24,9 @@ from torch import Tensor, nn
 from windowshop.config import TuningConfig
 from windowshop.encoders import ImageEncoder
 from windowshop.errors import DataError
-from windowshop.live import draw_shots, live_inputs, read_photos
-from windowshop.study.rankings import Queries
-from windowshop.towers import ProductBatch
-from windowshop.tuning import Tuned, make_trainable
+from windowshop.model import ProductBatch
+from windowshop.study import Queries
+from windowshop.training import Tuned, draw_shots, live_inputs, make_trainable, read_photos
 
 WIDTH = 256
 START_SCALE, MAX_SCALE = 1 / 0.07, 100.0

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from windowshop.catalog import read_dataset
 from windowshop.config import TrainConfig
+from windowshop.data import FACTS, product_views, read_dataset
 from windowshop.errors import DataError
-from windowshop.product_text import FACTS, product_views
+from windowshop.evaluation import make_run
 from windowshop.progress import Reporter
-from windowshop.retrieval import make_run
-from windowshop.study.rankings import Queries, Run, queries_of
-from windowshop.workbench import Workbench, open_cache, prepare
+from windowshop.study import Queries, Run, queries_of
+from windowshop.training import Workbench, open_cache, prepare
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,9 +21,9 @@ from sentence_transformers.sentence_transformer.training_args import BatchSample
 from transformers import PrinterCallback, TrainerCallback
 
 from windowshop.errors import ConfigError
-from windowshop.layers import fast_dtype
+from windowshop.model import fast_dtype
 from windowshop.progress import Advance
-from windowshop.study.rankings import Queries
+from windowshop.study import Queries
 
 MAX_TOKENS = 128
 

@@ -11,13 +11,9 @@ import numpy as np
 from peer_shop import Fitted, Shop, ranked
 
 from windowshop.config import FUSED, StageConfig, TuningConfig, TuningName
-from windowshop.retrieval import product_vectors, query_vectors
-from windowshop.study.ablations import with_separate
-from windowshop.study.config import Mix
-from windowshop.study.rankings import score_fusion_run
-from windowshop.study.training import shared_stages
-from windowshop.systems import Trained, train_system
-from windowshop.workbench import Workbench, with_encoders
+from windowshop.evaluation import product_vectors, query_vectors
+from windowshop.study import Mix, score_fusion_run, shared_stages, with_separate
+from windowshop.training import Trained, Workbench, train_system, with_encoders
 
 HOW: tuple[TuningName, ...] = ("full", "lora")
 HEAD_RATE = 3e-4

@@ -32,11 +32,9 @@ from transformers.utils import logging
 
 from windowshop.config import FUSED, TrainConfig, load_config
 from windowshop.errors import ConfigError, WindowshopError
-from windowshop.evaluate import ALL
-from windowshop.metrics import bootstrap
+from windowshop.evaluation import ALL, bootstrap
 from windowshop.progress import TerminalReporter
-from windowshop.study.memory import peak_memory_mb, reset_peak
-from windowshop.study.slicing import per_query_scores, slices_of
+from windowshop.study import peak_memory_mb, per_query_scores, reset_peak, slices_of
 
 Fit = Callable[[Shop], Fitted]
 CACHE = Path.home() / ".cache" / "windowshop"

@@ -18,11 +18,16 @@ import numpy as np
 import onnxruntime
 import torch
 
-from windowshop.catalog import read_dataset
-from windowshop.microbatch import BatchConfig
-from windowshop.model import Model, load
-from windowshop.query_encoder import EncoderConfig, QueryEncoder, open_query_encoder
-from windowshop.query_graph import check_texts
+from windowshop.data import read_dataset
+from windowshop.model import (
+    BatchConfig,
+    EncoderConfig,
+    Model,
+    QueryEncoder,
+    check_texts,
+    load,
+    open_query_encoder,
+)
 
 WARM_UP = 20
 ROUNDS = 3

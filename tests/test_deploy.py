@@ -10,7 +10,7 @@ import pytest
 import typer
 import yaml
 
-from windowshop.cli import app
+from windowshop.cli.entry import app
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 BIN = Path(sys.executable).parent

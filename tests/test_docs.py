@@ -9,9 +9,9 @@ import typer
 import yaml
 
 import windowshop
-from windowshop.cli import app
+from windowshop.cli.entry import app
 from windowshop.config import TrainConfig, load_config
-from windowshop.fusions import FUSIONS
+from windowshop.model.fusion import FUSIONS
 from windowshop.study.config import base_training, load_study
 from windowshop.study.seed import stages_of
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from shops import photo, write_shop
+from support.shops import photo, write_shop
 from torch.nn.functional import normalize
 
 from windowshop.config import TrainConfig, load_config
 from windowshop.errors import ConfigError, DataError
+from windowshop.model.batches import ProductBatch
 from windowshop.progress import SilentReporter
-from windowshop.towers import ProductBatch
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 peers, peer_clip, peer_shop, peer_windowshop = map(

@@ -6,15 +6,15 @@ from contextlib import closing
 import numpy as np
 import polars as pl
 import pytest
-from killing import run_and_kill
 from PIL import Image
-from shops import photo, write_shop
+from support.killing import run_and_kill
+from support.shops import photo, write_shop
 
 import windowshop
-from windowshop.catalog import read_products
-from windowshop.index import open_index
-from windowshop.metrics import MEASURES
-from windowshop.retrieval import make_run
+from windowshop.data.dataset import read_products
+from windowshop.evaluation.metrics import MEASURES
+from windowshop.evaluation.runs import make_run
+from windowshop.index.open import open_index
 
 WIDTH = 2 * 16
 """Of the vectors: the default fusion stores two parts."""
@@ -139,7 +139,7 @@ def test_gains_are_differences_of_means(figures):
 
 def test_evaluation_ranks_as_the_index_does(figures, shop, model, vectors, catalogue):
     _, _, per_query = figures
-    data = windowshop.catalog.read_dataset(shop / "data")
+    data = windowshop.data.dataset.read_dataset(shop / "data")
     queries = data.split("test")
     query_QD = model.encode_queries(queries["query"].to_list())
     ids = catalogue["product_id"].to_list()
@@ -331,10 +331,14 @@ def contents(model):
 
 
 TRAIN_MOMENTS = [
-    ("windowshop.store._write_at", 4, "photo features are on the disk, their keys are not"),
+    (
+        "windowshop.encoders.feature_store._write_at",
+        4,
+        "photo features are on the disk, their keys are not",
+    ),
     ("pathlib.Path.replace", 4, "a checkpoint is written and not yet renamed"),
-    ("windowshop.train.save_file", 9, "the second system is in training"),
-    ("windowshop.checkpoint.save_file", 2, "the model folder is half written"),
+    ("windowshop.training.loop.save_file", 9, "the second system is in training"),
+    ("windowshop.model.checkpoint.save_file", 2, "the model folder is half written"),
     ("pathlib.Path.rename", 1, "the model folder is whole and not yet renamed"),
 ]
 

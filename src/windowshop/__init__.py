@@ -1,23 +1,16 @@
-"""Multimodal product search: train, prove and serve a retriever that sees the photo."""
+"""Multimodal product search: train, prove and serve a retriever that sees the image."""
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
-__all__ = ["__version__", "load", "open_searcher"]
+import lazy_loader
+
+from windowshop._version import __version__
 
 if TYPE_CHECKING:
     from windowshop.model import load
     from windowshop.search import open_searcher
 
-
-def __getattr__(name: str) -> object:
-    """Import the heavy parts on first use: `import windowshop` itself loads no torch."""
-    if name == "load":
-        from windowshop.model import load
-
-        return load
-    if name == "open_searcher":
-        from windowshop.search import open_searcher
-
-        return open_searcher
-    raise AttributeError(f"module 'windowshop' has no attribute {name!r}")
+__all__ = ["__version__", "load", "open_searcher"]
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__, submod_attrs={"model": ["load"], "search": ["open_searcher"]}
+)

@@ -3,15 +3,12 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, get_args, get_origin
-
-import yaml
+from typing import Literal
 
 from windowshop.errors import ConfigError
+from windowshop.settings import from_dict, read_yaml, to_dict
 
 FUSED = "fused"
 """The model itself, among the systems that are trained and evaluated side by side."""
@@ -308,74 +305,6 @@ def load_config(path: Path) -> TrainConfig:
     """Read a YAML file; unknown keys and wrong types raise ConfigError."""
     config: TrainConfig = from_dict(TrainConfig, read_yaml(path), str(path))
     return config
-
-
-def read_yaml(path: Path) -> object:
-    """What a YAML file holds, no settings for an empty one; ConfigError where it is not one."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from None
-    return {} if content is None else content
-
-
-def to_dict(config: object) -> dict[str, Any]:
-    """The config as plain values for YAML or JSON."""
-    return dataclasses.asdict(config)  # type: ignore[call-overload, no-any-return]
-
-
-def from_dict(cls: type, content: object, where: str) -> Any:  # noqa: ANN401
-    """Build a config dataclass from plain values; `where` names the place in messages."""
-    if not isinstance(content, dict):
-        raise ConfigError(f"{where}: need settings by name, found {content!r}.")
-    fields = {item.name: item for item in dataclasses.fields(cls)}
-    for key in content:
-        if key not in fields:
-            raise ConfigError(f"{where}: {key!r} is unknown; settings here: {', '.join(fields)}.")
-    missing = [n for n, f in fields.items() if n not in content and _required(f)]
-    if missing:
-        raise ConfigError(f"{where}: {missing[0]!r} is missing.")
-    values = {k: _convert(fields[k].type, v, f"{where}: {k}") for k, v in content.items()}
-    try:
-        return cls(**values)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
-
-
-def _convert(kind: Any, value: object, where: str) -> object:  # noqa: ANN401
-    if dataclasses.is_dataclass(kind):
-        assert isinstance(kind, type)
-        return from_dict(kind, value, where)
-    origin = get_origin(kind)
-    if origin is tuple:
-        items = _of_type(value, list | tuple, "a list", where)
-        return tuple(_convert(get_args(kind)[0], item, where) for item in items)
-    if origin is dict:
-        return dict(_of_type(value, dict, "settings by name", where))
-    if origin is Literal:
-        if value not in get_args(kind):
-            raise ConfigError(f"{where}: found {value!r}, need one of {', '.join(get_args(kind))}.")
-        return value
-    assert not isinstance(kind, UnionType)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is float and isinstance(value, str):
-        with suppress(ValueError):
-            return float(value)  # YAML 1.1 takes 1e-3 for text.
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ConfigError(f"{where}: need {kind.__name__}, found {value!r}.")
-    return value
-
-
-def _of_type(value: Any, kind: Any, name: str, where: str) -> Any:  # noqa: ANN401
-    if not isinstance(value, kind):
-        raise ConfigError(f"{where}: need {name}, found {value!r}.")
-    return value
-
-
-def _required(item: dataclasses.Field[Any]) -> bool:
-    missing = dataclasses.MISSING
-    return item.default is missing and item.default_factory is missing
 
 
 def _require(holds: bool, message: str) -> None:

@@ -1,11 +1,14 @@
 """Files and folders that appear whole or not at all, and logs that grow."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
-from windowshop.errors import ConfigError
+from windowshop.errors import ConfigError, WindowshopError
 
 
 def write_aside(path: Path, write: Callable[[Path], object], chosen: str = "folder") -> None:
@@ -38,3 +41,68 @@ def replace_folder(new: Path, out: Path) -> None:
         out.rename(old)
     new.rename(out)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Replace a small file at once: a reader, or a kill, finds the old one or the new one whole."""
+    aside = path.with_suffix(".json.partial")
+    with open(aside, "w", encoding="utf-8") as file:
+        file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's list of files on the disk, against power loss."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+MANIFEST_FILE = "manifest.json"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FolderKind:
+    """How a kind of folder is named in its manifest and in messages."""
+
+    noun: str
+    format: str
+    """What the manifest's `format` must be."""
+    command: str
+    """The command that makes such a folder."""
+    error: type[WindowshopError]
+    file: str = MANIFEST_FILE
+
+
+def write_manifest(folder: Path, manifest: Any, file: str = MANIFEST_FILE) -> None:  # noqa: ANN401
+    """Write a manifest dataclass; the last file of a folder."""
+    content = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
+    (folder / file).write_text(content + "\n", encoding="utf-8")
+
+
+def read_manifest(cls: type[T], folder: Path, kind: FolderKind) -> T:
+    """Read a manifest as `cls`; raises the kind's error where the folder is not a complete one."""
+    path = folder / kind.file
+    if not path.is_file():
+        found = f"no {kind.file}" if folder.exists() else "nothing"
+        raise kind.error(
+            f"{folder}: found {found}, need {kind.noun}. Make one with `{kind.command}`."
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.get("format") != kind.format:
+            raise kind.error(
+                f"{path}: found format {content.get('format')!r}, this version reads "
+                f"{kind.format}. Run `{kind.command}` again, or use the version that wrote it."
+            )
+        return cls(**content)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise kind.error(
+            f"{path}: cannot be read ({error}). Copy the folder again, or run `{kind.command}`."
+        ) from None

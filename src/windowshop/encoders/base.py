@@ -1,7 +1,7 @@
 """What an encoder of one modality is: a batch in, float32 features out.
 
 B batch, H feature width. `encode` is what searching and the feature cache use; `prepare` and
-`features` are its two halves, for training (`windowshop.tuning`).
+`features` are its two halves, for training (`windowshop.training.fine_tuning.trainable`).
 """
 
 import json

@@ -17,12 +17,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from windowshop.encoders.base import (
-    depth_blocks,
-    fingerprint,
-    pick_device,
-    tokenizer_settings,
-)
+from windowshop.encoders.base import depth_blocks, fingerprint, pick_device, tokenizer_settings
 from windowshop.encoders.layout import (
     GRID,
     TEXT_TOKENS,

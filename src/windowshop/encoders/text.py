@@ -17,12 +17,7 @@ from sentence_transformers.sentence_transformer.modules import Transformer
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from windowshop.encoders.base import (
-    depth_blocks,
-    fingerprint,
-    pick_device,
-    tokenizer_settings,
-)
+from windowshop.encoders.base import depth_blocks, fingerprint, pick_device, tokenizer_settings
 from windowshop.encoders.layout import TEXT_TOKENS, Layout, piece_means, with_tokens
 from windowshop.errors import EncoderError
 

@@ -11,9 +11,9 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 import polars as pl
 
+from windowshop.data import Filter
+from windowshop.engines.neighbours import Neighbours
 from windowshop.errors import ConfigError
-from windowshop.filters import Filter
-from windowshop.nearest import Neighbours
 
 Kind: TypeAlias = Literal["exact", "flat", "zvec"]
 Storage: TypeAlias = Literal["float32", "fp16", "int8", "4bit"]
@@ -38,7 +38,7 @@ class VectorSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineSpec:
-    """How an engine is built; `windowshop.engines.sizes` chooses one for a catalogue."""
+    """How an engine is built; `windowshop.engines.choice` chooses one for a catalogue."""
 
     kind: Kind
     vectors: Mapping[str, VectorSpec]

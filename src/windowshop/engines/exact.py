@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from windowshop.engines.base import Allowed, Batch, EngineSpec, best, cut, stack
+from windowshop.engines.neighbours import Neighbours
+from windowshop.engines.tokens import words
 from windowshop.engines.vectors import Vectors
-from windowshop.engines.words import words
-from windowshop.nearest import Neighbours
 
 K1, B = 1.2, 0.75
 

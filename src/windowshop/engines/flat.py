@@ -16,11 +16,11 @@ from turbovec import TurboQuantIndex
 
 from windowshop.engines.base import FEW, Allowed, Batch, EngineSpec, cut, stack
 from windowshop.engines.floats import Floats
-from windowshop.engines.gate import Gate
+from windowshop.engines.neighbours import Neighbours
 from windowshop.engines.originals import Originals
+from windowshop.engines.rwlock import Gate
 from windowshop.engines.text_index import TextIndex
 from windowshop.engines.vectors import Vectors
-from windowshop.nearest import Neighbours
 
 BITS = 4
 LANES = 8

@@ -10,8 +10,8 @@ import numkong
 import numpy as np
 
 from windowshop.engines.base import FEW, best, stack
+from windowshop.engines.neighbours import Neighbours
 from windowshop.engines.originals import Originals
-from windowshop.nearest import Neighbours
 
 GROWTH = 1.5
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from windowshop.engines.base import Allowed, Batch, EngineSpec, best, permitted, stack
-from windowshop.engines.native import to_zvec
-from windowshop.engines.words import words
+from windowshop.engines.filter_zvec import to_zvec
+from windowshop.engines.neighbours import Neighbours
+from windowshop.engines.tokens import words
 from windowshop.engines.zvec_store import ZvecStore
-from windowshop.nearest import Neighbours
 
 GROWTH = 8
 """How many more results are asked for, where a bitmap left too few of them."""

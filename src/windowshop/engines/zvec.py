@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from windowshop.data import Filter
 from windowshop.engines.base import Allowed, Batch, EngineSpec, cut, permitted, stack
-from windowshop.engines.native import to_zvec
+from windowshop.engines.filter_zvec import to_zvec
+from windowshop.engines.neighbours import Neighbours
 from windowshop.engines.text_index import TextIndex
 from windowshop.engines.vectors import Vectors
 from windowshop.engines.zvec_store import ZvecStore
-from windowshop.filters import Filter
-from windowshop.nearest import Neighbours
 
 MAX_CANDIDATES = 2_048
 """Beyond, scoring every allowed product costs less than the graph."""

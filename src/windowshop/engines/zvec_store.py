@@ -19,7 +19,7 @@ import zvec
 from zvec import StatusCode
 
 from windowshop.engines.base import EngineSpec, Storage, VectorSpec
-from windowshop.engines.native import ColumnKind
+from windowshop.engines.filter_zvec import ColumnKind
 from windowshop.errors import EngineError
 
 DOCS_AT_ONCE = 500

@@ -1,7 +1,5 @@
 """Search: a request in, an answer out."""
 
-from windowshop.search.answer import Answer, Result
-from windowshop.search.request import SearchRequest
-from windowshop.search.searcher import Searcher, open_searcher
+import lazy_loader
 
-__all__ = ["Answer", "Result", "SearchRequest", "Searcher", "open_searcher"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from windowshop.ranking.facets import Facet, NumberFacet
-from windowshop.ranking.merchandising import Effect
-from windowshop.ranking.merge import ChannelPlace
-from windowshop.ranking.precision import Action, Recognised
+from windowshop.search.results.facets import Facet, NumberFacet
+from windowshop.search.results.rules import Effect
+from windowshop.search.retrieval.merge import ChannelPlace
+from windowshop.search.understanding.recognition import Action, Recognised
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

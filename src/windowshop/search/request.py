@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from windowshop.data import Photo
 from windowshop.errors import SearchError
-from windowshop.images import Photo
-from windowshop.ranking.picks import Pick
-from windowshop.ranking.precision import Action
-from windowshop.ranking.result_set import BrandCap, Sort
+from windowshop.search.results.facet_filters import Pick
+from windowshop.search.results.result_set import BrandCap, Sort
+from windowshop.search.understanding.recognition import Action
 
 MAX_RESULTS = 10_000
 MAX_TEXT = 1_000
@@ -27,7 +27,7 @@ class SearchRequest:
     similar_to: str | None = None
     """A product id; its variants are left out."""
     where: str | None = None
-    """A filter (`windowshop.filters`)."""
+    """A filter (`windowshop.data.filter_grammar`)."""
     mode: Mode = "hybrid"
     """Which channels of a text search take part."""
     understand: bool = True

@@ -11,25 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from windowshop.engines.collection import View
-from windowshop.engines.columns import KEPT_ROWS
+from windowshop.data import Filter, Photo, parse_filter
 from windowshop.errors import SearchError
-from windowshop.filters import Filter, parse_filter
-from windowshop.images import Photo
-from windowshop.index import OpenIndex, open_index
-from windowshop.ranking.fallback import TextRequest, relaxations
-from windowshop.ranking.merchandising import Rules, load_rules
-from windowshop.ranking.merge import Channel
-from windowshop.ranking.precision import Action, Boost, Recognised, recognise, required
-from windowshop.ranking.synonyms import NO_SYNONYMS, Synonyms, load_synonyms
-from windowshop.ranking.vocabulary import Understanding
+from windowshop.index import FUSED_VECTOR, KEPT_ROWS, OpenIndex, View, open_index, open_shelf
 from windowshop.search.answer import Answer, Result, Retrieved, shown
-from windowshop.search.arrange import Plan, Shelf, active_rules, arrange_shelf, group_of
-from windowshop.search.explain import explained, query_text_weight
-from windowshop.search.query_vectors import NO_VECTORS, QueryVectors, encode_query
+from windowshop.search.lexicon import Language, Words
 from windowshop.search.request import SearchRequest
-from windowshop.search.results import results_of
-from windowshop.search.retrieve import (
+from windowshop.search.results.arrange import Plan, Shelf, active_rules, arrange_shelf, group_of
+from windowshop.search.results.explain import explained, query_text_weight
+from windowshop.search.results.product_results import results_of
+from windowshop.search.results.rules import Rules, load_rules
+from windowshop.search.retrieval.boosts import Boost
+from windowshop.search.retrieval.channels import (
     VECTOR_NAMES,
     Candidates,
     Wanted,
@@ -37,10 +30,13 @@ from windowshop.search.retrieve import (
     browse,
     retrieve,
 )
+from windowshop.search.retrieval.merge import Channel
+from windowshop.search.retrieval.query_vectors import NO_VECTORS, QueryVectors, encode_query
+from windowshop.search.retrieval.relaxation import TextRequest, relaxations
 from windowshop.search.settings import MixConfig, SearchSettings, load_search_settings
-from windowshop.search.words import Language, Words
-from windowshop.shelf import open_shelf
-from windowshop.spaces import FUSED_VECTOR
+from windowshop.search.understanding.recognition import Action, Recognised, recognise, required
+from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms, load_synonyms
+from windowshop.search.understanding.vocabulary import Understanding
 
 RULES_FILE, SYNONYMS_FILE = "rules.yaml", "synonyms.yaml"
 """In the index folder, both the shop's own."""

@@ -9,10 +9,10 @@ import yaml
 
 from windowshop.errors import ConfigError
 from windowshop.files import write_aside
-from windowshop.ranking.calibration import Isotonic
-from windowshop.ranking.cutoff import CutoffConfig
-from windowshop.ranking.precision import Action, PrecisionConfig
-from windowshop.ranking.settings_file import load_settings
+from windowshop.search.retrieval.calibration import Isotonic
+from windowshop.search.retrieval.cutoff import CutoffConfig
+from windowshop.search.settings_file import load_settings
+from windowshop.search.understanding.recognition import Action, PrecisionConfig
 
 SETTINGS_FILE = "search.yaml"
 Method: TypeAlias = Literal["interleave", "reciprocal_rank", "weighted_sum", "calibrated"]

@@ -1,7 +1,5 @@
 """The HTTP service, of the extra `serve`."""
 
-from windowshop.service.app import create_app
-from windowshop.service.config import ServiceConfig
-from windowshop.service.shop import Shop
+import lazy_loader
 
-__all__ = ["ServiceConfig", "Shop", "create_app"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,20 +14,20 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from windowshop import __version__
+from windowshop._version import __version__
 from windowshop.errors import WindowshopError
-from windowshop.service.admin_routes import admin_routes
 from windowshop.service.config import ServiceConfig
-from windowshop.service.described import ErrorAnswer
-from windowshop.service.desk import Desk
-from windowshop.service.edge import Edge
-from windowshop.service.errors import ServiceError, as_service_error, shortened
-from windowshop.service.keys import Keys
-from windowshop.service.log_routes import log_routes
-from windowshop.service.product_routes import product_routes
-from windowshop.service.reading import body_schemas
-from windowshop.service.search_routes import search_routes
-from windowshop.service.shop import Shop
+from windowshop.service.generation_pool import Shop
+from windowshop.service.http.api_keys import Keys
+from windowshop.service.http.bodies import body_schemas
+from windowshop.service.http.errors import ServiceError, as_service_error, shortened
+from windowshop.service.http.middleware import Edge
+from windowshop.service.http.responses import ErrorAnswer
+from windowshop.service.routes.admin import admin_routes
+from windowshop.service.routes.feedback import log_routes
+from windowshop.service.routes.products import product_routes
+from windowshop.service.routes.search import search_routes
+from windowshop.service.state import Desk
 
 STATIC = Path(__file__).parent / "static"
 CLOSE_SECONDS = 3.5

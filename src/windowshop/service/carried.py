@@ -7,11 +7,20 @@ import json
 import logging
 from pathlib import Path
 
-from windowshop.engines.generations import Generations
 from windowshop.errors import LedgerError
-from windowshop.index import GENERATION, GenerationManifest, OpenIndex, carry_over, open_index
-from windowshop.ledger import LEDGER_FOLDER, Position, end_of, position_to_json, write_json
-from windowshop.manifests import read_manifest
+from windowshop.files import read_manifest, write_json
+from windowshop.index import (
+    GENERATION,
+    LEDGER_FOLDER,
+    GenerationManifest,
+    Generations,
+    OpenIndex,
+    Position,
+    carry_over,
+    end_of,
+    open_index,
+    position_to_json,
+)
 
 LOG = logging.getLogger(__name__)
 CARRIED_FILE = "carried.json"

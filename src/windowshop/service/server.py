@@ -16,9 +16,9 @@ from fastapi import FastAPI
 from windowshop.errors import ConfigError
 from windowshop.service.app import create_app
 from windowshop.service.config import ServiceConfig
-from windowshop.service.keys import LOOPBACK, Keys, load_keys
-from windowshop.service.protocol import PatientProtocol
-from windowshop.service.shop import Shop
+from windowshop.service.generation_pool import Shop
+from windowshop.service.http.api_keys import LOOPBACK, Keys, load_keys
+from windowshop.service.http.head_timeout import PatientProtocol
 
 DRAIN_SECONDS = 5
 """How long requests under way may take once the end was asked for."""

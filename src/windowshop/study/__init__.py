@@ -1,1 +1,5 @@
-"""A study: variants of the method trained on the same data, compared and reported."""
+"""Studies: variants of the method trained on the same data and compared."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

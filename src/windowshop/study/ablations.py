@@ -4,16 +4,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from windowshop.config import (
-    NegativesName,
-    StageConfig,
-    TrainConfig,
-    TuningConfig,
-    lora_stages,
-    to_dict,
-)
+from windowshop.config import NegativesName, StageConfig, TrainConfig, TuningConfig, lora_stages
+from windowshop.settings import to_dict
 from windowshop.study.config import VariantConfig, at_budget
-from windowshop.train import num_steps
+from windowshop.training import num_steps
 
 STEP_COST = {"domain": 0.5, "separate": 0.6, "fused": 1.0}
 """Seconds of a step of each stage against one of the fused stage, measured with the embedded

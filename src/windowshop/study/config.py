@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from windowshop.config import StageConfig, TrainConfig, from_dict, read_yaml, to_dict
+from windowshop.config import StageConfig, TrainConfig
 from windowshop.errors import ConfigError
+from windowshop.settings import from_dict, read_yaml, to_dict
 
 Group = Literal["reference", "baseline", "fusion", "ablation", "control"]
 System = Literal["trained", "score_fusion", "frozen", "bm25", "bm25_dense"]

@@ -15,13 +15,8 @@ from typing import Any
 
 import polars as pl
 
-from windowshop.diagnostics import (
-    Diagnostics,
-    ExclusiveMatches,
-    GateWeights,
-    UnretrievedProducts,
-)
 from windowshop.errors import DataError
+from windowshop.evaluation import Diagnostics, ExclusiveMatches, GateWeights, UnretrievedProducts
 from windowshop.files import write_aside
 from windowshop.study.config import Falsifier
 

@@ -11,20 +11,19 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 
-from windowshop.catalog import Dataset
-from windowshop.checkpoint import PACKAGES
-from windowshop.config import to_dict
-from windowshop.encoders.base import pick_device
+from windowshop.data import Dataset
+from windowshop.encoders import pick_device
 from windowshop.errors import ConfigError
+from windowshop.model import PACKAGES
 from windowshop.progress import Reporter
-from windowshop.study.changes import without_photos, without_words
-from windowshop.study.comparison import most_different_queries
+from windowshop.settings import to_dict
 from windowshop.study.config import AUTO, StudyConfig, VariantConfig
-from windowshop.study.defaults import default_falsifiers
-from windowshop.study.insights import CURVE_MEASURE, SHARES, curve, examples
-from windowshop.study.preparing import prepare_study
-from windowshop.study.rankings import trained_run
-from windowshop.study.report import write_report
+from windowshop.study.controls import without_photos, without_words
+from windowshop.study.default_variants import default_falsifiers
+from windowshop.study.prepare import prepare_study
+from windowshop.study.report.comparison import most_different_queries
+from windowshop.study.report.insights import CURVE_MEASURE, SHARES, curve, examples
+from windowshop.study.report.write import write_report
 from windowshop.study.results import (
     FORMAT,
     RESULTS_FILE,
@@ -37,6 +36,7 @@ from windowshop.study.results import (
 )
 from windowshop.study.results import without_photos as without_thumbnails
 from windowshop.study.seed import FIXED_SYSTEMS, SeedRuns, StudyData, trains_encoders
+from windowshop.study.systems import trained_run
 from windowshop.study.training import digest
 from windowshop.study.workers import Source, Task, fitting_workers, side_by_side
 

@@ -6,18 +6,26 @@ from pathlib import Path
 
 import polars as pl
 
-from windowshop import __version__
-from windowshop.catalog import file_hash
-from windowshop.config import TrainConfig, to_dict
-from windowshop.diagnostics import Diagnostics, never_retrieved
+from windowshop._version import __version__
+from windowshop.config import TrainConfig
+from windowshop.data import file_hash
+from windowshop.encoders import MODALITIES, Modality
 from windowshop.errors import ConfigError
-from windowshop.features import MODALITIES, Modality
-from windowshop.fusions import needs_tokens
-from windowshop.metrics import DEPTH, Qrels
-from windowshop.study.changes import changed
+from windowshop.evaluation import DEPTH, Diagnostics, Qrels, never_retrieved
+from windowshop.model import TwoTower, needs_tokens
+from windowshop.settings import to_dict
 from windowshop.study.config import TRAINED, StudyConfig, VariantConfig, training_of
-from windowshop.study.insights import diagnose
-from windowshop.study.rankings import (
+from windowshop.study.controls import changed
+from windowshop.study.report.insights import diagnose
+from windowshop.study.results import (
+    SEED_FORMAT,
+    UNRETRIEVED_SCHEMA,
+    SeedResult,
+    load_seed,
+    save_seed,
+)
+from windowshop.study.slices import per_query_scores
+from windowshop.study.systems import (
     Queries,
     Run,
     frozen_run,
@@ -26,17 +34,8 @@ from windowshop.study.rankings import (
     trained_run,
     tuned_bm25_run,
 )
-from windowshop.study.results import (
-    SEED_FORMAT,
-    UNRETRIEVED_SCHEMA,
-    SeedResult,
-    load_seed,
-    save_seed,
-)
-from windowshop.study.slicing import per_query_scores
 from windowshop.study.training import Trained, digest, shared_stages, train_variant
-from windowshop.towers import TwoTower
-from windowshop.workbench import Workbench
+from windowshop.training import Workbench
 
 FIXED_SYSTEMS = ("bm25", "frozen")
 """Systems that no seed changes."""

@@ -14,21 +14,20 @@ from typing import Any
 
 from filelock import FileLock
 
-from windowshop.config import (
-    FUSED,
-    SINGLE,
-    FusionName,
-    LossConfig,
-    ModelConfig,
-    TrainConfig,
-    to_dict,
-)
+from windowshop.config import FUSED, SINGLE, FusionName, LossConfig, ModelConfig, TrainConfig
+from windowshop.model import TwoTower
+from windowshop.settings import to_dict
 from windowshop.study.memory import peak_memory_mb, reset_peak
 from windowshop.study.results import write_json
-from windowshop.systems import make_trainer, train_system
-from windowshop.towers import TwoTower
-from windowshop.train import TrainState, load_state, part, save_state
-from windowshop.workbench import Workbench
+from windowshop.training import (
+    TrainState,
+    Workbench,
+    load_state,
+    make_trainer,
+    part,
+    save_state,
+    train_system,
+)
 
 MEMORY_SUFFIX = ".memory"
 LOCK_SUFFIX = ".lock"

@@ -21,12 +21,12 @@ from pathlib import Path
 import psutil
 import torch
 
-from windowshop.catalog import Dataset
+from windowshop.data import Dataset
 from windowshop.errors import ConfigError
 from windowshop.progress import SilentReporter
 from windowshop.study.config import StudyConfig
 from windowshop.study.memory import free_memory
-from windowshop.study.preparing import prepare_study
+from windowshop.study.prepare import prepare_study
 from windowshop.study.seed import SeedRuns, StudyData
 
 GROWTH = 6

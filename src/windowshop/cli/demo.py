@@ -1,0 +1,33 @@
+"""Commands for a first look."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windowshop.cli.options import err, out
+
+
+def demo_data(
+    folder: Annotated[Path, typer.Argument(help="Folder to write the catalogue to.")],
+    products: Annotated[int, typer.Option(help="Number of products.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the drawing.")] = 0,
+) -> None:
+    """Write a generated catalogue (drawn products, graded queries, simulated clicks)."""
+    from windowshop.demo import DemoConfig, write_demo
+
+    write_demo(folder, DemoConfig(num_products=products, seed=seed))
+    out.print(f"{folder}: {products} generated products")
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Folder for the data, model, index and page.")],
+    products: Annotated[int, typer.Option(help="Number of generated products.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the generated data.")] = 0,
+) -> None:
+    """Run everything once on a generated catalogue, and write a page of search results."""
+    from windowshop.demo import DemoConfig, demo_config, run_demo
+    from windowshop.progress import TerminalReporter
+
+    shop = DemoConfig(num_products=products, seed=seed)
+    run_demo(folder, shop, demo_config(), TerminalReporter(err), out)

@@ -1,0 +1,71 @@
+"""The `windowshop` command: its commands, and what becomes of an error."""
+
+import os
+import warnings
+from typing import Annotated
+
+import typer
+
+from windowshop._version import __version__
+from windowshop.cli import demo as demos
+from windowshop.cli import searching, training
+from windowshop.cli.options import err, out
+from windowshop.errors import WindowshopError
+
+app = typer.Typer(
+    help="Multimodal product search: check, train, evaluate, index, search.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+STOPPED = 130
+"""Exit code of a command that was interrupted."""
+
+for command in (
+    training.check,
+    training.train,
+    training.evaluate,
+    training.mine,
+    training.compare,
+    searching.index,
+    searching.rollback,
+    searching.tune,
+    searching.export,
+    searching.search,
+    searching.serve,
+    searching.clicks,
+    demos.demo,
+):
+    app.command()(command)
+app.command(name="demo-data")(demos.demo_data)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Handle the options before any command."""
+    if show:
+        out.print(f"windowshop {__version__}")
+        raise typer.Exit()
+
+
+def main() -> None:
+    """Run the command line; user errors are one message, not a traceback."""
+    # Progress bars are ours; a library's own would break them.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Threads that wait should soon sleep: spinning ones take the cores from other processes.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    warnings.filterwarnings("ignore", module="PIL")
+    try:
+        app()
+    except WindowshopError as error:
+        err.print("error: ", style="bold red", end="")
+        err.print(str(error), highlight=False, markup=False, soft_wrap=True)
+        raise SystemExit(1) from None
+    except (KeyboardInterrupt, SystemExit) as end:  # typer makes one of the other
+        if isinstance(end, SystemExit) and end.code != STOPPED:
+            raise
+        err.print("stopped; run the same command again to go on")
+        raise SystemExit(STOPPED) from None

@@ -1,0 +1,234 @@
+"""Commands that make an index and answer from it."""
+
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windowshop.cli.options import (
+    DEFAULT_CACHE,
+    CacheOption,
+    Data,
+    EngineChoice,
+    IndexPath,
+    JsonFlag,
+    Mode,
+    ModelPath,
+    StorageChoice,
+    err,
+    out,
+    print_json,
+)
+from windowshop.errors import ConfigError, SearchError
+
+
+def export(
+    model: ModelPath,
+    data: Annotated[
+        Path, typer.Option(help="Data folder whose queries and products it is checked on.")
+    ],
+    export_folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write; default: MODEL/export.")
+    ] = None,
+    int8: Annotated[
+        bool, typer.Option(help="Keep a graph in 8-bit integers where it is close enough.")
+    ] = True,
+    cache: CacheOption = DEFAULT_CACHE,
+) -> None:
+    """Write a model's path from query text to vector as one ONNX graph, checked against it."""
+    from windowshop.data import read_dataset
+    from windowshop.model import ExportConfig, export_queries, load, render_export
+    from windowshop.progress import TerminalReporter
+
+    place = export_folder or model / "export"
+    reporter = TerminalReporter(err)
+    config = ExportConfig(int8=int8)
+    manifest = export_queries(
+        load(model, "cpu"), read_dataset(data), place, cache, config, reporter
+    )
+    out.print(f"{place}: {manifest.precision} kept", highlight=False, markup=False, soft_wrap=True)
+    out.print(render_export(manifest))
+
+
+def index(
+    model: ModelPath,
+    data: Data,
+    index_folder: Annotated[Path, typer.Option("--out", help="Index folder to write, or renew.")],
+    engine: Annotated[
+        EngineChoice, typer.Option(help="Vector engine; auto chooses by the number of products.")
+    ] = "auto",
+    storage: Annotated[
+        StorageChoice, typer.Option(help="How vectors are searched; auto goes with the engine.")
+    ] = "auto",
+    width: Annotated[
+        int, typer.Option(help="Numbers kept of a vector, a width of the model; 0 keeps all.")
+    ] = 0,
+    cache: CacheOption = DEFAULT_CACHE,
+) -> None:
+    """Encode a catalogue with a model and write a folder that answers searches."""
+    from windowshop.data import broken_note, read_dataset
+    from windowshop.index import IndexConfig, build_index, current_generation
+    from windowshop.model import load
+    from windowshop.progress import TerminalReporter
+
+    config = IndexConfig(engine=engine, storage=storage, width=width)
+    reporter = TerminalReporter(err)
+    manifest = build_index(load(model), read_dataset(data), index_folder, cache, reporter, config)
+    out.print(
+        f"{index_folder}: {manifest.num_products} products, {manifest.width} dimensions, "
+        f"generation {current_generation(index_folder)}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    for kind, count in manifest.broken_images.items():
+        out.print(broken_note(kind, count))
+    if manifest.unsearchable:
+        out.print(f"{manifest.unsearchable} products have neither text nor a usable photo")
+
+
+def rollback(index_folder: IndexPath) -> None:
+    """Search the generation of an index before the current one; twice is forth again."""
+    from windowshop.index import rollback as run
+
+    told = f"{index_folder}: generation {run(index_folder)} is current"
+    out.print(told, highlight=False, markup=False, soft_wrap=True)
+
+
+def tune(
+    index_folder: IndexPath,
+    data: Data,
+    split: Annotated[str, typer.Option(help="Which queries: train, dev or test.")] = "dev",
+    slices: Annotated[
+        list[str] | None,
+        typer.Option("--slice", help="Column that no setting may lose by: a, or several: a+b."),
+    ] = None,
+    guard: Annotated[bool, typer.Option(help="Refuse settings by which a slice loses.")] = True,
+    max_lost: Annotated[
+        float, typer.Option(help="Share of relevant products that lists may end before.")
+    ] = 0.001,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all that was tried here as JSON.")
+    ] = None,
+) -> None:
+    """Choose how an index merges its channels on judged queries; nothing may have it open."""
+    from windowshop.data import read_dataset
+    from windowshop.progress import TerminalReporter
+    from windowshop.search import TuneConfig, open_searcher, render_tuning, save_tuning
+    from windowshop.search import tune as run
+
+    config = TuneConfig(split=split, slices=tuple(slices or ()), guard=guard, max_lost=max_lost)
+    with closing(open_searcher(index_folder)) as searcher:
+        tuning = run(searcher, read_dataset(data), config, TerminalReporter(err))
+        path = save_tuning(tuning, searcher, json_file)
+    out.print(render_tuning(tuning))
+    out.print(f"{path}: written", highlight=False, markup=False, soft_wrap=True)
+
+
+def search(
+    index_folder: IndexPath,
+    text: Annotated[str | None, typer.Argument(help="What to search for.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Photo to search by.")] = None,
+    k: Annotated[int, typer.Option("-k", help="Number of results.")] = 10,
+    where: Annotated[
+        str | None, typer.Option(help="Filter, such as 'price < 1000 and brand = \"Nike\"'.")
+    ] = None,
+    mode: Annotated[Mode, typer.Option(help="Channels of a text search.")] = "hybrid",
+    understand: Annotated[
+        bool, typer.Option(help="Let brands, categories and prices in the text count as such.")
+    ] = True,
+    explain: Annotated[bool, typer.Option(help="Say why each product stands there.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page with pictures here.")] = None,
+    json_output: JsonFlag = False,
+) -> None:
+    """Search an index by text, photo or both."""
+    from windowshop.search import (
+        SearchRequest,
+        open_searcher,
+        render_answer,
+        render_page,
+        result_list,
+        write_page,
+    )
+
+    if image is None and where is None and not (text or "").strip():
+        raise SearchError("The query has neither text nor a photo. Give one, or a filter.")
+    request = SearchRequest(
+        text=text,
+        photo=image,
+        where=where,
+        limit=k,
+        mode=mode,
+        understand=understand,
+        explain=explain,
+    )
+    with closing(open_searcher(index_folder)) as searcher:
+        answer = searcher.answer(request)
+    if html is not None:
+        write_page(html, render_page([result_list(answer, image)], title="windowshop search"))
+    if json_output:
+        print_json(answer.to_json())
+    else:
+        out.print(render_answer(answer, image))
+
+
+def serve(
+    index_folder: IndexPath,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    keys: Annotated[
+        Path | None, typer.Option(help="YAML file of API keys; without it, this machine only.")
+    ] = None,
+    also: Annotated[
+        list[str] | None, typer.Option(help="Generation to have open too, to compare.")
+    ] = None,
+    cors: Annotated[
+        list[str] | None, typer.Option(help="Origin whose pages may call the service.")
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option(help="Most requests of a key, such as 50/second.")
+    ] = None,
+) -> None:
+    """Serve an index over HTTP, with a page to search in, until it is told to end."""
+    # Searches run side by side: a second thread within one would only spin beside another search.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("POLARS_MAX_THREADS", "2")
+    try:
+        from windowshop.service import ServiceConfig
+        from windowshop.service import serve as run
+    except ModuleNotFoundError as error:
+        raise _missing("serve", error) from None
+
+    config = ServiceConfig(origins=tuple(cors or ()), rate=rate)
+    run(
+        index_folder,
+        host,
+        port,
+        config,
+        keys_file=keys,
+        also=also or (),
+        listening=lambda address: out.print(address, highlight=False),
+    )
+
+
+def clicks(
+    index_folder: IndexPath,
+    data_folder: Annotated[Path, typer.Option("--out", help="Data folder to write.")],
+) -> None:
+    """Make a data folder to train on of an index, and of what its service was used for."""
+    try:
+        from windowshop.service import write_clicks
+    except ModuleNotFoundError as error:
+        raise _missing("clicks", error) from None
+
+    counts = write_clicks(index_folder, data_folder)
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    out.print(f"{data_folder}: {told}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _missing(command: str, error: ModuleNotFoundError) -> ConfigError:
+    return ConfigError(
+        f"{command} needs the package {error.name!r}. Run pip install 'windowshop[serve]'."
+    )

@@ -1,0 +1,200 @@
+"""Commands that look at data, train, and say what that is worth."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from windowshop.cli.options import (
+    DEFAULT_CACHE,
+    CacheOption,
+    Data,
+    JsonFlag,
+    ModelPath,
+    err,
+    out,
+    print_json,
+)
+from windowshop.config import PRESETS, FusionName, Preset, TrainConfig, load_config
+from windowshop.errors import ConfigError
+
+
+def check(data: Data, json_output: JsonFlag = False) -> None:
+    """Validate a data folder and report what is in it; exit 1 on errors."""
+    from windowshop.data import check_dataset, render
+    from windowshop.progress import TerminalReporter
+
+    report = check_dataset(data, reporter=TerminalReporter(err))
+    if json_output:
+        print_json(report.to_json())
+    else:
+        out.print(render(report))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def train(
+    data: Data,
+    model: Annotated[Path, typer.Option("--out", help="Model folder to write.")],
+    config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    fusion: Annotated[
+        FusionName | None, typer.Option(help="How text and photo are combined.")
+    ] = None,
+    text_encoder: Annotated[
+        str | None, typer.Option(help="minilm, or a Hugging Face name or folder.")
+    ] = None,
+    image_encoder: Annotated[
+        str | None, typer.Option(help="efficientnet-lite0, -lite2, or a CLIP/SigLIP model.")
+    ] = None,
+    preset: Annotated[
+        Preset | None,
+        typer.Option(help="Stages: the default, with separate alignment, or with LoRA on text."),
+    ] = None,
+    negatives: Annotated[
+        Path | None, typer.Option(help="Table of `windowshop mine` that the last stage draws from.")
+    ] = None,
+    cache: CacheOption = DEFAULT_CACHE,
+) -> None:
+    """Train a model and its baselines; a killed run goes on where it stopped."""
+    from windowshop.data import read_dataset
+    from windowshop.progress import TerminalReporter
+    from windowshop.training import train as run
+
+    settings = load_config(config) if config else TrainConfig()
+    if preset is not None and settings.stages != TrainConfig().stages:
+        raise ConfigError(f"--preset {preset}: {config} names stages too. Leave out one of them.")
+    if preset is not None:
+        settings = replace(settings, stages=PRESETS[preset]())
+    if fusion is not None:
+        settings = replace(settings, model=replace(settings.model, fusion=fusion))
+    if negatives is not None:
+        *others, last = settings.stages
+        stages = (*others, replace(last, negatives="mined"))
+        settings = replace(settings, stages=stages, negatives_file=str(negatives))
+    settings = replace(
+        settings,
+        seed=settings.seed if seed is None else seed,
+        text_encoder=text_encoder or settings.text_encoder,
+        image_encoder=image_encoder or settings.image_encoder,
+    )
+    manifest = run(read_dataset(data), model, settings, cache, TerminalReporter(err))
+    table = Table(title=f"{model}: dev figures", title_justify="left", title_style="bold")
+    for column in ("system", "nDCG@10", "Recall@100"):
+        table.add_column(column, justify="left" if column == "system" else "right")
+    for system, figures in manifest.dev.items():
+        table.add_row(system, f"{figures['ndcg@10']:.3f}", f"{figures['recall@100']:.3f}")
+    out.print(table if manifest.dev else f"{model}: trained (no dev queries to score it on)")
+
+
+def evaluate(
+    model: ModelPath,
+    data: Data,
+    split: Annotated[str, typer.Option(help="Which queries: train, dev or test.")] = "test",
+    slices: Annotated[
+        list[str] | None,
+        typer.Option("--slice", help="Column of queries or products, or several: a+b."),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures here as JSON.")
+    ] = None,
+    per_query: Annotated[
+        Path | None,
+        typer.Option(help="Parquet of every query's scores; default: beside the JSON file."),
+    ] = None,
+    cache: CacheOption = DEFAULT_CACHE,
+) -> None:
+    """Score a model beside text-only, image-only and BM25 on the same queries."""
+    from windowshop.data import read_dataset
+    from windowshop.evaluation import evaluate as run
+    from windowshop.evaluation import render_evaluation, write_json, write_per_query
+    from windowshop.model import load
+    from windowshop.progress import TerminalReporter
+
+    evaluation = run(
+        load(model), read_dataset(data), split, slices or [], cache, TerminalReporter(err)
+    )
+    if json_file is not None:
+        write_json(evaluation, json_file)
+        per_query = per_query or json_file.with_suffix(".per_query.parquet")
+    if per_query is not None:
+        write_per_query(evaluation, per_query)
+    out.print(render_evaluation(evaluation))
+
+
+def mine(
+    model: ModelPath,
+    data: Data,
+    table: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    sources: Annotated[
+        str, typer.Option(help="Rankings to mine, from: bm25, text, image, fused, refused.")
+    ] = "bm25,text,image,fused,refused",
+    per_query: Annotated[int, typer.Option(help="Negatives a query and source.")] = 30,
+    margin: Annotated[
+        float, typer.Option(help="A negative scores under this share of the positive's score.")
+    ] = 0.95,
+    split: Annotated[str, typer.Option(help="Which queries: train, dev or test.")] = "train",
+    cache: CacheOption = DEFAULT_CACHE,
+) -> None:
+    """Write the products that a model confuses with each query's own: hard negatives."""
+    from windowshop.data import read_dataset
+    from windowshop.model import load
+    from windowshop.progress import TerminalReporter
+    from windowshop.training import MiningConfig, mine_negatives, parse_sources, render_summary
+
+    config = MiningConfig(
+        sources=parse_sources(sources), split=split, per_query=per_query, margin=margin
+    )
+    summary = mine_negatives(
+        load(model), read_dataset(data), config, table, cache, TerminalReporter(err)
+    )
+    counts = f"{summary.num_queries} queries, {summary.num_without} without a negative"
+    out.print(f"{table}: {counts}", highlight=False, markup=False, soft_wrap=True)
+    out.print(render_summary(summary))
+
+
+def compare(
+    data: Data,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Report folder to write; default: DATA's name and -study, here."
+        ),
+    ] = None,
+    study: Annotated[
+        Path | None, typer.Option(help="YAML of variants, seeds, budget; default: all of them.")
+    ] = None,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option("--slice", help="Column of queries or products, or several: a+b."),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Number of seeds, from 0 on.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Training steps as a share of the defaults.")
+    ] = None,
+    photos: Annotated[bool, typer.Option(help="Product photos in the report.")] = True,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes side by side; default: what cores and memory allow."),
+    ] = None,
+    cache: CacheOption = DEFAULT_CACHE,
+) -> None:
+    """Train variants of the method side by side and report what each is worth."""
+    from windowshop.data import read_dataset
+    from windowshop.progress import TerminalReporter
+    from windowshop.study import StudyConfig, load_study
+    from windowshop.study import compare as run
+
+    config = load_study(study) if study else StudyConfig()
+    config = replace(
+        config,
+        slices=(*config.slices, *(slices or ())),
+        seeds=config.seeds if seeds is None else tuple(range(seeds)),
+        budget=config.budget if budget is None else budget,
+    )
+    report = report or Path(f"{data.resolve().name}-study")
+    reporter = TerminalReporter(err)
+    dataset = read_dataset(data)
+    results = run(dataset, config, report, cache, reporter, photos=photos, workers=workers)
+    out.print(f"{report / 'report.html'}: {len(results.variants)} variants", soft_wrap=True)

@@ -1,1 +1,0 @@
-"""The subcommands of `windowshop`: each parses, calls one function and prints."""

@@ -1,0 +1,74 @@
+"""A product row -> the texts that the text encoder reads.
+
+`FACTS` is what an index holds: title, brand, category and attributes; the description only where
+there are no attributes, since a long one drowns the facts in a sentence vector (docs/log.md has
+the figures). The other views are for training, which now and then shows a product by one of them.
+BM25 reads everything.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import polars as pl
+
+from windowshop.data.attributes import parse_attributes
+
+FACTS, TITLE, CATEGORY = "facts", "title", "category"
+DESCRIPTIONS = ("description 1", "description 2", "description 3")
+"""Consecutive parts of the description, as many as it has words for."""
+VIEWS = (FACTS, TITLE, *DESCRIPTIONS, CATEGORY)
+BASE_VIEWS = (FACTS, TITLE)
+"""What training always needs: products with equal titles are no negatives of each other."""
+CHUNK_WORDS = 40
+FIELDS = ("title", "brand", "category", "attributes", "description")
+
+
+def product_views(products: pl.DataFrame, names: Sequence[str] = VIEWS) -> dict[str, list[str]]:
+    """The named views of every product, in row order; "" where a product has no such text."""
+    views: dict[str, list[str]] = {name: [] for name in names}
+    for row in _rows(products):
+        chunks = _chunks(row["description"]) if any(n in views for n in DESCRIPTIONS) else []
+        for name, texts in views.items():
+            texts.append(_view(row, name, chunks))
+    return views
+
+
+def all_texts(products: pl.DataFrame) -> list[str]:
+    """Everything that a product says, in row order."""
+    return [_join(_facts(row), row["description"]) for row in _rows(products)]
+
+
+def _rows(products: pl.DataFrame) -> Iterator[dict[str, str | None]]:
+    absent = [pl.lit(None, pl.String).alias(n) for n in FIELDS if n not in products.columns]
+    yield from products.with_columns(absent).select(FIELDS).iter_rows(named=True)
+
+
+def _view(row: Mapping[str, str | None], name: str, chunks: Sequence[str]) -> str:
+    if name in DESCRIPTIONS:
+        return dict(zip(DESCRIPTIONS, chunks, strict=False)).get(name, "")
+    if name == TITLE:
+        return _join(row["title"], row["brand"])
+    if name == CATEGORY:
+        return _join(row["category"])
+    if parse_attributes(row["attributes"]):
+        return _facts(row)
+    return _join(_facts(row), row["description"])
+
+
+def _chunks(description: str | None) -> list[str]:
+    """The first parts of a description, of like length and about CHUNK_WORDS words each."""
+    words = (description or "").split()
+    count = min(len(DESCRIPTIONS), max(1, round(len(words) / CHUNK_WORDS)))
+    words = words[: len(DESCRIPTIONS) * CHUNK_WORDS]
+    edges = [round(i * len(words) / count) for i in range(count + 1)]
+    return [" ".join(words[a:b]) for a, b in pairwise(edges)]
+
+
+def _facts(row: Mapping[str, str | None]) -> str:
+    attributes = parse_attributes(row["attributes"])
+    listed = "; ".join(f"{key}: {item}" if key else item for key, item in attributes.items())
+    return _join(row["title"], row["brand"], row["category"], listed)
+
+
+def _join(*parts: str | None) -> str:
+    return ". ".join(stripped for part in parts if part and (stripped := part.strip()))

@@ -1,0 +1,198 @@
+"""One table file (parquet, csv or jsonl) -> a polars frame with the columns' declared types.
+
+Ids are always strings: a csv reader that guesses would turn "00123" into 123.
+"""
+
+import codecs
+import json
+from collections.abc import Container, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from windowshop.data.list_columns import has_items, list_column, parse_list, tidy
+from windowshop.errors import DataError
+
+SUFFIXES = (".parquet", ".csv", ".jsonl", ".ndjson")
+MAX_LISTED = 5
+"""Examples named in one message; a report with ten thousand rows helps nobody."""
+
+
+def find_table(folder: Path, name: str) -> Path | None:
+    """The file `name` with a known suffix in `folder`; None if there is none, an error if two."""
+    found = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise DataError(f"{folder}: found {names}. Keep one file for {name!r} and move the rest.")
+    return found[0] if found else None
+
+
+def read_table(
+    path: Path, schema: Mapping[str, pl.DataType], *, keep_lists: bool = False
+) -> pl.DataFrame:
+    """Read `path`, cast the columns that `schema` names, and leave further columns typed as found.
+
+    With `keep_lists`, further columns of lists of texts, numbers or booleans stay lists, in csv
+    where every value is such a list in JSON; any other nested values become JSON text. Columns
+    absent from the file are absent from the result. Raises DataError for an unreadable file and
+    for a value that does not fit its column, with the row (the first row of data is 1).
+    """
+    try:
+        frame = _blank_to_null(_read(path))
+        if path.suffix == ".csv":
+            frame = _typed_extras(_with_lists(frame, schema) if keep_lists else frame, schema)
+        return _typed(frame, schema, path, keep_lists)
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        raise DataError(
+            f"{path}: cannot be read as {path.suffix[1:]}: {reason}. "
+            "Check that the file is whole and UTF-8, and that no row has more fields than columns."
+        ) from None
+
+
+def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], source: str) -> pl.DataFrame:
+    """A table in memory with the types that `read_table` gives a file's, lists kept.
+
+    `source` is for messages. Raises DataError for a value that does not fit its column.
+    """
+    return _typed(_blank_to_null(frame), schema, Path(source), keep_lists=True)
+
+
+def _typed(
+    frame: pl.DataFrame, schema: Mapping[str, pl.DataType], path: Path, keep_lists: bool
+) -> pl.DataFrame:
+    for name, dtype in schema.items():
+        if name in frame.columns:
+            frame = frame.with_columns(_cast(frame, name, dtype, path))
+    return _flatten_nested(frame, keep_lists)
+
+
+def _read(path: Path) -> pl.DataFrame:
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty. Write a header and rows, or remove the file.")
+    if path.suffix == ".parquet":
+        frame = pl.read_parquet(path)
+    elif path.suffix == ".csv":
+        frame = pl.read_csv(path, infer_schema=False)
+        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))  # blank lines
+    else:
+        frame = _read_lines(path)
+    names = [name.strip().lstrip("\ufeff") for name in frame.columns]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(f"{path}: column {repeated[0]!r} stands twice. Rename or remove one.")
+    if any("\ufffd" in name for name in names):
+        raise DataError(f"{path}: the header is not UTF-8, found {names}. Save the file as UTF-8.")
+    return frame.rename(dict(zip(frame.columns, names, strict=True)))
+
+
+def _read_lines(path: Path) -> pl.DataFrame:
+    with path.open("rb") as file:
+        has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+        return pl.read_ndjson(file.read() if has_mark else path, infer_schema_length=None)
+
+
+def _blank_to_null(frame: pl.DataFrame) -> pl.DataFrame:
+    """Text of white space alone is an empty field, whichever format wrote it."""
+    texts = [pl.col(name) for name in frame.columns if frame[name].dtype == pl.String]
+    return frame.with_columns([pl.when(text.str.strip_chars() != "").then(text) for text in texts])
+
+
+def _with_lists(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame:
+    """Make further csv columns lists where every value is one in JSON."""
+    columns = []
+    for name in frame.columns:
+        given = frame[name].drop_nulls()
+        if name in declared or given.is_empty() or not given.str.contains(r"^\s*\[").all():
+            continue
+        rows = [None if text is None else parse_list(text) for text in frame[name]]
+        if sum(row is not None for row in rows) == len(given):
+            columns.append(list_column(name, rows))
+    return frame.with_columns(columns)
+
+
+def _typed_extras(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame:
+    """Give further csv columns of numbers or true/false their type, ids and the rest stay text."""
+    columns = []
+    for name in frame.columns:
+        column = frame[name]
+        if name in declared or name.endswith("_id") or column.null_count() == len(column):
+            continue
+        if column.dtype != pl.String:
+            continue
+        lowered = column.str.to_lowercase()
+        if lowered.drop_nulls().is_in(["true", "false"]).all():
+            columns.append((lowered == "true").alias(name))
+            continue
+        if column.drop_nulls().str.contains(r"^0\d").any():
+            continue  # leading zeros are codes, not numbers
+        number = column.cast(pl.Float64, strict=False)
+        if number.null_count() == column.null_count():
+            columns.append(number.alias(name))
+    return frame.with_columns(columns)
+
+
+def to_numbers(column: pl.Series) -> pl.Series:
+    """The column as Float64, null where it holds no number."""
+    text = column.str.strip_chars() if column.dtype == pl.String else column
+    return text.cast(pl.Float64, strict=False)
+
+
+def _cast(frame: pl.DataFrame, name: str, dtype: pl.DataType, path: Path) -> pl.Series:
+    column = frame[name]
+    if dtype == pl.String and column.dtype.is_nested():
+        return as_json(column)
+    if dtype == pl.String and column.dtype.is_float():
+        whole = column.drop_nulls()
+        if (whole == whole.floor()).all():  # 123.0 in a file that meant the id 123
+            column = column.cast(pl.Int64, strict=False)
+    cast = to_numbers(column) if dtype.is_numeric() else column.cast(dtype, strict=False)
+    if dtype.is_integer():
+        whole = cast.is_nan() | (cast == cast.floor())
+        cast = cast.fill_nan(None).set(~whole.fill_null(True), None)
+        column = column.fill_nan(None) if column.dtype.is_float() else column
+    lost = cast.is_null() & column.is_not_null()
+    if lost.any():
+        rows = lost.arg_true().head(MAX_LISTED).to_list()
+        shown = ", ".join(f"row {row + 1}: {column[row]!r}" for row in rows)
+        raise DataError(
+            f"{path}: column {name!r} must hold {_plain(dtype)}, found {int(lost.sum())} other "
+            f"value(s) ({shown}). Correct them or leave the field empty."
+        )
+    if dtype.is_float():
+        return cast.fill_nan(None)  # pandas writes NaN for an empty field
+    return cast.cast(dtype)
+
+
+def _plain(dtype: pl.DataType) -> str:
+    if dtype.is_integer():
+        return "whole numbers"
+    return "numbers" if dtype.is_numeric() else "text"
+
+
+def as_json(column: pl.Series) -> pl.Series:
+    """Nested values as JSON text, without the keys that other rows brought in as null."""
+
+    def dump(value: object) -> str:
+        if isinstance(value, pl.Series):
+            value = value.to_list()
+        return json.dumps(_without_nulls(value), ensure_ascii=False, default=str)
+
+    values = [None if value is None else dump(value) for value in column.to_list()]
+    return pl.Series(column.name, values, dtype=pl.String)
+
+
+def _without_nulls(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _flatten_nested(frame: pl.DataFrame, keep_lists: bool) -> pl.DataFrame:
+    columns = [frame[name] for name in frame.columns if frame[name].dtype.is_nested()]
+    return frame.with_columns(
+        [
+            tidy(column) if keep_lists and has_items(column.dtype) else as_json(column)
+            for column in columns
+        ]
+    )

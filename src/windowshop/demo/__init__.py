@@ -1,0 +1,5 @@
+"""A generated shop, and the first run on it."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

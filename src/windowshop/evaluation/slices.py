@@ -1,0 +1,77 @@
+"""Slices of an evaluation: part of the queries, or part of the relevant products.
+
+A slice is asked for by columns, `kind` or `cold+text_quality`. Columns of the query table pick
+queries; columns of the product table pick which judged products count, while the ranking stays
+that over the full catalogue. Every combination of values becomes one slice. A product with a list
+of values counts in the slice of each, so those slices overlap.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from windowshop.data import KINDS, Dataset
+from windowshop.errors import DataError
+
+LABELS = "labels="
+"""Begins the name of a slice that is a label set."""
+MAX_VALUES = 50
+"""More distinct values in one slice than this is an id or a number, not a slice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The judgements that one slice keeps."""
+
+    name: str
+    """`column=value`, joined by + in the order asked for."""
+    qrels: pl.DataFrame
+
+
+def split_kinds(qrels: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The judgements of each label set that is there, relevance first."""
+    present = set(qrels["kind"])
+    return {kind: qrels.filter(kind=kind) for kind in KINDS if kind in present}
+
+
+def make_slices(dataset: Dataset, qrels: pl.DataFrame, spec: str) -> list[Slice]:
+    """All slices of `qrels` by the columns of `spec`, sorted by name."""
+    columns = [column.strip() for column in spec.split("+")]
+    qrels = qrels.select("query_id", "product_id", "grade")
+    joined = qrels
+    for place, column in enumerate(columns):
+        joined = _attach(dataset, joined, column, f"_slice{place}")
+    labels = [
+        pl.lit(f"{column}=") + pl.col(f"_slice{place}").cast(pl.String).fill_null("null")
+        for place, column in enumerate(columns)
+    ]
+    joined = joined.with_columns(_name=pl.concat_str(labels, separator="+"))
+    names = joined["_name"].unique().sort().to_list()
+    if len(names) > MAX_VALUES:
+        raise DataError(
+            f"slice {spec}: {len(names)} distinct values, more than {MAX_VALUES}. "
+            "Slice by a column of classes, or add one with ranges."
+        )
+    return [
+        Slice(name, joined.filter(pl.col("_name") == name).select(qrels.columns)) for name in names
+    ]
+
+
+def _attach(dataset: Dataset, qrels: pl.DataFrame, column: str, name: str) -> pl.DataFrame:
+    """Add a column of the query table, else of the product table, to the judgements as text."""
+    for table, key in ((dataset.queries, "query_id"), (dataset.products, "product_id")):
+        if column in table.columns and column not in (key, "image", "query", "split"):
+            values = table.select(key, pl.col(column).alias(name))
+            if isinstance(table[column].dtype, pl.List):
+                values = values.explode(name).unique(maintain_order=True)
+            values = values.with_columns(_as_text(values[name]))
+            return qrels.join(values, on=key, how="left", maintain_order="left")
+    known = sorted(set(dataset.queries.columns) | set(dataset.products.columns))
+    raise DataError(f"slice {column}: no such column; found {', '.join(known)}.")
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    """Values as Python writes them, so that a boolean reads True or False."""
+    if column.dtype == pl.Boolean:
+        return column.replace_strict([True, False], ["True", "False"], return_dtype=pl.String)
+    return column.cast(pl.String)

@@ -1,0 +1,5 @@
+"""Index folders: generations, online writes and their catalogue."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

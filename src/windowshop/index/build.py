@@ -1,0 +1,146 @@
+"""Build the next generation of an index from a catalogue."""
+
+import shutil
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from windowshop.data import (
+    Dataset,
+    attribute_columns,
+    fill_attributes,
+)
+from windowshop.engines import EngineSpec, Kind, Storage, VectorSpec, choose
+from windowshop.errors import ConfigError
+from windowshop.files import write_manifest
+from windowshop.index.catalogue.collection import Collection
+from windowshop.index.catalogue.ledger import LEDGER_FOLDER, end_of, position_to_json
+from windowshop.index.folder import (
+    building,
+    next_name,
+)
+from windowshop.index.open import EXPORT_FOLDER, GENERATION, MODEL_FOLDER, GenerationManifest
+from windowshop.index.vector_names import (
+    FUSED_VECTOR,
+    PHOTO_VECTOR,
+    vectors_by_name,
+    with_gate,
+)
+from windowshop.progress import Reporter
+
+if TYPE_CHECKING:
+    from windowshop.model import Model, ProductSource
+
+
+STORED_AS: dict[Kind, Storage] = {"exact": "fp16", "flat": "4bit", "zvec": "int8"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexConfig:
+    """How an index is built."""
+
+    engine: Kind | Literal["auto"] = "auto"
+    """The vector engine; `auto` chooses by the catalogue's size."""
+    storage: Storage | Literal["auto"] = "auto"
+    """What the engine searches; int8 and 4-bit codes are rescored with float16 originals."""
+    width: int = 0
+    """Numbers kept of a `fused` vector, one of the model's Matryoshka widths; 0 keeps all."""
+    chunk_rows: int = 20_000
+    """Products whose vectors are in memory at a time."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.chunk_rows < 1:
+            raise ConfigError(f"chunk_rows={self.chunk_rows} must be at least 1.")
+
+    def spec(self, num_products: int, widths: dict[str, int]) -> EngineSpec:
+        """The engine's settings; widths by vector's name."""
+        widths = widths | ({FUSED_VECTOR: self.width} if self.width else {})
+        chosen = choose(num_products, widths)
+        kind = chosen.kind if self.engine == "auto" else self.engine
+        if kind == chosen.kind and self.storage == "auto":
+            return chosen
+        storage = STORED_AS[kind] if self.storage == "auto" else self.storage
+        vectors = {name: VectorSpec(width=width, storage=storage) for name, width in widths.items()}
+        return replace(chosen, kind=kind, vectors=vectors)
+
+
+def build_index(
+    model: "Model",
+    dataset: Dataset,
+    out: Path,
+    cache_folder: Path,
+    reporter: Reporter,
+    config: IndexConfig | None = None,
+) -> GenerationManifest:
+    """Encode a catalogue as the next generation of the index at `out`, and switch to it.
+
+    The one before stays for a rollback. A kill leaves the index as it was; a process may search and
+    write the current generation meanwhile. Raises IndexFolderError where `out` is something else.
+    """
+    from windowshop.model import provide_export
+
+    with building(out) as generations:
+        before, since = generations.current, None
+        if before is not None:
+            since = position_to_json(end_of(generations.path(before) / LEDGER_FOLDER))
+        name = next_name(generations)
+        path = generations.path(name)
+        source = model.read_products(dataset.products, dataset.root, cache_folder, reporter)
+        shutil.copytree(model.folder, path / MODEL_FOLDER)
+        export = path / MODEL_FOLDER / EXPORT_FOLDER
+        if before is not None and not export.exists():  # the one made last time may do
+            shutil.copytree(generations.path(before) / MODEL_FOLDER / EXPORT_FOLDER, export)
+        provide_export(model, dataset, source, export)
+        filled = _fill(path, model, dataset, source, reporter, config or IndexConfig())
+        manifest = replace(filled, carried_from=before, carried_since=since)
+        write_manifest(path, manifest, GENERATION.file)
+        generations.switch(name)
+    return manifest
+
+
+def _fill(
+    path: Path,
+    model: "Model",
+    dataset: Dataset,
+    source: "ProductSource",
+    reporter: Reporter,
+    config: IndexConfig,
+) -> GenerationManifest:
+    """Make a collection of a catalogue, on the disk; returns what it was made from."""
+    products = dataset.products
+    columns = attribute_columns(products)
+    if config.width not in (0, *model.towers.widths):
+        raise ConfigError(
+            f"width={config.width} is none that the model was trained for. "
+            f"Choose one of: {', '.join(map(str, model.towers.widths))}."
+        )
+    widths = {FUSED_VECTOR: model.width}
+    if model.photo_width is not None:
+        widths[PHOTO_VECTOR] = model.photo_width
+    unsearchable = 0
+    with closing(Collection(path, config.spec(len(products), widths))) as collection:
+        position = collection.start
+        with reporter.bar("Fill the index", len(products)) as advance:
+            for start in range(0, len(products), config.chunk_rows):
+                rows = fill_attributes(products[start : start + config.chunk_rows], columns)
+                vectors = model.encode_spaces(source, np.arange(start, start + len(rows)))
+                position = collection.upsert(with_gate(rows, [vectors]), vectors_by_name([vectors]))
+                unsearchable += int((~np.any(vectors.fused, axis=1)).sum())
+                advance(len(rows), "")
+        collection.optimise()
+        collection.flush()
+    return GenerationManifest(
+        model_key=model.manifest.run_key,
+        num_products=len(products),
+        width=model.width,
+        photo_width=model.photo_width,
+        data_root=str(dataset.root.resolve()),
+        broken_images=dict(source.features.broken_images),
+        unsearchable=unsearchable,
+        attributes=[asdict(column) for column in columns],
+        filled_to=position_to_json(position),
+    )

@@ -1,0 +1,1 @@
+"""One online catalogue: ledger, columns, snapshots."""

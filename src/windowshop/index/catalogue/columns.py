@@ -1,0 +1,278 @@
+"""The columns of an online catalogue: filters, facets, sorting, and which key is which product.
+
+Rows are only added: a product that changes gets a new row, whose number is its key, and its old row
+dies. Rows lie in a large table and a small one behind it, so that a write copies little.
+
+Shapes: B products of a change, N keys given out so far, C candidates.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from windowshop.data import Filter, as_json, as_lists, columns_of, inner_type, to_polars
+from windowshop.engines import Allowed
+from windowshop.errors import DataError, FilterError
+
+GROUP = "group_id"
+TAIL_ROWS = 20_000
+TAIL_CHUNKS = 64
+"""The small table is joined to the large one beyond these many rows; made whole beyond chunks."""
+KEPT_MASKS, KEPT_BYTES = 64, 16 << 20
+"""So many filters, or this memory full, have their bitmap of the large table kept, the latest."""
+KEPT_ROWS = 10_000
+"""So many products, at most, are kept as plain values."""
+MASK_ROWS = 100_000
+"""Up to so many products, a filter is kept as a bitmap even to look at some of them only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Tables with a change's rows in them, not shown to readers yet."""
+
+    large: pl.DataFrame
+    small: pl.DataFrame
+    rows: pl.DataFrame
+    """The change's rows with the catalogue's columns and types."""
+
+    @property
+    def ids(self) -> list[str]:
+        """The products of the change."""
+        return self.rows["product_id"].to_list()
+
+
+class Columns:
+    """Guard it from outside: many may read, or one may `commit` or `kill`."""
+
+    def __init__(self, table: pl.DataFrame, alive_N: np.ndarray) -> None:
+        """Take every row ever added, in the order of keys, and which of them live."""
+        self._large, self._small = table, table.clear()
+        self._alive_N = alive_N.copy()
+        self._key = dict(zip(table["product_id"], range(len(table)), strict=True))
+        self._masks: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._records: dict[int, dict[str, Any]] = {}
+        self._grouping = threading.Lock()
+        self._group: dict[str, int] = {}
+        self._group_N = np.zeros(0, dtype=np.int64)
+        """As far as it was asked for."""
+
+    @property
+    def num_keys(self) -> int:
+        """Keys given out so far; the next row gets this one."""
+        return len(self._large) + len(self._small)
+
+    @property
+    def names(self) -> list[str]:
+        """Every column that a product ever had."""
+        return self._large.columns
+
+    @property
+    def alive_N(self) -> np.ndarray:
+        """Which keys are products now, bool; do not write to it."""
+        return self._alive_N
+
+    def __len__(self) -> int:
+        """Number of products."""
+        return int(np.count_nonzero(self._alive_N))
+
+    def __contains__(self, product_id: str) -> bool:
+        """Whether there is such a product."""
+        key = self._key.get(product_id)
+        return key is not None and bool(self._alive_N[key])
+
+    def table(self) -> pl.DataFrame:
+        """Every row ever added, dead ones too, in the order of keys."""
+        return pl.concat([self._large, self._small])
+
+    def prepare(self, products: pl.DataFrame) -> Prepared:
+        """The tables with these rows behind them; raises DataError where a row does not fit."""
+        _check_ids(products)
+        schema = _joined(self._large.schema, products.schema)
+        large, small, rows = (_fitted(t, schema) for t in (self._large, self._small, products))
+        small = small.vstack(rows)
+        if len(small) > max(TAIL_ROWS, len(large) // 20):
+            return Prepared(large.vstack(small).rechunk(), small.clear(), rows)
+        if small.n_chunks() > TAIL_CHUNKS:
+            small = small.rechunk()
+        return Prepared(large, small, rows)
+
+    def commit(self, prepared: Prepared) -> np.ndarray:
+        """Show prepared rows; returns the keys of the rows that they replace, int64."""
+        first = self.num_keys
+        if prepared.large is not self._large:
+            self._masks.clear()
+            self._records.clear()  # there may be new columns
+        self._large, self._small = prepared.large, prepared.small
+        old = [self._key[name] for name in prepared.ids if name in self]
+        self._alive_N = np.concatenate([self._alive_N, np.ones(len(prepared.ids), dtype=bool)])
+        self._alive_N[old] = False
+        self._key.update(zip(prepared.ids, range(first, self.num_keys), strict=True))
+        return np.array(old, dtype=np.int64)
+
+    def kill(self, product_ids: tuple[str, ...]) -> np.ndarray:
+        """Take products out; returns their keys, int64, without those that are not there."""
+        keys = [self._key[name] for name in dict.fromkeys(product_ids) if name in self]
+        self._alive_N = self._alive_N.copy()
+        self._alive_N[keys] = False
+        return np.array(keys, dtype=np.int64)
+
+    def allowed(self, where: Filter | None) -> Allowed:
+        """Which living products pass a filter; raises FilterError for one that does not fit."""
+        if where is None:
+            return Allowed(self._alive_N)
+        if not self.num_keys:
+            raise FilterError("The catalogue is empty, so it has no columns. Add products first.")
+        key = repr(where)  # true and 1 differ there
+        kept_N = self._masks.get(key)
+        if kept_N is None:
+            self._masks[key] = kept_N = _passing(self._large, where)
+            while len(self._masks) > max(KEPT_MASKS, KEPT_BYTES // max(1, len(kept_N))):
+                self._masks.popitem(last=False)
+        if len(self._small):
+            kept_N = np.concatenate([kept_N, _passing(self._small, where)])
+        return Allowed(kept_N & self._alive_N, where)
+
+    def matching(self, trees: Sequence[Filter], keys_C: np.ndarray) -> np.ndarray:
+        """Which living products pass which filter, bool (filters, C)."""
+        if self.num_keys <= MASK_ROWS:
+            rows = [self.allowed(tree).mask_N[keys_C] for tree in trees]
+        else:
+            table = self.select(keys_C, sorted(set().union(*map(columns_of, trees))))
+            rows = [_passing(table, tree) & self._alive_N[keys_C] for tree in trees]
+        return np.array(rows, dtype=bool).reshape(len(trees), len(keys_C))
+
+    def ids(self, keys: np.ndarray) -> list[str]:
+        """The product ids of keys."""
+        return self._gather(keys, ["product_id"])["product_id"].to_list()
+
+    def keys(self, product_ids: list[str]) -> np.ndarray:
+        """The latest keys of products, int64, of deleted ones too; raises DataError for others."""
+        unknown = [product_id for product_id in product_ids if product_id not in self._key]
+        if unknown:
+            raise DataError(f"There is no product {unknown[0]!r}. Search again.")
+        return np.array([self._key[product_id] for product_id in product_ids], dtype=np.int64)
+
+    def rows(self, keys: np.ndarray) -> pl.DataFrame:
+        """The rows of keys, in their order, with every column that a product ever had."""
+        return self._gather(keys, self._large.columns)
+
+    def records(self, keys: np.ndarray) -> list[dict[str, Any]]:
+        """What the rows of keys have values of, without columns that begin with _, which are ours.
+
+        Those shown lately are kept, so do not write to them.
+        """
+        kept = {key: row for key in keys.tolist() if (row := self._records.get(key)) is not None}
+        missing = [key for key in keys.tolist() if key not in kept]
+        if missing:
+            names = [name for name in self.names if not name.startswith("_")]
+            rows = self.select(np.array(missing, dtype=np.int64), names).iter_rows(named=True)
+            held = ({name: v for name, v in row.items() if v is not None} for row in rows)
+            read = dict(zip(missing, held, strict=True))
+            if len(self._records) + len(read) > KEPT_ROWS:
+                self._records.clear()
+            self._records.update(read)
+            kept |= read
+        return [kept[key] for key in keys.tolist()]
+
+    def select(self, keys: np.ndarray, names: Iterable[str]) -> pl.DataFrame:
+        """Some columns of keys, in the order of both; those that no product ever had are absent."""
+        return self._gather(keys, [name for name in names if name in self._large.columns])
+
+    def groups(self, keys_C: np.ndarray) -> np.ndarray:
+        """A number for the group of variants of each key, int64 (C,): the first key of the group.
+
+        A product without a group is one of its own.
+        """
+        with self._grouping:
+            start = len(self._group_N)
+            if start < self.num_keys:
+                new = np.arange(start, self.num_keys)
+                names: Iterable[object] = [None] * len(new)
+                if GROUP in self._large.columns:
+                    names = self._gather(new, [GROUP])[GROUP].cast(pl.String)
+                numbers = [
+                    key if name is None else self._group.setdefault(str(name), key)
+                    for key, name in zip(new.tolist(), names, strict=True)
+                ]
+                self._group_N = np.append(self._group_N, np.array(numbers, dtype=np.int64))
+            numbers_N = self._group_N
+        of_keys_C: np.ndarray = numbers_N[keys_C]
+        return of_keys_C
+
+    def _gather(self, keys: np.ndarray, columns: list[str]) -> pl.DataFrame:
+        in_large = keys < len(self._large)
+        if in_large.all():
+            return self._large[columns][keys]
+        parts = [
+            self._large.select(columns)[keys[in_large]],
+            self._small.select(columns)[keys[~in_large] - len(self._large)],
+        ]
+        places = np.concatenate([np.flatnonzero(in_large), np.flatnonzero(~in_large)])
+        return pl.concat(parts)[np.argsort(places)]
+
+
+def _passing(table: pl.DataFrame, where: Filter) -> np.ndarray:
+    passes = table.select(to_polars(where, table.schema).alias("passes"))["passes"]
+    return passes.fill_null(False).to_numpy()
+
+
+def _check_ids(products: pl.DataFrame) -> None:
+    ids = products["product_id"].to_list() if "product_id" in products.columns else [None]
+    if products.schema.get("product_id") != pl.String or None in ids or "" in ids:
+        raise DataError("Products to add: each needs a product_id, a text. Give every row one.")
+    if len(set(ids)) < len(ids):
+        raise DataError("Products to add: a product_id occurs twice. Send each product once.")
+
+
+def _joined(held: pl.Schema, new: pl.Schema) -> dict[str, pl.DataType]:
+    """The columns held, then new ones; a column that was never filled takes the new type."""
+    kept = {
+        name: new.get(name, dtype) if dtype == pl.Null else dtype for name, dtype in held.items()
+    }
+    return kept | {name: dtype for name, dtype in new.items() if name not in kept}
+
+
+def _fitted(table: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    if dict(table.schema) == schema:
+        return table
+    columns = []
+    for name, dtype in schema.items():
+        if name not in table.columns:
+            columns.append(pl.lit(None, dtype=dtype).alias(name))
+            continue
+        try:
+            columns.append(pl.lit(_converted(table[name], dtype)).alias(name))
+        except pl.exceptions.PolarsError:
+            raise DataError(
+                f"Products to add: column {name!r} is of type {table[name].dtype}, the catalogue "
+                f"has {dtype}, and not every value fits. Send it as {dtype}."
+            ) from None
+    return table.select(columns)
+
+
+def _converted(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """A column as one of this type; raises PolarsError where not every value fits.
+
+    A single value in a column of lists is a list of one; lists in a column of texts are JSON, as
+    in a catalogue that was read as such.
+    """
+    if dtype == column.dtype:
+        return column
+    if dtype == pl.String and column.dtype.is_nested():
+        return as_json(column)
+    if isinstance(dtype, pl.List) and not column.dtype.is_nested():
+        column = as_lists(column)
+    converted = column.cast(dtype)
+    cuts = _item_type(dtype).is_integer() and _item_type(column.dtype).is_float()  # 38.5 to 38
+    if cuts and converted.cast(column.dtype).ne_missing(column).any():
+        raise pl.exceptions.InvalidOperationError("not all are whole numbers")
+    return converted
+
+
+def _item_type(dtype: pl.DataType) -> pl.DataType:
+    return inner_type(dtype) if isinstance(dtype, pl.List | pl.Array) else dtype

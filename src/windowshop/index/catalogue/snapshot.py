@@ -1,0 +1,90 @@
+"""How far a catalogue's columns and engine have come, written so that a kill spoils nothing.
+
+Shapes: N keys given out so far.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from windowshop.engines import EngineSpec, VectorSpec
+from windowshop.errors import EngineError
+from windowshop.files import write_json
+from windowshop.index.catalogue.ledger import Position
+
+FORMAT = "windowshop-collection/1"
+CHECKPOINT_FILE = "checkpoint.json"
+ALIVE = "_alive"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Columns and engine at one position of the ledger."""
+
+    table: pl.DataFrame
+    """Every row ever added, in the order of keys."""
+    alive_N: np.ndarray
+    engine_folder: Path
+    spec: EngineSpec
+    position: Position
+
+
+def write_checkpoint(folder: Path, saved: Checkpoint) -> None:
+    """Replace the folder's checkpoint at once, then remove the table of the old one."""
+    position = saved.position
+    engine = saved.engine_folder.name
+    # Another engine has other keys, so a table is never replaced by one that differs.
+    table_file = f"products-{engine}-{position.segment}-{position.offset}.parquet"
+    aside = folder / f"{table_file}.partial"
+    saved.table.with_columns(pl.Series(ALIVE, saved.alive_N)).write_parquet(aside)
+    with open(aside, "rb") as file:
+        os.fsync(file.fileno())
+    aside.replace(folder / table_file)
+    content = {
+        "format": FORMAT,
+        "table": table_file,
+        "engine": engine,
+        "spec": asdict(saved.spec),
+        "position": asdict(position),
+    }
+    write_json(folder / CHECKPOINT_FILE, content)
+    for path in folder.glob("products-*"):
+        if path.name != table_file:
+            path.unlink()
+
+
+def read_checkpoint(folder: Path) -> Checkpoint | None:
+    """The folder's checkpoint, None where there is none; raises EngineError for another format."""
+    path = folder / CHECKPOINT_FILE
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise EngineError(
+                f"{path}: found format {content['format']!r}, this version reads {FORMAT}. "
+                "Use the version that wrote it, or delete the file: the ledger has everything."
+            )
+        table = pl.read_parquet(folder / content["table"])
+        return Checkpoint(
+            table=table.drop(ALIVE),
+            alive_N=table[ALIVE].to_numpy(),
+            engine_folder=folder / content["engine"],
+            spec=_spec(content["spec"]),
+            position=Position(**content["position"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        raise EngineError(
+            f"{path}: cannot be read ({error!r}). Delete it: the ledger has everything."
+        ) from None
+
+
+def _spec(content: dict[str, Any]) -> EngineSpec:
+    vectors = {name: VectorSpec(**vector) for name, vector in content.pop("vectors").items()}
+    columns = {name: tuple(content.pop(name)) for name in ("number_columns", "text_columns")}
+    return EngineSpec(**{"vectors": vectors, **columns, **content})

@@ -1,0 +1,200 @@
+"""The folder of an index: generations of an online catalogue, and one build at a time.
+
+INDEX/manifest.json             the format
+INDEX/generations/current.json  which generation is searched, and the one before it
+INDEX/generations/gN/           a collection, its manifest, and the model it was made by
+INDEX/photos/                   photos that came with online writes
+INDEX/build.lock                held by the process that builds a generation, or compacts one
+INDEX/.partial/                 the first generation while it is built, where INDEX was there, empty
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from windowshop.errors import IndexFolderError
+from windowshop.files import MANIFEST_FILE, FolderKind, read_manifest, replace_folder, write_json
+from windowshop.index.catalogue.collection import Collection
+from windowshop.index.catalogue.ledger import LEDGER_FOLDER, Ledger, Position, is_open
+from windowshop.index.catalogue.records import Change, Upsert
+from windowshop.index.generations import Generations
+from windowshop.index.images import remove_uploads, uploads_of
+
+INDEX = FolderKind(
+    noun="an index folder",
+    format="windowshop-index/2",
+    command="windowshop index",
+    error=IndexFolderError,
+)
+GENERATIONS_FOLDER = "generations"
+PHOTOS_FOLDER = "photos"
+LOCK_FILE = "build.lock"
+STAGE_FOLDER = ".partial"
+NOT_CONTENT = {LOCK_FILE, STAGE_FOLDER, "lost+found"}
+"""What may lie in a folder that counts as empty."""
+FIRST_FORMAT_FILES = ("vectors.npy", "model")
+UNNAMED_SECONDS = 3600.0
+"""How long a photo stays that no product names: longer than a write, which puts it first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexManifest:
+    """What all generations of an index have in common."""
+
+    format: str = INDEX.format
+
+
+def open_shelf(folder: Path) -> Generations:
+    """The generations of an index; raises IndexFolderError where the folder is not one."""
+    read_manifest(IndexManifest, folder, INDEX)
+    return Generations(folder / GENERATIONS_FOLDER)
+
+
+def current_generation(folder: Path) -> str:
+    """The generation of an index that is searched; IndexFolderError where there is none."""
+    name = open_shelf(folder).current
+    if name is None:
+        raise IndexFolderError(f"{folder}: has no generation to search. Run `{INDEX.command}`.")
+    return name
+
+
+def rollback(folder: Path) -> str:
+    """Make the generation before the current one current again, and return its name.
+
+    Twice is forth again. Raises EngineError where there is none.
+    """
+    return open_shelf(folder).rollback()
+
+
+@contextmanager
+def building(out: Path) -> Iterator[Generations]:
+    """The generations of `out` for a process that adds one and switches to it.
+
+    An index that is there keeps its generations: on entry, what a killed build left is removed; on
+    leaving, all but the current one and the one before it, unless a process has one open. Anything
+    else is made aside and appears on leaving: a new index, or one that takes the place of one of an
+    older format. An empty folder may be a mounted volume, which cannot be exchanged: there, aside
+    is a folder within. Raises IndexFolderError where `out` is no index, or another process builds
+    there.
+    """
+    within = _is_empty(out) or _goes_on(out)
+    beside = out.parent / f".{out.name}.partial"
+    with without_builds(out, out if within else beside):
+        fills = within and _is_empty(out)  # still: a build may have ended before the lock
+        root = beside if not within else out / STAGE_FOLDER if fills else out
+        killed = out / STAGE_FOLDER if root == out else root / GENERATIONS_FOLDER
+        shutil.rmtree(killed, ignore_errors=True)
+        generations = Generations(root / GENERATIONS_FOLDER)
+        write_json(root / MANIFEST_FILE, asdict(IndexManifest()))
+        _drop_others(generations)
+        yield generations
+        _drop_others(generations)
+        if fills:
+            _unpack(root, out)
+        elif not within:
+            replace_folder(root, out)
+
+
+@contextmanager
+def without_builds(folder: Path, root: Path | None = None) -> Iterator[None]:
+    """Keep other builds of an index away, one that is made at `root`.
+
+    Raises IndexFolderError where one is under way.
+    """
+    place = root or folder
+    place.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise IndexFolderError(
+            f"{folder}: another process is building it, or compacting it. Wait until it has ended, "
+            "or stop it."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def remove_unnamed_photos(folder: Path, opened: Mapping[str, Collection]) -> int:
+    """Remove photos of writes that no record of any generation's ledger names; returns how many.
+
+    What a write put or named within the last hour stays. `opened` are the collections that this
+    process has open, by generation. Raises LedgerError, and removes nothing, where another process
+    has one open.
+    """
+    begun, named = time.time(), set[str]()
+    generations = Generations(folder / GENERATIONS_FOLDER)
+    for name in generations.names():
+        if name in opened:
+            named |= _uploads(opened[name].changes())
+            continue
+        path = generations.path(name) / LEDGER_FOLDER
+        if path.is_dir():
+            with closing(Ledger(path)) as ledger:
+                named |= _uploads(ledger.replay())
+    return remove_uploads(folder / PHOTOS_FOLDER, named, begun - UNNAMED_SECONDS)
+
+
+def _uploads(changes: Iterator[tuple[Change, Position]]) -> set[str]:
+    """The photos of writes that changes name."""
+    named: set[str] = set()
+    for change, _ in changes:
+        if isinstance(change, Upsert):
+            for image, images in change.products.select("image", "images").iter_rows():
+                named |= uploads_of(image, images)
+    return named
+
+
+def next_name(generations: Generations) -> str:
+    """The name of a new generation: g1, g2, .."""
+    numbers = [int(name[1:]) for name in generations.names() if name[1:].isdecimal()]
+    return f"g{max(numbers, default=0) + 1}"
+
+
+def _drop_others(generations: Generations) -> None:
+    kept = (generations.current, generations.previous)
+    for name in generations.names():
+        if name not in kept and not is_open(generations.path(name) / LEDGER_FOLDER):
+            generations.drop(name)
+
+
+def _is_empty(out: Path) -> bool:
+    """Whether `out` is a folder in which nothing was ever finished."""
+    return out.is_dir() and not {path.name for path in out.iterdir()} - NOT_CONTENT
+
+
+def _unpack(stage: Path, out: Path) -> None:
+    """Make an index of a folder by what was made within; the manifest, which tells, comes last."""
+    (stage / GENERATIONS_FOLDER).rename(out / GENERATIONS_FOLDER)
+    (stage / MANIFEST_FILE).rename(out / MANIFEST_FILE)
+    shutil.rmtree(stage, ignore_errors=True)
+
+
+def _goes_on(out: Path) -> bool:
+    """Whether `out` is an index of this format, perhaps damaged, to which a generation is added.
+
+    Not, where there is nothing, or an index of another format, which is replaced. Raises
+    IndexFolderError for anything else.
+    """
+    if not out.exists():
+        return False
+    try:
+        content = json.loads((out / MANIFEST_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        if (out / GENERATIONS_FOLDER).is_dir():
+            return True
+        if all((out / name).exists() for name in FIRST_FORMAT_FILES):
+            return False
+        content = None
+    found = str(content.get("format")) if isinstance(content, dict) else ""
+    if found.split("/")[0] != INDEX.format.split("/")[0]:
+        raise IndexFolderError(f"{out}: exists and is no index. Choose another --out.")
+    return found == INDEX.format

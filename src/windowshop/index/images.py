@@ -1,0 +1,201 @@
+"""Where the photos of an online catalogue are: below the data folder, or sent with a write.
+
+A photo that was sent is a file of the folder of uploads, named by its content; a product refers to
+it in `image` by `upload:NAME`.
+"""
+
+import hashlib
+import io
+import json
+import os
+import stat
+import threading
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from windowshop.data import (
+    FORMATS,
+    MAX_FILE_BYTES,
+    MIN_SIDE,
+    BrokenImage,
+    decode,
+    locate,
+    parse_images,
+    read_bytes,
+)
+from windowshop.files import write_aside
+
+UPLOAD = "upload:"
+KEPT_PATHS, RECENT_SECONDS = 100_000, 300.0
+SUFFIXES = {"MPO": "jpg", "JPEG": "jpg", "TIFF": "tif"}
+
+
+@dataclass(slots=True)
+class OpenedPhotos:
+    """The photos of one product that is written."""
+
+    image: str | None
+    """How the product names the first one."""
+    pictures: list[Image.Image] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """Photos that cannot be used, and why."""
+    _known: set[bytes] = field(default_factory=set)
+
+    def add(self, name: str, content: bytes | BrokenImage, side: int) -> bool:
+        """Decode one more photo, unless its content was there; returns whether it can be used."""
+        if isinstance(content, bytes):
+            if content in self._known:
+                return True
+            self._known.add(content)
+        picture = decode(content, side) if isinstance(content, bytes) else content
+        if isinstance(picture, BrokenImage):
+            self.problems.append(f"{name}: {picture.kind} ({picture.detail})")
+            return False
+        self.pictures.append(picture)
+        return True
+
+
+class ShopPhotos:
+    """Photos as products name them; for any number of threads of one process."""
+
+    def __init__(self, data_root: Path, uploads: Path) -> None:
+        self._data_root, self._uploads = data_root, uploads
+        self._lock = threading.Lock()
+        self._recent: dict[str, tuple[Path | None, float]] = {}
+
+    def path(self, image: str | None) -> Path | None:
+        """The photo's file, links resolved; None where it is none inside the two folders."""
+        plain = self._plain(image) if image else None
+        if plain is not None:
+            return plain
+        found = self._locate(image) if image else None
+        if not isinstance(found, Path):
+            return None
+        try:
+            return found.resolve() if found.is_file() else None
+        except OSError:  # a name that the system cannot hold
+            return None
+
+    def recent_path(self, image: str | None) -> Path | None:
+        """What `path` says, or said some minutes ago: every result of a search asks."""
+        if not image:
+            return None
+        now = time.monotonic()
+        path, until = self._recent.get(image, (None, 0.0))
+        if until > now:
+            return path
+        if len(self._recent) >= KEPT_PATHS:
+            self._recent.clear()
+        path = self.path(image)
+        self._recent[image] = (path, now + RECENT_SECONDS)
+        return path
+
+    def open(
+        self, image: str | None, images: str | None, sent: bytes | None, side: int
+    ) -> OpenedPhotos:
+        """Decode the photos that a product names, each content once.
+
+        One that was sent is kept and takes the place of `image`, unless it is broken. `side` is the
+        pixels that the encoder looks at. Raises ConfigError where a photo cannot be kept.
+        """
+        opened = OpenedPhotos(image)
+        if sent is not None and opened.add("the photo sent", _within_limit(sent), side):
+            opened.image = self._keep(sent)
+        elif image:
+            opened.add(image, self._read(image), side)
+        for name in parse_images(images):
+            opened.add(name, self._read(name), side)
+        return opened
+
+    def adopt(self, image: str, origin: "ShopPhotos") -> str:
+        """What to call a photo of another catalogue here; it is copied where nothing has its name.
+
+        Raises ConfigError where it cannot be kept.
+        """
+        content = origin._read(image) if self.path(image) is None else None
+        if not isinstance(content, bytes) or isinstance(decode(content, MIN_SIDE), BrokenImage):
+            return image
+        return self._keep(content)
+
+    def adopt_all(self, images: str | None, origin: "ShopPhotos") -> str | None:
+        """The same for a list of further photos."""
+        names = parse_images(images)
+        adopted = [self.adopt(name, origin) for name in names]
+        return images if adopted == names else json.dumps(adopted, ensure_ascii=False)
+
+    def _read(self, image: str) -> bytes | BrokenImage:
+        found = self._locate(image)
+        if not isinstance(found, Path):
+            return found
+        if image.startswith(UPLOAD):
+            with suppress(OSError, ValueError):  # what is wrong with it, `read_bytes` says
+                os.utime(found)
+        return read_bytes(found)
+
+    def _keep(self, content: bytes) -> str:
+        kind = Image.open(io.BytesIO(content), formats=FORMATS).format or ""
+        digest = hashlib.blake2b(content, digest_size=20).hexdigest()
+        name = f"{digest}.{SUFFIXES.get(kind, kind.lower())}"
+        path = self._uploads / name
+        with self._lock:  # two writes may bring the same photo
+            try:
+                os.utime(path)  # it is there: young again for `remove_uploads`
+            except OSError:
+                write_aside(path, lambda aside: aside.write_bytes(content))
+        return UPLOAD + name
+
+    def _plain(self, image: str) -> Path | None:
+        """The file of a name that leads to it by no link below its folder; most do.
+
+        Following links takes many times longer.
+        """
+        root, name = self._data_root, image
+        if image.startswith(UPLOAD):
+            root, name = self._uploads, image.removeprefix(UPLOAD)
+        path, mode = os.path.realpath(root) if root.is_symlink() else str(root), 0
+        for part in name.split("/"):
+            if part in ("", ".", "..") or "\\" in part or "\0" in part:
+                return None
+            path = f"{path}/{part}"
+            try:
+                mode = os.lstat(path).st_mode
+            except (OSError, ValueError):
+                return None
+            if stat.S_ISLNK(mode):
+                return None
+        return Path(path) if stat.S_ISREG(mode) else None
+
+    def _locate(self, image: str) -> Path | BrokenImage:
+        if image.startswith(UPLOAD):
+            return locate(self._uploads, image.removeprefix(UPLOAD))
+        return locate(self._data_root, image)
+
+
+def uploads_of(image: str | None, images: str | None) -> set[str]:
+    """The files of the folder of uploads that a product names."""
+    named = [image or "", *parse_images(images)]
+    return {Path(name.removeprefix(UPLOAD)).name for name in named if name.startswith(UPLOAD)}
+
+
+def remove_uploads(folder: Path, kept: Collection[str], before: float) -> int:
+    """Remove files of the folder of uploads that no write put or named since a time, but `kept`.
+
+    Returns how many. `before` is in seconds since 1970.
+    """
+    num_removed = 0
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name not in kept and path.is_file() and path.stat().st_mtime < before:
+            path.unlink()
+            num_removed += 1
+    return num_removed
+
+
+def _within_limit(content: bytes) -> bytes | BrokenImage:
+    if len(content) > MAX_FILE_BYTES:
+        return BrokenImage("too large", f"{len(content)} bytes, limit {MAX_FILE_BYTES}")
+    return content

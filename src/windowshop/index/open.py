@@ -1,0 +1,244 @@
+"""An index folder: online catalogues made by a model, opened to search and to write.
+
+    INDEX/generations/gN/                  a collection (`windowshop.index.catalogue.collection`)
+    INDEX/generations/gN/generation.json   what it was made from, written last
+    INDEX/generations/gN/model/            the model, with its query encoder in model/export
+
+The rest of the folder is described in `folder`. Searching by text needs no torch: the
+model is loaded when a photo is searched by, or a product is written.
+
+Shapes: B batch, N products, P width of fused vectors, D width of photo vectors.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from windowshop.data import (
+    PRODUCT_SCHEMA,
+    AttributeColumn,
+    Photo,
+    check_ids,
+    complete_columns,
+    conform,
+    fill_attributes,
+)
+from windowshop.errors import DataError, IndexFolderError, SearchError
+from windowshop.files import FolderKind, read_manifest
+from windowshop.index.catalogue.collection import Collection
+from windowshop.index.folder import (
+    INDEX,
+    PHOTOS_FOLDER,
+    current_generation,
+    open_shelf,
+)
+from windowshop.index.images import ShopPhotos
+from windowshop.index.vector_names import GATE_COLUMNS, vectors_by_name, with_gate
+from windowshop.model import QueryEncoder, open_query_encoder
+
+if TYPE_CHECKING:
+    from windowshop.model import Model
+
+GENERATION = FolderKind(
+    noun="a generation of an index",
+    format="windowshop-generation/1",
+    command=INDEX.command,
+    error=IndexFolderError,
+    file="generation.json",
+)
+MODEL_FOLDER, EXPORT_FOLDER = "model", "export"
+WRITTEN = "the products to add"
+WRITE_ROWS = 32
+"""Rows of an online write that are encoded at a time; bounds the photos in memory."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GenerationManifest:
+    """What a generation was made from, as it was when it was built."""
+
+    model_key: str
+    """The run key of the model that makes the vectors."""
+    num_products: int
+    width: int
+    """Width P of the vectors named `fused`."""
+    photo_width: int | None
+    """Width D of those named `photo`; None where the model looks at no product photo."""
+    data_root: str
+    """The data folder, where the photos of its products are."""
+    broken_images: dict[str, int]
+    unsearchable: int
+    """Products with neither text nor a usable photo; they are kept and never found by vector."""
+    attributes: list[dict[str, Any]]
+    """The columns filled from the attributes, as of `attribute_columns`."""
+    filled_to: dict[str, int]
+    """The ledger's end once all of the data was in; what follows was written online."""
+    carried_from: str | None = None
+    """The generation that was searched when the build began."""
+    carried_since: dict[str, int] | None = None
+    """The end of its ledger then: what follows there is not in the data."""
+    format: str = GENERATION.format
+
+    @property
+    def attribute_columns(self) -> tuple[AttributeColumn, ...]:
+        """The columns that an online write fills from a product's attributes."""
+        return tuple(AttributeColumn(**column) for column in self.attributes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UpsertReport:
+    """What became of an online write."""
+
+    num_upserted: int
+    problems: dict[str, str]
+    """Photos that cannot be used, by product; the product is found by what else it has."""
+
+
+class OpenIndex:
+    """One generation of an index, opened to search and to write by one process of many threads."""
+
+    def __init__(self, folder: Path, generation: str, path: Path) -> None:
+        """Open the generation that lies at `path`; `open_index` finds it."""
+        self.folder, self.generation, self._path = folder, generation, path
+        self.manifest = read_manifest(GenerationManifest, path, GENERATION)
+        key = self.manifest.model_key
+        self.query_encoder: QueryEncoder = open_query_encoder(
+            path / MODEL_FOLDER / EXPORT_FOLDER, model_key=key
+        )
+        self._photos = ShopPhotos(Path(self.manifest.data_root), folder / PHOTOS_FOLDER)
+        self._model: Model | None = None
+        self._loading = threading.Lock()
+        self.collection = Collection(path)
+
+    @property
+    def model(self) -> "Model":
+        """The model in torch, loaded at first use; searches by text never need it."""
+        with self._loading:
+            if self._model is None:
+                self._model = self._load()
+            return self._model
+
+    def encode_queries(
+        self, texts: Sequence[str | None], photos: Sequence[Photo | None]
+    ) -> np.ndarray:
+        """Return unit query vectors for `fused`, float32 (B, P).
+
+        Query i has `texts[i]`, `photos[i]`, or both. A batch of texts alone goes through the
+        exported graph. Raises SearchError for a query with neither and for an unusable photo.
+        """
+        if any(photo is not None for photo in photos):
+            return self.model.encode_queries(texts, photos)
+        for place, text in enumerate(texts):
+            if not (text or "").strip():
+                raise SearchError(f"query {place} has neither text nor a photo; give at least one.")
+        return self.query_encoder.encode([text or "" for text in texts])
+
+    def encode_photos(self, photos: Sequence[Photo]) -> np.ndarray:
+        """Return unit vectors of query photos for `photo`, float32 (B, D).
+
+        Raises SearchError for an unusable photo, and where the index has no `photo` vectors.
+        """
+        if self.manifest.photo_width is None:
+            raise SearchError(
+                f"{self.folder}: its model looks at no product photo. Search by text, or build it "
+                "with another model."
+            )
+        return self.model.encode_photos(photos)
+
+    def upsert(
+        self, products: pl.DataFrame, photos: Mapping[str, bytes] | None = None
+    ) -> UpsertReport:
+        """Add products, or replace them whole; found on return.
+
+        Args:
+            products: Rows in the products format; columns that are missing become null. Columns
+                that the index filled from the attributes are filled from theirs.
+            photos: Image files by product id, kept with the index; `image` then names them.
+
+        Raises:
+            DataError: A row does not fit, or a photo is of no row; nothing is changed.
+        """
+        rows = fill_attributes(_completed(products), self.manifest.attribute_columns)
+        sent = dict(photos or {})
+        stray = sent.keys() - set(rows["product_id"])
+        if stray:
+            raise DataError(f"A photo is of {min(stray)!r}, which is no product of this write.")
+        problems: dict[str, str] = {}
+        parts, images = [], []
+        for part in rows.iter_slices(WRITE_ROWS):
+            opened = [
+                self._photos.open(image, further, sent.get(name), self.model.image.side)
+                for name, image, further in part.select("product_id", "image", "images").iter_rows()
+            ]
+            parts.append(self.model.encode_rows(part, [row.pictures for row in opened]))
+            images += [row.image for row in opened]
+            named = zip(part["product_id"], opened, strict=True)
+            problems |= {name: "; ".join(row.problems) for name, row in named if row.problems}
+        if parts:
+            rows = rows.with_columns(pl.Series("image", images, dtype=pl.String))
+            self.collection.upsert(with_gate(rows, parts), vectors_by_name(parts))
+        return UpsertReport(num_upserted=len(rows), problems=problems)
+
+    def adopt(self, products: pl.DataFrame, origin: "OpenIndex") -> UpsertReport:
+        """Upsert rows of another generation, with the photos that they have there."""
+        filled = [column.name for column in origin.manifest.attribute_columns] + list(GATE_COLUMNS)
+        photos, others = self._photos, origin._photos
+        first = [name and photos.adopt(name, others) for name in products["image"]]
+        further = [names and photos.adopt_all(names, others) for names in products["images"]]
+        rows = products.drop(filled, strict=False).with_columns(
+            pl.Series("image", first, dtype=pl.String),
+            pl.Series("images", further, dtype=pl.String),
+        )
+        return self.upsert(rows)
+
+    def delete(self, product_ids: list[str]) -> int:
+        """Take products out; returns how many were there."""
+        return self.collection.delete(product_ids)
+
+    def photo_path(self, image: str | None) -> Path | None:
+        """The file of a photo as `image` names it, links resolved.
+
+        None where there is no such file below the data folder or among the photos of writes.
+        """
+        return self._photos.path(image)
+
+    def recent_photo_path(self, image: str | None) -> Path | None:
+        """The same as it was some minutes ago at most, for results of searches."""
+        return self._photos.recent_path(image)
+
+    def close(self) -> None:
+        """Save and release everything."""
+        self.collection.close()
+
+    def _load(self) -> "Model":
+        from windowshop.model import load
+
+        model = load(self._path / MODEL_FOLDER)
+        if model.manifest.run_key != self.manifest.model_key:
+            raise IndexFolderError(
+                f"{self._path}: its vectors are not of the model in it. Build the index again."
+            )
+        return model
+
+
+def open_index(folder: str | Path, generation: str | None = None) -> OpenIndex:
+    """Open a generation of an index, the current one by default.
+
+    Raises IndexFolderError where the folder is no index, ExportError where its query encoder is
+    damaged, LedgerError where another process has the generation open.
+    """
+    path = Path(folder)
+    generations = open_shelf(path)
+    name = generation or current_generation(path)
+    return OpenIndex(path, name, generations.path(name))
+
+
+def _completed(products: pl.DataFrame) -> pl.DataFrame:
+    """Rows with all columns of the products format, as a data folder's table has them."""
+    rows = complete_columns(conform(products, PRODUCT_SCHEMA, WRITTEN), PRODUCT_SCHEMA)
+    check_ids(rows, "product_id", Path(WRITTEN))
+    return rows.with_columns(pl.col("group_id").fill_null(pl.col("product_id")))

@@ -1,0 +1,5 @@
+"""The two-tower model: modalities fused to one product vector, and its query path."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,155 @@
+"""A model as a folder: safetensors, YAML config, tokenizer and encoders, JSON manifest.
+
+    MODEL/manifest.json          what it was made from and how it did on dev
+    MODEL/config.yaml            the resolved settings
+    MODEL/towers.safetensors     projections, fusion, temperatures
+    MODEL/encoders/text, image   weights, tokenizer, preprocessing
+    MODEL/baselines/NAME.safetensors
+    MODEL/baselines/NAME/text, image   where a baseline trained encoders of its own
+
+A folder is written aside and renamed, so one that has a manifest is complete.
+"""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from windowshop.config import FUSED, TrainConfig, load_config
+from windowshop.encoders import ImageEncoder, Layout, TextEncoder
+from windowshop.errors import ModelError
+from windowshop.files import FolderKind, read_manifest, write_manifest
+from windowshop.model.two_tower import TwoTower
+from windowshop.settings import to_dict
+
+MODEL = FolderKind(
+    noun="a model folder", format="windowshop-model/2", command="windowshop train", error=ModelError
+)
+CONFIG_FILE = "config.yaml"
+TOWERS_FILE = "towers.safetensors"
+PACKAGES = ("windowshop", "torch", "transformers", "sentence-transformers", "numpy", "polars")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """Where a model comes from."""
+
+    run_key: str
+    """Hash of data, settings and version: equal keys give equal models."""
+    data: dict[str, str]
+    """Content hashes of the tables, and of all photos together."""
+    counts: dict[str, int]
+    broken_images: dict[str, int]
+    seed: int
+    text_segments: list[int]
+    image_segments: list[int]
+    """Widths of the pooled parts of each encoder's features."""
+    text_encoder: str
+    image_encoder: str
+    """Fingerprints of the encoders."""
+    dev: dict[str, dict[str, float]]
+    """Dev figures of the kept weights: system -> measure -> value."""
+    history: dict[str, list[dict[str, Any]]]
+    """Every dev check: system -> entries."""
+    text_tokens: list[int] = field(default_factory=lambda: [0, 0])
+    image_tokens: list[int] = field(default_factory=lambda: [0, 0])
+    """Number and width of the tokens in each encoder's features."""
+    versions: dict[str, str] = field(default_factory=lambda: _versions())
+    format: str = MODEL.format
+
+    @property
+    def layouts(self) -> tuple[Layout, Layout]:
+        """Of the text features and of the photo features."""
+        text = Layout(tuple(self.text_segments), *self.text_tokens)
+        return text, Layout(tuple(self.image_segments), *self.image_tokens)
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether the encoders are loaded with tokens."""
+        return any(self.text_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Towers with the encoders that their features come from."""
+
+    towers: TwoTower
+    text: TextEncoder
+    image: ImageEncoder
+
+
+def save_model(
+    folder: Path, config: TrainConfig, manifest: Manifest, systems: Mapping[str, System]
+) -> None:
+    """Write a model folder; `systems` holds "fused" and the baselines. The manifest comes last.
+
+    A baseline's encoders are written where they are not the model's.
+    """
+    (folder / "baselines").mkdir(parents=True, exist_ok=True)
+    fused = systems[FUSED]
+    fused.text.save(folder / "encoders" / "text")
+    fused.image.save(folder / "encoders" / "image")
+    for name, system in systems.items():
+        save_file(system.towers.state_dict(), towers_file(folder, name))
+        if system.text.fingerprint != fused.text.fingerprint:
+            system.text.save(folder / "baselines" / name / "text")
+        if system.image.fingerprint != fused.image.fingerprint:
+            system.image.save(folder / "baselines" / name / "image")
+    text = yaml.safe_dump(_plain(to_dict(config)), sort_keys=False, allow_unicode=True)
+    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+    write_manifest(folder, manifest)
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read the manifest; raises ModelError where the folder is not a complete model."""
+    return read_manifest(Manifest, folder, MODEL)
+
+
+def load_towers(folder: Path, name: str = FUSED) -> TwoTower:
+    """The towers of the model, or of one of its baselines, ready to encode."""
+    manifest = load_manifest(folder)
+    config = load_config(folder / CONFIG_FILE)
+    shape = config.model.for_system(name)
+    model = TwoTower(shape, *manifest.layouts)
+    path = towers_file(folder, name)
+    try:
+        model.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).split("\n")[0]
+        raise ModelError(f"{path}: cannot be read ({reason}). Copy the model again.") from None
+    return model.eval()
+
+
+def saved_systems(folder: Path) -> list[str]:
+    """Names of the systems in a model folder, "fused" first."""
+    return [FUSED, *sorted(path.stem for path in (folder / "baselines").glob("*.safetensors"))]
+
+
+def encoder_folder(folder: Path, modality: Literal["text", "image"], name: str = FUSED) -> Path:
+    """Where a system's encoder stands: beside its towers if it has its own, else the model's."""
+    own = folder / "baselines" / name / modality
+    return own if own.is_dir() else folder / "encoders" / modality
+
+
+def towers_file(folder: Path, name: str) -> Path:
+    """Where the weights of a system stand in a model folder."""
+    return folder / (TOWERS_FILE if name == FUSED else f"baselines/{name}.safetensors")
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def _plain(value: object) -> object:
+    """Tuples as lists, which YAML can hold."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,44 @@
+"""The photos of a product that has several -> one vector.
+
+Shapes: M photos of all products of a batch, B products, D shared width, X any further shape.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from windowshop.config import ModelConfig
+from windowshop.model.layers import ZeroStartMLP
+
+
+class PhotoPooling(nn.Module):
+    """How much each photo counts within its product: all alike, or by a learned score.
+
+    The score starts at zero, so that attention starts as the mean. The order of the photos is never
+    seen.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        learned = config.image_pooling == "attention"
+        width, hidden = config.width, config.hidden // 4
+        self._score = ZeroStartMLP(width, hidden, 1, config.dropout) if learned else None
+        self._scale = width**0.5
+
+    def shares(self, photo_MD: Tensor, owner_M: Tensor, num_products: int) -> Tensor:
+        """Each photo's share of its product, (M,); those of a product sum to 1.
+
+        `photo_MD` are unit vectors, `owner_M` is the product that each is of.
+        """
+        if self._score is None:
+            weight_M = torch.ones_like(photo_MD[:, 0])
+        else:
+            score_M = self._score(photo_MD * self._scale).squeeze(1)
+            largest_B = torch.full_like(score_M[:1], -torch.inf).repeat(num_products)
+            largest_B = largest_B.scatter_reduce(0, owner_M, score_M.detach(), "amax")
+            weight_M = (score_M - largest_B[owner_M]).exp()
+        return weight_M / total(weight_M, owner_M, num_products)[owner_M]
+
+
+def total(x_MX: Tensor, owner_M: Tensor, num_products: int) -> Tensor:
+    """Sum of the rows of each product, (B, X)."""
+    return x_MX.new_zeros(num_products, *x_MX.shape[1:]).index_add(0, owner_M, x_MX)

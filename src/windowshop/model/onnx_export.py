@@ -1,0 +1,385 @@
+"""A model's path from query text to vector as one ONNX graph, checked against torch as it is made.
+
+Shapes: B texts, L tokens, P width of the compared vectors, Q checked texts, N products,
+K best products.
+"""
+
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.quant_utils import add_pre_process_metadata
+from rich.table import Table
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from windowshop.data import Dataset, file_hash
+from windowshop.encoders import TextEncoder, pick_device
+from windowshop.engines import nearest
+from windowshop.errors import ConfigError, ExportError
+from windowshop.files import replace_folder, write_manifest
+from windowshop.model.batches import ProductSource
+from windowshop.model.query_encoder import (
+    EXPORT,
+    FILES,
+    GRAPH_FILE,
+    IDS,
+    MASK,
+    PROBES,
+    PROBES_FILE,
+    TOKENIZER_FILE,
+    ExportManifest,
+    Precision,
+    QueryGraph,
+    open_query_encoder,
+    probe_vectors,
+)
+from windowshop.model.retriever import Model, load
+from windowshop.model.two_tower import TwoTower
+from windowshop.progress import Reporter
+
+OPSET = 18
+TOP = 10
+CHECK_BATCH = 16
+CHECK_PRODUCTS = 20_000
+"""Products that `provide_export` checks on, drawn from larger catalogues."""
+EXACT_COSINE = 0.9999
+"""What the fp32 graph must reach; anything else is a graph of something else."""
+HARD_TEXTS = (
+    *PROBES,
+    "a",
+    "  Two   spaces\tand\u00a0others\n",
+    "👟 500€ ½ﬁ e\u0301",
+    "shoe " * 600,
+)
+"""Texts that tokenizers cut in ways of their own."""
+PACKAGES = ("windowshop", "torch", "transformers", "onnx", "onnxruntime", "tokenizers")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportConfig:
+    """What is exported, and what int8 must reach to be kept."""
+
+    int8: bool = True
+    num_texts: int = 500
+    """Queries of the data set that the graphs are checked on."""
+    min_cosine: float = 0.99
+    """Mean cosine to torch's vectors."""
+    min_overlap: float = 0.9
+    """Mean share of the ten best products that are torch's too."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.num_texts < 1:
+            raise ConfigError(f"num_texts={self.num_texts} must be at least 1.")
+        for name in ("min_cosine", "min_overlap"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ConfigError(f"{name}={value} must be from 0 to 1.")
+
+    def allows(self, int8: "Closeness") -> bool:
+        """Whether int8 is close enough to be kept."""
+        return int8.mean_cosine >= self.min_cosine and int8.top10_overlap >= self.min_overlap
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Closeness:
+    """How close a graph's vectors are to torch's, over texts run alone and in batches."""
+
+    mean_cosine: float
+    min_cosine: float
+    top10_overlap: float
+    """Mean share of the ten best products in common."""
+    megabytes: float
+
+
+class QueryPath(nn.Module):
+    """Text encoder, projection and the fusion's weighing, without what only products need."""
+
+    def __init__(self, text: TextEncoder, towers: TwoTower) -> None:
+        super().__init__()
+        self.encoder = text.module
+        self.projection = towers.text
+        self.fusion = towers.fusion
+        self.own_text = towers.own_text if towers.fusion.has_own_text else None
+        self._features = partial(text.features, pooled=True)
+
+    def forward(self, ids_BL: Tensor, mask_BL: Tensor | None = None) -> Tensor:
+        """Return unit query vectors (B, P)."""
+        batch = {IDS: ids_BL} if mask_BL is None else {IDS: ids_BL, MASK: mask_BL}
+        features_BH = self._features(batch)
+        own_BD = None if self.own_text is None else self.own_text(features_BH)
+        vectors_BP: Tensor = self.fusion.weigh_queries(self.projection(features_BH), own_BD)
+        return vectors_BP
+
+
+def export_queries(
+    model: Model,
+    dataset: Dataset,
+    out: Path,
+    cache_folder: Path,
+    config: ExportConfig,
+    reporter: Reporter,
+) -> ExportManifest:
+    """Export a model's query path, checked on a data set's queries against its products.
+
+    Replaces an older export at `out`. Raises ExportError where the folder is something else, or
+    the model's text encoder cannot be exported.
+    """
+    _require_place(out)
+    texts = check_texts(dataset, config.num_texts)
+    products = model.encode_products(
+        dataset.products, dataset.root, cache=cache_folder, reporter=reporter
+    )
+    return export_graph(model, texts, products.vectors, out, config)
+
+
+def provide_export(model: Model, dataset: Dataset, source: ProductSource, out: Path) -> None:
+    """Export a model's query path where `out` holds no usable export of it.
+
+    `source` has the features of the data set's products. Raises ExportError where the model's text
+    encoder cannot be exported.
+    """
+    with suppress(ExportError):
+        open_query_encoder(out, model_key=model.manifest.run_key)
+        return
+    shutil.rmtree(out, ignore_errors=True)
+    config, texts = ExportConfig(), list(PROBES)
+    with suppress(ExportError):  # a shop of photos alone has no text
+        texts = check_texts(dataset, config.num_texts)
+    items = np.random.default_rng(0).permutation(len(source))[:CHECK_PRODUCTS]
+    products_NP = model.encode_spaces(source, items).fused
+    on_cpu = model if pick_device(model.device).type == "cpu" else load(model.folder, "cpu")
+    export_graph(on_cpu, texts, products_NP, out, config)
+
+
+def export_graph(
+    model: Model, texts: Sequence[str], product_NP: np.ndarray, out: Path, config: ExportConfig
+) -> ExportManifest:
+    """Export a model's query path, checked on the texts against the product vectors."""
+    _require_place(out)
+    work = out.parent / f".{out.name}.partial"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        manifest = _write_export(model, Reference.of(model, texts, product_NP), work, config)
+        replace_folder(work, out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return manifest
+
+
+def render_export(manifest: ExportManifest) -> Table:
+    """The checks of an export for the terminal."""
+    on = manifest.checked_on
+    title = f"against the model, {on['texts']} texts, {on['products']} products"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name in ("graph", "mean cosine", "lowest cosine", "top-10 overlap", "MB"):
+        table.add_column(name, justify="left" if name == "graph" else "right")
+    for name, check in manifest.checks.items():
+        closeness = Closeness(**check)
+        table.add_row(
+            name,
+            f"{closeness.mean_cosine:.4f}",
+            f"{closeness.min_cosine:.4f}",
+            f"{closeness.top10_overlap:.3f}",
+            f"{closeness.megabytes:.1f}",
+        )
+    return table
+
+
+def check_texts(dataset: Dataset, count: int) -> list[str]:
+    """Up to `count` of a data set's query texts, or of its titles where it has no text query."""
+    for table, column in ((dataset.queries, "query"), (dataset.products, "title")):
+        texts = table[column].drop_nulls().str.strip_chars()
+        texts = texts.filter(texts != "").unique(maintain_order=True)
+        if len(texts):
+            return texts.sample(min(count, len(texts)), seed=0, shuffle=True).to_list()
+    raise ExportError(f"{dataset.root}: has no query text and no title to check an export on.")
+
+
+def write_tokenizer(text: TextEncoder, path: Path) -> int:
+    """Write how an encoder cuts and pads texts; returns the number of tokens it cuts at."""
+    text.prepare(["a", "two words"])  # leaves its truncation and padding in the tokenizer
+    backend = getattr(text.tokenizer, "backend_tokenizer", None)
+    if backend is None or backend.truncation is None or backend.padding is None:
+        raise ExportError(
+            f"the text encoder's tokenizer, a {type(text.tokenizer).__name__}, has no fast form. "
+            "Use an encoder that comes with a tokenizer.json."
+        )
+    backend.save(str(path))
+    return int(backend.truncation["max_length"])
+
+
+def write_graph(model: Model, path: Path) -> None:
+    """Write the fp32 graph, for any batch size and length."""
+    batch = model.text.prepare(["a", "red shoes for men"])  # unlike lengths: padding is traced too
+    names = [name for name in (IDS, MASK) if name in batch]
+    axes = {name: {0: "B", 1: "L"} for name in names} | {"query": {0: "B"}}
+    tower = QueryPath(model.text, model.towers).eval()
+    # What the tracer warns of is what the check measures.
+    with _plain_attention(tower), torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            tower,
+            tuple(batch[name] for name in names),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=names,
+            output_names=["query"],
+            dynamic_axes=axes,
+        )
+
+
+@contextmanager
+def _plain_attention(module: nn.Module) -> Iterator[None]:
+    """Attention as plain matrix products, which make a smaller and faster graph than sdpa."""
+    models = [part for part in module.modules() if isinstance(part, PreTrainedModel)]
+    before = [model.config._attn_implementation for model in models]
+    try:
+        for model in models:
+            model.set_attn_implementation("eager")
+        yield
+    finally:
+        for model, implementation in zip(models, before, strict=True):
+            model.set_attn_implementation(implementation)
+
+
+def quantise(graph: Path, path: Path) -> None:
+    """Write the graph with its weight matrices in int8, a scale for each column."""
+    content = onnx.load(graph)
+    weights = {part.name for part in content.graph.initializer}
+    nodes = [
+        f"{node.name}_MatMul" if node.op_type == "Gemm" else node.name  # as the quantiser calls it
+        for node in content.graph.node
+        if node.op_type in ("MatMul", "Gemm") and node.input[1] in weights
+    ]
+    assert nodes  # an empty list would mean all
+    add_pre_process_metadata(content)  # else onnxruntime prints a warning
+    quantize_dynamic(
+        content,
+        path,
+        op_types_to_quantize=["MatMul"],
+        nodes_to_quantize=nodes,
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What torch makes of the texts that graphs are checked on."""
+
+    texts: Sequence[str]
+    query_QP: np.ndarray
+    product_NP: np.ndarray
+    searchable_N: np.ndarray
+    top_QK: np.ndarray
+
+    @classmethod
+    def of(cls, model: Model, texts: Sequence[str], product_NP: np.ndarray) -> "Reference":
+        """Encode the texts and search with them."""
+        query_QP = model.encode_queries(texts)
+        searchable_N = np.any(product_NP, axis=1)
+        top_QK = nearest(query_QP, product_NP, TOP, searchable_N).rows
+        return cls(texts, query_QP, product_NP, searchable_N, top_QK)
+
+    def closeness(self, graph: Path, tokenizer: Path) -> Closeness:
+        """Compare a graph's vectors, of each text alone and of batches, with torch's."""
+        encoder = QueryGraph(graph, tokenizer)
+        ids = encoder.tokenise(self.texts)
+        overlaps, cosines = [], []
+        for size in (1, CHECK_BATCH):
+            runs = [encoder.run(ids[i : i + size]) for i in range(0, len(ids), size)]
+            found_QP = np.concatenate(runs)
+            cosines.append((found_QP * self.query_QP).sum(axis=1))
+            found_QK = nearest(found_QP, self.product_NP, TOP, self.searchable_N).rows
+            overlaps.append([_shared(*pair) for pair in zip(found_QK, self.top_QK, strict=True)])
+        return Closeness(
+            mean_cosine=float(np.mean(cosines)),
+            min_cosine=float(np.min(cosines)),
+            top10_overlap=float(np.mean(overlaps)),
+            megabytes=graph.stat().st_size / 1e6,
+        )
+
+
+def _shared(found_K: np.ndarray, expected_K: np.ndarray) -> float:
+    """Share of the expected rows that were found; -1 is no row."""
+    expected = set(expected_K.tolist()) - {-1}
+    return len(expected.intersection(found_K.tolist())) / len(expected) if expected else 1.0
+
+
+def _write_export(
+    model: Model, reference: Reference, folder: Path, config: ExportConfig
+) -> ExportManifest:
+    tokenizer = folder / TOKENIZER_FILE
+    max_tokens = write_tokenizer(model.text, tokenizer)
+    made = _make_graphs(model, folder, config)
+    _check_tokens(model.text, QueryGraph(made["fp32"], tokenizer), reference.texts)
+    checks = {name: reference.closeness(graph, tokenizer) for name, graph in made.items()}
+    kept = _choose(checks, config)
+    made.pop(kept).rename(folder / GRAPH_FILE)
+    for graph in made.values():
+        graph.unlink()
+    np.save(folder / PROBES_FILE, probe_vectors(QueryGraph(folder / GRAPH_FILE, tokenizer)))
+    manifest = ExportManifest(
+        model_key=model.manifest.run_key,
+        precision=kept,
+        width=model.width,
+        max_tokens=max_tokens,
+        checks={name: asdict(check) for name, check in checks.items()},
+        bars={"mean_cosine": config.min_cosine, "top10_overlap": config.min_overlap},
+        checked_on={"texts": len(reference.texts), "products": len(reference.product_NP)},
+        files={name: file_hash(folder / name) for name in FILES},
+        versions={name: version(name) for name in PACKAGES},
+    )
+    write_manifest(folder, manifest, EXPORT.file)
+    return manifest
+
+
+def _make_graphs(model: Model, folder: Path, config: ExportConfig) -> dict[Precision, Path]:
+    made: dict[Precision, Path] = {"fp32": folder / "fp32.onnx"}
+    write_graph(model, made["fp32"])
+    if config.int8:
+        made["int8"] = folder / "int8.onnx"
+        quantise(made["fp32"], made["int8"])
+    return made
+
+
+def _choose(checks: dict[Precision, Closeness], config: ExportConfig) -> Precision:
+    """int8 if it is close enough; raises ExportError where not even fp32 is the model."""
+    lowest = checks["fp32"].min_cosine
+    if not lowest >= EXACT_COSINE:  # so that NaN is refused too
+        raise ExportError(
+            f"the exported graph differs from the model (lowest cosine {lowest:.4f}). "
+            "This text encoder cannot be exported."
+        )
+    return "int8" if "int8" in checks and config.allows(checks["int8"]) else "fp32"
+
+
+def _check_tokens(text: TextEncoder, graph: QueryGraph, texts: Sequence[str]) -> None:
+    """Require that the written tokenizer cuts each text as the encoder does."""
+    for example in (*HARD_TEXTS, *texts):
+        expected = text.prepare([example])[IDS][0].tolist()
+        found = list(graph.tokenise([example])[0])
+        if found != expected:
+            raise ExportError(
+                f"the written tokenizer cuts {example[:40]!r} into {len(found)} tokens "
+                f"{found[:8]}, the encoder into {len(expected)} tokens {expected[:8]}. "
+                "This text encoder cannot be exported."
+            )
+
+
+def _require_place(out: Path) -> None:
+    if out.exists() and not (out / EXPORT.file).is_file():
+        raise ExportError(f"{out}: exists and is no export. Choose another --out.")

@@ -1,0 +1,207 @@
+"""Text queries to vectors without torch: what `windowshop export` wrote, run by onnxruntime.
+
+    EXPORT/query.onnx      token ids -> unit query vector
+    EXPORT/tokenizer.json  text -> token ids, with how they are cut and padded
+    EXPORT/probes.npy      vectors of PROBES, which the graph must give on any machine
+    EXPORT/export.json     model, precision, how close the vectors are to torch's
+
+Shapes: B texts, L tokens, P width of query vectors. Photo queries stay with `windowshop.model`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+from windowshop.data import file_hash
+from windowshop.errors import ConfigError, ExportError, SearchError
+from windowshop.files import FolderKind, read_manifest
+from windowshop.model.micro_batch import BatchConfig, BatchCounts, Key, MicroBatcher
+
+EXPORT = FolderKind(
+    noun="an exported query encoder",
+    format="windowshop-export/1",
+    command="windowshop export",
+    error=ExportError,
+    file="export.json",
+)
+GRAPH_FILE = "query.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+PROBES_FILE = "probes.npy"
+FILES = (GRAPH_FILE, TOKENIZER_FILE, PROBES_FILE)
+Precision = Literal["int8", "fp32"]
+IDS, MASK = "input_ids", "attention_mask"
+PROBES = ("red shoes", "blue cotton shirt for men, size 42", "5 l green tea", "größer 靴")
+MIN_PROBE_COSINE = 0.999
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportManifest:
+    """What an export folder holds."""
+
+    model_key: str
+    """The run key of the model."""
+    precision: Precision
+    width: int
+    max_tokens: int
+    checks: dict[str, dict[str, float]]
+    """How close each graph that was made came to torch, kept or not: precision -> figures."""
+    bars: dict[str, float]
+    """What int8 had to reach to be kept."""
+    checked_on: dict[str, int]
+    """Texts and products of the checks."""
+    files: dict[str, str]
+    """Content hashes."""
+    versions: dict[str, str]
+    format: str = EXPORT.format
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncoderConfig:
+    """How an exported encoder runs."""
+
+    threads: int = 1
+    """Threads of one run. More gain little on one query; start more processes instead."""
+    batch: BatchConfig = BatchConfig()
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.threads < 1:
+            raise ConfigError(f"threads={self.threads} must be at least 1.")
+
+
+class QueryGraph:
+    """Token ids to unit vectors, one batch at a time: the graph and its tokenizer, loaded."""
+
+    def __init__(self, graph: Path, tokenizer: Path, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Threads that wait should sleep: spinning ones take the cores from other processes.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(
+            str(graph), options, providers=["CPUExecutionProvider"]
+        )
+        self._inputs = {part.name for part in self._session.get_inputs()}
+        self._tokenizer = Tokenizer.from_file(str(tokenizer))
+        padding = self._tokenizer.padding
+        assert padding is not None  # the export writes it
+        self._pad_id, self._pad_left = padding["pad_id"], padding["direction"] == "left"
+        if padding["length"] is None:
+            self._tokenizer.no_padding()  # a batch is padded to its longest text in `run`
+
+    def tokenise(self, texts: Sequence[str]) -> list[Key]:
+        """Token ids of each text, cut at the encoder's length."""
+        return [tuple(self._tokenizer.encode(text).ids) for text in texts]
+
+    def run(self, ids: Sequence[Key]) -> np.ndarray:
+        """Return unit vectors, float32 (B, P)."""
+        longest = max(len(row) for row in ids)
+        ids_BL = np.full((len(ids), longest), self._pad_id, dtype=np.int64)
+        mask_BL = np.zeros_like(ids_BL)
+        for place, row in enumerate(ids):
+            filled = slice(longest - len(row), None) if self._pad_left else slice(len(row))
+            ids_BL[place, filled] = row
+            mask_BL[place, filled] = 1
+        inputs = {IDS: ids_BL, MASK: mask_BL}
+        feed = {name: inputs[name] for name in self._inputs}
+        return np.asarray(self._session.run(None, feed)[0])
+
+
+class QueryEncoder:
+    """Text queries to vectors, for any number of threads; made by `open_query_encoder`."""
+
+    def __init__(
+        self, graph: QueryGraph, manifest: ExportManifest, config: EncoderConfig | None = None
+    ) -> None:
+        self.manifest = manifest
+        self._graph = graph
+        self._batcher = MicroBatcher(graph.run, (config or EncoderConfig()).batch)
+
+    @property
+    def width(self) -> int:
+        """Width P of the vectors."""
+        return self.manifest.width
+
+    @property
+    def counts(self) -> BatchCounts:
+        """Rows found in the cache, rows computed, and the runs it took."""
+        return self._batcher.counts()
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return unit query vectors, float32 (B, P), as `Model.encode_queries` does.
+
+        How close they are to it stands in the manifest. Texts of equal tokens are one text: with a
+        tokenizer that ignores case, "Red  Shoe" finds what "red shoe" left in the cache. Raises
+        SearchError for an empty text.
+        """
+        for place, text in enumerate(texts):
+            if not text.strip():
+                raise SearchError(f"query {place} is empty; give some text.")
+        if not texts:
+            return np.empty((0, self.width), dtype=np.float32)
+        ids = self._graph.tokenise(texts)
+        # Texts of like length share a run, so little is padding.
+        order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
+        sorted_BP = self._batcher.rows([ids[row] for row in order])
+        vectors_BP = np.empty_like(sorted_BP)
+        vectors_BP[order] = sorted_BP
+        return vectors_BP
+
+
+def open_query_encoder(
+    folder: str | Path, config: EncoderConfig | None = None, *, model_key: str | None = None
+) -> QueryEncoder:
+    """Open an export folder; raises ExportError where it is none, or damaged.
+
+    It must give on this machine what it gave where it was made. With `model_key`, the run key of
+    an index's model, an export of another model is refused.
+    """
+    path = Path(folder)
+    manifest = read_manifest(ExportManifest, path, EXPORT)
+    if model_key is not None and manifest.model_key != model_key:
+        raise ExportError(
+            f"{path}: was exported from another model ({manifest.model_key}, not {model_key}). "
+            f"Run `{EXPORT.command}` with this one."
+        )
+    for name in FILES:
+        _check_file(path / name, manifest.files.get(name))
+    config = config or EncoderConfig()
+    graph = QueryGraph(path / GRAPH_FILE, path / TOKENIZER_FILE, config.threads)
+    _check_probes(graph, path, manifest.width)
+    return QueryEncoder(graph, manifest, config)
+
+
+def probe_vectors(graph: QueryGraph) -> np.ndarray:
+    """Vectors of PROBES, each run alone, (probes, P)."""
+    return np.concatenate([graph.run([ids]) for ids in graph.tokenise(PROBES)])
+
+
+def _check_file(path: Path, expected: str | None) -> None:
+    try:
+        found = file_hash(path)
+    except OSError as error:
+        raise ExportError(
+            f"{path}: cannot be read ({error}). Run `{EXPORT.command}` again."
+        ) from None
+    if found != expected:
+        raise ExportError(
+            f"{path}: is not the file that was exported. Copy the folder again, or run "
+            f"`{EXPORT.command}`."
+        )
+
+
+def _check_probes(graph: QueryGraph, folder: Path, width: int) -> None:
+    expected_BP = np.load(folder / PROBES_FILE, allow_pickle=False)
+    found_BP = probe_vectors(graph)
+    same_shape = found_BP.shape == expected_BP.shape == (len(PROBES), width)
+    cosine = float((found_BP * expected_BP).sum(axis=1).min()) if same_shape else 0.0
+    if not cosine >= MIN_PROBE_COSINE:  # so that NaN is refused too
+        raise ExportError(
+            f"{folder}: gives other vectors on this machine than where it was exported (lowest "
+            f"cosine {cosine:.4f}). Run `{EXPORT.command}` here, or with --no-int8."
+        )

@@ -1,0 +1,276 @@
+"""A trained model, loaded: queries and products in, unit vectors out.
+
+Shapes: B batch, N products, P width of query and product vectors, D width of photo vectors.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from PIL import Image
+
+from windowshop.config import FUSED, TrainConfig, load_config
+from windowshop.data import (
+    FACTS,
+    PRODUCT_SCHEMA,
+    BrokenImage,
+    Photo,
+    decode,
+    product_views,
+    read_bytes,
+)
+from windowshop.encoders import (
+    FeatureCache,
+    FeatureTable,
+    ImageEncoder,
+    ProductFeatures,
+    TextEncoder,
+    first_and_further,
+    load_image_encoder,
+    load_text_encoder,
+    product_features,
+)
+from windowshop.errors import DataError, SearchError
+from windowshop.model.batches import CHUNK, ProductSource, QueryBatch
+from windowshop.model.checkpoint import (
+    CONFIG_FILE,
+    Manifest,
+    System,
+    encoder_folder,
+    load_manifest,
+    load_towers,
+)
+from windowshop.model.two_tower import TwoTower
+from windowshop.progress import Reporter, SilentReporter
+
+
+@dataclass(frozen=True, slots=True)
+class ProductVectors:
+    """Vectors of a product table with what could not be seen."""
+
+    vectors: np.ndarray
+    """float32 (N, P), unit length; zero for a product with neither text nor a usable photo."""
+    broken_images: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceVectors:
+    """Vectors of some products in each space that is searched."""
+
+    fused: np.ndarray
+    """float32 (N, P), unit length; zero for a product with neither text nor a usable photo."""
+    photo: np.ndarray | None
+    """float32 (N, D), unit length; zero for a product without a usable photo. None where the model
+    looks at no photos."""
+    gate: np.ndarray | None
+    """float32 (N, 2): how much text alone and the photo alone weigh in `fused`; what is left to 1
+    weighs both at once. None under a fusion that weighs every product alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Encoders and towers of a model folder; made by `windowshop.load`."""
+
+    folder: Path
+    manifest: Manifest
+    config: TrainConfig
+    towers: TwoTower
+    text: TextEncoder
+    image: ImageEncoder
+    device: str
+    """Where encoders run, as given to `load`."""
+
+    @property
+    def width(self) -> int:
+        """Width P of query and product vectors."""
+        return self.towers.width
+
+    @property
+    def photo_width(self) -> int | None:
+        """Width D of photo vectors; None where the model looks at no product photo."""
+        return self.towers.config.width if self.towers.fusion.uses_image else None
+
+    def encode_queries(
+        self,
+        texts: Sequence[str | None] | None = None,
+        images: Sequence[Photo | None] | None = None,
+    ) -> np.ndarray:
+        """Return unit query vectors, float32 (B, P).
+
+        Query i has `texts[i]`, `images[i]` (a path, a file's bytes, or a PIL image), or both.
+        Raises SearchError for a query with neither and for a photo that cannot be read.
+        """
+        batch_size = len(texts) if texts is not None else len(images or [])
+        all_texts = list(texts) if texts is not None else [None] * batch_size
+        all_photos = list(images) if images is not None else [None] * batch_size
+        if len(all_texts) != len(all_photos):
+            raise SearchError(
+                f"found {len(all_texts)} texts and {len(all_photos)} images; give as many of each, "
+                "with None where a query has none."
+            )
+        if batch_size == 0:
+            return np.empty((0, self.width), dtype=np.float32)
+        has_B2 = np.array(
+            [
+                (bool(t and t.strip()), p is not None)
+                for t, p in zip(all_texts, all_photos, strict=True)
+            ],
+            dtype=np.float32,
+        )
+        empty = np.flatnonzero(has_B2.sum(axis=1) == 0)
+        if len(empty):
+            raise SearchError(f"query {empty[0]} has neither text nor a photo; give at least one.")
+        text_BH = np.zeros((batch_size, self.text.layout.width), dtype=np.float32)
+        image_BH = np.zeros((batch_size, self.image.layout.width), dtype=np.float32)
+        with_text, with_photo = np.flatnonzero(has_B2[:, 0]), np.flatnonzero(has_B2[:, 1])
+        if len(with_text):
+            text_BH[with_text] = self.text.encode([all_texts[i] or "" for i in with_text])
+        if len(with_photo):
+            photos = [open_photo(all_photos[i], self.image.side) for i in with_photo]
+            image_BH[with_photo] = self.image.encode(photos)
+        batch = QueryBatch(
+            torch.from_numpy(text_BH), torch.from_numpy(image_BH), torch.from_numpy(has_B2)
+        )
+        with torch.inference_mode():
+            return self.towers.encode_queries(batch).numpy()
+
+    def encode_photos(self, images: Sequence[Photo]) -> np.ndarray:
+        """Return unit vectors of query photos, float32 (B, D), to compare with photo vectors.
+
+        Raises SearchError for a photo that cannot be read.
+        """
+        if not images:
+            return np.empty((0, self.towers.config.width), dtype=np.float32)
+        photos = [open_photo(photo, self.image.side) for photo in images]
+        batch = QueryBatch(
+            torch.zeros(len(photos), self.text.layout.width),
+            torch.from_numpy(self.image.encode(photos)),
+            torch.tensor([0.0, 1.0]).expand(len(photos), 2),
+        )
+        with torch.inference_mode():
+            return self.towers.embed_queries(batch).numpy()
+
+    def encode_products(
+        self,
+        table: pl.DataFrame,
+        root: str | Path = ".",
+        *,
+        cache: str | Path | None = None,
+        reporter: Reporter | None = None,
+    ) -> ProductVectors:
+        """Return unit product vectors of a table in the products format, row by row.
+
+        `image` paths are below `root`. With a `cache` folder, features are kept there and a
+        product that has not changed is not encoded again.
+        """
+        with tempfile.TemporaryDirectory(prefix="windowshop-") as scratch:
+            folder = Path(cache) if cache is not None else Path(scratch)
+            source = self.read_products(table, Path(root), folder, reporter or SilentReporter())
+            vectors = self.encode_spaces(source, np.arange(len(table))).fused
+            return ProductVectors(vectors, source.features.broken_images)
+
+    def read_products(
+        self, table: pl.DataFrame, root: Path, cache: Path, reporter: Reporter
+    ) -> ProductSource:
+        """The features of a table in the products format, for `encode_spaces`; kept in `cache`."""
+        absent = [n for n in PRODUCT_SCHEMA if n not in table.columns]
+        if "title" in absent and "image" in absent:
+            raise DataError(f"the table needs a `title` or an `image`, found {table.columns}.")
+        table = table.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in absent)
+        encoders = FeatureCache(self.text, self.image, cache)
+        return ProductSource(product_features(table, root, encoders, reporter, [FACTS]))
+
+    @torch.inference_mode()
+    def encode_spaces(self, source: ProductSource, items: np.ndarray) -> SpaceVectors:
+        """Vectors of the given rows of a source, of both spaces in one pass."""
+        self.towers.eval()
+        fused, photo, gates = [], [], []
+        for start in range(0, max(len(items), 1), CHUNK):  # of no product, too
+            modalities = self.towers.encode_modalities(source.batch(items[start : start + CHUNK]))
+            fused.append(self.towers.fusion(modalities).numpy())
+            photo.append(modalities.v_BD.numpy())
+            gate_BE = self.towers.fusion.gate(modalities)
+            gates += [] if gate_BE is None else [gate_BE[:, :2].numpy()]
+        return SpaceVectors(
+            np.concatenate(fused),
+            np.concatenate(photo) if self.photo_width is not None else None,
+            np.concatenate(gates) if gates else None,
+        )
+
+    def encode_rows(
+        self, table: pl.DataFrame, photos: Sequence[Sequence[Image.Image]]
+    ) -> SpaceVectors:
+        """Vectors of a few products whose photos are at hand, without a cache.
+
+        `photos` has the usable ones of each row, first the most important, RGB. The vectors are
+        those that an index of the same products has, up to rounding.
+        """
+        texts = product_views(table, [FACTS])[FACTS]
+        none: Sequence[Image.Image | None] = [None]
+        every = [photo for row in photos for photo in row or none]
+        owner = np.repeat(np.arange(len(photos)), [max(1, len(row)) for row in photos])
+        image, further = first_and_further(_table(self.image, every), owner, len(table))
+        views = {FACTS: _table(self.text, [text or None for text in texts])}
+        source = ProductSource(ProductFeatures(views, image, Counter(), further))
+        return self.encode_spaces(source, np.arange(len(table)))
+
+
+def load(path: str | Path, device: str = "auto") -> Model:
+    """Load a model folder; raises ModelError where it is not one."""
+    folder = Path(path)
+    manifest = load_manifest(folder)
+    tokens = manifest.has_tokens
+    return Model(
+        folder=folder,
+        manifest=manifest,
+        config=load_config(folder / CONFIG_FILE),
+        towers=load_towers(folder),
+        text=load_text_encoder(str(folder / "encoders" / "text"), device, tokens=tokens),
+        image=load_image_encoder(str(folder / "encoders" / "image"), device, tokens=tokens),
+        device=device,
+    )
+
+
+def load_system(model: Model, name: str) -> System:
+    """The model itself ("fused") or one of its baselines, with the encoders that it reads."""
+    if name == FUSED:
+        return System(model.towers, model.text, model.image)
+    text = encoder_folder(model.folder, "text", name)
+    image = encoder_folder(model.folder, "image", name)
+    shared = model.folder / "encoders"
+    device, tokens = model.device, model.manifest.has_tokens
+    return System(
+        towers=load_towers(model.folder, name),
+        text=model.text
+        if text.parent == shared
+        else load_text_encoder(str(text), device, tokens=tokens),
+        image=model.image
+        if image.parent == shared
+        else load_image_encoder(str(image), device, tokens=tokens),
+    )
+
+
+def _table(encoder: TextEncoder | ImageEncoder, items: Sequence[Any]) -> FeatureTable:
+    """Features of texts or photos, None where an item is absent, rounded as a cache does."""
+    present = [item for item in items if item is not None]
+    has = np.array([item is not None for item in items], dtype=bool)
+    stored = encoder.encode(present) if present else np.empty((0, encoder.layout.width))
+    return FeatureTable(stored.astype(np.float16), np.where(has, np.cumsum(has) - 1, -1), "")
+
+
+def open_photo(photo: Photo | None, min_side: int) -> Image.Image:
+    """A query photo as an RGB image; raises SearchError where it cannot be used."""
+    if isinstance(photo, Image.Image):
+        return photo.convert("RGB")
+    content = photo if isinstance(photo, bytes) else read_bytes(Path(photo or ""))
+    image = content if isinstance(content, BrokenImage) else decode(content, min_side)
+    if isinstance(image, BrokenImage):
+        name = "the photo" if isinstance(photo, bytes) else str(photo)
+        raise SearchError(f"{name}: {image.kind} ({image.detail}). Give a JPEG, PNG or WebP photo.")
+    return image

@@ -1,0 +1,47 @@
+"""Extension points by name: each table maps a name to `module:attribute`, imported at first use.
+
+To add a fusion, encoder, engine, table reader or search channel, write its file and add one line
+here; command-line choices, configs and studies follow.
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from windowshop.errors import ConfigError
+
+
+class Registry(Mapping[str, Any]):
+    """Names with what they stand for; `names` and membership import nothing."""
+
+    def __init__(self, noun: str, places: dict[str, str]) -> None:
+        """Keep the `module:attribute` of each name; `noun` is used in messages."""
+        self.noun, self._places = noun, dict(places)
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401
+        """Import what a name stands for; raises ConfigError for an unknown name."""
+        self.require(name)
+        module, _, attribute = self._places[name].partition(":")
+        return getattr(import_module(module), attribute)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names in the order of the table."""
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        """Return the number of names."""
+        return len(self._places)
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether a name is known, without importing anything."""
+        return name in self._places
+
+    def add(self, name: str, place: str) -> None:
+        """Add a name from outside the package, as `module:attribute`."""
+        self._places[name] = place
+
+    def require(self, name: str) -> None:
+        """Raise ConfigError for an unknown name."""
+        if name not in self._places:
+            known = ", ".join(self._places)
+            raise ConfigError(f"{self.noun}={name!r} is unknown. Use one of: {known}.")

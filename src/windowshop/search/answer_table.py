@@ -1,0 +1,67 @@
+"""Answers as a person sees them: a terminal table, and the list that `results_page` shows."""
+
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from windowshop.search.answer import Answer
+from windowshop.search.results_page import Card, ResultList
+
+
+def render_answer(answer: Answer, photo: Path | None) -> RenderableType:
+    """A table of the results, best first."""
+    asked = " + ".join(
+        part
+        for part in (answer.text and f'"{answer.text}"', photo and f"photo {photo.name}")
+        if part
+    )
+    title = f"{asked}{f' where {answer.where}' if answer.where else ''}"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in ("#", "score", "product_id", "title", "brand", "price", "image"):
+        table.add_column(column, justify="right" if column in ("#", "score", "price") else "left")
+    for result in answer.results:
+        price = "" if result.price is None else f"{result.price:,.2f}"
+        cells = (result.product_id, result.title or "", result.brand or "", price)
+        image = Path(result.image).name if result.image else ""
+        table.add_row(
+            str(result.rank), f"{result.score:.3f}", *(Text(c) for c in cells), Text(image)
+        )
+    shown = f"{len(answer.results)} of {answer.total} results"
+    footer = f"{shown} among {answer.matching} products, {answer.took_ms:.0f} ms"
+    notes = [Text(note, style="yellow") for note in _notes(answer)]
+    return Group(*notes, table, Text(footer, style="dim"))
+
+
+def _notes(answer: Answer) -> list[str]:
+    """What was read otherwise than typed, what was recognised, and what was given up."""
+    notes = [f"Read as: {answer.corrected}"] if answer.corrected else []
+    notes += [
+        f"{part.action}: {part.name} ({part.reason})"
+        for part in answer.recognised
+        if part.action != "off"
+    ]
+    return notes + list(answer.relaxed)
+
+
+def result_list(answer: Answer, photo: Path | None) -> ResultList:
+    """The answer as the page's list."""
+    return ResultList(
+        query=answer.text,
+        photo=photo,
+        where=answer.where,
+        cards=tuple(
+            Card(
+                product_id=result.product_id,
+                title=result.title or result.product_id,
+                brand=result.brand,
+                price=result.price,
+                score=result.score,
+                image=Path(result.image) if result.image else None,
+                note=None,
+            )
+            for result in answer.results
+        ),
+        took_ms=answer.took_ms,
+    )

@@ -1,0 +1,110 @@
+"""What a catalogue says, in words: the channel of words and the vocabulary, kept up to date.
+
+Both are made from the columns of a collection. Products written since are found by their words at
+once; the vocabulary and the statistics follow when they are renewed.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from windowshop.data import all_texts
+from windowshop.engines import Gate
+from windowshop.index import Collection, Columns, View
+from windowshop.search.retrieval.lexical import LexicalIndex
+from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
+from windowshop.search.understanding.vocabulary import Vocabulary
+
+STALE_ROWS = 2_000
+STALE_SHARE = 0.1
+"""Stale once so many rows, and this share of the products, came or died since it was read."""
+
+
+@dataclass(slots=True)
+class Language:
+    """What is read from one state of the columns; guarded by `Words.reading`."""
+
+    columns: Columns
+    lexical: LexicalIndex
+    """Of products that lived when it was made, and all later ones."""
+    vocabulary: Vocabulary
+    made_of: tuple[int, int]
+    """Rows and living products of the columns, when it was made."""
+    num_keys: int
+    """Rows of the columns that the channel of words knows, or knows to be dead."""
+
+
+class Words:
+    """For many threads. Call it within `Collection.reading`, with that view."""
+
+    def __init__(self, view: View, synonyms: Synonyms = NO_SYNONYMS) -> None:
+        self._synonyms = synonyms
+        self._gate = Gate()
+        self._making = threading.Lock()
+        self._coming: Language | None = None
+        columns = view.columns
+        self._language = self._made(columns, columns.table(), columns.alive_N)
+
+    @contextmanager
+    def reading(self, view: View) -> Iterator[Language]:
+        """The words of a view, its latest products included."""
+        if self._behind(view):
+            self._catch_up(view)
+        with self._gate.read():
+            yield self._language
+
+    def num_changed(self, view: View) -> int:
+        """Rows that came or died since the vocabulary and the statistics were read."""
+        if view.columns is not self._language.columns:
+            return 0  # it was read when the columns were made
+        num_keys, num_living = self._language.made_of
+        num_died = (view.columns.num_keys - len(view.columns)) - (num_keys - num_living)
+        return view.columns.num_keys - num_keys + num_died
+
+    def is_stale(self, view: View) -> bool:
+        """Whether `renew` is worth it at once; after some time it is for any change."""
+        limit = max(STALE_ROWS, STALE_SHARE * len(view.columns))
+        return self.num_changed(view) > limit
+
+    def renew(self, collection: Collection) -> None:
+        """Read everything anew; searches go on in the old words, and writes, meanwhile."""
+        with self._making:
+            with collection.reading() as view:
+                columns, table, alive_N = view.columns, view.columns.table(), view.columns.alive_N
+            language = self._made(columns, table, alive_N)
+            with self._gate.write():
+                if self._language.columns is columns:  # else a rebuild was quicker
+                    self._language = language
+
+    def prepare(self, view: View) -> None:
+        """Read columns that will be searched soon, so that no search waits for it then."""
+        columns = view.columns
+        self._coming = self._made(columns, columns.table(), columns.alive_N)
+
+    def _behind(self, view: View) -> bool:
+        language = self._language
+        return view.columns is not language.columns or language.num_keys < view.columns.num_keys
+
+    def _catch_up(self, view: View) -> None:
+        columns = view.columns
+        with self._gate.write():
+            if columns is not self._language.columns:  # rebuilt: other keys
+                coming, self._coming = self._coming, None
+                if coming is None or coming.columns is not columns:
+                    coming = self._made(columns, columns.table(), columns.alive_N)
+                self._language = coming
+            language = self._language
+            keys = np.arange(language.num_keys, columns.num_keys, dtype=np.int64)
+            if len(keys):
+                language.lexical.add(keys, all_texts(columns.rows(keys)))
+                language.num_keys = columns.num_keys
+
+    def _made(self, columns: Columns, table: pl.DataFrame, alive_N: np.ndarray) -> Language:
+        living = table.filter(alive_N)
+        lexical = LexicalIndex(np.flatnonzero(alive_N), all_texts(living))
+        vocabulary = Vocabulary(living, synonyms=self._synonyms)
+        return Language(columns, lexical, vocabulary, (len(table), len(living)), len(table))

@@ -1,0 +1,1 @@
+"""A ranking to a page of results."""

@@ -1,0 +1,100 @@
+"""Counts of a column's values among results, and the spread of its numbers.
+
+Shapes: M results.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from windowshop.errors import SearchError
+from windowshop.search.results.facet_filters import Pick, Values, numbers_of
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """One value of a facet."""
+
+    value: object
+    products: int
+    """Results that have it."""
+    groups: int
+    """Groups of variants among them: what a collapsed page would show."""
+    picked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """The values of a column among the results that pass every pick but the column's own."""
+
+    column: str
+    values: tuple[FacetValue, ...]
+    """The commonest, equal counts by value; then picked ones that are rarer, even at 0."""
+    num_values: int
+    """How many different values there are, shown or not."""
+    missing: int
+    """Results without a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFacet:
+    """The spread of a column's numbers among the results that pass every pick but its own."""
+
+    column: str
+    low: float | None
+    """Smallest and largest number; None where no result has one."""
+    high: float | None
+    edges: tuple[float, ...]
+    """Bin i holds numbers from edge i up to edge i + 1, the last one with its end."""
+    counts: tuple[int, ...]
+    """Results in each bin."""
+    missing: int
+
+
+def count_values(column: pl.Series, groups: pl.Series, limit: int, pick: Pick | None) -> Facet:
+    """Count a column's values; lists count each of their items once. `groups` is aligned."""
+    if limit < 0:
+        raise SearchError(f"Facet {column.name!r}: limit={limit} must not be negative.")
+    rows = pl.DataFrame({"value": column, "group": groups}).with_row_index("row")
+    if isinstance(column.dtype, pl.List):
+        rows = rows.explode("value").unique(["row", "value"], maintain_order=True)
+    present = rows.drop_nulls("value")
+    if isinstance(present["value"].dtype, pl.List | pl.Struct | pl.Object | pl.Array):
+        raise SearchError(f"Column {column.name!r} holds {column.dtype}; it cannot be counted.")
+    counted = (
+        present.group_by("value")
+        .agg(products=pl.len(), groups=pl.col("group").n_unique())
+        .sort(["products", "value"], descending=[True, False])
+    )
+    picked = pick.values if isinstance(pick, Values) else ()
+    shown = counted.head(limit)
+    rare = counted.slice(limit).filter(pl.col("value").is_in(list(picked))) if picked else None
+    if rare is not None and len(rare):
+        shown = pl.concat([shown, rare])
+    values = [FacetValue(v, p, g, v in picked) for v, p, g in shown.iter_rows()]
+    absent = set(picked) - set(counted["value"]) if picked else ()
+    values += [FacetValue(value, 0, 0, True) for value in sorted(absent, key=str)]
+    return Facet(
+        column=column.name,
+        values=tuple(values),
+        num_values=len(counted),
+        missing=len(column) - present["row"].n_unique(),
+    )
+
+
+def count_numbers(column: pl.Series, num_bins: int) -> NumberFacet:
+    """Smallest, largest and a histogram of equal bins; NaN and infinities count as missing."""
+    if num_bins < 1:
+        raise SearchError(f"Facet {column.name!r}: {num_bins} bins; ask for at least 1.")
+    found = numbers_of(column).drop_nulls().to_numpy()
+    missing = len(column) - len(found)
+    if not len(found):
+        return NumberFacet(column.name, None, None, (), (), missing)
+    low, high = float(found.min()), float(found.max())
+    if low == high:
+        return NumberFacet(column.name, low, high, (low, high), (len(found),), missing)
+    counts, edges = np.histogram(found, bins=num_bins)
+    return NumberFacet(
+        column.name, low, high, tuple(edges.tolist()), tuple(counts.tolist()), missing
+    )

@@ -1,0 +1,215 @@
+"""One set of results, over which facets are counted and which is sorted, collapsed and paged.
+
+What was retrieved and survived the cut-off is the set. Picks narrow it, and every count, order
+and page is of that same set, so totals are true.
+
+Shapes: M products of the set, P of them that pass all picks, R ranked ones, G groups.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from windowshop.errors import SearchError
+from windowshop.search.results.facet_filters import Pick, column_of, passing
+from windowshop.search.results.facets import Facet, NumberFacet, count_numbers, count_values
+from windowshop.search.results.pins import Pin, rows_of, with_pins
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """Order by a column; missing values come last either way."""
+
+    column: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BrandCap:
+    """At most `most` products of one value of the column among the first `among`."""
+
+    column: str = "brand"
+    most: int = 3
+    among: int = 20
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.most < 1 or self.among < 1:
+            raise SearchError(f"Cap of {self.most} among {self.among}: both must be at least 1.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrangement:
+    """How a set of results becomes a ranking."""
+
+    sort: tuple[Sort, ...] = ()
+    """Empty: by relevance. Equal ones are by relevance, then by key."""
+    collapse: bool = True
+    """One result a group, the first of it in the order asked for."""
+    cap: BrandCap | None = None
+    """Applies by relevance only; who sorts by price gets every cheap product of one brand."""
+    pins: tuple[Pin, ...] = ()
+    """Apply by relevance only, stand outside the cap, represent their group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A stretch of a ranking."""
+
+    rows: np.ndarray
+    """Rows of the set, int64."""
+    keys: np.ndarray
+    scores: np.ndarray
+    group_sizes: np.ndarray
+    """For each, products of its group that pass the picks, itself included."""
+    offset: int
+    total: int
+    """Results over all pages: groups where they are collapsed, else products."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Every result in order."""
+
+    rows: np.ndarray
+    """Rows of the set, int64 (R,)."""
+    keys: np.ndarray
+    scores: np.ndarray
+    group_sizes: np.ndarray
+    total_products: int
+    total_groups: int
+
+    def page(self, offset: int, limit: int) -> Page:
+        """At most `limit` results from the one after the first `offset`; raises SearchError."""
+        if offset < 0 or limit < 1:
+            raise SearchError(
+                f"Page of offset={offset}, limit={limit}: offset starts at 0, limit at 1."
+            )
+        part = slice(offset, offset + limit)
+        return Page(
+            self.rows[part],
+            self.keys[part],
+            self.scores[part],
+            self.group_sizes[part],
+            offset,
+            len(self.rows),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ResultSet:
+    """Products in order of relevance with their columns, and what was picked in the facets."""
+
+    keys: np.ndarray
+    """int64 (M,), each once."""
+    scores: np.ndarray
+    """(M,)."""
+    columns: pl.DataFrame
+    """M rows, aligned with the keys."""
+    groups: np.ndarray
+    """A number for each product's group of variants, int64 (M,)."""
+    picks: Mapping[str, Pick] = field(default_factory=dict)
+    """By column."""
+    _passing: dict[str, np.ndarray] = field(init=False, repr=False)
+    _groups: np.ndarray = field(init=False, repr=False)
+    """The same groups, numbered from 0."""
+
+    def __post_init__(self) -> None:
+        """Check alignment and apply the picks."""
+        assert len(self.keys) == len(self.scores) == len(self.groups), "one group a key"
+        assert len(self.keys) == len(self.columns) or not self.columns.width, "one row a key"
+        object.__setattr__(self, "_passing", passing(self.columns, self.picks))
+        numbered = np.unique(self.groups, return_inverse=True)[1]
+        object.__setattr__(self, "_groups", numbered)
+
+    def facet(self, column: str, limit: int = 10) -> Facet:
+        """Count a column's values, as if nothing were picked in the column itself."""
+        rows = self._rows(without=column)
+        values = column_of(self.columns, column).gather(rows)
+        groups = pl.Series(self._groups[rows])
+        return count_values(values, groups, limit, self.picks.get(column))
+
+    def numbers(self, column: str, num_bins: int = 10) -> NumberFacet:
+        """Spread of a column's numbers, as if nothing were picked in the column itself."""
+        rows = self._rows(without=column)
+        return count_numbers(column_of(self.columns, column).gather(rows), num_bins)
+
+    def ranking(self, arrangement: Arrangement) -> Ranking:
+        """Sort, collapse, cap and pin the products that pass every pick."""
+        rows = self._rows()
+        total_products = len(rows)
+        sizes_G = np.bincount(self._groups[rows])
+        total_groups = int(np.count_nonzero(sizes_G))
+        places: dict[int, int] = {}
+        if arrangement.sort:
+            rows = self._sorted(rows, arrangement.sort)
+        else:
+            places = _pin_places(arrangement.pins, self.keys, rows)
+        pinned = np.array(list(places), dtype=np.int64)
+        rows = np.concatenate([pinned, rows[~np.isin(rows, pinned)]])
+        if arrangement.collapse:
+            first = np.unique(self._groups[rows], return_index=True)[1]
+            rows = rows[np.sort(first)]
+        is_pinned = np.isin(rows, pinned)
+        pinned, rows = rows[is_pinned], rows[~is_pinned]
+        if arrangement.cap is not None and not arrangement.sort:
+            rows = _capped(rows, column_of(self.columns, arrangement.cap.column), arrangement.cap)
+        rows = with_pins(rows, pinned, [places[row] for row in pinned.tolist()])
+        return Ranking(
+            rows,
+            self.keys[rows],
+            self.scores[rows],
+            sizes_G[self._groups[rows]],
+            total_products,
+            total_groups,
+        )
+
+    def _rows(self, without: str | None = None) -> np.ndarray:
+        """Rows that pass every pick, in order of relevance; `without` names one to ignore."""
+        passes_M = np.ones(len(self.keys), dtype=bool)
+        for column, own_M in self._passing.items():
+            if column != without:
+                passes_M &= own_M
+        return np.flatnonzero(passes_M)
+
+    def _sorted(self, rows: np.ndarray, sort: tuple[Sort, ...]) -> np.ndarray:
+        frame = pl.DataFrame({"row": rows})
+        for i, by in enumerate(sort):
+            column = column_of(self.columns, by.column).gather(rows)
+            if column.dtype.is_nested():
+                raise SearchError(f"Column {by.column!r} holds {column.dtype}; it has no order.")
+            if column.dtype.is_float():
+                column = column.fill_nan(None)
+            if column.dtype == pl.String:
+                column = column.str.to_lowercase()
+            frame = frame.with_columns(column.alias(f"by{i}"))
+        ordered: np.ndarray = frame.sort(
+            [f"by{i}" for i in range(len(sort))],
+            descending=[by.descending for by in sort],
+            nulls_last=True,
+            maintain_order=True,
+        )["row"].to_numpy()
+        return ordered
+
+
+def _pin_places(pins: Sequence[Pin], keys_M: np.ndarray, rows: np.ndarray) -> dict[int, int]:
+    """Row -> place, by rising place, of the pinned products among `rows`."""
+    row_of = rows_of(pins, keys_M[rows])
+    places: dict[int, int] = {}
+    for pin in sorted(pins, key=lambda pin: pin.place):
+        if pin.key in row_of:
+            places.setdefault(int(rows[row_of[pin.key]]), pin.place)
+    return places
+
+
+def _capped(rows: np.ndarray, column: pl.Series, cap: BrandCap) -> np.ndarray:
+    """Move products down that are too many of one value; none is dropped, no value is no limit."""
+    values = column.gather(rows).alias("value").to_frame()
+    before = values.select(pl.int_range(pl.len()).over("value")).to_series().to_numpy()
+    allowed = (before < cap.most) | values["value"].is_null().to_numpy()
+    first = np.flatnonzero(allowed)[: cap.among]
+    rest = np.ones(len(rows), dtype=bool)
+    rest[first] = False
+    return np.concatenate([rows[first], rows[rest]])

@@ -1,0 +1,241 @@
+"""Several channels' rankings -> one: by ranks, by turns, by a sum, or by calibrated scores.
+
+Which one is best differs by shop. Ranks and turns need no tuning; sums and calibrated scores keep
+how much better one product is than the next, and need weights, or curves, chosen on dev.
+
+Shapes: C channels, K products of one channel, M merged products.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from windowshop.errors import ConfigError
+from windowshop.search.retrieval.calibration import Calibration
+
+SMOOTHING = 60
+"""How little the first ranks stand out (Cormack et al., SIGIR 2009)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What one way of searching found, best first."""
+
+    name: str
+    keys: np.ndarray
+    """int64 (K,), each once."""
+    scores: np.ndarray
+    """float32 (K,), higher is better."""
+
+    def __post_init__(self) -> None:
+        """Check what merging relies on."""
+        assert self.keys.shape == self.scores.shape, "one score a key"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPlace:
+    """Where one channel had a product."""
+
+    channel: str
+    rank: int | None
+    """From 1; None where the channel did not return the product."""
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """One ranking of everything that the channels found, best first."""
+
+    keys: np.ndarray
+    """int64 (M,)."""
+    scores: np.ndarray
+    """float64 (M,); they fall until boosts or pins move products."""
+    channels: tuple[str, ...]
+    ranks_CM: np.ndarray
+    """Rank in each channel from 1, int64; 0 where it did not return the product."""
+    scores_CM: np.ndarray
+    """Score in each channel, float32; NaN where it did not return the product."""
+
+    def take(self, places: np.ndarray) -> "Merged":
+        """The products at these places, in their order."""
+        return Merged(
+            self.keys[places],
+            self.scores[places],
+            self.channels,
+            self.ranks_CM[:, places],
+            self.scores_CM[:, places],
+        )
+
+    def explain(self, place: int) -> tuple[ChannelPlace, ...]:
+        """What each channel said about the product at a place (from 0)."""
+        return tuple(
+            ChannelPlace(name, int(rank), float(score)) if rank else ChannelPlace(name, None, None)
+            for name, rank, score in zip(
+                self.channels, self.ranks_CM[:, place], self.scores_CM[:, place], strict=True
+            )
+        )
+
+    def moved(self, factors_M: np.ndarray) -> np.ndarray:
+        """The order, (M,), after moving each product from place p (from 1) to p / factor.
+
+        A factor of 2 halves the place and 0.5 doubles it, whatever the scores mean. Where two
+        products meet, the one that was further up stays ahead; factors are above 0.
+        """
+        return np.argsort(np.arange(1, len(self.keys) + 1) / factors_M, kind="stable")
+
+    def raised(self, points_M: np.ndarray) -> "Merged":
+        """The products with so much added to their scores, in their new order."""
+        scores = self.scores + points_M
+        return replace(self, scores=scores).take(np.argsort(-scores, kind="stable"))
+
+    def including(self, keys: Sequence[int]) -> "Merged":
+        """Add the products that are not there yet at the end, with score 0."""
+        have = set(self.keys.tolist())
+        new = [key for key in dict.fromkeys(keys) if key not in have]
+        padding = (len(self.channels), len(new))
+        return Merged(
+            np.append(self.keys, np.array(new, dtype=np.int64)),
+            np.append(self.scores, np.zeros(len(new))),
+            self.channels,
+            np.hstack([self.ranks_CM, np.zeros(padding, dtype=np.int64)]),
+            np.hstack([self.scores_CM, np.full(padding, np.nan, dtype=np.float32)]),
+        )
+
+
+def padded_channel(name: str, keys: np.ndarray, scores: np.ndarray) -> Channel:
+    """A channel from an engine's answer to one query, where key -1 pads."""
+    found = keys >= 0
+    return Channel(name, keys[found].astype(np.int64), scores[found].astype(np.float32))
+
+
+def reciprocal_rank(
+    channels: Sequence[Channel], weights: Sequence[float], smoothing: float = SMOOTHING
+) -> Merged:
+    """Order by the sum over channels of weight / (smoothing + rank); equal sums by key.
+
+    A channel of weight 0 is explained, but adds no product.
+    """
+    table = _table(channels, weights)
+    return _ordered(table, _reciprocal(table, weights, smoothing))
+
+
+def interleave(channels: Sequence[Channel], weights: Sequence[float]) -> Merged:
+    """Let channels take turns, as often as they weigh; each gives its best product not yet given.
+
+    Turn j of a channel (from 1) is due at (j - 1/2) / weight; the channel that stands first goes
+    first where two are due at once. The score is 1 / place: only its order means something.
+    """
+    table = _table(channels, weights)
+    due = [
+        (np.arange(len(channel.keys)) + 0.5) / weight
+        for channel, weight in zip(channels, weights, strict=True)
+        if weight > 0
+    ]
+    remaining = [
+        iter(channel.keys.tolist())
+        for channel, weight in zip(channels, weights, strict=True)
+        if weight > 0
+    ]
+    turns = np.repeat(np.arange(len(due)), [len(times) for times in due])
+    turns = turns[np.argsort(np.concatenate(due), kind="stable")]
+    given: dict[int, None] = {}
+    for turn in turns.tolist():
+        for key in remaining[turn]:
+            if key not in given:
+                given[key] = None
+                break
+    keys = np.fromiter(given, dtype=np.int64, count=len(given))
+    merged = table.take(np.searchsorted(table.keys, keys))
+    scores = 1 / np.arange(1, len(keys) + 1)
+    return Merged(keys, scores, merged.channels, merged.ranks_CM, merged.scores_CM)
+
+
+def weighted_sum(channels: Sequence[Channel], weights: Sequence[float]) -> Merged:
+    """Order by the sum over channels of weight x score; equal sums by key.
+
+    A product that a channel did not return counts there with the lowest score that it did return:
+    the product is no better than that.
+    """
+    table = _table(channels, weights)
+    total_M = np.zeros(len(table.keys))
+    for channel, weight, scores_M in zip(channels, weights, table.scores_CM, strict=True):
+        if weight > 0 and len(channel.keys):
+            lowest = channel.scores.min()
+            total_M += weight * np.where(np.isnan(scores_M), lowest, scores_M).astype(np.float64)
+    return _ordered(table, total_M)
+
+
+def calibrated(
+    channels: Sequence[Channel],
+    weights: Sequence[float],
+    calibrations: Sequence[Calibration],
+) -> Merged:
+    """Order by the weighted mean of the channels' probabilities of relevance.
+
+    A product that a channel did not return counts there with the channel's floor. Equal means are
+    ordered by reciprocal ranks, then by key.
+    """
+    table = _table(channels, weights)
+    scores = probabilities(table, weights, calibrations)
+    return _ordered(table, scores, _reciprocal(table, weights, SMOOTHING))
+
+
+def probabilities(
+    merged: Merged, weights: Sequence[float], calibrations: Sequence[Calibration]
+) -> np.ndarray:
+    """The weighted mean of the channels' probabilities for each merged product, (M,)."""
+    _check(len(merged.channels), weights)
+    if len(calibrations) != len(merged.channels):
+        raise ConfigError(
+            f"{len(calibrations)} calibrations for {len(merged.channels)} channels. Give each one."
+        )
+    probability_CM = [
+        calibration.probability(scores_M)
+        for calibration, scores_M in zip(calibrations, merged.scores_CM, strict=True)
+    ]
+    mean_M: np.ndarray = np.average(probability_CM, axis=0, weights=weights)
+    return mean_M
+
+
+def _table(channels: Sequence[Channel], weights: Sequence[float]) -> Merged:
+    """Every product of the channels that weigh, ordered by key, with its ranks and scores."""
+    _check(len(channels), weights)
+    keys, places = np.unique(np.concatenate([c.keys for c in channels]), return_inverse=True)
+    ranks_CM = np.zeros((len(channels), len(keys)), dtype=np.int64)
+    scores_CM = np.full(ranks_CM.shape, np.nan, dtype=np.float32)
+    start = 0
+    for c, channel in enumerate(channels):
+        own = places[start : start + len(channel.keys)]
+        ranks_CM[c, own] = np.arange(1, len(own) + 1)
+        scores_CM[c, own] = channel.scores
+        start += len(own)
+    names = tuple(channel.name for channel in channels)
+    table = Merged(keys, np.zeros(len(keys)), names, ranks_CM, scores_CM)
+    if all(weights):
+        return table
+    return table.take(np.flatnonzero((ranks_CM[np.array(weights) > 0] > 0).any(axis=0)))
+
+
+def _reciprocal(table: Merged, weights: Sequence[float], smoothing: float) -> np.ndarray:
+    weights_C1 = np.array(weights, dtype=np.float64)[:, None]
+    share_CM = np.where(table.ranks_CM > 0, weights_C1 / (smoothing + table.ranks_CM), 0)
+    # Added up from the smallest, so that the order of the channels never decides.
+    total_M: np.ndarray = np.sort(share_CM, axis=0).sum(axis=0)
+    return total_M
+
+
+def _ordered(table: Merged, scores: np.ndarray, ties: np.ndarray | None = None) -> Merged:
+    """By score, then by `ties`, both falling, then by key: the table is in that order."""
+    order = np.lexsort((-scores,) if ties is None else (-ties, -scores))
+    taken = table.take(order)
+    return Merged(taken.keys, scores[order], taken.channels, taken.ranks_CM, taken.scores_CM)
+
+
+def _check(num_channels: int, weights: Sequence[float]) -> None:
+    if len(weights) != num_channels:
+        raise ConfigError(f"{len(weights)} weights for {num_channels} channels. Give each one.")
+    if any(not 0 <= weight < np.inf for weight in weights) or not any(weights):
+        raise ConfigError(
+            f"Channel weights are {list(weights)}. Give numbers from 0 on, one of them above 0."
+        )

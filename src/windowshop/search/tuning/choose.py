@@ -1,0 +1,281 @@
+"""`windowshop tune`: choose how channels are merged, and what is recognised may do, on dev queries.
+
+Every channel is asked once a query; all settings that are tried are computed from that.
+
+Shapes: C channels.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from windowshop.data import Dataset
+from windowshop.errors import ConfigError, DataError
+from windowshop.progress import Reporter
+from windowshop.search.searcher import Searcher
+from windowshop.search.settings import ChannelName, MixConfig, SearchSettings
+from windowshop.search.tuning.cutoffs import CutChoice, choose_cut
+from windowshop.search.tuning.judgements import ALL, Judgements, judgements
+from windowshop.search.tuning.probes import JudgedQuery, probe
+from windowshop.search.tuning.scoring import Bench, SliceRow, Tried
+from windowshop.search.tuning.trials import (
+    FACTORS,
+    Trial,
+    mixed_trials,
+    ranges,
+    single_trials,
+    with_boosts,
+)
+from windowshop.search.understanding.recognition import Action, PrecisionConfig
+
+DIGITS = 9
+"""nDCG equal to so many digits is equal."""
+CHANNELS: dict[str, tuple[ChannelName, ...]] = {
+    "text": ("vectors", "words"),
+    "photo": ("photo", "vectors"),
+    "text_and_photo": ("vectors", "photo", "words"),
+}
+"""By kind of query; the first one is what the others are weighed against."""
+DEFAULT_SLICE = "kind"
+"""The column of the queries that is a slice where none is named."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TuneConfig:
+    """What is chosen on, and what a choice must not do."""
+
+    split: str = "dev"
+    slices: tuple[str, ...] = ()
+    """Columns of queries or products, or several: a+b."""
+    guard: bool = True
+    """Refuse settings by which a slice loses."""
+    max_slice_loss: float = 0.002
+    """nDCG@10 that a slice may lose against the channel that is better there."""
+    min_slice_queries: int = 30
+    """Slices of fewer queries are shown, and refuse nothing."""
+    max_lost: float = 0.001
+    """Share of a query's relevant products found that the cut-off may leave out, the mean."""
+    max_queries: int = 2_000
+    """More judged queries than this are sampled."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if not 0 <= self.max_lost < 1:
+            raise ConfigError(f"max_lost={self.max_lost} must be from 0 on and below 1.")
+        if self.max_slice_loss < 0 or self.min_slice_queries < 1 or self.max_queries < 1:
+            raise ConfigError(
+                f"max_slice_loss={self.max_slice_loss} must not be negative, "
+                f"min_slice_queries={self.min_slice_queries} and max_queries={self.max_queries} "
+                "must be at least 1."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class KindTuning:
+    """The choice for one kind of query."""
+
+    kind: str
+    names: tuple[ChannelName, ...]
+    num_queries: int
+    tried: tuple[Tried, ...]
+    """Best first."""
+    chosen: Tried
+    num_refused: int
+    """Better trials by which a slice loses."""
+    ignored: tuple[str, ...]
+    """Columns that what is recognised does nothing in."""
+    slices: tuple[SliceRow, ...]
+    why: str
+    mix: MixConfig
+    cut: CutChoice | None
+    """None without curves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What was chosen."""
+
+    settings: SearchSettings
+    kinds: tuple[KindTuning, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One kind of query and what may be chosen for it."""
+
+    name: str
+    channels: tuple[ChannelName, ...]
+    queries: tuple[JudgedQuery, ...]
+    strongests: tuple[Action, ...]
+    factors: tuple[float, ...]
+    chooses_columns: bool
+    """Whether columns may be ignored."""
+
+
+def tune(searcher: Searcher, dataset: Dataset, config: TuneConfig, reporter: Reporter) -> Tuning:
+    """Choose settings for each kind of query that the split has, from those of the searcher.
+
+    Raises DataError where no query of the split is judged.
+    """
+    with searcher.reading() as (view, _):
+        ids = dataset.products["product_id"].to_list()
+        held = [product_id for product_id in ids if product_id in view.columns]
+        keys = dict(zip(held, view.columns.keys(held).tolist(), strict=True))
+    slices = config.slices
+    if not slices and DEFAULT_SLICE in dataset.queries.columns:
+        slices = (DEFAULT_SLICE,)
+    judged = judgements(dataset, config.split, slices, keys)
+    settings, kinds, notes = searcher.settings, [], []
+    if len(held) < len(ids):
+        notes.append(f"{len(ids) - len(held)} products of the data are not in the index.")
+    if searcher.index.manifest.photo_width is None:
+        notes.append("The model looks at no product photo, so searches by photo are left as is.")
+    for name in CHANNELS:
+        kind = _kind(name, judged, settings, searcher, config)
+        if not kind.queries:
+            notes.append(f"No judged {config.split} query of kind {name}: its settings stay.")
+        if not kind.queries or len(kind.channels) < 2:
+            continue
+        precision = settings.precision
+        if kind.chooses_columns:
+            precision = replace(precision, ignored=())
+        tuned = _tune_kind(searcher, kind, precision, judged, config, reporter)
+        kinds.append(tuned)
+        settings = _with(settings, tuned)
+    if not kinds:
+        raise DataError(f"{dataset.root}: no {config.split} query can be tuned on. Add queries.")
+    return Tuning(settings, tuple(kinds), tuple(notes))
+
+
+def _kind(
+    name: str,
+    judged: Judgements,
+    settings: SearchSettings,
+    searcher: Searcher,
+    config: TuneConfig,
+) -> _Kind:
+    wants = (name != "photo", name != "text")
+    queries = [q for q in judged.queries if (q.text is not None, q.photo is not None) == wants]
+    if len(queries) > config.max_queries:
+        chosen = np.random.default_rng(0).permutation(len(queries))[: config.max_queries]
+        queries = [queries[i] for i in np.sort(chosen)]
+    channels = CHANNELS[name]
+    if searcher.index.manifest.photo_width is None:
+        channels = tuple(channel for channel in channels if channel != "photo")
+    # What is recognised may do as much in a text with a photo as it may in a text.
+    strongests: tuple[Action, ...] = ("boost", "filter")
+    factors: tuple[float, ...] = FACTORS
+    if name == "text_and_photo":
+        strongests = () if settings.strongest == "off" else (settings.strongest,)
+        factors = (settings.precision.boost,)
+    return _Kind(name, channels, tuple(queries), strongests, factors, name == "text")
+
+
+def _with(settings: SearchSettings, tuned: KindTuning) -> SearchSettings:
+    if tuned.kind == "photo":
+        return replace(settings, photo=tuned.mix)
+    if tuned.kind == "text_and_photo":
+        return replace(settings, text_and_photo=tuned.mix)
+    trial = tuned.chosen.trial
+    precision = replace(settings.precision, boost=trial.boost.factor, ignored=tuned.ignored)
+    return replace(settings, text=tuned.mix, strongest=trial.strongest, precision=precision)
+
+
+def _tune_kind(
+    searcher: Searcher,
+    kind: _Kind,
+    precision: PrecisionConfig,
+    judged: Judgements,
+    config: TuneConfig,
+    reporter: Reporter,
+) -> KindTuning:
+    probes = probe(searcher, kind.queries, kind.channels, precision, reporter)
+    bench = Bench(probes, kind.channels, judged.parts[ALL])
+    ranked = _ranked(bench, kind, reporter)
+    if kind.chooses_columns:
+        boosting = next((t.trial for t in ranked if t.trial.strongest == "boost"), None)
+        ignored = bench.ignored(boosting) if boosting else ()
+        if ignored:
+            again = replace(kind, chooses_columns=False)
+            changed = replace(precision, ignored=ignored)
+            return _tune_kind(searcher, again, changed, judged, config, reporter)
+    chosen, rows, refused = _choose(bench, ranked, judged, config)
+    mix, cut = chosen.trial.mix(kind.channels, bench.curves), None
+    if bench.curves:
+        cut = choose_cut(bench, chosen.trial, config.max_lost, mix.cutoff)
+        mix = replace(mix, cutoff=cut.cutoff)
+    return KindTuning(
+        kind=kind.name,
+        names=kind.channels,
+        num_queries=len(probes),
+        tried=ranked,
+        chosen=chosen,
+        num_refused=refused,
+        ignored=precision.ignored,
+        slices=rows,
+        why=_why(kind, ranked, chosen, refused),
+        mix=mix,
+        cut=cut,
+    )
+
+
+def _ranked(bench: Bench, kind: _Kind, reporter: Reporter) -> tuple[Tried, ...]:
+    """Every trial, the best first."""
+    families = _families(bench, kind)
+    tried: list[Tried] = []
+    with reporter.bar(f"Try settings: {kind.name}", len(families)) as advance:
+        for family in families:
+            tried += bench.means(family, bench.judge)
+            advance(1, "")
+    order = sorted(range(len(tried)), key=lambda i: _worth(tried[i], i))
+    return tuple(tried[i] for i in order)
+
+
+def _worth(tried: Tried, place: int) -> tuple[float, float, int]:
+    """To sort by: nDCG, then Recall, then the simpler one."""
+    return -round(tried.ndcg, DIGITS), -round(float(np.nan_to_num(tried.recall)), DIGITS), place
+
+
+def _families(bench: Bench, kind: _Kind) -> list[list[Trial]]:
+    """Trials, together where they differ only in what may be done with what is recognised."""
+    ranges_C = ranges(bench.probes, len(kind.channels))
+    bases = [
+        *single_trials(len(kind.channels)),
+        *mixed_trials(ranges_C, with_curves=bool(bench.curves)),
+    ]
+    names_something = any(len(probe.found["boost"].matched_RK) for probe in bench.probes)
+    strongests = kind.strongests if names_something else ()
+    return [with_boosts(base, ranges_C, strongests, kind.factors) for base in bases]
+
+
+def _choose(
+    bench: Bench, ranked: tuple[Tried, ...], judged: Judgements, config: TuneConfig
+) -> tuple[Tried, tuple[SliceRow, ...], int]:
+    """The best trial by which no slice loses, and how many better ones were refused.
+
+    The best of all, where each is refused.
+    """
+    parts = {name: judge for name, judge in judged.parts.items() if name != ALL}
+    for refused, tried in enumerate(ranked):
+        rows = bench.slice_rows(tried.trial, parts)
+        losing = [
+            row
+            for row in rows
+            if row.num_queries >= config.min_slice_queries and row.loss > config.max_slice_loss
+        ]
+        if not config.guard or not losing:
+            return tried, rows, refused
+    return ranked[0], bench.slice_rows(ranked[0].trial, parts), len(ranked)
+
+
+def _why(kind: _Kind, ranked: tuple[Tried, ...], chosen: Tried, refused: int) -> str:
+    single = next(tried for tried in ranked if tried.trial.is_single)
+    name = single.trial.describe(kind.channels)
+    if refused == len(ranked):
+        return "each setting loses on a slice; this one is the best over all queries"
+    if chosen.trial.is_single:
+        text = "no mix does better than this channel"
+    else:
+        text = f"nDCG@10 {chosen.ndcg - single.ndcg:+.4f} against the best single one ({name})"
+    return text + (f"; {refused} better settings lose on a slice" if refused else "")

@@ -1,0 +1,150 @@
+"""Trials against judgements: means over queries and over slices.
+
+Shapes: T trials, Q queries.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from windowshop.search.retrieval.channels import merge
+from windowshop.search.retrieval.merge import Merged
+from windowshop.search.settings import ChannelName, Curve, MixConfig
+from windowshop.search.tuning.curves import fit_curves
+from windowshop.search.tuning.judgements import Judge
+from windowshop.search.tuning.probes import Probe
+from windowshop.search.tuning.trials import Trial, boosted, single_trials
+
+NUM_FOLDS = 2
+MIN_GAIN = 1e-6
+NDCG, RECALL = range(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A trial's means over queries."""
+
+    trial: Trial
+    ndcg: float
+    """nDCG@10."""
+    recall: float
+    """Recall@100; NaN where no query has a relevant product."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRow:
+    """nDCG@10 on a slice: by a trial, and by each channel alone.
+
+    A channel alone counts with what is recognised put to the trial's use, or without, whichever is
+    better.
+    """
+
+    name: str
+    num_queries: int
+    ndcg: float
+    alone: Mapping[ChannelName, float]
+
+    @property
+    def loss(self) -> float:
+        """Against the better channel; below 0 for a gain."""
+        return max(self.alone.values()) - self.ndcg
+
+
+class Bench:
+    """One kind of query, asked once, on which trials are scored."""
+
+    def __init__(
+        self, probes: Sequence[Probe], names: tuple[ChannelName, ...], judge: Judge
+    ) -> None:
+        self.probes, self.names, self.judge = probes, names, judge
+        parts = [[p for p in probes if p.fold != fold] for fold in range(NUM_FOLDS)]
+        by_fold = [fit_curves(part, judge, names) for part in parts]
+        self._by_fold: list[dict[ChannelName, Curve]] = by_fold
+        self.curves = fit_curves(probes, judge, names) if all(by_fold) else {}
+        """Of all queries, for use; empty where the judgements are too few to cross-fit."""
+        self._known: dict[tuple[Trial, int], float] = {}
+
+    def mixes(self, trial: Trial) -> list[MixConfig]:
+        """The trial's settings for each fold, with curves from the other one."""
+        return [trial.mix(self.names, curves) for curves in self._by_fold]
+
+    def ignored(self, trial: Trial) -> tuple[str, ...]:
+        """Columns without which the trial, in which what is recognised boosts, does better.
+
+        One after the other, the one that harms most first; each must harm in both folds, so that
+        one odd query decides nothing.
+        """
+        columns = sorted({name for probe in self.probes for name in probe.found["boost"].columns})
+        dropped: tuple[str, ...] = ()
+        base_F = self._fold_sums(trial, dropped)
+        while True:
+            options = [(*dropped, name) for name in columns if name not in dropped]
+            sums = [self._fold_sums(trial, option) for option in options]
+            better = [i for i, own_F in enumerate(sums) if (own_F > base_F + MIN_GAIN).all()]
+            if not better:
+                return dropped
+            best = max(better, key=lambda i: float(sums[i].sum()))
+            dropped, base_F = options[best], sums[best]
+
+    def ranking(
+        self, probe: Probe, trial: Trial, mix: MixConfig, dropped: Sequence[str] = ()
+    ) -> Merged:
+        """A query's ranking under a trial; `mix` is the trial's, some columns may not boost."""
+        found = probe.found[trial.strongest].without(dropped)
+        return boosted(found, merge(found.channels, mix.channels, mix), trial.boost)
+
+    def _fold_sums(self, trial: Trial, dropped: Sequence[str]) -> np.ndarray:
+        """Sum of nDCG@10 over the queries of each fold."""
+        mixes, sums_F = self.mixes(trial), np.zeros(NUM_FOLDS)
+        for probe in self.probes:
+            ranking = self.ranking(probe, trial, mixes[probe.fold], dropped)
+            sums_F[probe.fold] += np.nan_to_num(self.judge.scores(probe.query_id, ranking.keys)[0])
+        return sums_F
+
+    def means(self, family: Sequence[Trial], judge: Judge) -> list[Tried]:
+        """Score trials that merge alike, over the queries that are judged."""
+        mixes = self.mixes(family[0])
+        probes = [probe for probe in self.probes if probe.query_id in judge]
+        values_TQ2 = np.empty((len(family), len(probes), 2))
+        for q, probe in enumerate(probes):
+            merged: dict[int, Merged] = {}
+            for t, trial in enumerate(family):
+                found = probe.found[trial.strongest]
+                same = id(found.channels)
+                if same not in merged:
+                    mix = mixes[probe.fold]
+                    merged[same] = merge(found.channels, mix.channels, mix)
+                ranking = boosted(found, merged[same], trial.boost)
+                values_TQ2[t, q] = judge.scores(probe.query_id, ranking.keys)
+        return [
+            Tried(trial, _mean(values_Q2[:, NDCG]), _mean(values_Q2[:, RECALL]))
+            for trial, values_Q2 in zip(family, values_TQ2, strict=True)
+        ]
+
+    def slice_rows(self, trial: Trial, parts: Mapping[str, Judge]) -> tuple[SliceRow, ...]:
+        """A trial beside each channel alone, for each slice that has a query."""
+        rows = []
+        for name, judge in parts.items():
+            count = sum(probe.query_id in judge for probe in self.probes)
+            if not count:
+                continue
+            alone = {
+                channel: max(self._ndcg(trial.alone(place), judge), self._ndcg(plain, judge))
+                for place, (channel, plain) in enumerate(
+                    zip(self.names, single_trials(len(self.names)), strict=True)
+                )
+            }
+            rows.append(SliceRow(name, count, self._ndcg(trial, judge), alone))
+        return tuple(rows)
+
+    def _ndcg(self, trial: Trial, judge: Judge) -> float:
+        key = (trial, id(judge))
+        if key not in self._known:
+            self._known[key] = self.means([trial], judge)[0].ndcg
+        return self._known[key]
+
+
+def _mean(values_Q: np.ndarray) -> float:
+    known_Q = values_Q[~np.isnan(values_Q)]
+    return float(known_Q.mean()) if len(known_Q) else float("nan")

@@ -1,0 +1,155 @@
+"""The settings that `tune` tries, simplest first.
+
+Shapes: C channels.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from windowshop.search.retrieval.boosts import Boost, boost_matches
+from windowshop.search.retrieval.merge import Merged
+from windowshop.search.settings import SCORED, ChannelConfig, ChannelName, Curve, Method, MixConfig
+from windowshop.search.tuning.probes import Found, Probe
+from windowshop.search.understanding.recognition import Action
+
+SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
+"""Weight of a channel beside the first one, of 1 in all: by turns, by ranks, by probability."""
+SPREADS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5)
+"""The same in a sum of scores, where 1 means that both channels' scores range as far."""
+FEW_SHARES, FEW_SPREADS = (0.1, 0.2, 0.3), (0.1, 0.3, 0.75)
+"""Where there are three channels."""
+SMOOTHINGS = (10.0, 60.0)
+FACTORS = (1.5, 2.0, 3.0, 5.0)
+"""What a boost divides places by."""
+POINTS = (0.05, 0.1, 0.2, 0.3, 0.5)
+"""What a boost adds: of the range of the first channel's scores, or to a probability."""
+RANGE_DEPTH = 100
+"""Scores range from the first product's to that of this place."""
+NO_BOOST = Boost(factor=3.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """One way to merge and to use what is recognised."""
+
+    method: Method
+    weights: tuple[float, ...]
+    """Of the channels, in their order."""
+    smoothing: float = 60.0
+    strongest: Action = "off"
+    boost: Boost = NO_BOOST
+
+    @property
+    def is_single(self) -> bool:
+        """Whether one channel decides alone."""
+        return sum(weight > 0 for weight in self.weights) == 1
+
+    def alone(self, place: int) -> "Trial":
+        """The same with one channel, as a search by that channel alone goes."""
+        weights = tuple(w if i == place else 0.0 for i, w in enumerate(self.weights))
+        return replace(self, weights=weights if any(weights) else single(len(weights), place))
+
+    def mix(self, names: Sequence[ChannelName], curves: Mapping[ChannelName, Curve]) -> MixConfig:
+        """The settings that search so."""
+        channels = tuple(
+            ChannelConfig(name=name, weight=weight, curve=curves.get(name, Curve()))
+            for name, weight in zip(names, self.weights, strict=True)
+        )
+        return MixConfig(
+            channels=channels,
+            method=self.method,
+            smoothing=self.smoothing,
+            points=self.boost.points if self.strongest != "off" else 0.0,
+        )
+
+    def describe(self, names: Sequence[ChannelName]) -> str:
+        """In words, for a table."""
+        pairs = [(n, w) for n, w in zip(names, self.weights, strict=True) if w]
+        if self.is_single:
+            text = f"{pairs[0][0]} alone"
+        else:
+            text = f"{self.method} " + ", ".join(f"{name} {weight:g}" for name, weight in pairs)
+            text += f", smoothing {self.smoothing:g}" if self.method == "reciprocal_rank" else ""
+        if self.strongest == "off":
+            return text
+        points, factor = self.boost.points, self.boost.factor
+        boost = f"+{points:g}" if points else f"place / {factor:g}"
+        return f"{text}; recognised: {self.strongest}, {boost}"
+
+
+def boosted(found: Found, merged: Merged, boost: Boost) -> Merged:
+    """A ranking after what the query names has moved products up."""
+    if not len(found.matched_RK):
+        return merged
+    return boost_matches(merged, found.matched(merged.keys), boost)
+
+
+def ranges(probes: Sequence[Probe], num_channels: int) -> tuple[float, ...]:
+    """How far each channel's scores range: the median over queries; 1 where none says."""
+    found = []
+    for place in range(num_channels):
+        scores = [probe.found["off"].channels[place].scores[:RANGE_DEPTH] for probe in probes]
+        spreads = [float(own[0] - own[-1]) for own in scores if len(own)]
+        found.append((float(np.median(spreads)) if spreads else 0.0) or 1.0)
+    return tuple(found)
+
+
+def single(num_channels: int, place: int) -> tuple[float, ...]:
+    """Weights that leave one channel."""
+    return tuple(float(i == place) for i in range(num_channels))
+
+
+def single_trials(num_channels: int) -> list[Trial]:
+    """Each channel alone, with nothing recognised; by a sum, which keeps its own scores."""
+    places = range(num_channels)
+    return [Trial(method="weighted_sum", weights=single(num_channels, place)) for place in places]
+
+
+def mixed_trials(ranges_C: Sequence[float], *, with_curves: bool) -> Iterator[Trial]:
+    """Each way of merging with each weight, with nothing recognised."""
+    few = len(ranges_C) > 2
+    others = len(ranges_C) - 1
+    shares = [s for s in product(FEW_SHARES if few else SHARES, repeat=others) if sum(s) < 1]
+    for own in shares:
+        yield Trial(method="interleave", weights=_shared(own))
+    for own, smoothing in product(shares, SMOOTHINGS):
+        yield Trial(method="reciprocal_rank", weights=_shared(own), smoothing=smoothing)
+    for spreads in product(FEW_SPREADS if few else SPREADS, repeat=others):
+        scaled = [s * ranges_C[0] / own for s, own in zip(spreads, ranges_C[1:], strict=True)]
+        yield Trial(method="weighted_sum", weights=(1.0, *map(_rounded, scaled)))
+    if with_curves:
+        for own in shares:
+            yield Trial(method="calibrated", weights=_shared(own))
+
+
+def with_boosts(
+    trial: Trial,
+    ranges_C: Sequence[float],
+    strongests: Sequence[Action],
+    factors: Sequence[float] = FACTORS,
+) -> list[Trial]:
+    """The trial, then all that what is recognised may do in it.
+
+    Boosts go by places, and by points where the method's scores mean something.
+    """
+    boosts = [Boost(factor=factor) for factor in factors]
+    if trial.method in SCORED:
+        first = next(r for r, weight in zip(ranges_C, trial.weights, strict=True) if weight)
+        scale = first if trial.method == "weighted_sum" else 1.0
+        boosts += [Boost(factor=NO_BOOST.factor, points=_rounded(p * scale)) for p in POINTS]
+    return [trial] + [
+        replace(trial, strongest=strongest, boost=boost)
+        for strongest, boost in product(strongests, boosts)
+    ]
+
+
+def _shared(others: Sequence[float]) -> tuple[float, ...]:
+    return (round(1 - sum(others), 3), *others)
+
+
+def _rounded(value: float) -> float:
+    """To three digits, so that the settings read well."""
+    return float(f"{value:.3g}")

@@ -1,0 +1,1 @@
+"""What a query says, in terms of the catalogue."""

@@ -1,0 +1,70 @@
+"""The words of a query -> the words of the index that may answer each of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from windowshop.search.understanding.spelling import Spelling
+from windowshop.search.understanding.synonyms import Phrase, Synonyms
+
+SYNONYM, TYPO = 0.9, 0.8
+"""What an answer by a synonym, and by a word one typo away, counts against the word itself."""
+MAX_CORRECTIONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Words that answer a part of a query together."""
+
+    words: Phrase
+    weight: float
+    """In (0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A word or a phrase of a query; a product counts with the alternative it answers best."""
+
+    words: Phrase
+    """As asked."""
+    alternatives: tuple[Alternative, ...]
+
+
+def read(words: Sequence[str], spelling: Spelling, synonyms: Synonyms) -> list[Part]:
+    """Split a query into parts with their alternatives, the words as asked first.
+
+    A word that no product has is read as the closest ones, as two known words written together,
+    or, with its neighbour, as one written apart.
+    """
+    parts, at = [], 0
+    while at < len(words):
+        length, also = synonyms.at(words, at)
+        others = [Alternative(phrase, SYNONYM) for phrase in also]
+        joined = "".join(words[at : at + 2])
+        if not length and _written_apart(words[at : at + 2], spelling):
+            length, others = 2, [Alternative((joined,), 1.0)]
+        asked = tuple(words[at : at + max(length, 1)])
+        if len(asked) == 1:
+            others += _mended(asked[0], spelling)
+        parts.append(Part(asked, (Alternative(asked, 1.0), *others)))
+        at += len(asked)
+    return parts
+
+
+def _written_apart(pair: Sequence[str], spelling: Spelling) -> bool:
+    one_unknown = any(word not in spelling for word in pair)
+    return len(pair) == 2 and one_unknown and "".join(pair) in spelling
+
+
+def _mended(word: str, spelling: Spelling) -> list[Alternative]:
+    if word in spelling:
+        return []
+    near = [
+        Alternative((found.word,), TYPO**found.distance)
+        for found in spelling.near(word, MAX_CORRECTIONS)
+    ]
+    splits = [(word[:i], word[i:]) for i in range(2, len(word) - 1)]
+    known = [pair for pair in splits if pair[0] in spelling and pair[1] in spelling]
+    if known:
+        commonest = max(known, key=lambda pair: min(map(spelling.count, pair)))
+        near.append(Alternative(commonest, TYPO))
+    return near

@@ -1,0 +1,160 @@
+"""The names that a catalogue gives to things: brands, category levels, values of attributes.
+
+A phrase's key is its words written together, so "T-shirts", "tshirt" and "t shirt" are one.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from windowshop.data import PRODUCT_SCHEMA, TEXTS, inner_type
+from windowshop.search.understanding.tokens import words_of
+
+MAX_WORDS = 6
+LONGEST = MAX_WORDS + 2
+"""Words of a phrase: those of a value, and of its column's name beside it."""
+MAX_VALUES = 5_000
+"""A column with more different values, such as a title, names no kinds of things."""
+FREE_TEXT = (*PRODUCT_SCHEMA.keys() - {"brand", "category"}, "url", "sku")
+STOP_WORDS = frozenset(
+    words_of(
+        "a all an and any are as at best by for from in is it me my na nan new no non none null of "
+        "on or other our product size some that the this to unknown with without yes your"
+    )
+)
+"""Words that name nothing by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A value of a column that a phrase may stand for."""
+
+    column: str
+    values: tuple[str, ...]
+    """Its spellings in the column, the commonest first."""
+    count: int
+    """Products that have it."""
+    coverage: float
+    """Share of all products that have any value in the column."""
+    paths: tuple[tuple[str, ...], ...] = ()
+    """For a level of a category path: the paths from the root that end in it."""
+
+    @property
+    def value(self) -> str:
+        """The commonest spelling."""
+        return self.values[0]
+
+
+def phrases(products: pl.DataFrame, columns: Sequence[str] | None) -> dict[str, list[Meaning]]:
+    """What each phrase key may stand for, the commonest meaning first.
+
+    Without `columns`, those are looked at that hold text, or lists of it, and have few enough
+    values. A value that is a number or one letter ("M") is found beside its column's name only
+    ("size m").
+    """
+    names = _columns(products) if columns is None else columns
+    found: dict[str, list[Meaning]] = defaultdict(list)
+    for name in names:
+        by_key = _levels(products[name]) if name == "category" else _values(products[name])
+        for key, meaning in by_key.items():
+            found[key].append(meaning)
+        if name not in ("brand", "category"):
+            label = "".join(words_of(name))
+            for key, meaning in _values(products[name], bare=False).items():
+                for both in (label + key, key + label):
+                    found[both].append(meaning)
+    for meanings in found.values():
+        meanings.sort(key=lambda m: (-m.count, m.column, m.value))
+    return dict(found)
+
+
+def _columns(products: pl.DataFrame) -> list[str]:
+    return [
+        name
+        for name, dtype in products.schema.items()
+        if name not in FREE_TEXT
+        and (inner_type(dtype) if isinstance(dtype, pl.List) else dtype) in TEXTS
+        and (name in ("brand", "category") or _single(products[name]).n_unique() <= MAX_VALUES)
+    ]
+
+
+def _single(column: pl.Series) -> pl.Series:
+    """The values, those of lists one by one."""
+    return column.explode() if isinstance(column.dtype, pl.List) else column
+
+
+def _coverage(column: pl.Series) -> float:
+    if isinstance(column.dtype, pl.List):
+        has_item = column.list.eval(pl.element().is_not_null()).list.any()
+        return int(has_item.sum()) / max(1, len(column))
+    return 1 - column.null_count() / max(1, len(column))
+
+
+def _counted(column: pl.Series) -> Iterable[tuple[str, int]]:
+    """Each value with its count, the commonest first."""
+    values = _single(column).cast(pl.String).drop_nulls()
+    counts = values.alias("value").to_frame().group_by("value").len()
+    return counts.sort(["len", "value"], descending=[True, False]).iter_rows()
+
+
+def _values(column: pl.Series, *, bare: bool = True) -> dict[str, Meaning]:
+    """Meanings of one column by key; `bare` leaves out what says nothing without the name."""
+    spellings: dict[str, list[str]] = defaultdict(list)
+    totals: dict[str, int] = defaultdict(int)
+    for value, count in _counted(column):
+        words = words_of(value)
+        if _names_something(words, bare=bare):
+            spellings["".join(words)].append(value)
+            totals["".join(words)] += count
+    if isinstance(column.dtype, pl.List):  # "dress" and "Dresses" of one product are one
+        totals = _products_with(column, spellings)
+    coverage = _coverage(column)
+    return {
+        key: Meaning(column.name, tuple(values), totals[key], coverage)
+        for key, values in spellings.items()
+    }
+
+
+def _products_with(column: pl.Series, spellings: Mapping[str, list[str]]) -> dict[str, int]:
+    """How many products have any spelling of each key."""
+    place_of = {value: i for i, values in enumerate(spellings.values()) for value in values}
+    place = (
+        pl.col("value")
+        .cast(pl.String)
+        .replace_strict(place_of, default=None, return_dtype=pl.UInt32)
+    )
+    stated = column.alias("value").to_frame().with_row_index("row").explode("value")
+    pairs = stated.select("row", place=place).drop_nulls("place")
+    counts = dict(pairs.group_by("place").agg(pl.col("row").n_unique()).iter_rows())
+    return {key: counts[i] for i, key in enumerate(spellings)}
+
+
+def _levels(column: pl.Series) -> dict[str, Meaning]:
+    """Meanings of a column of paths: every level of every path."""
+    paths: dict[str, dict[tuple[str, ...], int]] = defaultdict(lambda: defaultdict(int))
+    for value, count in _counted(column):
+        levels = tuple(level.strip() for level in value.split(">"))
+        counted: set[str] = set()
+        for depth in range(len(levels)):
+            words = words_of(levels[depth])
+            key = "".join(words)
+            # "Shoes > Shoes" counts once, at its upper level.
+            if _names_something(words) and key not in counted:
+                counted.add(key)
+                paths[key][levels[: depth + 1]] += count
+    found, coverage = {}, _coverage(column)
+    for key, counts in paths.items():
+        ranked = sorted(counts, key=lambda path: (-counts[path], path))
+        spellings = tuple(dict.fromkeys(path[-1] for path in ranked))
+        total = sum(counts.values())
+        found[key] = Meaning(column.name, spellings, total, coverage, tuple(ranked))
+    return found
+
+
+def _names_something(words: Sequence[str], *, bare: bool = True) -> bool:
+    if not words or len(words) > MAX_WORDS or STOP_WORDS.issuperset(words):
+        return False
+    key = "".join(words)
+    return not bare or (len(key) > 1 and not key.isdigit())

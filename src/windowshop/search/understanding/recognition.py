@@ -1,0 +1,169 @@
+"""What a query names -> filters or boosts, each shown to the shopper and switchable.
+
+Shapes: M merged products, R recognised things.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from windowshop.data import And, Comparison, Filter, In, Null, Or, Under
+from windowshop.errors import ConfigError, SearchError
+from windowshop.search.understanding.vocabulary import Match, Understanding
+
+Action: TypeAlias = Literal["filter", "boost", "off"]
+ACTIONS: tuple[Action, ...] = ("filter", "boost", "off")
+"""The strongest first."""
+PRICE = "price"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrecisionConfig:
+    """When something recognised may leave other products out."""
+
+    min_certainty: float = 0.8
+    """Filter from this certainty on, boost below it."""
+    min_products: int = 5
+    """Filter where at least so many products have the value, boost where fewer have it."""
+    min_coverage: float = 0.98
+    """Where a smaller share of products states the column at all, a filter lets those through that
+    do not: their photo may still show what was asked for."""
+    boost_only: tuple[str, ...] = ()
+    """Columns that never filter, such as a colour that many products do not state."""
+    ignored: tuple[str, ...] = ()
+    """Columns that do nothing, unless a shopper switches them on; "price" for prices."""
+    boost: float = 3.0
+    """How far a boost moves products up: their place is divided by it."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for name in ("min_certainty", "min_coverage"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name}={getattr(self, name)} must lie between 0 and 1.")
+        if self.boost < 1:
+            raise ConfigError(f"boost={self.boost} must be at least 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """Something that a query names, and what is done about it."""
+
+    name: str
+    """What the caller switches it by, such as "brand: Nike"; prices are "price"."""
+    text: str
+    """The words of the query."""
+    tree: Filter
+    action: Action
+    certainty: float
+    """In (0, 1]."""
+    reason: str
+    """Why this action, in words for the answer."""
+
+
+def recognise(
+    understanding: Understanding,
+    config: PrecisionConfig,
+    choices: Mapping[str, Action] | None = None,
+    strongest: Action = "filter",
+) -> tuple[Recognised, ...]:
+    """Decide what becomes of each recognised thing, `strongest` at most.
+
+    Prices filter where others may boost. `choices` by name overrule all of that. Values of one
+    column stand together ("red or blue"); levels of a category one below the other become one
+    narrower category. Raises SearchError for a choice that is no action; names that the query no
+    longer has are passed over.
+    """
+    by_column: dict[str, list[Match]] = {}
+    for match in understanding.matches:
+        by_column.setdefault(match.meaning.column, []).append(match)
+    found = [_of_column(column, matches, config) for column, matches in by_column.items()]
+    if understanding.prices:
+        parts = tuple(phrase.tree for phrase in understanding.prices)
+        text = ", ".join(phrase.text for phrase in understanding.prices)
+        tree = parts[0] if len(parts) == 1 else And(parts)
+        action: Action = "off" if PRICE in config.ignored else "filter"
+        found.append(Recognised(PRICE, text, tree, action, 1.0, "a price in words"))
+    capped = (_capped(item, strongest) for item in found)
+    return tuple(_chosen(item, choices or {}) for item in capped)
+
+
+def required(recognised: Iterable[Recognised], where: Filter | None = None) -> Filter | None:
+    """The filter of a search: the caller's own one and every recognised one that filters."""
+    parts = [] if where is None else [where]
+    parts += [item.tree for item in recognised if item.action == "filter"]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    return And(tuple(parts))
+
+
+def _of_column(column: str, matches: Sequence[Match], config: PrecisionConfig) -> Recognised:
+    certainty = min(match.certainty for match in matches)
+    fewest = min(match.meaning.count for match in matches)
+    action: Action = "boost"
+    if column in config.ignored:
+        action, reason = "off", f"{column} is ignored"
+    elif column in config.boost_only:
+        reason = f"{column} never filters"
+    elif certainty < config.min_certainty:
+        reason = f"may mean something else (certainty {certainty:.2f})"
+    elif fewest < config.min_products:
+        reason = f"only {fewest} products have it"
+    else:
+        action, reason = "filter", f"{fewest} products have it, certainty {certainty:.2f}"
+    tree = _tree(column, matches)
+    coverage = matches[0].meaning.coverage
+    if action == "filter" and coverage < config.min_coverage:
+        tree = Or((tree, Null(column, is_null=True)))
+        reason += f"; the {1 - coverage:.0%} of products without a {column} stay"
+    values = list(dict.fromkeys(match.meaning.value for match in matches))
+    return Recognised(
+        name=f"{column}: {', '.join(values)}",
+        text=", ".join(match.text for match in matches),
+        tree=tree,
+        action=action,
+        certainty=certainty,
+        reason=reason,
+    )
+
+
+def _tree(column: str, matches: Sequence[Match]) -> Filter:
+    if any(match.meaning.paths for match in matches):
+        paths = list(matches[0].meaning.paths)
+        for match in matches[1:]:
+            paths = _narrowed(paths, match.meaning.paths)
+        under = tuple(Under(column, path) for path in paths)
+        return under[0] if len(under) == 1 else Or(under)
+    values = tuple(dict.fromkeys(value for match in matches for value in match.meaning.values))
+    return Comparison(column, "=", values[0]) if len(values) == 1 else In(column, values)
+
+
+def _narrowed(
+    paths: Sequence[tuple[str, ...]], others: Sequence[tuple[str, ...]]
+) -> list[tuple[str, ...]]:
+    """The deeper of each two paths that lie one below the other; without such, all of them."""
+    both = [
+        max(path, other, key=len)
+        for path in paths
+        for other in others
+        if path[: len(other)] == other or other[: len(path)] == path
+    ]
+    return list(dict.fromkeys(both or [*paths, *others]))
+
+
+def _capped(item: Recognised, strongest: Action) -> Recognised:
+    if ACTIONS.index(item.action) >= ACTIONS.index(strongest):
+        return item
+    if item.name == PRICE and strongest == "boost":
+        return item  # who says "under 500" wants nothing dearer
+    return replace(item, action=strongest, reason=f"the search settings say {strongest} at most")
+
+
+def _chosen(item: Recognised, choices: Mapping[str, Action]) -> Recognised:
+    choice = choices.get(item.name)
+    if choice is None:
+        return item
+    if choice not in ACTIONS:
+        raise SearchError(
+            f"{item.name!r} is switched to {choice!r}. Choose one of: {', '.join(ACTIONS)}."
+        )
+    return replace(item, action=choice, reason="as chosen")

@@ -1,0 +1,89 @@
+"""Words that mean the same to a shop, from a YAML file.
+
+same:
+  - [sofa, couch, settee]
+one_way:
+  - query: jacket
+    also: [blazer, parka]      a search for jacket finds parkas, one for parka no jackets
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from windowshop.errors import ConfigError
+from windowshop.search.settings_file import load_settings
+from windowshop.search.understanding.tokens import words_of
+
+Phrase: TypeAlias = tuple[str, ...]
+"""Words as they are compared."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OneWay:
+    """A phrase of a query that other phrases answer as well."""
+
+    query: str
+    also: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SynonymRules:
+    """What the file holds."""
+
+    same: tuple[tuple[str, ...], ...] = ()
+    one_way: tuple[OneWay, ...] = ()
+
+
+@dataclass(frozen=True)
+class Synonyms:
+    """For each phrase of a query, the phrases that answer it as well."""
+
+    rules: SynonymRules = field(default_factory=SynonymRules)
+    _also: dict[Phrase, list[Phrase]] = field(init=False, repr=False)
+    _longest: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Bring every phrase into the compared form; raises ConfigError for one without words."""
+        also: dict[Phrase, list[Phrase]] = {}
+        for equal in self.rules.same:
+            for text in equal:
+                _extend(also, text, equal)
+        for rule in self.rules.one_way:
+            _extend(also, rule.query, rule.also)
+        object.__setattr__(self, "_also", also)
+        object.__setattr__(self, "_longest", max(map(len, also), default=0))
+
+    def items(self) -> Iterable[tuple[Phrase, list[Phrase]]]:
+        """Each phrase of a query with what answers it as well."""
+        return self._also.items()
+
+    def at(self, words: Sequence[str], start: int) -> tuple[int, list[Phrase]]:
+        """The longest known phrase from a word on: its length and its synonyms; 0 without one."""
+        for length in range(min(self._longest, len(words) - start), 0, -1):
+            also = self._also.get(tuple(words[start : start + length]))
+            if also:
+                return length, also
+        return 0, []
+
+
+NO_SYNONYMS = Synonyms()
+
+
+def load_synonyms(path: Path) -> Synonyms:
+    """Read the YAML file; raises ConfigError for what it cannot mean."""
+    return Synonyms(load_settings(path, SynonymRules))
+
+
+def _extend(also: dict[Phrase, list[Phrase]], text: str, others: Sequence[str]) -> None:
+    phrase = _phrase(text)
+    known = also.setdefault(phrase, [])
+    known += [p for p in dict.fromkeys(map(_phrase, others)) if p != phrase and p not in known]
+
+
+def _phrase(text: str) -> Phrase:
+    words = tuple(words_of(text))
+    if not words:
+        raise ConfigError(f"synonyms: {text!r} has no letter or digit. Write a word.")
+    return words

@@ -1,0 +1,68 @@
+"""Text -> words with their places, in the form in which queries and products are compared."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from windowshop.engines import words
+
+_LETTERS = r"(?:[^\W_]|[\u0300-\u036f])+"
+_TOKEN = re.compile(rf"{_LETTERS}(?:['’]{_LETTERS})*")
+_AFTER_SIBILANT = ("sse", "che", "she", "xe", "zze")
+_IRREGULAR = {
+    "man": "men",
+    "woman": "women",
+    "child": "children",
+    "scarve": "scarf",
+    "knive": "knife",
+    "shelve": "shelf",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One word of a text."""
+
+    text: str
+    """As it is written."""
+    word: str
+    """As it is compared: lower case, no accents, no English plural."""
+    start: int
+    end: int
+    """Its characters in the text are `start : end`."""
+
+
+def tokens(text: str) -> list[Token]:
+    """The words of a text in order; an apostrophe joins ("men's" is "mens", so "men")."""
+    return [
+        Token(found[0], word, found.start(), found.end())
+        for found in _TOKEN.finditer(text)
+        for word in compared(found[0])
+    ]
+
+
+def written(text: str) -> list[str]:
+    """The words of a text as they are written, in order."""
+    return _TOKEN.findall(text)
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text as they are compared, in order."""
+    return [word for one in written(text) for word in compared(one)]
+
+
+@lru_cache(maxsize=1 << 16)
+def compared(one: str) -> tuple[str, ...]:
+    """A written word in the form in which words are compared; some are several."""
+    return tuple(_bare(word) for word in words(re.sub("['’]", "", one)))
+
+
+def _bare(word: str) -> str:
+    """Bring together what a plain s-stemmer keeps apart: dress-es, hoodie-s, shoe-s, woman."""
+    if word.endswith(("aes", "ees", "oes")):
+        word = word[:-1]
+    if word.endswith("ie"):
+        word = word[:-2] + "y"
+    elif word.endswith(_AFTER_SIBILANT) or (word.endswith("oe") and len(word) > 5):
+        word = word[:-1]
+    return _IRREGULAR.get(word, word)

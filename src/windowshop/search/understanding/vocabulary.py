@@ -1,0 +1,192 @@
+"""A query -> the brands, categories, attributes and prices of this catalogue that it names.
+
+Longest phrase first. A word that no product has is read as the known word closest to it, which is
+reported. A phrase after "without" or "not" is left alone.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from windowshop.data import all_texts
+from windowshop.search.understanding.phrases import LONGEST, STOP_WORDS, Meaning, phrases
+from windowshop.search.understanding.prices import PricePhrase, price_phrases
+from windowshop.search.understanding.spelling import Spelling
+from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
+from windowshop.search.understanding.tokens import Token, compared, tokens, written
+
+NEGATIONS = frozenset(["without", "not", "no", "non", "except", "minus"])
+KEPT = STOP_WORDS | NEGATIONS
+"""Words that are never corrected."""
+CORRECTED = 0.8
+"""How certain a meaning is that was found by correcting a word, against one as typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryToken:
+    """One word of a query."""
+
+    token: Token
+    corrected: str | None
+    """The known word it was read as, as shops write it; None where it was taken as typed."""
+    word: str
+    """As it is compared, after correction."""
+    count: int
+    """Products that have the word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A phrase of the query that the catalogue knows."""
+
+    text: str
+    start: int
+    end: int
+    """Its characters in the query are `start : end`."""
+    meaning: Meaning
+    others: tuple[Meaning, ...]
+    """What else it could mean, commonest first."""
+    corrected: bool
+
+    @property
+    def certainty(self) -> float:
+        """Share of this meaning among all that the phrase has, by products, in (0, 1]."""
+        total = self.meaning.count + sum(other.count for other in self.others)
+        return self.meaning.count / total * (CORRECTED if self.corrected else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """What a query says, in terms of the catalogue."""
+
+    query: str
+    tokens: tuple[QueryToken, ...]
+    """Its words but for the prices."""
+    matches: tuple[Match, ...]
+    """In the order of the query."""
+    prices: tuple[PricePhrase, ...]
+    rest: str
+    """Words, corrected, that belong to no match and no price."""
+    corrected: str
+    """The query with corrections in place."""
+
+
+class Vocabulary:
+    """What a catalogue calls things, made once from its product table."""
+
+    def __init__(
+        self,
+        products: pl.DataFrame,
+        columns: Sequence[str] | None = None,
+        synonyms: Synonyms = NO_SYNONYMS,
+    ) -> None:
+        """Read the table; without `columns`, every text column with few enough values is used.
+
+        Give it the table of `windowshop.data.attributes.with_attributes`. A synonym of a phrase
+        names the same things, unless the catalogue has it as a phrase of its own.
+        """
+        self._phrases = phrases(products, columns)
+        named = {
+            "".join(phrase): self._phrases["".join(other)]
+            for phrase, also in synonyms.items()
+            for other in also
+            if "".join(other) in self._phrases
+        }
+        self._phrases = named | self._phrases
+        counts: Counter[str] = Counter()
+        forms: Counter[str] = Counter()
+        for text in all_texts(products):
+            found = set(written(text))
+            forms.update(found)
+            counts.update({word for one in found for word in compared(one)})
+        for key, meanings in self._phrases.items():
+            counts[key] = max(counts[key], meanings[0].count)
+        self._spelling = Spelling(counts)
+        self._written = {key: m[0].value.lower() for key, m in self._phrases.items()}
+        spelled: Counter[tuple[str, str]] = Counter()
+        for one, count in forms.items():
+            spelled.update({(word, one.lower()): count for word in compared(one)})
+        for (word, text), _ in sorted(spelled.items(), key=lambda item: (item[1], item[0])):
+            self._written[word] = text
+        self._prices = _price_range(products)
+
+    def names(self, most: int) -> list[str]:
+        """What the commonest things are called, commonest first."""
+        meanings = sorted({m[0].value: m[0].count for m in self._phrases.values()}.items())
+        return [value for value, _ in sorted(meanings, key=lambda item: -item[1])[:most]]
+
+    def understand(self, query: str) -> Understanding:
+        """Read a query; text that the catalogue does not know stays in `rest`."""
+        prices = price_phrases(query, self._prices)
+        typed = [
+            token
+            for token in tokens(query)
+            if not any(p.start <= token.start < p.end for p in prices)
+        ]
+        words = tuple(self._read(typed, i) for i in range(len(typed)))
+        places = self._match(words)
+        matched = {i for start, end in places for i in range(start, end)}
+        matches = tuple(self._found(query, words[start:end]) for start, end in sorted(places))
+        return Understanding(
+            query=query,
+            tokens=words,
+            matches=matches,
+            prices=tuple(prices),
+            rest=" ".join(_shown(w) for i, w in enumerate(words) if i not in matched),
+            corrected=_corrected(query, words),
+        )
+
+    def _read(self, typed: Sequence[Token], i: int) -> QueryToken:
+        """Correct word i, unless it is one half of a phrase ("sun glasses")."""
+        token = typed[i]
+        pairs = {"".join(t.word for t in typed[j : j + 2]) for j in (i - 1, i) if j >= 0}
+        kept = token.word in KEPT or any(pair in self._phrases for pair in pairs)
+        near = [] if kept else self._spelling.near(token.word)
+        word = near[0].word if near else token.word
+        corrected = self._written[word] if near else None
+        return QueryToken(token, corrected, word, self._spelling.count(word))
+
+    def _match(self, words: Sequence[QueryToken]) -> list[tuple[int, int]]:
+        """Which words, from and up to, are phrases: none overlap, the longest come first."""
+        found: list[tuple[int, int]] = []
+        for length in range(min(LONGEST, len(words)), 0, -1):
+            for start in range(len(words) - length + 1):
+                end = start + length
+                span = [word.word for word in words[start:end]]
+                if (
+                    "".join(span) in self._phrases
+                    and not STOP_WORDS.issuperset(span)
+                    and not (start and words[start - 1].token.word in NEGATIONS)
+                    and all(end <= s or start >= e for s, e in found)
+                ):
+                    found.append((start, end))
+        return found
+
+    def _found(self, query: str, words: Sequence[QueryToken]) -> Match:
+        start, end = words[0].token.start, words[-1].token.end
+        meaning, *others = self._phrases["".join(word.word for word in words)]
+        corrected = any(word.corrected is not None for word in words)
+        return Match(query[start:end], start, end, meaning, tuple(others), corrected)
+
+
+def _shown(word: QueryToken) -> str:
+    return word.token.text if word.corrected is None else word.corrected
+
+
+def _corrected(query: str, words: Sequence[QueryToken]) -> str:
+    parts, at = [], 0
+    for word in words:
+        if word.corrected is not None:
+            parts += [query[at : word.token.start], word.corrected]
+            at = word.token.end
+    return "".join([*parts, query[at:]])
+
+
+def _price_range(products: pl.DataFrame) -> tuple[float, float] | None:
+    if "price" not in products.columns:
+        return None
+    prices = products["price"].cast(pl.Float64)
+    known = prices.filter(prices.is_finite().fill_null(False)).to_list()
+    return (min(known), max(known)) if known else None

@@ -1,0 +1,293 @@
+"""Generations that a service has open: one current, leased to requests, exchanged under load."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from windowshop.engines import Gate
+from windowshop.errors import IndexFolderError, LedgerError, WindowshopError
+from windowshop.index import (
+    carry_over,
+    current_generation,
+    open_shelf,
+    remove_unnamed_photos,
+    without_builds,
+)
+from windowshop.search import Searcher, SearchRequest, open_searcher
+from windowshop.service import carried
+from windowshop.service.http.errors import ServiceError
+from windowshop.service.maintenance import Upkeep
+
+LOG = logging.getLogger(__name__)
+State: TypeAlias = Literal["starting", "ready", "stopping"]
+DRAIN_SECONDS = 60.0
+"""How long a generation that is left waits for the requests that it has."""
+RETRY_SECONDS = 60.0
+"""Until a generation that could not be switched to is tried again."""
+
+
+@dataclass(eq=False, slots=True)
+class _Loaded:
+    """An open generation and how many requests have it."""
+
+    searcher: Searcher
+    num_leases: int = 0
+
+
+class Shop:
+    """An index folder, open for requests; for many threads."""
+
+    def __init__(
+        self,
+        folder: Path,
+        also: Sequence[str] = (),
+        opener: Callable[[Path, str], Searcher] = open_searcher,
+    ) -> None:
+        """`also` names generations to have open beside the current one, to compare.
+
+        Raises IndexFolderError where the folder is no index, ServiceError 404 for an unknown name.
+        """
+        self.folder = folder
+        self.generations = open_shelf(folder)
+        current_generation(folder)
+        self._also = tuple(dict.fromkeys(also))
+        for name in self._also:
+            self._check_name(name)
+        self._opener = opener
+        self._loaded: dict[str, _Loaded] = {}
+        self._current = ""
+        self._changed = threading.Condition()
+        self._writes, self._maintenance = Gate(), threading.Lock()
+        self._failed: tuple[str, float] = ("", 0.0)
+        self._num_written = 0
+        self._upkeep: Upkeep | None = None
+        self.state: State = "starting"
+
+    @property
+    def current(self) -> str:
+        """The generation that is searched; "" before `open`."""
+        return self._current
+
+    @property
+    def loaded(self) -> list[str]:
+        """The generations that can be searched."""
+        return list(self._loaded)
+
+    @property
+    def num_written(self) -> int:
+        """Writes so far."""
+        return self._num_written
+
+    def open(self) -> None:
+        """Open what is to be searched, with the writes that it lacks, and answer once."""
+        name = current_generation(self.folder)
+        searcher = self._opener(self.folder, name)
+        self._loaded[name] = _Loaded(searcher)
+        carried.catch_up(self.generations, searcher.index)
+        for other in self._also:
+            if other != name:
+                self._loaded[other] = _Loaded(self._opener(self.folder, other))
+        searcher.answer(SearchRequest(text="warm up", limit=1))
+        self._care_for(name)
+        with self._changed:
+            self._current = name
+
+    def begin(self) -> None:
+        """Say that requests may come."""
+        if self.state == "starting":
+            self.state = "ready"
+
+    @contextmanager
+    def lease(self, generation: str | None = None) -> Iterator[Searcher]:
+        """A searcher that stays open meanwhile; ServiceError 404 where it is not loaded."""
+        loaded = self._take(generation)
+        try:
+            yield loaded.searcher
+        finally:
+            with self._changed:
+                loaded.num_leases -= 1
+                if not loaded.num_leases:
+                    self._changed.notify_all()
+
+    @contextmanager
+    def writing(self) -> Iterator[Searcher]:
+        """The current searcher, which stays the current one meanwhile."""
+        with self._writes.read(), self.lease() as searcher:
+            yield searcher
+            self._num_written += 1
+
+    def switch(self, generation: str | None) -> str:
+        """Search another generation from now on, with all that was written; returns its name.
+
+        None is the one that the folder names. No request fails meanwhile. Raises ServiceError 404
+        for an unknown one, 409 where its writes cannot be told apart.
+        """
+        with self._maintenance:
+            name = generation or current_generation(self.folder)
+            self._check_name(name)
+            self._move(name, choose=generation is not None)
+            return name
+
+    def rollback(self) -> str:
+        """Go back to the generation before, with all that was written since; returns its name."""
+        previous = self.generations.previous
+        if previous is None or previous not in self.generations.names():
+            raise ServiceError(409, "no_previous", "There is no generation to go back to.")
+        return self.switch(previous)
+
+    def optimise(self) -> None:
+        """Make searches fast after many writes, leave dead rows behind, read the words anew."""
+        with self._maintenance, self.lease():
+            assert self._upkeep is not None, "what can be leased is cared for"
+            self._upkeep.optimise()
+
+    def compact(self) -> int:
+        """Shorten the ledger, remove photos that no product names any more; returns how many.
+
+        Other generations can take over the writes as before. Raises ServiceError 409 during a
+        build, which goes by a position in the ledger.
+        """
+        with self._maintenance, self.lease() as searcher:
+            index = searcher.index
+            try:
+                with without_builds(self.folder):
+                    index.collection.compact(carried.marks(self.generations, index.generation))
+                    return self._remove_photos()
+            except IndexFolderError as error:
+                raise ServiceError(409, "cannot_compact", str(error)) from None
+
+    def tick(self) -> None:
+        """Follow the index folder, and start the upkeep that is due."""
+        if (
+            not self._current
+            or self.state == "stopping"
+            or not self._maintenance.acquire(blocking=False)
+        ):
+            return
+        try:
+            self._follow()
+        finally:
+            self._maintenance.release()
+        if self._upkeep is not None:
+            self._upkeep.tick()
+
+    def stop(self) -> None:
+        """Say that the end is near: not ready any more, still answering."""
+        self.state = "stopping"
+        if self._upkeep is not None:
+            self._upkeep.end()
+
+    def close(self, seconds: float = DRAIN_SECONDS) -> None:
+        """Wait for the requests under way, then save and close everything."""
+        self.stop()
+        with self._maintenance, self._changed:
+            loaded, self._loaded = self._loaded, {}
+        for name, item in loaded.items():
+            self._close(name, item, seconds)
+
+    def _care_for(self, name: str) -> None:
+        if self._upkeep is not None:
+            self._upkeep.end()
+        self._upkeep = Upkeep(lambda: self.lease(name))
+
+    def _remove_photos(self) -> int:
+        opened = {name: item.searcher.index.collection for name, item in self._loaded.items()}
+        try:
+            num_removed = remove_unnamed_photos(self.folder, opened)
+        except LedgerError as error:
+            LOG.warning("photos that no product names are not removed: %s", error)
+            return 0
+        LOG.info("removed %d photos that no product names", num_removed)
+        return num_removed
+
+    def _follow(self) -> None:
+        """Switch where another process built a generation, or rolled back."""
+        name = self.generations.current
+        if name is None or name == self._current:
+            return
+        failed, since = self._failed
+        if name == failed and time.monotonic() - since < RETRY_SECONDS:
+            return
+        try:
+            self._move(name, choose=False)
+        except WindowshopError as error:
+            self._failed = (name, time.monotonic())
+            LOG.error("the folder says %s, still searching %s: %s", name, self._current, error)
+
+    def _move(self, name: str, *, choose: bool) -> None:
+        before = self._current
+        if name == before:
+            return
+        known = self._loaded.get(name)
+        target = known or _Loaded(self._opener(self.folder, name))
+        try:
+            self._carry(before, name, self._loaded[before].searcher, target.searcher, choose)
+        except BaseException:
+            if known is None:
+                target.searcher.close()
+            raise
+        LOG.info("searching %s instead of %s", name, before)
+        self._care_for(name)
+        if before not in self._also:
+            with self._changed:
+                left = self._loaded.pop(before)
+            self._close(before, left, DRAIN_SECONDS)
+
+    def _carry(self, before: str, name: str, old: Searcher, new: Searcher, choose: bool) -> None:
+        """Make `name` current once it has every write; writes wait for the last few only."""
+        shelf = self.generations
+        try:
+            position = carry_over(old.index, new.index, carried.noted(shelf, name, before))
+        except WindowshopError as error:
+            raise ServiceError(409, "cannot_switch", str(error)) from None
+        position = carry_over(old.index, new.index, position)
+        new.answer(SearchRequest(text="warm up", limit=1))
+        with self._writes.write():
+            position = carry_over(old.index, new.index, position)
+            carried.note(shelf, name, before, position)
+            carried.note(shelf, before, name, carried.end(shelf, name))
+            if choose:
+                shelf.switch(name)
+            with self._changed:
+                self._loaded.setdefault(name, _Loaded(new))
+                self._current = name
+
+    def _close(self, name: str, item: _Loaded, seconds: float) -> None:
+        with self._changed:
+            is_free = self._changed.wait_for(lambda: item.num_leases == 0, seconds)
+        if is_free:
+            item.searcher.close()
+        else:
+            LOG.error("%s is still in use after %g s; it is left as it is", name, seconds)
+
+    def _take(self, generation: str | None) -> _Loaded:
+        with self._changed:
+            loaded = self._loaded.get(generation or self._current)
+            if loaded is not None:
+                loaded.num_leases += 1
+                return loaded
+        if not self._current or self.state == "stopping":
+            raise ServiceError(
+                503, "not_ready", f"The service is {self.state}.", headers={"Retry-After": "1"}
+            )
+        raise ServiceError(
+            404,
+            "unknown_generation",
+            f"{generation!r} is not loaded, only {', '.join(self._loaded)}. Start with --also.",
+            where="generation",
+        )
+
+    def _check_name(self, name: str) -> None:
+        known = [other for other in self.generations.names() if other.isidentifier()]
+        if name not in known:
+            raise ServiceError(
+                404,
+                "unknown_generation",
+                f"There is no generation {name!r}, only {', '.join(known)}.",
+                where="generation",
+            )

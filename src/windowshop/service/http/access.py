@@ -1,0 +1,91 @@
+"""Which call a request is, what it needs, and how much it may send.
+
+Ids stand in the path as they were sent, percent-encoded, so that one may have a slash in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from windowshop.service.config import ServiceConfig
+from windowshop.service.http.api_keys import Scope
+from windowshop.service.http.limits import BodyLimit
+
+OPEN = frozenset(["/", "/health", "/ready", "/openapi.json"])
+EXACT: dict[tuple[str, str], Scope] = {
+    ("PUT", "/products"): "write",
+    ("DELETE", "/products"): "write",
+    ("POST", "/judgements"): "write",
+}
+KNOWN = OPEN | {
+    "/search",
+    "/search/image",
+    "/products",
+    "/feedback",
+    "/suggest",
+    "/facets",
+    "/judgements",
+    "/info",
+    "/metrics",
+    "/admin/switch",
+    "/admin/rollback",
+    "/admin/optimise",
+    "/admin/compact",
+}
+OF_PRODUCT = ("similar", "photo")
+NDJSON = b"application/x-ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One kind of request."""
+
+    route: str
+    """For the metrics; of few different ones."""
+    scope: Scope | None
+    """None needs no key."""
+
+
+def call_of(method: str, path: str) -> Call:
+    """The call of a request; an unknown one needs a key too."""
+    if path.startswith("/static/"):
+        return Call("/static", None)
+    if path in OPEN:
+        return Call(path, None)
+    if path.startswith("/admin/"):
+        return Call(path if path in KNOWN else "other", "admin")
+    if path == "/metrics":
+        return Call(path, "admin")
+    if path in KNOWN:
+        return Call(path, EXACT.get((method, path), "search"))
+    parts = path.split("/")
+    if parts[1] == "products" and len(parts) == 3:
+        return Call("/products/id", "search")
+    if parts[1] == "products" and len(parts) == 4 and parts[3] in OF_PRODUCT:
+        return Call(f"/products/id/{parts[3]}", "search")
+    return Call("other", "search")
+
+
+def encoded_path(scope: Mapping[str, Any]) -> str:
+    """The path by which a request is routed: of products, as it was sent."""
+    path: str = scope["path"]
+    raw = scope.get("raw_path")
+    if raw is None or not path.startswith("/products/"):
+        return path
+    return str(raw.partition(b"?")[0], "latin-1")
+
+
+def body_limit(call: Call, content_type: bytes, config: ServiceConfig) -> BodyLimit:
+    """How much a request may send."""
+    most: int | None = config.json_bytes
+    if call.route == "/search/image":
+        most = config.photo_bytes
+    elif call.route == "/products" and call.scope == "write":
+        most = None if content_type.startswith(NDJSON) else config.products_bytes
+    return BodyLimit(most, config.body_seconds)
+
+
+def sent_id(part: str) -> str:
+    """The product id that a part of the path is."""
+    return unquote(part)

@@ -1,0 +1,104 @@
+"""Bodies of requests, read by their model; and how the API's description tells of them."""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import models_json_schema
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+
+from windowshop.data import BrokenImage, Photo, decode
+from windowshop.service.http.errors import ServiceError, from_validation
+from windowshop.service.http.requests import (
+    DeleteBody,
+    FeedbackBody,
+    JudgementBody,
+    RemovalBody,
+    SearchBody,
+    SwitchBody,
+)
+from windowshop.service.writes.products import ProductBody, ProductsBody
+
+BODIES = (
+    SearchBody,
+    DeleteBody,
+    RemovalBody,
+    FeedbackBody,
+    JudgementBody,
+    SwitchBody,
+    ProductBody,
+    ProductsBody,
+)
+REFERENCE = "#/components/schemas/{model}"
+PHOTO_SIDE = 512
+"""A larger JPEG is decoded at the smallest scale that has as many pixels on its short side."""
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def read_json(request: Request, model: type[Model]) -> Model:
+    """The body as its model; raises ServiceError 400, 415 or 422."""
+    return parse(await json_bytes(request), model)
+
+
+async def json_bytes(request: Request) -> bytes:
+    """A body that says it is JSON; raises ServiceError 415."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise ServiceError(
+            415, "not_json", f"The body is {kind or 'of no type'!r}. Send application/json."
+        )
+    return await request.body()
+
+
+def parse(content: bytes | str, model: type[Model]) -> Model:
+    """JSON as its model; raises ServiceError 400 or 422."""
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        raise from_validation(error) from None
+
+
+async def read_photo(request: Request) -> tuple[bytes, SearchBody]:
+    """The photo and the search of a form; raises ServiceError 400, 415 or 422."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        raise ServiceError(415, "no_form", "Send multipart/form-data with the file as `photo`.")
+    try:
+        async with request.form(max_files=1, max_fields=1) as form:
+            unknown = sorted(set(form) - {"photo", "request"})
+            if unknown:
+                raise ServiceError(422, "bad_request", f"Unknown field {unknown[0]!r} in the form.")
+            photo, told = form.get("photo"), form.get("request", "{}")
+            if not isinstance(photo, UploadFile) or not isinstance(told, str):
+                raise ServiceError(422, "no_photo", "Send a file as `photo`, a text as `request`.")
+            return await photo.read(), parse(told or "{}", SearchBody)
+    except UnicodeError as error:
+        message = f"The form is not in the charset that it names ({error}). Send UTF-8."
+        raise ServiceError(400, "bad_form", message) from None
+
+
+def decoded(content: bytes) -> Photo:
+    """The picture in a file; raises ServiceError 400 where it cannot be used."""
+    picture = decode(content, PHOTO_SIDE)
+    if isinstance(picture, BrokenImage):
+        raise ServiceError(
+            400,
+            "bad_photo",
+            f"The photo cannot be used: {picture.kind} ({picture.detail}). Send a JPEG, PNG, WebP, "
+            "GIF, BMP or TIFF file.",
+            where="photo",
+        )
+    return picture
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """What the API's description says of a JSON body."""
+    content = {"application/json": {"schema": {"$ref": REFERENCE.format(model=model.__name__)}}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def body_schemas() -> dict[str, Any]:
+    """The schemas that `json_body` refers to."""
+    _, top = models_json_schema([(model, "validation") for model in BODIES], ref_template=REFERENCE)
+    schemas: dict[str, Any] = top["$defs"]
+    return schemas

@@ -1,0 +1,147 @@
+"""How much a client may send, how fast, and how often."""
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Send
+
+from windowshop.errors import ConfigError
+from windowshop.service.http.errors import ServiceError
+
+LINGER_BYTES, LINGER_SECONDS = 64 * 2**20, 3.0
+"""How much of a refused body is taken, and how long, before the connection is closed."""
+
+
+class RateLimits:
+    """Requests a client in each stretch of time; for one event loop."""
+
+    def __init__(self, rate: str | None, photo_factor: int) -> None:
+        """`rate` is such as "50/second"; raises ConfigError where it is none."""
+        self._item: RateLimitItem | None = None
+        self._photos: RateLimitItem | None = None
+        if rate is None:
+            return
+        try:
+            item = self._item = parse(rate)
+        except ValueError:
+            raise ConfigError(f"rate={rate!r}: write a rate such as 50/second.") from None
+        self._photos = type(item)(item.amount * photo_factor, item.multiples, "photos")
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    def check(self, client: str, *, photo: bool = False) -> None:
+        """Count a request; raises ServiceError 429 where it is one too many."""
+        item = self._photos if photo else self._item
+        if item is None or self._limiter.hit(item, client):
+            return
+        again = self._limiter.get_window_stats(item, client).reset_time - time.time()
+        seconds = max(1, round(again + 0.5))
+        raise ServiceError(
+            429,
+            "too_many",
+            f"{client}: more than {item} requests. Try again in {seconds} s.",
+            headers={"Retry-After": str(seconds)},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimit:
+    """What a request body may be."""
+
+    most: int | None
+    """Bytes; None where the reader takes care of it, piece by piece."""
+    seconds: float
+    """For the whole body, or between pieces where `most` is None."""
+
+
+def limited_receive(receive: Receive, limit: BodyLimit, length: bytes | None) -> Receive:
+    """A `receive` that raises ServiceError 413 or 408 for a body too large or too slow.
+
+    Raises at once where `length`, the Content-Length, says that it will be too large.
+    """
+    if limit.most is not None and length is not None and length.isdigit():
+        _check_size(int(length), limit.most)
+    deadline = time.monotonic() + limit.seconds
+    size, is_whole = 0, False
+
+    async def limited() -> Message:
+        nonlocal size, is_whole
+        if is_whole:  # only a disconnect can follow
+            return await receive()
+        seconds = limit.seconds if limit.most is None else deadline - time.monotonic()
+        try:
+            async with asyncio.timeout(seconds):
+                message = await receive()
+        except TimeoutError:
+            raise ServiceError(
+                408, "too_slow", f"The body took more than {limit.seconds:g} s. Send it faster."
+            ) from None
+        size += len(message.get("body", b""))
+        is_whole = not message.get("more_body", False)
+        if limit.most is not None:
+            _check_size(size, limit.most)
+        return message
+
+    return limited
+
+
+class Lingering:
+    """A connection that is closed after an answer only when the client is through, or long after.
+
+    A client that still sends when it is closed gets a reset, which takes the answer from it.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        self._is_whole = self._closes = False
+
+    async def receive(self) -> Message:
+        """What the client sends next."""
+        message = await self._receive()
+        self._is_whole = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send; before the end of an answer that closes the connection, take what still comes."""
+        if message["type"] == "http.response.start":
+            self._closes = (b"connection", b"close") in message.get("headers", ())
+        elif self._closes and not self._is_whole and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._drain()
+            message = {"type": "http.response.body"}
+        await self._send(message)
+
+    async def _drain(self) -> None:
+        left = LINGER_BYTES
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while left > 0 and not self._is_whole:
+                    left -= len((await self.receive()).get("body", b""))
+
+
+def limited_send(send: Send, seconds: float) -> Send:
+    """A `send` that gives up on a client that does not read; raises ClientDisconnect."""
+
+    async def limited(message: Message) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await send(message)
+        except TimeoutError:
+            raise ClientDisconnect from None
+
+    return limited
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise ServiceError(
+            413,
+            "too_large",
+            f"The body is larger than {most} bytes. Send less at once; products can be streamed.",
+            headers={"Connection": "close"},
+        )

@@ -1,0 +1,143 @@
+"""What every request passes: keys, rates, limits, metrics, headers, and errors of ours."""
+
+import logging
+import time
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from windowshop.service.http.access import Call, body_limit, call_of, encoded_path
+from windowshop.service.http.api_keys import (
+    SCOPES,
+    Client,
+    admitted,
+    check_host,
+    check_origin,
+    given_key,
+)
+from windowshop.service.http.errors import ServiceError, as_service_error
+from windowshop.service.http.limits import Lingering, limited_receive, limited_send
+from windowshop.service.state import Desk
+
+LOG = logging.getLogger(__name__)
+GONE = 499
+"""Status in the metrics where the client went away before an answer."""
+CONTENT_POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'; form-action 'self'"
+)
+HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", CONTENT_POLICY.encode()),
+]
+
+
+class Edge:
+    """Pure ASGI, so that it costs little."""
+
+    def __init__(self, app: ASGIApp, desk: Desk) -> None:
+        self._app, self._desk = app, desk
+        self._num_under_way = self._num_large = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Admit a request, or answer why not."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        metrics = self._desk.metrics
+        scope["path"] = encoded_path(scope)
+        call = call_of(scope["method"], scope["path"])
+        status = GONE
+        client = Lingering(receive, send)
+
+        async def noted_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
+            await client.send(message)
+
+        metrics.in_flight.inc()
+        self._num_under_way += 1
+        try:
+            await self._answer(call, scope, client.receive, noted_send)
+        except ClientDisconnect:
+            LOG.info("%s: the client went away", call.route)
+        except Exception as error:  # noqa: BLE001 (logged, where it is our fault)
+            problem = as_service_error(error)
+            if status != GONE:  # the answer has begun; uvicorn cuts the connection
+                LOG.warning("%s: cut off: %s", call.route, problem)
+                return
+            await problem.response()(scope, client.receive, noted_send)
+        finally:
+            self._num_under_way -= 1
+            metrics.in_flight.dec()
+            metrics.request(call.route, status, time.perf_counter() - begun)
+
+    async def _answer(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        config = self._desk.config
+        scope.setdefault("state", {})["client"] = self._client(call, scope, headers)
+        limit = body_limit(call, headers.get(b"content-type", b""), config)
+        is_large = limit.most != config.json_bytes
+        if self._num_under_way > config.max_requests and call.scope is not None:
+            raise _busy(f"{config.max_requests} requests")
+        if is_large and self._num_large >= config.max_large:
+            raise _busy(f"{config.max_large} requests that bring photos or products")
+        limited = limited_receive(receive, limit, headers.get(b"content-length"))
+        self._num_large += is_large
+        try:
+            await self._app(scope, limited, limited_send(send, config.body_seconds))
+        finally:
+            self._num_large -= is_large
+
+    def _client(self, call: Call, scope: Scope, headers: Mapping[bytes, bytes]) -> Client:
+        """Who asks; raises ServiceError 401, 403 or 429."""
+        desk = self._desk
+        address = scope["client"][0] if scope.get("client") else ""
+        is_photo = call.route == "/products/id/photo"
+        if call.scope is None or self._is_open(call, address, headers):
+            return Client(address, ())
+        if desk.keys is None:
+            check_host(headers.get(b"host", b""))
+            check_origin(scope["method"], headers, desk.config.origins)
+            client = Client(address, SCOPES)
+        else:
+            given = given_key(headers, scope["query_string"] if is_photo else b"")
+            try:
+                client = admitted(desk.keys, call.scope, given)
+            except ServiceError:
+                desk.rates.check(f"address {address}")  # guesses are counted too
+                raise
+        desk.rates.check(client.name, photo=is_photo)
+        return client
+
+    def _is_open(self, call: Call, address: str, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether this call needs no key here."""
+        config = self._desk.config
+        if call.route == "/metrics" and config.open_metrics:
+            return _is_local(address) and b"x-forwarded-for" not in headers
+        return call.route == "/products/id/photo" and config.public_photos
+
+
+def _busy(what: str) -> ServiceError:
+    message = f"{what} are under way already. Try again in a second."
+    return ServiceError(503, "busy", message, headers={"Retry-After": "1"})
+
+
+def _is_local(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def client_of(scope: Mapping[str, Any]) -> Client:
+    """Who asks, as `Edge` found."""
+    client: Client = scope["state"]["client"]
+    return client

@@ -1,0 +1,199 @@
+"""What the service reads: bodies of requests, checked and turned into what they mean."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+
+from windowshop.data import Photo
+from windowshop.search import (
+    MAX_RESULTS,
+    Action,
+    Between,
+    BrandCap,
+    Mode,
+    Pick,
+    SearchRequest,
+    Sort,
+    Values,
+)
+
+MAX_LIMIT = 1_000
+"""Results of one page over HTTP."""
+MAX_IDS = 10_000
+BIG = 2**63 - 1
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+ProductId = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+Integer = Annotated[int, Field(strict=True, ge=-BIG, le=BIG)]
+Number = Annotated[float, Field(strict=True)]
+Text = Annotated[str, StringConstraints(max_length=4_096)]
+Grade = Annotated[int, Field(strict=True, ge=0, le=3)]
+Event = Literal["click", "cart", "purchase"]
+
+
+class Body(BaseModel):
+    """A JSON object whose fields are all known and whose numbers are finite."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+class PickValues(Body):
+    """Any of these values, as the facet gave them."""
+
+    values: list[StrictBool | Integer | Number | Text] = Field(max_length=500)
+
+
+class PickRange(Body):
+    """A number from `low` to `high`."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+class SortBody(Body):
+    """A column to order by."""
+
+    column: Name
+    descending: bool = False
+
+
+class CapBody(Body):
+    """At most `most` products of one value of the column among the first `among`."""
+
+    column: Name = "brand"
+    most: int = Field(3, ge=1, le=MAX_RESULTS)
+    among: int = Field(20, ge=1, le=MAX_RESULTS)
+
+
+SEARCH_EXAMPLE: dict[str, Any] = {
+    "text": "red shoes",
+    "where": "price < 1000",
+    "facets": ["brand", "price"],
+    "picks": {"brand": {"values": ["Nike"]}, "price": {"low": 10, "high": 50}},
+    "sort": [{"column": "price"}],
+    "limit": 20,
+}
+
+
+class SearchBody(Body):
+    """A search; without a text or a product, the catalogue itself."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SEARCH_EXAMPLE]})
+
+    text: str | None = None
+    similar_to: ProductId | None = None
+    where: str | None = Field(None, description="A filter, such as `price < 50 and brand = 'X'`.")
+    mode: Mode = "hybrid"
+    understand: bool = True
+    choices: dict[Name, Action] = Field(default_factory=dict, max_length=64)
+    picks: dict[Name, PickValues | PickRange] = Field(default_factory=dict, max_length=32)
+    facets: list[Name] = Field(default_factory=list, max_length=32)
+    facet_limit: int = Field(10, ge=0, le=MAX_LIMIT)
+    sort: list[SortBody] = Field(default_factory=list, max_length=8)
+    collapse: bool = False
+    cap: CapBody | None = None
+    rules: bool = True
+    offset: int = Field(0, ge=0, le=MAX_RESULTS)
+    limit: int = Field(20, ge=1, le=MAX_LIMIT)
+    fields: list[Name] | None = Field(
+        None, max_length=256, description="Columns that results show; null for all."
+    )
+    explain: bool = False
+    generation: Name | None = None
+    log: bool = Field(True, description="Whether the search is written down.")
+    follow_up: bool = Field(
+        False, description="Whether it shows an earlier search anew, such as with a filter picked."
+    )
+
+    def to_request(self, photo: Photo | None = None) -> SearchRequest:
+        """The search that is meant; raises SearchError for what does not go together."""
+        return SearchRequest(
+            text=self.text,
+            photo=photo,
+            similar_to=self.similar_to,
+            where=self.where or None,
+            mode=self.mode,
+            understand=self.understand,
+            choices=self.choices,
+            picks={name: _pick(pick) for name, pick in self.picks.items()},
+            facets=tuple(dict.fromkeys(self.facets)),
+            facet_limit=self.facet_limit,
+            sort=tuple(Sort(by.column, by.descending) for by in self.sort),
+            collapse=self.collapse,
+            cap=BrandCap(self.cap.column, self.cap.most, self.cap.among) if self.cap else None,
+            rules=self.rules,
+            offset=self.offset,
+            limit=self.limit,
+            fields=None if self.fields is None else tuple(dict.fromkeys(self.fields)),
+            explain=self.explain,
+        )
+
+
+class DeleteBody(Body):
+    """Products to take out."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"product_ids": ["p1", "p2"]}]})
+
+    product_ids: list[ProductId] = Field(max_length=MAX_IDS)
+
+
+class RemovalBody(Body):
+    """A product to take out, one line of many."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"product_id": "p1"}]})
+
+    product_id: ProductId
+
+
+class FeedbackBody(Body):
+    """Something that a shopper did with a result."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "search_id": "065204d5de544ad08e2e2f6c282d401f",
+                    "product_id": "p1",
+                    "position": 3,
+                    "event": "click",
+                }
+            ]
+        }
+    )
+
+    search_id: str = Field(pattern="^[0-9a-f]{32}$")
+    product_id: ProductId
+    position: int = Field(ge=1, le=2 * MAX_RESULTS, description="The result's `rank`.")
+    event: Event
+
+
+class JudgementBody(Body):
+    """How well a product answers a query, as a person judged it.
+
+    A grade of null takes away the one that the judge gave before.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"query": "red shoes", "product_id": "p1", "grade": 3, "judge": "ann"}]
+        }
+    )
+
+    query: str = Field(min_length=1, max_length=1_000, pattern=r"\S")
+    product_id: ProductId
+    grade: Grade | None
+    judge: str = Field("", max_length=256)
+
+
+class SwitchBody(Body):
+    """Which generation to search from now on; null is what the index folder says."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"generation": "g1"}]})
+
+    generation: Name | None = None
+
+
+def _pick(pick: PickValues | PickRange) -> Pick:
+    if isinstance(pick, PickValues):
+        return Values(tuple(pick.values))
+    return Between(pick.low, pick.high)

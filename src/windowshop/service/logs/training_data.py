@@ -1,0 +1,140 @@
+"""An index with its feedback and judgements -> a data folder to train on.
+
+    DATA/products.parquet   the products of the index as of its last checkpoint
+    DATA/photos/            their photos, linked where the file system can
+    DATA/queries.parquet    texts that were searched with a result clicked, or judged
+    DATA/qrels.parquet      `desirability` from what shoppers did, `relevance` from judgements, of
+                            products that are still there
+
+A purchase is grade 3, a cart 2, a click 1; a pair's weight is its number of events. A product that
+was shown above the last one that a shopper engaged with, and was itself never engaged with under
+that query, is grade 0. Searches by photo, by product, or in another order than relevance say
+nothing about a text and are left out.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import polars as pl
+
+from windowshop.data import DESIRABILITY, PRODUCT_SCHEMA, parse_images, read_qrels, read_queries
+from windowshop.errors import DataError
+from windowshop.files import read_manifest
+from windowshop.index import (
+    GENERATION,
+    GENERATIONS_FOLDER,
+    PHOTOS_FOLDER,
+    GenerationManifest,
+    ShopPhotos,
+    current_generation,
+    read_checkpoint,
+)
+from windowshop.service.logs.feedback import FEEDBACK_FOLDER, read_log
+from windowshop.service.logs.judgements import JUDGEMENTS_FOLDER, query_id
+
+GRADES = {"click": 1, "cart": 2, "purchase": 3}
+PAIR = ["query_id", "product_id"]
+
+
+def write_clicks(index: Path, out: Path) -> dict[str, int]:
+    """Write a data folder of what an index holds and what was done with it; returns row counts.
+
+    A service may have the index open. Raises DataError where `out` holds something already.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise DataError(f"{out}: is not empty. Choose another --out.")
+    searches, events = read_log(index / FEEDBACK_FOLDER)
+    queries, qrels = click_tables(searches, events)
+    judged = index / JUDGEMENTS_FOLDER
+    if (judged / "qrels.jsonl").exists():
+        more = read_queries(judged).select("query_id", "query", pl.lit(1.0).alias("weight"))
+        queries = pl.concat([queries, more]).unique("query_id", maintain_order=True)
+        grades = read_qrels(judged).select(qrels.columns).cast(qrels.schema)
+        qrels = pl.concat([qrels, grades])
+    out.mkdir(parents=True, exist_ok=True)
+    products = _products(index, out)
+    products.write_parquet(out / "products.parquet")
+    qrels = qrels.join(products, "product_id", how="semi")
+    queries = queries.join(qrels, "query_id", how="semi")
+    queries.write_parquet(out / "queries.parquet")
+    qrels.write_parquet(out / "qrels.parquet")
+    return {"products": len(products), "queries": len(queries), "qrels": len(qrels)}
+
+
+def click_tables(searches: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Queries and qrels of a feedback log (`windowshop.service.logs.feedback.read_log`)."""
+    asked = searches.filter(
+        pl.col("text").is_not_null(),
+        ~pl.col("photo"),
+        pl.col("similar_to").is_null(),
+        pl.col("by_relevance"),
+    )
+    keys = pl.Series("query_id", [query_id(text) for text in asked["text"]], dtype=pl.String)
+    asked = asked.with_columns(keys)
+    shown = (
+        asked.select("search_id", "query_id", "offset", "product_ids")
+        .explode("product_ids")
+        .drop_nulls("product_ids")
+        .rename({"product_ids": "product_id"})
+        .with_columns(place=pl.int_range(pl.len()).over("search_id") + pl.col("offset") + 1)
+    )
+    done = events.unique(["search_id", "product_id", "event"], maintain_order=True)
+    engaged = shown.join(
+        done.select("search_id", "product_id", "event"), ["search_id", "product_id"]
+    )
+    grade = pl.col("event").replace_strict(GRADES, return_dtype=pl.Int64)
+    wanted = engaged.group_by(PAIR, maintain_order=True).agg(
+        grade=grade.max(), weight=pl.len().cast(pl.Float64)
+    )
+    last = engaged.group_by("search_id").agg(last=pl.col("place").max())
+    seen = shown.join(last, "search_id").filter(pl.col("place") < pl.col("last"))
+    passed = seen.select(PAIR).unique(maintain_order=True).join(wanted, PAIR, how="anti")
+    refused = passed.with_columns(grade=pl.lit(0, dtype=pl.Int64), weight=pl.lit(1.0))
+    qrels = pl.concat([wanted, refused]).with_columns(kind=pl.lit(DESIRABILITY))
+    queries = (
+        asked.filter(pl.col("query_id").is_in(qrels["query_id"].implode()))
+        .group_by("query_id", maintain_order=True)
+        .agg(query=pl.col("text").first(), weight=pl.len().cast(pl.Float64))
+    )
+    return queries, qrels
+
+
+def _products(index: Path, out: Path) -> pl.DataFrame:
+    """The live products, without the columns that an index fills, their photos below `out`."""
+    folder = index / GENERATIONS_FOLDER / current_generation(index)
+    manifest = read_manifest(GenerationManifest, folder, GENERATION)
+    saved = read_checkpoint(folder)
+    if saved is None:
+        raise DataError(f"{folder}: has no checkpoint. Start the service once, and stop it.")
+    filled = {column.name for column in manifest.attribute_columns} - set(PRODUCT_SCHEMA)
+    table = saved.table.filter(pl.Series(saved.alive_N))
+    table = table.drop(name for name in table.columns if name in filled or name.startswith("_"))
+    photos = ShopPhotos(Path(manifest.data_root), index / PHOTOS_FOLDER)
+    images = [name and _linked(photos, name, out) for name in table["image"]]
+    further = [
+        json.dumps([_linked(photos, name, out) or name for name in parse_images(names)])
+        if names
+        else None
+        for names in table["images"]
+    ]
+    return table.with_columns(
+        pl.Series("image", images, dtype=pl.String), pl.Series("images", further, dtype=pl.String)
+    )
+
+
+def _linked(photos: ShopPhotos, name: str, out: Path) -> str | None:
+    """The photo's path below the data folder, where it now is; None where there is no such file."""
+    source = photos.path(name)
+    if source is None:
+        return None
+    folder = out / "photos" / source.parent.name
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / source.name
+    if not target.exists():
+        try:
+            os.link(source, target)
+        except OSError:  # another file system
+            shutil.copyfile(source, target)
+    return str(target.relative_to(out))

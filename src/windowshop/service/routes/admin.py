@@ -1,0 +1,159 @@
+"""Calls of operators: what is served, upkeep, generations, health and metrics."""
+
+from dataclasses import asdict
+from typing import Any
+
+import polars as pl
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from windowshop._version import __version__
+from windowshop.files import read_manifest
+from windowshop.index import GENERATION, GenerationManifest
+from windowshop.service.generation_pool import Shop
+from windowshop.service.http.bodies import json_body, read_json
+from windowshop.service.http.errors import json_response
+from windowshop.service.http.middleware import client_of
+from windowshop.service.http.requests import SwitchBody
+from windowshop.service.http.responses import (
+    CompactAnswer,
+    GenerationAnswer,
+    InfoAnswer,
+    StateAnswer,
+)
+from windowshop.service.state import Desk
+
+
+def admin_routes(desk: Desk) -> APIRouter:
+    """The router; upkeep runs in one thread, beside searches and writes."""
+    router = APIRouter(tags=["operation"])
+    _add_upkeep(router, desk)
+    _add_states(router, desk)
+    return router
+
+
+def _add_upkeep(router: APIRouter, desk: Desk) -> None:
+    shop = desk.shop
+
+    @router.post(
+        "/admin/switch",
+        responses={200: {"model": GenerationAnswer}},
+        openapi_extra=json_body(SwitchBody),
+    )
+    async def switch(request: Request) -> Response:
+        """Search another generation, with all that was written; no request fails meanwhile."""
+        body = await read_json(request, SwitchBody)
+        name = await desk.administering.run(lambda: shop.switch(body.generation))
+        return json_response({"generation": name})
+
+    @router.post("/admin/rollback", responses={200: {"model": GenerationAnswer}})
+    async def rollback() -> Response:
+        """Go back to the generation before, with all that was written since."""
+        return json_response({"generation": await desk.administering.run(shop.rollback)})
+
+    @router.post("/admin/optimise", responses={200: {"model": StateAnswer}})
+    async def optimise() -> Response:
+        """Make searches fast again after many writes."""
+        await desk.administering.run(shop.optimise)
+        return json_response({"status": "done"})
+
+    @router.post("/admin/compact", responses={200: {"model": CompactAnswer}})
+    async def compact() -> Response:
+        """Shorten the ledger to what lives, and remove photos that no product names any more."""
+        num_removed = await desk.administering.run(shop.compact)
+        return json_response({"status": "done", "num_removed_photos": num_removed})
+
+
+def _add_states(router: APIRouter, desk: Desk) -> None:
+    shop = desk.shop
+
+    @router.get("/info", responses={200: {"model": InfoAnswer}})
+    async def info(request: Request) -> Response:
+        """Generations, columns and settings, and what this key may do."""
+        scopes = client_of(request.scope).scopes
+        found = await desk.searching.run(lambda: _info(shop))
+        return json_response(found | {"scopes": scopes})
+
+    @router.get("/health", responses={200: {"model": StateAnswer}})
+    async def health() -> Response:
+        """Whether the process answers."""
+        return json_response({"status": "alive"})
+
+    @router.get("/ready", responses={200: {"model": StateAnswer}})
+    async def ready() -> Response:
+        """Whether searches are answered."""
+        if shop.state != "ready":
+            raise desk.not_ready()
+        return json_response({"status": "ready"})
+
+    @router.get("/metrics", responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}})
+    async def metrics() -> Response:
+        """Counters for Prometheus."""
+        await desk.administering.run(lambda: _count(desk))
+        return Response(desk.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _info(shop: Shop) -> dict[str, Any]:
+    with shop.lease() as searcher:
+        with searcher.index.collection.reading() as view:
+            schema = view.columns.table().schema
+        columns = [
+            {"name": name, "type": _kind(dtype)}
+            for name, dtype in schema.items()
+            if not name.startswith("_")
+        ]
+        settings = asdict(searcher.settings)
+        sees = searcher.index.manifest.photo_width is not None
+    return {
+        "name": shop.folder.resolve().name,
+        "version": __version__,
+        "current": shop.current,
+        "generations": _generations(shop),
+        "columns": columns,
+        "settings": settings,
+        "kinds_of_query": ["text", "photo"] if sees else ["text"],
+    }
+
+
+def _generations(shop: Shop) -> list[dict[str, Any]]:
+    loaded, found = shop.loaded, []
+    for name in shop.generations.names():
+        path = shop.generations.path(name)
+        if not (path / GENERATION.file).is_file():
+            continue  # being built
+        manifest = read_manifest(GenerationManifest, path, GENERATION)
+        num_products = manifest.num_products
+        if name in loaded:
+            with shop.lease(name) as searcher:
+                num_products = searcher.index.collection.count()
+        found.append(
+            {
+                "name": name,
+                "model_key": manifest.model_key,
+                "num_products": num_products,
+                "loaded": name in loaded,
+                "current": name == shop.current,
+            }
+        )
+    return found
+
+
+def _kind(dtype: pl.DataType) -> str:
+    if isinstance(dtype, pl.List):
+        return "list"
+    if dtype == pl.Boolean:
+        return "boolean"
+    if dtype.is_temporal():
+        return "date"
+    return "number" if dtype.is_numeric() else "text"
+
+
+def _count(desk: Desk) -> None:
+    if not desk.shop.current:
+        return
+    with desk.shop.lease() as searcher:
+        index = searcher.index
+        counts = index.query_encoder.counts
+        queries = {"kept": counts.hits, "shared": counts.shared, "encoded": counts.misses}
+        name, key = index.generation, index.manifest.model_key
+        desk.metrics.catalogue(name, key, index.collection.count(), queries)

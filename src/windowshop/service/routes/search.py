@@ -1,0 +1,131 @@
+"""Calls that search: by text, by photo, by product; suggestions and facets."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from windowshop.data import Photo
+from windowshop.search import MAX_RESULTS
+from windowshop.service.http.access import sent_id
+from windowshop.service.http.answers import answer_bytes
+from windowshop.service.http.bodies import REFERENCE, decoded, json_body, read_json, read_photo
+from windowshop.service.http.errors import bytes_response, json_response, to_json, unknown_product
+from windowshop.service.http.requests import MAX_LIMIT, SearchBody
+from windowshop.service.http.responses import FacetsAnswer, SearchAnswer, SuggestAnswer
+from windowshop.service.state import Desk
+
+FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["photo"],
+                    "properties": {
+                        "photo": {"type": "string", "format": "binary"},
+                        "request": {
+                            "type": "string",
+                            "description": "The JSON of a body of POST /search "
+                            f"({REFERENCE.format(model='SearchBody')}).",
+                            "examples": ['{"text": "but blue", "limit": 20}'],
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
+Offset = Annotated[int, Query(ge=0, le=MAX_RESULTS)]
+Name = Annotated[str | None, Query(max_length=256)]
+
+
+def search_routes(desk: Desk) -> APIRouter:
+    """The router; every search runs in a thread of a bounded number."""
+    router = APIRouter(tags=["search"])
+    _add_searches(router, desk)
+    _add_similar(router, desk)
+    _add_helps(router, desk)
+    return router
+
+
+def _searched(desk: Desk, body: SearchBody, photo: Photo | None = None) -> bytes:
+    request = body.to_request(photo)
+    with desk.shop.lease(body.generation) as searcher:
+        if body.similar_to is not None and body.similar_to not in searcher.index.collection:
+            raise unknown_product(body.similar_to)
+        answer = searcher.answer(request)
+    desk.answered(answer, request, log=body.log, follow_up=body.follow_up)
+    return answer_bytes(answer)
+
+
+def _add_searches(router: APIRouter, desk: Desk) -> None:
+    @router.post(
+        "/search", responses={200: {"model": SearchAnswer}}, openapi_extra=json_body(SearchBody)
+    )
+    async def search(request: Request) -> Response:
+        """Search by text or by a product; with neither, show the catalogue."""
+        body = await read_json(request, SearchBody)
+        return bytes_response(await desk.searching.run(lambda: _searched(desk, body)))
+
+    @router.post("/search/image", responses={200: {"model": SearchAnswer}}, openapi_extra=FORM)
+    async def search_image(request: Request) -> Response:
+        """Search by a photo, or by a photo and a text."""
+        content, body = await read_photo(request)
+        return bytes_response(
+            await desk.seeing.run(lambda: _searched(desk, body, decoded(content)))
+        )
+
+
+def _add_similar(router: APIRouter, desk: Desk) -> None:
+    @router.get("/products/{id}/similar", responses={200: {"model": SearchAnswer}})
+    async def similar(
+        id: str,
+        limit: Limit = 20,
+        offset: Offset = 0,
+        where: str | None = None,
+        collapse: bool = False,
+        explain: bool = False,
+        generation: Name = None,
+    ) -> Response:
+        """Products like one, without its variants."""
+        body = SearchBody.model_construct(
+            similar_to=sent_id(id),
+            limit=limit,
+            offset=offset,
+            where=where,
+            collapse=collapse,
+            explain=explain,
+            generation=generation,
+        )
+        return bytes_response(await desk.searching.run(lambda: _searched(desk, body)))
+
+
+def _add_helps(router: APIRouter, desk: Desk) -> None:
+    @router.get("/facets", responses={200: {"model": FacetsAnswer}})
+    async def facets(
+        column: Annotated[list[str], Query(max_length=32)],
+        where: str | None = None,
+        limit: Annotated[int, Query(ge=0, le=MAX_LIMIT)] = 10,
+        generation: Name = None,
+    ) -> Response:
+        """Values of columns with their counts, over the whole catalogue or what a filter leaves."""
+        body = SearchBody.model_construct(facets=column, facet_limit=limit, where=where, limit=1)
+
+        def counted() -> bytes:
+            with desk.shop.lease(generation) as searcher:
+                answer = searcher.answer(body.to_request())
+            return to_json({"facets": answer.facets, "matching": answer.matching})
+
+        return bytes_response(await desk.searching.run(counted))
+
+    @router.get("/suggest", responses={200: {"model": SuggestAnswer}})
+    async def suggest(
+        q: Annotated[str, Query(max_length=200)] = "",
+        limit: Annotated[int, Query(ge=1, le=50)] = 8,
+    ) -> Response:
+        """Texts that a shopper who has typed this may mean."""
+        found = desk.suggestions.suggest(q, limit)
+        return json_response({"suggestions": [asdict(item) for item in found]})

@@ -1,0 +1,158 @@
+"""Everything that requests need, opened and closed as one."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from windowshop.search import Answer, SearchRequest
+from windowshop.service.config import ServiceConfig
+from windowshop.service.generation_pool import Shop
+from windowshop.service.http.api_keys import Keys
+from windowshop.service.http.errors import ServiceError
+from windowshop.service.http.executor import Workers
+from windowshop.service.http.limits import RateLimits
+from windowshop.service.logs.feedback import FEEDBACK_FOLDER, FeedbackLog, recent_searches
+from windowshop.service.logs.judgements import JUDGEMENTS_FOLDER, Judgements
+from windowshop.service.metrics import Metrics
+from windowshop.service.suggestions import Suggestions
+from windowshop.service.thumbnails import Thumbnails
+
+LOG = logging.getLogger(__name__)
+TICK_SECONDS = 1.0
+PHOTO_THREADS = 2
+"""Photos are decoded by so many at once: each may need memory for its pixels."""
+
+
+class Desk:
+    """One service's state; `start` and `close` block."""
+
+    def __init__(
+        self, shop: Shop, config: ServiceConfig, keys: Keys | None, settled: Callable[[], None]
+    ) -> None:
+        """`settled` is called when a generation has all it needs."""
+        self.shop, self.config, self.keys, self._settled = shop, config, keys, settled
+        self.metrics = Metrics()
+        self.rates = RateLimits(config.rate, config.photo_rate_factor)
+        self.thumbnails = Thumbnails(config.thumbnail_bytes)
+        self.suggestions = Suggestions()
+        waiting, seconds = config.max_waiting, config.search_seconds
+        self.searching = Workers("search", config.search_threads, waiting, seconds)
+        self.seeing = Workers("photo search", PHOTO_THREADS, waiting, seconds)
+        self.showing = Workers("photo", PHOTO_THREADS, 4 * waiting, seconds)
+        self.writing = Workers("write", 1, waiting, config.write_seconds)
+        self.administering = Workers("admin", 1, 8, config.admin_seconds)
+        self._feedback: FeedbackLog | None = None
+        self._judgements: Judgements | None = None
+        self._ended = threading.Event()
+        self.failure: Exception | None = None
+
+    @property
+    def feedback(self) -> FeedbackLog:
+        """The log; ServiceError 503 before it is open."""
+        if self._feedback is None:
+            raise self.not_ready()
+        return self._feedback
+
+    @property
+    def judgements(self) -> Judgements:
+        """The judgements; ServiceError 503 before they are open."""
+        if self._judgements is None:
+            raise self.not_ready()
+        return self._judgements
+
+    def not_ready(self) -> ServiceError:
+        """What is told before and after."""
+        message = f"The service is {self.shop.state}. Try again in a second."
+        return ServiceError(503, "not_ready", message, headers={"Retry-After": "1"})
+
+    def start(self) -> None:
+        """Open everything; from then on the folder is looked at every second."""
+        self.shop.open()  # its lock keeps other services out of the folder
+        folder = self.shop.folder
+        self._feedback = FeedbackLog(folder / FEEDBACK_FOLDER)
+        self._judgements = Judgements(folder / JUDGEMENTS_FOLDER)
+        self.suggestions.recall(recent_searches(folder / FEEDBACK_FOLDER))
+        self._refresh_suggestions()
+        self.shop.begin()
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+
+    def start_aside(self, failed: Callable[[], None]) -> None:
+        """Start in a thread; where that cannot be done, `failure` says why and `failed` is told."""
+
+        def start() -> None:
+            try:
+                self.start()
+            except Exception as error:
+                LOG.exception("the service cannot start")
+                self.failure = error
+                failed()
+
+        threading.Thread(target=start, name="start", daemon=True).start()
+
+    def answered(
+        self, answer: Answer, request: SearchRequest, *, log: bool = True, follow_up: bool = False
+    ) -> None:
+        """Count a search, and write it down with `log`; no `follow_up` is ever suggested."""
+        self.metrics.search(answer)
+        if not log:
+            return
+        self.feedback.search(answer, request, follow_up=follow_up)
+        if answer.text and answer.total and not request.offset and not follow_up:
+            self.suggestions.searched(answer.text)
+
+    def close(self, seconds: float) -> None:
+        """Put everything on the disk; waits for requests so long."""
+        self._ended.set()
+        for workers in (self.searching, self.seeing, self.showing):
+            workers.stop()
+        for workers in (self.writing, self.administering):
+            workers.stop()
+        if self._judgements is not None:
+            self._judgements.close()
+        if self._feedback is not None:
+            self._feedback.close()
+        self.shop.close(seconds)
+
+    def close_aside(self, seconds: float, done: Callable[[], object]) -> None:
+        """Close in a thread that does not keep the process from ending."""
+
+        def close() -> None:
+            self._attempt(lambda: self.close(seconds))
+            done()
+
+        threading.Thread(target=close, name="close", daemon=True).start()
+
+    def _watch(self) -> None:
+        settled = ""
+        while not self._ended.wait(TICK_SECONDS):
+            if settled != self.shop.current:
+                settled = self.shop.current
+                if self.config.preload_model:
+                    self._attempt(self._preload)
+                self._attempt(self._settled)
+            self._attempt(self.shop.tick)
+            self._attempt(self.feedback.tick)
+            self._attempt(self.judgements.tick)
+            self._attempt(self.suggestions.tick)
+            self._attempt(self._refresh_suggestions)
+
+    def _attempt(self, task: Callable[[], None]) -> None:
+        """A task that fails is tried again in a second; the service goes on."""
+        try:
+            task()
+        except Exception:
+            LOG.exception("upkeep failed")
+
+    def _preload(self) -> None:
+        with self.shop.lease() as searcher:
+            index = searcher.index
+            searcher.warm()
+        _ = index.model  # takes seconds, and does not mind if the index is closed meanwhile
+
+    def _refresh_suggestions(self) -> None:
+        state = (self.shop.current, self.shop.num_written)
+        if not self.suggestions.is_due(state):
+            return
+        with self.shop.lease() as searcher, searcher.index.collection.reading() as view:
+            table, alive_N = view.columns.table(), view.columns.alive_N
+        self.suggestions.renew(table.filter(alive_N), state)

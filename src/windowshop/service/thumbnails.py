@@ -1,0 +1,67 @@
+"""Thumbnails of product photos, the latest kept in memory."""
+
+import hashlib
+import io
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from windowshop.data import BrokenImage, decode, read_bytes
+from windowshop.service.http.errors import ServiceError
+
+MIN_SIZE, MAX_SIZE = 16, 1600
+QUALITY = 85
+
+
+class Thumbnails:
+    """Made at first use; for many threads."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._num_bytes = 0
+
+    def etag(self, path: Path, size: int) -> str:
+        """Changes with the file and the size; raises ServiceError 404 where the file is gone."""
+        try:
+            status = path.stat()
+        except OSError:
+            raise no_photo("its file is gone") from None
+        told = f"{path}\0{status.st_mtime_ns}\0{status.st_size}\0{size}"
+        digest = hashlib.blake2b(told.encode("utf-8", "surrogateescape"), digest_size=12)
+        return f'"{digest.hexdigest()}"'
+
+    def get(self, path: Path, size: int, etag: str) -> bytes:
+        """A JPEG of the photo, its longest side at most `size`; raises ServiceError 404."""
+        with self._lock:
+            content = self._kept.get(etag)
+            if content is not None:
+                self._kept.move_to_end(etag)
+                return content
+        content = _made(path, size)
+        self._keep(etag, content)
+        return content
+
+    def _keep(self, etag: str, content: bytes) -> None:
+        with self._lock:
+            self._num_bytes += len(content) - len(self._kept.pop(etag, b""))
+            self._kept[etag] = content
+            while self._num_bytes > self._most:
+                self._num_bytes -= len(self._kept.popitem(last=False)[1])
+
+
+def no_photo(reason: str) -> ServiceError:
+    """The product has no photo that can be shown."""
+    return ServiceError(404, "no_photo", f"The product has no photo to show: {reason}.")
+
+
+def _made(path: Path, size: int) -> bytes:
+    content = read_bytes(path)
+    image = content if isinstance(content, BrokenImage) else decode(content, size)
+    if isinstance(image, BrokenImage):
+        raise no_photo(image.kind)
+    image.thumbnail((size, size))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=QUALITY)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Products written and deleted."""

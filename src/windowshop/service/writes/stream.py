@@ -1,0 +1,136 @@
+"""Products written or taken out line by line: lines in, results out, no end, memory bounded."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from windowshop.errors import WindowshopError
+from windowshop.service.http.errors import ServiceError, as_service_error, to_json
+from windowshop.service.writes.products import Batch, Item, Refused
+
+IDLE_SECONDS = 0.2
+"""Lines are written when nothing came for so long: the client may wait for their results."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a body; None where it was too long to keep."""
+
+    number: int
+    content: bytes | None
+
+
+async def lines(receive: Receive, most_bytes: int) -> AsyncIterator[Line | None]:
+    """The lines of a request body that are not blank; None wherever the body pauses."""
+    number, buffer, skipping = 0, bytearray(), False
+    pending: asyncio.Future[Any] | None = None
+    try:
+        while True:
+            pending = pending or asyncio.ensure_future(receive())
+            done, _ = await asyncio.wait({pending}, timeout=IDLE_SECONDS)
+            if not done:
+                yield None
+                continue
+            message, pending = pending.result(), None
+            *whole, rest = message.get("body", b"").split(b"\n")
+            for part in whole:
+                number += 1
+                too_long = skipping or len(buffer) + len(part) > most_bytes
+                content = None if too_long else bytes(buffer) + part
+                buffer.clear()
+                skipping = False
+                if content is None or content.strip():
+                    yield Line(number, content)
+            skipping = skipping or len(buffer) + len(rest) > most_bytes
+            if skipping:
+                buffer.clear()
+            else:
+                buffer += rest
+            if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                break
+        if message["type"] == "http.request" and (skipping or buffer.strip()):
+            yield Line(number + 1, None if skipping else bytes(buffer))
+    finally:
+        if pending is not None:
+            pending.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class ProductStream:
+    """An ASGI answer that writes products, or takes them out, while it reads their lines.
+
+    It has one result line a product line.
+    """
+
+    read: Callable[[bytes], Item]
+    write: Callable[[list[Item]], Awaitable[list[dict[str, Any]]]]
+    stopping: Callable[[], bool]
+    """Whether the service wants to end: what was read is written, and the stream ends."""
+    most_products: int
+    most_bytes: int
+    line_bytes: int
+    done: tuple[str, ...]
+    """What `status` says of those that did not fail."""
+    only_failed: bool
+    """Tell what failed or has a problem, and at the end the counts: for a client that does not
+    read before it has sent everything."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        headers = [(b"content-type", b"application/x-ndjson")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        counts = dict.fromkeys((*self.done, "failed"), 0)
+        try:
+            async for results in self._results(receive):
+                for result in results:
+                    counts[result["status"]] += 1
+                await self._tell(send, results)
+        except WindowshopError as error:
+            await self._tell(send, [{"status": "stopped"} | as_service_error(error).body()])
+        if self.only_failed:
+            await self._tell(send, [{f"num_{name}": count for name, count in counts.items()}])
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _tell(self, send: Send, results: list[dict[str, Any]]) -> None:
+        told = [
+            r
+            for r in results
+            if not (self.only_failed and r.get("status") in self.done and "problem" not in r)
+        ]
+        if told:
+            body = b"".join(to_json(result) + b"\n" for result in told)
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def _results(self, receive: Receive) -> AsyncIterator[list[dict[str, Any]]]:
+        """What became of each line, a batch at a time."""
+        batch, numbers = self._batch(), list[int]()
+        async for line in lines(receive, self.line_bytes):
+            if line is not None:
+                item = self._item(line)
+                if not batch.takes(item):
+                    yield await self._written(batch, numbers)
+                    batch, numbers = self._batch(), []
+                batch.add(item)
+                numbers.append(line.number)
+            if batch.items and (line is None or batch.is_full or self.stopping()):
+                yield await self._written(batch, numbers)
+                batch, numbers = self._batch(), []
+            if self.stopping():
+                raise ServiceError(503, "stopping", "The service ends. Send the rest again, later.")
+        if batch.items:
+            yield await self._written(batch, numbers)
+
+    def _batch(self) -> Batch:
+        return Batch(self.most_products, self.most_bytes)
+
+    async def _written(self, batch: Batch, numbers: list[int]) -> list[dict[str, Any]]:
+        results = await self.write(batch.items)
+        return [{"line": n} | result for n, result in zip(numbers, results, strict=True)]
+
+    def _item(self, line: Line) -> Item:
+        if line.content is None:
+            return Refused(None, f"The line is longer than {self.line_bytes} bytes. Shorten it.")
+        return self.read(line.content)

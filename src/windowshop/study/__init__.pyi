@@ -1,0 +1,14 @@
+from .ablations import with_separate as with_separate
+from .config import Mix as Mix
+from .config import StudyConfig as StudyConfig
+from .config import load_study as load_study
+from .memory import peak_memory_mb as peak_memory_mb
+from .memory import reset_peak as reset_peak
+from .runner import compare as compare
+from .slices import per_query_scores as per_query_scores
+from .slices import slices_of as slices_of
+from .systems import Queries as Queries
+from .systems import Run as Run
+from .systems import queries_of as queries_of
+from .systems import score_fusion_run as score_fusion_run
+from .training import shared_stages as shared_stages

@@ -1,0 +1,104 @@
+"""Catalogues that are not what they seem: controls of a study, made from a workbench's features.
+
+N products. Nothing is encoded again but cut titles; each change is another view of the features.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from windowshop.data import FACTS, TITLE, product_views, starts_of
+from windowshop.encoders import FeatureTable, FurtherTable, ProductFeatures
+from windowshop.model import ProductSource, QuerySource
+from windowshop.study.config import Change
+from windowshop.training import Workbench
+
+NUM_WORDS = 3
+"""What is left of a title that is cut."""
+
+
+def changed(bench: Workbench, change: Change, seed: int) -> Workbench:
+    """The workbench as a control shows it: to training, to the dev check, and to rankings."""
+    features = bench.data.products.features
+    if change == "shuffled_photos":
+        return _with_features(bench, _shuffled(features, seed))
+    if change == "text_as_photo":
+        twice = replace(features, image=features.views[FACTS], further=None)
+        return _without_query_photos(
+            replace(_with_features(bench, twice), image_layout=bench.cache.text.layout)
+        )
+    if change == "three_words":
+        return without_words(bench, 1.0, seed)
+    if change == "no_text":
+        absent = {name: _without(view, 1.0, seed) for name, view in features.views.items()}
+        return _with_features(bench, replace(features, views=absent))
+    return bench
+
+
+def without_photos(bench: Workbench, share: float, seed: int) -> Workbench:
+    """The workbench with a share of the products, drawn by `seed`, having lost their photos."""
+    features = bench.data.products.features
+    # A product's further photos do not count without its first one.
+    return _with_features(bench, replace(features, image=_without(features.image, share, seed)))
+
+
+def without_words(bench: Workbench, share: float, seed: int) -> Workbench:
+    """The workbench with the text of a share of the products cut to its first words."""
+    features, cut = bench.data.products.features, cut_titles(bench)
+    lost_N = _drawn(len(cut), share, seed)
+    views = {name: _replaced(view, cut, lost_N) for name, view in features.views.items()}
+    return _with_features(bench, replace(features, views=views))
+
+
+def cut_titles(bench: Workbench) -> FeatureTable:
+    """The first words of each product's title, encoded where the cache lacks them."""
+    titles = product_views(bench.dataset.products)[TITLE]
+    cut = [" ".join(title.split()[:NUM_WORDS]) for title in titles]
+    return bench.cache.texts(cut, bench.reporter, "Encode cut titles")
+
+
+def _with_features(bench: Workbench, features: ProductFeatures) -> Workbench:
+    source = ProductSource(features)
+    check = bench.check and replace(bench.check, product_source=source)
+    return replace(bench, data=replace(bench.data, products=source), check=check)
+
+
+def _without_query_photos(bench: Workbench) -> Workbench:
+    """Queries by text alone; what stands for their photos is as wide as their text."""
+    features = bench.data.queries.features
+    absent = replace(features.text, rows=np.full(len(features.text), -1))
+    source = QuerySource(replace(features, image=absent))
+    check = bench.check and replace(bench.check, query_source=source)
+    return replace(bench, data=replace(bench.data, queries=source), check=check)
+
+
+def _shuffled(features: ProductFeatures, seed: int) -> ProductFeatures:
+    """Each product that has a photo gets another's, with that one's further photos."""
+    has = np.flatnonzero(features.image.rows >= 0)
+    donor_N = np.arange(len(features.image))
+    donor_N[has] = np.random.default_rng(seed).permutation(has)
+    image = replace(features.image, rows=features.image.rows[donor_N])
+    return replace(features, image=image, further=_dealt(features.further, donor_N))
+
+
+def _dealt(further: FurtherTable | None, donor_N: np.ndarray) -> FurtherTable | None:
+    """Each product's further photos from its donor."""
+    if further is None:
+        return None
+    rows, owner = further.entries(donor_N)
+    return replace(further, start=starts_of(owner, len(donor_N)), rows=rows)
+
+
+def _without(table: FeatureTable, share: float, seed: int) -> FeatureTable:
+    return replace(table, rows=np.where(_drawn(len(table), share, seed), -1, table.rows))
+
+
+def _replaced(table: FeatureTable, other: FeatureTable, mask_N: np.ndarray) -> FeatureTable:
+    """The features of `other` where the mask holds, both from one store."""
+    newest = other if len(other.stored) >= len(table.stored) else table
+    return replace(newest, rows=np.where(mask_N, other.rows, table.rows), digest=table.digest)
+
+
+def _drawn(count: int, share: float, seed: int) -> np.ndarray:
+    """Which of `count` a share draws, bool; a larger share draws the same ones and others."""
+    return np.random.default_rng([seed, count]).permutation(count) < round(share * count)

@@ -1,0 +1,1 @@
+"""Study results as tables, plots and pages."""

@@ -1,0 +1,151 @@
+"""What figures alone do not show: geometry, gates, matches, damage, queries to look at.
+
+Shapes: N products, D shared width, E experts.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from windowshop.data import BrokenImage, locate
+from windowshop.evaluation import (
+    DEPTH,
+    EXPERTS,
+    Diagnostics,
+    GateWeights,
+    bootstrap,
+    exclusive_matches,
+    first,
+    gate_weights,
+    modality_gap,
+    score_queries,
+    uniformity,
+    unretrieved_products,
+)
+from windowshop.model import CHUNK, TwoTower
+from windowshop.search import thumbnail
+from windowshop.study.results import CurvePoint, Example, ExampleProduct
+from windowshop.study.systems import Queries, Run
+from windowshop.training import Workbench
+
+MATCH_DEPTHS = (10, 100)
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Shares of damaged products that curves are drawn over."""
+CURVE_MEASURE = "ndcg@10"
+EXAMPLE_DEPTH = 5
+EXAMPLE_SIDE = 128
+"""Pixels of an example's photo."""
+
+
+def diagnose(
+    bench: Workbench, model: TwoTower, run: Run, text_only: Run | None, test: Queries
+) -> Diagnostics:
+    """A trained system's diagnostics over the whole catalogue and the test queries."""
+    source = bench.data.products
+    seen = _see(bench, model)
+    vectors = {"text": seen.text_ND, "image": seen.image_ND, "fused": seen.fused_NP}
+    spread = {name: uniformity(x_ND) for name, x_ND in vectors.items()}
+    exclusive: tuple[int, ...] = () if text_only is None else MATCH_DEPTHS
+    parts = {"with photo": source.has_image, "without photo": ~source.has_image}
+    return Diagnostics(
+        modality_gap=modality_gap(seen.text_ND, seen.image_ND),
+        uniformity={name: value for name, value in spread.items() if value is not None},
+        gates=_gates(bench, seen),
+        exclusive=tuple(
+            exclusive_matches(test.qrels, run, text_only or {}, test.threshold, depth)
+            for depth in exclusive
+        ),
+        unretrieved=unretrieved_products(run, _ids(bench), parts, DEPTH),
+    )
+
+
+def curve(
+    name: str,
+    damaged: Mapping[float, Workbench],
+    rank: Callable[[Workbench], Run],
+    test: Queries,
+) -> tuple[CurvePoint, ...]:
+    """A variant's quality by share of damaged products, with intervals over queries."""
+    points = []
+    for share, bench in damaged.items():
+        scores = score_queries(test.qrels, rank(bench), test.threshold)
+        found = bootstrap(list(scores[CURVE_MEASURE].values()))
+        points.append(
+            CurvePoint(x=share, variant=name, mean=found.mean, low=found.low, high=found.high)
+        )
+    return tuple(points)
+
+
+def examples(
+    bench: Workbench, runs: Mapping[str, Run], query_ids: Sequence[str], test: Queries
+) -> tuple[Example, ...]:
+    """The first products of some queries under several variants, with small photos."""
+    rows = dict(zip(_ids(bench), range(len(bench.dataset.products)), strict=True))
+    queries = {row["query_id"]: row for row in bench.dataset.queries.iter_rows(named=True)}
+    return tuple(
+        Example(
+            query=queries[query_id]["query"] or f"photo {queries[query_id]['image']}",
+            kind=str(queries[query_id].get("kind") or ""),
+            columns={
+                name: tuple(
+                    _shown(bench, rows[product], test.qrels[query_id].get(product), rank)
+                    for rank, product in enumerate(first(run.get(query_id, {}), EXAMPLE_DEPTH), 1)
+                )
+                for name, run in runs.items()
+            },
+        )
+        for query_id in query_ids
+    )
+
+
+def _shown(bench: Workbench, row: int, grade: int | None, rank: int) -> ExampleProduct:
+    product = bench.dataset.products.row(row, named=True)
+    photo = locate(bench.dataset.root, product["image"]) if product["image"] else None
+    usable = None if photo is None or isinstance(photo, BrokenImage) else photo
+    return ExampleProduct(
+        title=product["title"] or product["product_id"],
+        image=None if usable is None else thumbnail(usable, EXAMPLE_SIDE),
+        grade=grade,
+        rank=rank,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The whole catalogue as a model has it."""
+
+    text_ND: np.ndarray
+    image_ND: np.ndarray
+    fused_NP: np.ndarray
+    gate_NE: np.ndarray | None
+    has_N2: np.ndarray
+
+
+@torch.inference_mode()
+def _see(bench: Workbench, model: TwoTower) -> _Seen:
+    """All vectors and gate weights in one pass."""
+    model.eval()
+    source, parts, gates = bench.data.products, [], []
+    for start in range(0, len(source), CHUNK):
+        items = np.arange(start, min(start + CHUNK, len(source)))
+        products = model.encode_modalities(source.batch(items))
+        fused_BP = model.fusion(products)
+        parts.append((products.t_BD, products.v_BD, fused_BP, products.has_B2))
+        gates.append(model.fusion.gate(products))
+    text, image, fused, has = (torch.cat(tensors).numpy() for tensors in zip(*parts, strict=True))
+    known = [gate_BE for gate_BE in gates if gate_BE is not None]
+    return _Seen(text, image, fused, torch.cat(known).numpy() if known else None, has)
+
+
+def _gates(bench: Workbench, seen: _Seen) -> tuple[GateWeights, ...]:
+    """Mean gate weights by category, of a fusion that weighs text, image and both."""
+    if seen.gate_NE is None or seen.gate_NE.shape[1] != len(EXPERTS):
+        return ()
+    categories = bench.dataset.products["category"].to_list()
+    return gate_weights(seen.gate_NE, seen.has_N2, categories)
+
+
+def _ids(bench: Workbench) -> list[str]:
+    return bench.dataset.products["product_id"].to_list()

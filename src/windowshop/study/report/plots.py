@@ -1,0 +1,258 @@
+"""Study results -> SVG plots, the same bytes for the same results.
+
+Colours are Okabe and Ito's, which colour-blind readers can tell apart; groups and lines differ in
+their markers too. Text stays text.
+"""
+
+import io
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from windowshop.evaluation import ALL, bootstrap
+from windowshop.study.report.comparison import QueryValues
+from windowshop.study.report.tables import MAIN_MEASURE, gate_means, measure_label
+from windowshop.study.results import CurvePoint, StudyResults, VariantResult
+
+INK, QUIET, PAPER = "#1d1c1a", "#77736b", "#faf9f6"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8579")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+TEXT, BOTH, PHOTO = "#0072b2", "#b9b4aa", "#e69f00"
+MAX_LINES = 6
+MAX_CATEGORIES = 16
+CURVE_TITLES = {
+    "missing_images": ("Quality as photos go missing", "products without their photo"),
+    "sparse_text": ("Quality as texts get short", "products with their text cut short"),
+}
+STYLE: dict[Any, Any] = {
+    "text.parse_math": False,  # a name may hold a $
+    "svg.hashsalt": "windowshop",
+    "svg.fonttype": "none",
+    "font.size": 10.0,
+    "text.color": INK,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": QUIET,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.7,
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.w_pad": 0.12,
+    "figure.constrained_layout.h_pad": 0.12,
+    "figure.facecolor": PAPER,  # ink needs light behind it, wherever a file is shown
+    "axes.facecolor": "none",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plot:
+    """One plot as an SVG document."""
+
+    name: str
+    """Its file's stem."""
+    title: str
+    summary: str
+    """What it shows, for those who cannot see it."""
+    svg: str
+
+
+def all_plots(results: StudyResults) -> list[Plot]:
+    """Every plot that the results have figures for, in reading order."""
+    drawn = [
+        quality_plot(results),
+        *(curve_plot(results, name) for name in results.curves),
+        gate_plot(results),
+        learning_plot(results),
+    ]
+    return [plot for plot in drawn if plot is not None]
+
+
+def quality_plot(results: StudyResults, measure: str = MAIN_MEASURE) -> Plot | None:
+    """Every variant's mean with its interval over queries, best at the top."""
+    values = QueryValues(results)
+    rows = []
+    for variant in results.variants:
+        mine = values.of(variant.name, ALL, measure)
+        if mine:
+            rows.append((variant, bootstrap([mine[query] for query in sorted(mine)])))
+    if not rows:
+        return None
+    rows.sort(key=lambda row: (row[1].mean, row[0].name))
+    groups = list(dict.fromkeys(variant.group for variant in results.variants))
+    label = measure_label(measure)
+
+    def draw(axes: Axes) -> None:
+        for place, (variant, estimate) in enumerate(rows):
+            style = groups.index(variant.group) % len(COLOURS)
+            colour = COLOURS[style]
+            axes.plot([estimate.low, estimate.high], [place, place], color=colour, lw=1.6)
+            axes.plot(estimate.mean, place, MARKERS[style], color=colour, ms=6)
+            if variant.name == results.reference:
+                axes.axvline(estimate.mean, color=QUIET, lw=0.9, ls=(0, (4, 3)), zorder=0)
+        for style, group in enumerate(groups):
+            style %= len(COLOURS)
+            axes.plot([], [], MARKERS[style], color=COLOURS[style], label=group)
+        axes.set_yticks(range(len(rows)), [variant.name for variant, _ in rows])
+        axes.set_ylim(-0.7, len(rows) - 0.3)
+        axes.set_xlabel(f"{label}, mean and 95% interval over queries")
+        axes.grid(axis="x")
+        axes.tick_params(axis="y", length=0)
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+    best = ", ".join(f"{v.name} {e.mean:.3f}" for v, e in reversed(rows))
+    return Plot(
+        name="quality",
+        title=f"{label} by variant",
+        summary=f"{label} by variant, best first: {best}.",
+        svg=_svg(draw, height=1.1 + 0.27 * len(rows)),
+    )
+
+
+def curve_plot(results: StudyResults, name: str) -> Plot | None:
+    """Quality against the share of damaged products, a line a variant with its interval."""
+    by_variant: dict[str, list[CurvePoint]] = {}
+    for point in results.curves[name]:
+        by_variant.setdefault(point.variant, []).append(point)
+    if not by_variant:
+        return None
+    title, of_what = CURVE_TITLES.get(name, (name, name))
+    label = measure_label(results.curve_measure)
+
+    def draw(axes: Axes) -> None:
+        for place, (variant, points) in enumerate(by_variant.items()):
+            points.sort(key=lambda point: point.x)
+            x, low, high = ([getattr(p, key) for p in points] for key in ("x", "low", "high"))
+            colour = COLOURS[place % len(COLOURS)]
+            axes.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
+            _line(axes, place, x, [point.mean for point in points], variant)
+        axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
+        axes.set_xlabel(f"share of {of_what}")
+        axes.set_ylabel(label)
+        axes.grid(axis="y")
+        _name_lines(axes)
+
+    ends = "; ".join(
+        f"{variant} from {min(points, key=lambda p: p.x).mean:.3f} "
+        f"to {max(points, key=lambda p: p.x).mean:.3f}"
+        for variant, points in by_variant.items()
+    )
+    return Plot(name=name, title=title, summary=f"{title}, {label}: {ends}.", svg=_svg(draw))
+
+
+def gate_plot(results: StudyResults) -> Plot | None:
+    """The reference's expert weights by category, most photo at the top."""
+    means = gate_means(results)
+    if not means:
+        return None
+    shown = sorted(means, key=lambda row: -row[1])[:MAX_CATEGORIES]
+    shown.sort(key=lambda row: (row[2][2], row[0]))
+
+    def draw(axes: Axes) -> None:
+        left = np.zeros(len(shown))
+        for part, (label, colour) in enumerate(
+            zip(("text", "both", "photo"), (TEXT, BOTH, PHOTO), strict=True)
+        ):
+            widths = np.array([weights[part] for _, _, weights in shown])
+            axes.barh(range(len(shown)), widths, left=left, color=colour, height=0.7, label=label)
+            left = left + widths
+        axes.set_yticks(range(len(shown)), [f"{name} ({count:,})" for name, count, _ in shown])
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("mean weight of each expert")
+        axes.tick_params(axis="y", length=0)
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+    rows = "; ".join(f"{name} {weights[2]:.2f}" for name, _, weights in reversed(shown))
+    return Plot(
+        name="gate_weights",
+        title=f"Gate weights of {results.reference} by category",
+        summary=f"Mean weight of the photo expert by category, highest first: {rows}.",
+        svg=_svg(draw, height=1.1 + 0.3 * len(shown)),
+    )
+
+
+def learning_plot(results: StudyResults) -> Plot | None:
+    """Dev nDCG@10 over the steps of all stages, mean over seeds, for the variants that matter."""
+    lines = {}
+    for variant in _line_variants(results):
+        steps = learning_curve(variant)
+        if len(steps) > 1:
+            lines[variant.name] = steps
+    if not lines:
+        return None
+    lines = dict(list(lines.items())[:MAX_LINES])
+
+    def draw(axes: Axes) -> None:
+        for place, (variant, points) in enumerate(lines.items()):
+            _line(axes, place, [step for step, _ in points], [y for _, y in points], variant)
+        axes.set_xlabel("training step, all stages")
+        axes.set_ylabel("nDCG@10 on dev")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        axes.grid(axis="y")
+        _name_lines(axes)
+
+    ends = ", ".join(f"{variant} {points[-1][1]:.3f}" for variant, points in lines.items())
+    return Plot(
+        name="learning_curves",
+        title="Learning curves",
+        summary=f"nDCG@10 on dev by training step; at the end: {ends}.",
+        svg=_svg(draw),
+    )
+
+
+def learning_curve(variant: VariantResult) -> list[tuple[int, float]]:
+    """(step, dev nDCG@10) over all stages one after another, averaged over seeds."""
+    values: dict[int, list[float]] = {}
+    for seed in variant.seeds:
+        stage, before, last = None, 0, 0
+        for check in seed.history:
+            if not check.get("chosen", True):
+                continue  # a mix of old and new encoder weights that dev did not prefer
+            if check["stage"] != stage or "share" in check or before + check["step"] < last:
+                stage, before = check["stage"], last
+            last = before + int(check["step"])
+            values.setdefault(last, []).append(float(check["ndcg@10"]))
+    return [(step, sum(found) / len(found)) for step, found in sorted(values.items())]
+
+
+def _line_variants(results: StudyResults) -> list[VariantResult]:
+    """The reference, then those it is tested against by falsifiers, then the others."""
+    by_name = {variant.name: variant for variant in results.variants}
+    names = [results.reference]
+    names += [name for item in results.falsifiers for name in (item.better, item.worse)]
+    names += list(by_name)
+    return [by_name[name] for name in dict.fromkeys(names) if name in by_name]
+
+
+def _line(axes: Axes, place: int, x: Sequence[float], y: Sequence[float], label: str) -> None:
+    style = place % len(COLOURS)
+    axes.plot(x, y, marker=MARKERS[style], color=COLOURS[style], ms=5, lw=1.6, label=label)
+
+
+def _name_lines(axes: Axes) -> None:
+    """Names right of the plot, in the order of the lines' ends."""
+    lines = sorted(axes.get_lines(), key=lambda line: -float(np.asarray(line.get_ydata())[-1]))
+    axes.legend(handles=lines, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _svg(draw: Callable[[Axes], None], height: float = 3.6) -> str:
+    """A plot 8.4 inches wide, and `height` inches high, without date or creator."""
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        # A script that the measuring font lacks is still drawn by the reader's own fonts.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = Figure(figsize=(8.4, height))
+        axes = figure.add_subplot()
+        axes.spines[["top", "right"]].set_visible(False)
+        draw(axes)
+        buffer = io.StringIO()
+        metadata = {"Date": None, "Creator": None}
+        figure.savefig(buffer, format="svg", metadata=metadata)
+    return buffer.getvalue()

@@ -1,0 +1,97 @@
+"""Study results -> the report folder: markdown, one HTML page, plots, and the data behind them."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from windowshop.files import write_aside
+from windowshop.study.report.comparison import Summary, summarise
+from windowshop.study.report.html import render_study
+from windowshop.study.report.plots import Plot, all_plots
+from windowshop.study.report.tables import Part, Table, all_tables, verdict_sentence
+from windowshop.study.results import StudyResults, save_results, without_photos
+
+MARKDOWN_FILE = "report.md"
+HTML_FILE = "report.html"
+PLOTS_FOLDER = "plots"
+
+
+def write_report(results: StudyResults, folder: Path, *, photos: bool = True) -> Summary:
+    """Write the whole report and return the figures that its statistics came to.
+
+    The folder gets report.html, report.md, plots/*.svg, results.json, per_query.parquet and
+    unretrieved.parquet.
+    `photos=False` leaves product photos out of all of them. Raises DataError where the reference is
+    none of the variants, ConfigError where the folder cannot be written.
+    """
+    if not photos:
+        results = without_photos(results)
+    save_results(results, folder)  # before the statistics, which take longer than the writing
+    summary = summarise(results)
+    tables = all_tables(results, summary)
+    plots = all_plots(results)
+    for plot in plots:
+        _write_text(folder / PLOTS_FOLDER / f"{plot.name}.svg", plot.svg)
+    _write_text(folder / MARKDOWN_FILE, render_markdown(results, summary, tables, plots))
+    _write_text(folder / HTML_FILE, render_study(results, summary, tables, plots))
+    return summary
+
+
+def render_markdown(
+    results: StudyResults, summary: Summary, tables: Sequence[Table], plots: Sequence[Plot]
+) -> str:
+    """The report as markdown; it shows the plots from their folder."""
+    counts = ", ".join(f"{count:,} {_escape(name)}" for name, count in results.counts.items())
+    parts = [
+        f"# Study on {_escape(results.data)}",
+        f"Split {_escape(results.split)}; {counts}. Reference: {_escape(results.reference)}.",
+    ]
+    if summary.verdicts:
+        lines = [
+            f"- **{_escape(verdict.falsifier.claim)}**: {verdict.answer}. "
+            f"{_escape(verdict_sentence(verdict))}"
+            for verdict in summary.verdicts
+        ]
+        parts += ["## Claims", "\n".join(lines)]
+    for plot in plots:
+        image = f"![{_escape(plot.summary)}]({PLOTS_FOLDER}/{plot.name}.svg)"
+        parts += [f"## {_escape(plot.title)}", image]
+    for table in tables:
+        parts += [f"## {_escape(table.title)}", _markdown_table(table), _escape(table.note)]
+    if results.notes:
+        parts += ["## To be known", "\n".join(f"- {_escape(note)}" for note in results.notes)]
+    notes = [
+        f"- {_escape(variant.name)}: {_escape(variant.note)}"
+        for variant in results.variants
+        if variant.note
+    ]
+    if notes:
+        parts += ["## What each variant is", "\n".join(notes)]
+    machine = [f"- {_escape(name)}: {_escape(v)}" for name, v in results.environment.items()]
+    settings = json.dumps(results.settings, indent=2, ensure_ascii=False, default=str)
+    parts += ["## Environment", "\n".join(machine), "## Settings", f"```json\n{settings}\n```"]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _markdown_table(table: Table) -> str:
+    align = [":--" if i < table.num_words else "--:" for i in range(len(table.head))]
+    rows = [_row(table.head), _row(tuple(align))]
+    for place, row in enumerate(table.rows):
+        cells = tuple(_escape(cell) for cell in row)
+        rows.append(_row((f"**{cells[0]}**", *cells[1:]) if place == table.marked else cells))
+    return "\n".join(rows)
+
+
+def _row(cells: Part) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(text: str) -> str:
+    """Text on one line that markdown shows as it is."""
+    return re.sub(r"[\\`*<>|]|\](?=[(\[:])", r"\\\g<0>", " ".join(text.split()))
+
+
+def _write_text(path: Path, text: str) -> None:
+    data = text.encode("utf-8", errors="replace")
+    write_aside(path, lambda aside: aside.write_bytes(data))

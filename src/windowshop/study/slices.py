@@ -1,0 +1,130 @@
+"""Slices that every catalogue has: by photo, text, training judgements and demand."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import polars as pl
+
+from windowshop.data import Dataset, all_texts
+from windowshop.evaluation import (
+    ALL,
+    LABELS,
+    MAX_VALUES,
+    LabelSet,
+    Qrels,
+    as_qrels,
+    make_slices,
+    score_queries,
+)
+from windowshop.study.results import PER_QUERY_SCHEMA
+from windowshop.study.systems import Queries, Run
+from windowshop.training import Workbench
+
+NO_LABELS: Mapping[str, LabelSet] = MappingProxyType({})
+FEW_WORDS = 12
+"""A product with at most as many words is sparse."""
+HEAD, TORSO = 0.1, 0.5
+"""Shares of the judged products, most judged first, where the head and the torso end."""
+OWN_SLICES = ("has_photo", "text_length", "in_training", "demand")
+USUAL_SLICES = ("kind", "cold", "text_quality")
+"""Columns of queries or products that a study slices by wherever a shop has them, as classes."""
+
+
+def with_slice_columns(bench: Workbench) -> Dataset:
+    """The data set with product columns for OWN_SLICES, where the shop has none of that name.
+
+    A product is in training if a training query judges it or another of its group.
+    """
+    dataset = bench.dataset
+    photo = pl.Series("has_photo", bench.data.products.has_image)
+    words = pl.Series([len(text.split()) for text in all_texts(dataset.products)])
+    length = pl.select(
+        pl.when(words <= FEW_WORDS).then(pl.lit("sparse")).otherwise(pl.lit("full"))
+    ).to_series()
+    train = dataset.qrels_of(dataset.split("train"))
+    counts = train.group_by("product_id").agg(num_judged=pl.len())
+    table = dataset.products.select("product_id", group=pl.coalesce("group_id", "product_id"))
+    table = table.join(counts, on="product_id", how="left", maintain_order="left")
+    judged = table["num_judged"]
+    columns = {
+        "has_photo": photo,
+        "text_length": length,
+        "in_training": table.select(
+            pl.col("num_judged").is_not_null().any().over("group")
+        ).to_series(),
+        "demand": _demand(judged),
+    }
+    taken = {*dataset.products.columns, *dataset.queries.columns}
+    added = [column.alias(name) for name, column in columns.items() if name not in taken]
+    return Dataset(
+        root=dataset.root,
+        products=dataset.products.with_columns(added),
+        queries=dataset.queries,
+        qrels=dataset.qrels,
+        notes=dataset.notes,
+    )
+
+
+def default_slices(dataset: Dataset) -> tuple[str, ...]:
+    """What every study is sliced by: OWN_SLICES, and those of USUAL_SLICES that the shop has.
+
+    A column of the shop's own with one of these names is left out if it holds numbers or ids.
+    """
+    tables = (dataset.queries, dataset.products)
+    own = [name for name in OWN_SLICES if not any(name in table.columns for table in tables)]
+    usual = []
+    for name in USUAL_SLICES:
+        column = next((table[name] for table in tables if name in table.columns), None)
+        if column is not None and not column.dtype.is_nested() and column.n_unique() <= MAX_VALUES:
+            usual.append(name)
+    return (*own, *usual)
+
+
+def slices_of(dataset: Dataset, queries: Queries, specs: tuple[str, ...]) -> dict[str, Qrels]:
+    """Judgements of each slice by name; "all" comes first, then each label set if there are two.
+
+    A column with one value only makes no slice.
+    """
+    rows = [(q, p, g) for q, judged in queries.qrels.items() for p, g in judged.items()]
+    frame = pl.DataFrame(rows, schema=["query_id", "product_id", "grade"], orient="row")
+    parts = {ALL: queries.qrels}
+    parts |= {LABELS + kind: label.qrels for kind, label in queries.labels.items()}
+    for spec in specs:
+        made = make_slices(dataset, frame, spec)
+        if len(made) > 1:
+            parts |= {part.name: as_qrels(part.qrels) for part in made}
+    return parts
+
+
+def per_query_scores(
+    run: Run,
+    parts: dict[str, Qrels],
+    threshold: int,
+    labels: Mapping[str, LabelSet] = NO_LABELS,
+) -> pl.DataFrame:
+    """Every measure of every query and slice, as PER_QUERY_SCHEMA.
+
+    Each label set has its own threshold.
+    """
+    lowest = {LABELS + kind: label.threshold for kind, label in labels.items()}
+    rows = [
+        (name, query_id, measure, value)
+        for name, qrels in parts.items()
+        for measure, values in score_queries(qrels, run, lowest.get(name, threshold)).items()
+        for query_id, value in values.items()
+    ]
+    return pl.DataFrame(rows, schema=PER_QUERY_SCHEMA, orient="row")
+
+
+def _demand(judged: pl.Series) -> pl.Series:
+    """head, torso or tail by training judgements, none for products without any."""
+    share = judged.rank("ordinal", descending=True) / max(1, judged.count())
+    return pl.select(
+        pl.when(share <= HEAD)
+        .then(pl.lit("head"))
+        .when(share <= TORSO)
+        .then(pl.lit("torso"))
+        .when(share.is_not_null())
+        .then(pl.lit("tail"))
+        .otherwise(pl.lit("none"))
+    ).to_series()

@@ -1,0 +1,234 @@
+"""Every system of a study, trained or not, -> its rankings of the catalogue for a set of queries.
+
+Shapes: Q queries, N products, D shared width, H feature width.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from windowshop.data import FACTS, all_texts
+from windowshop.evaluation import (
+    DEPTH,
+    EQUAL,
+    K1,
+    B,
+    LabelSet,
+    Qrels,
+    as_qrels,
+    bm25_run,
+    make_run,
+    modality_vectors,
+    normalised,
+    present,
+    product_vectors,
+    query_vectors,
+    relevance_threshold,
+    score_labels,
+    shared_query_vectors,
+    split_kinds,
+)
+from windowshop.model import TwoTower
+from windowshop.study.config import Mix
+from windowshop.training import Workbench
+
+Run = dict[str, dict[str, float]]
+WEIGHTS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9, 0.0, 1.0)
+"""What is tried for the first of two; the earliest of equals is kept, all of them without dev."""
+BM25_K1, BM25_B = (K1, 0.6, 0.9, 1.2, 2.0), (B, 0.2, 0.4, 0.6, 0.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """The judged queries of one split, by row in the query table."""
+
+    rows: np.ndarray
+    ids: list[str]
+    texts: dict[str, str]
+    """Of the queries that have any."""
+    qrels: Qrels
+    """People's judgements where the split has them, else the log's; none of a query that only the
+    other label set judges."""
+    threshold: int
+    labels: Mapping[str, LabelSet] = field(default_factory=dict)
+    """Each label set by name, where the split has two."""
+
+    def score(self, run: Run) -> float:
+        """What weights are tuned by: as a model's checkpoints are, label sets by their weights."""
+        labels = list(self.labels.values()) or [LabelSet(self.qrels, self.threshold)]
+        return score_labels(labels, run)["score"]
+
+
+def queries_of(bench: Workbench, split: str, weights: Mapping[str, float] = EQUAL) -> Queries:
+    """The judged queries of a split, by whichever label set; `weights` are those of `score`."""
+    dataset = bench.dataset
+    table = dataset.queries.select("query_id", "query").with_row_index("row")
+    asked = dataset.split(split)
+    table = table.join(asked.select("query_id"), on="query_id", maintain_order="left")
+    labels = {
+        kind: LabelSet(
+            as_qrels(judged), relevance_threshold(dataset.qrels.filter(kind=kind)), weights[kind]
+        )
+        for kind, judged in split_kinds(dataset.qrels_of(asked)).items()
+    }
+    headline = next(iter(labels.values()), LabelSet({}, 1))
+    texts = {q: t for q, t in table.select("query_id", "query").iter_rows() if t and t.strip()}
+    return Queries(
+        rows=table["row"].to_numpy().astype(np.int64),
+        ids=table["query_id"].to_list(),
+        texts=texts,
+        qrels={query_id: headline.qrels.get(query_id, {}) for query_id in table["query_id"]},
+        threshold=headline.threshold,
+        labels=labels if len(labels) > 1 else {},
+    )
+
+
+def trained_run(bench: Workbench, model: TwoTower, queries: Queries) -> Run:
+    """The ranking of a trained system."""
+    products = np.arange(len(bench.data.products))
+    return make_run(
+        query_vectors(model, bench.data.queries, queries.rows),
+        queries.ids,
+        product_vectors(model, bench.data.products, products),
+        _product_ids(bench),
+    )
+
+
+def score_fusion_run(
+    bench: Workbench, model: TwoTower, mix: Mix, dev: Queries, test: Queries
+) -> Run:
+    """Rankings by mixed cosines to text and photo vectors of separately aligned towers."""
+    products = np.arange(len(bench.data.products))
+    vectors = modality_vectors(model, bench.data.products, products)
+    asked = [
+        _Asked(part, shared_query_vectors(model, bench.data.queries, part.rows))
+        for part in (dev, test)
+    ]
+    return _mixed_run(bench, vectors, mix, asked[0], asked[1])
+
+
+def frozen_run(bench: Workbench, mix: Mix, dev: Queries, test: Queries) -> Run:
+    """Rankings by the encoders' own vectors, as they come.
+
+    Text alone is compared by the encoder's sentence vector. The other mixes need encoders of text
+    and photos that share a space, as both towers of a CLIP model do; a query's photo counts there.
+    """
+    products, (sentence, *_) = bench.data.products.features, bench.cache.text.layout.segments
+    pooled = bench.image_layout.pooled
+    items = np.arange(len(products.image))
+    text_NH = normalised(products.views[FACTS].gather(items)[:, :sentence])
+    image_NH = np.zeros_like(text_NH)
+    if mix != "text":
+        image_NH = normalised(products.image.gather(items)[:, :pooled])
+    queries = bench.data.queries.features
+
+    def ask(part: Queries) -> _Asked:
+        query_QH = normalised(queries.text.gather(part.rows)[:, :sentence])
+        if mix != "text":
+            query_QH = query_QH + normalised(queries.image.gather(part.rows)[:, :pooled])
+        return _Asked(part, normalised(query_QH))
+
+    return _mixed_run(bench, (text_NH, image_NH), mix, ask(dev), ask(test))
+
+
+def tuned_bm25_run(bench: Workbench, dev: Queries, test: Queries) -> Run:
+    """BM25 over all product text, k1 and b chosen on dev."""
+    words, product_ids = all_texts(bench.dataset.products), _product_ids(bench)
+    if not any(words):
+        return {}
+    grid = [(k1, b) for k1 in BM25_K1 for b in BM25_B]
+    rank = partial(bm25_run, product_ids=product_ids, texts=words)
+    best = max(grid, key=lambda pair: dev.score(rank(dev.texts, k1=pair[0], b=pair[1])))
+    return rank(test.texts, k1=best[0], b=best[1]) | rank(dev.texts, k1=best[0], b=best[1])
+
+
+def interpolated_run(lexical: Run, dense: Run, dev: Queries, test: Queries) -> Run:
+    """Two rankings by weighted scores, each scaled to [0, 1] a query; the weight chosen on dev."""
+    best = max(WEIGHTS, key=lambda weight: dev.score(_interpolated(lexical, dense, dev, weight)))
+    return _interpolated(lexical, dense, test, best)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Queries with their vectors (Q, D)."""
+
+    queries: Queries
+    vectors: np.ndarray
+
+
+def _mixed_run(
+    bench: Workbench, vectors: tuple[np.ndarray, np.ndarray], mix: Mix, dev: _Asked, test: _Asked
+) -> Run:
+    product_ids = _product_ids(bench)
+    has_text_N, has_image_N = (present(x_ND) for x_ND in vectors)
+    has_any_N = {"text": has_text_N, "image": has_image_N}.get(mix, has_text_N | has_image_N)
+
+    def rank(asked: _Asked, product_ND: np.ndarray) -> Run:
+        return make_run(asked.vectors, asked.queries.ids, product_ND, product_ids, has_any_N)
+
+    best_score, best_ND = -math.inf, np.empty(0)
+    for mixed_ND in _mixes(*vectors, mix):  # one at a time: each is as large as the catalogue
+        score = dev.queries.score(rank(dev, mixed_ND)) if dev.queries.ids else 0.0
+        if score > best_score:
+            best_score, best_ND = score, mixed_ND
+    return rank(test, best_ND)
+
+
+def _mixes(text_ND: np.ndarray, image_ND: np.ndarray, mix: Mix) -> Iterator[np.ndarray]:
+    """Product vectors whose inner product with a query is the mixed score; several to choose from.
+
+    A product with one modality is scored by it alone, but under `raw`.
+    """
+    if mix == "text":
+        yield text_ND
+        return
+    if mix == "image":
+        yield image_ND
+        return
+    if mix == "raw":
+        yield text_ND + image_ND
+        return
+    if mix == "centred":
+        text_ND, image_ND = _centred(text_ND), _centred(image_ND)
+    has_text_N1, has_image_N1 = present(text_ND)[:, None], present(image_ND)[:, None]
+    for weight in (0.5,) if mix == "average" else WEIGHTS:
+        text_weight_N1 = np.where(has_image_N1, weight, 1.0).astype(np.float32)
+        image_weight_N1 = np.where(has_text_N1, 1 - weight, 1.0).astype(np.float32)
+        yield text_weight_N1 * text_ND + image_weight_N1 * image_ND
+
+
+def _centred(x_ND: np.ndarray) -> np.ndarray:
+    """Vectors less their mean, of length 1 again: without the gap between modalities."""
+    present_N = present(x_ND)
+    mean_D = x_ND[present_N].mean(axis=0) if present_N.any() else 0.0
+    return normalised((x_ND - mean_D) * present_N[:, None])
+
+
+def _interpolated(lexical: Run, dense: Run, queries: Queries, weight: float) -> Run:
+    mixed = {}
+    for query_id in queries.ids:
+        first, second = _scaled(lexical.get(query_id, {})), _scaled(dense.get(query_id, {}))
+        scores = {
+            product: weight * first.get(product, 0.0) + (1 - weight) * second.get(product, 0.0)
+            for product in {**first, **second}
+        }
+        best = sorted(scores, key=lambda product: -scores[product])[:DEPTH]
+        mixed[query_id] = {product: scores[product] for product in best}
+    return mixed
+
+
+def _scaled(scores: Mapping[str, float]) -> dict[str, float]:
+    """Scores with the last of the list at 0 and the first at 1; all at 1 where they are equal."""
+    if not scores:
+        return {}
+    low, high = min(scores.values()), max(scores.values())
+    if low == high:
+        return dict.fromkeys(scores, 1.0)
+    return {product: (s - low) / (high - low) for product, s in scores.items()}
+
+
+def _product_ids(bench: Workbench) -> list[str]:
+    return bench.dataset.products["product_id"].to_list()

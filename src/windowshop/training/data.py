@@ -1,0 +1,15 @@
+"""The features and judged pairs that the stages of a training draw from."""
+
+from dataclasses import dataclass
+
+from windowshop.model import ProductSource, QuerySource
+from windowshop.training.judged_pairs import Pairs
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What the stages draw from."""
+
+    products: ProductSource
+    queries: QuerySource
+    pairs: Pairs

@@ -1,0 +1,201 @@
+"""Batches whose features come from encoders in training, through a tape, not from the cache.
+
+Shapes: B batch, H feature width. Which items have a text or a photo is what the cached features
+say, and so are the features of an encoder that is not trained.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from windowshop.config import StageConfig
+from windowshop.data import (
+    BASE_VIEWS,
+    VIEWS,
+    BrokenImage,
+    Dataset,
+    decode,
+    locate,
+    product_photos,
+    product_views,
+    read_bytes,
+)
+from windowshop.errors import DataError
+from windowshop.model import ProductBatch, ProductSource, QueryBatch, QuerySource
+from windowshop.training.fine_tuning.augment import augment
+from windowshop.training.fine_tuning.gradient_cache import Read, Tape
+from windowshop.training.fine_tuning.trainable import Tuned
+
+
+@dataclass(frozen=True, slots=True)
+class LiveInputs:
+    """What encoders read of a data set, by row of its tables."""
+
+    root: Path
+    views: dict[str, list[str]]
+    """Product texts by view (`windowshop.data.product_text`)."""
+    photos: list[str | None]
+    """Photo paths of all products, those of product i at `first_photo[i] : first_photo[i + 1]`."""
+    first_photo: np.ndarray
+    query_texts: list[str]
+    query_photos: list[str | None]
+
+    def photos_of(self, product: int) -> list[str]:
+        """Paths of a product's photos, in order."""
+        first, end = self.first_photo[product : product + 2]
+        return [photo for photo in self.photos[first:end] if photo]
+
+
+def live_inputs(dataset: Dataset, views: Sequence[str] = BASE_VIEWS) -> LiveInputs:
+    """Texts (of products by the named views) and photo paths of a data set; reads no photo."""
+    photos, owner = product_photos(dataset.products)
+    return LiveInputs(
+        root=dataset.root,
+        views=product_views(dataset.products, views),
+        photos=photos,
+        first_photo=np.searchsorted(owner, np.arange(len(dataset.products) + 1)),
+        query_texts=[text or "" for text in dataset.queries["query"].to_list()],
+        query_photos=dataset.queries["image"].to_list(),
+    )
+
+
+@dataclass(frozen=True)
+class LiveProducts(ProductSource):
+    """`ProductSource` with the features of the encoders in training computed anew.
+
+    An encoder that is None is not trained. A product shows one photo: in `batch` its first one, in
+    `varied_batch` any of its photos, augmented.
+    """
+
+    inputs: LiveInputs
+    text: Tuned | None
+    image: Tuned | None
+    tape: Tape
+
+    def batch(self, items: np.ndarray) -> ProductBatch:
+        """The products as an index holds them, but for photos beside the first."""
+        return self._live(super().batch(items), items, np.zeros(len(items), dtype=np.int64), None)
+
+    def varied_batch(
+        self, items: np.ndarray, rng: np.random.Generator, stage: StageConfig
+    ) -> ProductBatch:
+        """The products as a stage shows them, each by one view of its text and one photo."""
+        view_B = self.draw_views(items, rng, stage)
+        return self._live(self.view_batch(items, view_B), items, view_B, rng)
+
+    def _live(
+        self,
+        cached: ProductBatch,
+        items: np.ndarray,
+        view_B: np.ndarray,
+        rng: np.random.Generator | None,
+    ) -> ProductBatch:
+        if self.text is not None:
+            has_B = self.has_text[items]
+            shown = zip(items[has_B], view_B[has_B], strict=True)
+            texts = [self.inputs.views[VIEWS[place]][item] for item, place in shown]
+            text_BH = _scattered(self.tape, self.text, texts, has_B)
+            cached = replace(cached, text_BH=text_BH)
+        if self.image is not None:
+            has_B = self.has_image[items]
+            named = [self.inputs.photos_of(item) for item in items[has_B]]
+            shots = draw_shots(named, rng)
+            image_BH = _scattered_photos(self.tape, self.image, self.inputs.root, shots, has_B)
+            cached = replace(cached, image_BH=image_BH, further=None)
+        return cached
+
+
+@dataclass(frozen=True)
+class LiveQueries(QuerySource):
+    """`QuerySource` with the features of the encoders in training computed anew."""
+
+    inputs: LiveInputs
+    text: Tuned | None
+    image: Tuned | None
+    tape: Tape
+
+    def batch(self, items: np.ndarray) -> QueryBatch:
+        """The queries' text and photo."""
+        cached = super().batch(items)
+        has_text_B, has_image_B = cached.has_B2.numpy().T > 0
+        if self.text is not None:
+            texts = [self.inputs.query_texts[item] for item in items[has_text_B]]
+            text_BH = _scattered(self.tape, self.text, texts, has_text_B)
+            cached = replace(cached, text_BH=text_BH)
+        if self.image is not None:
+            named = [[self.inputs.query_photos[item] or ""] for item in items[has_image_B]]
+            shots = draw_shots(named, None)
+            image_BH = _scattered_photos(
+                self.tape, self.image, self.inputs.root, shots, has_image_B
+            )
+            cached = replace(cached, image_BH=image_BH)
+        return cached
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One photo of a batch before it is read."""
+
+    paths: Sequence[str]
+    """The first usable one is shown; with a seed they are tried in an order drawn by it."""
+    seed: int | None
+    """Draws how the photo is augmented; None shows it as it is."""
+
+
+def draw_shots(named: Sequence[Sequence[str]], rng: np.random.Generator | None) -> list[Shot]:
+    """One shot for each list of paths, varied where there is a generator."""
+    if rng is None:
+        return [Shot(paths, None) for paths in named]
+    seeds = rng.integers(2**62, size=len(named)).tolist()
+    return [Shot(paths, seed) for paths, seed in zip(named, seeds, strict=True)]
+
+
+def read_photos(root: Path, shots: Sequence[Shot], side: int) -> list[Image.Image]:
+    """Read each shot for an encoder of `side` pixels; the same shot gives the same pixels.
+
+    Raises DataError where no path of a shot can be used any more.
+    """
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return list(pool.map(lambda shot: _read(root, shot, side), shots))
+
+
+def _read(root: Path, shot: Shot, side: int) -> Image.Image:
+    rng = None if shot.seed is None else np.random.default_rng(shot.seed)
+    paths = shot.paths
+    order = paths if rng is None else [paths[i] for i in rng.permutation(len(paths))]
+    for path in order:
+        file = locate(root, path)
+        data = file if isinstance(file, BrokenImage) else read_bytes(file)
+        image = data if isinstance(data, BrokenImage) else decode(data, side)
+        if isinstance(image, BrokenImage):
+            continue
+        # Small photos are augmented faster; the encoder scales them to its side anyway.
+        image = image.reduce(max(1, min(image.size) // (2 * side)))
+        return image if rng is None else augment(image, rng)
+    raise DataError(
+        f"{root}: the photo {' or '.join(map(repr, paths))} could be read when training began and "
+        "cannot now. Put it back and start the same command again."
+    )
+
+
+def _scattered_photos(
+    tape: Tape, tuned: Tuned, root: Path, shots: Sequence[Shot], has_B: np.ndarray
+) -> Tensor:
+    side = tuned.side
+    return _scattered(tape, tuned, shots, has_B, lambda chunk: read_photos(root, chunk, side))
+
+
+def _scattered(
+    tape: Tape, tuned: Tuned, present: Sequence[Any], has_B: np.ndarray, read: Read = list
+) -> Tensor:
+    """Features (B, H): those of the items that are present, zeros for the others."""
+    features_NH = tape.features(tuned, present, read)
+    features_BH = features_NH.new_zeros(len(has_B), features_NH.shape[1])
+    return features_BH.index_copy(0, torch.from_numpy(np.flatnonzero(has_B)), features_NH)

@@ -1,0 +1,185 @@
+"""A stage that trains encoders, as a whole: train, choose the mix with the old weights, keep it.
+
+Training encoders on one shop's data makes them forget; a mix of the weights before and after
+(arXiv:2109.01903) often does better than both. Which one is chosen on dev, with towers and encoders
+mixed alike, so that a share of 0 is the system as it was: a stage can never lose on dev.
+"""
+
+import copy
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from windowshop.config import StageConfig, TrainConfig
+from windowshop.data import FACTS
+from windowshop.encoders import (
+    MODALITIES,
+    FeatureCache,
+    ImageEncoder,
+    TextEncoder,
+    load_image_encoder,
+    load_text_encoder,
+    product_features,
+    query_features,
+)
+from windowshop.model import ProductSource, QuerySource, TwoTower, needs_tokens
+from windowshop.progress import SilentReporter
+from windowshop.training.fine_tuning.encoded_batches import live_inputs
+from windowshop.training.fine_tuning.stage_encoders import FineTuning
+from windowshop.training.loop import Trainer
+from windowshop.training.prepared_data import Workbench, dev_check, with_encoders
+from windowshop.training.state import end_stage, load_state, part
+
+TOWERS_FILE = "towers.safetensors"
+CHOICE_FILE = "choice.json"
+
+
+def tune_encoders(
+    bench: Workbench, trainer: Trainer, model: TwoTower, name: str, place: int, folder: Path
+) -> None:
+    """Run stage `place` of `trainer` on copies of the encoders; write what dev chose to `folder`.
+
+    The folder holds both encoders, the towers, and the dev score of each share of tuned weights.
+    """
+    config = trainer.config
+    stage = config.stages[place]
+    before = _weights_before(trainer, model, place)
+    text, image = copy.deepcopy(bench.cache.text), copy.deepcopy(bench.cache.image)
+    inputs = live_inputs(bench.dataset, tuple(bench.data.products.features.views))
+    tuning = FineTuning(bench.data, inputs, (text, image), stage, config.seed)
+    dataclasses.replace(trainer, tuning=tuning).run(model, name, until=place + 1)
+    tuning.finish()
+    after = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    shares = (0.0, *sorted(stage.tuning.mixes))
+    figures: dict[float, dict[str, float]] = {}
+    aside = folder.with_name(f"{folder.name}.features")
+    if bench.check is not None:
+        with bench.reporter.bar(f"Choose weights of {name}: {stage.name}", len(shares)) as advance:
+            for share in shares:
+                tuning.mix(share)
+                model.load_state_dict(_mixed(before, after, share))
+                cache = _tried(bench.cache, text, image, aside)
+                figures[share] = _dev_figures(bench, config, stage, model, cache)
+                advance(1, f"{share:.2f} of the tuned weights: {figures[share]['score']:.4f}")
+        shutil.rmtree(aside, ignore_errors=True)
+    best = shares[-1]
+    if figures:
+        best = max(shares, key=lambda share: (figures[share]["score"], -share))
+    tuning.mix(best)
+    choice = [
+        {"share": share, "chosen": share == best, **figures.get(share, {})} for share in shares
+    ]
+    _save(folder, _mixed(before, after, best), (text, image), choice)
+
+
+def load_tuned(
+    bench: Workbench,
+    config: TrainConfig,
+    model: TwoTower,
+    state_file: Path,
+    place: int,
+    folder: Path,
+) -> Workbench:
+    """End the stage with what `tune_encoders` kept: the workbench through its encoders.
+
+    `model` gets its towers, or those of a later stage that the run has come to already.
+    """
+    tokens = needs_tokens(config.model.fusion)
+    text = load_text_encoder(str(folder / "text"), config.device, tokens=tokens)
+    image = load_image_encoder(str(folder / "image"), config.device, tokens=tokens)
+    bench = with_encoders(bench, config, text, image)
+    state, tensors = load_state(state_file)
+    if state.stage == place:
+        model.load_state_dict(load_file(folder / TOWERS_FILE))
+        if bench.check is not None and config.stages[place].name == "fused":
+            bench.check.calibrate(model)
+        stage = {"stage": config.stages[place].name, "step": state.step}
+        chosen = json.loads((folder / CHOICE_FILE).read_text())
+        state.history += [stage | share for share in chosen if "score" in share]
+        end_stage(state_file, state, model)
+    else:
+        model.load_state_dict(part(tensors, "model"))
+    return bench
+
+
+def _weights_before(trainer: Trainer, model: TwoTower, place: int) -> dict[str, Tensor]:
+    """The towers as the stage begins, which `model` is brought to; kept in a file until it ends."""
+    state_file = trainer.state_file
+    file = state_file.with_name(f"{state_file.stem}-before-{place}.safetensors")
+    state, _ = load_state(state_file)
+    assert state.stage == place, "earlier stages have ended"
+    if state.step > 0:
+        return load_file(file)
+    trainer.begin_stage(model, place)
+    aside = file.with_suffix(".writing")
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    save_file(model.state_dict(), aside)
+    aside.replace(file)
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def _mixed(
+    before: Mapping[str, Tensor], after: Mapping[str, Tensor], share: float
+) -> dict[str, Tensor]:
+    return {name: torch.lerp(before[name], after[name], share) for name in before}
+
+
+def _dev_figures(
+    bench: Workbench,
+    config: TrainConfig,
+    stage: StageConfig,
+    model: TwoTower,
+    cache: FeatureCache,
+) -> dict[str, float]:
+    """The dev figures over a sample of the catalogue, encoded with the weights as they are."""
+    sample = dataclasses.replace(config, dev_products=stage.tuning.dev_products)
+    check = dev_check(bench.dataset, bench.data.products, bench.data.queries, sample)
+    assert check is not None
+    dataset, quiet = bench.dataset, SilentReporter()
+    products = dataset.products[check.products]
+    features = product_features(products, dataset.root, cache, quiet, [FACTS])
+    asked = query_features(dataset.queries[check.queries], dataset.root, cache, quiet)
+    check = dataclasses.replace(
+        check,
+        product_source=ProductSource(features),
+        query_source=QuerySource(asked),
+        products=np.arange(len(check.products)),
+        queries=np.arange(len(check.queries)),
+    )
+    if stage.name == "fused":
+        check.calibrate(model)
+    return check(model, stage.name)
+
+
+def _tried(kept: FeatureCache, text: TextEncoder, image: ImageEncoder, aside: Path) -> FeatureCache:
+    """The encoders with features of new weights in `aside`, which is emptied.
+
+    What is removed from the shared cache may be in use by a training that came to equal weights.
+    """
+    shutil.rmtree(aside, ignore_errors=True)
+    cache = FeatureCache(text, image, kept.folder)
+    new = [modality for modality in MODALITIES if cache.place(modality) != kept.place(modality)]
+    return dataclasses.replace(cache, places={modality: aside / modality for modality in new})
+
+
+def _save(
+    folder: Path,
+    weights: dict[str, Tensor],
+    encoders: tuple[TextEncoder, ImageEncoder],
+    choice: Sequence[Mapping[str, object]],
+) -> None:
+    aside = folder.with_name(f"{folder.name}.writing")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    encoders[0].save(aside / "text")
+    encoders[1].save(aside / "image")
+    save_file(weights, aside / TOWERS_FILE)
+    (aside / CHOICE_FILE).write_text(json.dumps(choice, indent=2) + "\n")
+    aside.replace(folder)

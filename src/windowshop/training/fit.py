@@ -1,0 +1,146 @@
+"""`windowshop train` as one function: data folder -> model folder."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from windowshop._version import __version__
+from windowshop.config import FUSED, TrainConfig
+from windowshop.data import Dataset, file_hash
+from windowshop.encoders import FeatureCache
+from windowshop.errors import ConfigError, ModelError
+from windowshop.files import MANIFEST_FILE
+from windowshop.model import Manifest, ProductSource, load_manifest, save_model
+from windowshop.progress import Reporter
+from windowshop.settings import to_dict
+from windowshop.training.prepared_data import Workbench, open_cache, prepare
+from windowshop.training.stages import Trained, train_system
+
+
+def train(
+    dataset: Dataset, out: Path, config: TrainConfig, cache_folder: Path, reporter: Reporter
+) -> Manifest:
+    """Train the model and its baselines and write the model folder.
+
+    Work is kept in a hidden folder beside `out` until it is whole, so a killed run goes on where it
+    stopped. A finished folder made from the same data and settings is left as it is; any other
+    existing `out` raises ModelError, and so does a second `fit` to the same `out` meanwhile.
+    """
+    if out.exists() and not (out / MANIFEST_FILE).is_file():
+        raise ModelError(f"{out}: already exists and is no model. Choose another --out.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lock = out.parent / f".{out.name}.lock"
+    try:
+        with FileLock(lock, timeout=0):
+            try:
+                return _fit_locked(dataset, out, config, cache_folder, reporter)
+            finally:
+                lock.unlink()
+    except Timeout:
+        raise ModelError(
+            f"{out}: another training is writing it. Wait for that one, or choose another --out."
+        ) from None
+
+
+def _fit_locked(
+    dataset: Dataset, out: Path, config: TrainConfig, cache_folder: Path, reporter: Reporter
+) -> Manifest:
+    require_negatives(config)
+    bench = prepare(dataset, config, open_cache(config, cache_folder), reporter)
+    key = _run_key(config, bench.hashes, bench.cache)
+    if out.exists():
+        return _finished(out, key, reporter)
+    work = out.parent / f".{out.name}.partial"
+    _keep_only(work, key, reporter)
+    if bench.check is None and len(bench.data.pairs):
+        reporter.note("No judged dev queries: the last weights are kept, not the best on dev.")
+    trained = {
+        name: train_system(bench, config, name, work)
+        for name in (FUSED, *config.baselines)
+        if name == FUSED or _can_train(name, bench.data.products)
+    }
+    finished = work / "model"
+    shutil.rmtree(finished, ignore_errors=True)
+    manifest = _describe(bench, config, key, trained)
+    save_model(finished, config, manifest, {name: item.system for name, item in trained.items()})
+    finished.rename(out)
+    shutil.rmtree(work)
+    return manifest
+
+
+def require_negatives(config: TrainConfig) -> None:
+    """Raise ConfigError where the config names a table of negatives that is not there."""
+    if config.negatives_file and not Path(config.negatives_file).is_file():
+        raise ConfigError(
+            f"negatives_file={config.negatives_file!r}: there is no such file. Write one with "
+            "`windowshop mine`."
+        )
+
+
+def _describe(
+    bench: Workbench, config: TrainConfig, key: str, trained: Mapping[str, Trained]
+) -> Manifest:
+    products, queries = bench.data.products, bench.data.queries
+    fused = trained[FUSED].system
+    text, image = fused.text.layout, fused.image.layout
+    return Manifest(
+        run_key=key,
+        data=bench.hashes,
+        counts={
+            "products": len(products),
+            "products_with_photo": int(products.has_image.sum()),
+            "training_queries": len(bench.data.pairs),
+            "qrels": len(bench.dataset.qrels),
+        },
+        broken_images=dict(products.features.broken_images + queries.features.broken_images),
+        seed=config.seed,
+        text_segments=list(text.segments),
+        image_segments=list(image.segments),
+        text_tokens=[text.num_tokens, text.token_width],
+        image_tokens=[image.num_tokens, image.token_width],
+        text_encoder=fused.text.fingerprint,
+        image_encoder=fused.image.fingerprint,
+        dev={name: item.dev for name, item in trained.items() if item.dev is not None},
+        history={name: item.state.history for name, item in trained.items()},
+    )
+
+
+def _can_train(name: str, products: ProductSource) -> bool:
+    """Whether a baseline has anything to retrieve by."""
+    present = {"text_only": products.has_text, "image_only": products.has_image}.get(name)
+    return present is None or bool(present.any())
+
+
+def _finished(out: Path, key: str, reporter: Reporter) -> Manifest:
+    manifest = load_manifest(out)
+    if manifest.run_key == key:
+        reporter.note(f"{out} was trained from the same data and settings; nothing to do.")
+        return manifest
+    raise ModelError(
+        f"{out}: already exists and was made from other data or settings, or by another version. "
+        "Choose another --out, or remove it."
+    )
+
+
+def _keep_only(work: Path, key: str, reporter: Reporter) -> None:
+    """Make the work folder of this run, dropping what another data set or config left there."""
+    key_file = work / "run_key"
+    if work.exists() and (not key_file.is_file() or key_file.read_text() != key):
+        reporter.note("Starting afresh: the unfinished run had other data, settings or version.")
+        shutil.rmtree(work)
+    elif work.exists():
+        reporter.note("Going on with the unfinished run.")
+    work.mkdir(parents=True, exist_ok=True)
+    key_file.write_text(key)
+
+
+def _run_key(config: TrainConfig, hashes: dict[str, str], cache: FeatureCache) -> str:
+    encoders = cache.text.fingerprint, cache.image.fingerprint
+    content = [__version__, to_dict(config), hashes, *encoders]
+    if config.negatives_file:
+        content.append(file_hash(Path(config.negatives_file)))
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

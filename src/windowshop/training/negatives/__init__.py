@@ -1,0 +1,1 @@
+"""Hard negatives: mined, read and drawn."""

@@ -1,0 +1,181 @@
+"""What all trainings on one data set share: features, pairs, dev check; new models to train.
+
+Features are encoded here where the cache lacks them, and data that nothing can be learned from is
+refused.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from windowshop.config import LossConfig, ModelConfig, StageConfig, TrainConfig
+from windowshop.data import Dataset, broken_note
+from windowshop.encoders import (
+    FeatureCache,
+    ImageEncoder,
+    Layout,
+    TextEncoder,
+    load_image_encoder,
+    load_text_encoder,
+    product_features,
+    query_features,
+)
+from windowshop.errors import DataError
+from windowshop.evaluation import DevCheck, make_dev_check
+from windowshop.model import ProductSource, QuerySource, TwoTower, needed_views, needs_tokens
+from windowshop.progress import Reporter
+from windowshop.training.data import TrainingData
+from windowshop.training.judged_pairs import Pairs, make_pairs
+
+SCALE_SAMPLE = 20_000
+"""Products whose features set the scale of the projections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """A data set, ready to train on."""
+
+    dataset: Dataset
+    data: TrainingData
+    check: DevCheck | None
+    cache: FeatureCache
+    hashes: dict[str, str]
+    """Content hashes of the tables, and of all photos together."""
+    reporter: Reporter
+    image_layout: Layout
+    """Of what stands for the photo: the image encoder's, but in a study's controls."""
+
+    def new_model(self, shape: ModelConfig, seed: int) -> TwoTower:
+        """Untrained towers, the same for equal shapes and seeds, scaled to the catalogue."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = TwoTower(shape, self.cache.text.layout, self.image_layout)
+        fit_scales(model, self.data.products, seed)
+        model.share_text()
+        return model
+
+
+def open_cache(config: TrainConfig, folder: Path, *, tokens: bool | None = None) -> FeatureCache:
+    """The config's encoders, over the features that `folder` keeps of them.
+
+    They give tokens if `tokens` says so, or else if the config's fusion reads them.
+    """
+    tokens = needs_tokens(config.model.fusion) if tokens is None else tokens
+    text = load_text_encoder(config.text_encoder, config.device, tokens=tokens)
+    image = load_image_encoder(config.image_encoder, config.device, tokens=tokens)
+    return FeatureCache(text, image, folder)
+
+
+def prepare(
+    dataset: Dataset,
+    config: TrainConfig,
+    cache: FeatureCache,
+    reporter: Reporter,
+    stages: Sequence[StageConfig] = (),
+) -> Workbench:
+    """Encode what is not encoded yet; raises DataError for data that has nothing to learn from.
+
+    `stages` are further ones, beside the config's, that will be trained on the workbench.
+    """
+    pairs = training_pairs(dataset, config.loss)
+    root, views = dataset.root, needed_views((*config.stages, *stages))
+    products = ProductSource(product_features(dataset.products, root, cache, reporter, views))
+    queries = QuerySource(query_features(dataset.queries, root, cache, reporter))
+    _require_signal(dataset, products, len(pairs), reporter)
+    photos = {
+        "product_photos": products.features.image.digest,
+        "query_photos": queries.features.image.digest,
+    }
+    return Workbench(
+        dataset=dataset,
+        data=TrainingData(products, queries, pairs),
+        check=dev_check(dataset, products, queries, config),
+        cache=cache,
+        hashes={**dataset.hashes(), **photos},
+        reporter=reporter,
+        image_layout=cache.image.layout,
+    )
+
+
+def with_encoders(
+    bench: Workbench, config: TrainConfig, text: TextEncoder, image: ImageEncoder
+) -> Workbench:
+    """The same data through other encoders; what their cache lacks is encoded."""
+    dataset, cache = bench.dataset, FeatureCache(text, image, bench.cache.folder)
+    root, reporter, views = dataset.root, bench.reporter, needed_views(config.stages)
+    products = ProductSource(product_features(dataset.products, root, cache, reporter, views))
+    queries = QuerySource(query_features(dataset.queries, root, cache, reporter))
+    return dataclasses.replace(
+        bench,
+        data=TrainingData(products, queries, bench.data.pairs),
+        check=dev_check(dataset, products, queries, config),
+        cache=cache,
+        image_layout=cache.image.layout,
+    )
+
+
+def with_tokens(bench: Workbench, config: TrainConfig, stages: Sequence[StageConfig]) -> Workbench:
+    """The same data and encoders, for `stages`, the features with tokens."""
+    cache = open_cache(config, bench.cache.folder, tokens=True)
+    config = dataclasses.replace(config, stages=tuple(stages))
+    return with_encoders(bench, config, cache.text, cache.image)
+
+
+def dev_check(
+    dataset: Dataset, products: ProductSource, queries: QuerySource, config: TrainConfig
+) -> DevCheck | None:
+    """The dev check with the config's corpus size and label weights; None without dev queries."""
+    weights = config.loss.label_weights
+    return make_dev_check(
+        dataset, products, queries, config.dev_products, config.seed, weights=weights
+    )
+
+
+def training_pairs(dataset: Dataset, loss: LossConfig, split: str = "train") -> Pairs:
+    """The judged queries to train on, their label sets combined by the loss' weights."""
+    return make_pairs(dataset, split, relevance=loss.relevance, desirability=loss.desirability)
+
+
+def fit_scales(model: TwoTower, source: ProductSource, seed: int) -> None:
+    """Let the projections learn each feature's mean and deviation from the catalogue."""
+    rng = np.random.default_rng(seed)
+    items = np.arange(len(source))
+    if len(items) > SCALE_SAMPLE:
+        items = np.sort(rng.choice(items, SCALE_SAMPLE, replace=False))
+    sample = source.batch(items)
+    features = (sample.text_BH, sample.image_BH)
+    for readers, x_BH, has_B in zip(model.readers, features, sample.has_B2.T, strict=True):
+        if has_B.any():
+            for reader in readers:
+                reader.fit_scale(x_BH[has_B > 0])
+
+
+def _require_signal(
+    dataset: Dataset, products: ProductSource, num_queries: int, reporter: Reporter
+) -> None:
+    """Refuse data that no stage can learn from; say which stages are left out."""
+    for note in dataset.notes:
+        reporter.note(note)
+    for kind, count in products.features.broken_images.items():
+        reporter.note(broken_note(kind, count))
+    if not (products.has_text | products.has_image).any():
+        raise DataError(
+            f"{dataset.root}: nothing to train from: no product has text or a usable photo. "
+            "`windowshop check` lists what is wrong."
+        )
+    if not products.has_image.any():
+        reporter.note("No product has a usable photo: the model reads text only.")
+    if num_queries == 0:
+        if products.has_both.sum() < 2:
+            raise DataError(
+                f"{dataset.root}: nothing to train from: no judged training query, and fewer than "
+                "two products with both text and a photo. Add queries with split=train and qrels "
+                "for them, or photos."
+            )
+        reporter.note(
+            "No judged training queries: only the domain stage (product text and photo) is trained."
+        )

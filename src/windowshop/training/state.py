@@ -1,0 +1,87 @@
+"""State of a training run: where it stands, saved and loaded."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from windowshop.errors import ModelError
+from windowshop.model import TwoTower
+
+
+@dataclass(slots=True)
+class TrainState:
+    """Where a run stands, beside its tensors."""
+
+    stage: int = 0
+    step: int = 0
+    best_score: float = -math.inf
+    best_step: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    """One entry a dev check: stage, step, loss, and the check's figures."""
+    seconds: float = field(default=0.0, compare=False)
+    """Time spent in steps, dev checks and mining."""
+
+
+def end_stage(path: Path, state: TrainState, model: TwoTower) -> None:
+    """Put a run before its next stage, with the model's weights as they are."""
+    state.stage, state.step = state.stage + 1, 0
+    save_state(path, state, _tagged("model", model.state_dict()))
+
+
+def save_state(path: Path, state: TrainState, tensors: Mapping[str, Tensor]) -> None:
+    """Write the state and its tensors as one safetensors file, aside and then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".writing")
+    unshared = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    save_file(unshared, aside, metadata={"state": json.dumps(asdict(state))})
+    aside.replace(path)
+
+
+def load_state(path: Path) -> tuple[TrainState, dict[str, Tensor]]:
+    """Read what `save_state` wrote; a fresh state where there is none.
+
+    Raises ModelError for a damaged file.
+    """
+    if not path.exists():
+        return TrainState(), {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = TrainState(**json.loads(file.metadata()["state"]))
+            return state, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path}: weights in the making cannot be read ({error}). Delete this file and run the "
+            "same again: what it holds is trained afresh."
+        ) from None
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {f"{i}.{key}": value for i, item in state.items() for key, value in item.items()}
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    content = optimizer.state_dict()
+    content["state"] = {}
+    for name, tensor in tensors.items():
+        index, key = name.split(".", 1)
+        content["state"].setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict(content)
+
+
+def _tagged(tag: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{tag}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def part(tensors: Mapping[str, Tensor], tag: str) -> dict[str, Tensor]:
+    """One part of a state's tensors, such as the `model` or the `optimizer`, by their own names."""
+    prefix = f"{tag}/"
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

@@ -1,0 +1,146 @@
+import io
+import random
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.shops import HUGE_PNG, photo
+
+from windowshop.data.images import (
+    MAX_FILE_BYTES,
+    BrokenImage,
+    decode,
+    fit_square,
+    locate,
+    read_bytes,
+)
+
+FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO"]
+
+
+def encoded(image, format="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_becomes_rgb(format):
+    image = decode(photo(format=format, size=(20, 12)))
+    assert (image.mode, image.size) == ("RGB", (20, 12))
+
+
+@pytest.mark.parametrize(
+    ("mode", "format"),
+    [("CMYK", "JPEG"), ("L", "JPEG"), ("1", "PNG"), ("P", "PNG"), ("LA", "PNG"), ("CMYK", "TIFF")],
+)
+def test_every_mode_becomes_rgb(mode, format):
+    image = decode(photo(mode=mode, format=format))
+    assert (image.mode, image.size) == ("RGB", (16, 16))
+
+
+def test_cmyk_keeps_its_colour():
+    red = Image.new("RGB", (16, 16), (200, 30, 30)).convert("CMYK")
+    pixel = decode(encoded(red, "JPEG", quality=95)).getpixel((8, 8))
+    assert np.allclose(pixel, (200, 30, 30), atol=8)
+
+
+def test_transparency_is_laid_on_white():
+    clear = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
+    assert decode(encoded(clear)).getpixel((3, 3)) == (255, 255, 255)
+
+
+def test_exif_orientation_is_applied():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    turned = encoded(Image.new("RGB", (40, 20)), "JPEG", exif=exif)
+    assert decode(turned).size == (20, 40)
+
+
+def test_min_side_bounds_the_decoded_jpeg():
+    large = photo(size=(800, 1600), format="JPEG")
+    assert decode(large, min_side=100).size == (100, 200)
+    assert decode(large, min_side=101).size == (200, 400)
+    assert decode(large).size == (800, 1600)
+    assert decode(photo(size=(800, 1600)), min_side=100).size == (800, 1600)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"", "empty file"),
+        (b"text in a file named .jpg", "not an image"),
+        (b"<html>404</html>" * 100, "not an image"),
+        (photo()[:-100], "truncated or corrupt"),
+        (photo(format="JPEG", size=(64, 64))[:-500], "truncated or corrupt"),
+        (photo(size=(1, 1)), "too small"),
+        (photo(size=(400, 7)), "too small"),
+        (HUGE_PNG, "too large"),
+    ],
+)
+def test_broken_photos_have_a_kind(data, kind):
+    image = decode(data)
+    assert isinstance(image, BrokenImage)
+    assert image.kind == kind
+    assert image.detail
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of some damage
+@pytest.mark.parametrize("format", FORMATS)
+def test_damage_never_raises(format):
+    chance = random.Random(format)
+    whole = photo(format=format)
+    for _ in range(150):
+        data = bytearray(whole)
+        for _ in range(chance.choice([1, 2, 5])):
+            data[chance.randrange(min(len(data), chance.choice([40, 150, len(data)])))] = (
+                chance.randrange(256)
+            )
+        image = decode(bytes(data[: chance.randrange(1, 2 * len(data))]), chance.choice([0, 8]))
+        assert isinstance(image, Image.Image | BrokenImage)
+
+
+def test_locate_stays_in_the_folder(tmp_path):
+    assert locate(tmp_path, "images/č 1.jpg") == tmp_path / "images/č 1.jpg"
+    assert locate(tmp_path, "a/../b.jpg") == tmp_path / "a/../b.jpg"
+
+
+@pytest.mark.parametrize("image", ["../x.jpg", "a/../../x.jpg", "/etc/passwd", "a\0.jpg"])
+def test_locate_refuses_other_paths(tmp_path, image):
+    assert locate(tmp_path, image).kind == "bad path"
+
+
+def test_locate_refuses_links_that_lead_out(tmp_path):
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (tmp_path / "secret.jpg").write_bytes(photo())
+    (shop / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    assert locate(shop, "link.jpg").kind == "bad path"
+
+
+def test_a_loop_of_links_is_broken(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    path = locate(tmp_path, "a")  # only some Python versions notice here
+    assert isinstance(path if isinstance(path, BrokenImage) else read_bytes(path), BrokenImage)
+
+
+def test_read_bytes(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"123")
+    assert read_bytes(tmp_path / "a.jpg") == b"123"
+    assert read_bytes(tmp_path / "b.jpg").kind == "missing"
+    assert read_bytes(tmp_path).kind == "unreadable"
+    assert read_bytes(tmp_path / ("x" * 5000)).kind == "unreadable"
+
+
+def test_a_huge_file_is_not_read(tmp_path):
+    with (tmp_path / "huge.jpg").open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1)
+    assert read_bytes(tmp_path / "huge.jpg").kind == "too large"
+
+
+def test_fit_square_keeps_the_whole_photo():
+    square = fit_square(Image.new("RGB", (40, 20), "black"), 64)
+    assert square.size == (64, 64)
+    assert square.getpixel((32, 32)) == (0, 0, 0)
+    assert square.getpixel((32, 4)) == (255, 255, 255)

@@ -1,0 +1,29 @@
+import io
+import json
+
+from rich.console import Console
+
+from windowshop.config import ModelConfig, StageConfig, TrainConfig
+from windowshop.demo.catalogue import DemoConfig
+from windowshop.demo.run import run_demo
+from windowshop.progress import TerminalReporter
+
+SHOP = DemoConfig(num_products=100, image_side=48)
+RECIPE = TrainConfig(
+    image_encoder="efficientnet-lite0",
+    model=ModelConfig(width=32, matryoshka=(16,), hidden=32),
+    stages=(StageConfig(name="separate", steps=2), StageConfig(name="fused", steps=2)),
+)
+
+
+def test_the_first_run_ends_with_a_page_and_a_second_run_keeps_the_model(tmp_path):
+    console = Console(file=io.StringIO(), width=100)
+    page = run_demo(tmp_path / "demo", SHOP, RECIPE, TerminalReporter(console), console)
+    assert page.read_text(encoding="utf-8").count("<article") >= 3 * 8 - 5
+    figures = json.loads((tmp_path / "demo" / "evaluation.json").read_text())
+    assert {"fused", "text_only", "image_only", "bm25"} == set(figures["systems"])
+    model = tmp_path / "demo" / "model" / "towers.safetensors"
+    trained = model.stat().st_mtime_ns
+    run_demo(tmp_path / "demo", SHOP, RECIPE, TerminalReporter(console), console)
+    assert model.stat().st_mtime_ns == trained
+    assert "nothing to do" in console.file.getvalue()

@@ -1,0 +1,308 @@
+"""An index that is written online, and what becomes of the writes when it is built again."""
+
+import json
+import os
+import shutil
+
+import polars as pl
+import pytest
+from support.indexes import PHOTOS, ids_of, opened
+from support.shops import photo
+
+from windowshop.data.images import decode
+from windowshop.errors import DataError, IndexFolderError, LedgerError
+from windowshop.index.folder import remove_unnamed_photos
+from windowshop.index.images import remove_uploads
+from windowshop.index.write_sync import carry_over
+
+
+@pytest.fixture
+def index(colours_index, tmp_path):
+    return shutil.copytree(colours_index, tmp_path / "index")
+
+
+def test_a_write_is_found_in_both_spaces_and_fills_the_columns(index):
+    sent = photo(50, size=(40, 40))
+    rows = pl.DataFrame(
+        [
+            {"product_id": "new", "title": "yellow coat", "price": "12.5"},
+            {"product_id": "p1", "title": "blue shoe", "price": None},
+        ]
+    ).with_columns(
+        attributes=pl.Series(
+            ['{"colour": ["red", "blue"], "size": "L", "heel": "flat"}', '{"colour": 7}']
+        )
+    )
+    with opened(index) as shop:
+        report = shop.upsert(rows, {"new": sent})
+        assert (report.num_upserted, report.problems) == (2, {})
+        assert shop.collection.count() == 13
+        new, p1 = shop.collection.products(["new", "p1"]).to_dicts()
+        assert (new["colour"], new["size"], new["price"]) == ("red", ["L"], 12.5)
+        assert (p1["colour"], p1["size"], p1["brand"], p1["stock"]) == ("7", None, None, None)
+        assert (new["group_id"], "heel" in new) == ("new", False)
+        assert json.loads(new["attributes"])["heel"] == "flat"
+        found = shop.collection.search(shop.encode_photos([sent]), 20, name="photo")[0]
+        assert "p1" not in ids_of(found)  # replaced whole: its photo is gone
+        path = shop.photo_path(new["image"])
+        assert path.read_bytes() == sent
+        assert path.parent == index / "photos"
+        assert path.suffix == ".png"
+        expected = shop.model.encode_rows(rows[:1], [[decode(sent)]]).fused
+        assert shop.collection.search(expected, 1)[0][0].product_id == "new"
+        assert shop.upsert(rows[:1], {"new": sent}).problems == {}
+        assert len(list((index / "photos").iterdir())) == 1
+        assert shop.delete(["new", "nobody"]) == 1
+    with opened(index) as shop:
+        assert shop.collection.count() == 12
+        assert shop.collection.products(["p1"])["title"].to_list() == ["blue shoe"]
+
+
+def test_broken_photos_are_reported_and_the_product_kept(index, monkeypatch):
+    monkeypatch.setattr("windowshop.index.images.MAX_FILE_BYTES", 100_000)
+    rows = pl.DataFrame(
+        {
+            "product_id": ["a", "b", "c", "d"],
+            "title": ["one", "two", "three", "four"],
+            "image": [None, "0.png", "gone.png", "../../secret.png"],
+            "images": [None, None, '["1.png", "0.png"]', None],
+        }
+    )
+    with opened(index) as shop:
+        report = shop.upsert(rows, {"a": b"no image", "b": bytes(100_001)})
+        assert report.num_upserted == 4
+        assert report.problems == {
+            "a": "the photo sent: not an image (no JPEG/PNG/WEBP/GIF/BMP/TIFF header)",
+            "b": "the photo sent: too large (100001 bytes, limit 100000)",
+            "c": "gone.png: missing (no such file)",
+            "d": "../../secret.png: bad path ('../../secret.png' leads out of the data folder)",
+        }
+        images = shop.collection.products(["a", "b"])["image"].to_list()
+        assert images == [None, "0.png"]
+        found = shop.collection.search(shop.encode_photos([PHOTOS["0.png"]]), 99, name="photo")[0]
+        assert {"a", "b", "c", "d"}.intersection(ids_of(found)) == {"b", "c"}
+        texts = shop.collection.search(shop.encode_queries(["three"], [None]), 99)[0]
+        assert {"a", "b", "c", "d"} <= set(ids_of(texts))
+        assert not (index / "photos").exists()
+
+
+def test_a_photo_that_a_product_names_again_counts_once(index):
+    images = ['["0.png", "0.png", "1.png"]', '["1.png"]']
+    rows = pl.DataFrame({"product_id": ["a", "b"], "image": ["0.png", "0.png"], "images": images})
+    with opened(index) as shop:
+        shop.upsert(rows)
+        found = shop.collection.search(shop.encode_photos([PHOTOS["1.png"]]), 99, name="photo")[0]
+        scores = {hit.product_id: hit.score for hit in found}
+        assert scores["a"] == pytest.approx(scores["b"], abs=1e-4)
+        assert abs(scores["a"] - scores["p0"]) > 1e-3  # and both photos do
+
+
+@pytest.mark.parametrize(
+    ("rows", "photos", "message"),
+    [
+        ([{"title": "no id"}], {}, "product_id is empty"),
+        ([{"product_id": "a"}, {"product_id": "a"}], {}, "stands in an earlier row"),
+        ([{"product_id": "a", "price": "dear"}], {}, "column 'price' must hold numbers"),
+        ([{"product_id": "a"}], {"b": b""}, "A photo is of 'b', which is no product"),
+        ([{"product_id": "a", "stock": "many"}], {}, "'stock' is of type String"),
+    ],
+)
+def test_a_write_that_does_not_fit_changes_nothing(index, rows, photos, message):
+    with opened(index) as shop:
+        with pytest.raises(DataError, match=message):
+            shop.upsert(pl.DataFrame(rows), photos)
+        assert shop.collection.count() == 12
+        assert shop.upsert(pl.DataFrame(rows[:0], schema={"product_id": pl.String})).problems == {}
+
+
+def test_photos_are_found_below_the_two_folders_only(index, colours, tmp_path):
+    root = colours / "data"
+    (tmp_path / "secret.png").write_bytes(photo(1))
+    (index / "photos").mkdir()
+    (index / "photos" / "kept.png").write_bytes(photo(1))
+    links = {
+        root / "out.png": tmp_path / "secret.png",
+        index / "photos" / "out.png": tmp_path / "secret.png",
+        root / "in.png": root / "0.png",
+        root / "loop.png": root / "loop.png",
+    }
+    for link, target in links.items():
+        link.symlink_to(target)
+    try:
+        with opened(index) as shop:
+            found = {
+                name: shop.photo_path(name)
+                for name in ("0.png", "in.png", str(root / "0.png"), "upload:kept.png")
+            }
+            assert found == {
+                "0.png": root / "0.png",
+                "in.png": root / "0.png",
+                str(root / "0.png"): root / "0.png",
+                "upload:kept.png": index / "photos" / "kept.png",
+            }
+            refused = [None, "", ".", "gone.png", "out.png", "loop.png", "\0", "x" * 5000]
+            refused += [
+                f"../{tmp_path.name}/secret.png",
+                str(tmp_path / "secret.png"),
+                "/etc/passwd",
+            ]
+            refused += [
+                "upload:",
+                "upload:out.png",
+                "upload:../manifest.json",
+                "upload:/etc/passwd",
+            ]
+            assert [name for name in refused if shop.photo_path(name) is not None] == []
+    finally:
+        for link in links:
+            link.unlink()
+
+
+def written(index):
+    """Every product's title, and the photo's content where it has one."""
+    rows = index.collection.products(index.collection.ids()).to_dicts()
+    photos = {row["product_id"]: index.photo_path(row["image"]) for row in rows}
+    return {
+        row["product_id"]: (row["title"], photos[row["product_id"]].read_bytes())
+        for row in rows
+        if photos[row["product_id"]] is not None
+    }
+
+
+def test_writes_during_a_build_are_carried_over(index, colours, build_colours):
+    """The new generation has what its data has, then what was written since, nothing before."""
+    own = photo(60, size=(40, 40))
+    with opened(index) as old:
+        old.upsert(pl.DataFrame({"product_id": ["early"], "title": ["before the build"]}))
+        build_colours(index, "later")
+        sent = {"late": own}
+        late = {"product_id": ["late", "moved"], "title": ["since then", "seen in data only"]}
+        images = {"image": [None, "only.png"], "images": [None, '["only.png", "gone.png"]']}
+        (colours / "data" / "only.png").write_bytes(photo(61, size=(40, 40)))
+        attributes = {"attributes": ['{"colour": "red", "size": ["S", "XL"]}', None]}
+        old.upsert(pl.DataFrame(late | images | attributes), sent)
+        old.delete(["p1", "late"])
+        old.upsert(pl.DataFrame(late | images | attributes), sent)
+        with opened(index) as new:
+            before = set(new.collection.ids())
+            position = carry_over(old, new)
+            assert set(new.collection.ids()) == before - {"p1"} | {"late", "moved"}
+            assert written(new)["late"] == ("since then", own)
+            assert written(new)["moved"] == ("seen in data only", photo(61, size=(40, 40)))
+            row = new.collection.products(["late"]).to_dicts()[0]
+            assert (row["colour"], row["size"]) == ("red", ["S", "XL"])
+            (hit, *_) = new.collection.search(new.encode_photos([own]), 1, name="photo")[0]
+            expected = old.collection.search(old.encode_photos([own]), 1, name="photo")[0][0]
+            assert hit == expected
+            assert carry_over(old, new, position) == position
+            old.upsert(pl.DataFrame({"product_id": ["last"], "title": ["the last"]}))
+            carry_over(old, new, position)
+            assert "last" in new.collection
+            assert "early" not in new.collection
+
+
+def test_a_rollback_loses_no_write(index, build_colours):
+    build_colours(index, "later")
+    with opened(index, "g1") as old, opened(index, "g2") as new:
+        new.upsert(pl.DataFrame({"product_id": ["p0", "x"], "title": ["changed", "added"]}))
+        new.delete(["p3"])
+        position = carry_over(new, old)
+        expected = {f"p{i}" for i in range(12)} - {"p3"} | {"x"}
+        assert set(old.collection.ids()) == expected
+        assert old.collection.products(["p0"])["title"].to_list() == ["changed"]
+        assert carry_over(new, old, position) == position
+
+
+def test_what_cannot_be_carried_over_is_told(index, build_colours):
+    with opened(index) as old:
+        build_colours(index)
+        old.upsert(pl.DataFrame({"product_id": ["x"], "title": ["x"]}))
+        old.collection.compact()
+        with opened(index) as new, pytest.raises(IndexFolderError, match="no longer apart"):
+            carry_over(old, new)
+        build_colours(index)
+        with opened(index) as new, pytest.raises(IndexFolderError, match="not built beside g1"):
+            carry_over(old, new)
+
+
+def test_photos_that_nobody_names_are_removed(index, build_colours):
+    """Named by a product, by one of another generation, by none; and what a write has just put."""
+    folder = index / "photos"
+
+    def put(shop, name, seed, **further):
+        row = pl.DataFrame({"product_id": [name], "title": ["a shoe"], **further})
+        sent = {name: photo(seed, size=(40, 40))} if seed else None
+        shop.upsert(row, sent)
+        return (shop.collection.products([name])["image"][0] or "").removeprefix("upload:")
+
+    def age(*names):
+        for name in names or [path.name for path in folder.iterdir()]:
+            os.utime(folder / name, (1, 1))
+
+    def remove(*shops):
+        opened_here = {shop.generation: shop.collection for shop in shops}
+        return remove_unnamed_photos(index, opened_here)
+
+    with opened(index) as old:
+        assert remove(old) == 0  # no photo was ever sent
+        replaced, elsewhere, further = (put(old, f"n{i}", 70 + i) for i in range(3))
+        build_colours(index)
+        old.delete(["n1"])
+        old.collection.compact()
+        put(old, "n0", 80)  # replaced in a record that still lies behind the compaction
+        put(old, "n3", 0, images=[json.dumps(["extra.png", f"upload:./{further}"])])
+        old.delete(["n2"])
+        age()
+        assert remove(old) == 1
+        assert not (folder / elsewhere).exists()
+        old.collection.compact()
+        with opened(index, "g2") as new:
+            elsewhere = put(new, "n1", 71)
+            new.delete(["n1"])
+            age()
+            assert remove(old, new) == 1
+            assert not (folder / replaced).exists()
+        assert {path.name for path in folder.iterdir()} > {elsewhere, further}
+        assert remove(old) == 0  # the records of a generation that nobody has open count too
+        with opened(index, "g2") as new:
+            new.collection.compact()
+            with pytest.raises(LedgerError, match="another process"):
+                remove(old)
+            young = folder / "young.png"
+            young.write_bytes(b"a write in progress has put it")
+            age(elsewhere)
+            assert remove(old, new) == 1
+            assert young.exists()
+            assert not (folder / elsewhere).exists()
+            assert new.photo_path(f"upload:{further}").read_bytes() == photo(72, size=(40, 40))
+
+
+@pytest.mark.parametrize("by", ["content", "name"])
+def test_a_write_that_names_an_old_photo_keeps_it(index, by):
+    """Between the look for names and the removal, whichever comes first."""
+    sent = photo(90, size=(40, 40))
+    with opened(index) as shop:
+        shop.upsert(pl.DataFrame({"product_id": ["a"], "title": ["a"]}), {"a": sent})
+        (image,) = shop.collection.products(["a"])["image"]
+        path = shop.photo_path(image)
+        shop.delete(["a"])
+        shop.collection.compact()
+        os.utime(path, (1, 1))
+        row = pl.DataFrame({"product_id": ["b"], "title": ["b"]})
+
+        def write_meanwhile(*args):
+            again = row if by == "content" else row.with_columns(image=pl.lit(image))
+            report = shop.upsert(again, {"b": sent} if by == "content" else None)
+            assert report.problems == {}
+            return remove_uploads(*args)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("windowshop.index.folder.remove_uploads", write_meanwhile)
+            assert remove_unnamed_photos(index, {"g1": shop.collection}) == 0
+        assert path.read_bytes() == sent
+        shop.delete(["b"])
+        shop.collection.compact()
+        os.utime(path, (1, 1))
+        assert remove_unnamed_photos(index, {"g1": shop.collection}) == 1
+        shop.upsert(row, {"b": sent})  # it comes again
+        assert path.read_bytes() == sent

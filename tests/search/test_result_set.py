@@ -1,0 +1,235 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from windowshop.errors import SearchError
+from windowshop.search.results.facet_filters import Between, Values
+from windowshop.search.results.facets import FacetValue
+from windowshop.search.results.pins import Pin, with_pins
+from windowshop.search.results.result_set import Arrangement, BrandCap, ResultSet, Sort
+
+# In order of relevance; two groups of variants, one product without a group.
+SHOP = pl.DataFrame(
+    {
+        "group_id": ["g1", "g1", "g2", None, "g2", "g3"],
+        "brand": ["Nike", "Nike", "Puma", "Nike", "Puma", None],
+        "price": [30.0, 10.0, 20.0, None, float("nan"), 20.0],
+        "colours": [["red"], ["blue", "red"], ["red", "red"], None, [], ["green"]],
+        "new": [True, False, None, True, False, True],
+    }
+)
+KEYS = np.array([50, 40, 30, 20, 10, 60])
+SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+
+
+def shop(**picks):
+    return ResultSet(KEYS, SCORES, SHOP, groups(SHOP), picks)
+
+
+def groups(products):
+    """A number a group; a product without one is alone."""
+    known = {}
+    rows = enumerate(products["group_id"])
+    numbers = [-1 - i if name is None else known.setdefault(name, i) for i, name in rows]
+    return np.array(numbers, dtype=np.int64)
+
+
+def keys(result_set, **settings):
+    return result_set.ranking(Arrangement(**settings)).keys.tolist()
+
+
+def values(facet):
+    return [(value.value, value.products, value.groups) for value in facet.values]
+
+
+def test_relevance_order_collapses_to_the_best_of_each_group():
+    ranking = shop().ranking(Arrangement())
+    assert ranking.keys.tolist() == [50, 30, 20, 60]
+    assert ranking.scores.tolist() == [0.9, 0.7, 0.6, 0.4]
+    assert ranking.group_sizes.tolist() == [2, 2, 1, 1]
+    assert (ranking.total_products, ranking.total_groups) == (6, 4)
+
+
+def test_totals_count_what_is_paged():
+    ranking = shop().ranking(Arrangement())
+    page = ranking.page(2, 10)
+    assert (page.keys.tolist(), page.total) == ([20, 60], 4)
+    uncollapsed = shop().ranking(Arrangement(collapse=False))
+    assert uncollapsed.page(5, 10).total == 6
+
+
+def test_sorting_puts_missing_prices_last_and_breaks_ties_by_relevance():
+    assert keys(shop(), sort=(Sort("price"),), collapse=False) == [40, 30, 60, 50, 20, 10]
+    falling = (Sort("price", descending=True),)
+    assert keys(shop(), sort=falling, collapse=False) == [50, 30, 60, 40, 20, 10]
+
+
+def test_sorting_by_two_columns():
+    both = (Sort("brand"), Sort("price"))
+    assert keys(shop(), sort=both, collapse=False) == [40, 50, 20, 30, 10, 60]
+
+
+def test_a_sorted_group_shows_its_first_in_that_order():
+    assert keys(shop(), sort=(Sort("price"),)) == [40, 30, 60, 20]
+
+
+def test_facets_count_products_and_groups():
+    facet = shop().facet("brand")
+    assert values(facet) == [("Nike", 3, 2), ("Puma", 2, 1)]
+    assert (facet.num_values, facet.missing) == (2, 1)
+
+
+def test_list_columns_count_each_item_once():
+    facet = shop().facet("colours")
+    assert values(facet) == [("red", 3, 2), ("blue", 1, 1), ("green", 1, 1)]
+    assert facet.missing == 2
+
+
+def test_truth_values_are_counted():
+    assert values(shop().facet("new")) == [(True, 3, 3), (False, 2, 2)]
+
+
+def test_a_facet_ignores_its_own_pick_but_no_other():
+    picked = shop(brand=Values(("Puma",)), colours=Values(("red",)))
+    assert keys(picked, collapse=False) == [30]
+    assert values(picked.facet("brand")) == [("Nike", 2, 1), ("Puma", 1, 1)]
+    assert [v.picked for v in picked.facet("brand").values] == [False, True]
+    assert values(picked.facet("colours")) == [("red", 1, 1)]
+    assert values(picked.facet("new")) == []
+
+
+def test_picked_values_show_beyond_the_limit_and_at_zero():
+    picked = shop(brand=Values(("Puma", "Asics")))
+    assert picked.facet("brand", limit=1).values == (
+        FacetValue("Nike", 3, 2, False),
+        FacetValue("Puma", 2, 1, True),
+        FacetValue("Asics", 0, 0, True),
+    )
+    assert picked.facet("brand", limit=1).num_values == 2
+
+
+def test_picked_ranges_include_both_ends_and_no_missing_price():
+    assert keys(shop(price=Between(10, 20)), collapse=False) == [40, 30, 60]
+    assert keys(shop(price=Between(low=20)), collapse=False) == [50, 30, 60]
+    assert keys(shop(price=Between()), collapse=False) == [50, 40, 30, 60]
+
+
+def test_numbers_spread_over_what_other_picks_leave():
+    numbers = shop(price=Between(0, 10)).numbers("price", num_bins=2)
+    assert (numbers.low, numbers.high, numbers.missing) == (10, 30, 2)
+    assert (numbers.edges, numbers.counts) == ((10, 20, 30), (1, 3))
+    equal = shop(brand=Values(("Puma",))).numbers("price")
+    assert (equal.low, equal.high, equal.counts, equal.missing) == (20, 20, (1,), 1)
+    empty = shop(brand=Values(("Asics",))).numbers("price")
+    assert (empty.low, empty.edges, empty.counts) == (None, (), ())
+
+
+def test_the_cap_moves_products_down_and_drops_none():
+    cap = BrandCap("brand", most=1, among=3)
+    # Nike, Puma and the product without a brand fill three places; then the others as they were.
+    assert keys(shop(), cap=cap, collapse=False) == [50, 30, 60, 40, 20, 10]
+    assert keys(shop(), cap=cap, sort=(Sort("price"),)) == keys(shop(), sort=(Sort("price"),))
+
+
+def test_pins_stand_outside_the_cap_and_for_their_group():
+    pins = (Pin(10, 2), Pin(999, 1))
+    assert keys(shop(), pins=pins) == [50, 10, 20, 60]
+    assert keys(shop(), pins=(Pin(60, 1), Pin(20, 2)), cap=BrandCap(most=1)) == [60, 20, 50, 30]
+    assert keys(shop(), pins=(Pin(60, 1),), sort=(Sort("price"),)) == [40, 30, 60, 20]
+    assert keys(shop(brand=Values(("Puma",))), pins=(Pin(50, 1),)) == [30]
+
+
+def test_pins_keep_their_places_or_the_next():
+    rows, pinned = np.array([1, 2, 3]), np.array([7, 8])
+    assert with_pins(rows, pinned, [2, 2]).tolist() == [1, 7, 8, 2, 3]
+    assert with_pins(rows, pinned, [1, 4]).tolist() == [7, 1, 2, 8, 3]
+    assert with_pins(rows, pinned, [9, 10]).tolist() == [1, 2, 3, 7, 8]
+
+
+def test_nothing_found():
+    empty = ResultSet(KEYS[:0], SCORES[:0], SHOP.clear(), KEYS[:0], {"brand": Values(("Nike",))})
+    ranking = empty.ranking(Arrangement(cap=BrandCap(), pins=(Pin(1, 1),)))
+    assert (ranking.page(0, 10).total, ranking.total_groups) == (0, 0)
+    assert empty.facet("colours").values == ()
+    assert empty.numbers("price").missing == 0
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: shop().facet("colour"), "no column 'colour'"),
+        (lambda: shop(colour=Values(("red",))), "no column 'colour'"),
+        (lambda: shop(price=Values(("cheap",))), "cannot be picked"),
+        (lambda: shop(brand=Between(1, 2)), "not numbers"),
+        (lambda: shop().numbers("brand"), "not numbers"),
+        (lambda: shop().numbers("price", 0), "0 bins"),
+        (lambda: shop().facet("brand", -1), "must not be negative"),
+        (lambda: keys(shop(), sort=(Sort("colours"),)), "has no order"),
+        (lambda: shop().ranking(Arrangement()).page(-1, 10), "offset"),
+        (lambda: shop().ranking(Arrangement()).page(0, 0), "limit"),
+        (lambda: BrandCap(most=0), "at least 1"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(ask, message):
+    with pytest.raises(SearchError, match=message):
+        ask()
+
+
+rows = st.lists(
+    st.tuples(
+        st.sampled_from(["g1", "g2", "g3", None]),
+        st.sampled_from(["A", "B", None]),
+        st.one_of(st.none(), st.integers(0, 3).map(float)),
+    ),
+    max_size=25,
+)
+SCHEMA = {"group_id": pl.String, "brand": pl.String, "price": pl.Float64}
+
+
+def result_set(products, **picks):
+    columns = pl.DataFrame(products, schema=SCHEMA, orient="row")
+    keys = np.arange(len(products))[::-1]
+    return ResultSet(keys, np.zeros(len(products)), columns, groups(columns), picks)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows, st.booleans(), st.sampled_from([(), (Sort("price"),)]), st.integers(1, 7))
+def test_pages_never_overlap_and_make_up_the_whole(products, collapse, sort, limit):
+    found = result_set(products, brand=Values(("A", "B")))
+    arrangement = Arrangement(
+        sort=sort, collapse=collapse, cap=BrandCap(most=2, among=5), pins=(Pin(3, 2), Pin(0, 1))
+    )
+    ranking = found.ranking(arrangement)
+    pages = [ranking.page(offset, limit) for offset in range(0, len(products) + limit, limit)]
+    paged = [key for page in pages for key in page.keys.tolist()]
+    assert len(paged) == len(set(paged)) == pages[0].total
+    wanted = [(i, row) for i, row in enumerate(products) if row[1] is not None]
+    assert ranking.total_products == len(wanted)
+    groups = {row[0] or i for i, row in wanted}
+    assert ranking.total_groups == len(groups)
+    assert len(paged) == (len(groups) if collapse else len(wanted))
+    if collapse:
+        assert ranking.group_sizes.sum() == len(wanted)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows, st.integers(1, 3), st.integers(1, 10))
+def test_the_cap_holds_as_long_as_it_can(products, most, among):
+    ranking = result_set(products).ranking(
+        Arrangement(collapse=False, cap=BrandCap(most=most, among=among))
+    )
+    brands = [products[row][1] for row in ranking.rows.tolist()]
+    free = sum(min(most, brands.count(b)) for b in ("A", "B")) + brands.count(None)
+    head = brands[: min(among, free)]
+    assert max((head.count(b) for b in ("A", "B")), default=0) <= most
+    assert sorted(ranking.rows.tolist()) == list(range(len(products)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows)
+def test_facet_counts_agree_with_what_picking_them_gives(products):
+    for value in result_set(products).facet("brand").values:
+        ranking = result_set(products, brand=Values((value.value,))).ranking(Arrangement())
+        assert (ranking.total_products, ranking.total_groups) == (value.products, value.groups)

@@ -1,0 +1,292 @@
+import json
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from windowshop.data.attributes import with_attributes
+from windowshop.data.filter_grammar import And, Comparison
+from windowshop.search.retrieval.boosts import matching
+from windowshop.search.understanding.prices import price_phrases
+from windowshop.search.understanding.recognition import PrecisionConfig, recognise
+from windowshop.search.understanding.spelling import Near, Spelling
+from windowshop.search.understanding.synonyms import SynonymRules, Synonyms
+from windowshop.search.understanding.tokens import tokens, words_of
+from windowshop.search.understanding.vocabulary import Vocabulary
+
+
+def product(title, brand, category, price, **attributes):
+    return {
+        "title": title,
+        "brand": brand,
+        "category": category,
+        "price": float(price),
+        "attributes": json.dumps(attributes),
+    }
+
+
+SHOP = pl.DataFrame(
+    [
+        product("Orange juice", "Sunny", "Food > Drinks", 3, size="L"),
+        product("Mango juice", "Sunny", "Food > Drinks", 4, size="M"),
+        product("Runner", "New Balance", "Men > Footwear > Sports Shoes", 90, colour="Orange"),
+        product("Trainer", "NEW BALANCE", "Women > Footwear > Sports Shoes", 95, colour="Orange"),
+        product("Trainer", "New Balance", "Women > Footwear > Sports Shoes", 99, colour="Black"),
+        product("Linen dress", "Levi's", "Women > Apparel > Dresses", 60, colour="Red"),
+        product("Phone 12", "Orange", "Electronics > Phones", 300, colour="Black"),
+        product("Shades", "Lenz", "Accessories > Sunglasses", 40, colour="Black"),
+    ]
+).with_columns(product_id=pl.Series(list("abcdefgh")))
+VOCABULARY = Vocabulary(with_attributes(SHOP))
+
+
+def matches(query, vocabulary=VOCABULARY):
+    return [
+        (match.text, match.meaning.column, match.meaning.value, match.meaning.count)
+        for match in vocabulary.understand(query).matches
+    ]
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        "dress dresses", "watch watches", "box boxes", "shoe shoes", "hoodie hoodies",
+        "baby babies", "tomato tomatoes", "women's womens", "men's man", "levi's levis",
+        "Crème crèmes", "glass glasses", "scarf scarves", "tee tees", "tie ties",
+    ],
+)  # fmt: skip
+def test_singular_and_plural_are_one_word(pair):
+    first, second = pair.split()
+    assert words_of(first) == words_of(second)
+
+
+def test_different_words_stay_apart():
+    apart = "shoe show bus bush glass class pan pants canoe cane toe to"
+    assert len(set(words_of(apart))) == 12
+
+
+@given(st.text(max_size=30))
+def test_tokens_lie_where_they_say_and_join_what_words_are(text):
+    found = tokens(text)
+    assert [token.word for token in found] == words_of(text)
+    assert all(text[token.start : token.end] == token.text for token in found)
+
+
+def test_longest_phrase_wins_whatever_its_case_and_number():
+    assert matches("NEW balance sport shoes") == [
+        ("NEW balance", "brand", "New Balance", 3),
+        ("sport shoes", "category", "Sports Shoes", 3),
+    ]
+
+
+def test_spellings_of_one_value_count_together():
+    match = VOCABULARY.understand("new balance").matches[0]
+    assert match.meaning.values == ("New Balance", "NEW BALANCE")
+    assert match.certainty == 1
+
+
+def test_levels_of_the_category_know_their_paths():
+    (match,) = VOCABULARY.understand("sports shoes").matches
+    assert match.meaning.paths == (
+        ("Women", "Footwear", "Sports Shoes"),
+        ("Men", "Footwear", "Sports Shoes"),
+    )
+
+
+def test_an_ambiguous_phrase_takes_the_commoner_meaning():
+    (match,) = VOCABULARY.understand("orange").matches
+    assert (match.meaning.column, match.meaning.count) == ("colour", 2)
+    assert [other.column for other in match.others] == ["brand"]
+    assert match.certainty == pytest.approx(2 / 3)
+
+
+def test_coverage_is_the_share_of_products_with_the_attribute():
+    (match,) = VOCABULARY.understand("black").matches
+    assert match.meaning.coverage == pytest.approx(6 / 8)
+
+
+@pytest.mark.parametrize("query", ["sun glasses", "Sunglass", "sunglasses", "sun-glasses"])
+def test_words_written_apart_or_together_are_one_phrase(query):
+    assert matches(query) == [(query, "category", "Sunglasses", 1)]
+
+
+def test_a_short_value_needs_its_columns_name():
+    assert matches("m") == []
+    assert matches("size M juice") == [("size M", "size", "M", 1)]
+    assert matches("l size") == [("l size", "size", "L", 1)]
+
+
+TAGGED = pl.DataFrame(
+    {
+        "product_id": list("abcdef"),
+        "title": ["Orange lamp", *["Thing"] * 5],
+        "tags": [["Boho", "Boho"], ["boho", "Bohos", "linen"], ["Linen"], [None], [], None],
+        "sizes": [["S", "M"], ["M"], ["38"], None, None, None],
+        "tones": pl.Series([["Teal"], None, None, None, None, None], dtype=pl.List(pl.Categorical)),
+        "widths": [[38], [40], None, None, None, None],
+    }
+)
+
+
+def test_items_of_lists_are_recognised_each_once_a_product():
+    vocabulary = Vocabulary(TAGGED)
+    (match,) = vocabulary.understand("bohos lamp").matches
+    assert (match.meaning.column, match.meaning.values) == ("tags", ("Boho", "Bohos", "boho"))
+    assert (match.meaning.count, match.meaning.coverage) == (2, 0.5)
+    assert matches("teal linen", vocabulary) == [
+        ("teal", "tones", "Teal", 1),
+        ("linen", "tags", "Linen", 2),
+    ]
+    assert matches("m 38", vocabulary) == []
+    assert matches("sizes m", vocabulary) == [("sizes m", "sizes", "M", 2)]
+
+
+@pytest.mark.parametrize(
+    ("min_coverage", "kept"),
+    [(0.5, [True, True] + [False] * 4), (0.98, [True, True, False] + [True] * 3)],
+)
+def test_what_is_made_of_an_item_holds_for_the_lists_that_have_it(min_coverage, kept):
+    config = PrecisionConfig(min_products=1, min_coverage=min_coverage)
+    (item,) = recognise(Vocabulary(TAGGED).understand("boho"), config)
+    assert (item.name, item.action) == ("tags: Boho", "filter")
+    assert matching(item.tree, TAGGED).tolist() == kept
+
+
+def test_typos_are_corrected_and_reported():
+    found = VOCABULARY.understand("Orage dreses!")
+    assert [t.corrected for t in found.tokens] == ["orange", "dresses"]  # as shops write it
+    assert found.corrected == "orange dresses!"
+    assert [m.corrected for m in found.matches] == [True, True]
+    assert found.matches[1].certainty == 0.8
+
+
+def test_known_words_are_never_corrected():
+    # One letter from "lenz", the brand; "linen" stands in a title only.
+    assert [t.corrected for t in VOCABULARY.understand("linen").tokens] == [None]
+    assert VOCABULARY.understand("xq 12 zzzzzz").corrected == "xq 12 zzzzzz"
+
+
+def test_what_is_negated_is_left_alone():
+    found = VOCABULARY.understand("dress not red")
+    assert [m.text for m in found.matches] == ["dress"]
+    assert found.rest == "not red"
+
+
+def test_the_rest_is_what_nothing_matched():
+    found = VOCABULARY.understand("cheap red dress for summer under 80")
+    assert found.rest == "cheap for summer"
+    assert [p.text for p in found.prices] == ["under 80"]
+
+
+def test_stop_words_name_nothing():
+    shop = pl.DataFrame({"title": ["x", "y"], "brand": ["The", "For"], "kind": ["Yes", "None"]})
+    assert matches("the for yes none", Vocabulary(shop)) == []
+
+
+def test_a_synonym_names_the_same_thing():
+    synonyms = Synonyms(SynonymRules(same=(("frock", "dress"), ("red", "black"))))
+    vocabulary = Vocabulary(with_attributes(SHOP), synonyms=synonyms)
+    assert matches("red frock", vocabulary) == [
+        ("red", "colour", "Red", 1),
+        ("frock", "category", "Dresses", 1),
+    ]
+
+
+def test_columns_can_be_chosen():
+    vocabulary = Vocabulary(with_attributes(SHOP), columns=["brand"])
+    assert matches("orange dress", vocabulary) == [("orange", "brand", "Orange", 1)]
+
+
+@given(st.text(max_size=40))
+def test_any_text_can_be_understood(query):
+    found = VOCABULARY.understand(query)
+    assert all(query[m.start : m.end] == m.text for m in found.matches)
+
+
+def test_spelling_by_hand():
+    spelling = Spelling({"shirt": 50, "short": 9, "skirt": 20, "jacket": 5, "packet": 90})
+    assert spelling.near("shrit", 9) == [Near("shirt", 1, 50)]  # swapped neighbours are one typo
+    assert spelling.near("jaket", 9) == [Near("jacket", 1, 5)]
+    # One typo each: the same first letter comes first, then the commoner one.
+    assert [near.word for near in spelling.near("sirt", 9)] == ["shirt", "skirt"]
+    assert [near.word for near in spelling.near("lacket", 9)] == ["packet", "jacket"]
+    assert spelling.near("shirt") == []
+    assert spelling.near("shi") == []
+    assert spelling.near("sh1rt") == []
+
+
+def test_long_words_may_have_two_typos():
+    spelling = Spelling({"sunglass": 1, "trousers": 2})
+    assert spelling.near("trausars") == [Near("trousers", 2, 2)]
+    assert spelling.near("trausar") == []  # seven letters: one typo
+
+
+def test_spelling_learns():
+    spelling = Spelling({"shirt": 1})
+    spelling.learn({"shirt": 2, "kurta": 1})
+    assert (spelling.count("shirt"), spelling.near("kurtas")) == (3, [Near("kurta", 1, 1)])
+
+
+def bounds(tree):
+    parts = tree.parts if isinstance(tree, And) else (tree,)
+    assert all(isinstance(part, Comparison) and part.column == "price" for part in parts)
+    return " ".join(f"{part.op}{part.value:g}" for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("shoes under 500", "<500"),
+        ("shoes below $49.99", "<49.99"),
+        ("UP TO 1,500 rupees", "<=1500"),
+        ("less than 2k", "<2000"),
+        ("at least 20 euros", ">=20"),
+        ("above 100", ">100"),
+        ("over $100", ">100"),
+        ("from ₹300", ">=300"),
+        ("max. 100", None),
+        ("max 100 usd", "<=100"),
+        ("between 20 and 50", ">=20 <=50"),
+        ("between 50 and 20", ">=20 <=50"),
+        ("from 20 to 50 watches", ">=20 <=50"),
+        ("500-1000", ">=500 <=1000"),
+        ("rs 500 - rs 1000 shirt", ">=500 <=1000"),
+        ("dress 20 to 50 red", ">=20 <=50"),
+        ("air max 90", None),
+        ("anti age over 50", None),
+        ("under 5 kg", None),
+        ("20-30 ml", None),
+        ("under 500g", None),
+        ("under 500 clutch", "<500"),
+        ("under 5.5 inch", None),
+        ("iphone 12-64gb", None),
+        ("2024-12-31", None),
+        ("jeans 5-7", None),  # all prices lie above
+        ("jeans $5-7", ">=5 <=7"),
+        ("underwear 500", None),
+        ("under", None),
+    ],
+)
+def test_price_phrases(query, expected):
+    found = price_phrases(query, (10, 5000))
+    assert [bounds(phrase.tree) for phrase in found] == ([] if expected is None else [expected])
+    assert all(query[p.start : p.end].strip() == p.text for p in found)
+
+
+def test_a_shop_without_prices_has_no_price_phrases():
+    assert price_phrases("under 500", None) == []
+
+
+def test_attributes_become_columns():
+    texts = [
+        '{"Colour": "Red", "Size": ["S", "M"], "Care": "' + "wash " * 20 + '", "Brand": "x"}',
+        '{"Colour": "", "Size": "L", "Box": {"a": 1}, "Count": 3, "": "y"}',
+        "no json",
+        None,
+    ]
+    table = with_attributes(pl.DataFrame({"brand": list("wxyz"), "attributes": texts}))
+    assert table.columns[2:] == ["Size", "attributes Brand", "Colour", "Count"]
+    assert table["Size"].to_list() == [["S", "M"], ["L"], None, None]
+    assert table["Colour"].to_list() == ["Red", None, None, None]
+    assert table["Count"].to_list() == [None, "3", None, None]

@@ -1,0 +1,90 @@
+"""Every example of a request in the API's description is sent; that of an answer is compared."""
+
+import json
+import shutil
+
+import pytest
+from support.services import serving
+from support.shops import photo
+
+from windowshop.service.http.responses import SearchAnswer
+
+WRITES = {("PUT", "/products"), ("DELETE", "/products")}
+CALLS = {
+    ("POST", "/search"),
+    ("POST", "/search/image"),
+    ("POST", "/feedback"),
+    ("POST", "/judgements"),
+    ("POST", "/admin/switch"),
+    *WRITES,
+}
+
+
+@pytest.fixture(scope="module")
+def client(colours_index, tmp_path_factory):
+    index = shutil.copytree(colours_index, tmp_path_factory.mktemp("examples") / "index")
+    with serving(index) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def described(client):
+    return client.get("/openapi.json").json()
+
+
+def resolved(described, schema):
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return described["components"]["schemas"][name] if name else schema
+
+
+def bodies(described):
+    """(method, path, content type, example) of every request body."""
+    for path, calls in described["paths"].items():
+        for method, call in calls.items():
+            for kind, body in call.get("requestBody", {}).get("content", {}).items():
+                schema = resolved(described, body["schema"])
+                examples = [body["example"]] if "example" in body else schema.get("examples", [])
+                if kind == "multipart/form-data":
+                    examples = schema["properties"]["request"]["examples"]
+                assert examples, f"{method} {path} {kind} has no example"
+                for example in examples:
+                    yield method.upper(), path, kind, example
+
+
+def test_every_example_of_a_request_is_answered(client, described):
+    found = list(bodies(described))
+    assert {(method, path) for method, path, _, _ in found} == CALLS
+    kinds = [(method, path) for method, path, kind, _ in found if "x-ndjson" in kind]
+    assert set(kinds) == WRITES
+    for method, path, kind, example in found:
+        if kind == "multipart/form-data":
+            files = {"photo": ("x.png", photo(1, size=(40, 40)), "image/png")}
+            told = client.post(path, files=files, data={"request": example})
+        else:
+            if path == "/feedback":  # a search of this service
+                search_id = client.post("/search", json={"text": "red"}).json()["search_id"]
+                assert len(example["search_id"]) == len(search_id)
+                example = example | {"search_id": search_id}
+            content = example if isinstance(example, str) else json.dumps(example)
+            told = client.request(method, path, content=content, headers={"Content-Type": kind})
+        assert told.status_code == 200, (method, path, kind, told.text)
+        assert "failed" not in [line.get("status") for line in results_of(told, kind)]
+
+
+def results_of(told, kind):
+    if "x-ndjson" in kind:
+        return [json.loads(line) for line in told.text.splitlines()]
+    return told.json().get("results", [])
+
+
+def test_the_example_of_an_answer_has_the_form_of_one(client, described):
+    (example,) = described["components"]["schemas"]["SearchAnswer"]["examples"]
+    example["results"][0]["explanation"] = None  # a description holds no null
+    SearchAnswer.model_validate(example, strict=True)
+    told = client.post("/search", json={"text": "red shoe by nike", "limit": 3}).json()
+    assert example.keys() == told.keys()
+    assert example["retrieved"].keys() == told["retrieved"].keys()
+    assert example["timings_ms"].keys() == told["timings_ms"].keys()
+    assert example["results"][0].keys() == told["results"][0].keys()
+    assert told["recognised"]
+    assert example["recognised"][0].keys() == told["recognised"][0].keys()

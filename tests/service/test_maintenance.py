@@ -1,0 +1,174 @@
+"""What a service does beside searches and writes, and when."""
+
+import shutil
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from support.services import serving, wait_until
+
+from windowshop.index.catalogue.collection import Wear
+from windowshop.service import maintenance as upkeep
+from windowshop.service.maintenance import Pace, Upkeep
+
+NONE = Wear(num_rows=10_000, num_dead=0, num_unsaved=0, num_unoptimised=0)
+
+
+class Worn:
+    """A searcher that notes what is done to it."""
+
+    def __init__(self, clock):
+        self.wear, self.done, self.clock, self.took = NONE, [], clock, 0.0
+        self.changed = self.stale = False
+        self.index = SimpleNamespace(collection=self)
+
+    def words_are_stale(self, *, by_any_change=False):
+        return self.stale or (by_any_change and self.changed)
+
+    def __getattr__(self, name):
+        def do(*args):
+            self.done.append(name)
+            self.clock.now += self.took
+
+        return do
+
+    @contextmanager
+    def lease(self):
+        yield self
+
+
+@pytest.fixture
+def clock():
+    return SimpleNamespace(now=0.0)
+
+
+@pytest.fixture
+def worn(clock):
+    return Worn(clock)
+
+
+@pytest.fixture
+def keeper(worn, clock, monkeypatch):
+    monkeypatch.setattr(upkeep.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(Pace.__init__, "__defaults__", (upkeep.REST, lambda: clock.now))
+    return Upkeep(worn.lease)
+
+
+def ticked(keeper, worn, seconds=0.0):
+    """What is done after so long."""
+    worn.clock.now += seconds
+    worn.done.clear()
+    keeper.tick()
+    for thread in threading.enumerate():
+        if thread.name == "upkeep":
+            thread.join()
+    return worn.done
+
+
+@pytest.mark.parametrize(
+    ("wear", "at_once", "later"),
+    [
+        ({}, [], []),
+        ({"num_unsaved": 999}, [], ["checkpoint"]),
+        ({"num_unsaved": 1_000}, ["checkpoint"], ["checkpoint"]),
+        ({"num_dead": 2_999}, [], []),
+        ({"num_dead": 3_000}, ["rebuild"], ["rebuild"]),
+        ({"num_rows": 4_000, "num_dead": 1_999}, [], []),
+        ({"num_unoptimised": 4_999}, [], []),
+        ({"num_unoptimised": 5_000}, ["optimise"], ["optimise"]),
+    ],
+)
+def test_what_is_due(keeper, worn, wear, at_once, later):
+    worn.wear = replace(NONE, **wear)
+    assert ticked(keeper, worn) == at_once
+    assert ticked(keeper, worn, 61) == later
+
+
+def test_words_follow_any_change_after_a_minute(keeper, worn):
+    worn.changed = True
+    assert ticked(keeper, worn, 59) == []
+    assert ticked(keeper, worn, 1) == ["renew_words"]
+    assert ticked(keeper, worn, 59) == []
+    worn.changed, worn.stale = False, True
+    assert ticked(keeper, worn) == ["renew_words"]
+
+
+@pytest.mark.parametrize(
+    ("wear", "name", "rest"),
+    [
+        ({"num_unsaved": 10**6}, "checkpoint", 10),
+        ({"num_dead": 10**6}, "rebuild", 50),
+        ({"num_unoptimised": 10**6}, "optimise", 10),
+        ({}, "renew_words", 50),
+    ],
+)
+def test_what_takes_long_is_done_seldom(keeper, worn, wear, name, rest):
+    worn.wear, worn.stale, worn.took = replace(NONE, **wear), name == "renew_words", 7.0
+    assert ticked(keeper, worn) == [name]
+    assert ticked(keeper, worn, 7 * rest - 1) == []
+    assert ticked(keeper, worn, 1) == [name]
+
+
+def test_one_thing_at_a_time_and_nothing_after_the_end(keeper, worn):
+    worn.wear = replace(NONE, num_dead=9_000)
+    begun, go_on, wanted = threading.Event(), threading.Event(), []
+
+    def rebuild(is_wanted):
+        begun.set()
+        assert go_on.wait(20)
+        wanted.append(is_wanted())
+
+    worn.rebuild = rebuild
+    keeper.tick()
+    assert begun.wait(20)
+    worn.wear = replace(NONE, num_unsaved=9_000)
+    keeper.tick()
+    keeper.end()
+    go_on.set()
+    assert ticked(keeper, worn) == []
+    assert wanted == [False]
+
+
+def test_what_is_asked_for_is_done_now(keeper, worn):
+    worn.wear = replace(NONE, num_dead=100)
+    keeper.optimise()
+    assert worn.done == ["optimise", "renew_words", "flush"]
+    worn.done.clear()
+    worn.wear = replace(NONE, num_dead=101)
+    keeper.optimise()
+    assert worn.done == ["rebuild"]  # which saves
+
+
+def test_a_service_keeps_itself_up(colours_index, tmp_path, monkeypatch):
+    """Writes are saved, brands recognised and dead rows gone without a word, and on request."""
+    index = shutil.copytree(colours_index, tmp_path / "index")
+    monkeypatch.setattr(upkeep, "CHECKPOINT_ROWS", 1)
+    monkeypatch.setattr(upkeep, "WORDS_SECONDS", 0.0)
+    monkeypatch.setattr(upkeep, "DEAD_ROWS", 3)
+
+    def put(brand):
+        rows = [{"product_id": f"n{i}", "title": "clog", "brand": brand} for i in range(6)]
+        assert client.put("/products", json={"products": rows}).status_code == 200
+
+    def recognised(text):
+        return client.post("/search", json={"text": text}).json()["recognised"]
+
+    with serving(index) as client:
+        shop = client.app.state.desk.shop
+        put("Zwiebel")
+        wait_until(lambda: recognised("zwiebel clog"))
+        with shop.lease() as searcher:
+            collection = searcher.index.collection
+        wait_until(lambda: collection.wear.num_unsaved == 0)
+        put("Quark")
+        put("Quark")
+        wait_until(lambda: collection.wear.num_dead == 0)
+        assert collection.wear.num_rows == 18
+        put("Kanne")
+        assert client.post("/admin/optimise").status_code == 200
+        assert collection.wear == Wear(num_rows=18, num_dead=0, num_unsaved=0, num_unoptimised=0)
+        assert recognised("kanne clog")
+        assert not recognised("zwiebel")
+        assert client.get("/products/n3").json()["brand"] == "Kanne"

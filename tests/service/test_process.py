@@ -1,0 +1,291 @@
+"""`windowshop serve` as a process: signals, kills, slow clients, exchanged models."""
+
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import closing
+
+import polars as pl
+import pytest
+from support.services import SECRETS, Server, serving, wait_until, write_keys
+
+from windowshop.index.open import open_index
+from windowshop.service.logs.feedback import read_log
+
+READY_SECONDS = 15
+"""Of a restart, on a machine that is busy; benchmarks measure it."""
+
+
+@pytest.fixture
+def index(colours_index, tmp_path):
+    return shutil.copytree(colours_index, tmp_path / "index")
+
+
+def test_it_ends_when_told_with_every_request_answered(index):
+    with Server(index) as server:
+        server.wait_ready()
+        told = server.ask("POST", "/search", {"text": "red shoe"})[1]
+        event = {"search_id": told["search_id"], "product_id": "p0", "position": 1}
+        assert server.ask("POST", "/feedback", event | {"event": "click"})[0] == 200
+        slow = server.connect()
+        body = json.dumps({"text": "red shoe", "limit": 1}).encode()
+        slow.sendall(b"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Type: ")
+        slow.sendall(b"application/json\r\nContent-Length: %d\r\n\r\n" % len(body))
+        slow.sendall(body[:5])
+        time.sleep(0.3)
+        os.kill(server.process.pid, signal.SIGTERM)
+        time.sleep(0.3)
+        slow.sendall(body[5:])  # under way when the end was asked for
+        assert slow.recv(100).startswith(b"HTTP/1.1 200")
+        with pytest.raises(ConnectionError):
+            server.connect()
+        begun = time.monotonic()
+        code, logged = server.end()
+        assert time.monotonic() - begun < 10
+    assert (code, logged) == (0, "")
+    searches, events = read_log(index / "feedback")
+    assert searches["text"].to_list() == ["red shoe", "red shoe"]
+    assert events["event"].to_list() == ["click"]
+    assert not list((index / "feedback").glob("*.jsonl"))  # all of it in tables
+
+
+def test_a_stream_ends_with_the_service_and_says_what_was_written(index):
+    with Server(index) as server:
+        server.wait_ready()
+        stream = server.connect()
+        stream.sendall(b"PUT /products HTTP/1.1\r\nHost: localhost\r\n")
+        stream.sendall(b"Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
+        received = b""
+        for name in ("s1", "s2"):  # each result comes before the next line is sent
+            line = json.dumps({"product_id": name, "title": "t"}).encode() + b"\n"
+            stream.sendall(b"%x\r\n%s\r\n" % (len(line), line))
+            while f'"{name}","status":"upserted"'.encode() not in received:
+                received += stream.recv(10_000)
+        code = server.end(signal.SIGINT)[0]
+        while part := stream.recv(10_000):
+            received += part
+    assert code == 0
+    assert b'"status":"stopped"' in received
+    with serving(index) as client:
+        assert client.get("/products/s2").status_code == 200
+
+
+@pytest.mark.parametrize("kill_after", [(0.3, 0.8, 0.5)])
+def test_what_was_acknowledged_survives_kills(index, kill_after):
+    """Three times: writers over HTTP, a SIGKILL in their midst, everything told is there once."""
+    acknowledged, deleted, events = set(), set(), set()
+    numbers = itertools.count()
+    for seconds in kill_after:
+        with Server(index) as server:
+            begun = time.monotonic()
+            server.wait_ready(READY_SECONDS)
+            assert time.monotonic() - begun < READY_SECONDS
+            check(server, acknowledged, deleted)
+            told = server.ask("POST", "/search", {"text": "shoe", "limit": 3})[1]
+            stop = threading.Event()
+            threads = [
+                threading.Thread(
+                    target=write,
+                    args=(server, numbers, acknowledged, deleted, events, told["search_id"], stop),
+                )
+                for _ in range(2)
+            ]
+            for thread in threads:
+                thread.start()
+            wait_until(lambda: acknowledged)
+            time.sleep(seconds)
+            server.process.kill()
+            stop.set()
+            for thread in threads:
+                thread.join()
+    assert acknowledged
+    with Server(index) as server:
+        server.wait_ready(READY_SECONDS)
+        check(server, acknowledged, deleted)
+    logged = read_log(index / "feedback")[1]
+    kept = set(logged.select("search_id", "position").iter_rows())
+    assert events <= kept
+    assert len(kept) == len(logged)
+
+
+def write(server, numbers, acknowledged, deleted, events, search_id, stop):
+    """Upsert, delete, report; note what was told to be done."""
+    while not stop.is_set():
+        number = next(numbers)
+        rows = [{"product_id": f"k{number}-{i}", "title": f"kept {number}"} for i in range(3)]
+        try:
+            told = server.ask("PUT", "/products", {"products": rows})[1]
+            acknowledged |= {
+                result["product_id"] for result in told["results"] if result["status"] == "upserted"
+            }
+            event = {"search_id": search_id, "product_id": "p0", "position": number + 1}
+            if server.ask("POST", "/feedback", event | {"event": "cart"})[0] == 200:
+                events.add((search_id, number + 1))
+            gone = f"k{number}-2"
+            deleted.add(gone)  # whether or not we hear of it
+            server.ask("DELETE", "/products", {"product_ids": [gone]})
+        except (OSError, ValueError):  # killed
+            return
+
+
+def check(server, acknowledged, deleted):
+    """Every product told of is there once; what may have been deleted may be gone."""
+    found = []
+    body = {"where": 'title contains "kept"', "limit": 1000}
+    while True:
+        told = server.ask("POST", "/search", body | {"offset": len(found)})[1]
+        found += [result["product_id"] for result in told["results"]]
+        if len(found) >= told["total"]:
+            break
+    assert len(found) == len(set(found))
+    assert acknowledged - deleted <= set(found)
+
+
+def test_a_server_whose_index_is_damaged_ends_and_says_so(index):
+    (index / "generations" / "g1" / "model" / "export" / "query.onnx").write_bytes(b"x")
+    with Server(index) as server:
+        server.process.join(30)
+        assert server.process.exitcode == 1
+        assert "query.onnx" in server.logged()
+
+
+def test_a_second_server_of_an_index_is_refused(index, tmp_path):
+    keys = write_keys(tmp_path / "keys.yaml")
+    with Server(index, "--keys", keys) as server:
+        server.wait_ready()
+        told = server.ask("POST", "/search", {}, {"X-API-Key": SECRETS["front"]})
+        assert told[1]["total"] == 12
+        with Server(index) as second:
+            second.process.join(30)
+            assert second.process.exitcode == 1
+            assert "another process" in second.logged()
+        assert server.ask("GET", "/ready")[0] == 200
+        assert server.end()[0] == 0
+
+
+def test_another_host_needs_keys(index, tmp_path, cli):
+    told = cli("serve", index, "--host", "0.0.0.0")
+    assert told.code == 1
+    assert "Add --keys" in told.err
+    keys = write_keys(tmp_path / "keys.yaml")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = cli("serve", index, "--port", port, "--keys", keys)
+    assert told.code == 1
+    assert "Choose another --port" in told.err
+    assert cli("serve", tmp_path / "nowhere").code == 1
+    keys.write_text("keys: [{name: a, sha256: abc, scopes: [search]}]")
+    assert "64 digits" in cli("serve", index, "--keys", keys).err
+
+
+def test_models_are_exchanged_under_load(build_colours, index):
+    """Searches and writes go on through switches and rollbacks; none fails, no write is lost."""
+    build_colours(index)  # g2, built and made current while nobody serves
+    with serving(index, also=("g1",)) as client:
+        stop = threading.Event()
+        failures, written, generations = [], [], set()
+        threads = [
+            threading.Thread(target=search, args=(client, stop, failures, generations))
+            for _ in range(3)
+        ]
+        threads.append(threading.Thread(target=put, args=(client, stop, failures, written)))
+        for thread in threads:
+            thread.start()
+        for name in ("g1", "g2", "g1"):
+            told = client.post("/admin/switch", json={"generation": name})
+            assert told.json() == {"generation": name}
+            before = len(written)
+            wait_until(lambda before=before: len(written) > before)
+        assert client.post("/admin/rollback").json() == {"generation": "g2"}
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert generations == {"g1", "g2"}
+        body = {"where": 'title contains "kept"', "limit": 1000}
+        found = client.post("/search", json=body).json()["results"]
+        assert {result["product_id"] for result in found} == set(written)
+        compared = client.post("/search", json={"generation": "g1", "limit": 1})
+        assert compared.json()["generation"] == "g1"
+
+
+def search(client, stop, failures, generations):
+    while not stop.is_set():
+        told = client.post("/search", json={"text": random.choice(["red shoe", "blue"])})
+        if told.status_code != 200:
+            failures.append(told.text)
+        else:
+            generations.add(told.json()["generation"])
+
+
+def put(client, stop, failures, written):
+    while not stop.is_set():
+        row = {"product_id": f"w{len(written)}", "title": "kept"}
+        told = client.put("/products", json={"products": [row]})
+        if told.status_code != 200 or told.json()["num_failed"]:
+            failures.append(told.text)
+        else:
+            written.append(row["product_id"])
+
+
+def test_a_generation_built_by_another_process_is_followed(build_colours, index, monkeypatch):
+    monkeypatch.setattr("windowshop.service.state.TICK_SECONDS", 0.05)
+    with serving(index) as client:
+        client.put("/products", json={"products": [{"product_id": "online", "title": "kept"}]})
+        build_colours(index, data="later")
+        wait_until(lambda: client.get("/info").json()["current"] == "g2")
+        assert client.get("/products/p13").status_code == 200  # in the new data only
+        assert client.get("/products/online").status_code == 404  # the data is the truth
+        client.put("/products", json={"products": [{"product_id": "on2", "title": "kept"}]})
+        assert client.post("/admin/rollback").json() == {"generation": "g1"}
+        assert client.get("/products/on2").status_code == 200
+        assert client.get("/products/online").status_code == 200
+    with serving(index) as client:  # nothing is carried over twice
+        assert client.get("/info").json()["current"] == "g1"
+        assert client.get("/products/on2").status_code == 200
+
+
+def test_writes_during_a_build_without_a_service_are_carried_over(build_colours, index):
+    """Another process wrote while the new generation was built; the next start finds it."""
+    build_colours(index)
+    old = open_index(index, "g1")
+    old.upsert(pl.DataFrame({"product_id": ["late"], "title": ["kept"]}))
+    old.delete(["p0"])
+    old.close()
+    with serving(index) as client:
+        assert client.get("/products/late").status_code == 200
+        assert client.get("/products/p0").status_code == 404
+        client.put("/products", json={"products": [{"product_id": "late", "title": "newer"}]})
+    with serving(index) as client:  # not again over what came since
+        assert client.get("/products/late").json()["title"] == "newer"
+
+
+def test_a_missing_package_is_named(index, cli, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "windowshop.service.server", raising=False)
+    told = cli("serve", index)
+    assert told.code == 1
+    assert "needs the package 'uvicorn'. Run pip install 'windowshop[serve]'" in told.err
+
+
+def test_what_cannot_be_told_apart_is_not_switched_to(build_colours, index):
+    build_colours(index)
+    with closing(open_index(index)) as alone:  # a program that asks nobody what is held
+        alone.upsert(pl.DataFrame({"product_id": ["new"], "title": ["kept"]}))
+        alone.collection.compact()
+    with serving(index) as client:
+        rows = [{"product_id": "new", "title": "kept"}]
+        client.put("/products", json={"products": rows})
+        told = client.post("/admin/rollback")
+        assert (told.status_code, told.json()["error"]["code"]) == (409, "cannot_switch")
+        info = client.get("/info").json()
+        assert info["current"] == "g2"
+        assert [item["loaded"] for item in info["generations"]] == [False, True]
+        assert client.put("/products", json={"products": rows}).json()["num_upserted"] == 1

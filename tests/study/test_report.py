@@ -1,0 +1,328 @@
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from support.studies import PIXEL, example, study, variant_result
+
+from windowshop.errors import ConfigError
+from windowshop.evaluation.diagnostics import GateWeights
+from windowshop.study.report.comparison import summarise
+from windowshop.study.report.html import inline_svg, render_study
+from windowshop.study.report.plots import (
+    INK,
+    PAPER,
+    all_plots,
+    gate_plot,
+    learning_curve,
+    quality_plot,
+)
+from windowshop.study.report.tables import all_tables, main_table, p_text, verdict_sentence
+from windowshop.study.report.write import render_markdown, write_report
+from windowshop.study.results import ExampleProduct, load_results
+
+EVIL = '<script>alert("x")</script>'
+SVG = "{http://www.w3.org/2000/svg}"
+VOID_TAGS = {"meta", "img"}
+
+
+@pytest.fixture(scope="module")
+def summary():
+    return summarise(study(), num_permutations=200)
+
+
+class Page(HTMLParser):
+    """Tags and text of a page; refuses tags that do not close in order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.open, self.text = [], [], ""
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID_TAGS:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text += f"{' '.join(data.split())}|" if data.strip() else ""
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def plots():
+    return all_plots(study())
+
+
+@pytest.fixture(scope="module")
+def page(summary, plots):
+    return Page(render_study(study(), summary, all_tables(study(), summary), plots))
+
+
+def page_of(results):
+    found = summarise(results, num_permutations=50)
+    return Page(render_study(results, found, all_tables(results, found), all_plots(results)))
+
+
+def svg_text(plot):
+    return [node.text for node in ET.fromstring(plot.svg).iter(f"{SVG}text")]
+
+
+def test_main_table_says_the_figures(summary):
+    table = main_table(study(), summary)
+    rows = {row[0]: dict(zip(table.head, row, strict=True)) for row in table.rows}
+    mean = summary.means["text_only"]["ndcg@10"]
+    gain = summary.tests["text_only"]["ndcg@10"].comparison
+    row = rows["text_only"]
+    assert row["nDCG@10"] == f"{mean.mean:.3f}"[1:] + " ±" + f"{mean.half:.3f}"[1:]
+    assert row["Δ nDCG@10"].startswith("-" + f"{-gain.difference.mean:.3f}"[1:] + " [-.0")
+    assert row["W/T/L"] == f"{gain.wins}/{gain.ties}/{gain.losses}"
+    assert (row["n"], row["seconds"], row["MB"], row["parameters"]) == ("3", "101", "900", "1.23M")
+    assert (rows["bm25"]["n"], rows["bm25"]["MB"], rows["bm25"]["parameters"]) == ("1", "–", "0")
+    assert "±" not in rows["bm25"]["nDCG@10"]
+    assert (rows["experts"]["p"], table.rows[table.marked][0]) == ("–", "experts")
+
+
+def test_every_table_is_rectangular_and_named_once(summary):
+    tables = all_tables(study(), summary)
+    assert len({table.title for table in tables}) == len(tables) == 8
+    for table in tables:
+        assert {len(row) for row in table.rows} == {len(table.head)}
+
+
+def test_slices_mark_what_differs_from_the_reference(summary):
+    (table,) = [t for t in all_tables(study(), summary) if t.title == "nDCG@10 by slice"]
+    assert table.head == ("variant", "photo=missing (n=40)", "visual=True (n=50)")
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert all(cell.endswith(" ▼") for cell in rows["text_only"])
+    assert not any(cell[-1] in "▲▼" for cell in rows["experts"])
+
+
+def test_diagnostics_are_averaged_over_seeds():
+    variant = variant_result("experts")
+    seeds = [
+        replace(
+            seed,
+            diagnostics=replace(
+                seed.diagnostics,
+                modality_gap=gap,
+                gates=(
+                    GateWeights(category="Shoes", num_products=5, text=w, image=1 - w, both=0.0),
+                ),
+            ),
+        )
+        for seed, gap, w in zip(variant.seeds, (0.1, 0.2, 0.6), (0.2, 0.4, 0.9), strict=True)
+    ]
+    results = study(variants=(replace(variant, seeds=tuple(seeds)),), falsifiers=())
+    tables = {t.title: t for t in all_tables(results, summarise(results, 10))}
+    assert tables["Geometry of the vectors"].rows[0][:2] == ("experts", "0.30")
+    assert tables["Gate weights of experts"].rows == (("Shoes", "5", "0.50", "0.00", "0.50"),)
+    matches = tables["Exclusive matches against text-only"]
+    assert matches.head[1:5] == ("gained, k=10", "lost, k=10", "shared, k=10", "relevant, k=10")
+    assert matches.rows[0][1:5] == ("25", "9", "140", "300")
+    unretrieved = tables["Products that no query retrieves"]
+    assert unretrieved.head[1] == "all, k=100 (of 120)"
+    assert unretrieved.rows[0][1:] == ("30 (25.0%)", "–")
+
+
+def test_a_study_without_diagnostics_has_fewer_tables_and_plots():
+    variant = variant_result("bm25")
+    results = study(
+        variants=(variant,), reference="bm25", falsifiers=(), examples=(), curves={}, counts={}
+    )
+    found = summarise(results, 10)
+    titles = [table.title for table in all_tables(results, found)]
+    assert titles == ["All variants", "nDCG@10 by slice", "Recall@100 by slice"]
+    assert [plot.name for plot in all_plots(results)] == ["quality"]
+    text = page_of(results).text
+    assert "Claims" not in text
+    assert "Where the variants differ most" not in text
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.0004, "<.001"), (0.0123, ".012"), (1.0, "1.000")])
+def test_p_values_as_text(p, text):
+    assert p_text(p) == text
+
+
+def test_sentences_give_the_figures(summary):
+    sentences = [verdict_sentence(verdict) for verdict in summary.verdicts]
+    pattern = (
+        r"experts minus text_only is \+\.\d{3} \[\+\.\d{3}, \+\.\d{3}\] nDCG@10 \(60 queries, 3 s"
+    )
+    assert re.match(pattern, sentences[0])
+    margin = r"nDCG@10 \(60 queries, 3 seeds, p [\d.]+, margin 0\.01\)\.$"
+    assert re.search(margin, sentences[1])
+    assert sentences[2] == "experts or absent was not run, or they share no query."
+
+
+def test_plots_are_the_same_bytes_each_time(plots):
+    first, second = plots, all_plots(study())
+    names = ["quality", "missing_images", "sparse_text", "gate_weights", "learning_curves"]
+    assert [plot.name for plot in first] == names
+    assert [plot.svg for plot in first] == [plot.svg for plot in second]
+    assert not any("dc:date" in plot.svg for plot in first)
+
+
+def test_variants_are_sorted_by_quality(summary):
+    plot = quality_plot(study())
+    means = {name: found["ndcg@10"].mean for name, found in summary.means.items()}
+    names = [text for text in svg_text(plot) if text in means]
+    assert names == sorted(means, key=means.get)  # from the bottom up
+    assert plot.summary.startswith("nDCG@10 by variant, best first: ")
+    assert re.findall(r"(\w+) 0\.\d", plot.summary) == names[::-1]
+    assert {"reference", "baseline", "fusion", "ablation", "control"} <= set(svg_text(plot))
+
+
+def test_gates_are_sorted_by_the_photos_weight():
+    names = [text for text in svg_text(gate_plot(study())) if "(" in text]
+    assert names == ["Tools <b> (30)", "(all) (90)", "Shoes (60)"]  # from the bottom up
+
+
+def test_plots_inside_the_page_take_its_colours(plots):
+    inside = "".join(inline_svg(plot) for plot in plots)
+    assert INK in plots[0].svg
+    assert PAPER in plots[0].svg
+    assert INK not in inside
+    assert PAPER not in inside
+
+
+def test_learning_curve_joins_the_stages():
+    curve = learning_curve(variant_result("experts"))
+    # "separate" ends at step 100, where "fused" starts: the mean of both checks.
+    assert [step for step, _ in curve] == [0, 50, 100, 150, 200]
+    assert [value for _, value in curve] == pytest.approx([0.3, 0.35, 0.4, 0.45, 0.5])
+
+
+def test_a_learning_curve_has_the_chosen_mix_of_a_stage_that_trains_encoders():
+    """Such a stage has a check for each share at its last step; the next may have its name."""
+    checks = [("fused", 0, 0.1), ("fused", 40, 0.2), ("fused", 60, 0.9), ("fused", 60, 0.3)]
+    checks += [("fused", 0, 0.3), ("fused", 20, 0.4)]
+    history = [{"stage": s, "step": step, "ndcg@10": value} for s, step, value in checks]
+    history[2] |= {"share": 0.0, "chosen": False}
+    history[3] |= {"share": 1.0, "chosen": True}
+    variant = variant_result("experts")
+    seed = replace(variant.seeds[0], history=tuple(history))
+    curve = learning_curve(replace(variant, seeds=(seed,)))
+    assert curve == [(0, 0.1), (40, 0.2), (100, 0.3), (120, 0.4)]
+
+
+def test_odd_names_are_drawn_as_they_are():
+    odd = replace(variant_result("experts"), name="a$b$ & <c> 靴")
+    plot = quality_plot(study(variants=(odd,), reference=odd.name))
+    assert "a$b$ & <c> 靴" in svg_text(plot)
+
+
+def test_page_shows_claims_tables_plots_and_examples(page):
+    for shown in ("Study on a made-up shop", "1,200 products", "Seeing helps", "holds", "grade 3"):
+        assert f"{shown}|" in page.text
+    assert "not judged|" in page.text
+    assert len(page.all("table")) == 8
+    assert len(page.all("svg")) == 5
+    assert [image["src"] for image in page.all("img")] == [PIXEL, PIXEL]
+    assert page.text.count("no photo|") == 4
+
+
+def test_page_stands_alone(page):
+    names = {tag for tag, _ in page.tags}
+    assert not names & {"script", "link", "iframe", "object", "image"}
+    for _, attrs in page.tags:
+        for key, value in attrs.items():
+            if key in ("src", "href", "xlink:href"):
+                assert value.startswith(("#", "data:image/jpeg;base64,"))
+
+
+def test_ids_are_unique_and_references_meet_them(page):
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    references = {
+        reference
+        for _, attrs in page.tags
+        for value in attrs.values()
+        for reference in re.findall(r"^#(.+)|url\(#([^)]+)\)", value or "")
+    }
+    wanted = {name for pair in references for name in pair if name}
+    assert wanted
+    assert wanted <= set(ids)
+
+
+def test_page_is_accessible(page):
+    assert page.all("html")[0]["lang"] == "en"
+    assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in page.all("svg"))
+    assert all(attrs["alt"] for attrs in page.all("img"))
+    assert {attrs["scope"] for attrs in page.all("th")} == {"col", "row"}
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+
+
+def test_every_text_is_escaped():
+    variant = replace(variant_result("experts"), name=EVIL, note=EVIL, group=EVIL)
+    shown = {EVIL: (ExampleProduct(title=EVIL, image=EVIL, grade=1, rank=1),)}
+    results = study(
+        variants=(variant,),
+        reference=EVIL,
+        data=EVIL,
+        counts={EVIL: 1},
+        environment={EVIL: EVIL},
+        settings={EVIL: EVIL},
+        examples=(replace(example(EVIL), kind=EVIL, columns=shown),),
+    )
+    page = page_of(results)
+    assert not page.all("script")
+    assert page.text.count(EVIL) > 10
+    assert page.all("img") == []  # no thumbnail of ours
+
+
+def test_markdown_tables_hold_together(summary, plots):
+    results = study()
+    text = render_markdown(results, summary, all_tables(results, summary), plots)
+    assert "- **Seeing helps**: holds. experts minus text_only is +." in text
+    assert "- **Not run**: not tested." in text
+    assert "(plots/quality.svg)" in text
+    assert "| Tools \\<b\\> |" in text
+    for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
+        assert len(widths) == 1
+
+
+def test_report_folder(tmp_path):
+    summary = write_report(study(), tmp_path / "report")
+    assert [verdict.falsifier for verdict in summary.verdicts] == list(study().falsifiers)
+    page = tmp_path / "report" / "report.html"
+    names = {str(p.relative_to(tmp_path / "report")) for p in (tmp_path / "report").rglob("*.*")}
+    stems = ("quality", "missing_images", "sparse_text", "gate_weights", "learning_curves")
+    files = {"report.html", "report.md", "results.json", "per_query.parquet"}
+    files |= {"unretrieved.parquet"}
+    assert names == files | {f"plots/{stem}.svg" for stem in stems}
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert load_results(tmp_path / "report") == study()
+    assert "<b>a</b> is left out." in Page(page.read_text(encoding="utf-8")).text
+    markdown = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert "## To be known\n\n- \\<b\\>a\\</b\\> is left out." in markdown
+
+
+def test_report_without_photos_holds_none(tmp_path):
+    write_report(study(), tmp_path, photos=False)
+    for path in tmp_path.rglob("*.*"):
+        assert PIXEL.encode() not in path.read_bytes()
+    shown = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert shown.all("img") == []
+    assert "Boot 1 of experts|" in shown.text
+    assert "no photo|" not in shown.text
+
+
+def test_a_folder_that_cannot_be_made_is_a_named_error(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(ConfigError, match="Choose another folder"):
+        write_report(study(), tmp_path / "taken")

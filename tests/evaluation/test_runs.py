@@ -8,6 +8,7 @@ import pytest
 from windowshop.encoders.layout import Layout
 from windowshop.evaluation import runs as retrieval
 from windowshop.evaluation.dev_scorer import make_dev_check
+from windowshop.evaluation.metrics import score_queries
 from windowshop.evaluation.runs import make_run, modality_vectors, product_vectors
 from windowshop.model.two_tower import TwoTower
 
@@ -31,6 +32,17 @@ def test_a_product_that_has_something_is_found_though_it_cancels_out():
 
 def test_a_query_of_nothing_finds_nothing():
     assert ranked([0, 0]) == {}
+
+
+@pytest.mark.parametrize(("rank", "recall"), [(100, 1.0), (101, 0.0)])
+def test_recall_at_100_counts_the_hundredth_of_a_run_and_none_after_it(rank, recall):
+    angle_N = np.arange(110) / 110
+    products = np.stack([np.cos(angle_N), np.sin(angle_N)], axis=1).astype(np.float32)
+    query = np.array([[1, 0]], dtype=np.float32)
+    run = make_run(query, ["q"], products, [f"p{place}" for place in range(1, 111)])
+    assert len(run["q"]) == 100
+    scores = score_queries({"q": {f"p{rank}": 1}}, run, threshold=1)
+    assert scores["recall@100"] == {"q": recall}
 
 
 def many_queries(make_dataset, count):

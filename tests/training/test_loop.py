@@ -12,6 +12,7 @@ from windowshop.data.product_text import FACTS, TITLE
 from windowshop.encoders.layout import Layout
 from windowshop.errors import ConfigError, ModelError
 from windowshop.model.batches import ProductSource
+from windowshop.model.layers import MAX_SCALE
 from windowshop.model.two_tower import TwoTower
 from windowshop.progress import SilentReporter
 from windowshop.training.loop import FINAL_RATE, Trainer, make_optimizer, num_steps, rate_factor
@@ -354,6 +355,17 @@ def test_a_loss_that_is_not_finite_stops_with_advice(make_trainer, new_model, fe
     with pytest.raises(ConfigError, match="became nan at step 0 of stage 'separate'; lower its"):
         trainer.run(model, "fused")
     assert_same(weights(model), before)
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_a_step_brings_scales_above_the_limit_back_to_it(stage, make_trainer, new_model):
+    model = new_model()
+    with torch.no_grad():
+        for log_scale in model._log_scale.values():
+            log_scale.fill_(math.log(2 * MAX_SCALE))
+    make_trainer(stages=(replace(stage, steps=1),), check=None).run(model, "fused")
+    scales = [float(log_scale.detach().exp()) for log_scale in model._log_scale.values()]
+    assert scales == pytest.approx([MAX_SCALE] * len(scales))
 
 
 def test_rate_by_hand():

@@ -16,7 +16,8 @@ from windowshop.study.config import base_training, load_study
 from windowshop.study.seed import stages_of
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOP = [ROOT / name for name in ("README.md", "ARCHITECTURE.md")]
+PAGES = [*TOP, *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -46,13 +47,11 @@ def test_links_lead_somewhere(page):
     assert [x for x in links if "://" not in x and not (page.parent / x).exists()] == []
 
 
-def test_the_file_map_names_every_module_and_no_other():
-    table = README.split("## File map")[1].split("## Licence")[0]
-    named = set(re.findall(r"`(?:src/windowshop/)?(\w+\.py|\w+/)`", table))
-    package = ROOT / "src" / "windowshop"
-    modules = {path.name for path in package.glob("*.py") if not path.name.startswith("__")}
-    packages = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
-    assert named - {"benchmarks/", "docs/"} == modules | packages
+def test_the_architecture_names_every_package():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    table = text.split("| package | what it does |")[1].split("\n\n")[0]
+    packages = {path.parent.name for path in (ROOT / "src" / "windowshop").glob("*/__init__.py")}
+    assert set(re.findall(r"^\| \[`(\w+)`\]", table, re.MULTILINE)) == packages
 
 
 def test_the_changelog_begins_with_this_version():

@@ -3,7 +3,7 @@
     python benchmarks/service_peer.py DATA --port 8001
 
 Products are encoded by their text, once; a query is encoded by torch when it comes. The vector's
-list and that of the engine's own word search are merged by reciprocal rank, or, with
+list and that of BM25 over the products' text are merged by reciprocal rank, or, with
 `--vectors-alone`, the vector's is all. It has no filters, no facets and no correction of typos, so
 it does less than what it is compared with.
 """
@@ -24,6 +24,7 @@ from sentence_transformers import SentenceTransformer
 
 from windowshop.data import FACTS, product_views, read_dataset
 from windowshop.engines import choose
+from windowshop.evaluation import BM25Scorer
 from windowshop.index import Collection, Hit
 
 DEPTH = 100
@@ -40,7 +41,12 @@ class Request(BaseModel):
 
 
 def create_app(
-    model: SentenceTransformer, collection: Collection, *, vectors_alone: bool
+    model: SentenceTransformer,
+    collection: Collection,
+    by_words: BM25Scorer,
+    product_ids: list[str],
+    *,
+    vectors_alone: bool,
 ) -> FastAPI:
     """Search by the text's vector, and by its words."""
     app = FastAPI()
@@ -55,7 +61,9 @@ def create_app(
         depth = request.limit if vectors_alone else DEPTH
         lists = [collection.search(np.asarray(vector_1D), depth)[0]]
         if not vectors_alone:
-            lists.append(collection.search_text(request.text, DEPTH))
+            scores_N = by_words.scores([request.text])[0]
+            rows_K = np.argsort(-scores_N, kind="stable")[:DEPTH]
+            lists.append([Hit(product_ids[i], float(scores_N[i])) for i in rows_K if scores_N[i]])
         scores = merged(lists)[: request.limit]
         rows = collection.products([product_id for product_id, _ in scores])
         results = [
@@ -92,7 +100,8 @@ def main() -> None:
         collection = Collection(Path(folder), spec)
         collection.upsert(products, {"fused": vectors_ND})
         collection.optimise()
-        app = create_app(model, collection, vectors_alone=options.vectors_alone)
+        ids, by_words = products["product_id"].to_list(), BM25Scorer(texts)
+        app = create_app(model, collection, by_words, ids, vectors_alone=options.vectors_alone)
         uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning")
         collection.close()
 

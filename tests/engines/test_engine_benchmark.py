@@ -1,18 +1,13 @@
 """The benchmark of engines: its parts by hand, and one short run on a tiny index."""
 
-import importlib
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from benchmarks import engines
 
 from windowshop.data.filter_grammar import Comparison
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-engines = importlib.import_module("engines")
 
 
 @pytest.fixture

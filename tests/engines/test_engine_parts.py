@@ -1,4 +1,4 @@
-"""What engines share: words, the best of many scores, the gate."""
+"""Parts that engines share: the best of many scores, the lock."""
 
 import threading
 from collections import Counter
@@ -9,15 +9,6 @@ from hypothesis import strategies as st
 
 from windowshop.engines.base import best
 from windowshop.engines.rwlock import Gate
-from windowshop.engines.tokens import words
-
-
-def test_words():
-    assert words("Röcke, SAREES & 3XL-T-shirts; glass boxes, ponies!") == [
-        "rocke", "saree", "3xl", "t", "shirt", "glass", "boxe", "pony",
-    ]  # fmt: skip
-    assert words("bus  us_sizes 中文") == ["bus", "us", "size", "中文"]
-    assert words(" \n") == []
 
 
 @given(

@@ -3,12 +3,12 @@
 import numpy as np
 import polars as pl
 import pytest
-from engines.test_engines import spec_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windowshop.data.filter_grammar import parse_filter
 from windowshop.data.filter_polars import to_polars
+from windowshop.engines.base import EngineSpec, VectorSpec
 from windowshop.engines.filter_zvec import to_zvec
 from windowshop.engines.zvec_store import ZvecStore
 
@@ -21,9 +21,10 @@ def store(tmp_path_factory):
     """A collection of every brand with every price."""
     pairs = [(brand, price) for brand in BRANDS for price in PRICES]
     table = pl.DataFrame(pairs, schema={"brand": pl.String, "price": pl.Float64}, orient="row")
-    spec = spec_of("zvec", text_columns=("brand",))
-    store = ZvecStore(tmp_path_factory.mktemp("store") / "texts", spec, None, 0)
-    store.put(np.arange(len(pairs)), None, ["word"] * len(pairs), table)
+    vector = VectorSpec(width=4, storage="int8")
+    spec = EngineSpec(kind="zvec", vectors={"fused": vector}, text_columns=("brand",))
+    store = ZvecStore(tmp_path_factory.mktemp("store") / "graph", spec, vector, 0)
+    store.put(np.arange(len(pairs)), np.ones((len(pairs), 4), dtype=np.float32), table)
     yield store, table
     store.close()
 
@@ -63,7 +64,7 @@ def test_a_translated_filter_says_the_same_to_zvec(store, text):
     native = to_zvec(where, collection.kinds)
     if native is not None:
         passes = table.select(to_polars(where, table.schema)).to_series().fill_null(False)
-        keys, _ = collection.matching(["word"], 1000, native)
+        keys = collection.nearest(np.ones(4, dtype=np.float32), 1000, native)
         assert sorted(keys.tolist()) == np.flatnonzero(passes.to_numpy()).tolist()
 
 

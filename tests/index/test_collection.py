@@ -59,8 +59,6 @@ def agrees(collection, state):
         found = {hit.product_id for hit in collection.search(vector[None], 1_000, where)[0]}
         assert found == {key for key, held in state.items() if held == version}
         assert collection.count(where) == len(found)
-    words = {hit.product_id for hit in collection.search_text("things", len(state) + 3)}
-    assert words == set(state)
 
 
 @pytest.fixture
@@ -108,8 +106,7 @@ def test_several_questions_to_one_state(tmp_path, opened):
         assert not written.wait(0.2)  # the write waits
         allowed = view.columns.allowed(parse_filter("price = 1"))
         near = view.engine.search(vector_of("x", 1)[None], 3, allowed).rows[0]
-        said = view.engine.search_text("thing x", 3, allowed).rows[0]
-        assert view.columns.ids(near[near >= 0]) == view.columns.ids(said[said >= 0]) == ["x", "y"]
+        assert view.columns.ids(near[near >= 0]) == ["x", "y"]
         assert allowed.count == 2
     writer.join()
     assert collection.products(["x"])["price"].to_list() == [7.0]
@@ -119,7 +116,6 @@ def test_a_row_may_have_other_columns(tmp_path, opened):
     collection = opened(tmp_path, spec_of("exact"))
     put(collection, {"a": 3, "b": 1})
     collection.upsert(pl.DataFrame({"product_id": ["e"], "brand": ["X"]}), {})
-    assert [hit.product_id for hit in collection.search_text("x", 9)] == ["e"]
     assert collection.products(["e", "b"]).select("brand", "price").rows() == [
         ("X", None),
         (None, 1.0),
@@ -130,8 +126,9 @@ def test_a_row_may_have_other_columns(tmp_path, opened):
 
 
 def with_lists(collection, product_id, **columns):
-    """Upsert a product without a vector."""
-    collection.upsert(pl.DataFrame({"product_id": [product_id], "title": ["Thing"], **columns}), {})
+    """Upsert a product with columns of its own."""
+    products = pl.DataFrame({"product_id": [product_id], "title": ["Thing"], **columns})
+    collection.upsert(products, {"fused": vector_of(product_id, 1)[None]})
 
 
 @pytest.mark.parametrize("kind", ["flat", "zvec"])
@@ -155,7 +152,7 @@ def test_columns_of_lists_are_filtered_and_come_back(tmp_path, opened, kind):
             ("widths between 38 and 39", "be"),
             ("not widths > 38", "b"),
         ):
-            hits = collection.search_text("thing", 9, parse_filter(text))
+            (hits,) = collection.search(np.ones((1, W)), 9, parse_filter(text))
             assert "".join(sorted(hit.product_id for hit in hits)) == found
 
     agree(collection)
@@ -214,7 +211,7 @@ def test_a_product_without_a_vector_is_kept_and_not_found_by_vector(tmp_path, op
         {"fused": np.array([np.zeros(W), vector_of("b", 1)])},
     )
     assert [hit.product_id for hit in collection.search(np.ones((1, W)), 5)[0]] == ["b"]
-    assert [hit.product_id for hit in collection.search_text("one", 5)] == ["a"]
+    assert collection.ids() == ["a", "b"]
     collection.close()
     assert opened(tmp_path).count() == 2
 

@@ -12,7 +12,7 @@ from windowshop.search.understanding.prices import price_phrases
 from windowshop.search.understanding.recognition import PrecisionConfig, recognise
 from windowshop.search.understanding.spelling import Near, Spelling
 from windowshop.search.understanding.synonyms import SynonymRules, Synonyms
-from windowshop.search.understanding.tokens import tokens, words_of
+from windowshop.search.understanding.tokens import tokens, words, words_of
 from windowshop.search.understanding.vocabulary import Vocabulary
 
 
@@ -290,3 +290,11 @@ def test_attributes_become_columns():
     assert table["Size"].to_list() == [["S", "M"], ["L"], None, None]
     assert table["Colour"].to_list() == ["Red", None, None, None]
     assert table["Count"].to_list() == [None, "3", None, None]
+
+
+def test_words():
+    assert words("Röcke, SAREES & 3XL-T-shirts; glass boxes, ponies!") == [
+        "rocke", "saree", "3xl", "t", "shirt", "glass", "boxe", "pony",
+    ]  # fmt: skip
+    assert words("bus  us_sizes 中文") == ["bus", "us", "size", "中文"]
+    assert words(" \n") == []

@@ -12,4 +12,3 @@ from .neighbours import Neighbours as Neighbours
 from .neighbours import nearest as nearest
 from .registry import open_engine as open_engine
 from .rwlock import Gate as Gate
-from .tokens import words as words

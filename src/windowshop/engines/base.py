@@ -5,7 +5,7 @@ vector, D its width in the engine.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -84,8 +84,6 @@ class Batch:
     """Name -> (B, W) of any float type; a row of zeros, or a missing name, is no vector."""
     products: pl.DataFrame
     """The columns of the products, for engines that filter by themselves."""
-    texts: list[str] = field(default_factory=list)
-    """What a search by words looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ class Allowed:
 
 
 class Engine(Protocol):
-    """Finds products by vector and by words. Safe for many threads that search and one that writes.
+    """Finds products by vector. Safe for many threads that search and one that writes.
 
     Results hold keys as `rows`, best first; equal scores go to the lower key.
     """
@@ -129,10 +127,6 @@ class Engine(Protocol):
         """
         ...
 
-    def search_text(self, query: str, k: int, allowed: Allowed | None = None) -> Neighbours:
-        """The k best keys for some words by BM25, (1, K); only products with one of the words."""
-        ...
-
     def scores(self, query_QD: np.ndarray, keys_QK: np.ndarray, name: str = "fused") -> np.ndarray:
         """Cosines of given keys with their query, (Q, K); 0 for key -1 and without a vector."""
         ...
@@ -141,12 +135,8 @@ class Engine(Protocol):
         """The unit vectors of keys, float32 (len, D); zeros for one without."""
         ...
 
-    def count(self) -> int:
-        """Number of products it holds."""
-        ...
-
     def holds(self, alive_N: np.ndarray) -> bool:
-        """Whether what it holds agrees in number with the living keys, each vector by itself."""
+        """Return whether its rows and graphs agree in number with the living keys."""
         ...
 
     def flush(self) -> None:

@@ -19,7 +19,6 @@ from windowshop.engines.floats import Floats
 from windowshop.engines.neighbours import Neighbours
 from windowshop.engines.originals import Originals
 from windowshop.engines.rwlock import Gate
-from windowshop.engines.text_index import TextIndex
 from windowshop.engines.vectors import Vectors
 
 BITS = 4
@@ -108,12 +107,11 @@ class Codes:
 
 
 class FlatEngine:
-    """Codes or floats for each vector's name, words in zvec, originals on disk."""
+    """Codes or floats for each vector's name in memory, originals on disk."""
 
     def __init__(self, folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> None:
         self._spec = spec
         self._vectors = Vectors(folder, spec.vectors, alive_N)
-        self._texts = TextIndex(folder / "texts", spec, len(alive_N))
         self._folder = folder
         self._codes = {name: self._in_memory(name) for name in spec.vectors}
 
@@ -125,12 +123,10 @@ class FlatEngine:
                 self._codes[name] = self._in_memory(name)
             else:
                 codes.catch_up()
-        self._texts.put(batch)
 
     def delete(self, keys: np.ndarray) -> None:
         """Take keys out."""
         self._vectors.forget(keys)
-        self._texts.delete(keys)
 
     def search(
         self, query_QD: np.ndarray, k: int, allowed: Allowed | None = None, name: str = "fused"
@@ -138,10 +134,6 @@ class FlatEngine:
         """The k nearest keys to each query by cosine, (Q, K)."""
         usable_N = self._vectors.usable(name, allowed)
         return self._codes[name].search(cut(query_QD, self._vectors[name].width), k, usable_N)
-
-    def search_text(self, query: str, k: int, allowed: Allowed | None = None) -> Neighbours:
-        """The k best keys for some words by BM25, (1, K)."""
-        return self._texts.search(query, k, allowed)
 
     def scores(self, query_QD: np.ndarray, keys_QK: np.ndarray, name: str = "fused") -> np.ndarray:
         """Cosines of given keys with their query, (Q, K)."""
@@ -151,30 +143,23 @@ class FlatEngine:
         """The unit vectors of keys, float32 (len, D); zeros for one without."""
         return self._vectors[name].read(keys)
 
-    def count(self) -> int:
-        """Number of products it holds."""
-        return self._texts.count()
-
     def holds(self, alive_N: np.ndarray) -> bool:
-        """Whether it has the words of as many products as live; codes mend themselves."""
-        return self._texts.count() == np.count_nonzero(alive_N)
+        """Return whether the originals are complete; codes are completed when opened."""
+        return self._vectors.hold(alive_N)
 
     def flush(self) -> None:
         """Put everything on the disk."""
         self._vectors.flush()
         for codes in self._codes.values():
             codes.flush()
-        self._texts.flush()
 
     def optimise(self) -> None:
         """Fit the codes to the vectors that are there now."""
         for codes in self._codes.values():
             codes.calibrate()
-        self._texts.optimise()
 
     def close(self) -> None:
-        """Release the files."""
-        self._texts.close()
+        """Do nothing: the files are released with their arrays."""
 
     def _in_memory(self, name: str) -> Codes | Floats:
         originals = self._vectors[name]

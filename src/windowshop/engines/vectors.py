@@ -47,6 +47,13 @@ class Vectors:
         for originals in self._by_name.values():
             originals.flush()
 
+    def hold(self, alive_N: np.ndarray) -> bool:
+        """Return whether each name has a row for every key and no vector of a dead one."""
+        return all(
+            len(originals) == len(alive_N) and not (originals.has(len(alive_N)) & ~alive_N).any()
+            for originals in self._by_name.values()
+        )
+
     def usable(self, name: str, allowed: Allowed | None) -> np.ndarray:
         """Which keys a search may return, bool (N,)."""
         originals = self[name]

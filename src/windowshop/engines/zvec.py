@@ -15,7 +15,6 @@ from windowshop.data import Filter
 from windowshop.engines.base import Allowed, Batch, EngineSpec, cut, permitted, stack
 from windowshop.engines.filter_zvec import to_zvec
 from windowshop.engines.neighbours import Neighbours
-from windowshop.engines.text_index import TextIndex
 from windowshop.engines.vectors import Vectors
 from windowshop.engines.zvec_store import ZvecStore
 
@@ -24,12 +23,11 @@ MAX_CANDIDATES = 2_048
 
 
 class ZvecEngine:
-    """A collection for each vector's name and one for the words, beside our own originals."""
+    """One zvec collection for each vector's name, beside our own originals."""
 
     def __init__(self, folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> None:
         self._spec = spec
         self._vectors = Vectors(folder, spec.vectors, alive_N)
-        self._texts = TextIndex(folder / "texts", spec, len(alive_N))
         self._stores = {
             name: ZvecStore(folder / f"{name}.graph", spec, vector, len(alive_N))
             for name, vector in spec.vectors.items()
@@ -42,15 +40,13 @@ class ZvecEngine:
             originals = self._vectors[name]
             has_B = originals.has(len(originals))[batch.keys_B]
             keys = batch.keys_B[has_B]
-            store.put(keys, originals.read(keys), [], batch.products.filter(has_B))
-        self._texts.put(batch)
+            store.put(keys, originals.read(keys), batch.products.filter(has_B))
 
     def delete(self, keys: np.ndarray) -> None:
         """Take keys out."""
         self._vectors.forget(keys)
         for store in self._stores.values():
             store.delete(keys)
-        self._texts.delete(keys)
 
     def search(
         self, query_QD: np.ndarray, k: int, allowed: Allowed | None = None, name: str = "fused"
@@ -65,10 +61,6 @@ class ZvecEngine:
             found.append(originals.scan(query_D, keys_C, k))
         return stack(found, k)
 
-    def search_text(self, query: str, k: int, allowed: Allowed | None = None) -> Neighbours:
-        """The k best keys for some words by BM25, (1, K)."""
-        return self._texts.search(query, k, allowed)
-
     def scores(self, query_QD: np.ndarray, keys_QK: np.ndarray, name: str = "fused") -> np.ndarray:
         """Cosines of given keys with their query, (Q, K)."""
         return self._vectors.scores(query_QD, keys_QK, name)
@@ -77,13 +69,9 @@ class ZvecEngine:
         """The unit vectors of keys, float32 (len, D); zeros for one without."""
         return self._vectors[name].read(keys)
 
-    def count(self) -> int:
-        """Number of products it holds."""
-        return self._texts.count()
-
     def holds(self, alive_N: np.ndarray) -> bool:
-        """Whether every collection has as many keys as live."""
-        return self._texts.count() == np.count_nonzero(alive_N) and all(
+        """Return whether the originals are complete and every graph has as many keys as live."""
+        return self._vectors.hold(alive_N) and all(
             store.count() == np.count_nonzero(self._vectors[name].has(len(alive_N)) & alive_N)
             for name, store in self._stores.items()
         )
@@ -93,19 +81,16 @@ class ZvecEngine:
         self._vectors.flush()
         for store in self._stores.values():
             store.flush()
-        self._texts.flush()
 
     def optimise(self) -> None:
         """Build the graphs of what was written since; worth it every few thousand writes."""
         for store in self._stores.values():
             store.optimise()
-        self._texts.optimise()
 
     def close(self) -> None:
         """Release the files."""
         for store in self._stores.values():
             store.close()
-        self._texts.close()
 
     def _candidates(
         self, query_D: np.ndarray, k: int, usable_N: np.ndarray, where: Filter | None, name: str

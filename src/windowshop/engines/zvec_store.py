@@ -1,4 +1,4 @@
-"""One zvec collection: keys with a vector or a text, and the columns that its filters know.
+"""One zvec collection: keys with a vector, and the columns that its filters know.
 
 Shapes: B products of a batch, C candidates, D width.
 """
@@ -70,11 +70,9 @@ def start_zvec() -> None:
 
 
 class ZvecStore:
-    """Keys with one vector each (`vector`), or with a text each (None)."""
+    """Keys with one vector each."""
 
-    def __init__(
-        self, folder: Path, spec: EngineSpec, vector: VectorSpec | None, num_keys: int
-    ) -> None:
+    def __init__(self, folder: Path, spec: EngineSpec, vector: VectorSpec, num_keys: int) -> None:
         start_zvec()
         self._folder, self._spec, self._vector = folder, spec, vector
         self.kinds: dict[str, ColumnKind] = {name: "text" for name in spec.text_columns}
@@ -85,23 +83,17 @@ class ZvecStore:
                 self._collection.delete_by_filter(f"key >= {num_keys}")
             else:
                 self._collection = zvec.create_and_open(str(folder), self._schema())
-            if vector is None:
-                self.matching(["a"], 1, None)  # an index broken by a kill fails here, not later
 
-    def put(
-        self, keys_B: np.ndarray, x_BD: np.ndarray | None, texts: list[str], products: pl.DataFrame
-    ) -> None:
-        """Add keys with their vector or text."""
-        x_BD = None if x_BD is None else _lengthened(x_BD)
+    def put(self, keys_B: np.ndarray, x_BD: np.ndarray, products: pl.DataFrame) -> None:
+        """Add keys with their vectors."""
+        x_BD = _lengthened(x_BD)
         columns = {name: self._stored(products, name).to_list() for name in self.kinds}
         for start in range(0, len(keys_B), DOCS_AT_ONCE):
             docs = []
             for i in range(start, min(start + DOCS_AT_ONCE, len(keys_B))):
                 fields: dict[str, object] = {name: held[i] for name, held in columns.items()}
                 fields["key"] = int(keys_B[i])
-                if x_BD is None:
-                    fields["text"] = texts[i]
-                vectors = None if x_BD is None else {"vector": x_BD[i]}
+                vectors = {"vector": x_BD[i]}
                 docs.append(zvec.Doc(id=str(keys_B[i]), fields=fields, vectors=vectors))
             with self._reported("write"):
                 self._checked(self._collection.upsert(docs))
@@ -120,16 +112,6 @@ class ZvecStore:
         with _searching, self._reported("search"):
             found = self._collection.query(query, topk=k, filter=where, output_fields=[])
         return np.array([int(doc.id) for doc in found], dtype=np.int64)
-
-    def matching(
-        self, asked: list[str], k: int, where: str | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The k best keys that have one of the words, with their BM25, (C,) each."""
-        query = zvec.Query("text", fts=zvec.Fts(match_string=" ".join(asked)))
-        with _searching, self._reported("search"):
-            found = self._collection.query(query, topk=k, filter=where, output_fields=[])
-        keys_C = np.array([int(doc.id) for doc in found], dtype=np.int64)
-        return keys_C, np.array([doc.score for doc in found], dtype=np.float32)
 
     def count(self) -> int:
         """Number of keys."""
@@ -172,10 +154,6 @@ class ZvecStore:
             zvec.FieldSchema(name, types[kind], nullable=True, index_param=ranged)
             for name, kind in self.kinds.items()
         ]
-        if self._vector is None:
-            whole = zvec.FtsIndexParam(tokenizer_name="whitespace", filters=[])
-            fields.append(zvec.FieldSchema("text", zvec.DataType.STRING, index_param=whole))
-            return zvec.CollectionSchema("products", fields)
         graph = zvec.HnswIndexParam(
             metric_type=zvec.MetricType.COSINE,
             m=self._spec.links,

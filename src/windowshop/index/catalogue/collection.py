@@ -44,7 +44,7 @@ class Hit:
 
     product_id: str
     score: float
-    """Cosine, or BM25 for a search by words; higher is better."""
+    """Cosine; higher is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +151,6 @@ class Collection:
         with self._gate.read():
             allowed = self._state.columns.allowed(where)
             return self._hits(self._state.engine.search(query_BD, k, allowed, name))
-
-    def search_text(self, query: str, k: int, where: Filter | None = None) -> list[Hit]:
-        """Up to k hits by words; scores are BM25."""
-        with self._gate.read():
-            allowed = self._state.columns.allowed(where)
-            return self._hits(self._state.engine.search_text(query, k, allowed))[0]
 
     def products(self, product_ids: list[str]) -> pl.DataFrame:
         """The rows of products in their order, of ones deleted since a search too."""

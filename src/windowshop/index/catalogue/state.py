@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from windowshop.data import all_texts
 from windowshop.engines import Batch, Engine, EngineSpec, open_engine
 from windowshop.errors import EngineError
 from windowshop.index.catalogue.columns import Columns, Prepared
@@ -51,7 +50,7 @@ class State:
         check_filters(prepared.rows, self.spec)
         first = self.columns.num_keys
         keys = np.arange(first, first + len(prepared.rows), dtype=np.int64)
-        self.engine.upsert(Batch(keys, change.vectors, prepared.rows, all_texts(prepared.rows)))
+        self.engine.upsert(Batch(keys, change.vectors, prepared.rows))
         with alone():
             self.engine.delete(self.columns.commit(prepared))
 

@@ -1,12 +1,12 @@
 """Text -> words with their places, in the form in which queries and products are compared."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-from windowshop.engines import words
-
 _LETTERS = r"(?:[^\W_]|[\u0300-\u036f])+"
+_WORD = re.compile(r"[^\W_]+")
 _TOKEN = re.compile(rf"{_LETTERS}(?:['’]{_LETTERS})*")
 _AFTER_SIBILANT = ("sse", "che", "she", "xe", "zze")
 _IRREGULAR = {
@@ -55,6 +55,25 @@ def words_of(text: str) -> list[str]:
 def compared(one: str) -> tuple[str, ...]:
     """A written word in the form in which words are compared; some are several."""
     return tuple(_bare(word) for word in words(re.sub("['’]", "", one)))
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words without accents and English plurals ("Sarees" -> "saree"), in order.
+
+    Numbers stay, one-letter words too: sizes and model names are made of them.
+    """
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    kept = "".join(char for char in plain if not unicodedata.combining(char))
+    return [_singular(word) for word in _WORD.findall(kept)]
+
+
+def _singular(word: str) -> str:
+    """Harman's s-stemmer (JASIS 42, 1991), for words of four letters and more."""
+    if len(word) < 4 or not word.endswith("s") or word.endswith(("us", "ss")):
+        return word
+    if word.endswith("ies") and not word.endswith(("eies", "aies")):
+        return word[:-3] + "y"
+    return word[:-1]
 
 
 def _bare(word: str) -> str:

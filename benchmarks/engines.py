@@ -30,7 +30,7 @@ import numpy as np
 import polars as pl
 
 from windowshop.data import Comparison, Filter, read_dataset
-from windowshop.engines import EngineSpec, Kind, Storage, VectorSpec
+from windowshop.engines import EngineSpec, VectorSpec
 from windowshop.index import FUSED_VECTOR, Collection, open_index
 
 LOT = "lot"
@@ -38,7 +38,7 @@ LOTS = {"random 1%": 0.01, "random 10%": 0.1, "random 50%": 0.5}
 CHANGED = 0.2
 WRITE_ROWS = 5_000
 WARM_UP = 5
-GRAPH_STORAGES: tuple[Storage, ...] = ("float32", "int8")
+GRAPH_STORAGES: tuple[str, ...] = ("float32", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def read_shop(index: Path, texts: list[str], folder: Path, rng: np.random.Genera
 def settings(width: int) -> dict[str, EngineSpec]:
     """What is compared; the first is the reference."""
 
-    def spec(kind: Kind, storage: Storage) -> EngineSpec:
+    def spec(kind: str, storage: str) -> EngineSpec:
         vectors = {FUSED_VECTOR: VectorSpec(width=width, storage=storage)}
         return EngineSpec(kind=kind, vectors=vectors, number_columns=(LOT,))
 

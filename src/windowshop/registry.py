@@ -45,3 +45,15 @@ class Registry(Mapping[str, Any]):
         if name not in self._places:
             known = ", ".join(self._places)
             raise ConfigError(f"{self.noun}={name!r} is unknown. Use one of: {known}.")
+
+
+ENGINES = Registry(
+    "engine",
+    {
+        "exact": "windowshop.engines.exact:ExactEngine",
+        "flat": "windowshop.engines.flat:FlatEngine",
+        "zvec": "windowshop.engines.zvec:ZvecEngine",
+    },
+)
+STORAGES = ("float32", "fp16", "int8", "4bit")
+"""Forms of a vector that engines search."""

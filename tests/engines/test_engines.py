@@ -9,22 +9,21 @@ import pytest
 
 from windowshop.data.filter_grammar import parse_filter
 from windowshop.data.filter_polars import to_polars
-from windowshop.engines.base import Allowed, Batch, EngineSpec, VectorSpec, cut
+from windowshop.engines.base import Allowed, Batch, EngineSpec, VectorSpec, cut, open_engine
 from windowshop.engines.choice import choose
 from windowshop.engines.flat import FlatEngine
-from windowshop.engines.registry import open_engine
 from windowshop.errors import ConfigError, EngineError
+from windowshop.registry import ENGINES
 
 P, W, CLUSTERS = 3_000, 32, 30
 NOBODY = np.zeros(0, dtype=bool)
-STORAGE = {"exact": "fp16", "flat": "4bit", "zvec": "int8"}
 
 
 def spec_of(kind, width=W, storage=None, **settings):
     settings = {"build_candidates": 80, "float_numbers": 0} | settings
     if kind == "floats":
         kind, settings["float_numbers"] = "flat", 10**9
-    vector = VectorSpec(width=width, storage=storage or STORAGE[kind])
+    vector = VectorSpec(width=width, storage=storage or ENGINES[kind].storages[0])
     return EngineSpec(kind=kind, vectors={"fused": vector, "photo": vector}, **settings)
 
 

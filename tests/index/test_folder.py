@@ -46,8 +46,8 @@ def test_an_empty_folder_becomes_an_index(build_colours, volume, content):
 @pytest.mark.parametrize(
     ("call", "number"),
     [
-        ("windowshop.index.open.next_name", 1),  # nothing is there but the stage
-        ("windowshop.index.open.write_manifest", 1),
+        ("windowshop.index.build.next_name", 1),  # nothing is there but the stage
+        ("windowshop.index.build.write_manifest", 1),
         ("windowshop.index.generations.Generations.switch", 1),
         ("windowshop.index.folder._unpack", 1),  # all of it is there, in the stage
     ],

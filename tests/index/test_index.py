@@ -156,9 +156,9 @@ def test_rollback_goes_back_and_forth(cli, index, build_colours):
 
 
 MOMENTS = [
-    ("windowshop.index.open.shutil.copytree", 1, "nothing of the generation is there"),
+    ("windowshop.index.build.shutil.copytree", 1, "nothing of the generation is there"),
     ("windowshop.index.catalogue.collection.Collection.optimise", 1, "it is filled"),
-    ("windowshop.index.open.write_manifest", 1, "its manifest is missing"),
+    ("windowshop.index.build.write_manifest", 1, "its manifest is missing"),
     ("windowshop.index.generations.Generations.switch", 1, "it is whole and not current"),
 ]
 
@@ -191,7 +191,7 @@ def test_a_killed_first_build_leaves_nothing_that_looks_whole(colours, build_col
         "--cache",
         colours / "cache",
     ]
-    assert run_and_kill(args, "windowshop.index.open.write_manifest", 1)
+    assert run_and_kill(args, "windowshop.index.build.write_manifest", 1)
     assert not out.exists()
     build_colours(out)
     assert list(tmp_path.iterdir()) == [out]
@@ -206,7 +206,7 @@ def test_one_build_at_a_time(index, build_colours, monkeypatch):
             build_colours(index)
         messages.append(str(caught.value))
 
-    monkeypatch.setattr("windowshop.index.open.attribute_columns", lambda table: meanwhile() or ())
+    monkeypatch.setattr("windowshop.index.build.attribute_columns", lambda table: meanwhile() or ())
     build_colours(index)
     assert len(messages) == 1
     assert layout(index) == ("g2", "g1", ["g1", "g2"])

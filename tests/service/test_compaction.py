@@ -82,7 +82,7 @@ def test_no_ledger_is_compacted_during_a_build(build_colours, index, monkeypatch
             told.append(client.post("/admin/compact"))
             return ()
 
-        monkeypatch.setattr("windowshop.index.open.attribute_columns", meanwhile)
+        monkeypatch.setattr("windowshop.index.build.attribute_columns", meanwhile)
         build_colours(index)
         error = problem(told[0], 409, "cannot_compact")
         assert "another process is building it" in error["message"]

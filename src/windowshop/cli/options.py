@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 from rich.console import Console
+
+from windowshop.registry import ENGINES, STORAGES
 
 out = Console()
 err = Console(stderr=True)
@@ -18,9 +20,12 @@ CacheOption = Annotated[
     typer.Option(help="Folder of encoded features, shared by all runs.", envvar="WINDOWSHOP_CACHE"),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-EngineChoice = Literal["auto", "flat", "zvec", "exact"]
-StorageChoice = Literal["auto", "float32", "fp16", "int8", "4bit"]
 Mode = Literal["hybrid", "vectors", "words"]
+if TYPE_CHECKING:
+    EngineChoice: TypeAlias = str
+    StorageChoice: TypeAlias = str
+else:
+    EngineChoice, StorageChoice = Literal[("auto", *ENGINES)], Literal[("auto", *STORAGES)]
 DEFAULT_CACHE = Path.home() / ".cache" / "windowshop"
 
 

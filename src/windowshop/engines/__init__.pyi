@@ -2,13 +2,11 @@ from .base import Allowed as Allowed
 from .base import Batch as Batch
 from .base import Engine as Engine
 from .base import EngineSpec as EngineSpec
-from .base import Kind as Kind
-from .base import Storage as Storage
 from .base import VectorSpec as VectorSpec
 from .base import best as best
+from .base import open_engine as open_engine
 from .base import permitted as permitted
 from .choice import choose as choose
 from .neighbours import Neighbours as Neighbours
 from .neighbours import nearest as nearest
-from .registry import open_engine as open_engine
 from .rwlock import Gate as Gate

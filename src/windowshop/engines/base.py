@@ -6,7 +6,8 @@ vector, D its width in the engine.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from pathlib import Path
+from typing import ClassVar, Protocol
 
 import numpy as np
 import polars as pl
@@ -14,14 +15,8 @@ import polars as pl
 from windowshop.data import Filter
 from windowshop.engines.neighbours import Neighbours
 from windowshop.errors import ConfigError
+from windowshop.registry import ENGINES
 
-Kind: TypeAlias = Literal["exact", "flat", "zvec"]
-Storage: TypeAlias = Literal["float32", "fp16", "int8", "4bit"]
-STORAGES: dict[Kind, tuple[Storage, ...]] = {
-    "exact": ("float32", "fp16"),
-    "flat": ("4bit",),
-    "zvec": ("float32", "fp16", "int8", "4bit"),
-}
 FEW = 1_000
 """So few usable products are all scored."""
 
@@ -32,7 +27,7 @@ class VectorSpec:
 
     width: int
     """Numbers kept of each vector: its first ones, normalised again (Matryoshka)."""
-    storage: Storage = "fp16"
+    storage: str = "fp16"
     """What is searched; int8 and 4-bit codes are rescored with float16 originals."""
 
 
@@ -40,7 +35,8 @@ class VectorSpec:
 class EngineSpec:
     """How an engine is built; `windowshop.engines.choice` chooses one for a catalogue."""
 
-    kind: Kind
+    kind: str
+    """A name of `windowshop.registry.ENGINES`."""
     vectors: Mapping[str, VectorSpec]
     """By name: `fused` for searches by text, `photo` for searches by photo."""
     scan_rows: int = 20_000
@@ -64,11 +60,12 @@ class EngineSpec:
         """Check what fits together."""
         if not self.vectors:
             raise ConfigError("engine: vectors is empty. Name at least one, such as `fused`.")
+        storages = ENGINES[self.kind].storages
         for name, vector in self.vectors.items():
-            if vector.storage not in STORAGES[self.kind]:
+            if vector.storage not in storages:
                 raise ConfigError(
                     f"engine {self.kind}: vector {name!r} cannot be stored as {vector.storage}. "
-                    f"Choose one of: {', '.join(STORAGES[self.kind])}."
+                    f"Choose one of: {', '.join(storages)}."
                 )
             if vector.width < 1:
                 raise ConfigError(f"engine: width={vector.width} of {name!r} must be at least 1.")
@@ -110,6 +107,9 @@ class Engine(Protocol):
     Results hold keys as `rows`, best first; equal scores go to the lower key.
     """
 
+    storages: ClassVar[tuple[str, ...]]
+    """Forms in which it can hold vectors; the first is its default."""
+
     def upsert(self, batch: Batch) -> None:
         """Add rows; found once this returns, unless a bitmap made before leaves them out."""
         ...
@@ -150,6 +150,17 @@ class Engine(Protocol):
     def close(self) -> None:
         """Release files; closing twice does nothing."""
         ...
+
+
+def open_engine(folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> Engine:
+    """Open or create the engine of a folder with the keys that `alive_N` (bool, by key) allows.
+
+    Keys from N on are forgotten, so the caller sends them again. Raises EngineError where its files
+    cannot be used; call `holds` before relying on its content.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    engine: Engine = ENGINES[spec.kind](folder, spec, alive_N)
+    return engine
 
 
 def cut(x_BW: np.ndarray, width: int) -> np.ndarray:

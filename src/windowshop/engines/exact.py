@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from windowshop.engines.base import Allowed, Batch, EngineSpec, cut, stack
+from windowshop.engines.base import Allowed, Batch, Engine, EngineSpec, cut, stack
 from windowshop.engines.neighbours import Neighbours
 from windowshop.engines.vectors import Vectors
 
 
-class ExactEngine:
+class ExactEngine(Engine):
     """Scan of all vectors on disk; for tests and small shops."""
+
+    storages = ("fp16", "float32")
 
     def __init__(self, folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> None:
         self._vectors = Vectors(folder, spec.vectors, alive_N)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from turbovec import TurboQuantIndex
 
-from windowshop.engines.base import FEW, Allowed, Batch, EngineSpec, cut, stack
+from windowshop.engines.base import FEW, Allowed, Batch, Engine, EngineSpec, cut, stack
 from windowshop.engines.floats import Floats
 from windowshop.engines.neighbours import Neighbours
 from windowshop.engines.originals import Originals
@@ -106,8 +106,10 @@ class Codes:
         return np.ascontiguousarray(np.pad(x_BD, ((0, 0), (0, missing))), dtype=np.float32)
 
 
-class FlatEngine:
+class FlatEngine(Engine):
     """Codes or floats for each vector's name in memory, originals on disk."""
+
+    storages = ("4bit",)
 
     def __init__(self, folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> None:
         self._spec = spec

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from windowshop.data import Filter
-from windowshop.engines.base import Allowed, Batch, EngineSpec, cut, permitted, stack
+from windowshop.engines.base import Allowed, Batch, Engine, EngineSpec, cut, permitted, stack
 from windowshop.engines.filter_zvec import to_zvec
 from windowshop.engines.neighbours import Neighbours
 from windowshop.engines.vectors import Vectors
@@ -22,8 +22,10 @@ MAX_CANDIDATES = 2_048
 """Beyond, scoring every allowed product costs less than the graph."""
 
 
-class ZvecEngine:
+class ZvecEngine(Engine):
     """One zvec collection for each vector's name, beside our own originals."""
+
+    storages = ("int8", "float32", "fp16", "4bit")
 
     def __init__(self, folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> None:
         self._spec = spec

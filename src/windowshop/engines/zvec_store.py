@@ -18,14 +18,14 @@ import polars as pl
 import zvec
 from zvec import StatusCode
 
-from windowshop.engines.base import EngineSpec, Storage, VectorSpec
+from windowshop.engines.base import EngineSpec, VectorSpec
 from windowshop.engines.filter_zvec import ColumnKind
 from windowshop.errors import EngineError
 
 DOCS_AT_ONCE = 500
 LANES = 4
 """zvec's 4-bit codes want an even width; vectors are lengthened with zeros."""
-QUANTIZE: dict[Storage, Any] = {
+QUANTIZE: dict[str, Any] = {
     "float32": zvec.QuantizeType.UNDEFINED,
     "fp16": zvec.QuantizeType.FP16,
     "int8": zvec.QuantizeType.INT8,

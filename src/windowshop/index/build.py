@@ -4,7 +4,7 @@ import shutil
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from windowshop.data import (
     attribute_columns,
     fill_attributes,
 )
-from windowshop.engines import EngineSpec, Kind, Storage, VectorSpec, choose
+from windowshop.engines import EngineSpec, VectorSpec, choose
 from windowshop.errors import ConfigError
 from windowshop.files import write_manifest
 from windowshop.index.catalogue.collection import Collection
@@ -30,21 +30,19 @@ from windowshop.index.vector_names import (
     with_gate,
 )
 from windowshop.progress import Reporter
+from windowshop.registry import ENGINES
 
 if TYPE_CHECKING:
     from windowshop.model import Model, ProductSource
-
-
-STORED_AS: dict[Kind, Storage] = {"exact": "fp16", "flat": "4bit", "zvec": "int8"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexConfig:
     """How an index is built."""
 
-    engine: Kind | Literal["auto"] = "auto"
+    engine: str = "auto"
     """The vector engine; `auto` chooses by the catalogue's size."""
-    storage: Storage | Literal["auto"] = "auto"
+    storage: str = "auto"
     """What the engine searches; int8 and 4-bit codes are rescored with float16 originals."""
     width: int = 0
     """Numbers kept of a `fused` vector, one of the model's Matryoshka widths; 0 keeps all."""
@@ -52,7 +50,9 @@ class IndexConfig:
     """Products whose vectors are in memory at a time."""
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check names and ranges."""
+        if self.engine != "auto":
+            ENGINES.require(self.engine)
         if self.chunk_rows < 1:
             raise ConfigError(f"chunk_rows={self.chunk_rows} must be at least 1.")
 
@@ -63,7 +63,7 @@ class IndexConfig:
         kind = chosen.kind if self.engine == "auto" else self.engine
         if kind == chosen.kind and self.storage == "auto":
             return chosen
-        storage = STORED_AS[kind] if self.storage == "auto" else self.storage
+        storage = ENGINES[kind].storages[0] if self.storage == "auto" else self.storage
         vectors = {name: VectorSpec(width=width, storage=storage) for name, width in widths.items()}
         return replace(chosen, kind=kind, vectors=vectors)
 

@@ -1,19 +1,26 @@
-# Two commands do everything on a fresh machine with Python 3.11: `make demo` and `make test`.
+# On a fresh machine with Python 3.11: `make demo` for a first look, `make test` for every check.
+# While working: `make check`, `make quick`, `make test ARGS="-k price"`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test clean
+.PHONY: demo check quick test clean
 
 demo: $(READY)
 	$(BIN)/python -m windowshop demo build/demo
 
-test: $(READY)
+check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+
+# All that neither trains nor opens a process or a browser.
+quick: $(READY)
+	$(BIN)/python -m pytest -n auto -m "not slow and not browser" $(ARGS)
+
+test: check
+	$(BIN)/python -m pytest $(ARGS)
 
 # torch goes first and alone, so that nothing else picks another build of it.
 $(READY): pyproject.toml constraints.txt

@@ -38,6 +38,19 @@ from windowshop.training.data import TrainingData
 from windowshop.training.judged_pairs import make_pairs
 from windowshop.training.prepared_data import open_cache, prepare
 
+SLOW = {"train_cli", "make_bench", "embedded"}
+"""Fixtures that train, or load encoders of full size."""
+
+
+def pytest_collection_modifyitems(items):
+    """Mark tests by their fixtures: `browser` look at the page, `slow` train something first."""
+    for item in items:
+        fixtures = set(item.fixturenames)
+        if "browser" in fixtures:
+            item.add_marker("browser")
+        if SLOW & fixtures:
+            item.add_marker("slow")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def alone_and_offline():

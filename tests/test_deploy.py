@@ -12,6 +12,8 @@ import yaml
 
 from windowshop.cli.entry import app
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = Path(__file__).parents[1] / "deploy"
 BIN = Path(sys.executable).parent
 

@@ -19,6 +19,8 @@ from windowshop.errors import ConfigError, DataError
 from windowshop.model.batches import ProductBatch
 from windowshop.progress import SilentReporter
 
+pytestmark = pytest.mark.slow
+
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 peers, peer_clip, peer_shop, peer_windowshop = map(
     importlib.import_module, ("peers", "peer_clip", "peer_shop", "peer_windowshop")

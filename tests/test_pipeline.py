@@ -16,6 +16,8 @@ from windowshop.evaluation.metrics import MEASURES
 from windowshop.evaluation.runs import make_run
 from windowshop.index.open import open_index
 
+pytestmark = pytest.mark.slow
+
 WIDTH = 2 * 16
 """Of the vectors: the default fusion stores two parts."""
 SYSTEMS = ["fused", "text_only", "image_only", "bm25"]

@@ -1,12 +1,15 @@
 import io
 import json
 
+import pytest
 from rich.console import Console
 
 from windowshop.config import ModelConfig, StageConfig, TrainConfig
 from windowshop.demo.catalogue import DemoConfig
 from windowshop.demo.run import run_demo
 from windowshop.progress import TerminalReporter
+
+pytestmark = pytest.mark.slow
 
 SHOP = DemoConfig(num_products=100, image_side=48)
 RECIPE = TrainConfig(

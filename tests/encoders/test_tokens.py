@@ -29,6 +29,8 @@ from windowshop.model.retriever import load
 from windowshop.model.two_tower import TwoTower
 from windowshop.progress import SilentReporter
 
+pytestmark = pytest.mark.slow
+
 KINDS = [(kind, name) for kind, name in ALL if name != "efficientnet-lite2"]
 TEXT, PHOTO = Layout((2, 1), 2, 3), Layout((3,), 4, 2)
 

@@ -117,6 +117,7 @@ WHERES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", WHERES)
 def test_recall_against_brute_force(stocked, where):
     engine, shop = stocked
@@ -160,6 +161,7 @@ def test_unusual_questions(stocked):
         engine.search(shop.queries, 5, name="sound")
 
 
+@pytest.mark.slow
 def test_recall_after_a_fifth_changed_or_left(stocked):
     """Runs last: it changes the shop. New keys for changed products, as a collection gives them."""
     engine, shop = stocked
@@ -251,6 +253,7 @@ def test_a_small_catalogue_that_grows_goes_from_floats_to_codes(tmp_path):
     engine.close()
 
 
+@pytest.mark.slow
 def test_many_threads_search_while_one_writes_and_none_waits_for_ever(tmp_path):
     """zvec's own pool of threads ran dry here: see `start_zvec`."""
     shop = Shop()

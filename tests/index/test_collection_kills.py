@@ -17,6 +17,8 @@ from index.test_collection import agrees, put, spec_of
 from windowshop.index.catalogue import collection as collections
 from windowshop.index.catalogue.collection import Collection
 
+pytestmark = pytest.mark.slow
+
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["windowshop.index.catalogue.collection"])
 

@@ -16,6 +16,8 @@ from windowshop.errors import EngineError
 from windowshop.index.catalogue.collection import Collection, GivenUp
 from windowshop.index.catalogue.snapshot import read_checkpoint
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["opened"]  # the fixture
 
 

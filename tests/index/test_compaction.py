@@ -21,6 +21,8 @@ from windowshop.index.catalogue.collection import Collection
 from windowshop.index.catalogue.ledger import Ledger, Position
 from windowshop.index.catalogue.records import Delete, Upsert, ids_of
 
+pytestmark = pytest.mark.slow
+
 W = 8
 FLAT = EngineSpec(kind="flat", vectors={"fused": VectorSpec(width=W, storage="4bit")})
 STEPS = (

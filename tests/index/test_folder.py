@@ -10,6 +10,8 @@ from windowshop.errors import IndexFolderError
 from windowshop.index.folder import building, current_generation, open_shelf
 from windowshop.index.generations import Generations
 
+pytestmark = pytest.mark.slow
+
 
 def layout(index):
     """Current and previous generation, and the folders there are."""

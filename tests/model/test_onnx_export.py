@@ -31,6 +31,8 @@ from windowshop.model.onnx_export import (
 )
 from windowshop.model.query_encoder import QueryGraph, open_query_encoder
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("clip", "siglip", "bert", "sentence")
 FP32 = ExportConfig(int8=False)
 ASKED = [*TEXTS, *HARD_TEXTS, "RED Shoe", "red", "a " * MAX_TOKENS]

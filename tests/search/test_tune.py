@@ -34,6 +34,8 @@ from windowshop.search.tuning.trials import (
 )
 from windowshop.search.understanding.recognition import PrecisionConfig
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("vectors", "words")
 LENIENT = PrecisionConfig(min_products=1, min_coverage=0)
 

@@ -19,6 +19,8 @@ from support.services import SECRETS, Server, serving, wait_until, write_keys
 from windowshop.index.open import open_index
 from windowshop.service.logs.feedback import read_log
 
+pytestmark = pytest.mark.slow
+
 READY_SECONDS = 15
 """Of a restart, on a machine that is busy; benchmarks measure it."""
 

@@ -16,6 +16,8 @@ from windowshop.service.config import ServiceConfig
 from windowshop.service.generation_pool import Shop
 from windowshop.service.http.head_timeout import PatientProtocol
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 2**20
 
 

@@ -37,6 +37,8 @@ from windowshop.study.report import write as report
 from windowshop.training.prepared_data import open_cache, prepare, with_encoders
 from windowshop.training.stages import train_system
 
+pytestmark = pytest.mark.slow
+
 EXTENT = Extent(num_products=18, num_queries=9, text_width=8, budget=1.0)
 TUNED: StageConfig = from_dict(StageConfig, {**SEPARATE, "tuning": TUNING}, "tuned")
 

@@ -22,6 +22,8 @@ from windowshop.study.report.tables import all_tables, main_table, p_text, verdi
 from windowshop.study.report.write import render_markdown, write_report
 from windowshop.study.results import ExampleProduct, load_results
 
+pytestmark = pytest.mark.slow
+
 EVIL = '<script>alert("x")</script>'
 SVG = "{http://www.w3.org/2000/svg}"
 VOID_TAGS = {"meta", "img"}

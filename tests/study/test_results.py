@@ -20,6 +20,8 @@ from windowshop.study.results import (
     without_photos,
 )
 
+pytestmark = pytest.mark.slow
+
 FILES = {RESULTS_FILE, PER_QUERY_FILE, UNRETRIEVED_FILE}
 
 

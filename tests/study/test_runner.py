@@ -20,6 +20,8 @@ from windowshop.study.config import AUTO, load_study
 from windowshop.study.report import write as report
 from windowshop.study.results import load_results
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def few_permutations():

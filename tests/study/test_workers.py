@@ -29,6 +29,8 @@ from windowshop.study.report import write as report
 from windowshop.study.workers import Task
 from windowshop.training.fine_tuning import weight_interpolation as mixing
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("text_tower_experts", "text_only", "bm25", "both", "tuned")
 WAIT_S = 120
 

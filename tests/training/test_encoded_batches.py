@@ -33,6 +33,8 @@ from windowshop.training.fine_tuning.trainable import make_trainable
 from windowshop.training.judged_pairs import make_pairs
 from windowshop.training.objectives import OBJECTIVES, Step
 
+pytestmark = pytest.mark.slow
+
 ALL = np.arange(6)
 STAGE = StageConfig(name="fused", steps=1)
 

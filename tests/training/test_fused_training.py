@@ -17,6 +17,8 @@ from windowshop.progress import SilentReporter
 from windowshop.training.loop import Trainer
 from windowshop.training.objectives import Step, fused_loss
 
+pytestmark = pytest.mark.slow
+
 LAYOUTS = Layout((4, 2)), Layout((2, 2, 1))
 STAGES = tuple(
     StageConfig(

@@ -10,6 +10,8 @@ from windowshop.config import TuningConfig
 from windowshop.training.fine_tuning.gradient_cache import Tape, chunk_seed
 from windowshop.training.fine_tuning.trainable import make_trainable
 
+pytestmark = pytest.mark.slow
+
 CONFIG = TuningConfig(lora_rank=2, image_side=SIDE)
 RNG = np.random.default_rng(0)
 MANY_TEXTS = [" ".join(RNG.choice(WORDS, n)) for n in RNG.integers(1, MAX_TOKENS - 2, size=15)]

@@ -19,6 +19,8 @@ from windowshop.training.loop import FINAL_RATE, Trainer, make_optimizer, num_st
 from windowshop.training.objectives import OBJECTIVES
 from windowshop.training.state import TrainState, load_state, save_state
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"min_epochs": 0.0, "batch_queries": 4, "warmup_steps": 2, "eval_every": 2}
 STAGES = (
     StageConfig(name="domain", steps=3, **SMALL),

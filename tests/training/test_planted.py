@@ -19,6 +19,8 @@ from windowshop.training.judged_pairs import make_pairs
 from windowshop.training.prepared_data import Workbench
 from windowshop.training.stages import make_trainer
 
+pytestmark = pytest.mark.slow
+
 NUM_KINDS, NUM_COLOURS, NUM_EACH = 8, 5, 6
 FEATURES = 16
 NOISE = 0.3

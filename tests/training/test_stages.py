@@ -20,6 +20,8 @@ from windowshop.training.fine_tuning import weight_interpolation as mixing
 from windowshop.training.fit import train
 from windowshop.training.stages import train_system
 
+pytestmark = pytest.mark.slow
+
 HOW = {"learning_rate": 1e-3, "lora_rank": 2, "chunk_size": 5, "mixes": (0.5, 1.0)}
 
 

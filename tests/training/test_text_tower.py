@@ -18,6 +18,8 @@ from windowshop.training.fine_tuning import weight_interpolation as mixing
 from windowshop.training.objectives import OBJECTIVES, fused_loss
 from windowshop.training.stages import train_system
 
+pytestmark = pytest.mark.slow
+
 LORA = TuningConfig(text="lora", learning_rate=1e-3, lora_rank=2, chunk_size=5, mixes=(1.0,))
 
 

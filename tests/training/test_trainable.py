@@ -14,6 +14,8 @@ from windowshop.training.fine_tuning import trainable as tuning
 from windowshop.training.fine_tuning.gradient_cache import Tape
 from windowshop.training.fine_tuning.trainable import make_trainable
 
+pytestmark = pytest.mark.slow
+
 CONFIG = TuningConfig(learning_rate=0.01, lora_rank=2, chunk_size=2, image_side=SIDE)
 TRAINED = [
     ("text", "sentence"),

@@ -20,6 +20,8 @@ from windowshop.training.objectives import OBJECTIVES
 from windowshop.training.prepared_data import open_cache, prepare
 from windowshop.training.stages import make_trainer, train_system
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {
     "bm25": {"stages": (replace(SEPARATE, negatives="bm25"), FUSED)},
     "mined": {"stages": (SEPARATE, replace(FUSED, negatives="mined"))},

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from windowshop.errors import ConfigError
-from windowshop.settings import from_dict, read_yaml, to_dict
+from windowshop.settings import from_dict, load_settings, to_dict
 
 FUSED = "fused"
 """The model itself, among the systems that are trained and evaluated side by side."""
@@ -303,8 +303,7 @@ class TrainConfig:
 
 def load_config(path: Path) -> TrainConfig:
     """Read a YAML file; unknown keys and wrong types raise ConfigError."""
-    config: TrainConfig = from_dict(TrainConfig, read_yaml(path), str(path))
-    return config
+    return load_settings(path, TrainConfig)
 
 
 def _require(holds: bool, message: str) -> None:

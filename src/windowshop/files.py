@@ -1,9 +1,11 @@
 """Files and folders that appear whole or not at all, and logs that grow."""
 
 import json
+import math
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,16 +13,23 @@ from typing import Any, TypeVar
 from windowshop.errors import ConfigError, WindowshopError
 
 
-def write_aside(path: Path, write: Callable[[Path], object], chosen: str = "folder") -> None:
+def write_atomic(
+    path: Path, write: Callable[[Path], object], chosen: str = "folder", *, durable: bool = False
+) -> None:
     """Let `write` fill a file beside `path`, then rename it into place.
 
-    Raises ConfigError where it cannot be written; `chosen` is what the user named, file or folder.
+    `durable` puts it on the disk first, against power loss. Raises ConfigError where it cannot be
+    written; `chosen` is what the user named, file or folder.
     """
     aside = path.with_name(f".{path.name}.writing")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(aside)
+        if durable:
+            sync(aside)
         aside.replace(path)
+        if durable:
+            sync(path.parent)
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be written ({error.strerror or error}). Choose another {chosen}."
@@ -33,6 +42,19 @@ def append_whole(descriptor: int, content: bytes) -> None:
         content = content[os.write(descriptor, content) :]
 
 
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Give an empty folder beside `out`, and put it in the place of `out` when the block ends."""
+    made = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    try:
+        yield made
+        replace_folder(made, out)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
 def replace_folder(new: Path, out: Path) -> None:
     """Put the folder `new` in the place of `out`, which may be a folder, or not be there."""
     old = out.parent / f".{out.name}.old"
@@ -43,20 +65,23 @@ def replace_folder(new: Path, out: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def write_json(path: Path, content: object) -> None:
-    """Replace a small file at once: a reader, or a kill, finds the old one or the new one whole."""
-    aside = path.with_suffix(".json.partial")
-    with open(aside, "w", encoding="utf-8") as file:
-        file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    sync_folder(path.parent)
+def write_json(path: Path, content: object, chosen: str = "folder") -> None:
+    """Write a small JSON file with `write_atomic`, durably; a number not finite becomes null."""
+    text = json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomic(path, lambda aside: aside.write_text(text, "utf-8"), chosen, durable=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Put a folder's list of files on the disk, against power loss."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _finite(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def sync(path: Path) -> None:
+    """Put a file, or a folder's list of files, on the disk, against power loss."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -4,20 +4,37 @@ import dataclasses
 from contextlib import suppress
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 
 from windowshop.errors import ConfigError
 
+Settings = TypeVar("Settings")
 
-def read_yaml(path: Path) -> object:
-    """What a YAML file holds, no settings for an empty one; ConfigError where it is not one."""
+
+def load_settings(path: Path, cls: type[Settings]) -> Settings:
+    """Read a YAML file as a settings dataclass; an empty file is all defaults.
+
+    Raises ConfigError for unknown keys and wrong types.
+    """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read as YAML: {error}") from None
-    return {} if content is None else content
+    settings: Settings = from_dict(cls, {} if content is None else content, str(path))
+    return settings
+
+
+def to_yaml(config: object) -> str:
+    """Return the YAML text that `load_settings` reads back."""
+    return yaml.safe_dump(_plain(to_dict(config)), sort_keys=False, allow_unicode=True)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def to_dict(config: object) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from rich.console import Console
 from support.shops import QRELS as SHOP_QRELS
 from support.shops import changed, write_shop
 
+import windowshop.evaluation.dev_scorer
 import windowshop.evaluation.evaluator
-import windowshop.evaluation.runs
 from windowshop.data.check import check_dataset
 from windowshop.data.dataset import Dataset
 from windowshop.evaluation.dev_scorer import make_dev_check
@@ -155,9 +155,9 @@ def dev_scores(tmp_path, monkeypatch):
     """The dev check's figures for the one ranking."""
     axes = np.eye(3, dtype=np.float32)
     scores = np.array([[RUN[p] for p in "abc"]] * 3, dtype=np.float32)
-    monkeypatch.setattr(windowshop.evaluation.runs, "product_vectors", lambda *_: axes)
+    monkeypatch.setattr(windowshop.evaluation.dev_scorer, "product_vectors", lambda *_: axes)
     monkeypatch.setattr(
-        windowshop.evaluation.runs, "query_vectors", lambda *given: scores[given[2]]
+        windowshop.evaluation.dev_scorer, "query_vectors", lambda *given: scores[given[2]]
     )
 
     def check(split="dev", **weights):

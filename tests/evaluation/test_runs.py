@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from windowshop.encoders.layout import Layout
-from windowshop.evaluation import runs as retrieval
+from windowshop.evaluation import dev_scorer, runs
 from windowshop.evaluation.dev_scorer import make_dev_check
 from windowshop.evaluation.metrics import score_queries
 from windowshop.evaluation.runs import make_run, modality_vectors, product_vectors
@@ -55,7 +55,7 @@ def many_queries(make_dataset, count):
 def test_a_dev_check_takes_so_many_queries_and_their_judgements(
     make_dataset, monkeypatch, limit, kept
 ):
-    monkeypatch.setattr(retrieval, "MAX_DEV_QUERIES", limit)
+    monkeypatch.setattr(dev_scorer, "MAX_DEV_QUERIES", limit)
     dataset = many_queries(make_dataset, 20)
     first, again, other = (make_dev_check(dataset, None, None, 9, seed) for seed in (0, 0, 1))
     assert len(first.query_ids) == kept
@@ -72,7 +72,7 @@ def test_vectors_do_not_depend_on_the_chunks(make_toy_data, toy_model_config, mo
     model, source = TwoTower(shape, Layout((6,)), Layout((5,))), make_toy_data().products
     items = np.array([3, 0, 19, 7, 9, 5])
     whole = product_vectors(model, source, items), *modality_vectors(model, source, items)
-    monkeypatch.setattr(retrieval, "CHUNK", 4)
+    monkeypatch.setattr(runs, "CHUNK", 4)
     parts = product_vectors(model, source, items), *modality_vectors(model, source, items)
     for expected, found in zip(whole, parts, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-6)

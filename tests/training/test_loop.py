@@ -6,7 +6,7 @@ import pytest
 import torch
 from support.interrupting import Countdown, Interrupted, TrippedReporter
 
-import windowshop.training.loop
+import windowshop.training.state
 from windowshop.config import StageConfig, TrainConfig
 from windowshop.data.product_text import FACTS, TITLE
 from windowshop.encoders.layout import Layout
@@ -204,7 +204,7 @@ def test_a_finished_run_is_read_back(tmp_path, make_trainer, new_model):
 def test_a_kill_while_saving_keeps_the_old_state(
     calls, make_trainer, new_model, whole, monkeypatch
 ):
-    count, save_file = Countdown(calls), windowshop.training.loop.save_file
+    count, save_file = Countdown(calls), windowshop.training.state.save_file
 
     def killed(tensors, path, metadata):
         save_file(tensors, path, metadata=metadata)
@@ -213,11 +213,11 @@ def test_a_kill_while_saving_keeps_the_old_state(
         count()
         path.write_bytes(content)
 
-    monkeypatch.setattr(windowshop.training.loop, "save_file", killed)
+    monkeypatch.setattr(windowshop.training.state, "save_file", killed)
     trainer = make_trainer()
     with pytest.raises(Interrupted):
         trainer.run(new_model(), "fused")
-    monkeypatch.setattr(windowshop.training.loop, "save_file", save_file)
+    monkeypatch.setattr(windowshop.training.state, "save_file", save_file)
     # Saved after the steps 2 and 3 of the first stage and after the stage, and so on.
     state, _ = load_state(trainer.state_file)
     expected = {1: (0, 0), 4: (1, 0), 6: (1, 4)}

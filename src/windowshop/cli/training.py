@@ -108,7 +108,7 @@ def evaluate(
     """Score a model beside text-only, image-only and BM25 on the same queries."""
     from windowshop.data import read_dataset
     from windowshop.evaluation import evaluate as run
-    from windowshop.evaluation import render_evaluation, write_json, write_per_query
+    from windowshop.evaluation import render_evaluation, write_evaluation, write_per_query
     from windowshop.model import load
     from windowshop.progress import TerminalReporter
 
@@ -116,7 +116,7 @@ def evaluate(
         load(model), read_dataset(data), split, slices or [], cache, TerminalReporter(err)
     )
     if json_file is not None:
-        write_json(evaluation, json_file)
+        write_evaluation(evaluation, json_file)
         per_query = per_query or json_file.with_suffix(".per_query.parquet")
     if per_query is not None:
         write_per_query(evaluation, per_query)

@@ -5,7 +5,6 @@ from the facts, and a click log is simulated from the grades. Nothing comes from
 """
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ import xxhash
 
 from windowshop.demo.drawing import PALETTE, PATTERNS, Look, contrasting, draw
 from windowshop.errors import ConfigError, DataError
+from windowshop.files import new_folder
 
 # Shapes: Q queries, N products, W warm products, S sessions, K products shown in a session.
 Rng = np.random.Generator
@@ -178,10 +178,8 @@ def write_demo(folder: Path, config: DemoConfig) -> None:
     """Write the shop to a new folder, which appears under its name only when it is complete."""
     if folder.exists():
         raise DataError(f"{folder}: already exists. Delete it, or choose another folder.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as work:
-        made = Path(work) / folder.name
-        (made / "images").mkdir(parents=True)
+    with new_folder(folder) as made:
+        (made / "images").mkdir()
         products = _products(config)
         _write_tables(made, products, config.seed)
         for number, product in enumerate(products):
@@ -191,7 +189,6 @@ def write_demo(folder: Path, config: DemoConfig) -> None:
                 photo = draw(look, config.image_side, rng)
                 photo.save(made / "images" / f"{product.product_id}.jpg", quality=90)
         (made / "README.md").write_text(README.format(config=config), encoding="utf-8")
-        made.rename(folder)
 
 
 def _write_tables(folder: Path, products: Sequence[Product], seed: int) -> None:

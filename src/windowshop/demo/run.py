@@ -12,7 +12,7 @@ from windowshop.config import StageConfig, TrainConfig
 from windowshop.data import Dataset, check_dataset, read_dataset
 from windowshop.demo.catalogue import DemoConfig, write_demo
 from windowshop.errors import DataError
-from windowshop.evaluation import evaluate, render_evaluation, write_json
+from windowshop.evaluation import evaluate, render_evaluation, write_evaluation
 from windowshop.index import build_index
 from windowshop.model import load
 from windowshop.progress import Reporter
@@ -57,7 +57,7 @@ def run_demo(
     console.rule("3. Evaluate on queries that training never saw")
     trained = load(model)
     evaluation = evaluate(trained, dataset, "test", SLICES, cache, reporter)
-    write_json(evaluation, folder / "evaluation.json")
+    write_evaluation(evaluation, folder / "evaluation.json")
     console.print(render_evaluation(evaluation))
     console.rule("4. Index and search")
     build_index(trained, dataset, index, cache, reporter)

@@ -21,7 +21,7 @@ from .diagnostics import uniformity as uniformity
 from .diagnostics import unretrieved_products as unretrieved_products
 from .evaluator import ALL as ALL
 from .evaluator import evaluate as evaluate
-from .evaluator import write_json as write_json
+from .evaluator import write_evaluation as write_evaluation
 from .evaluator import write_per_query as write_per_query
 from .metrics import DEPTH as DEPTH
 from .metrics import MEASURES as MEASURES

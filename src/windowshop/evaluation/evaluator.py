@@ -4,7 +4,6 @@ All systems rank the full catalogue for the same queries; scores are per query, 
 queries, and differences are paired.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,7 +26,7 @@ from windowshop.evaluation.metrics import (
 )
 from windowshop.evaluation.runs import make_run, product_vectors, query_vectors
 from windowshop.evaluation.slices import LABELS, Slice, make_slices, split_kinds
-from windowshop.files import write_aside
+from windowshop.files import write_atomic, write_json
 from windowshop.model import Model, ProductSource, QuerySource, load_system, saved_systems
 from windowshop.progress import Reporter
 
@@ -176,14 +175,13 @@ def _runs(
 
 
 def write_per_query(evaluation: Evaluation, path: Path) -> None:
-    """Save every query's scores as parquet, aside and then renamed."""
-    write_aside(path, evaluation.per_query.write_parquet, chosen="file")
+    """Save every query's scores as parquet."""
+    write_atomic(path, evaluation.per_query.write_parquet, chosen="file")
 
 
-def write_json(evaluation: Evaluation, path: Path) -> None:
-    """Save the figures as JSON, aside and then renamed."""
-    content = json.dumps(evaluation.to_json(), indent=2) + "\n"
-    write_aside(path, lambda aside: aside.write_text(content, encoding="utf-8"), chosen="file")
+def write_evaluation(evaluation: Evaluation, path: Path) -> None:
+    """Save the figures as JSON."""
+    write_json(path, evaluation.to_json(), chosen="file")
 
 
 def _estimates(scores: Scores) -> Table:

@@ -28,7 +28,7 @@ from windowshop.data import (
     parse_images,
     read_bytes,
 )
-from windowshop.files import write_aside
+from windowshop.files import write_atomic
 
 UPLOAD = "upload:"
 KEPT_PATHS, RECENT_SECONDS = 100_000, 300.0
@@ -146,7 +146,7 @@ class ShopPhotos:
             try:
                 os.utime(path)  # it is there: young again for `remove_uploads`
             except OSError:
-                write_aside(path, lambda aside: aside.write_bytes(content))
+                write_atomic(path, lambda aside: aside.write_bytes(content))
         return UPLOAD + name
 
     def _plain(self, image: str) -> Path | None:

@@ -17,7 +17,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -26,7 +25,7 @@ from windowshop.encoders import ImageEncoder, Layout, TextEncoder
 from windowshop.errors import ModelError
 from windowshop.files import FolderKind, read_manifest, write_manifest
 from windowshop.model.two_tower import TwoTower
-from windowshop.settings import to_dict
+from windowshop.settings import to_yaml
 
 MODEL = FolderKind(
     noun="a model folder", format="windowshop-model/2", command="windowshop train", error=ModelError
@@ -101,8 +100,7 @@ def save_model(
             system.text.save(folder / "baselines" / name / "text")
         if system.image.fingerprint != fused.image.fingerprint:
             system.image.save(folder / "baselines" / name / "image")
-    text = yaml.safe_dump(_plain(to_dict(config)), sort_keys=False, allow_unicode=True)
-    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+    (folder / CONFIG_FILE).write_text(to_yaml(config), encoding="utf-8")
     write_manifest(folder, manifest)
 
 
@@ -144,12 +142,3 @@ def towers_file(folder: Path, name: str) -> Path:
 
 def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-
-
-def _plain(value: object) -> object:
-    """Tuples as lists, which YAML can hold."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value

@@ -26,7 +26,7 @@ from windowshop.data import Dataset, file_hash
 from windowshop.encoders import TextEncoder, pick_device
 from windowshop.engines import nearest
 from windowshop.errors import ConfigError, ExportError
-from windowshop.files import replace_folder, write_manifest
+from windowshop.files import new_folder, write_manifest
 from windowshop.model.batches import ProductSource
 from windowshop.model.query_encoder import (
     EXPORT,
@@ -167,15 +167,8 @@ def export_graph(
 ) -> ExportManifest:
     """Export a model's query path, checked on the texts against the product vectors."""
     _require_place(out)
-    work = out.parent / f".{out.name}.partial"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    try:
-        manifest = _write_export(model, Reference.of(model, texts, product_NP), work, config)
-        replace_folder(work, out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return manifest
+    with new_folder(out) as made:
+        return _write_export(model, Reference.of(model, texts, product_NP), made, config)
 
 
 def render_export(manifest: ExportManifest) -> Table:

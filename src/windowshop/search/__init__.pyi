@@ -16,7 +16,6 @@ from .results_page import thumbnail as thumbnail
 from .results_page import write_page as write_page
 from .searcher import Searcher as Searcher
 from .searcher import open_searcher as open_searcher
-from .settings_file import load_settings as load_settings
 from .tuning.choose import TuneConfig as TuneConfig
 from .tuning.choose import tune as tune
 from .tuning.report import render_tuning as render_tuning

@@ -1,18 +1,16 @@
 """How channels are merged and cut off; `windowshop tune` writes it beside a model's index."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import yaml
-
 from windowshop.errors import ConfigError
-from windowshop.files import write_aside
+from windowshop.files import write_atomic
 from windowshop.search.retrieval.calibration import Isotonic
 from windowshop.search.retrieval.cutoff import CutoffConfig
-from windowshop.search.settings_file import load_settings
 from windowshop.search.understanding.recognition import Action, PrecisionConfig
+from windowshop.settings import load_settings, to_yaml
 
 SETTINGS_FILE = "search.yaml"
 Method: TypeAlias = Literal["interleave", "reciprocal_rank", "weighted_sum", "calibrated"]
@@ -156,11 +154,5 @@ def load_search_settings(folder: Path) -> SearchSettings:
 
 def save_search_settings(settings: SearchSettings, folder: Path) -> None:
     """Write the settings where `load_search_settings` finds them."""
-    text = yaml.safe_dump(_plain(asdict(settings)), sort_keys=False)
-    write_aside(folder / SETTINGS_FILE, lambda path: path.write_text(text, encoding="utf-8"))
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+    text = to_yaml(settings)
+    write_atomic(folder / SETTINGS_FILE, lambda path: path.write_text(text, encoding="utf-8"))

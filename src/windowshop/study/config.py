@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from windowshop.config import StageConfig, TrainConfig
 from windowshop.errors import ConfigError
-from windowshop.settings import from_dict, read_yaml, to_dict
+from windowshop.settings import from_dict, load_settings, to_dict
 
 Group = Literal["reference", "baseline", "fusion", "ablation", "control"]
 System = Literal["trained", "score_fusion", "frozen", "bm25", "bm25_dense"]
@@ -111,8 +111,7 @@ class StudyConfig:
 
 def load_study(path: Path) -> StudyConfig:
     """Read a study file (YAML); unknown keys and wrong types raise ConfigError."""
-    study: StudyConfig = from_dict(StudyConfig, read_yaml(path), str(path))
-    return study
+    return load_settings(path, StudyConfig)
 
 
 def require_names(study: StudyConfig, variants: Sequence[VariantConfig]) -> None:

@@ -6,7 +6,6 @@ where it stopped; the whole study is saved beside its report.
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -17,7 +16,7 @@ import polars as pl
 
 from windowshop.errors import DataError
 from windowshop.evaluation import Diagnostics, ExclusiveMatches, GateWeights, UnretrievedProducts
-from windowshop.files import write_aside
+from windowshop.files import write_atomic, write_json
 from windowshop.study.config import Falsifier
 
 FORMAT = "windowshop-study-3"
@@ -142,8 +141,8 @@ def save_results(results: StudyResults, folder: Path) -> None:
     }
     scores = _stacked(results, PER_QUERY_SCHEMA, lambda seed: seed.per_query)
     missed = _stacked(results, UNRETRIEVED_SCHEMA, lambda seed: seed.unretrieved)
-    write_aside(folder / PER_QUERY_FILE, scores.write_parquet)
-    write_aside(folder / UNRETRIEVED_FILE, missed.write_parquet)
+    write_atomic(folder / PER_QUERY_FILE, scores.write_parquet)
+    write_atomic(folder / UNRETRIEVED_FILE, missed.write_parquet)
     write_json(folder / RESULTS_FILE, content)
 
 
@@ -170,8 +169,8 @@ def save_seed(folder: Path, variant: str, result: SeedResult, fingerprint: str) 
     """
     path = _seed_path(folder, variant, result.seed)
     path.unlink(missing_ok=True)  # another settings' JSON must not come to stand for these tables
-    write_aside(path.with_suffix(".parquet"), result.per_query.write_parquet)
-    write_aside(path.with_suffix(UNRETRIEVED_SUFFIX), result.unretrieved.write_parquet)
+    write_atomic(path.with_suffix(".parquet"), result.per_query.write_parquet)
+    write_atomic(path.with_suffix(UNRETRIEVED_SUFFIX), result.unretrieved.write_parquet)
     content = {"format": SEED_FORMAT, "fingerprint": fingerprint, **_seed_to_json(result)}
     write_json(path, content)
 
@@ -206,12 +205,6 @@ def without_photos(results: StudyResults) -> StudyResults:
         for example in results.examples
     )
     return replace(results, examples=examples)
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write JSON aside, then rename; a number that is not finite becomes null."""
-    text = json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
 def _seed_path(folder: Path, variant: str, seed: int) -> Path:
@@ -328,13 +321,3 @@ def _example(content: dict[str, Any]) -> Example:
         for name, products in content["columns"].items()
     }
     return Example(query=content["query"], kind=content["kind"], columns=columns)
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

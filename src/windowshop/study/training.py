@@ -15,10 +15,10 @@ from typing import Any
 from filelock import FileLock
 
 from windowshop.config import FUSED, SINGLE, FusionName, LossConfig, ModelConfig, TrainConfig
+from windowshop.files import write_json
 from windowshop.model import TwoTower
 from windowshop.settings import to_dict
 from windowshop.study.memory import peak_memory_mb, reset_peak
-from windowshop.study.results import write_json
 from windowshop.training import (
     TrainState,
     Workbench,

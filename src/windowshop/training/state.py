@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from windowshop.errors import ModelError
+from windowshop.files import write_atomic
 from windowshop.model import TwoTower
 
 
@@ -37,12 +38,10 @@ def end_stage(path: Path, state: TrainState, model: TwoTower) -> None:
 
 
 def save_state(path: Path, state: TrainState, tensors: Mapping[str, Tensor]) -> None:
-    """Write the state and its tensors as one safetensors file, aside and then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".writing")
+    """Write the state and its tensors as one safetensors file."""
     unshared = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
-    save_file(unshared, aside, metadata={"state": json.dumps(asdict(state))})
-    aside.replace(path)
+    metadata = {"state": json.dumps(asdict(state))}
+    write_atomic(path, lambda aside: save_file(unshared, aside, metadata=metadata))
 
 
 def load_state(path: Path) -> tuple[TrainState, dict[str, Tensor]]:

@@ -25,7 +25,7 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from windowshop.errors import LedgerError
-from windowshop.files import sync_folder, write_json
+from windowshop.files import sync, write_json
 from windowshop.index.catalogue.records import (
     Change,
     Delete,
@@ -180,7 +180,7 @@ class Ledger:
             for file in files:
                 file.flush()
                 os.fsync(file.fileno())
-        sync_folder(self._folder)
+        sync(self._folder)
 
     def _write(self, record: bytes) -> None:
         written = 0
@@ -202,7 +202,7 @@ class Ledger:
         self._file.close()
         self._number += 1
         self._file, self._end = self._open_last()
-        sync_folder(self._folder)
+        sync(self._folder)
 
     def _settle(self) -> None:
         """Go by ledger.json: finish a compaction that counts, remove what another one left."""

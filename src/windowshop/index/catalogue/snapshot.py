@@ -4,7 +4,6 @@ Shapes: N keys given out so far.
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import polars as pl
 
 from windowshop.engines import EngineSpec, VectorSpec
 from windowshop.errors import EngineError
-from windowshop.files import write_json
+from windowshop.files import write_atomic, write_json
 from windowshop.index.catalogue.ledger import Position
 
 FORMAT = "windowshop-collection/1"
@@ -40,11 +39,8 @@ def write_checkpoint(folder: Path, saved: Checkpoint) -> None:
     engine = saved.engine_folder.name
     # Another engine has other keys, so a table is never replaced by one that differs.
     table_file = f"products-{engine}-{position.segment}-{position.offset}.parquet"
-    aside = folder / f"{table_file}.partial"
-    saved.table.with_columns(pl.Series(ALIVE, saved.alive_N)).write_parquet(aside)
-    with open(aside, "rb") as file:
-        os.fsync(file.fileno())
-    aside.replace(folder / table_file)
+    table = saved.table.with_columns(pl.Series(ALIVE, saved.alive_N))
+    write_atomic(folder / table_file, table.write_parquet, durable=True)
     content = {
         "format": FORMAT,
         "table": table_file,
@@ -53,7 +49,7 @@ def write_checkpoint(folder: Path, saved: Checkpoint) -> None:
         "position": asdict(position),
     }
     write_json(folder / CHECKPOINT_FILE, content)
-    for path in folder.glob("products-*"):
+    for path in folder.glob("*products-*"):
         if path.name != table_file:
             path.unlink()
 

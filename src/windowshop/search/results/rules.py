@@ -29,8 +29,8 @@ from windowshop.errors import ConfigError, FilterError
 from windowshop.search.results.pins import Pin, rows_of, with_pins
 from windowshop.search.retrieval.boosts import matching
 from windowshop.search.retrieval.merge import Merged
-from windowshop.search.settings_file import load_settings
 from windowshop.search.understanding.tokens import words_of
+from windowshop.settings import load_settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,5 @@
 """What was tried and chosen, as tables for the terminal and as plain values."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from windowshop.files import write_aside
+from windowshop.files import write_json
 from windowshop.index import open_shelf
 from windowshop.search.retrieval.cutoff import CutoffConfig
 from windowshop.search.searcher import Searcher
@@ -47,8 +46,7 @@ def save_tuning(tuning: Tuning, searcher: Searcher, json_file: Path | None) -> P
     generation = open_shelf(searcher.index.folder).path(searcher.index.generation)
     save_search_settings(tuning.settings, generation)
     if json_file is not None:
-        content = json.dumps(tuning_to_json(tuning), indent=2) + "\n"
-        write_aside(json_file, lambda aside: aside.write_text(content, "utf-8"), chosen="file")
+        write_json(json_file, tuning_to_json(tuning), chosen="file")
     return generation / SETTINGS_FILE
 
 

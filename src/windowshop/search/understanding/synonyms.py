@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from windowshop.errors import ConfigError
-from windowshop.search.settings_file import load_settings
 from windowshop.search.understanding.tokens import words_of
+from windowshop.settings import load_settings
 
 Phrase: TypeAlias = tuple[str, ...]
 """Words as they are compared."""

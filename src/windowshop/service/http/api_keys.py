@@ -18,8 +18,8 @@ from typing import Literal, TypeAlias
 from urllib.parse import parse_qsl
 
 from windowshop.errors import ConfigError
-from windowshop.search import load_settings
 from windowshop.service.http.errors import ServiceError
+from windowshop.settings import load_settings
 
 Scope: TypeAlias = Literal["search", "write", "admin"]
 SCOPES: tuple[Scope, ...] = ("search", "write", "admin")

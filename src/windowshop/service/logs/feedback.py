@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from windowshop.files import append_whole, write_aside
+from windowshop.files import append_whole, write_atomic
 from windowshop.search import Answer, SearchRequest
 from windowshop.service.http.errors import ServiceError
 from windowshop.service.http.requests import FeedbackBody
@@ -192,7 +192,7 @@ def _fold(path: Path) -> None:
     ):
         if found:
             table = pl.DataFrame(found, schema=schema)
-            write_aside(path.with_name(f"{name}-{number}.parquet"), table.write_parquet)
+            write_atomic(path.with_name(f"{name}-{number}.parquet"), table.write_parquet)
     path.unlink()
 
 

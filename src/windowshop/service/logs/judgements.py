@@ -19,7 +19,7 @@ import orjson
 import xxhash
 
 from windowshop.data import RELEVANCE
-from windowshop.files import append_whole, write_aside
+from windowshop.files import append_whole, write_atomic
 from windowshop.service.http.requests import JudgementBody
 from windowshop.service.suggestions import query_key
 
@@ -118,4 +118,4 @@ def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
         path.unlink(missing_ok=True)
         return
     content = b"".join(orjson.dumps(row) + b"\n" for row in rows)
-    write_aside(path, lambda aside: aside.write_bytes(content))
+    write_atomic(path, lambda aside: aside.write_bytes(content))

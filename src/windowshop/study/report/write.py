@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from windowshop.files import write_aside
+from windowshop.files import write_atomic
 from windowshop.study.report.comparison import Summary, summarise
 from windowshop.study.report.html import render_study
 from windowshop.study.report.plots import Plot, all_plots
@@ -94,4 +94,4 @@ def _escape(text: str) -> str:
 
 def _write_text(path: Path, text: str) -> None:
     data = text.encode("utf-8", errors="replace")
-    write_aside(path, lambda aside: aside.write_bytes(data))
+    write_atomic(path, lambda aside: aside.write_bytes(data))

@@ -29,6 +29,7 @@ from windowshop.encoders import (
     product_features,
     query_features,
 )
+from windowshop.files import new_folder, write_atomic, write_json
 from windowshop.model import ProductSource, QuerySource, TwoTower, needs_tokens
 from windowshop.progress import SilentReporter
 from windowshop.training.fine_tuning.encoded_batches import live_inputs
@@ -118,10 +119,7 @@ def _weights_before(trainer: Trainer, model: TwoTower, place: int) -> dict[str, 
     if state.step > 0:
         return load_file(file)
     trainer.begin_stage(model, place)
-    aside = file.with_suffix(".writing")
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    save_file(model.state_dict(), aside)
-    aside.replace(file)
+    write_atomic(file, lambda aside: save_file(model.state_dict(), aside))
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
@@ -175,11 +173,8 @@ def _save(
     encoders: tuple[TextEncoder, ImageEncoder],
     choice: Sequence[Mapping[str, object]],
 ) -> None:
-    aside = folder.with_name(f"{folder.name}.writing")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    encoders[0].save(aside / "text")
-    encoders[1].save(aside / "image")
-    save_file(weights, aside / TOWERS_FILE)
-    (aside / CHOICE_FILE).write_text(json.dumps(choice, indent=2) + "\n")
-    aside.replace(folder)
+    with new_folder(folder) as made:
+        encoders[0].save(made / "text")
+        encoders[1].save(made / "image")
+        save_file(weights, made / TOWERS_FILE)
+        write_json(made / CHOICE_FILE, choice)

@@ -23,6 +23,7 @@ from windowshop.evaluation import (
     query_vectors,
     shared_query_vectors,
 )
+from windowshop.files import write_atomic
 from windowshop.model import ProductSource, QuerySource, TwoTower
 from windowshop.progress import Reporter
 from windowshop.training.judged_pairs import Pairs
@@ -295,7 +296,7 @@ class _TableWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._folder = path.with_name(f".{path.name}.writing")
+        self._folder = path.with_name(f".{path.name}.parts")
         self._waiting: list[pl.DataFrame] = []
         self._parts: list[Path] = []
 
@@ -321,11 +322,7 @@ class _TableWriter:
         try:
             if kind is None:
                 self._write_part()
-                whole = self._folder / "whole.parquet"
-                pl.scan_parquet(self._parts).sink_parquet(whole)
-                whole.replace(self._path)
-        except OSError as failure:
-            raise self._unwritable(failure) from None
+                write_atomic(self._path, pl.scan_parquet(self._parts).sink_parquet, chosen="file")
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo check quick test clean
+.PHONY: demo check quick test docs clean
 
 demo: $(READY)
 	$(BIN)/python -m windowshop demo build/demo
@@ -21,6 +21,13 @@ quick: $(READY)
 
 test: check
 	$(BIN)/python -m pytest $(ARGS)
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+$(VENV)/.docs: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
 
 # torch goes first and alone, so that nothing else picks another build of it.
 $(READY): pyproject.toml constraints.txt

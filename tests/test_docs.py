@@ -16,35 +16,73 @@ from windowshop.study.config import base_training, load_study
 from windowshop.study.seed import stages_of
 
 ROOT = Path(__file__).parent.parent
-TOP = [ROOT / name for name in ("README.md", "ARCHITECTURE.md")]
+TOP = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")]
 PAGES = [*TOP, *sorted((ROOT / "docs").glob("*.md"))]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def shell_lines():
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+def shell_lines(page):
+    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     return [line for block in blocks for line in block.splitlines()]
 
 
-@pytest.mark.parametrize("line", [x for x in shell_lines() if x.startswith("windowshop ")])
-def test_every_readme_command_parses(line):
+def commands_of_the_docs():
+    """Every `windowshop ...` line of a shell block."""
+    return [
+        pytest.param(line, id=f"{page.name}: {line}")
+        for page in PAGES
+        for line in shell_lines(page)
+        if line.startswith("windowshop ")
+    ]
+
+
+@pytest.mark.parametrize("line", commands_of_the_docs())
+def test_every_command_of_the_docs_parses(line):
     name, *arguments = shlex.split(line)[1:]
     command = typer.main.get_command(app).commands[name]
     context = command.make_context(name, arguments, resilient_parsing=False)
     assert context.params
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_named_in_the_text_exist(page):
+    named = set(re.findall(r"`windowshop ([a-z-]+)", page.read_text(encoding="utf-8")))
+    assert named <= set(typer.main.get_command(app).commands)
+
+
 def test_the_two_commands_are_make_targets():
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    used = [line.split()[1] for line in shell_lines() if line.startswith("make ")]
+    used = [line.split()[1] for line in shell_lines(ROOT / "README.md") if line.startswith("make ")]
     assert used == ["demo", "test"]
     assert set(used) <= set(targets)
 
 
+def test_every_page_is_in_the_navigation_of_the_site():
+    named = re.findall(r"(\w+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(named) == [path.name for path in sorted((ROOT / "docs").glob("*.md"))]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
-    assert [x for x in links if "://" not in x and not (page.parent / x).exists()] == []
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if "://" not in link and not (target.exists() and anchor in ("", *anchors(target))):
+            broken.append(link)
+    assert broken == []
+
+
+def anchors(page):
+    """Anchors of the headings of a page."""
+    if page.suffix != ".md":
+        return []
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return [heading.strip().replace(" ", "-") for heading in plain]
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 
 def test_the_architecture_names_every_package():

@@ -57,3 +57,15 @@ ENGINES = Registry(
 )
 STORAGES = ("float32", "fp16", "int8", "4bit")
 """Forms of a vector that engines search."""
+
+
+READERS = Registry(
+    "table suffix",
+    {
+        ".parquet": "polars:read_parquet",
+        ".csv": "windowshop.data.tables:read_csv",
+        ".jsonl": "windowshop.data.tables:read_lines",
+        ".ndjson": "windowshop.data.tables:read_lines",
+    },
+)
+"""Table readers by file suffix: a path to a frame."""

@@ -5,6 +5,7 @@ import pytest
 
 from windowshop.data.tables import find_table, read_table, to_numbers
 from windowshop.errors import DataError
+from windowshop.registry import READERS
 
 SCHEMA = {
     "product_id": pl.String(),
@@ -204,3 +205,15 @@ def test_absent_columns_stay_absent(read):
 def test_to_numbers():
     assert to_numbers(pl.Series([" 1", "x", None, "2e3"])).to_list() == [1.0, None, None, 2000.0]
     assert to_numbers(pl.Series([1, 2])).to_list() == [1.0, 2.0]
+
+
+def test_a_reader_is_added_by_one_file_and_one_line(tmp_path, monkeypatch):
+    code = "import polars as pl\n\ndef read(path):\n    return pl.read_csv(path, separator='\\t')\n"
+    (tmp_path / "tab_reader.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(READERS, "_places", dict(READERS._places))
+    READERS.add(".tsv", "tab_reader:read")
+    (tmp_path / "products.tsv").write_text("product_id\ttitle\np1\tRed hat\n")
+    path = find_table(tmp_path, "products")
+    assert path == tmp_path / "products.tsv"
+    assert read_table(path, {}).rows() == [("p1", "Red hat")]

@@ -12,15 +12,15 @@ import polars as pl
 
 from windowshop.data.list_columns import has_items, list_column, parse_list, tidy
 from windowshop.errors import DataError
+from windowshop.registry import READERS
 
-SUFFIXES = (".parquet", ".csv", ".jsonl", ".ndjson")
 MAX_LISTED = 5
 """Examples named in one message; a report with ten thousand rows helps nobody."""
 
 
 def find_table(folder: Path, name: str) -> Path | None:
     """The file `name` with a known suffix in `folder`; None if there is none, an error if two."""
-    found = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
+    found = [path for suffix in READERS if (path := folder / f"{name}{suffix}").is_file()]
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise DataError(f"{folder}: found {names}. Keep one file for {name!r} and move the rest.")
@@ -70,13 +70,7 @@ def _typed(
 def _read(path: Path) -> pl.DataFrame:
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty. Write a header and rows, or remove the file.")
-    if path.suffix == ".parquet":
-        frame = pl.read_parquet(path)
-    elif path.suffix == ".csv":
-        frame = pl.read_csv(path, infer_schema=False)
-        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))  # blank lines
-    else:
-        frame = _read_lines(path)
+    frame: pl.DataFrame = READERS[path.suffix](path)
     names = [name.strip().lstrip("\ufeff") for name in frame.columns]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -86,7 +80,14 @@ def _read(path: Path) -> pl.DataFrame:
     return frame.rename(dict(zip(frame.columns, names, strict=True)))
 
 
-def _read_lines(path: Path) -> pl.DataFrame:
+def read_csv(path: Path) -> pl.DataFrame:
+    """Read a csv file as text columns, without its blank lines."""
+    frame = pl.read_csv(path, infer_schema=False)
+    return frame.filter(~pl.all_horizontal(pl.all().is_null()))
+
+
+def read_lines(path: Path) -> pl.DataFrame:
+    """Read a file of one JSON object a line."""
     with path.open("rb") as file:
         has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
         return pl.read_ndjson(file.read() if has_mark else path, infer_schema_length=None)

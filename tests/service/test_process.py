@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 from support.services import SECRETS, Server, serving, wait_until, write_keys
 
+import windowshop.service
 from windowshop.index.open import open_index
 from windowshop.service.logs.feedback import read_log
 
@@ -272,6 +273,7 @@ def test_writes_during_a_build_without_a_service_are_carried_over(build_colours,
 def test_a_missing_package_is_named(index, cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     monkeypatch.delitem(sys.modules, "windowshop.service.server", raising=False)
+    monkeypatch.delitem(vars(windowshop.service), "serve", raising=False)
     told = cli("serve", index)
     assert told.code == 1
     assert "needs the package 'uvicorn'. Run pip install 'windowshop[serve]'" in told.err

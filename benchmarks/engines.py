@@ -94,7 +94,7 @@ def read_shop(index: Path, texts: list[str], folder: Path, rng: np.random.Genera
     shutil.copytree(index, folder / "index")
     with closing(open_index(folder / "index")) as opened:
         query_QW = opened.encode_queries(texts, [None] * len(texts))
-        with opened.collection.reading() as view:
+        with opened.collection.read_view() as view:
             keys = np.flatnonzero(view.columns.alive_N)
             products, x_NW = view.columns.rows(keys), view.engine.vectors(keys, FUSED_VECTOR)
     found = np.any(x_NW, axis=1)

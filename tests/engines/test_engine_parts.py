@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windowshop.engines.base import best
-from windowshop.engines.rwlock import Gate
+from windowshop.engines.rwlock import ReadWriteLock
 
 
 @given(
@@ -23,12 +23,12 @@ def test_best_is_a_stable_sort(scores, k):
     assert found[: len(pairs)].tolist() == [score for _, score in pairs][:k]
 
 
-def test_the_gate_lets_readers_share_and_writers_alone():
-    gate, inside, seen = Gate(), Counter(), []
+def test_the_lock_lets_readers_share_and_writers_alone():
+    lock, inside, seen = ReadWriteLock(), Counter(), []
 
     def work(kind):
         for _ in range(60):
-            with getattr(gate, kind)():
+            with getattr(lock, kind)():
                 inside[kind] += 1
                 seen.append(dict(inside))
                 inside[kind] -= 1
@@ -36,7 +36,7 @@ def test_the_gate_lets_readers_share_and_writers_alone():
     both = threading.Barrier(2, timeout=5)
 
     def share():
-        with gate.read():
+        with lock.read():
             both.wait()  # passes only if two are in at once
 
     threads = [threading.Thread(target=share) for _ in range(2)]

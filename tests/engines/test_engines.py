@@ -219,7 +219,7 @@ def test_what_is_on_disk_comes_back_without_later_keys(tmp_path, kind):
     alive = np.arange(1500) % 3 > 0
     before = engine.search(shop.queries, 20)
     engine.flush()
-    engine.upsert(shop.batch(1500, 1900))  # not in the checkpoint that the next line stands for
+    engine.upsert(shop.batch(1500, 1900))  # not in the snapshot that the next line stands for
     engine.close()
     again = open_engine(tmp_path, spec, alive)
     assert again.holds(alive)

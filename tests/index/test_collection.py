@@ -100,7 +100,7 @@ def test_several_questions_to_one_state(tmp_path, opened):
     collection = opened(tmp_path, spec_of("exact"))
     put(collection, {"x": 1, "y": 1, "z": 2})
     written = threading.Event()
-    with collection.reading() as view:
+    with collection.read_view() as view:
         writer = threading.Thread(target=lambda: (put(collection, {"x": 7}), written.set()))
         writer.start()
         assert not written.wait(0.2)  # the write waits
@@ -299,7 +299,7 @@ def test_an_engine_that_is_lost_is_made_again(tmp_path, opened, lost):
         shutil.rmtree(tmp_path / "engine-1")
     elif lost == "graph":
         shutil.rmtree(tmp_path / "engine-1" / "fused.graph")
-    else:  # the ledger was compacted, and the process killed before the checkpoint was written
+    else:  # the ledger was compacted, and the process killed before the snapshot was written
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Collection, "_put", lambda self, *args: None)
             collection = Collection(tmp_path)

@@ -28,12 +28,12 @@ def keep_up(collection, seed):
     rng = random.Random(-seed)
     while True:
         time.sleep(rng.uniform(0, 0.05))
-        getattr(collection, rng.choice(["checkpoint", "checkpoint", "optimise", "rebuild"]))()
+        getattr(collection, rng.choice(["save_snapshot", "save_snapshot", "optimise", "rebuild"]))()
 
 
 def write_for_ever(folder, kind, seed, acknowledged):
     """A child: writes at random and says what was acknowledged, until it is killed."""
-    collections.CHECKPOINT_ROWS = 40
+    collections.SNAPSHOT_ROWS = 40
     rng = random.Random(seed)
     collection = Collection(folder, spec_of(kind))
     acknowledged.send("open")
@@ -132,7 +132,7 @@ class Fuzz(RuleBasedStateMachine):
         for product_id in present:
             del self.state[product_id]
 
-    @rule(how=st.sampled_from(["flush", "checkpoint", "optimise", "compact"]))
+    @rule(how=st.sampled_from(["flush", "save_snapshot", "optimise", "compact"]))
     def maintain(self, how):
         getattr(self.collection, how)()
 

@@ -1,4 +1,4 @@
-"""Upkeep of collections beside searches and writes: checkpoints, rebuilds, and all at once."""
+"""Upkeep of collections beside searches and writes: snapshots, rebuilds, and all at once."""
 
 import random
 import threading
@@ -13,8 +13,8 @@ from index.test_collection import W, agrees, opened, put, spec_of, vector_of
 from windowshop.data.filter_grammar import parse_filter
 from windowshop.engines.flat import FlatEngine
 from windowshop.errors import EngineError
-from windowshop.index.catalogue.collection import Collection, GivenUp
-from windowshop.index.catalogue.snapshot import read_checkpoint
+from windowshop.index.catalogue.collection import Collection, RebuildCancelled
+from windowshop.index.catalogue.snapshot import read_snapshot
 
 pytestmark = pytest.mark.slow
 
@@ -27,20 +27,20 @@ def test_a_rebuild_leaves_the_dead_behind(tmp_path, opened, kind):
     for version in range(4):
         put(collection, {f"p{i}": version for i in range(6)})
     collection.delete(["p0", "p5"])
-    wear = collection.wear
+    wear = collection.backlog
     assert (wear.num_rows, wear.num_dead, wear.num_unsaved) == (24, 20, 25)
     collection.rebuild()
-    wear = collection.wear
+    wear = collection.backlog
     assert (wear.num_rows, wear.num_dead, wear.num_unsaved, wear.num_unoptimised) == (4, 0, 0, 0)
     state = {f"p{i}": 3 for i in range(1, 5)}
     agrees(collection, state)
     collection.close()
     again = opened(tmp_path)
-    assert again.wear.num_rows == 4
+    assert again.backlog.num_rows == 4
     agrees(again, state)
 
 
-def test_a_checkpoint_lets_writes_go_on(tmp_path, opened, monkeypatch):
+def test_a_snapshot_lets_writes_go_on(tmp_path, opened, monkeypatch):
     collection = opened(tmp_path, spec_of("flat"))
     put(collection, {"a": 1, "b": 1})
     flush, begun, go_on = collection._state.engine.flush, threading.Event(), threading.Event()
@@ -51,7 +51,7 @@ def test_a_checkpoint_lets_writes_go_on(tmp_path, opened, monkeypatch):
         flush()
 
     monkeypatch.setattr(collection._state.engine, "flush", slow)
-    saving = threading.Thread(target=collection.checkpoint)
+    saving = threading.Thread(target=collection.save_snapshot)
     saving.start()
     assert begun.wait(20)
     put(collection, {"a": 2, "c": 2})  # would hang here
@@ -59,17 +59,17 @@ def test_a_checkpoint_lets_writes_go_on(tmp_path, opened, monkeypatch):
     agrees(collection, {"a": 2, "c": 2})
     go_on.set()
     saving.join()
-    saved = read_checkpoint(tmp_path)
+    saved = read_snapshot(tmp_path)
     assert saved.table["product_id"].to_list() == ["a", "b"]
     assert saved.alive_N.tolist() == [True, True]
-    assert collection.wear.num_unsaved == 3
+    assert collection.backlog.num_unsaved == 3
     rest = [change for change, _ in collection.changes(saved.position)]
     assert [len(getattr(change, "products", "b")) for change in rest] == [2, 1]
     with monkeypatch.context() as patch:
         patch.setattr(Collection, "_put", lambda self, *args: None)  # ends as if killed
         collection.close()
     again = opened(tmp_path)
-    assert again.wear.num_unsaved == 2  # what is replayed is not written again at once
+    assert again.backlog.num_unsaved == 2  # what is replayed is not written again at once
     agrees(again, {"a": 2, "c": 2})
 
 
@@ -92,21 +92,21 @@ def test_many_small_writes_come_back_in_few_steps(tmp_path, opened, monkeypatch)
     assert batches == [6]
 
 
-def test_an_older_checkpoint_never_replaces_a_later_one(tmp_path, opened, monkeypatch):
+def test_an_older_snapshot_never_replaces_a_later_one(tmp_path, opened, monkeypatch):
     collection = opened(tmp_path, spec_of("flat"))
     put(collection, {"a": 1})
-    late = collection._state, collection._state.checkpoint(), collection._num_written
+    late = collection._state, collection._state.snapshot(), collection._num_written
     put(collection, {"b": 1})
     collection.flush()
     collection._put(*late)
-    assert len(read_checkpoint(tmp_path).table) == 2
+    assert len(read_snapshot(tmp_path).table) == 2
     collection.rebuild()
     collection._put(*late)
-    assert read_checkpoint(tmp_path).engine_folder.name == "engine-2"
+    assert read_snapshot(tmp_path).engine_folder.name == "engine-2"
 
 
 @pytest.mark.parametrize("kind", ["flat", "floats", "zvec"])
-def test_a_checkpoint_during_a_rebuild_leaves_the_new_engine_alone(tmp_path, opened, kind):
+def test_a_snapshot_during_a_rebuild_leaves_the_new_engine_alone(tmp_path, opened, kind):
     collection = opened(tmp_path, spec_of(kind))
     state = {f"p{i}": 1 for i in range(10)}
     put(collection, state)
@@ -132,7 +132,7 @@ def test_a_rebuild_can_be_given_up(tmp_path, opened, steps):
     for i in range(3):
         put(collection, {f"p{i}": 1})
     answers = iter([True] * steps + [False])
-    with pytest.raises(GivenUp):
+    with pytest.raises(RebuildCancelled):
         collection.rebuild(wanted=lambda: next(answers))
     assert [path.name for path in tmp_path.glob("engine-*")] == ["engine-1"]
     put(collection, {"p3": 1})
@@ -162,7 +162,7 @@ STABLE = {f"s{i}": 0 for i in range(20)}
 
 def look(collection, rng):
     """One state of the catalogue agrees with itself, and has what nobody changes."""
-    with collection.reading() as view:
+    with collection.read_view() as view:
         columns, engine = view.columns, view.engine
         alive = set(np.flatnonzero(columns.alive_N).tolist())
         near = engine.search(np.ones((1, W)), len(alive) + 5, columns.allowed(None)).rows[0]
@@ -181,12 +181,12 @@ def look(collection, rng):
 
 
 def keep_up(collection, rng):
-    tasks = ["rebuild", "checkpoint", "optimise", "compact", "flush"]
+    tasks = ["rebuild", "save_snapshot", "optimise", "compact", "flush"]
     getattr(collection, rng.choice(tasks))()
 
 
 def save(collection, rng):
-    collection.checkpoint()
+    collection.save_snapshot()
     time.sleep(rng.uniform(0, 0.02))
 
 

@@ -7,7 +7,7 @@ from support.indexes import opened
 from support.killing import run_and_kill
 
 from windowshop.errors import IndexFolderError
-from windowshop.index.folder import building, current_generation, open_shelf
+from windowshop.index.folder import building, current_generation, open_generations
 from windowshop.index.generations import Generations
 
 pytestmark = pytest.mark.slow
@@ -61,7 +61,7 @@ def test_a_killed_build_into_one_leaves_nothing_that_looks_like_an_index(
     assert run_and_kill([*args, "--cache", colours / "cache"], call, number)
     assert {path.name for path in volume.iterdir()} == {".partial", "build.lock"}
     with pytest.raises(IndexFolderError, match=r"found no manifest\.json"):
-        open_shelf(volume)
+        open_generations(volume)
     build_colours(volume)
     assert layout(volume) == ("g1", None, ["g1"])
     assert not (volume / ".partial").exists()
@@ -82,7 +82,7 @@ def test_a_kill_while_it_appears_leaves_no_index_or_a_whole_one(colours, build_c
     assert (volume / "generations").exists()
     assert not (volume / "manifest.json").exists()
     with pytest.raises(IndexFolderError):
-        open_shelf(volume)
+        open_generations(volume)
     build_colours(volume)
     assert current_generation(volume) == "g2"
     assert not (volume / ".partial").exists()

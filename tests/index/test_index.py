@@ -43,7 +43,7 @@ def test_a_build_makes_the_first_generation(colours_index, colours, colours_mode
     ]
     assert list(colours_index.parent.iterdir()) == [colours_index]
     assert json.loads((colours_index / "manifest.json").read_text()) == {
-        "format": "windowshop-index/2"
+        "format": "windowshop-index/3"
     }
     towers = (colours / "model" / "towers.safetensors").read_bytes()
     copy = colours_index / "generations" / "g1" / "model"

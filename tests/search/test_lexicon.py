@@ -86,7 +86,7 @@ def test_no_search_reads_a_rebuilt_catalogue(index, monkeypatch):
     monkeypatch.setattr(searcher._words, "prepare", prepare_and_write)
     searcher.rebuild()
     monkeypatch.setattr(searcher._words, "_made", None)
-    assert index.collection.wear.num_rows == 8
+    assert index.collection.backlog.num_rows == 8
     assert ids(ask(searcher, text="emerald", mode="words")) == ["n"]
     assert ids(ask(searcher, text="opal", mode="words")) == ["late"]
     assert "a" not in ids(ask(searcher, text="running", mode="words"))

@@ -9,18 +9,18 @@ from types import SimpleNamespace
 import pytest
 from support.services import serving, wait_until
 
-from windowshop.index.catalogue.collection import Wear
+from windowshop.index.catalogue.collection import WriteBacklog
 from windowshop.service import maintenance as upkeep
 from windowshop.service.maintenance import Pace, Upkeep
 
-NONE = Wear(num_rows=10_000, num_dead=0, num_unsaved=0, num_unoptimised=0)
+NONE = WriteBacklog(num_rows=10_000, num_dead=0, num_unsaved=0, num_unoptimised=0)
 
 
 class Worn:
     """A searcher that notes what is done to it."""
 
     def __init__(self, clock):
-        self.wear, self.done, self.clock, self.took = NONE, [], clock, 0.0
+        self.backlog, self.done, self.clock, self.took = NONE, [], clock, 0.0
         self.changed = self.stale = False
         self.index = SimpleNamespace(collection=self)
 
@@ -71,8 +71,8 @@ def ticked(keeper, worn, seconds=0.0):
     ("wear", "at_once", "later"),
     [
         ({}, [], []),
-        ({"num_unsaved": 999}, [], ["checkpoint"]),
-        ({"num_unsaved": 1_000}, ["checkpoint"], ["checkpoint"]),
+        ({"num_unsaved": 999}, [], ["save_snapshot"]),
+        ({"num_unsaved": 1_000}, ["save_snapshot"], ["save_snapshot"]),
         ({"num_dead": 2_999}, [], []),
         ({"num_dead": 3_000}, ["rebuild"], ["rebuild"]),
         ({"num_rows": 4_000, "num_dead": 1_999}, [], []),
@@ -81,7 +81,7 @@ def ticked(keeper, worn, seconds=0.0):
     ],
 )
 def test_what_is_due(keeper, worn, wear, at_once, later):
-    worn.wear = replace(NONE, **wear)
+    worn.backlog = replace(NONE, **wear)
     assert ticked(keeper, worn) == at_once
     assert ticked(keeper, worn, 61) == later
 
@@ -98,21 +98,21 @@ def test_words_follow_any_change_after_a_minute(keeper, worn):
 @pytest.mark.parametrize(
     ("wear", "name", "rest"),
     [
-        ({"num_unsaved": 10**6}, "checkpoint", 10),
+        ({"num_unsaved": 10**6}, "save_snapshot", 10),
         ({"num_dead": 10**6}, "rebuild", 50),
         ({"num_unoptimised": 10**6}, "optimise", 10),
         ({}, "renew_words", 50),
     ],
 )
 def test_what_takes_long_is_done_seldom(keeper, worn, wear, name, rest):
-    worn.wear, worn.stale, worn.took = replace(NONE, **wear), name == "renew_words", 7.0
+    worn.backlog, worn.stale, worn.took = replace(NONE, **wear), name == "renew_words", 7.0
     assert ticked(keeper, worn) == [name]
     assert ticked(keeper, worn, 7 * rest - 1) == []
     assert ticked(keeper, worn, 1) == [name]
 
 
 def test_one_thing_at_a_time_and_nothing_after_the_end(keeper, worn):
-    worn.wear = replace(NONE, num_dead=9_000)
+    worn.backlog = replace(NONE, num_dead=9_000)
     begun, go_on, wanted = threading.Event(), threading.Event(), []
 
     def rebuild(is_wanted):
@@ -123,7 +123,7 @@ def test_one_thing_at_a_time_and_nothing_after_the_end(keeper, worn):
     worn.rebuild = rebuild
     keeper.tick()
     assert begun.wait(20)
-    worn.wear = replace(NONE, num_unsaved=9_000)
+    worn.backlog = replace(NONE, num_unsaved=9_000)
     keeper.tick()
     keeper.end()
     go_on.set()
@@ -132,11 +132,11 @@ def test_one_thing_at_a_time_and_nothing_after_the_end(keeper, worn):
 
 
 def test_what_is_asked_for_is_done_now(keeper, worn):
-    worn.wear = replace(NONE, num_dead=100)
+    worn.backlog = replace(NONE, num_dead=100)
     keeper.optimise()
     assert worn.done == ["optimise", "renew_words", "flush"]
     worn.done.clear()
-    worn.wear = replace(NONE, num_dead=101)
+    worn.backlog = replace(NONE, num_dead=101)
     keeper.optimise()
     assert worn.done == ["rebuild"]  # which saves
 
@@ -161,14 +161,16 @@ def test_a_service_keeps_itself_up(colours_index, tmp_path, monkeypatch):
         wait_until(lambda: recognised("zwiebel clog"))
         with shop.lease() as searcher:
             collection = searcher.index.collection
-        wait_until(lambda: collection.wear.num_unsaved == 0)
+        wait_until(lambda: collection.backlog.num_unsaved == 0)
         put("Quark")
         put("Quark")
-        wait_until(lambda: collection.wear.num_dead == 0)
-        assert collection.wear.num_rows == 18
+        wait_until(lambda: collection.backlog.num_dead == 0)
+        assert collection.backlog.num_rows == 18
         put("Kanne")
         assert client.post("/admin/optimise").status_code == 200
-        assert collection.wear == Wear(num_rows=18, num_dead=0, num_unsaved=0, num_unoptimised=0)
+        assert collection.backlog == WriteBacklog(
+            num_rows=18, num_dead=0, num_unsaved=0, num_unoptimised=0
+        )
         assert recognised("kanne clog")
         assert not recognised("zwiebel")
         assert client.get("/products/n3").json()["brand"] == "Kanne"

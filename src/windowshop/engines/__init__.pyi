@@ -9,4 +9,4 @@ from .base import permitted as permitted
 from .choice import choose as choose
 from .neighbours import Neighbours as Neighbours
 from .neighbours import nearest as nearest
-from .rwlock import Gate as Gate
+from .rwlock import ReadWriteLock as ReadWriteLock

@@ -18,7 +18,7 @@ from windowshop.engines.base import FEW, Allowed, Batch, Engine, EngineSpec, cut
 from windowshop.engines.floats import Floats
 from windowshop.engines.neighbours import Neighbours
 from windowshop.engines.originals import Originals
-from windowshop.engines.rwlock import Gate
+from windowshop.engines.rwlock import ReadWriteLock
 from windowshop.engines.vectors import Vectors
 
 BITS = 4
@@ -36,13 +36,13 @@ class Codes:
     def __init__(self, path: Path, originals: Originals, oversample: float) -> None:
         self._path, self._originals = path, originals
         self._oversample = oversample
-        self._gate = Gate()
+        self._lock = ReadWriteLock()
         self._index = self._load()
         self._add_missing(self._index)
 
     def catch_up(self) -> None:
         """Add the rows that the originals have more."""
-        with self._gate.write():
+        with self._lock.write():
             self._add_missing(self._index)
 
     def search(self, query_QD: np.ndarray, k: int, usable_N: np.ndarray) -> Neighbours:
@@ -64,18 +64,18 @@ class Codes:
         index = self._empty()
         index.calibrate(self._padded(self._originals.read(sample)))
         self._add_missing(index)
-        with self._gate.write():
+        with self._lock.write():
             self._add_missing(index)
             self._index = index
 
     def flush(self) -> None:
         """Put the codes on the disk."""
-        with self._gate.read():
+        with self._lock.read():
             self._index.sync(str(self._path))
 
     def _nearest(self, query_QD: np.ndarray, k: int, usable_N: np.ndarray) -> np.ndarray:
         """About the k nearest usable keys for each query, (Q, K); K is less where fewer are."""
-        with self._gate.read():
+        with self._lock.read():
             mask = np.zeros(len(self._index), dtype=bool)
             mask[: len(usable_N)] = usable_N
             _, slots_QK = self._index.search(self._padded(query_QD), k, mask=mask)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Gate:
+class ReadWriteLock:
     """Many may read at once; who writes is alone. Neither may be entered twice by one thread."""
 
     def __init__(self) -> None:

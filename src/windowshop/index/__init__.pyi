@@ -9,11 +9,11 @@ from .catalogue.ledger import LEDGER_FOLDER as LEDGER_FOLDER
 from .catalogue.ledger import Position as Position
 from .catalogue.ledger import end_of as end_of
 from .catalogue.ledger import position_to_json as position_to_json
-from .catalogue.snapshot import read_checkpoint as read_checkpoint
+from .catalogue.snapshot import read_snapshot as read_snapshot
 from .folder import GENERATIONS_FOLDER as GENERATIONS_FOLDER
 from .folder import PHOTOS_FOLDER as PHOTOS_FOLDER
 from .folder import current_generation as current_generation
-from .folder import open_shelf as open_shelf
+from .folder import open_generations as open_generations
 from .folder import remove_unnamed_photos as remove_unnamed_photos
 from .folder import rollback as rollback
 from .folder import without_builds as without_builds

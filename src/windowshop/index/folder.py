@@ -28,7 +28,7 @@ from windowshop.index.images import remove_uploads, uploads_of
 
 INDEX = FolderKind(
     noun="an index folder",
-    format="windowshop-index/2",
+    format="windowshop-index/3",
     command="windowshop index",
     error=IndexFolderError,
 )
@@ -50,7 +50,7 @@ class IndexManifest:
     format: str = INDEX.format
 
 
-def open_shelf(folder: Path) -> Generations:
+def open_generations(folder: Path) -> Generations:
     """The generations of an index; raises IndexFolderError where the folder is not one."""
     read_manifest(IndexManifest, folder, INDEX)
     return Generations(folder / GENERATIONS_FOLDER)
@@ -58,7 +58,7 @@ def open_shelf(folder: Path) -> Generations:
 
 def current_generation(folder: Path) -> str:
     """The generation of an index that is searched; IndexFolderError where there is none."""
-    name = open_shelf(folder).current
+    name = open_generations(folder).current
     if name is None:
         raise IndexFolderError(f"{folder}: has no generation to search. Run `{INDEX.command}`.")
     return name
@@ -69,7 +69,7 @@ def rollback(folder: Path) -> str:
 
     Twice is forth again. Raises EngineError where there is none.
     """
-    return open_shelf(folder).rollback()
+    return open_generations(folder).rollback()
 
 
 @contextmanager

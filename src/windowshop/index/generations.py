@@ -10,7 +10,7 @@ from pathlib import Path
 
 from windowshop.errors import EngineError
 from windowshop.files import write_json
-from windowshop.index.catalogue.snapshot import CHECKPOINT_FILE
+from windowshop.index.catalogue.snapshot import SNAPSHOT_FILE
 
 CURRENT_FILE = "current.json"
 
@@ -44,7 +44,7 @@ class Generations:
 
     def switch(self, name: str) -> None:
         """Make a generation current; the one that was becomes the previous."""
-        if not (self.path(name) / CHECKPOINT_FILE).is_file():
+        if not (self.path(name) / SNAPSHOT_FILE).is_file():
             raise EngineError(
                 f"{self.path(name)}: holds no complete collection. Build it and close or flush it, "
                 "then switch."

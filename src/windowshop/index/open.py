@@ -35,7 +35,7 @@ from windowshop.index.folder import (
     INDEX,
     PHOTOS_FOLDER,
     current_generation,
-    open_shelf,
+    open_generations,
 )
 from windowshop.index.images import ShopPhotos
 from windowshop.index.vector_names import GATE_COLUMNS, vectors_by_name, with_gate
@@ -232,7 +232,7 @@ def open_index(folder: str | Path, generation: str | None = None) -> OpenIndex:
     damaged, LedgerError where another process has the generation open.
     """
     path = Path(folder)
-    generations = open_shelf(path)
+    generations = open_generations(path)
     name = generation or current_generation(path)
     return OpenIndex(path, name, generations.path(name))
 

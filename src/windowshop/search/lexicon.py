@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from windowshop.data import all_texts
-from windowshop.engines import Gate
+from windowshop.engines import ReadWriteLock
 from windowshop.index import Collection, Columns, View
 from windowshop.search.retrieval.lexical import LexicalIndex
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
@@ -39,11 +39,11 @@ class Language:
 
 
 class Words:
-    """For many threads. Call it within `Collection.reading`, with that view."""
+    """For many threads. Call it within `Collection.read_view`, with that view."""
 
     def __init__(self, view: View, synonyms: Synonyms = NO_SYNONYMS) -> None:
         self._synonyms = synonyms
-        self._gate = Gate()
+        self._gate = ReadWriteLock()
         self._making = threading.Lock()
         self._coming: Language | None = None
         columns = view.columns
@@ -73,7 +73,7 @@ class Words:
     def renew(self, collection: Collection) -> None:
         """Read everything anew; searches go on in the old words, and writes, meanwhile."""
         with self._making:
-            with collection.reading() as view:
+            with collection.read_view() as view:
                 columns, table, alive_N = view.columns, view.columns.table(), view.columns.alive_N
             language = self._made(columns, table, alive_N)
             with self._gate.write():

@@ -13,7 +13,7 @@ import numpy as np
 
 from windowshop.data import Filter, Photo, parse_filter
 from windowshop.errors import SearchError
-from windowshop.index import FUSED_VECTOR, KEPT_ROWS, OpenIndex, View, open_index, open_shelf
+from windowshop.index import FUSED_VECTOR, KEPT_ROWS, OpenIndex, View, open_generations, open_index
 from windowshop.search.answer import Answer, Result, Retrieved, shown
 from windowshop.search.lexicon import Language, Words
 from windowshop.search.request import SearchRequest
@@ -98,7 +98,7 @@ class Searcher:
         self.settings = settings or SearchSettings()
         self.synonyms, self._rules = synonyms, rules or Rules()
         self._aside = ThreadPoolExecutor(THREADS, thread_name_prefix="words")
-        with index.collection.reading() as view:
+        with index.collection.read_view() as view:
             self._words = Words(view, synonyms)
 
     def search(
@@ -138,7 +138,7 @@ class Searcher:
     @contextmanager
     def reading(self) -> Iterator[tuple[View, Language]]:
         """One state of the catalogue and of its words, as a search sees it; writes wait."""
-        with self.index.collection.reading() as view, self._words.reading(view) as language:
+        with self.index.collection.read_view() as view, self._words.reading(view) as language:
             yield view, language
 
     def respelled(
@@ -164,7 +164,7 @@ class Searcher:
 
     def words_are_stale(self, *, by_any_change: bool = False) -> bool:
         """Whether so much was written since the words were read that they should be again."""
-        with self.index.collection.reading() as view:
+        with self.index.collection.read_view() as view:
             return self._words.is_stale(view) or (
                 by_any_change and self._words.num_changed(view) > 0
             )
@@ -176,7 +176,7 @@ class Searcher:
     def rebuild(self, wanted: Callable[[], bool] = lambda: True) -> None:
         """Leave behind what is dead, in index and words; searches and writes go on.
 
-        Raises GivenUp once it is no longer `wanted`, and all is as it was.
+        Raises RebuildCancelled once it is no longer `wanted`, and all is as it was.
         """
         self.index.collection.rebuild(prepare=self._words.prepare, wanted=wanted)
 
@@ -387,7 +387,7 @@ def open_searcher(folder: str | Path, generation: str | None = None) -> Searcher
         schema = index.collection.products([]).schema
         return Searcher(
             index,
-            load_search_settings(open_shelf(root).path(index.generation)),
+            load_search_settings(open_generations(root).path(index.generation)),
             synonyms=load_synonyms(synonyms) if synonyms.exists() else NO_SYNONYMS,
             rules=load_rules(rules, schema) if rules.exists() else None,
         )

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from windowshop.engines import Gate
+from windowshop.engines import ReadWriteLock
 from windowshop.errors import IndexFolderError, LedgerError, WindowshopError
 from windowshop.index import (
     carry_over,
     current_generation,
-    open_shelf,
+    open_generations,
     remove_unnamed_photos,
     without_builds,
 )
@@ -53,7 +53,7 @@ class Shop:
         Raises IndexFolderError where the folder is no index, ServiceError 404 for an unknown name.
         """
         self.folder = folder
-        self.generations = open_shelf(folder)
+        self.generations = open_generations(folder)
         current_generation(folder)
         self._also = tuple(dict.fromkeys(also))
         for name in self._also:
@@ -62,7 +62,7 @@ class Shop:
         self._loaded: dict[str, _Loaded] = {}
         self._current = ""
         self._changed = threading.Condition()
-        self._writes, self._maintenance = Gate(), threading.Lock()
+        self._writes, self._maintenance = ReadWriteLock(), threading.Lock()
         self._failed: tuple[str, float] = ("", 0.0)
         self._num_written = 0
         self._upkeep: Upkeep | None = None

@@ -79,8 +79,8 @@ class Upkeep:
     def optimise(self) -> None:
         """All of it now, except a rebuild that is not worth it."""
         with self._lease() as searcher:
-            wear = searcher.index.collection.wear
-            if wear.num_dead > ASKED_SHARE * wear.num_rows:
+            backlog = searcher.index.collection.backlog
+            if backlog.num_dead > ASKED_SHARE * backlog.num_rows:
                 self._rebuild(searcher)
             else:
                 self._optimise(searcher)
@@ -92,16 +92,16 @@ class Upkeep:
         self._ended.set()
 
     def _due(self, searcher: Searcher) -> Callable[[Searcher], None] | None:
-        wear = searcher.index.collection.wear
-        saving = wear.num_unsaved >= CHECKPOINT_ROWS or (
-            wear.num_unsaved > 0 and self._saving.waited >= CHECKPOINT_SECONDS
+        backlog = searcher.index.collection.backlog
+        saving = backlog.num_unsaved >= CHECKPOINT_ROWS or (
+            backlog.num_unsaved > 0 and self._saving.waited >= CHECKPOINT_SECONDS
         )
         if saving and self._saving.is_rested:
             return self._save
-        is_worn = wear.num_dead >= max(DEAD_ROWS, DEAD_SHARE * wear.num_rows)
+        is_worn = backlog.num_dead >= max(DEAD_ROWS, DEAD_SHARE * backlog.num_rows)
         if is_worn and self._rebuilding.is_rested:
             return self._rebuild
-        if wear.num_unoptimised >= OPTIMISE_ROWS and self._optimising.is_rested:
+        if backlog.num_unoptimised >= OPTIMISE_ROWS and self._optimising.is_rested:
             return self._optimise
         if self._reading.is_rested and searcher.words_are_stale(
             by_any_change=self._reading.waited >= WORDS_SECONDS
@@ -119,7 +119,7 @@ class Upkeep:
 
     def _save(self, searcher: Searcher) -> None:
         with self._saving.doing():
-            searcher.index.collection.checkpoint()
+            searcher.index.collection.save_snapshot()
 
     def _optimise(self, searcher: Searcher) -> None:
         with self._optimising.doing():

@@ -153,6 +153,6 @@ class Desk:
         state = (self.shop.current, self.shop.num_written)
         if not self.suggestions.is_due(state):
             return
-        with self.shop.lease() as searcher, searcher.index.collection.reading() as view:
+        with self.shop.lease() as searcher, searcher.index.collection.read_view() as view:
             table, alive_N = view.columns.table(), view.columns.alive_N
         self.suggestions.renew(table.filter(alive_N), state)

@@ -1,13 +1,13 @@
 """An online catalogue: ledger, columns and engine as one, surviving a kill at any moment.
 
     FOLDER/ledger/              what was upserted and deleted; all else can be made again from it
-    FOLDER/checkpoint.json      how far the rest had come, and what it consists of
+    FOLDER/snapshot.json        how far the rest had come, and what it consists of
     FOLDER/products-N.parquet   every row ever added, in the order of keys, with `_alive`
     FOLDER/engine-N/            the engine's own files
 
 A write is acknowledged once the ledger has it. On opening, what the ledger has beyond the
-checkpoint is applied again; as keys are given out in the ledger's order and the engine forgets
-keys beyond the checkpoint, nothing is lost and nothing is there twice.
+snapshot is applied again; as keys are given out in the ledger's order and the engine forgets
+keys beyond the snapshot, nothing is lost and nothing is there twice.
 
 Shapes: B queries or products of a batch, W full width of a vector, K results.
 """
@@ -23,17 +23,17 @@ import numpy as np
 import polars as pl
 
 from windowshop.data import Filter
-from windowshop.engines import Engine, EngineSpec, Gate, Neighbours
+from windowshop.engines import Engine, EngineSpec, Neighbours, ReadWriteLock
 from windowshop.errors import EngineError
 from windowshop.index.catalogue.columns import Columns, Prepared
 from windowshop.index.catalogue.ledger import LEDGER_FOLDER, Ledger, Position
 from windowshop.index.catalogue.records import Change, Delete, Upsert
 from windowshop.index.catalogue.replay import latest_of, merged
-from windowshop.index.catalogue.snapshot import Checkpoint, read_checkpoint, write_checkpoint
+from windowshop.index.catalogue.snapshot import Snapshot, read_snapshot, write_snapshot
 from windowshop.index.catalogue.state import State, check_filters, empty_state, rounded, saved_state
 
-CHECKPOINT_ROWS = 10_000
-"""Rows written between checkpoints: what opening after a kill applies again at most."""
+SNAPSHOT_ROWS = 10_000
+"""Rows written between snapshots: what opening after a kill applies again at most."""
 FEW_CHANGES = 100
 """A rebuild that is so far behind lets writes wait for the rest."""
 
@@ -49,14 +49,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Columns and an engine that agree about every key, for as long as `Collection.reading`."""
+    """Columns and an engine that agree about every key, for as long as `Collection.read_view`."""
 
     columns: Columns
     engine: Engine
 
 
 @dataclass(frozen=True, slots=True)
-class Wear:
+class WriteBacklog:
     """What writes have left behind, for whoever decides about upkeep."""
 
     num_rows: int
@@ -64,12 +64,12 @@ class Wear:
     num_dead: int
     """Those of products that were replaced or deleted since the last rebuild."""
     num_unsaved: int
-    """Rows written since the last checkpoint: what opening after a kill applies again."""
+    """Rows written since the last snapshot: what opening after a kill applies again."""
     num_unoptimised: int
     """Rows written since the last `optimise` or `rebuild`, or the opening."""
 
 
-class GivenUp(EngineError):
+class RebuildCancelled(EngineError):
     """A rebuild that was no longer wanted; all is as it was."""
 
 
@@ -91,8 +91,8 @@ class Collection:
             LedgerError: The ledger is damaged, or another process has it open.
         """
         self._folder = folder
-        self._gate = Gate()
-        # Taken in this order, then the gate.
+        self._lock = ReadWriteLock()
+        # Taken in this order, then the lock.
         self._maintenance, self._writer = threading.Lock(), threading.Lock()
         self._saving = threading.Lock()
         self._refusal: EngineError | None = None
@@ -135,31 +135,31 @@ class Collection:
             return len(known)
 
     @contextmanager
-    def reading(self) -> Iterator[View]:
+    def read_view(self) -> Iterator[View]:
         """One state of the catalogue for several questions by key; writes wait meanwhile.
 
         For searches that combine vectors, words, facets and rules. Within it, ask the view only:
         the collection's own methods would wait for a write that waits for this.
         """
-        with self._gate.read():
+        with self._lock.read():
             yield View(self._state.columns, self._state.engine)
 
     def search(
         self, query_BD: np.ndarray, k: int, where: Filter | None = None, name: str = "fused"
     ) -> list[list[Hit]]:
         """Up to k hits for each query by cosine, best first, of products that pass the filter."""
-        with self._gate.read():
+        with self._lock.read():
             allowed = self._state.columns.allowed(where)
             return self._hits(self._state.engine.search(query_BD, k, allowed, name))
 
     def products(self, product_ids: list[str]) -> pl.DataFrame:
         """The rows of products in their order, of ones deleted since a search too."""
-        with self._gate.read():
+        with self._lock.read():
             return self._state.columns.rows(self._state.columns.keys(product_ids))
 
     def count(self, where: Filter | None = None) -> int:
         """Number of products that pass the filter."""
-        with self._gate.read():
+        with self._lock.read():
             return self._state.columns.allowed(where).count
 
     def __contains__(self, product_id: str) -> bool:
@@ -168,7 +168,7 @@ class Collection:
 
     def ids(self) -> list[str]:
         """Every product's id, in the order of keys."""
-        with self._gate.read():
+        with self._lock.read():
             return self._state.columns.ids(np.flatnonzero(self._state.columns.alive_N))
 
     def changes(self, since: Position | None = None) -> Iterator[tuple[Change, Position]]:
@@ -185,10 +185,10 @@ class Collection:
         return self._ledger.reaches(position)
 
     @property
-    def wear(self) -> Wear:
+    def backlog(self) -> WriteBacklog:
         """What writes have left behind, about."""
         columns, num_written = self._state.columns, self._num_written
-        return Wear(
+        return WriteBacklog(
             num_rows=columns.num_keys,
             num_dead=columns.num_keys - len(columns),
             num_unsaved=num_written - self._num_saved,
@@ -201,11 +201,11 @@ class Collection:
             self._check()
             self._save()
 
-    def checkpoint(self) -> None:
+    def save_snapshot(self) -> None:
         """The same, as far as it has come at the call; writes go on meanwhile."""
         with self._writer:
             self._check()
-            state, saved, num_written = self._state, self._state.checkpoint(), self._num_written
+            state, saved, num_written = self._state, self._state.snapshot(), self._num_written
         self._put(state, saved, num_written)
 
     def optimise(self) -> None:
@@ -242,7 +242,7 @@ class Collection:
             spec: The engine; None keeps the spec.
             prepare: Called with the new ones before the switch, for who keeps things by key. More
                 products may come to them afterwards.
-            wanted: Asked now and then; once it says no, GivenUp is raised and all is as it was.
+            wanted: Polled during the rebuild; False raises RebuildCancelled and changes nothing.
         """
         with self._maintenance:
             num_written = self._num_written
@@ -259,7 +259,7 @@ class Collection:
                     state.discard()
                 raise
             self._num_optimised = num_written
-            self.checkpoint()
+            self.save_snapshot()
             self._tidy()
 
     def close(self) -> None:
@@ -268,7 +268,7 @@ class Collection:
             if self._refusal is None:
                 self._save()
                 self._refusal = EngineError(f"{self._folder}: is closed. Open it again.")
-            with self._saving, self._gate.write():
+            with self._saving, self._lock.write():
                 self._state.engine.close()
             self._ledger.close()
 
@@ -276,7 +276,7 @@ class Collection:
         """Acknowledge a change and apply it; `prepared` is an upsert's."""
         state, position = self._state, self._ledger.append(change)
         try:
-            state.apply(change, self._gate.write, prepared)
+            state.apply(change, self._lock.write, prepared)
         except BaseException as error:
             self._refusal = EngineError(
                 f"{self._folder}: takes no writes since one failed ({error}). Mend that and open "
@@ -285,24 +285,24 @@ class Collection:
             raise
         state.position = position
         self._num_written += 1 if prepared is None else len(prepared.rows)
-        if self._num_written - self._num_saved >= CHECKPOINT_ROWS:
+        if self._num_written - self._num_saved >= SNAPSHOT_ROWS:
             self._save()
         return position
 
     def _opened(self, spec: EngineSpec | None) -> State:
-        saved = read_checkpoint(self._folder)
+        saved = read_snapshot(self._folder)
         if spec is None and saved is not None:
             spec = saved.spec
         if spec is None:
-            raise EngineError(f"{self._folder}: has no checkpoint. Open it with a spec.")
+            raise EngineError(f"{self._folder}: has no snapshot. Open it with a spec.")
         state = self._restored(saved) if saved is not None and saved.spec == spec else None
         if state is None:
             self._state = state = self._built(spec)
             self._save()
         return state
 
-    def _restored(self, saved: Checkpoint) -> State | None:
-        """The checkpoint with the rest of the ledger applied; None where it is broken."""
+    def _restored(self, saved: Snapshot) -> State | None:
+        """The snapshot with the rest of the ledger applied; None where it is broken."""
         if not self._ledger.reaches(saved.position):
             return None
         try:
@@ -340,17 +340,17 @@ class Collection:
         with self._writer:
             self._check()
             self._replay(state)
-            with self._saving:  # no checkpoint of the old one is under way
-                with self._gate.write():
+            with self._saving:  # no snapshot of the old one is under way
+                with self._lock.write():
                     old, self._state = self._state, state
                 old.engine.close()
 
     def _save(self) -> None:
-        """Write a checkpoint; for who writes."""
-        self._put(self._state, self._state.checkpoint(), self._num_written)
+        """Write a snapshot; for who writes."""
+        self._put(self._state, self._state.snapshot(), self._num_written)
 
-    def _put(self, state: State, saved: Checkpoint, num_written: int) -> None:
-        """Write a checkpoint; what the ledger and the engine have is on the disk before it.
+    def _put(self, state: State, saved: Snapshot, num_written: int) -> None:
+        """Write a snapshot; what the ledger and the engine have is on the disk before it.
 
         None, where a later one was written, or another state is searched, meanwhile.
         """
@@ -359,7 +359,7 @@ class Collection:
                 return
             self._ledger.sync()
             state.engine.flush()
-            write_checkpoint(self._folder, saved)
+            write_snapshot(self._folder, saved)
             self._num_saved = num_written
 
     def _tidy(self) -> None:
@@ -386,5 +386,5 @@ def _while(
 ) -> Iterator[tuple[Change, Position]]:
     for item in changes:
         if not wanted():
-            raise GivenUp("The rebuild was given up: it is no longer wanted.")
+            raise RebuildCancelled("The rebuild was given up: it is no longer wanted.")
         yield item

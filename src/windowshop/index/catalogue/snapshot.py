@@ -16,13 +16,13 @@ from windowshop.errors import EngineError
 from windowshop.files import write_atomic, write_json
 from windowshop.index.catalogue.ledger import Position
 
-FORMAT = "windowshop-collection/1"
-CHECKPOINT_FILE = "checkpoint.json"
+FORMAT = "windowshop-snapshot/1"
+SNAPSHOT_FILE = "snapshot.json"
 ALIVE = "_alive"
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Snapshot:
     """Columns and engine at one position of the ledger."""
 
     table: pl.DataFrame
@@ -33,8 +33,8 @@ class Checkpoint:
     position: Position
 
 
-def write_checkpoint(folder: Path, saved: Checkpoint) -> None:
-    """Replace the folder's checkpoint at once, then remove the table of the old one."""
+def write_snapshot(folder: Path, saved: Snapshot) -> None:
+    """Replace the folder's snapshot at once, then remove the table of the old one."""
     position = saved.position
     engine = saved.engine_folder.name
     # Another engine has other keys, so a table is never replaced by one that differs.
@@ -48,15 +48,15 @@ def write_checkpoint(folder: Path, saved: Checkpoint) -> None:
         "spec": asdict(saved.spec),
         "position": asdict(position),
     }
-    write_json(folder / CHECKPOINT_FILE, content)
+    write_json(folder / SNAPSHOT_FILE, content)
     for path in folder.glob("*products-*"):
         if path.name != table_file:
             path.unlink()
 
 
-def read_checkpoint(folder: Path) -> Checkpoint | None:
-    """The folder's checkpoint, None where there is none; raises EngineError for another format."""
-    path = folder / CHECKPOINT_FILE
+def read_snapshot(folder: Path) -> Snapshot | None:
+    """The folder's snapshot, None where there is none; raises EngineError for another format."""
+    path = folder / SNAPSHOT_FILE
     if not path.exists():
         return None
     try:
@@ -67,7 +67,7 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
                 "Use the version that wrote it, or delete the file: the ledger has everything."
             )
         table = pl.read_parquet(folder / content["table"])
-        return Checkpoint(
+        return Snapshot(
             table=table.drop(ALIVE),
             alive_N=table[ALIVE].to_numpy(),
             engine_folder=folder / content["engine"],

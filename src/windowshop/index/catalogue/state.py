@@ -18,7 +18,7 @@ from windowshop.index.catalogue.columns import Columns, Prepared
 from windowshop.index.catalogue.ledger import Position
 from windowshop.index.catalogue.records import Change, Delete
 from windowshop.index.catalogue.replay import Run
-from windowshop.index.catalogue.snapshot import Checkpoint
+from windowshop.index.catalogue.snapshot import Snapshot
 
 
 @dataclass(slots=True)
@@ -64,10 +64,10 @@ class State:
             num_changes += run.num_changes
         return num_changes
 
-    def checkpoint(self) -> Checkpoint:
+    def snapshot(self) -> Snapshot:
         """What it holds now; later changes leave it as it is. Call it while nobody writes."""
         table, alive_N = self.columns.table(), self.columns.alive_N
-        return Checkpoint(table, alive_N, self.folder, self.spec, self.position)
+        return Snapshot(table, alive_N, self.folder, self.spec, self.position)
 
     def discard(self) -> None:
         """Close the engine and remove its files."""
@@ -82,8 +82,8 @@ def empty_state(folder: Path, spec: EngineSpec, start: Position) -> State:
     return State(columns, open_engine(folder, spec, nobody), folder, spec, start)
 
 
-def saved_state(saved: Checkpoint) -> State:
-    """What a checkpoint holds; raises EngineError where the engine's files are not as they were."""
+def saved_state(saved: Snapshot) -> State:
+    """What a snapshot holds; raises EngineError where the engine's files are not as they were."""
     columns = Columns(saved.table, saved.alive_N)
     engine = open_engine(saved.engine_folder, saved.spec, saved.alive_N)
     return State(columns, engine, saved.engine_folder, saved.spec, saved.position)

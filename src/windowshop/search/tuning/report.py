@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from windowshop.files import write_json
-from windowshop.index import open_shelf
+from windowshop.index import open_generations
 from windowshop.search.retrieval.cutoff import CutoffConfig
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import SETTINGS_FILE, save_search_settings
@@ -43,7 +43,7 @@ def tuning_to_json(tuning: Tuning) -> dict[str, Any]:
 
 def save_tuning(tuning: Tuning, searcher: Searcher, json_file: Path | None) -> Path:
     """Write the settings beside the generation that was searched, and all that was tried."""
-    generation = open_shelf(searcher.index.folder).path(searcher.index.generation)
+    generation = open_generations(searcher.index.folder).path(searcher.index.generation)
     save_search_settings(tuning.settings, generation)
     if json_file is not None:
         write_json(json_file, tuning_to_json(tuning), chosen="file")

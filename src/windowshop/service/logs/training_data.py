@@ -1,6 +1,6 @@
 """An index with its feedback and judgements -> a data folder to train on.
 
-    DATA/products.parquet   the products of the index as of its last checkpoint
+    DATA/products.parquet   the products of the index as of its last snapshot
     DATA/photos/            their photos, linked where the file system can
     DATA/queries.parquet    texts that were searched with a result clicked, or judged
     DATA/qrels.parquet      `desirability` from what shoppers did, `relevance` from judgements, of
@@ -29,7 +29,7 @@ from windowshop.index import (
     GenerationManifest,
     ShopPhotos,
     current_generation,
-    read_checkpoint,
+    read_snapshot,
 )
 from windowshop.service.logs.feedback import FEEDBACK_FOLDER, read_log
 from windowshop.service.logs.judgements import JUDGEMENTS_FOLDER, query_id
@@ -105,9 +105,9 @@ def _products(index: Path, out: Path) -> pl.DataFrame:
     """The live products, without the columns that an index fills, their photos below `out`."""
     folder = index / GENERATIONS_FOLDER / current_generation(index)
     manifest = read_manifest(GenerationManifest, folder, GENERATION)
-    saved = read_checkpoint(folder)
+    saved = read_snapshot(folder)
     if saved is None:
-        raise DataError(f"{folder}: has no checkpoint. Start the service once, and stop it.")
+        raise DataError(f"{folder}: has no snapshot. Start the service once, and stop it.")
     filled = {column.name for column in manifest.attribute_columns} - set(PRODUCT_SCHEMA)
     table = saved.table.filter(pl.Series(saved.alive_N))
     table = table.drop(name for name in table.columns if name in filled or name.startswith("_"))

@@ -95,7 +95,7 @@ def _add_states(router: APIRouter, desk: Desk) -> None:
 
 def _info(shop: Shop) -> dict[str, Any]:
     with shop.lease() as searcher:
-        with searcher.index.collection.reading() as view:
+        with searcher.index.collection.read_view() as view:
             schema = view.columns.table().schema
         columns = [
             {"name": name, "type": _kind(dtype)}

@@ -174,7 +174,7 @@ def _row(searcher: Searcher, product_id: str) -> dict[str, Any]:
 
 def _columns(desk: Desk) -> Columns:
     """The catalogue's own columns that a product may have."""
-    with desk.shop.lease() as searcher, searcher.index.collection.reading() as view:
+    with desk.shop.lease() as searcher, searcher.index.collection.read_view() as view:
         schema = view.columns.table().schema
         filled = [column.name for column in searcher.index.manifest.attribute_columns]
     return sendable(schema, filled)

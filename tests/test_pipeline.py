@@ -170,7 +170,7 @@ def test_indexing_again_makes_another_generation(cli, shop, trained, indexed):
     assert told.code == 0, told.err
     assert f"{indexed}: 100 products, {WIDTH} dimensions, generation g2\n" in told.out
     assert list(indexed.parent.glob(".index*")) == []
-    assert cli("rollback", indexed).out == f"{indexed}: generation g1 is current\n"
+    assert cli("revert-index", indexed).out == f"{indexed}: generation g1 is current\n"
 
 
 def test_product_vectors_need_no_cache_and_no_further_columns(model, shop, vectors, catalogue):

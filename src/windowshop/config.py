@@ -284,7 +284,7 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     stages: tuple[StageConfig, ...] = field(default_factory=default_stages)
     negatives_file: str = ""
-    """A table of `windowshop mine` that stages with `negatives` draw from, instead of mining."""
+    """Table of `windowshop mine-negatives` that stages with `negatives` draw from."""
     baselines: tuple[FusionName, ...] = SINGLE
     """Fusions trained beside the model in the same way, for `windowshop evaluate`."""
     dev_products: int = 50_000

@@ -142,7 +142,7 @@ def test_rollback_goes_back_and_forth(cli, index, build_colours):
     with pytest.raises(EngineError, match="no generation to go back to"):
         rollback(index)
     build_colours(index, "later")
-    told = cli("rollback", index)
+    told = cli("revert-index", index)
     assert (told.code, told.out) == (0, f"{index}: generation g1 is current\n")
     assert current_generation(index) == "g1"
     with opened(index) as shop:
@@ -150,7 +150,7 @@ def test_rollback_goes_back_and_forth(cli, index, build_colours):
     assert rollback(index) == "g2"
     build_colours(index)
     assert layout(index) == ("g3", "g2", ["g2", "g3"])
-    told = cli("rollback", index.parent)
+    told = cli("revert-index", index.parent)
     assert told.code == 1
     assert "need an index folder" in told.err
 

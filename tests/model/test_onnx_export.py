@@ -247,7 +247,7 @@ def small(tmp_path_factory, train_cli, quick_config):
 
 
 def test_the_command_writes_a_folder_that_answers_for_the_model(cli, small):
-    command = ["export", small / "model", "--data", small / "data", "--cache", small / "cache"]
+    command = ["export-onnx", small / "model", "--data", small / "data", "--cache", small / "cache"]
     told = cli(*command)
     assert told.code == 0, told.err
     assert "fp32" in told.out
@@ -266,7 +266,7 @@ def test_the_command_writes_a_folder_that_answers_for_the_model(cli, small):
 
 
 def test_the_command_leaves_another_folder_alone(cli, small):
-    command = ["export", small / "model", "--data", small / "data", "--cache", small / "cache"]
+    command = ["export-onnx", small / "model", "--data", small / "data", "--cache", small / "cache"]
     told = cli(*command, "--out", small / "data")
     assert told.code == 1
     assert "data: exists and is no export. Choose another --out." in told.err

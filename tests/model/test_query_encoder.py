@@ -279,7 +279,7 @@ def test_a_damaged_file_is_named(copied, name, damage):
     path.unlink()
     if damage != "missing":
         path.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
-    with pytest.raises(ExportError, match=f"{name}: .*windowshop export"):
+    with pytest.raises(ExportError, match=f"{name}: .*windowshop export-onnx"):
         open_query_encoder(copied)
 
 

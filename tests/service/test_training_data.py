@@ -118,9 +118,9 @@ def test_the_folder_can_be_trained_on(served, tmp_path):
 
 def test_the_command_says_what_it_wrote_or_why_not(served, tmp_path, cli):
     out = tmp_path / "data"
-    told = cli("clicks", served, "--out", out)
+    told = cli("export-feedback", served, "--out", out)
     assert (told.code, told.out) == (0, f"{out}: 12 products, 3 queries, 8 qrels\n")
-    told = cli("clicks", served, "--out", out)
+    told = cli("export-feedback", served, "--out", out)
     assert told.code == 1
     assert "is not empty" in told.err
     with pytest.raises(DataError, match="is not empty"):

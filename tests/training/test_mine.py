@@ -37,7 +37,7 @@ def small(tmp_path_factory, train_cli, quick_config):
 def mine_cli(cli, small, tmp_path):
     def run(*args, out=tmp_path / "new" / "negatives.parquet"):
         places = [small / "model", small / "data", "--out", out, "--cache", small / "cache"]
-        return cli("mine", *places, *args)
+        return cli("mine-negatives", *places, *args)
 
     return run
 

@@ -25,19 +25,19 @@ for command in (
     training.check,
     training.train,
     training.evaluate,
-    training.mine,
+    training.mine_negatives,
     training.compare,
     searching.index,
-    searching.rollback,
+    searching.revert_index,
     searching.tune,
-    searching.export,
+    searching.export_onnx,
     searching.search,
     searching.serve,
-    searching.clicks,
+    searching.export_feedback,
     demos.demo,
+    demos.demo_data,
 ):
     app.command()(command)
-app.command(name="demo-data")(demos.demo_data)
 
 
 @app.callback(invoke_without_command=True)

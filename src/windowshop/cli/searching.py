@@ -1,4 +1,4 @@
-"""Commands that make an index and answer from it."""
+"""Commands that build, tune, search and serve an index."""
 
 import os
 from contextlib import closing
@@ -24,7 +24,7 @@ from windowshop.cli.options import (
 from windowshop.errors import ConfigError, SearchError
 
 
-def export(
+def export_onnx(
     model: ModelPath,
     data: Annotated[
         Path, typer.Option(help="Data folder whose queries and products it is checked on.")
@@ -37,7 +37,7 @@ def export(
     ] = True,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
-    """Write a model's path from query text to vector as one ONNX graph, checked against it."""
+    """Export the query encoder as one ONNX graph, compared with the model."""
     from windowshop.data import read_dataset
     from windowshop.model import ExportConfig, export_queries, load, render_export
     from windowshop.progress import TerminalReporter
@@ -60,14 +60,14 @@ def index(
         EngineChoice, typer.Option(help="Vector engine; auto chooses by the number of products.")
     ] = "auto",
     storage: Annotated[
-        StorageChoice, typer.Option(help="How vectors are searched; auto goes with the engine.")
+        StorageChoice, typer.Option(help="Stored form of the vectors; auto follows the engine.")
     ] = "auto",
     width: Annotated[
-        int, typer.Option(help="Numbers kept of a vector, a width of the model; 0 keeps all.")
+        int, typer.Option(help="Vector width to keep, one of the model's; 0 keeps all.")
     ] = 0,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
-    """Encode a catalogue with a model and write a folder that answers searches."""
+    """Encode a catalogue with a model and write an index folder to search."""
     from windowshop.data import broken_note, read_dataset
     from windowshop.index import IndexConfig, build_index, current_generation
     from windowshop.model import load
@@ -89,8 +89,8 @@ def index(
         out.print(f"{manifest.unsearchable} products have neither text nor a usable photo")
 
 
-def rollback(index_folder: IndexPath) -> None:
-    """Search the generation of an index before the current one; twice is forth again."""
+def revert_index(index_folder: IndexPath) -> None:
+    """Make the previous generation of an index the current one; run again to undo."""
     from windowshop.index import rollback as run
 
     told = f"{index_folder}: generation {run(index_folder)} is current"
@@ -103,17 +103,19 @@ def tune(
     split: Annotated[str, typer.Option(help="Which queries: train, dev or test.")] = "dev",
     slices: Annotated[
         list[str] | None,
-        typer.Option("--slice", help="Column that no setting may lose by: a, or several: a+b."),
+        typer.Option("--slice", help="Column, or several as a+b, whose slices are guarded."),
     ] = None,
-    guard: Annotated[bool, typer.Option(help="Refuse settings by which a slice loses.")] = True,
+    guard: Annotated[
+        bool, typer.Option(help="Reject settings that lower the score of a slice.")
+    ] = True,
     max_lost: Annotated[
-        float, typer.Option(help="Share of relevant products that lists may end before.")
+        float, typer.Option(help="Share of relevant products that the cutoff may drop.")
     ] = 0.001,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write all that was tried here as JSON.")
+        Path | None, typer.Option("--json", help="JSON file to write with every setting tried.")
     ] = None,
 ) -> None:
-    """Choose how an index merges its channels on judged queries; nothing may have it open."""
+    """Choose the search settings of an index on judged queries, while no process has it open."""
     from windowshop.data import read_dataset
     from windowshop.progress import TerminalReporter
     from windowshop.search import TuneConfig, open_searcher, render_tuning, save_tuning
@@ -130,20 +132,22 @@ def tune(
 def search(
     index_folder: IndexPath,
     text: Annotated[str | None, typer.Argument(help="What to search for.")] = None,
-    image: Annotated[Path | None, typer.Option(help="Photo to search by.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Image to search by.")] = None,
     k: Annotated[int, typer.Option("-k", help="Number of results.")] = 10,
     where: Annotated[
-        str | None, typer.Option(help="Filter, such as 'price < 1000 and brand = \"Nike\"'.")
+        str | None, typer.Option(help="Filter, for example 'price < 1000 and brand = \"Nike\"'.")
     ] = None,
     mode: Annotated[Mode, typer.Option(help="Channels of a text search.")] = "hybrid",
     understand: Annotated[
-        bool, typer.Option(help="Let brands, categories and prices in the text count as such.")
+        bool, typer.Option(help="Recognise brands, categories and prices in the text.")
     ] = True,
-    explain: Annotated[bool, typer.Option(help="Say why each product stands there.")] = False,
-    html: Annotated[Path | None, typer.Option(help="Write a page with pictures here.")] = None,
+    explain: Annotated[bool, typer.Option(help="Show why each product has its rank.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="HTML file to write with the results and their images.")
+    ] = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """Search an index by text, photo or both."""
+    """Search an index by text, image or both."""
     from windowshop.search import (
         SearchRequest,
         open_searcher,
@@ -182,16 +186,16 @@ def serve(
         Path | None, typer.Option(help="YAML file of API keys; without it, this machine only.")
     ] = None,
     also: Annotated[
-        list[str] | None, typer.Option(help="Generation to have open too, to compare.")
+        list[str] | None, typer.Option(help="Further generation to open, for comparison.")
     ] = None,
     cors: Annotated[
-        list[str] | None, typer.Option(help="Origin whose pages may call the service.")
+        list[str] | None, typer.Option(help="Web origin that may call the service.")
     ] = None,
     rate: Annotated[
-        str | None, typer.Option(help="Most requests of a key, such as 50/second.")
+        str | None, typer.Option(help="Request limit for each key, for example 50/second.")
     ] = None,
 ) -> None:
-    """Serve an index over HTTP, with a page to search in, until it is told to end."""
+    """Serve an index over HTTP, with a search page, until stopped."""
     # Searches run side by side: a second thread within one would only spin beside another search.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("POLARS_MAX_THREADS", "2")
@@ -213,15 +217,15 @@ def serve(
     )
 
 
-def clicks(
+def export_feedback(
     index_folder: IndexPath,
     data_folder: Annotated[Path, typer.Option("--out", help="Data folder to write.")],
 ) -> None:
-    """Make a data folder to train on of an index, and of what its service was used for."""
+    """Write a data folder for training from an index and the feedback its service recorded."""
     try:
         from windowshop.service import write_clicks
     except ModuleNotFoundError as error:
-        raise _missing("clicks", error) from None
+        raise _missing("export-feedback", error) from None
 
     counts = write_clicks(index_folder, data_folder)
     told = ", ".join(f"{count} {name}" for name, count in counts.items())

@@ -1,4 +1,4 @@
-"""Commands that look at data, train, and say what that is worth."""
+"""Commands that check data, train, evaluate and compare."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +40,7 @@ def train(
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     fusion: Annotated[
-        FusionName | None, typer.Option(help="How text and photo are combined.")
+        FusionName | None, typer.Option(help="How text and image are combined.")
     ] = None,
     text_encoder: Annotated[
         str | None, typer.Option(help="minilm, or a Hugging Face name or folder.")
@@ -53,11 +53,12 @@ def train(
         typer.Option(help="Stages: the default, with separate alignment, or with LoRA on text."),
     ] = None,
     negatives: Annotated[
-        Path | None, typer.Option(help="Table of `windowshop mine` that the last stage draws from.")
+        Path | None,
+        typer.Option(help="Table of `windowshop mine-negatives` that the last stage draws from."),
     ] = None,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
-    """Train a model and its baselines; a killed run goes on where it stopped."""
+    """Train a model and its baselines; a stopped run continues when started again."""
     from windowshop.data import read_dataset
     from windowshop.progress import TerminalReporter
     from windowshop.training import train as run
@@ -105,7 +106,7 @@ def evaluate(
     ] = None,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
-    """Score a model beside text-only, image-only and BM25 on the same queries."""
+    """Score a model, its text-only and image-only baselines and BM25 on the same queries."""
     from windowshop.data import read_dataset
     from windowshop.evaluation import evaluate as run
     from windowshop.evaluation import render_evaluation, write_evaluation, write_per_query
@@ -123,32 +124,31 @@ def evaluate(
     out.print(render_evaluation(evaluation))
 
 
-def mine(
+def mine_negatives(
     model: ModelPath,
     data: Data,
     table: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
     sources: Annotated[
-        str, typer.Option(help="Rankings to mine, from: bm25, text, image, fused, refused.")
+        str, typer.Option(help="Rankings to draw from: bm25, text, image, fused, refused.")
     ] = "bm25,text,image,fused,refused",
-    per_query: Annotated[int, typer.Option(help="Negatives a query and source.")] = 30,
+    per_query: Annotated[int, typer.Option(help="Negatives for each query and ranking.")] = 30,
     margin: Annotated[
         float, typer.Option(help="A negative scores under this share of the positive's score.")
     ] = 0.95,
     split: Annotated[str, typer.Option(help="Which queries: train, dev or test.")] = "train",
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
-    """Write the products that a model confuses with each query's own: hard negatives."""
+    """Write hard negatives: unjudged products that a model ranks high for each query."""
     from windowshop.data import read_dataset
     from windowshop.model import load
     from windowshop.progress import TerminalReporter
-    from windowshop.training import MiningConfig, mine_negatives, parse_sources, render_summary
+    from windowshop.training import MiningConfig, parse_sources, render_summary
+    from windowshop.training import mine_negatives as run
 
     config = MiningConfig(
         sources=parse_sources(sources), split=split, per_query=per_query, margin=margin
     )
-    summary = mine_negatives(
-        load(model), read_dataset(data), config, table, cache, TerminalReporter(err)
-    )
+    summary = run(load(model), read_dataset(data), config, table, cache, TerminalReporter(err))
     counts = f"{summary.num_queries} queries, {summary.num_without} without a negative"
     out.print(f"{table}: {counts}", highlight=False, markup=False, soft_wrap=True)
     out.print(render_summary(summary))
@@ -163,7 +163,8 @@ def compare(
         ),
     ] = None,
     study: Annotated[
-        Path | None, typer.Option(help="YAML of variants, seeds, budget; default: all of them.")
+        Path | None,
+        typer.Option(help="YAML file of variants, seeds and budget; default: all variants."),
     ] = None,
     slices: Annotated[
         list[str] | None,
@@ -173,14 +174,14 @@ def compare(
     budget: Annotated[
         float | None, typer.Option(help="Training steps as a share of the defaults.")
     ] = None,
-    photos: Annotated[bool, typer.Option(help="Product photos in the report.")] = True,
+    photos: Annotated[bool, typer.Option(help="Show product images in the report.")] = True,
     workers: Annotated[
         int | None,
-        typer.Option(help="Processes side by side; default: what cores and memory allow."),
+        typer.Option(help="Processes to train in; default: as many as cores and memory allow."),
     ] = None,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
-    """Train variants of the method side by side and report what each is worth."""
+    """Train variants of the method and write a report that compares them."""
     from windowshop.data import read_dataset
     from windowshop.progress import TerminalReporter
     from windowshop.study import StudyConfig, load_study

@@ -1,4 +1,4 @@
-"""Text queries to vectors without torch: what `windowshop export` wrote, run by onnxruntime.
+"""Text queries to vectors without torch: what `windowshop export-onnx` wrote, run by onnxruntime.
 
     EXPORT/query.onnx      token ids -> unit query vector
     EXPORT/tokenizer.json  text -> token ids, with how they are cut and padded
@@ -25,7 +25,7 @@ from windowshop.model.micro_batch import BatchConfig, BatchCounts, Key, MicroBat
 EXPORT = FolderKind(
     noun="an exported query encoder",
     format="windowshop-export/1",
-    command="windowshop export",
+    command="windowshop export-onnx",
     error=ExportError,
     file="export.json",
 )

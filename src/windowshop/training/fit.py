@@ -77,7 +77,7 @@ def require_negatives(config: TrainConfig) -> None:
     if config.negatives_file and not Path(config.negatives_file).is_file():
         raise ConfigError(
             f"negatives_file={config.negatives_file!r}: there is no such file. Write one with "
-            "`windowshop mine`."
+            "`windowshop mine-negatives`."
         )
 
 

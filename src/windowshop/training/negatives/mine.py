@@ -1,4 +1,4 @@
-"""`windowshop mine` as one function: a model and a data folder -> a table of hard negatives."""
+"""`windowshop mine-negatives`: a model and a data folder to a table of hard negatives."""
 
 from pathlib import Path
 

@@ -62,7 +62,7 @@ def read_negatives(path: Path, dataset: Dataset, pairs: Pairs) -> HardNegatives:
         reason = str(error).split("\n")[0]
         raise DataError(
             f"{path}: cannot be read as a table of negatives ({reason}). "
-            "Write one with `windowshop mine`."
+            "Write one with `windowshop mine-negatives`."
         ) from None
     products = dataset.products.select("product_id").with_row_index("product")
     known = table.join(query_positions(dataset, pairs), on="query_id").join(

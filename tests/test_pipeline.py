@@ -339,7 +339,7 @@ TRAIN_MOMENTS = [
         "photo features are on the disk, their keys are not",
     ),
     ("pathlib.Path.replace", 4, "a checkpoint is written and not yet renamed"),
-    ("windowshop.training.loop.save_file", 9, "the second system is in training"),
+    ("windowshop.training.state.save_file", 9, "the second system is in training"),
     ("windowshop.model.checkpoint.save_file", 2, "the model folder is half written"),
     ("pathlib.Path.rename", 1, "the model folder is whole and not yet renamed"),
 ]

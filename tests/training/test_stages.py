@@ -14,6 +14,7 @@ import windowshop
 from windowshop.config import StageConfig, TuningConfig
 from windowshop.data.dataset import read_dataset
 from windowshop.evaluation.evaluator import evaluate
+from windowshop.model import retriever
 from windowshop.model.retriever import load_system
 from windowshop.progress import SilentReporter
 from windowshop.training.fine_tuning import weight_interpolation as mixing
@@ -45,7 +46,7 @@ def devices(monkeypatch):
         return lambda folder, device, **how: found.append(device) or load(folder, device, **how)
 
     for name in ("load_text_encoder", "load_image_encoder"):
-        monkeypatch.setattr(windowshop.model, name, spy(getattr(windowshop.model, name)))
+        monkeypatch.setattr(retriever, name, spy(getattr(retriever, name)))
     return found
 
 

@@ -8,27 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from windowshop.data import (
-    Dataset,
-    attribute_columns,
-    fill_attributes,
-)
+from windowshop.data import Dataset, attribute_columns, fill_attributes
 from windowshop.engines import EngineSpec, VectorSpec, choose
 from windowshop.errors import ConfigError
 from windowshop.files import write_manifest
 from windowshop.index.catalogue.collection import Collection
 from windowshop.index.catalogue.ledger import LEDGER_FOLDER, end_of, position_to_json
-from windowshop.index.folder import (
-    building,
-    next_name,
-)
+from windowshop.index.folder import building, next_name
 from windowshop.index.open import EXPORT_FOLDER, GENERATION, MODEL_FOLDER, GenerationManifest
-from windowshop.index.vector_names import (
-    FUSED_VECTOR,
-    PHOTO_VECTOR,
-    vectors_by_name,
-    with_gate,
-)
+from windowshop.index.vector_names import FUSED_VECTOR, PHOTO_VECTOR, vectors_by_name, with_gate
 from windowshop.progress import Reporter
 from windowshop.registry import ENGINES
 

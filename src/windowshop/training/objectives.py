@@ -11,12 +11,7 @@ import torch
 from torch import Tensor
 
 from windowshop.config import LossConfig, StageConfig
-from windowshop.model import (
-    Modalities,
-    ProductBatch,
-    QueryBatch,
-    TwoTower,
-)
+from windowshop.model import Modalities, ProductBatch, QueryBatch, TwoTower
 from windowshop.training.data import TrainingData
 from windowshop.training.judged_pairs import BatchGrades, Pairs
 from windowshop.training.losses import (

@@ -1,0 +1,59 @@
+import pytest
+
+
+@pytest.fixture(scope="session")
+def page_index(tmp_path_factory, colours_model):
+    """An index of the shop of `browsing`, in two generations."""
+    from support.browsing import index_shop
+
+    return index_shop(colours_model, tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(scope="session")
+def page_address(page_index):
+    """Where that shop is served, with its page."""
+    from support.browsing import served
+
+    with served(page_index) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The machine's Chromium, headless; while it is there, an event loop runs in this thread."""
+    from support.browsing import CHROMIUM
+
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium on this machine; install one to test the page")
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser, page_address):
+    """Opens an address of the shop's page; what the console complained of fails the test."""
+    contexts, complaints = [], []
+
+    def open_at(query="", address=page_address, expected=(), **options):
+        contexts.append(browser.new_context(**{"reduced_motion": "reduce", **options}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+
+        def heard(message):
+            if message.type in ("error", "warning") and not any(
+                x in message.text for x in expected
+            ):
+                complaints.append(message.text)
+
+        page.on("console", heard)
+        page.goto(address + query)
+        return page
+
+    yield open_at
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -1,7 +1,7 @@
 """Extension points by name: each table maps a name to `module:attribute`, imported at first use.
 
-To add a fusion, encoder, engine, table reader or search channel, write its file and add one line
-here; command-line choices, configs and studies follow.
+To add an engine or a table reader, write its file and add one line here; command-line choices and
+configs follow.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from windowshop.errors import ConfigError
 
 
 class Registry(Mapping[str, Any]):
-    """Names with what they stand for; `names` and membership import nothing."""
+    """Names with what they stand for; iteration and membership import nothing."""
 
     def __init__(self, noun: str, places: dict[str, str]) -> None:
         """Keep the `module:attribute` of each name; `noun` is used in messages."""

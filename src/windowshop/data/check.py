@@ -1,6 +1,6 @@
 """A data set folder -> one report of everything in it that is wrong, tables and photos alike.
 
-Where `catalog.read_dataset` stops at the first fatal problem, this goes on with what can be read.
+Where `read_dataset` stops at the first fatal problem, this goes on with what can be read.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Hard negatives of each query: what can never be one, the table of those mined, and draws from it.
 
-Shapes: Q distinct queries, C queries of a chunk, N products, M negatives. `candidates.py` fills the
+Shapes: Q distinct queries, C queries of a chunk, N products, M negatives. `mining.py` fills the
 table; it names queries and products by id, so it stays good when the tables' rows move.
 """
 

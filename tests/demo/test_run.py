@@ -19,10 +19,14 @@ RECIPE = TrainConfig(
 )
 
 
-def test_the_first_run_ends_with_a_page_and_a_second_run_keeps_the_model(tmp_path):
+def test_the_first_run_tells_how_to_open_the_page_and_a_second_run_keeps_the_model(tmp_path):
     console = Console(file=io.StringIO(), width=100)
-    page = run_demo(tmp_path / "demo", SHOP, RECIPE, TerminalReporter(console), console)
-    assert page.read_text(encoding="utf-8").count("<article") >= 3 * 8 - 5
+    run_demo(tmp_path / "demo", SHOP, RECIPE, TerminalReporter(console), console)
+    told = console.file.getvalue()
+    assert told.count(" results among ") == 3
+    *_, command, address = told.splitlines()
+    assert command.endswith(f"windowshop serve {tmp_path / 'demo' / 'index'}")
+    assert address == "and open http://127.0.0.1:8000/"
     figures = json.loads((tmp_path / "demo" / "evaluation.json").read_text())
     assert {"fused", "text_only", "image_only", "bm25"} == set(figures["systems"])
     model = tmp_path / "demo" / "model" / "towers.safetensors"

@@ -21,11 +21,11 @@ def demo_data(
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Folder for the data, model, index and page.")],
+    folder: Annotated[Path, typer.Argument(help="Folder for the data, model and index.")],
     products: Annotated[int, typer.Option(help="Number of generated products.")] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of the generated data.")] = 0,
 ) -> None:
-    """Run everything once on a generated catalogue, and write a page of search results."""
+    """Run every step once on a generated catalogue, from its drawing to three searches."""
     from windowshop.demo import DemoConfig, demo_config, run_demo
     from windowshop.progress import TerminalReporter
 

@@ -142,20 +142,10 @@ def search(
         bool, typer.Option(help="Recognise brands, categories and prices in the text.")
     ] = True,
     explain: Annotated[bool, typer.Option(help="Show why each product has its rank.")] = False,
-    html: Annotated[
-        Path | None, typer.Option(help="HTML file to write with the results and their images.")
-    ] = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Search an index by text, image or both."""
-    from windowshop.search import (
-        SearchRequest,
-        open_searcher,
-        render_answer,
-        render_page,
-        result_list,
-        write_page,
-    )
+    from windowshop.search import SearchRequest, open_searcher, render_answer
 
     if image is None and where is None and not (text or "").strip():
         raise SearchError("The query has neither text nor a photo. Give one, or a filter.")
@@ -170,8 +160,6 @@ def search(
     )
     with closing(open_searcher(index_folder)) as searcher:
         answer = searcher.answer(request)
-    if html is not None:
-        write_page(html, render_page([result_list(answer, image)], title="windowshop search"))
     if json_output:
         print_json(answer.to_json())
     else:

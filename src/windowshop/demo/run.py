@@ -3,6 +3,8 @@
 Generate, check, train, evaluate against the baselines, index, and answer three searches.
 """
 
+import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -16,11 +18,13 @@ from windowshop.evaluation import evaluate, render_evaluation, write_evaluation
 from windowshop.index import build_index
 from windowshop.model import load
 from windowshop.progress import Reporter
-from windowshop.search import open_searcher, render_answer, render_page, result_list, write_page
+from windowshop.search import open_searcher, render_answer
 from windowshop.training import train
 
 SLICES = ("kind", "text_quality", "cold+text_quality")
 NUM_RESULTS = 8
+ADDRESS = "http://127.0.0.1:8000/"
+"""Where `windowshop serve` listens unless another host or port is given."""
 
 
 def demo_config() -> TrainConfig:
@@ -36,8 +40,8 @@ def demo_config() -> TrainConfig:
 
 def run_demo(
     folder: Path, shop: DemoConfig, recipe: TrainConfig, reporter: Reporter, console: Console
-) -> Path:
-    """Run every step below `folder` and return the page of results; finished steps are kept."""
+) -> None:
+    """Run every step below `folder`; finished steps are kept."""
     started = time.perf_counter()
     data, model, index, cache = (folder / name for name in ("data", "model", "index", "cache"))
     console.rule("1. A generated shop")
@@ -61,13 +65,19 @@ def run_demo(
     console.print(render_evaluation(evaluation))
     console.rule("4. Index and search")
     build_index(trained, dataset, index, cache, reporter)
-    page = _search(index, dataset, folder / "results.html", console)
+    _search(index, dataset, console)
     minutes, seconds = divmod(round(time.perf_counter() - started), 60)
-    console.print(f"All steps took {minutes} min {seconds} s. Results with pictures: {page}")
-    return page
+    command = "windowshop" if shutil.which("windowshop") else f"{sys.executable} -m windowshop"
+    console.rule("5. Look at it")
+    for line in (
+        f"All steps took {minutes} min {seconds} s. To search this shop on a page, run",
+        f"    {command} serve {index}",
+        f"and open {ADDRESS}",
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _search(index: Path, dataset: Dataset, page: Path, console: Console) -> Path:
+def _search(index: Path, dataset: Dataset, console: Console) -> None:
     """Search by text, by text with a filter, and by text and photo together."""
     searcher = open_searcher(index)
     with_photo = dataset.products.drop_nulls("image")
@@ -77,11 +87,7 @@ def _search(index: Path, dataset: Dataset, page: Path, console: Console) -> Path
         ("checked mug", None, "price < 15"),
         ("the same in red", photo, None),
     )
-    lists = []
     for text, image, where in searches:
         answer = searcher.search(text, image, k=NUM_RESULTS, where=where)
         console.print(render_answer(answer, image))
-        lists.append(result_list(answer, image))
     searcher.close()
-    write_page(page, render_page(lists, title="windowshop: first searches"))
-    return page

@@ -1,7 +1,6 @@
 from .answer import Answer as Answer
 from .answer import Result as Result
 from .answer_table import render_answer as render_answer
-from .answer_table import result_list as result_list
 from .request import MAX_RESULTS as MAX_RESULTS
 from .request import Mode as Mode
 from .request import SearchRequest as SearchRequest
@@ -10,10 +9,6 @@ from .results.facet_filters import Pick as Pick
 from .results.facet_filters import Values as Values
 from .results.result_set import BrandCap as BrandCap
 from .results.result_set import Sort as Sort
-from .results_page import page_environment as page_environment
-from .results_page import render_page as render_page
-from .results_page import thumbnail as thumbnail
-from .results_page import write_page as write_page
 from .searcher import Searcher as Searcher
 from .searcher import open_searcher as open_searcher
 from .tuning.choose import TuneConfig as TuneConfig

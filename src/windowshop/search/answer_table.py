@@ -1,4 +1,4 @@
-"""Answers as a person sees them: a terminal table, and the list that `results_page` shows."""
+"""Answers as tables for the terminal."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ from rich.table import Table
 from rich.text import Text
 
 from windowshop.search.answer import Answer
-from windowshop.search.results_page import Card, ResultList
 
 
 def render_answer(answer: Answer, photo: Path | None) -> RenderableType:
@@ -35,7 +34,7 @@ def render_answer(answer: Answer, photo: Path | None) -> RenderableType:
 
 
 def _notes(answer: Answer) -> list[str]:
-    """What was read otherwise than typed, what was recognised, and what was given up."""
+    """The corrected query, what was recognised in it, and what was relaxed."""
     notes = [f"Read as: {answer.corrected}"] if answer.corrected else []
     notes += [
         f"{part.action}: {part.name} ({part.reason})"
@@ -43,25 +42,3 @@ def _notes(answer: Answer) -> list[str]:
         if part.action != "off"
     ]
     return notes + list(answer.relaxed)
-
-
-def result_list(answer: Answer, photo: Path | None) -> ResultList:
-    """The answer as the page's list."""
-    return ResultList(
-        query=answer.text,
-        photo=photo,
-        where=answer.where,
-        cards=tuple(
-            Card(
-                product_id=result.product_id,
-                title=result.title or result.product_id,
-                brand=result.brand,
-                price=result.price,
-                score=result.score,
-                image=Path(result.image) if result.image else None,
-                note=None,
-            )
-            for result in answer.results
-        ),
-        took_ms=answer.took_ms,
-    )

@@ -1,6 +1,6 @@
 """Study results -> one HTML page that stands alone: plots, tables and examples inside it.
 
-As in `page`, every text is escaped, there is no script, and the page's policy forbids requests.
+Every text is escaped, there is no script, and the page's policy forbids requests.
 """
 
 import json
@@ -8,10 +8,9 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from jinja2 import Template
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from windowshop.search import page_environment
 from windowshop.study.report.comparison import Summary
 from windowshop.study.report.plots import INK, PAPER, Plot
 from windowshop.study.report.tables import Table, verdict_sentence
@@ -59,6 +58,12 @@ def inline_svg(plot: Plot) -> Markup:
 
 @cache
 def _template() -> Template:
-    environment = page_environment("windowshop.study.report")
+    environment = Environment(
+        loader=PackageLoader("windowshop.study.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.tests["thumbnail"] = lambda image: bool(IMAGE_ADDRESS.fullmatch(image or ""))
     return environment.get_template("study.html")

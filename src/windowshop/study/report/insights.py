@@ -3,13 +3,17 @@
 Shapes: N products, D shared width, E experts.
 """
 
+import base64
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
-from windowshop.data import BrokenImage, locate
+from windowshop.data import BrokenImage, decode, locate, read_bytes
 from windowshop.evaluation import (
     DEPTH,
     EXPERTS,
@@ -25,7 +29,6 @@ from windowshop.evaluation import (
     unretrieved_products,
 )
 from windowshop.model import CHUNK, TwoTower
-from windowshop.search import thumbnail
 from windowshop.study.results import CurvePoint, Example, ExampleProduct
 from windowshop.study.systems import Queries, Run
 from windowshop.training import Workbench
@@ -35,8 +38,8 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of damaged products that curves are drawn over."""
 CURVE_MEASURE = "ndcg@10"
 EXAMPLE_DEPTH = 5
-EXAMPLE_SIDE = 128
-"""Pixels of an example's photo."""
+EXAMPLE_SIDE, EXAMPLE_QUALITY = 128, 82
+"""Pixels of the longer side of an example's thumbnail, and its JPEG quality."""
 
 
 def diagnose(
@@ -106,10 +109,25 @@ def _shown(bench: Workbench, row: int, grade: int | None, rank: int) -> ExampleP
     usable = None if photo is None or isinstance(photo, BrokenImage) else photo
     return ExampleProduct(
         title=product["title"] or product["product_id"],
-        image=None if usable is None else thumbnail(usable, EXAMPLE_SIDE),
+        image=None if usable is None else thumbnail(usable),
         grade=grade,
         rank=rank,
     )
+
+
+def thumbnail(path: Path) -> str | None:
+    """An image file as a small JPEG in a `data:` address; None where it cannot be decoded."""
+    data = read_bytes(path)
+    if isinstance(data, BrokenImage):
+        return None
+    image = decode(data, min_side=EXAMPLE_SIDE)
+    if isinstance(image, BrokenImage):
+        return None
+    image.thumbnail((EXAMPLE_SIDE, EXAMPLE_SIDE), Image.Resampling.LANCZOS)
+    image.info = {}  # Pillow would carry over the file's comment
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=EXAMPLE_QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

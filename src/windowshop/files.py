@@ -124,7 +124,7 @@ def read_manifest(cls: type[T], folder: Path, kind: FolderKind) -> T:
         if content.get("format") != kind.format:
             raise kind.error(
                 f"{path}: found format {content.get('format')!r}, this version reads "
-                f"{kind.format}. Run `{kind.command}` again, or use the version that wrote it."
+                f"{kind.format}. Make another folder with `{kind.command}`."
             )
         return cls(**content)
     except (OSError, ValueError, TypeError, AttributeError) as error:

@@ -40,6 +40,10 @@ class Registry(Mapping[str, Any]):
         """Add a name from outside the package, as `module:attribute`."""
         self._places[name] = place
 
+    def remove(self, name: str) -> None:
+        """Forget a name."""
+        del self._places[name]
+
     def require(self, name: str) -> None:
         """Raise ConfigError for an unknown name."""
         if name not in self._places:

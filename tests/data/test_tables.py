@@ -2,6 +2,7 @@ import json
 
 import polars as pl
 import pytest
+from support.registering import registered
 
 from windowshop.data.tables import find_table, read_table, to_numbers
 from windowshop.errors import DataError
@@ -211,9 +212,9 @@ def test_a_reader_is_added_by_one_file_and_one_line(tmp_path, monkeypatch):
     code = "import polars as pl\n\ndef read(path):\n    return pl.read_csv(path, separator='\\t')\n"
     (tmp_path / "tab_reader.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(READERS, "_places", dict(READERS._places))
-    READERS.add(".tsv", "tab_reader:read")
     (tmp_path / "products.tsv").write_text("product_id\ttitle\np1\tRed hat\n")
-    path = find_table(tmp_path, "products")
-    assert path == tmp_path / "products.tsv"
-    assert read_table(path, {}).rows() == [("p1", "Red hat")]
+    assert find_table(tmp_path, "products") is None
+    with registered(READERS, ".tsv", "tab_reader:read"):
+        path = find_table(tmp_path, "products")
+        assert path == tmp_path / "products.tsv"
+        assert read_table(path, {}).rows() == [("p1", "Red hat")]

@@ -5,7 +5,7 @@ INDEX/generations/current.json  which generation is searched, and the one before
 INDEX/generations/gN/           a collection, its manifest, and the model it was made by
 INDEX/photos/                   photos that came with online writes
 INDEX/build.lock                held by the process that builds a generation, or compacts one
-INDEX/.partial/                 the first generation while it is built, where INDEX was there, empty
+INDEX/.partial/                 the first generation while it is built
 """
 
 import json
@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from windowshop.errors import IndexFolderError
-from windowshop.files import MANIFEST_FILE, FolderKind, read_manifest, replace_folder, write_json
+from windowshop.files import MANIFEST_FILE, FolderKind, read_manifest, write_json
 from windowshop.index.catalogue.collection import Collection
 from windowshop.index.catalogue.ledger import LEDGER_FOLDER, Ledger, Position, is_open
 from windowshop.index.catalogue.records import Change, Upsert
@@ -35,10 +35,9 @@ INDEX = FolderKind(
 GENERATIONS_FOLDER = "generations"
 PHOTOS_FOLDER = "photos"
 LOCK_FILE = "build.lock"
-STAGE_FOLDER = ".partial"
-NOT_CONTENT = {LOCK_FILE, STAGE_FOLDER, "lost+found"}
+PARTIAL_FOLDER = ".partial"
+NOT_CONTENT = {LOCK_FILE, PARTIAL_FOLDER, "lost+found"}
 """What may lie in a folder that counts as empty."""
-FIRST_FORMAT_FILES = ("vectors.npy", "model")
 UNNAMED_SECONDS = 3600.0
 """How long a photo stays that no product names: longer than a write, which puts it first."""
 
@@ -74,42 +73,36 @@ def rollback(folder: Path) -> str:
 
 @contextmanager
 def building(out: Path) -> Iterator[Generations]:
-    """The generations of `out` for a process that adds one and switches to it.
+    """Give the generations of `out` to a process that adds one and switches to it.
 
-    An index that is there keeps its generations: on entry, what a killed build left is removed; on
-    leaving, all but the current one and the one before it, unless a process has one open. Anything
-    else is made aside and appears on leaving: a new index, or one that takes the place of one of an
-    older format. An empty folder may be a mounted volume, which cannot be exchanged: there, aside
-    is a folder within. Raises IndexFolderError where `out` is no index, or another process builds
-    there.
+    On entry, what a killed build left is removed; on leaving, all generations but the current one
+    and the one before it, unless a process has one open. A first build fills a folder within `out`,
+    which may be a mounted volume, and its content moves to `out` on leaving. Raises
+    IndexFolderError where `out` is something else, or another process builds there.
     """
-    within = _is_empty(out) or _goes_on(out)
-    beside = out.parent / f".{out.name}.partial"
-    with without_builds(out, out if within else beside):
-        fills = within and _is_empty(out)  # still: a build may have ended before the lock
-        root = beside if not within else out / STAGE_FOLDER if fills else out
-        killed = out / STAGE_FOLDER if root == out else root / GENERATIONS_FOLDER
-        shutil.rmtree(killed, ignore_errors=True)
+    if out.exists() and not _is_empty(out):
+        _require_index(out)
+    with without_builds(out):
+        is_first = _is_empty(out)  # another build may have ended before the lock
+        partial = out / PARTIAL_FOLDER
+        shutil.rmtree(partial, ignore_errors=True)
+        root = partial if is_first else out
         generations = Generations(root / GENERATIONS_FOLDER)
         write_json(root / MANIFEST_FILE, asdict(IndexManifest()))
         _drop_others(generations)
         yield generations
         _drop_others(generations)
-        if fills:
-            _unpack(root, out)
-        elif not within:
-            replace_folder(root, out)
+        if is_first:  # the manifest comes last: it makes the folder an index
+            (partial / GENERATIONS_FOLDER).rename(out / GENERATIONS_FOLDER)
+            (partial / MANIFEST_FILE).rename(out / MANIFEST_FILE)
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextmanager
-def without_builds(folder: Path, root: Path | None = None) -> Iterator[None]:
-    """Keep other builds of an index away, one that is made at `root`.
-
-    Raises IndexFolderError where one is under way.
-    """
-    place = root or folder
-    place.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(place / LOCK_FILE)
+def without_builds(folder: Path) -> Iterator[None]:
+    """Keep builds of an index away; raises IndexFolderError where one is under way."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK_FILE)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -171,30 +164,15 @@ def _is_empty(out: Path) -> bool:
     return out.is_dir() and not {path.name for path in out.iterdir()} - NOT_CONTENT
 
 
-def _unpack(stage: Path, out: Path) -> None:
-    """Make an index of a folder by what was made within; the manifest, which tells, comes last."""
-    (stage / GENERATIONS_FOLDER).rename(out / GENERATIONS_FOLDER)
-    (stage / MANIFEST_FILE).rename(out / MANIFEST_FILE)
-    shutil.rmtree(stage, ignore_errors=True)
-
-
-def _goes_on(out: Path) -> bool:
-    """Whether `out` is an index of this format, perhaps damaged, to which a generation is added.
-
-    Not, where there is nothing, or an index of another format, which is replaced. Raises
-    IndexFolderError for anything else.
-    """
-    if not out.exists():
-        return False
+def _require_index(out: Path) -> None:
+    """Raise IndexFolderError unless `out` is an index, perhaps one with a damaged manifest."""
     try:
         content = json.loads((out / MANIFEST_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         if (out / GENERATIONS_FOLDER).is_dir():
-            return True
-        if all((out / name).exists() for name in FIRST_FORMAT_FILES):
-            return False
+            return
         content = None
-    found = str(content.get("format")) if isinstance(content, dict) else ""
-    if found.split("/")[0] != INDEX.format.split("/")[0]:
-        raise IndexFolderError(f"{out}: exists and is no index. Choose another --out.")
-    return found == INDEX.format
+    if not isinstance(content, dict) or content.get("format") != INDEX.format:
+        raise IndexFolderError(
+            f"{out}: exists and is no index of format {INDEX.format}. Choose another --out."
+        )

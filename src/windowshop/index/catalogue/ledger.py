@@ -223,11 +223,11 @@ class Ledger:
             if content["format"] != FORMAT:
                 raise LedgerError(
                     f"{path}: found format {content['format']!r}, this version reads {FORMAT}. "
-                    "Use the version that wrote it."
+                    "Build the index again in another folder."
                 )
             moved = {
                 Position(*map(int, place.split(":"))): Position(int(number), 0)
-                for place, number in content.get("moved", {}).items()
+                for place, number in content["moved"].items()
             }
             return int(content["first"]), moved
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -64,7 +64,7 @@ def read_snapshot(folder: Path) -> Snapshot | None:
         if content["format"] != FORMAT:
             raise EngineError(
                 f"{path}: found format {content['format']!r}, this version reads {FORMAT}. "
-                "Use the version that wrote it, or delete the file: the ledger has everything."
+                "Build the index again in another folder."
             )
         table = pl.read_parquet(folder / content["table"])
         return Snapshot(

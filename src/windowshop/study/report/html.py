@@ -3,16 +3,16 @@
 Every text is escaped, there is no script, and the page's policy forbids requests.
 """
 
+import base64
 import json
 import re
 from collections.abc import Sequence
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from windowshop.study.report.comparison import Summary
-from windowshop.study.report.plots import INK, PAPER, Plot
+from windowshop.study.report.plots import Plot
 from windowshop.study.report.tables import Table, verdict_sentence
 from windowshop.study.results import StudyResults
 
@@ -33,27 +33,16 @@ def render_study(
         results=results,
         verdicts=[(verdict, verdict_sentence(verdict)) for verdict in summary.verdicts],
         tables=tables,
-        plots=[(plot, inline_svg(plot)) for plot in plots],
+        plots=[(plot, _address(plot.svg)) for plot in plots],
         settings=json.dumps(results.settings, indent=2, ensure_ascii=False, default=str),
         top_grade=max((product.grade or 0 for product in shown), default=0),
         photos=any(product.image for product in shown),
     )
 
 
-def inline_svg(plot: Plot) -> Markup:
-    """The SVG element of a plot for use inside a page.
-
-    Ids get the plot's name, since several plots share one page; ink, background
-    and width are the page's.
-    """
-    svg = plot.svg[plot.svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style .*?</style>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{plot.name}-", svg)
-    head, body = svg.split(">", 1)
-    head = re.sub(r'\s(?:width|height)="[^"]*"', "", head)
-    label = Markup.escape(plot.summary)
-    body = body.replace(INK, "currentColor").replace(PAPER, "none")
-    return Markup(f'{head} role="img" aria-label="{label}">{body}')
+def _address(svg: str) -> str:
+    """Return an SVG document as a `data:` address."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8")).decode("ascii")
 
 
 @cache

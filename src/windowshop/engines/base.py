@@ -1,4 +1,4 @@
-"""What every vector engine does, what goes into it and what comes out.
+"""The protocol of vector engines, with their settings, input and parts that they share.
 
 Shapes: B products of a batch, Q queries, N keys given out so far, K results, W full width of a
 vector, D its width in the engine.
@@ -18,34 +18,33 @@ from windowshop.errors import ConfigError
 from windowshop.registry import ENGINES
 
 FEW = 1_000
-"""So few usable products are all scored."""
+"""At most so many usable products are all scored exactly."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VectorSpec:
-    """One vector that every product may have."""
+    """Width and stored form of one vector name."""
 
     width: int
     """Numbers kept of each vector: its first ones, normalised again (Matryoshka)."""
     storage: str = "fp16"
-    """What is searched; int8 and 4-bit codes are rescored with float16 originals."""
+    """Form that is searched; int8 and 4-bit codes are rescored with float16 originals."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineSpec:
-    """How an engine is built; `windowshop.engines.choice` chooses one for a catalogue."""
+    """Settings of an engine; `windowshop.engines.choose` makes them for a catalogue."""
 
     kind: str
     """A name of `windowshop.registry.ENGINES`."""
     vectors: Mapping[str, VectorSpec]
-    """By name: `fused` for searches by text, `photo` for searches by photo."""
+    """By vector name: `fused` for searches by text, `photo` for searches by image."""
     scan_rows: int = 20_000
     """A filter that leaves at most so many products has all of them scored."""
     float_numbers: int = 32 * 2**20
-    """A vector's name with at most so many numbers is kept as float16 in memory instead of codes
-    (flat)."""
+    """At most so many numbers of a vector name are kept as float16 instead of codes (flat)."""
     oversample: float = 2.0
-    """Candidates rescored for each result that is asked for, where codes are searched."""
+    """Candidates rescored for each result, where codes are searched."""
     links: int = 16
     """Links of a node of the graph (zvec)."""
     build_candidates: int = 200
@@ -54,12 +53,12 @@ class EngineSpec:
     """Candidates looked at for a search of the graph (zvec); more find more and take longer."""
     number_columns: tuple[str, ...] = ("price",)
     text_columns: tuple[str, ...] = ("brand", "category")
-    """Columns whose filters the graph search itself understands (zvec)."""
+    """Columns that the graph search filters by itself (zvec)."""
 
     def __post_init__(self) -> None:
-        """Check what fits together."""
+        """Check that engine, storages and widths fit together."""
         if not self.vectors:
-            raise ConfigError("engine: vectors is empty. Name at least one, such as `fused`.")
+            raise ConfigError("engine: vectors is empty. Name at least one, for example `fused`.")
         storages = ENGINES[self.kind].storages
         for name, vector in self.vectors.items():
             if vector.storage not in storages:
@@ -80,59 +79,55 @@ class Batch:
     vectors: Mapping[str, np.ndarray]
     """Name -> (B, W) of any float type; a row of zeros, or a missing name, is no vector."""
     products: pl.DataFrame
-    """The columns of the products, for engines that filter by themselves."""
+    """Columns of the products, for engines that filter by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Which products a search may return, said twice: an engine uses what it understands.
+    """Products that a search may return, as a bitmap and as the filter that made it.
 
     Engines in this process read the bitmap; one on another machine can only be sent the filter.
     """
 
     mask_N: np.ndarray
-    """By key, false too for keys that are deleted."""
+    """Bool by key; false for deleted keys too."""
     where: Filter | None = None
-    """The filter that made the mask; None where every living product is allowed."""
+    """None where every living product is allowed."""
 
     @property
     def count(self) -> int:
-        """Number of allowed products."""
+        """Return the number of allowed products."""
         return int(np.count_nonzero(self.mask_N))
 
 
 class Engine(Protocol):
-    """Finds products by vector. Safe for many threads that search and one that writes.
+    """Search of products by vector, safe for many threads that search and one that writes.
 
     Results hold keys as `rows`, best first; equal scores go to the lower key.
     """
 
     storages: ClassVar[tuple[str, ...]]
-    """Forms in which it can hold vectors; the first is its default."""
+    """Forms in which the engine can hold vectors; the first is its default."""
 
     def upsert(self, batch: Batch) -> None:
         """Add rows; found once this returns, unless a bitmap made before leaves them out."""
         ...
 
     def delete(self, keys: np.ndarray) -> None:
-        """Take keys out, int64; those it lacks do no harm."""
+        """Take keys out, int64; those it lacks are ignored."""
         ...
 
     def search(
         self, query_QD: np.ndarray, k: int, allowed: Allowed | None = None, name: str = "fused"
     ) -> Neighbours:
-        """The k nearest keys to each query by cosine, (Q, K); key -1 where fewer are allowed.
+        """Return the k nearest keys to each query by cosine, (Q, K); key -1 where fewer exist.
 
-        Queries may be of the full width: they are cut as the products are.
+        Queries may have the full width: they are cut as the products are.
         """
         ...
 
-    def scores(self, query_QD: np.ndarray, keys_QK: np.ndarray, name: str = "fused") -> np.ndarray:
-        """Cosines of given keys with their query, (Q, K); 0 for key -1 and without a vector."""
-        ...
-
     def vectors(self, keys: np.ndarray, name: str = "fused") -> np.ndarray:
-        """The unit vectors of keys, float32 (len, D); zeros for one without."""
+        """Return the unit vectors of keys, float32 (len, D); zeros for one without."""
         ...
 
     def holds(self, alive_N: np.ndarray) -> bool:
@@ -153,7 +148,7 @@ class Engine(Protocol):
 
 
 def open_engine(folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> Engine:
-    """Open or create the engine of a folder with the keys that `alive_N` (bool, by key) allows.
+    """Open or create the engine of a folder with the living keys, `alive_N` (bool, by key).
 
     Keys from N on are forgotten, so the caller sends them again. Raises EngineError where its files
     cannot be used; call `holds` before relying on its content.
@@ -164,21 +159,21 @@ def open_engine(folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> Engine:
 
 
 def cut(x_BW: np.ndarray, width: int) -> np.ndarray:
-    """The first `width` numbers of each vector as a unit vector, float32; zeros stay zeros."""
+    """Return the first `width` numbers of each vector as unit vectors, float32; zeros stay."""
     x_BD = np.asarray(x_BW[:, :width], dtype=np.float32)
     norm_B1 = np.linalg.norm(x_BD, axis=1, keepdims=True)
     return x_BD / np.where(norm_B1 > 0, norm_B1, 1)
 
 
 def permitted(keys_C: np.ndarray, mask_N: np.ndarray) -> np.ndarray:
-    """Which candidates a bitmap allows, bool (C,); keys given out after it was made are not."""
+    """Return which candidates a bitmap allows, bool (C,); keys beyond its end are not."""
     known_C = keys_C < len(mask_N)
     known_C[known_C] = mask_N[keys_C[known_C]]
     return known_C
 
 
 def best(keys_C: np.ndarray, scores_C: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k best of C candidates in order, equal scores by key, padded with key -1."""
+    """Return the k best of C candidates in order, equal scores by key, padded with key -1."""
     if len(keys_C) > k:
         last = np.partition(scores_C, len(scores_C) - k)[len(scores_C) - k]
         keep = scores_C >= last
@@ -190,7 +185,7 @@ def best(keys_C: np.ndarray, scores_C: np.ndarray, k: int) -> tuple[np.ndarray, 
 
 
 def stack(found: list[tuple[np.ndarray, np.ndarray]], k: int) -> Neighbours:
-    """Results of several queries, one above the other."""
+    """Stack the results of single queries to (Q, K)."""
     if not found:
         return Neighbours(np.empty((0, k), dtype=np.int64), np.empty((0, k), dtype=np.float32))
     return Neighbours(*(np.stack(parts) for parts in zip(*found, strict=True)))

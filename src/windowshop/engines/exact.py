@@ -1,59 +1,83 @@
-"""Every allowed product scored for every query: the reference that other engines are tested with.
+"""Exact search over vectors on disk: the reference for other engines, and their base.
 
 Shapes: B products of a batch, Q queries, N keys, K results, D width.
 """
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from windowshop.engines.base import Allowed, Batch, Engine, EngineSpec, cut, stack
 from windowshop.engines.neighbours import Neighbours
-from windowshop.engines.vectors import Vectors
+from windowshop.engines.originals import Originals
+from windowshop.errors import EngineError
 
 
 class ExactEngine(Engine):
-    """Scan of all vectors on disk; for tests and small shops."""
+    """Engine that scores every allowed product; for tests and small shops."""
 
-    storages = ("fp16", "float32")
+    storages: ClassVar[tuple[str, ...]] = ("fp16", "float32")
 
     def __init__(self, folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> None:
-        self._vectors = Vectors(folder, spec.vectors, alive_N)
+        self._folder, self._spec = folder, spec
+        self._originals = {
+            name: Originals(folder, name, vector, alive_N) for name, vector in spec.vectors.items()
+        }
 
     def upsert(self, batch: Batch) -> None:
-        """Add rows."""
-        self._vectors.put(batch)
+        """Add rows; a vector name that the batch lacks is a missing vector of its products."""
+        for name, originals in self._originals.items():
+            missing = np.zeros((len(batch.keys_B), originals.width), dtype=np.float32)
+            originals.put(batch.keys_B, batch.vectors.get(name, missing))
 
     def delete(self, keys: np.ndarray) -> None:
         """Take keys out."""
-        self._vectors.forget(keys)
+        for originals in self._originals.values():
+            originals.forget(keys)
 
     def search(
         self, query_QD: np.ndarray, k: int, allowed: Allowed | None = None, name: str = "fused"
     ) -> Neighbours:
-        """The k nearest keys to each query by cosine, (Q, K)."""
-        originals = self._vectors[name]
-        keys = np.flatnonzero(self._vectors.usable(name, allowed))
+        """Return the k nearest keys to each query by cosine, (Q, K)."""
+        originals = self._named(name)
+        keys = np.flatnonzero(self._usable(name, allowed))
         return stack([originals.scan(q_D, keys, k) for q_D in cut(query_QD, originals.width)], k)
 
-    def scores(self, query_QD: np.ndarray, keys_QK: np.ndarray, name: str = "fused") -> np.ndarray:
-        """Cosines of given keys with their query, (Q, K)."""
-        return self._vectors.scores(query_QD, keys_QK, name)
-
     def vectors(self, keys: np.ndarray, name: str = "fused") -> np.ndarray:
-        """The unit vectors of keys, float32 (len, D); zeros for one without."""
-        return self._vectors[name].read(keys)
+        """Return the unit vectors of keys, float32 (len, D); zeros for one without."""
+        return self._named(name).read(keys)
 
     def holds(self, alive_N: np.ndarray) -> bool:
-        """Return whether it has a row for every key and no vector of a dead one."""
-        return self._vectors.hold(alive_N)
+        """Return whether each name has a row for every key and no vector of a dead one."""
+        return all(
+            len(originals) == len(alive_N) and not (originals.has(len(alive_N)) & ~alive_N).any()
+            for originals in self._originals.values()
+        )
 
     def flush(self) -> None:
         """Put the vectors on the disk."""
-        self._vectors.flush()
+        for originals in self._originals.values():
+            originals.flush()
 
     def optimise(self) -> None:
-        """There is nothing to do."""
+        """Do nothing: there is no graph and no code to fit."""
 
     def close(self) -> None:
-        """There is nothing to release."""
+        """Do nothing: the files are released with their arrays."""
+
+    def _named(self, name: str) -> Originals:
+        if name not in self._originals:
+            raise EngineError(
+                f"There are no {name!r} vectors; this index has: {', '.join(self._originals)}. "
+                "Search one of these, or rebuild with the others."
+            )
+        return self._originals[name]
+
+    def _usable(self, name: str, allowed: Allowed | None) -> np.ndarray:
+        """Return which keys a search may return, bool (N,)."""
+        originals = self._named(name)
+        if allowed is None:
+            return originals.has(len(originals))
+        usable_N: np.ndarray = originals.has(len(allowed.mask_N)) & allowed.mask_N
+        return usable_N

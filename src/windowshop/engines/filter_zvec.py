@@ -1,8 +1,8 @@
-"""Filter tree -> the filter text of zvec, for those trees that it can say exactly.
+"""Filter tree -> filter text of zvec, for trees that zvec can express exactly.
 
-zvec knows neither `not (...)` nor escapes in text, so a negation is pushed down to the comparisons
+zvec has neither `not (...)` nor escapes in text, so a negation is pushed down to the comparisons
 and text with a quote, a backslash or a wildcard is not translated. Text is stored in lower case.
-A missing value matches no comparison there, as in ours. Columns of lists are none that it has.
+A missing value matches no comparison, as in our filters. Columns of lists are not translated.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ MAX_VALUES = 200
 
 
 def to_zvec(tree: Filter, kinds: Mapping[str, ColumnKind], negated: bool = False) -> str | None:
-    """Translate for the columns that the engine has; None where it cannot be said."""
+    """Translate for the columns that zvec has; None where it cannot be expressed."""
     match tree:
         case And(parts) | Or(parts):
             texts = [to_zvec(part, kinds, negated) for part in parts]

@@ -1,9 +1,8 @@
-"""The engine for catalogues in memory: 4-bit codes of turbovec, all scored, then rescored by us.
+"""Engine for catalogues in memory: 4-bit codes of turbovec, all scored, best ones rescored exactly.
 
-A small catalogue is kept as float32 instead (`windowshop.engines.floats`).
-
-A slot of turbovec is a key: rows are added in the order of keys and never taken out, deleted ones
-are masked until the index is rebuilt.
+A small catalogue is kept as float16 instead (`windowshop.engines.floats`). A slot of turbovec is a
+key: rows are added in the order of keys and never taken out, deleted ones are masked until the
+index is rebuilt.
 
 Shapes: B products of a batch, Q queries, N keys, K results, D width.
 """
@@ -14,24 +13,24 @@ from pathlib import Path
 import numpy as np
 from turbovec import TurboQuantIndex
 
-from windowshop.engines.base import FEW, Allowed, Batch, Engine, EngineSpec, cut, stack
+from windowshop.engines.base import FEW, Allowed, Batch, EngineSpec, cut, stack
+from windowshop.engines.exact import ExactEngine
 from windowshop.engines.floats import Floats
 from windowshop.engines.neighbours import Neighbours
 from windowshop.engines.originals import Originals
 from windowshop.engines.rwlock import ReadWriteLock
-from windowshop.engines.vectors import Vectors
 
 BITS = 4
 LANES = 8
 """turbovec wants widths in multiples of it; vectors are lengthened with zeros."""
 SAMPLE = 2_048
-"""Vectors that the codes are calibrated on."""
+"""Vectors that codes are calibrated on."""
 SPARE = 32
 ROWS_AT_ONCE = 65_536
 
 
 class Codes:
-    """The codes of one vector's name, in memory, with a copy on disk since the last flush."""
+    """Codes of one vector name, in memory; `flush` writes a copy to the disk."""
 
     def __init__(self, path: Path, originals: Originals, oversample: float) -> None:
         self._path, self._originals = path, originals
@@ -41,12 +40,12 @@ class Codes:
         self._add_missing(self._index)
 
     def catch_up(self) -> None:
-        """Add the rows that the originals have more."""
+        """Add the rows that only the originals have."""
         with self._lock.write():
             self._add_missing(self._index)
 
     def search(self, query_QD: np.ndarray, k: int, usable_N: np.ndarray) -> Neighbours:
-        """The k nearest usable keys to each query, (Q, K), scored by their originals."""
+        """Return the k nearest usable keys to each query, (Q, K), scored by their originals."""
         wanted = math.ceil(k * self._oversample) + SPARE
         if np.count_nonzero(usable_N) <= max(wanted, FEW):
             keys_QC = [np.flatnonzero(usable_N)] * len(query_QD)
@@ -56,7 +55,7 @@ class Codes:
         return stack([self._originals.scan(query_D, keys_C, k) for query_D, keys_C in pairs], k)
 
     def calibrate(self) -> None:
-        """Encode all rows anew, fitted to a sample of them; the old codes serve meanwhile."""
+        """Encode all rows again, fitted to a sample; searches use the previous codes meanwhile."""
         keys = np.flatnonzero(self._originals.has(len(self._originals)))
         if len(keys) < 2:  # turbovec needs two to fit to
             return
@@ -74,7 +73,7 @@ class Codes:
             self._index.sync(str(self._path))
 
     def _nearest(self, query_QD: np.ndarray, k: int, usable_N: np.ndarray) -> np.ndarray:
-        """About the k nearest usable keys for each query, (Q, K); K is less where fewer are."""
+        """Return about the k nearest usable keys for each query, (Q, at most k)."""
         with self._lock.read():
             mask = np.zeros(len(self._index), dtype=bool)
             mask[: len(usable_N)] = usable_N
@@ -82,7 +81,7 @@ class Codes:
         return np.asarray(slots_QK, dtype=np.int64)
 
     def _load(self) -> TurboQuantIndex:
-        """The codes on disk; without usable ones none, and the originals are encoded again."""
+        """Return the codes on disk; empty ones where they cannot be read."""
         if not self._path.exists():
             return self._empty()
         try:
@@ -106,52 +105,34 @@ class Codes:
         return np.ascontiguousarray(np.pad(x_BD, ((0, 0), (0, missing))), dtype=np.float32)
 
 
-class FlatEngine(Engine):
-    """Codes or floats for each vector's name in memory, originals on disk."""
+class FlatEngine(ExactEngine):
+    """Engine that keeps codes, or float16 rows of a small catalogue, in memory."""
 
     storages = ("4bit",)
 
     def __init__(self, folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> None:
-        self._spec = spec
-        self._vectors = Vectors(folder, spec.vectors, alive_N)
-        self._folder = folder
+        super().__init__(folder, spec, alive_N)
         self._codes = {name: self._in_memory(name) for name in spec.vectors}
 
     def upsert(self, batch: Batch) -> None:
-        """Add rows."""
-        self._vectors.put(batch)
+        """Add rows; a name that outgrows its float16 rows changes to codes."""
+        super().upsert(batch)
         for name, codes in self._codes.items():
             if isinstance(codes, Floats) and not self._is_small(name):
                 self._codes[name] = self._in_memory(name)
             else:
                 codes.catch_up()
 
-    def delete(self, keys: np.ndarray) -> None:
-        """Take keys out."""
-        self._vectors.forget(keys)
-
     def search(
         self, query_QD: np.ndarray, k: int, allowed: Allowed | None = None, name: str = "fused"
     ) -> Neighbours:
-        """The k nearest keys to each query by cosine, (Q, K)."""
-        usable_N = self._vectors.usable(name, allowed)
-        return self._codes[name].search(cut(query_QD, self._vectors[name].width), k, usable_N)
-
-    def scores(self, query_QD: np.ndarray, keys_QK: np.ndarray, name: str = "fused") -> np.ndarray:
-        """Cosines of given keys with their query, (Q, K)."""
-        return self._vectors.scores(query_QD, keys_QK, name)
-
-    def vectors(self, keys: np.ndarray, name: str = "fused") -> np.ndarray:
-        """The unit vectors of keys, float32 (len, D); zeros for one without."""
-        return self._vectors[name].read(keys)
-
-    def holds(self, alive_N: np.ndarray) -> bool:
-        """Return whether the originals are complete; codes are completed when opened."""
-        return self._vectors.hold(alive_N)
+        """Return the k nearest keys to each query by cosine, (Q, K)."""
+        usable_N = self._usable(name, allowed)
+        return self._codes[name].search(cut(query_QD, self._named(name).width), k, usable_N)
 
     def flush(self) -> None:
-        """Put everything on the disk."""
-        self._vectors.flush()
+        """Put vectors and codes on the disk."""
+        super().flush()
         for codes in self._codes.values():
             codes.flush()
 
@@ -160,15 +141,12 @@ class FlatEngine(Engine):
         for codes in self._codes.values():
             codes.calibrate()
 
-    def close(self) -> None:
-        """Do nothing: the files are released with their arrays."""
-
     def _in_memory(self, name: str) -> Codes | Floats:
-        originals = self._vectors[name]
+        originals = self._originals[name]
         if self._is_small(name):
             return Floats(originals)
         return Codes(self._folder / f"{name}.codes", originals, self._spec.oversample)
 
     def _is_small(self, name: str) -> bool:
-        originals = self._vectors[name]
+        originals = self._originals[name]
         return (len(originals) + 1) * originals.width <= self._spec.float_numbers

@@ -1,7 +1,7 @@
-"""Vectors of a small catalogue as float16 in memory: one product scores them all.
+"""Vectors of a small catalogue as float16 in memory, scored by one matrix product.
 
-For some ten thousand products that is faster than codes, whose search has a cost of its own. What a
-search waits for is memory, so half the bytes take half the time, and the originals have no more.
+For some ten thousand products that is faster than codes, whose search has a fixed cost. Memory
+bandwidth bounds the time, so float16 halves it, and the originals are no more exact.
 
 Shapes: Q queries, N keys, C usable ones, K results, D width.
 """
@@ -17,16 +17,16 @@ GROWTH = 1.5
 
 
 class Floats:
-    """The rows of one vector's name. Many may search while one catches up."""
+    """Rows of one vector name; many threads may search while one catches up."""
 
     def __init__(self, originals: Originals) -> None:
         self._originals = originals
         self._buffer_ND = originals.read(np.arange(len(originals))).astype(np.float16)
         self._rows_ND = self._buffer_ND
-        """What searches see; replaced whole, so that each sees one state."""
+        """Rows that searches read; replaced whole, so that each search sees one state."""
 
     def catch_up(self) -> None:
-        """Add the rows that the originals have more."""
+        """Add the rows that only the originals have."""
         start, end = len(self._rows_ND), len(self._originals)
         if end > len(self._buffer_ND):
             buffer_ND = np.empty((int(end * GROWTH), self._originals.width), dtype=np.float16)
@@ -36,7 +36,7 @@ class Floats:
         self._rows_ND = self._buffer_ND[:end]
 
     def search(self, query_QD: np.ndarray, k: int, usable_N: np.ndarray) -> Neighbours:
-        """The k nearest usable keys to each query, (Q, K)."""
+        """Return the k nearest usable keys to each query, (Q, K)."""
         rows_ND = self._rows_ND
         keys_C = np.flatnonzero(usable_N[: len(rows_ND)])
         if len(keys_C) <= FEW:
@@ -47,14 +47,14 @@ class Floats:
         return stack([best(keys_C, scores_C, k) for scores_C in scores_QC], k)
 
     def calibrate(self) -> None:
-        """There is nothing to fit."""
+        """Do nothing: there is nothing to fit."""
 
     def flush(self) -> None:
-        """There is nothing to keep: the originals are on the disk."""
+        """Do nothing: the originals are on the disk."""
 
 
 def _dot(query_QD: np.ndarray, rows_ND: np.ndarray) -> np.ndarray:
-    """Products of float16 vectors, added up as float32, (Q, N)."""
+    """Return dot products of float16 vectors, summed as float32, (Q, N)."""
     if not len(query_QD) or not len(rows_ND):
         return np.empty((len(query_QD), len(rows_ND)), dtype=np.float32)
     products = numkong.cdist(query_QD.astype(np.float16), rows_ND, "dot")

@@ -1,4 +1,4 @@
-"""Exact nearest products by cosine: the reference that every faster index is tested against.
+"""Exact nearest products by inner product, computed with torch in blocks.
 
 Shapes: Q queries, N products, D width, K results.
 """
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:  # whoever only handles neighbours, as an index does, needs no torch
+if TYPE_CHECKING:  # an index handles neighbours without torch
     from torch import Tensor
 
 BLOCK = 65_536
@@ -18,7 +18,7 @@ QUERY_BLOCK = 1024
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The K best rows for each query, best first."""
+    """Best K rows for each query, best first."""
 
     rows: np.ndarray
     """Product rows, int64 (Q, K); -1 where fewer than K products are allowed."""
@@ -29,7 +29,7 @@ class Neighbours:
 def nearest(
     query_QD: np.ndarray, product_ND: np.ndarray, k: int, allowed_N: np.ndarray | None = None
 ) -> Neighbours:
-    """The k products with the largest inner product; equal scores go to the lower row.
+    """Find the k products with the largest inner product; equal scores go to the lower row.
 
     `allowed_N` (bool) restricts the products. K is the smaller of k and N.
     """
@@ -65,7 +65,7 @@ def _nearest(
 
 
 def _top(scores_QN: "Tensor", k: int) -> "tuple[Tensor, Tensor]":
-    """The k best scores of each row and their columns, the lower columns of equal ones."""
+    """Return the k best scores of each row and their columns, lower columns first if equal."""
     values, columns = scores_QN.topk(min(k + 1, scores_QN.shape[1]), dim=1)
     if values.shape[1] > k:
         # Where scores equal to the last one are left out, topk has kept any of them.

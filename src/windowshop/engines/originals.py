@@ -1,4 +1,4 @@
-"""Vectors as they came, on disk by key: what codes are rescored with and small sets scanned by.
+"""Vectors on disk by key, unquantised: they rescore codes, and small sets are scanned in them.
 
     NAME.rows       float16 or float32 rows; row = key
     NAME.present    one byte a key: whether it has a vector
@@ -20,12 +20,12 @@ BLOCK = 512
 """Rows scored at a time; they fit the processor's cache as float32."""
 SIGN_AND_HALF = np.int32(-0x70000001)
 HALF_SCALE = np.float32(2.0**112)
-"""What turns the bits of a float16, moved up by 13, into a float32: less bits, other exponents."""
+"""Factor that makes the bits of a float16, moved up by 13, the float32 of equal value."""
 GROWTH = 1.5
 
 
 class Originals:
-    """The rows of one vector, memory-mapped; a row of zeros is no vector."""
+    """Rows of one vector name, memory-mapped; a row of zeros is no vector."""
 
     def __init__(self, folder: Path, name: str, spec: VectorSpec, alive_N: np.ndarray) -> None:
         self.width = spec.width
@@ -46,11 +46,11 @@ class Originals:
         self._has_N[self._num_rows :] = False
 
     def __len__(self) -> int:
-        """Number of keys that rows were put for."""
+        """Return the number of keys that have a row."""
         return self._num_rows
 
     def has(self, num_keys: int) -> np.ndarray:
-        """Which of the first keys have a vector and are not deleted, bool; do not write to it."""
+        """Return which of the first keys live and have a vector, bool; do not write to it."""
         return self._has_N[:num_keys]
 
     def put(self, keys_B: np.ndarray, x_BW: np.ndarray) -> None:
@@ -71,15 +71,15 @@ class Originals:
         self._num_rows = num_rows
 
     def forget(self, keys: np.ndarray) -> None:
-        """Let deleted keys have no vector."""
+        """Take the vectors of deleted keys out."""
         self._has_N[keys[keys < self._num_rows]] = False
 
     def read(self, keys: np.ndarray) -> np.ndarray:
-        """Unit vectors of keys, float32 (len, D)."""
+        """Return unit vectors of keys, float32 (len, D)."""
         return cut(self._rows_ND[keys], self.width)
 
     def scores(self, query_D: np.ndarray, keys_C: np.ndarray) -> np.ndarray:
-        """Cosines with a unit query, float32 (C,)."""
+        """Return cosines with a unit query, float32 (C,)."""
         scores_C = np.empty(len(keys_C), dtype=np.float32)
         for start in range(0, len(keys_C), BLOCK):
             keys = keys_C[start : start + BLOCK]
@@ -91,7 +91,7 @@ class Originals:
     def scan(
         self, query_D: np.ndarray, keys_C: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The k best of the given keys, all of them scored: keys and cosines, (K,)."""
+        """Score the given keys; returns the k best keys and their cosines, (K,)."""
         return best(keys_C, self.scores(query_D, keys_C), k)
 
     def flush(self) -> None:
@@ -100,7 +100,7 @@ class Originals:
         self._present_N.flush()
 
     def _grow(self, num_rows: int) -> None:
-        """Readers keep the shorter map that they have; both show the same file."""
+        """Map more rows; readers keep their shorter map of the same file."""
         self._map(max(num_rows, int(len(self._rows_ND) * GROWTH)))
         has_N = np.zeros(len(self._rows_ND), dtype=bool)
         has_N[: len(self._has_N)] = self._has_N
@@ -113,7 +113,7 @@ class Originals:
 
 
 def _float32(x_CD: np.ndarray) -> np.ndarray:
-    """Finite float16 as float32, by its bits: several times faster than numpy's own cast."""
+    """Convert finite float16 to float32 by bits, several times faster than numpy's cast."""
     if x_CD.dtype == np.float32:
         return x_CD
     bits_CD = x_CD.view(np.int16).astype(np.int32)
@@ -125,7 +125,7 @@ def _float32(x_CD: np.ndarray) -> np.ndarray:
 
 
 def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.memmap[Any, Any]:
-    """A file as an array, lengthened with zeros where it is shorter."""
+    """Map a file as an array, extended with zeros where it is shorter."""
     path.touch()
     size = dtype.itemsize * math.prod(shape)
     if path.stat().st_size < size:

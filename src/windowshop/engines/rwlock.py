@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 
 class ReadWriteLock:
-    """Many may read at once; who writes is alone. Neither may be entered twice by one thread."""
+    """Lock with many readers or one writer; a thread may not enter it twice."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._num_readers = 0
         self._num_writers = 0
-        """Those that wait and the one that writes."""
+        """Writers that wait, and the one that is in."""
         self._writing = False
 
     @contextmanager

@@ -24,7 +24,7 @@ from windowshop.errors import EngineError
 
 DOCS_AT_ONCE = 500
 LANES = 4
-"""zvec's 4-bit codes want an even width; vectors are lengthened with zeros."""
+"""zvec's 4-bit codes need an even width; vectors are padded with zeros."""
 QUANTIZE: dict[str, Any] = {
     "float32": zvec.QuantizeType.UNDEFINED,
     "fp16": zvec.QuantizeType.FP16,
@@ -32,20 +32,17 @@ QUANTIZE: dict[str, Any] = {
     "4bit": zvec.QuantizeType.INT4,
 }
 BRUTE_FORCE_RATIO = 0.03
-"""A filter that leaves less of the collection is scanned by zvec itself; above, the graph is both
-faster and, with few links cut, as right."""
-
-
+"""zvec scans a smaller share of the collection itself; above, the graph is faster and as exact."""
 POOL_THREADS = 1024
 MAX_SEARCHES = 16
 """zvec 0.8.0 runs a search over several segments as a task that waits for other tasks of the same
-pool of Arrow threads; as many searches at once as that pool has threads wait for ever."""
+pool of Arrow threads; as many searches at once as that pool has threads would never end."""
 _searching = threading.BoundedSemaphore(MAX_SEARCHES)
 
 
 @cache
 def start_zvec() -> None:
-    """Set what zvec holds for the whole process, before the first collection is opened.
+    """Set the process-wide options of zvec, before the first collection is opened.
 
     Arrow takes the size of its pool from OMP_NUM_THREADS at the first search, and from the cores
     where it is unset; 1 thread is a common setting, and one search then never ends. So the first
@@ -70,7 +67,7 @@ def start_zvec() -> None:
 
 
 class ZvecStore:
-    """Keys with one vector each."""
+    """Keys with one vector each, in a zvec collection."""
 
     def __init__(self, folder: Path, spec: EngineSpec, vector: VectorSpec, num_keys: int) -> None:
         start_zvec()
@@ -86,7 +83,7 @@ class ZvecStore:
 
     def put(self, keys_B: np.ndarray, x_BD: np.ndarray, products: pl.DataFrame) -> None:
         """Add keys with their vectors."""
-        x_BD = _lengthened(x_BD)
+        x_BD = _padded(x_BD)
         columns = {name: self._stored(products, name).to_list() for name in self.kinds}
         for start in range(0, len(keys_B), DOCS_AT_ONCE):
             docs = []
@@ -99,22 +96,22 @@ class ZvecStore:
                 self._checked(self._collection.upsert(docs))
 
     def delete(self, keys: np.ndarray) -> None:
-        """Take keys out; those it lacks are passed over."""
+        """Take keys out; those it lacks are ignored."""
         names = [str(key) for key in keys]
         for start in range(0, len(names), DOCS_AT_ONCE):
             with self._reported("delete"):
                 self._checked(self._collection.delete(names[start : start + DOCS_AT_ONCE]))
 
     def nearest(self, query_D: np.ndarray, k: int, where: str | None) -> np.ndarray:
-        """About the k nearest keys that pass zvec's own filter, int64 (C,), in any order."""
+        """Return about the k nearest keys that pass a zvec filter, int64 (C,), in any order."""
         param = zvec.HnswQueryParam(ef=max(k, self._spec.search_candidates))
-        query = zvec.Query("vector", vector=_lengthened(query_D[None])[0], param=param)
+        query = zvec.Query("vector", vector=_padded(query_D[None])[0], param=param)
         with _searching, self._reported("search"):
             found = self._collection.query(query, topk=k, filter=where, output_fields=[])
         return np.array([int(doc.id) for doc in found], dtype=np.int64)
 
     def count(self) -> int:
-        """Number of keys."""
+        """Return the number of keys."""
         return int(self._collection.stats.doc_count)
 
     def flush(self) -> None:
@@ -123,7 +120,7 @@ class ZvecStore:
             self._collection.flush()
 
     def optimise(self) -> None:
-        """Build the graph of what was written since, and drop what was deleted."""
+        """Add recent writes to the graph, and drop deleted keys."""
         with self._reported("optimise"):
             self._collection.optimize()
 
@@ -165,7 +162,7 @@ class ZvecStore:
         return zvec.CollectionSchema("products", fields, vector)
 
     def _stored(self, products: pl.DataFrame, name: str) -> pl.Series:
-        """A column in the form that filters compare: lower case, or a number that is one."""
+        """Return a column in the form that filters compare: lower case, or numbers without NaN."""
         if name not in products.columns:
             return pl.Series(name, [None] * len(products))
         column = products[name]
@@ -174,5 +171,5 @@ class ZvecStore:
         return column.cast(pl.Float64).fill_nan(None)
 
 
-def _lengthened(x_BD: np.ndarray) -> np.ndarray:
+def _padded(x_BD: np.ndarray) -> np.ndarray:
     return np.pad(x_BD, ((0, 0), (0, -x_BD.shape[1] % LANES)))

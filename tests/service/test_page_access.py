@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from support.browsing import ATTACK, served, until
+from support.browsing import ATTACK, after, asked_for, served, until
 
 from windowshop.service.http.api_keys import Key, Keys
 
@@ -54,7 +54,7 @@ def test_filters_are_a_sheet_on_a_phone(open_page):
     ready(page)
     assert page.is_hidden("#side")
     page.tap("#open-filters")
-    page.locator("#filters-dialog .value", has_text="Puma").tap()
+    after(page, page.locator("#filters-dialog .value", has_text="Puma").tap)
     until(lambda: page.inner_text("#open-filters-text") == "Filters (1)")
     until(lambda: re.fullmatch(r"Show \d+ results", page.inner_text("#filters-done")))
     page.tap("#filters-done")
@@ -179,6 +179,7 @@ def test_only_the_latest_answer_is_shown(open_page):
     page.fill("#query", "red shoe")
     page.press("#query", "Enter")
     page.wait_for_selector(".ghost")
+    asked_for(page, slow)
     page.fill("#query", "blue shirt")
     page.press("#query", "Enter")
     page.wait_for_selector("#cards:not([aria-busy]) .card[data-id]")
@@ -244,6 +245,7 @@ def test_motion_and_shortcuts_can_be_turned_off(open_page):
     page.wait_for_selector(".ghost")
     moving = "getComputedStyle(document.querySelector('.ghost .frame')).animationName"
     assert page.evaluate(moving) == "none"
+    asked_for(page, held)
     for route in held:
         route.continue_()
     page.wait_for_selector("#cards .card[data-id]")

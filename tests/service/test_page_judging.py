@@ -4,7 +4,7 @@ import json
 import urllib.request
 from urllib.parse import quote
 
-from support.browsing import after, settled, until
+from support.browsing import after, asked_for, settled, stop_timers, until
 from support.shops import photo
 
 
@@ -14,6 +14,7 @@ def grades(address, query):
 
 
 def begin_judging(page):
+    stop_timers(page)
     page.focus("#results")
     page.keyboard.press("j")
     page.wait_for_selector(".judge-bar:visible")
@@ -94,7 +95,7 @@ def test_grades_given_while_earlier_ones_are_loaded_stay(open_page, page_address
         lambda route: loading.append(route) if len(loading) < 1 else route.continue_(),
     )
     begin_judging(page)
-    until(lambda: page.evaluate("true") and loading)
+    asked_for(page, loading)
     page.keyboard.press("2")
     page.keyboard.press("0")
     loading[0].continue_()
@@ -118,7 +119,7 @@ def test_results_of_a_photo_are_not_judged_under_the_text(open_page, page_addres
     page.route("**/search/image", lambda route: held.append(route))
     file = {"name": "p.png", "mimeType": "image/png", "buffer": photo(1, size=(40, 40))}
     page.set_input_files("#photo-file", file)
-    until(lambda: page.evaluate("true") and held)  # asked; the cards are still those of the text
+    asked_for(page, held)  # the cards are still those of the text
     assert page.is_hidden(".judge-bar")
     page.focus("#cards .card a")
     page.keyboard.press("3")

@@ -106,6 +106,19 @@ def drawn(page, count):
     return settled(page)
 
 
+def stop_timers(page):
+    """Let nothing on the page happen by the passing of time, until it is loaded again.
+
+    Cards then stay while an answer is awaited, and a grade is held back until it is released.
+    """
+    page.evaluate("window.setTimeout = () => 0")
+
+
+def asked_for(page, held):
+    """Wait until the page has sent a request that is held."""
+    until(lambda: page.evaluate("true") and held)
+
+
 def after(page, action, path="/search"):
     """The JSON body that the page sends when something is done, once its answer is drawn."""
     with page.expect_response(lambda got: got.url.endswith(path)) as got:

@@ -12,8 +12,7 @@ from support.services import serving
 from windowshop.data.filter_grammar import parse_filter
 from windowshop.index.open import open_index
 from windowshop.index.write_sync import carry_over
-from windowshop.search.request import SearchRequest
-from windowshop.search.results.facet_filters import Values
+from windowshop.search.request import SearchRequest, Values
 from windowshop.search.results.rules import Rule, Rules
 from windowshop.search.searcher import Searcher
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from windowshop.search.results.rules import load_rules
-from windowshop.search.settings import Method, MixConfig, SearchSettings
+from windowshop.search.retrieval.config import Method, MixConfig
+from windowshop.search.settings import SearchSettings
 from windowshop.search.tuning.choose import TuneConfig
 from windowshop.search.understanding.spelling import ONE_TYPO, TWO_TYPOS
 from windowshop.search.understanding.synonyms import load_synonyms

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from search.test_searcher import SHOE, HandMade, ask, ids
 
-from windowshop.search.lexicon import STALE_ROWS
+from windowshop.search.retrieval.lexicon import STALE_ROWS
 from windowshop.search.searcher import Searcher
 
 

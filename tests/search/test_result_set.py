@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windowshop.errors import SearchError
-from windowshop.search.results.facet_filters import Between, Values
-from windowshop.search.results.facets import FacetValue
+from windowshop.search.answer import FacetValue
+from windowshop.search.request import Between, BrandCap, Sort, Values
 from windowshop.search.results.pins import Pin, with_pins
-from windowshop.search.results.result_set import Arrangement, BrandCap, ResultSet, Sort
+from windowshop.search.results.result_set import Arrangement, ResultSet
 
 # In order of relevance; two groups of variants, one product without a group.
 SHOP = pl.DataFrame(

@@ -7,8 +7,9 @@ import pytest
 
 from windowshop.data.filter_grammar import And, Comparison, In, Null, Or, Under, parse_filter
 from windowshop.errors import ConfigError, SearchError
+from windowshop.search.answer import Effect
 from windowshop.search.results.pins import Pin
-from windowshop.search.results.rules import Effect, Rule, arrange, load_rules, pinned_ids
+from windowshop.search.results.rules import Rule, arrange, load_rules, pinned_ids
 from windowshop.search.retrieval.boosts import Boost, boost_matches, matching
 from windowshop.search.retrieval.merge import Channel, reciprocal_rank, weighted_sum
 from windowshop.search.retrieval.relaxation import TextRequest, relaxations

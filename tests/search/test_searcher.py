@@ -12,20 +12,12 @@ from windowshop.engines.base import EngineSpec, VectorSpec
 from windowshop.errors import ConfigError, FilterError, SearchError
 from windowshop.index.catalogue.collection import Collection
 from windowshop.index.open import GenerationManifest
-from windowshop.search.request import SearchRequest
-from windowshop.search.results.facet_filters import Between, Values
-from windowshop.search.results.result_set import Sort
+from windowshop.search.request import Between, SearchRequest, Sort, Values
 from windowshop.search.results.rules import Rule, Rules
+from windowshop.search.retrieval.config import ChannelConfig, Curve, MixConfig
 from windowshop.search.retrieval.cutoff import CutoffConfig
 from windowshop.search.searcher import Searcher, open_searcher
-from windowshop.search.settings import (
-    ChannelConfig,
-    Curve,
-    MixConfig,
-    SearchSettings,
-    load_search_settings,
-    save_search_settings,
-)
+from windowshop.search.settings import SearchSettings, load_search_settings, save_search_settings
 from windowshop.search.understanding.synonyms import OneWay, SynonymRules, Synonyms
 
 RED, BLUE, SHOE, SHIRT = np.eye(4, dtype=np.float32)

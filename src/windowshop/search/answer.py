@@ -2,12 +2,60 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from windowshop.search.results.facets import Facet, NumberFacet
-from windowshop.search.results.rules import Effect
 from windowshop.search.retrieval.merge import ChannelPlace
 from windowshop.search.understanding.recognition import Action, Recognised
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """One value of a facet."""
+
+    value: object
+    products: int
+    """Results that have it."""
+    groups: int
+    """Groups of variants among them: what a collapsed page would show."""
+    picked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """The values of a column among the results that pass every pick but the column's own."""
+
+    column: str
+    values: tuple[FacetValue, ...]
+    """The commonest, equal counts by value; then picked ones that are rarer, even at 0."""
+    num_values: int
+    """How many different values there are, shown or not."""
+    missing: int
+    """Results without a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFacet:
+    """The spread of a column's numbers among the results that pass every pick but its own."""
+
+    column: str
+    low: float | None
+    """Smallest and largest number; None where no result has one."""
+    high: float | None
+    edges: tuple[float, ...]
+    """Bin i holds numbers from edge i up to edge i + 1, the last one with its end."""
+    counts: tuple[int, ...]
+    """Results in each bin."""
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a rule did to one product."""
+
+    rule: str
+    kind: Literal["pin", "boost", "bury"]
+    factor: float
+    """The place was divided by it; 1 for a pin."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,8 +6,6 @@ from typing import Literal, TypeAlias
 
 from windowshop.data import Photo
 from windowshop.errors import SearchError
-from windowshop.search.results.facet_filters import Pick
-from windowshop.search.results.result_set import BrandCap, Sort
 from windowshop.search.understanding.recognition import Action
 
 MAX_RESULTS = 10_000
@@ -15,6 +13,46 @@ MAX_TEXT = 1_000
 """Characters of a query; encoders read far fewer."""
 
 Mode: TypeAlias = Literal["hybrid", "vectors", "words"]
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Any of these values, exactly as the facet gave them; in a list column, any item of it."""
+
+    values: tuple[str | int | float | bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A number from `low` to `high`, both included; None leaves an end open."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+Pick: TypeAlias = Values | Between
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """Order by a column; missing values come last either way."""
+
+    column: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BrandCap:
+    """At most `most` products of one value of the column among the first `among`."""
+
+    column: str = "brand"
+    most: int = 3
+    among: int = 20
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.most < 1 or self.among < 1:
+            raise SearchError(f"Cap of {self.most} among {self.among}: both must be at least 1.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,6 @@ from windowshop.data import Filter, Photo, parse_filter
 from windowshop.errors import SearchError
 from windowshop.index import FUSED_VECTOR, KEPT_ROWS, OpenIndex, View, open_generations, open_index
 from windowshop.search.answer import Answer, Result, Retrieved, shown
-from windowshop.search.lexicon import Language, Words
 from windowshop.search.request import SearchRequest
 from windowshop.search.results.arrange import Plan, Shelf, active_rules, arrange_shelf, group_of
 from windowshop.search.results.explain import explained, query_text_weight
@@ -30,10 +29,12 @@ from windowshop.search.retrieval.channels import (
     browse,
     retrieve,
 )
+from windowshop.search.retrieval.config import MixConfig
+from windowshop.search.retrieval.lexicon import Language, Words
 from windowshop.search.retrieval.merge import Channel
 from windowshop.search.retrieval.query_vectors import NO_VECTORS, QueryVectors, encode_query
 from windowshop.search.retrieval.relaxation import TextRequest, relaxations
-from windowshop.search.settings import MixConfig, SearchSettings, load_search_settings
+from windowshop.search.settings import SearchSettings, load_search_settings
 from windowshop.search.understanding.recognition import Action, Recognised, recognise, required
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms, load_synonyms
 from windowshop.search.understanding.vocabulary import Understanding

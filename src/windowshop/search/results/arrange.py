@@ -12,9 +12,9 @@ import polars as pl
 
 from windowshop.data import Filter, columns_of, parse_filter
 from windowshop.index import View
+from windowshop.search.answer import Facet, NumberFacet
 from windowshop.search.request import SearchRequest
 from windowshop.search.results.facet_filters import no_column
-from windowshop.search.results.facets import Facet, NumberFacet
 from windowshop.search.results.result_set import Arrangement, Page, ResultSet
 from windowshop.search.results.rules import Arranged, Rule, arrange, pinned_ids
 from windowshop.search.retrieval.channels import Candidates

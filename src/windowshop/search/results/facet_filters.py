@@ -1,34 +1,15 @@
-"""What a shopper picked in a facet: values of a column, or a range of numbers.
+"""Apply what a shopper picked in facets: values of a column, or a range of numbers.
 
 Shapes: M products.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import polars as pl
 
 from windowshop.errors import SearchError
-
-
-@dataclass(frozen=True, slots=True)
-class Values:
-    """Any of these values, exactly as the facet gave them; in a list column, any item of it."""
-
-    values: tuple[str | int | float | bool, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Between:
-    """A number from `low` to `high`, both included; None leaves an end open."""
-
-    low: float | None = None
-    high: float | None = None
-
-
-Pick: TypeAlias = Values | Between
+from windowshop.search.request import Between, Pick, Values
 
 
 def passing(columns: pl.DataFrame, picks: Mapping[str, Pick]) -> dict[str, np.ndarray]:

@@ -3,53 +3,13 @@
 Shapes: M results.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
 from windowshop.errors import SearchError
-from windowshop.search.results.facet_filters import Pick, Values, numbers_of
-
-
-@dataclass(frozen=True, slots=True)
-class FacetValue:
-    """One value of a facet."""
-
-    value: object
-    products: int
-    """Results that have it."""
-    groups: int
-    """Groups of variants among them: what a collapsed page would show."""
-    picked: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Facet:
-    """The values of a column among the results that pass every pick but the column's own."""
-
-    column: str
-    values: tuple[FacetValue, ...]
-    """The commonest, equal counts by value; then picked ones that are rarer, even at 0."""
-    num_values: int
-    """How many different values there are, shown or not."""
-    missing: int
-    """Results without a value."""
-
-
-@dataclass(frozen=True, slots=True)
-class NumberFacet:
-    """The spread of a column's numbers among the results that pass every pick but its own."""
-
-    column: str
-    low: float | None
-    """Smallest and largest number; None where no result has one."""
-    high: float | None
-    edges: tuple[float, ...]
-    """Bin i holds numbers from edge i up to edge i + 1, the last one with its end."""
-    counts: tuple[int, ...]
-    """Results in each bin."""
-    missing: int
+from windowshop.search.answer import Facet, FacetValue, NumberFacet
+from windowshop.search.request import Pick, Values
+from windowshop.search.results.facet_filters import numbers_of
 
 
 def count_values(column: pl.Series, groups: pl.Series, limit: int, pick: Pick | None) -> Facet:

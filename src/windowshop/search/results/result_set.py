@@ -13,31 +13,11 @@ import numpy as np
 import polars as pl
 
 from windowshop.errors import SearchError
-from windowshop.search.results.facet_filters import Pick, column_of, passing
-from windowshop.search.results.facets import Facet, NumberFacet, count_numbers, count_values
+from windowshop.search.answer import Facet, NumberFacet
+from windowshop.search.request import BrandCap, Pick, Sort
+from windowshop.search.results.facet_filters import column_of, passing
+from windowshop.search.results.facets import count_numbers, count_values
 from windowshop.search.results.pins import Pin, rows_of, with_pins
-
-
-@dataclass(frozen=True, slots=True)
-class Sort:
-    """Order by a column; missing values come last either way."""
-
-    column: str
-    descending: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class BrandCap:
-    """At most `most` products of one value of the column among the first `among`."""
-
-    column: str = "brand"
-    most: int = 3
-    among: int = 20
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        if self.most < 1 or self.among < 1:
-            raise SearchError(f"Cap of {self.most} among {self.among}: both must be at least 1.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,6 +26,7 @@ import polars as pl
 
 from windowshop.data import parse_filter, to_polars
 from windowshop.errors import ConfigError, FilterError
+from windowshop.search.answer import Effect
 from windowshop.search.results.pins import Pin, rows_of, with_pins
 from windowshop.search.retrieval.boosts import matching
 from windowshop.search.retrieval.merge import Merged
@@ -90,16 +91,6 @@ class Rules:
     def active(self, query: str, today: date) -> tuple[Rule, ...]:
         """The rules that hold, in the file's order."""
         return tuple(rule for rule in self.rules if rule.applies(query, today))
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What a rule did to one product."""
-
-    rule: str
-    kind: Literal["pin", "boost", "bury"]
-    factor: float
-    """The place was divided by it; 1 for a pin."""
 
 
 @dataclass(frozen=True, slots=True)

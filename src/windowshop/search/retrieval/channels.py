@@ -13,6 +13,7 @@ from windowshop.engines import Allowed
 from windowshop.index import View
 from windowshop.search.retrieval.boosts import Boost, boost_matches
 from windowshop.search.retrieval.calibration import Isotonic
+from windowshop.search.retrieval.config import ChannelConfig, MixConfig
 from windowshop.search.retrieval.cutoff import Cut, CutoffConfig, cut
 from windowshop.search.retrieval.lexical import LexicalIndex
 from windowshop.search.retrieval.merge import (
@@ -25,7 +26,6 @@ from windowshop.search.retrieval.merge import (
     reciprocal_rank,
     weighted_sum,
 )
-from windowshop.search.settings import ChannelConfig, MixConfig
 from windowshop.search.understanding.recognition import Recognised
 from windowshop.search.understanding.synonyms import Synonyms
 

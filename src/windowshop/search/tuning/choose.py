@@ -12,8 +12,9 @@ import numpy as np
 from windowshop.data import Dataset
 from windowshop.errors import ConfigError, DataError
 from windowshop.progress import Reporter
+from windowshop.search.retrieval.config import ChannelName, MixConfig
 from windowshop.search.searcher import Searcher
-from windowshop.search.settings import ChannelName, MixConfig, SearchSettings
+from windowshop.search.settings import SearchSettings
 from windowshop.search.tuning.cutoffs import CutChoice, choose_cut
 from windowshop.search.tuning.judgements import ALL, Judgements, judgements
 from windowshop.search.tuning.probes import JudgedQuery, probe

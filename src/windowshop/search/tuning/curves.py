@@ -9,7 +9,7 @@ import numpy as np
 
 from windowshop.errors import ConfigError
 from windowshop.search.retrieval.calibration import fit_isotonic, fit_logistic
-from windowshop.search.settings import ChannelName, Curve
+from windowshop.search.retrieval.config import ChannelName, Curve
 from windowshop.search.tuning.judgements import Judge
 from windowshop.search.tuning.probes import Probe
 

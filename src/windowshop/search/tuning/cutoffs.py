@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from windowshop.search.retrieval.channels import curves
+from windowshop.search.retrieval.config import SCORED
 from windowshop.search.retrieval.cutoff import CutoffConfig
 from windowshop.search.retrieval.merge import Merged, probabilities
-from windowshop.search.settings import SCORED
 from windowshop.search.tuning.scoring import Bench
 from windowshop.search.tuning.trials import Trial
 

@@ -16,12 +16,12 @@ from windowshop.data import Dataset, columns_of
 from windowshop.engines import Allowed
 from windowshop.index import View
 from windowshop.progress import Reporter
-from windowshop.search.lexicon import Language
 from windowshop.search.retrieval.channels import Wanted, ask
+from windowshop.search.retrieval.config import ChannelConfig, ChannelName
+from windowshop.search.retrieval.lexicon import Language
 from windowshop.search.retrieval.merge import Channel
 from windowshop.search.retrieval.query_vectors import encode_query
 from windowshop.search.searcher import Searcher
-from windowshop.search.settings import ChannelConfig, ChannelName
 from windowshop.search.understanding.recognition import (
     ACTIONS,
     Action,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from windowshop.search.retrieval.channels import merge
+from windowshop.search.retrieval.config import ChannelName, Curve, MixConfig
 from windowshop.search.retrieval.merge import Merged
-from windowshop.search.settings import ChannelName, Curve, MixConfig
 from windowshop.search.tuning.curves import fit_curves
 from windowshop.search.tuning.judgements import Judge
 from windowshop.search.tuning.probes import Probe

@@ -10,8 +10,15 @@ from itertools import product
 import numpy as np
 
 from windowshop.search.retrieval.boosts import Boost, boost_matches
+from windowshop.search.retrieval.config import (
+    SCORED,
+    ChannelConfig,
+    ChannelName,
+    Curve,
+    Method,
+    MixConfig,
+)
 from windowshop.search.retrieval.merge import Merged
-from windowshop.search.settings import SCORED, ChannelConfig, ChannelName, Curve, Method, MixConfig
 from windowshop.search.tuning.probes import Found, Probe
 from windowshop.search.understanding.recognition import Action
 

@@ -25,7 +25,7 @@ import polars as pl
 from hybrid import ranked
 from rich.console import Console
 
-from windowshop.data import Dataset, read_dataset, with_attributes
+from windowshop.data import Dataset, attribute_columns, fill_attributes, read_dataset
 from windowshop.evaluation import DEPTH, as_qrels, bootstrap, relevance_threshold, score_queries
 from windowshop.search import SearchRequest, open_searcher, words_of
 
@@ -51,7 +51,8 @@ class Asked:
 
 def taken_apart(dataset: Dataset, column: str) -> list[Asked]:
     """The text queries that name one value of the column."""
-    counts = with_attributes(dataset.products)[column].drop_nulls().value_counts()
+    products = fill_attributes(dataset.products, attribute_columns(dataset.products))
+    counts = products[column].drop_nulls().value_counts()
     values = [value for value, count in counts.iter_rows() if count >= MIN_PRODUCTS]
     known = sorted(((value, words_of(value)) for value in values), key=lambda pair: -len(pair[1]))
     asked = []

@@ -8,9 +8,8 @@ from windowshop.data.findings import (
     PHOTO_REMEDIES,
     RULES,
     Report,
-    file_finding,
+    finding_of,
     render,
-    row_finding,
 )
 from windowshop.data.images import decode, locate, read_bytes
 
@@ -29,41 +28,41 @@ def shown(report, width=100):
 
 
 def test_row_finding_counts_from_one():
-    finding = row_finding("bad-grade", "qrels.csv", "grade is -1.", CONCERNED)
+    finding = finding_of("bad-grade", "qrels.csv", "grade is -1.", CONCERNED)
     assert (finding.severity, finding.rows, finding.count) == ("error", (2, 3), 2)
     assert finding.remedy == RULES["bad-grade"].remedy
     assert finding.where == "qrels.csv, rows 2, 3"
 
 
 def test_row_finding_with_another_severity():
-    finding = row_finding("query-image-missing", "q.csv", "", CONCERNED, "error")
+    finding = finding_of("query-image-missing", "q.csv", "", CONCERNED, "error")
     assert finding.severity == "error"
 
 
 def test_examples_are_five_of_many():
-    finding = row_finding("bad-grade", "qrels.csv", "", pl.Series([True] * 1234))
+    finding = finding_of("bad-grade", "qrels.csv", "", pl.Series([True] * 1234))
     assert finding.rows == (1, 2, 3, 4, 5)
     assert finding.where == "qrels.csv, rows 1, 2, 3, 4, 5 and 1,229 more"
 
 
 def test_a_finding_about_a_file_names_no_row():
-    finding = file_finding("no-qrels", "qrels", "")
+    finding = finding_of("no-qrels", "qrels", "")
     assert (finding.rows, finding.count, finding.where) == ((), 1, "qrels")
 
 
 def test_only_errors_make_a_report_fail(tmp_path):
-    warning = file_finding("no-qrels", "qrels", "")
+    warning = finding_of("no-qrels", "qrels", "")
     assert report(tmp_path, warning).ok
-    assert not report(tmp_path, warning, file_finding("no-products", "products", "")).ok
+    assert not report(tmp_path, warning, finding_of("no-products", "products", "")).ok
 
 
 def test_counts_come_first_and_the_worst_finding_next(tmp_path):
     text = shown(
         report(
             tmp_path,
-            file_finding("groups", "products.csv", "2 groups."),
-            file_finding("no-qrels", "qrels", "There is no such table."),
-            row_finding("bad-grade", "qrels.csv", "grade is -1.", CONCERNED),
+            finding_of("groups", "products.csv", "2 groups."),
+            finding_of("no-qrels", "qrels", "There is no such table."),
+            finding_of("bad-grade", "qrels.csv", "grade is -1.", CONCERNED),
         )
     )
     parts = ["1,234", "train: 2, dev: 1", "bad-grade", "no-qrels", "groups", "1 error, 1 warning"]
@@ -73,7 +72,7 @@ def test_counts_come_first_and_the_worst_finding_next(tmp_path):
 
 
 def test_closing_lines(tmp_path):
-    warning, error = file_finding("no-qrels", "", ""), file_finding("no-products", "", "")
+    warning, error = finding_of("no-qrels", "", ""), finding_of("no-products", "", "")
     for findings, line in (
         ((), "OK: no errors, no warnings"),
         ((warning,), "OK: 1 warning"),
@@ -83,17 +82,17 @@ def test_closing_lines(tmp_path):
 
 
 def test_text_of_the_shop_is_no_markup(tmp_path):
-    assert "[red]x[/blue]" in shown(report(tmp_path, file_finding("no-qrels", "", "[red]x[/blue]")))
+    assert "[red]x[/blue]" in shown(report(tmp_path, finding_of("no-qrels", "", "[red]x[/blue]")))
 
 
 def test_a_narrow_terminal_loses_nothing(tmp_path):
     long = "photo missing: " + "x" * 150
-    text = shown(report(tmp_path, file_finding("no-qrels", "qrels", long)), width=40)
+    text = shown(report(tmp_path, finding_of("no-qrels", "qrels", long)), width=40)
     assert text.count("x") >= 150
 
 
 def test_report_as_json(tmp_path):
-    finding = row_finding("bad-grade", "qrels.csv", "grade is -1.", CONCERNED)
+    finding = finding_of("bad-grade", "qrels.csv", "grade is -1.", CONCERNED)
     parsed = json.loads(json.dumps(report(tmp_path, finding).to_json()))
     assert parsed == {
         "root": str(tmp_path),

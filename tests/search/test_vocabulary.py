@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windowshop.data.attributes import with_attributes
+from windowshop.data.attributes import attribute_columns, fill_attributes
 from windowshop.data.filter_grammar import And, Comparison
 from windowshop.search.retrieval.boosts import matching
 from windowshop.search.understanding.prices import price_phrases
@@ -24,6 +24,10 @@ def product(title, brand, category, price, **attributes):
         "price": float(price),
         "attributes": json.dumps(attributes),
     }
+
+
+def with_attributes(products):
+    return fill_attributes(products, attribute_columns(products))
 
 
 SHOP = pl.DataFrame(

@@ -1,7 +1,6 @@
 from .attributes import AttributeColumn as AttributeColumn
 from .attributes import attribute_columns as attribute_columns
 from .attributes import fill_attributes as fill_attributes
-from .attributes import with_attributes as with_attributes
 from .check import check_dataset as check_dataset
 from .dataset import DESIRABILITY as DESIRABILITY
 from .dataset import KINDS as KINDS

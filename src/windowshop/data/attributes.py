@@ -1,4 +1,4 @@
-"""A shop's attributes, JSON in one column -> a column each, to filter, facet and recognise by."""
+"""Attributes as JSON in one column -> a column each, to filter, facet and recognise by."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,32 +11,27 @@ from windowshop.data.json_text import parse_json
 MIN_SHARE = 0.01
 MAX_COLUMNS = 64
 MAX_CHARS = 40
-"""Attributes that fewer products have, further ones, and those with longer values on average are
-left out."""
+"""Attributes below this share of products, beyond this number of columns, or with longer values on
+average get no column."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttributeColumn:
-    """A column of the product table that is filled from the attributes."""
+    """Column of the product table that is filled from the attributes."""
 
     name: str
     attribute: str
     several: bool
-    """Whether it holds a list of texts; otherwise one text, a product's first value."""
-
-
-def with_attributes(products: pl.DataFrame) -> pl.DataFrame:
-    """The product table with a column for each common attribute, commonest first.
-
-    Columns are texts, or lists of texts where some product has several values. A name that the
-    table has already, in any case, becomes "attributes NAME". Values that are objects, and
-    attributes that are no JSON object, are passed over.
-    """
-    return fill_attributes(products, attribute_columns(products))
+    """Whether it holds a list of texts; otherwise one text, the product's first value."""
 
 
 def attribute_columns(products: pl.DataFrame) -> tuple[AttributeColumn, ...]:
-    """The columns that `with_attributes` gives a table."""
+    """Choose a column for each common attribute, commonest first.
+
+    Columns are texts, or lists of texts where some product has several values. A name that the
+    table has already, in any case, becomes "attributes NAME". Values that are objects, and
+    attributes that are no JSON object, are ignored.
+    """
     if "attributes" not in products.columns:
         return ()
     rows: dict[str, dict[int, list[str]]] = defaultdict(dict)
@@ -57,7 +52,7 @@ def attribute_columns(products: pl.DataFrame) -> tuple[AttributeColumn, ...]:
 
 
 def fill_attributes(products: pl.DataFrame, columns: Sequence[AttributeColumn]) -> pl.DataFrame:
-    """The product table with these columns filled from its attributes, whatever it had in them."""
+    """Fill these columns from the attributes, replacing columns of the same name."""
     if not columns:
         return products
     parsed = [_parsed(text) for text in products["attributes"]]
@@ -93,7 +88,7 @@ def _is_common(rows: dict[int, list[str]], num_products: int) -> bool:
 
 
 def parse_attributes(value: str | None) -> dict[str, str]:
-    """Attributes as name -> text; a value that is no JSON object is kept whole under ""."""
+    """Return attributes as name -> text; a value that is no JSON object is kept whole under ""."""
     if not value:
         return {}
     try:

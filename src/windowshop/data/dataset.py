@@ -1,4 +1,4 @@
-"""A data set folder -> products, queries and qrels, with the columns every later step relies on.
+"""A data set folder -> products, queries and qrels, with all columns that later steps read.
 
 Rows that cannot be used (qrels naming an unknown query or product) are left out here and counted
 in `Dataset.notes`; `windowshop check` lists them.
@@ -15,9 +15,9 @@ from windowshop.errors import DataError
 
 SPLITS = ("train", "dev", "test")
 MAX_GRADE = 10
-"""Gains grow as 2^grade; a click count is no grade."""
+"""Highest grade; gains grow as 2^grade, so counts of clicks are refused."""
 RELEVANCE, DESIRABILITY = KINDS = ("relevance", "desirability")
-"""Label sets: judged by people, and taken from a shop's log."""
+"""Label sets: judgements of people, and those made from a shop's log."""
 AUTO_SPLIT = (70, 80)
 """Hundredths where dev and test begin, for a query table without a `split` column."""
 
@@ -67,9 +67,9 @@ class Dataset:
     refused: pl.DataFrame = field(
         default_factory=lambda: pl.DataFrame(schema={name: QRELS_SCHEMA[name] for name in REFUSED})
     )
-    """Pairs of grade 0 by kind: judged irrelevant, or shown and passed over."""
+    """Pairs of grade 0 by kind: judged irrelevant, or shown and not chosen."""
     notes: tuple[str, ...] = field(default=())
-    """What was left out on reading, one sentence each."""
+    """Sentences about rows that were left out on reading."""
 
     def __post_init__(self) -> None:
         """Give `qrels` its optional columns."""
@@ -77,29 +77,29 @@ class Dataset:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The label sets that have a positive, relevance first."""
+        """Label sets that have a positive, relevance first."""
         present = set(self.qrels["kind"])
         return tuple(kind for kind in KINDS if kind in present)
 
     def split(self, name: str) -> pl.DataFrame:
-        """The queries of one split that have at least one judged product, in file order."""
+        """Return the queries of a split that have a judged product, in file order."""
         judged = self.qrels["query_id"].unique()
         return self.queries.filter(
             pl.col("split") == name, pl.col("query_id").is_in(judged.implode())
         )
 
     def qrels_of(self, queries: pl.DataFrame) -> pl.DataFrame:
-        """The judgements of the given queries."""
+        """Return the judgements of the given queries."""
         return self.qrels.filter(pl.col("query_id").is_in(queries["query_id"].implode()))
 
     def hashes(self) -> dict[str, str]:
-        """Content hash of each table file; photos are hashed where they are read."""
+        """Return the content hash of each table file; images are hashed where they are read."""
         found = {name: find_table(self.root, name) for name in ("products", "queries", "qrels")}
         return {name: file_hash(path) for name, path in found.items() if path is not None}
 
 
 def read_dataset(folder: str | Path) -> Dataset:
-    """Read a data set folder; raises DataError for what no command could work with."""
+    """Read a data set folder; raises DataError for problems that no command can work with."""
     root = Path(folder)
     products = read_products(root)
     notes: list[str] = []
@@ -128,7 +128,7 @@ def read_dataset(folder: str | Path) -> Dataset:
 
 
 def read_products(root: Path) -> pl.DataFrame:
-    """The product table of a folder, checked for usable ids and for a title or image column."""
+    """Read the product table of a folder; checks ids and that there are titles or images."""
     if not root.is_dir():
         found = "a file" if root.exists() else "nothing"
         raise DataError(
@@ -149,7 +149,7 @@ def read_products(root: Path) -> pl.DataFrame:
 
 
 def read_queries(root: Path) -> pl.DataFrame:
-    """The query table of a folder; an empty one where the folder has none."""
+    """Read the query table of a folder; returns an empty one where there is none."""
     path = find_table(root, "queries")
     if path is None:
         return pl.DataFrame(schema=QUERY_SCHEMA)
@@ -162,14 +162,13 @@ def read_queries(root: Path) -> pl.DataFrame:
 
 
 def with_splits(queries: pl.DataFrame, *, given: bool) -> pl.DataFrame:
-    """Fill `split`: an empty one means train; a table without any is split by hash of the query.
+    """Fill `split`: an empty one means train; a table without splits is split by query hash.
 
-    The hash (not chance) keeps a query in its split when the shop adds others, and puts queries
-    that ask the same into the same split.
+    The hash keeps a query in its split when others are added, and equal queries in one split.
     """
     if given:
         return queries.with_columns(pl.col("split").fill_null("train"))
-    keys = queries.select(*_asked())
+    keys = queries.select(*_query_keys())
     shares = [xxhash.xxh3_64_intdigest("\0".join(key).encode()) % 100 for key in keys.iter_rows()]
     share = pl.Series(shares, dtype=pl.Int64)
     first_dev, first_test = AUTO_SPLIT
@@ -178,12 +177,12 @@ def with_splits(queries: pl.DataFrame, *, given: bool) -> pl.DataFrame:
 
 
 def held_out_notes(dataset: Dataset, split: str) -> tuple[str, ...]:
-    """What keeps figures of a split's judged queries from being of new queries, each counted once.
+    """Return warnings about judged queries of a split that repeat, or that training has too.
 
-    Queries ask the same where text (as `normal_text`) and photo file are equal.
+    Queries are equal where text (as `normal_text`) and image file are.
     """
     held_out, trained = (
-        queries.select(*_asked())
+        queries.select(*_query_keys())
         for queries in (dataset.split(split), dataset.queries.filter(split="train"))
     )
     notes = []
@@ -202,13 +201,13 @@ def held_out_notes(dataset: Dataset, split: str) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _asked() -> tuple[pl.Expr, pl.Expr]:
-    """What queries that ask the same share, as columns `query` and `image`."""
+def _query_keys() -> tuple[pl.Expr, pl.Expr]:
+    """Return the keys that equal queries share, as columns `query` and `image`."""
     return normal_text("query").fill_null(""), pl.col("image").fill_null("")
 
 
 def normal_text(column: str) -> pl.Expr:
-    """A text as the key that equal queries share: in Unicode's NFKC, case folded, single spaces.
+    """Normalise a text for comparison: Unicode NFKC, case folded, single spaces.
 
     Lower, upper, lower makes the two spellings of a sharp s equal, as `str.casefold` does.
     """
@@ -218,7 +217,7 @@ def normal_text(column: str) -> pl.Expr:
 
 
 def read_qrels(root: Path) -> pl.DataFrame:
-    """The judgement table of a folder; an empty one where the folder has none.
+    """Read the judgement table of a folder; returns an empty one where there is none.
 
     A table without `grade` holds positives only: each row gets grade 1. An empty `kind` means
     relevance, an empty `weight` 1.
@@ -234,7 +233,7 @@ def read_qrels(root: Path) -> pl.DataFrame:
     if len(steep):
         raise DataError(
             f"{path}: row {steep[0] + 1}: grade {qrels['grade'][steep[0]]} is above {MAX_GRADE}. "
-            "Map counts of clicks or sales to a few grades, such as 1, 2 and 3."
+            "Map counts of clicks or sales to a few grades, for example 1, 2 and 3."
         )
     qrels = _with_labels(qrels.with_columns(pl.col("grade").fill_null(0)))
     unknown = (~qrels["kind"].is_in(KINDS)).arg_true()
@@ -248,14 +247,14 @@ def read_qrels(root: Path) -> pl.DataFrame:
 
 
 def _with_labels(qrels: pl.DataFrame) -> pl.DataFrame:
-    """Qrels with `kind` and `weight`, filled where they are empty."""
+    """Fill `kind` and `weight` where they are empty or absent."""
     return complete_columns(qrels, QRELS_SCHEMA).with_columns(
         pl.col("kind").fill_null(RELEVANCE), pl.col("weight").fill_null(1.0)
     )
 
 
 def check_weights(frame: pl.DataFrame, path: Path) -> None:
-    """Raise DataError for a weight that is no number from 0 on."""
+    """Raise DataError for a weight that is negative or not finite."""
     if "weight" not in frame.columns:
         return
     weight = frame["weight"]
@@ -307,7 +306,7 @@ def complete_columns(frame: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.
 
 
 def file_hash(path: Path) -> str:
-    """Hash of a file's content."""
+    """Hash a file's content."""
     digest = xxhash.xxh3_128()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

@@ -39,7 +39,7 @@ from windowshop.errors import FilterError
 
 MAX_CHARS = 4_000
 MAX_DEPTH = 50
-"""Nested and/or/not; translations recurse, so an endless `not not not` must end here."""
+"""Levels of and/or/not; translations recurse, so deeper filters are refused."""
 
 Scalar: TypeAlias = str | int | float | bool
 Operator: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">="]
@@ -64,7 +64,7 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The column lies from low to high, both included; of a list, one and the same item does."""
+    """The column lies from low to high, both included; of a list, one item does."""
 
     column: str
     low: Scalar
@@ -111,13 +111,13 @@ class Or:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The part is false; where it is unknown for want of a value, so is this."""
+    """The part is false; unknown where the part is."""
 
     part: "Filter"
 
 
 Test: TypeAlias = Comparison | In | Span | Contains | Under
-"""What compares the values of one column."""
+"""Comparison of one column with values."""
 Filter: TypeAlias = Test | Null | And | Or | Not
 
 _GRAMMAR = r"""
@@ -164,11 +164,11 @@ _EXPECTED = {
     "RPAR": '")"',
     "$END": "the end of the filter",
 }
-"""Grammar terminals in plain words, in the order to name them; keywords stand for themselves."""
+"""Grammar terminals in plain words, in the order of messages; keywords name themselves."""
 
 
 def parse_filter(text: str) -> Filter:
-    """Parse filter text; raises FilterError that points at the place and says what fits there."""
+    """Parse filter text; raises FilterError that shows the place and what is expected there."""
     if len(text) > MAX_CHARS:
         raise FilterError(
             f"The filter is {len(text):,} characters long, limit {MAX_CHARS:,}. Shorten it."
@@ -187,7 +187,7 @@ def parse_filter(text: str) -> Filter:
 
 
 def columns_of(tree: Filter) -> set[str]:
-    """The columns that a filter asks about."""
+    """Return the columns that a filter tests."""
     if isinstance(tree, And | Or | Not):
         return set().union(*map(columns_of, _parts(tree)))
     return {tree.column}
@@ -256,7 +256,7 @@ def _unquote(token: str) -> str:
 
 
 def _number(token: str) -> int | float:
-    """A whole number stays exact up to 64 bits: codes such as an EAN do not survive rounding."""
+    """Parse a number; whole ones stay exact up to 64 bits, as product codes need."""
     if token.lstrip("+-").isdigit() and abs(whole := int(token)) < 2**63:
         return whole
     number = float(token)
@@ -280,7 +280,7 @@ def _parts(node: Filter) -> tuple[Filter, ...]:
 
 
 def _explain(text: str, error: UnexpectedInput) -> str:
-    """What is wrong, then the text around the place with a caret under it."""
+    """Describe the mistake, with the text around its place and a caret below."""
     at, found = len(text), "the filter ends here"
     if isinstance(error, UnexpectedCharacters):
         at = cast(int, error.pos_in_stream)

@@ -1,4 +1,4 @@
-"""Filter tree -> polars expression; the tree's language is described in `filter_grammar`."""
+"""Filter tree -> polars expression; `filter_grammar` describes the language."""
 
 import difflib
 import operator
@@ -54,7 +54,7 @@ def to_polars(tree: Filter, schema: Mapping[str, pl.DataType]) -> pl.Expr:
 
 
 def _tested(test: Test, dtype: pl.DataType) -> pl.Expr:
-    """Whether the column passes; of a list, whether any item does, null where there is none."""
+    """Test a column; of a list, any item may pass, and a list without items gives null."""
     held = _held(dtype)
     for value in _values(test):
         if _kind(value) != held:
@@ -99,14 +99,14 @@ def _member(value: pl.Expr, others: Iterable[Scalar]) -> pl.Expr:
 
 
 def _operand(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """A column, or the items of a list, in the form that comparisons use."""
+    """Return a column, or the items of a list, in the form that comparisons use."""
     if _held(dtype) == "text":
         return value.cast(pl.String).str.to_lowercase()
     return _known(value, dtype)
 
 
 def _present(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Whether there is a value; of a list, an item."""
+    """Test whether there is a value; of a list, an item."""
     if isinstance(dtype, pl.List):
         # Counting what `list.drop_nulls` leaves takes thirty times as long: it copies the items.
         item = _known(pl.element(), inner_type(dtype))
@@ -115,7 +115,7 @@ def _present(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def _known(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """With null for NaN."""
+    """Replace NaN by null."""
     return value.fill_nan(None) if dtype.is_float() else value
 
 
@@ -140,7 +140,7 @@ def _values(test: Test) -> tuple[Scalar, ...]:
 
 
 def _held(dtype: pl.DataType) -> str | None:
-    """What a column, or its lists, hold in the words of `_kind`; None where it is none of them."""
+    """Return what a column or its lists hold, as `_kind` names it; None for other types."""
     if isinstance(dtype, pl.List):
         inner = inner_type(dtype)
         return None if inner.is_nested() else _held(inner)

@@ -1,4 +1,4 @@
-"""What `windowshop check` can find: the rules, the findings, the report, and how it is shown."""
+"""Rules, findings and the report of `windowshop check`, and its form for a terminal."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -16,12 +16,12 @@ Counts = dict[str, int | dict[str, int]]
 
 MAX_ROWS = 5
 SEVERITIES: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "info": "cyan"}
-"""Worst first, with the style of each."""
+"""Severities, worst first, with the style of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How bad a kind of finding is, and what the user can do about it."""
+    """Severity of a kind of finding, and its remedy."""
 
     severity: Severity
     remedy: str
@@ -37,11 +37,11 @@ PHOTO_REMEDIES: dict[str, str] = {
     "too small": "Replace the placeholder with a photo, or leave the field empty.",
     "unreadable": "Check that the path names a file and that you may read it.",
 }
-"""By the `kind` of images.BrokenImage."""
+"""Remedies by `kind` of `images.BrokenImage`."""
 
 
 def photo_code(kind: str) -> str:
-    """The finding code of a broken product photo."""
+    """Return the finding code of a broken product image."""
     return "image-" + kind.replace(" ", "-")
 
 
@@ -121,7 +121,7 @@ class Finding:
 
     @property
     def where(self) -> str:
-        """File and example rows, for people."""
+        """File and example rows as text."""
         if not self.rows:
             return self.file
         noun = "row" if self.count == 1 else "rows"
@@ -129,31 +129,25 @@ class Finding:
         return f"{self.file}, {noun} {', '.join(map(str, self.rows))}{more}"
 
 
-def file_finding(code: str, file: str, found: str) -> Finding:
-    """A finding about a whole file."""
-    rule = RULES[code]
-    return Finding(
-        severity=rule.severity,
-        code=code,
-        file=file,
-        rows=(),
-        count=1,
-        found=found,
-        remedy=rule.remedy,
-    )
-
-
-def row_finding(
-    code: str, file: str, found: str, concerned: pl.Series, severity: Severity | None = None
+def finding_of(
+    code: str,
+    file: str,
+    found: str,
+    concerned: pl.Series | None = None,
+    severity: Severity | None = None,
 ) -> Finding:
-    """A finding about the rows where `concerned` is true, with the rule's severity unless given."""
+    """Make a finding about the rows where `concerned` is true, or about the whole file.
+
+    `severity` replaces that of the rule.
+    """
     rule = RULES[code]
+    rows = () if concerned is None else tuple(concerned.arg_true().head(MAX_ROWS) + 1)
     return Finding(
         severity=severity or rule.severity,
         code=code,
         file=file,
-        rows=tuple(row + 1 for row in concerned.arg_true().head(MAX_ROWS)),
-        count=int(concerned.sum()),
+        rows=rows,
+        count=1 if concerned is None else int(concerned.sum()),
         found=found,
         remedy=rule.remedy,
     )
@@ -161,7 +155,7 @@ def row_finding(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """All that a check counted and found."""
+    """Counts and findings of a check."""
 
     root: Path
     counts: Counts
@@ -169,11 +163,11 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """True unless there is an error."""
+        """Whether no finding is an error."""
         return all(finding.severity != "error" for finding in self.findings)
 
     def to_json(self) -> dict[str, object]:
-        """The report as plain values."""
+        """Return the report as plain values."""
         return {
             "root": str(self.root),
             "ok": self.ok,
@@ -183,7 +177,7 @@ class Report:
 
 
 def render(report: Report) -> RenderableType:
-    """The report for a terminal: counts, findings with the worst first, and a closing line."""
+    """Lay the report out for a terminal: counts, findings with the worst first, a closing line."""
     parts: list[RenderableType] = [_counts_panel(report)] if report.counts else []
     order = list(SEVERITIES)
     findings = sorted(report.findings, key=lambda finding: order.index(finding.severity))

@@ -1,9 +1,8 @@
-"""The photo files that tables name -> a hash of each that can be used, a reason for each other."""
+"""Image files that tables name -> a content hash of each, or why it cannot be used."""
 
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,20 +20,11 @@ PHOTO_SCHEMA = {
     "photo_kind": pl.String(),
     "photo_detail": pl.String(),
 }
-"""`photo_hash` is of the file's content, null where the photo is broken; then the last two say why
-(images.BrokenImage)."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Photo:
-    image: str
-    photo_hash: int | None = None
-    photo_kind: str | None = None
-    photo_detail: str | None = None
+"""`photo_hash` is of the file's content; of a broken image it is null, and the last two say why."""
 
 
 def scan_photos(root: Path, columns: Sequence[pl.Series], reporter: Reporter) -> pl.DataFrame:
-    """Read and wholly decode each photo that the columns name; one row of PHOTO_SCHEMA a path."""
+    """Decode each image that the columns name; returns one row of PHOTO_SCHEMA a path."""
     paths = pl.concat(columns).drop_nulls().unique(maintain_order=True)
     parts = [pl.DataFrame(schema=PHOTO_SCHEMA)]
     with (
@@ -42,21 +32,21 @@ def scan_photos(root: Path, columns: Sequence[pl.Series], reporter: Reporter) ->
         ThreadPoolExecutor(NUM_THREADS) as pool,
         reporter.bar("Check photos", len(paths)) as advance,
     ):
-        warnings.simplefilter("ignore")  # Pillow warns of what the result tells anyway
+        warnings.simplefilter("ignore")  # what Pillow warns of is in the result
         for start in range(0, len(paths), CHUNK):
             chunk = paths[start : start + CHUNK].to_list()
             photos = list(pool.map(partial(_scan, root), chunk))
-            parts.append(pl.DataFrame(photos, schema=PHOTO_SCHEMA))
+            parts.append(pl.DataFrame(photos, schema=PHOTO_SCHEMA, orient="row"))
             advance(len(chunk), "")
     return pl.concat(parts)
 
 
-def _scan(root: Path, image: str) -> _Photo:
+def _scan(root: Path, image: str) -> tuple[str, int | None, str | None, str | None]:
+    """Return a row of PHOTO_SCHEMA."""
     path = locate(root, image)
     data = path if isinstance(path, BrokenImage) else read_bytes(path)
-    if isinstance(data, BrokenImage):
-        return _Photo(image, photo_kind=data.kind, photo_detail=data.detail)
-    photo = decode(data)
+    photo = data if isinstance(data, BrokenImage) else decode(data)
     if isinstance(photo, BrokenImage):
-        return _Photo(image, photo_kind=photo.kind, photo_detail=photo.detail)
-    return _Photo(image, photo_hash=xxhash.xxh3_64_intdigest(data))
+        return image, None, photo.kind, photo.detail
+    assert isinstance(data, bytes)
+    return image, xxhash.xxh3_64_intdigest(data), None, None

@@ -1,6 +1,6 @@
-"""Photo file -> RGB image under size limits, or the reason why there is none.
+"""Image file -> RGB image under size limits, or the reason why there is none.
 
-Nothing here raises for a bad photo: a product with a broken image falls back to its text.
+Nothing here raises for a bad image: a product with a broken one falls back to its text.
 """
 
 import io
@@ -12,28 +12,28 @@ from typing import TypeAlias
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 Photo: TypeAlias = str | Path | bytes | Image.Image
-"""A query's photo: a path, a file's bytes, or a picture."""
+"""A query's image: a path, a file's bytes, or a Pillow image."""
 
 MAX_FILE_BYTES = 32 * 2**20
 MAX_PIXELS = 60_000_000
-"""Refused above this from the header alone, before a pixel is decoded."""
+"""Larger images are refused by their header, before a pixel is decoded."""
 MIN_SIDE = 8
-"""A smaller picture (a 1x1 placeholder, say) shows nothing."""
+"""Pixels of the shorter side; smaller images are placeholders."""
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow opens MPO through JPEG
 DECODE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, struct.error)
-"""What Pillow raises on damaged files of these formats, found by damaging files."""
+"""Errors of Pillow on damaged files of these formats, found by damaging files."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenImage:
-    """Why a photo cannot be used: a short `kind` to count by and the details."""
+    """Reason why an image cannot be used: a short `kind` to count by, and details."""
 
     kind: str
     detail: str
 
 
 def locate(root: Path, image: str) -> Path | BrokenImage:
-    """The photo's path below the data folder; a path that leads out of the folder is refused."""
+    """Return the image's path below the data folder; a path that leads out is refused."""
     path = root / image
     try:
         inside = path.resolve().is_relative_to(root.resolve())
@@ -45,7 +45,7 @@ def locate(root: Path, image: str) -> Path | BrokenImage:
 
 
 def read_bytes(path: Path) -> bytes | BrokenImage:
-    """The file's bytes, or why they cannot be had."""
+    """Read a file's bytes, or return why they cannot be read."""
     try:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
@@ -92,7 +92,7 @@ def _decode(data: bytes, min_side: int) -> Image.Image | BrokenImage:
 
 
 def broken_note(kind: str, count: int) -> str:
-    """What a user is told of a catalogue's photos that cannot be used."""
+    """Return a sentence about product images that cannot be used."""
     return (
         f"Product photos that cannot be used ({kind}): {count}. "
         "Products without another photo are found by their text."
@@ -100,8 +100,8 @@ def broken_note(kind: str, count: int) -> str:
 
 
 def fit_square(image: Image.Image, side: int) -> Image.Image:
-    """Scale the whole photo into a square of `side` pixels, padded with white.
+    """Scale the whole image into a square of `side` pixels, padded with white.
 
-    A catalogue photo fills its frame; a centre crop would cut off sleeves and shoes.
+    A catalogue image fills its frame; a centre crop would cut off sleeves and shoes.
     """
     return ImageOps.pad(image, (side, side), Image.Resampling.BICUBIC, color="white")

@@ -1,14 +1,13 @@
-"""JSON inside a table's cells, as shops write it."""
+"""JSON in cells of a table."""
 
 import json
 from typing import Any
 
 
 def parse_json(text: str) -> Any:  # noqa: ANN401
-    r"""What JSON text holds; raises ValueError (RecursionError if nested too deep) as `json` does.
+    r"""Parse JSON text; raises ValueError (RecursionError if nested too deep) as `json` does.
 
-    Half of a surrogate pair (an emoji cut in two: "\ud83d"), which no encoder or file takes,
-    becomes "?".
+    Half of a surrogate pair (an emoji cut in two: "\ud83d"), which cannot be encoded, becomes "?".
     """
     parsed = json.loads(text)
     if "\\ud" not in text.lower():

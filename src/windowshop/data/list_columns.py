@@ -1,4 +1,4 @@
-"""Columns that hold several values of a product, such as sizes, colours or tags."""
+"""Columns with a list of values for each product, for example sizes, colours or tags."""
 
 import json
 import math
@@ -12,7 +12,7 @@ TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
 
 def has_items(dtype: pl.DataType) -> bool:
-    """Whether a column of this type holds lists of texts, numbers or booleans."""
+    """Return whether a column of this type holds lists of texts, numbers or booleans."""
     if not isinstance(dtype, pl.List | pl.Array):
         return False
     inner = inner_type(dtype)
@@ -20,13 +20,13 @@ def has_items(dtype: pl.DataType) -> bool:
 
 
 def inner_type(dtype: pl.List | pl.Array) -> pl.DataType:
-    """The type of a list's items."""
+    """Return the type of a list's items."""
     inner = dtype.inner
     return inner if isinstance(inner, pl.DataType) else inner()
 
 
 def parse_list(text: str) -> list[Item] | None:
-    """The items of a JSON list of texts, numbers and booleans; None for any other text."""
+    """Parse a JSON list of texts, numbers and booleans; None for any other text."""
     if not text.lstrip().startswith("["):
         return None
     try:
@@ -38,7 +38,7 @@ def parse_list(text: str) -> list[Item] | None:
 
 
 def items_of(value: Item | list[Item]) -> list[Item] | None:
-    """A value as a column of lists has it: the items of a list, or of one in JSON, or itself."""
+    """Return the items of a value: a list, a list in JSON, or a single value."""
     if value is None or isinstance(value, list):
         return value
     parsed = parse_list(value) if isinstance(value, str) else None
@@ -46,9 +46,9 @@ def items_of(value: Item | list[Item]) -> list[Item] | None:
 
 
 def list_column(name: str, rows: Sequence[list[Item] | None]) -> pl.Series:
-    """Lists whose items are all of one kind: texts, unless all are numbers or all are booleans.
+    """Make a column of lists of numbers or of booleans, if all items are such, else of texts.
 
-    Empty items are left out; a list of none is null. Whole numbers beyond 64 bits are texts.
+    Empty items are left out; an empty list is null. Whole numbers beyond 64 bits are texts.
     """
     items = [item for row in rows for item in row or () if item is not None]
     kinds = {type(item) for item in items}
@@ -65,14 +65,14 @@ def list_column(name: str, rows: Sequence[list[Item] | None]) -> pl.Series:
 
 
 def as_lists(column: pl.Series) -> pl.Series:
-    """A column of single values as one of lists, see `items_of`."""
+    """Convert a column of single values to lists, each by `items_of`."""
     is_item = column.dtype == pl.Boolean or column.dtype.is_numeric()
     plain = column if is_item else column.cast(pl.String)
     return list_column(column.name, [items_of(value) for value in plain.to_list()])
 
 
 def tidy(column: pl.Series) -> pl.Series:
-    """A column of lists without empty items; a list of none is null, as is blank text in one."""
+    """Remove empty items and blank texts from lists; an empty list becomes null."""
     lists = column.arr.to_list() if isinstance(column.dtype, pl.Array) else column
     inner = inner_type(column.dtype) if isinstance(column.dtype, pl.List | pl.Array) else pl.Null()
     if inner == pl.Null:

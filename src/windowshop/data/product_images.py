@@ -1,4 +1,4 @@
-"""Product rows -> the photos that each names, first `image`, then those of `images`."""
+"""Product rows -> paths of their images, first `image`, then those of `images`."""
 
 import numpy as np
 import polars as pl
@@ -7,9 +7,9 @@ from windowshop.data.json_text import parse_json
 
 
 def product_photos(products: pl.DataFrame) -> tuple[list[str | None], np.ndarray]:
-    """Every photo of every product, in row order, and the row that each is of.
+    """Return the image paths of all products, in row order, and the row of each.
 
-    A product has an entry for its `image` in any case, None where it names none.
+    Every product has an entry for `image`, None where it names none.
     """
     photos: list[str | None] = products["image"].to_list()
     if "images" not in products.columns or products["images"].null_count() == len(products):
@@ -21,13 +21,13 @@ def product_photos(products: pl.DataFrame) -> tuple[list[str | None], np.ndarray
 
 
 def further_photos(products: pl.DataFrame) -> pl.DataFrame:
-    """The photos in `images`: `row` of the product in the table, and `image`."""
+    """Return the paths in `images` as `image`, each with the `row` of its product."""
     listed = [(i, p) for i, v in enumerate(products["images"]) for p in parse_images(v)]
     return pl.DataFrame(listed, schema={"row": pl.Int64, "image": pl.String}, orient="row")
 
 
 def parse_images(value: str | list[str | None] | None) -> list[str]:
-    """The paths in a list or in JSON text; text that is no JSON list is one path."""
+    """Return the paths of a list or of JSON text; text that is no JSON list is one path."""
     if isinstance(value, str):
         try:
             parsed = parse_json(value)

@@ -1,9 +1,8 @@
 """A product row -> the texts that the text encoder reads.
 
-`FACTS` is what an index holds: title, brand, category and attributes; the description only where
-there are no attributes, since a long one drowns the facts in a sentence vector (docs/log.md has
-the figures). The other views are for training, which now and then shows a product by one of them.
-BM25 reads everything.
+An index encodes `FACTS`: title, brand, category and attributes; the description only where there
+are no attributes, since a long one drowns the facts in a sentence vector (figures in docs/log.md).
+Training samples the other views too. BM25 reads everything.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,16 +14,16 @@ from windowshop.data.attributes import parse_attributes
 
 FACTS, TITLE, CATEGORY = "facts", "title", "category"
 DESCRIPTIONS = ("description 1", "description 2", "description 3")
-"""Consecutive parts of the description, as many as it has words for."""
+"""Consecutive parts of the description; a short one has fewer."""
 VIEWS = (FACTS, TITLE, *DESCRIPTIONS, CATEGORY)
 BASE_VIEWS = (FACTS, TITLE)
-"""What training always needs: products with equal titles are no negatives of each other."""
+"""Views that training always needs: products of equal title are no negatives of each other."""
 CHUNK_WORDS = 40
 FIELDS = ("title", "brand", "category", "attributes", "description")
 
 
 def product_views(products: pl.DataFrame, names: Sequence[str] = VIEWS) -> dict[str, list[str]]:
-    """The named views of every product, in row order; "" where a product has no such text."""
+    """Return the named views of every product, in row order; "" where a product lacks the text."""
     views: dict[str, list[str]] = {name: [] for name in names}
     for row in _rows(products):
         chunks = _chunks(row["description"]) if any(n in views for n in DESCRIPTIONS) else []
@@ -34,7 +33,7 @@ def product_views(products: pl.DataFrame, names: Sequence[str] = VIEWS) -> dict[
 
 
 def all_texts(products: pl.DataFrame) -> list[str]:
-    """Everything that a product says, in row order."""
+    """Return the whole text of every product, in row order."""
     return [_join(_facts(row), row["description"]) for row in _rows(products)]
 
 
@@ -56,7 +55,7 @@ def _view(row: Mapping[str, str | None], name: str, chunks: Sequence[str]) -> st
 
 
 def _chunks(description: str | None) -> list[str]:
-    """The first parts of a description, of like length and about CHUNK_WORDS words each."""
+    """Cut a description into parts of equal length, about CHUNK_WORDS words each."""
     words = (description or "").split()
     count = min(len(DESCRIPTIONS), max(1, round(len(words) / CHUNK_WORDS)))
     words = words[: len(DESCRIPTIONS) * CHUNK_WORDS]

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def expand(start: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Entries of compressed rows, and for each the place in `rows` that it belongs to."""
+    """Return the entries of the given rows, and for each its position in `rows`."""
     counts = start[rows + 1] - start[rows]
     owner = np.repeat(np.arange(len(rows)), counts)
     offset = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -12,11 +12,11 @@ def expand(start: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def place_in_run(sorted_keys: np.ndarray) -> np.ndarray:
-    """For each of the sorted keys, how many equal ones stand before it."""
+    """Count, for each of the sorted keys, the equal ones before it."""
     return np.arange(len(sorted_keys)) - np.searchsorted(sorted_keys, sorted_keys)
 
 
 def starts_of(sorted_rows: np.ndarray, num_rows: int) -> np.ndarray:
-    """Where each of `num_rows` compressed rows begins, and the end, (num_rows + 1,)."""
+    """Return the start of each of `num_rows` compressed rows, and the end, (num_rows + 1,)."""
     counts = np.bincount(sorted_rows.astype(np.int64), minlength=num_rows)
     return np.concatenate([[0], np.cumsum(counts)])

@@ -15,11 +15,11 @@ from windowshop.errors import DataError
 from windowshop.registry import READERS
 
 MAX_LISTED = 5
-"""Examples named in one message; a report with ten thousand rows helps nobody."""
+"""Examples in one message."""
 
 
 def find_table(folder: Path, name: str) -> Path | None:
-    """The file `name` with a known suffix in `folder`; None if there is none, an error if two."""
+    """Find the file `name` with a known suffix; None if there is none, DataError if several."""
     found = [path for suffix in READERS if (path := folder / f"{name}{suffix}").is_file()]
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
@@ -30,7 +30,7 @@ def find_table(folder: Path, name: str) -> Path | None:
 def read_table(
     path: Path, schema: Mapping[str, pl.DataType], *, keep_lists: bool = False
 ) -> pl.DataFrame:
-    """Read `path`, cast the columns that `schema` names, and leave further columns typed as found.
+    """Read `path` and cast the columns that `schema` names; further ones keep their type.
 
     With `keep_lists`, further columns of lists of texts, numbers or booleans stay lists, in csv
     where every value is such a list in JSON; any other nested values become JSON text. Columns
@@ -51,7 +51,7 @@ def read_table(
 
 
 def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], source: str) -> pl.DataFrame:
-    """A table in memory with the types that `read_table` gives a file's, lists kept.
+    """Cast a table in memory as `read_table` casts one of a file, lists kept.
 
     `source` is for messages. Raises DataError for a value that does not fit its column.
     """
@@ -94,13 +94,13 @@ def read_lines(path: Path) -> pl.DataFrame:
 
 
 def _blank_to_null(frame: pl.DataFrame) -> pl.DataFrame:
-    """Text of white space alone is an empty field, whichever format wrote it."""
+    """Replace text of white space alone by null."""
     texts = [pl.col(name) for name in frame.columns if frame[name].dtype == pl.String]
     return frame.with_columns([pl.when(text.str.strip_chars() != "").then(text) for text in texts])
 
 
 def _with_lists(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame:
-    """Make further csv columns lists where every value is one in JSON."""
+    """Convert further csv columns to lists where every value is a JSON list."""
     columns = []
     for name in frame.columns:
         given = frame[name].drop_nulls()
@@ -113,7 +113,7 @@ def _with_lists(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame:
 
 
 def _typed_extras(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame:
-    """Give further csv columns of numbers or true/false their type, ids and the rest stay text."""
+    """Convert further csv columns of numbers or true/false; ids and the rest stay text."""
     columns = []
     for name in frame.columns:
         column = frame[name]
@@ -134,7 +134,7 @@ def _typed_extras(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame
 
 
 def to_numbers(column: pl.Series) -> pl.Series:
-    """The column as Float64, null where it holds no number."""
+    """Convert a column to Float64, null where it holds no number."""
     text = column.str.strip_chars() if column.dtype == pl.String else column
     return text.cast(pl.Float64, strict=False)
 
@@ -172,7 +172,7 @@ def _plain(dtype: pl.DataType) -> str:
 
 
 def as_json(column: pl.Series) -> pl.Series:
-    """Nested values as JSON text, without the keys that other rows brought in as null."""
+    """Convert nested values to JSON text, without null keys, which other rows bring in."""
 
     def dump(value: object) -> str:
         if isinstance(value, pl.Series):

@@ -84,7 +84,7 @@ class Vocabulary:
     ) -> None:
         """Read the table; without `columns`, every text column with few enough values is used.
 
-        Give it the table of `windowshop.data.attributes.with_attributes`. A synonym of a phrase
+        Give it the table of `windowshop.data.fill_attributes`. A synonym of a phrase
         names the same things, unless the catalogue has it as a phrase of its own.
         """
         self._phrases = phrases(products, columns)

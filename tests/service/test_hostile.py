@@ -244,8 +244,8 @@ def test_a_fault_of_ours_is_logged_under_the_id_that_is_told(
         assert "ZeroDivisionError: secret detail" in caplog.text
 
 
-def test_a_server_lets_slow_and_endless_clients_go(colours_index, tmp_path):
-    """On a real connection: heads and bodies that come bit by bit, and one without end."""
+def test_a_server_lets_an_endless_client_go(colours_index, tmp_path):
+    """On a real connection: a body without end."""
     own = shutil.copytree(colours_index, tmp_path / "index")
     with Server(own) as server:
         server.wait_ready()
@@ -255,11 +255,6 @@ def test_a_server_lets_slow_and_endless_clients_go(colours_index, tmp_path):
         with pytest.raises(ConnectionError):  # noqa: PT012 (any of many sends may fail)
             for _ in range(2_000):
                 endless.sendall(b"10000\r\n" + bytes(0x10000) + b"\r\n")
-        head = server.connect()
-        head.sendall(b"GET / HTTP/1.1\r\nX: ")
-        with pytest.raises(ConnectionError):  # noqa: PT012 (any of many sends may fail)
-            for _ in range(2_000):
-                head.sendall(b"a" * 50_000)
         assert server.ask("GET", "/ready")[0] == 200
         assert server.ask("POST", "/search", {"text": "shoe"})[0] == 200
 

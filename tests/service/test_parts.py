@@ -19,7 +19,7 @@ from windowshop.errors import ConfigError
 from windowshop.service.http.access import call_of, encoded_path
 from windowshop.service.http.answers import answer_bytes
 from windowshop.service.http.errors import ServiceError, shortened
-from windowshop.service.http.executor import Workers
+from windowshop.service.http.executor import Executor
 from windowshop.service.http.limits import BodyLimit, RateLimits, limited_receive, limited_send
 from windowshop.service.thumbnails import Thumbnails
 from windowshop.service.writes.products import Product, Refused, parts_of
@@ -145,44 +145,73 @@ def test_a_client_that_does_not_read_is_given_up():
     assert type(caught.value).__name__ == "ClientDisconnect"
 
 
-def test_workers_run_in_order_and_pass_errors_on():
+def test_calls_run_in_threads_and_pass_errors_on():
     async def work():
-        workers = Workers("t", 2, 10, 5)
-        try:
-            results = await asyncio.gather(*(workers.run(lambda i=i: i * i) for i in range(12)))
-            with pytest.raises(ZeroDivisionError):
-                await workers.run(lambda: 1 / 0)
-            return results, workers.num_pending
-        finally:
-            workers.stop()
+        executor = Executor("t", 2, 10, 5)
+        results = await asyncio.gather(*(executor.run(lambda i=i: i * i) for i in range(12)))
+        with pytest.raises(ZeroDivisionError):
+            await executor.run(lambda: 1 / 0)
+        return results, executor.num_pending
 
-    results, _ = asyncio.run(work())
-    assert results == [i * i for i in range(12)]
+    assert asyncio.run(work()) == ([i * i for i in range(12)], 0)
 
 
-def test_workers_refuse_what_they_cannot_do_soon():
+def test_only_so_many_calls_run_at_once():
+    running, most = [], []
+
+    def call():
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.01)
+        running.pop()
+
+    async def work():
+        executor = Executor("t", 2, 10, 5)
+        await asyncio.gather(*(executor.run(call) for _ in range(12)))
+
+    asyncio.run(work())
+    assert max(most) == 2
+
+
+def test_calls_that_cannot_be_done_soon_are_refused():
+    going, ran = threading.Event(), []
+
+    async def work():
+        executor = Executor("t", 1, 1, 5)
+        first = asyncio.ensure_future(executor.run(lambda: going.wait(10)))
+        second = asyncio.ensure_future(executor.run(lambda: ran.append(1)))
+        await asyncio.sleep(0.01)
+        with pytest.raises(ServiceError, match="under way") as busy:
+            await executor.run(lambda: None)
+        assert executor.num_pending == 2
+        second.cancel()
+        await asyncio.wait([second])
+        assert executor.num_pending == 1
+        going.set()
+        assert await first is True
+        assert executor.num_pending == 0
+        assert await executor.run(lambda: "again") == "again"
+        return busy.value
+
+    assert asyncio.run(work()).headers == {"Retry-After": "1"}
+    assert ran == []  # nobody waited for it any more
+
+
+def test_a_call_that_takes_too_long_counts_until_it_ends():
     going = threading.Event()
 
     async def work():
-        workers = Workers("t", 1, 1, 0.2)
-        first = asyncio.ensure_future(workers.run(lambda: going.wait(10)))
-        second = asyncio.ensure_future(workers.run(lambda: ran.append(1)))
-        await asyncio.sleep(0.01)
-        with pytest.raises(ServiceError, match="under way") as busy:
-            await workers.run(lambda: None)
-        for waiting in (first, second):
-            with pytest.raises(ServiceError, match=r"more than 0\.2 s"):
-                await waiting
+        executor = Executor("t", 1, 0, 0.05)
+        with pytest.raises(ServiceError, match=r"more than 0\.05 s"):
+            await executor.run(lambda: going.wait(10))
+        with pytest.raises(ServiceError, match="under way"):
+            await executor.run(lambda: None)
         going.set()
-        while workers.num_pending:
+        while executor.num_pending:
             await asyncio.sleep(0.01)
-        assert await workers.run(lambda: "again") == "again"
-        workers.stop()
-        return busy.value
+        assert await executor.run(lambda: "again") == "again"
 
-    ran = []
-    assert asyncio.run(work()).headers == {"Retry-After": "1"}
-    assert ran == []  # nobody waited for it any more
+    asyncio.run(work())
 
 
 LINES = st.lists(st.binary(max_size=12).filter(lambda line: b"\n" not in line), max_size=8)

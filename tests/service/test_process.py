@@ -14,7 +14,7 @@ from contextlib import closing
 
 import polars as pl
 import pytest
-from support.services import SECRETS, Server, serving, wait_until, write_keys
+from support.services import SECRETS, Server, let_a_text_hang, serving, wait_until, write_keys
 
 import windowshop.service
 from windowshop.index.open import open_index
@@ -57,6 +57,18 @@ def test_it_ends_when_told_with_every_request_answered(index):
     assert searches["text"].to_list() == ["red shoe", "red shoe"]
     assert events["event"].to_list() == ["click"]
     assert not list((index / "feedback").glob("*.jsonl"))  # all of it in tables
+
+
+def test_a_search_that_hangs_does_not_keep_it_from_ending(index):
+    with Server(index, before=let_a_text_hang) as server:
+        server.wait_ready()
+        client = server.connect()
+        client.sendall(b"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 16\r\n")
+        client.sendall(b"Content-Type: application/json\r\n\r\n" + b'{"text": "hang"}')
+        time.sleep(0.5)
+        begun = time.monotonic()
+        assert server.end(seconds=40)[0] == 0
+        assert time.monotonic() - begun < 30
 
 
 def test_a_stream_ends_with_the_service_and_says_what_was_written(index):

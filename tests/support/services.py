@@ -100,12 +100,13 @@ def wait_until(is_so, desk=None, seconds=30):
 class Server:
     """`windowshop serve` in a process of its own, forked from one that has imported everything."""
 
-    def __init__(self, index, *arguments):
+    def __init__(self, index, *arguments, before=None):
+        """`before` is called in the process before it serves."""
         self._connections = []
         number = len(list(index.parent.glob("server-*.out")))
         self._out, self._log = (index.parent / f"server-{number}.{kind}" for kind in ("out", "log"))
         args = ["serve", str(index), "--port", "0", *map(str, arguments)]
-        self.process = CONTEXT.Process(target=_run, args=(args, self._out, self._log))
+        self.process = CONTEXT.Process(target=_run, args=(args, self._out, self._log, before))
         self.process.start()
         wait_until(self._is_listening)
         self.url = self._out.read_text().strip()
@@ -162,7 +163,21 @@ class Server:
         self.process.join()
 
 
-def _run(args, out, log):
+def let_a_text_hang():
+    """Let a search for "hang" take a minute."""
+    from windowshop.search import Searcher
+
+    answer = Searcher.answer
+
+    def slow(searcher, request):
+        if request.text == "hang":
+            time.sleep(60)
+        return answer(searcher, request)
+
+    Searcher.answer = slow
+
+
+def _run(args, out, log, before):
     import torch
 
     from windowshop.cli.entry import main
@@ -172,4 +187,6 @@ def _run(args, out, log):
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.dup2(file, stream)
     sys.argv = ["windowshop", *args]
+    if before is not None:
+        before()
     main()

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
@@ -18,7 +19,6 @@ from windowshop.service.app import create_app
 from windowshop.service.config import ServiceConfig
 from windowshop.service.generation_pool import Shop
 from windowshop.service.http.api_keys import LOOPBACK, Keys, load_keys
-from windowshop.service.http.head_timeout import PatientProtocol
 
 DRAIN_SECONDS = 5
 """How long requests under way may take once the end was asked for."""
@@ -74,6 +74,8 @@ def serve(
     _run(servers[0], listener)
     if app.state.desk.failure is not None:
         raise app.state.desk.failure
+    if app.state.desk.num_pending:
+        os._exit(0)  # everything is closed, and a thread of anyio that hangs would wait for ever
 
 
 def _spare_collector() -> None:
@@ -90,7 +92,6 @@ def _spare_collector() -> None:
 def _settings(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=PatientProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

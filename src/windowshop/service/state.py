@@ -9,7 +9,7 @@ from windowshop.service.config import ServiceConfig
 from windowshop.service.generation_pool import Shop
 from windowshop.service.http.api_keys import Keys
 from windowshop.service.http.errors import ServiceError
-from windowshop.service.http.executor import Workers
+from windowshop.service.http.executor import Executor
 from windowshop.service.http.limits import RateLimits
 from windowshop.service.logs.feedback import FEEDBACK_FOLDER, FeedbackLog, recent_searches
 from windowshop.service.logs.judgements import JUDGEMENTS_FOLDER, Judgements
@@ -36,15 +36,21 @@ class Desk:
         self.thumbnails = Thumbnails(config.thumbnail_bytes)
         self.suggestions = Suggestions()
         waiting, seconds = config.max_waiting, config.search_seconds
-        self.searching = Workers("search", config.search_threads, waiting, seconds)
-        self.seeing = Workers("photo search", PHOTO_THREADS, waiting, seconds)
-        self.showing = Workers("photo", PHOTO_THREADS, 4 * waiting, seconds)
-        self.writing = Workers("write", 1, waiting, config.write_seconds)
-        self.administering = Workers("admin", 1, 8, config.admin_seconds)
+        self.searching = Executor("search", config.search_threads, waiting, seconds)
+        self.seeing = Executor("photo search", PHOTO_THREADS, waiting, seconds)
+        self.showing = Executor("photo", PHOTO_THREADS, 4 * waiting, seconds)
+        self.writing = Executor("write", 1, waiting, config.write_seconds)
+        self.administering = Executor("admin", 1, 8, config.admin_seconds)
         self._feedback: FeedbackLog | None = None
         self._judgements: Judgements | None = None
         self._ended = threading.Event()
         self.failure: Exception | None = None
+
+    @property
+    def num_pending(self) -> int:
+        """Number of blocking calls that wait or run."""
+        kinds = (self.searching, self.seeing, self.showing, self.writing, self.administering)
+        return sum(executor.num_pending for executor in kinds)
 
     @property
     def feedback(self) -> FeedbackLog:
@@ -103,10 +109,6 @@ class Desk:
     def close(self, seconds: float) -> None:
         """Put everything on the disk; waits for requests so long."""
         self._ended.set()
-        for workers in (self.searching, self.seeing, self.showing):
-            workers.stop()
-        for workers in (self.writing, self.administering):
-            workers.stop()
         if self._judgements is not None:
             self._judgements.close()
         if self._feedback is not None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 from limits import RateLimitItem, parse
@@ -13,9 +12,6 @@ from starlette.types import Message, Receive, Send
 
 from windowshop.errors import ConfigError
 from windowshop.service.http.errors import ServiceError
-
-LINGER_BYTES, LINGER_SECONDS = 64 * 2**20, 3.0
-"""How much of a refused body is taken, and how long, before the connection is closed."""
 
 
 class RateLimits:
@@ -88,40 +84,6 @@ def limited_receive(receive: Receive, limit: BodyLimit, length: bytes | None) ->
         return message
 
     return limited
-
-
-class Lingering:
-    """A connection that is closed after an answer only when the client is through, or long after.
-
-    A client that still sends when it is closed gets a reset, which takes the answer from it.
-    """
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive, self._send = receive, send
-        self._is_whole = self._closes = False
-
-    async def receive(self) -> Message:
-        """What the client sends next."""
-        message = await self._receive()
-        self._is_whole = not message.get("more_body", False)
-        return message
-
-    async def send(self, message: Message) -> None:
-        """Send; before the end of an answer that closes the connection, take what still comes."""
-        if message["type"] == "http.response.start":
-            self._closes = (b"connection", b"close") in message.get("headers", ())
-        elif self._closes and not self._is_whole and not message.get("more_body", False):
-            await self._send({**message, "more_body": True})
-            await self._drain()
-            message = {"type": "http.response.body"}
-        await self._send(message)
-
-    async def _drain(self) -> None:
-        left = LINGER_BYTES
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS):
-                while left > 0 and not self._is_whole:
-                    left -= len((await self.receive()).get("body", b""))
 
 
 def limited_send(send: Send, seconds: float) -> Send:

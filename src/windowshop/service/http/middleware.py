@@ -19,7 +19,7 @@ from windowshop.service.http.api_keys import (
     given_key,
 )
 from windowshop.service.http.errors import ServiceError, as_service_error
-from windowshop.service.http.limits import Lingering, limited_receive, limited_send
+from windowshop.service.http.limits import limited_receive, limited_send
 from windowshop.service.state import Desk
 
 LOG = logging.getLogger(__name__)
@@ -53,19 +53,18 @@ class Edge:
         scope["path"] = encoded_path(scope)
         call = call_of(scope["method"], scope["path"])
         status = GONE
-        client = Lingering(receive, send)
 
         async def noted_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *HEADERS]
-            await client.send(message)
+            await send(message)
 
         metrics.in_flight.inc()
         self._num_under_way += 1
         try:
-            await self._answer(call, scope, client.receive, noted_send)
+            await self._answer(call, scope, receive, noted_send)
         except ClientDisconnect:
             LOG.info("%s: the client went away", call.route)
         except Exception as error:  # noqa: BLE001 (logged, where it is our fault)
@@ -73,7 +72,7 @@ class Edge:
             if status != GONE:  # the answer has begun; uvicorn cuts the connection
                 LOG.warning("%s: cut off: %s", call.route, problem)
                 return
-            await problem.response()(scope, client.receive, noted_send)
+            await problem.response()(scope, receive, noted_send)
         finally:
             self._num_under_way -= 1
             metrics.in_flight.dec()

@@ -8,28 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from windowshop.errors import ConfigError
+from windowshop.registry import FUSIONS
 from windowshop.settings import from_dict, load_settings, to_dict
 
 FUSED = "fused"
 """The model itself, among the systems that are trained and evaluated side by side."""
 StageName = Literal["domain", "separate", "fused"]
-FusionName = Literal[
-    "experts",
-    "uniform_experts",
-    "average",
-    "weighted",
-    "concat_linear",
-    "concat_mlp",
-    "scalar_gate",
-    "vector_gate",
-    "cross_attention",
-    "query_weighted",
-    "query_experts",
-    "text_tower_experts",
-    "text_only",
-    "image_only",
-]
-SINGLE: tuple[FusionName, ...] = ("text_only", "image_only")
+SINGLE: tuple[str, ...] = ("text_only", "image_only")
 """Fusions that read one modality."""
 TuningName = Literal["frozen", "lora", "partial", "full"]
 NegativesName = Literal["none", "bm25", "mined"]
@@ -49,7 +34,7 @@ class ModelConfig:
     """Width of the MLPs' inner layers."""
     fusion_hidden: int = 0
     """Width of the fusion's inner layers; 0 is `hidden`."""
-    fusion: FusionName = "text_tower_experts"
+    fusion: str = "text_tower_experts"
     image_pooling: Literal["mean", "attention"] = "mean"
     """How the photos of a product that has several become one vector."""
     feature_dropout: float = 0.3
@@ -60,6 +45,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
+        FUSIONS.require(self.fusion)
         _require(self.width >= 8, f"model.width={self.width} must be at least 8.")
         _require(self.hidden >= 8, f"model.hidden={self.hidden} must be at least 8.")
         hidden = self.fusion_hidden
@@ -285,13 +271,15 @@ class TrainConfig:
     stages: tuple[StageConfig, ...] = field(default_factory=default_stages)
     negatives_file: str = ""
     """Table of `windowshop mine-negatives` that stages with `negatives` draw from."""
-    baselines: tuple[FusionName, ...] = SINGLE
+    baselines: tuple[str, ...] = SINGLE
     """Fusions trained beside the model in the same way, for `windowshop evaluate`."""
     dev_products: int = 50_000
     """Corpus size of the dev checks during training; a larger catalogue is sampled."""
 
     def __post_init__(self) -> None:
-        """Check the seed, and that there is something to train."""
+        """Check the seed and the baselines, and that there is something to train."""
+        for name in self.baselines:
+            FUSIONS.require(name)
         _require(self.seed >= 0, f"seed={self.seed} must not be negative.")
         _require(len(self.stages) > 0, "stages: name at least one of domain, separate, fused.")
 

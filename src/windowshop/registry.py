@@ -62,7 +62,6 @@ ENGINES = Registry(
 STORAGES = ("float32", "fp16", "int8", "4bit")
 """Forms of a vector that engines search."""
 
-
 READERS = Registry(
     "table suffix",
     {
@@ -73,3 +72,32 @@ READERS = Registry(
     },
 )
 """Table readers by file suffix: a path to a frame."""
+
+FUSIONS = Registry(
+    "fusion",
+    {
+        "experts": "windowshop.model.fusion.experts:ModalityExperts",
+        "query_experts": "windowshop.model.fusion.query_experts:QueryExperts",
+        "text_tower_experts": "windowshop.model.fusion.query_experts:TextTowerExperts",
+        "uniform_experts": "windowshop.model.fusion.experts:UniformExperts",
+        "average": "windowshop.model.fusion.average:Average",
+        "weighted": "windowshop.model.fusion.average:Weighted",
+        "concat_linear": "windowshop.model.fusion.concat:ConcatLinear",
+        "concat_mlp": "windowshop.model.fusion.concat:ConcatMLP",
+        "scalar_gate": "windowshop.model.fusion.gated:ScalarGate",
+        "vector_gate": "windowshop.model.fusion.gated:VectorGate",
+        "cross_attention": "windowshop.model.fusion.attention:CrossAttention",
+        "query_weighted": "windowshop.model.fusion.query_weighted:QueryWeighted",
+        "text_only": "windowshop.model.fusion.single:TextOnly",
+        "image_only": "windowshop.model.fusion.single:ImageOnly",
+    },
+)
+TEXT_ENCODERS = Registry("text_encoder", {"minilm": "windowshop.encoders.text:embedded_minilm"})
+IMAGE_ENCODERS = Registry(
+    "image_encoder",
+    {
+        "efficientnet-lite0": "windowshop.encoders.image:EfficientNetEncoder",
+        "efficientnet-lite2": "windowshop.encoders.image:EfficientNetEncoder",
+    },
+)
+"""Encoders that need no download, called with name, device and `tokens`."""

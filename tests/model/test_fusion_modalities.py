@@ -1,7 +1,6 @@
 """Fusions of products that lack a modality; gates; tokens."""
 
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 import torch
@@ -23,7 +22,6 @@ from support.small_fusions import (
     stored_text,
 )
 
-from windowshop.config import FusionName
 from windowshop.model.fusion import FUSIONS
 from windowshop.model.fusion.base import Modalities
 
@@ -199,7 +197,3 @@ def test_swapped_photos_take_their_tokens_with_them(products):
     assert torch.equal(swapped.t_BD, products.t_BD)
     assert torch.equal(swapped.text_tokens_BTD, products.text_tokens_BTD)
     assert torch.equal(swapped.v_BD[TEXT:], products.v_BD[TEXT:])
-
-
-def test_every_named_fusion_is_built():
-    assert set(FUSIONS) == set(get_args(FusionName))

@@ -1,14 +1,14 @@
 """Settings of a study, and the variants and claims of the default one."""
 
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 
-from windowshop.config import FusionName, ModelConfig, TrainConfig
+from windowshop.config import ModelConfig, TrainConfig
 from windowshop.encoders.layout import Layout
 from windowshop.errors import ConfigError
 from windowshop.model.two_tower import TwoTower
+from windowshop.registry import FUSIONS
 from windowshop.study.ablations import Extent
 from windowshop.study.config import (
     StudyConfig,
@@ -166,7 +166,7 @@ def test_the_reference_is_the_variant_of_that_group_or_the_named_one():
     assert reference_of(StudyConfig(variants=variants, reference="a"), variants) == "a"
 
 
-FUSION_NAMES = get_args(FusionName)
+FUSION_NAMES = tuple(FUSIONS)
 REFERENCES = [name for name in FUSION_NAMES if name not in ("text_only", "image_only")]
 
 

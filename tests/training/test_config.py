@@ -120,7 +120,7 @@ WRONG = {
     "model: {matryoshka: 16}": "matryoshka: need a list, found 16",
     "model: {matryoshka: [a]}": "matryoshka: need int, found 'a'",
     "baselines: text_only": "baselines: need a list, found 'text_only'",
-    "baselines: [1]": "baselines: found 1, need one of experts",
+    "baselines: [1]": "baselines: need str, found 1",
     "stages: fused": "stages: need a list, found 'fused'",
     "stages: {name: fused, steps: 3}": "stages: need a list",
     "stages: [fused]": "stages: need settings by name, found 'fused'",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 from rich.console import Console
 
-from windowshop.registry import ENGINES, STORAGES
+from windowshop.registry import ENGINES, FUSIONS, STORAGES
 
 out = Console()
 err = Console(stderr=True)
@@ -24,8 +24,10 @@ Mode = Literal["hybrid", "vectors", "words"]
 if TYPE_CHECKING:
     EngineChoice: TypeAlias = str
     StorageChoice: TypeAlias = str
+    FusionChoice: TypeAlias = str
 else:
     EngineChoice, StorageChoice = Literal[("auto", *ENGINES)], Literal[("auto", *STORAGES)]
+    FusionChoice = Literal[tuple(FUSIONS)]
 DEFAULT_CACHE = Path.home() / ".cache" / "windowshop"
 
 

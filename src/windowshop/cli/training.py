@@ -11,13 +11,14 @@ from windowshop.cli.options import (
     DEFAULT_CACHE,
     CacheOption,
     Data,
+    FusionChoice,
     JsonFlag,
     ModelPath,
     err,
     out,
     print_json,
 )
-from windowshop.config import PRESETS, FusionName, Preset, TrainConfig, load_config
+from windowshop.config import PRESETS, Preset, TrainConfig, load_config
 from windowshop.errors import ConfigError
 
 
@@ -40,7 +41,7 @@ def train(
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     fusion: Annotated[
-        FusionName | None, typer.Option(help="How text and image are combined.")
+        FusionChoice | None, typer.Option(help="How text and image are combined.")
     ] = None,
     text_encoder: Annotated[
         str | None, typer.Option(help="minilm, or a Hugging Face name or folder.")

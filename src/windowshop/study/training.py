@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from windowshop.config import FUSED, SINGLE, FusionName, LossConfig, ModelConfig, TrainConfig
+from windowshop.config import FUSED, SINGLE, LossConfig, ModelConfig, TrainConfig
 from windowshop.files import write_json
 from windowshop.model import TwoTower
 from windowshop.settings import to_dict
@@ -31,7 +31,7 @@ from windowshop.training import (
 
 MEMORY_SUFFIX = ".memory"
 LOCK_SUFFIX = ".lock"
-SEEING: FusionName = "average"
+SEEING = "average"
 """The fusion that shared stages are trained with; any that reads both modalities would do."""
 FUSED_TERMS = (
     *("masked", "photo_product", "gate_balance"),

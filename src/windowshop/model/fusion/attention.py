@@ -28,7 +28,7 @@ class CrossAttention(Fusion):
     needs_tokens = True
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
-        super().__init__()
+        super().__init__(width, hidden, dropout)
         self._mean = TunedMean()
         self._text_reads = _Reading(width)
         self._image_reads = _Reading(width)

@@ -17,8 +17,8 @@ LOGIT_STEP = 10.0
 class Average(Fusion):
     """Weighted mean of the unit vectors, the weight tuned on dev."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__(width, hidden, dropout)
         self._mean = TunedMean()
 
     def forward(self, products: Modalities) -> Tensor:
@@ -33,8 +33,8 @@ class Average(Fusion):
 class Weighted(Fusion):
     """Weighted mean of the unit vectors, the weight learned from its tuned value on."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__(width, hidden, dropout)
         self._logit = nn.Parameter(torch.zeros(()))
 
     def forward(self, products: Modalities) -> Tensor:

@@ -70,6 +70,10 @@ class Fusion(nn.Module):
     """Vectors of width D that a product is stored as, interleaved: entry d * parts + i is entry d
     of part i, so that a prefix holds the same prefix of every part."""
 
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        """Build for vectors of `width`, with MLPs of `hidden` units; subclasses add weights."""
+        super().__init__()
+
     def start_from(self, text_weight: float) -> None:
         """Make the untrained fusion equal this weighted average; does nothing where it cannot."""
 

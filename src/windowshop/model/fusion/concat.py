@@ -13,8 +13,8 @@ from windowshop.model.layers import ZeroStartMLP
 class ConcatLinear(Fusion):
     """One matrix over [t; v] that starts as [w I, (1 - w) I]."""
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__(width, hidden, dropout)
         self._matrix_D2D = nn.Parameter(torch.empty(width, 2 * width))
         self.start_from(0.5)
 
@@ -39,7 +39,7 @@ class ConcatMLP(Fusion):
     """An MLP over [t; v] beside the tuned mean; one modality alone is left untouched."""
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
-        super().__init__()
+        super().__init__(width, hidden, dropout)
         self._mean = TunedMean()
         self._mlp = ZeroStartMLP(2 * width, hidden, width, dropout)
         self._scale = width**0.5

@@ -15,16 +15,17 @@ class ModalityExperts(Fusion):
 
     E_T = t + A2 gelu(A1 t0), E_V likewise, E_X = (t + v) / 2 + C2 gelu(C1 [t0; v0; t0 * v0]),
     g = softmax(G2 gelu(G1 [t0; v0; t0 * v0; m_t; m_v])), p = normalise(sum of g E). A2, B2, C2 and
-    G2 start at zero, so that an untrained fusion is the tuned weighted average exactly. Without
-    `gated`, the experts that a product can use count alike: what the gate is worth.
+    G2 start at zero, so that an untrained fusion is the tuned weighted average exactly.
     """
 
-    def __init__(self, width: int, hidden: int, dropout: float, *, gated: bool = True) -> None:
-        super().__init__()
+    gated = True
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__(width, hidden, dropout)
         self._text = ZeroStartMLP(width, hidden, width, dropout)
         self._image = ZeroStartMLP(width, hidden, width, dropout)
         self._both = ZeroStartMLP(3 * width, hidden, width, dropout)
-        self._gate = ZeroStartMLP(3 * width + 2, hidden // 4, 3, dropout) if gated else None
+        self._gate = ZeroStartMLP(3 * width + 2, hidden // 4, 3, dropout) if self.gated else None
         self._text_norm = nn.LayerNorm(width)
         self._image_norm = nn.LayerNorm(width)
 
@@ -83,3 +84,9 @@ class ModalityExperts(Fusion):
         logits_BE: Tensor = self._gate(torch.cat([*inputs, products.has_B2], dim=1))
         # A finite floor: softmax over a row of -inf (a product with nothing) would be NaN.
         return logits_BE.masked_fill(usable_BE == 0, -1e9).softmax(dim=1)
+
+
+class UniformExperts(ModalityExperts):
+    """Mixture of modality experts in which all experts that a product can use count alike."""
+
+    gated = False

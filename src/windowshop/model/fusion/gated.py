@@ -12,11 +12,14 @@ from windowshop.model.fusion.base import Fusion, Modalities, bounded, has_both, 
 from windowshop.model.layers import ZeroStartMLP
 
 
-class Gated(Fusion):
+class ScalarGate(Fusion):
     """normalise(g t + (1 - g) v) with g = sigmoid(MLP([t; v; t * v; m_t; m_v]))."""
 
-    def __init__(self, width: int, hidden: int, dropout: float, num_gates: int) -> None:
-        super().__init__()
+    gates_each_dimension = False
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__(width, hidden, dropout)
+        num_gates = width if self.gates_each_dimension else 1
         self._mlp = ZeroStartMLP(3 * width + 2, hidden, num_gates, dropout)
 
     def forward(self, products: Modalities) -> Tensor:
@@ -40,3 +43,9 @@ class Gated(Fusion):
     def _weigh(self, products: Modalities) -> Tensor:
         gate_BG = torch.sigmoid(self._mlp(joint_inputs(products)))
         return torch.where(has_both(products) > 0, gate_BG, products.has_B2[:, :1])
+
+
+class VectorGate(ScalarGate):
+    """Gate with a number for each dimension instead of one for the whole product."""
+
+    gates_each_dimension = True

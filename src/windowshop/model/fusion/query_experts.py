@@ -22,7 +22,7 @@ class QueryExperts(Fusion):
     parts = 2
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
-        super().__init__()
+        super().__init__(width, hidden, dropout)
         self._experts = ModalityExperts(width, hidden, dropout)
         self._query_weight = QueryWeight(width, hidden // 2, dropout)
 

@@ -20,7 +20,7 @@ class QueryWeighted(Fusion):
     parts = 2
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
-        super().__init__()
+        super().__init__(width, hidden, dropout)
         self._query_weight = QueryWeight(width, hidden, dropout)
 
     def forward(self, products: Modalities) -> Tensor:

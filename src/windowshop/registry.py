@@ -1,7 +1,7 @@
 """Extension points by name: each table maps a name to `module:attribute`, imported at first use.
 
-To add an engine or a table reader, write its file and add one line here; command-line choices and
-configs follow.
+To add an engine, an encoder, a fusion or a table reader, write its file and add one line here;
+command-line choices and configs follow.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,0 +1,44 @@
+"""Encoders added from outside the package: a file and a line in a registry."""
+
+import numpy as np
+import pytest
+
+from windowshop.encoders.layout import Layout
+from windowshop.encoders.registry import load_text_encoder
+from windowshop.errors import EncoderError
+from windowshop.registry import TEXT_ENCODERS
+
+CODE = '''
+import numpy as np
+
+from windowshop.encoders.layout import Layout
+
+
+class LengthEncoder:
+    """The number of letters of a text."""
+
+    def __init__(self, name, device, *, tokens):
+        self.name, self.layout, self.fingerprint = name, Layout((1,)), "length"
+
+    def encode(self, texts):
+        return np.array([[len(text)] for text in texts], dtype=np.float32)
+'''
+
+
+@pytest.fixture
+def added(tmp_path, monkeypatch):
+    (tmp_path / "shop_length.py").write_text(CODE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(TEXT_ENCODERS, "_places", dict(TEXT_ENCODERS._places))
+    TEXT_ENCODERS.add("length", "shop_length:LengthEncoder")
+
+
+def test_an_encoder_is_one_file_and_one_line(added):
+    encoder = load_text_encoder("length")
+    assert (encoder.name, encoder.layout) == ("length", Layout((1,)))
+    assert np.array_equal(encoder.encode(["red", "a hat"]), [[3], [5]])
+
+
+def test_messages_name_the_added_encoder(added):
+    with pytest.raises(EncoderError, match="Use minilm, length, a local folder"):
+        load_text_encoder("no such/folder at all")

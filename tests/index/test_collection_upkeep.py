@@ -13,7 +13,8 @@ from index.test_collection import W, agrees, opened, put, spec_of, vector_of
 from windowshop.data.filter_grammar import parse_filter
 from windowshop.engines.flat import FlatEngine
 from windowshop.errors import EngineError
-from windowshop.index.catalogue.collection import Collection, RebuildCancelled
+from windowshop.index.catalogue.collection import Collection
+from windowshop.index.catalogue.restore import RebuildCancelled
 from windowshop.index.catalogue.snapshot import read_snapshot
 
 pytestmark = pytest.mark.slow

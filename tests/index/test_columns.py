@@ -27,7 +27,7 @@ def test_columns_large_and_small_tables_are_one(monkeypatch):
         latest |= {name: (rows["price"][0], rows.get("brand", [None])[0]) for name in ids}
         if step % 7 == 6:
             gone = ids[0]
-            assert len(columns.kill((gone, "nobody"))) == 1
+            assert len(columns.remove((gone, "nobody"))) == 1
             del latest[gone]
         for text in ("price >= 10", "not price < 20") if step >= 5 else ():
             keys = np.flatnonzero(columns.allowed(parse_filter(text)).mask_N)

@@ -215,7 +215,7 @@ def test_compaction_keeps_the_latest_state_and_shrinks(tmp_path, opened):
     assert state_of(again).keys() == state.keys() | {"new"}
 
 
-@pytest.mark.parametrize("step", ["rename", "write_first", "tidy"])
+@pytest.mark.parametrize("step", ["rename", "write_header", "tidy"])
 def test_a_killed_compaction_loses_nothing(tmp_path, opened, monkeypatch, step):
     ledger = opened(tmp_path, segment_bytes=4_000)
     many(ledger)

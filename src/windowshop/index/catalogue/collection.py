@@ -1,13 +1,13 @@
-"""An online catalogue: ledger, columns and engine as one, surviving a kill at any moment.
+"""An online catalogue of ledger, columns and engine, which survives a kill at any moment.
 
-    FOLDER/ledger/              what was upserted and deleted; all else can be made again from it
-    FOLDER/snapshot.json        how far the rest had come, and what it consists of
+    FOLDER/ledger/              upserts and deletes; everything else can be made from it
+    FOLDER/snapshot.json        files and ledger position of the last snapshot
     FOLDER/products-N.parquet   every row ever added, in the order of keys, with `_alive`
     FOLDER/engine-N/            the engine's own files
 
-A write is acknowledged once the ledger has it. On opening, what the ledger has beyond the
-snapshot is applied again; as keys are given out in the ledger's order and the engine forgets
-keys beyond the snapshot, nothing is lost and nothing is there twice.
+A write is acknowledged once the ledger has it. Opening restores the snapshot and applies the
+changes after it; as keys follow the ledger's order and the engine forgets keys beyond the
+snapshot, no change is lost or applied twice.
 
 Shapes: B queries or products of a batch, W full width of a vector, K results.
 """
@@ -28,14 +28,14 @@ from windowshop.errors import EngineError
 from windowshop.index.catalogue.columns import Columns, Prepared
 from windowshop.index.catalogue.ledger import LEDGER_FOLDER, Ledger, Position
 from windowshop.index.catalogue.records import Change, Delete, Upsert
-from windowshop.index.catalogue.replay import latest_of, merged
+from windowshop.index.catalogue.restore import catch_up, made_state, restored_state
 from windowshop.index.catalogue.snapshot import Snapshot, read_snapshot, write_snapshot
-from windowshop.index.catalogue.state import State, check_filters, empty_state, rounded, saved_state
+from windowshop.index.catalogue.state import State, check_filters, stored_vectors
 
 SNAPSHOT_ROWS = 10_000
-"""Rows written between snapshots: what opening after a kill applies again at most."""
+"""Rows written between snapshots; opening after a kill applies at most so many."""
 FEW_CHANGES = 100
-"""A rebuild that is so far behind lets writes wait for the rest."""
+"""A rebuild that lacks at most so many changes stops writes and applies them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Columns and an engine that agree about every key, for as long as `Collection.read_view`."""
+    """Columns and engine of one moment, which agree about every key; see `Collection.read_view`."""
 
     columns: Columns
     engine: Engine
@@ -57,33 +57,29 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class WriteBacklog:
-    """What writes have left behind, for whoever decides about upkeep."""
+    """Amount of maintenance that writes have made necessary."""
 
     num_rows: int
-    """Rows of columns and engine, dead ones too."""
+    """Rows of columns and engine, with dead ones."""
     num_dead: int
-    """Those of products that were replaced or deleted since the last rebuild."""
+    """Rows of products that were replaced or deleted since the last rebuild."""
     num_unsaved: int
-    """Rows written since the last snapshot: what opening after a kill applies again."""
+    """Rows written since the last snapshot."""
     num_unoptimised: int
     """Rows written since the last `optimise` or `rebuild`, or the opening."""
 
 
-class RebuildCancelled(EngineError):
-    """A rebuild that was no longer wanted; all is as it was."""
-
-
 class Collection:
-    """Products that are searched and changed at the same time, by one process of many threads."""
+    """Products that the threads of one process search and change at the same time."""
 
     def __init__(
         self, folder: Path, spec: EngineSpec | None = None, *, durable: bool = False
     ) -> None:
-        """Open a folder, or begin one; a spec other than the folder's makes a new engine.
+        """Open or create the collection of a folder.
 
         Args:
-            folder: Where everything lies.
-            spec: The engine; None takes the folder's.
+            folder: Folder of ledger, snapshot and engine.
+            spec: Settings of the engine, made again if they differ; None keeps the folder's.
             durable: Whether an acknowledged write survives a power loss, at one fsync each.
 
         Raises:
@@ -92,10 +88,10 @@ class Collection:
         """
         self._folder = folder
         self._lock = ReadWriteLock()
-        # Taken in this order, then the lock.
+        # A thread takes locks in the order: maintenance, writer, saving, lock.
         self._maintenance, self._writer = threading.Lock(), threading.Lock()
         self._saving = threading.Lock()
-        self._refusal: EngineError | None = None
+        self._write_error: EngineError | None = None
         self._num_written = self._num_saved = self._num_optimised = 0
         self._ledger = Ledger(folder / LEDGER_FOLDER, durable=durable)
         try:
@@ -107,28 +103,29 @@ class Collection:
 
     @property
     def spec(self) -> EngineSpec:
-        """The engine's settings."""
+        """Settings of the engine."""
         return self._state.spec
 
     def upsert(self, products: pl.DataFrame, vectors: Mapping[str, np.ndarray]) -> Position:
-        """Add products, or replace them whole; acknowledged on return and found from then on.
+        """Add or replace whole products; they are acknowledged and found on return.
 
-        Vectors are (B, W) by name, float; a row of zeros, or a missing name, is no vector. Raises
+        Vectors are (B, W) by name, float; a row of zeros or a missing name means no vector. Raises
         DataError or EngineError, and changes nothing, where rows or vectors do not fit.
         """
         with self._writer:
-            self._check()
+            self._raise_write_error()
             prepared = self._state.columns.prepare(products)
             check_filters(prepared.rows, self.spec)
             stored = {
-                name: rounded(self.spec, name, x, len(products)) for name, x in vectors.items()
+                name: stored_vectors(self.spec, name, x, len(products))
+                for name, x in vectors.items()
             }
             return self._write(Upsert(prepared.rows, stored), prepared)
 
     def delete(self, product_ids: list[str]) -> int:
-        """Take products out; returns how many were there."""
+        """Delete products; returns how many there were."""
         with self._writer:
-            self._check()
+            self._raise_write_error()
             known = tuple(name for name in dict.fromkeys(product_ids) if name in self)
             if known:
                 self._write(Delete(known))
@@ -136,10 +133,10 @@ class Collection:
 
     @contextmanager
     def read_view(self) -> Iterator[View]:
-        """One state of the catalogue for several questions by key; writes wait meanwhile.
+        """Give one state of the catalogue for several reads; writes wait meanwhile.
 
-        For searches that combine vectors, words, facets and rules. Within it, ask the view only:
-        the collection's own methods would wait for a write that waits for this.
+        Within the block, use the view only: methods of the collection would wait for a write that
+        waits for the block.
         """
         with self._lock.read():
             yield View(self._state.columns, self._state.engine)
@@ -147,46 +144,46 @@ class Collection:
     def search(
         self, query_BD: np.ndarray, k: int, where: Filter | None = None, name: str = "fused"
     ) -> list[list[Hit]]:
-        """Up to k hits for each query by cosine, best first, of products that pass the filter."""
+        """Return up to k hits for each query by cosine, best first, that pass the filter."""
         with self._lock.read():
             allowed = self._state.columns.allowed(where)
             return self._hits(self._state.engine.search(query_BD, k, allowed, name))
 
     def products(self, product_ids: list[str]) -> pl.DataFrame:
-        """The rows of products in their order, of ones deleted since a search too."""
+        """Return the rows of products in the given order, deleted ones too."""
         with self._lock.read():
             return self._state.columns.rows(self._state.columns.keys(product_ids))
 
     def count(self, where: Filter | None = None) -> int:
-        """Number of products that pass the filter."""
+        """Return the number of products that pass the filter."""
         with self._lock.read():
             return self._state.columns.allowed(where).count
 
     def __contains__(self, product_id: str) -> bool:
-        """Whether there is such a product."""
+        """Return whether there is such a product."""
         return product_id in self._state.columns
 
     def ids(self) -> list[str]:
-        """Every product's id, in the order of keys."""
+        """Return the ids of all products, in the order of keys."""
         with self._lock.read():
             return self._state.columns.ids(np.flatnonzero(self._state.columns.alive_N))
 
     def changes(self, since: Position | None = None) -> Iterator[tuple[Change, Position]]:
-        """The ledger's changes after `since`; not while `compact` runs."""
+        """Yield the ledger's changes after `since`; not while `compact` runs."""
         return self._ledger.replay(since)
 
     @property
     def start(self) -> Position:
-        """Where the ledger's first change begins."""
+        """Position before the ledger's first change."""
         return self._ledger.start
 
     def reaches(self, position: Position) -> bool:
-        """Whether `changes` can go on from there: not, once `compact` ran since without it."""
+        """Return whether `changes` can begin there; `compact` keeps only its `marks`."""
         return self._ledger.reaches(position)
 
     @property
     def backlog(self) -> WriteBacklog:
-        """What writes have left behind, about."""
+        """Approximate amount of maintenance due."""
         columns, num_written = self._state.columns, self._num_written
         return WriteBacklog(
             num_rows=columns.num_keys,
@@ -196,32 +193,32 @@ class Collection:
         )
 
     def flush(self) -> None:
-        """Put everything on the disk and note how far it has come."""
+        """Write a snapshot while writes wait."""
         with self._writer:
-            self._check()
+            self._raise_write_error()
             self._save()
 
     def save_snapshot(self) -> None:
-        """The same, as far as it has come at the call; writes go on meanwhile."""
+        """Write a snapshot of the moment of the call while writes continue."""
         with self._writer:
-            self._check()
+            self._raise_write_error()
             state, saved, num_written = self._state, self._state.snapshot(), self._num_written
         self._put(state, saved, num_written)
 
     def optimise(self) -> None:
-        """Make searches fast after many writes; searches and writes go on."""
+        """Make searches fast after many writes; searches and writes continue."""
         with self._maintenance:
             num_written = self._num_written
             self._state.engine.optimise()
             self._num_optimised = num_written
 
     def compact(self, marks: Iterable[Position] = ()) -> None:
-        """Shorten the ledger to what lives; searches go on, writes wait.
+        """Shorten the ledger to each product's last change; searches continue, writes wait.
 
         `changes` goes on from `marks` as it did before, and from no other position of before.
         """
         with self._maintenance, self._writer:
-            self._check()
+            self._raise_write_error()
             saved = self._state.position
             self._save()
             self._ledger.compact((*marks, saved))
@@ -233,25 +230,24 @@ class Collection:
         prepare: Callable[[View], None] | None = None,
         wanted: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Make columns and engine anew from the ledger, perhaps by another spec, and switch.
+        """Make columns and engine of the living products again, with new keys, and switch.
 
-        Products get new keys, and what is dead goes. Searches go on in the old ones, writes too
-        until the new ones have nearly caught up.
+        Searches and writes continue; writes wait for the last few changes.
 
         Args:
-            spec: The engine; None keeps the spec.
-            prepare: Called with the new ones before the switch, for who keeps things by key. More
-                products may come to them afterwards.
+            spec: Settings of the new engine; None keeps the present ones.
+            prepare: Called with the new columns and engine before the switch, to prepare data by
+                key; they may get more products afterwards.
             wanted: Polled during the rebuild; False raises RebuildCancelled and changes nothing.
         """
         with self._maintenance:
             num_written = self._num_written
-            state = self._built(spec or self._state.spec, wanted)
+            state = made_state(self._folder, self._ledger, spec or self._state.spec, wanted)
             try:
                 state.engine.optimise()
                 if prepare is not None:
                     prepare(View(state.columns, state.engine))
-                while self._replay(state, wanted) > FEW_CHANGES:
+                while catch_up(state, self._ledger, wanted) > FEW_CHANGES:
                     pass
                 self._switch(state)
             except BaseException:
@@ -263,24 +259,24 @@ class Collection:
             self._tidy()
 
     def close(self) -> None:
-        """Save and release everything; after a failed write, release only."""
+        """Write a snapshot and release everything; after a failed write, only release."""
         with self._maintenance, self._writer:
-            if self._refusal is None:
+            if self._write_error is None:
                 self._save()
-                self._refusal = EngineError(f"{self._folder}: is closed. Open it again.")
+                self._write_error = EngineError(f"{self._folder}: is closed. Open it again.")
             with self._saving, self._lock.write():
                 self._state.engine.close()
             self._ledger.close()
 
     def _write(self, change: Change, prepared: Prepared | None = None) -> Position:
-        """Acknowledge a change and apply it; `prepared` is an upsert's."""
+        """Append a change to the ledger and apply it; an upsert comes with its prepared rows."""
         state, position = self._state, self._ledger.append(change)
         try:
             state.apply(change, self._lock.write, prepared)
         except BaseException as error:
-            self._refusal = EngineError(
+            self._write_error = EngineError(
                 f"{self._folder}: takes no writes since one failed ({error}). Mend that and open "
-                "it again: what was acknowledged is in the ledger."
+                "it again: acknowledged writes are in the ledger."
             )
             raise
         state.position = position
@@ -295,67 +291,36 @@ class Collection:
             spec = saved.spec
         if spec is None:
             raise EngineError(f"{self._folder}: has no snapshot. Open it with a spec.")
-        state = self._restored(saved) if saved is not None and saved.spec == spec else None
-        if state is None:
-            self._state = state = self._built(spec)
-            self._save()
-        return state
-
-    def _restored(self, saved: Snapshot) -> State | None:
-        """The snapshot with the rest of the ledger applied; None where it is broken."""
-        if not self._ledger.reaches(saved.position):
-            return None
-        try:
-            state = saved_state(saved)
-        except EngineError:
-            return None
-        try:
-            self._num_written = self._replay(state)
-            whole = state.engine.holds(state.columns.alive_N)
-        except EngineError:
-            whole = False
-        if not whole:
-            state.engine.close()
-        return state if whole else None
-
-    def _built(self, spec: EngineSpec, wanted: Callable[[], bool] = lambda: True) -> State:
-        """Columns and an engine made from the ledger alone, of what lives."""
-        used = [int(path.name.split("-")[1]) for path in self._folder.glob("engine-*")]
-        folder = self._folder / f"engine-{max(used, default=0) + 1}"
-        latest = latest_of(_while(wanted, self._ledger.replay()))
-        state = empty_state(folder, spec, self._ledger.start)
-        try:
-            state.replay(merged(_while(wanted, self._ledger.replay()), latest))
-        except BaseException:
-            state.discard()
-            raise
-        return state
-
-    def _replay(self, state: State, wanted: Callable[[], bool] = lambda: True) -> int:
-        """Apply what the ledger has more, and return how much; nobody reads the state yet."""
-        return state.replay(merged(_while(wanted, self._ledger.replay(state.position))))
+        if saved is not None and saved.spec == spec:
+            restored = restored_state(saved, self._ledger)
+            if restored is not None:
+                state, self._num_written = restored
+                return state
+        self._state = made_state(self._folder, self._ledger, spec)
+        self._save()
+        return self._state
 
     def _switch(self, state: State) -> None:
-        """Search and write another state from now on, once it has all that was written."""
+        """Replace the state by one that has caught up with all writes."""
         with self._writer:
-            self._check()
-            self._replay(state)
-            with self._saving:  # no snapshot of the old one is under way
+            self._raise_write_error()
+            catch_up(state, self._ledger)
+            with self._saving:  # no snapshot of the previous state is being written
                 with self._lock.write():
-                    old, self._state = self._state, state
-                old.engine.close()
+                    previous, self._state = self._state, state
+                previous.engine.close()
 
     def _save(self) -> None:
-        """Write a snapshot; for who writes."""
+        """Write a snapshot. The caller holds the write lock."""
         self._put(self._state, self._state.snapshot(), self._num_written)
 
     def _put(self, state: State, saved: Snapshot, num_written: int) -> None:
-        """Write a snapshot; what the ledger and the engine have is on the disk before it.
+        """Write a snapshot after syncing ledger and engine.
 
-        None, where a later one was written, or another state is searched, meanwhile.
+        Does nothing if a later one was written, or the state was replaced, meanwhile.
         """
         with self._saving:
-            if state is not self._state or num_written < self._num_saved or self._refusal:
+            if state is not self._state or num_written < self._num_saved or self._write_error:
                 return
             self._ledger.sync()
             state.engine.flush()
@@ -363,7 +328,7 @@ class Collection:
             self._num_saved = num_written
 
     def _tidy(self) -> None:
-        """Remove engines that are not searched."""
+        """Remove engines that are not in use."""
         for path in self._folder.glob("engine-*"):
             if path != self._state.folder:
                 shutil.rmtree(path)
@@ -376,15 +341,6 @@ class Collection:
             for scores_K, has_K in zip(found.scores, has_BK, strict=True)
         ]
 
-    def _check(self) -> None:
-        if self._refusal is not None:
-            raise self._refusal
-
-
-def _while(
-    wanted: Callable[[], bool], changes: Iterable[tuple[Change, Position]]
-) -> Iterator[tuple[Change, Position]]:
-    for item in changes:
-        if not wanted():
-            raise RebuildCancelled("The rebuild was given up: it is no longer wanted.")
-        yield item
+    def _raise_write_error(self) -> None:
+        if self._write_error is not None:
+            raise self._write_error

@@ -1,7 +1,7 @@
-"""The columns of an online catalogue: filters, facets, sorting, and which key is which product.
+"""Columns of an online catalogue: products by key, for filters, facets and sorting.
 
-Rows are only added: a product that changes gets a new row, whose number is its key, and its old row
-dies. Rows lie in a large table and a small one behind it, so that a write copies little.
+Rows are only added: a product that changes gets a new row, whose number is its key, and its
+previous row dies. Rows lie in a large table and a small one after it, so a write copies little.
 
 Shapes: B products of a change, N keys given out so far, C candidates.
 """
@@ -22,32 +22,32 @@ from windowshop.errors import DataError, FilterError
 GROUP = "group_id"
 TAIL_ROWS = 20_000
 TAIL_CHUNKS = 64
-"""The small table is joined to the large one beyond these many rows; made whole beyond chunks."""
+"""Limits of the small table: beyond, it joins the large one, or is rechunked."""
 KEPT_MASKS, KEPT_BYTES = 64, 16 << 20
-"""So many filters, or this memory full, have their bitmap of the large table kept, the latest."""
+"""Most filters, and most bytes, of cached bitmaps of the large table."""
 KEPT_ROWS = 10_000
-"""So many products, at most, are kept as plain values."""
+"""Most products that are cached as plain values."""
 MASK_ROWS = 100_000
-"""Up to so many products, a filter is kept as a bitmap even to look at some of them only."""
+"""Up to so many products, a filter is cached as a bitmap even to test a few products."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Tables with a change's rows in them, not shown to readers yet."""
+    """Tables with the rows of a change, before readers see them."""
 
     large: pl.DataFrame
     small: pl.DataFrame
     rows: pl.DataFrame
-    """The change's rows with the catalogue's columns and types."""
+    """Rows of the change, with the catalogue's columns and types."""
 
     @property
     def ids(self) -> list[str]:
-        """The products of the change."""
+        """Product ids of the change."""
         return self.rows["product_id"].to_list()
 
 
 class Columns:
-    """Guard it from outside: many may read, or one may `commit` or `kill`."""
+    """Product rows by key; the caller lets many read, or one `commit` or `remove`."""
 
     def __init__(self, table: pl.DataFrame, alive_N: np.ndarray) -> None:
         """Take every row ever added, in the order of keys, and which of them live."""
@@ -59,38 +59,38 @@ class Columns:
         self._grouping = threading.Lock()
         self._group: dict[str, int] = {}
         self._group_N = np.zeros(0, dtype=np.int64)
-        """As far as it was asked for."""
+        """Group numbers of the keys that `groups` has seen."""
 
     @property
     def num_keys(self) -> int:
-        """Keys given out so far; the next row gets this one."""
+        """Number of keys given out; the next row gets this one."""
         return len(self._large) + len(self._small)
 
     @property
     def names(self) -> list[str]:
-        """Every column that a product ever had."""
+        """Columns that some product ever had."""
         return self._large.columns
 
     @property
     def alive_N(self) -> np.ndarray:
-        """Which keys are products now, bool; do not write to it."""
+        """Whether each key is a product now, bool; do not write to it."""
         return self._alive_N
 
     def __len__(self) -> int:
-        """Number of products."""
+        """Return the number of products."""
         return int(np.count_nonzero(self._alive_N))
 
     def __contains__(self, product_id: str) -> bool:
-        """Whether there is such a product."""
+        """Return whether there is such a product."""
         key = self._key.get(product_id)
         return key is not None and bool(self._alive_N[key])
 
     def table(self) -> pl.DataFrame:
-        """Every row ever added, dead ones too, in the order of keys."""
+        """Return every row ever added, dead ones too, in the order of keys."""
         return pl.concat([self._large, self._small])
 
     def prepare(self, products: pl.DataFrame) -> Prepared:
-        """The tables with these rows behind them; raises DataError where a row does not fit."""
+        """Append rows to copies of the tables; raises DataError where a row does not fit."""
         _check_ids(products)
         schema = _joined(self._large.schema, products.schema)
         large, small, rows = (_fitted(t, schema) for t in (self._large, self._small, products))
@@ -102,7 +102,7 @@ class Columns:
         return Prepared(large, small, rows)
 
     def commit(self, prepared: Prepared) -> np.ndarray:
-        """Show prepared rows; returns the keys of the rows that they replace, int64."""
+        """Show prepared rows to readers; returns the keys of the rows that they replace, int64."""
         first = self.num_keys
         if prepared.large is not self._large:
             self._masks.clear()
@@ -114,15 +114,15 @@ class Columns:
         self._key.update(zip(prepared.ids, range(first, self.num_keys), strict=True))
         return np.array(old, dtype=np.int64)
 
-    def kill(self, product_ids: tuple[str, ...]) -> np.ndarray:
-        """Take products out; returns their keys, int64, without those that are not there."""
+    def remove(self, product_ids: tuple[str, ...]) -> np.ndarray:
+        """Mark products as dead; returns their keys, int64, unknown products left out."""
         keys = [self._key[name] for name in dict.fromkeys(product_ids) if name in self]
         self._alive_N = self._alive_N.copy()
         self._alive_N[keys] = False
         return np.array(keys, dtype=np.int64)
 
     def allowed(self, where: Filter | None) -> Allowed:
-        """Which living products pass a filter; raises FilterError for one that does not fit."""
+        """Return which living products pass a filter; raises FilterError where it does not fit."""
         if where is None:
             return Allowed(self._alive_N)
         if not self.num_keys:
@@ -138,7 +138,7 @@ class Columns:
         return Allowed(kept_N & self._alive_N, where)
 
     def matching(self, trees: Sequence[Filter], keys_C: np.ndarray) -> np.ndarray:
-        """Which living products pass which filter, bool (filters, C)."""
+        """Return which of the given keys live and pass each filter, bool (filters, C)."""
         if self.num_keys <= MASK_ROWS:
             rows = [self.allowed(tree).mask_N[keys_C] for tree in trees]
         else:
@@ -147,24 +147,24 @@ class Columns:
         return np.array(rows, dtype=bool).reshape(len(trees), len(keys_C))
 
     def ids(self, keys: np.ndarray) -> list[str]:
-        """The product ids of keys."""
+        """Return the product ids of keys."""
         return self._gather(keys, ["product_id"])["product_id"].to_list()
 
     def keys(self, product_ids: list[str]) -> np.ndarray:
-        """The latest keys of products, int64, of deleted ones too; raises DataError for others."""
+        """Return last keys of products, int64, deleted ones too; raises DataError for others."""
         unknown = [product_id for product_id in product_ids if product_id not in self._key]
         if unknown:
             raise DataError(f"There is no product {unknown[0]!r}. Search again.")
         return np.array([self._key[product_id] for product_id in product_ids], dtype=np.int64)
 
     def rows(self, keys: np.ndarray) -> pl.DataFrame:
-        """The rows of keys, in their order, with every column that a product ever had."""
+        """Return the rows of keys, in the given order, with all columns."""
         return self._gather(keys, self._large.columns)
 
     def records(self, keys: np.ndarray) -> list[dict[str, Any]]:
-        """What the rows of keys have values of, without columns that begin with _, which are ours.
+        """Return the values of keys that are not null, without columns that begin with _ (ours).
 
-        Those shown lately are kept, so do not write to them.
+        Records are cached, so do not write to them.
         """
         kept = {key: row for key in keys.tolist() if (row := self._records.get(key)) is not None}
         missing = [key for key in keys.tolist() if key not in kept]
@@ -180,13 +180,13 @@ class Columns:
         return [kept[key] for key in keys.tolist()]
 
     def select(self, keys: np.ndarray, names: Iterable[str]) -> pl.DataFrame:
-        """Some columns of keys, in the order of both; those that no product ever had are absent."""
+        """Return some columns of keys, in the given order; unknown columns are absent."""
         return self._gather(keys, [name for name in names if name in self._large.columns])
 
     def groups(self, keys_C: np.ndarray) -> np.ndarray:
-        """A number for the group of variants of each key, int64 (C,): the first key of the group.
+        """Return the group of variants of each key as the group's first key, int64 (C,).
 
-        A product without a group is one of its own.
+        A product without a group is a group of its own.
         """
         with self._grouping:
             start = len(self._group_N)
@@ -230,7 +230,7 @@ def _check_ids(products: pl.DataFrame) -> None:
 
 
 def _joined(held: pl.Schema, new: pl.Schema) -> dict[str, pl.DataType]:
-    """The columns held, then new ones; a column that was never filled takes the new type."""
+    """Join the schemas; a column that was never filled takes the new type."""
     kept = {
         name: new.get(name, dtype) if dtype == pl.Null else dtype for name, dtype in held.items()
     }
@@ -256,10 +256,10 @@ def _fitted(table: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame
 
 
 def _converted(column: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """A column as one of this type; raises PolarsError where not every value fits.
+    """Convert a column to a type; raises PolarsError where not every value fits.
 
-    A single value in a column of lists is a list of one; lists in a column of texts are JSON, as
-    in a catalogue that was read as such.
+    A single value in a column of lists becomes a list of one; lists in a column of texts become
+    JSON.
     """
     if dtype == column.dtype:
         return column

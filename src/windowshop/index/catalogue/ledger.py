@@ -1,6 +1,6 @@
-"""The append-only source of truth of an online catalogue: what was upserted and deleted, in order.
+"""Append-only ledger of an online catalogue: its upserts and deletes, in order.
 
-    LEDGER/ledger.json      the first segment that counts, and where compactions moved positions to
+    LEDGER/ledger.json      the first segment in use, and where compactions moved positions to
     LEDGER/00000001.log     records; a segment is closed at `segment_bytes`
 
 A record that a kill left half written is cut off when the ledger is opened; damage before a whole
@@ -39,7 +39,7 @@ from windowshop.index.catalogue.records import (
 
 FORMAT = "windowshop-ledger/1"
 LEDGER_FOLDER = "ledger"
-"""Of a collection."""
+"""Folder of a collection's ledger."""
 LOCK_FILE = "writer.lock"
 
 
@@ -49,11 +49,11 @@ class Position:
 
     segment: int
     offset: int
-    """Bytes from the segment's start."""
+    """Bytes from the start of the segment."""
 
 
 class Ledger:
-    """One process writes and any number of its threads read.
+    """Ledger that one process writes and any number of its threads read.
 
     An acknowledged record survives SIGKILL; with `durable`, which calls fsync for each record, a
     power loss too.
@@ -83,20 +83,20 @@ class Ledger:
 
     @property
     def start(self) -> Position:
-        """Where the first record that counts begins."""
+        """Position before the first record."""
         return Position(self._first, 0)
 
     @property
     def end(self) -> Position:
-        """Behind the last record."""
+        """Position after the last record."""
         return self._end
 
     def reaches(self, position: Position) -> bool:
-        """Whether `replay` can go on from there: not, once it was compacted past it."""
+        """Return whether `replay` can begin there; a compaction keeps only its marks."""
         return self.start <= self._now(position) <= self._end
 
     def append(self, change: Change) -> Position:
-        """Write one record and return the end behind it; on return the change is acknowledged."""
+        """Write one record and return the position after it; the change is then acknowledged."""
         record = to_bytes(change)
         with self._lock:
             if self._end.offset >= self._segment_bytes:
@@ -113,9 +113,9 @@ class Ledger:
             return self._end
 
     def replay(self, since: Position | None = None) -> Iterator[tuple[Change, Position]]:
-        """Every change after `since` up to the end at the call, each with the position behind it.
+        """Yield the changes after `since` up to the present end, each with the position after it.
 
-        Raises LedgerError where a record is damaged or `since` is no longer there.
+        Raises LedgerError where a record is damaged or `since` was compacted away.
         """
         since, end = since or self.start, self._end
         if not self.reaches(since):
@@ -127,20 +127,20 @@ class Ledger:
         for number in range(since.segment, end.segment + 1):
             offset = since.offset if number == since.segment else 0
             stop = end.offset if number == end.segment else None
-            for change, behind in read_changes(self._path(number), offset, stop):
-                yield change, Position(number, behind)
+            for change, after in read_changes(self._path(number), offset, stop):
+                yield change, Position(number, after)
 
     def sync(self) -> None:
-        """Put all records on the disk itself, against power loss."""
+        """Put all records on the disk, against power loss."""
         with self._lock:
             os.fsync(self._file.fileno())
 
     def compact(self, marks: Iterable[Position] = ()) -> None:
         """Keep each product's last record only; writers wait meanwhile.
 
-        `replay` goes on from `marks` as it did before, and from no other position of before. The
-        new segments, one behind each mark, are written aside and count all at once. No replay may
-        be under way.
+        Of the positions before the compaction, `replay` can begin at `marks` only. The new
+        segments, one after each mark, are written aside and take effect at once. No replay may run
+        meanwhile.
         """
         with self._lock:
             held = {mark: self._now(mark) for mark in marks if self.reaches(mark)}
@@ -149,7 +149,7 @@ class Ledger:
             try:
                 self._write_parts(first, starts)
                 moved = {mark: first + 1 + starts.index(place) for mark, place in held.items()}
-                self._write_first(first, moved)
+                self._write_header(first, moved)
             finally:
                 self._file.close()
                 self._settle()
@@ -160,21 +160,21 @@ class Ledger:
         self._owner.release()
 
     def _now(self, position: Position) -> Position:
-        """Where a position is since the last compaction."""
+        """Return the place of a position since the last compaction."""
         return self._moved.get(position, position)
 
     def _write_parts(self, first: int, starts: list[Position]) -> None:
-        """Write each product's last record aside, to the part of the ledger where it lies.
+        """Write each product's last record aside, to its part of the ledger.
 
-        A delete in the first part is left out: nobody has a product from before it.
+        A delete in the first part is left out: no reader has a product from before it.
         """
-        last = {name: behind for change, behind in self.replay() for name in ids_of(change)}
+        last = {name: after for change, after in self.replay() for name in ids_of(change)}
         numbers = range(first, first + len(starts) + 1)
         with ExitStack() as stack:
             files = [stack.enter_context(open(self._aside(number), "wb")) for number in numbers]
-            for change, behind in self.replay():
-                part = bisect_left(starts, behind)
-                kept = _rows(change, [last[name] == behind for name in ids_of(change)])
+            for change, after in self.replay():
+                part = bisect_left(starts, after)
+                kept = _rows(change, [last[name] == after for name in ids_of(change)])
                 if kept is not None and (part > 0 or isinstance(kept, Upsert)):
                     files[part].write(to_bytes(kept))
             for file in files:
@@ -190,7 +190,7 @@ class Ledger:
             os.fsync(self._file.fileno())
 
     def _open_last(self) -> tuple[io.FileIO, Position]:
-        """The last segment, open for appending and cut behind its last whole record."""
+        """Open the last segment for appending, cut after its last whole record."""
         path = self._path(self._number)
         end = whole_bytes(path) if path.exists() else 0
         file = io.FileIO(path, "a")
@@ -205,19 +205,19 @@ class Ledger:
         sync(self._folder)
 
     def _settle(self) -> None:
-        """Go by ledger.json: finish a compaction that counts, remove what another one left."""
-        self._first, self._moved = self._read_first()
+        """Finish a compaction that ledger.json names, and remove the files of any other."""
+        self._first, self._moved = self._read_header()
         self._tidy()
         self._number = self._last()
         self._file, self._end = self._open_last()
 
-    def _read_first(self) -> tuple[int, dict[Position, Position]]:
+    def _read_header(self) -> tuple[int, dict[Position, Position]]:
         path = self._folder / "ledger.json"
         if not path.exists():
             if any(log.stat().st_size for log in self._folder.glob("*.log")):
                 raise LedgerError(f"{path}: is missing. Restore it, or use an empty folder.")
             self._path(1).touch()
-            self._write_first(1, {})
+            self._write_header(1, {})
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["format"] != FORMAT:
@@ -233,14 +233,14 @@ class Ledger:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise LedgerError(f"{path}: cannot be read ({error!r}). Restore it.") from None
 
-    def _write_first(self, first: int, moved: Mapping[Position, int]) -> None:
-        """`moved` has the segments that now begin at positions of before."""
+    def _write_header(self, first: int, moved: Mapping[Position, int]) -> None:
+        """Write ledger.json; `moved` maps earlier positions to the segments that begin there."""
         places = {f"{place.segment}:{place.offset}": number for place, number in moved.items()}
         content = {"format": FORMAT, "first": first, "moved": places}
         write_json(self._folder / "ledger.json", content)
 
     def _tidy(self) -> None:
-        """Name the segments of a compaction that counts; remove what else one left behind."""
+        """Rename the segments of a compaction that ledger.json names; remove other leftovers."""
         last = max([self._first, *(place.segment for place in self._moved.values())])
         for path in list(self._folder.glob("*.partial")):
             if path.stem.isdecimal() and self._first <= int(path.stem) <= last:
@@ -268,7 +268,7 @@ class Ledger:
 
 
 def _rows(change: Change, keep: list[bool]) -> Change | None:
-    """Some of the products of a change; None where they are none."""
+    """Return a change with some of its products only; None without any."""
     if not any(keep):
         return None
     if isinstance(change, Delete):
@@ -279,7 +279,7 @@ def _rows(change: Change, keep: list[bool]) -> Change | None:
 
 
 def end_of(folder: Path) -> Position:
-    """Behind the last whole record of a ledger that another process may be writing; takes no lock.
+    """Return the end of a ledger that another process may be writing; takes no lock.
 
     Raises LedgerError where there is no ledger.
     """
@@ -291,7 +291,7 @@ def end_of(folder: Path) -> Position:
 
 
 def is_open(folder: Path) -> bool:
-    """Whether a process has the ledger in a folder open; not, where there is none."""
+    """Return whether a process has the ledger of a folder open."""
     if not folder.is_dir():
         return False
     lock = FileLock(folder / LOCK_FILE)
@@ -304,5 +304,5 @@ def is_open(folder: Path) -> bool:
 
 
 def position_to_json(position: Position) -> dict[str, int]:
-    """A position as plain values; `Position(**values)` reads them."""
+    """Return a position as plain values; `Position(**values)` reads them."""
     return asdict(position)

@@ -1,4 +1,4 @@
-"""One change of an online catalogue as bytes, and a file of them read record by record.
+"""Changes of an online catalogue as records of bytes, and files of them.
 
 A record is `WSR1`, the payload's length (u32), xxh3-64 of the payload, and the payload: one letter
 (U upsert, D delete) and an Arrow stream.
@@ -33,12 +33,12 @@ class Upsert:
     products: pl.DataFrame
     """Rows with a `product_id` and any other columns."""
     vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Name -> (B, W), float16 or float32, kept as they are; a row of zeros is no vector."""
+    """Name -> (B, W), float16 or float32; a row of zeros is no vector."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Products taken out; ids that the catalogue lacks do no harm."""
+    """Products deleted; ids that the catalogue lacks are ignored."""
 
     product_ids: tuple[str, ...]
 
@@ -47,14 +47,14 @@ Change: TypeAlias = Upsert | Delete
 
 
 def ids_of(change: Change) -> list[str]:
-    """The ids that a change is about, in its order."""
+    """Return the product ids of a change, in its order."""
     if isinstance(change, Delete):
         return list(change.product_ids)
     return change.products["product_id"].to_list()
 
 
 def to_bytes(change: Change) -> bytes:
-    """The whole record of a change, header and all."""
+    """Return the record of a change, with its header."""
     if isinstance(change, Delete):
         kind, frame = b"D", pl.DataFrame({"product_id": list(change.product_ids)})
     else:
@@ -97,7 +97,7 @@ def _checksum(payload: bytes) -> int:
 
 
 def read_changes(path: Path, offset: int, stop: int | None) -> Iterator[tuple[Change, int]]:
-    """Changes with the offset behind each, from `offset` to `stop` (None: the file's end).
+    """Yield changes with the offset after each, from `offset` to `stop` (None: the file's end).
 
     Raises LedgerError where a record is damaged.
     """
@@ -112,7 +112,7 @@ def read_changes(path: Path, offset: int, stop: int | None) -> Iterator[tuple[Ch
 
 
 def _read(file: BinaryIO, offset: int) -> bytes | None:
-    """The payload of the record at `offset`; None where there is no whole record."""
+    """Read the payload of the record at `offset`; None where there is no whole record."""
     file.seek(offset)
     header = file.read(HEADER.size)
     if len(header) < HEADER.size:
@@ -125,7 +125,7 @@ def _read(file: BinaryIO, offset: int) -> bytes | None:
 
 
 def reached_bytes(path: Path) -> int:
-    """The offset up to which whole records follow each other; somebody may be writing the file."""
+    """Return the offset after the last of consecutive whole records; the file may be growing."""
     offset = 0
     with open(path, "rb") as file:
         while (payload := _read(file, offset)) is not None:
@@ -134,7 +134,7 @@ def reached_bytes(path: Path) -> int:
 
 
 def whole_bytes(path: Path) -> int:
-    """The offset behind the last whole record; raises LedgerError if one follows a damaged one."""
+    """Return the offset after the last whole record; raises LedgerError for damage before it."""
     offset = reached_bytes(path)
     with open(path, "rb") as file:
         file.seek(offset)

@@ -1,7 +1,7 @@
-"""A ledger's changes applied in few steps: many small ones together, each product once.
+"""Merging of consecutive changes, so that a replay takes few steps.
 
-A change of one product costs about as much to apply as one of a hundred, so a run of changes
-becomes one delete and one upsert, which leave what the changes one by one would have left.
+A change of one product costs about as much to apply as one of a hundred, so consecutive changes
+become one delete and one upsert with the same result.
 
 Shapes: B products of a change, W width of a vector.
 """
@@ -17,31 +17,30 @@ from windowshop.index.catalogue.ledger import Position
 from windowshop.index.catalogue.records import Change, Delete, Upsert, ids_of
 
 GROUP_CHANGES, GROUP_ROWS = 5_000, 5_000
-"""A run ends once it has so many changes, or rows: they are in memory together."""
+"""Most changes and rows that are merged; they are in memory together."""
 Form: TypeAlias = tuple[pl.Schema, dict[str, tuple[np.dtype, int]]]
 """Columns of an upsert, and type and width of its vectors."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What changes that follow each other amount to."""
+class MergedChanges:
+    """At most one delete and one upsert that equal consecutive changes of the ledger."""
 
     changes: list[Change]
-    behind: Position
+    end: Position
     num_changes: int
-    """How many the ledger has of them."""
+    """Number of changes of the ledger."""
 
 
 @dataclass(slots=True)
 class _Gathered:
-    """Changes that follow each other; its upserts have one form."""
+    """Consecutive changes whose upserts have one form."""
 
     upserts: list[Upsert] = field(default_factory=list)
     num_changes: int = 0
     num_rows: int = 0
     places: dict[str, int | None] = field(default_factory=dict)
-    """The row of each product's last upsert, None where a delete came last; in the ledger's
-    order."""
+    """Row of each product's last upsert, None after a delete; in the ledger's order."""
 
     @property
     def is_full(self) -> bool:
@@ -55,7 +54,7 @@ class _Gathered:
         )
 
     def add(self, change: Change, keep: list[bool]) -> None:
-        """Take a change in; products that are not kept are of no account, its columns are."""
+        """Add the kept products of a change, and its columns in any case."""
         self.num_changes += 1
         for i, (name, kept) in enumerate(zip(ids_of(change), keep, strict=True)):
             if kept:
@@ -65,8 +64,8 @@ class _Gathered:
             self.upserts.append(change)
             self.num_rows += len(change.products)
 
-    def together(self, behind: Position) -> Run:
-        """What they amount to; an upsert may be of no rows, and then tells its columns."""
+    def merge(self, end: Position) -> MergedChanges:
+        """Merge the changes; an upsert without rows still has its columns."""
         changes: list[Change] = []
         gone = tuple(name for name, place in self.places.items() if place is None)
         if gone:
@@ -79,30 +78,27 @@ class _Gathered:
                 for name in self.upserts[0].vectors
             }
             changes.append(Upsert(table[rows], vectors))
-        return Run(changes, behind, self.num_changes)
+        return MergedChanges(changes, end, self.num_changes)
 
 
 def merged(
     changes: Iterable[tuple[Change, Position]], latest: Mapping[str, Position] | None = None
-) -> Iterator[Run]:
-    """Runs of changes, in order.
-
-    With `latest`, from `latest_of`, products of a change before their latest are left out.
-    """
-    run, behind = _Gathered(), None
+) -> Iterator[MergedChanges]:
+    """Merge changes in order; `latest`, from `latest_of`, leaves out superseded products."""
+    run, end = _Gathered(), None
     for change, position in changes:
-        if behind is not None and (run.is_full or not run.fits(change)):
-            yield run.together(behind)
+        if end is not None and (run.is_full or not run.fits(change)):
+            yield run.merge(end)
             run = _Gathered()
         keep = [latest is None or latest.get(name, position) <= position for name in ids_of(change)]
         run.add(change, keep)
-        behind = position
-    if behind is not None:
-        yield run.together(behind)
+        end = position
+    if end is not None:
+        yield run.merge(end)
 
 
 def latest_of(changes: Iterable[tuple[Change, Position]]) -> dict[str, Position]:
-    """The position behind each product's last change."""
+    """Return the position after each product's last change."""
     return {name: position for change, position in changes for name in ids_of(change)}
 
 

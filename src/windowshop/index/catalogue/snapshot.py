@@ -1,4 +1,4 @@
-"""How far a catalogue's columns and engine have come, written so that a kill spoils nothing.
+"""Snapshots of columns and engine at a position of the ledger, written atomically.
 
 Shapes: N keys given out so far.
 """
@@ -34,7 +34,7 @@ class Snapshot:
 
 
 def write_snapshot(folder: Path, saved: Snapshot) -> None:
-    """Replace the folder's snapshot at once, then remove the table of the old one."""
+    """Replace the folder's snapshot atomically, then remove the table of the previous one."""
     position = saved.position
     engine = saved.engine_folder.name
     # Another engine has other keys, so a table is never replaced by one that differs.
@@ -55,7 +55,7 @@ def write_snapshot(folder: Path, saved: Snapshot) -> None:
 
 
 def read_snapshot(folder: Path) -> Snapshot | None:
-    """The folder's snapshot, None where there is none; raises EngineError for another format."""
+    """Read the folder's snapshot, None if there is none; raises EngineError for another format."""
     path = folder / SNAPSHOT_FILE
     if not path.exists():
         return None

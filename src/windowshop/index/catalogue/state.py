@@ -1,4 +1,4 @@
-"""Columns and an engine that agree, and how changes reach them.
+"""Columns and engine that agree, and the application of changes to both.
 
 Shapes: N keys given out so far, B products of a batch, W full width of a vector.
 """
@@ -17,18 +17,18 @@ from windowshop.errors import EngineError
 from windowshop.index.catalogue.columns import Columns, Prepared
 from windowshop.index.catalogue.ledger import Position
 from windowshop.index.catalogue.records import Change, Delete
-from windowshop.index.catalogue.replay import Run
+from windowshop.index.catalogue.replay import MergedChanges
 from windowshop.index.catalogue.snapshot import Snapshot
 
 
 @dataclass(slots=True)
 class State:
-    """Columns and an engine that agree, and how much of the ledger they hold."""
+    """Columns and engine that agree, with their position in the ledger."""
 
     columns: Columns
     engine: Engine
     folder: Path
-    """The engine's."""
+    """Folder of the engine."""
     spec: EngineSpec
     position: Position
 
@@ -38,13 +38,13 @@ class State:
         alone: Callable[[], AbstractContextManager[None]] = nullcontext,
         prepared: Prepared | None = None,
     ) -> None:
-        """Change both: readers find a product before, or after, never neither.
+        """Apply a change to both; readers see a product's previous row or its new one.
 
-        `alone` keeps readers out; `prepared` is what the columns made of an upsert.
+        `alone` keeps readers out; `prepared` holds the rows of an upsert, if already prepared.
         """
         if isinstance(change, Delete):
             with alone():
-                self.engine.delete(self.columns.kill(change.product_ids))
+                self.engine.delete(self.columns.remove(change.product_ids))
             return
         prepared = prepared or self.columns.prepare(change.products)
         check_filters(prepared.rows, self.spec)
@@ -54,18 +54,18 @@ class State:
         with alone():
             self.engine.delete(self.columns.commit(prepared))
 
-    def replay(self, runs: Iterable[Run]) -> int:
-        """Apply changes that nobody reads yet; returns how many the ledger has of them."""
+    def replay(self, runs: Iterable[MergedChanges]) -> int:
+        """Apply changes while no thread reads; returns how many changes of the ledger they are."""
         num_changes = 0
         for run in runs:
             for change in run.changes:
                 self.apply(change)
-            self.position = run.behind
+            self.position = run.end
             num_changes += run.num_changes
         return num_changes
 
     def snapshot(self) -> Snapshot:
-        """What it holds now; later changes leave it as it is. Call it while nobody writes."""
+        """Return the content of now, unaffected by later changes; not while a thread writes."""
         table, alive_N = self.columns.table(), self.columns.alive_N
         return Snapshot(table, alive_N, self.folder, self.spec, self.position)
 
@@ -76,21 +76,21 @@ class State:
 
 
 def empty_state(folder: Path, spec: EngineSpec, start: Position) -> State:
-    """Columns and an engine, in a folder to be made, that hold nothing."""
-    nobody = np.zeros(0, dtype=bool)
-    columns = Columns(pl.DataFrame(schema={"product_id": pl.String}), nobody)
-    return State(columns, open_engine(folder, spec, nobody), folder, spec, start)
+    """Make empty columns and an empty engine, in a new folder."""
+    nothing_N = np.zeros(0, dtype=bool)
+    columns = Columns(pl.DataFrame(schema={"product_id": pl.String}), nothing_N)
+    return State(columns, open_engine(folder, spec, nothing_N), folder, spec, start)
 
 
 def saved_state(saved: Snapshot) -> State:
-    """What a snapshot holds; raises EngineError where the engine's files are not as they were."""
+    """Open the state of a snapshot; raises EngineError where the engine's files do not fit it."""
     columns = Columns(saved.table, saved.alive_N)
     engine = open_engine(saved.engine_folder, saved.spec, saved.alive_N)
     return State(columns, engine, saved.engine_folder, saved.spec, saved.position)
 
 
 def check_filters(rows: pl.DataFrame, spec: EngineSpec) -> None:
-    """Refuse lists in a column that the engine filters by itself: it knows single values only."""
+    """Raise EngineError for lists in a column that the engine filters by itself."""
     for name in (*spec.text_columns, *spec.number_columns):
         if rows.schema.get(name, pl.Null()).is_nested():
             raise EngineError(
@@ -99,11 +99,8 @@ def check_filters(rows: pl.DataFrame, spec: EngineSpec) -> None:
             )
 
 
-def rounded(spec: EngineSpec, name: str, x_BW: np.ndarray, num_products: int) -> np.ndarray:
-    """Vectors as the ledger keeps them, so that a replay gives the engine the same.
-
-    Raises EngineError where they do not fit.
-    """
+def stored_vectors(spec: EngineSpec, name: str, x_BW: np.ndarray, num_products: int) -> np.ndarray:
+    """Convert vectors to the type of the ledger; raises EngineError where they do not fit."""
     vector = spec.vectors.get(name)
     wide = vector is not None and vector.storage == "float32"
     with np.errstate(over="ignore"):  # refused below

@@ -64,20 +64,22 @@ def _convert(kind: Any, value: object, where: str) -> object:  # noqa: ANN401
     if dataclasses.is_dataclass(kind):
         assert isinstance(kind, type)
         return from_dict(kind, value, where)
+    if kind is Any:
+        return value
+    if isinstance(kind, UnionType):  # X | None
+        return None if value is None else _convert(get_args(kind)[0], value, where)
     origin = get_origin(kind)
     if origin is tuple:
         items = _of_type(value, list | tuple, "a list", where)
         return tuple(_convert(get_args(kind)[0], item, where) for item in items)
     if origin is dict:
-        return dict(_of_type(value, dict, "settings by name", where))
+        named = _of_type(value, dict, "settings by name", where)
+        return {n: _convert(get_args(kind)[1], item, f"{where}: {n}") for n, item in named.items()}
     if origin is Literal:
         if value not in get_args(kind):
             raise ConfigError(f"{where}: found {value!r}, need one of {', '.join(get_args(kind))}.")
         return value
-    assert not isinstance(kind, UnionType)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is float and isinstance(value, str):
+    if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
         with suppress(ValueError):
             return float(value)  # YAML 1.1 takes 1e-3 for text.
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):

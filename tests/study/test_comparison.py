@@ -13,11 +13,11 @@ from windowshop.study.config import Falsifier
 from windowshop.study.report.comparison import (
     T_975,
     QueryValues,
+    judge,
     most_different_queries,
     seed_mean,
     summarise,
 )
-from windowshop.study.report.falsifiers import judge
 from windowshop.study.results import SeedResult, VariantResult
 
 

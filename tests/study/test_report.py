@@ -5,12 +5,11 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from support.studies import PIXEL, example, study, variant_result
+from support.studies import PIXEL, example, load_results, study, variant_result
 
 from windowshop.errors import ConfigError
 from windowshop.evaluation.diagnostics import GateWeights
 from windowshop.study.report.comparison import summarise
-from windowshop.study.report.html import render_study
 from windowshop.study.report.plots import (
     all_plots,
     gate_plot,
@@ -18,8 +17,8 @@ from windowshop.study.report.plots import (
     quality_plot,
 )
 from windowshop.study.report.tables import all_tables, main_table, p_text, verdict_sentence
-from windowshop.study.report.write import render_markdown, write_report
-from windowshop.study.results import ExampleProduct, load_results
+from windowshop.study.report.write import render_markdown, render_study, write_report
+from windowshop.study.results import ExampleProduct, without_thumbnails
 
 pytestmark = pytest.mark.slow
 
@@ -317,7 +316,7 @@ def test_report_folder(tmp_path):
 
 
 def test_report_without_photos_holds_none(tmp_path):
-    write_report(study(), tmp_path, photos=False)
+    write_report(study(examples=without_thumbnails(study().examples)), tmp_path)
     for path in tmp_path.rglob("*.*"):
         assert PIXEL.encode() not in path.read_bytes()
     shown = Page((tmp_path / "report.html").read_text(encoding="utf-8"))

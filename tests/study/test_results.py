@@ -5,23 +5,25 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 from support.interrupting import Interrupted
-from support.studies import LEVELS, seed_result, study
+from support.studies import LEVELS, load_results, seed_result, study
 
 from windowshop.errors import ConfigError, DataError
 from windowshop.study import results
 from windowshop.study.results import (
-    PER_QUERY_FILE,
     RESULTS_FILE,
     UNRETRIEVED_FILE,
-    load_results,
+    Insights,
+    load_insights,
     load_seed,
+    save_insights,
     save_results,
     save_seed,
-    without_photos,
+    without_thumbnails,
 )
 
 pytestmark = pytest.mark.slow
 
+PER_QUERY_FILE = "per_query.parquet"
 FILES = {RESULTS_FILE, PER_QUERY_FILE, UNRETRIEVED_FILE}
 
 
@@ -111,29 +113,40 @@ def test_scores_of_other_settings_never_stand_behind_an_older_json(tmp_path, mon
     assert load_seed(tmp_path, "experts", 0, "a") is None
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", '{"format": "windowshop-study-0"}', ""])
-def test_damaged_json_is_named(tmp_path, damage):
-    save_results(study(), tmp_path)
-    (tmp_path / RESULTS_FILE).write_text(damage)
-    with pytest.raises(DataError, match=RESULTS_FILE):
-        load_results(tmp_path)
+def insights():
+    return Insights(curves=study().curves, examples=study().examples, images=True)
 
 
-@pytest.mark.parametrize("key", ["variants", "curves", "reference"])
-def test_json_that_lacks_a_part_is_named(tmp_path, key):
-    save_results(study(), tmp_path)
-    content = json.loads((tmp_path / RESULTS_FILE).read_text())
+def test_insights_survive_the_disk(tmp_path):
+    assert load_insights(tmp_path / "insights.json") is None
+    save_insights(tmp_path / "insights.json", insights())
+    assert load_insights(tmp_path / "insights.json") == insights()
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", "{}", ""])
+def test_damaged_insights_are_named(tmp_path, damage):
+    (tmp_path / "insights.json").write_text(damage)
+    with pytest.raises(DataError, match=r"insights.json.*Delete the file"):
+        load_insights(tmp_path / "insights.json")
+
+
+@pytest.mark.parametrize("key", ["seconds", "seed"])
+def test_a_seed_that_lacks_a_part_is_named(tmp_path, key):
+    save_seed(tmp_path, "experts", seed_result("experts", 0), "f")
+    [path] = tmp_path.glob("*/*.json")
+    content = json.loads(path.read_text())
     del content[key]
-    (tmp_path / RESULTS_FILE).write_text(json.dumps(content))
+    path.write_text(json.dumps(content))
     with pytest.raises(DataError, match=key):
-        load_results(tmp_path)
+        load_seed(tmp_path, "experts", 0, "f")
 
 
 def test_a_damaged_table_is_named(tmp_path):
-    save_results(study(), tmp_path)
-    (tmp_path / PER_QUERY_FILE).write_bytes(b"no parquet")
+    save_seed(tmp_path, "experts", seed_result("experts", 0), "f")
+    for path in tmp_path.glob("*/*.parquet"):
+        path.write_bytes(b"no parquet")
     with pytest.raises(DataError, match="run the study again"):
-        load_results(tmp_path)
+        load_seed(tmp_path, "experts", 0, "f")
 
 
 def test_a_folder_that_is_a_file_is_a_named_error(tmp_path):
@@ -143,11 +156,10 @@ def test_a_folder_that_is_a_file_is_a_named_error(tmp_path):
 
 
 def test_photos_can_be_left_out():
-    bare = without_photos(study())
-    images = [p.image for e in bare.examples for ps in e.columns.values() for p in ps]
+    bare = without_thumbnails(study().examples)
+    images = [p.image for e in bare for ps in e.columns.values() for p in ps]
     assert set(images) == {None}
     assert len(images) == 6
-    assert bare.variants == study().variants
 
 
 def test_an_unknown_variant_is_named():

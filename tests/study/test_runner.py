@@ -11,6 +11,7 @@ import yaml
 from filelock import FileLock
 from support.interrupting import Countdown, Interrupted
 from support.killing import run_and_kill
+from support.studies import load_results
 from support.tiny_studies import VARIANTS, assert_same_report, runner_of, study_settings
 
 from windowshop.errors import ConfigError
@@ -18,7 +19,6 @@ from windowshop.evaluation.metrics import MEASURES
 from windowshop.study import seed
 from windowshop.study.config import AUTO, load_study
 from windowshop.study.report import write as report
-from windowshop.study.results import load_results
 
 pytestmark = pytest.mark.slow
 
@@ -308,7 +308,8 @@ def test_a_killed_study_comes_to_the_same_report(small_file, kinds_place, cli, s
 
 def test_no_photos_leaves_no_image_data(study, whole, run_study, tmp_path, monkeypatch):
     out = shutil.copytree(whole, tmp_path / "report")
-    assert {path.name for path in holds_pictures(out)} == {"report.html", "results.json"}
+    [insights] = (out / "runs").glob("insights-*.json")
+    assert set(holds_pictures(out)) == {out / "report.html", out / "results.json", insights}
     monkeypatch.delattr(seed, "train_variant")
     run_study(study, out, photos=False)
     assert holds_pictures(out) == []

@@ -1,5 +1,7 @@
 """Small made-up studies, whose scores are drawn and not trained."""
 
+import json
+
 import numpy as np
 import polars as pl
 
@@ -10,8 +12,11 @@ from windowshop.evaluation.diagnostics import (
     UnretrievedProducts,
 )
 from windowshop.evaluation.metrics import MEASURES
+from windowshop.settings import from_dict
 from windowshop.study.config import Falsifier
 from windowshop.study.results import (
+    RESULTS_FILE,
+    TABLES,
     CurvePoint,
     Example,
     ExampleProduct,
@@ -145,3 +150,15 @@ def study(**changes):
         "curves": curves,
     }
     return StudyResults(**{**content, **changes})
+
+
+def load_results(folder):
+    """The results of a report folder."""
+    content = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
+    del content["format"]
+    tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in TABLES}
+    for variant in content["variants"]:
+        for item in variant["seeds"]:
+            of = {"variant": variant["name"], "seed": item["seed"]}
+            item |= {n: table.filter(**of).drop(*of) for n, table in tables.items()}
+    return from_dict(StudyResults, content, RESULTS_FILE)

@@ -1,7 +1,6 @@
 """`windowshop compare` as one function: data folder and study -> report folder."""
 
 import platform
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,22 +25,19 @@ from windowshop.study.report.insights import CURVE_MEASURE, SHARES, curve, examp
 from windowshop.study.report.write import write_report
 from windowshop.study.results import (
     FORMAT,
-    RESULTS_FILE,
     CurvePoint,
+    Insights,
     SeedResult,
     StudyResults,
     VariantResult,
-    load_results,
-    save_results,
+    load_insights,
+    save_insights,
+    without_thumbnails,
 )
-from windowshop.study.results import without_photos as without_thumbnails
 from windowshop.study.seed import FIXED_SYSTEMS, SeedRuns, StudyData, trains_encoders
 from windowshop.study.systems import trained_run
 from windowshop.study.training import digest
 from windowshop.study.workers import Source, Task, fitting_workers, side_by_side
-
-INSIGHTS = "insights"
-"""Where curves and examples are kept below the folder of finished runs."""
 
 
 def compare(
@@ -75,7 +71,7 @@ def compare(
             device, num_runs = pick_device(study.base.device), len(_all_runs(study))
             num_workers = workers or fitting_workers(device, num_runs)
             results = _run(study, source, num_workers, photos=photos)
-            for verdict in write_report(results, out, photos=photos).verdicts:
+            for verdict in write_report(results, out).verdicts:
                 reporter.note(f"{verdict.falsifier.claim}: {verdict.answer}.")
             return results
     except Timeout:
@@ -104,7 +100,10 @@ def _run(study: StudyData, source: Source, num_workers: int, *, photos: bool) ->
                     advance(1, variant.name)
             results = replace(results, variants=_variants(study, found))
             if seed == seeds[0]:
-                results = _with_insights(study, runs, results, photos=photos)
+                found_insights = _insights(study, runs, results, photos=photos)
+                results = replace(
+                    results, curves=found_insights.curves, examples=found_insights.examples
+                )
             runs.clear()
     return results
 
@@ -156,28 +155,25 @@ def _without_variants(study: StudyData, num_workers: int) -> StudyResults:
     )
 
 
-def _with_insights(
-    study: StudyData, runs: SeedRuns, results: StudyResults, *, photos: bool
-) -> StudyResults:
-    """Add curves and examples of the first seed, from the disk where they are kept."""
+def _insights(study: StudyData, runs: SeedRuns, results: StudyResults, *, photos: bool) -> Insights:
+    """Curves and examples of the first seed, from the disk where they are kept."""
     names = study.config.curve_variants
     if names == (AUTO,):
         names = _shown_variants(study, results)
     named = [v for name in names if (v := study.variant(name)) is not None]
     key = digest(FORMAT, runs.seed, study.config.num_examples, [runs.fingerprint(v) for v in named])
-    folder, bare = (study.folder / f"{name}-{key}" for name in (INSIGHTS, f"{INSIGHTS}-bare"))
-    kept = next((f for f in (folder, bare) if (f / RESULTS_FILE).exists()), None)
-    if kept is not None and (kept == folder or not photos):
-        found = load_results(kept)
-    else:
-        found = _insights(study, runs, results, named)
+    path = study.folder / f"insights-{key}.json"
+    insights = load_insights(path)
+    if insights is None or (photos and not insights.images):
+        insights = _make_insights(study, runs, results, named)
     if not photos:
-        found = without_thumbnails(found)
-    save_results(found, folder if photos else bare)
-    for old in study.folder.glob(f"{INSIGHTS}-*"):
-        if old != (folder if photos else bare):
-            shutil.rmtree(old)
-    return replace(results, curves=found.curves, examples=found.examples)
+        bare = without_thumbnails(insights.examples)
+        insights = replace(insights, examples=bare, images=False)
+    save_insights(path, insights)
+    for old in study.folder.glob("insights-*.json"):
+        if old != path:
+            old.unlink()
+    return insights
 
 
 def _shown_variants(study: StudyData, results: StudyResults) -> tuple[str, ...]:
@@ -193,13 +189,10 @@ def _shown_variants(study: StudyData, results: StudyResults) -> tuple[str, ...]:
     return tuple(dict.fromkeys((ends[0], *best, ends[1])))
 
 
-def _insights(
+def _make_insights(
     study: StudyData, runs: SeedRuns, results: StudyResults, named: Sequence[VariantConfig]
-) -> StudyResults:
-    """The curves of the trained among the named variants, and examples of where all of them differ.
-
-    Nothing else is in what this returns.
-    """
+) -> Insights:
+    """Curves of the trained among the named variants, and queries on which all of them differ."""
     curves: dict[str, tuple[CurvePoint, ...]] = {"missing_images": (), "sparse_text": ()}
     for variant in named:
         trained = runs.trained(variant) if variant.system == "trained" else None
@@ -216,7 +209,7 @@ def _insights(
         first, *_, last = rankings
         queries = most_different_queries(results, first, last, count=study.config.num_examples)
     shown_queries = examples(study.bench, rankings, queries, study.test)
-    return replace(results, variants=(), falsifiers=(), curves=curves, examples=shown_queries)
+    return Insights(curves=curves, examples=shown_queries, images=True)
 
 
 def _environment() -> dict[str, str]:

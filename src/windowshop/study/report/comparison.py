@@ -7,13 +7,22 @@ averaged over seeds first.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
-from windowshop.evaluation import ALL, LABELS, MEASURES, NUM_PERMUTATIONS, Comparison, compare, holm
+from windowshop.evaluation import (
+    ALL,
+    LABELS,
+    MEASURES,
+    NUM_PERMUTATIONS,
+    Comparison,
+    Estimate,
+    compare,
+    holm,
+)
 from windowshop.study.config import Falsifier
-from windowshop.study.report.falsifiers import Verdict, judge
 from windowshop.study.results import StudyResults, VariantResult
 
 # Student's t at 97.5% for 1 to 30 degrees of freedom; more use the last, which is wider.
@@ -27,6 +36,8 @@ LABEL_MEASURES = ("ndcg@1", *SLICE_MEASURES)
 """What is reported of each label set, where a data set has two."""
 Values = dict[str, float]
 """query_id -> value, averaged over seeds."""
+Answer = Literal["holds", "does not hold", "undecided", "not tested"]
+ALPHA = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +66,20 @@ class SliceMean:
     num_queries: int
     sign: int
     """1 or -1 where the paired interval lies above or below 0, else 0; not corrected."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """A falsifier's answer and the difference that it rests on."""
+
+    falsifier: Falsifier
+    answer: Answer
+    difference: Estimate | None
+    """None where one of the two variants was not run, or they share no query."""
+    num_seeds: tuple[int, int]
+    """Of `better` and of `worse`."""
+    p_holm: float | None
+    """That the difference is the margin, corrected over all that the report tests beside it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +134,34 @@ def seed_mean(per_seed: Sequence[float]) -> SeedMean:
         t = T_975[min(count - 1, len(T_975)) - 1]
         half = t * float(np.std(per_seed, ddof=1)) / math.sqrt(count)
     return SeedMean(mean=float(np.mean(per_seed)), half=half, num_seeds=count)
+
+
+def judge(
+    falsifier: Falsifier,
+    difference: Estimate | None,
+    p_holm: float | None,
+    num_seeds: tuple[int, int],
+) -> Verdict:
+    """Decide by the 95% interval of the difference and by the corrected p.
+
+    Undecided where the margin lies inside the interval, or where p is not below ALPHA.
+    """
+    answer: Answer = "undecided"
+    if difference is None or p_holm is None:
+        answer = "not tested"
+    elif p_holm >= ALPHA:
+        pass
+    elif difference.low > falsifier.margin:
+        answer = "holds" if falsifier.expect == "better" else "does not hold"
+    elif difference.high <= falsifier.margin:
+        answer = "does not hold" if falsifier.expect == "better" else "holds"
+    return Verdict(
+        falsifier=falsifier,
+        answer=answer,
+        difference=difference,
+        num_seeds=num_seeds,
+        p_holm=p_holm,
+    )
 
 
 def most_different_queries(

@@ -11,8 +11,8 @@ from windowshop.study.report.comparison import (
     SliceMean,
     Summary,
     Tested,
+    Verdict,
 )
-from windowshop.study.report.falsifiers import Verdict
 from windowshop.study.results import UNRETRIEVED_FILE, StudyResults, VariantResult
 
 NONE = "–"

@@ -1,32 +1,33 @@
 """Study results -> the report folder: markdown, one HTML page, plots, and the data behind them."""
 
+import base64
 import json
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from windowshop.files import write_atomic
 from windowshop.study.report.comparison import Summary, summarise
-from windowshop.study.report.html import render_study
 from windowshop.study.report.plots import Plot, all_plots
 from windowshop.study.report.tables import Part, Table, all_tables, verdict_sentence
-from windowshop.study.results import StudyResults, save_results, without_photos
+from windowshop.study.results import StudyResults, save_results
 
 MARKDOWN_FILE = "report.md"
 HTML_FILE = "report.html"
 PLOTS_FOLDER = "plots"
+IMAGE_ADDRESS = re.compile(r"data:image/jpeg;base64,[A-Za-z0-9+/]+=*")
 
 
-def write_report(results: StudyResults, folder: Path, *, photos: bool = True) -> Summary:
-    """Write the whole report and return the figures that its statistics came to.
+def write_report(results: StudyResults, folder: Path) -> Summary:
+    """Write the whole report and return its statistics.
 
     The folder gets report.html, report.md, plots/*.svg, results.json, per_query.parquet and
-    unretrieved.parquet.
-    `photos=False` leaves product photos out of all of them. Raises DataError where the reference is
-    none of the variants, ConfigError where the folder cannot be written.
+    unretrieved.parquet. Raises DataError where the reference is none of the variants, ConfigError
+    where the folder cannot be written.
     """
-    if not photos:
-        results = without_photos(results)
     save_results(results, folder)  # before the statistics, which take longer than the writing
     summary = summarise(results)
     tables = all_tables(results, summary)
@@ -72,6 +73,48 @@ def render_markdown(
     settings = json.dumps(results.settings, indent=2, ensure_ascii=False, default=str)
     parts += ["## Environment", "\n".join(machine), "## Settings", f"```json\n{settings}\n```"]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def render_study(
+    results: StudyResults, summary: Summary, tables: Sequence[Table], plots: Sequence[Plot]
+) -> str:
+    """Return the report as one HTML page that stands alone, without scripts or requests.
+
+    Every text is escaped; a thumbnail that is no JPEG in a `data:` address is left out.
+    """
+    shown = [
+        product
+        for example in results.examples
+        for products in example.columns.values()
+        for product in products
+    ]
+    return _template().render(
+        results=results,
+        verdicts=[(verdict, verdict_sentence(verdict)) for verdict in summary.verdicts],
+        tables=tables,
+        plots=[(plot, _address(plot.svg)) for plot in plots],
+        settings=json.dumps(results.settings, indent=2, ensure_ascii=False, default=str),
+        top_grade=max((product.grade or 0 for product in shown), default=0),
+        photos=any(product.image for product in shown),
+    )
+
+
+def _address(svg: str) -> str:
+    """Return an SVG document as a `data:` address."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8")).decode("ascii")
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("windowshop.study.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.tests["thumbnail"] = lambda image: bool(IMAGE_ADDRESS.fullmatch(image or ""))
+    return environment.get_template("study.html")
 
 
 def _markdown_table(table: Table) -> str:

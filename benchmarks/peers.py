@@ -32,9 +32,9 @@ from transformers.utils import logging
 
 from windowshop.config import FUSED, TrainConfig, load_config
 from windowshop.errors import ConfigError, WindowshopError
-from windowshop.evaluation import ALL, bootstrap
+from windowshop.evaluation import ALL, bootstrap, judged_slices, score_slices, scores_table
 from windowshop.progress import TerminalReporter
-from windowshop.study import peak_memory_mb, per_query_scores, reset_peak, slices_of
+from windowshop.study import peak_memory_mb, reset_peak
 
 Fit = Callable[[Shop], Fitted]
 CACHE = Path.home() / ".cache" / "windowshop"
@@ -197,8 +197,9 @@ def _scores(shop: Shop, fitted: Fitted) -> pl.DataFrame:
     dataset = shop.bench.dataset
     columns = {*dataset.products.columns, *dataset.queries.columns}
     specs = tuple(spec for spec in SLICES if columns.issuperset(spec.split("+")))
-    parts = slices_of(dataset, shop.test, specs)
-    return per_query_scores(fitted.test, parts, shop.test.threshold, shop.test.labels)
+    judged = dataset.qrels_of(dataset.split("test"))
+    slices = judged_slices(dataset, judged, specs, min_values=2)
+    return scores_table(score_slices(fitted.test, slices))
 
 
 def _figures(outcome: Outcome, scores: pl.DataFrame) -> dict[str, Any]:

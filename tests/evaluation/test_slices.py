@@ -1,9 +1,18 @@
+from dataclasses import replace
+
+import numpy as np
 import polars as pl
 import pytest
 
 from windowshop.data.dataset import Dataset
 from windowshop.errors import DataError
-from windowshop.evaluation.slices import MAX_VALUES, make_slices
+from windowshop.evaluation.slices import (
+    MAX_VALUES,
+    judged_slices,
+    make_slices,
+    score_slices,
+    scores_table,
+)
 
 PRODUCTS = pl.DataFrame(
     {
@@ -142,3 +151,55 @@ def test_an_id_is_no_slice(tmp_path, count, refused):
         return
     with pytest.raises(DataError, match=f"slice number: {count} distinct values"):
         make_slices(dataset, qrels, "number")
+
+
+def judged_dataset(make_dataset):
+    """Two judged queries on three products with a side."""
+    queries = [("red", None, "test"), ("blue", None, "test")]
+    made = make_dataset(["a", "b", "c"], queries, {(0, 0): 2, (0, 1): 1, (1, 2): 2})
+    sides = {"side": pl.Series(["left", "right", "left"]), "same": pl.lit("x")}
+    return replace(made, products=made.products.with_columns(**sides))
+
+
+RANKED = {"q0": {"p1": 0.9, "p0": 0.8}, "q1": {"p0": 0.7, "p2": 0.6}}
+
+
+def values_of(slices):
+    table = scores_table(score_slices(RANKED, slices))
+    keys = table.select("slice", "query_id", "measure").iter_rows()
+    return dict(zip(keys, table["value"], strict=True))
+
+
+def test_slices_split_the_judgements(make_dataset):
+    dataset = judged_dataset(make_dataset)
+    slices = judged_slices(dataset, dataset.qrels, ("side", "same"), min_values=2)
+    qrels = {name: part.qrels for name, part in slices.items()}
+    assert list(slices) == ["all", "side=left", "side=right"]  # `same` has one value
+    assert qrels["all"] == {"q0": {"p0": 2, "p1": 1}, "q1": {"p2": 2}}
+    assert qrels["side=left"] == {"q0": {"p0": 2}, "q1": {"p2": 2}}
+    assert qrels["side=right"] == {"q0": {"p1": 1}}
+    found = {key[:2]: v for key, v in values_of(slices).items() if key[2] == "mrr@10"}
+    # No product on the right is relevant enough for a rank.
+    parts, queries = ("all", "side=left"), ("q0", "q1")
+    assert found == {(part, query): 0.5 for part in parts for query in queries}
+    assert "same=x" in judged_slices(dataset, dataset.qrels, ("same",))
+
+
+def test_label_sets_are_scored_each_by_its_own_grade(make_dataset):
+    dataset = judged_dataset(make_dataset)
+    log = pl.DataFrame({"query_id": ["q0", "q1"], "product_id": ["p1", "p2"], "grade": [1, 1]})
+    people = dataset.qrels.filter(query_id="q0")
+    kinds = [people, log.with_columns(kind=pl.lit("desirability"), weight=pl.lit(1.0))]
+    dataset = replace(dataset, qrels=pl.concat(kinds, how="diagonal_relaxed"))
+    slices = judged_slices(dataset, dataset.qrels, ("side",))
+    sets = ["labels=relevance", "labels=desirability"]
+    assert list(slices) == ["all", *sets, "side=left", "side=right"]
+    found = values_of(slices)
+    for part in ("all", "labels=relevance"):
+        assert found[part, "q0", "mrr@10"] == 0.5  # p1 is not relevant enough
+        assert found[part, "q0", "ndcg@1"] == 0.5  # gain 1 of 2
+        assert (part, "q1", "mrr@10") not in found
+    assert found["labels=desirability", "q0", "mrr@10"] == 1
+    assert found["labels=desirability", "q0", "ndcg@1"] == 1
+    assert found["labels=desirability", "q1", "mrr@10"] == 0.5
+    assert found["labels=desirability", "q1", "ndcg@10"] == pytest.approx(1 / np.log2(3))

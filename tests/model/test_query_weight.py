@@ -6,7 +6,8 @@ from windowshop.config import ModelConfig
 from windowshop.data.product_text import FACTS, TITLE
 from windowshop.encoders.feature_cache import ProductFeatures, QueryFeatures
 from windowshop.encoders.layout import Layout
-from windowshop.evaluation.dev_scorer import DevCheck, LabelSet
+from windowshop.evaluation.dev_scorer import DevCheck
+from windowshop.evaluation.slices import GradedQrels
 from windowshop.model.batches import ProductSource, QuerySource
 from windowshop.model.fusion.base import QueryWeight, interleave
 from windowshop.model.two_tower import TwoTower
@@ -72,7 +73,7 @@ def make_check(feature_table):
             products=np.arange(30),
             product_ids=ids,
             labels=[
-                LabelSet({f"q{i}": {ids[p]: 1 for p in relevant(i)} for i in range(12)}, 1, 1.0)
+                GradedQrels({f"q{i}": {ids[p]: 1 for p in relevant(i)} for i in range(12)}, 1, 1.0)
             ],
         )
         torch.manual_seed(1)

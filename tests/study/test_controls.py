@@ -13,18 +13,10 @@ from support.kinds import KINDS
 
 from windowshop.data.dataset import Dataset
 from windowshop.encoders.feature_cache import QueryFeatures
-from windowshop.evaluation.dev_scorer import LabelSet
 from windowshop.model.batches import ProductSource
 from windowshop.study.controls import changed, without_photos, without_words
 from windowshop.study.memory import peak_memory_mb, reset_peak
-from windowshop.study.slices import (
-    OWN_SLICES,
-    default_slices,
-    per_query_scores,
-    slices_of,
-    with_slice_columns,
-)
-from windowshop.study.systems import Queries
+from windowshop.study.slices import OWN_SLICES, default_slices, with_slice_columns
 
 
 @pytest.fixture(scope="module")
@@ -219,63 +211,6 @@ def small_dataset(make_dataset):
         side=pl.Series(["left", "right", "left"]), same=pl.lit("x")
     )
     return Dataset(root=made.root, products=products, queries=made.queries, qrels=made.qrels)
-
-
-def test_slices_split_the_judgements(make_dataset):
-    qrels = {"q0": {"p0": 2, "p1": 1}, "q1": {"p2": 2}}
-    test = Queries(rows=np.arange(2), ids=["q0", "q1"], texts={}, qrels=qrels, threshold=2)
-    parts = slices_of(small_dataset(make_dataset), test, ("side", "same"))
-    assert list(parts) == ["all", "side=left", "side=right"]  # `same` has one value
-    assert parts["all"] == qrels
-    assert parts["side=left"] == {"q0": {"p0": 2}, "q1": {"p2": 2}}
-    assert parts["side=right"] == {"q0": {"p1": 1}}
-    run = {"q0": {"p1": 0.9, "p0": 0.8}, "q1": {"p0": 0.7}}
-    scores = per_query_scores(run, parts, threshold=2)
-    found = {
-        (part, query): value
-        for part, query, value in scores.filter(measure="mrr@10")
-        .select("slice", "query_id", "value")
-        .iter_rows()
-    }
-    # No product on the right is relevant enough for a rank.
-    assert found == {
-        ("all", "q0"): 0.5,
-        ("all", "q1"): 0,
-        ("side=left", "q0"): 0.5,
-        ("side=left", "q1"): 0,
-    }
-
-
-def test_label_sets_are_scored_each_by_its_own_grade(make_dataset):
-    people = LabelSet({"q0": {"p0": 2, "p1": 1}}, threshold=2)
-    log = LabelSet({"q0": {"p1": 1}, "q1": {"p2": 1}}, threshold=1)
-    test = Queries(
-        rows=np.arange(2),
-        ids=["q0", "q1"],
-        texts={},
-        qrels={**people.qrels, "q1": {}},
-        threshold=2,
-        labels={"relevance": people, "desirability": log},
-    )
-    parts = slices_of(small_dataset(make_dataset), test, ("side",))
-    sets = ["labels=relevance", "labels=desirability"]
-    assert list(parts) == ["all", *sets, "side=left", "side=right"]
-    run = {"q0": {"p1": 0.9, "p0": 0.8}, "q1": {"p0": 0.7, "p2": 0.6}}
-    scores = per_query_scores(run, parts, 2, test.labels)
-    found = {
-        (part, query, measure): value
-        for part, query, measure, value in scores.select(
-            "slice", "query_id", "measure", "value"
-        ).iter_rows()
-    }
-    for part in ("all", "labels=relevance"):
-        assert found[part, "q0", "mrr@10"] == 0.5  # p1 is not relevant enough
-        assert found[part, "q0", "ndcg@1"] == 0.5  # gain 1 of 2
-        assert (part, "q1", "mrr@10") not in found
-    assert found["labels=desirability", "q0", "mrr@10"] == 1
-    assert found["labels=desirability", "q0", "ndcg@1"] == 1
-    assert found["labels=desirability", "q1", "mrr@10"] == 0.5
-    assert found["labels=desirability", "q1", "ndcg@10"] == pytest.approx(1 / np.log2(3))
 
 
 def test_columns_that_shops_often_have_are_sliced_by(make_dataset):

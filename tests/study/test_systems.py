@@ -10,7 +10,7 @@ import pytest
 from windowshop.data.dataset import read_dataset
 from windowshop.encoders.layout import Layout
 from windowshop.evaluation.bm25 import bm25_run
-from windowshop.evaluation.dev_scorer import LabelSet
+from windowshop.evaluation.slices import GradedQrels
 from windowshop.model.batches import QuerySource
 from windowshop.study import systems as rankings
 from windowshop.study.systems import (
@@ -303,7 +303,10 @@ def test_a_score_is_the_mean_of_two_measures():
 def test_label_sets_count_in_a_score_by_their_weights():
     first, second = asked({"v": ["a"]}), asked({"v": ["b"]})
     run = {"v": {"a": 0.5, "b": 0.4}}
-    labels = {"relevance": LabelSet(first.qrels, 1, 3.0), "desirability": LabelSet(second.qrels, 1)}
+    labels = {
+        "relevance": GradedQrels(first.qrels, 1, 3.0),
+        "desirability": GradedQrels(second.qrels, 1),
+    }
     both = replace(first, labels=labels)
     assert both.score(run) == pytest.approx((3 * first.score(run) + second.score(run)) / 4)
     assert second.score(run) < both.score(run) < first.score(run)

@@ -2,9 +2,7 @@ from .bm25 import K1 as K1
 from .bm25 import B as B
 from .bm25 import BM25Scorer as BM25Scorer
 from .bm25 import bm25_run as bm25_run
-from .dev_scorer import EQUAL as EQUAL
 from .dev_scorer import DevCheck as DevCheck
-from .dev_scorer import LabelSet as LabelSet
 from .dev_scorer import make_dev_check as make_dev_check
 from .dev_scorer import score_labels as score_labels
 from .diagnostics import EXPERTS as EXPERTS
@@ -19,7 +17,6 @@ from .diagnostics import modality_gap as modality_gap
 from .diagnostics import never_retrieved as never_retrieved
 from .diagnostics import uniformity as uniformity
 from .diagnostics import unretrieved_products as unretrieved_products
-from .evaluator import ALL as ALL
 from .evaluator import evaluate as evaluate
 from .evaluator import write_evaluation as write_evaluation
 from .evaluator import write_per_query as write_per_query
@@ -42,8 +39,16 @@ from .significance import NUM_PERMUTATIONS as NUM_PERMUTATIONS
 from .significance import Comparison as Comparison
 from .significance import compare as compare
 from .significance import holm as holm
+from .slices import ALL as ALL
+from .slices import EQUAL as EQUAL
 from .slices import LABELS as LABELS
 from .slices import MAX_VALUES as MAX_VALUES
+from .slices import SCORES_SCHEMA as SCORES_SCHEMA
+from .slices import GradedQrels as GradedQrels
+from .slices import judged_slices as judged_slices
+from .slices import label_sets as label_sets
 from .slices import make_slices as make_slices
+from .slices import score_slices as score_slices
+from .slices import scores_table as scores_table
 from .slices import split_kinds as split_kinds
 from .tables import render_evaluation as render_evaluation

@@ -11,8 +11,8 @@ import polars as pl
 import torch
 
 from windowshop.config import StageName
-from windowshop.data import KINDS, Dataset
-from windowshop.evaluation.metrics import Qrels, as_qrels, relevance_threshold, score_queries
+from windowshop.data import Dataset
+from windowshop.evaluation.metrics import score_queries
 from windowshop.evaluation.runs import (
     make_run,
     modality_vectors,
@@ -21,34 +21,18 @@ from windowshop.evaluation.runs import (
     query_vectors,
     shared_query_vectors,
 )
+from windowshop.evaluation.slices import EQUAL, GradedQrels, label_sets
 from windowshop.model import ProductSource, QuerySource, TwoTower
 
-EQUAL = dict.fromkeys(KINDS, 1.0)
-
-
 SHARPNESSES, MIDPOINTS = (1.0, 2.0, 4.0, 8.0), (0.3, 0.5, 0.7, 0.9)
-"""What is tried for the weight of the text by query; midpoints as quantiles of its logits."""
-
-
+"""Values tried for the weight of the text by query; midpoints are quantiles of its logits."""
 MAX_DEV_QUERIES = 5_000
-"""Dev queries of a check; more would take long and tell little more."""
-
-
+"""Dev queries that are scored; more would take long and say little more."""
 TEXT_WEIGHTS = tuple(round(0.1 * i, 1) for i in range(11))
 
 
-@dataclass(frozen=True, slots=True)
-class LabelSet:
-    """Judgements of one kind, and how much they count in a check."""
-
-    qrels: Qrels
-    threshold: int
-    """Lowest grade that counts as relevant."""
-    weight: float = 1.0
-
-
 def score_labels(
-    labels: Sequence[LabelSet], run: Mapping[str, Mapping[str, float]]
+    labels: Sequence[GradedQrels], run: Mapping[str, Mapping[str, float]]
 ) -> dict[str, float]:
     """Mean nDCG@10 and Recall@100, and `score`, their mean, by which all is chosen on dev.
 
@@ -75,7 +59,7 @@ class DevCheck:
     query_ids: list[str]
     products: np.ndarray
     product_ids: list[str]
-    labels: list[LabelSet]
+    labels: list[GradedQrels]
 
     def __call__(self, model: TwoTower, stage: StageName = "fused") -> dict[str, float]:
         """Return what `score_labels` makes of the model's ranking.
@@ -168,12 +152,5 @@ def make_dev_check(
         query_ids=query_ids,
         products=items,
         product_ids=product_ids[items].to_list(),
-        labels=[
-            LabelSet(
-                as_qrels(qrels.filter(kind=kind)),
-                relevance_threshold(dataset.qrels.filter(kind=kind)),
-                weights[kind],
-            )
-            for kind in counted
-        ],
+        labels=list(label_sets(dataset, qrels, weights).values()),
     )

@@ -17,23 +17,22 @@ from windowshop.data import FACTS, Dataset, all_texts, held_out_notes
 from windowshop.encoders import FeatureCache, product_features, query_features
 from windowshop.errors import DataError
 from windowshop.evaluation.bm25 import bm25_run
-from windowshop.evaluation.metrics import (
-    Estimate,
-    as_qrels,
-    bootstrap,
-    relevance_threshold,
-    score_queries,
-)
+from windowshop.evaluation.metrics import Estimate, bootstrap
 from windowshop.evaluation.runs import make_run, product_vectors, query_vectors
-from windowshop.evaluation.slices import LABELS, Slice, make_slices, split_kinds
+from windowshop.evaluation.slices import (
+    ALL,
+    LABELS,
+    Scores,
+    judged_slices,
+    score_slices,
+    scores_table,
+)
 from windowshop.files import write_atomic, write_json
 from windowshop.model import Model, ProductSource, QuerySource, load_system, saved_systems
 from windowshop.progress import Reporter
 
 BM25 = "bm25"
-ALL = "all"
 Table = dict[str, Estimate]
-Scores = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +93,14 @@ def evaluate(
             f"{dataset.root}: split {split!r} has no judged query (judged queries: {found}). "
             "Choose another --split, or add qrels."
         )
-    parts, thresholds = _parts(dataset, queries, slice_specs)
+    slices = judged_slices(dataset, dataset.qrels_of(queries), slice_specs)
     runs = _runs(model, dataset, queries, cache_folder, reporter)
-    scores = {
-        system: {
-            part.name: score_queries(as_qrels(part.qrels), run, thresholds[part.name])
-            for part in parts
-        }
-        for system, run in runs.items()
-    }
+    scores = {system: score_slices(run, slices) for system, run in runs.items()}
     return Evaluation(
         split=split,
-        threshold=thresholds[ALL],
+        threshold=slices[ALL].threshold,
         num_products=len(dataset.products),
-        num_queries=parts[0].qrels["query_id"].n_unique(),
+        num_queries=len(slices[ALL].qrels),
         tables={
             system: {name: _estimates(part) for name, part in by_slice.items()}
             for system, by_slice in scores.items()
@@ -120,35 +113,17 @@ def evaluate(
             for system, by_slice in scores.items()
             if system != FUSED
         },
-        per_query=_per_query(scores),
+        per_query=pl.concat(
+            scores_table(by_slice).select(pl.lit(system).alias("system"), pl.all())
+            for system, by_slice in scores.items()
+        ),
         notes=(*dataset.notes, *held_out_notes(dataset, split)),
         labels={
-            part.name.removeprefix(LABELS): thresholds[part.name]
-            for part in parts
-            if part.name.startswith(LABELS)
+            name.removeprefix(LABELS): part.threshold
+            for name, part in slices.items()
+            if name.startswith(LABELS)
         },
     )
-
-
-def _parts(
-    dataset: Dataset, queries: pl.DataFrame, slice_specs: Sequence[str]
-) -> tuple[list[Slice], dict[str, int]]:
-    """What is scored: the headline's judgements, each label set's if there are two, the slices.
-
-    Also the lowest relevant grade of each, by name.
-    """
-    by_kind = split_kinds(dataset.qrels_of(queries))
-    lowest = {kind: relevance_threshold(dataset.qrels.filter(kind=kind)) for kind in by_kind}
-    headline = next(iter(by_kind))
-    parts, thresholds = [Slice(ALL, by_kind[headline])], {ALL: lowest[headline]}
-    if len(by_kind) > 1:
-        parts += [Slice(LABELS + kind, judged) for kind, judged in by_kind.items()]
-        thresholds |= {LABELS + kind: lowest[kind] for kind in by_kind}
-    for spec in slice_specs:
-        made = make_slices(dataset, by_kind[headline], spec)
-        parts += made
-        thresholds |= {part.name: lowest[headline] for part in made}
-    return parts, thresholds
 
 
 def _runs(
@@ -193,18 +168,6 @@ def _difference(fused: Scores, other: Scores) -> Scores:
         measure: {query: value - other[measure][query] for query, value in values.items()}
         for measure, values in fused.items()
     }
-
-
-def _per_query(scores: Mapping[str, Mapping[str, Scores]]) -> pl.DataFrame:
-    rows = [
-        (system, part, query_id, measure, value)
-        for system, by_slice in scores.items()
-        for part, measures in by_slice.items()
-        for measure, values in measures.items()
-        for query_id, value in values.items()
-    ]
-    columns = ["system", "slice", "query_id", "measure", "value"]
-    return pl.DataFrame(rows, schema=columns, orient="row")
 
 
 def _nested(tables: Mapping[str, Table]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Shapes: Q queries, N products, D shared width, P width of the vectors that are c
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,18 +12,13 @@ from torch import Tensor
 
 from windowshop.engines import nearest
 from windowshop.evaluation.metrics import DEPTH
-from windowshop.model import CHUNK, ProductSource, QueryBatch, QuerySource, TwoTower
+from windowshop.model import CHUNK, ProductSource, QuerySource, TwoTower
 
 
 @torch.inference_mode()
 def product_vectors(model: TwoTower, source: ProductSource, items: np.ndarray) -> np.ndarray:
     """Fused vectors of the given products, float32 (N, P)."""
-    model.eval()
-    found_NP = np.empty((len(items), model.width), dtype=np.float32)
-    for start in range(0, len(items), CHUNK):
-        chunk = source.batch(items[start : start + CHUNK])
-        found_NP[start : start + CHUNK] = model.encode_products(chunk).numpy()
-    return found_NP
+    return _in_chunks(model, model.encode_products, source, items)
 
 
 @torch.inference_mode()
@@ -39,8 +35,8 @@ def shared_query_vectors(model: TwoTower, source: QuerySource, items: np.ndarray
 
 def _in_chunks(
     model: TwoTower,
-    encode: Callable[[QueryBatch], Tensor],
-    source: QuerySource,
+    encode: Callable[[Any], Tensor],
+    source: ProductSource | QuerySource,
     items: np.ndarray,
 ) -> np.ndarray:
     model.eval()

@@ -6,17 +6,38 @@ that over the full catalogue. Every combination of values becomes one slice. A p
 of values counts in the slice of each, so those slices overlap.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from windowshop.data import KINDS, Dataset
 from windowshop.errors import DataError
+from windowshop.evaluation.metrics import Qrels, Run, as_qrels, relevance_threshold, score_queries
 
+ALL = "all"
+"""Name of the slice of all queries."""
 LABELS = "labels="
 """Begins the name of a slice that is a label set."""
 MAX_VALUES = 50
 """More distinct values in one slice than this is an id or a number, not a slice."""
+EQUAL = dict.fromkeys(KINDS, 1.0)
+"""Weights of the label sets, each as much as another."""
+Scores = dict[str, dict[str, float]]
+"""measure -> query_id -> value."""
+SCORES_SCHEMA: dict[str, type[pl.DataType]] = {
+    **dict.fromkeys(("slice", "query_id", "measure"), pl.String),
+    "value": pl.Float64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GradedQrels:
+    """Qrels with the lowest grade that counts as relevant, and their weight beside others."""
+
+    qrels: Qrels
+    threshold: int
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +53,53 @@ def split_kinds(qrels: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """The judgements of each label set that is there, relevance first."""
     present = set(qrels["kind"])
     return {kind: qrels.filter(kind=kind) for kind in KINDS if kind in present}
+
+
+def label_sets(
+    dataset: Dataset, qrels: pl.DataFrame, weights: Mapping[str, float] = EQUAL
+) -> dict[str, GradedQrels]:
+    """Return the label sets of `qrels` by name, relevance first; `weights` are by name."""
+    return {
+        kind: GradedQrels(
+            as_qrels(judged), relevance_threshold(dataset.qrels.filter(kind=kind)), weights[kind]
+        )
+        for kind, judged in split_kinds(qrels).items()
+    }
+
+
+def judged_slices(
+    dataset: Dataset, qrels: pl.DataFrame, specs: Sequence[str], *, min_values: int = 1
+) -> dict[str, GradedQrels]:
+    """Return "all", each label set if there are two, and every slice of the columns in `specs`.
+
+    The first label set is "all" and is sliced; columns of fewer than `min_values` are left out.
+    """
+    labels = label_sets(dataset, qrels)
+    kind, headline = next(iter(labels.items()))
+    found = {ALL: headline}
+    if len(labels) > 1:
+        found |= {LABELS + name: label_set for name, label_set in labels.items()}
+    for spec in specs:
+        made = make_slices(dataset, qrels.filter(kind=kind), spec)
+        if len(made) >= min_values:
+            found |= {s.name: GradedQrels(as_qrels(s.qrels), headline.threshold) for s in made}
+    return found
+
+
+def score_slices(run: Run, slices: Mapping[str, GradedQrels]) -> dict[str, Scores]:
+    """Return every measure of every query by slice."""
+    return {name: score_queries(part.qrels, run, part.threshold) for name, part in slices.items()}
+
+
+def scores_table(scores: Mapping[str, Scores]) -> pl.DataFrame:
+    """Return the scores of all slices as one table of slice, query_id, measure and value."""
+    rows = [
+        (part, query_id, measure, value)
+        for part, measures in scores.items()
+        for measure, values in measures.items()
+        for query_id, value in values.items()
+    ]
+    return pl.DataFrame(rows, schema=SCORES_SCHEMA, orient="row")
 
 
 def make_slices(dataset: Dataset, qrels: pl.DataFrame, spec: str) -> list[Slice]:

@@ -6,9 +6,9 @@ from rich.table import Table
 from rich.text import Text
 
 from windowshop.config import FUSED
-from windowshop.evaluation.evaluator import ALL, Evaluation
+from windowshop.evaluation.evaluator import Evaluation
 from windowshop.evaluation.metrics import MEASURES, Estimate
-from windowshop.evaluation.slices import LABELS
+from windowshop.evaluation.slices import ALL, LABELS
 
 HEADINGS = {
     "recall@10": "R@10",

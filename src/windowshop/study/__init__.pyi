@@ -5,8 +5,6 @@ from .config import load_study as load_study
 from .memory import peak_memory_mb as peak_memory_mb
 from .memory import reset_peak as reset_peak
 from .runner import compare as compare
-from .slices import per_query_scores as per_query_scores
-from .slices import slices_of as slices_of
 from .systems import Queries as Queries
 from .systems import Run as Run
 from .systems import queries_of as queries_of

@@ -9,7 +9,7 @@ import polars as pl
 from windowshop.config import SINGLE, TrainConfig
 from windowshop.data import Dataset, all_texts, held_out_notes, product_photos
 from windowshop.errors import ConfigError, DataError
-from windowshop.evaluation import make_slices
+from windowshop.evaluation import judged_slices, make_slices
 from windowshop.model import needs_tokens
 from windowshop.progress import Reporter
 from windowshop.study.ablations import Extent
@@ -25,7 +25,7 @@ from windowshop.study.config import (
 from windowshop.study.controls import cut_titles
 from windowshop.study.default_variants import default_variants
 from windowshop.study.seed import StudyData, stages_of
-from windowshop.study.slices import OWN_SLICES, default_slices, slices_of, with_slice_columns
+from windowshop.study.slices import OWN_SLICES, default_slices, with_slice_columns
 from windowshop.study.systems import queries_of
 from windowshop.training import open_cache, prepare, require_negatives, training_pairs, with_tokens
 
@@ -61,6 +61,7 @@ def prepare_study(
         notes += (f"{lost} test queries have judgements of the log alone: see them by label set.",)
     if not dev.ids:
         reporter.note("No judged dev queries: weights and mixes are not tuned.")
+    judged = dataset.qrels_of(dataset.split("test"))
     specs = tuple(dict.fromkeys((*default_slices(dataset), *config.slices)))
     study = StudyData(
         config=config,
@@ -71,7 +72,7 @@ def prepare_study(
         token_bench=token_bench,
         dev=dev,
         test=test,
-        parts=slices_of(with_slice_columns(bench), test, specs),
+        slices=judged_slices(with_slice_columns(bench), judged, specs, min_values=2),
         folder=folder,
     )
     for variant in variants:

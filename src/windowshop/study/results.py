@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from windowshop.errors import ConfigError, DataError
-from windowshop.evaluation import Diagnostics
+from windowshop.evaluation import SCORES_SCHEMA, Diagnostics
 from windowshop.files import write_atomic, write_json
 from windowshop.settings import from_dict
 from windowshop.study.config import Falsifier
@@ -25,12 +25,8 @@ SEED_FORMAT = "windowshop-study-seed-2"
 RESULTS_FILE = "results.json"
 UNRETRIEVED_FILE = "unretrieved.parquet"
 """Products that no test query has in its first 100: variant, seed, product_id."""
-PER_QUERY_SCHEMA: dict[str, Any] = {
-    **dict.fromkeys(("slice", "query_id", "measure"), pl.String),
-    "value": pl.Float64,
-}
 UNRETRIEVED_SCHEMA: dict[str, Any] = {"product_id": pl.String}
-TABLES = {"per_query": PER_QUERY_SCHEMA, "unretrieved": UNRETRIEVED_SCHEMA}
+TABLES = {"per_query": SCORES_SCHEMA, "unretrieved": UNRETRIEVED_SCHEMA}
 """Fields of `SeedResult` that are tables, and parquet files of their names."""
 
 

@@ -11,7 +11,14 @@ from windowshop.config import TrainConfig
 from windowshop.data import file_hash
 from windowshop.encoders import MODALITIES, Modality
 from windowshop.errors import ConfigError
-from windowshop.evaluation import DEPTH, Diagnostics, Qrels, never_retrieved
+from windowshop.evaluation import (
+    DEPTH,
+    Diagnostics,
+    GradedQrels,
+    never_retrieved,
+    score_slices,
+    scores_table,
+)
 from windowshop.model import TwoTower, needs_tokens
 from windowshop.settings import to_dict
 from windowshop.study.config import TRAINED, StudyConfig, VariantConfig, training_of
@@ -24,7 +31,6 @@ from windowshop.study.results import (
     load_seed,
     save_seed,
 )
-from windowshop.study.slices import per_query_scores
 from windowshop.study.systems import (
     Queries,
     Run,
@@ -57,8 +63,8 @@ class StudyData:
     """The same with tokens, for the fusions that read them, if there are any."""
     dev: Queries
     test: Queries
-    parts: dict[str, Qrels]
-    """Test judgements of every slice."""
+    slices: dict[str, GradedQrels]
+    """Test judgements of every slice, "all" first."""
     folder: Path
     """Where finished results and weights in the making are kept."""
 
@@ -99,7 +105,7 @@ class SeedRuns:
             memory_mb=trained.memory_mb if trained else None,
             parameters=_num_parameters(variant, trained.model) if trained else 0,
             dev_score=self._dev_score(variant, trained),
-            per_query=per_query_scores(run, study.parts, study.test.threshold, study.test.labels),
+            per_query=scores_table(score_slices(run, study.slices)),
             unretrieved=pl.DataFrame(
                 {"product_id": never_retrieved(asked, product_ids, DEPTH)}, UNRETRIEVED_SCHEMA
             ),
@@ -206,8 +212,8 @@ class SeedRuns:
             for item in (variant, beside)
             if item is not None
         ]
-        parts, data = list(study.parts), _data_key(study.bench_of(variant))
-        return digest(SEED_FORMAT, __version__, data, to_dict(study.base), sources, parts)
+        slices, data = list(study.slices), _data_key(study.bench_of(variant))
+        return digest(SEED_FORMAT, __version__, data, to_dict(study.base), sources, slices)
 
 
 def _data_key(bench: Workbench) -> str:

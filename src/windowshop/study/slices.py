@@ -1,26 +1,13 @@
 """Slices that every catalogue has: by photo, text, training judgements and demand."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from dataclasses import replace
 
 import polars as pl
 
 from windowshop.data import Dataset, all_texts
-from windowshop.evaluation import (
-    ALL,
-    LABELS,
-    MAX_VALUES,
-    LabelSet,
-    Qrels,
-    as_qrels,
-    make_slices,
-    score_queries,
-)
-from windowshop.study.results import PER_QUERY_SCHEMA
-from windowshop.study.systems import Queries, Run
+from windowshop.evaluation import MAX_VALUES
 from windowshop.training import Workbench
 
-NO_LABELS: Mapping[str, LabelSet] = MappingProxyType({})
 FEW_WORDS = 12
 """A product with at most as many words is sparse."""
 HEAD, TORSO = 0.1, 0.5
@@ -56,13 +43,7 @@ def with_slice_columns(bench: Workbench) -> Dataset:
     }
     taken = {*dataset.products.columns, *dataset.queries.columns}
     added = [column.alias(name) for name, column in columns.items() if name not in taken]
-    return Dataset(
-        root=dataset.root,
-        products=dataset.products.with_columns(added),
-        queries=dataset.queries,
-        qrels=dataset.qrels,
-        notes=dataset.notes,
-    )
+    return replace(dataset, products=dataset.products.with_columns(added))
 
 
 def default_slices(dataset: Dataset) -> tuple[str, ...]:
@@ -78,42 +59,6 @@ def default_slices(dataset: Dataset) -> tuple[str, ...]:
         if column is not None and not column.dtype.is_nested() and column.n_unique() <= MAX_VALUES:
             usual.append(name)
     return (*own, *usual)
-
-
-def slices_of(dataset: Dataset, queries: Queries, specs: tuple[str, ...]) -> dict[str, Qrels]:
-    """Judgements of each slice by name; "all" comes first, then each label set if there are two.
-
-    A column with one value only makes no slice.
-    """
-    rows = [(q, p, g) for q, judged in queries.qrels.items() for p, g in judged.items()]
-    frame = pl.DataFrame(rows, schema=["query_id", "product_id", "grade"], orient="row")
-    parts = {ALL: queries.qrels}
-    parts |= {LABELS + kind: label.qrels for kind, label in queries.labels.items()}
-    for spec in specs:
-        made = make_slices(dataset, frame, spec)
-        if len(made) > 1:
-            parts |= {part.name: as_qrels(part.qrels) for part in made}
-    return parts
-
-
-def per_query_scores(
-    run: Run,
-    parts: dict[str, Qrels],
-    threshold: int,
-    labels: Mapping[str, LabelSet] = NO_LABELS,
-) -> pl.DataFrame:
-    """Every measure of every query and slice, as PER_QUERY_SCHEMA.
-
-    Each label set has its own threshold.
-    """
-    lowest = {LABELS + kind: label.threshold for kind, label in labels.items()}
-    rows = [
-        (name, query_id, measure, value)
-        for name, qrels in parts.items()
-        for measure, values in score_queries(qrels, run, lowest.get(name, threshold)).items()
-        for query_id, value in values.items()
-    ]
-    return pl.DataFrame(rows, schema=PER_QUERY_SCHEMA, orient="row")
 
 
 def _demand(judged: pl.Series) -> pl.Series:

@@ -16,20 +16,18 @@ from windowshop.evaluation import (
     EQUAL,
     K1,
     B,
-    LabelSet,
+    GradedQrels,
     Qrels,
-    as_qrels,
     bm25_run,
+    label_sets,
     make_run,
     modality_vectors,
     normalised,
     present,
     product_vectors,
     query_vectors,
-    relevance_threshold,
     score_labels,
     shared_query_vectors,
-    split_kinds,
 )
 from windowshop.model import TwoTower
 from windowshop.study.config import Mix
@@ -53,12 +51,12 @@ class Queries:
     """People's judgements where the split has them, else the log's; none of a query that only the
     other label set judges."""
     threshold: int
-    labels: Mapping[str, LabelSet] = field(default_factory=dict)
+    labels: Mapping[str, GradedQrels] = field(default_factory=dict)
     """Each label set by name, where the split has two."""
 
     def score(self, run: Run) -> float:
         """What weights are tuned by: as a model's checkpoints are, label sets by their weights."""
-        labels = list(self.labels.values()) or [LabelSet(self.qrels, self.threshold)]
+        labels = list(self.labels.values()) or [GradedQrels(self.qrels, self.threshold)]
         return score_labels(labels, run)["score"]
 
 
@@ -68,13 +66,8 @@ def queries_of(bench: Workbench, split: str, weights: Mapping[str, float] = EQUA
     table = dataset.queries.select("query_id", "query").with_row_index("row")
     asked = dataset.split(split)
     table = table.join(asked.select("query_id"), on="query_id", maintain_order="left")
-    labels = {
-        kind: LabelSet(
-            as_qrels(judged), relevance_threshold(dataset.qrels.filter(kind=kind)), weights[kind]
-        )
-        for kind, judged in split_kinds(dataset.qrels_of(asked)).items()
-    }
-    headline = next(iter(labels.values()), LabelSet({}, 1))
+    labels = label_sets(dataset, dataset.qrels_of(asked), weights)
+    headline = next(iter(labels.values()), GradedQrels({}, 1))
     texts = {q: t for q, t in table.select("query_id", "query").iter_rows() if t and t.strip()}
     return Queries(
         rows=table["row"].to_numpy().astype(np.int64),

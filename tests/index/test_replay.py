@@ -65,10 +65,10 @@ def test_runs_leave_what_the_changes_leave(orders, num_changes, num_rows):
     for run in runs:  # at each end, not only the last
         done += run.num_changes
         before = [
-            change for run in runs if run.behind <= Position(1, done) for change in run.changes
+            change for run in runs if run.end <= Position(1, done) for change in run.changes
         ]
         assert applied(before) == applied(change for change, _ in changes[:done])
-        assert run.behind == Position(1, done)
+        assert run.end == Position(1, done)
     everything = [change for run in living for change in run.changes]
     assert applied(everything) == applied(change for change, _ in changes)
     added = [name for c in everything if isinstance(c, Upsert) for name in c.products["product_id"]]
@@ -82,5 +82,5 @@ def test_single_changes_become_one():
     (run,) = merged(changes)
     gone, kept = run.changes
     assert (gone.product_ids, kept.products["product_id"].to_list()) == (("a",), ["b"])
-    assert (run.num_changes, run.behind) == (90, Position(1, 90))
+    assert (run.num_changes, run.end) == (90, Position(1, 90))
     assert list(merged([])) == []

@@ -64,9 +64,7 @@ def test_runs_leave_what_the_changes_leave(orders, num_changes, num_rows):
     done = 0
     for run in runs:  # at each end, not only the last
         done += run.num_changes
-        before = [
-            change for run in runs if run.end <= Position(1, done) for change in run.changes
-        ]
+        before = [change for run in runs if run.end <= Position(1, done) for change in run.changes]
         assert applied(before) == applied(change for change, _ in changes[:done])
         assert run.end == Position(1, done)
     everything = [change for run in living for change in run.changes]

@@ -36,34 +36,25 @@ def stage_ablations(
 
     `aligned` are the base's stages with a separate one.
     """
-    names = {stage.name for stage in base.stages}
-    both = ("domain", "separate")
-    wanted = {
-        "no_domain": (("domain",), _without(base.stages, "domain"), "Stage 0 left out."),
-        "one_stage": (
-            both,
-            reallocated(base.stages, both, extent),
-            "Stage 2 alone at equal compute.",
-        ),
-        "bm25_negatives": (
-            ("fused",),
-            _with_negatives(base.stages, "bm25"),
-            "Hard negatives found by BM25.",
-        ),
-        "mined_negatives": (
-            ("fused",),
-            _with_negatives(aligned, "mined"),
-            "Hard negatives found after stage 1.",
-        ),
-    }
+    names, both = {stage.name for stage in base.stages}, ("domain", "separate")
+    without = tuple(stage for stage in base.stages if stage.name != "domain")
+    one = reallocated(base.stages, both, extent)
+    bm25, mined = _with_negatives(base.stages, "bm25"), _with_negatives(aligned, "mined")
+    wanted = [
+        ("no_domain", ("domain",), without, "Stage 0 left out."),
+        ("one_stage", both, one, "Stage 2 alone at equal compute."),
+        ("bm25_negatives", ("fused",), bm25, "Hard negatives found by BM25."),
+        ("mined_negatives", ("fused",), mined, "Hard negatives found after stage 1."),
+    ]
     if aligned == base.stages:
-        left_out = reallocated(base.stages, ("separate",), extent)
+        stages = reallocated(base.stages, ("separate",), extent)
         note = "Stage 1 left out, its compute given to stage 2."
-        wanted["no_separate"] = ("separate",), left_out, note
+        wanted.append(("no_separate", ("separate",), stages, note))
     else:
-        wanted[TWO_STAGES] = ("fused",), aligned, "Stage 1 before stage 2, at equal compute."
+        note = "Stage 1 before stage 2, at equal compute."
+        wanted.append((TWO_STAGES, ("fused",), aligned, note))
     made, notes = [], []
-    for name, (changed, stages, note) in wanted.items():
+    for name, changed, stages, note in wanted:
         if names.intersection(changed) and "fused" in names:
             made.append(_variant(name, stages, note))
         else:
@@ -140,10 +131,6 @@ def _spent(fused: Sequence[StageConfig], spare: float) -> list[StageConfig]:
     if not fused or round(spare) < 1:
         return []
     return [replace(fused[-1], steps=round(spare), min_epochs=0.0, tuning=TuningConfig())]
-
-
-def _without(stages: Sequence[StageConfig], name: str) -> tuple[StageConfig, ...]:
-    return tuple(stage for stage in stages if stage.name != name)
 
 
 def _with_negatives(stages: Sequence[StageConfig], kind: NegativesName) -> tuple[StageConfig, ...]:

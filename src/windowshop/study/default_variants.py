@@ -1,9 +1,7 @@
-"""The default study: Baselines, fusions, ablations and controls.
-
-Those are among them that could refute the claim that seeing pays.
-"""
+"""The default study: baselines, fusions, ablations, controls, and the claims that it can refute."""
 
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 from windowshop.config import SINGLE, TrainConfig
@@ -18,41 +16,33 @@ from windowshop.study.ablations import (
 )
 from windowshop.study.config import Falsifier, Mix, VariantConfig
 
-SAME = 0.005
-"""A difference in nDCG@10 that a control may show and still count as none."""
+NO_DIFFERENCE = 0.005
+"""Difference in nDCG@10 up to which a control counts as equal."""
 FROZEN_TOGETHER: dict[str, Mix] = {
     "frozen_image": "image",
     "frozen_average": "average",
     "frozen_tuned": "tuned",
     "frozen_centred": "centred",
 }
-"""What compares queries with photos through encoders as they come."""
-NO_DROPOUT = {"drop_image": 0.0, "drop_text": 0.0, "wrong_image": 0.0}
+"""Frozen systems that need text and photos in one space."""
+SCORE_MIXES: dict[str, tuple[Mix, str]] = {
+    "score_average": ("average", "Cosines to text and photo, averaged."),
+    "score_tuned": ("tuned", "The same with a weight tuned on dev."),
+    "score_raw": ("raw", "Raw inner products summed: a missing photo costs."),
+    "score_centred": ("centred", "Modality means removed, weight tuned on dev."),
+}
 
 
 def default_variants(
     base: TrainConfig, extent: Extent
 ) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
-    """Every variant of the default study, the reference first, and why others are left out.
+    """Return the default study's variants, the reference first, and notes of those left out.
 
     `base` is the reference's training.
     """
-    reference = base.model.fusion
-    fusions = [
-        VariantConfig(name=name, group="fusion", settings={"model": {"fusion": name}})
-        for name in FUSIONS
-        if name not in (*SINGLE, reference)
-    ]
-    half = {
-        "width": base.model.width // 2,
-        "matryoshka": [width // 2 for width in base.model.matryoshka],
-    }
-    narrow = VariantConfig(
-        name="half_width",
-        group="fusion",
-        note="The reference with vectors of half the width.",
-        settings={"model": half},
-    )
+    reference, width = base.model.fusion, base.model.width
+    half = {"width": width // 2, "matryoshka": [width // 2 for width in base.model.matryoshka]}
+    fusion = partial(VariantConfig, group="fusion")
     stages = with_separate(base.stages, extent.num_products, extent.num_queries)
     staged, notes = stage_ablations(base, extent, stages)
     aligned = {} if stages == base.stages else stage_settings(stages)
@@ -61,8 +51,12 @@ def default_variants(
     variants = (
         VariantConfig(name=reference, group="reference", note="The default model."),
         *baselines(base, aligned),
-        *fusions,
-        narrow,
+        *(fusion(name=n, settings=_of(n)) for n in FUSIONS if n not in (*SINGLE, reference)),
+        fusion(
+            name="half_width",
+            note="The reference with vectors of half the width.",
+            settings={"model": half},
+        ),
         *staged,
         *loss_ablations(base, extent, aligned),
         *controls(),
@@ -70,48 +64,26 @@ def default_variants(
     return variants, notes
 
 
+def _of(fusion: str) -> dict[str, Any]:
+    """Settings of a model with another fusion."""
+    return {"model": {"fusion": fusion}}
+
+
 def baselines(base: TrainConfig, aligned: dict[str, Any]) -> tuple[VariantConfig, ...]:
-    """What a shop would use without a trained fusion; `aligned` sets stages with a separate one."""
-    trained = [
-        VariantConfig(name=name, group="baseline", settings={"model": {"fusion": name}})
-        for name in SINGLE
-    ]
-    mixes: dict[str, tuple[Mix, str]] = {
-        "score_average": ("average", "Cosines to text and photo, averaged."),
-        "score_tuned": ("tuned", "The same with a weight tuned on dev."),
-        "score_raw": ("raw", "Raw inner products summed: a missing photo costs."),
-        "score_centred": ("centred", "Modality means removed, weight tuned on dev."),
-    }
-    scored = [
-        VariantConfig(
-            name=name,
-            group="baseline",
-            system="score_fusion",
-            mix=mix,
-            note=note,
-            settings=aligned,
-        )
-        for name, (mix, note) in mixes.items()
-    ]
+    """Systems without a trained fusion; `aligned` sets stages with a separate one."""
+    baseline = partial(VariantConfig, group="baseline")
     frozen: dict[str, Mix] = {"frozen_text": "text"}
     if base.text_encoder == base.image_encoder:  # both towers of one model share a space
         frozen |= FROZEN_TOGETHER
+    note = "BM25 and text-only, weight tuned on dev; its cost is the text-only tower's."
+    as_they_come = partial(baseline, system="frozen", note="Encoders as they come.")
+    mixed = partial(baseline, system="score_fusion", settings=aligned)
     return (
-        VariantConfig(name="bm25", group="baseline", system="bm25", note="k1, b tuned on dev."),
-        VariantConfig(
-            name="bm25_dense",
-            group="baseline",
-            system="bm25_dense",
-            note="BM25 and text-only, weight tuned on dev; its cost is the text-only tower's.",
-        ),
-        *(
-            VariantConfig(
-                name=name, group="baseline", system="frozen", mix=mix, note="Encoders as they come."
-            )
-            for name, mix in frozen.items()
-        ),
-        *trained,
-        *scored,
+        baseline(name="bm25", system="bm25", note="k1, b tuned on dev."),
+        baseline(name="bm25_dense", system="bm25_dense", note=note),
+        *(as_they_come(name=name, mix=mix) for name, mix in frozen.items()),
+        *(baseline(name=name, settings=_of(name)) for name in SINGLE),
+        *(mixed(name=name, mix=mix, note=note) for name, (mix, note) in SCORE_MIXES.items()),
     )
 
 
@@ -119,73 +91,61 @@ def loss_ablations(
     base: TrainConfig, extent: Extent, aligned: dict[str, Any]
 ) -> tuple[VariantConfig, ...]:
     """The reference with another loss, or with a plain network of its size."""
+    no_dropout = {"drop_image": 0.0, "drop_text": 0.0, "wrong_image": 0.0}
     wide = {"fusion": "concat_mlp", "fusion_hidden": matched_hidden(base, extent.text_width)}
-    changes: dict[str, tuple[dict[str, Any], str]] = {
-        "query_text_only": (
-            {"loss": {"query_image": 0.0}, **aligned},
-            "Stage 1 aligns queries with text alone.",
-        ),
-        "query_image_only": (
-            {"loss": {"query_text": 0.0}, **aligned},
-            "Stage 1 aligns queries with photos alone.",
-        ),
-        "no_modality_dropout": ({"loss": NO_DROPOUT}, "Nothing hidden, no photo swapped."),
-        "no_masks": (
-            {"loss": {"masks": False}},
-            "A positive's group and a product's twins are negatives.",
-        ),
-        "plain_loss": ({"loss": {"form": "plain"}}, "All grades in one softmax."),
-        "sigmoid_loss": ({"loss": {"form": "sigmoid"}}, "Each pair judged alone."),
-        "sampling_correction": (
+    twins, as_many = "A positive's group and a product's twins are negatives.", "as many weights as"
+    text, photos = ({"loss": {name: 0.0}, **aligned} for name in ("query_image", "query_text"))
+    changes: tuple[tuple[str, dict[str, Any], str], ...] = (
+        ("query_text_only", text, "Stage 1 aligns queries with text alone."),
+        ("query_image_only", photos, "Stage 1 aligns queries with photos alone."),
+        ("no_modality_dropout", {"loss": no_dropout}, "Nothing hidden, no photo swapped."),
+        ("no_masks", {"loss": {"masks": False}}, twins),
+        ("plain_loss", {"loss": {"form": "plain"}}, "All grades in one softmax."),
+        ("sigmoid_loss", {"loss": {"form": "sigmoid"}}, "Each pair judged alone."),
+        (
+            "sampling_correction",
             {"loss": {"sampling_correction": True}},
             "Popular negatives weigh less.",
         ),
-        "guide": ({"loss": {"guide_margin": 0.95}}, "Negatives near the positive are left out."),
-        "matched_mlp": (
-            {"model": wide},
-            "Concatenation with as many weights as the reference.",
-        ),
-    }
+        ("guide", {"loss": {"guide_margin": 0.95}}, "Negatives near the positive are left out."),
+        ("matched_mlp", {"model": wide}, f"Concatenation with {as_many} the reference."),
+    )
     return tuple(
         VariantConfig(name=name, group="ablation", note=note, settings=settings)
-        for name, (settings, note) in changes.items()
+        for name, settings, note in changes
     )
 
 
 def controls() -> tuple[VariantConfig, ...]:
-    """What must not work, or must degrade, if the photo is what helps."""
-    text_only = {"model": {"fusion": "text_only"}}
-    short, none = "Ranked from three words of each title.", "Ranked from photos alone."
+    """Variants that must not work, or must degrade, if the photo is what helps."""
+    control = partial(VariantConfig, group="control")
+    short = "Ranked from three words of each title."
     return (
-        VariantConfig(
+        control(
             name="shuffled_photos",
-            group="control",
             note="Trained and ranked with other products' photos.",
             train_change="shuffled_photos",
             test_change="shuffled_photos",
         ),
-        VariantConfig(
+        control(
             name="shuffled_in_ranking",
-            group="control",
             note="Trained on the right photos, ranked with others'.",
             test_change="shuffled_photos",
         ),
-        VariantConfig(
+        control(
             name="text_twice",
-            group="control",
             note="The text in the photo's place: fuse(t, t).",
             train_change="text_as_photo",
             test_change="text_as_photo",
         ),
-        VariantConfig(name="three_words", group="control", note=short, test_change="three_words"),
-        VariantConfig(
+        control(name="three_words", note=short, test_change="three_words"),
+        control(
             name="text_only_three_words",
-            group="control",
             note=short,
-            settings=text_only,
+            settings=_of("text_only"),
             test_change="three_words",
         ),
-        VariantConfig(name="no_text", group="control", note=none, test_change="no_text"),
+        control(name="no_text", note="Ranked from photos alone.", test_change="no_text"),
     )
 
 
@@ -207,36 +167,21 @@ def matched_hidden(base: TrainConfig, text_width: int) -> int:
 
 
 def default_falsifiers(reference: str, names: Collection[str]) -> tuple[Falsifier, ...]:
-    """What would refute the method, for a study of variants of these names.
-
-    Each is answered in the report whatever it shows.
-    """
-    pairs = (
-        ("Seeing helps", "text_only"),
-        ("The fusion beats concatenation", "concat_linear"),
-        ("The fusion beats a concatenation of equal capacity", "matched_mlp"),
-        ("A learned fusion beats one learned weight", "weighted"),
-        ("A fused stage beats a tuned score fusion", "score_tuned"),
-        ("Domain adaptation helps", "no_domain"),
-        ("Training the encoders helps", "frozen_encoders"),
-        ("Modality dropout helps", "no_modality_dropout"),
-        ("Masks help", "no_masks"),
-        ("The graded loss beats the plain one", "plain_loss"),
-        ("It is the photo's content that helps", "shuffled_photos"),
-        ("It is not the second tower's capacity that helps", "text_twice"),
-    )
-    shuffled = Falsifier(
-        claim="Shuffled photos are worth nothing",
-        better="shuffled_photos",
-        worse="text_only",
-        expect="not better",
-        margin=SAME,
-    )
-    aligned, joint = reference, "no_separate"
-    if TWO_STAGES in names:
-        aligned, joint = TWO_STAGES, reference
+    """Return the claims of the method that a study of variants of these names can refute."""
+    aligned, joint = (TWO_STAGES, reference) if TWO_STAGES in names else (reference, "no_separate")
     compared = [
-        *((claim, reference, worse) for claim, worse in pairs if worse != reference),
+        ("Seeing helps", reference, "text_only"),
+        ("The fusion beats concatenation", reference, "concat_linear"),
+        ("The fusion beats a concatenation of equal capacity", reference, "matched_mlp"),
+        ("A learned fusion beats one learned weight", reference, "weighted"),
+        ("A fused stage beats a tuned score fusion", reference, "score_tuned"),
+        ("Domain adaptation helps", reference, "no_domain"),
+        ("Training the encoders helps", reference, "frozen_encoders"),
+        ("Modality dropout helps", reference, "no_modality_dropout"),
+        ("Masks help", reference, "no_masks"),
+        ("The graded loss beats the plain one", reference, "plain_loss"),
+        ("It is the photo's content that helps", reference, "shuffled_photos"),
+        ("It is not the second tower's capacity that helps", reference, "text_twice"),
         ("Two stages beat one at equal compute", aligned, "one_stage"),
         ("Separate alignment helps", aligned, joint),
         ("Training the text encoder helps", "tuned_text", reference),
@@ -248,7 +193,14 @@ def default_falsifiers(reference: str, names: Collection[str]) -> tuple[Falsifie
     if reference != "experts":
         plain = "The plain mixture of experts beats concatenation"
         compared.append((plain, "experts", "concat_linear"))
+    shuffled = Falsifier(
+        claim="Shuffled photos are worth nothing",
+        better="shuffled_photos",
+        worse="text_only",
+        expect="not better",
+        margin=NO_DIFFERENCE,
+    )
     return (
-        *(Falsifier(claim=claim, better=better, worse=worse) for claim, better, worse in compared),
+        *(Falsifier(claim=c, better=b, worse=w) for c, b, w in compared if b != w),
         shuffled,
     )

@@ -37,7 +37,7 @@ class Table:
 
 
 def all_tables(results: StudyResults, summary: Summary) -> list[Table]:
-    """Every table of the report in reading order; those without rows are left out."""
+    """Return every table of the report in reading order; those without rows are left out."""
     tables = [
         main_table(results, summary),
         difference_table(results, summary),
@@ -53,9 +53,8 @@ def all_tables(results: StudyResults, summary: Summary) -> list[Table]:
 
 def main_table(results: StudyResults, summary: Summary) -> Table:
     """Quality, its difference to the reference on nDCG@10, and cost."""
-    rows = [_main_row(variant, summary) for variant in results.variants]
-    gain = f"Δ {measure_label(MAIN_MEASURE)}"
-    cost = ("seconds", "MB", "parameters")
+    measures = (measure_label(m) for m in MAIN_MEASURES)
+    test = (f"Δ {measure_label(MAIN_MEASURE)}", "p", "W/T/L")
     return Table(
         title="All variants",
         note=(
@@ -67,101 +66,129 @@ def main_table(results: StudyResults, summary: Summary) -> Table:
             "the catalogue's features and what is left of earlier variants included, so the least "
             "of the seeds."
         ),
-        head=(
-            "variant",
-            "group",
-            "n",
-            *(measure_label(m) for m in MAIN_MEASURES),
-            gain,
-            "p",
-            "W/T/L",
-        )
-        + cost,
-        rows=tuple(rows),
+        head=("variant", "group", "n", *measures, *test, "seconds", "MB", "parameters"),
+        rows=tuple(_main_row(variant, summary) for variant in results.variants),
         num_words=2,
-        marked=[variant.name for variant in results.variants].index(results.reference),
+        marked=_reference_row(results),
     )
+
+
+def _main_row(variant: VariantResult, summary: Summary) -> Part:
+    means = summary.means[variant.name]
+    tested = summary.tests.get(variant.name, {}).get(MAIN_MEASURE)
+    test: Part = (NONE, NONE, NONE)
+    if tested is not None:
+        found = tested.comparison
+        counts = f"{found.wins}/{found.ties}/{found.losses}"
+        test = (gain(found.difference), p_text(tested.p_holm), counts)
+    memory = min((s.memory_mb for s in variant.seeds if s.memory_mb is not None), default=None)
+    return (
+        variant.name,
+        variant.group,
+        str(len(variant.seeds)),
+        *(_seed_mean(means.get(measure)) for measure in MAIN_MEASURES),
+        *test,
+        _count(_mean(seed.seconds for seed in variant.seeds)),
+        _count(memory),
+        _size(_mean(seed.parameters for seed in variant.seeds)),
+    )
+
+
+def _seed_mean(mean: SeedMean | None) -> str:
+    if mean is None:
+        return NONE
+    return short(mean.mean) + ("" if mean.half is None else f" ±{short(mean.half)}")
+
+
+def _reference_row(results: StudyResults) -> int:
+    return [variant.name for variant in results.variants].index(results.reference)
 
 
 def difference_table(results: StudyResults, summary: Summary) -> Table:
     """The difference to the reference on every measure."""
-    rows = [
-        (
-            variant.name,
-            *(_gain_and_p(summary.tests[variant.name].get(measure)) for measure in MEASURES),
-        )
-        for variant in results.variants
-        if variant.name in summary.tests
-    ]
+
+    def cell(tested: Tested | None) -> str:
+        if tested is None:
+            return NONE
+        return f"{gain(tested.comparison.difference)}, p {p_text(tested.p_holm)}"
+
     return Table(
         title=f"Difference to {results.reference}",
         note="Variant minus reference, 95% bootstrap interval, and Holm-corrected p.",
         head=("variant", *(measure_label(measure) for measure in MEASURES)),
-        rows=tuple(rows),
+        rows=tuple(
+            (variant.name, *(cell(summary.tests[variant.name].get(m)) for m in MEASURES))
+            for variant in results.variants
+            if variant.name in summary.tests
+        ),
     )
 
 
 def label_table(results: StudyResults, summary: Summary) -> Table:
     """The measures of each label set, where the data has two."""
-    sizes: dict[tuple[str, str], int] = {}
-    for by_slice in summary.slices.values():
-        for part, means in by_slice.items():
-            for measure in LABEL_MEASURES if part.startswith(LABELS) else ():
-                if measure in means:
-                    count = means[measure].num_queries
-                    sizes[part, measure] = max(sizes.get((part, measure), 0), count)
-    rows = [
-        (
-            variant.name,
-            *(_slice_cell(summary.slices[variant.name][p].get(measure)) for p, measure in sizes),
-        )
-        for variant in results.variants
-        if sizes
+    sizes = _sizes(summary, LABEL_MEASURES, of_labels=True)
+    heads = [
+        f"{part.removeprefix(LABELS)}, {measure_label(measure)} (n={count})"
+        for (part, measure), count in sizes.items()
     ]
-    return Table(
-        title="By label set",
-        note=(
-            "Each label set by itself, with its own lowest relevant grade; all other tables are of "
-            "the judgements of relevance, if the test queries have any. ▲ above and ▼ below "
-            f"{results.reference}: the paired 95% interval excludes 0, not corrected. n counts "
-            "queries."
-        ),
-        head=(
-            "variant",
-            *(
-                f"{part.removeprefix(LABELS)}, {measure_label(measure)} (n={count})"
-                for (part, measure), count in sizes.items()
-            ),
-        ),
-        rows=tuple(rows),
-        marked=[v.name for v in results.variants].index(results.reference) if sizes else None,
+    note = (
+        "Each label set by itself, with its own lowest relevant grade; all other tables are of "
+        "the judgements of relevance, if the test queries have any. ▲ above and ▼ below "
+        f"{results.reference}: the paired 95% interval excludes 0, not corrected. n counts "
+        "queries."
+    )
+    return _slices_table(
+        results, summary, "By label set", note, dict(zip(sizes, heads, strict=True))
     )
 
 
 def slice_table(results: StudyResults, summary: Summary, measure: str) -> Table:
     """One measure by slice; slices without a query that it is defined for are left out."""
-    sizes: dict[str, int] = {}
+    sizes = _sizes(summary, (measure,), of_labels=False)
+    heads = {key: f"{key[0]} (n={count})" for key, count in sizes.items()}
+    note = (
+        f"▲ above and ▼ below {results.reference}: the paired 95% interval excludes 0, not "
+        "corrected for the number of slices. n counts queries."
+    )
+    return _slices_table(results, summary, f"{measure_label(measure)} by slice", note, heads)
+
+
+def _sizes(
+    summary: Summary, measures: tuple[str, ...], *, of_labels: bool
+) -> dict[tuple[str, str], int]:
+    """Number of queries by slice and measure, of the label sets or of all other slices."""
+    sizes: dict[tuple[str, str], int] = {}
     for by_slice in summary.slices.values():
         for part, means in by_slice.items():
-            if measure in means and not part.startswith(LABELS):
-                sizes[part] = max(sizes.get(part, 0), means[measure].num_queries)
-    rows = [
-        (
-            variant.name,
-            *(_slice_cell(summary.slices[variant.name][part].get(measure)) for part in sizes),
-        )
-        for variant in results.variants
-        if sizes
-    ]
+            for measure in measures if part.startswith(LABELS) == of_labels else ():
+                if measure in means:
+                    key = part, measure
+                    sizes[key] = max(sizes.get(key, 0), means[measure].num_queries)
+    return sizes
+
+
+def _slices_table(
+    results: StudyResults,
+    summary: Summary,
+    title: str,
+    note: str,
+    heads: dict[tuple[str, str], str],
+) -> Table:
+    """A row a variant, a column a slice and measure; `heads` are the columns' titles."""
+
+    def cell(mean: SliceMean | None) -> str:
+        return NONE if mean is None else short(mean.mean) + {1: " ▲", -1: " ▼", 0: ""}[mean.sign]
+
     return Table(
-        title=f"{measure_label(measure)} by slice",
-        note=(
-            f"▲ above and ▼ below {results.reference}: the paired 95% interval excludes 0, not "
-            "corrected for the number of slices. n counts queries."
+        title=title,
+        note=note,
+        head=("variant", *heads.values()),
+        rows=tuple(
+            (v.name, *(cell(summary.slices[v.name][part].get(measure)) for part, measure in heads))
+            for v in results.variants
+            if heads
         ),
-        head=("variant", *(f"{part} (n={count})" for part, count in sizes.items())),
-        rows=tuple(rows),
-        marked=[v.name for v in results.variants].index(results.reference) if sizes else None,
+        marked=_reference_row(results),
     )
 
 
@@ -201,17 +228,17 @@ def gate_table(results: StudyResults) -> Table:
 
 def gate_means(results: StudyResults) -> list[tuple[str, int, tuple[float, float, float]]]:
     """Category, products and mean weights (text, both, photo) of the reference over its seeds."""
-    found = [seed.diagnostics for seed in results.variant(results.reference).seeds]
     by_category: dict[str, list[tuple[float, float, float]]] = {}
     counts = {}
-    for diagnostics in found:
-        for row in diagnostics.gates if diagnostics else ():
+    for seed in results.variant(results.reference).seeds:
+        for row in seed.diagnostics.gates if seed.diagnostics else ():
             by_category.setdefault(row.category, []).append((row.text, row.both, row.image))
             counts[row.category] = row.num_products
-    return [
-        (category, counts[category], _column_means(weights))
-        for category, weights in by_category.items()
-    ]
+    means = {}
+    for category, weights in by_category.items():
+        text, both, image = (sum(column) / len(weights) for column in zip(*weights, strict=True))
+        means[category] = text, both, image
+    return [(category, counts[category], mean) for category, mean in means.items()]
 
 
 def match_table(results: StudyResults) -> Table:
@@ -306,51 +333,6 @@ def _signed(value: float) -> str:
     return text if text == ".000" else ("-" if value < 0 else "+") + text
 
 
-def _seed_mean(mean: SeedMean | None) -> str:
-    if mean is None:
-        return NONE
-    return short(mean.mean) + ("" if mean.half is None else f" ±{short(mean.half)}")
-
-
-def _main_row(variant: VariantResult, summary: Summary) -> Part:
-    means = summary.means[variant.name]
-    return (
-        variant.name,
-        variant.group,
-        str(len(variant.seeds)),
-        *(_seed_mean(means.get(measure)) for measure in MAIN_MEASURES),
-        *_test_cells(summary.tests.get(variant.name, {}).get(MAIN_MEASURE)),
-        *_cost_cells(variant),
-    )
-
-
-def _test_cells(tested: Tested | None) -> Part:
-    if tested is None:
-        return (NONE, NONE, NONE)
-    found = tested.comparison
-    counts = f"{found.wins}/{found.ties}/{found.losses}"
-    return (gain(found.difference), p_text(tested.p_holm), counts)
-
-
-def _gain_and_p(tested: Tested | None) -> str:
-    if tested is None:
-        return NONE
-    return f"{gain(tested.comparison.difference)}, p {p_text(tested.p_holm)}"
-
-
-def _cost_cells(variant: VariantResult) -> Part:
-    seconds = _mean(seed.seconds for seed in variant.seeds)
-    memory = min((s.memory_mb for s in variant.seeds if s.memory_mb is not None), default=None)
-    parameters = _mean(seed.parameters for seed in variant.seeds)
-    return (_count(seconds), _count(memory), _size(parameters))
-
-
-def _slice_cell(mean: SliceMean | None) -> str:
-    if mean is None:
-        return NONE
-    return short(mean.mean) + {1: " ▲", -1: " ▼", 0: ""}[mean.sign]
-
-
 def _diagnosed(results: StudyResults) -> list[tuple[VariantResult, list[Diagnostics]]]:
     found = [
         (variant, [seed.diagnostics for seed in variant.seeds if seed.diagnostics is not None])
@@ -362,11 +344,6 @@ def _diagnosed(results: StudyResults) -> list[tuple[VariantResult, list[Diagnost
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def _column_means(rows: list[tuple[float, float, float]]) -> tuple[float, float, float]:
-    text, both, image = (sum(column) / len(rows) for column in zip(*rows, strict=True))
-    return text, both, image
 
 
 def _size(count: float | None) -> str:

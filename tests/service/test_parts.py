@@ -17,17 +17,17 @@ from support.shops import photo
 
 from windowshop.errors import ConfigError
 from windowshop.service.http.access import call_of, encoded_path
-from windowshop.service.http.answers import answer_bytes
 from windowshop.service.http.errors import ServiceError, shortened
 from windowshop.service.http.executor import Executor
 from windowshop.service.http.limits import BodyLimit, RateLimits, limited_receive, limited_send
+from windowshop.service.http.responses import search_json
 from windowshop.service.thumbnails import Thumbnails
 from windowshop.service.writes.products import Product, Refused, parts_of
 from windowshop.service.writes.stream import lines
 
 
 def test_an_answer_leaves_without_paths_and_numbers_that_json_lacks():
-    told = json.loads(answer_bytes(made_answer(products=("a/b", "p2"))))
+    told = json.loads(search_json(made_answer(products=("a/b", "p2"))))
     first, second = told["results"]
     assert (first["photo_url"], second["photo_url"]) == (None, "/products/p2/photo")
     assert first["fields"] == {"product_id": "a/b"}

@@ -21,7 +21,8 @@ from windowshop.service.generation_pool import Shop
 from windowshop.service.http.api_keys import Keys
 from windowshop.service.http.bodies import body_schemas
 from windowshop.service.http.errors import ServiceError, as_service_error, shortened
-from windowshop.service.http.middleware import Edge
+from windowshop.service.http.limits import RateLimits
+from windowshop.service.http.middleware import RequestMiddleware
 from windowshop.service.http.responses import ErrorAnswer
 from windowshop.service.routes.admin import admin_routes
 from windowshop.service.routes.feedback import log_routes
@@ -51,7 +52,7 @@ def create_app(
     name of this machine are served. `failed` is called where the shop cannot be opened;
     `app.state.desk.failure` says why. `settled` is called when a generation has all it needs.
     """
-    desk = Desk(shop, config or ServiceConfig(), keys, settled)
+    desk = Desk(shop, config or ServiceConfig(), settled)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -73,7 +74,7 @@ def create_app(
     for routes in (search_routes, product_routes, log_routes, admin_routes):
         app.include_router(routes(desk))
     _add_page(app)
-    _add_handling(app, desk)
+    _add_handling(app, desk, keys)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]
     return app
 
@@ -98,16 +99,23 @@ def _add_page(app: FastAPI) -> None:
     app.mount("/static", files)
 
 
-def _add_handling(app: FastAPI, desk: Desk) -> None:
-    """What surrounds every call, and what becomes of errors."""
+def _add_handling(app: FastAPI, desk: Desk, keys: Keys | None) -> None:
+    """Add the middleware and the handlers of errors."""
+    config = desk.config
     app.add_exception_handler(WindowshopError, _told)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_middleware(Edge, desk=desk)
-    if desk.config.origins:
+    app.add_middleware(
+        RequestMiddleware,
+        config=config,
+        keys=keys,
+        rates=RateLimits(config.rate, config.photo_rate_factor),
+        metrics=desk.metrics,
+    )
+    if config.origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=desk.config.origins,
+            allow_origins=config.origins,
             allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["Authorization", "X-API-Key", "Content-Type"],
         )

@@ -7,10 +7,8 @@ from collections.abc import Callable
 from windowshop.search import Answer, SearchRequest
 from windowshop.service.config import ServiceConfig
 from windowshop.service.generation_pool import Shop
-from windowshop.service.http.api_keys import Keys
 from windowshop.service.http.errors import ServiceError
 from windowshop.service.http.executor import Executor
-from windowshop.service.http.limits import RateLimits
 from windowshop.service.logs.feedback import FEEDBACK_FOLDER, FeedbackLog, recent_searches
 from windowshop.service.logs.judgements import JUDGEMENTS_FOLDER, Judgements
 from windowshop.service.metrics import Metrics
@@ -26,13 +24,10 @@ PHOTO_THREADS = 2
 class Desk:
     """One service's state; `start` and `close` block."""
 
-    def __init__(
-        self, shop: Shop, config: ServiceConfig, keys: Keys | None, settled: Callable[[], None]
-    ) -> None:
+    def __init__(self, shop: Shop, config: ServiceConfig, settled: Callable[[], None]) -> None:
         """`settled` is called when a generation has all it needs."""
-        self.shop, self.config, self.keys, self._settled = shop, config, keys, settled
+        self.shop, self.config, self._settled = shop, config, settled
         self.metrics = Metrics()
-        self.rates = RateLimits(config.rate, config.photo_rate_factor)
         self.thumbnails = Thumbnails(config.thumbnail_bytes)
         self.suggestions = Suggestions()
         waiting, seconds = config.max_waiting, config.search_seconds

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from windowshop.service.logs.feedback import query_key
+
 MAX_TITLES = 50_000
 MAX_QUERIES = 10_000
 MAX_COUNTED = 200_000
@@ -192,8 +194,3 @@ def _values(products: pl.DataFrame) -> list[Suggestion]:
             values = _counted(products, name, "value")
             found += values if len(values) <= MAX_VALUES else []
     return sorted(found, key=lambda item: (-item.count, item.text))
-
-
-def query_key(text: str) -> str:
-    """What equal queries share: case folded, single spaces."""
-    return " ".join(text.casefold().split())

@@ -13,11 +13,12 @@ from windowshop.service.http.requests import (
     DeleteBody,
     FeedbackBody,
     JudgementBody,
+    ProductBody,
+    ProductsBody,
     RemovalBody,
     SearchBody,
     SwitchBody,
 )
-from windowshop.service.writes.products import ProductBody, ProductsBody
 
 BODIES = (
     SearchBody,

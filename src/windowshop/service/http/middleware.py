@@ -1,4 +1,4 @@
-"""What every request passes: keys, rates, limits, metrics, headers, and errors of ours."""
+"""Middleware of every request: keys, rates, limits, metrics, headers, and errors."""
 
 import logging
 import time
@@ -9,18 +9,20 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from windowshop.service.config import ServiceConfig
 from windowshop.service.http.access import Call, body_limit, call_of, encoded_path
 from windowshop.service.http.api_keys import (
     SCOPES,
     Client,
+    Keys,
     admitted,
     check_host,
     check_origin,
     given_key,
 )
 from windowshop.service.http.errors import ServiceError, as_service_error
-from windowshop.service.http.limits import limited_receive, limited_send
-from windowshop.service.state import Desk
+from windowshop.service.http.limits import RateLimits, limited_receive, limited_send
+from windowshop.service.metrics import Metrics
 
 LOG = logging.getLogger(__name__)
 GONE = 499
@@ -36,11 +38,19 @@ HEADERS = [
 ]
 
 
-class Edge:
-    """Pure ASGI, so that it costs little."""
+class RequestMiddleware:
+    """ASGI middleware that every request passes: it admits, limits, counts, and answers errors."""
 
-    def __init__(self, app: ASGIApp, desk: Desk) -> None:
-        self._app, self._desk = app, desk
+    def __init__(
+        self,
+        app: ASGIApp,
+        config: ServiceConfig,
+        keys: Keys | None,
+        rates: RateLimits,
+        metrics: Metrics,
+    ) -> None:
+        self._app, self._config, self._keys = app, config, keys
+        self._rates, self._metrics = rates, metrics
         self._num_under_way = self._num_large = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,7 +59,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         begun = time.perf_counter()
-        metrics = self._desk.metrics
+        metrics = self._metrics
         scope["path"] = encoded_path(scope)
         call = call_of(scope["method"], scope["path"])
         status = GONE
@@ -80,7 +90,7 @@ class Edge:
 
     async def _answer(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        config = self._desk.config
+        config = self._config
         scope.setdefault("state", {})["client"] = self._client(call, scope, headers)
         limit = body_limit(call, headers.get(b"content-type", b""), config)
         is_large = limit.most != config.json_bytes
@@ -96,29 +106,28 @@ class Edge:
             self._num_large -= is_large
 
     def _client(self, call: Call, scope: Scope, headers: Mapping[bytes, bytes]) -> Client:
-        """Who asks; raises ServiceError 401, 403 or 429."""
-        desk = self._desk
+        """Return the client of a request; raises ServiceError 401, 403 or 429."""
         address = scope["client"][0] if scope.get("client") else ""
         is_photo = call.route == "/products/id/photo"
         if call.scope is None or self._is_open(call, address, headers):
             return Client(address, ())
-        if desk.keys is None:
+        if self._keys is None:
             check_host(headers.get(b"host", b""))
-            check_origin(scope["method"], headers, desk.config.origins)
+            check_origin(scope["method"], headers, self._config.origins)
             client = Client(address, SCOPES)
         else:
             given = given_key(headers, scope["query_string"] if is_photo else b"")
             try:
-                client = admitted(desk.keys, call.scope, given)
+                client = admitted(self._keys, call.scope, given)
             except ServiceError:
-                desk.rates.check(f"address {address}")  # guesses are counted too
+                self._rates.check(f"address {address}")  # guesses are counted too
                 raise
-        desk.rates.check(client.name, photo=is_photo)
+        self._rates.check(client.name, photo=is_photo)
         return client
 
     def _is_open(self, call: Call, address: str, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether this call needs no key here."""
-        config = self._desk.config
+        """Return whether the configuration lets this call do without a key."""
+        config = self._config
         if call.route == "/metrics" and config.open_metrics:
             return _is_local(address) and b"x-forwarded-for" not in headers
         return call.route == "/products/id/photo" and config.public_photos
@@ -137,6 +146,6 @@ def _is_local(address: str) -> bool:
 
 
 def client_of(scope: Mapping[str, Any]) -> Client:
-    """Who asks, as `Edge` found."""
+    """Return the client that RequestMiddleware admitted."""
     client: Client = scope["state"]["client"]
     return client

@@ -20,6 +20,8 @@ from windowshop.search import (
 MAX_LIMIT = 1_000
 """Results of one page over HTTP."""
 MAX_IDS = 10_000
+MAX_TEXT = 100_000
+"""Characters of one field of a product."""
 BIG = 2**63 - 1
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
@@ -27,6 +29,7 @@ ProductId = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Integer = Annotated[int, Field(strict=True, ge=-BIG, le=BIG)]
 Number = Annotated[float, Field(strict=True)]
 Text = Annotated[str, StringConstraints(max_length=4_096)]
+LongText = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 Grade = Annotated[int, Field(strict=True, ge=0, le=3)]
 Event = Literal["click", "cart", "purchase"]
 
@@ -127,6 +130,53 @@ class SearchBody(Body):
             fields=None if self.fields is None else tuple(dict.fromkeys(self.fields)),
             explain=self.explain,
         )
+
+
+PRODUCT_EXAMPLE: dict[str, Any] = {
+    "product_id": "p1",
+    "title": "Red shoe",
+    "brand": "Nike",
+    "price": 49.9,
+    "attributes": {"colour": "red", "sizes": ["S", "M"]},
+}
+
+
+class ProductBody(BaseModel):
+    """A product as it is sent. It replaces one of the same id whole.
+
+    Other columns of the catalogue may be sent under their names; one of lists, such as sizes, takes
+    a list or a single value.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+        allow_inf_nan=False,
+        json_schema_extra={"examples": [PRODUCT_EXAMPLE]},
+    )
+
+    product_id: str = Field(min_length=1, max_length=512, pattern=r"\S")
+    title: LongText | None = None
+    description: LongText | None = None
+    brand: LongText | None = None
+    category: LongText | None = None
+    attributes: dict[str, Any] | LongText | None = None
+    price: float | None = None
+    image: str | None = Field(None, max_length=1_000)
+    images: list[Annotated[str, StringConstraints(max_length=1_000)]] | None = Field(
+        None, max_length=64
+    )
+    group_id: str | None = Field(None, max_length=512)
+    photo_base64: str | None = None
+
+
+class ProductsBody(BaseModel):
+    """Products to write."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"products": [PRODUCT_EXAMPLE]}]}
+    )
+
+    products: list[Any] = Field(max_length=MAX_IDS)
 
 
 class DeleteBody(Body):

@@ -1,12 +1,23 @@
-"""What the service answers, for the API's description; answers are not checked against it."""
+"""Answers of the API as models, and searches as the JSON of theirs.
 
+Answers to searches and writes are serialised without the model, which costs time; tests compare.
+"""
+
+from collections.abc import Mapping
 from typing import Any, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict
 
+from windowshop.search import Answer, Result
+from windowshop.service.http.errors import to_json
+
+PATHS = ("image", "images")
+"""Columns that say where a product's photos lie."""
+
 
 class Problem(BaseModel):
-    """What went wrong, and what to do."""
+    """Problem of a request, and its remedy."""
 
     code: str
     message: str
@@ -14,13 +25,13 @@ class Problem(BaseModel):
 
 
 class ErrorAnswer(BaseModel):
-    """Every answer that is none."""
+    """Error response of any route."""
 
     error: Problem
 
 
 class ResultAnswer(BaseModel):
-    """One product of an answer."""
+    """Product that a search found."""
 
     rank: int
     product_id: str
@@ -29,14 +40,14 @@ class ResultAnswer(BaseModel):
     brand: str | None
     price: float | None
     category: str | None
-    photo_url: str | None
     group_size: int
-    fields: dict[str, Any]
     explanation: dict[str, Any] | None
+    photo_url: str | None
+    fields: dict[str, Any]
 
 
 class RecognisedAnswer(BaseModel):
-    """Something that the query names."""
+    """Value, price or category that a query names, and what was done about it."""
 
     name: str
     text: str
@@ -92,7 +103,7 @@ SEARCH_ANSWER_EXAMPLE: dict[str, Any] = {
 
 
 class SearchAnswer(BaseModel):
-    """The results of a search."""
+    """Results of a search."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [SEARCH_ANSWER_EXAMPLE]})
 
@@ -115,14 +126,14 @@ class SearchAnswer(BaseModel):
 
 
 class FacetsAnswer(BaseModel):
-    """Counts over the catalogue, or the part that a filter leaves."""
+    """Counts over the catalogue, or over the products that pass a filter."""
 
     facets: list[dict[str, Any]]
     matching: int
 
 
 class ProductResult(BaseModel):
-    """What became of a product."""
+    """Outcome of writing one product."""
 
     product_id: str | None
     status: Literal["upserted", "failed"]
@@ -131,7 +142,7 @@ class ProductResult(BaseModel):
 
 
 class ProductsAnswer(BaseModel):
-    """What became of each product, in order."""
+    """Outcome of a write, one result a product in order."""
 
     results: list[ProductResult]
     num_upserted: int
@@ -139,27 +150,27 @@ class ProductsAnswer(BaseModel):
 
 
 class DeletedResult(BaseModel):
-    """What became of a product."""
+    """Outcome of deleting one product."""
 
     product_id: str
     status: Literal["deleted", "absent"]
 
 
 class DeletedAnswer(BaseModel):
-    """What became of each product, in order."""
+    """Outcome of a deletion, one result a product in order."""
 
     num_deleted: int
     results: list[DeletedResult]
 
 
 class NotedAnswer(BaseModel):
-    """It is written down."""
+    """Receipt of feedback or of a judgement."""
 
     status: Literal["noted", "known"]
 
 
 class SuggestedText(BaseModel):
-    """A text to search for."""
+    """Suggested query text."""
 
     text: str
     kind: Literal["query", "brand", "category", "value", "title"]
@@ -167,33 +178,33 @@ class SuggestedText(BaseModel):
 
 
 class SuggestAnswer(BaseModel):
-    """Texts to search for, the best first."""
+    """Suggested query texts, the best first."""
 
     suggestions: list[SuggestedText]
 
 
 class Judgement(BaseModel):
-    """A product's grade."""
+    """Grade of a product."""
 
     product_id: str
     grade: int
 
 
 class JudgementsAnswer(BaseModel):
-    """The grades of a query."""
+    """Grades of the products of a query."""
 
     judgements: list[Judgement]
 
 
 class ColumnInfo(BaseModel):
-    """A column to filter, facet or sort by."""
+    """Column to filter, facet or sort by."""
 
     name: str
     type: Literal["text", "number", "list", "boolean", "date"]
 
 
 class GenerationInfo(BaseModel):
-    """A model's index."""
+    """Generation of the index: one model's vectors of the catalogue."""
 
     name: str
     model_key: str
@@ -203,7 +214,7 @@ class GenerationInfo(BaseModel):
 
 
 class InfoAnswer(BaseModel):
-    """What is served."""
+    """Generations, columns and settings of a service."""
 
     name: str
     version: str
@@ -211,23 +222,49 @@ class InfoAnswer(BaseModel):
     generations: list[GenerationInfo]
     columns: list[ColumnInfo]
     settings: dict[str, Any]
-    scopes: list[str]
     kinds_of_query: list[str]
+    scopes: list[str]
 
 
 class StateAnswer(BaseModel):
-    """How the service is."""
+    """State of the service, or of a task."""
 
     status: str
 
 
 class CompactAnswer(StateAnswer):
-    """What a compaction removed."""
+    """Outcome of a compaction."""
 
     num_removed_photos: int
 
 
 class GenerationAnswer(BaseModel):
-    """The generation that is searched now."""
+    """Name of the generation that is searched from now on."""
 
     generation: str
+
+
+def search_json(answer: Answer) -> bytes:
+    """Return an answer as the JSON that SearchAnswer describes."""
+    content: dict[str, Any] = {name: getattr(answer, name) for name in SearchAnswer.model_fields}
+    content["results"] = [_result(result) for result in answer.results]
+    return to_json(content)
+
+
+def photo_url(product_id: str) -> str:
+    """Return the address of a product's photo."""
+    return f"/products/{quote(product_id, safe='')}/photo"
+
+
+def without_paths(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a product's columns without internal ones and paths of photos."""
+    return {k: v for k, v in row.items() if not k.startswith("_") and k not in PATHS}
+
+
+def _result(result: Result) -> dict[str, Any]:
+    own: dict[str, Any] = {
+        "photo_url": photo_url(result.product_id) if result.image else None,
+        "fields": without_paths(result.fields),
+    }
+    names = ResultAnswer.model_fields
+    return {name: own[name] if name in own else getattr(result, name) for name in names}

@@ -180,6 +180,11 @@ def recent_searches(folder: Path) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema=schema), *parts])
 
 
+def query_key(text: str) -> str:
+    """Key of a query text: case folded, single spaces."""
+    return " ".join(text.casefold().split())
+
+
 def _fold(path: Path) -> None:
     """Two parquet files of a log's number in its place; again does no harm."""
     rows = list(_lines(path))

@@ -21,7 +21,7 @@ import xxhash
 from windowshop.data import RELEVANCE
 from windowshop.files import append_whole, write_atomic
 from windowshop.service.http.requests import JudgementBody
-from windowshop.service.suggestions import query_key
+from windowshop.service.logs.feedback import query_key
 
 JUDGEMENTS_FOLDER = "judgements"
 """Of an index folder."""

@@ -12,7 +12,6 @@ from windowshop.files import read_manifest
 from windowshop.index import GENERATION, GenerationManifest
 from windowshop.service.generation_pool import Shop
 from windowshop.service.http.bodies import json_body, read_json
-from windowshop.service.http.errors import json_response
 from windowshop.service.http.middleware import client_of
 from windowshop.service.http.requests import SwitchBody
 from windowshop.service.http.responses import (
@@ -35,56 +34,52 @@ def admin_routes(desk: Desk) -> APIRouter:
 def _add_upkeep(router: APIRouter, desk: Desk) -> None:
     shop = desk.shop
 
-    @router.post(
-        "/admin/switch",
-        responses={200: {"model": GenerationAnswer}},
-        openapi_extra=json_body(SwitchBody),
-    )
-    async def switch(request: Request) -> Response:
+    @router.post("/admin/switch", openapi_extra=json_body(SwitchBody))
+    async def switch(request: Request) -> GenerationAnswer:
         """Search another generation, with all that was written; no request fails meanwhile."""
         body = await read_json(request, SwitchBody)
         name = await desk.administering.run(lambda: shop.switch(body.generation))
-        return json_response({"generation": name})
+        return GenerationAnswer(generation=name)
 
-    @router.post("/admin/rollback", responses={200: {"model": GenerationAnswer}})
-    async def rollback() -> Response:
+    @router.post("/admin/rollback")
+    async def rollback() -> GenerationAnswer:
         """Go back to the generation before, with all that was written since."""
-        return json_response({"generation": await desk.administering.run(shop.rollback)})
+        return GenerationAnswer(generation=await desk.administering.run(shop.rollback))
 
-    @router.post("/admin/optimise", responses={200: {"model": StateAnswer}})
-    async def optimise() -> Response:
+    @router.post("/admin/optimise")
+    async def optimise() -> StateAnswer:
         """Make searches fast again after many writes."""
         await desk.administering.run(shop.optimise)
-        return json_response({"status": "done"})
+        return StateAnswer(status="done")
 
-    @router.post("/admin/compact", responses={200: {"model": CompactAnswer}})
-    async def compact() -> Response:
+    @router.post("/admin/compact")
+    async def compact() -> CompactAnswer:
         """Shorten the ledger to what lives, and remove photos that no product names any more."""
         num_removed = await desk.administering.run(shop.compact)
-        return json_response({"status": "done", "num_removed_photos": num_removed})
+        return CompactAnswer(status="done", num_removed_photos=num_removed)
 
 
 def _add_states(router: APIRouter, desk: Desk) -> None:
     shop = desk.shop
 
-    @router.get("/info", responses={200: {"model": InfoAnswer}})
-    async def info(request: Request) -> Response:
+    @router.get("/info")
+    async def info(request: Request) -> InfoAnswer:
         """Generations, columns and settings, and what this key may do."""
         scopes = client_of(request.scope).scopes
         found = await desk.searching.run(lambda: _info(shop))
-        return json_response(found | {"scopes": scopes})
+        return InfoAnswer(**found, scopes=list(scopes))
 
-    @router.get("/health", responses={200: {"model": StateAnswer}})
-    async def health() -> Response:
+    @router.get("/health")
+    async def health() -> StateAnswer:
         """Whether the process answers."""
-        return json_response({"status": "alive"})
+        return StateAnswer(status="alive")
 
-    @router.get("/ready", responses={200: {"model": StateAnswer}})
-    async def ready() -> Response:
+    @router.get("/ready")
+    async def ready() -> StateAnswer:
         """Whether searches are answered."""
         if shop.state != "ready":
             raise desk.not_ready()
-        return json_response({"status": "ready"})
+        return StateAnswer(status="ready")
 
     @router.get("/metrics", responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}})
     async def metrics() -> Response:

@@ -2,12 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 
 from windowshop.service.http.bodies import json_body, read_json
-from windowshop.service.http.errors import json_response
 from windowshop.service.http.requests import FeedbackBody, JudgementBody
-from windowshop.service.http.responses import JudgementsAnswer, NotedAnswer
+from windowshop.service.http.responses import Judgement, JudgementsAnswer, NotedAnswer
 from windowshop.service.state import Desk
 
 
@@ -15,33 +14,28 @@ def log_routes(desk: Desk) -> APIRouter:
     """The router; each call appends a line, at once."""
     router = APIRouter(tags=["feedback"])
 
-    @router.post(
-        "/feedback", responses={200: {"model": NotedAnswer}}, openapi_extra=json_body(FeedbackBody)
-    )
-    async def feedback(request: Request) -> Response:
+    @router.post("/feedback", openapi_extra=json_body(FeedbackBody))
+    async def feedback(request: Request) -> NotedAnswer:
         """Report a click, a product put into the cart, or a purchase, under its search."""
         body = await read_json(request, FeedbackBody)
         is_new = desk.feedback.event(body)
         if is_new:
             desk.metrics.events.labels(body.event).inc()
-        return json_response({"status": "noted" if is_new else "known"})
+        return NotedAnswer(status="noted" if is_new else "known")
 
-    @router.post(
-        "/judgements",
-        responses={200: {"model": NotedAnswer}},
-        openapi_extra=json_body(JudgementBody),
-    )
-    async def judge(request: Request) -> Response:
+    @router.post("/judgements", openapi_extra=json_body(JudgementBody))
+    async def judge(request: Request) -> NotedAnswer:
         """Grade a product for a query, 0 to 3; a judge's latest counts, and null takes it away."""
         desk.judgements.add(await read_json(request, JudgementBody))
-        return json_response({"status": "noted"})
+        return NotedAnswer(status="noted")
 
-    @router.get("/judgements", responses={200: {"model": JudgementsAnswer}})
+    @router.get("/judgements")
     async def judgements(
         query: Annotated[str, Query(max_length=1_000)],
         judge: Annotated[str | None, Query(max_length=256)] = None,
-    ) -> Response:
+    ) -> JudgementsAnswer:
         """The grades of a query, of all judges together or of one."""
-        return json_response({"judgements": desk.judgements.of(query, judge)})
+        grades = [Judgement(**grade) for grade in desk.judgements.of(query, judge)]
+        return JudgementsAnswer(judgements=grades)
 
     return router

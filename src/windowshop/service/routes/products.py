@@ -9,18 +9,20 @@ from starlette.types import Receive, Scope, Send
 
 from windowshop.search import Searcher
 from windowshop.service.http.access import sent_id
-from windowshop.service.http.answers import photo_url, without_paths
 from windowshop.service.http.bodies import json_body, json_bytes, parse, read_json
 from windowshop.service.http.errors import json_response, unknown_product
-from windowshop.service.http.requests import DeleteBody
-from windowshop.service.http.responses import DeletedAnswer, ProductsAnswer
+from windowshop.service.http.requests import PRODUCT_EXAMPLE, DeleteBody, ProductsBody
+from windowshop.service.http.responses import (
+    DeletedAnswer,
+    ProductsAnswer,
+    photo_url,
+    without_paths,
+)
 from windowshop.service.state import Desk
 from windowshop.service.thumbnails import MAX_SIZE, MIN_SIZE, no_photo
 from windowshop.service.writes.products import (
-    PRODUCT_EXAMPLE,
     Columns,
     Item,
-    ProductsBody,
     Removal,
     parts_of,
     read_line,

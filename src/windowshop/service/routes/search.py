@@ -1,6 +1,5 @@
 """Calls that search: by text, by photo, by product; suggestions and facets."""
 
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -8,11 +7,10 @@ from fastapi import APIRouter, Query, Request, Response
 from windowshop.data import Photo
 from windowshop.search import MAX_RESULTS
 from windowshop.service.http.access import sent_id
-from windowshop.service.http.answers import answer_bytes
 from windowshop.service.http.bodies import REFERENCE, decoded, json_body, read_json, read_photo
-from windowshop.service.http.errors import bytes_response, json_response, to_json, unknown_product
+from windowshop.service.http.errors import bytes_response, to_json, unknown_product
 from windowshop.service.http.requests import MAX_LIMIT, SearchBody
-from windowshop.service.http.responses import FacetsAnswer, SearchAnswer, SuggestAnswer
+from windowshop.service.http.responses import FacetsAnswer, SearchAnswer, SuggestAnswer, search_json
 from windowshop.service.state import Desk
 
 FORM = {
@@ -58,7 +56,7 @@ def _searched(desk: Desk, body: SearchBody, photo: Photo | None = None) -> bytes
             raise unknown_product(body.similar_to)
         answer = searcher.answer(request)
     desk.answered(answer, request, log=body.log, follow_up=body.follow_up)
-    return answer_bytes(answer)
+    return search_json(answer)
 
 
 def _add_searches(router: APIRouter, desk: Desk) -> None:
@@ -121,11 +119,11 @@ def _add_helps(router: APIRouter, desk: Desk) -> None:
 
         return bytes_response(await desk.searching.run(counted))
 
-    @router.get("/suggest", responses={200: {"model": SuggestAnswer}})
+    @router.get("/suggest")
     async def suggest(
         q: Annotated[str, Query(max_length=200)] = "",
         limit: Annotated[int, Query(ge=1, le=50)] = 8,
-    ) -> Response:
-        """Texts that a shopper who has typed this may mean."""
-        found = desk.suggestions.suggest(q, limit)
-        return json_response({"suggestions": [asdict(item) for item in found]})
+    ) -> SuggestAnswer:
+        """Suggest query texts that have a word which begins with `q`."""
+        found = {"suggestions": desk.suggestions.suggest(q, limit)}
+        return SuggestAnswer.model_validate(found, from_attributes=True)

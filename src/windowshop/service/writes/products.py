@@ -6,73 +6,23 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from windowshop.data import PRODUCT_SCHEMA, has_items, items_of, list_column
 from windowshop.errors import DataError
 from windowshop.index import OpenIndex
 from windowshop.service.http.errors import from_validation, shortened
-from windowshop.service.http.requests import BIG, MAX_IDS, RemovalBody
+from windowshop.service.http.requests import BIG, ProductBody, RemovalBody
 
 Plain: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = Plain | list[Plain]
 Columns: TypeAlias = Mapping[str, pl.DataType]
 """Name -> type."""
-MAX_TEXT = 100_000
-"""Characters of one field."""
-LongText = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
-
-
-PRODUCT_EXAMPLE: dict[str, Any] = {
-    "product_id": "p1",
-    "title": "Red shoe",
-    "brand": "Nike",
-    "price": 49.9,
-    "attributes": {"colour": "red", "sizes": ["S", "M"]},
-}
-
-
-class ProductBody(BaseModel):
-    """A product as it is sent. It replaces one of the same id whole.
-
-    Other columns of the catalogue may be sent under their names; one of lists, such as sizes, takes
-    a list or a single value.
-    """
-
-    model_config = ConfigDict(
-        extra="allow",
-        allow_inf_nan=False,
-        json_schema_extra={"examples": [PRODUCT_EXAMPLE]},
-    )
-
-    product_id: str = Field(min_length=1, max_length=512, pattern=r"\S")
-    title: LongText | None = None
-    description: LongText | None = None
-    brand: LongText | None = None
-    category: LongText | None = None
-    attributes: dict[str, Any] | LongText | None = None
-    price: float | None = None
-    image: str | None = Field(None, max_length=1_000)
-    images: list[Annotated[str, StringConstraints(max_length=1_000)]] | None = Field(
-        None, max_length=64
-    )
-    group_id: str | None = Field(None, max_length=512)
-    photo_base64: str | None = None
-
-
-class ProductsBody(BaseModel):
-    """Products to write."""
-
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"products": [PRODUCT_EXAMPLE]}]}
-    )
-
-    products: list[Any] = Field(max_length=MAX_IDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Extension points by name: each table maps a name to `module:attribute`, imported at first use.
 
-To add an engine, an encoder, a fusion or a table reader, write its file and add one line here;
-command-line choices and configs follow.
+To add an engine, encoder, fusion, table reader or search channel, write its file and
+add one line here; command-line choices and configs follow.
 """
 
 from collections.abc import Iterator, Mapping
@@ -101,3 +101,13 @@ IMAGE_ENCODERS = Registry(
     },
 )
 """Encoders that need no download, called with name, device and `tokens`."""
+
+CHANNELS = Registry(
+    "channel",
+    {
+        "vectors": "windowshop.search.retrieval.channels.vectors:CHANNEL",
+        "photo": "windowshop.search.retrieval.channels.photo:CHANNEL",
+        "words": "windowshop.search.retrieval.channels.words:CHANNEL",
+    },
+)
+"""Search channels, by the names that search settings use."""

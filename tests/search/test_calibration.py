@@ -4,9 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windowshop.errors import ConfigError
-from windowshop.search.retrieval.calibration import Isotonic, fit_isotonic, fit_logistic
-from windowshop.search.retrieval.cutoff import CutoffConfig, cut
-from windowshop.search.retrieval.merge import Channel, reciprocal_rank
+from windowshop.search.retrieval.calibration import Curve, fit_isotonic, fit_logistic
+from windowshop.search.retrieval.config import CutoffConfig
+from windowshop.search.retrieval.cutoff import cut
+from windowshop.search.retrieval.merge import ChannelRanking, reciprocal_rank
 
 NAN = np.nan
 
@@ -17,7 +18,7 @@ def test_isotonic_pools_violators_by_hand():
     fitted = fit_isotonic(scores, relevant)
     # .2 and .3 violate the order and pool to 1/2; 1 of 3 missing ones is relevant: 1.5 / 4,
     # but the lowest probability of the curve, 0, bounds the floor.
-    assert fitted == Isotonic((0.1, 0.2, 0.3, 0.4), (0.0, 0.5, 0.5, 1.0), 0.0)
+    assert fitted == Curve((0.1, 0.2, 0.3, 0.4), (0.0, 0.5, 0.5, 1.0), 0.0)
     found = fitted.probability(np.array([0.0, 0.15, 0.25, 9, NAN], dtype=np.float32))
     assert found == pytest.approx([0, 0.25, 0.5, 1, 0], rel=1e-6)
 
@@ -69,7 +70,7 @@ def test_a_higher_score_never_lowers_the_probability(pairs, fit):
 
 def ranking(scores):
     keys = np.arange(len(scores))
-    merged = reciprocal_rank([Channel("a", keys, np.array(scores, dtype=np.float32))], [1])
+    merged = reciprocal_rank([ChannelRanking("a", keys, np.array(scores, dtype=np.float32))], [1])
     assert (merged.keys == keys).all()
     return type(merged)(keys, np.array(scores), merged.channels, merged.ranks_CM, merged.scores_CM)
 

@@ -43,8 +43,7 @@ def index(texts):
 
 
 def found(answer):
-    channel = answer.channel
-    return dict(zip(channel.keys.tolist(), channel.scores.tolist(), strict=True))
+    return dict(zip(answer.keys.tolist(), answer.scores.tolist(), strict=True))
 
 
 text = st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join)
@@ -64,7 +63,7 @@ def test_scores_are_those_of_brute_force_wherever_a_product_lies(built, later, q
     }
     answer = searched.search(query, 100)
     assert found(answer) == pytest.approx(expected, rel=1e-5)
-    assert np.all(np.diff(answer.channel.scores) <= 0)
+    assert np.all(np.diff(answer.scores) <= 0)
     assert max(expected.values(), default=-1) < answer.ceiling or not expected
 
 
@@ -98,7 +97,7 @@ def test_products_that_are_not_allowed_are_not_found():
 
 def test_k_cuts_and_equal_scores_go_by_key():
     searched = LexicalIndex(np.array([9, 4, 6]), ["red", "red", "red"])
-    assert searched.search("red", 2).channel.keys.tolist() == [4, 6]
+    assert searched.search("red", 2).keys.tolist() == [4, 6]
 
 
 @pytest.mark.parametrize("texts", [[], ["", "!"]])

@@ -62,9 +62,9 @@ def test_words_that_no_living_product_has_are_unknown(index):
     put(index, "n", "espadrille", "Acme")
     put(index, "n", "sandal", "Acme")
     searcher = Searcher(index)  # reads the columns, dead rows and all
-    with searcher.reading() as (view, language):
-        assert not len(language.lexical.search("espadrille", 9).channel.keys)
-        assert view.columns.num_keys == 8
+    with searcher.snapshot() as snapshot:
+        assert not len(snapshot.lexicon.lexical.search("espadrille", 9).keys)
+        assert snapshot.view.columns.num_keys == 8
     assert ids(ask(searcher, text="espadrille", mode="words")) == []
     assert ask(searcher, text="espadrile", mode="words").corrected is None
     assert ids(ask(searcher, text="sandal", mode="words")) == ["n"]
@@ -76,16 +76,16 @@ def test_no_search_reads_a_rebuilt_catalogue(index, monkeypatch):
     searcher = Searcher(index)
     put(index, "n", "emerald sandal", "Acme")
     put(index, "n", "emerald slipper", "Acme")
-    prepare = searcher._words.prepare
+    prepare = searcher._lexicon.prepare
 
     def prepare_and_write(view):
         prepare(view)
         put(index, "late", "opal sandal", "Acme")
         index.collection.delete(["a"])
 
-    monkeypatch.setattr(searcher._words, "prepare", prepare_and_write)
+    monkeypatch.setattr(searcher._lexicon, "prepare", prepare_and_write)
     searcher.rebuild()
-    monkeypatch.setattr(searcher._words, "_made", None)
+    monkeypatch.setattr(searcher._lexicon, "_made", None)
     assert index.collection.backlog.num_rows == 8
     assert ids(ask(searcher, text="emerald", mode="words")) == ["n"]
     assert ids(ask(searcher, text="opal", mode="words")) == ["late"]
@@ -96,7 +96,7 @@ def test_words_read_during_a_rebuild_are_not_taken_for_the_new_ones(index, monke
     searcher = Searcher(index)
     put(index, "n", "emerald sandal", "Acme")
     put(index, "n", "emerald slipper", "Acme")
-    made, once = searcher._words._made, []
+    made, once = searcher._lexicon._made, []
 
     def rebuild_meanwhile(*args):
         language = made(*args)
@@ -106,9 +106,9 @@ def test_words_read_during_a_rebuild_are_not_taken_for_the_new_ones(index, monke
             assert ids(ask(searcher, text="emerald", mode="words")) == ["n"]
         return language
 
-    monkeypatch.setattr(searcher._words, "_made", rebuild_meanwhile)
+    monkeypatch.setattr(searcher._lexicon, "_made", rebuild_meanwhile)
     searcher.renew_words()
     assert once
     assert ids(ask(searcher, text="emerald", mode="words")) == ["n"]
-    with searcher.reading() as (view, language):
-        assert language.columns is view.columns
+    with searcher.snapshot() as snapshot:
+        assert snapshot.lexicon.columns is snapshot.view.columns

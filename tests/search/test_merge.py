@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windowshop.errors import ConfigError
-from windowshop.search.retrieval.calibration import Isotonic, Logistic
+from windowshop.search.retrieval.calibration import Curve, Logistic
 from windowshop.search.retrieval.merge import (
-    Channel,
     ChannelPlace,
+    ChannelRanking,
     calibrated,
     interleave,
-    padded_channel,
+    padded_ranking,
     reciprocal_rank,
     weighted_sum,
 )
@@ -19,7 +19,7 @@ FALLING = np.linspace(1, 0.1, 10, dtype=np.float32)
 
 
 def channel(name, *keys):
-    return Channel(name, np.array(keys, dtype=np.int64), FALLING[: len(keys)])
+    return ChannelRanking(name, np.array(keys, dtype=np.int64), FALLING[: len(keys)])
 
 
 WORDS, VECTORS = channel("words", 7, 3, 5), channel("vectors", 3, 9)
@@ -57,8 +57,8 @@ def test_a_skipped_product_costs_no_turn():
 
 
 def test_calibrated_by_hand():
-    by_words = Isotonic((0.0, 1.0), (0.0, 0.8), floor=0.1)
-    by_vectors = Isotonic((0.0, 1.0), (0.0, 0.4), floor=0.0)
+    by_words = Curve((0.0, 1.0), (0.0, 0.8), floor=0.1)
+    by_vectors = Curve((0.0, 1.0), (0.0, 0.4), floor=0.0)
     merged = calibrated([WORDS, VECTORS], [1, 1], [by_words, by_vectors])
     # words: 7 -> .8, 3 -> .72, 5 -> .64, 9 -> .1; vectors: 3 -> .4, 9 -> .36, others 0
     expected = {3: (0.72 + 0.4) / 2, 7: 0.4, 5: 0.32, 9: (0.1 + 0.36) / 2}
@@ -75,7 +75,7 @@ def test_weighted_sum_by_hand():
 
 
 def test_a_sum_with_a_channel_that_found_nothing_is_the_other_channel():
-    nothing = Channel("words", np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+    nothing = ChannelRanking("words", np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
     merged = weighted_sum([nothing, VECTORS], [3, 2])
     assert merged.keys.tolist() == [3, 9]
     assert merged.scores == pytest.approx([2.0, 1.8], rel=1e-6)
@@ -111,7 +111,7 @@ def test_each_channel_needs_a_calibration():
 
 
 def test_padding_is_left_out():
-    found = padded_channel("v", np.array([4, 2, -1]), np.array([0.5, 0.4, -np.inf]))
+    found = padded_ranking("v", np.array([4, 2, -1]), np.array([0.5, 0.4, -np.inf]))
     assert (found.keys.tolist(), found.scores.tolist()) == ([4, 2], pytest.approx([0.5, 0.4]))
 
 
@@ -123,7 +123,7 @@ def test_moving_halves_and_doubles_places():
 
 
 def test_raising_adds_to_scores_and_keeps_the_order_of_equals():
-    merged = weighted_sum([Channel("a", np.array([4, 2, 9]), np.array([1, 0.75, 0.5]))], [1])
+    merged = weighted_sum([ChannelRanking("a", np.array([4, 2, 9]), np.array([1, 0.75, 0.5]))], [1])
     raised = merged.raised(np.array([0, 0.125, 0.5]))
     assert raised.keys.tolist() == [4, 9, 2]
     assert raised.scores.tolist() == [1, 1, 0.875]
@@ -138,7 +138,7 @@ def test_including_adds_only_what_is_missing():
 
 keys = st.lists(st.integers(0, 30), min_size=1, max_size=20, unique=True)
 weight = st.floats(0.1, 5)
-CURVE = Isotonic((0.0, 0.5, 1.0), (0.2, 0.2, 0.7), floor=0.1)
+CURVE = Curve((0.0, 0.5, 1.0), (0.2, 0.2, 0.7), floor=0.1)
 
 
 def merges(channels, weights):
@@ -149,7 +149,7 @@ def merges(channels, weights):
 
 
 def ranked(name, found):
-    return Channel(name, np.array(found), np.linspace(1, 0, len(found), dtype=np.float32))
+    return ChannelRanking(name, np.array(found), np.linspace(1, 0, len(found), dtype=np.float32))
 
 
 @given(keys, weight)

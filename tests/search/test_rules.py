@@ -9,10 +9,12 @@ from windowshop.data.filter_grammar import And, Comparison, In, Null, Or, Under,
 from windowshop.errors import ConfigError, SearchError
 from windowshop.search.answer import Effect
 from windowshop.search.results.pins import Pin
-from windowshop.search.results.rules import Rule, arrange, load_rules, pinned_ids
-from windowshop.search.retrieval.boosts import Boost, boost_matches, matching
-from windowshop.search.retrieval.merge import Channel, reciprocal_rank, weighted_sum
-from windowshop.search.retrieval.relaxation import TextRequest, relaxations
+from windowshop.search.results.rules import Rule, apply_rules, load_rules, pinned_ids
+from windowshop.search.retrieval.boosts import boost_matches, matching
+from windowshop.search.retrieval.config import Boost, ChannelConfig, MixConfig
+from windowshop.search.retrieval.merge import ChannelRanking, reciprocal_rank, weighted_sum
+from windowshop.search.retrieval.query import RetrievalQuery
+from windowshop.search.retrieval.relax import relaxations
 from windowshop.search.understanding.recognition import PrecisionConfig, recognise, required
 from windowshop.search.understanding.vocabulary import Vocabulary
 
@@ -87,7 +89,7 @@ def test_what_is_rare_or_uncertain_boosts(change, query, reason):
 
 
 def test_boosts_divide_places_or_add_points():
-    merged = weighted_sum([Channel("a", np.arange(4), np.array([0.9, 0.8, 0.7, 0.4]))], [1])
+    merged = weighted_sum([ChannelRanking("a", np.arange(4), np.array([0.9, 0.8, 0.7, 0.4]))], [1])
     matched_RM = np.array([[0, 0, 1, 1], [0, 0, 0, 1]], dtype=bool)
     by_places = boost_matches(merged, matched_RM, Boost(factor=3))
     # Places 1, 2, 3 / 3, 4 / 9.
@@ -143,11 +145,14 @@ def test_settings_out_of_range_are_refused(change):
         PrecisionConfig(**change)
 
 
+MIX = MixConfig(channels=(ChannelConfig(name="vectors"),))
+
+
 def test_a_search_without_results_is_relaxed_step_by_step():
     query = "pumma red coat qzx"
     understanding = VOCABULARY.understand(query)
-    where = parse_filter("price > 1000")
-    request = TextRequest(text=query, where=where, recognised=recognise(understanding, LENIENT))
+    recognised = recognise(understanding, LENIENT)
+    request = RetrievalQuery(mix=MIX, text=query, recognised=recognised)
     steps = relaxations(request, understanding)
     # Of the recognised ones the corrected brand is the least certain; equals keep their order.
     # The corrected words by products: qzx 0, red 2, coat 2, puma 3.
@@ -161,18 +166,17 @@ def test_a_search_without_results_is_relaxed_step_by_step():
         ("drop_word", "Without 'coat'."),
         ("vector_only", "By meaning alone, not by words."),
     ]
-    assert [step.request.text for step in steps[3:]] == [
+    assert [step.text for step in steps[3:]] == [
         "puma red coat qzx", "puma red coat", "puma coat", "puma", "puma red coat qzx",
     ]  # fmt: skip
-    assert all(step.request.where == where for step in steps)
-    assert [item.action for item in steps[0].request.recognised] == ["boost", "filter", "filter"]
-    assert required(steps[2].request.recognised) is None
-    assert [step.request.by_words for step in steps] == [True] * 7 + [False]
+    assert [item.action for item in steps[0].recognised] == ["boost", "filter", "filter"]
+    assert required(steps[2].recognised) is None
+    assert [step.by_text for step in steps] == [True] * 7 + [False]
 
 
 def test_nothing_is_left_to_relax():
     understanding = VOCABULARY.understand("qzx")
-    request = TextRequest(text="qzx", by_words=False)
+    request = RetrievalQuery(mix=MIX, text="qzx", by_text=False)
     assert relaxations(request, understanding) == []
 
 
@@ -192,7 +196,7 @@ rules:
 
 
 def merged_shop():
-    channel = Channel("a", np.arange(6), np.linspace(1, 0, 6, dtype=np.float32))
+    channel = ChannelRanking("a", np.arange(6), np.linspace(1, 0, 6, dtype=np.float32))
     return reciprocal_rank([channel], [1])
 
 
@@ -224,7 +228,7 @@ def test_boosts_move_then_pins_are_placed(tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text(FILE)
     rules = load_rules(path, SCHEMA).rules
-    arranged = arrange(rules, merged_shop(), SHOP, {"p5": 5, "p0": 0, "p9": 9})
+    arranged = apply_rules(rules, merged_shop(), SHOP, {"p5": 5, "p0": 0, "p9": 9})
     # Places of 3, 4, 5 become 4/3, 5/3, 2: order 0, 3, 4, 1, 5, 2; then 5 and 0 at places 2, 3.
     assert arranged.merged.keys.tolist() == [3, 5, 0, 4, 1, 2]
     assert arranged.order_M.tolist() == [3, 5, 0, 4, 1, 2]
@@ -237,7 +241,7 @@ def test_boosts_move_then_pins_are_placed(tmp_path):
 
 def test_burying_moves_down():
     rule = Rule(name="old", where="price <= 20", boost=0.5)
-    arranged = arrange([rule], merged_shop(), SHOP, {})
+    arranged = apply_rules([rule], merged_shop(), SHOP, {})
     # Places 1 and 2 become 2 and 4; place 4 was ahead of neither, so it stays behind.
     assert arranged.merged.keys.tolist() == [0, 2, 1, 3, 4, 5]
     assert arranged.explain(2) == (Effect("old", "bury", 0.5),)
@@ -245,13 +249,13 @@ def test_burying_moves_down():
 
 def test_the_earlier_rule_decides():
     rules = [Rule(name="a", pin=("p2",)), Rule(name="b", pin=("p4", "p2"))]
-    arranged = arrange(rules, merged_shop(), SHOP, {"p2": 2, "p4": 4})
+    arranged = apply_rules(rules, merged_shop(), SHOP, {"p2": 2, "p4": 4})
     assert arranged.merged.keys.tolist() == [2, 4, 0, 1, 3, 5]
     assert arranged.explain(0) == (Effect("a", "pin", 1.0),)
 
 
 def test_a_pin_that_may_not_be_shown_is_passed_over():
-    arranged = arrange([Rule(name="a", pin=("p2", "p77"))], merged_shop(), SHOP, {"p77": 77})
+    arranged = apply_rules([Rule(name="a", pin=("p2", "p77"))], merged_shop(), SHOP, {"p77": 77})
     assert arranged.pins == ()
     assert arranged.merged.keys.tolist() == list(range(6))
 

@@ -14,8 +14,8 @@ from windowshop.index.catalogue.collection import Collection
 from windowshop.index.open import GenerationManifest
 from windowshop.search.request import Between, SearchRequest, Sort, Values
 from windowshop.search.results.rules import Rule, Rules
-from windowshop.search.retrieval.config import ChannelConfig, Curve, MixConfig
-from windowshop.search.retrieval.cutoff import CutoffConfig
+from windowshop.search.retrieval.calibration import Curve
+from windowshop.search.retrieval.config import ChannelConfig, CutoffConfig, MixConfig
 from windowshop.search.searcher import Searcher, open_searcher
 from windowshop.search.settings import SearchSettings, load_search_settings, save_search_settings
 from windowshop.search.understanding.synonyms import OneWay, SynonymRules, Synonyms
@@ -344,9 +344,10 @@ def test_warming_prepares_filters_and_changes_no_answer(index):
     before = ids(ask(searcher, text="acme red shoe"))
     searcher.warm()
     assert ids(ask(searcher, text="acme red shoe")) == before
-    with searcher.reading() as (_, language):
-        assert set(language.vocabulary.names(2)) < set(language.vocabulary.names(50))
-        assert "Acme" in language.vocabulary.names(50)
+    with searcher.snapshot() as snapshot:
+        vocabulary = snapshot.lexicon.vocabulary
+        assert set(vocabulary.names(2)) < set(vocabulary.names(50))
+        assert "Acme" in vocabulary.names(50)
 
 
 def test_an_index_opens_with_rules_about_columns_that_it_has(colours_index, tmp_path):

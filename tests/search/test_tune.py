@@ -13,9 +13,8 @@ from windowshop.errors import ConfigError, DataError
 from windowshop.evaluation.metrics import as_qrels, score_queries
 from windowshop.progress import SilentReporter
 from windowshop.search.request import SearchRequest
-from windowshop.search.retrieval.boosts import Boost
-from windowshop.search.retrieval.cutoff import CutoffConfig
-from windowshop.search.retrieval.merge import Channel
+from windowshop.search.retrieval.config import Boost, CutoffConfig
+from windowshop.search.retrieval.merge import ChannelRanking
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import SearchSettings
 from windowshop.search.tuning.choose import TuneConfig, tune
@@ -23,7 +22,7 @@ from windowshop.search.tuning.curves import fit_curves
 from windowshop.search.tuning.cutoffs import choose_cut
 from windowshop.search.tuning.judgements import ALL, Judge, judgements
 from windowshop.search.tuning.probes import Found, JudgedQuery, Probe, probe
-from windowshop.search.tuning.scoring import Bench
+from windowshop.search.tuning.scoring import TrialScorer
 from windowshop.search.tuning.trials import (
     Trial,
     boosted,
@@ -61,8 +60,8 @@ def kind_of(tuning, name="text"):
 
 def keys_by_id(searcher, dataset):
     ids = dataset.products["product_id"].to_list()
-    with searcher.reading() as (view, _):
-        return dict(zip(ids, view.columns.keys(ids).tolist(), strict=True))
+    with searcher.snapshot() as snapshot:
+        return dict(zip(ids, snapshot.view.columns.keys(ids).tolist(), strict=True))
 
 
 # Judging.
@@ -154,7 +153,9 @@ def test_a_trial_by_one_channel_is_as_a_search_by_it():
 
 def test_ranges_are_medians_over_queries():
     def probe_of(*scores):
-        channel = Channel("words", np.arange(len(scores)), np.array(scores, dtype=np.float32))
+        channel = ChannelRanking(
+            "words", np.arange(len(scores)), np.array(scores, dtype=np.float32)
+        )
         found = Found((channel,), np.arange(len(scores)), (), np.zeros((0, len(scores)), bool))
         return Probe("q", 0, {"off": found})
 
@@ -192,12 +193,12 @@ def test_a_trial_ranks_as_a_search_with_its_settings(made, trial):
     precision = replace(LENIENT, boost=trial.boost.factor)
     settings = SearchSettings(text=mix, strongest=trial.strongest, precision=precision)
     search = Searcher(searcher.index, settings)
-    bench = Bench(probes, NAMES, judge.parts[ALL])
-    with searcher.reading() as (view, _):
+    scorer = TrialScorer(probes, NAMES, judge.parts[ALL])
+    with searcher.snapshot() as snapshot:
         for query, own in zip(judge.queries, probes, strict=True):
             answer = search.answer(SearchRequest(text=query.text, limit=100))
             expected = [result.product_id for result in answer.results]
-            assert view.columns.ids(bench.ranking(own, trial, mix).keys) == expected
+            assert snapshot.view.columns.ids(scorer.ranking(own, trial, mix).keys) == expected
 
 
 # Choices.
@@ -290,7 +291,9 @@ def test_without_judged_queries_nothing_can_be_chosen(made):
 
 def scored(query_id, fold, scores: Sequence[float], first=0):
     keys = np.arange(first, first + len(scores))
-    channels = tuple(Channel(name, keys, np.array(scores, dtype=np.float32)) for name in NAMES)
+    channels = tuple(
+        ChannelRanking(name, keys, np.array(scores, dtype=np.float32)) for name in NAMES
+    )
     found = Found(channels, keys, (), np.zeros((0, len(keys)), dtype=bool))
     return Probe(query_id, fold, {"off": found, "boost": found, "filter": found})
 
@@ -305,13 +308,13 @@ def test_curves_come_from_the_other_fold():
     scores = np.linspace(1, 0, 20).tolist()
     probes = [scored("a", 0, scores), scored("b", 1, scores)]
     judge = judge_of({"a": range(5), "b": range(5, 20)})
-    bench = Bench(probes, NAMES, judge)
+    scorer = TrialScorer(probes, NAMES, judge)
     trial = Trial(method="calibrated", weights=(0.5, 0.5))
-    of_a, of_b = (mix.channels[0].curve for mix in bench.mixes(trial))
+    of_a, of_b = (mix.channels[0].curve for mix in scorer.mixes(trial))
     assert of_a == fit_curves(probes[1:], judge, NAMES)["vectors"]
     assert of_b == fit_curves(probes[:1], judge, NAMES)["vectors"]
     assert of_a != of_b
-    assert bench.curves == fit_curves(probes, judge, NAMES)
+    assert scorer.curves == fit_curves(probes, judge, NAMES)
 
 
 def test_curves_rise_and_few_knots_are_kept_of_many():
@@ -328,7 +331,7 @@ def test_curves_rise_and_few_knots_are_kept_of_many():
     )
     curve = fit_curves(probes, judge, NAMES)["words"]
     assert len(curve.scores) <= 64
-    calibration = curve.calibration
+    calibration = curve
     asked = np.array([0.2, 0.5, 0.8], dtype=np.float32)
     assert calibration.probability(asked) == pytest.approx(asked**2, abs=0.08)
 
@@ -350,15 +353,15 @@ def test_the_cut_off_loses_no_more_than_it_may():
     # Relevant: the first 20 of each, and 2 stragglers.
     relevant = [*range(20), 60, 90]
     probes = [scored("a", 0, scores), scored("b", 1, scores)]
-    bench = Bench(probes, NAMES, judge_of({"a": relevant, "b": relevant}))
+    scorer = TrialScorer(probes, NAMES, judge_of({"a": relevant, "b": relevant}))
     trial = single_trials(2)[0]
-    strict, one_each, lenient = (choose_cut(bench, trial, s, BASE) for s in (0.0, 0.05, 0.1))
+    strict, one_each, lenient = (choose_cut(scorer, trial, s, BASE) for s in (0.0, 0.05, 0.1))
     assert (strict.lost, one_each.lost, lenient.lost) == pytest.approx((0, 1 / 22, 2 / 22))
     assert strict.length_before == 101
     assert (strict.length_after, one_each.length_after, lenient.length_after) == (91, 61, 20)
     assert [c.cutoff.min_share for c in (strict, one_each, lenient)] == [0.1, 0.4, 0.81]
     assert (strict.cutoff.max_candidates, strict.cutoff.min_probability) == (500, 0)
-    by_rank = choose_cut(bench, Trial(method="interleave", weights=(0.5, 0.5)), 0.05, BASE)
+    by_rank = choose_cut(scorer, Trial(method="interleave", weights=(0.5, 0.5)), 0.05, BASE)
     assert (by_rank.cutoff.min_share, by_rank.length_after) == (0, 61)
     assert by_rank.cutoff.min_probability > 0
 
@@ -367,9 +370,9 @@ def test_lists_of_queries_that_find_little_are_not_cut():
     sharp, dull = np.linspace(1, 0, 40).tolist(), np.linspace(0.2, 0.1, 40).tolist()
     probes = [scored(f"q{i}", i % 2, dull if i < 2 else sharp) for i in range(100)]
     judge = judge_of({f"q{i}": [39] if i < 2 else range(12) for i in range(100)})
-    bench = Bench(probes, NAMES, judge)
-    choice = choose_cut(bench, single_trials(2)[0], 0.0, BASE)
-    chances = bench.curves["vectors"].calibration.probability(np.array([0.2, 1.0]))
+    scorer = TrialScorer(probes, NAMES, judge)
+    choice = choose_cut(scorer, single_trials(2)[0], 0.0, BASE)
+    chances = scorer.curves["vectors"].probability(np.array([0.2, 1.0]))
     assert chances[0] < choice.cutoff.sure_from <= chances[1]
     assert choice.lost == 0
     assert (choice.length_before, choice.length_after) == (40, 12)
@@ -377,11 +380,11 @@ def test_lists_of_queries_that_find_little_are_not_cut():
 
 def test_boosts_move_what_matches():
     found = scored("q", 0, [0.9, 0.8, 0.7]).found["off"]
-    bench = Bench([], NAMES, judge_of({}))
+    scorer = TrialScorer([], NAMES, judge_of({}))
     mix = single_trials(2)[0].mix(NAMES, {})
     matching = replace(found, columns=("brand",), matched_RK=np.array([[False, False, True]]))
     probes = Probe("q", 0, {"off": matching})
-    plain = bench.ranking(probes, replace(single_trials(2)[0], boost=Boost(factor=1.0)), mix)
+    plain = scorer.ranking(probes, replace(single_trials(2)[0], boost=Boost(factor=1.0)), mix)
     assert plain.keys.tolist() == [0, 1, 2]
     assert boosted(matching, plain, Boost(factor=3.0, points=0.15)).keys.tolist() == [0, 2, 1]
     assert boosted(matching.without(["brand"]), plain, Boost(factor=9.0)).keys.tolist() == [0, 1, 2]

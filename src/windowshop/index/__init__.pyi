@@ -25,4 +25,5 @@ from .open import OpenIndex as OpenIndex
 from .open import open_index as open_index
 from .vector_names import FUSED_VECTOR as FUSED_VECTOR
 from .vector_names import GATE_COLUMNS as GATE_COLUMNS
+from .vector_names import PHOTO_VECTOR as PHOTO_VECTOR
 from .write_sync import carry_over as carry_over

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from windowshop.files import write_atomic
+from windowshop.search.request import SearchRequest
 from windowshop.search.retrieval.config import (
     MAX_CANDIDATES,
     ChannelConfig,
-    ChannelName,
+    CutoffConfig,
     MixConfig,
 )
-from windowshop.search.retrieval.cutoff import CutoffConfig
 from windowshop.search.understanding.recognition import Action, PrecisionConfig
 from windowshop.settings import load_settings, to_yaml
 
@@ -37,12 +37,8 @@ def _text_and_photo_mix() -> MixConfig:
 
 
 def _mix(**weights: float) -> MixConfig:
-    names: tuple[ChannelName, ...] = ("vectors", "photo", "words")
-    return MixConfig(
-        channels=tuple(
-            ChannelConfig(name=name, weight=weights[name]) for name in names if name in weights
-        )
-    )
+    configs = (ChannelConfig(name=name, weight=weight) for name, weight in weights.items())
+    return MixConfig(channels=tuple(configs))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,13 +46,21 @@ class SearchSettings:
     """Everything that `windowshop tune` chooses, by kind of query."""
 
     text: MixConfig = field(default_factory=_text_mix)
-    photo: MixConfig = field(default_factory=lambda: _mix(photo=1.0, vectors=1.0))
+    photo: MixConfig = field(default_factory=lambda: _mix(vectors=1.0, photo=1.0))
     text_and_photo: MixConfig = field(default_factory=_text_and_photo_mix)
     similar: MixConfig = field(default_factory=lambda: _mix(vectors=1.0, photo=0.5))
     strongest: Action = "boost"
     """What something recognised in a query may do at most: "filter" lets it leave products out, as
     prices do beside "boost"."""
     precision: PrecisionConfig = field(default_factory=PrecisionConfig)
+
+    def mix_of(self, request: SearchRequest) -> MixConfig:
+        """Return the settings of a request's kind of query."""
+        if request.similar_to is not None:
+            return self.similar
+        if request.photo is None:
+            return self.text
+        return self.text_and_photo if request.query else self.photo
 
 
 def load_search_settings(folder: Path) -> SearchSettings:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import numpy as np
 import polars as pl
 
 from windowshop.data import Filter, columns_of, parse_filter
@@ -16,64 +15,60 @@ from windowshop.search.answer import Facet, NumberFacet
 from windowshop.search.request import SearchRequest
 from windowshop.search.results.facet_filters import no_column
 from windowshop.search.results.result_set import Arrangement, Page, ResultSet
-from windowshop.search.results.rules import Arranged, Rule, arrange, pinned_ids
-from windowshop.search.retrieval.channels import Candidates
+from windowshop.search.results.rules import Rule, RuledRanking, Rules, apply_rules, pinned_ids
 from windowshop.search.retrieval.merge import Merged
+from windowshop.search.retrieval.retrieve import Candidates
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be done to the candidates."""
-
-    request: SearchRequest
-    where: Filter | None
-    """The request's filter."""
-    rules: tuple[Rule, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """A page and what is counted over all of its pages."""
+class ArrangedResults:
+    """A page of results, with counts over all pages."""
 
     page: Page
     total_products: int
     facets: tuple[Facet | NumberFacet, ...]
-    arranged: Arranged
+    ruled: RuledRanking
+    """All candidates after the shop's rules."""
 
 
-def active_rules(rules: Sequence[Rule], request: SearchRequest, today: date) -> tuple[Rule, ...]:
-    """The shop's rules for this search; none for a sorted one, or one by a product."""
+def active_rules(rules: Rules, request: SearchRequest, today: date) -> tuple[Rule, ...]:
+    """Return the rules of a search; none for a sorted one, or one by a product."""
     if not request.rules or request.sort or request.similar_to is not None:
         return ()
-    return tuple(rule for rule in rules if rule.applies(request.query or "", today))
+    return rules.active(request.query or "", today)
 
 
-def arrange_shelf(view: View, candidates: Candidates, plan: Plan) -> Shelf:
-    """Pin, pick, count, sort, collapse and page one set of results."""
-    request, rules = plan.request, plan.rules
+def arrange(
+    view: View,
+    candidates: Candidates,
+    request: SearchRequest,
+    where: Filter | None,
+    rules: Sequence[Rule],
+) -> ArrangedResults:
+    """Apply rules, filter by facets, count, sort, collapse and page; `where` is the request's."""
     _require(view, request.fields or ())
-    merged, pinned = _with_pinned(view, candidates.merged, rules, plan.where)
-    columns = _columns(view, merged.keys, _needed(request, rules))
-    arranged = arrange(rules, merged, columns, pinned)
+    merged, pinned = _with_pinned(view, candidates.merged, rules, where)
+    names = _needed(request, rules)
+    _require(view, names)
+    columns = view.columns.select(merged.keys, names) if names else pl.DataFrame()
+    ruled = apply_rules(rules, merged, columns, pinned)
     if rules:
-        columns = columns[arranged.order_M]
-    merged = arranged.merged
+        columns = columns[ruled.order_M]
+    merged = ruled.merged
     groups_M = view.columns.groups(merged.keys)
     results = ResultSet(merged.keys, merged.scores, columns, groups_M, request.picks)
     ranking = results.ranking(
-        Arrangement(
-            sort=request.sort, collapse=request.collapse, cap=request.cap, pins=arranged.pins
-        )
+        Arrangement(sort=request.sort, collapse=request.collapse, cap=request.cap, pins=ruled.pins)
     )
     facets = tuple(_facet(results, name, request.facet_limit) for name in request.facets)
     page = ranking.page(request.offset, request.limit)
-    return Shelf(page, ranking.total_products, facets, arranged)
+    return ArrangedResults(page, ranking.total_products, facets, ruled)
 
 
 def _with_pinned(
     view: View, merged: Merged, rules: Sequence[Rule], where: Filter | None
 ) -> tuple[Merged, dict[str, int]]:
-    """Add what rules pin, if it lives and passes the shopper's own filter; with the keys by id."""
+    """Add pinned products that live and pass the request's filter; returns their keys by id too."""
     wanted = [product_id for product_id in pinned_ids(rules) if product_id in view.columns]
     if not wanted:
         return merged, {}
@@ -84,7 +79,7 @@ def _with_pinned(
 
 
 def _needed(request: SearchRequest, rules: Iterable[Rule]) -> list[str]:
-    """The columns that something is asked about, each once."""
+    """Return the columns that request and rules read, each once."""
     names = [*request.picks, *request.facets]
     names += [by.column for by in request.sort]
     names += [request.cap.column] if request.cap else []
@@ -100,20 +95,8 @@ def _facet(results: ResultSet, name: str, limit: int) -> Facet | NumberFacet:
     return results.facet(name, limit)
 
 
-def _columns(view: View, keys_M: np.ndarray, names: list[str]) -> pl.DataFrame:
-    """These columns of products."""
-    _require(view, names)
-    return view.columns.select(keys_M, names) if names else pl.DataFrame()
-
-
 def _require(view: View, names: Iterable[str]) -> None:
     """Raise SearchError for a column that products do not have."""
     for name in names:
         if name not in view.columns.names:
             raise no_column(name, [n for n in view.columns.names if not n.startswith("_")])
-
-
-def group_of(view: View, key: int) -> tuple[int, ...]:
-    """The keys of a product and its variants."""
-    group_N = view.columns.groups(np.arange(view.columns.num_keys))
-    return tuple(np.flatnonzero(group_N == group_N[key]).tolist())

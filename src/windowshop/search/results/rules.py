@@ -94,7 +94,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Arranged:
+class RuledRanking:
     """A ranking after the rules."""
 
     merged: Merged
@@ -139,16 +139,16 @@ def pinned_ids(rules: Sequence[Rule]) -> list[str]:
     return list(dict.fromkeys(product_id for rule in rules for product_id in rule.pin))
 
 
-def arrange(
+def apply_rules(
     rules: Sequence[Rule], merged: Merged, columns: pl.DataFrame, keys: Mapping[str, int]
-) -> Arranged:
+) -> RuledRanking:
     """Apply active rules: boosts first, then pins.
 
     `columns` is aligned with `merged`; `keys` has those of pinned products that may be shown.
     Where two rules pin to one place, the earlier rule has it; where they pin one product, too.
     """
     if not rules:
-        return Arranged(merged, np.arange(len(merged.keys)), (), {}, ())
+        return RuledRanking(merged, np.arange(len(merged.keys)), (), {}, ())
     boosts = [
         (rule, matching(parse_filter(rule.where), columns))
         for rule in rules
@@ -165,7 +165,7 @@ def arrange(
     pinned = np.array([row_of[pin.key] for pin in pins], dtype=np.int64)
     others = order_M[~np.isin(order_M, pinned)]
     order_M = with_pins(others, pinned, [pin.place for pin in pins])
-    return Arranged(merged.take(order_M), order_M, pins, pinned_by, tuple(boosts))
+    return RuledRanking(merged.take(order_M), order_M, pins, pinned_by, tuple(boosts))
 
 
 def _pins(

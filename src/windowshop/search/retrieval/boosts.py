@@ -1,29 +1,34 @@
 """Move up the products that match what a query names.
 
-Shapes: R recognised things, M merged products.
+Shapes: R recognised boosts, M merged products.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from windowshop.data import Filter, to_polars
+from windowshop.index import View
+from windowshop.search.retrieval.config import Boost
 from windowshop.search.retrieval.merge import Merged
+from windowshop.search.retrieval.query import RetrievalQuery
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Boost:
-    """What it does for a product to match something that boosts, each time."""
-
-    factor: float
-    """Its place is divided by this, where `points` is 0."""
-    points: float = 0.0
-    """Added to its score."""
+def boost(
+    view: View, merged: Merged, query: RetrievalQuery
+) -> tuple[Merged, tuple[tuple[str, np.ndarray], ...]]:
+    """Move up the products that match the query's boosts; returns the keys of each boost too."""
+    if not query.boosts:
+        return merged, ()
+    matched_RM = view.columns.matching([item.tree for item in query.boosts], merged.keys)
+    boosted = tuple(
+        (item.name, merged.keys[matched_M])
+        for item, matched_M in zip(query.boosts, matched_RM, strict=True)
+    )
+    return boost_matches(merged, matched_RM, query.boost), boosted
 
 
 def boost_matches(merged: Merged, matched_RM: np.ndarray, boost: Boost) -> Merged:
-    """Move up what matches; `matched_RM` says which product matches which recognised boost."""
+    """Move products up once for each boost that they match; `matched_RM` is bool."""
     counts_M = matched_RM.sum(axis=0)
     if boost.points:
         return merged.raised(boost.points * counts_M)
@@ -31,6 +36,6 @@ def boost_matches(merged: Merged, matched_RM: np.ndarray, boost: Boost) -> Merge
 
 
 def matching(tree: Filter, columns: pl.DataFrame) -> np.ndarray:
-    """Which products pass a filter, bool (M,)."""
+    """Return which products pass a filter, bool (M,)."""
     passes = columns.select(to_polars(tree, columns.schema).alias("passes"))["passes"]
     return passes.fill_null(False).to_numpy()

@@ -4,26 +4,12 @@ Shapes: P judged pairs of query and product, M products.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit
 
 from windowshop.errors import ConfigError
-
-
-class Calibration(Protocol):
-    """Turns one channel's scores into probabilities; a higher score never gives a lower one."""
-
-    @property
-    def floor(self) -> float:
-        """The probability of a product that the channel did not return."""
-        ...
-
-    def probability(self, scores_M: np.ndarray) -> np.ndarray:
-        """Probabilities of scores, (M,); NaN, which says not returned, gives the floor."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +21,31 @@ class Logistic:
     floor: float
 
     def probability(self, scores_M: np.ndarray) -> np.ndarray:
-        """See `Calibration`."""
+        """Return probabilities of scores, (M,); NaN, which says not returned, gives the floor."""
         probability_M = expit(self.slope * scores_M.astype(np.float64) + self.intercept)
         return np.where(np.isnan(scores_M), self.floor, np.maximum(probability_M, self.floor))
 
 
 @dataclass(frozen=True, slots=True)
-class Isotonic:
-    """A rising curve through knots, straight between them and level beyond them."""
+class Curve:
+    """Rising curve through knots, straight between them and level beyond them."""
 
-    scores: tuple[float, ...]
-    probabilities: tuple[float, ...]
-    floor: float
+    scores: tuple[float, ...] = ()
+    """Empty where the channel is not calibrated."""
+    probabilities: tuple[float, ...] = ()
+    floor: float = 0.0
+    """Probability of a product that the channel did not return."""
+
+    def __post_init__(self) -> None:
+        """Check that the knots make a rising curve."""
+        if len(self.scores) != len(self.probabilities):
+            raise ConfigError("curve: give as many probabilities as scores.")
+        for values in (self.scores, self.probabilities):
+            if list(values) != sorted(values):
+                raise ConfigError("curve: scores and probabilities must rise.")
 
     def probability(self, scores_M: np.ndarray) -> np.ndarray:
-        """See `Calibration`."""
+        """Return probabilities of scores, (M,); NaN, which says not returned, gives the floor."""
         probability_M = np.interp(scores_M, self.scores, self.probabilities)
         return np.where(np.isnan(scores_M), self.floor, probability_M)
 
@@ -80,7 +76,7 @@ def fit_logistic(scores_P: np.ndarray, relevant_P: np.ndarray) -> Logistic:
     return Logistic(float(slope), float(intercept), float(min(missing_share, lowest)))
 
 
-def fit_isotonic(scores_P: np.ndarray, relevant_P: np.ndarray) -> Isotonic:
+def fit_isotonic(scores_P: np.ndarray, relevant_P: np.ndarray) -> Curve:
     """Fit the best rising curve (pool adjacent violators): for many judgements.
 
     One entry a product that any channel returned for a dev query: the score that this channel gave
@@ -95,7 +91,7 @@ def fit_isotonic(scores_P: np.ndarray, relevant_P: np.ndarray) -> Isotonic:
     # Inside a level stretch only the ends matter.
     changes = np.diff(curve) != 0
     ends = np.append(True, changes) | np.append(changes, True)
-    return Isotonic(
+    return Curve(
         tuple(knots[ends].tolist()),
         tuple(curve[ends].tolist()),
         float(min(missing_share, curve[0])),

@@ -5,48 +5,62 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from windowshop.errors import ConfigError
-from windowshop.search.retrieval.calibration import Isotonic
-from windowshop.search.retrieval.cutoff import CutoffConfig
+from windowshop.registry import CHANNELS
+from windowshop.search.retrieval.calibration import Curve
 
 Method: TypeAlias = Literal["interleave", "reciprocal_rank", "weighted_sum", "calibrated"]
 SCORED: tuple[Method, ...] = ("weighted_sum", "calibrated")
 """Methods whose merged scores are no mere ranks."""
-ChannelName: TypeAlias = Literal["vectors", "words", "photo"]
-"""By the fused vector, by words, by the photo's own vector."""
 MAX_CANDIDATES = 1_000
 """Products that a search leaves at most, unless settings say otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Curve:
-    """Score of a channel -> probability of relevance, straight between knots."""
+class Boost:
+    """Effect on a product of each recognised boost that it matches."""
 
-    scores: tuple[float, ...] = ()
-    probabilities: tuple[float, ...] = ()
-    floor: float = 0.0
-    """Where the channel did not return the product."""
+    factor: float
+    """Divides the product's place, where `points` is 0."""
+    points: float = 0.0
+    """Added to the product's score."""
+
+
+NO_BOOST = Boost(factor=1.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CutoffConfig:
+    """What a result must reach."""
+
+    min_probability: float = 0.0
+    """Probability of relevance; it needs calibrated channels."""
+    min_share: float = 0.0
+    """Share of the best product's score; it says nothing about a merge by turns."""
+    sure_from: float = 0.0
+    """Probability of the likeliest product from which on the two apply: where even that one is
+    doubtful, the query was not understood well enough to leave others out."""
+    max_candidates: int = 10_000
+    min_results: int = 10
+    """The first ones stay, whatever they score."""
 
     def __post_init__(self) -> None:
-        """Check that the knots make a rising curve."""
-        if len(self.scores) != len(self.probabilities):
-            raise ConfigError("curve: give as many probabilities as scores.")
-        for values in (self.scores, self.probabilities):
-            if list(values) != sorted(values):
-                raise ConfigError("curve: scores and probabilities must rise.")
-
-    @property
-    def calibration(self) -> Isotonic | None:
-        """None without knots."""
-        if not self.scores:
-            return None
-        return Isotonic(self.scores, self.probabilities, self.floor)
+        """Check ranges."""
+        for name in ("min_probability", "min_share", "sure_from"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name}={getattr(self, name)} must lie between 0 and 1.")
+        if not 0 <= self.min_results <= self.max_candidates or self.max_candidates < 1:
+            raise ConfigError(
+                f"min_results={self.min_results} must lie between 0 and "
+                f"max_candidates={self.max_candidates}, which must be at least 1."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelConfig:
-    """One way of searching."""
+    """Settings of one search channel."""
 
-    name: ChannelName
+    name: str
+    """One of `windowshop.registry.CHANNELS`."""
     weight: float = 1.0
     """0 explains the channel without letting it count."""
     depth: int = 500
@@ -54,7 +68,8 @@ class ChannelConfig:
     curve: Curve = Curve()
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check the name and ranges."""
+        CHANNELS.require(self.name)
         if self.weight < 0 or self.depth < 1:
             raise ConfigError(
                 f"channel {self.name}: weight={self.weight} must not be negative, "

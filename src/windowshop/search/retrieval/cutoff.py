@@ -8,34 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from windowshop.errors import ConfigError
+from windowshop.search.retrieval.config import CutoffConfig
 from windowshop.search.retrieval.merge import Merged
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CutoffConfig:
-    """What a result must reach."""
-
-    min_probability: float = 0.0
-    """Probability of relevance; it needs calibrated channels."""
-    min_share: float = 0.0
-    """Share of the best product's score; it says nothing about a merge by turns."""
-    sure_from: float = 0.0
-    """Probability of the likeliest product from which on the two apply: where even that one is
-    doubtful, the query was not understood well enough to leave others out."""
-    max_candidates: int = 10_000
-    min_results: int = 10
-    """The first ones stay, whatever they score."""
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        for name in ("min_probability", "min_share", "sure_from"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name}={getattr(self, name)} must lie between 0 and 1.")
-        if not 0 <= self.min_results <= self.max_candidates or self.max_candidates < 1:
-            raise ConfigError(
-                f"min_results={self.min_results} must lie between 0 and "
-                f"max_candidates={self.max_candidates}, which must be at least 1."
-            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ import numpy as np
 from bm25s.tokenization import Tokenized
 
 from windowshop.engines import best, permitted
-from windowshop.search.retrieval.merge import Channel, padded_channel
 from windowshop.search.understanding.expansion import Part, read
 from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
@@ -27,16 +26,16 @@ from windowshop.search.understanding.tokens import words_of
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # it asks for DEBUG itself
 
 K1, B = 1.5, 0.75
-NAME = "words"
 
 
 @dataclass(frozen=True, slots=True)
 class LexicalAnswer:
-    """What a search by words found, and how it read the query."""
+    """Result of a search by words."""
 
-    channel: Channel
-    """Only products that have one of the words."""
-    parts: tuple[Part, ...]
+    keys: np.ndarray
+    """int64 (K,), best first: only products that have one of the words."""
+    scores: np.ndarray
+    """float32 (K,)."""
     ceiling: float
     """Above every score that a product could reach; score / ceiling compares across queries."""
 
@@ -99,7 +98,8 @@ class LexicalIndex:
             found &= permitted(self._keys, allowed_N)
         keys_K, scores_K = best(self._keys[found], scores[found], k)
         ceiling = sum(self._ceiling(part) for part in parts)
-        return LexicalAnswer(padded_channel(NAME, keys_K, scores_K), parts, ceiling)
+        is_found_K = keys_K >= 0
+        return LexicalAnswer(keys_K[is_found_K], scores_K[is_found_K], ceiling)
 
     def _build(self, documents: Sequence[Sequence[str]]) -> bm25s.BM25 | None:
         if not self._ids:

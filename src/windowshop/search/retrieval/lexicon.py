@@ -25,43 +25,52 @@ STALE_SHARE = 0.1
 
 
 @dataclass(slots=True)
-class Language:
-    """What is read from one state of the columns; guarded by `Words.reading`."""
+class Lexicon:
+    """What is read from one state of the columns; guarded by `SharedLexicon.read`."""
 
     columns: Columns
     lexical: LexicalIndex
     """Of products that lived when it was made, and all later ones."""
     vocabulary: Vocabulary
+    synonyms: Synonyms
     made_of: tuple[int, int]
     """Rows and living products of the columns, when it was made."""
     num_keys: int
     """Rows of the columns that the channel of words knows, or knows to be dead."""
 
 
-class Words:
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One state of the catalogue and of its words, which a search reads."""
+
+    view: View
+    lexicon: Lexicon
+
+
+class SharedLexicon:
     """For many threads. Call it within `Collection.read_view`, with that view."""
 
     def __init__(self, view: View, synonyms: Synonyms = NO_SYNONYMS) -> None:
         self._synonyms = synonyms
         self._gate = ReadWriteLock()
         self._making = threading.Lock()
-        self._coming: Language | None = None
+        self._coming: Lexicon | None = None
         columns = view.columns
-        self._language = self._made(columns, columns.table(), columns.alive_N)
+        self._lexicon = self._made(columns, columns.table(), columns.alive_N)
 
     @contextmanager
-    def reading(self, view: View) -> Iterator[Language]:
+    def read(self, view: View) -> Iterator[Lexicon]:
         """The words of a view, its latest products included."""
         if self._behind(view):
             self._catch_up(view)
         with self._gate.read():
-            yield self._language
+            yield self._lexicon
 
     def num_changed(self, view: View) -> int:
         """Rows that came or died since the vocabulary and the statistics were read."""
-        if view.columns is not self._language.columns:
+        if view.columns is not self._lexicon.columns:
             return 0  # it was read when the columns were made
-        num_keys, num_living = self._language.made_of
+        num_keys, num_living = self._lexicon.made_of
         num_died = (view.columns.num_keys - len(view.columns)) - (num_keys - num_living)
         return view.columns.num_keys - num_keys + num_died
 
@@ -75,10 +84,10 @@ class Words:
         with self._making:
             with collection.read_view() as view:
                 columns, table, alive_N = view.columns, view.columns.table(), view.columns.alive_N
-            language = self._made(columns, table, alive_N)
+            lexicon = self._made(columns, table, alive_N)
             with self._gate.write():
-                if self._language.columns is columns:  # else a rebuild was quicker
-                    self._language = language
+                if self._lexicon.columns is columns:  # else a rebuild was quicker
+                    self._lexicon = lexicon
 
     def prepare(self, view: View) -> None:
         """Read columns that will be searched soon, so that no search waits for it then."""
@@ -86,25 +95,26 @@ class Words:
         self._coming = self._made(columns, columns.table(), columns.alive_N)
 
     def _behind(self, view: View) -> bool:
-        language = self._language
-        return view.columns is not language.columns or language.num_keys < view.columns.num_keys
+        lexicon = self._lexicon
+        return view.columns is not lexicon.columns or lexicon.num_keys < view.columns.num_keys
 
     def _catch_up(self, view: View) -> None:
         columns = view.columns
         with self._gate.write():
-            if columns is not self._language.columns:  # rebuilt: other keys
+            if columns is not self._lexicon.columns:  # rebuilt: other keys
                 coming, self._coming = self._coming, None
                 if coming is None or coming.columns is not columns:
                     coming = self._made(columns, columns.table(), columns.alive_N)
-                self._language = coming
-            language = self._language
-            keys = np.arange(language.num_keys, columns.num_keys, dtype=np.int64)
+                self._lexicon = coming
+            lexicon = self._lexicon
+            keys = np.arange(lexicon.num_keys, columns.num_keys, dtype=np.int64)
             if len(keys):
-                language.lexical.add(keys, all_texts(columns.rows(keys)))
-                language.num_keys = columns.num_keys
+                lexicon.lexical.add(keys, all_texts(columns.rows(keys)))
+                lexicon.num_keys = columns.num_keys
 
-    def _made(self, columns: Columns, table: pl.DataFrame, alive_N: np.ndarray) -> Language:
+    def _made(self, columns: Columns, table: pl.DataFrame, alive_N: np.ndarray) -> Lexicon:
         living = table.filter(alive_N)
         lexical = LexicalIndex(np.flatnonzero(alive_N), all_texts(living))
         vocabulary = Vocabulary(living, synonyms=self._synonyms)
-        return Language(columns, lexical, vocabulary, (len(table), len(living)), len(table))
+        made_of = (len(table), len(living))
+        return Lexicon(columns, lexical, vocabulary, self._synonyms, made_of, len(table))

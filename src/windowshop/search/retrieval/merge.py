@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from windowshop.errors import ConfigError
-from windowshop.search.retrieval.calibration import Calibration
+from windowshop.search.retrieval.calibration import Curve
+from windowshop.search.retrieval.config import ChannelConfig, MixConfig
 
 SMOOTHING = 60
 """How little the first ranks stand out (Cormack et al., SIGIR 2009)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
-    """What one way of searching found, best first."""
+class ChannelRanking:
+    """Products that one channel found, best first."""
 
     name: str
     keys: np.ndarray
@@ -103,14 +104,40 @@ class Merged:
         )
 
 
-def padded_channel(name: str, keys: np.ndarray, scores: np.ndarray) -> Channel:
-    """A channel from an engine's answer to one query, where key -1 pads."""
+def padded_ranking(name: str, keys: np.ndarray, scores: np.ndarray) -> ChannelRanking:
+    """A ranking from an engine's answer to one query, where key -1 pads."""
     found = keys >= 0
-    return Channel(name, keys[found].astype(np.int64), scores[found].astype(np.float32))
+    return ChannelRanking(name, keys[found].astype(np.int64), scores[found].astype(np.float32))
+
+
+def merge(
+    rankings: Sequence[ChannelRanking], configs: Sequence[ChannelConfig], mix: MixConfig
+) -> Merged:
+    """Merge the rankings of channels by the method of the mix."""
+    weights = [config.weight for config in configs]
+    if mix.method == "weighted_sum":
+        return weighted_sum(rankings, weights)
+    known = curves(configs)
+    if mix.method == "calibrated" and len(known) == len(configs):
+        return calibrated(rankings, weights, known)
+    if len(rankings) == 1:
+        only = rankings[0]
+        ranks_1M = np.arange(1, len(only.keys) + 1)[None]
+        return Merged(
+            only.keys, only.scores.astype(np.float64), (only.name,), ranks_1M, only.scores[None]
+        )
+    if mix.method == "interleave":
+        return interleave(rankings, weights)
+    return reciprocal_rank(rankings, weights, mix.smoothing)
+
+
+def curves(configs: Sequence[ChannelConfig]) -> list[Curve]:
+    """Return the curves of the channels that are calibrated."""
+    return [config.curve for config in configs if config.curve.scores]
 
 
 def reciprocal_rank(
-    channels: Sequence[Channel], weights: Sequence[float], smoothing: float = SMOOTHING
+    channels: Sequence[ChannelRanking], weights: Sequence[float], smoothing: float = SMOOTHING
 ) -> Merged:
     """Order by the sum over channels of weight / (smoothing + rank); equal sums by key.
 
@@ -120,7 +147,7 @@ def reciprocal_rank(
     return _ordered(table, _reciprocal(table, weights, smoothing))
 
 
-def interleave(channels: Sequence[Channel], weights: Sequence[float]) -> Merged:
+def interleave(channels: Sequence[ChannelRanking], weights: Sequence[float]) -> Merged:
     """Let channels take turns, as often as they weigh; each gives its best product not yet given.
 
     Turn j of a channel (from 1) is due at (j - 1/2) / weight; the channel that stands first goes
@@ -151,7 +178,7 @@ def interleave(channels: Sequence[Channel], weights: Sequence[float]) -> Merged:
     return Merged(keys, scores, merged.channels, merged.ranks_CM, merged.scores_CM)
 
 
-def weighted_sum(channels: Sequence[Channel], weights: Sequence[float]) -> Merged:
+def weighted_sum(channels: Sequence[ChannelRanking], weights: Sequence[float]) -> Merged:
     """Order by the sum over channels of weight x score; equal sums by key.
 
     A product that a channel did not return counts there with the lowest score that it did return:
@@ -167,9 +194,9 @@ def weighted_sum(channels: Sequence[Channel], weights: Sequence[float]) -> Merge
 
 
 def calibrated(
-    channels: Sequence[Channel],
+    channels: Sequence[ChannelRanking],
     weights: Sequence[float],
-    calibrations: Sequence[Calibration],
+    calibrations: Sequence[Curve],
 ) -> Merged:
     """Order by the weighted mean of the channels' probabilities of relevance.
 
@@ -182,7 +209,7 @@ def calibrated(
 
 
 def probabilities(
-    merged: Merged, weights: Sequence[float], calibrations: Sequence[Calibration]
+    merged: Merged, weights: Sequence[float], calibrations: Sequence[Curve]
 ) -> np.ndarray:
     """The weighted mean of the channels' probabilities for each merged product, (M,)."""
     _check(len(merged.channels), weights)
@@ -198,7 +225,7 @@ def probabilities(
     return mean_M
 
 
-def _table(channels: Sequence[Channel], weights: Sequence[float]) -> Merged:
+def _table(channels: Sequence[ChannelRanking], weights: Sequence[float]) -> Merged:
     """Every product of the channels that weigh, ordered by key, with its ranks and scores."""
     _check(len(channels), weights)
     keys, places = np.unique(np.concatenate([c.keys for c in channels]), return_inverse=True)

@@ -5,6 +5,7 @@ Every channel is asked once a query; all settings that are tried are computed fr
 Shapes: C channels.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,13 +13,15 @@ import numpy as np
 from windowshop.data import Dataset
 from windowshop.errors import ConfigError, DataError
 from windowshop.progress import Reporter
-from windowshop.search.retrieval.config import ChannelName, MixConfig
+from windowshop.registry import CHANNELS
+from windowshop.search.retrieval.channel import TextChannel, channel
+from windowshop.search.retrieval.config import MixConfig
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import SearchSettings
 from windowshop.search.tuning.cutoffs import CutChoice, choose_cut
 from windowshop.search.tuning.judgements import ALL, Judgements, judgements
 from windowshop.search.tuning.probes import JudgedQuery, probe
-from windowshop.search.tuning.scoring import Bench, SliceRow, Tried
+from windowshop.search.tuning.scoring import SliceRow, TrialScorer, Tried
 from windowshop.search.tuning.trials import (
     FACTORS,
     Trial,
@@ -31,12 +34,8 @@ from windowshop.search.understanding.recognition import Action, PrecisionConfig
 
 DIGITS = 9
 """nDCG equal to so many digits is equal."""
-CHANNELS: dict[str, tuple[ChannelName, ...]] = {
-    "text": ("vectors", "words"),
-    "photo": ("photo", "vectors"),
-    "text_and_photo": ("vectors", "photo", "words"),
-}
-"""By kind of query; the first one is what the others are weighed against."""
+KINDS = ("text", "photo", "text_and_photo")
+"""Kinds of queries that are tuned, each with a field of `SearchSettings`."""
 DEFAULT_SLICE = "kind"
 """The column of the queries that is a slice where none is named."""
 
@@ -76,7 +75,7 @@ class KindTuning:
     """The choice for one kind of query."""
 
     kind: str
-    names: tuple[ChannelName, ...]
+    names: tuple[str, ...]
     num_queries: int
     tried: tuple[Tried, ...]
     """Best first."""
@@ -106,7 +105,7 @@ class _Kind:
     """One kind of query and what may be chosen for it."""
 
     name: str
-    channels: tuple[ChannelName, ...]
+    channels: tuple[str, ...]
     queries: tuple[JudgedQuery, ...]
     strongests: tuple[Action, ...]
     factors: tuple[float, ...]
@@ -119,10 +118,11 @@ def tune(searcher: Searcher, dataset: Dataset, config: TuneConfig, reporter: Rep
 
     Raises DataError where no query of the split is judged.
     """
-    with searcher.reading() as (view, _):
+    with searcher.snapshot() as snapshot:
+        columns = snapshot.view.columns
         ids = dataset.products["product_id"].to_list()
-        held = [product_id for product_id in ids if product_id in view.columns]
-        keys = dict(zip(held, view.columns.keys(held).tolist(), strict=True))
+        held = [product_id for product_id in ids if product_id in columns]
+        keys = dict(zip(held, columns.keys(held).tolist(), strict=True))
     slices = config.slices
     if not slices and DEFAULT_SLICE in dataset.queries.columns:
         slices = (DEFAULT_SLICE,)
@@ -132,7 +132,7 @@ def tune(searcher: Searcher, dataset: Dataset, config: TuneConfig, reporter: Rep
         notes.append(f"{len(ids) - len(held)} products of the data are not in the index.")
     if searcher.index.manifest.photo_width is None:
         notes.append("The model looks at no product photo, so searches by photo are left as is.")
-    for name in CHANNELS:
+    for name in KINDS:
         kind = _kind(name, judged, settings, searcher, config)
         if not kind.queries:
             notes.append(f"No judged {config.split} query of kind {name}: its settings stay.")
@@ -161,16 +161,32 @@ def _kind(
     if len(queries) > config.max_queries:
         chosen = np.random.default_rng(0).permutation(len(queries))[: config.max_queries]
         queries = [queries[i] for i in np.sort(chosen)]
-    channels = CHANNELS[name]
-    if searcher.index.manifest.photo_width is None:
-        channels = tuple(channel for channel in channels if channel != "photo")
+    held = searcher.index.collection.spec.vectors
     # What is recognised may do as much in a text with a photo as it may in a text.
     strongests: tuple[Action, ...] = ("boost", "filter")
     factors: tuple[float, ...] = FACTORS
     if name == "text_and_photo":
         strongests = () if settings.strongest == "off" else (settings.strongest,)
         factors = (settings.precision.boost,)
-    return _Kind(name, channels, tuple(queries), strongests, factors, name == "text")
+    return _Kind(name, channels_of(name, held), tuple(queries), strongests, factors, name == "text")
+
+
+def channels_of(kind: str, held: Collection[str]) -> tuple[str, ...]:
+    """Return the channels that can search for a kind of query, given the vectors of the index.
+
+    The others are weighed against the first one: for images, the one that reads nothing else.
+    """
+    names = [
+        name
+        for name in CHANNELS
+        if isinstance(found := channel(name), TextChannel) or found.vector in held
+    ]
+    if kind == "text":
+        return tuple(name for name in names if channel(name).reads_text)
+    if kind == "photo":
+        names = [name for name in names if channel(name).reads_photo]
+        names.sort(key=lambda name: channel(name).reads_text)
+    return tuple(names)
 
 
 def _with(settings: SearchSettings, tuned: KindTuning) -> SearchSettings:
@@ -192,19 +208,19 @@ def _tune_kind(
     reporter: Reporter,
 ) -> KindTuning:
     probes = probe(searcher, kind.queries, kind.channels, precision, reporter)
-    bench = Bench(probes, kind.channels, judged.parts[ALL])
-    ranked = _ranked(bench, kind, reporter)
+    scorer = TrialScorer(probes, kind.channels, judged.parts[ALL])
+    ranked = _ranked(scorer, kind, reporter)
     if kind.chooses_columns:
         boosting = next((t.trial for t in ranked if t.trial.strongest == "boost"), None)
-        ignored = bench.ignored(boosting) if boosting else ()
+        ignored = scorer.ignored(boosting) if boosting else ()
         if ignored:
             again = replace(kind, chooses_columns=False)
             changed = replace(precision, ignored=ignored)
             return _tune_kind(searcher, again, changed, judged, config, reporter)
-    chosen, rows, refused = _choose(bench, ranked, judged, config)
-    mix, cut = chosen.trial.mix(kind.channels, bench.curves), None
-    if bench.curves:
-        cut = choose_cut(bench, chosen.trial, config.max_lost, mix.cutoff)
+    chosen, rows, refused = _choose(scorer, ranked, judged, config)
+    mix, cut = chosen.trial.mix(kind.channels, scorer.curves), None
+    if scorer.curves:
+        cut = choose_cut(scorer, chosen.trial, config.max_lost, mix.cutoff)
         mix = replace(mix, cutoff=cut.cutoff)
     return KindTuning(
         kind=kind.name,
@@ -221,13 +237,13 @@ def _tune_kind(
     )
 
 
-def _ranked(bench: Bench, kind: _Kind, reporter: Reporter) -> tuple[Tried, ...]:
+def _ranked(scorer: TrialScorer, kind: _Kind, reporter: Reporter) -> tuple[Tried, ...]:
     """Every trial, the best first."""
-    families = _families(bench, kind)
+    families = _families(scorer, kind)
     tried: list[Tried] = []
     with reporter.bar(f"Try settings: {kind.name}", len(families)) as advance:
         for family in families:
-            tried += bench.means(family, bench.judge)
+            tried += scorer.means(family, scorer.judge)
             advance(1, "")
     order = sorted(range(len(tried)), key=lambda i: _worth(tried[i], i))
     return tuple(tried[i] for i in order)
@@ -238,20 +254,20 @@ def _worth(tried: Tried, place: int) -> tuple[float, float, int]:
     return -round(tried.ndcg, DIGITS), -round(float(np.nan_to_num(tried.recall)), DIGITS), place
 
 
-def _families(bench: Bench, kind: _Kind) -> list[list[Trial]]:
+def _families(scorer: TrialScorer, kind: _Kind) -> list[list[Trial]]:
     """Trials, together where they differ only in what may be done with what is recognised."""
-    ranges_C = ranges(bench.probes, len(kind.channels))
+    ranges_C = ranges(scorer.probes, len(kind.channels))
     bases = [
         *single_trials(len(kind.channels)),
-        *mixed_trials(ranges_C, with_curves=bool(bench.curves)),
+        *mixed_trials(ranges_C, with_curves=bool(scorer.curves)),
     ]
-    names_something = any(len(probe.found["boost"].matched_RK) for probe in bench.probes)
+    names_something = any(len(probe.found["boost"].matched_RK) for probe in scorer.probes)
     strongests = kind.strongests if names_something else ()
     return [with_boosts(base, ranges_C, strongests, kind.factors) for base in bases]
 
 
 def _choose(
-    bench: Bench, ranked: tuple[Tried, ...], judged: Judgements, config: TuneConfig
+    scorer: TrialScorer, ranked: tuple[Tried, ...], judged: Judgements, config: TuneConfig
 ) -> tuple[Tried, tuple[SliceRow, ...], int]:
     """The best trial by which no slice loses, and how many better ones were refused.
 
@@ -259,7 +275,7 @@ def _choose(
     """
     parts = {name: judge for name, judge in judged.parts.items() if name != ALL}
     for refused, tried in enumerate(ranked):
-        rows = bench.slice_rows(tried.trial, parts)
+        rows = scorer.slice_rows(tried.trial, parts)
         losing = [
             row
             for row in rows
@@ -267,7 +283,7 @@ def _choose(
         ]
         if not config.guard or not losing:
             return tried, rows, refused
-    return ranked[0], bench.slice_rows(ranked[0].trial, parts), len(ranked)
+    return ranked[0], scorer.slice_rows(ranked[0].trial, parts), len(ranked)
 
 
 def _why(kind: _Kind, ranked: tuple[Tried, ...], chosen: Tried, refused: int) -> str:

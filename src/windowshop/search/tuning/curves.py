@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from windowshop.errors import ConfigError
-from windowshop.search.retrieval.calibration import fit_isotonic, fit_logistic
-from windowshop.search.retrieval.config import ChannelName, Curve
+from windowshop.search.retrieval.calibration import Curve, fit_isotonic, fit_logistic
 from windowshop.search.tuning.judgements import Judge
 from windowshop.search.tuning.probes import Probe
 
@@ -18,9 +17,7 @@ MANY = 500
 MOST_KNOTS = 64
 
 
-def fit_curves(
-    probes: Sequence[Probe], judge: Judge, names: Sequence[ChannelName]
-) -> dict[ChannelName, Curve]:
+def fit_curves(probes: Sequence[Probe], judge: Judge, names: Sequence[str]) -> dict[str, Curve]:
     """A curve for each channel; none at all where one cannot be fitted."""
     scores: list[list[np.ndarray]] = [[] for _ in names]
     relevant = []

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from windowshop.search.retrieval.channels import curves
-from windowshop.search.retrieval.config import SCORED
-from windowshop.search.retrieval.cutoff import CutoffConfig
-from windowshop.search.retrieval.merge import Merged, probabilities
-from windowshop.search.tuning.scoring import Bench
+from windowshop.search.retrieval.config import SCORED, CutoffConfig
+from windowshop.search.retrieval.merge import Merged, curves, probabilities
+from windowshop.search.tuning.scoring import TrialScorer
 from windowshop.search.tuning.trials import Trial
 
 DIGITS = 4
@@ -64,12 +62,12 @@ class _List:
         return first + int(np.count_nonzero(self.values_M[first:] >= lowest))
 
 
-def choose_cut(bench: Bench, trial: Trial, max_lost: float, base: CutoffConfig) -> CutChoice:
+def choose_cut(scorer: TrialScorer, trial: Trial, max_lost: float, base: CutoffConfig) -> CutChoice:
     """The highest cut-off that loses at most this share; the base's `min_results` always stay.
 
     By the share of the best product's score, or by probability where scores are mere ranks.
     """
-    lists = _lists(bench, trial)
+    lists = _lists(scorer, trial)
     likeliest = sorted(own.likeliest for own in lists)
     sure_from = _rounded_down(likeliest[math.floor(UNSURE * len(lists))])
     sure = [own for own in lists if own.likeliest >= sure_from]
@@ -101,15 +99,15 @@ def _lowest(lists: list[_List], min_results: int, may_lose: float) -> float:
     return _rounded_down(lowest)
 
 
-def _lists(bench: Bench, trial: Trial) -> list[_List]:
-    mixes, lists = bench.mixes(trial), []
-    for probe in bench.probes:
+def _lists(scorer: TrialScorer, trial: Trial) -> list[_List]:
+    mixes, lists = scorer.mixes(trial), []
+    for probe in scorer.probes:
         mix = mixes[probe.fold]
-        merged = bench.ranking(probe, trial, mix)
+        merged = scorer.ranking(probe, trial, mix)
         weights = [channel.weight for channel in mix.channels]
         chances_M = probabilities(merged, weights, curves(mix.channels))
         values_M = _shares(merged) if trial.method in SCORED else chances_M
-        relevant_M = bench.judge.relevant(probe.query_id, merged.keys)
+        relevant_M = scorer.judge.relevant(probe.query_id, merged.keys)
         lists.append(_List(values_M, relevant_M, float(chances_M.max(initial=0.0))))
     return lists
 

@@ -13,14 +13,13 @@ import polars as pl
 import xxhash
 
 from windowshop.data import Dataset, columns_of
-from windowshop.engines import Allowed
-from windowshop.index import View
+from windowshop.index import OpenIndex, View
 from windowshop.progress import Reporter
-from windowshop.search.retrieval.channels import Wanted, ask
-from windowshop.search.retrieval.config import ChannelConfig, ChannelName
-from windowshop.search.retrieval.lexicon import Language
-from windowshop.search.retrieval.merge import Channel
-from windowshop.search.retrieval.query_vectors import encode_query
+from windowshop.search.retrieval.config import ChannelConfig, MixConfig
+from windowshop.search.retrieval.lexicon import Snapshot
+from windowshop.search.retrieval.merge import ChannelRanking
+from windowshop.search.retrieval.query import RetrievalQuery, correct_vectors, encode_query
+from windowshop.search.retrieval.retrieve import retrieve
 from windowshop.search.searcher import Searcher
 from windowshop.search.understanding.recognition import (
     ACTIONS,
@@ -28,9 +27,7 @@ from windowshop.search.understanding.recognition import (
     PrecisionConfig,
     Recognised,
     recognise,
-    required,
 )
-from windowshop.search.understanding.vocabulary import Understanding
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class JudgedQuery:
 class Found:
     """What the channels found, and which products match what the query names."""
 
-    channels: tuple[Channel, ...]
+    channels: tuple[ChannelRanking, ...]
     keys_K: np.ndarray
     """Every product found, int64, rising."""
     columns: tuple[str, ...]
@@ -94,83 +91,64 @@ def queries_of(dataset: Dataset, queries: pl.DataFrame) -> list[JudgedQuery]:
 def probe(
     searcher: Searcher,
     queries: Sequence[JudgedQuery],
-    names: Sequence[ChannelName],
+    names: Sequence[str],
     precision: PrecisionConfig,
     reporter: Reporter,
 ) -> list[Probe]:
-    """Ask each channel for each query, with and without recognised filters.
+    """Search by each channel for each query, with and without recognised filters.
 
-    Queries need what the channels compare: text for words, a photo for photo.
+    Queries need what the channels compare: text for words, an image for photo.
     """
+    mix = MixConfig(channels=tuple(ChannelConfig(name=name) for name in names))
     probes = []
     with reporter.bar("Ask the channels", len(queries)) as advance:
-        for query in queries:
-            encoded = encode_query(searcher.index, query.text, query.photo, names)
-            vectors = encoded.by_channel
-            with searcher.reading() as (view, language):
-                asking = _Asking(searcher, precision, view, language, query, tuple(names), vectors)
-                probes.append(Probe(query.query_id, query.fold, asking.found()))
+        for judged in queries:
+            query = RetrievalQuery(mix=mix, text=judged.text, photo=judged.photo)
+            query = replace(query, vectors=encode_query(searcher.index, query).vectors)
+            with searcher.snapshot() as snapshot:
+                found = _found(searcher.index, snapshot, query, precision)
+            probes.append(Probe(judged.query_id, judged.fold, found))
             advance(1, "")
     return probes
 
 
-@dataclass(frozen=True, slots=True)
-class _Asking:
-    searcher: Searcher
-    precision: PrecisionConfig
-    view: View
-    language: Language
-    query: JudgedQuery
-    names: tuple[ChannelName, ...]
-    vectors: Mapping[str, np.ndarray]
+def _found(
+    index: OpenIndex, snapshot: Snapshot, query: RetrievalQuery, precision: PrecisionConfig
+) -> dict[Action, Found]:
+    """Return the products found by what recognised things may do at most."""
+    understanding = None
+    if query.text is not None:
+        understanding = snapshot.lexicon.vocabulary.understand(query.text)
+        query = correct_vectors(index, snapshot.view, query, understanding)
+    rankings: dict[tuple[str, ...], tuple[ChannelRanking, ...]]
+    rankings = {(): _rankings(snapshot, query)}
+    found: dict[Action, Found] = {}
+    for strongest in ACTIONS:
+        recognised: tuple[Recognised, ...] = ()
+        if understanding is not None:
+            recognised = recognise(understanding, precision, strongest=strongest)
+        filters = tuple(item for item in recognised if item.action == "filter")
+        names = tuple(item.name for item in filters)
+        if names not in rankings:
+            rankings[names] = _rankings(snapshot, replace(query, recognised=filters))
+        if not any(len(ranking.keys) for ranking in rankings[names]):
+            names, filters = (), ()
+        boosts = [item for item in recognised if item.action != "off" and item not in filters]
+        found[strongest] = _with_matches(snapshot.view, rankings[names], boosts)
+    return found
 
-    def found(self) -> dict[Action, Found]:
-        understanding = None
-        if self.query.text is not None:
-            understanding = self.language.vocabulary.understand(self.query.text)
-        vectors = self._respelled(understanding)
-        asked: dict[tuple[str, ...], tuple[Channel, ...]] = {(): self._ask(vectors, ())}
-        found: dict[Action, Found] = {}
-        for strongest in ACTIONS:
-            recognised = self._recognised(understanding, strongest)
-            filters = tuple(item for item in recognised if item.action == "filter")
-            names = tuple(item.name for item in filters)
-            if names not in asked:
-                asked[names] = self._ask(vectors, filters)
-            if not any(len(channel.keys) for channel in asked[names]):
-                names, filters = (), ()
-            boosting = [item for item in recognised if item not in filters]
-            found[strongest] = self._with_matches(asked[names], boosting)
-        return found
 
-    def _respelled(self, understanding: Understanding | None) -> Mapping[str, np.ndarray]:
-        if understanding is None or "vectors" not in self.vectors:
-            return self.vectors
-        return self.searcher.respelled(self.view, understanding, self.query.photo, self.vectors)
+def _rankings(snapshot: Snapshot, query: RetrievalQuery) -> tuple[ChannelRanking, ...]:
+    allowed = snapshot.view.columns.allowed(query.filter)
+    return tuple(retrieve(snapshot, query, query.mix.channels, allowed))
 
-    def _recognised(
-        self, understanding: Understanding | None, strongest: Action
-    ) -> tuple[Recognised, ...]:
-        if understanding is None:
-            return ()
-        found = recognise(understanding, self.precision, strongest=strongest)
-        return tuple(item for item in found if item.action != "off")
 
-    def _ask(
-        self, vectors: Mapping[str, np.ndarray], filtering: Sequence[Recognised]
-    ) -> tuple[Channel, ...]:
-        where = required(filtering)
-        text = self.query.text if "words" in self.names else None
-        wanted = Wanted(vectors=vectors, words=text, where=where)
-        allowed: Allowed = self.view.columns.allowed(where)
-        channels = [ChannelConfig(name=name) for name in self.names]
-        synonyms = self.searcher.synonyms
-        return tuple(ask(self.view, self.language.lexical, synonyms, wanted, channels, allowed))
-
-    def _with_matches(self, channels: tuple[Channel, ...], boosting: Sequence[Recognised]) -> Found:
-        keys_K = np.unique(np.concatenate([channel.keys for channel in channels]))
-        if not boosting:
-            return Found(channels, keys_K, (), np.zeros((0, len(keys_K)), dtype=bool))
-        trees = [item.tree for item in boosting]
-        own = tuple(min(columns_of(tree)) for tree in trees)  # each tree asks about one
-        return Found(channels, keys_K, own, self.view.columns.matching(trees, keys_K))
+def _with_matches(
+    view: View, rankings: tuple[ChannelRanking, ...], boosts: Sequence[Recognised]
+) -> Found:
+    keys_K = np.unique(np.concatenate([ranking.keys for ranking in rankings]))
+    if not boosts:
+        return Found(rankings, keys_K, (), np.zeros((0, len(keys_K)), dtype=bool))
+    trees = [item.tree for item in boosts]
+    columns = tuple(min(columns_of(tree)) for tree in trees)  # each tree asks about one
+    return Found(rankings, keys_K, columns, view.columns.matching(trees, keys_K))

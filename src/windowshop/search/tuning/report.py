@@ -11,7 +11,7 @@ from rich.text import Text
 
 from windowshop.files import write_json
 from windowshop.index import open_generations
-from windowshop.search.retrieval.cutoff import CutoffConfig
+from windowshop.search.retrieval.config import CutoffConfig
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import SETTINGS_FILE, save_search_settings
 from windowshop.search.tuning.choose import KindTuning, Tuning

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from windowshop.search.retrieval.channels import merge
-from windowshop.search.retrieval.config import ChannelName, Curve, MixConfig
-from windowshop.search.retrieval.merge import Merged
+from windowshop.search.retrieval.calibration import Curve
+from windowshop.search.retrieval.config import MixConfig
+from windowshop.search.retrieval.merge import Merged, merge
 from windowshop.search.tuning.curves import fit_curves
 from windowshop.search.tuning.judgements import Judge
 from windowshop.search.tuning.probes import Probe
@@ -43,7 +43,7 @@ class SliceRow:
     name: str
     num_queries: int
     ndcg: float
-    alone: Mapping[ChannelName, float]
+    alone: Mapping[str, float]
 
     @property
     def loss(self) -> float:
@@ -51,16 +51,14 @@ class SliceRow:
         return max(self.alone.values()) - self.ndcg
 
 
-class Bench:
+class TrialScorer:
     """One kind of query, asked once, on which trials are scored."""
 
-    def __init__(
-        self, probes: Sequence[Probe], names: tuple[ChannelName, ...], judge: Judge
-    ) -> None:
+    def __init__(self, probes: Sequence[Probe], names: tuple[str, ...], judge: Judge) -> None:
         self.probes, self.names, self.judge = probes, names, judge
         parts = [[p for p in probes if p.fold != fold] for fold in range(NUM_FOLDS)]
         by_fold = [fit_curves(part, judge, names) for part in parts]
-        self._by_fold: list[dict[ChannelName, Curve]] = by_fold
+        self._by_fold: list[dict[str, Curve]] = by_fold
         self.curves = fit_curves(probes, judge, names) if all(by_fold) else {}
         """Of all queries, for use; empty where the judgements are too few to cross-fit."""
         self._known: dict[tuple[Trial, int], float] = {}

@@ -9,15 +9,9 @@ from itertools import product
 
 import numpy as np
 
-from windowshop.search.retrieval.boosts import Boost, boost_matches
-from windowshop.search.retrieval.config import (
-    SCORED,
-    ChannelConfig,
-    ChannelName,
-    Curve,
-    Method,
-    MixConfig,
-)
+from windowshop.search.retrieval.boosts import boost_matches
+from windowshop.search.retrieval.calibration import Curve
+from windowshop.search.retrieval.config import SCORED, Boost, ChannelConfig, Method, MixConfig
 from windowshop.search.retrieval.merge import Merged
 from windowshop.search.tuning.probes import Found, Probe
 from windowshop.search.understanding.recognition import Action
@@ -35,7 +29,7 @@ POINTS = (0.05, 0.1, 0.2, 0.3, 0.5)
 """What a boost adds: of the range of the first channel's scores, or to a probability."""
 RANGE_DEPTH = 100
 """Scores range from the first product's to that of this place."""
-NO_BOOST = Boost(factor=3.0)
+PLAIN_BOOST = Boost(factor=3.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +41,7 @@ class Trial:
     """Of the channels, in their order."""
     smoothing: float = 60.0
     strongest: Action = "off"
-    boost: Boost = NO_BOOST
+    boost: Boost = PLAIN_BOOST
 
     @property
     def is_single(self) -> bool:
@@ -59,7 +53,7 @@ class Trial:
         weights = tuple(w if i == place else 0.0 for i, w in enumerate(self.weights))
         return replace(self, weights=weights if any(weights) else single(len(weights), place))
 
-    def mix(self, names: Sequence[ChannelName], curves: Mapping[ChannelName, Curve]) -> MixConfig:
+    def mix(self, names: Sequence[str], curves: Mapping[str, Curve]) -> MixConfig:
         """The settings that search so."""
         channels = tuple(
             ChannelConfig(name=name, weight=weight, curve=curves.get(name, Curve()))
@@ -72,7 +66,7 @@ class Trial:
             points=self.boost.points if self.strongest != "off" else 0.0,
         )
 
-    def describe(self, names: Sequence[ChannelName]) -> str:
+    def describe(self, names: Sequence[str]) -> str:
         """In words, for a table."""
         pairs = [(n, w) for n, w in zip(names, self.weights, strict=True) if w]
         if self.is_single:
@@ -146,7 +140,7 @@ def with_boosts(
     if trial.method in SCORED:
         first = next(r for r, weight in zip(ranges_C, trial.weights, strict=True) if weight)
         scale = first if trial.method == "weighted_sum" else 1.0
-        boosts += [Boost(factor=NO_BOOST.factor, points=_rounded(p * scale)) for p in POINTS]
+        boosts += [Boost(factor=PLAIN_BOOST.factor, points=_rounded(p * scale)) for p in POINTS]
     return [trial] + [
         replace(trial, strongest=strongest, boost=boost)
         for strongest, boost in product(strongests, boosts)

@@ -1,0 +1,113 @@
+"""An arranged page and how it was found -> the answer."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from windowshop.index import GenerationManifest, OpenIndex
+from windowshop.search.answer import Answer, Explanation, RecognisedPart, Result, Retrieved
+from windowshop.search.request import SearchRequest
+from windowshop.search.results.arrange import ArrangedResults
+from windowshop.search.results.result_set import Page
+from windowshop.search.retrieval.query import NO_VECTORS, EncodedQuery
+from windowshop.search.retrieval.retrieve import Candidates
+from windowshop.search.understanding.recognition import Recognised
+from windowshop.search.understanding.vocabulary import Understanding
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Candidates, and how the query that found them was understood."""
+
+    candidates: Candidates
+    recognised: tuple[Recognised, ...] = ()
+    understanding: Understanding | None = None
+    notes: tuple[str, ...] = ()
+    """Changes that relaxed the query."""
+    encoded: EncodedQuery = NO_VECTORS
+    """The query as typed."""
+
+
+def present(
+    page: Page,
+    rows: Sequence[Mapping[str, Any]],
+    image_path: Callable[[str | None], Path | None],
+    fields: Sequence[str] | None,
+    explanations: Sequence[Explanation] | None,
+) -> tuple[Result, ...]:
+    """Return the results of a page, one a row, with these of its fields or with all of them."""
+    reasons = explanations or (None,) * len(rows)
+    return tuple(
+        Result(
+            rank=page.offset + place + 1,
+            product_id=row["product_id"],
+            score=float(page.scores[place]),
+            title=row.get("title"),
+            brand=row.get("brand"),
+            price=row.get("price"),
+            category=row.get("category"),
+            image=str(path) if (path := image_path(row.get("image"))) else None,
+            group_size=int(page.group_sizes[place]),
+            fields=row if fields is None else {name: row[name] for name in fields if name in row},
+            explanation=reason,
+        )
+        for place, (row, reason) in enumerate(zip(rows, reasons, strict=True))
+    )
+
+
+def assemble(
+    index: OpenIndex,
+    request: SearchRequest,
+    found: Found,
+    arranged: ArrangedResults,
+    results: tuple[Result, ...],
+) -> Answer:
+    """Put the answer together; its times are added by the caller."""
+    understanding, cut = found.understanding, found.candidates.cut
+    corrected = None
+    if understanding and understanding.corrected != understanding.query:
+        corrected = understanding.corrected
+    return Answer(
+        search_id=uuid.uuid4().hex,
+        generation=index.generation,
+        text=request.query,
+        where=request.where,
+        corrected=corrected,
+        recognised=tuple(
+            RecognisedPart(
+                name=item.name,
+                text=item.text,
+                action=item.action,
+                certainty=item.certainty,
+                reason=item.reason,
+            )
+            for item in found.recognised
+        ),
+        relaxed=found.notes,
+        total=arranged.page.total,
+        total_products=arranged.total_products,
+        matching=found.candidates.num_allowed,
+        facets=arranged.facets,
+        retrieved=Retrieved(
+            channels=found.candidates.num_found,
+            below_probability=cut.below_probability,
+            below_share=cut.below_share,
+            beyond_max=cut.beyond_max,
+        ),
+        text_weight=_text_weight(found.encoded.vectors.get("vectors"), index.manifest),
+        took_ms=0.0,
+        timings_ms={},
+        results=results,
+    )
+
+
+def _text_weight(query_1P: np.ndarray | None, manifest: GenerationManifest) -> float | None:
+    """Return the weight b of a query [b q; (1 - b) q], interleaved (`QueryWeight`)."""
+    if query_1P is None or manifest.width != 2 * (manifest.photo_width or 0):
+        return None
+    first, second = np.linalg.norm(query_1P[0, 0::2]), np.linalg.norm(query_1P[0, 1::2])
+    return float(first / (first + second))

@@ -1,0 +1,1 @@
+"""Search channels, one a file; `windowshop.registry.CHANNELS` names them."""

@@ -1,0 +1,108 @@
+"""A search without results -> broader searches, step by step.
+
+The request's own filter stays in every step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from windowshop.index import OpenIndex
+from windowshop.search.retrieval.lexicon import Snapshot
+from windowshop.search.retrieval.query import RetrievalQuery, with_text
+from windowshop.search.retrieval.retrieve import Candidates, channels_for, find_candidates
+from windowshop.search.understanding.recognition import Recognised
+from windowshop.search.understanding.tokens import words_of
+from windowshop.search.understanding.vocabulary import Understanding
+
+StepName: TypeAlias = Literal["drop_filter", "correct_spelling", "drop_word", "vector_only"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A broader search."""
+
+    name: StepName
+    note: str
+    """Change since the step before, for the answer."""
+    text: str
+    recognised: tuple[Recognised, ...]
+    by_text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Relaxed:
+    """Candidates of the first broader search that finds something, or of the last one."""
+
+    candidates: Candidates
+    recognised: tuple[Recognised, ...]
+    notes: tuple[str, ...] = ()
+
+
+def relax(
+    index: OpenIndex,
+    snapshot: Snapshot,
+    query: RetrievalQuery,
+    understanding: Understanding,
+    candidates: Candidates,
+) -> Relaxed:
+    """Search more broadly, step by step, until something is found."""
+    relaxed = Relaxed(candidates, query.recognised)
+    notes: list[str] = []
+    for step in relaxations(query, understanding):
+        if len(relaxed.candidates.merged.keys):
+            break
+        notes.append(step.note)
+        broader = query if step.text == query.text else with_text(index, query, step.text)
+        broader = replace(broader, recognised=step.recognised, by_text=step.by_text, rankings={})
+        if channels_for(broader):
+            found = find_candidates(snapshot, broader)
+            relaxed = Relaxed(found, step.recognised, tuple(notes))
+    return relaxed
+
+
+def relaxations(query: RetrievalQuery, understanding: Understanding) -> list[Step]:
+    """Return the steps to try in turn; each keeps the changes of the ones before.
+
+    Recognised filters become boosts, the least certain first; then the spelling is corrected; then
+    the rarest words go, one by one, down to one; then only vectors search, with the whole text.
+    """
+    text, recognised = query.text or "", query.recognised
+    steps: list[Step] = []
+    filters = [item for item in recognised if item.action == "filter"]
+    for dropped in sorted(filters, key=lambda item: item.certainty):
+        recognised = tuple(
+            replace(item, action="boost", reason="nothing was found with it as a filter")
+            if item.name == dropped.name
+            else item
+            for item in recognised
+        )
+        note = f"Without the filter {dropped.name}."
+        steps.append(Step("drop_filter", note, text, recognised, query.by_text))
+    if understanding.corrected != understanding.query and text == understanding.query:
+        text = understanding.corrected
+        note = f"For {text!r} instead."
+        steps.append(Step("correct_spelling", note, text, recognised, query.by_text))
+    if query.by_text:
+        for word, shorter in _shortened(text, understanding):
+            steps.append(Step("drop_word", f"Without {word!r}.", shorter, recognised, True))
+        note = "By meaning alone, not by words."
+        steps.append(Step("vector_only", note, text, recognised, False))
+    return steps
+
+
+def _shortened(text: str, understanding: Understanding) -> list[tuple[str, str]]:
+    """Return each word to leave out, the rarest first, with the text that remains."""
+    count = {token.word: token.count for token in understanding.tokens}
+    words = text.split()
+    shorter = []
+    while len(words) > 1:
+        rarest = min(range(len(words)), key=lambda i: (_count(words[i], count), i))
+        shorter.append((words.pop(rarest), " ".join(words)))
+    return shorter
+
+
+def _count(text: str, count: dict[str, int]) -> int:
+    """Return the products with the rarest word of a text; -1 for a text without words."""
+    found: Sequence[int] = [count.get(word, 0) for word in words_of(text)]
+    return min(found, default=-1)

@@ -1,0 +1,140 @@
+"""Query -> one ranking of candidates: retrieve by each channel, merge, boost, cut off.
+
+Shapes: N keys given out so far, M merged products.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from windowshop.data import Filter
+from windowshop.engines import Allowed
+from windowshop.index import View
+from windowshop.search.retrieval.boosts import boost
+from windowshop.search.retrieval.channel import TextChannel, channel
+from windowshop.search.retrieval.config import ChannelConfig, CutoffConfig, MixConfig
+from windowshop.search.retrieval.cutoff import Cut, cut
+from windowshop.search.retrieval.lexicon import Snapshot
+from windowshop.search.retrieval.merge import (
+    ChannelRanking,
+    Merged,
+    curves,
+    merge,
+    padded_ranking,
+    probabilities,
+)
+from windowshop.search.retrieval.query import RetrievalQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The set of results before rules and facet filters."""
+
+    cut: Cut
+    probabilities_M: np.ndarray | None
+    """Of relevance; None where channels are not calibrated."""
+    num_found: Mapping[str, int]
+    """By channel."""
+    boosted: tuple[tuple[str, np.ndarray], ...]
+    """Names of recognised boosts, each with the keys that match it."""
+    num_allowed: int
+    """Products that pass the filter."""
+
+    @property
+    def merged(self) -> Merged:
+        """The products left after the cut, best first."""
+        return self.cut.merged
+
+
+def find_candidates(snapshot: Snapshot, query: RetrievalQuery) -> Candidates:
+    """Retrieve by every channel that takes the query, merge, boost and cut off."""
+    configs = channels_for(query)
+    allowed = _allowed(snapshot.view, query)
+    rankings = retrieve(snapshot, query, configs, allowed)
+    merged, boosted = boost(snapshot.view, merge(rankings, configs, query.mix), query)
+    known = curves(configs)
+    chances_M = None
+    if len(known) == len(configs):
+        chances_M = probabilities(merged, [config.weight for config in configs], known)
+    kept = cut(merged, _cutoff(query.mix, configs, known=chances_M is not None), chances_M)
+    if chances_M is not None:
+        chances_M = chances_M[kept.places]
+    num_found = {ranking.name: len(ranking.keys) for ranking in rankings}
+    return Candidates(kept, chances_M, num_found, boosted, allowed.count)
+
+
+def browse(view: View, where: Filter | None) -> Candidates:
+    """Take every product that passes the filter, in the order of the catalogue."""
+    allowed = view.columns.allowed(where)
+    keys = np.flatnonzero(allowed.mask_N)
+    empty = (0, len(keys))
+    merged = Merged(
+        keys, np.zeros(len(keys)), (), np.zeros(empty, dtype=np.int64), np.zeros(empty, np.float32)
+    )
+    return Candidates(Cut(merged, np.arange(len(keys)), 0, 0, 0), None, {}, (), len(keys))
+
+
+def channels_for(query: RetrievalQuery) -> list[ChannelConfig]:
+    """Return the channels that take the query, those by vector first.
+
+    Where all of them weigh 0, they weigh alike.
+    """
+    configs = [config for config in query.mix.channels if query.takes(config)]
+    configs.sort(key=_reads_words)
+    if not any(config.weight for config in configs):
+        configs = [replace(config, weight=1.0) for config in configs]
+    return configs
+
+
+def retrieve(
+    snapshot: Snapshot, query: RetrievalQuery, configs: Sequence[ChannelConfig], allowed: Allowed
+) -> list[ChannelRanking]:
+    """Rank the allowed products by each channel."""
+    return [
+        query.rankings.get(config.name) or _search(snapshot, query, config, allowed)
+        for config in configs
+    ]
+
+
+def search_by_text(snapshot: Snapshot, query: RetrievalQuery) -> dict[str, ChannelRanking]:
+    """Rank by the text channels alone, which need no encoder."""
+    configs = [c for c in query.mix.channels if _reads_words(c) and query.takes(c)]
+    if not configs:
+        return {}
+    allowed = snapshot.view.columns.allowed(query.filter)
+    return {config.name: _search(snapshot, query, config, allowed) for config in configs}
+
+
+def _reads_words(config: ChannelConfig) -> bool:
+    return isinstance(channel(config.name), TextChannel)
+
+
+def _search(
+    snapshot: Snapshot, query: RetrievalQuery, config: ChannelConfig, allowed: Allowed
+) -> ChannelRanking:
+    searched = channel(config.name)
+    if isinstance(searched, TextChannel):
+        keys, scores = searched.search(snapshot, query.text or "", config.depth, allowed)
+        return padded_ranking(config.name, keys, scores)
+    vector_1D = query.vectors[config.name]
+    found = snapshot.view.engine.search(vector_1D, config.depth, allowed, searched.vector)
+    return padded_ranking(config.name, found.rows[0], found.scores[0])
+
+
+def _cutoff(mix: MixConfig, configs: Sequence[ChannelConfig], *, known: bool) -> CutoffConfig:
+    """Return the bounds that hold for these channels; `known` where probabilities are."""
+    if not mix.all_among(config.name for config in configs):
+        return replace(mix.cutoff, min_probability=0.0, min_share=0.0, sure_from=0.0)
+    if not known:
+        return replace(mix.cutoff, min_probability=0.0, sure_from=0.0)
+    return mix.cutoff
+
+
+def _allowed(view: View, query: RetrievalQuery) -> Allowed:
+    allowed = view.columns.allowed(query.filter)
+    if not query.excluded:
+        return allowed
+    mask_N = allowed.mask_N.copy()
+    mask_N[list(query.excluded)] = False
+    return Allowed(mask_N, allowed.where)

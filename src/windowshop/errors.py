@@ -1,8 +1,11 @@
 """Named errors. Each message says where, what was found, and what to do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class WindowshopError(Exception):
-    """Base of every error that a user can mend; the CLI prints it without a traceback."""
+    """Base of every error that a user can fix; the command line prints it without a traceback."""
 
 
 class DataError(WindowshopError):
@@ -43,3 +46,18 @@ class LedgerError(WindowshopError):
 
 class EngineError(WindowshopError):
     """A search engine's files cannot be used, or it was asked for what it does not hold."""
+
+
+class MissingExtraError(WindowshopError):
+    """A package of one of windowshop's extras is not installed."""
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Raise MissingExtraError where an import within the block finds no package."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"This needs the package {error.name!r}. Run pip install 'windowshop[{extra}]'."
+        ) from None

@@ -264,7 +264,7 @@ def test_an_out_of_another_run_is_never_overwritten(cli, sound, quick_config, tm
         told = cli("train", sound / "data", "--out", out, "--config", quick_config, *args)
         assert refused(told, out, "already exists", "Choose another --out")
         told = cli("index", sound / "model", sound / "data", "--out", out, *args)
-        assert refused(told, out, "is no index. Choose another --out")
+        assert refused(told, out, "is no index of format", "Choose another --out")
     assert (tmp_path / "notes.txt").read_text() == "precious"
 
 
@@ -272,7 +272,7 @@ def test_an_index_never_replaces_a_model(cli, sound):
     model = sound / "model"
     before = sorted(path.name for path in model.iterdir())
     told = cli("index", model, sound / "data", "--out", model, "--cache", sound / "cache")
-    assert refused(told, "is no index. Choose another --out")
+    assert refused(told, "is no index of format", "Choose another --out")
     assert sorted(path.name for path in model.iterdir()) == before
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from windowshop.cli.options import err, out
+from windowshop.errors import needs_extra
 
 
 def demo_data(
@@ -20,6 +21,7 @@ def demo_data(
     out.print(f"{folder}: {products} generated products")
 
 
+@needs_extra("train")
 def demo(
     folder: Annotated[Path, typer.Argument(help="Folder for the data, model and index.")],
     products: Annotated[int, typer.Option(help="Number of generated products.")] = 2000,

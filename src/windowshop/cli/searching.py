@@ -21,9 +21,10 @@ from windowshop.cli.options import (
     out,
     print_json,
 )
-from windowshop.errors import ConfigError, SearchError
+from windowshop.errors import SearchError, needs_extra
 
 
+@needs_extra("train")
 def export_onnx(
     model: ModelPath,
     data: Annotated[
@@ -52,6 +53,7 @@ def export_onnx(
     out.print(render_export(manifest))
 
 
+@needs_extra("train")
 def index(
     model: ModelPath,
     data: Data,
@@ -97,6 +99,7 @@ def revert_index(index_folder: IndexPath) -> None:
     out.print(told, highlight=False, markup=False, soft_wrap=True)
 
 
+@needs_extra("train")
 def tune(
     index_folder: IndexPath,
     data: Data,
@@ -166,6 +169,7 @@ def search(
         out.print(render_answer(answer, image))
 
 
+@needs_extra("serve")
 def serve(
     index_folder: IndexPath,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -187,11 +191,8 @@ def serve(
     # Searches run side by side: a second thread within one would only spin beside another search.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("POLARS_MAX_THREADS", "2")
-    try:
-        from windowshop.service import ServiceConfig
-        from windowshop.service import serve as run
-    except ModuleNotFoundError as error:
-        raise _missing("serve", error) from None
+    from windowshop.service import ServiceConfig
+    from windowshop.service import serve as run
 
     config = ServiceConfig(origins=tuple(cors or ()), rate=rate)
     run(
@@ -205,22 +206,14 @@ def serve(
     )
 
 
+@needs_extra("serve")
 def export_feedback(
     index_folder: IndexPath,
     data_folder: Annotated[Path, typer.Option("--out", help="Data folder to write.")],
 ) -> None:
     """Write a data folder for training from an index and the feedback its service recorded."""
-    try:
-        from windowshop.service import write_clicks
-    except ModuleNotFoundError as error:
-        raise _missing("export-feedback", error) from None
+    from windowshop.service import write_clicks
 
     counts = write_clicks(index_folder, data_folder)
     told = ", ".join(f"{count} {name}" for name, count in counts.items())
     out.print(f"{data_folder}: {told}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _missing(command: str, error: ModuleNotFoundError) -> ConfigError:
-    return ConfigError(
-        f"{command} needs the package {error.name!r}. Run pip install 'windowshop[serve]'."
-    )

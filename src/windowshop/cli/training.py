@@ -19,7 +19,7 @@ from windowshop.cli.options import (
     print_json,
 )
 from windowshop.config import PRESETS, Preset, TrainConfig, load_config
-from windowshop.errors import ConfigError
+from windowshop.errors import ConfigError, needs_extra
 
 
 def check(data: Data, json_output: JsonFlag = False) -> None:
@@ -35,6 +35,7 @@ def check(data: Data, json_output: JsonFlag = False) -> None:
     raise typer.Exit(0 if report.ok else 1)
 
 
+@needs_extra("train")
 def train(
     data: Data,
     model: Annotated[Path, typer.Option("--out", help="Model folder to write.")],
@@ -90,6 +91,7 @@ def train(
     out.print(table if manifest.dev else f"{model}: trained (no dev queries to score it on)")
 
 
+@needs_extra("train")
 def evaluate(
     model: ModelPath,
     data: Data,
@@ -125,6 +127,7 @@ def evaluate(
     out.print(render_evaluation(evaluation))
 
 
+@needs_extra("train")
 def mine_negatives(
     model: ModelPath,
     data: Data,
@@ -155,6 +158,7 @@ def mine_negatives(
     out.print(render_summary(summary))
 
 
+@needs_extra("study")
 def compare(
     data: Data,
     report: Annotated[

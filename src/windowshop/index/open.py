@@ -28,7 +28,7 @@ from windowshop.data import (
     conform,
     fill_attributes,
 )
-from windowshop.errors import DataError, IndexFolderError, SearchError
+from windowshop.errors import DataError, IndexFolderError, SearchError, needs_extra
 from windowshop.files import FolderKind, read_manifest
 from windowshop.index.catalogue.collection import Collection
 from windowshop.index.folder import INDEX, PHOTOS_FOLDER, current_generation, open_generations
@@ -210,9 +210,10 @@ class OpenIndex:
         self.collection.close()
 
     def _load(self) -> "Model":
-        from windowshop.model import load
+        with needs_extra("train"):
+            from windowshop.model import load
 
-        model = load(self._path / MODEL_FOLDER)
+            model = load(self._path / MODEL_FOLDER)
         if model.manifest.run_key != self.manifest.model_key:
             raise IndexFolderError(
                 f"{self._path}: its vectors are not of the model in it. Build the index again."

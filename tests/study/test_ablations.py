@@ -12,11 +12,11 @@ from windowshop.config import (
     lora_stages,
     separate_stages,
 )
-from windowshop.study.ablations import Extent, reallocated, stage_settings, with_separate
+from windowshop.study.ablations import TrainingSize, reallocated, stage_settings, with_separate
 from windowshop.study.config import StudyConfig, VariantConfig, base_training, training_of
 from windowshop.study.default_variants import default_falsifiers, default_variants
 
-SMALL = Extent(num_products=1000, num_queries=100, text_width=8, budget=1.0)
+SMALL = TrainingSize(num_products=1000, num_queries=100, text_width=8, budget=1.0)
 
 
 def stages_by_variant(base, extent=SMALL):
@@ -35,7 +35,7 @@ def separate_base(budget):
 
 # 512,000 queries in batches of 512 are 2,000 steps for two epochs; 1,024,000 products in batches of
 # 1,024 as many.
-LARGE = Extent(num_products=1_024_000, num_queries=512_000, text_width=8, budget=1.0)
+LARGE = TrainingSize(num_products=1_024_000, num_queries=512_000, text_width=8, budget=1.0)
 
 
 def test_two_stages_and_one_take_the_compute_of_the_default():

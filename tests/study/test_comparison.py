@@ -57,7 +57,7 @@ def test_t_quantiles_are_students():
 def test_mean_over_seeds_by_hand():
     # Mean 0.5, standard deviation 0.1, t with 2 degrees of freedom 4.303.
     found = seed_mean([0.4, 0.5, 0.6])
-    assert (found.mean, found.num_seeds) == (pytest.approx(0.5), 3)
+    assert found.mean == pytest.approx(0.5)
     assert found.half == pytest.approx(4.303 * 0.1 / np.sqrt(3))
     assert seed_mean([0.4]).half is None
     assert seed_mean([0.5] * 50).half == 0

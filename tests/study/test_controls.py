@@ -14,7 +14,7 @@ from support.kinds import KINDS
 from windowshop.data.dataset import Dataset
 from windowshop.encoders.feature_cache import QueryFeatures
 from windowshop.model.batches import ProductSource
-from windowshop.study.controls import changed, without_photos, without_words
+from windowshop.study.controls import apply_change, with_cut_titles, without_photos
 from windowshop.study.memory import peak_memory_mb, reset_peak
 from windowshop.study.slices import OWN_SLICES, default_slices, with_slice_columns
 
@@ -36,12 +36,12 @@ def features(bench):
 
 
 def test_no_change_is_the_workbench_itself(bench):
-    assert changed(bench, "none", 0) is bench
+    assert apply_change(bench, "none", 0) is bench
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_shuffled_photos_are_dealt_among_those_that_have_one(bench, seed):
-    before, after = features(bench), features(changed(bench, "shuffled_photos", seed))
+    before, after = features(bench), features(apply_change(bench, "shuffled_photos", seed))
     has = before.image.present
     assert np.flatnonzero(~has).tolist() == [1, 2]
     assert np.array_equal(after.image.present, has)
@@ -58,22 +58,22 @@ def test_shuffled_photos_are_dealt_among_those_that_have_one(bench, seed):
 
 
 def test_shuffles_differ_by_seed_only(bench):
-    rows = [features(changed(bench, "shuffled_photos", seed)).image.rows for seed in (0, 0, 1)]
+    rows = [features(apply_change(bench, "shuffled_photos", seed)).image.rows for seed in (0, 0, 1)]
     assert np.array_equal(rows[0], rows[1])
     assert not np.array_equal(rows[0], rows[2])
 
 
 def test_the_dev_check_sees_the_change_too(bench):
     for change in ("shuffled_photos", "text_as_photo", "three_words", "no_text"):
-        found = changed(bench, change, 0)
+        found = apply_change(bench, change, 0)
         assert found.check.product_source is found.data.products
         assert found.check.product_source is not bench.check.product_source
         assert found.check.query_source is found.data.queries
-        assert changed(replace(bench, check=None), change, 0).check is None
+        assert apply_change(replace(bench, check=None), change, 0).check is None
 
 
 def test_text_in_the_photos_place(bench, kinds_config):
-    found = changed(bench, "text_as_photo", 0)
+    found = apply_change(bench, "text_as_photo", 0)
     items = np.arange(18)
     batch = found.data.products.batch(items)
     assert torch.equal(batch.image_BH, batch.text_BH)
@@ -90,7 +90,7 @@ def test_text_in_the_photos_place_leaves_queries_their_text(bench, kinds_config,
     assert photos.width != asked.width
     queries = replace(bench.data.queries, features=QueryFeatures(asked, photos, None))
     seeing = replace(bench, data=replace(bench.data, queries=queries))
-    found = changed(seeing, "text_as_photo", 0)
+    found = apply_change(seeing, "text_as_photo", 0)
     batch = found.data.queries.batch(np.arange(3))
     assert torch.equal(batch.text_BH, queries.batch(np.arange(3)).text_BH)
     assert batch.has_B2.tolist() == [[1, 0]] * 3
@@ -101,7 +101,7 @@ def test_text_in_the_photos_place_leaves_queries_their_text(bench, kinds_config,
 def test_three_words_are_left_of_every_text(bench):
     titled = bench.dataset.products.with_columns(title=pl.col("title") + " and more")
     long = replace(bench, dataset=replace(bench.dataset, products=titled))
-    found = features(changed(long, "three_words", 0))
+    found = features(apply_change(long, "three_words", 0))
     assert set(found.views) == set(features(bench).views)
     cut = bench.cache.text.encode(
         [f"{KINDS[i % 9]} {'of' if i < 9 else 'with'}" for i in range(18)]
@@ -112,7 +112,7 @@ def test_three_words_are_left_of_every_text(bench):
 
 
 def test_no_text_leaves_photos_alone(bench):
-    found = changed(bench, "no_text", 0)
+    found = apply_change(bench, "no_text", 0)
     assert not found.data.products.has_text.any()
     assert not any(view.present.any() for view in features(found).views.values())
     assert np.array_equal(found.data.products.has_image, bench.data.products.has_image)
@@ -156,7 +156,7 @@ def test_a_share_of_the_products_loses_its_photos(bench, feature_table):
 
 
 def test_a_share_of_the_texts_is_cut(bench):
-    whole, half = features(bench), features(without_words(bench, 0.5, 3))
+    whole, half = features(bench), features(with_cut_titles(bench, 0.5, 3))
     items = np.arange(18)
     facts, cut = whole.views["facts"].gather(items), whole.views["title"].gather(items)
     found = half.views["facts"].gather(items)

@@ -30,7 +30,7 @@ from windowshop.progress import SilentReporter
 from windowshop.settings import from_dict
 from windowshop.study import ablations, seed
 from windowshop.study import prepare as preparing
-from windowshop.study.ablations import Extent
+from windowshop.study.ablations import TrainingSize
 from windowshop.study.config import StudyConfig, VariantConfig, base_training, training_of
 from windowshop.study.default_variants import default_falsifiers, default_variants
 from windowshop.study.report import write as report
@@ -39,7 +39,7 @@ from windowshop.training.stages import train_system
 
 pytestmark = pytest.mark.slow
 
-EXTENT = Extent(num_products=18, num_queries=9, text_width=8, budget=1.0)
+EXTENT = TrainingSize(num_products=18, num_queries=9, text_width=8, budget=1.0)
 TUNED: StageConfig = from_dict(StageConfig, {**SEPARATE, "tuning": TUNING}, "tuned")
 
 

@@ -9,7 +9,7 @@ from windowshop.encoders.layout import Layout
 from windowshop.errors import ConfigError
 from windowshop.model.two_tower import TwoTower
 from windowshop.registry import FUSIONS
-from windowshop.study.ablations import Extent
+from windowshop.study.ablations import TrainingSize
 from windowshop.study.config import (
     StudyConfig,
     VariantConfig,
@@ -170,7 +170,7 @@ FUSION_NAMES = tuple(FUSIONS)
 REFERENCES = [name for name in FUSION_NAMES if name not in ("text_only", "image_only")]
 
 
-EXTENT = Extent(num_products=1000, num_queries=100, text_width=40, budget=1.0)
+EXTENT = TrainingSize(num_products=1000, num_queries=100, text_width=40, budget=1.0)
 
 
 def with_fusion(name):

@@ -102,7 +102,7 @@ def test_longest_trainings_come_first_and_what_is_kept_not_at_all(
         given.append((num_workers, [(task.seed, task.variant) for task in tasks]))
         yield lambda task: None
 
-    monkeypatch.setattr(runner, "side_by_side", spy)
+    monkeypatch.setattr(runner, "run_workers", spy)
     run_study(study, tmp_path / "report", workers=3)
     first = ["tuned", "text_tower_experts", "text_only", "bm25", "both"]
     later = [name for name in first if name != "bm25"]
@@ -260,7 +260,7 @@ def test_free_memory_heeds_a_containers_limit(limit, taken, expected, tmp_path, 
 
 @pytest.mark.parametrize(("tasks", "number"), [([Task(0, "a")], 1), ([], 2)])
 def test_one_worker_or_nothing_to_do_starts_no_process(tasks, number):
-    with workers.side_by_side(None, tasks, number) as wait:
+    with workers.run_workers(None, tasks, number) as wait:
         assert wait(Task(0, "a")) is None
         assert workers_of(psutil.Process()) == []
 
@@ -282,7 +282,7 @@ def test_a_worker_has_its_share_of_threads_however_little_is_left(monkeypatch):
     monkeypatch.setattr(workers.torch, "get_num_threads", lambda: threads[-1])
     monkeypatch.setattr(workers.torch, "set_num_threads", threads.append)
     for num_tasks in (0, 1, 2, 9):
-        with workers.side_by_side(None, [Task(i, "a") for i in range(num_tasks)], 4):
+        with workers.run_workers(None, [Task(i, "a") for i in range(num_tasks)], 4):
             assert threads[-1] == 2
         assert threads[-1] == 8
     assert given == [(1, 2), (2, 2), (4, 2)]

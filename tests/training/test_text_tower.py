@@ -13,7 +13,7 @@ from windowshop.config import TuningConfig
 from windowshop.evaluation.dev_scorer import DevCheck
 from windowshop.model.batches import QueryBatch
 from windowshop.progress import SilentReporter
-from windowshop.study.controls import changed
+from windowshop.study.controls import apply_change
 from windowshop.training.fine_tuning import weight_interpolation as mixing
 from windowshop.training.objectives import OBJECTIVES, fused_loss
 from windowshop.training.stages import train_system
@@ -96,7 +96,7 @@ def test_until_it_is_taught_it_is_the_shared_text(config, make_bench, tmp_path):
 
 
 def test_a_catalogue_without_text_has_none_to_teach(config, make_bench, tmp_path):
-    bench = changed(make_bench(NamedReporter("Train text tower: fused", 1)), "no_text", 0)
+    bench = apply_change(make_bench(NamedReporter("Train text tower: fused", 1)), "no_text", 0)
     towers = train_system(bench, config, "fused", tmp_path).system.towers
     before = train_system(bench, replace(config, stages=(SEPARATE,)), "fused", tmp_path / "before")
     assert_same(weights(towers.own_text), weights(before.system.towers.text))

@@ -6,6 +6,7 @@ Generate, check, train, evaluate against the baselines, index, and answer three 
 import shutil
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -79,7 +80,6 @@ def run_demo(
 
 def _search(index: Path, dataset: Dataset, console: Console) -> None:
     """Search by text, by text with a filter, and by text and photo together."""
-    searcher = open_searcher(index)
     with_photo = dataset.products.drop_nulls("image")
     photo = dataset.root / with_photo["image"][0]
     searches = (
@@ -87,7 +87,7 @@ def _search(index: Path, dataset: Dataset, console: Console) -> None:
         ("checked mug", None, "price < 15"),
         ("the same in red", photo, None),
     )
-    for text, image, where in searches:
-        answer = searcher.search(text, image, k=NUM_RESULTS, where=where)
-        console.print(render_answer(answer, image))
-    searcher.close()
+    with closing(open_searcher(index)) as searcher:
+        for text, image, where in searches:
+            answer = searcher.search(text, image, k=NUM_RESULTS, where=where)
+            console.print(render_answer(answer, image))

@@ -26,8 +26,10 @@ from .metrics import Estimate as Estimate
 from .metrics import Qrels as Qrels
 from .metrics import as_qrels as as_qrels
 from .metrics import bootstrap as bootstrap
+from .metrics import measure_label as measure_label
 from .metrics import relevance_threshold as relevance_threshold
 from .metrics import score_queries as score_queries
+from .metrics import three_decimals as three_decimals
 from .runs import make_run as make_run
 from .runs import modality_vectors as modality_vectors
 from .runs import normalised as normalised

@@ -33,6 +33,18 @@ class Estimate:
     n: int
 
 
+def measure_label(measure: str) -> str:
+    """Return a measure as papers write it: ndcg@10 -> nDCG@10."""
+    name, _, depth = measure.partition("@")
+    spelled = {"ndcg": "nDCG", "mrr": "MRR", "recall": "Recall"}.get(name, name)
+    return f"{spelled}@{depth}"
+
+
+def three_decimals(value: float) -> str:
+    """Return a figure without the leading zero, as in tables of papers: .123."""
+    return f"{value:.3f}".removeprefix("0")
+
+
 def relevance_threshold(qrels: pl.DataFrame) -> int:
     """The lowest grade that counts as relevant: 2, or the highest grade where all are lower."""
     highest = qrels["grade"].max()

@@ -7,17 +7,10 @@ from rich.text import Text
 
 from windowshop.config import FUSED
 from windowshop.evaluation.evaluator import Evaluation
-from windowshop.evaluation.metrics import MEASURES, Estimate
+from windowshop.evaluation.metrics import MEASURES, Estimate, measure_label, three_decimals
 from windowshop.evaluation.slices import ALL, LABELS
 
-HEADINGS = {
-    "recall@10": "R@10",
-    "recall@50": "R@50",
-    "recall@100": "R@100",
-    "ndcg@1": "nDCG@1",
-    "ndcg@10": "nDCG@10",
-    "mrr@10": "MRR@10",
-}
+HEADINGS = {measure: measure_label(measure).replace("Recall", "R") for measure in MEASURES}
 GAIN_MEASURES = ("recall@100", "ndcg@10", "mrr@10")
 SLICE_MEASURES = ("recall@100", "ndcg@10")
 KIND_MEASURES = ("ndcg@1", "ndcg@10")
@@ -137,13 +130,13 @@ def _best(evaluation: Evaluation, part: str, measure: str) -> float | None:
 def _mean(estimate: Estimate | None, best: float | None) -> Text:
     if estimate is None:
         return Text("-", style="dim")
-    return Text(_short(estimate.mean), style="green" if estimate.mean == best else "")
+    return Text(three_decimals(estimate.mean), style="green" if estimate.mean == best else "")
 
 
 def _cell(estimate: Estimate | None, best: float | None) -> Text:
     mean = _mean(estimate, best)
     if estimate is not None:
-        mean.append(f"±{_short((estimate.high - estimate.low) / 2)}", style="dim")
+        mean.append(f"±{three_decimals((estimate.high - estimate.low) / 2)}", style="dim")
     return mean
 
 
@@ -155,11 +148,6 @@ def _gain(estimate: Estimate | None) -> Text:
     return Text.assemble((_signed(estimate.mean), style), (span, "dim"))
 
 
-def _short(value: float) -> str:
-    """Three decimals without the leading zero, as the field's tables have it."""
-    return f"{value:.3f}".removeprefix("0")
-
-
 def _signed(value: float) -> str:
     sign = "-" if value < 0 else "+"
-    return sign + _short(abs(value))
+    return sign + three_decimals(abs(value))

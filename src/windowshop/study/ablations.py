@@ -17,7 +17,7 @@ TWO_STAGES = "two_stages"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Extent:
+class TrainingSize:
     """How much a study trains."""
 
     num_products: int
@@ -30,7 +30,7 @@ class Extent:
 
 
 def stage_ablations(
-    base: TrainConfig, extent: Extent, aligned: tuple[StageConfig, ...]
+    base: TrainConfig, extent: TrainingSize, aligned: tuple[StageConfig, ...]
 ) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
     """The variants whose stages differ from the base's, and why others are left out.
 
@@ -85,7 +85,7 @@ def with_separate(
 
 
 def reallocated(
-    stages: Sequence[StageConfig], replaced: Collection[str], extent: Extent
+    stages: Sequence[StageConfig], replaced: Collection[str], extent: TrainingSize
 ) -> tuple[StageConfig, ...]:
     """Stages with the `replaced` ones given to the fused stage, at equal compute.
 

@@ -17,7 +17,7 @@ NUM_WORDS = 3
 """What is left of a title that is cut."""
 
 
-def changed(bench: Workbench, change: Change, seed: int) -> Workbench:
+def apply_change(bench: Workbench, change: Change, seed: int) -> Workbench:
     """The workbench as a control shows it: to training, to the dev check, and to rankings."""
     features = bench.data.products.features
     if change == "shuffled_photos":
@@ -28,9 +28,9 @@ def changed(bench: Workbench, change: Change, seed: int) -> Workbench:
             replace(_with_features(bench, twice), image_layout=bench.cache.text.layout)
         )
     if change == "three_words":
-        return without_words(bench, 1.0, seed)
+        return with_cut_titles(bench, 1.0, seed)
     if change == "no_text":
-        absent = {name: _without(view, 1.0, seed) for name, view in features.views.items()}
+        absent = {name: _without_share(view, 1.0, seed) for name, view in features.views.items()}
         return _with_features(bench, replace(features, views=absent))
     return bench
 
@@ -39,18 +39,20 @@ def without_photos(bench: Workbench, share: float, seed: int) -> Workbench:
     """The workbench with a share of the products, drawn by `seed`, having lost their photos."""
     features = bench.data.products.features
     # A product's further photos do not count without its first one.
-    return _with_features(bench, replace(features, image=_without(features.image, share, seed)))
+    return _with_features(
+        bench, replace(features, image=_without_share(features.image, share, seed))
+    )
 
 
-def without_words(bench: Workbench, share: float, seed: int) -> Workbench:
+def with_cut_titles(bench: Workbench, share: float, seed: int) -> Workbench:
     """The workbench with the text of a share of the products cut to its first words."""
-    features, cut = bench.data.products.features, cut_titles(bench)
-    lost_N = _drawn(len(cut), share, seed)
+    features, cut = bench.data.products.features, encode_cut_titles(bench)
+    lost_N = _random_share(len(cut), share, seed)
     views = {name: _replaced(view, cut, lost_N) for name, view in features.views.items()}
     return _with_features(bench, replace(features, views=views))
 
 
-def cut_titles(bench: Workbench) -> FeatureTable:
+def encode_cut_titles(bench: Workbench) -> FeatureTable:
     """The first words of each product's title, encoded where the cache lacks them."""
     titles = product_views(bench.dataset.products)[TITLE]
     cut = [" ".join(title.split()[:NUM_WORDS]) for title in titles]
@@ -78,10 +80,10 @@ def _shuffled(features: ProductFeatures, seed: int) -> ProductFeatures:
     donor_N = np.arange(len(features.image))
     donor_N[has] = np.random.default_rng(seed).permutation(has)
     image = replace(features.image, rows=features.image.rows[donor_N])
-    return replace(features, image=image, further=_dealt(features.further, donor_N))
+    return replace(features, image=image, further=_further_of(features.further, donor_N))
 
 
-def _dealt(further: FurtherTable | None, donor_N: np.ndarray) -> FurtherTable | None:
+def _further_of(further: FurtherTable | None, donor_N: np.ndarray) -> FurtherTable | None:
     """Each product's further photos from its donor."""
     if further is None:
         return None
@@ -89,8 +91,8 @@ def _dealt(further: FurtherTable | None, donor_N: np.ndarray) -> FurtherTable | 
     return replace(further, start=starts_of(owner, len(donor_N)), rows=rows)
 
 
-def _without(table: FeatureTable, share: float, seed: int) -> FeatureTable:
-    return replace(table, rows=np.where(_drawn(len(table), share, seed), -1, table.rows))
+def _without_share(table: FeatureTable, share: float, seed: int) -> FeatureTable:
+    return replace(table, rows=np.where(_random_share(len(table), share, seed), -1, table.rows))
 
 
 def _replaced(table: FeatureTable, other: FeatureTable, mask_N: np.ndarray) -> FeatureTable:
@@ -99,6 +101,6 @@ def _replaced(table: FeatureTable, other: FeatureTable, mask_N: np.ndarray) -> F
     return replace(newest, rows=np.where(mask_N, other.rows, table.rows), digest=table.digest)
 
 
-def _drawn(count: int, share: float, seed: int) -> np.ndarray:
+def _random_share(count: int, share: float, seed: int) -> np.ndarray:
     """Which of `count` a share draws, bool; a larger share draws the same ones and others."""
     return np.random.default_rng([seed, count]).permutation(count) < round(share * count)

@@ -9,7 +9,7 @@ from windowshop.model import Projection, make_fusion, num_parts
 from windowshop.registry import FUSIONS
 from windowshop.study.ablations import (
     TWO_STAGES,
-    Extent,
+    TrainingSize,
     stage_ablations,
     stage_settings,
     with_separate,
@@ -34,7 +34,7 @@ SCORE_MIXES: dict[str, tuple[Mix, str]] = {
 
 
 def default_variants(
-    base: TrainConfig, extent: Extent
+    base: TrainConfig, extent: TrainingSize
 ) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
     """Return the default study's variants, the reference first, and notes of those left out.
 
@@ -88,7 +88,7 @@ def baselines(base: TrainConfig, aligned: dict[str, Any]) -> tuple[VariantConfig
 
 
 def loss_ablations(
-    base: TrainConfig, extent: Extent, aligned: dict[str, Any]
+    base: TrainConfig, extent: TrainingSize, aligned: dict[str, Any]
 ) -> tuple[VariantConfig, ...]:
     """The reference with another loss, or with a plain network of its size."""
     no_dropout = {"drop_image": 0.0, "drop_text": 0.0, "wrong_image": 0.0}

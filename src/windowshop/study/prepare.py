@@ -12,7 +12,7 @@ from windowshop.errors import ConfigError, DataError
 from windowshop.evaluation import judged_slices, make_slices
 from windowshop.model import needs_tokens
 from windowshop.progress import Reporter
-from windowshop.study.ablations import Extent
+from windowshop.study.ablations import TrainingSize
 from windowshop.study.config import (
     AUTO,
     StudyConfig,
@@ -22,7 +22,7 @@ from windowshop.study.config import (
     require_names,
     training_of,
 )
-from windowshop.study.controls import cut_titles
+from windowshop.study.controls import encode_cut_titles
 from windowshop.study.default_variants import default_variants
 from windowshop.study.seed import StudyData, stages_of
 from windowshop.study.slices import OWN_SLICES, default_slices, with_slice_columns
@@ -77,7 +77,7 @@ def prepare_study(
     )
     for variant in variants:
         if "three_words" in (variant.train_change, variant.test_change):
-            cut_titles(study.bench_of(variant))  # so that no two workers encode them
+            encode_cut_titles(study.bench_of(variant))  # so that no two workers encode them
     return study
 
 
@@ -108,7 +108,7 @@ def _defaults(
             f"base: model.fusion={base.model.fusion} reads one modality, which the default study "
             "has as a baseline. Choose a fusion of both, or list the variants."
         )
-    extent = Extent(
+    extent = TrainingSize(
         num_products=_num_seen(dataset.products),
         num_queries=len(training_pairs(dataset, base.loss)),
         text_width=text_width,

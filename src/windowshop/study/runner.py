@@ -17,7 +17,7 @@ from windowshop.model import PACKAGES
 from windowshop.progress import Reporter
 from windowshop.settings import to_dict
 from windowshop.study.config import AUTO, StudyConfig, VariantConfig
-from windowshop.study.controls import without_photos, without_words
+from windowshop.study.controls import with_cut_titles, without_photos
 from windowshop.study.default_variants import default_falsifiers
 from windowshop.study.prepare import prepare_study
 from windowshop.study.report.comparison import most_different_queries
@@ -37,7 +37,7 @@ from windowshop.study.results import (
 from windowshop.study.seed import FIXED_SYSTEMS, SeedRuns, StudyData, trains_encoders
 from windowshop.study.systems import trained_run
 from windowshop.study.training import digest
-from windowshop.study.workers import Source, Task, fitting_workers, side_by_side
+from windowshop.study.workers import Source, Task, fitting_workers, run_workers
 
 
 def compare(
@@ -90,9 +90,9 @@ def _run(study: StudyData, source: Source, num_workers: int, *, photos: bool) ->
         for seed, variant in _all_runs(study)
         if SeedRuns(study, seed).kept(variant) is None
     ]
-    with side_by_side(source, unfinished, num_workers) as wait:
+    with run_workers(source, unfinished, num_workers) as wait:
         for seed in seeds:
-            runs, todo = SeedRuns(study, seed), _drawn(study, seed)
+            runs, todo = SeedRuns(study, seed), _variants_of_seed(study, seed)
             with study.bench.reporter.bar(f"Compare with seed {seed}", len(todo)) as advance:
                 for variant in todo:
                     wait(Task(seed, variant.name))
@@ -108,7 +108,7 @@ def _run(study: StudyData, source: Source, num_workers: int, *, photos: bool) ->
     return results
 
 
-def _drawn(study: StudyData, seed: int) -> list[VariantConfig]:
+def _variants_of_seed(study: StudyData, seed: int) -> list[VariantConfig]:
     """The variants of a seed: all with the first one, then those that a seed changes."""
     first = seed == study.config.seeds[0]
     return [v for v in study.variants if first or v.system not in FIXED_SYSTEMS]
@@ -116,7 +116,9 @@ def _drawn(study: StudyData, seed: int) -> list[VariantConfig]:
 
 def _all_runs(study: StudyData) -> list[tuple[int, VariantConfig]]:
     """Seeds with their variants, the longest trainings of each seed first."""
-    runs = [(seed, variant) for seed in study.config.seeds for variant in _drawn(study, seed)]
+    runs = [
+        (seed, variant) for seed in study.config.seeds for variant in _variants_of_seed(study, seed)
+    ]
     place = {seed: i for i, seed in enumerate(study.config.seeds)}
     return sorted(runs, key=lambda run: (place[run[0]], not trains_encoders(study.base, *run)))
 
@@ -200,7 +202,7 @@ def _make_insights(
             continue
         rank = partial(trained_run, model=trained.model, queries=study.test)
         shown = runs.shown(variant)
-        for damage, make in (("missing_images", without_photos), ("sparse_text", without_words)):
+        for damage, make in (("missing_images", without_photos), ("sparse_text", with_cut_titles)):
             damaged = {share: make(shown, share, runs.seed) for share in SHARES}
             curves[damage] += curve(variant.name, damaged, rank, study.test)
     rankings = {variant.name: runs.run(variant) for variant in named}

@@ -22,7 +22,7 @@ from windowshop.evaluation import (
 from windowshop.model import TwoTower, needs_tokens
 from windowshop.settings import to_dict
 from windowshop.study.config import TRAINED, StudyConfig, VariantConfig, training_of
-from windowshop.study.controls import changed
+from windowshop.study.controls import apply_change
 from windowshop.study.report.insights import diagnose
 from windowshop.study.results import (
     SEED_FORMAT,
@@ -36,6 +36,7 @@ from windowshop.study.systems import (
     Run,
     frozen_run,
     interpolated_run,
+    product_ids,
     score_fusion_run,
     trained_run,
     tuned_bm25_run,
@@ -96,9 +97,9 @@ class SeedRuns:
             return kept
         study, run = self._study, self.run(variant)
         diagnostics = self._diagnostics(variant, run)
-        trained = self._paid_for(variant)
+        trained = self._trained_for(variant)
         asked = {query_id: run.get(query_id, {}) for query_id in study.test.ids}
-        product_ids = study.bench.dataset.products["product_id"].to_list()
+        ids = product_ids(study.bench)
         result = SeedResult(
             seed=self.seed,
             seconds=trained.state.seconds if trained else 0.0,
@@ -107,7 +108,7 @@ class SeedRuns:
             dev_score=self._dev_score(variant, trained),
             per_query=scores_table(score_slices(run, study.slices)),
             unretrieved=pl.DataFrame(
-                {"product_id": never_retrieved(asked, product_ids, DEPTH)}, UNRETRIEVED_SCHEMA
+                {"product_id": never_retrieved(asked, ids, DEPTH)}, UNRETRIEVED_SCHEMA
             ),
             history=tuple(trained.state.history) if trained and variant.system in TRAINED else (),
             diagnostics=diagnostics,
@@ -139,7 +140,7 @@ class SeedRuns:
 
     def _train(self, variant: VariantConfig) -> Trained:
         config = stages_of(self._study.base, variant, self.seed)
-        bench = changed(self._study.bench_of(variant), variant.train_change, self.seed)
+        bench = apply_change(self._study.bench_of(variant), variant.train_change, self.seed)
         key = digest(__version__, self._data, _table_hash(config), variant.train_change)
         trained = train_variant(bench, config, key, self._weights)
         for modality in MODALITIES:
@@ -148,7 +149,7 @@ class SeedRuns:
                 (self._weights / f"{own.name}{FEATURES_SUFFIX}").touch()
         return trained
 
-    def _paid_for(self, variant: VariantConfig) -> Trained | None:
+    def _trained_for(self, variant: VariantConfig) -> Trained | None:
         """The towers whose training a variant needs: its own, or those that BM25 is mixed with."""
         lexical = variant.system == "bm25_dense"
         return self.trained(_text_only(self._study) if lexical else variant)
@@ -166,7 +167,7 @@ class SeedRuns:
         bench, trained = self._study.bench_of(variant), self.trained(variant)
         if trained is not None and trained.bench.cache is not bench.cache:
             bench = trained.bench  # it trained encoders of its own
-        return changed(bench, variant.test_change, self.seed)
+        return apply_change(bench, variant.test_change, self.seed)
 
     def clear(self) -> None:
         """Drop the seed's weights, and the features of encoders that were trained with it."""

@@ -86,7 +86,7 @@ def trained_run(bench: Workbench, model: TwoTower, queries: Queries) -> Run:
         query_vectors(model, bench.data.queries, queries.rows),
         queries.ids,
         product_vectors(model, bench.data.products, products),
-        _product_ids(bench),
+        product_ids(bench),
     )
 
 
@@ -97,7 +97,7 @@ def score_fusion_run(
     products = np.arange(len(bench.data.products))
     vectors = modality_vectors(model, bench.data.products, products)
     asked = [
-        _Asked(part, shared_query_vectors(model, bench.data.queries, part.rows))
+        _QueryVectors(part, shared_query_vectors(model, bench.data.queries, part.rows))
         for part in (dev, test)
     ]
     return _mixed_run(bench, vectors, mix, asked[0], asked[1])
@@ -118,22 +118,22 @@ def frozen_run(bench: Workbench, mix: Mix, dev: Queries, test: Queries) -> Run:
         image_NH = normalised(products.image.gather(items)[:, :pooled])
     queries = bench.data.queries.features
 
-    def ask(part: Queries) -> _Asked:
+    def ask(part: Queries) -> _QueryVectors:
         query_QH = normalised(queries.text.gather(part.rows)[:, :sentence])
         if mix != "text":
             query_QH = query_QH + normalised(queries.image.gather(part.rows)[:, :pooled])
-        return _Asked(part, normalised(query_QH))
+        return _QueryVectors(part, normalised(query_QH))
 
     return _mixed_run(bench, (text_NH, image_NH), mix, ask(dev), ask(test))
 
 
 def tuned_bm25_run(bench: Workbench, dev: Queries, test: Queries) -> Run:
     """BM25 over all product text, k1 and b chosen on dev."""
-    words, product_ids = all_texts(bench.dataset.products), _product_ids(bench)
+    words, ids = all_texts(bench.dataset.products), product_ids(bench)
     if not any(words):
         return {}
     grid = [(k1, b) for k1 in BM25_K1 for b in BM25_B]
-    rank = partial(bm25_run, product_ids=product_ids, texts=words)
+    rank = partial(bm25_run, product_ids=ids, texts=words)
     best = max(grid, key=lambda pair: dev.score(rank(dev.texts, k1=pair[0], b=pair[1])))
     return rank(test.texts, k1=best[0], b=best[1]) | rank(dev.texts, k1=best[0], b=best[1])
 
@@ -145,7 +145,7 @@ def interpolated_run(lexical: Run, dense: Run, dev: Queries, test: Queries) -> R
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _QueryVectors:
     """Queries with their vectors (Q, D)."""
 
     queries: Queries
@@ -153,14 +153,18 @@ class _Asked:
 
 
 def _mixed_run(
-    bench: Workbench, vectors: tuple[np.ndarray, np.ndarray], mix: Mix, dev: _Asked, test: _Asked
+    bench: Workbench,
+    vectors: tuple[np.ndarray, np.ndarray],
+    mix: Mix,
+    dev: _QueryVectors,
+    test: _QueryVectors,
 ) -> Run:
-    product_ids = _product_ids(bench)
+    ids = product_ids(bench)
     has_text_N, has_image_N = (present(x_ND) for x_ND in vectors)
     has_any_N = {"text": has_text_N, "image": has_image_N}.get(mix, has_text_N | has_image_N)
 
-    def rank(asked: _Asked, product_ND: np.ndarray) -> Run:
-        return make_run(asked.vectors, asked.queries.ids, product_ND, product_ids, has_any_N)
+    def rank(asked: _QueryVectors, product_ND: np.ndarray) -> Run:
+        return make_run(asked.vectors, asked.queries.ids, product_ND, ids, has_any_N)
 
     best_score, best_ND = -math.inf, np.empty(0)
     for mixed_ND in _mixes(*vectors, mix):  # one at a time: each is as large as the catalogue
@@ -223,5 +227,6 @@ def _scaled(scores: Mapping[str, float]) -> dict[str, float]:
     return {product: (s - low) / (high - low) for product, s in scores.items()}
 
 
-def _product_ids(bench: Workbench) -> list[str]:
+def product_ids(bench: Workbench) -> list[str]:
+    """Return the ids of the catalogue's products, in its order."""
     return bench.dataset.products["product_id"].to_list()

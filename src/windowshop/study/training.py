@@ -31,7 +31,7 @@ from windowshop.training import (
 
 MEMORY_SUFFIX = ".memory"
 LOCK_SUFFIX = ".lock"
-SEEING = "average"
+SHARED_FUSION = "average"
 """The fusion that shared stages are trained with; any that reads both modalities would do."""
 FUSED_TERMS = (
     *("masked", "photo_product", "gate_balance"),
@@ -70,8 +70,8 @@ def train_variant(bench: Workbench, config: TrainConfig, key: str, folder: Path)
             return _train(bench, config, state_file, until=len(config.stages))
         start = folder / f"shared-{digest(key, shared_part(config, num_shared))}.safetensors"
         if not state_file.exists():
-            _share(bench, config, start, num_shared)
-            _go_on_from(start, bench.new_model(config.model, config.seed), state_file)
+            _train_shared(bench, config, start, num_shared)
+            _start_from(start, bench.new_model(config.model, config.seed), state_file)
         trained = _train(bench, config, state_file, until=len(config.stages))
         return replace(trained, memory_mb=_largest(trained.memory_mb, _kept_peak(start)))
 
@@ -86,7 +86,7 @@ def shared_stages(config: TrainConfig) -> int:
 
 def shared_part(config: TrainConfig, num_shared: int) -> dict[str, Any]:
     """The settings that decide what the shared stages make."""
-    model = replace(config.model, fusion=SEEING, fusion_hidden=ModelConfig().fusion_hidden)
+    model = replace(config.model, fusion=SHARED_FUSION, fusion_hidden=ModelConfig().fusion_hidden)
     plain = LossConfig()
     loss = replace(config.loss, **{name: getattr(plain, name) for name in FUSED_TERMS})
     return to_dict(replace(config, model=model, loss=loss, stages=config.stages[:num_shared]))
@@ -98,9 +98,9 @@ def digest(*parts: object) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:20]
 
 
-def _share(bench: Workbench, config: TrainConfig, start: Path, num_shared: int) -> None:
+def _train_shared(bench: Workbench, config: TrainConfig, start: Path, num_shared: int) -> None:
     """Train the stages before the fused one into `start`, if nothing has yet."""
-    shared = replace(config, model=replace(config.model, fusion=SEEING))
+    shared = replace(config, model=replace(config.model, fusion=SHARED_FUSION))
     with FileLock(start.with_suffix(LOCK_SUFFIX)):
         _train(bench, shared, start, until=num_shared)
 
@@ -139,15 +139,17 @@ def _largest(*peaks: float | None) -> float | None:
     return max(known) if len(known) == len(peaks) else None
 
 
-def _go_on_from(start: Path, model: TwoTower, state_file: Path) -> None:
+def _start_from(start: Path, model: TwoTower, state_file: Path) -> None:
     """Put the shared stages' weights into a model of another fusion, as its own state."""
     state, tensors = load_state(start)
-    common = {n: tensor for n, tensor in part(tensors, "model").items() if not _of_fusion(n)}
+    common = {
+        n: tensor for n, tensor in part(tensors, "model").items() if not _belongs_to_fusion(n)
+    }
     model.load_state_dict(common, strict=False)
     model.share_text()  # as each of those stages would have done
     own = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
     save_state(state_file, state, own)
 
 
-def _of_fusion(name: str) -> bool:
+def _belongs_to_fusion(name: str) -> bool:
     return name.startswith(("fusion.", "text_tokens.", "image_tokens."))

@@ -67,7 +67,7 @@ def fitting_workers(device: torch.device, num_tasks: int) -> int:
 
 
 @contextmanager
-def side_by_side(source: Source, tasks: Sequence[Task], num_workers: int) -> Iterator[Wait]:
+def run_workers(source: Source, tasks: Sequence[Task], num_workers: int) -> Iterator[Wait]:
     """Have workers do the tasks, begun in the order given; yields what waits for one of them.
 
     What fails in a worker is raised by the wait for it, and the others end where they are. One

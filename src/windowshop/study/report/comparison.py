@@ -47,7 +47,6 @@ class SeedMean:
     mean: float
     half: float | None
     """Half of the interval; None with one seed."""
-    num_seeds: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,7 +132,7 @@ def seed_mean(per_seed: Sequence[float]) -> SeedMean:
     if count > 1:
         t = T_975[min(count - 1, len(T_975)) - 1]
         half = t * float(np.std(per_seed, ddof=1)) / math.sqrt(count)
-    return SeedMean(mean=float(np.mean(per_seed)), half=half, num_seeds=count)
+    return SeedMean(mean=float(np.mean(per_seed)), half=half)
 
 
 def judge(

@@ -30,7 +30,7 @@ from windowshop.evaluation import (
 )
 from windowshop.model import CHUNK, TwoTower
 from windowshop.study.results import CurvePoint, Example, ExampleProduct
-from windowshop.study.systems import Queries, Run
+from windowshop.study.systems import Queries, Run, product_ids
 from windowshop.training import Workbench
 
 MATCH_DEPTHS = (10, 100)
@@ -47,7 +47,7 @@ def diagnose(
 ) -> Diagnostics:
     """A trained system's diagnostics over the whole catalogue and the test queries."""
     source = bench.data.products
-    seen = _see(bench, model)
+    seen = _encode_catalogue(bench, model)
     vectors = {"text": seen.text_ND, "image": seen.image_ND, "fused": seen.fused_NP}
     spread = {name: uniformity(x_ND) for name, x_ND in vectors.items()}
     exclusive: tuple[int, ...] = () if text_only is None else MATCH_DEPTHS
@@ -60,7 +60,7 @@ def diagnose(
             exclusive_matches(test.qrels, run, text_only or {}, test.threshold, depth)
             for depth in exclusive
         ),
-        unretrieved=unretrieved_products(run, _ids(bench), parts, DEPTH),
+        unretrieved=unretrieved_products(run, product_ids(bench), parts, DEPTH),
     )
 
 
@@ -85,7 +85,7 @@ def examples(
     bench: Workbench, runs: Mapping[str, Run], query_ids: Sequence[str], test: Queries
 ) -> tuple[Example, ...]:
     """The first products of some queries under several variants, with small photos."""
-    rows = dict(zip(_ids(bench), range(len(bench.dataset.products)), strict=True))
+    rows = dict(zip(product_ids(bench), range(len(bench.dataset.products)), strict=True))
     queries = {row["query_id"]: row for row in bench.dataset.queries.iter_rows(named=True)}
     return tuple(
         Example(
@@ -131,7 +131,7 @@ def thumbnail(path: Path) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Encoded:
     """The whole catalogue as a model has it."""
 
     text_ND: np.ndarray
@@ -142,7 +142,7 @@ class _Seen:
 
 
 @torch.inference_mode()
-def _see(bench: Workbench, model: TwoTower) -> _Seen:
+def _encode_catalogue(bench: Workbench, model: TwoTower) -> _Encoded:
     """All vectors and gate weights in one pass."""
     model.eval()
     source, parts, gates = bench.data.products, [], []
@@ -154,16 +154,12 @@ def _see(bench: Workbench, model: TwoTower) -> _Seen:
         gates.append(model.fusion.gate(products))
     text, image, fused, has = (torch.cat(tensors).numpy() for tensors in zip(*parts, strict=True))
     known = [gate_BE for gate_BE in gates if gate_BE is not None]
-    return _Seen(text, image, fused, torch.cat(known).numpy() if known else None, has)
+    return _Encoded(text, image, fused, torch.cat(known).numpy() if known else None, has)
 
 
-def _gates(bench: Workbench, seen: _Seen) -> tuple[GateWeights, ...]:
+def _gates(bench: Workbench, seen: _Encoded) -> tuple[GateWeights, ...]:
     """Mean gate weights by category, of a fusion that weighs text, image and both."""
     if seen.gate_NE is None or seen.gate_NE.shape[1] != len(EXPERTS):
         return ()
     categories = bench.dataset.products["category"].to_list()
     return gate_weights(seen.gate_NE, seen.has_N2, categories)
-
-
-def _ids(bench: Workbench) -> list[str]:
-    return bench.dataset.products["product_id"].to_list()

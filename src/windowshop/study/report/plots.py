@@ -16,9 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from windowshop.evaluation import ALL, bootstrap
+from windowshop.evaluation import ALL, bootstrap, measure_label
 from windowshop.study.report.comparison import QueryValues
-from windowshop.study.report.tables import MAIN_MEASURE, gate_means, measure_label
+from windowshop.study.report.tables import MAIN_MEASURE, gate_means
 from windowshop.study.results import CurvePoint, StudyResults, VariantResult
 
 INK, QUIET, PAPER = "#1d1c1a", "#77736b", "#faf9f6"
@@ -31,6 +31,8 @@ CURVE_TITLES = {
     "missing_images": ("Quality as photos go missing", "products without their photo"),
     "sparse_text": ("Quality as texts get short", "products with their text cut short"),
 }
+BESIDE: dict[str, Any] = {"frameon": False, "loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+"""A legend right of the plot."""
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a name may hold a $
     "svg.hashsalt": "windowshop",
@@ -76,19 +78,19 @@ def all_plots(results: StudyResults) -> list[Plot]:
     return [plot for plot in drawn if plot is not None]
 
 
-def quality_plot(results: StudyResults, measure: str = MAIN_MEASURE) -> Plot | None:
+def quality_plot(results: StudyResults) -> Plot | None:
     """Every variant's mean with its interval over queries, best at the top."""
     values = QueryValues(results)
     rows = []
     for variant in results.variants:
-        mine = values.of(variant.name, ALL, measure)
+        mine = values.of(variant.name, ALL, MAIN_MEASURE)
         if mine:
             rows.append((variant, bootstrap([mine[query] for query in sorted(mine)])))
     if not rows:
         return None
     rows.sort(key=lambda row: (row[1].mean, row[0].name))
     groups = list(dict.fromkeys(variant.group for variant in results.variants))
-    label = measure_label(measure)
+    label = measure_label(MAIN_MEASURE)
 
     def draw(axes: Axes) -> None:
         for place, (variant, estimate) in enumerate(rows):
@@ -106,7 +108,7 @@ def quality_plot(results: StudyResults, measure: str = MAIN_MEASURE) -> Plot | N
         axes.set_xlabel(f"{label}, mean and 95% interval over queries")
         axes.grid(axis="x")
         axes.tick_params(axis="y", length=0)
-        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        axes.legend(**BESIDE)
 
     best = ", ".join(f"{v.name} {e.mean:.3f}" for v, e in reversed(rows))
     return Plot(
@@ -168,7 +170,7 @@ def gate_plot(results: StudyResults) -> Plot | None:
         axes.set_xlim(0, 1)
         axes.set_xlabel("mean weight of each expert")
         axes.tick_params(axis="y", length=0)
-        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        axes.legend(**BESIDE)
 
     rows = "; ".join(f"{name} {weights[2]:.2f}" for name, _, weights in reversed(shown))
     return Plot(
@@ -240,7 +242,7 @@ def _line(axes: Axes, place: int, x: Sequence[float], y: Sequence[float], label:
 def _name_lines(axes: Axes) -> None:
     """Names right of the plot, in the order of the lines' ends."""
     lines = sorted(axes.get_lines(), key=lambda line: -float(np.asarray(line.get_ydata())[-1]))
-    axes.legend(handles=lines, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(handles=lines, **BESIDE)
 
 
 def _svg(draw: Callable[[Axes], None], height: float = 3.6) -> str:

@@ -3,7 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from windowshop.evaluation import LABELS, MEASURES, Diagnostics, Estimate
+from windowshop.evaluation import (
+    LABELS,
+    MEASURES,
+    Diagnostics,
+    Estimate,
+    measure_label,
+    three_decimals,
+)
 from windowshop.study.report.comparison import (
     LABEL_MEASURES,
     SLICE_MEASURES,
@@ -97,7 +104,9 @@ def _main_row(variant: VariantResult, summary: Summary) -> Part:
 def _seed_mean(mean: SeedMean | None) -> str:
     if mean is None:
         return NONE
-    return short(mean.mean) + ("" if mean.half is None else f" ±{short(mean.half)}")
+    return three_decimals(mean.mean) + (
+        "" if mean.half is None else f" ±{three_decimals(mean.half)}"
+    )
 
 
 def _reference_row(results: StudyResults) -> int:
@@ -177,7 +186,11 @@ def _slices_table(
     """A row a variant, a column a slice and measure; `heads` are the columns' titles."""
 
     def cell(mean: SliceMean | None) -> str:
-        return NONE if mean is None else short(mean.mean) + {1: " ▲", -1: " ▼", 0: ""}[mean.sign]
+        return (
+            NONE
+            if mean is None
+            else three_decimals(mean.mean) + {1: " ▲", -1: " ▼", 0: ""}[mean.sign]
+        )
 
     return Table(
         title=title,
@@ -306,30 +319,18 @@ def verdict_sentence(verdict: Verdict) -> str:
     )
 
 
-def measure_label(measure: str) -> str:
-    """A measure as the field writes it: ndcg@10 -> nDCG@10."""
-    name, _, depth = measure.partition("@")
-    spelled = {"ndcg": "nDCG", "mrr": "MRR", "recall": "Recall"}.get(name, name)
-    return f"{spelled}@{depth}"
-
-
 def gain(estimate: Estimate) -> str:
     """A difference with its interval."""
     return f"{_signed(estimate.mean)} [{_signed(estimate.low)}, {_signed(estimate.high)}]"
 
 
-def short(value: float) -> str:
-    """Three decimals without the leading zero, as the field's tables have it."""
-    return f"{value:.3f}".removeprefix("0")
-
-
 def p_text(p: float) -> str:
     """A p with three decimals, or the bound below which they say nothing."""
-    return "<.001" if p < 0.001 else short(p)
+    return "<.001" if p < 0.001 else three_decimals(p)
 
 
 def _signed(value: float) -> str:
-    text = short(abs(value))
+    text = three_decimals(abs(value))
     return text if text == ".000" else ("-" if value < 0 else "+") + text
 
 

@@ -1,7 +1,7 @@
-"""A seed -> a generated shop in the data set folder format, to try everything without real data.
+"""Generated shop in the data folder format, to try everything without real data.
 
-Products get their facts (kind, colour, brand, ...) first; photos, texts, queries and grades follow
-from the facts, and a click log is simulated from the grades. Nothing comes from a real shop.
+Products get facts (kind, colour, brand, ...) first; images, texts, queries and grades follow from
+the facts, and a click log is simulated from the grades.
 """
 
 import json
@@ -27,9 +27,9 @@ Combination = tuple[tuple[str, str], ...]
 MIN_PRODUCTS, MIN_SIDE, MAX_SIDE = 100, 32, 1024
 GROUP_SIZES = (1, 1, 1, 1, 1, 1, 1, 2, 2, 3)
 NO_IMAGE_SHARE = 0.06
-"""Of the products with full text, so that each fact can be read or seen."""
+"""Share of the products with full text that lack an image; the others show what texts omit."""
 CLICK_CHANCE = (0.04, 0.2, 0.0, 0.6)
-"""By grade, at the first position, for a photo that shows all that was asked."""
+"""Chance by grade, at the first position, of an image that shows every fact asked for."""
 EVENTS = (("impression", np.inf, 0), ("click", 1.0, 5), ("cart", 0.25, 40), ("purchase", 0.1, 300))
 """Event, its share of the clicks, seconds after the product was seen."""
 LOG_START, LOG_DAYS, RESULTS_SHOWN = datetime(2024, 1, 1), 90, 10
@@ -37,7 +37,7 @@ LOG_START, LOG_DAYS, RESULTS_SHOWN = datetime(2024, 1, 1), 90, 10
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What all products of one kind share; `price` is the median."""
+    """Facts that all products of one kind share; `price` is the median."""
 
     category: str
     price: float
@@ -89,7 +89,7 @@ WORDINGS = {
     "floral": ("flowery", "with {}flowers"),
     "plain": ("solid", "single-colour"),
 }
-"""Other words for a kind or pattern; a pattern's last one can name its colour."""
+"""Synonyms of kinds and patterns; a pattern's last one can name its colour."""
 ENDINGS = {"brand": "by {}", "colour": "in {}", "material": "made of {}"}
 VISIBLE_AXES = ("kind", "colour", "pattern", "accent")
 AXES = (*VISIBLE_AXES, "brand", "material")
@@ -143,7 +143,7 @@ class DemoConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Product:
-    """The true facts of one product, whether its text tells them or not."""
+    """True facts of one product, whether its text mentions them or not."""
 
     product_id: str
     group_id: str
@@ -156,7 +156,7 @@ class Product:
     accent: str | None
     """The pattern's colour."""
     size: str | None
-    """Only where the variants of a group differ in size."""
+    """None unless the variants of a group differ in size."""
     is_sparse: bool
     is_cold: bool
     has_image: bool
@@ -216,7 +216,7 @@ def _products(config: DemoConfig) -> list[Product]:
 
 
 def _group(group_id: str, seed: int, rng: Rng) -> list[Product]:
-    """One to three products that differ in colour or in size only."""
+    """Return one to three products that differ in colour or in size only."""
     kind, pattern, brand = _pick(rng, tuple(KINDS)), _pick(rng, PATTERNS), _pick(rng, BRANDS)
     material = _pick(rng, KINDS[kind].materials)
     price = round(KINDS[kind].price * float(rng.lognormal(0.0, 0.35))) + 0.95
@@ -245,7 +245,7 @@ def _group(group_id: str, seed: int, rng: Rng) -> list[Product]:
 
 
 def _product_rows(products: Sequence[Product], seed: int) -> list[dict[str, object]]:
-    """What the shop shows of its products: the rows of products.parquet."""
+    """Return the rows of products.parquet, which show part of the facts."""
     rng = np.random.default_rng([seed, 3])
     return [
         {
@@ -272,7 +272,7 @@ def _title(product: Product, rng: Rng) -> str:
 
 
 def _description(product: Product, rng: Rng) -> str:
-    """One to three sentences."""
+    """Return one to three sentences."""
     look = f"plain {product.colour}"
     if product.accent:
         look = f"{product.colour} {WORDINGS[product.pattern][-1]}".format(product.accent + " ")
@@ -283,12 +283,12 @@ def _description(product: Product, rng: Rng) -> str:
 
 
 def _facts(product: Product, axes: Sequence[str] = AXES) -> dict[str, str]:
-    """The product's facts by axis, without those it lacks: a plain product has no accent."""
+    """Return the product's facts by axis, without those it lacks: plain products have no accent."""
     return {axis: value for axis in axes if (value := getattr(product, axis)) is not None}
 
 
 def _queries(products: Sequence[Product], seed: int) -> list[Query]:
-    """Queries with a product that has all the facts; the split hangs on the facts asked for."""
+    """Return queries that some product fully meets; the split depends on the facts asked for."""
     rng = np.random.default_rng([seed, 4])
     queries: dict[str, Query] = {}
     for kind, axes, most in QUERY_PLAN:
@@ -305,7 +305,7 @@ def _queries(products: Sequence[Product], seed: int) -> list[Query]:
 
 
 def _combinations(products: Sequence[Product], axes: Sequence[str]) -> dict[Combination, bool]:
-    """The facts on `axes` that occur together -> whether in a product that is not cold."""
+    """Return the facts on `axes` that occur together -> whether in a product that is not cold."""
     is_warm: dict[Combination, bool] = {}
     for product in products:
         facts = tuple(_facts(product, axes).items())
@@ -315,13 +315,13 @@ def _combinations(products: Sequence[Product], axes: Sequence[str]) -> dict[Comb
 
 
 def _split(seed: int, combination: Combination) -> str:
-    """About 60:15:25 after the train queries that only cold products answer have dropped out."""
+    """Return the split, about 60:15:25 once train queries of cold products alone are left out."""
     drawn = _share(seed, f"split/{combination}")
     return "train" if drawn < 0.66 else "dev" if drawn < 0.79 else "test"
 
 
 def _wording(facts: dict[str, str], rng: Rng) -> str:
-    """The facts as a shopper may type them, as in "norvik tee in blue with white stripes"."""
+    """Return facts as a shopper may type them: "norvik tee in blue with white stripes"."""
     words, accent = [], facts.get("accent")
     for axis, value in facts.items():
         if axis == "pattern":
@@ -335,7 +335,7 @@ def _wording(facts: dict[str, str], rng: Rng) -> str:
 
 
 def _grades(queries: Sequence[Query], products: Sequence[Product]) -> Counts:
-    """The rule that README tells; a cold product has no grade in a train query; (Q, N)."""
+    """Return grades by the rule in README, (Q, N); train queries have none of cold products."""
     held_QN = _held(queries, products, AXES)
     missing_QN = np.array([[len(query.facts)] for query in queries]) - held_QN
     is_kind_QN = _held(queries, products, ("kind",)) == 1
@@ -345,7 +345,7 @@ def _grades(queries: Sequence[Query], products: Sequence[Product]) -> Counts:
 
 
 def _held(queries: Sequence[Query], products: Sequence[Product], axes: Sequence[str]) -> Counts:
-    """How many of the facts that a query asks for, on the given axes, a product has; (Q, N)."""
+    """Count the facts on the given axes that a query asks for and a product has, (Q, N)."""
     columns = {axis: np.array([str(getattr(p, axis)) for p in products]) for axis in axes}
     held_QN = np.zeros((len(queries), len(products)), dtype=np.int64)
     for row_N, query in zip(held_QN, queries, strict=True):
@@ -357,7 +357,7 @@ def _held(queries: Sequence[Query], products: Sequence[Product], axes: Sequence[
 def _clicks(
     queries: Sequence[Query], products: Sequence[Product], grades_QN: Counts, seed: int
 ) -> pl.DataFrame:
-    """A click log in which position, grade and what the photo alone shows decide."""
+    """Simulate a click log from position, grade and the facts that the image shows."""
     rng = np.random.default_rng([seed, 5])
     train = [number for number, query in enumerate(queries) if query.split == "train"]
     warm_W = np.array([n for n, product in enumerate(products) if not product.is_cold])
@@ -389,7 +389,7 @@ def _clicks(
 
 
 def _share(seed: int, key: str) -> float:
-    """A number in [0, 1) that hangs on the seed and the key alone."""
+    """Return a number in [0, 1) that depends on the seed and the key alone."""
     return float(xxhash.xxh64_intdigest(f"{seed}/{key}".encode()) / 2**64)
 
 

@@ -1,4 +1,4 @@
-"""What a product looks like (kind, colours, pattern) -> a small drawn product photo.
+"""Drawn product images from kind, colours and pattern.
 
 A kind is a list of parts on a grid of 100 x 100, painted in order. Each part is a path as in SVG:
 `M` and `L` go to a point, `Q` bends by a control point to a point, `E` is an ellipse (centre,
@@ -22,7 +22,7 @@ Mask = npt.NDArray[np.bool_]
 Fill = Literal["pattern", "main", "trim", "inside", "seam", "wood"]
 
 SUPERSAMPLE = 2
-"""Drawn this many times larger and scaled down, which smooths the edges."""
+"""Factor by which images are drawn larger, then scaled down to smooth the edges."""
 MIN_CONTRAST = 180.0
 """Least RGB distance of two colours that may share a pattern."""
 GRID = 100.0
@@ -48,7 +48,7 @@ PALETTE: dict[str, RGB] = {
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Everything that a photo shows of a product."""
+    """Visible facts of a product."""
 
     kind: str
     colour: str
@@ -71,10 +71,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Fills:
-    """The paints of one product."""
+    """Paints of one product."""
 
     textured: Image.Image
-    """A full canvas of the pattern."""
+    """Full canvas of the pattern."""
     flat: dict[Fill, RGB]
 
 
@@ -176,17 +176,17 @@ SHAPES: dict[str, tuple[Part, ...]] = {
     ),
 }
 ROUND = ("mug", "vase", "lamp")
-"""Kinds that are shaded as a body of rotation; the others as cloth."""
+"""Kinds that are shaded as bodies of rotation; the others are cloth."""
 
 
 def contrasting(colour: str) -> list[str]:
-    """The colours that stand out on `colour`, in the palette's order."""
+    """Return the colours that stand out on `colour`, in the palette's order."""
     main = np.array(PALETTE[colour], dtype=np.float64)
     return [n for n, rgb in PALETTE.items() if np.linalg.norm(main - rgb) >= MIN_CONTRAST]
 
 
 def draw(look: Look, side: int, rng: np.random.Generator) -> Image.Image:
-    """The product on a light ground, `side` pixels square, RGB."""
+    """Draw the product on a light ground, `side` pixels square, RGB."""
     size = side * SUPERSAMPLE
     fills = _fills(look, size, rng)
     photo = Image.new("RGBA", (size, size))
@@ -219,7 +219,7 @@ def _fills(look: Look, size: int, rng: np.random.Generator) -> Fills:
 
 
 def _paint(photo: Image.Image, part: Part, outline_P2: Floats, fills: Fills) -> None:
-    """Lay one part on a photo; areas get an outline."""
+    """Paint one part; areas get an outline."""
     points = [(float(x), float(y)) for x, y in outline_P2]
     unit = photo.width / GRID
     pen = ImageDraw.Draw(photo)
@@ -238,7 +238,7 @@ def _paint(photo: Image.Image, part: Part, outline_P2: Floats, fills: Fills) -> 
 
 
 def _posed(kind: str, size: int, rng: np.random.Generator) -> list[tuple[Part, Floats]]:
-    """The kind's parts with outlines in pixels, scaled, turned, shifted and perhaps mirrored."""
+    """Return parts with outlines in pixels, scaled, turned, shifted and perhaps mirrored."""
     scale = rng.uniform(0.8, 0.95) * rng.uniform(0.96, 1.04, 2)
     angle = rng.normal(0.0, 0.05)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -252,7 +252,7 @@ def _posed(kind: str, size: int, rng: np.random.Generator) -> list[tuple[Part, F
 
 @cache
 def _outline(part: Part) -> Floats:
-    """The points of a part's path on the grid, curves cut into short lines; (P, 2)."""
+    """Return the points of a part's path on the grid, curves cut into short lines; (P, 2)."""
     points: list[npt.NDArray[np.float64]] = []
     for command, numbers in re.findall(r"([MLQE])([^MLQE]*)", part.path):
         at = np.array(numbers.split(), dtype=np.float64).reshape(-1, 2)
@@ -270,7 +270,7 @@ def _outline(part: Part) -> Floats:
 
 
 def _pattern(name: str, size: int, rng: np.random.Generator) -> Floats:
-    """How much of the accent colour each pixel shows, 0 to 1; (H, W)."""
+    """Return the share of the accent colour in each pixel, 0 to 1; (H, W)."""
     period = rng.uniform(11.0, 15.0)
     angle = rng.normal(0.0, 0.04)
     du, dv = rng.random(2)
@@ -284,18 +284,18 @@ def _pattern(name: str, size: int, rng: np.random.Generator) -> Floats:
 
 
 def _checks(u: Floats, v: Floats) -> npt.NDArray[np.floating]:
-    """Bands both ways, solid where they cross."""
+    """Return bands both ways, solid where they cross."""
     return ((u % 1 < 0.37).astype(np.float32) + (v % 1 < 0.37)) / 2
 
 
 def _dots(u: Floats, v: Floats) -> Mask:
-    """Discs, every other row shifted by half."""
+    """Return discs, every other row shifted by half."""
     radius: Floats = np.hypot((u + np.floor(v) % 2 / 2) % 1 - 0.5, v % 1 - 0.5)
     return radius < 0.29
 
 
 def _flowers(u: Floats, v: Floats) -> Mask:
-    """Five petals round an open centre, each flower turned by its own angle."""
+    """Return flowers of five petals, each turned by its own angle."""
     row = np.floor(0.72 * v)
     column = 0.72 * u + row % 2 / 2
     x, y = column % 1 - 0.5, 0.72 * v - row - 0.5
@@ -317,7 +317,7 @@ PATTERNS = tuple(PATTERN_RULES)
 
 
 def _light(is_round: bool, size: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Brightness of each pixel, 255 unchanged: sides fall off on round bodies, cloth has folds."""
+    """Return the brightness of each pixel up to 255, with the shading of a body or of cloth."""
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     x, y = axis[None, :], axis[:, None]
     if is_round:
@@ -330,7 +330,7 @@ def _light(is_round: bool, size: int, rng: np.random.Generator) -> npt.NDArray[n
 
 
 def _ground(silhouette: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """A light tinted ground with the product's soft shadow."""
+    """Draw a light tinted ground with the product's soft shadow."""
     size = silhouette.width
     tint = rng.uniform(228, 252) + rng.uniform(-5, 5, 3)
     fade = np.linspace(0, -rng.uniform(4, 14), size)[:, None, None]
@@ -343,7 +343,7 @@ def _ground(silhouette: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _shade(rgb: RGB, rng: np.random.Generator) -> RGB:
-    """A slightly different tone of the colour."""
+    """Return a slightly different tone of the colour."""
     moved = np.array(rgb) * rng.uniform(0.94, 1.05) + rng.uniform(-7, 7, 3)
     red, green, blue = np.clip(moved, 0, 252).astype(int).tolist()
     return red, green, blue

@@ -1,7 +1,4 @@
-"""The first run: a generated shop through the same path as a shop's own folder.
-
-Generate, check, train, evaluate against the baselines, index, and answer three searches.
-"""
+"""First run on a generated shop: check, train, evaluate, index, and answer three searches."""
 
 import shutil
 import sys
@@ -25,11 +22,11 @@ from windowshop.training import train
 SLICES = ("kind", "text_quality", "cold+text_quality")
 NUM_RESULTS = 8
 ADDRESS = "http://127.0.0.1:8000/"
-"""Where `windowshop serve` listens unless another host or port is given."""
+"""Address of `windowshop serve` with its default host and port."""
 
 
 def demo_config() -> TrainConfig:
-    """The default recipe with fewer steps and the smaller image encoder: minutes on two cores."""
+    """Return the default training with fewer steps and the smaller image encoder."""
     return TrainConfig(
         image_encoder="efficientnet-lite0",
         stages=(
@@ -79,7 +76,7 @@ def run_demo(
 
 
 def _search(index: Path, dataset: Dataset, console: Console) -> None:
-    """Search by text, by text with a filter, and by text and photo together."""
+    """Search by text, by text with a filter, and by text and image together."""
     with_photo = dataset.products.drop_nulls("image")
     photo = dataset.root / with_photo["image"][0]
     searches = (

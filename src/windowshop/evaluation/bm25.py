@@ -1,4 +1,4 @@
-"""BM25 over all product text: the lexical baseline, by bm25s with its default k1 and b.
+"""BM25 over all product text, the lexical baseline, by bm25s with its default k1 and b.
 
 Shapes: Q queries, N products.
 """
@@ -16,7 +16,7 @@ K1, B = 1.5, 0.75
 def bm25_run(
     queries: dict[str, str], product_ids: list[str], texts: list[str], k1: float = K1, b: float = B
 ) -> dict[str, dict[str, float]]:
-    """Rank products for each query text: query_id -> product_id -> score above 0."""
+    """Rank products for each query text; returns query_id -> product_id -> score above 0."""
     if not queries:
         return {}
     words = bm25s.tokenize(texts, show_progress=False)
@@ -40,7 +40,7 @@ def bm25_run(
 
 
 class BM25Scorer:
-    """Scores every product for a query, where a ranking's first products are not enough."""
+    """BM25 scores of every product, not only of a ranking's first."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._num_products = len(texts)
@@ -50,7 +50,7 @@ class BM25Scorer:
             self._index.index(words, show_progress=False)
 
     def scores(self, queries: Sequence[str]) -> np.ndarray:
-        """BM25 of every product for each query text, float32 (Q, N); 0 where no word is shared."""
+        """Return BM25 of every product for each query text, float32 (Q, N)."""
         scores_QN = np.zeros((len(queries), self._num_products), dtype=np.float32)
         if self._index is None:
             return scores_QN

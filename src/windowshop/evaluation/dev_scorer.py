@@ -1,4 +1,4 @@
-"""Scores a model on the dev queries while it trains.
+"""Scores of a model on the dev queries while it trains.
 
 Shapes: Q queries, N products, D shared width, P width of the vectors that are compared.
 """
@@ -34,7 +34,7 @@ TEXT_WEIGHTS = tuple(round(0.1 * i, 1) for i in range(11))
 def score_labels(
     labels: Sequence[GradedQrels], run: Mapping[str, Mapping[str, float]]
 ) -> dict[str, float]:
-    """Mean nDCG@10 and Recall@100, and `score`, their mean, by which all is chosen on dev.
+    """Return mean nDCG@10 and Recall@100, and `score`, their mean, by which dev chooses.
 
     Label sets are scored apart and averaged by their weights; one without a query is left out.
     """
@@ -51,7 +51,7 @@ def score_labels(
 
 @dataclass(frozen=True, slots=True)
 class DevCheck:
-    """Scores a model on the dev queries over the catalogue, or over a sample of a large one."""
+    """Scorer of models on the dev queries, over the catalogue or a sample of a large one."""
 
     product_source: ProductSource
     query_source: QuerySource
@@ -62,10 +62,10 @@ class DevCheck:
     labels: list[GradedQrels]
 
     def __call__(self, model: TwoTower, stage: StageName = "fused") -> dict[str, float]:
-        """Return what `score_labels` makes of the model's ranking.
+        """Return the model's scores by `score_labels`.
 
-        Before the fused stage, text and photo vectors are averaged: what that stage will make of
-        them is not trained yet, and must not decide what it starts from.
+        Before the fused stage, text and image vectors are averaged: the fusion is not trained yet,
+        and must not decide which weights it starts from.
         """
         fusion = model.fusion
         if stage == "fused" or not (fusion.uses_text and fusion.uses_image):
@@ -76,7 +76,7 @@ class DevCheck:
         return self._score(query_QD, normalised(t_ND + v_ND))
 
     def best_text_weight(self, model: TwoTower) -> float:
-        """The w whose normalise(w t + (1 - w) v) does best on dev; what fusions start from."""
+        """Return the w whose normalise(w t + (1 - w) v) is best on dev; fusions start from it."""
         t_ND, v_ND = modality_vectors(model, self.product_source, self.products)
         query_QD = shared_query_vectors(model, self.query_source, self.queries)
         scores = {}
@@ -86,10 +86,9 @@ class DevCheck:
         return max(scores, key=lambda weight: (scores[weight], -abs(weight - 0.5)))
 
     def calibrate(self, model: TwoTower) -> None:
-        """Set how far the query's weight leans, of a fusion that has one, to what does best here.
+        """Choose sharpness and midpoint of a fusion's query weight, if it has one, on dev.
 
-        `sharpness` and `midpoint` are tried over a grid, midpoints at quantiles of what the queries
-        get; the untouched weight wins ties.
+        Midpoints are tried at quantiles of the queries' logits; the unchanged weight wins ties.
         """
         weight = model.fusion.query_weight
         if weight is None:
@@ -120,11 +119,10 @@ def make_dev_check(
     *,
     weights: Mapping[str, float] = EQUAL,
 ) -> DevCheck | None:
-    """The dev check of a data set; None where it has no judged dev query.
+    """Return the dev scorer of a data set; None where it has no judged dev query.
 
-    Of more than MAX_DEV_QUERIES queries, and of more than `max_products` products, judged ones
-    counted first, those that `seed` draws are taken. Label sets are scored apart, and their figures
-    averaged by `weights` (kind -> weight); one that weighs 0 is left out.
+    At most MAX_DEV_QUERIES queries and `max_products` products are drawn by `seed`, judged
+    products first. `weights` are those of the label sets; one of weight 0 is left out.
     """
     counted = [kind for kind in dataset.kinds if weights[kind] > 0]
     qrels = dataset.qrels_of(dataset.split("dev")).filter(pl.col("kind").is_in(counted))

@@ -1,4 +1,4 @@
-"""What a trained model does beside its scores: geometry, gate weights, matches, blind spots.
+"""Diagnostics of a trained model: geometry, gate weights, exclusive matches, unretrieved products.
 
 Shapes: N products, D shared width, S sampled pairs, E experts (text, image, both). Vectors are unit
 length; a zero row stands for a product that lacks the modality and is left out.
@@ -69,9 +69,9 @@ class Diagnostics:
 
 
 def modality_gap(text_ND: np.ndarray, image_ND: np.ndarray) -> float | None:
-    """Distance between the centroids of text and photo vectors, in [0, 2] (arXiv:2203.02053).
+    """Return the distance between centroids of text and image vectors (arXiv:2203.02053).
 
-    Over the products that have both; None where there is none.
+    In [0, 2], over the products that have both; None where there is none.
     """
     both_N = text_ND.any(axis=1) & image_ND.any(axis=1)
     if not both_N.any():
@@ -82,7 +82,7 @@ def modality_gap(text_ND: np.ndarray, image_ND: np.ndarray) -> float | None:
 
 
 def uniformity(x_ND: np.ndarray, seed: int = 0, num_pairs: int = NUM_PAIRS) -> float | None:
-    """Logarithm of E exp(-2 ||x - y||^2) over pairs of different products (arXiv:2005.10242).
+    """Return log E exp(-2 ||x - y||^2) over pairs of different products (arXiv:2005.10242).
 
     In [-8, 0], lower is more uniform. Exact where there are at most `num_pairs` pairs, else over
     that many pairs sampled with `seed`. None with fewer than two vectors.
@@ -108,7 +108,7 @@ def uniformity(x_ND: np.ndarray, seed: int = 0, num_pairs: int = NUM_PAIRS) -> f
 def gate_weights(
     gate_NE: np.ndarray, has_N2: np.ndarray, categories: Sequence[str | None]
 ) -> tuple[GateWeights, ...]:
-    """Mean expert weights by top-level category, most products first, after a row for all.
+    """Return mean expert weights for all, then by top-level category, most products first.
 
     Only products with text and photo count: with one of them the gate has no choice. A category is
     its path's first part, as in "Shoes > Boots".
@@ -124,14 +124,14 @@ def gate_weights(
 
 
 def top_category(path: str | None) -> str:
-    """The first part of a category path written as "A > B > C"."""
+    """Return the first part of a category path written as "A > B > C"."""
     return (path or "").split(">")[0].strip() or UNKNOWN_CATEGORY
 
 
 def exclusive_matches(
     qrels: Qrels, run: Run, other: Run, threshold: int, depth: int
 ) -> ExclusiveMatches:
-    """Relevant products in the first `depth` of `run` and not of `other`, and the reverse."""
+    """Count relevant products in the first `depth` of `run` and not of `other`, and the reverse."""
     relevant = gained = lost = shared = 0
     for query_id, grades in qrels.items():
         wanted = {product for product, grade in grades.items() if grade >= threshold}
@@ -147,9 +147,9 @@ def exclusive_matches(
 def unretrieved_products(
     run: Run, product_ids: Sequence[str], parts: Mapping[str, np.ndarray], depth: int
 ) -> tuple[UnretrievedProducts, ...]:
-    """Products that no query retrieves in its first `depth`: a row for all, then one a part.
+    """Count products that no query retrieves in its first `depth`: of all, then of each part.
 
-    `parts` maps a name, such as "without photo", to a boolean mask (N,) over `product_ids`.
+    `parts` maps a name, for example "without photo", to a bool mask (N,) over `product_ids`.
     """
     missed = set(never_retrieved(run, product_ids, depth))
     missed_N = np.array([product in missed for product in product_ids], dtype=bool)
@@ -167,13 +167,13 @@ def unretrieved_products(
 
 
 def never_retrieved(run: Run, product_ids: Sequence[str], depth: int) -> list[str]:
-    """The products, in the catalogue's order, that no query has in its first `depth`."""
+    """Return the products, in the catalogue's order, that no query has in its first `depth`."""
     reached = {product for scores in run.values() for product in first(scores, depth)}
     return [product for product in product_ids if product not in reached]
 
 
 def first(scores: Mapping[str, float], depth: int) -> list[str]:
-    """The best `depth` products, equal scores in the run's own order as in the metrics."""
+    """Return the best `depth` products, equal scores in the run's own order."""
     return sorted(scores, key=lambda product: -scores[product])[:depth]
 
 

@@ -1,4 +1,4 @@
-"""`windowshop evaluate` as one function: the model and its baselines on one split of a data set.
+"""Evaluation of a model and its baselines on one split of a data set.
 
 All systems rank the full catalogue for the same queries; scores are per query, intervals are over
 queries, and differences are paired.
@@ -52,13 +52,13 @@ class Evaluation:
     """system, slice, query_id, measure, value."""
     notes: tuple[str, ...]
     labels: dict[str, int] = field(default_factory=dict)
-    """Label set -> its lowest relevant grade, where there are two; the first one is the headline's.
+    """Label set -> its lowest relevant grade, where there are two; the first is the headline's.
 
-    The figures of each stand in the slice `labels=<label set>`.
+    The figures of each are in the slice `labels=<label set>`.
     """
 
     def to_json(self) -> dict[str, Any]:
-        """The figures as plain values: systems -> all, slices -> measure -> mean, low, high, n."""
+        """Return plain values: systems -> all, slices -> measure -> mean, low, high, n."""
         return {
             "split": self.split,
             "relevant_from_grade": self.threshold,
@@ -83,7 +83,7 @@ def evaluate(
 ) -> Evaluation:
     """Score the model, its baselines and BM25 on the judged queries of a split.
 
-    Where people's labels and a log's are both there, people's make the headline and the slices.
+    Where there are judgements of people and of a log, those of people are the headline.
     """
     queries = dataset.split(split)
     if queries.is_empty():
@@ -129,7 +129,7 @@ def evaluate(
 def _runs(
     model: Model, dataset: Dataset, queries: pl.DataFrame, cache_folder: Path, reporter: Reporter
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """The ranking of every system that the data can have, "fused" first."""
+    """Rank by every system that the data allows, "fused" first."""
     root = dataset.root
     product_ids, query_ids = dataset.products["product_id"].to_list(), queries["query_id"].to_list()
     all_products, all_queries = np.arange(len(product_ids)), np.arange(len(query_ids))

@@ -1,4 +1,4 @@
-"""Retrieval metrics through ir-measures, per query; bootstrap intervals over queries.
+"""Retrieval metrics per query by ir-measures, and bootstrap intervals over queries.
 
 Recall@k and MRR@10 count a product as relevant from a threshold on; nDCG@k uses the grades
 themselves as gains (trec_eval's definition) divided by log2(rank + 1).
@@ -46,13 +46,13 @@ def three_decimals(value: float) -> str:
 
 
 def relevance_threshold(qrels: pl.DataFrame) -> int:
-    """The lowest grade that counts as relevant: 2, or the highest grade where all are lower."""
+    """Return the lowest relevant grade: 2, or the highest grade where all are lower."""
     highest = qrels["grade"].max()
     return min(2, int(highest)) if isinstance(highest, int) else 1
 
 
 def as_qrels(frame: pl.DataFrame) -> dict[str, dict[str, int]]:
-    """A qrels table (query_id, product_id, grade) as nested mappings."""
+    """Return a table (query_id, product_id, grade) as nested mappings."""
     qrels: dict[str, dict[str, int]] = {}
     for query_id, product_id, grade in frame.select("query_id", "product_id", "grade").iter_rows():
         qrels.setdefault(query_id, {})[product_id] = grade
@@ -60,7 +60,7 @@ def as_qrels(frame: pl.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def score_queries(qrels: Qrels, run: Run, threshold: int) -> dict[str, dict[str, float]]:
-    """Every measure of every query that it is defined for: measure -> query_id -> value in [0, 1].
+    """Return measure -> query_id -> value in [0, 1], for every query that a measure is defined for.
 
     Queries absent from the run score 0. Recall and MRR are undefined for a query without a product
     at or above the threshold, nDCG for a query without a judged product. Equal scores rank in the
@@ -89,7 +89,7 @@ def score_queries(qrels: Qrels, run: Run, threshold: int) -> dict[str, dict[str,
 
 
 def _without_ties(run: Run) -> dict[str, dict[str, float]]:
-    """Ranks for scores: the measures' providers break ties by id, and not all in the same way."""
+    """Return ranks for scores: the providers of measures break ties by id in different ways."""
     return {
         query: {
             product: -float(rank)
@@ -100,7 +100,7 @@ def _without_ties(run: Run) -> dict[str, dict[str, float]]:
 
 
 def bootstrap(values: Sequence[float], seed: int = 0) -> Estimate:
-    """Mean and 95% percentile interval over resampled queries; needs at least one value."""
+    """Return the mean and its 95% percentile interval over resampled queries, one at least."""
     array = np.asarray(values, dtype=np.float64)
     rng = np.random.default_rng(seed)
     means = np.empty(NUM_RESAMPLES)

@@ -1,4 +1,4 @@
-"""A model and a data set's features -> vectors and rankings; the dev check of training.
+"""Vectors of a model from encoded features, and the rankings that they give.
 
 Shapes: Q queries, N products, D shared width, P width of the vectors that are compared.
 """
@@ -17,19 +17,19 @@ from windowshop.model import CHUNK, ProductSource, QuerySource, TwoTower
 
 @torch.inference_mode()
 def product_vectors(model: TwoTower, source: ProductSource, items: np.ndarray) -> np.ndarray:
-    """Fused vectors of the given products, float32 (N, P)."""
+    """Return fused vectors of the given products, float32 (N, P)."""
     return _in_chunks(model, model.encode_products, source, items)
 
 
 @torch.inference_mode()
 def query_vectors(model: TwoTower, source: QuerySource, items: np.ndarray) -> np.ndarray:
-    """Vectors of the given queries, float32 (Q, P), to compare with fused ones."""
+    """Return vectors of the given queries to compare with fused ones, float32 (Q, P)."""
     return _in_chunks(model, model.encode_queries, source, items)
 
 
 @torch.inference_mode()
 def shared_query_vectors(model: TwoTower, source: QuerySource, items: np.ndarray) -> np.ndarray:
-    """Vectors of the given queries, float32 (Q, D), to compare with those of one modality."""
+    """Return vectors of the given queries to compare with those of one modality, float32 (Q, D)."""
     return _in_chunks(model, model.embed_queries, source, items)
 
 
@@ -51,7 +51,7 @@ def _in_chunks(
 def modality_vectors(
     model: TwoTower, source: ProductSource, items: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Text vectors and photo vectors of the given products, each float32 (N, D)."""
+    """Return text vectors and image vectors of the given products, each float32 (N, D)."""
     model.eval()
     shape = len(items), model.config.width
     text_ND, image_ND = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
@@ -63,7 +63,7 @@ def modality_vectors(
 
 
 def normalised(x_ND: np.ndarray) -> np.ndarray:
-    """Rows of length 1; a zero row stays zero."""
+    """Return rows of length 1; a zero row stays zero."""
     length_N1 = np.linalg.norm(x_ND, axis=1, keepdims=True)
     return np.asarray(x_ND / np.maximum(length_N1, 1e-12))
 
@@ -75,10 +75,10 @@ def make_run(
     product_ids: list[str],
     has_any_N: np.ndarray | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Rank all products for each query: query_id -> product_id -> score.
+    """Rank all products for each query; returns query_id -> product_id -> score.
 
-    A query that is zero finds nothing. A product with nothing to compare is not found: one that
-    `has_any_N` says has none, or else one that is zero.
+    A zero query finds nothing. Products that are false in `has_any_N`, by default the zero ones,
+    are not found.
     """
     found = nearest(
         query_QD, product_ND, DEPTH, present(product_ND) if has_any_N is None else has_any_N
@@ -92,5 +92,5 @@ def make_run(
 
 
 def present(x_ND: np.ndarray) -> np.ndarray:
-    """Which rows are not zero, bool (N,)."""
+    """Return which rows are not zero, bool (N,)."""
     return np.asarray(x_ND.any(axis=1))

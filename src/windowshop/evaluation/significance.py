@@ -1,4 +1,4 @@
-"""Is one system better than another? Paired interval, randomisation test and Holm's correction.
+"""Significance of a difference: paired interval, randomisation test, Holm's correction.
 
 Shapes: Q queries, P permutations in a block. Values are per query and already averaged over seeds;
 differences are paired by query.
@@ -53,7 +53,7 @@ def compare(
 def randomisation_test(
     difference_Q: np.ndarray, seed: int = 0, num_permutations: int = NUM_PERMUTATIONS
 ) -> float:
-    """Two-sided p of mean difference 0, by flipping the sign of each query's difference.
+    """Return two-sided p of mean difference 0, by flipping signs of the queries' differences.
 
     p = (1 + permutations at least as extreme) / (1 + permutations), which is never 0
     (Phipson and Smyth 2010). Queries without a difference cannot change the sum and are left out.
@@ -76,7 +76,7 @@ def randomisation_test(
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Holm's step-down adjusted p of a family (Holm 1979); compare them with the level itself.
+    """Return Holm's step-down adjusted p of a family (Holm 1979), to compare with the level.
 
     The i-th smallest of m becomes max over j <= i of min(1, (m - j + 1) p_j).
     """

@@ -1,9 +1,9 @@
 """Slices of an evaluation: part of the queries, or part of the relevant products.
 
-A slice is asked for by columns, `kind` or `cold+text_quality`. Columns of the query table pick
-queries; columns of the product table pick which judged products count, while the ranking stays
-that over the full catalogue. Every combination of values becomes one slice. A product with a list
-of values counts in the slice of each, so those slices overlap.
+A slice is specified by columns, `kind` or `cold+text_quality`. Columns of the query table select
+queries; columns of the product table select which judged products count, while the ranking is over
+the full catalogue. Every combination of values is one slice. A product with a list of values
+counts in the slice of each, so those slices overlap.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ from windowshop.evaluation.metrics import Qrels, Run, as_qrels, relevance_thresh
 ALL = "all"
 """Name of the slice of all queries."""
 LABELS = "labels="
-"""Begins the name of a slice that is a label set."""
+"""Prefix of the name of a slice that is a label set."""
 MAX_VALUES = 50
-"""More distinct values in one slice than this is an id or a number, not a slice."""
+"""Most distinct values of a slice's columns; more are ids or numbers."""
 EQUAL = dict.fromkeys(KINDS, 1.0)
-"""Weights of the label sets, each as much as another."""
+"""Equal weights of the label sets."""
 Scores = dict[str, dict[str, float]]
 """measure -> query_id -> value."""
 SCORES_SCHEMA: dict[str, type[pl.DataType]] = {
@@ -42,15 +42,15 @@ class GradedQrels:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The judgements that one slice keeps."""
+    """Judgements of one slice."""
 
     name: str
-    """`column=value`, joined by + in the order asked for."""
+    """`column=value`, joined by + in the order of the columns."""
     qrels: pl.DataFrame
 
 
 def split_kinds(qrels: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """The judgements of each label set that is there, relevance first."""
+    """Return the judgements of each label set that is there, relevance first."""
     present = set(qrels["kind"])
     return {kind: qrels.filter(kind=kind) for kind in KINDS if kind in present}
 
@@ -103,7 +103,7 @@ def scores_table(scores: Mapping[str, Scores]) -> pl.DataFrame:
 
 
 def make_slices(dataset: Dataset, qrels: pl.DataFrame, spec: str) -> list[Slice]:
-    """All slices of `qrels` by the columns of `spec`, sorted by name."""
+    """Return all slices of `qrels` by the columns of `spec`, sorted by name."""
     columns = [column.strip() for column in spec.split("+")]
     qrels = qrels.select("query_id", "product_id", "grade")
     joined = qrels
@@ -139,7 +139,7 @@ def _attach(dataset: Dataset, qrels: pl.DataFrame, column: str, name: str) -> pl
 
 
 def _as_text(column: pl.Series) -> pl.Series:
-    """Values as Python writes them, so that a boolean reads True or False."""
+    """Return values as Python writes them, booleans as True or False."""
     if column.dtype == pl.Boolean:
         return column.replace_strict([True, False], ["True", "False"], return_dtype=pl.String)
     return column.cast(pl.String)

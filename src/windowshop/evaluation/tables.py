@@ -1,4 +1,4 @@
-"""An evaluation as tables for the terminal; 80 columns are enough."""
+"""Evaluation as tables for a terminal of 80 columns."""
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -15,11 +15,11 @@ GAIN_MEASURES = ("recall@100", "ndcg@10", "mrr@10")
 SLICE_MEASURES = ("recall@100", "ndcg@10")
 KIND_MEASURES = ("ndcg@1", "ndcg@10")
 SYSTEMS = {FUSED: "fused", "text_only": "text", "image_only": "image", "bm25": "bm25"}
-"""Known systems in their order, with the short names that slice columns have room for."""
+"""Known systems in their order, with short names for the slice columns."""
 
 
 def render_evaluation(evaluation: Evaluation) -> RenderableType:
-    """All queries first, then what the photo gains, then the slices."""
+    """Return tables of all queries, of the gains over the other systems, and of the slices."""
     parts: list[RenderableType] = [_overall(evaluation)]
     if len(evaluation.tables) > 1:
         parts.append(_gains(evaluation))
@@ -62,7 +62,7 @@ def _gains(evaluation: Evaluation) -> Table:
 
 
 def _label_sets(evaluation: Evaluation) -> Table:
-    """Each label set's nDCG side by side."""
+    """Tabulate nDCG by label set."""
     table = _table("by label set (green: the best)", "system")
     names = [f"{LABELS}{kind}" for kind in evaluation.labels]
     for kind in evaluation.labels:
@@ -80,7 +80,7 @@ def _label_sets(evaluation: Evaluation) -> Table:
 
 
 def _slice_names(evaluation: Evaluation) -> list[str]:
-    """The slices that were asked for."""
+    """Return the names of the slices by columns."""
     shown = {ALL, *(f"{LABELS}{kind}" for kind in evaluation.labels)}
     return [name for name in evaluation.tables[FUSED] if name not in shown]
 

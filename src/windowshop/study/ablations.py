@@ -1,4 +1,4 @@
-"""Ablations of a study's stages: which are left out, what gets their compute, what they train."""
+"""Ablations of a training's stages at equal compute."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -10,29 +10,29 @@ from windowshop.study.config import VariantConfig, at_budget
 from windowshop.training import num_steps
 
 STEP_COST = {"domain": 0.5, "separate": 0.6, "fused": 1.0}
-"""Seconds of a step of each stage against one of the fused stage, measured with the embedded
-encoders (docs/log.md); what "equal compute" is reckoned by."""
+"""Seconds of a step by stage, relative to the fused stage, measured with the embedded encoders
+(docs/log.md); "equal compute" is counted by it."""
 TWO_STAGES = "two_stages"
-"""The base with a separate stage, where it has none."""
+"""Name of the variant that adds a separate stage to a base without one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingSize:
-    """How much a study trains."""
+    """Amount of data that a study trains on, and its budget."""
 
     num_products: int
     """Products with text and photo."""
     num_queries: int
     """Judged training queries."""
     text_width: int
-    """Features of a text that the towers read."""
+    """Width of the text features that the towers read."""
     budget: float
 
 
 def stage_ablations(
     base: TrainConfig, extent: TrainingSize, aligned: tuple[StageConfig, ...]
 ) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
-    """The variants whose stages differ from the base's, and why others are left out.
+    """Return the variants whose stages differ from the base's, and notes of those left out.
 
     `aligned` are the base's stages with a separate one.
     """
@@ -66,10 +66,10 @@ def stage_ablations(
 def with_separate(
     stages: Sequence[StageConfig], num_products: int, num_queries: int
 ) -> tuple[StageConfig, ...]:
-    """Stages with a separate one before the first that is fused, at equal compute.
+    """Return the stages with a separate one before the first fused stage, at equal compute.
 
-    It takes as many steps as that one then does. Stages that have one already, none that is fused,
-    or encoders trained in the first of those, come back as they are.
+    Both take the same number of steps. Stages are returned unchanged where they have a separate
+    one, where none is fused, or where the first fused stage trains encoders.
     """
     names = [stage.name for stage in stages]
     if "separate" in names or "fused" not in names:
@@ -87,10 +87,10 @@ def with_separate(
 def reallocated(
     stages: Sequence[StageConfig], replaced: Collection[str], extent: TrainingSize
 ) -> tuple[StageConfig, ...]:
-    """Stages with the `replaced` ones given to the fused stage, at equal compute.
+    """Return the stages with the steps of the `replaced` ones given to the fused stage.
 
-    Compute is the steps that the trainer would take on this catalogue, by STEP_COST. A replaced
-    stage that trains encoders keeps its steps and place, and aligns the fused vector instead.
+    Steps are those that the trainer would take on this catalogue, weighted by STEP_COST. A
+    replaced stage that trains encoders keeps its steps and place as a fused stage.
     """
     fused = [stage for stage in stages if stage.name == "fused"]
     made: list[StageConfig] = []
@@ -112,9 +112,9 @@ def reallocated(
 
 
 def encoder_ablation(base: TrainConfig, budget: float) -> VariantConfig:
-    """Trained against frozen encoders: the base with a stage that trains the text encoder.
+    """Return the base with a stage that trains the text encoder.
 
-    Where the base trains encoders itself, the variant is the base with none trained.
+    Of a base that trains encoders itself, return the base with frozen ones.
     """
     if base.trains_encoders:
         frozen = tuple(replace(stage, tuning=TuningConfig()) for stage in base.stages)
@@ -127,7 +127,7 @@ def encoder_ablation(base: TrainConfig, budget: float) -> VariantConfig:
 
 
 def _spent(fused: Sequence[StageConfig], spare: float) -> list[StageConfig]:
-    """A fused stage, with encoders as they are, that takes the spare steps, if there are any."""
+    """Return a fused stage of frozen encoders with the spare steps; none where they are below 1."""
     if not fused or round(spare) < 1:
         return []
     return [replace(fused[-1], steps=round(spare), min_epochs=0.0, tuning=TuningConfig())]
@@ -140,7 +140,7 @@ def _with_negatives(stages: Sequence[StageConfig], kind: NegativesName) -> tuple
 
 
 def stage_settings(stages: Sequence[StageConfig]) -> dict[str, Any]:
-    """All settings of every stage, so that none is mistaken for another of its name."""
+    """Return every setting of the stages, so that none is taken from another stage of its name."""
     return {"stages": [to_dict(stage) for stage in stages]}
 
 

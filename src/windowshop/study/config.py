@@ -24,25 +24,25 @@ AUTO = "auto"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VariantConfig:
-    """One row of the report: what is trained and what it is shown."""
+    """One variant of a study, a row of its report."""
 
     name: str
     group: Group
     note: str = ""
     system: System = "trained"
     settings: dict[str, Any] = field(default_factory=dict)
-    """What differs from the study's base, as in a training's YAML; `stages` lists the stages to
-    run, each with what differs from the base's stage of that name: the second of a name from the
-    base's second, if it has one. Steps given here are run as they are, whatever the budget."""
+    """Settings that differ from the study's base, as in a training's YAML. `stages` lists all
+    stages, each with the settings that differ from the base's stage of its name: the second of a
+    name from the base's second, if it has one. Steps given here are not scaled by the budget."""
     mix: Mix = "average"
-    """How `score_fusion` and `frozen` combine text and photo."""
+    """How `score_fusion` and `frozen` combine text and image."""
     train_change: Change = "none"
-    """What training is shown instead of the catalogue as it is."""
+    """Change of the catalogue that it is trained on."""
     test_change: Change = "none"
-    """What the ranking is made from instead of the catalogue as it is."""
+    """Change of the catalogue that it ranks."""
 
     def __post_init__(self) -> None:
-        """Refuse what would change nothing."""
+        """Raise ConfigError for changes without effect."""
         where = f"variant {self.name}: system={self.system}"
         if self.train_change != "none" and self.system not in TRAINED:
             raise ConfigError(f"{where} trains nothing that train_change could change.")
@@ -52,7 +52,7 @@ class VariantConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Falsifier:
-    """What a study can refute: a claim about `better` minus `worse`, paired by query.
+    """A claim that a study can refute, about `better` minus `worse`, paired by query.
 
     With expect="better" the claim is a difference above `margin`; with "not better" one of at most
     `margin`, as for a control that must fall to the text-only level.
@@ -60,7 +60,7 @@ class Falsifier:
 
     claim: str
     better: str
-    """Name of a variant, as `worse` is."""
+    """Name of a variant; `worse` is another."""
     worse: str
     measure: str = "ndcg@10"
     slice: str = "all"
@@ -73,24 +73,23 @@ class StudyConfig:
     """Settings of `windowshop compare`."""
 
     reference: str = AUTO
-    """The variant that all others are tested against; `auto` is the one of group `reference`."""
+    """Variant that all others are tested against; `auto` is the one of group `reference`."""
     text_only: str = "text_only"
-    """The variant that exclusive matches are counted against."""
+    """Variant that exclusive matches are counted against."""
     seeds: tuple[int, ...] = (0, 1, 2)
     budget: float = 0.4
-    """Steps of the base's stages as a share of what is set there; not of steps that a variant sets
-    itself."""
+    """Factor of the base's steps; steps that a variant sets itself are not scaled."""
     base: dict[str, Any] = field(default_factory=dict)
     """Training settings that all variants share, as in a training's YAML."""
     variants: tuple[VariantConfig, ...] = ()
-    """The variants; none stands for the default study."""
+    """Variants of the study; an empty list is the default study."""
     slices: tuple[str, ...] = ()
-    """Slices of the report beside those that every catalogue has."""
+    """Further slices of the report, besides the default ones."""
     claims: tuple[Falsifier, ...] = ()
-    """Claims to answer beside those that the method makes of its own variants."""
+    """Further claims, besides the method's own."""
     curve_variants: tuple[str, ...] = (AUTO,)
-    """Variants drawn against the share of missing photos and of cut text, and shown in the example
-    queries; `auto` are the reference, the best other one on dev, and `text_only`."""
+    """Variants in the curves of missing images and cut texts, and in the example queries; `auto`
+    are the reference, the best other one on dev, and `text_only`."""
     num_examples: int = 6
 
     def __post_init__(self) -> None:
@@ -115,7 +114,7 @@ def load_study(path: Path) -> StudyConfig:
 
 
 def require_names(study: StudyConfig, variants: Sequence[VariantConfig]) -> None:
-    """Raise ConfigError where the study names a variant that is none of these."""
+    """Raise ConfigError where the study names a variant that is not among these."""
     names = [variant.name for variant in variants]
     named = [] if study.reference == AUTO else [("reference", study.reference)]
     named += [("claims", name) for item in study.claims for name in (item.better, item.worse)]
@@ -133,20 +132,20 @@ def require_names(study: StudyConfig, variants: Sequence[VariantConfig]) -> None
 
 
 def reference_of(study: StudyConfig, variants: Sequence[VariantConfig]) -> str:
-    """Name of the variant that the others are tested against; needs what `require_names` asks."""
+    """Return the name of the reference; call `require_names` first."""
     own = (variant.name for variant in variants if variant.group == "reference")
     return next(own) if study.reference == AUTO else study.reference
 
 
 def base_training(study: StudyConfig) -> TrainConfig:
-    """What all variants start from: the defaults with the study's own, at its budget."""
+    """Return the training that all variants change: the study's base at its budget."""
     config = change(TrainConfig(), study.base, "base")
     stages = tuple(at_budget(stage, study.budget) for stage in config.stages)
     return dataclasses.replace(config, stages=stages, baselines=())
 
 
 def training_of(base: TrainConfig, variant: VariantConfig, seed: int) -> TrainConfig:
-    """The training of one variant with one seed; ConfigError for settings of `base` alone."""
+    """Return a variant's training; raises ConfigError for settings that all variants share."""
     where = f"variant {variant.name}"
     config = change(base, variant.settings, where)
     names = [n for n in SHARED if getattr(config, n) != getattr(base, n)]
@@ -159,7 +158,7 @@ def training_of(base: TrainConfig, variant: VariantConfig, seed: int) -> TrainCo
 
 
 def at_budget(stage: StageConfig, budget: float) -> StageConfig:
-    """A stage with its steps, epochs and warm-up scaled."""
+    """Return a stage with its steps, epochs and warm-up scaled."""
     return dataclasses.replace(
         stage,
         steps=max(1, round(stage.steps * budget)),
@@ -169,7 +168,7 @@ def at_budget(stage: StageConfig, budget: float) -> StageConfig:
 
 
 def change(config: TrainConfig, changes: dict[str, Any], where: str) -> TrainConfig:
-    """A training config with some settings changed; raises ConfigError for unknown ones."""
+    """Return a config with some settings changed; raises ConfigError for unknown ones."""
     settings = to_dict(config)
     content = _merged(settings, changes)
     if "stages" in changes:
@@ -182,7 +181,7 @@ def change(config: TrainConfig, changes: dict[str, Any], where: str) -> TrainCon
 
 
 def _merged(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Settings with the changes; where both hold settings by name, with those changed."""
+    """Return settings with the changes; nested settings are merged one level deep."""
     merged = {**settings, **changes}
     for key in changes:
         if isinstance(settings.get(key), dict) and isinstance(changes[key], dict):
@@ -193,7 +192,7 @@ def _merged(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]
 def _change_stages(
     stages: Sequence[dict[str, Any]], items: Sequence[object], where: str
 ) -> list[dict[str, Any]]:
-    """Each item over the stage that it changes: the n-th of a name over the n-th, or the last."""
+    """Merge each item into the base's stage of its name: the n-th into the n-th, or the last."""
     made: list[dict[str, Any]] = []
     for item in items:
         if not isinstance(item, dict) or "name" not in item:

@@ -1,6 +1,6 @@
-"""Catalogues that are not what they seem: controls of a study, made from a workbench's features.
+"""Controls of a study: changed catalogues, made from the features of the real one.
 
-N products. Nothing is encoded again but cut titles; each change is another view of the features.
+N products. Only cut titles are encoded; every other change rearranges features.
 """
 
 from dataclasses import replace
@@ -14,11 +14,11 @@ from windowshop.study.config import Change
 from windowshop.training import Workbench
 
 NUM_WORDS = 3
-"""What is left of a title that is cut."""
+"""Words that a cut title keeps."""
 
 
 def apply_change(bench: Workbench, change: Change, seed: int) -> Workbench:
-    """The workbench as a control shows it: to training, to the dev check, and to rankings."""
+    """Return the data as a control changes it, for training, dev scores and rankings."""
     features = bench.data.products.features
     if change == "shuffled_photos":
         return _with_features(bench, _shuffled(features, seed))
@@ -36,7 +36,7 @@ def apply_change(bench: Workbench, change: Change, seed: int) -> Workbench:
 
 
 def without_photos(bench: Workbench, share: float, seed: int) -> Workbench:
-    """The workbench with a share of the products, drawn by `seed`, having lost their photos."""
+    """Return the data without the images of a random share of the products."""
     features = bench.data.products.features
     # A product's further photos do not count without its first one.
     return _with_features(
@@ -45,7 +45,7 @@ def without_photos(bench: Workbench, share: float, seed: int) -> Workbench:
 
 
 def with_cut_titles(bench: Workbench, share: float, seed: int) -> Workbench:
-    """The workbench with the text of a share of the products cut to its first words."""
+    """Return the data with only the first title words as the text of a random share of products."""
     features, cut = bench.data.products.features, encode_cut_titles(bench)
     lost_N = _random_share(len(cut), share, seed)
     views = {name: _replaced(view, cut, lost_N) for name, view in features.views.items()}
@@ -53,7 +53,7 @@ def with_cut_titles(bench: Workbench, share: float, seed: int) -> Workbench:
 
 
 def encode_cut_titles(bench: Workbench) -> FeatureTable:
-    """The first words of each product's title, encoded where the cache lacks them."""
+    """Return features of the first words of each title, encoding those not in the cache."""
     titles = product_views(bench.dataset.products)[TITLE]
     cut = [" ".join(title.split()[:NUM_WORDS]) for title in titles]
     return bench.cache.texts(cut, bench.reporter, "Encode cut titles")
@@ -66,7 +66,7 @@ def _with_features(bench: Workbench, features: ProductFeatures) -> Workbench:
 
 
 def _without_query_photos(bench: Workbench) -> Workbench:
-    """Queries by text alone; what stands for their photos is as wide as their text."""
+    """Return the data without query images; their empty features are as wide as text features."""
     features = bench.data.queries.features
     absent = replace(features.text, rows=np.full(len(features.text), -1))
     source = QuerySource(replace(features, image=absent))
@@ -75,7 +75,7 @@ def _without_query_photos(bench: Workbench) -> Workbench:
 
 
 def _shuffled(features: ProductFeatures, seed: int) -> ProductFeatures:
-    """Each product that has a photo gets another's, with that one's further photos."""
+    """Permute the images, first and further, among the products that have one."""
     has = np.flatnonzero(features.image.rows >= 0)
     donor_N = np.arange(len(features.image))
     donor_N[has] = np.random.default_rng(seed).permutation(has)
@@ -84,7 +84,7 @@ def _shuffled(features: ProductFeatures, seed: int) -> ProductFeatures:
 
 
 def _further_of(further: FurtherTable | None, donor_N: np.ndarray) -> FurtherTable | None:
-    """Each product's further photos from its donor."""
+    """Return further images, each product's from its donor."""
     if further is None:
         return None
     rows, owner = further.entries(donor_N)
@@ -96,11 +96,11 @@ def _without_share(table: FeatureTable, share: float, seed: int) -> FeatureTable
 
 
 def _replaced(table: FeatureTable, other: FeatureTable, mask_N: np.ndarray) -> FeatureTable:
-    """The features of `other` where the mask holds, both from one store."""
+    """Return the features of `other` where the mask holds; both tables share one store."""
     newest = other if len(other.stored) >= len(table.stored) else table
     return replace(newest, rows=np.where(mask_N, other.rows, table.rows), digest=table.digest)
 
 
 def _random_share(count: int, share: float, seed: int) -> np.ndarray:
-    """Which of `count` a share draws, bool; a larger share draws the same ones and others."""
+    """Draw a share of `count` items as a bool mask; a larger share includes a smaller one."""
     return np.random.default_rng([seed, count]).permutation(count) < round(share * count)

@@ -65,12 +65,12 @@ def default_variants(
 
 
 def _of(fusion: str) -> dict[str, Any]:
-    """Settings of a model with another fusion."""
+    """Return the settings of a model with another fusion."""
     return {"model": {"fusion": fusion}}
 
 
 def baselines(base: TrainConfig, aligned: dict[str, Any]) -> tuple[VariantConfig, ...]:
-    """Systems without a trained fusion; `aligned` sets stages with a separate one."""
+    """Return systems without a trained fusion; `aligned` sets stages with a separate one."""
     baseline = partial(VariantConfig, group="baseline")
     frozen: dict[str, Mix] = {"frozen_text": "text"}
     if base.text_encoder == base.image_encoder:  # both towers of one model share a space
@@ -90,7 +90,7 @@ def baselines(base: TrainConfig, aligned: dict[str, Any]) -> tuple[VariantConfig
 def loss_ablations(
     base: TrainConfig, extent: TrainingSize, aligned: dict[str, Any]
 ) -> tuple[VariantConfig, ...]:
-    """The reference with another loss, or with a plain network of its size."""
+    """Return the reference with another loss, or with a plain network of its size."""
     no_dropout = {"drop_image": 0.0, "drop_text": 0.0, "wrong_image": 0.0}
     wide = {"fusion": "concat_mlp", "fusion_hidden": matched_hidden(base, extent.text_width)}
     twins, as_many = "A positive's group and a product's twins are negatives.", "as many weights as"
@@ -117,7 +117,7 @@ def loss_ablations(
 
 
 def controls() -> tuple[VariantConfig, ...]:
-    """Variants that must not work, or must degrade, if the photo is what helps."""
+    """Return variants that must degrade if the image is what helps."""
     control = partial(VariantConfig, group="control")
     short = "Ranked from three words of each title."
     return (
@@ -150,9 +150,9 @@ def controls() -> tuple[VariantConfig, ...]:
 
 
 def matched_hidden(base: TrainConfig, text_width: int) -> int:
-    """Hidden width at which a concatenation has as many weights as the reference's fusion.
+    """Return the hidden width at which a concatenation has as many weights as the reference.
 
-    The text tower of a fusion that has its own, which reads `text_width` features, is counted too.
+    A fusion's own text tower, which reads `text_width` features, counts as part of it.
     """
     shape = base.model
 

@@ -1,4 +1,4 @@
-"""Memory: what is free, and the peak of this process, afresh for each training if possible."""
+"""Free memory, and the peak memory of this process."""
 
 import ctypes
 import gc
@@ -11,11 +11,11 @@ import psutil
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 CGROUP = Path("/sys/fs/cgroup")
 RESET_PEAK = "5"
-"""What Linux takes to set the peak back to the present size (man 5 proc)."""
+"""Value that makes Linux set the peak to the present size (man 5 proc)."""
 
 
 def reset_peak() -> bool:
-    """Give free memory back and forget the peak so far; False where the system cannot forget."""
+    """Return free memory to the system and reset the peak; False where it cannot be reset."""
     gc.collect()
     with suppress(OSError, AttributeError, TypeError):  # glibc's own; others lack it
         ctypes.CDLL(None).malloc_trim(0)
@@ -26,9 +26,9 @@ def reset_peak() -> bool:
 
 
 def peak_memory_mb() -> float | None:
-    """Largest resident size since `reset_peak`, in 10^6 bytes; None where it is not known.
+    """Return the largest resident size since `reset_peak` in 10^6 bytes; None outside Linux.
 
-    Where `reset_peak` returned False it is that of the process so far.
+    Where `reset_peak` returned False it is the peak of the whole process.
     """
     if not sys.platform.startswith("linux"):
         return None
@@ -39,7 +39,7 @@ def peak_memory_mb() -> float | None:
 
 
 def free_memory() -> int:
-    """Bytes that may still be taken, in a container with a limit of its own (cgroup v2) too."""
+    """Return the free bytes, within the limit of a container (cgroup v2) if there is one."""
     free: int = psutil.virtual_memory().available
     with suppress(OSError, ValueError):  # no such limit
         limit, taken = (int((CGROUP / f"memory.{n}").read_text()) for n in ("max", "current"))

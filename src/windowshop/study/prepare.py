@@ -1,4 +1,4 @@
-"""Makes a data set ready for a study: variants, encoded features, judged queries, slices."""
+"""Preparation of a study: variants, encoded features, judged queries, slices."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,7 +33,7 @@ from windowshop.training import open_cache, prepare, require_negatives, training
 def prepare_study(
     dataset: Dataset, config: StudyConfig, folder: Path, cache_folder: Path, reporter: Reporter
 ) -> StudyData:
-    """Encode what is not encoded yet; finished results will be kept in `folder`.
+    """Encode the data and fix the variants; finished results will be kept in `folder`.
 
     Raises ConfigError for variants that cannot be run, DataError for data without judged queries.
     """
@@ -82,7 +82,7 @@ def prepare_study(
 
 
 def _require_judgements(dataset: Dataset, config: StudyConfig) -> None:
-    """Raise DataError for a study without judgements or slices, before anything is encoded."""
+    """Raise DataError for missing judgements or slice columns, before anything is encoded."""
     if not dataset.kinds:
         raise DataError(f"{dataset.root}: no judgements to compare by. Add qrels.")
     test = dataset.split("test")
@@ -99,9 +99,10 @@ def _require_judgements(dataset: Dataset, config: StudyConfig) -> None:
 def _defaults(
     config: StudyConfig, base: TrainConfig, dataset: Dataset, text_width: int
 ) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
-    """The default study on a data set without the variants that the base rules out; notes of them.
+    """Return the default study's variants, the reference first, and notes of those left out.
 
-    The first is what they are all changes of. Raises ConfigError where the study names others.
+    Variants that the base makes impossible are left out. Raises ConfigError where the study names a
+    variant that is not among them.
     """
     if base.model.fusion in SINGLE:
         raise ConfigError(
@@ -135,7 +136,7 @@ def _defaults(
 
 
 def _num_seen(products: pl.DataFrame) -> int:
-    """Products with a text, and a photo that may yet turn out to be broken."""
+    """Count the products with a text and an image, which may be broken."""
     photos, owner = product_photos(products)
     seen = set(owner[[photo is not None for photo in photos]].tolist())
     return sum(bool(text) and row in seen for row, text in enumerate(all_texts(products)))
@@ -144,7 +145,7 @@ def _num_seen(products: pl.DataFrame) -> int:
 def _require_possible(
     config: StudyConfig, base: TrainConfig, variants: Sequence[VariantConfig]
 ) -> None:
-    """Raise ConfigError for variants that cannot be run, before any is."""
+    """Raise ConfigError for variants that cannot be run."""
     for variant in variants:
         require_negatives(stages_of(base, variant, config.seeds[0]))
         own_spaces = base.text_encoder != base.image_encoder

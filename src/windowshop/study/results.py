@@ -36,7 +36,7 @@ class SeedResult:
 
     seed: int
     seconds: float
-    """Training time; 0 where nothing is trained."""
+    """Training time; 0 for an untrained system."""
     memory_mb: float | None
     parameters: int
     """Trained parameters."""
@@ -58,7 +58,7 @@ class VariantResult:
 
     name: str
     group: str
-    """baseline, fusion, ablation, control, falsifier, ..."""
+    """reference, baseline, fusion, ablation or control."""
     note: str
     seeds: tuple[SeedResult, ...]
 
@@ -83,7 +83,7 @@ class ExampleProduct:
     image: str | None
     """A JPEG thumbnail as a `data:` address."""
     grade: int | None
-    """None where nobody judged it."""
+    """None for a product that is not judged."""
     rank: int
 
 
@@ -98,7 +98,7 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudyResults:
-    """All that the report is made from."""
+    """Results of a study, from which its report is made."""
 
     variants: tuple[VariantResult, ...]
     reference: str
@@ -106,7 +106,7 @@ class StudyResults:
     split: str
     data: str
     counts: dict[str, int]
-    """Sizes to name beside the figures: products, queries, judgements, ..."""
+    """Number of products, queries and judgements by name."""
     environment: dict[str, str]
     settings: dict[str, Any]
     falsifiers: tuple[Falsifier, ...] = ()
@@ -115,10 +115,10 @@ class StudyResults:
     """"missing_images" and "sparse_text": quality by share, in the order drawn."""
     curve_measure: str = "ndcg@10"
     notes: tuple[str, ...] = ()
-    """What the study left out, and why."""
+    """Variants left out with the reason, and remarks on the data."""
 
     def variant(self, name: str) -> VariantResult:
-        """The variant of this name; raises DataError for an unknown one."""
+        """Return the variant of this name; raises DataError for an unknown one."""
         for variant in self.variants:
             if variant.name == name:
                 return variant
@@ -213,7 +213,7 @@ def without_thumbnails(examples: Sequence[Example]) -> tuple[Example, ...]:
 
 
 def _figures(results: StudyResults | SeedResult) -> dict[str, Any]:
-    """Plain values of a dataclass, without its tables."""
+    """Return the plain values of results, without their tables."""
     return asdict(
         results,
         dict_factory=lambda items: {k: v for k, v in items if not isinstance(v, pl.DataFrame)},
@@ -221,7 +221,7 @@ def _figures(results: StudyResults | SeedResult) -> dict[str, Any]:
 
 
 def _seed_path(folder: Path, variant: str, seed: int) -> Path:
-    """A file name for any variant name; the hash keeps apart names that clean up alike."""
+    """Return a file for any variant name; a hash tells apart names that clean up alike."""
     plain = re.sub(r"[^a-z0-9_-]+", "-", variant.lower())[:60]
     digest = hashlib.sha256(variant.encode()).hexdigest()[:8]
     return folder / f"{plain}-{digest}" / f"seed-{seed}.json"

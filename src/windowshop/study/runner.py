@@ -1,4 +1,4 @@
-"""`windowshop compare` as one function: data folder and study -> report folder."""
+"""Run of a study, from a data folder to a report folder."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -50,13 +50,12 @@ def compare(
     photos: bool = True,
     workers: int | None = 1,
 ) -> StudyResults:
-    """Run a study and write its report folder, without product photos if they must stay private.
+    """Run a study and write its report folder; `photos=False` leaves product images out of it.
 
-    What is finished is kept in `out/runs`, so a study that was cut off goes on where it stopped.
-    Several workers are processes beside this one; None stands for as many as there are threads and
-    memory for. They import the caller's main module, so a script must guard what it runs by
-    `if __name__ == "__main__"`. Raises ConfigError while another study writes to `out`, or for
-    fewer than one worker.
+    Finished variants are kept in `out/runs`, so a study that was cut off goes on where it stopped.
+    Several workers are further processes, None as many as threads and memory allow. They import
+    the caller's main module, so a script must guard its code by `if __name__ == "__main__"`.
+    Raises ConfigError while another study writes to `out`, or for fewer than one worker.
     """
     if workers is not None and workers < 1:
         raise ConfigError(f"workers={workers}: need at least one process.")
@@ -81,7 +80,7 @@ def compare(
 
 
 def _run(study: StudyData, source: Source, num_workers: int, *, photos: bool) -> StudyResults:
-    """All variants with each seed in turn; a seed's weights are dropped when it is done."""
+    """Run all variants, seed after seed; a finished seed's weights are deleted."""
     seeds = study.config.seeds
     found: dict[str, list[SeedResult]] = {variant.name: [] for variant in study.variants}
     results = _without_variants(study, num_workers)
@@ -109,13 +108,13 @@ def _run(study: StudyData, source: Source, num_workers: int, *, photos: bool) ->
 
 
 def _variants_of_seed(study: StudyData, seed: int) -> list[VariantConfig]:
-    """The variants of a seed: all with the first one, then those that a seed changes."""
+    """Return the variants to run with a seed: all with the first, later those that it changes."""
     first = seed == study.config.seeds[0]
     return [v for v in study.variants if first or v.system not in FIXED_SYSTEMS]
 
 
 def _all_runs(study: StudyData) -> list[tuple[int, VariantConfig]]:
-    """Seeds with their variants, the longest trainings of each seed first."""
+    """Return seeds with their variants, the longest trainings of each seed first."""
     runs = [
         (seed, variant) for seed in study.config.seeds for variant in _variants_of_seed(study, seed)
     ]
@@ -158,7 +157,7 @@ def _without_variants(study: StudyData, num_workers: int) -> StudyResults:
 
 
 def _insights(study: StudyData, runs: SeedRuns, results: StudyResults, *, photos: bool) -> Insights:
-    """Curves and examples of the first seed, from the disk where they are kept."""
+    """Return curves and examples of the first seed, from the disk where they are kept."""
     names = study.config.curve_variants
     if names == (AUTO,):
         names = _shown_variants(study, results)
@@ -179,7 +178,7 @@ def _insights(study: StudyData, runs: SeedRuns, results: StudyResults, *, photos
 
 
 def _shown_variants(study: StudyData, results: StudyResults) -> tuple[str, ...]:
-    """The reference, the best other on dev (a fusion if there is one), and text-only."""
+    """Return the reference, the best other on dev (a fusion if there is one), and text-only."""
     ends = (study.config.reference, study.config.text_only)
     others = [v for v in results.variants if v.name not in ends and v.group != "control"]
     scored = [(v.seeds[0].dev_score, v) for v in others if v.seeds]
@@ -194,7 +193,7 @@ def _shown_variants(study: StudyData, results: StudyResults) -> tuple[str, ...]:
 def _make_insights(
     study: StudyData, runs: SeedRuns, results: StudyResults, named: Sequence[VariantConfig]
 ) -> Insights:
-    """Curves of the trained among the named variants, and queries on which all of them differ."""
+    """Compute curves of the trained variants, and examples where the first and last differ."""
     curves: dict[str, tuple[CurvePoint, ...]] = {"missing_images": (), "sparse_text": ()}
     for variant in named:
         trained = runs.trained(variant) if variant.system == "trained" else None

@@ -1,4 +1,4 @@
-"""All variants of a study with one seed: trained where needed, ranked, scored, kept on disk."""
+"""Variants of a study with one seed: trained, ranked, scored and kept on disk."""
 
 import shutil
 from dataclasses import dataclass, replace
@@ -45,42 +45,42 @@ from windowshop.study.training import Trained, digest, shared_stages, train_vari
 from windowshop.training import Workbench
 
 FIXED_SYSTEMS = ("bm25", "frozen")
-"""Systems that no seed changes."""
+"""Systems without randomness."""
 FEATURES_SUFFIX = ".features"
-"""Of an empty file beside the weights which names a folder of features that goes with them."""
+"""Suffix of an empty file, named for a folder of features that is deleted with the weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class StudyData:
-    """What all variants and seeds share."""
+    """Data and settings that all variants and seeds share."""
 
     config: StudyConfig
     base: TrainConfig
     variants: tuple[VariantConfig, ...]
     notes: tuple[str, ...]
-    """What is left out of the default study, and why; what to know of the test queries."""
+    """Variants left out with the reason, and remarks on the test queries."""
     bench: Workbench
     token_bench: Workbench
-    """The same with tokens, for the fusions that read them, if there are any."""
+    """Data with token features, for fusions that read them; else equal to `bench`."""
     dev: Queries
     test: Queries
     slices: dict[str, GradedQrels]
     """Test judgements of every slice, "all" first."""
     folder: Path
-    """Where finished results and weights in the making are kept."""
+    """Folder of finished results and unfinished weights."""
 
     def variant(self, name: str) -> VariantConfig | None:
-        """The variant of that name, if the study has it."""
+        """Return the variant of that name, if the study has it."""
         return next((variant for variant in self.variants if variant.name == name), None)
 
     def bench_of(self, variant: VariantConfig) -> Workbench:
-        """The data as a variant's fusion reads it."""
+        """Return the data with the features that a variant's fusion reads."""
         fusion = training_of(self.base, variant, self.config.seeds[0]).model.fusion
         return self.token_bench if needs_tokens(fusion) else self.bench
 
 
 class SeedRuns:
-    """The variants of a study with one seed; weights stay until `clear`."""
+    """Runs of a study's variants with one seed; weights stay on disk until `clear`."""
 
     def __init__(self, study: StudyData, seed: int) -> None:
         self.seed = seed
@@ -91,7 +91,7 @@ class SeedRuns:
         self._data = _data_key(study.bench)
 
     def result(self, variant: VariantConfig) -> SeedResult:
-        """A variant's scores, from the disk where an earlier run left them."""
+        """Return a variant's scores, from the disk if an earlier run left them."""
         kept = self.kept(variant)
         if kept is not None:
             return kept
@@ -117,12 +117,12 @@ class SeedRuns:
         return result
 
     def kept(self, variant: VariantConfig) -> SeedResult | None:
-        """A variant's scores, if an earlier run left them on the disk."""
+        """Return the scores that an earlier run left on the disk, if any."""
         study, fingerprint = self._study, self.fingerprint(variant)
         return load_seed(study.folder, variant.name, self.seed, fingerprint)
 
     def run(self, variant: VariantConfig) -> Run:
-        """A variant's ranking of the test queries; that of text-only stays, for all others."""
+        """Rank the test queries with a variant; the text-only ranking is kept in memory."""
         if variant.name != self._study.config.text_only:
             return self._rank(variant)
         if self._text_only_run is None:
@@ -130,7 +130,7 @@ class SeedRuns:
         return self._text_only_run
 
     def trained(self, variant: VariantConfig) -> Trained | None:
-        """A variant's towers; None for a system without. The latest stay in memory."""
+        """Return a variant's towers; None for an untrained system. The latest stay in memory."""
         if variant.system not in TRAINED:
             return None
         if self._latest is None or self._latest[0] != variant:
@@ -150,7 +150,7 @@ class SeedRuns:
         return trained
 
     def _trained_for(self, variant: VariantConfig) -> Trained | None:
-        """The towers whose training a variant needs: its own, or those that BM25 is mixed with."""
+        """Return the towers whose cost counts: the variant's own, or those BM25 is mixed with."""
         lexical = variant.system == "bm25_dense"
         return self.trained(_text_only(self._study) if lexical else variant)
 
@@ -163,14 +163,14 @@ class SeedRuns:
         return diagnose(self.shown(variant), trained.model, run, baseline, study.test)
 
     def shown(self, variant: VariantConfig) -> Workbench:
-        """What the variant's ranking is made from."""
+        """Return the data that the variant ranks."""
         bench, trained = self._study.bench_of(variant), self.trained(variant)
         if trained is not None and trained.bench.cache is not bench.cache:
             bench = trained.bench  # it trained encoders of its own
         return apply_change(bench, variant.test_change, self.seed)
 
     def clear(self) -> None:
-        """Drop the seed's weights, and the features of encoders that were trained with it."""
+        """Delete the seed's weights, and the features of encoders that were trained with it."""
         self._latest = None
         for note in self._weights.glob(f"*{FEATURES_SUFFIX}"):
             shutil.rmtree(self._study.bench.cache.folder / note.stem, ignore_errors=True)
@@ -205,7 +205,7 @@ class SeedRuns:
         return bench.check(trained.model)["score"]
 
     def fingerprint(self, variant: VariantConfig) -> str:
-        """Names all that a variant's result comes from, but for the seed."""
+        """Return a digest of all that a variant's result depends on, except the seed."""
         study = self._study
         beside = study.variant(study.config.text_only)  # which matches are exclusive
         sources = [
@@ -218,18 +218,18 @@ class SeedRuns:
 
 
 def _data_key(bench: Workbench) -> str:
-    """Names the data and what encodes it."""
+    """Return a digest of the data and its encoders."""
     cache = bench.cache
     return digest(bench.hashes, cache.text.fingerprint, cache.image.fingerprint)
 
 
 def _table_hash(config: TrainConfig) -> str:
-    """Hash of the shop's own table of negatives, if there is one."""
+    """Return the hash of the shop's own table of negatives, if there is one."""
     return file_hash(Path(config.negatives_file)) if config.negatives_file else ""
 
 
 def stages_of(base: TrainConfig, variant: VariantConfig, seed: int) -> TrainConfig:
-    """The training of one variant; a score fusion's ends where the fused stage would begin."""
+    """Return a variant's training; that of a score fusion ends before the fused stage."""
     config = training_of(base, variant, seed)
     where = f"variant {variant.name}"
     if variant.system == "score_fusion":
@@ -249,7 +249,7 @@ def stages_of(base: TrainConfig, variant: VariantConfig, seed: int) -> TrainConf
 
 
 def trains_encoders(base: TrainConfig, seed: int, variant: VariantConfig) -> bool:
-    """Whether a variant trains encoders, which takes far longer than the layers above them."""
+    """Return whether a variant trains encoders, which takes far longer than towers alone."""
     return variant.system in TRAINED and stages_of(base, variant, seed).trains_encoders
 
 
@@ -258,7 +258,7 @@ def _tunes(config: TrainConfig, modality: Modality) -> bool:
 
 
 def _text_only(study: StudyData) -> VariantConfig:
-    """The study's text-only variant, or the plain one where it has none."""
+    """Return the study's text-only variant, or the plain one where it has none."""
     plain = VariantConfig(
         name="text_only", group="baseline", settings={"model": {"fusion": "text_only"}}
     )
@@ -266,7 +266,7 @@ def _text_only(study: StudyData) -> VariantConfig:
 
 
 def _num_parameters(variant: VariantConfig, model: TwoTower) -> int:
-    """Weights that queries and products of this variant go through."""
+    """Count the weights that queries and products of this variant go through."""
     unused = [] if model.fusion.uses_image else [model.image, model.photo_query]
     if variant.system == "score_fusion":
         unused = [model.fusion, *([model.own_text] if model.fusion.has_own_text else [])]

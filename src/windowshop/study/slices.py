@@ -1,4 +1,4 @@
-"""Slices that every catalogue has: by photo, text, training judgements and demand."""
+"""Default slices of a study: by image, text length, training judgements and demand."""
 
 from dataclasses import replace
 
@@ -9,16 +9,16 @@ from windowshop.evaluation import MAX_VALUES
 from windowshop.training import Workbench
 
 FEW_WORDS = 12
-"""A product with at most as many words is sparse."""
+"""Most words of a sparse text."""
 HEAD, TORSO = 0.1, 0.5
-"""Shares of the judged products, most judged first, where the head and the torso end."""
+"""Shares of the judged products, most judged first, at which head and torso end."""
 OWN_SLICES = ("has_photo", "text_length", "in_training", "demand")
 USUAL_SLICES = ("kind", "cold", "text_quality")
-"""Columns of queries or products that a study slices by wherever a shop has them, as classes."""
+"""Columns of queries or products that a study slices by where a shop has them."""
 
 
 def with_slice_columns(bench: Workbench) -> Dataset:
-    """The data set with product columns for OWN_SLICES, where the shop has none of that name.
+    """Return the data set with a product column for each of OWN_SLICES that it lacks.
 
     A product is in training if a training query judges it or another of its group.
     """
@@ -47,9 +47,9 @@ def with_slice_columns(bench: Workbench) -> Dataset:
 
 
 def default_slices(dataset: Dataset) -> tuple[str, ...]:
-    """What every study is sliced by: OWN_SLICES, and those of USUAL_SLICES that the shop has.
+    """Return OWN_SLICES and those of USUAL_SLICES that the shop has.
 
-    A column of the shop's own with one of these names is left out if it holds numbers or ids.
+    A column of the shop's own is left out if it has too many values for classes.
     """
     tables = (dataset.queries, dataset.products)
     own = [name for name in OWN_SLICES if not any(name in table.columns for table in tables)]
@@ -62,7 +62,7 @@ def default_slices(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _demand(judged: pl.Series) -> pl.Series:
-    """head, torso or tail by training judgements, none for products without any."""
+    """Return head, torso or tail by training judgements; none for products without any."""
     share = judged.rank("ordinal", descending=True) / max(1, judged.count())
     return pl.select(
         pl.when(share <= HEAD)

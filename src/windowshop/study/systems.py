@@ -1,4 +1,4 @@
-"""Every system of a study, trained or not, -> its rankings of the catalogue for a set of queries.
+"""Rankings of the catalogue by every system of a study, trained or not.
 
 Shapes: Q queries, N products, D shared width, H feature width.
 """
@@ -35,33 +35,33 @@ from windowshop.training import Workbench
 
 Run = dict[str, dict[str, float]]
 WEIGHTS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9, 0.0, 1.0)
-"""What is tried for the first of two; the earliest of equals is kept, all of them without dev."""
+"""Weights tried for the first of two rankings; the earliest of equals is kept."""
 BM25_K1, BM25_B = (K1, 0.6, 0.9, 1.2, 2.0), (B, 0.2, 0.4, 0.6, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """The judged queries of one split, by row in the query table."""
+    """Judged queries of one split, by row in the query table."""
 
     rows: np.ndarray
     ids: list[str]
     texts: dict[str, str]
-    """Of the queries that have any."""
+    """Texts of the queries that have one."""
     qrels: Qrels
-    """People's judgements where the split has them, else the log's; none of a query that only the
-    other label set judges."""
+    """People's judgements where the split has them, else the log's; empty for a query that only
+    the other label set judges."""
     threshold: int
     labels: Mapping[str, GradedQrels] = field(default_factory=dict)
-    """Each label set by name, where the split has two."""
+    """Label sets by name, where the split has two."""
 
     def score(self, run: Run) -> float:
-        """What weights are tuned by: as a model's checkpoints are, label sets by their weights."""
+        """Return the score by which weights and checkpoints are chosen, over all label sets."""
         labels = list(self.labels.values()) or [GradedQrels(self.qrels, self.threshold)]
         return score_labels(labels, run)["score"]
 
 
 def queries_of(bench: Workbench, split: str, weights: Mapping[str, float] = EQUAL) -> Queries:
-    """The judged queries of a split, by whichever label set; `weights` are those of `score`."""
+    """Return the judged queries of a split; `weights` are of the label sets in `score`."""
     dataset = bench.dataset
     table = dataset.queries.select("query_id", "query").with_row_index("row")
     asked = dataset.split(split)
@@ -80,7 +80,7 @@ def queries_of(bench: Workbench, split: str, weights: Mapping[str, float] = EQUA
 
 
 def trained_run(bench: Workbench, model: TwoTower, queries: Queries) -> Run:
-    """The ranking of a trained system."""
+    """Rank by a trained system."""
     products = np.arange(len(bench.data.products))
     return make_run(
         query_vectors(model, bench.data.queries, queries.rows),
@@ -93,7 +93,7 @@ def trained_run(bench: Workbench, model: TwoTower, queries: Queries) -> Run:
 def score_fusion_run(
     bench: Workbench, model: TwoTower, mix: Mix, dev: Queries, test: Queries
 ) -> Run:
-    """Rankings by mixed cosines to text and photo vectors of separately aligned towers."""
+    """Rank by mixed cosines to text and image vectors of separately aligned towers."""
     products = np.arange(len(bench.data.products))
     vectors = modality_vectors(model, bench.data.products, products)
     asked = [
@@ -104,10 +104,10 @@ def score_fusion_run(
 
 
 def frozen_run(bench: Workbench, mix: Mix, dev: Queries, test: Queries) -> Run:
-    """Rankings by the encoders' own vectors, as they come.
+    """Rank by the vectors of frozen encoders.
 
     Text alone is compared by the encoder's sentence vector. The other mixes need encoders of text
-    and photos that share a space, as both towers of a CLIP model do; a query's photo counts there.
+    and images that share a space, as both towers of a CLIP model do; a query's image counts there.
     """
     products, (sentence, *_) = bench.data.products.features, bench.cache.text.layout.segments
     pooled = bench.image_layout.pooled
@@ -128,7 +128,7 @@ def frozen_run(bench: Workbench, mix: Mix, dev: Queries, test: Queries) -> Run:
 
 
 def tuned_bm25_run(bench: Workbench, dev: Queries, test: Queries) -> Run:
-    """BM25 over all product text, k1 and b chosen on dev."""
+    """Rank by BM25 over all product text, k1 and b chosen on dev."""
     words, ids = all_texts(bench.dataset.products), product_ids(bench)
     if not any(words):
         return {}
@@ -139,7 +139,7 @@ def tuned_bm25_run(bench: Workbench, dev: Queries, test: Queries) -> Run:
 
 
 def interpolated_run(lexical: Run, dense: Run, dev: Queries, test: Queries) -> Run:
-    """Two rankings by weighted scores, each scaled to [0, 1] a query; the weight chosen on dev."""
+    """Mix two rankings, each scaled to [0, 1] per query, by a weight chosen on dev."""
     best = max(WEIGHTS, key=lambda weight: dev.score(_interpolated(lexical, dense, dev, weight)))
     return _interpolated(lexical, dense, test, best)
 
@@ -175,9 +175,9 @@ def _mixed_run(
 
 
 def _mixes(text_ND: np.ndarray, image_ND: np.ndarray, mix: Mix) -> Iterator[np.ndarray]:
-    """Product vectors whose inner product with a query is the mixed score; several to choose from.
+    """Yield product vectors whose inner product with a query is the mixed score, by weight.
 
-    A product with one modality is scored by it alone, but under `raw`.
+    A product with one modality is scored by it alone, except under `raw`.
     """
     if mix == "text":
         yield text_ND
@@ -198,7 +198,7 @@ def _mixes(text_ND: np.ndarray, image_ND: np.ndarray, mix: Mix) -> Iterator[np.n
 
 
 def _centred(x_ND: np.ndarray) -> np.ndarray:
-    """Vectors less their mean, of length 1 again: without the gap between modalities."""
+    """Return vectors less their mean, normalised: without the gap between modalities."""
     present_N = present(x_ND)
     mean_D = x_ND[present_N].mean(axis=0) if present_N.any() else 0.0
     return normalised((x_ND - mean_D) * present_N[:, None])
@@ -218,7 +218,7 @@ def _interpolated(lexical: Run, dense: Run, queries: Queries, weight: float) -> 
 
 
 def _scaled(scores: Mapping[str, float]) -> dict[str, float]:
-    """Scores with the last of the list at 0 and the first at 1; all at 1 where they are equal."""
+    """Return scores scaled to [0, 1]; all 1 where they are equal."""
     if not scores:
         return {}
     low, high = min(scores.values()), max(scores.values())

@@ -1,9 +1,8 @@
-"""Trains the variants of a study; stages that variants share are trained once.
+"""Training of a study's variants; stages that variants share are trained once.
 
-The stages before the fused one do not see how a model fuses, but through a guide. So variants that
-have none and differ in the fusion or in the fused stage alone go on from the same weights, which
-are those that each of them would have reached by itself: a step's randomness depends on the seed,
-the stage and the step only.
+The stages before the fused one do not depend on the fusion, except through a guide. Variants
+without a guide that differ only in the fusion or in the fused stage start from the same weights.
+Training each alone would give the same: a step's randomness depends on seed, stage and step only.
 """
 
 import hashlib
@@ -32,7 +31,7 @@ from windowshop.training import (
 MEMORY_SUFFIX = ".memory"
 LOCK_SUFFIX = ".lock"
 SHARED_FUSION = "average"
-"""The fusion that shared stages are trained with; any that reads both modalities would do."""
+"""Fusion that shared stages are trained with; any that reads both modalities would do."""
 FUSED_TERMS = (
     *("masked", "photo_product", "gate_balance"),
     *("drop_image", "drop_text", "wrong_image"),
@@ -49,14 +48,14 @@ class Trained:
     memory_mb: float | None
     """Peak memory while it was trained."""
     bench: Workbench
-    """What it was trained on, through the encoders that it trained, if any."""
+    """Data that it was trained on, encoded by the encoders that it trained, if any."""
 
 
 def train_variant(bench: Workbench, config: TrainConfig, key: str, folder: Path) -> Trained:
-    """Train one config; `key` names the data, and `folder` keeps what a cut-off run goes on with.
+    """Train one config; `key` names the data, and `folder` keeps the state and the weights.
 
-    Finished weights stay there, so asking again for the same config only loads them. Of several
-    processes that ask for the same, one trains and the others wait.
+    A config whose weights are there is only loaded. Of several processes that train the same
+    config, one trains and the others wait.
     """
     folder.mkdir(parents=True, exist_ok=True)
     encoders = bench.cache.text.fingerprint, bench.cache.image.fingerprint  # with tokens or without
@@ -77,7 +76,7 @@ def train_variant(bench: Workbench, config: TrainConfig, key: str, folder: Path)
 
 
 def shared_stages(config: TrainConfig) -> int:
-    """How many of the first stages do not see the fusion, for one that reads both modalities."""
+    """Count the first stages that do not depend on the fusion; 0 for one of a single modality."""
     if config.model.fusion in SINGLE:
         return 0
     names = [stage.name for stage in config.stages]
@@ -85,7 +84,7 @@ def shared_stages(config: TrainConfig) -> int:
 
 
 def shared_part(config: TrainConfig, num_shared: int) -> dict[str, Any]:
-    """The settings that decide what the shared stages make."""
+    """Return the settings that the shared stages depend on."""
     model = replace(config.model, fusion=SHARED_FUSION, fusion_hidden=ModelConfig().fusion_hidden)
     plain = LossConfig()
     loss = replace(config.loss, **{name: getattr(plain, name) for name in FUSED_TERMS})
@@ -93,13 +92,13 @@ def shared_part(config: TrainConfig, num_shared: int) -> dict[str, Any]:
 
 
 def digest(*parts: object) -> str:
-    """A short name for settings."""
+    """Return a short hash of settings."""
     content = json.dumps(parts, sort_keys=True, default=list)
     return hashlib.sha256(content.encode()).hexdigest()[:20]
 
 
 def _train_shared(bench: Workbench, config: TrainConfig, start: Path, num_shared: int) -> None:
-    """Train the stages before the fused one into `start`, if nothing has yet."""
+    """Train the stages before the fused one into `start`, unless that is done."""
     shared = replace(config, model=replace(config.model, fusion=SHARED_FUSION))
     with FileLock(start.with_suffix(LOCK_SUFFIX)):
         _train(bench, shared, start, until=num_shared)
@@ -122,7 +121,7 @@ def _train_with_encoders(bench: Workbench, config: TrainConfig, work: Path) -> T
 
 
 def _peak(state_file: Path, *, measured: bool) -> float | None:
-    """Peak memory of a training, kept beside its state for when its weights are only loaded."""
+    """Return the peak memory of a training, kept beside its state for later loads."""
     if not state_file.with_suffix(MEMORY_SUFFIX).exists():
         write_json(state_file.with_suffix(MEMORY_SUFFIX), peak_memory_mb() if measured else None)
     return _kept_peak(state_file)
@@ -134,13 +133,13 @@ def _kept_peak(state_file: Path) -> float | None:
 
 
 def _largest(*peaks: float | None) -> float | None:
-    """The largest peak; None where one of them is not known."""
+    """Return the largest peak; None where one of them is not known."""
     known = [peak for peak in peaks if peak is not None]
     return max(known) if len(known) == len(peaks) else None
 
 
 def _start_from(start: Path, model: TwoTower, state_file: Path) -> None:
-    """Put the shared stages' weights into a model of another fusion, as its own state."""
+    """Save the shared stages' weights as the state of a model of another fusion."""
     state, tensors = load_state(start)
     common = {
         n: tensor for n, tensor in part(tensors, "model").items() if not _belongs_to_fusion(n)

@@ -1,8 +1,8 @@
-"""Processes that run the variants of a study side by side, each with its share of the threads.
+"""Processes that run the variants of a study in parallel, each with its share of the threads.
 
 A step on cached features is too small to keep several threads busy: on two cores, two processes of
-one thread each get through nearly twice the steps of one with two. What a worker finishes, it keeps
-in the study's folder; weights that variants share are trained by one while the others wait.
+one thread each do nearly twice the steps of one with two. Workers keep their results in the
+study's folder; weights that variants share are trained by one while the others wait.
 """
 
 import os
@@ -30,11 +30,11 @@ from windowshop.study.prepare import prepare_study
 from windowshop.study.seed import SeedRuns, StudyData
 
 GROWTH = 6
-"""Memory that a worker may come to need, for each byte that the prepared study takes up: on 9,583
-products 2.2 to 5 GB, 6 or 7 where tokens are read or the text encoder trains, and .99 GB."""
+"""Memory that a worker needs at most, relative to that of the prepared study: on 9,583 products
+2.2 to 5 GB (6 or 7 with tokens or a trained text encoder) against .99 GB."""
 
 Wait = Callable[["Task"], None]
-"""Returns when a task is done, or at once if no worker was given it."""
+"""Wait until a task is done; returns at once for a task that no worker has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a study is prepared from, by each worker for itself."""
+    """Data and settings from which each worker prepares the study."""
 
     dataset: Dataset
     config: StudyConfig
@@ -56,9 +56,9 @@ class Source:
 
 
 def fitting_workers(device: torch.device, num_tasks: int) -> int:
-    """As many workers as there are tasks, threads, and memory for; one where a GPU trains.
+    """Return as many workers as tasks, threads and memory allow; 1 where a GPU trains.
 
-    Call it with the study prepared: what that takes up says what a worker will.
+    Call it when the study is prepared: a worker's need is estimated from this process.
     """
     if device.type != "cpu":
         return 1
@@ -68,12 +68,11 @@ def fitting_workers(device: torch.device, num_tasks: int) -> int:
 
 @contextmanager
 def run_workers(source: Source, tasks: Sequence[Task], num_workers: int) -> Iterator[Wait]:
-    """Have workers do the tasks, begun in the order given; yields what waits for one of them.
+    """Run the tasks in workers, in their order; yields a function that waits for one of them.
 
-    What fails in a worker is raised by the wait for it, and the others end where they are. One
-    worker is the caller itself: no process is started, and the tasks are left to it. With more,
-    the caller too has but a worker's share of the threads, so that no figure depends on who made it
-    or on how little was left to do.
+    An error in a worker is raised by the wait for its task, and the others are stopped. With one
+    worker no process is started and the tasks are left to the caller. With more, the caller also
+    gets a worker's share of the threads, so that figures do not depend on where they were computed.
     """
     threads_before = torch.get_num_threads()
     num_threads = max(1, threads_before // num_workers)
@@ -119,7 +118,7 @@ def _started(
 
 
 class _Worker:
-    """What one worker process holds from task to task."""
+    """State of a worker process between tasks."""
 
     source: Source
     study: StudyData | None = None
@@ -148,6 +147,6 @@ def _do(task: Task) -> None:
 
 
 def _end_with(parent: Connection) -> None:
-    """End this process at once when the one that started it says so, or is gone."""
+    """End this process when its parent closes the pipe, or is gone."""
     parent.poll(None)
     os._exit(1)

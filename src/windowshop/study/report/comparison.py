@@ -1,6 +1,6 @@
-"""Study results -> the figures of its report: means over seeds, paired tests, verdicts.
+"""Statistics of a study: means over seeds, paired tests, answers to claims.
 
-The intervals of a mean are over seeds; those of a difference are over queries, whose values are
+Intervals of a mean are over seeds; those of a difference are over queries, whose values are
 averaged over seeds first.
 """
 
@@ -33,7 +33,7 @@ T_975 = (
 )
 SLICE_MEASURES = ("ndcg@10", "recall@100")
 LABEL_MEASURES = ("ndcg@1", *SLICE_MEASURES)
-"""What is reported of each label set, where a data set has two."""
+"""Measures reported of each label set, where a data set has two."""
 Values = dict[str, float]
 """query_id -> value, averaged over seeds."""
 Answer = Literal["holds", "does not hold", "undecided", "not tested"]
@@ -59,7 +59,7 @@ class Tested:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SliceMean:
-    """A variant's mean on one slice, and whether it differs from the reference there."""
+    """A variant's mean on one slice, with the sign of its difference to the reference."""
 
     mean: float
     num_queries: int
@@ -69,7 +69,7 @@ class SliceMean:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """A falsifier's answer and the difference that it rests on."""
+    """Answer to a claim, with the difference that it rests on."""
 
     falsifier: Falsifier
     answer: Answer
@@ -78,12 +78,12 @@ class Verdict:
     num_seeds: tuple[int, int]
     """Of `better` and of `worse`."""
     p_holm: float | None
-    """That the difference is the margin, corrected over all that the report tests beside it."""
+    """p that the difference is the margin, corrected over the other tests of the report."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """Everything computed for the report."""
+    """All statistics of the report."""
 
     means: dict[str, dict[str, SeedMean]]
     """variant -> measure -> mean on all queries."""
@@ -102,17 +102,17 @@ class QueryValues:
         self._values = {variant.name: _averaged(variant) for variant in results.variants}
 
     def of(self, variant: str, part: str, measure: str) -> Values:
-        """Values by query; empty where the variant was not run or has none."""
+        """Return values by query; empty where the variant was not run or has none."""
         return self._values.get(variant, {}).get((part, measure), {})
 
     def slices(self) -> list[str]:
-        """Names of all slices but "all", sorted."""
+        """Return the names of all slices except "all", sorted."""
         names = {part for values in self._values.values() for part, _ in values}
         return sorted(names - {ALL})
 
 
 def summarise(results: StudyResults, num_permutations: int = NUM_PERMUTATIONS) -> Summary:
-    """Compute all figures; raises DataError where the reference is none of the variants."""
+    """Compute all statistics; raises DataError where the reference is not a variant."""
     results.variant(results.reference)
     values = QueryValues(results)
     tests = _tests(results, values, num_permutations)
@@ -126,7 +126,7 @@ def summarise(results: StudyResults, num_permutations: int = NUM_PERMUTATIONS) -
 
 
 def seed_mean(per_seed: Sequence[float]) -> SeedMean:
-    """Mean and half of the 95% t interval; needs at least one seed."""
+    """Return the mean and half of its 95% t interval; needs at least one seed."""
     count = len(per_seed)
     half = None
     if count > 1:
@@ -141,7 +141,7 @@ def judge(
     p_holm: float | None,
     num_seeds: tuple[int, int],
 ) -> Verdict:
-    """Decide by the 95% interval of the difference and by the corrected p.
+    """Answer a claim by the 95% interval of the difference and by the corrected p.
 
     Undecided where the margin lies inside the interval, or where p is not below ALPHA.
     """
@@ -166,7 +166,7 @@ def judge(
 def most_different_queries(
     results: StudyResults, variant: str, other: str, measure: str = "ndcg@10", count: int = 6
 ) -> list[str]:
-    """Query ids where two variants differ most, wins and losses of `variant` in turn."""
+    """Return query ids where two variants differ most, wins and losses of `variant` in turn."""
     values = QueryValues(results)
     mine, theirs = values.of(variant, ALL, measure), values.of(other, ALL, measure)
     gaps = {query: mine[query] - theirs[query] for query in sorted(mine.keys() & theirs.keys())}
@@ -270,7 +270,7 @@ def _verdicts(
 
 
 def _claim(values: QueryValues, falsifier: Falsifier, num_permutations: int) -> Comparison | None:
-    """The difference that a claim is about, and p that it is the margin; not corrected."""
+    """Compare a claim's two variants; p is that the difference is the margin, not corrected."""
     pair = (falsifier.better, falsifier.worse)
     better, worse = (values.of(name, falsifier.slice, falsifier.measure) for name in pair)
     shifted = {query: value + falsifier.margin for query, value in worse.items()}
@@ -286,10 +286,10 @@ def _corrected(
     tests: dict[str, dict[str, Tested]],
     claims: Sequence[tuple[Falsifier, Comparison | None]],
 ) -> dict[int, float]:
-    """Holm's p of each claim by place.
+    """Return Holm's p of each claim by its position.
 
     A claim about the reference and a variant has the p of the table. One about two other variants,
-    a slice or a margin is a further test: corrected with those of the table and of its like.
+    a slice or a margin is a further test, corrected together with those of the table.
     """
     corrected: dict[int, float] = {}
     for measure in {item.measure for item, _ in claims}:
@@ -310,7 +310,7 @@ def _corrected(
 
 
 def _against_reference(reference: str, falsifier: Falsifier) -> str:
-    """The variant that a claim compares with the reference as the table of variants does, or ""."""
+    """Return the variant of a claim that the table tests against the reference; "" if none."""
     pair = (falsifier.better, falsifier.worse)
     if falsifier.margin or falsifier.slice != ALL or reference not in pair:
         return ""

@@ -1,4 +1,4 @@
-"""What figures alone do not show: geometry, gates, matches, damage, queries to look at.
+"""Diagnostics, curves of damaged catalogues, and example queries.
 
 Shapes: N products, D shared width, E experts.
 """
@@ -45,7 +45,7 @@ EXAMPLE_SIDE, EXAMPLE_QUALITY = 128, 82
 def diagnose(
     bench: Workbench, model: TwoTower, run: Run, text_only: Run | None, test: Queries
 ) -> Diagnostics:
-    """A trained system's diagnostics over the whole catalogue and the test queries."""
+    """Return a trained system's diagnostics over the whole catalogue and the test queries."""
     source = bench.data.products
     seen = _encode_catalogue(bench, model)
     vectors = {"text": seen.text_ND, "image": seen.image_ND, "fused": seen.fused_NP}
@@ -70,7 +70,7 @@ def curve(
     rank: Callable[[Workbench], Run],
     test: Queries,
 ) -> tuple[CurvePoint, ...]:
-    """A variant's quality by share of damaged products, with intervals over queries."""
+    """Return a variant's quality by share of damaged products, with intervals over queries."""
     points = []
     for share, bench in damaged.items():
         scores = score_queries(test.qrels, rank(bench), test.threshold)
@@ -84,7 +84,7 @@ def curve(
 def examples(
     bench: Workbench, runs: Mapping[str, Run], query_ids: Sequence[str], test: Queries
 ) -> tuple[Example, ...]:
-    """The first products of some queries under several variants, with small photos."""
+    """Return the first products of some queries under several variants, with thumbnails."""
     rows = dict(zip(product_ids(bench), range(len(bench.dataset.products)), strict=True))
     queries = {row["query_id"]: row for row in bench.dataset.queries.iter_rows(named=True)}
     return tuple(
@@ -116,7 +116,7 @@ def _shown(bench: Workbench, row: int, grade: int | None, rank: int) -> ExampleP
 
 
 def thumbnail(path: Path) -> str | None:
-    """An image file as a small JPEG in a `data:` address; None where it cannot be decoded."""
+    """Return an image file as a small JPEG `data:` address; None where it cannot be decoded."""
     data = read_bytes(path)
     if isinstance(data, BrokenImage):
         return None
@@ -132,7 +132,7 @@ def thumbnail(path: Path) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Encoded:
-    """The whole catalogue as a model has it."""
+    """Vectors and gate weights of the whole catalogue."""
 
     text_ND: np.ndarray
     image_ND: np.ndarray
@@ -143,7 +143,7 @@ class _Encoded:
 
 @torch.inference_mode()
 def _encode_catalogue(bench: Workbench, model: TwoTower) -> _Encoded:
-    """All vectors and gate weights in one pass."""
+    """Encode the catalogue in one pass."""
     model.eval()
     source, parts, gates = bench.data.products, [], []
     for start in range(0, len(source), CHUNK):
@@ -158,7 +158,7 @@ def _encode_catalogue(bench: Workbench, model: TwoTower) -> _Encoded:
 
 
 def _gates(bench: Workbench, seen: _Encoded) -> tuple[GateWeights, ...]:
-    """Mean gate weights by category, of a fusion that weighs text, image and both."""
+    """Return mean gate weights by category; empty for a fusion without such a gate."""
     if seen.gate_NE is None or seen.gate_NE.shape[1] != len(EXPERTS):
         return ()
     categories = bench.dataset.products["category"].to_list()

@@ -1,4 +1,4 @@
-"""Study results -> SVG plots, the same bytes for the same results.
+"""SVG plots of a study; equal results give equal bytes.
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; groups and lines differ in
 their markers too. Text stays text.
@@ -60,15 +60,15 @@ class Plot:
     """One plot as an SVG document."""
 
     name: str
-    """Its file's stem."""
+    """Stem of its file."""
     title: str
     summary: str
-    """What it shows, for those who cannot see it."""
+    """Alternative text."""
     svg: str
 
 
 def all_plots(results: StudyResults) -> list[Plot]:
-    """Every plot that the results have figures for, in reading order."""
+    """Return every plot that the results have figures for, in reading order."""
     drawn = [
         quality_plot(results),
         *(curve_plot(results, name) for name in results.curves),
@@ -79,7 +79,7 @@ def all_plots(results: StudyResults) -> list[Plot]:
 
 
 def quality_plot(results: StudyResults) -> Plot | None:
-    """Every variant's mean with its interval over queries, best at the top."""
+    """Plot every variant's mean with its interval over queries, best at the top."""
     values = QueryValues(results)
     rows = []
     for variant in results.variants:
@@ -120,7 +120,7 @@ def quality_plot(results: StudyResults) -> Plot | None:
 
 
 def curve_plot(results: StudyResults, name: str) -> Plot | None:
-    """Quality against the share of damaged products, a line a variant with its interval."""
+    """Plot quality against the share of damaged products, one line per variant."""
     by_variant: dict[str, list[CurvePoint]] = {}
     for point in results.curves[name]:
         by_variant.setdefault(point.variant, []).append(point)
@@ -151,7 +151,7 @@ def curve_plot(results: StudyResults, name: str) -> Plot | None:
 
 
 def gate_plot(results: StudyResults) -> Plot | None:
-    """The reference's expert weights by category, most photo at the top."""
+    """Plot the reference's expert weights by category, most image at the top."""
     means = gate_means(results)
     if not means:
         return None
@@ -182,7 +182,7 @@ def gate_plot(results: StudyResults) -> Plot | None:
 
 
 def learning_plot(results: StudyResults) -> Plot | None:
-    """Dev nDCG@10 over the steps of all stages, mean over seeds, for the variants that matter."""
+    """Plot dev nDCG@10 over the steps of all stages, averaged over seeds."""
     lines = {}
     for variant in _line_variants(results):
         steps = learning_curve(variant)
@@ -211,7 +211,7 @@ def learning_plot(results: StudyResults) -> Plot | None:
 
 
 def learning_curve(variant: VariantResult) -> list[tuple[int, float]]:
-    """(step, dev nDCG@10) over all stages one after another, averaged over seeds."""
+    """Return (step, dev nDCG@10) over all stages one after another, averaged over seeds."""
     values: dict[int, list[float]] = {}
     for seed in variant.seeds:
         stage, before, last = None, 0, 0
@@ -226,7 +226,7 @@ def learning_curve(variant: VariantResult) -> list[tuple[int, float]]:
 
 
 def _line_variants(results: StudyResults) -> list[VariantResult]:
-    """The reference, then those it is tested against by falsifiers, then the others."""
+    """Return the reference, then the variants of claims, then the others."""
     by_name = {variant.name: variant for variant in results.variants}
     names = [results.reference]
     names += [name for item in results.falsifiers for name in (item.better, item.worse)]
@@ -240,13 +240,13 @@ def _line(axes: Axes, place: int, x: Sequence[float], y: Sequence[float], label:
 
 
 def _name_lines(axes: Axes) -> None:
-    """Names right of the plot, in the order of the lines' ends."""
+    """Write a legend in the order of the lines' ends."""
     lines = sorted(axes.get_lines(), key=lambda line: -float(np.asarray(line.get_ydata())[-1]))
     axes.legend(handles=lines, **BESIDE)
 
 
 def _svg(draw: Callable[[Axes], None], height: float = 3.6) -> str:
-    """A plot 8.4 inches wide, and `height` inches high, without date or creator."""
+    """Return a plot of 8.4 by `height` inches, without date or creator."""
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         # A script that the measuring font lacks is still drawn by the reader's own fonts.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")

@@ -1,4 +1,4 @@
-"""Study results -> tables of text, which the markdown report and the page both show."""
+"""Tables of a study's report, for markdown and HTML."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def all_tables(results: StudyResults, summary: Summary) -> list[Table]:
 
 
 def main_table(results: StudyResults, summary: Summary) -> Table:
-    """Quality, its difference to the reference on nDCG@10, and cost."""
+    """Tabulate quality, its difference to the reference on nDCG@10, and cost."""
     measures = (measure_label(m) for m in MAIN_MEASURES)
     test = (f"Δ {measure_label(MAIN_MEASURE)}", "p", "W/T/L")
     return Table(
@@ -114,7 +114,7 @@ def _reference_row(results: StudyResults) -> int:
 
 
 def difference_table(results: StudyResults, summary: Summary) -> Table:
-    """The difference to the reference on every measure."""
+    """Tabulate the difference to the reference on every measure."""
 
     def cell(tested: Tested | None) -> str:
         if tested is None:
@@ -134,7 +134,7 @@ def difference_table(results: StudyResults, summary: Summary) -> Table:
 
 
 def label_table(results: StudyResults, summary: Summary) -> Table:
-    """The measures of each label set, where the data has two."""
+    """Tabulate the measures of each label set, where the data has two."""
     sizes = _sizes(summary, LABEL_MEASURES, of_labels=True)
     heads = [
         f"{part.removeprefix(LABELS)}, {measure_label(measure)} (n={count})"
@@ -152,7 +152,7 @@ def label_table(results: StudyResults, summary: Summary) -> Table:
 
 
 def slice_table(results: StudyResults, summary: Summary, measure: str) -> Table:
-    """One measure by slice; slices without a query that it is defined for are left out."""
+    """Tabulate one measure by slice; slices without a value are left out."""
     sizes = _sizes(summary, (measure,), of_labels=False)
     heads = {key: f"{key[0]} (n={count})" for key, count in sizes.items()}
     note = (
@@ -165,7 +165,7 @@ def slice_table(results: StudyResults, summary: Summary, measure: str) -> Table:
 def _sizes(
     summary: Summary, measures: tuple[str, ...], *, of_labels: bool
 ) -> dict[tuple[str, str], int]:
-    """Number of queries by slice and measure, of the label sets or of all other slices."""
+    """Count queries by slice and measure, of the label sets or of all other slices."""
     sizes: dict[tuple[str, str], int] = {}
     for by_slice in summary.slices.values():
         for part, means in by_slice.items():
@@ -183,7 +183,7 @@ def _slices_table(
     note: str,
     heads: dict[tuple[str, str], str],
 ) -> Table:
-    """A row a variant, a column a slice and measure; `heads` are the columns' titles."""
+    """Tabulate variants by slice and measure; `heads` are the columns' titles."""
 
     def cell(mean: SliceMean | None) -> str:
         return (
@@ -206,7 +206,7 @@ def _slices_table(
 
 
 def geometry_table(results: StudyResults) -> Table:
-    """Modality gap and uniformity of the variants that have vectors."""
+    """Tabulate modality gap and uniformity of the variants that have vectors."""
     rows = []
     for variant, found in _diagnosed(results):
         gap = _mean(d.modality_gap for d in found)
@@ -226,7 +226,7 @@ def geometry_table(results: StudyResults) -> Table:
 
 
 def gate_table(results: StudyResults) -> Table:
-    """The reference's mean expert weights by top-level category."""
+    """Tabulate the reference's mean expert weights by top-level category."""
     rows = [
         (category, str(count), *(f"{weight:.2f}" for weight in weights))
         for category, count, weights in gate_means(results)
@@ -240,7 +240,7 @@ def gate_table(results: StudyResults) -> Table:
 
 
 def gate_means(results: StudyResults) -> list[tuple[str, int, tuple[float, float, float]]]:
-    """Category, products and mean weights (text, both, photo) of the reference over its seeds."""
+    """Return category, products and mean weights (text, both, image) of the reference."""
     by_category: dict[str, list[tuple[float, float, float]]] = {}
     counts = {}
     for seed in results.variant(results.reference).seeds:
@@ -255,7 +255,7 @@ def gate_means(results: StudyResults) -> list[tuple[str, int, tuple[float, float
 
 
 def match_table(results: StudyResults) -> Table:
-    """Relevant products that only the variant, or only text-only, has in its first products."""
+    """Tabulate relevant products that only the variant, or only text-only, ranks first."""
     diagnosed = _diagnosed(results)
     depths = sorted({match.depth for _, found in diagnosed for d in found for match in d.exclusive})
     rows = []
@@ -278,7 +278,7 @@ def match_table(results: StudyResults) -> Table:
 
 
 def unretrieved_table(results: StudyResults) -> Table:
-    """Share of products that no query retrieves, by part of the catalogue."""
+    """Tabulate the share of products that no query retrieves, by part of the catalogue."""
     keys: dict[tuple[str, int], int] = {}
     for _, found in _diagnosed(results):
         keys |= {(row.part, row.depth): row.num_products for d in found for row in d.unretrieved}
@@ -304,7 +304,7 @@ def unretrieved_table(results: StudyResults) -> Table:
 
 
 def verdict_sentence(verdict: Verdict) -> str:
-    """The figures that one falsifier's answer rests on."""
+    """Return a sentence with the figures that an answer rests on."""
     falsifier, difference = verdict.falsifier, verdict.difference
     if difference is None or verdict.p_holm is None:
         return f"{falsifier.better} or {falsifier.worse} was not run, or they share no query."
@@ -320,12 +320,12 @@ def verdict_sentence(verdict: Verdict) -> str:
 
 
 def gain(estimate: Estimate) -> str:
-    """A difference with its interval."""
+    """Return a difference with its interval."""
     return f"{_signed(estimate.mean)} [{_signed(estimate.low)}, {_signed(estimate.high)}]"
 
 
 def p_text(p: float) -> str:
-    """A p with three decimals, or the bound below which they say nothing."""
+    """Return a p with three decimals; below .001 the bound."""
     return "<.001" if p < 0.001 else three_decimals(p)
 
 
@@ -348,7 +348,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def _size(count: float | None) -> str:
-    """A count of weights in thousands or millions."""
+    """Return a count of weights in thousands or millions."""
     if count is None or count < 1000:
         return _count(count)
     return f"{count / 1e6:.2f}M" if count >= 1e6 else f"{count / 1e3:.0f}k"

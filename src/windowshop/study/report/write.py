@@ -1,4 +1,4 @@
-"""Study results -> the report folder: markdown, one HTML page, plots, and the data behind them."""
+"""Report folder of a study: markdown, one HTML page, plots, and the data behind them."""
 
 import base64
 import json
@@ -42,7 +42,7 @@ def write_report(results: StudyResults, folder: Path) -> Summary:
 def render_markdown(
     results: StudyResults, summary: Summary, tables: Sequence[Table], plots: Sequence[Plot]
 ) -> str:
-    """The report as markdown; it shows the plots from their folder."""
+    """Return the report as markdown, with the plots from their folder."""
     counts = ", ".join(f"{count:,} {_escape(name)}" for name, count in results.counts.items())
     parts = [
         f"# Study on {_escape(results.data)}",
@@ -131,7 +131,7 @@ def _row(cells: Part) -> str:
 
 
 def _escape(text: str) -> str:
-    """Text on one line that markdown shows as it is."""
+    """Return text on one line, escaped for markdown."""
     return re.sub(r"[\\`*<>|]|\](?=[(\[:])", r"\\\g<0>", " ".join(text.split()))
 
 

@@ -1,7 +1,7 @@
 """Run of a study, from a data folder to a report folder."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -97,7 +97,11 @@ def _run(study: StudyData, source: Source, num_workers: int, *, photos: bool) ->
                     wait(Task(seed, variant.name))
                     found[variant.name].append(runs.result(variant))
                     advance(1, variant.name)
-            results = replace(results, variants=_variants(study, found))
+            variants = tuple(
+                VariantResult(name=v.name, group=v.group, note=v.note, seeds=tuple(found[v.name]))
+                for v in study.variants
+            )
+            results = replace(results, variants=variants)
             if seed == seeds[0]:
                 found_insights = _insights(study, runs, results, photos=photos)
                 results = replace(
@@ -120,13 +124,6 @@ def _all_runs(study: StudyData) -> list[tuple[int, VariantConfig]]:
     ]
     place = {seed: i for i, seed in enumerate(study.config.seeds)}
     return sorted(runs, key=lambda run: (place[run[0]], not trains_encoders(study.base, *run)))
-
-
-def _variants(study: StudyData, found: Mapping[str, list[SeedResult]]) -> tuple[VariantResult, ...]:
-    return tuple(
-        VariantResult(name=v.name, group=v.group, note=v.note, seeds=tuple(found[v.name]))
-        for v in study.variants
-    )
 
 
 def _without_variants(study: StudyData, num_workers: int) -> StudyResults:

@@ -9,7 +9,7 @@ import polars as pl
 from windowshop._version import __version__
 from windowshop.config import TrainConfig
 from windowshop.data import file_hash
-from windowshop.encoders import MODALITIES, Modality
+from windowshop.encoders import MODALITIES
 from windowshop.errors import ConfigError
 from windowshop.evaluation import (
     DEPTH,
@@ -145,7 +145,8 @@ class SeedRuns:
         trained = train_variant(bench, config, key, self._weights)
         for modality in MODALITIES:
             own, before = (found.cache.place(modality) for found in (trained.bench, bench))
-            if own != before and _tunes(config, modality):
+            tuned = any(getattr(stage.tuning, modality) != "frozen" for stage in config.stages)
+            if own != before and tuned:
                 (self._weights / f"{own.name}{FEATURES_SUFFIX}").touch()
         return trained
 
@@ -251,10 +252,6 @@ def stages_of(base: TrainConfig, variant: VariantConfig, seed: int) -> TrainConf
 def trains_encoders(base: TrainConfig, seed: int, variant: VariantConfig) -> bool:
     """Return whether a variant trains encoders, which takes far longer than towers alone."""
     return variant.system in TRAINED and stages_of(base, variant, seed).trains_encoders
-
-
-def _tunes(config: TrainConfig, modality: Modality) -> bool:
-    return any(getattr(stage.tuning, modality) != "frozen" for stage in config.stages)
 
 
 def _text_only(study: StudyData) -> VariantConfig:

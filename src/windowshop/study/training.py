@@ -72,7 +72,8 @@ def train_variant(bench: Workbench, config: TrainConfig, key: str, folder: Path)
             _train_shared(bench, config, start, num_shared)
             _start_from(start, bench.new_model(config.model, config.seed), state_file)
         trained = _train(bench, config, state_file, until=len(config.stages))
-        return replace(trained, memory_mb=_largest(trained.memory_mb, _kept_peak(start)))
+        peaks = [p for p in (trained.memory_mb, _kept_peak(start)) if p is not None]
+        return replace(trained, memory_mb=max(peaks) if len(peaks) == 2 else None)
 
 
 def shared_stages(config: TrainConfig) -> int:
@@ -132,23 +133,12 @@ def _kept_peak(state_file: Path) -> float | None:
     return peak
 
 
-def _largest(*peaks: float | None) -> float | None:
-    """Return the largest peak; None where one of them is not known."""
-    known = [peak for peak in peaks if peak is not None]
-    return max(known) if len(known) == len(peaks) else None
-
-
 def _start_from(start: Path, model: TwoTower, state_file: Path) -> None:
     """Save the shared stages' weights as the state of a model of another fusion."""
     state, tensors = load_state(start)
-    common = {
-        n: tensor for n, tensor in part(tensors, "model").items() if not _belongs_to_fusion(n)
-    }
+    of_fusion = ("fusion.", "text_tokens.", "image_tokens.")
+    common = {n: t for n, t in part(tensors, "model").items() if not n.startswith(of_fusion)}
     model.load_state_dict(common, strict=False)
     model.share_text()  # as each of those stages would have done
     own = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
     save_state(state_file, state, own)
-
-
-def _belongs_to_fusion(name: str) -> bool:
-    return name.startswith(("fusion.", "text_tokens.", "image_tokens."))

@@ -67,7 +67,7 @@ class SliceMean:
     """1 or -1 where the paired interval lies above or below 0, else 0; not corrected."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Answer to a claim, with the difference that it rests on."""
 
@@ -119,7 +119,13 @@ def summarise(results: StudyResults, num_permutations: int = NUM_PERMUTATIONS) -
     return Summary(
         means={variant.name: _seed_means(variant) for variant in results.variants},
         tests=tests,
-        slices=_slices(results, values),
+        slices={
+            variant.name: {
+                part: _slice_means(results.reference, variant.name, part, values)
+                for part in values.slices()
+            }
+            for variant in results.variants
+        },
         verdicts=_verdicts(results, values, tests, num_permutations),
         num_permutations=num_permutations,
     )
@@ -154,13 +160,7 @@ def judge(
         answer = "holds" if falsifier.expect == "better" else "does not hold"
     elif difference.high <= falsifier.margin:
         answer = "does not hold" if falsifier.expect == "better" else "holds"
-    return Verdict(
-        falsifier=falsifier,
-        answer=answer,
-        difference=difference,
-        num_seeds=num_seeds,
-        p_holm=p_holm,
-    )
+    return Verdict(falsifier, answer, difference, num_seeds, p_holm)
 
 
 def most_different_queries(
@@ -203,31 +203,19 @@ def _tests(
     tests: dict[str, dict[str, Tested]] = {}
     for measure in MEASURES:
         reference = values.of(results.reference, ALL, measure)
-        found = {}
-        for variant in results.variants:
-            if variant.name == results.reference:
-                continue
-            mine = values.of(variant.name, ALL, measure)
-            comparison = compare(mine, reference, num_permutations=num_permutations)
-            if comparison is not None:
-                found[variant.name] = comparison
-        adjusted = holm({name: comparison.p_value for name, comparison in found.items()})
-        for name, comparison in found.items():
+        found = {
+            variant.name: compare(
+                values.of(variant.name, ALL, measure), reference, num_permutations=num_permutations
+            )
+            for variant in results.variants
+            if variant.name != results.reference
+        }
+        known = {name: comparison for name, comparison in found.items() if comparison is not None}
+        adjusted = holm({name: comparison.p_value for name, comparison in known.items()})
+        for name, comparison in known.items():
             tested = Tested(comparison=comparison, p_holm=adjusted[name])
             tests.setdefault(name, {})[measure] = tested
     return tests
-
-
-def _slices(
-    results: StudyResults, values: QueryValues
-) -> dict[str, dict[str, dict[str, SliceMean]]]:
-    return {
-        variant.name: {
-            part: _slice_means(results.reference, variant.name, part, values)
-            for part in values.slices()
-        }
-        for variant in results.variants
-    }
 
 
 def _slice_means(
@@ -255,18 +243,16 @@ def _verdicts(
     tests: dict[str, dict[str, Tested]],
     num_permutations: int,
 ) -> tuple[Verdict, ...]:
+    """Answer the claims."""
     claims = [(item, _claim(values, item, num_permutations)) for item in results.falsifiers]
     p_values = _corrected(results, tests, claims)
     seeds = {variant.name: len(variant.seeds) for variant in results.variants}
-    return tuple(
-        judge(
-            item,
-            found.difference if found else None,
-            p_values.get(place),
-            (seeds.get(item.better, 0), seeds.get(item.worse, 0)),
-        )
-        for place, (item, found) in enumerate(claims)
-    )
+    verdicts = []
+    for place, (item, found) in enumerate(claims):
+        num_seeds = seeds.get(item.better, 0), seeds.get(item.worse, 0)
+        difference = found.difference if found else None
+        verdicts.append(judge(item, difference, p_values.get(place), num_seeds))
+    return tuple(verdicts)
 
 
 def _claim(values: QueryValues, falsifier: Falsifier, num_permutations: int) -> Comparison | None:

@@ -10,7 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from windowshop.errors import ConfigError, WindowshopError
+from windowshop.errors import ConfigError, IndexFolderError, ModelError, WindowshopError
+
+DEFAULT_CACHE = Path(os.environ.get("WINDOWSHOP_CACHE") or Path.home() / ".cache" / "windowshop")
+"""Folder of encoded features where no other is given."""
 
 
 def write_atomic(
@@ -111,14 +114,31 @@ def write_manifest(folder: Path, manifest: Any, file: str = MANIFEST_FILE) -> No
     (folder / file).write_text(content + "\n", encoding="utf-8")
 
 
-def read_manifest(cls: type[T], folder: Path, kind: FolderKind) -> T:
-    """Read a manifest as `cls`; raises the kind's error where the folder is not a complete one."""
+MODEL = FolderKind(
+    noun="a model folder", format="windowshop-model/2", command="windowshop train", error=ModelError
+)
+INDEX = FolderKind(
+    noun="an index folder",
+    format="windowshop-index/3",
+    command="windowshop index",
+    error=IndexFolderError,
+)
+
+
+def require_manifest(folder: Path, kind: FolderKind) -> Path:
+    """Return the path of a folder's manifest; raises the kind's error where there is none."""
     path = folder / kind.file
     if not path.is_file():
         found = f"no {kind.file}" if folder.exists() else "nothing"
         raise kind.error(
             f"{folder}: found {found}, need {kind.noun}. Make one with `{kind.command}`."
         )
+    return path
+
+
+def read_manifest(cls: type[T], folder: Path, kind: FolderKind) -> T:
+    """Read a manifest as `cls`; raises the kind's error where the folder is not a complete one."""
+    path = require_manifest(folder, kind)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.get("format") != kind.format:

@@ -47,6 +47,9 @@ class SilentReporter:
         """Ignore the note."""
 
 
+SILENT = SilentReporter()
+
+
 class TerminalReporter:
     """Bars with rate and time left on a terminal; a line now and then where output is a file."""
 

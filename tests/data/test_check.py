@@ -13,6 +13,7 @@ from support.shops import (
 )
 
 from windowshop.data.findings import RULES
+from windowshop.errors import DataError
 
 
 def case(expected, found="", files=None, **tables):
@@ -252,14 +253,11 @@ def test_each_fault_is_found_with_its_rows(tmp_path, expected, found, files, tab
 
 def test_every_rule_has_a_case():
     codes = {case.id.split()[1].rstrip(":") for case in CASES}
-    assert codes | {"no-folder"} == set(RULES)
+    assert codes == set(RULES)
 
 
 @pytest.mark.parametrize("name", ["absent", "file"])
 def test_a_folder_that_is_none(tmp_path, name):
     (tmp_path / "file").write_text("")
-    report = check(tmp_path / name)
-    (finding,) = report.findings
-    assert (finding.code, finding.severity, finding.rows) == ("no-folder", "error", ())
-    assert str(tmp_path / name) in finding.found
-    assert not report.ok
+    with pytest.raises(DataError, match=f"{name}: found .*, need a folder with products"):
+        check(tmp_path / name)

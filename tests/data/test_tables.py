@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 from support.registering import registered
 
-from windowshop.data.tables import find_table, read_table, to_numbers
+from windowshop.data.folder import find_table
+from windowshop.data.tables import read_table, to_numbers
 from windowshop.errors import DataError
 from windowshop.registry import READERS
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 from rich.console import Console
 
+from windowshop.errors import ConfigError
 from windowshop.registry import ENGINES, FUSIONS, STORAGES
 
 out = Console()
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
 else:
     EngineChoice, StorageChoice = Literal[("auto", *ENGINES)], Literal[("auto", *STORAGES)]
     FusionChoice = Literal[tuple(FUSIONS)]
-DEFAULT_CACHE = Path.home() / ".cache" / "windowshop"
+
+
+def require_file(option: str, path: Path | None) -> None:
+    """Raise ConfigError where an option names a file that is not there."""
+    if path is not None and not path.is_file():
+        raise ConfigError(f"{path}: missing. {option} needs a file.")
 
 
 def print_json(content: object) -> None:

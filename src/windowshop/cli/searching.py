@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from windowshop.cli.options import (
-    DEFAULT_CACHE,
     CacheOption,
     Data,
     EngineChoice,
@@ -20,8 +19,11 @@ from windowshop.cli.options import (
     err,
     out,
     print_json,
+    require_file,
 )
+from windowshop.data import require_products
 from windowshop.errors import SearchError, needs_extra
+from windowshop.files import DEFAULT_CACHE, INDEX, MODEL, require_manifest
 
 
 @needs_extra("train")
@@ -39,6 +41,9 @@ def export_onnx(
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Export the query encoder as one ONNX graph, compared with the model."""
+    require_manifest(model, MODEL)
+    require_products(data)
+
     from windowshop.data import read_dataset
     from windowshop.model import ExportConfig, export_queries, load, render_export
     from windowshop.progress import TerminalReporter
@@ -70,6 +75,9 @@ def index(
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Encode a catalogue with a model and write an index folder to search."""
+    require_manifest(model, MODEL)
+    require_products(data)
+
     from windowshop.data import broken_note, read_dataset
     from windowshop.index import IndexConfig, build_index, current_generation
     from windowshop.model import load
@@ -93,6 +101,8 @@ def index(
 
 def revert_index(index_folder: IndexPath) -> None:
     """Make the previous generation of an index the current one; run again to undo."""
+    require_manifest(index_folder, INDEX)
+
     from windowshop.index import rollback as run
 
     told = f"{index_folder}: generation {run(index_folder)} is current"
@@ -119,6 +129,9 @@ def tune(
     ] = None,
 ) -> None:
     """Choose the search settings of an index on judged queries, while no process has it open."""
+    require_manifest(index_folder, INDEX)
+    require_products(data)
+
     from windowshop.data import read_dataset
     from windowshop.progress import TerminalReporter
     from windowshop.search import TuneConfig, open_searcher, render_tuning, save_tuning
@@ -148,6 +161,9 @@ def search(
     json_output: JsonFlag = False,
 ) -> None:
     """Search an index by text, image or both."""
+    require_manifest(index_folder, INDEX)
+    require_file("--image", image)
+
     from windowshop.search import SearchRequest, open_searcher, render_answer
 
     if image is None and where is None and not (text or "").strip():
@@ -188,6 +204,9 @@ def serve(
     ] = None,
 ) -> None:
     """Serve an index over HTTP, with a search page, until stopped."""
+    require_manifest(index_folder, INDEX)
+    require_file("--keys", keys)
+
     # Searches run side by side: a second thread within one would only spin beside another search.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("POLARS_MAX_THREADS", "2")
@@ -212,6 +231,8 @@ def export_feedback(
     data_folder: Annotated[Path, typer.Option("--out", help="Data folder to write.")],
 ) -> None:
     """Write a data folder for training from an index and the feedback its service recorded."""
+    require_manifest(index_folder, INDEX)
+
     from windowshop.service import write_clicks
 
     counts = write_clicks(index_folder, data_folder)

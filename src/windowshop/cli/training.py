@@ -8,7 +8,6 @@ import typer
 from rich.table import Table
 
 from windowshop.cli.options import (
-    DEFAULT_CACHE,
     CacheOption,
     Data,
     FusionChoice,
@@ -17,13 +16,18 @@ from windowshop.cli.options import (
     err,
     out,
     print_json,
+    require_file,
 )
 from windowshop.config import PRESETS, Preset, TrainConfig, load_config
+from windowshop.data import require_folder, require_products
 from windowshop.errors import ConfigError, needs_extra
+from windowshop.files import DEFAULT_CACHE, MODEL, require_manifest
 
 
 def check(data: Data, json_output: JsonFlag = False) -> None:
     """Validate a data folder and report what is in it; exit 1 on errors."""
+    require_folder(data)
+
     from windowshop.data import check_dataset, render
     from windowshop.progress import TerminalReporter
 
@@ -61,10 +65,8 @@ def train(
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Train a model and its baselines; a stopped run continues when started again."""
-    from windowshop.data import read_dataset
-    from windowshop.progress import TerminalReporter
-    from windowshop.training import train as run
-
+    require_products(data)
+    require_file("--negatives", negatives)
     settings = load_config(config) if config else TrainConfig()
     if preset is not None and settings.stages != TrainConfig().stages:
         raise ConfigError(f"--preset {preset}: {config} names stages too. Leave out one of them.")
@@ -82,6 +84,10 @@ def train(
         text_encoder=text_encoder or settings.text_encoder,
         image_encoder=image_encoder or settings.image_encoder,
     )
+    from windowshop.data import read_dataset
+    from windowshop.progress import TerminalReporter
+    from windowshop.training import train as run
+
     manifest = run(read_dataset(data), model, settings, cache, TerminalReporter(err))
     table = Table(title=f"{model}: dev figures", title_justify="left", title_style="bold")
     for column in ("system", "nDCG@10", "Recall@100"):
@@ -110,6 +116,9 @@ def evaluate(
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Score a model, its text-only and image-only baselines and BM25 on the same queries."""
+    require_manifest(model, MODEL)
+    require_products(data)
+
     from windowshop.data import read_dataset
     from windowshop.evaluation import evaluate as run
     from windowshop.evaluation import render_evaluation, write_evaluation, write_per_query
@@ -143,6 +152,9 @@ def mine_negatives(
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Write hard negatives: unjudged products that a model ranks high for each query."""
+    require_manifest(model, MODEL)
+    require_products(data)
+
     from windowshop.data import read_dataset
     from windowshop.model import load
     from windowshop.progress import TerminalReporter
@@ -187,6 +199,9 @@ def compare(
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Train variants of the method and write a report that compares them."""
+    require_products(data)
+    require_file("--study", study)
+
     from windowshop.data import read_dataset
     from windowshop.progress import TerminalReporter
     from windowshop.study import StudyConfig, load_study

@@ -31,6 +31,8 @@ from .filter_grammar import columns_of as columns_of
 from .filter_grammar import parse_filter as parse_filter
 from .filter_polars import to_polars as to_polars
 from .findings import render as render
+from .folder import require_folder as require_folder
+from .folder import require_products as require_products
 from .images import FORMATS as FORMATS
 from .images import MAX_FILE_BYTES as MAX_FILE_BYTES
 from .images import MIN_SIDE as MIN_SIDE

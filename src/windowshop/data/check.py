@@ -15,19 +15,21 @@ from windowshop.data.check_counts import dataset_counts, positive_qrels
 from windowshop.data.checked_table import SCHEMAS, CheckedTable, read_checked
 from windowshop.data.dataset import KINDS, SPLITS, normal_text
 from windowshop.data.findings import Finding, Report, Severity, finding_of, photo_code
+from windowshop.data.folder import require_folder
 from windowshop.data.image_scan import scan_photos
 from windowshop.data.product_images import further_photos
-from windowshop.progress import Reporter
+from windowshop.progress import SILENT, Reporter
 
 PLAIN_TEXTS = ("title", "description", "brand", "category")
 
 
-def check_dataset(folder: Path, *, reporter: Reporter) -> Report:
-    """Check each table, each photo and all references between them in a data set folder."""
-    if not folder.is_dir():
-        found = f"{folder} is {'a file, not a folder' if folder.exists() else 'not there'}."
-        finding = finding_of("no-folder", str(folder), found)
-        return Report(root=folder, counts={}, findings=(finding,))
+def check_dataset(folder: str | Path, *, reporter: Reporter = SILENT) -> Report:
+    """Check each table, each photo and all references between them in a data set folder.
+
+    Raises DataError where there is no such folder.
+    """
+    folder = Path(folder)
+    require_folder(folder)
     products, queries, qrels = (read_checked(folder, name) for name in SCHEMAS)
     further = further_photos(products.frame)
     named = [products.frame["image"], further["image"], queries.frame["image"]]

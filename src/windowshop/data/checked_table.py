@@ -18,7 +18,8 @@ from windowshop.data.dataset import (
     with_splits,
 )
 from windowshop.data.findings import Finding, Severity, finding_of
-from windowshop.data.tables import find_table, read_table, to_numbers
+from windowshop.data.folder import find_table
+from windowshop.data.tables import read_table, to_numbers
 from windowshop.errors import DataError
 
 NUM_EXAMPLES = 3

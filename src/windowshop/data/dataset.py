@@ -10,7 +10,8 @@ from pathlib import Path
 import polars as pl
 import xxhash
 
-from windowshop.data.tables import find_table, read_table
+from windowshop.data.folder import find_table, require_products
+from windowshop.data.tables import read_table
 from windowshop.errors import DataError
 
 SPLITS = ("train", "dev", "test")
@@ -129,14 +130,7 @@ def read_dataset(folder: str | Path) -> Dataset:
 
 def read_products(root: Path) -> pl.DataFrame:
     """Read the product table of a folder; checks ids and that there are titles or images."""
-    if not root.is_dir():
-        found = "a file" if root.exists() else "nothing"
-        raise DataError(
-            f"{root}: found {found}, need a folder with products.parquet, .csv or .jsonl."
-        )
-    path = find_table(root, "products")
-    if path is None:
-        raise DataError(f"{root}: no products table. Put products.parquet, .csv or .jsonl there.")
+    path = require_products(root)
     products = read_table(path, PRODUCT_SCHEMA, keep_lists=True)
     require_columns(products, ["product_id"], path)
     require_either(products, "title", "image", path)

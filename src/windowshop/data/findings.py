@@ -46,7 +46,6 @@ def photo_code(kind: str) -> str:
 
 
 RULES: dict[str, Rule] = {
-    "no-folder": Rule("error", "Name a folder that holds products.parquet, .csv or .jsonl."),
     "no-products": Rule("error", "Put products.parquet, .csv or .jsonl into the folder."),
     "empty-products": Rule("error", "Write at least one product."),
     "unreadable-table": Rule("error", "Mend or export the file again, then repeat the check."),

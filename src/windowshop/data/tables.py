@@ -18,15 +18,6 @@ MAX_LISTED = 5
 """Examples in one message."""
 
 
-def find_table(folder: Path, name: str) -> Path | None:
-    """Find the file `name` with a known suffix; None if there is none, DataError if several."""
-    found = [path for suffix in READERS if (path := folder / f"{name}{suffix}").is_file()]
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise DataError(f"{folder}: found {names}. Keep one file for {name!r} and move the rest.")
-    return found[0] if found else None
-
-
 def read_table(
     path: Path, schema: Mapping[str, pl.DataType], *, keep_lists: bool = False
 ) -> pl.DataFrame:

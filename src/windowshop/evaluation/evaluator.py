@@ -27,9 +27,9 @@ from windowshop.evaluation.slices import (
     score_slices,
     scores_table,
 )
-from windowshop.files import write_atomic, write_json
+from windowshop.files import DEFAULT_CACHE, write_atomic, write_json
 from windowshop.model import Model, ProductSource, QuerySource, load_system, saved_systems
-from windowshop.progress import Reporter
+from windowshop.progress import SILENT, Reporter
 
 BM25 = "bm25"
 Table = dict[str, Estimate]
@@ -76,10 +76,10 @@ class Evaluation:
 def evaluate(
     model: Model,
     dataset: Dataset,
-    split: str,
-    slice_specs: Sequence[str],
-    cache_folder: Path,
-    reporter: Reporter,
+    split: str = "test",
+    slice_specs: Sequence[str] = (),
+    cache_folder: Path = DEFAULT_CACHE,
+    reporter: Reporter = SILENT,
 ) -> Evaluation:
     """Score the model, its baselines and BM25 on the judged queries of a split.
 

@@ -11,13 +11,13 @@ import numpy as np
 from windowshop.data import Dataset, attribute_columns, fill_attributes
 from windowshop.engines import EngineSpec, VectorSpec, choose
 from windowshop.errors import ConfigError
-from windowshop.files import write_manifest
+from windowshop.files import DEFAULT_CACHE, write_manifest
 from windowshop.index.catalogue.collection import Collection
 from windowshop.index.catalogue.ledger import LEDGER_FOLDER, end_of, position_to_json
 from windowshop.index.folder import building, next_name
 from windowshop.index.open import EXPORT_FOLDER, GENERATION, MODEL_FOLDER, GenerationManifest
 from windowshop.index.vector_names import FUSED_VECTOR, PHOTO_VECTOR, vectors_by_name, with_gate
-from windowshop.progress import Reporter
+from windowshop.progress import SILENT, Reporter
 from windowshop.registry import ENGINES
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ class IndexConfig:
 def build_index(
     model: "Model",
     dataset: Dataset,
-    out: Path,
-    cache_folder: Path,
-    reporter: Reporter,
+    out: str | Path,
+    cache_folder: Path = DEFAULT_CACHE,
+    reporter: Reporter = SILENT,
     config: IndexConfig | None = None,
 ) -> GenerationManifest:
     """Encode a catalogue as the next generation of the index at `out`, and switch to it.
@@ -71,7 +71,7 @@ def build_index(
     """
     from windowshop.model import provide_export
 
-    with building(out) as generations:
+    with building(Path(out)) as generations:
         before, since = generations.current, None
         if before is not None:
             since = position_to_json(end_of(generations.path(before) / LEDGER_FOLDER))

@@ -19,19 +19,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from windowshop.errors import IndexFolderError
-from windowshop.files import MANIFEST_FILE, FolderKind, read_manifest, write_json
+from windowshop.files import INDEX, MANIFEST_FILE, read_manifest, write_json
 from windowshop.index.catalogue.collection import Collection
 from windowshop.index.catalogue.ledger import LEDGER_FOLDER, Ledger, Position, is_open
 from windowshop.index.catalogue.records import Change, Upsert
 from windowshop.index.generations import Generations
 from windowshop.index.images import remove_uploads, uploads_of
 
-INDEX = FolderKind(
-    noun="an index folder",
-    format="windowshop-index/3",
-    command="windowshop index",
-    error=IndexFolderError,
-)
 GENERATIONS_FOLDER = "generations"
 PHOTOS_FOLDER = "photos"
 LOCK_FILE = "build.lock"

@@ -29,9 +29,9 @@ from windowshop.data import (
     fill_attributes,
 )
 from windowshop.errors import DataError, IndexFolderError, SearchError, needs_extra
-from windowshop.files import FolderKind, read_manifest
+from windowshop.files import INDEX, FolderKind, read_manifest
 from windowshop.index.catalogue.collection import Collection
-from windowshop.index.folder import INDEX, PHOTOS_FOLDER, current_generation, open_generations
+from windowshop.index.folder import PHOTOS_FOLDER, current_generation, open_generations
 from windowshop.index.images import ShopPhotos
 from windowshop.index.vector_names import GATE_COLUMNS, vectors_by_name, with_gate
 from windowshop.model import QueryEncoder, open_query_encoder

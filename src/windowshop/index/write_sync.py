@@ -1,15 +1,10 @@
 """Carry the writes of one generation over to another."""
 
-from typing import TYPE_CHECKING
-
 from windowshop.errors import IndexFolderError
+from windowshop.files import INDEX
 from windowshop.index.catalogue.ledger import Position
 from windowshop.index.catalogue.records import Delete
-from windowshop.index.folder import INDEX
 from windowshop.index.open import OpenIndex
-
-if TYPE_CHECKING:
-    pass
 
 
 def carry_over(old: OpenIndex, new: OpenIndex, since: Position | None = None) -> Position:

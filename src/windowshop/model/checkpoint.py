@@ -23,13 +23,10 @@ from safetensors.torch import load_file, save_file
 from windowshop.config import FUSED, TrainConfig, load_config
 from windowshop.encoders import ImageEncoder, Layout, TextEncoder
 from windowshop.errors import ModelError
-from windowshop.files import FolderKind, read_manifest, write_manifest
+from windowshop.files import MODEL, read_manifest, write_manifest
 from windowshop.model.two_tower import TwoTower
 from windowshop.settings import to_yaml
 
-MODEL = FolderKind(
-    noun="a model folder", format="windowshop-model/2", command="windowshop train", error=ModelError
-)
 CONFIG_FILE = "config.yaml"
 TOWERS_FILE = "towers.safetensors"
 PACKAGES = ("windowshop", "torch", "transformers", "sentence-transformers", "numpy", "polars")

@@ -13,8 +13,9 @@ from filelock import FileLock, Timeout
 from windowshop.data import Dataset
 from windowshop.encoders import pick_device
 from windowshop.errors import ConfigError
+from windowshop.files import DEFAULT_CACHE
 from windowshop.model import PACKAGES
-from windowshop.progress import Reporter
+from windowshop.progress import SILENT, Reporter
 from windowshop.settings import to_dict
 from windowshop.study.config import AUTO, StudyConfig, VariantConfig
 from windowshop.study.controls import with_cut_titles, without_photos
@@ -43,9 +44,9 @@ from windowshop.study.workers import Source, Task, fitting_workers, run_workers
 def compare(
     dataset: Dataset,
     config: StudyConfig,
-    out: Path,
-    cache_folder: Path,
-    reporter: Reporter,
+    out: str | Path,
+    cache_folder: Path = DEFAULT_CACHE,
+    reporter: Reporter = SILENT,
     *,
     photos: bool = True,
     workers: int | None = 1,
@@ -57,6 +58,7 @@ def compare(
     the caller's main module, so a script must guard its code by `if __name__ == "__main__"`.
     Raises ConfigError while another study writes to `out`, or for fewer than one worker.
     """
+    out = Path(out)
     if workers is not None and workers < 1:
         raise ConfigError(f"workers={workers}: need at least one process.")
     try:

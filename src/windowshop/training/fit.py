@@ -13,16 +13,20 @@ from windowshop.config import FUSED, TrainConfig
 from windowshop.data import Dataset, file_hash
 from windowshop.encoders import FeatureCache
 from windowshop.errors import ConfigError, ModelError
-from windowshop.files import MANIFEST_FILE
+from windowshop.files import DEFAULT_CACHE, MANIFEST_FILE
 from windowshop.model import Manifest, ProductSource, load_manifest, save_model
-from windowshop.progress import Reporter
+from windowshop.progress import SILENT, Reporter
 from windowshop.settings import to_dict
 from windowshop.training.prepared_data import Workbench, open_cache, prepare
 from windowshop.training.stages import Trained, train_system
 
 
 def train(
-    dataset: Dataset, out: Path, config: TrainConfig, cache_folder: Path, reporter: Reporter
+    dataset: Dataset,
+    out: str | Path,
+    config: TrainConfig | None = None,
+    cache_folder: Path = DEFAULT_CACHE,
+    reporter: Reporter = SILENT,
 ) -> Manifest:
     """Train the model and its baselines and write the model folder.
 
@@ -30,6 +34,7 @@ def train(
     stopped. A finished folder made from the same data and settings is left as it is; any other
     existing `out` raises ModelError, and so does a second `fit` to the same `out` meanwhile.
     """
+    out, config = Path(out), config or TrainConfig()
     if out.exists() and not (out / MANIFEST_FILE).is_file():
         raise ModelError(f"{out}: already exists and is no model. Choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -9,9 +9,11 @@ from PIL import Image
 
 from windowshop.data.dataset import SPLITS, read_dataset
 from windowshop.data.images import decode
-from windowshop.demo import catalogue as demo
-from windowshop.demo.catalogue import DemoConfig, Product, Query, write_demo
+from windowshop.demo.catalogue import DemoConfig, write_demo
+from windowshop.demo.clicks import RESULTS_SHOWN, simulate_clicks
 from windowshop.demo.drawing import PALETTE, PATTERNS, SHAPES, Look, contrasting, draw
+from windowshop.demo.products import WORDINGS, Product, make_products
+from windowshop.demo.queries import Query, grade_products, make_queries
 from windowshop.errors import ConfigError, DataError
 
 CONFIG = DemoConfig(num_products=120, seed=3, image_side=32)
@@ -50,7 +52,7 @@ def query(split="test", **facts):
 
 
 def grade(asked, product):
-    return demo._grades([asked], [product]).item()
+    return grade_products([asked], [product]).item()
 
 
 def test_the_folder_reads_back_as_a_data_set(folder, dataset):
@@ -75,7 +77,7 @@ def test_equal_settings_give_equal_files(folder, tmp_path):
 
 
 def test_another_seed_gives_another_shop(dataset):
-    others = demo._products(replace(CONFIG, seed=CONFIG.seed + 1))
+    others = make_products(CONFIG.num_products, CONFIG.seed + 1)
     assert [other.brand for other in others] != dataset.products["brand"].to_list()
 
 
@@ -126,7 +128,7 @@ def test_every_query_has_a_product_with_all_that_was_asked(dataset):
 
 
 def test_no_combination_of_facts_is_asked_in_two_splits():
-    queries = demo._queries(demo._products(CONFIG), CONFIG.seed)
+    queries = make_queries(make_products(CONFIG.num_products, CONFIG.seed), CONFIG.seed)
     splits = {}
     for asked in queries:
         splits.setdefault(frozenset(asked.facts.items()), set()).add(asked.split)
@@ -158,7 +160,7 @@ def test_sparse_texts_tell_neither_colour_nor_pattern(dataset):
     assert sparse["description"].is_null().all()
     assert sparse["attributes"].is_null().all()
     told = {name for row in sparse["title"] for name in re.findall(r"[a-z]+", row.lower())}
-    wordings = " ".join(word for name in PATTERNS for word in demo.WORDINGS[name])
+    wordings = " ".join(word for name in PATTERNS for word in WORDINGS[name])
     assert not told & {*PALETTE, *PATTERNS, *re.findall(r"[a-z]{4,}", wordings)} - {"with"}
 
 
@@ -186,7 +188,7 @@ def test_the_click_log_is_marked_and_ordered(folder, dataset):
     assert clicks["simulated"].all()
     assert set(clicks["event"]) == {"impression", "click", "cart", "purchase"}
     assert clicks["timestamp"].is_sorted()
-    assert clicks["position"].is_between(1, demo.RESULTS_SHOWN).all()
+    assert clicks["position"].is_between(1, RESULTS_SHOWN).all()
     train = dataset.queries.filter(split="train")["query_id"]
     assert clicks["query_id"].is_in(train.implode()).all()
     key = ["session_id", "product_id", "position"]
@@ -203,8 +205,8 @@ def test_clicks_prefer_good_grades_first_places_and_photos_that_show_it():
         for number, colour in enumerate(["blue"] * 500 + ["red"] * 500)
     ]
     asked = [query(split="train", kind="mug", colour="blue")]
-    grades = demo._grades(asked, shop)
-    clicks = demo._clicks(asked, shop, grades, seed=0)
+    grades = grade_products(asked, shop)
+    clicks = simulate_clicks(asked, shop, grades, seed=0)
     facts = pl.DataFrame(
         {
             "product_id": [product.product_id for product in shop],
@@ -234,7 +236,7 @@ def test_nothing_is_left_of_a_write_that_failed(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(demo, "draw", fail)
+    monkeypatch.setattr("windowshop.demo.catalogue.draw", fail)
     with pytest.raises(OSError, match="disk full"):
         write_demo(tmp_path / "shop", CONFIG)
     assert list(tmp_path.iterdir()) == []

@@ -102,19 +102,19 @@ def test_a_build_that_began_when_it_was_empty_adds_to_what_came_first(
     build_colours, volume, monkeypatch
 ):
     """Another process may finish between the look and the lock."""
-    from windowshop.index import folder as shelf
+    from windowshop.index import folder as folders
 
-    look, looks = shelf._is_empty, []
+    look, looks = folders._is_empty, []
 
     def looked(out):
         found = look(out)
         looks.append(found)
         if len(looks) == 1:
-            monkeypatch.setattr(shelf, "_is_empty", look)
+            monkeypatch.setattr(folders, "_is_empty", look)
             build_colours(out)
         return found
 
-    monkeypatch.setattr(shelf, "_is_empty", looked)
+    monkeypatch.setattr(folders, "_is_empty", looked)
     build_colours(volume, "later")
     assert looks == [True]
     assert layout(volume) == ("g2", "g1", ["g1", "g2"])

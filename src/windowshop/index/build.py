@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexConfig:
-    """How an index is built."""
+    """Settings of a build."""
 
     engine: str = "auto"
-    """The vector engine; `auto` chooses by the catalogue's size."""
+    """Vector engine; `auto` chooses by the number of products."""
     storage: str = "auto"
-    """What the engine searches; int8 and 4-bit codes are rescored with float16 originals."""
+    """Form of vectors that the engine searches; `auto` takes the engine's default."""
     width: int = 0
     """Numbers kept of a `fused` vector, one of the model's Matryoshka widths; 0 keeps all."""
     chunk_rows: int = 20_000
@@ -45,7 +45,7 @@ class IndexConfig:
             raise ConfigError(f"chunk_rows={self.chunk_rows} must be at least 1.")
 
     def spec(self, num_products: int, widths: dict[str, int]) -> EngineSpec:
-        """The engine's settings; widths by vector's name."""
+        """Return the settings of the engine; `widths` is by vector name."""
         widths = widths | ({FUSED_VECTOR: self.width} if self.width else {})
         chosen = choose(num_products, widths)
         kind = chosen.kind if self.engine == "auto" else self.engine
@@ -66,8 +66,8 @@ def build_index(
 ) -> GenerationManifest:
     """Encode a catalogue as the next generation of the index at `out`, and switch to it.
 
-    The one before stays for a rollback. A kill leaves the index as it was; a process may search and
-    write the current generation meanwhile. Raises IndexFolderError where `out` is something else.
+    The previous one stays for a rollback. A kill leaves the index as it was; a process may search
+    and write the current generation meanwhile. Raises IndexFolderError where `out` is no index.
     """
     from windowshop.model import provide_export
 
@@ -80,7 +80,7 @@ def build_index(
         source = model.read_products(dataset.products, dataset.root, cache_folder, reporter)
         shutil.copytree(model.folder, path / MODEL_FOLDER)
         export = path / MODEL_FOLDER / EXPORT_FOLDER
-        if before is not None and not export.exists():  # the one made last time may do
+        if before is not None and not export.exists():  # that of the previous generation may fit
             shutil.copytree(generations.path(before) / MODEL_FOLDER / EXPORT_FOLDER, export)
         provide_export(model, dataset, source, export)
         filled = _fill(path, model, dataset, source, reporter, config or IndexConfig())
@@ -98,12 +98,12 @@ def _fill(
     reporter: Reporter,
     config: IndexConfig,
 ) -> GenerationManifest:
-    """Make a collection of a catalogue, on the disk; returns what it was made from."""
+    """Fill a collection with a catalogue; returns the manifest of the generation."""
     products = dataset.products
     columns = attribute_columns(products)
     if config.width not in (0, *model.towers.widths):
         raise ConfigError(
-            f"width={config.width} is none that the model was trained for. "
+            f"width={config.width} is not a width that the model was trained for. "
             f"Choose one of: {', '.join(map(str, model.towers.widths))}."
         )
     widths = {FUSED_VECTOR: model.width}

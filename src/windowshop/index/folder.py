@@ -31,26 +31,26 @@ PHOTOS_FOLDER = "photos"
 LOCK_FILE = "build.lock"
 PARTIAL_FOLDER = ".partial"
 NOT_CONTENT = {LOCK_FILE, PARTIAL_FOLDER, "lost+found"}
-"""What may lie in a folder that counts as empty."""
+"""Names that may lie in a folder that counts as empty."""
 UNNAMED_SECONDS = 3600.0
-"""How long a photo stays that no product names: longer than a write, which puts it first."""
+"""Age of an unnamed photo that may be removed; a write stores its photo before the product."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexManifest:
-    """What all generations of an index have in common."""
+    """Manifest of an index, shared by its generations."""
 
     format: str = INDEX.format
 
 
 def open_generations(folder: Path) -> Generations:
-    """The generations of an index; raises IndexFolderError where the folder is not one."""
+    """Return the generations of an index; raises IndexFolderError where the folder is not one."""
     read_manifest(IndexManifest, folder, INDEX)
     return Generations(folder / GENERATIONS_FOLDER)
 
 
 def current_generation(folder: Path) -> str:
-    """The generation of an index that is searched; IndexFolderError where there is none."""
+    """Return the generation that is searched; raises IndexFolderError where there is none."""
     name = open_generations(folder).current
     if name is None:
         raise IndexFolderError(f"{folder}: has no generation to search. Run `{INDEX.command}`.")
@@ -58,9 +58,9 @@ def current_generation(folder: Path) -> str:
 
 
 def rollback(folder: Path) -> str:
-    """Make the generation before the current one current again, and return its name.
+    """Swap the current and the previous generation, and return the new current one.
 
-    Twice is forth again. Raises EngineError where there is none.
+    Raises EngineError where there is no previous one.
     """
     return open_generations(folder).rollback()
 
@@ -111,11 +111,11 @@ def without_builds(folder: Path) -> Iterator[None]:
 
 
 def remove_unnamed_photos(folder: Path, opened: Mapping[str, Collection]) -> int:
-    """Remove photos of writes that no record of any generation's ledger names; returns how many.
+    """Remove uploaded photos that no record of any ledger names; returns how many.
 
-    What a write put or named within the last hour stays. `opened` are the collections that this
-    process has open, by generation. Raises LedgerError, and removes nothing, where another process
-    has one open.
+    Photos that were stored or named within the last hour stay. `opened` are the collections that
+    this process has open, by generation. Raises LedgerError, and removes nothing, where another
+    process has one open.
     """
     begun, named = time.time(), set[str]()
     generations = Generations(folder / GENERATIONS_FOLDER)
@@ -131,7 +131,7 @@ def remove_unnamed_photos(folder: Path, opened: Mapping[str, Collection]) -> int
 
 
 def _uploads(changes: Iterator[tuple[Change, Position]]) -> set[str]:
-    """The photos of writes that changes name."""
+    """Return the uploaded photos that changes name."""
     named: set[str] = set()
     for change, _ in changes:
         if isinstance(change, Upsert):
@@ -141,7 +141,7 @@ def _uploads(changes: Iterator[tuple[Change, Position]]) -> set[str]:
 
 
 def next_name(generations: Generations) -> str:
-    """The name of a new generation: g1, g2, .."""
+    """Return the name of the next generation: g1, g2, and so on."""
     numbers = [int(name[1:]) for name in generations.names() if name[1:].isdecimal()]
     return f"g{max(numbers, default=0) + 1}"
 
@@ -154,7 +154,7 @@ def _drop_others(generations: Generations) -> None:
 
 
 def _is_empty(out: Path) -> bool:
-    """Whether `out` is a folder in which nothing was ever finished."""
+    """Return whether `out` is a folder without anything but the remains of a first build."""
     return out.is_dir() and not {path.name for path in out.iterdir()} - NOT_CONTENT
 
 

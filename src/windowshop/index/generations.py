@@ -1,4 +1,4 @@
-"""Indexes of several models side by side, one of them current, with the way back.
+"""Generations of an index side by side, one of them current, with rollback.
 
 FOLDER/current.json     the current generation and the one before it
 FOLDER/NAME/            a collection (`windowshop.index.catalogue.collection`)
@@ -16,7 +16,7 @@ CURRENT_FILE = "current.json"
 
 
 class Generations:
-    """Which collection of a folder is searched. The choice is one small file, replaced at once."""
+    """Collections of a folder, one of them current; the choice is a file, replaced atomically."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -24,26 +24,26 @@ class Generations:
 
     @property
     def current(self) -> str | None:
-        """The generation that is searched; None before the first switch."""
+        """Generation that is searched; None before the first switch."""
         return self._chosen()[0]
 
     @property
     def previous(self) -> str | None:
-        """The one that `rollback` goes back to."""
+        """Generation that `rollback` makes current."""
         return self._chosen()[1]
 
     def names(self) -> list[str]:
-        """Every generation there is, complete or not."""
+        """Return the names of all generations, complete or not."""
         return sorted(path.name for path in self._folder.iterdir() if path.is_dir())
 
     def path(self, name: str) -> Path:
-        """The folder of a generation, there or to be made."""
+        """Return the folder of a generation, which need not exist."""
         if not name.isidentifier():
             raise EngineError(f"{name!r} is no name for a generation. Use letters and digits.")
         return self._folder / name
 
     def switch(self, name: str) -> None:
-        """Make a generation current; the one that was becomes the previous."""
+        """Make a generation current; the current one becomes the previous."""
         if not (self.path(name) / SNAPSHOT_FILE).is_file():
             raise EngineError(
                 f"{self.path(name)}: holds no complete collection. Build it and close or flush it, "
@@ -53,7 +53,7 @@ class Generations:
             self._choose(name, self.current)
 
     def rollback(self) -> str:
-        """Go back to the previous generation and return its name; twice is forth again."""
+        """Swap the current and the previous generation, and return the new current one."""
         current, previous = self._chosen()
         if previous is None or not self.path(previous).is_dir():
             raise EngineError(f"{self._folder}: there is no generation to go back to.")

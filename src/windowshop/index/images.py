@@ -1,6 +1,6 @@
-"""Where the photos of an online catalogue are: below the data folder, or sent with a write.
+"""Photos of an online catalogue: below the data folder, or uploaded with a write.
 
-A photo that was sent is a file of the folder of uploads, named by its content; a product refers to
+An uploaded photo is a file of the folder of uploads, named by its content hash; a product refers to
 it in `image` by `upload:NAME`.
 """
 
@@ -37,17 +37,17 @@ SUFFIXES = {"MPO": "jpg", "JPEG": "jpg", "TIFF": "tif"}
 
 @dataclass(slots=True)
 class OpenedPhotos:
-    """The photos of one product that is written."""
+    """Decoded photos of one product that is written."""
 
     image: str | None
-    """How the product names the first one."""
+    """Name of the first one, for the product's `image`."""
     pictures: list[Image.Image] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    """Photos that cannot be used, and why."""
+    """Names of photos that cannot be used, with the reason."""
     _known: set[bytes] = field(default_factory=set)
 
     def add(self, name: str, content: bytes | BrokenImage, side: int) -> bool:
-        """Decode one more photo, unless its content was there; returns whether it can be used."""
+        """Decode one more photo, unless it repeats another; returns whether it can be used."""
         if isinstance(content, bytes):
             if content in self._known:
                 return True
@@ -61,7 +61,7 @@ class OpenedPhotos:
 
 
 class ShopPhotos:
-    """Photos as products name them; for any number of threads of one process."""
+    """Photos by the names that products use, for many threads of one process."""
 
     def __init__(self, data_root: Path, uploads: Path) -> None:
         self._data_root, self._uploads = data_root, uploads
@@ -69,7 +69,7 @@ class ShopPhotos:
         self._recent: dict[str, tuple[Path | None, float]] = {}
 
     def path(self, image: str | None) -> Path | None:
-        """The photo's file, links resolved; None where it is none inside the two folders."""
+        """Return a photo's file, links resolved; None unless it is inside one of the folders."""
         plain = self._plain(image) if image else None
         if plain is not None:
             return plain
@@ -82,7 +82,7 @@ class ShopPhotos:
             return None
 
     def recent_path(self, image: str | None) -> Path | None:
-        """What `path` says, or said some minutes ago: every result of a search asks."""
+        """Return `path`, cached for some minutes: every result of a search needs it."""
         if not image:
             return None
         now = time.monotonic()
@@ -98,10 +98,10 @@ class ShopPhotos:
     def open(
         self, image: str | None, images: str | None, sent: bytes | None, side: int
     ) -> OpenedPhotos:
-        """Decode the photos that a product names, each content once.
+        """Decode the photos of a product, equal ones once.
 
-        One that was sent is kept and takes the place of `image`, unless it is broken. `side` is the
-        pixels that the encoder looks at. Raises ConfigError where a photo cannot be kept.
+        An uploaded one (`sent`) is stored and replaces `image`, unless it is broken. `side` is the
+        side of the encoder's input in pixels. Raises ConfigError where it cannot be stored.
         """
         opened = OpenedPhotos(image)
         if sent is not None and opened.add("the photo sent", _within_limit(sent), side):
@@ -112,28 +112,28 @@ class ShopPhotos:
             opened.add(name, self._read(name), side)
         return opened
 
-    def adopt(self, image: str, origin: "ShopPhotos") -> str:
-        """What to call a photo of another catalogue here; it is copied where nothing has its name.
+    def copy_from(self, origin: "ShopPhotos", image: str) -> str:
+        """Copy a photo of another catalogue unless its name is known here; returns its name here.
 
-        Raises ConfigError where it cannot be kept.
+        Raises ConfigError where it cannot be stored.
         """
         content = origin._read(image) if self.path(image) is None else None
         if not isinstance(content, bytes) or isinstance(decode(content, MIN_SIDE), BrokenImage):
             return image
         return self._keep(content)
 
-    def adopt_all(self, images: str | None, origin: "ShopPhotos") -> str | None:
-        """The same for a list of further photos."""
+    def copy_all_from(self, origin: "ShopPhotos", images: str | None) -> str | None:
+        """Copy a list of further photos by `copy_from`; returns the list with their names here."""
         names = parse_images(images)
-        adopted = [self.adopt(name, origin) for name in names]
-        return images if adopted == names else json.dumps(adopted, ensure_ascii=False)
+        copied = [self.copy_from(origin, name) for name in names]
+        return images if copied == names else json.dumps(copied, ensure_ascii=False)
 
     def _read(self, image: str) -> bytes | BrokenImage:
         found = self._locate(image)
         if not isinstance(found, Path):
             return found
         if image.startswith(UPLOAD):
-            with suppress(OSError, ValueError):  # what is wrong with it, `read_bytes` says
+            with suppress(OSError, ValueError):  # `read_bytes` returns the reason
                 os.utime(found)
         return read_bytes(found)
 
@@ -144,15 +144,15 @@ class ShopPhotos:
         path = self._uploads / name
         with self._lock:  # two writes may bring the same photo
             try:
-                os.utime(path)  # it is there: young again for `remove_uploads`
+                os.utime(path)  # it exists: renew its age for `remove_uploads`
             except OSError:
                 write_atomic(path, lambda aside: aside.write_bytes(content))
         return UPLOAD + name
 
     def _plain(self, image: str) -> Path | None:
-        """The file of a name that leads to it by no link below its folder; most do.
+        """Return the file of a name without links below its folder, else None.
 
-        Following links takes many times longer.
+        A short cut for most names: following links takes many times longer.
         """
         root, name = self._data_root, image
         if image.startswith(UPLOAD):
@@ -177,15 +177,15 @@ class ShopPhotos:
 
 
 def uploads_of(image: str | None, images: str | None) -> set[str]:
-    """The files of the folder of uploads that a product names."""
+    """Return the file names of uploads that a product names."""
     named = [image or "", *parse_images(images)]
     return {Path(name.removeprefix(UPLOAD)).name for name in named if name.startswith(UPLOAD)}
 
 
 def remove_uploads(folder: Path, kept: Collection[str], before: float) -> int:
-    """Remove files of the folder of uploads that no write put or named since a time, but `kept`.
+    """Remove uploads that are not `kept` and were last named before a time; returns how many.
 
-    Returns how many. `before` is in seconds since 1970.
+    `before` is in seconds since 1970.
     """
     num_removed = 0
     for path in folder.iterdir() if folder.is_dir() else ():

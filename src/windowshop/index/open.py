@@ -1,11 +1,11 @@
-"""An index folder: online catalogues made by a model, opened to search and to write.
+"""A generation of an index: an online catalogue and its model, to search and to write.
 
     INDEX/generations/gN/                  a collection (`windowshop.index.catalogue.collection`)
-    INDEX/generations/gN/generation.json   what it was made from, written last
+    INDEX/generations/gN/generation.json   its manifest, written last
     INDEX/generations/gN/model/            the model, with its query encoder in model/export
 
-The rest of the folder is described in `folder`. Searching by text needs no torch: the
-model is loaded when a photo is searched by, or a product is written.
+`folder` describes the rest of the index. Searching by text needs no torch: the model is loaded
+for the first search by photo or the first write.
 
 Shapes: B batch, N products, P width of fused vectors, D width of photo vectors.
 """
@@ -54,50 +54,50 @@ WRITE_ROWS = 32
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GenerationManifest:
-    """What a generation was made from, as it was when it was built."""
+    """Manifest of a generation: model, data and settings of its build."""
 
     model_key: str
-    """The run key of the model that makes the vectors."""
+    """Run key of the model that makes the vectors."""
     num_products: int
     width: int
     """Width P of the vectors named `fused`."""
     photo_width: int | None
-    """Width D of those named `photo`; None where the model looks at no product photo."""
+    """Width D of vectors named `photo`; None where the model has no photo tower."""
     data_root: str
-    """The data folder, where the photos of its products are."""
+    """Data folder, with the photos of the products."""
     broken_images: dict[str, int]
     unsearchable: int
-    """Products with neither text nor a usable photo; they are kept and never found by vector."""
+    """Products with neither text nor a usable photo; no vector search finds them."""
     attributes: list[dict[str, Any]]
-    """The columns filled from the attributes, as of `attribute_columns`."""
+    """Columns filled from the attributes, as of `attribute_columns`."""
     filled_to: dict[str, int]
-    """The ledger's end once all of the data was in; what follows was written online."""
+    """End of the ledger after the data; later changes were written online."""
     carried_from: str | None = None
-    """The generation that was searched when the build began."""
+    """Current generation when the build began."""
     carried_since: dict[str, int] | None = None
-    """The end of its ledger then: what follows there is not in the data."""
+    """End of its ledger then; later changes are not in the data."""
     format: str = GENERATION.format
 
     @property
     def attribute_columns(self) -> tuple[AttributeColumn, ...]:
-        """The columns that an online write fills from a product's attributes."""
+        """Columns that an online write fills from a product's attributes."""
         return tuple(AttributeColumn(**column) for column in self.attributes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UpsertReport:
-    """What became of an online write."""
+    """Result of an online write."""
 
     num_upserted: int
     problems: dict[str, str]
-    """Photos that cannot be used, by product; the product is found by what else it has."""
+    """Photos that cannot be used, by product; the product is stored without them."""
 
 
 class OpenIndex:
-    """One generation of an index, opened to search and to write by one process of many threads."""
+    """A generation of an index that the threads of one process search and write."""
 
     def __init__(self, folder: Path, generation: str, path: Path) -> None:
-        """Open the generation that lies at `path`; `open_index` finds it."""
+        """Open the generation at `path`; use `open_index`."""
         self.folder, self.generation, self._path = folder, generation, path
         self.manifest = read_manifest(GenerationManifest, path, GENERATION)
         key = self.manifest.model_key
@@ -111,7 +111,7 @@ class OpenIndex:
 
     @property
     def model(self) -> "Model":
-        """The model in torch, loaded at first use; searches by text never need it."""
+        """Model in torch, loaded at first use."""
         with self._loading:
             if self._model is None:
                 self._model = self._load()
@@ -147,12 +147,12 @@ class OpenIndex:
     def upsert(
         self, products: pl.DataFrame, photos: Mapping[str, bytes] | None = None
     ) -> UpsertReport:
-        """Add products, or replace them whole; found on return.
+        """Add or replace whole products; searches find them on return.
 
         Args:
-            products: Rows in the products format; columns that are missing become null. Columns
-                that the index filled from the attributes are filled from theirs.
-            photos: Image files by product id, kept with the index; `image` then names them.
+            products: Rows in the products format; missing columns become null. Attribute columns
+                of the index are filled from `attributes`.
+            photos: Image files by product id, stored with the index; `image` then names them.
 
         Raises:
             DataError: A row does not fit, or a photo is of no row; nothing is changed.
@@ -178,12 +178,12 @@ class OpenIndex:
             self.collection.upsert(with_gate(rows, parts), vectors_by_name(parts))
         return UpsertReport(num_upserted=len(rows), problems=problems)
 
-    def adopt(self, products: pl.DataFrame, origin: "OpenIndex") -> UpsertReport:
-        """Upsert rows of another generation, with the photos that they have there."""
+    def upsert_from(self, products: pl.DataFrame, origin: "OpenIndex") -> UpsertReport:
+        """Upsert rows of another generation, with copies of the photos that they have there."""
         filled = [column.name for column in origin.manifest.attribute_columns] + list(GATE_COLUMNS)
         photos, others = self._photos, origin._photos
-        first = [name and photos.adopt(name, others) for name in products["image"]]
-        further = [names and photos.adopt_all(names, others) for names in products["images"]]
+        first = [name and photos.copy_from(others, name) for name in products["image"]]
+        further = [names and photos.copy_all_from(others, names) for names in products["images"]]
         rows = products.drop(filled, strict=False).with_columns(
             pl.Series("image", first, dtype=pl.String),
             pl.Series("images", further, dtype=pl.String),
@@ -191,22 +191,22 @@ class OpenIndex:
         return self.upsert(rows)
 
     def delete(self, product_ids: list[str]) -> int:
-        """Take products out; returns how many were there."""
+        """Delete products; returns how many there were."""
         return self.collection.delete(product_ids)
 
     def photo_path(self, image: str | None) -> Path | None:
-        """The file of a photo as `image` names it, links resolved.
+        """Return the file of a photo that `image` names, links resolved.
 
-        None where there is no such file below the data folder or among the photos of writes.
+        None where there is no such file below the data folder or among the uploads.
         """
         return self._photos.path(image)
 
     def recent_photo_path(self, image: str | None) -> Path | None:
-        """The same as it was some minutes ago at most, for results of searches."""
+        """Return `photo_path`, cached for some minutes."""
         return self._photos.recent_path(image)
 
     def close(self) -> None:
-        """Save and release everything."""
+        """Write a snapshot and release everything."""
         self.collection.close()
 
     def _load(self) -> "Model":
@@ -234,7 +234,7 @@ def open_index(folder: str | Path, generation: str | None = None) -> OpenIndex:
 
 
 def _completed(products: pl.DataFrame) -> pl.DataFrame:
-    """Rows with all columns of the products format, as a data folder's table has them."""
+    """Complete rows to all columns of the products format, with the types of a data folder."""
     rows = complete_columns(conform(products, PRODUCT_SCHEMA, WRITTEN), PRODUCT_SCHEMA)
     check_ids(rows, "product_id", Path(WRITTEN))
     return rows.with_columns(pl.col("group_id").fill_null(pl.col("product_id")))

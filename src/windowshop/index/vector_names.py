@@ -1,4 +1,4 @@
-"""What a model says about products, as a collection takes it: vectors by name, and gate columns.
+"""Vectors and gate weights of a model, in the form that a collection takes.
 
 Shapes: N products.
 """
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from windowshop.model import SpaceVectors
 
 GATE_COLUMNS = ("_text_weight", "_photo_weight")
-"""Of a catalogue's columns those that begin with _ are ours: shown in explanations only."""
+"""Internal columns, which begin with _, for explanations only."""
 FUSED_VECTOR, PHOTO_VECTOR = "fused", "photo"
-"""Names of a product's vectors: for searches by text, photo or both, and by photo alone."""
+"""Vector names: for searches by text, photo or both, and for those by photo alone."""
 
 
 def vectors_by_name(parts: Sequence["SpaceVectors"]) -> dict[str, np.ndarray]:
-    """Vectors of consecutive rows as a collection takes them."""
+    """Join the vectors of consecutive parts, by vector name."""
     vectors = {FUSED_VECTOR: np.concatenate([part.fused for part in parts])}
     photos = [part.photo for part in parts if part.photo is not None]
     return vectors | ({PHOTO_VECTOR: np.concatenate(photos)} if photos else {})
 
 
 def with_gate(rows: pl.DataFrame, parts: Sequence["SpaceVectors"]) -> pl.DataFrame:
-    """The rows with what the model's gate gave each of them, for explanations."""
+    """Add the gate weights of the fusion to the rows."""
     gates = [part.gate for part in parts if part.gate is not None]
     if not gates:
         return rows

@@ -8,32 +8,32 @@ from windowshop.index.open import OpenIndex
 
 
 def carry_over(old: OpenIndex, new: OpenIndex, since: Position | None = None) -> Position:
-    """Apply to `new` what was written to `old` since the build that parted them.
+    """Apply to `new` the changes that were written to `old` after `since`.
 
-    Rows are encoded by the model of `new`. Call it with the position that it returned until little
-    is left, switch, and call it once more. For a rollback it goes from the newer generation to the
-    older one. Raises IndexFolderError where it cannot be told what is missing.
+    Without `since`, begins where one of the two was built beside the other. Rows are encoded by the
+    model of `new`. Returns the position reached: call again from there until few changes are left,
+    switch, and call once more. Raises IndexFolderError where the missing changes are unknown.
     """
-    position = since or _parted(old, new)
+    position = since or _common_position(old, new)
     if not old.collection.reaches(position):
         raise IndexFolderError(
             f"{old.folder}: what {old.generation} held when {new.generation} was built is no "
             f"longer apart from what came later. Run `{INDEX.command}` again."
         )
-    for change, behind in old.collection.changes(position):
+    for change, end in old.collection.changes(position):
         if isinstance(change, Delete):
             new.delete(list(change.product_ids))
         else:
-            new.adopt(change.products, old)
-        position = behind
+            new.upsert_from(change.products, old)
+        position = end
     return position
 
 
-def _parted(old: OpenIndex, new: OpenIndex) -> Position:
-    """Where in the ledger of `old` begins what `new` does not have from its data."""
-    told = new.manifest.carried_since
-    if told is not None and new.manifest.carried_from == old.generation:
-        return Position(**told)
+def _common_position(old: OpenIndex, new: OpenIndex) -> Position:
+    """Return the position in the ledger of `old` up to which the data of `new` has everything."""
+    since = new.manifest.carried_since
+    if since is not None and new.manifest.carried_from == old.generation:
+        return Position(**since)
     if old.manifest.carried_from == new.generation:
         return Position(**old.manifest.filled_to)
     raise IndexFolderError(

@@ -8,7 +8,7 @@ from windowshop.errors import SearchError
 from windowshop.search.answer import FacetValue
 from windowshop.search.request import Between, BrandCap, Sort, Values
 from windowshop.search.results.pins import Pin, with_pins
-from windowshop.search.results.result_set import Arrangement, ResultSet
+from windowshop.search.results.result_set import ResultSet
 
 # In order of relevance; two groups of variants, one product without a group.
 SHOP = pl.DataFrame(
@@ -37,7 +37,7 @@ def groups(products):
 
 
 def keys(result_set, **settings):
-    return result_set.ranking(Arrangement(**settings)).keys.tolist()
+    return result_set.ranking(**settings).keys.tolist()
 
 
 def values(facet):
@@ -45,7 +45,7 @@ def values(facet):
 
 
 def test_relevance_order_collapses_to_the_best_of_each_group():
-    ranking = shop().ranking(Arrangement())
+    ranking = shop().ranking()
     assert ranking.keys.tolist() == [50, 30, 20, 60]
     assert ranking.scores.tolist() == [0.9, 0.7, 0.6, 0.4]
     assert ranking.group_sizes.tolist() == [2, 2, 1, 1]
@@ -53,10 +53,10 @@ def test_relevance_order_collapses_to_the_best_of_each_group():
 
 
 def test_totals_count_what_is_paged():
-    ranking = shop().ranking(Arrangement())
+    ranking = shop().ranking()
     page = ranking.page(2, 10)
     assert (page.keys.tolist(), page.total) == ([20, 60], 4)
-    uncollapsed = shop().ranking(Arrangement(collapse=False))
+    uncollapsed = shop().ranking(collapse=False)
     assert uncollapsed.page(5, 10).total == 6
 
 
@@ -150,7 +150,7 @@ def test_pins_keep_their_places_or_the_next():
 
 def test_nothing_found():
     empty = ResultSet(KEYS[:0], SCORES[:0], SHOP.clear(), KEYS[:0], {"brand": Values(("Nike",))})
-    ranking = empty.ranking(Arrangement(cap=BrandCap(), pins=(Pin(1, 1),)))
+    ranking = empty.ranking(cap=BrandCap(), pins=(Pin(1, 1),))
     assert (ranking.page(0, 10).total, ranking.total_groups) == (0, 0)
     assert empty.facet("colours").values == ()
     assert empty.numbers("price").missing == 0
@@ -167,8 +167,8 @@ def test_nothing_found():
         (lambda: shop().numbers("price", 0), "0 bins"),
         (lambda: shop().facet("brand", -1), "must not be negative"),
         (lambda: keys(shop(), sort=(Sort("colours"),)), "has no order"),
-        (lambda: shop().ranking(Arrangement()).page(-1, 10), "offset"),
-        (lambda: shop().ranking(Arrangement()).page(0, 0), "limit"),
+        (lambda: shop().ranking().page(-1, 10), "offset"),
+        (lambda: shop().ranking().page(0, 0), "limit"),
         (lambda: BrandCap(most=0), "at least 1"),
     ],
 )
@@ -198,10 +198,9 @@ def result_set(products, **picks):
 @given(rows, st.booleans(), st.sampled_from([(), (Sort("price"),)]), st.integers(1, 7))
 def test_pages_never_overlap_and_make_up_the_whole(products, collapse, sort, limit):
     found = result_set(products, brand=Values(("A", "B")))
-    arrangement = Arrangement(
+    ranking = found.ranking(
         sort=sort, collapse=collapse, cap=BrandCap(most=2, among=5), pins=(Pin(3, 2), Pin(0, 1))
     )
-    ranking = found.ranking(arrangement)
     pages = [ranking.page(offset, limit) for offset in range(0, len(products) + limit, limit)]
     paged = [key for page in pages for key in page.keys.tolist()]
     assert len(paged) == len(set(paged)) == pages[0].total
@@ -217,9 +216,7 @@ def test_pages_never_overlap_and_make_up_the_whole(products, collapse, sort, lim
 @settings(max_examples=60, deadline=None)
 @given(rows, st.integers(1, 3), st.integers(1, 10))
 def test_the_cap_holds_as_long_as_it_can(products, most, among):
-    ranking = result_set(products).ranking(
-        Arrangement(collapse=False, cap=BrandCap(most=most, among=among))
-    )
+    ranking = result_set(products).ranking(collapse=False, cap=BrandCap(most=most, among=among))
     brands = [products[row][1] for row in ranking.rows.tolist()]
     free = sum(min(most, brands.count(b)) for b in ("A", "B")) + brands.count(None)
     head = brands[: min(among, free)]
@@ -231,5 +228,5 @@ def test_the_cap_holds_as_long_as_it_can(products, most, among):
 @given(rows)
 def test_facet_counts_agree_with_what_picking_them_gives(products):
     for value in result_set(products).facet("brand").values:
-        ranking = result_set(products, brand=Values((value.value,))).ranking(Arrangement())
+        ranking = result_set(products, brand=Values((value.value,))).ranking()
         assert (ranking.total_products, ranking.total_groups) == (value.products, value.groups)

@@ -1,4 +1,4 @@
-"""What a search gives back."""
+"""Answer of a search."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,7 +16,7 @@ class FacetValue:
     products: int
     """Results that have it."""
     groups: int
-    """Groups of variants among them: what a collapsed page would show."""
+    """Groups of variants among them: the results of a collapsed page."""
     picked: bool
 
 
@@ -28,14 +28,14 @@ class Facet:
     values: tuple[FacetValue, ...]
     """The commonest, equal counts by value; then picked ones that are rarer, even at 0."""
     num_values: int
-    """How many different values there are, shown or not."""
+    """Number of different values, shown or not."""
     missing: int
     """Results without a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class NumberFacet:
-    """The spread of a column's numbers among the results that pass every pick but its own."""
+    """Histogram of a column's numbers among the results that pass every pick but its own."""
 
     column: str
     low: float | None
@@ -50,7 +50,7 @@ class NumberFacet:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a rule did to one product."""
+    """Effect of a rule of the shop on one product."""
 
     rule: str
     kind: Literal["pin", "boost", "bury"]
@@ -60,20 +60,20 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
-    """Why a product stands where it does."""
+    """Explanation of the place of a product."""
 
     channels: tuple[ChannelPlace, ...]
     """Rank and score in each channel."""
     probability: float | None
-    """Of relevance; None where the channels are not calibrated."""
+    """Probability of relevance; None where the channels are not calibrated."""
     boosted_by: tuple[str, ...]
-    """What was recognised in the query and moved it up."""
+    """Names of the recognised items that moved it up."""
     effects: tuple[Effect, ...]
-    """What the shop's rules did."""
+    """Effects of the shop's rules."""
     text_weight: float | None
     photo_weight: float | None
-    """How much the model's gate let text and photo count for this product; None where the model
-    has no gate, or weighs both at once."""
+    """Weights of text and photo in the model's gate for this product; None without a gate, or
+    where it weighs both at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,26 +83,26 @@ class Result:
     rank: int
     product_id: str
     score: float
-    """Of the merged ranking, higher is better; a cosine where one channel of vectors searched."""
+    """Score in the merged ranking, higher is better; a cosine where one vector channel searched."""
     title: str | None
     brand: str | None
     price: float | None
     category: str | None
     image: str | None
-    """Path of the photo file; None where the product names none that may be shown."""
+    """Path of the photo file; None where the product has none that may be shown."""
     group_size: int
     """Results of its group of variants, itself included."""
     fields: Mapping[str, Any]
-    """The columns asked for that the product has values of."""
+    """Requested columns that the product has values of."""
     explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecognisedPart:
-    """Something that the query names, and what was done about it."""
+    """Something that the query names, with the action taken."""
 
     name: str
-    """To switch it in the next request's `choices`."""
+    """Key for `choices` of the next request."""
     text: str
     action: Action
     certainty: float
@@ -110,7 +110,7 @@ class RecognisedPart:
 
 
 def shown(item: Recognised) -> RecognisedPart:
-    """What an answer tells of something recognised."""
+    """Something that the query names, with the action taken."""
     return RecognisedPart(
         name=item.name,
         text=item.text,
@@ -122,7 +122,7 @@ def shown(item: Recognised) -> RecognisedPart:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retrieved:
-    """How the set of results came about."""
+    """Numbers of products that were found and cut off."""
 
     channels: Mapping[str, int]
     """Products that each channel found."""
@@ -137,16 +137,16 @@ class Answer:
     """The results of one search. All counts are of the same set of results."""
 
     search_id: str
-    """To report clicks under."""
+    """Id for reports of clicks."""
     generation: str
-    """Which model's index answered."""
+    """Generation of the index that answered."""
     text: str | None
     where: str | None
     corrected: str | None
-    """The text as it was read, where a word was unknown."""
+    """Corrected text; None where every word is known."""
     recognised: tuple[RecognisedPart, ...]
     relaxed: tuple[str, ...]
-    """What was given up, step by step, because nothing was found."""
+    """Changes that relaxed the query, in order, because nothing was found."""
     total: int
     """Results over all pages: groups where they are collapsed, else products."""
     total_products: int
@@ -155,12 +155,12 @@ class Answer:
     facets: tuple[Facet | NumberFacet, ...]
     retrieved: Retrieved
     text_weight: float | None
-    """How much the query made text count against the fused view, in (0, 1); None under a model
-    that does not ask the query."""
+    """Weight of text against the fused view that the model gave the query, in (0, 1); None where
+    the model gives none."""
     took_ms: float
     timings_ms: Mapping[str, float]
     results: tuple[Result, ...] = field(default_factory=tuple)
 
     def to_json(self) -> dict[str, Any]:
-        """The answer as plain values."""
+        """Return the answer as plain values."""
         return asdict(self)

@@ -10,7 +10,7 @@ from windowshop.search.answer import Answer
 
 
 def render_answer(answer: Answer, photo: Path | None) -> RenderableType:
-    """A table of the results, best first."""
+    """Return a table of the results, best first."""
     asked = " + ".join(
         part
         for part in (answer.text and f'"{answer.text}"', photo and f"photo {photo.name}")
@@ -34,7 +34,7 @@ def render_answer(answer: Answer, photo: Path | None) -> RenderableType:
 
 
 def _notes(answer: Answer) -> list[str]:
-    """The corrected query, what was recognised in it, and what was relaxed."""
+    """Return the corrected query, what was recognised in it, and what was relaxed."""
     notes = [f"Read as: {answer.corrected}"] if answer.corrected else []
     notes += [
         f"{part.action}: {part.name} ({part.reason})"

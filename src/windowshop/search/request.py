@@ -1,4 +1,4 @@
-"""What is searched for, and how the answer is to be arranged."""
+"""Request of a search."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,13 +67,13 @@ class SearchRequest:
     where: str | None = None
     """A filter (`windowshop.data.filter_grammar`)."""
     mode: Mode = "hybrid"
-    """Which channels of a text search take part."""
+    """Channels that take part in a text search."""
     understand: bool = True
-    """Whether what the text names becomes a filter or a boost."""
+    """Turn names in the text into filters or boosts."""
     choices: Mapping[str, Action] = field(default_factory=dict)
-    """What to do about something recognised, by its name in an earlier answer."""
+    """Actions for recognised items, by their names in an earlier answer."""
     picks: Mapping[str, Pick] = field(default_factory=dict)
-    """What was picked in facets, by column."""
+    """Picks of the shopper in facets, by column."""
     facets: tuple[str, ...] = ()
     """Columns to count over all results."""
     facet_limit: int = 10
@@ -83,15 +83,15 @@ class SearchRequest:
     """One result a group of variants."""
     cap: BrandCap | None = None
     rules: bool = True
-    """Whether the shop's pins and boosts apply."""
+    """Apply the shop's pins and boosts."""
     offset: int = 0
     limit: int = 10
     fields: tuple[str, ...] | None = None
-    """Columns that results show; None shows every one that the product has a value of."""
+    """Columns that results show; None shows every column with a value."""
     explain: bool = False
 
     def __post_init__(self) -> None:
-        """Check ranges, and what does not go together."""
+        """Check ranges, and options that exclude each other."""
         if not 1 <= self.limit <= MAX_RESULTS:
             raise SearchError(f"k={self.limit} must be between 1 and {MAX_RESULTS}.")
         if not 0 <= self.offset <= MAX_RESULTS:
@@ -110,5 +110,5 @@ class SearchRequest:
 
     @property
     def query(self) -> str | None:
-        """The text without blanks around it; None where nothing is left."""
+        """Return the text without blanks around it; None where nothing is left."""
         return (self.text or "").strip() or None

@@ -1,4 +1,4 @@
-"""How channels are merged and cut off; `windowshop tune` writes it beside a model's index."""
+"""Search settings, which `windowshop tune` writes beside a generation of the index."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,10 +18,9 @@ SETTINGS_FILE = "search.yaml"
 
 
 def _text_mix() -> MixConfig:
-    """What came out best on the dev queries of a fashion catalogue, rounded (docs/log.md).
+    """Return the best mix on the dev queries of a fashion catalogue, rounded (docs/log.md).
 
-    Half of the best score cost no relevant product there; a model whose cosines lie closer together
-    is not cut by it.
+    The cut at half of the best score lost no relevant product there.
     """
     return replace(
         _mix(vectors=1.0, words=0.12),
@@ -32,7 +31,7 @@ def _text_mix() -> MixConfig:
 
 
 def _text_and_photo_mix() -> MixConfig:
-    """The same for "like this but blue", on `benchmarks/composed.py`'s dev queries."""
+    """Return the best mix on the dev queries of `benchmarks/composed.py`, rounded."""
     return replace(_mix(vectors=1.0, photo=0.05, words=0.05), method="weighted_sum", points=0.12)
 
 
@@ -43,15 +42,14 @@ def _mix(**weights: float) -> MixConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchSettings:
-    """Everything that `windowshop tune` chooses, by kind of query."""
+    """Settings that `windowshop tune` chooses, by kind of query."""
 
     text: MixConfig = field(default_factory=_text_mix)
     photo: MixConfig = field(default_factory=lambda: _mix(vectors=1.0, photo=1.0))
     text_and_photo: MixConfig = field(default_factory=_text_and_photo_mix)
     similar: MixConfig = field(default_factory=lambda: _mix(vectors=1.0, photo=0.5))
     strongest: Action = "boost"
-    """What something recognised in a query may do at most: "filter" lets it leave products out, as
-    prices do beside "boost"."""
+    """Strongest action of something recognised in a query; prices filter with "boost" too."""
     precision: PrecisionConfig = field(default_factory=PrecisionConfig)
 
     def mix_of(self, request: SearchRequest) -> MixConfig:
@@ -64,12 +62,12 @@ class SearchSettings:
 
 
 def load_search_settings(folder: Path) -> SearchSettings:
-    """The settings of a folder; defaults where it has none."""
+    """Read the settings of a folder; returns defaults where it has none."""
     path = folder / SETTINGS_FILE
     return load_settings(path, SearchSettings) if path.exists() else SearchSettings()
 
 
 def save_search_settings(settings: SearchSettings, folder: Path) -> None:
-    """Write the settings where `load_search_settings` finds them."""
+    """Write the settings into a folder."""
     text = to_yaml(settings)
     write_atomic(folder / SETTINGS_FILE, lambda path: path.write_text(text, encoding="utf-8"))

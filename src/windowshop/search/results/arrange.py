@@ -14,7 +14,7 @@ from windowshop.index import View
 from windowshop.search.answer import Facet, NumberFacet
 from windowshop.search.request import SearchRequest
 from windowshop.search.results.facet_filters import no_column
-from windowshop.search.results.result_set import Arrangement, Page, ResultSet
+from windowshop.search.results.result_set import Page, ResultSet
 from windowshop.search.results.rules import Rule, RuledRanking, Rules, apply_rules, pinned_ids
 from windowshop.search.retrieval.merge import Merged
 from windowshop.search.retrieval.retrieve import Candidates
@@ -58,7 +58,7 @@ def arrange(
     groups_M = view.columns.groups(merged.keys)
     results = ResultSet(merged.keys, merged.scores, columns, groups_M, request.picks)
     ranking = results.ranking(
-        Arrangement(sort=request.sort, collapse=request.collapse, cap=request.cap, pins=ruled.pins)
+        sort=request.sort, collapse=request.collapse, cap=request.cap, pins=ruled.pins
     )
     facets = tuple(_facet(results, name, request.facet_limit) for name in request.facets)
     page = ranking.page(request.offset, request.limit)

@@ -1,4 +1,4 @@
-"""Apply what a shopper picked in facets: values of a column, or a range of numbers.
+"""Filter products by the picks of a shopper in facets.
 
 Shapes: M products.
 """
@@ -13,7 +13,7 @@ from windowshop.search.request import Between, Pick, Values
 
 
 def passing(columns: pl.DataFrame, picks: Mapping[str, Pick]) -> dict[str, np.ndarray]:
-    """Which rows each pick lets through, bool (M,) by column; a missing value never passes.
+    """Return the rows that pass each pick, bool (M,) by column; a missing value never passes.
 
     Raises SearchError for an unknown column, and for a pick that its column cannot hold.
     """
@@ -21,14 +21,14 @@ def passing(columns: pl.DataFrame, picks: Mapping[str, Pick]) -> dict[str, np.nd
 
 
 def column_of(columns: pl.DataFrame, name: str) -> pl.Series:
-    """A column of the results; raises SearchError where there is none of that name."""
+    """Return a column of the results; raises SearchError for an unknown one."""
     if name not in columns.columns:
         raise no_column(name, columns.columns)
     return columns[name]
 
 
 def no_column(name: str, known: Sequence[str]) -> SearchError:
-    """What to raise where a request names a column that products do not have."""
+    """Return the error for a column that products do not have."""
     return SearchError(
         f"There is no column {name!r} to show, facet or sort by. "
         f"The columns are: {', '.join(known)}."
@@ -36,7 +36,7 @@ def no_column(name: str, known: Sequence[str]) -> SearchError:
 
 
 def numbers_of(column: pl.Series) -> pl.Series:
-    """A column of numbers with null where it is no finite one; raises SearchError for others."""
+    """Return a numeric column with null for NaN and infinities; raises SearchError for others."""
     if not column.dtype.is_numeric():
         raise SearchError(f"Column {column.name!r} holds {column.dtype}, not numbers.")
     frame = column.to_frame().select(pl.col(column.name).cast(pl.Float64))

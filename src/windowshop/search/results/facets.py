@@ -1,4 +1,4 @@
-"""Counts of a column's values among results, and the spread of its numbers.
+"""Counts of a column's values among results, and histograms of its numbers.
 
 Shapes: M results.
 """
@@ -44,7 +44,7 @@ def count_values(column: pl.Series, groups: pl.Series, limit: int, pick: Pick | 
 
 
 def count_numbers(column: pl.Series, num_bins: int) -> NumberFacet:
-    """Smallest, largest and a histogram of equal bins; NaN and infinities count as missing."""
+    """Count numbers in equal bins; NaN and infinities count as missing."""
     if num_bins < 1:
         raise SearchError(f"Facet {column.name!r}: {num_bins} bins; ask for at least 1.")
     found = numbers_of(column).drop_nulls().to_numpy()

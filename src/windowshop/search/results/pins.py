@@ -1,4 +1,4 @@
-"""Products that stand at a place whatever their relevance.
+"""Products pinned to a place of the ranking.
 
 Shapes: M products of a ranking, P pinned ones.
 """
@@ -18,7 +18,7 @@ class Pin:
 
 
 def rows_of(pins: Sequence[Pin], keys_M: np.ndarray) -> dict[int, int]:
-    """Key -> row among M keys, of those pinned products that are there."""
+    """Return key -> row of the pinned products among M keys."""
     if not pins:
         return {}
     rows = np.flatnonzero(np.isin(keys_M, np.array([pin.key for pin in pins], dtype=np.int64)))
@@ -26,9 +26,9 @@ def rows_of(pins: Sequence[Pin], keys_M: np.ndarray) -> dict[int, int]:
 
 
 def with_pins(rows_M: np.ndarray, pinned_P: np.ndarray, places: Sequence[int]) -> np.ndarray:
-    """Put pinned rows among others, (M + P,), at their rising places.
+    """Insert pinned rows at their rising places; returns (M + P,).
 
-    One whose place is taken goes right behind, one beyond the end goes to the end.
+    A row whose place is taken goes right behind it, one beyond the end goes to the end.
     """
     if not len(pinned_P):
         return rows_M

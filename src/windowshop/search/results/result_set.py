@@ -1,7 +1,7 @@
-"""One set of results, over which facets are counted and which is sorted, collapsed and paged.
+"""Set of results that is counted in facets, sorted, collapsed and paged.
 
-What was retrieved and survived the cut-off is the set. Picks narrow it, and every count, order
-and page is of that same set, so totals are true.
+The set is the candidates left after the cut-off. Picks narrow it, and every count, order and page
+is of that one set, so totals are true.
 
 Shapes: M products of the set, P of them that pass all picks, R ranked ones, G groups.
 """
@@ -20,30 +20,14 @@ from windowshop.search.results.facets import count_numbers, count_values
 from windowshop.search.results.pins import Pin, rows_of, with_pins
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Arrangement:
-    """How a set of results becomes a ranking."""
-
-    sort: tuple[Sort, ...] = ()
-    """Empty: by relevance. Equal ones are by relevance, then by key."""
-    collapse: bool = True
-    """One result a group, the first of it in the order asked for."""
-    cap: BrandCap | None = None
-    """Applies by relevance only; who sorts by price gets every cheap product of one brand."""
-    pins: tuple[Pin, ...] = ()
-    """Apply by relevance only, stand outside the cap, represent their group."""
-
-
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A stretch of a ranking."""
+    """Consecutive results of a ranking."""
 
-    rows: np.ndarray
-    """Rows of the set, int64."""
     keys: np.ndarray
     scores: np.ndarray
     group_sizes: np.ndarray
-    """For each, products of its group that pass the picks, itself included."""
+    """Products of each result's group that pass the picks, itself included."""
     offset: int
     total: int
     """Results over all pages: groups where they are collapsed, else products."""
@@ -62,14 +46,13 @@ class Ranking:
     total_groups: int
 
     def page(self, offset: int, limit: int) -> Page:
-        """At most `limit` results from the one after the first `offset`; raises SearchError."""
+        """Return at most `limit` results after the first `offset`; raises SearchError."""
         if offset < 0 or limit < 1:
             raise SearchError(
                 f"Page of offset={offset}, limit={limit}: offset starts at 0, limit at 1."
             )
         part = slice(offset, offset + limit)
         return Page(
-            self.rows[part],
             self.keys[part],
             self.scores[part],
             self.group_sizes[part],
@@ -80,7 +63,7 @@ class Ranking:
 
 @dataclass(frozen=True, eq=False)
 class ResultSet:
-    """Products in order of relevance with their columns, and what was picked in the facets."""
+    """Products in order of relevance, with their columns and the picks of the shopper."""
 
     keys: np.ndarray
     """int64 (M,), each once."""
@@ -91,10 +74,10 @@ class ResultSet:
     groups: np.ndarray
     """A number for each product's group of variants, int64 (M,)."""
     picks: Mapping[str, Pick] = field(default_factory=dict)
-    """By column."""
+    """Picks by column."""
     _passing: dict[str, np.ndarray] = field(init=False, repr=False)
     _groups: np.ndarray = field(init=False, repr=False)
-    """The same groups, numbered from 0."""
+    """Groups numbered from 0."""
 
     def __post_init__(self) -> None:
         """Check alignment and apply the picks."""
@@ -105,37 +88,49 @@ class ResultSet:
         object.__setattr__(self, "_groups", numbered)
 
     def facet(self, column: str, limit: int = 10) -> Facet:
-        """Count a column's values, as if nothing were picked in the column itself."""
+        """Count a column's values among products that pass the picks of other columns."""
         rows = self._rows(without=column)
         values = column_of(self.columns, column).gather(rows)
         groups = pl.Series(self._groups[rows])
         return count_values(values, groups, limit, self.picks.get(column))
 
     def numbers(self, column: str, num_bins: int = 10) -> NumberFacet:
-        """Spread of a column's numbers, as if nothing were picked in the column itself."""
+        """Bin a column's numbers among products that pass the picks of other columns."""
         rows = self._rows(without=column)
         return count_numbers(column_of(self.columns, column).gather(rows), num_bins)
 
-    def ranking(self, arrangement: Arrangement) -> Ranking:
-        """Sort, collapse, cap and pin the products that pass every pick."""
+    def ranking(
+        self,
+        *,
+        sort: tuple[Sort, ...] = (),
+        collapse: bool = True,
+        cap: BrandCap | None = None,
+        pins: tuple[Pin, ...] = (),
+    ) -> Ranking:
+        """Sort, collapse, cap and pin the products that pass every pick.
+
+        Equals are ordered by relevance, then by key. A group is represented by its first product.
+        Cap and pins apply without `sort` only; pins stand outside the cap and represent their
+        group.
+        """
         rows = self._rows()
         total_products = len(rows)
         sizes_G = np.bincount(self._groups[rows])
         total_groups = int(np.count_nonzero(sizes_G))
         places: dict[int, int] = {}
-        if arrangement.sort:
-            rows = self._sorted(rows, arrangement.sort)
+        if sort:
+            rows = self._sorted(rows, sort)
         else:
-            places = _pin_places(arrangement.pins, self.keys, rows)
+            places = _pin_places(pins, self.keys, rows)
         pinned = np.array(list(places), dtype=np.int64)
         rows = np.concatenate([pinned, rows[~np.isin(rows, pinned)]])
-        if arrangement.collapse:
+        if collapse:
             first = np.unique(self._groups[rows], return_index=True)[1]
             rows = rows[np.sort(first)]
         is_pinned = np.isin(rows, pinned)
         pinned, rows = rows[is_pinned], rows[~is_pinned]
-        if arrangement.cap is not None and not arrangement.sort:
-            rows = _capped(rows, column_of(self.columns, arrangement.cap.column), arrangement.cap)
+        if cap is not None and not sort:
+            rows = _capped(rows, column_of(self.columns, cap.column), cap)
         rows = with_pins(rows, pinned, [places[row] for row in pinned.tolist()])
         return Ranking(
             rows,
@@ -147,7 +142,7 @@ class ResultSet:
         )
 
     def _rows(self, without: str | None = None) -> np.ndarray:
-        """Rows that pass every pick, in order of relevance; `without` names one to ignore."""
+        """Return the rows that pass every pick but the one of the column `without`."""
         passes_M = np.ones(len(self.keys), dtype=bool)
         for column, own_M in self._passing.items():
             if column != without:
@@ -175,7 +170,7 @@ class ResultSet:
 
 
 def _pin_places(pins: Sequence[Pin], keys_M: np.ndarray, rows: np.ndarray) -> dict[int, int]:
-    """Row -> place, by rising place, of the pinned products among `rows`."""
+    """Return row -> place, by rising place, of the pinned products among `rows`."""
     row_of = rows_of(pins, keys_M[rows])
     places: dict[int, int] = {}
     for pin in sorted(pins, key=lambda pin: pin.place):

@@ -46,12 +46,12 @@ class Rule:
     pin: tuple[str, ...] = ()
     """Product ids."""
     place: int = 1
-    """Of the first pinned product; the others follow."""
+    """Place of the first pinned product; the others follow."""
     where: str = ""
     boost: float = 1.0
 
     def __post_init__(self) -> None:
-        """Check that the rule can be meant."""
+        """Check that the rule is complete and changes something."""
         problem = self._problem()
         if problem:
             raise ConfigError(f"Rule {self.name!r}: {problem}")
@@ -72,7 +72,7 @@ class Rule:
         return ""
 
     def applies(self, query: str, today: date) -> bool:
-        """Whether the rule holds for a query on a day."""
+        """Return whether the rule holds for a query on a day."""
         if not self.start <= today <= self.end:
             return False
         asked = " ".join(["", *words_of(query), ""])
@@ -84,12 +84,12 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rules:
-    """What the file holds."""
+    """Rules of a shop, in the order of its file."""
 
     rules: tuple[Rule, ...] = ()
 
     def active(self, query: str, today: date) -> tuple[Rule, ...]:
-        """The rules that hold, in the file's order."""
+        """Return the rules that hold, in order."""
         return tuple(rule for rule in self.rules if rule.applies(query, today))
 
 
@@ -99,15 +99,15 @@ class RuledRanking:
 
     merged: Merged
     order_M: np.ndarray
-    """For each place, from 0, the one that its product had before."""
+    """Place of each product before the rules, from 0."""
     pins: tuple[Pin, ...]
-    """To hold their places after variants are collapsed too."""
+    """Pins that hold their places after variants are collapsed too."""
     _pinned_by: Mapping[int, str]
     _boosts: tuple[tuple[Rule, np.ndarray], ...]
-    """Rules that move, and which products by their places before."""
+    """Boosting rules, with the products that they match by places before."""
 
     def explain(self, place: int) -> tuple[Effect, ...]:
-        """What was done to the product at a place, from 0."""
+        """Return the effects on the product at a place, from 0."""
         effects = []
         key = int(self.merged.keys[place])
         if key in self._pinned_by:
@@ -120,10 +120,7 @@ class RuledRanking:
 
 
 def load_rules(path: Path, schema: pl.Schema) -> Rules:
-    """Read the YAML file; raises ConfigError for what it cannot mean of products of these columns.
-
-    It names the rule, and for a column that products lack, those that they have.
-    """
+    """Read the YAML file; raises ConfigError for a rule that products of this schema do not fit."""
     rules = load_settings(path, Rules)
     for rule in rules.rules:
         try:
@@ -135,7 +132,7 @@ def load_rules(path: Path, schema: pl.Schema) -> Rules:
 
 
 def pinned_ids(rules: Sequence[Rule]) -> list[str]:
-    """The products that rules pin, each once; they must be among the merged ones to be shown."""
+    """Return the pinned products, each once."""
     return list(dict.fromkeys(product_id for rule in rules for product_id in rule.pin))
 
 
@@ -171,7 +168,7 @@ def apply_rules(
 def _pins(
     rules: Sequence[Rule], keys: Mapping[str, int], merged: Merged
 ) -> tuple[tuple[Pin, ...], dict[int, str]]:
-    """Pins by rising place, and the rule of each key."""
+    """Return pins by rising place, and the rule of each key."""
     wanted: dict[int, tuple[int, str]] = {}
     for rule in rules:
         for i, product_id in enumerate(rule.pin):

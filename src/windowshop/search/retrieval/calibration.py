@@ -1,4 +1,4 @@
-"""A channel's score -> probability that the product is relevant, fitted on dev.
+"""Calibration of a channel: score -> probability of relevance, fitted on dev.
 
 Shapes: P judged pairs of query and product, M products.
 """
@@ -21,7 +21,7 @@ class Logistic:
     floor: float
 
     def probability(self, scores_M: np.ndarray) -> np.ndarray:
-        """Return probabilities of scores, (M,); NaN, which says not returned, gives the floor."""
+        """Return probabilities of scores, (M,); NaN (not returned) gives the floor."""
         probability_M = expit(self.slope * scores_M.astype(np.float64) + self.intercept)
         return np.where(np.isnan(scores_M), self.floor, np.maximum(probability_M, self.floor))
 
@@ -45,13 +45,13 @@ class Curve:
                 raise ConfigError("curve: scores and probabilities must rise.")
 
     def probability(self, scores_M: np.ndarray) -> np.ndarray:
-        """Return probabilities of scores, (M,); NaN, which says not returned, gives the floor."""
+        """Return probabilities of scores, (M,); NaN (not returned) gives the floor."""
         probability_M = np.interp(scores_M, self.scores, self.probabilities)
         return np.where(np.isnan(scores_M), self.floor, probability_M)
 
 
 def fit_logistic(scores_P: np.ndarray, relevant_P: np.ndarray) -> Logistic:
-    """Fit two numbers: for few judgements. See `fit_isotonic` for the arguments."""
+    """Fit slope and intercept, for few judgements; takes the arguments of `fit_isotonic`."""
     scores_P, relevant_P, missing_share = _split(scores_P, relevant_P)
     num_relevant, num_pairs = int(relevant_P.sum()), len(relevant_P)
     # Platt's targets: never quite 0 or 1, so that separable scores get a finite slope.
@@ -99,7 +99,7 @@ def fit_isotonic(scores_P: np.ndarray, relevant_P: np.ndarray) -> Curve:
 
 
 def _split(scores_P: np.ndarray, relevant_P: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """The scored pairs, and the relevant share of the others (half a pair added to each side)."""
+    """Return the scored pairs, and the smoothed relevant share of the others."""
     missing_P = np.isnan(scores_P)
     relevant_P = relevant_P.astype(bool)
     missing_share = (relevant_P[missing_P].sum() + 0.5) / (missing_P.sum() + 1)

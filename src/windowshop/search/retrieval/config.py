@@ -10,9 +10,9 @@ from windowshop.search.retrieval.calibration import Curve
 
 Method: TypeAlias = Literal["interleave", "reciprocal_rank", "weighted_sum", "calibrated"]
 SCORED: tuple[Method, ...] = ("weighted_sum", "calibrated")
-"""Methods whose merged scores are no mere ranks."""
+"""Methods whose merged scores are more than ranks."""
 MAX_CANDIDATES = 1_000
-"""Products that a search leaves at most, unless settings say otherwise."""
+"""Default maximum of products that a search keeps."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,18 +30,18 @@ NO_BOOST = Boost(factor=1.0)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CutoffConfig:
-    """What a result must reach."""
+    """Bounds that a result must reach."""
 
     min_probability: float = 0.0
-    """Probability of relevance; it needs calibrated channels."""
+    """Probability of relevance; needs calibrated channels."""
     min_share: float = 0.0
-    """Share of the best product's score; it says nothing about a merge by turns."""
+    """Share of the best product's score; means nothing after a merge by turns."""
     sure_from: float = 0.0
-    """Probability of the likeliest product from which on the two apply: where even that one is
-    doubtful, the query was not understood well enough to leave others out."""
+    """Probability of the likeliest product from which the two bounds apply: below it, the query
+    was not understood well enough to leave products out."""
     max_candidates: int = 10_000
     min_results: int = 10
-    """The first ones stay, whatever they score."""
+    """First products that stay, whatever they score."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -62,9 +62,9 @@ class ChannelConfig:
     name: str
     """One of `windowshop.registry.CHANNELS`."""
     weight: float = 1.0
-    """0 explains the channel without letting it count."""
+    """Weight in the merge; a channel of weight 0 is explained but does not count."""
     depth: int = 500
-    """Products that it returns at most."""
+    """Maximum number of products that the channel returns."""
     curve: Curve = Curve()
 
     def __post_init__(self) -> None:
@@ -79,21 +79,21 @@ class ChannelConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MixConfig:
-    """Which channels answer one kind of query, and how they become one ranking."""
+    """Channels that answer one kind of query, and how they are merged."""
 
     channels: tuple[ChannelConfig, ...]
     method: Method = "reciprocal_rank"
     smoothing: float = 60.0
-    """Of reciprocal ranks."""
+    """Smoothing of reciprocal ranks."""
     cutoff: CutoffConfig = CutoffConfig(max_candidates=MAX_CANDIDATES)
-    """Where lists end. Only its numbers of products hold where a channel that counts takes no part:
-    the other bounds are of scores that all of them made."""
+    """End of lists. Where a channel that counts takes no part, only the numbers of products hold:
+    the other bounds are for scores of all channels together."""
     points: float = 0.0
-    """What matching something that the query names adds to a score, where that only boosts; 0
-    divides the place instead (`precision.boost`). For weighted sums and calibrated scores."""
+    """Added to the score of a product for each recognised boost that it matches; 0 divides its
+    place instead (`precision.boost`). For weighted sums and calibrated scores."""
 
     def __post_init__(self) -> None:
-        """Check that one channel counts, and that calibrated ones have curves."""
+        """Check that a channel counts, and that calibrated ones have curves."""
         if not any(channel.weight for channel in self.channels):
             raise ConfigError("channels: give one of them a weight above 0.")
         if self.method == "calibrated" and not self.is_calibrated:
@@ -105,10 +105,10 @@ class MixConfig:
             )
 
     def all_among(self, names: Iterable[str]) -> bool:
-        """Whether every channel that counts is among these."""
+        """Return whether every channel that counts is among these."""
         return {c.name for c in self.channels if c.weight} <= set(names)
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether every channel that counts has a curve."""
+        """Return whether every channel that counts has a curve."""
         return all(channel.curve.scores for channel in self.channels if channel.weight)

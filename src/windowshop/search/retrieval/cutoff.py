@@ -1,4 +1,4 @@
-"""Where a merged ranking ends: what lies beyond is no result, and is counted nowhere.
+"""Cut-off of a merged ranking: products beyond it are no results and are not counted.
 
 Shapes: M merged products.
 """
@@ -14,21 +14,18 @@ from windowshop.search.retrieval.merge import Merged
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A ranking after the cut, and why the others went; a product counts at the first reason."""
+    """Ranking after the cut, with counts of the products left out, each at its first reason."""
 
     merged: Merged
     places: np.ndarray
-    """Where its products stood before, int64."""
+    """Places of the kept products before the cut, int64."""
     below_probability: int
     below_share: int
     beyond_max: int
 
 
 def cut(merged: Merged, config: CutoffConfig, probabilities_M: np.ndarray | None = None) -> Cut:
-    """Leave out what does not reach the config's bounds; the order stays.
-
-    `probabilities_M` are those of `windowshop.search.retrieval.merge.probabilities`.
-    """
+    """Leave out products below the bounds; `probabilities_M` are those of calibrated channels."""
     if (config.min_probability or config.sure_from) and probabilities_M is None:
         raise ConfigError(
             f"min_probability={config.min_probability} and sure_from={config.sure_from} need "

@@ -1,8 +1,7 @@
-"""Search by words: BM25 with synonyms and typos, over a table to which rows are only added.
+"""BM25 with synonyms and typos, over a table to which rows are only added.
 
-Products of the last build lie in a bm25s index, later ones in a small index beside it; both score
-with the build's statistics, so that a product scores alike in either. Whoever owns this builds a
-new one from time to time; the statistics are then up to date again.
+Products of the build lie in a bm25s index, later ones in a small index beside it; both score with
+the statistics of the build, so that a product scores alike in either. A new build renews them.
 
 Shapes: N products of the build, S later ones, K results.
 """
@@ -37,21 +36,21 @@ class LexicalAnswer:
     scores: np.ndarray
     """float32 (K,)."""
     ceiling: float
-    """Above every score that a product could reach; score / ceiling compares across queries."""
+    """Upper bound of scores; score / ceiling is comparable across queries."""
 
 
 class LexicalIndex:
-    """Guard it from outside: many may search, or one may add. What died is not allowed."""
+    """Index of words, guarded from outside: many may search, or one may add."""
 
     def __init__(
         self, keys_N: np.ndarray, texts: Sequence[str], k1: float = K1, b: float = B
     ) -> None:
-        """Index products by key (int64, each once), from everything they say."""
+        """Index the texts of products by key, int64, each once."""
         assert len(keys_N) == len(texts), "one text a key"
         self._k1, self._b = k1, b
         documents = [words_of(text) for text in texts]
         self._frequency = Counter(word for words in documents for word in set(words))
-        """Products of the build that have a word."""
+        """Word -> products of the build that have it."""
         self._num_built = len(documents)
         self._mean_length = sum(map(len, documents)) / max(1, len(documents)) or 1.0
         self._ids = {word: i for i, word in enumerate(self._frequency)}
@@ -63,11 +62,11 @@ class LexicalIndex:
 
     @property
     def num_later(self) -> int:
-        """Products added since the build: when they are many, build a new one."""
+        """Return the number of products added since the build."""
         return len(self._keys) - self._num_built
 
     def add(self, keys: np.ndarray, texts: Sequence[str]) -> None:
-        """Add products under keys that it lacks, int64."""
+        """Add products under new keys, int64."""
         assert len(keys) == len(texts), "one text a key"
         first = self.num_later
         counts: Counter[str] = Counter()
@@ -88,7 +87,7 @@ class LexicalIndex:
         allowed_N: np.ndarray | None = None,
         synonyms: Synonyms = NO_SYNONYMS,
     ) -> LexicalAnswer:
-        """The k best products for a query; equal scores by key. `allowed_N` is a bitmap by key."""
+        """Return the k best products, equal scores by key; `allowed_N` is a bitmap by key."""
         parts = tuple(read(words_of(query), self._spelling, synonyms))
         scores = np.zeros(len(self._keys), dtype=np.float32)
         for part in parts:
@@ -110,7 +109,7 @@ class LexicalIndex:
         return index
 
     def _part_scores(self, part: Part) -> np.ndarray:
-        """Score of every product for one part, by the alternative that it answers best."""
+        """Score every product for one part by its best alternative."""
         highest: np.ndarray | None = None
         for alternative in part.alternatives:
             known = [word for word in alternative.words if word in self._spelling]
@@ -133,9 +132,9 @@ class LexicalIndex:
         return scores
 
     def _weight(self, word: str) -> float:
-        """Inverse document frequency, as Lucene has it.
+        """Return the inverse document frequency as in Lucene, by the statistics of the build.
 
-        Statistics are the build's; a word that the build lacks is counted in the later products.
+        A word that the build lacks is counted in the later products.
         """
         num_products, frequency = self._num_built, self._frequency[word]
         if not frequency:

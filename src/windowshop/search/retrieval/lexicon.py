@@ -1,4 +1,4 @@
-"""What a catalogue says, in words: the channel of words and the vocabulary, kept up to date.
+"""Lexicon of a catalogue, its index of words and its vocabulary, shared by threads.
 
 Both are made from the columns of a collection. Products written since are found by their words at
 once; the vocabulary and the statistics follow when they are renewed.
@@ -21,22 +21,22 @@ from windowshop.search.understanding.vocabulary import Vocabulary
 
 STALE_ROWS = 2_000
 STALE_SHARE = 0.1
-"""Stale once so many rows, and this share of the products, came or died since it was read."""
+"""Rows, and share of the products, added or deleted since the last reading that make it stale."""
 
 
 @dataclass(slots=True)
 class Lexicon:
-    """What is read from one state of the columns; guarded by `SharedLexicon.read`."""
+    """Words of one state of the columns, guarded by `SharedLexicon.read`."""
 
     columns: Columns
     lexical: LexicalIndex
-    """Of products that lived when it was made, and all later ones."""
+    """Index of the products that lived when it was made, and of all later ones."""
     vocabulary: Vocabulary
     synonyms: Synonyms
     made_of: tuple[int, int]
-    """Rows and living products of the columns, when it was made."""
+    """Rows and living products of the columns when it was made."""
     num_keys: int
-    """Rows of the columns that the channel of words knows, or knows to be dead."""
+    """Rows of the columns that are indexed or were dead when it was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Snapshot:
 
 
 class SharedLexicon:
-    """For many threads. Call it within `Collection.read_view`, with that view."""
+    """Lexicon that many threads read; call it within `Collection.read_view`, with that view."""
 
     def __init__(self, view: View, synonyms: Synonyms = NO_SYNONYMS) -> None:
         self._synonyms = synonyms
@@ -60,14 +60,14 @@ class SharedLexicon:
 
     @contextmanager
     def read(self, view: View) -> Iterator[Lexicon]:
-        """The words of a view, its latest products included."""
+        """Hold the lexicon of a view, its latest products included."""
         if self._behind(view):
             self._catch_up(view)
         with self._gate.read():
             yield self._lexicon
 
     def num_changed(self, view: View) -> int:
-        """Rows that came or died since the vocabulary and the statistics were read."""
+        """Return the rows added or deleted since the vocabulary and the statistics were read."""
         if view.columns is not self._lexicon.columns:
             return 0  # it was read when the columns were made
         num_keys, num_living = self._lexicon.made_of
@@ -75,12 +75,12 @@ class SharedLexicon:
         return view.columns.num_keys - num_keys + num_died
 
     def is_stale(self, view: View) -> bool:
-        """Whether `renew` is worth it at once; after some time it is for any change."""
+        """Return whether enough rows changed to `renew` at once."""
         limit = max(STALE_ROWS, STALE_SHARE * len(view.columns))
         return self.num_changed(view) > limit
 
     def renew(self, collection: Collection) -> None:
-        """Read everything anew; searches go on in the old words, and writes, meanwhile."""
+        """Read the catalogue again, while searches in the old lexicon and writes go on."""
         with self._making:
             with collection.read_view() as view:
                 columns, table, alive_N = view.columns, view.columns.table(), view.columns.alive_N
@@ -90,7 +90,7 @@ class SharedLexicon:
                     self._lexicon = lexicon
 
     def prepare(self, view: View) -> None:
-        """Read columns that will be searched soon, so that no search waits for it then."""
+        """Read columns before they are searched, so that no search waits for it."""
         columns = view.columns
         self._coming = self._made(columns, columns.table(), columns.alive_N)
 

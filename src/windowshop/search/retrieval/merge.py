@@ -1,7 +1,7 @@
-"""Several channels' rankings -> one: by ranks, by turns, by a sum, or by calibrated scores.
+"""Merge rankings of channels by reciprocal ranks, by turns, by a weighted sum or by probability.
 
-Which one is best differs by shop. Ranks and turns need no tuning; sums and calibrated scores keep
-how much better one product is than the next, and need weights, or curves, chosen on dev.
+Ranks and turns need no tuning; sums and calibrated scores keep the distance between products, and
+need weights or curves chosen on dev.
 
 Shapes: C channels, K products of one channel, M merged products.
 """
@@ -16,7 +16,7 @@ from windowshop.search.retrieval.calibration import Curve
 from windowshop.search.retrieval.config import ChannelConfig, MixConfig
 
 SMOOTHING = 60
-"""How little the first ranks stand out (Cormack et al., SIGIR 2009)."""
+"""Constant k of reciprocal rank fusion (Cormack et al., SIGIR 2009)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class ChannelRanking:
     """float32 (K,), higher is better."""
 
     def __post_init__(self) -> None:
-        """Check what merging relies on."""
+        """Check that each key has a score."""
         assert self.keys.shape == self.scores.shape, "one score a key"
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelPlace:
-    """Where one channel had a product."""
+    """Place of a product in one channel."""
 
     channel: str
     rank: int | None
@@ -46,12 +46,12 @@ class ChannelPlace:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """One ranking of everything that the channels found, best first."""
+    """Merged ranking of all products that the channels found, best first."""
 
     keys: np.ndarray
     """int64 (M,)."""
     scores: np.ndarray
-    """float64 (M,); they fall until boosts or pins move products."""
+    """float64 (M,), falling until boosts or pins move products."""
     channels: tuple[str, ...]
     ranks_CM: np.ndarray
     """Rank in each channel from 1, int64; 0 where it did not return the product."""
@@ -59,7 +59,7 @@ class Merged:
     """Score in each channel, float32; NaN where it did not return the product."""
 
     def take(self, places: np.ndarray) -> "Merged":
-        """The products at these places, in their order."""
+        """Return the products at these places, in their order."""
         return Merged(
             self.keys[places],
             self.scores[places],
@@ -69,7 +69,7 @@ class Merged:
         )
 
     def explain(self, place: int) -> tuple[ChannelPlace, ...]:
-        """What each channel said about the product at a place (from 0)."""
+        """Return the rank and score in each channel of the product at a place, from 0."""
         return tuple(
             ChannelPlace(name, int(rank), float(score)) if rank else ChannelPlace(name, None, None)
             for name, rank, score in zip(
@@ -78,7 +78,7 @@ class Merged:
         )
 
     def moved(self, factors_M: np.ndarray) -> np.ndarray:
-        """The order, (M,), after moving each product from place p (from 1) to p / factor.
+        """Return the order, (M,), after moving each product from place p (from 1) to p / factor.
 
         A factor of 2 halves the place and 0.5 doubles it, whatever the scores mean. Where two
         products meet, the one that was further up stays ahead; factors are above 0.
@@ -86,12 +86,12 @@ class Merged:
         return np.argsort(np.arange(1, len(self.keys) + 1) / factors_M, kind="stable")
 
     def raised(self, points_M: np.ndarray) -> "Merged":
-        """The products with so much added to their scores, in their new order."""
+        """Add points to the scores, and sort again."""
         scores = self.scores + points_M
         return replace(self, scores=scores).take(np.argsort(-scores, kind="stable"))
 
     def including(self, keys: Sequence[int]) -> "Merged":
-        """Add the products that are not there yet at the end, with score 0."""
+        """Append products that are missing, with score 0."""
         have = set(self.keys.tolist())
         new = [key for key in dict.fromkeys(keys) if key not in have]
         padding = (len(self.channels), len(new))
@@ -105,7 +105,7 @@ class Merged:
 
 
 def padded_ranking(name: str, keys: np.ndarray, scores: np.ndarray) -> ChannelRanking:
-    """A ranking from an engine's answer to one query, where key -1 pads."""
+    """Return the ranking of a channel from its keys and scores, without padding of key -1."""
     found = keys >= 0
     return ChannelRanking(name, keys[found].astype(np.int64), scores[found].astype(np.float32))
 
@@ -211,7 +211,7 @@ def calibrated(
 def probabilities(
     merged: Merged, weights: Sequence[float], calibrations: Sequence[Curve]
 ) -> np.ndarray:
-    """The weighted mean of the channels' probabilities for each merged product, (M,)."""
+    """Return the weighted mean of the channels' probabilities for each product, (M,)."""
     _check(len(merged.channels), weights)
     if len(calibrations) != len(merged.channels):
         raise ConfigError(
@@ -226,7 +226,7 @@ def probabilities(
 
 
 def _table(channels: Sequence[ChannelRanking], weights: Sequence[float]) -> Merged:
-    """Every product of the channels that weigh, ordered by key, with its ranks and scores."""
+    """Return every product of the channels that count, by key, with its ranks and scores."""
     _check(len(channels), weights)
     keys, places = np.unique(np.concatenate([c.keys for c in channels]), return_inverse=True)
     ranks_CM = np.zeros((len(channels), len(keys)), dtype=np.int64)
@@ -253,7 +253,7 @@ def _reciprocal(table: Merged, weights: Sequence[float], smoothing: float) -> np
 
 
 def _ordered(table: Merged, scores: np.ndarray, ties: np.ndarray | None = None) -> Merged:
-    """By score, then by `ties`, both falling, then by key: the table is in that order."""
+    """Sort by score, then by `ties`, both falling, then by key, the order of the table."""
     order = np.lexsort((-scores,) if ties is None else (-ties, -scores))
     taken = table.take(order)
     return Merged(taken.keys, scores[order], taken.channels, taken.ranks_CM, taken.scores_CM)

@@ -34,7 +34,7 @@ class RetrievalQuery:
     """Filter of the request."""
     recognised: tuple[Recognised, ...] = ()
     by_text: bool = True
-    """Whether text channels take part."""
+    """Text channels take part."""
     vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
     """By channel, float32 (1, D); a vector channel without one takes no part."""
     boost: Boost = NO_BOOST

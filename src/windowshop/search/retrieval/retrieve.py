@@ -33,9 +33,9 @@ class Candidates:
 
     cut: Cut
     probabilities_M: np.ndarray | None
-    """Of relevance; None where channels are not calibrated."""
+    """Probabilities of relevance; None where channels are not calibrated."""
     num_found: Mapping[str, int]
-    """By channel."""
+    """Products found, by channel."""
     boosted: tuple[tuple[str, np.ndarray], ...]
     """Names of recognised boosts, each with the keys that match it."""
     num_allowed: int

@@ -1,6 +1,6 @@
-"""`windowshop tune`: choose how channels are merged, and what is recognised may do, on dev queries.
+"""Choose search settings on judged dev queries.
 
-Every channel is asked once a query; all settings that are tried are computed from that.
+Every channel searches once a query; all trials are computed from its results.
 
 Shapes: C channels.
 """
@@ -33,7 +33,7 @@ from windowshop.search.tuning.trials import (
 from windowshop.search.understanding.recognition import Action, PrecisionConfig
 
 DIGITS = 9
-"""nDCG equal to so many digits is equal."""
+"""Digits to which nDCG is compared."""
 KINDS = ("text", "photo", "text_and_photo")
 """Kinds of queries that are tuned, each with a field of `SearchSettings`."""
 DEFAULT_SLICE = "kind"
@@ -42,7 +42,7 @@ DEFAULT_SLICE = "kind"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TuneConfig:
-    """What is chosen on, and what a choice must not do."""
+    """Queries to choose on, and limits of a choice."""
 
     split: str = "dev"
     slices: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class KindTuning:
     num_refused: int
     """Better trials by which a slice loses."""
     ignored: tuple[str, ...]
-    """Columns that what is recognised does nothing in."""
+    """Columns without effect where a query names them."""
     slices: tuple[SliceRow, ...]
     why: str
     mix: MixConfig
@@ -93,7 +93,7 @@ class KindTuning:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What was chosen."""
+    """Chosen settings."""
 
     settings: SearchSettings
     kinds: tuple[KindTuning, ...]
@@ -102,7 +102,7 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One kind of query and what may be chosen for it."""
+    """One kind of query with the options to choose from."""
 
     name: str
     channels: tuple[str, ...]
@@ -110,7 +110,7 @@ class _Kind:
     strongests: tuple[Action, ...]
     factors: tuple[float, ...]
     chooses_columns: bool
-    """Whether columns may be ignored."""
+    """Columns may be ignored."""
 
 
 def tune(searcher: Searcher, dataset: Dataset, config: TuneConfig, reporter: Reporter) -> Tuning:
@@ -238,7 +238,7 @@ def _tune_kind(
 
 
 def _ranked(scorer: TrialScorer, kind: _Kind, reporter: Reporter) -> tuple[Tried, ...]:
-    """Every trial, the best first."""
+    """Score every trial; returns the best first."""
     families = _families(scorer, kind)
     tried: list[Tried] = []
     with reporter.bar(f"Try settings: {kind.name}", len(families)) as advance:
@@ -250,12 +250,12 @@ def _ranked(scorer: TrialScorer, kind: _Kind, reporter: Reporter) -> tuple[Tried
 
 
 def _worth(tried: Tried, place: int) -> tuple[float, float, int]:
-    """To sort by: nDCG, then Recall, then the simpler one."""
+    """Return the sort key: nDCG, then Recall, then the simpler trial."""
     return -round(tried.ndcg, DIGITS), -round(float(np.nan_to_num(tried.recall)), DIGITS), place
 
 
 def _families(scorer: TrialScorer, kind: _Kind) -> list[list[Trial]]:
-    """Trials, together where they differ only in what may be done with what is recognised."""
+    """Return trials in groups that differ only in the use of recognised items."""
     ranges_C = ranges(scorer.probes, len(kind.channels))
     bases = [
         *single_trials(len(kind.channels)),
@@ -269,9 +269,9 @@ def _families(scorer: TrialScorer, kind: _Kind) -> list[list[Trial]]:
 def _choose(
     scorer: TrialScorer, ranked: tuple[Tried, ...], judged: Judgements, config: TuneConfig
 ) -> tuple[Tried, tuple[SliceRow, ...], int]:
-    """The best trial by which no slice loses, and how many better ones were refused.
+    """Return the best trial by which no slice loses, its slices, and the number of refused ones.
 
-    The best of all, where each is refused.
+    Returns the best of all where each is refused.
     """
     parts = {name: judge for name, judge in judged.parts.items() if name != ALL}
     for refused, tried in enumerate(ranked):

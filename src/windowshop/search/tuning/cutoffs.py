@@ -1,4 +1,4 @@
-"""Where lists may end: behind what few relevant products lie.
+"""Choose the cut-off of lists by the relevant products that it loses.
 
 Shapes: M merged products.
 """
@@ -16,7 +16,7 @@ from windowshop.search.tuning.trials import Trial
 DIGITS = 4
 EPSILON = 1e-9
 UNSURE = 0.02
-"""Share of the queries, the least likely to have found anything, from which nothing is left out.
+"""Share of the queries, those with the least likely results, that are not cut.
 
 Queries are harder in a shop than in its judgements, misspelt ones above all.
 """
@@ -24,7 +24,7 @@ Queries are harder in a shop than in its judgements, misspelt ones above all.
 
 @dataclass(frozen=True, slots=True)
 class CutChoice:
-    """A cut-off and what it does to the dev queries, with curves from other queries than theirs."""
+    """Cut-off with its effect on the dev queries, by curves fitted on other queries."""
 
     cutoff: CutoffConfig
     lost: float
@@ -39,7 +39,7 @@ class _List:
     """One query's ranking before it is cut."""
 
     values_M: np.ndarray
-    """What a product must reach."""
+    """Share of the best score, or probability, of each product."""
     relevant_M: np.ndarray
     likeliest: float
 
@@ -47,25 +47,25 @@ class _List:
         return len(self.values_M)
 
     def at_risk(self, min_results: int) -> list[tuple[float, float]]:
-        """Values of relevant products that do not stay anyway, and the share that each is."""
+        """Return values of relevant products behind the first ones, each with its share."""
         places = np.flatnonzero(self.relevant_M)
         values = self.values_M[places[places >= min_results]].tolist()
         return [(value, 1 / len(places)) for value in values]
 
     def lost(self, lowest: float, min_results: int) -> float:
-        """Share of the relevant products that a bound leaves out."""
+        """Return the share of the relevant products that a bound leaves out."""
         return sum(share for value, share in self.at_risk(min_results) if value < lowest)
 
     def kept(self, lowest: float, min_results: int) -> int:
-        """Products that a bound leaves."""
+        """Return the number of products that a bound keeps."""
         first = min(min_results, len(self))
         return first + int(np.count_nonzero(self.values_M[first:] >= lowest))
 
 
 def choose_cut(scorer: TrialScorer, trial: Trial, max_lost: float, base: CutoffConfig) -> CutChoice:
-    """The highest cut-off that loses at most this share; the base's `min_results` always stay.
+    """Return the highest cut-off that loses at most this share; `min_results` always stay.
 
-    By the share of the best product's score, or by probability where scores are mere ranks.
+    Cuts by the share of the best score, or by probability where scores are ranks.
     """
     lists = _lists(scorer, trial)
     likeliest = sorted(own.likeliest for own in lists)
@@ -89,7 +89,7 @@ def choose_cut(scorer: TrialScorer, trial: Trial, max_lost: float, base: CutoffC
 
 
 def _lowest(lists: list[_List], min_results: int, may_lose: float) -> float:
-    """The highest bound by which the lists' lost shares add up to no more than `may_lose`."""
+    """Return the highest bound that loses no more than `may_lose`, summed over lists."""
     at_risk = [(value, share) for own in lists for value, share in own.at_risk(min_results)]
     lowest, lost = 0.0, 0.0
     for value, share in sorted(at_risk):
@@ -113,7 +113,7 @@ def _lists(scorer: TrialScorer, trial: Trial) -> list[_List]:
 
 
 def _shares(merged: Merged) -> np.ndarray:
-    """Scores as shares of the best; 1 where that is not above 0, and nothing is cut."""
+    """Return scores as shares of the best; 1 where that is not above 0, so that nothing is cut."""
     best = merged.scores.max(initial=0.0)
     shares_M: np.ndarray = merged.scores / best if best > 0 else np.ones(len(merged.scores))
     return shares_M

@@ -1,4 +1,4 @@
-"""nDCG@10 and Recall@100 of one ranking by keys, as `metrics` defines them, and quickly.
+"""Fast nDCG@10 and Recall@100 of rankings by keys, equal to those of `evaluation.metrics`.
 
 Shapes: M products of a ranking.
 """
@@ -22,13 +22,13 @@ _DISCOUNT = 1 / np.log2(np.arange(2, NDCG_DEPTH + 2))
 @dataclass(frozen=True, slots=True)
 class _Grades:
     of: Mapping[int, int]
-    """By key."""
+    """Grade by key."""
     ideal: float
     num_relevant: int
 
 
 class Judge:
-    """The judgements of some queries."""
+    """Judgements of some queries."""
 
     def __init__(self, qrels: pl.DataFrame, threshold: int, keys: Mapping[str, int]) -> None:
         """Take (query_id, product_id, grade); products without a key count, but are never found."""
@@ -45,15 +45,15 @@ class Judge:
             )
 
     def __contains__(self, query_id: str) -> bool:
-        """Whether it judges the query."""
+        """Return whether it judges the query."""
         return query_id in self._grades
 
     def __len__(self) -> int:
-        """Number of queries."""
+        """Return the number of queries."""
         return len(self._grades)
 
     def scores(self, query_id: str, keys_M: np.ndarray) -> tuple[float, float]:
-        """nDCG@10 and Recall@100; NaN where they are not defined."""
+        """Return nDCG@10 and Recall@100; NaN where they are not defined."""
         grades = self._grades.get(query_id)
         if grades is None:
             return np.nan, np.nan
@@ -65,14 +65,14 @@ class Judge:
         return ndcg, float((found >= self.threshold).sum()) / grades.num_relevant
 
     def relevant(self, query_id: str, keys_M: np.ndarray) -> np.ndarray:
-        """Which products are relevant, bool (M,)."""
+        """Return which products are relevant, bool (M,)."""
         of = self._grades[query_id].of
         return np.array([of.get(key, 0) >= self.threshold for key in keys_M.tolist()], dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
 class Judgements:
-    """What a split of a data set says about its queries."""
+    """Judged queries of a split, and their judgements by slice."""
 
     queries: tuple[JudgedQuery, ...]
     parts: Mapping[str, Judge]
@@ -82,7 +82,7 @@ class Judgements:
 def judgements(
     dataset: Dataset, split: str, slices: tuple[str, ...], keys: Mapping[str, int]
 ) -> Judgements:
-    """The judged queries of a split, by people's labels where there are such, else by a log's.
+    """Return the judged queries of a split, by people's labels, or by those of a log without any.
 
     `keys` has the key of each product of the index. Raises DataError where nothing is judged.
     """

@@ -1,4 +1,4 @@
-"""What each channel finds for judged queries, asked once: all that `tune` tries is made of it.
+"""Results of each channel for judged queries, from which all trials are computed.
 
 Shapes: K products that a query's channels found, M some of them, R recognised things, P width of a
 vector.
@@ -32,7 +32,7 @@ from windowshop.search.understanding.recognition import (
 
 @dataclass(frozen=True, slots=True)
 class JudgedQuery:
-    """A query of the data set."""
+    """Query of the data set."""
 
     query_id: str
     text: str | None
@@ -40,30 +40,30 @@ class JudgedQuery:
 
     @property
     def fold(self) -> int:
-        """0 or 1, by hash of what is asked, so that queries that ask the same share it."""
+        """Return 0 or 1 by hash of text and image, so that equal queries share a fold."""
         asked = " ".join((self.text or "").lower().split())
         return xxhash.xxh3_64_intdigest(f"{asked}\0{self.photo or ''}".encode()) % 2
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the channels found, and which products match what the query names."""
+    """Products that the channels found, and the recognised boosts that they match."""
 
     channels: tuple[ChannelRanking, ...]
     keys_K: np.ndarray
     """Every product found, int64, rising."""
     columns: tuple[str, ...]
-    """Of each thing that boosts, (R,)."""
+    """Column of each boost, (R,)."""
     matched_RK: np.ndarray
-    """bool; which products match it."""
+    """bool (R, K)."""
 
     def matched(self, keys_M: np.ndarray) -> np.ndarray:
-        """The same for some of the products, bool (R, M)."""
+        """Return the matches of some of the products, bool (R, M)."""
         matched_RM: np.ndarray = self.matched_RK[:, np.searchsorted(self.keys_K, keys_M)]
         return matched_RM
 
     def without(self, columns: Collection[str]) -> "Found":
-        """The same where some columns do not boost."""
+        """Leave out the boosts of some columns."""
         kept = [row for row, column in enumerate(self.columns) if column not in columns]
         names = tuple(self.columns[row] for row in kept)
         return replace(self, columns=names, matched_RK=self.matched_RK[kept])
@@ -71,17 +71,17 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One query's answers by every channel."""
+    """Results of one query by every channel."""
 
     query_id: str
     fold: int
     found: Mapping[Action, Found]
-    """By what recognised things may do at most. Where nothing passes their filters, they boost, as
-    in a search."""
+    """By the strongest action of recognised items. Where nothing passes their filters, they boost,
+    as in a search."""
 
 
 def queries_of(dataset: Dataset, queries: pl.DataFrame) -> list[JudgedQuery]:
-    """Rows of the query table; empty texts and photos become None."""
+    """Return rows of the query table; empty texts and images become None."""
     return [
         JudgedQuery(query_id, (text or "").strip() or None, dataset.root / image if image else None)
         for query_id, text, image in queries.select("query_id", "query", "image").iter_rows()
@@ -115,7 +115,7 @@ def probe(
 def _found(
     index: OpenIndex, snapshot: Snapshot, query: RetrievalQuery, precision: PrecisionConfig
 ) -> dict[Action, Found]:
-    """Return the products found by what recognised things may do at most."""
+    """Return the products found by the strongest action of recognised items."""
     understanding = None
     if query.text is not None:
         understanding = snapshot.lexicon.vocabulary.understand(query.text)

@@ -1,4 +1,4 @@
-"""What was tried and chosen, as tables for the terminal and as plain values."""
+"""Report of a tuning, as tables for the terminal and as plain values."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -22,19 +22,19 @@ SHOWN = 12
 
 
 def render_tuning(tuning: Tuning) -> RenderableType:
-    """For each kind of query: the best settings of each sort, the choice and its slices."""
+    """Return for each kind of query the best settings of each sort, the choice and its slices."""
     parts: list[RenderableType] = []
     for kind in tuning.kinds:
         parts.append(_settings(kind))
         if kind.slices:
             parts.append(_slices(kind))
-        parts += [Text(line) for line in _told(kind)]
+        parts += [Text(line) for line in _summary(kind)]
     parts += [Text(note, style="yellow") for note in tuning.notes]
     return Group(*parts)
 
 
 def tuning_to_json(tuning: Tuning) -> dict[str, Any]:
-    """Everything that was tried."""
+    """Return all trials as plain values."""
     return {
         "kinds": {kind.kind: _kind_to_json(kind) for kind in tuning.kinds},
         "notes": list(tuning.notes),
@@ -42,7 +42,7 @@ def tuning_to_json(tuning: Tuning) -> dict[str, Any]:
 
 
 def save_tuning(tuning: Tuning, searcher: Searcher, json_file: Path | None) -> Path:
-    """Write the settings beside the generation that was searched, and all that was tried."""
+    """Write the settings beside the generation that was searched, and all trials to `json_file`."""
     generation = open_generations(searcher.index.folder).path(searcher.index.generation)
     save_search_settings(tuning.settings, generation)
     if json_file is not None:
@@ -85,7 +85,7 @@ def _slices(kind: KindTuning) -> Table:
     return table
 
 
-def _told(kind: KindTuning) -> list[str]:
+def _summary(kind: KindTuning) -> list[str]:
     lines = [f"{kind.kind}: {kind.chosen.trial.describe(kind.names)}: {kind.why}."]
     if kind.ignored:
         lines.append(f"Ignored where a query names them: {', '.join(kind.ignored)}.")
@@ -114,7 +114,7 @@ def _loss(row: SliceRow) -> str:
 
 
 def _best_of_sorts(kind: KindTuning) -> list[Tried]:
-    """The best of each method and use of what is recognised, the chosen one, no more than fit."""
+    """Return the best trials by method and use of recognised items, and the chosen one."""
     best: dict[tuple[object, ...], Tried] = {}
     for tried in kind.tried:
         best.setdefault(_sort(tried.trial), tried)

@@ -34,10 +34,9 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class SliceRow:
-    """nDCG@10 on a slice: by a trial, and by each channel alone.
+    """nDCG@10 on a slice by a trial and by each channel alone.
 
-    A channel alone counts with what is recognised put to the trial's use, or without, whichever is
-    better.
+    A channel alone uses recognised items as the trial does, or not at all, whichever is better.
     """
 
     name: str
@@ -47,12 +46,12 @@ class SliceRow:
 
     @property
     def loss(self) -> float:
-        """Against the better channel; below 0 for a gain."""
+        """Return the loss against the better channel; below 0 for a gain."""
         return max(self.alone.values()) - self.ndcg
 
 
 class TrialScorer:
-    """One kind of query, asked once, on which trials are scored."""
+    """Scores trials on the probes of one kind of query."""
 
     def __init__(self, probes: Sequence[Probe], names: tuple[str, ...], judge: Judge) -> None:
         self.probes, self.names, self.judge = probes, names, judge
@@ -60,18 +59,18 @@ class TrialScorer:
         by_fold = [fit_curves(part, judge, names) for part in parts]
         self._by_fold: list[dict[str, Curve]] = by_fold
         self.curves = fit_curves(probes, judge, names) if all(by_fold) else {}
-        """Of all queries, for use; empty where the judgements are too few to cross-fit."""
+        """Curves of all queries; empty where the judgements are too few to cross-fit."""
         self._known: dict[tuple[Trial, int], float] = {}
 
     def mixes(self, trial: Trial) -> list[MixConfig]:
-        """The trial's settings for each fold, with curves from the other one."""
+        """Return the trial's settings for each fold, with curves of the other fold."""
         return [trial.mix(self.names, curves) for curves in self._by_fold]
 
     def ignored(self, trial: Trial) -> tuple[str, ...]:
-        """Columns without which the trial, in which what is recognised boosts, does better.
+        """Return the columns without whose boosts a boosting trial does better.
 
-        One after the other, the one that harms most first; each must harm in both folds, so that
-        one odd query decides nothing.
+        One after the other, the most harmful first; each must harm in both folds, so that one odd
+        query decides nothing.
         """
         columns = sorted({name for probe in self.probes for name in probe.found["boost"].columns})
         dropped: tuple[str, ...] = ()
@@ -88,12 +87,12 @@ class TrialScorer:
     def ranking(
         self, probe: Probe, trial: Trial, mix: MixConfig, dropped: Sequence[str] = ()
     ) -> Merged:
-        """A query's ranking under a trial; `mix` is the trial's, some columns may not boost."""
+        """Rank for a query under a trial with its mix; boosts of `dropped` columns are left out."""
         found = probe.found[trial.strongest].without(dropped)
         return boosted(found, merge(found.channels, mix.channels, mix), trial.boost)
 
     def _fold_sums(self, trial: Trial, dropped: Sequence[str]) -> np.ndarray:
-        """Sum of nDCG@10 over the queries of each fold."""
+        """Return the sum of nDCG@10 over the queries of each fold."""
         mixes, sums_F = self.mixes(trial), np.zeros(NUM_FOLDS)
         for probe in self.probes:
             ranking = self.ranking(probe, trial, mixes[probe.fold], dropped)
@@ -101,7 +100,7 @@ class TrialScorer:
         return sums_F
 
     def means(self, family: Sequence[Trial], judge: Judge) -> list[Tried]:
-        """Score trials that merge alike, over the queries that are judged."""
+        """Score trials of one merge on the judged queries."""
         mixes = self.mixes(family[0])
         probes = [probe for probe in self.probes if probe.query_id in judge]
         values_TQ2 = np.empty((len(family), len(probes), 2))
@@ -121,7 +120,7 @@ class TrialScorer:
         ]
 
     def slice_rows(self, trial: Trial, parts: Mapping[str, Judge]) -> tuple[SliceRow, ...]:
-        """A trial beside each channel alone, for each slice that has a query."""
+        """Score a trial and each channel alone on each slice that has a query."""
         rows = []
         for name, judge in parts.items():
             count = sum(probe.query_id in judge for probe in self.probes)

@@ -1,4 +1,4 @@
-"""The settings that `tune` tries, simplest first.
+"""Trials of `tune`, simplest first.
 
 Shapes: C channels.
 """
@@ -17,44 +17,44 @@ from windowshop.search.tuning.probes import Found, Probe
 from windowshop.search.understanding.recognition import Action
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
-"""Weight of a channel beside the first one, of 1 in all: by turns, by ranks, by probability."""
+"""Share of a channel beside the first one, by turns, by ranks and by probability."""
 SPREADS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5)
-"""The same in a sum of scores, where 1 means that both channels' scores range as far."""
+"""Weight of a channel in a sum of scores, where 1 scales its range to that of the first one."""
 FEW_SHARES, FEW_SPREADS = (0.1, 0.2, 0.3), (0.1, 0.3, 0.75)
-"""Where there are three channels."""
+"""Values for three or more channels."""
 SMOOTHINGS = (10.0, 60.0)
 FACTORS = (1.5, 2.0, 3.0, 5.0)
-"""What a boost divides places by."""
+"""Divisors of places by boosts."""
 POINTS = (0.05, 0.1, 0.2, 0.3, 0.5)
-"""What a boost adds: of the range of the first channel's scores, or to a probability."""
+"""Points of boosts, in ranges of the first channel's scores, or in probability."""
 RANGE_DEPTH = 100
-"""Scores range from the first product's to that of this place."""
+"""Place down to which the range of scores is taken."""
 PLAIN_BOOST = Boost(factor=3.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
-    """One way to merge and to use what is recognised."""
+    """One way to merge and to use recognised items."""
 
     method: Method
     weights: tuple[float, ...]
-    """Of the channels, in their order."""
+    """Weights of the channels, in their order."""
     smoothing: float = 60.0
     strongest: Action = "off"
     boost: Boost = PLAIN_BOOST
 
     @property
     def is_single(self) -> bool:
-        """Whether one channel decides alone."""
+        """Return whether one channel decides alone."""
         return sum(weight > 0 for weight in self.weights) == 1
 
     def alone(self, place: int) -> "Trial":
-        """The same with one channel, as a search by that channel alone goes."""
+        """Return the trial with one channel alone."""
         weights = tuple(w if i == place else 0.0 for i, w in enumerate(self.weights))
         return replace(self, weights=weights if any(weights) else single(len(weights), place))
 
     def mix(self, names: Sequence[str], curves: Mapping[str, Curve]) -> MixConfig:
-        """The settings that search so."""
+        """Return the settings of the trial."""
         channels = tuple(
             ChannelConfig(name=name, weight=weight, curve=curves.get(name, Curve()))
             for name, weight in zip(names, self.weights, strict=True)
@@ -67,7 +67,7 @@ class Trial:
         )
 
     def describe(self, names: Sequence[str]) -> str:
-        """In words, for a table."""
+        """Describe the trial for a table."""
         pairs = [(n, w) for n, w in zip(names, self.weights, strict=True) if w]
         if self.is_single:
             text = f"{pairs[0][0]} alone"
@@ -82,14 +82,14 @@ class Trial:
 
 
 def boosted(found: Found, merged: Merged, boost: Boost) -> Merged:
-    """A ranking after what the query names has moved products up."""
+    """Move products up by the boosts that they match."""
     if not len(found.matched_RK):
         return merged
     return boost_matches(merged, found.matched(merged.keys), boost)
 
 
 def ranges(probes: Sequence[Probe], num_channels: int) -> tuple[float, ...]:
-    """How far each channel's scores range: the median over queries; 1 where none says."""
+    """Return the median range of each channel's scores over queries; 1 where it is unknown."""
     found = []
     for place in range(num_channels):
         scores = [probe.found["off"].channels[place].scores[:RANGE_DEPTH] for probe in probes]
@@ -99,18 +99,18 @@ def ranges(probes: Sequence[Probe], num_channels: int) -> tuple[float, ...]:
 
 
 def single(num_channels: int, place: int) -> tuple[float, ...]:
-    """Weights that leave one channel."""
+    """Return weights that leave one channel."""
     return tuple(float(i == place) for i in range(num_channels))
 
 
 def single_trials(num_channels: int) -> list[Trial]:
-    """Each channel alone, with nothing recognised; by a sum, which keeps its own scores."""
+    """Return a trial of each channel alone, with nothing recognised."""
     places = range(num_channels)
     return [Trial(method="weighted_sum", weights=single(num_channels, place)) for place in places]
 
 
 def mixed_trials(ranges_C: Sequence[float], *, with_curves: bool) -> Iterator[Trial]:
-    """Each way of merging with each weight, with nothing recognised."""
+    """Return each way of merging with each weight, with nothing recognised."""
     few = len(ranges_C) > 2
     others = len(ranges_C) - 1
     shares = [s for s in product(FEW_SHARES if few else SHARES, repeat=others) if sum(s) < 1]
@@ -132,9 +132,9 @@ def with_boosts(
     strongests: Sequence[Action],
     factors: Sequence[float] = FACTORS,
 ) -> list[Trial]:
-    """The trial, then all that what is recognised may do in it.
+    """Return the trial, then its variants that use recognised items.
 
-    Boosts go by places, and by points where the method's scores mean something.
+    Boosts divide places, and add points where the method's scores are more than ranks.
     """
     boosts = [Boost(factor=factor) for factor in factors]
     if trial.method in SCORED:
@@ -152,5 +152,5 @@ def _shared(others: Sequence[float]) -> tuple[float, ...]:
 
 
 def _rounded(value: float) -> float:
-    """To three digits, so that the settings read well."""
+    """Round to three digits, so that settings stay short."""
     return float(f"{value:.3g}")

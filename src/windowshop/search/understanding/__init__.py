@@ -1,1 +1,1 @@
-"""What a query says, in terms of the catalogue."""
+"""Understanding of queries in terms of the catalogue."""

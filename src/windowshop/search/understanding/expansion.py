@@ -1,4 +1,4 @@
-"""The words of a query -> the words of the index that may answer each of them."""
+"""Expand the words of a query by synonyms and corrections."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.synonyms import Phrase, Synonyms
 
 SYNONYM, TYPO = 0.9, 0.8
-"""What an answer by a synonym, and by a word one typo away, counts against the word itself."""
+"""Weights of a synonym and of a word one typo away, where the word itself has 1."""
 MAX_CORRECTIONS = 3
 
 
@@ -17,7 +17,7 @@ class Alternative:
 
     words: Phrase
     weight: float
-    """In (0, 1]."""
+    """Weight of a product's score, in (0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Part:
     """A word or a phrase of a query; a product counts with the alternative it answers best."""
 
     words: Phrase
-    """As asked."""
+    """Words of the query."""
     alternatives: tuple[Alternative, ...]
 
 

@@ -1,4 +1,4 @@
-"""The names that a catalogue gives to things: brands, category levels, values of attributes.
+"""Phrases of a catalogue: brands, category levels, values of attributes.
 
 A phrase's key is its words written together, so "T-shirts", "tshirt" and "t shirt" are one.
 """
@@ -14,9 +14,9 @@ from windowshop.search.understanding.tokens import words_of
 
 MAX_WORDS = 6
 LONGEST = MAX_WORDS + 2
-"""Words of a phrase: those of a value, and of its column's name beside it."""
+"""Maximum of words in a phrase: those of a value, and its column's name."""
 MAX_VALUES = 5_000
-"""A column with more different values, such as a title, names no kinds of things."""
+"""Maximum of different values in a column of phrases; a title has more."""
 FREE_TEXT = (*PRODUCT_SCHEMA.keys() - {"brand", "category"}, "url", "sku")
 STOP_WORDS = frozenset(
     words_of(
@@ -48,11 +48,10 @@ class Meaning:
 
 
 def phrases(products: pl.DataFrame, columns: Sequence[str] | None) -> dict[str, list[Meaning]]:
-    """What each phrase key may stand for, the commonest meaning first.
+    """Return the meanings of each phrase key, the commonest first.
 
-    Without `columns`, those are looked at that hold text, or lists of it, and have few enough
-    values. A value that is a number or one letter ("M") is found beside its column's name only
-    ("size m").
+    Without `columns`, every column of text, or of lists of text, with few enough values is read. A
+    number or one letter ("M") counts beside its column's name only ("size m").
     """
     names = _columns(products) if columns is None else columns
     found: dict[str, list[Meaning]] = defaultdict(list)
@@ -81,7 +80,7 @@ def _columns(products: pl.DataFrame) -> list[str]:
 
 
 def _single(column: pl.Series) -> pl.Series:
-    """The values, those of lists one by one."""
+    """Return the values, those of lists one by one."""
     return column.explode() if isinstance(column.dtype, pl.List) else column
 
 
@@ -93,14 +92,14 @@ def _coverage(column: pl.Series) -> float:
 
 
 def _counted(column: pl.Series) -> Iterable[tuple[str, int]]:
-    """Each value with its count, the commonest first."""
+    """Return each value with its count, the commonest first."""
     values = _single(column).cast(pl.String).drop_nulls()
     counts = values.alias("value").to_frame().group_by("value").len()
     return counts.sort(["len", "value"], descending=[True, False]).iter_rows()
 
 
 def _values(column: pl.Series, *, bare: bool = True) -> dict[str, Meaning]:
-    """Meanings of one column by key; `bare` leaves out what says nothing without the name."""
+    """Return the meanings of one column by key; `bare` leaves out numbers and single letters."""
     spellings: dict[str, list[str]] = defaultdict(list)
     totals: dict[str, int] = defaultdict(int)
     for value, count in _counted(column):
@@ -118,7 +117,7 @@ def _values(column: pl.Series, *, bare: bool = True) -> dict[str, Meaning]:
 
 
 def _products_with(column: pl.Series, spellings: Mapping[str, list[str]]) -> dict[str, int]:
-    """How many products have any spelling of each key."""
+    """Count the products that have any spelling of each key."""
     place_of = {value: i for i, values in enumerate(spellings.values()) for value in values}
     place = (
         pl.col("value")
@@ -132,7 +131,7 @@ def _products_with(column: pl.Series, spellings: Mapping[str, list[str]]) -> dic
 
 
 def _levels(column: pl.Series) -> dict[str, Meaning]:
-    """Meanings of a column of paths: every level of every path."""
+    """Return the meanings of every level of a column of paths."""
     paths: dict[str, dict[tuple[str, ...], int]] = defaultdict(lambda: defaultdict(int))
     for value, count in _counted(column):
         levels = tuple(level.strip() for level in value.split(">"))

@@ -67,10 +67,9 @@ class PricePhrase:
 def price_phrases(
     query: str, catalogue_prices: tuple[float, float] | None, column: str = "price"
 ) -> list[PricePhrase]:
-    """The prices in a query, in order, none overlapping; a range is read before a single bound.
+    """Return the prices in a query, in order, none overlapping; ranges come before single bounds.
 
-    `catalogue_prices` are the lowest and the highest; None where the shop has no prices, and then
-    nothing is found.
+    `catalogue_prices` are the lowest and the highest; nothing is found where they are None.
     """
     if catalogue_prices is None:
         return []

@@ -1,7 +1,4 @@
-"""What a query names -> filters or boosts, each shown to the shopper and switchable.
-
-Shapes: M merged products, R recognised things.
-"""
+"""Turn matches and prices of a query into filters and boosts that the shopper can switch."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,21 +16,21 @@ PRICE = "price"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrecisionConfig:
-    """When something recognised may leave other products out."""
+    """Conditions under which something recognised filters."""
 
     min_certainty: float = 0.8
-    """Filter from this certainty on, boost below it."""
+    """Least certainty of a filter; below it, boost."""
     min_products: int = 5
-    """Filter where at least so many products have the value, boost where fewer have it."""
+    """Least number of products with the value of a filter; where fewer have it, boost."""
     min_coverage: float = 0.98
-    """Where a smaller share of products states the column at all, a filter lets those through that
-    do not: their photo may still show what was asked for."""
+    """Where a smaller share of products states the column at all, a filter passes those that do
+    not: their photo may still show the value."""
     boost_only: tuple[str, ...] = ()
-    """Columns that never filter, such as a colour that many products do not state."""
+    """Columns that never filter, for example a colour that many products do not state."""
     ignored: tuple[str, ...] = ()
-    """Columns that do nothing, unless a shopper switches them on; "price" for prices."""
+    """Columns without effect unless a shopper switches them on; "price" for prices."""
     boost: float = 3.0
-    """How far a boost moves products up: their place is divided by it."""
+    """Divisor of the place of boosted products."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -46,18 +43,18 @@ class PrecisionConfig:
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """Something that a query names, and what is done about it."""
+    """Something that a query names, with the action taken."""
 
     name: str
-    """What the caller switches it by, such as "brand: Nike"; prices are "price"."""
+    """Key in `choices`, for example "brand: Nike"; prices are "price"."""
     text: str
-    """The words of the query."""
+    """Words of the query."""
     tree: Filter
     action: Action
     certainty: float
-    """In (0, 1]."""
+    """Certainty in (0, 1]."""
     reason: str
-    """Why this action, in words for the answer."""
+    """Reason of the action, for the answer."""
 
 
 def recognise(
@@ -66,12 +63,11 @@ def recognise(
     choices: Mapping[str, Action] | None = None,
     strongest: Action = "filter",
 ) -> tuple[Recognised, ...]:
-    """Decide what becomes of each recognised thing, `strongest` at most.
+    """Choose an action for everything recognised, at most `strongest`.
 
-    Prices filter where others may boost. `choices` by name overrule all of that. Values of one
-    column stand together ("red or blue"); levels of a category one below the other become one
-    narrower category. Raises SearchError for a choice that is no action; names that the query no
-    longer has are passed over.
+    Prices filter where others may boost; `choices` by name override everything. Values of one
+    column are alternatives ("red or blue"); levels of a category one below the other become one
+    narrower category. Raises SearchError for a choice that is no action; unknown names are ignored.
     """
     by_column: dict[str, list[Match]] = {}
     for match in understanding.matches:
@@ -88,7 +84,7 @@ def recognise(
 
 
 def required(recognised: Iterable[Recognised], where: Filter | None = None) -> Filter | None:
-    """The filter of a search: the caller's own one and every recognised one that filters."""
+    """Return the filter of a search: the request's own and every recognised one."""
     parts = [] if where is None else [where]
     parts += [item.tree for item in recognised if item.action == "filter"]
     if len(parts) < 2:
@@ -140,7 +136,7 @@ def _tree(column: str, matches: Sequence[Match]) -> Filter:
 def _narrowed(
     paths: Sequence[tuple[str, ...]], others: Sequence[tuple[str, ...]]
 ) -> list[tuple[str, ...]]:
-    """The deeper of each two paths that lie one below the other; without such, all of them."""
+    """Return the deeper of each two paths one below the other; all paths without such a pair."""
     both = [
         max(path, other, key=len)
         for path in paths

@@ -1,4 +1,4 @@
-"""A word that no product has -> the words of the catalogue that were probably meant."""
+"""Find the words of the catalogue closest to an unknown word."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 ONE_TYPO, TWO_TYPOS = 4, 8
-"""Letters from which a word may have one or two typos."""
+"""Least lengths of words with one and with two typos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +39,17 @@ class Spelling:
         self._counts.update(counts)
 
     def __contains__(self, word: str) -> bool:
-        """Whether the catalogue has the word."""
+        """Return whether the catalogue has the word."""
         return word in self._counts
 
     def count(self, word: str) -> int:
-        """Number of products that have the word."""
+        """Return the number of products that have the word."""
         return self._counts[word]
 
     def near(self, word: str, limit: int = 1) -> list[Near]:
-        """The likeliest known words: closest, then same first letter, then commonest.
+        """Return the likeliest known words: closest, then same first letter, then commonest.
 
-        None for a known word, for a short one, and for one with a digit: a model's name, not a
-        typo.
+        Empty for a known word, a short one, and one with a digit, which is a model's name.
         """
         allowed = allowed_typos(word)
         if not allowed or word in self._counts:
@@ -71,7 +70,7 @@ class Spelling:
 
 
 def allowed_typos(word: str) -> int:
-    """How many typos a word of this length may have."""
+    """Return the typos allowed in a word of this length."""
     if any(char.isdigit() for char in word):
         return 0
     return (len(word) >= ONE_TYPO) + (len(word) >= TWO_TYPOS)

@@ -1,4 +1,4 @@
-"""Words that mean the same to a shop, from a YAML file.
+"""Synonyms of a shop, from a YAML file.
 
 same:
   - [sofa, couch, settee]
@@ -17,12 +17,12 @@ from windowshop.search.understanding.tokens import words_of
 from windowshop.settings import load_settings
 
 Phrase: TypeAlias = tuple[str, ...]
-"""Words as they are compared."""
+"""Normalised words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OneWay:
-    """A phrase of a query that other phrases answer as well."""
+    """Phrase of a query that finds other phrases too."""
 
     query: str
     also: tuple[str, ...]
@@ -30,7 +30,7 @@ class OneWay:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SynonymRules:
-    """What the file holds."""
+    """Content of the file."""
 
     same: tuple[tuple[str, ...], ...] = ()
     one_way: tuple[OneWay, ...] = ()
@@ -38,7 +38,7 @@ class SynonymRules:
 
 @dataclass(frozen=True)
 class Synonyms:
-    """For each phrase of a query, the phrases that answer it as well."""
+    """Synonyms of phrases."""
 
     rules: SynonymRules = field(default_factory=SynonymRules)
     _also: dict[Phrase, list[Phrase]] = field(init=False, repr=False)
@@ -56,11 +56,11 @@ class Synonyms:
         object.__setattr__(self, "_longest", max(map(len, also), default=0))
 
     def items(self) -> Iterable[tuple[Phrase, list[Phrase]]]:
-        """Each phrase of a query with what answers it as well."""
+        """Return each phrase of a query with its synonyms."""
         return self._also.items()
 
     def at(self, words: Sequence[str], start: int) -> tuple[int, list[Phrase]]:
-        """The longest known phrase from a word on: its length and its synonyms; 0 without one."""
+        """Return the length and synonyms of the longest phrase that starts here; 0 without one."""
         for length in range(min(self._longest, len(words) - start), 0, -1):
             also = self._also.get(tuple(words[start : start + length]))
             if also:
@@ -72,7 +72,7 @@ NO_SYNONYMS = Synonyms()
 
 
 def load_synonyms(path: Path) -> Synonyms:
-    """Read the YAML file; raises ConfigError for what it cannot mean."""
+    """Read the YAML file; raises ConfigError for an invalid one."""
     return Synonyms(load_settings(path, SynonymRules))
 
 

@@ -1,4 +1,4 @@
-"""Text -> words with their places, in the form in which queries and products are compared."""
+"""Split texts into normalised words with their places."""
 
 import re
 import unicodedata
@@ -24,16 +24,16 @@ class Token:
     """One word of a text."""
 
     text: str
-    """As it is written."""
+    """Word as written."""
     word: str
-    """As it is compared: lower case, no accents, no English plural."""
+    """Normalised word: lower case, no accents, no English plural."""
     start: int
     end: int
     """Its characters in the text are `start : end`."""
 
 
 def tokens(text: str) -> list[Token]:
-    """The words of a text in order; an apostrophe joins ("men's" is "mens", so "men")."""
+    """Return the words of a text in order; an apostrophe joins ("men's" is "mens", so "men")."""
     return [
         Token(found[0], word, found.start(), found.end())
         for found in _TOKEN.finditer(text)
@@ -42,23 +42,23 @@ def tokens(text: str) -> list[Token]:
 
 
 def written(text: str) -> list[str]:
-    """The words of a text as they are written, in order."""
+    """Return the words of a text as written, in order."""
     return _TOKEN.findall(text)
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text as they are compared, in order."""
+    """Return the normalised words of a text, in order."""
     return [word for one in written(text) for word in compared(one)]
 
 
 @lru_cache(maxsize=1 << 16)
 def compared(one: str) -> tuple[str, ...]:
-    """A written word in the form in which words are compared; some are several."""
+    """Normalise a written word; some become several."""
     return tuple(_bare(word) for word in words(re.sub("['’]", "", one)))
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words without accents and English plurals ("Sarees" -> "saree"), in order.
+    """Return lower-case words without accents and English plurals ("Sarees" -> "saree"), in order.
 
     Numbers stay, one-letter words too: sizes and model names are made of them.
     """
@@ -68,7 +68,7 @@ def words(text: str) -> list[str]:
 
 
 def _singular(word: str) -> str:
-    """Harman's s-stemmer (JASIS 42, 1991), for words of four letters and more."""
+    """Cut the plural by Harman's s-stemmer (JASIS 42, 1991), for words of four letters and more."""
     if len(word) < 4 or not word.endswith("s") or word.endswith(("us", "ss")):
         return word
     if word.endswith("ies") and not word.endswith(("eies", "aies")):
@@ -77,7 +77,7 @@ def _singular(word: str) -> str:
 
 
 def _bare(word: str) -> str:
-    """Bring together what a plain s-stemmer keeps apart: dress-es, hoodie-s, shoe-s, woman."""
+    """Merge forms that the s-stemmer keeps apart: dress-es, hoodie-s, shoe-s, woman."""
     if word.endswith(("aes", "ees", "oes")):
         word = word[:-1]
     if word.endswith("ie"):

@@ -1,7 +1,7 @@
-"""A query -> the brands, categories, attributes and prices of this catalogue that it names.
+"""Find the brands, categories, attributes and prices of a catalogue in a query.
 
-Longest phrase first. A word that no product has is read as the known word closest to it, which is
-reported. A phrase after "without" or "not" is left alone.
+The longest phrase comes first. A word that no product has is corrected to the closest known word.
+A phrase after "without" or "not" is ignored.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ NEGATIONS = frozenset(["without", "not", "no", "non", "except", "minus"])
 KEPT = STOP_WORDS | NEGATIONS
 """Words that are never corrected."""
 CORRECTED = 0.8
-"""How certain a meaning is that was found by correcting a word, against one as typed."""
+"""Certainty of a meaning found by correcting a word, where one as typed has 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,16 @@ class QueryToken:
 
     token: Token
     corrected: str | None
-    """The known word it was read as, as shops write it; None where it was taken as typed."""
+    """Known word that replaces it, as the catalogue writes it; None where none does."""
     word: str
-    """As it is compared, after correction."""
+    """Normalised word, after correction."""
     count: int
     """Products that have the word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A phrase of the query that the catalogue knows."""
+    """Phrase of the query that the catalogue knows."""
 
     text: str
     start: int
@@ -47,23 +47,23 @@ class Match:
     """Its characters in the query are `start : end`."""
     meaning: Meaning
     others: tuple[Meaning, ...]
-    """What else it could mean, commonest first."""
+    """Other meanings, commonest first."""
     corrected: bool
 
     @property
     def certainty(self) -> float:
-        """Share of this meaning among all that the phrase has, by products, in (0, 1]."""
+        """Return the share of this meaning among all of the phrase, by products, in (0, 1]."""
         total = self.meaning.count + sum(other.count for other in self.others)
         return self.meaning.count / total * (CORRECTED if self.corrected else 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
-    """What a query says, in terms of the catalogue."""
+    """Parts of a query in terms of the catalogue."""
 
     query: str
     tokens: tuple[QueryToken, ...]
-    """Its words but for the prices."""
+    """Words outside prices."""
     matches: tuple[Match, ...]
     """In the order of the query."""
     prices: tuple[PricePhrase, ...]
@@ -74,7 +74,7 @@ class Understanding:
 
 
 class Vocabulary:
-    """What a catalogue calls things, made once from its product table."""
+    """Phrases and words of a catalogue, made once from its product table."""
 
     def __init__(
         self,
@@ -113,12 +113,12 @@ class Vocabulary:
         self._prices = _price_range(products)
 
     def names(self, most: int) -> list[str]:
-        """What the commonest things are called, commonest first."""
+        """Return the commonest values of phrases, commonest first."""
         meanings = sorted({m[0].value: m[0].count for m in self._phrases.values()}.items())
         return [value for value, _ in sorted(meanings, key=lambda item: -item[1])[:most]]
 
     def understand(self, query: str) -> Understanding:
-        """Read a query; text that the catalogue does not know stays in `rest`."""
+        """Find phrases and prices in a query; other words stay in `rest`."""
         prices = price_phrases(query, self._prices)
         typed = [
             token
@@ -149,7 +149,7 @@ class Vocabulary:
         return QueryToken(token, corrected, word, self._spelling.count(word))
 
     def _match(self, words: Sequence[QueryToken]) -> list[tuple[int, int]]:
-        """Which words, from and up to, are phrases: none overlap, the longest come first."""
+        """Return start and end of each phrase: none overlap, the longest come first."""
         found: list[tuple[int, int]] = []
         for length in range(min(LONGEST, len(words)), 0, -1):
             for start in range(len(words) - length + 1):

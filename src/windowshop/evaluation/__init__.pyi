@@ -7,9 +7,7 @@ from .dev_scorer import make_dev_check as make_dev_check
 from .dev_scorer import score_labels as score_labels
 from .diagnostics import EXPERTS as EXPERTS
 from .diagnostics import Diagnostics as Diagnostics
-from .diagnostics import ExclusiveMatches as ExclusiveMatches
 from .diagnostics import GateWeights as GateWeights
-from .diagnostics import UnretrievedProducts as UnretrievedProducts
 from .diagnostics import exclusive_matches as exclusive_matches
 from .diagnostics import first as first
 from .diagnostics import gate_weights as gate_weights

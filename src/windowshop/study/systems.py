@@ -4,7 +4,7 @@ Shapes: Q queries, N products, D shared width, H feature width.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -96,11 +96,11 @@ def score_fusion_run(
     """Rank by mixed cosines to text and image vectors of separately aligned towers."""
     products = np.arange(len(bench.data.products))
     vectors = modality_vectors(model, bench.data.products, products)
-    asked = [
-        _QueryVectors(part, shared_query_vectors(model, bench.data.queries, part.rows))
-        for part in (dev, test)
-    ]
-    return _mixed_run(bench, vectors, mix, asked[0], asked[1])
+
+    def encode(part: Queries) -> np.ndarray:
+        return shared_query_vectors(model, bench.data.queries, part.rows)
+
+    return _mixed_run(bench, vectors, mix, encode, dev, test)
 
 
 def frozen_run(bench: Workbench, mix: Mix, dev: Queries, test: Queries) -> Run:
@@ -118,13 +118,13 @@ def frozen_run(bench: Workbench, mix: Mix, dev: Queries, test: Queries) -> Run:
         image_NH = normalised(products.image.gather(items)[:, :pooled])
     queries = bench.data.queries.features
 
-    def ask(part: Queries) -> _QueryVectors:
+    def encode(part: Queries) -> np.ndarray:
         query_QH = normalised(queries.text.gather(part.rows)[:, :sentence])
         if mix != "text":
             query_QH = query_QH + normalised(queries.image.gather(part.rows)[:, :pooled])
-        return _QueryVectors(part, normalised(query_QH))
+        return normalised(query_QH)
 
-    return _mixed_run(bench, (text_NH, image_NH), mix, ask(dev), ask(test))
+    return _mixed_run(bench, (text_NH, image_NH), mix, encode, dev, test)
 
 
 def tuned_bm25_run(bench: Workbench, dev: Queries, test: Queries) -> Run:
@@ -144,34 +144,26 @@ def interpolated_run(lexical: Run, dense: Run, dev: Queries, test: Queries) -> R
     return _interpolated(lexical, dense, test, best)
 
 
-@dataclass(frozen=True, slots=True)
-class _QueryVectors:
-    """Queries with their vectors (Q, D)."""
-
-    queries: Queries
-    vectors: np.ndarray
-
-
 def _mixed_run(
     bench: Workbench,
     vectors: tuple[np.ndarray, np.ndarray],
     mix: Mix,
-    dev: _QueryVectors,
-    test: _QueryVectors,
+    encode: Callable[[Queries], np.ndarray],
+    dev: Queries,
+    test: Queries,
 ) -> Run:
+    """Rank by the mix of text and image vectors (N, D) that is best on dev."""
     ids = product_ids(bench)
     has_text_N, has_image_N = (present(x_ND) for x_ND in vectors)
     has_any_N = {"text": has_text_N, "image": has_image_N}.get(mix, has_text_N | has_image_N)
-
-    def rank(asked: _QueryVectors, product_ND: np.ndarray) -> Run:
-        return make_run(asked.vectors, asked.queries.ids, product_ND, ids, has_any_N)
-
-    best_score, best_ND = -math.inf, np.empty(0)
+    dev_QD, best_score, best_ND = encode(dev), -math.inf, np.empty(0)
     for mixed_ND in _mixes(*vectors, mix):  # one at a time: each is as large as the catalogue
-        score = dev.queries.score(rank(dev, mixed_ND)) if dev.queries.ids else 0.0
+        score = 0.0
+        if dev.ids:
+            score = dev.score(make_run(dev_QD, dev.ids, mixed_ND, ids, has_any_N))
         if score > best_score:
             best_score, best_ND = score, mixed_ND
-    return rank(test, best_ND)
+    return make_run(encode(test), test.ids, best_ND, ids, has_any_N)
 
 
 def _mixes(text_ND: np.ndarray, image_ND: np.ndarray, mix: Mix) -> Iterator[np.ndarray]:
@@ -179,14 +171,8 @@ def _mixes(text_ND: np.ndarray, image_ND: np.ndarray, mix: Mix) -> Iterator[np.n
 
     A product with one modality is scored by it alone, except under `raw`.
     """
-    if mix == "text":
-        yield text_ND
-        return
-    if mix == "image":
-        yield image_ND
-        return
-    if mix == "raw":
-        yield text_ND + image_ND
+    if mix in ("text", "image", "raw"):
+        yield text_ND if mix == "text" else image_ND if mix == "image" else text_ND + image_ND
         return
     if mix == "centred":
         text_ND, image_ND = _centred(text_ND), _centred(image_ND)

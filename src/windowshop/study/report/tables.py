@@ -1,6 +1,6 @@
 """Tables of a study's report, for markdown and HTML."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from windowshop.evaluation import (
@@ -207,13 +207,12 @@ def _slices_table(
 
 def geometry_table(results: StudyResults) -> Table:
     """Tabulate modality gap and uniformity of the variants that have vectors."""
-    rows = []
-    for variant, found in _diagnosed(results):
+
+    def cells(found: list[Diagnostics]) -> list[str]:
         gap = _mean(d.modality_gap for d in found)
-        spread = [_mean((d.uniformity or {}).get(name) for d in found) for name in SPACES]
-        if any(value is not None for value in (gap, *spread)):
-            cells = [NONE if v is None else f"{v:.2f}" for v in (gap, *spread)]
-            rows.append((variant.name, *cells))
+        spread = (_mean((d.uniformity or {}).get(name) for d in found) for name in SPACES)
+        return [NONE if v is None else f"{v:.2f}" for v in (gap, *spread)]
+
     return Table(
         title="Geometry of the vectors",
         note=(
@@ -221,7 +220,7 @@ def geometry_table(results: StudyResults) -> Table:
             "Uniformity: log E exp(-2 ||x - y||²), lower is more uniform (arXiv:2005.10242)."
         ),
         head=("variant", "gap", *(f"uniformity, {name}" for name in SPACES)),
-        rows=tuple(rows),
+        rows=_diagnosed_rows(results, cells),
     )
 
 
@@ -256,16 +255,13 @@ def gate_means(results: StudyResults) -> list[tuple[str, int, tuple[float, float
 
 def match_table(results: StudyResults) -> Table:
     """Tabulate relevant products that only the variant, or only text-only, ranks first."""
-    diagnosed = _diagnosed(results)
-    depths = sorted({match.depth for _, found in diagnosed for d in found for match in d.exclusive})
-    rows = []
-    for variant, found in diagnosed:
-        cells = []
-        for depth in depths:
-            matches = [m for d in found for m in d.exclusive if m.depth == depth]
-            cells += [_count(_mean(getattr(m, name) for m in matches)) for name in MATCHES]
-        if set(cells) - {NONE}:
-            rows.append((variant.name, *cells))
+    diagnosed = _diagnosed(results).values()
+    depths = sorted({match.depth for found in diagnosed for d in found for match in d.exclusive})
+
+    def cells(found: list[Diagnostics]) -> list[str]:
+        matches = {k: [m for d in found for m in d.exclusive if m.depth == k] for k in depths}
+        return [_count(_mean(getattr(m, n) for m in matches[k])) for k in depths for n in MATCHES]
+
     return Table(
         title="Exclusive matches against text-only",
         note=(
@@ -273,25 +269,24 @@ def match_table(results: StudyResults) -> Table:
             "text-only, lost the reverse, shared found by both. Means over seeds."
         ),
         head=("variant", *(f"{name}, k={depth}" for depth in depths for name in MATCHES)),
-        rows=tuple(rows),
+        rows=_diagnosed_rows(results, cells),
     )
 
 
 def unretrieved_table(results: StudyResults) -> Table:
     """Tabulate the share of products that no query retrieves, by part of the catalogue."""
     keys: dict[tuple[str, int], int] = {}
-    for _, found in _diagnosed(results):
+    for found in _diagnosed(results).values():
         keys |= {(row.part, row.depth): row.num_products for d in found for row in d.unretrieved}
-    rows = []
-    for variant, found in _diagnosed(results):
-        cells = []
-        for part, depth in keys:
-            missed = [r for d in found for r in d.unretrieved if (r.part, r.depth) == (part, depth)]
-            share = _mean(row.share for row in missed)
-            count = _mean(row.count for row in missed)
-            cells.append(NONE if share is None else f"{_count(count)} ({share:.1%})")
-        if set(cells) - {NONE}:
-            rows.append((variant.name, *cells))
+
+    def cells(found: list[Diagnostics]) -> list[str]:
+        made = []
+        for key in keys:
+            missed = [r for d in found for r in d.unretrieved if (r.part, r.depth) == key]
+            share, count = _mean(r.share for r in missed), _mean(r.count for r in missed)
+            made.append(NONE if share is None else f"{_count(count)} ({share:.1%})")
+        return made
+
     return Table(
         title="Products that no query retrieves",
         note=(
@@ -299,7 +294,7 @@ def unretrieved_table(results: StudyResults) -> Table:
             f"{UNRETRIEVED_FILE} beside the report names those of every variant and seed."
         ),
         head=("variant", *(f"{p}, k={k} (of {size:,})" for (p, k), size in keys.items())),
-        rows=tuple(rows),
+        rows=_diagnosed_rows(results, cells),
     )
 
 
@@ -334,12 +329,21 @@ def _signed(value: float) -> str:
     return text if text == ".000" else ("-" if value < 0 else "+") + text
 
 
-def _diagnosed(results: StudyResults) -> list[tuple[VariantResult, list[Diagnostics]]]:
-    found = [
-        (variant, [seed.diagnostics for seed in variant.seeds if seed.diagnostics is not None])
+def _diagnosed(results: StudyResults) -> dict[str, list[Diagnostics]]:
+    """Return the diagnostics of every seed, of the variants that have any."""
+    found = {
+        variant.name: [seed.diagnostics for seed in variant.seeds if seed.diagnostics is not None]
         for variant in results.variants
-    ]
-    return [(variant, diagnostics) for variant, diagnostics in found if diagnostics]
+    }
+    return {name: diagnostics for name, diagnostics in found.items() if diagnostics}
+
+
+def _diagnosed_rows(
+    results: StudyResults, cells: Callable[[list[Diagnostics]], list[str]]
+) -> tuple[Part, ...]:
+    """Return a row of cells for each diagnosed variant, without rows of empty cells."""
+    rows = ((name, *cells(found)) for name, found in _diagnosed(results).items())
+    return tuple(row for row in rows if set(row[1:]) - {NONE})
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

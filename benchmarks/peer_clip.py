@@ -26,7 +26,13 @@ from windowshop.encoders import ImageEncoder
 from windowshop.errors import DataError
 from windowshop.model import ProductBatch
 from windowshop.study import Queries
-from windowshop.training import Tuned, draw_shots, live_inputs, make_trainable, read_photos
+from windowshop.training import (
+    TrainableEncoder,
+    draw_images,
+    encoder_inputs,
+    make_trainable,
+    read_images,
+)
 
 WIDTH = 256
 START_SCALE, MAX_SCALE = 1 / 0.07, 100.0
@@ -121,7 +127,7 @@ class TrainedSource:
             image_side=shop.budget.photo_side,
         )
         cache, seed = shop.bench.cache, shop.config.seed
-        self._shop, self._inputs = shop, live_inputs(shop.bench.dataset)
+        self._shop, self._inputs = shop, encoder_inputs(shop.bench.dataset)
         self._text = make_trainable(copy.deepcopy(cache.text), "full", config, seed)
         self._image = make_trainable(copy.deepcopy(cache.image), "full", config, seed)
         self.training = False
@@ -136,7 +142,7 @@ class TrainedSource:
         has_text_B, has_image_B = cached.has_B2.numpy().T > 0
         texts = [self._shop.product_texts[row] for row in rows[has_text_B]]
         named = [self._inputs.photos_of(row) for row in rows[has_image_B]]
-        photos = read_photos(self._inputs.root, draw_shots(named, None), self._image.side)
+        photos = read_images(self._inputs.root, draw_images(named, None), self._image.side)
         return replace(
             cached,
             text_BH=_spread(self._features(self._text, texts), has_text_B),
@@ -151,7 +157,7 @@ class TrainedSource:
             for group in tuned.param_groups(WEIGHT_DECAY)
         ]
 
-    def _features(self, tuned: Tuned, items: list[Any]) -> Tensor:
+    def _features(self, tuned: TrainableEncoder, items: list[Any]) -> Tensor:
         if not items:
             return torch.zeros(0, tuned.encoder.layout.width)
         if self.training:

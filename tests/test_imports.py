@@ -105,10 +105,7 @@ def test_no_cycles_inside_a_package(package):
     graphlib.TopologicalSorter(graph).prepare()
 
 
-TANGLED = {"training"}  # folders of these still import each other
-
-
-@pytest.mark.parametrize("package", sorted({m.split(".")[0] for m in MODULES} - {""} - TANGLED))
+@pytest.mark.parametrize("package", sorted({m.split(".")[0] for m in MODULES} - {""}))
 def test_no_cycles_between_the_folders_of_a_package(package):
     inside = [m for m in MODULES if m.split(".")[0] == package and m != package]
     folders = {m: m.split(".")[1] for m in inside}

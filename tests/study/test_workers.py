@@ -27,7 +27,7 @@ from windowshop.study.config import VariantConfig, load_study
 from windowshop.study.prepare import prepare_study
 from windowshop.study.report import write as report
 from windowshop.study.workers import Task
-from windowshop.training.fine_tuning import weight_interpolation as mixing
+from windowshop.training import weight_interpolation as mixing
 
 pytestmark = pytest.mark.slow
 

@@ -22,13 +22,13 @@ from windowshop.training.data import TrainingData
 from windowshop.training.fine_tuning import encoded_batches as module
 from windowshop.training.fine_tuning import trainable as tuning
 from windowshop.training.fine_tuning.encoded_batches import (
-    LiveProducts,
-    LiveQueries,
-    Shot,
-    live_inputs,
-    read_photos,
+    EncodedProducts,
+    EncodedQueries,
+    ImageDraw,
+    encoder_inputs,
+    read_images,
 )
-from windowshop.training.fine_tuning.gradient_cache import Tape
+from windowshop.training.fine_tuning.gradient_cache import GradientCache
 from windowshop.training.fine_tuning.trainable import make_trainable
 from windowshop.training.judged_pairs import make_pairs
 from windowshop.training.objectives import OBJECTIVES, Step
@@ -42,7 +42,7 @@ STAGE = StageConfig(name="fused", steps=1)
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     """p0 has three photos, the first one broken; p2 lacks a photo, p3 a text; p4 is p1's twin."""
-    root = tmp_path_factory.mktemp("live")
+    root = tmp_path_factory.mktemp("encoded")
     for seed in range(5):
         (root / f"{seed}.jpg").write_bytes(photo(seed, size=(40 + 8 * seed, 40)))
     (root / "broken.jpg").write_bytes(b"no photo")
@@ -92,15 +92,19 @@ def tuned(encoder_of, monkeypatch):
 
 
 @pytest.fixture
-def live(dataset, sources, tuned):
-    """Live products and queries with their tape; encoders may be left out."""
+def encoded(dataset, sources, tuned):
+    """Encoded products and queries with their gradients; encoders may be left out."""
 
     def make(text=True, image=True):
-        tape = Tape(4, seed=0)
+        gradients = GradientCache(4, seed=0)
         encoders = tuned[0] if text else None, tuned[1] if image else None
-        inputs = live_inputs(dataset, VIEWS)
-        products = LiveProducts(sources[0].features, inputs, *encoders, tape)
-        return products, LiveQueries(sources[1].features, inputs, *encoders, tape), tape
+        inputs = encoder_inputs(dataset, VIEWS)
+        products = EncodedProducts(sources[0].features, inputs, *encoders, gradients)
+        return (
+            products,
+            EncodedQueries(sources[1].features, inputs, *encoders, gradients),
+            gradients,
+        )
 
     return make
 
@@ -109,8 +113,8 @@ def close(left, right):
     return torch.allclose(left, right, atol=2e-3)  # the cache keeps 16 bits
 
 
-def test_untouched_encoders_give_the_cached_features(live, sources):
-    products, queries, _ = live()
+def test_untouched_encoders_give_the_cached_features(encoded, sources):
+    products, queries, _ = encoded()
     cached, made = sources[0].batch(ALL), products.batch(ALL)
     assert close(made.text_BH, cached.text_BH)
     assert close(made.image_BH, cached.image_BH)
@@ -124,8 +128,8 @@ def test_untouched_encoders_give_the_cached_features(live, sources):
     assert torch.equal(made.has_B2, cached.has_B2)
 
 
-def test_what_does_not_depend_on_features_is_the_same(live, sources):
-    products, _, _ = live()
+def test_what_does_not_depend_on_features_is_the_same(encoded, sources):
+    products, _, _ = encoded()
     assert len(products) == len(sources[0])
     for name in ("has_text", "has_image", "has_both"):
         assert np.array_equal(getattr(products, name), getattr(sources[0], name))
@@ -133,8 +137,8 @@ def test_what_does_not_depend_on_features_is_the_same(live, sources):
     assert products.same_content(ALL)[1, 4]
 
 
-def test_views_are_drawn_as_for_cached_features(live, sources):
-    products, _, _ = live()
+def test_views_are_drawn_as_for_cached_features(encoded, sources):
+    products, _, _ = encoded()
     items = np.array([5, 0, 3, 1])
     stage = replace(STAGE, title_share=0.3, description_share=0.3, category_share=0.3)
     drawn = []
@@ -147,9 +151,9 @@ def test_views_are_drawn_as_for_cached_features(live, sources):
     assert len(torch.unique(torch.stack(drawn), dim=0)) > 2
 
 
-def test_training_shows_every_usable_photo_of_a_product(live, sources, monkeypatch):
+def test_training_shows_every_usable_photo_of_a_product(encoded, sources, monkeypatch):
     monkeypatch.setattr(module, "augment", lambda image, rng: image)
-    products, _, _ = live(text=False)
+    products, _, _ = encoded(text=False)
     first_H = sources[0].batch(ALL).image_BH[0]
     second_H = sources[0].batch(ALL).further.image_MH[0]
     shown = set()
@@ -162,8 +166,8 @@ def test_training_shows_every_usable_photo_of_a_product(live, sources, monkeypat
     assert shown == {True, False}
 
 
-def test_photos_are_augmented_by_the_generator_alone(live):
-    products, _, _ = live(text=False)
+def test_photos_are_augmented_by_the_generator_alone(encoded):
+    products, _, _ = encoded(text=False)
     with torch.no_grad():
         one, again, other = (
             products.varied_batch(ALL, np.random.default_rng(seed), STAGE).image_BH
@@ -174,8 +178,8 @@ def test_photos_are_augmented_by_the_generator_alone(live):
 
 
 @pytest.mark.parametrize("trained", [0, 1])
-def test_gradients_reach_the_trained_encoder_only(live, sources, tuned, trained):
-    products, queries, tape = live(text=trained == 0, image=trained == 1)
+def test_gradients_reach_the_trained_encoder_only(encoded, sources, tuned, trained):
+    products, queries, gradients = encoded(text=trained == 0, image=trained == 1)
     batch = products.varied_batch(ALL, np.random.default_rng(0), STAGE)
     asked = queries.batch(ALL[:3])
     parts = [(batch.text_BH, asked.text_BH), (batch.image_BH, asked.image_BH)]
@@ -183,39 +187,42 @@ def test_gradients_reach_the_trained_encoder_only(live, sources, tuned, trained)
     assert torch.equal(parts[1 - trained][0], cached) or trained == 1  # titles may be drawn
     assert not parts[1 - trained][0].requires_grad
     sum(part.square().sum() for part in parts[trained]).backward()
-    tape.backward()
+    gradients.backward()
     learned = [any(p.grad is not None for p in t.parameters()) for t in tuned]
     assert learned == [trained == 0, trained == 1]
 
 
-def test_a_photo_that_has_gone_is_named(live, dataset, sources, tuned):
-    photos = ["gone.jpg" if photo == "3.jpg" else photo for photo in live_inputs(dataset).photos]
-    inputs = replace(live_inputs(dataset), photos=photos)
-    products = LiveProducts(sources[0].features, inputs, None, tuned[1], Tape(4, 0))
+def test_a_photo_that_has_gone_is_named(encoded, dataset, sources, tuned):
+    photos = ["gone.jpg" if photo == "3.jpg" else photo for photo in encoder_inputs(dataset).photos]
+    inputs = replace(encoder_inputs(dataset), photos=photos)
+    products = EncodedProducts(sources[0].features, inputs, None, tuned[1], GradientCache(4, 0))
     with pytest.raises(DataError, match=r"'gone\.jpg'.*Put it back"):
         products.batch(np.array([5]))
 
 
 def test_large_photos_are_held_small(dataset, tuned, tmp_path):
     (tmp_path / "large.png").write_bytes(photo(0, size=(900, 500)))
-    (image,) = read_photos(tmp_path, [Shot(["large.png"], None)], SIDE)
+    (image,) = read_images(tmp_path, [ImageDraw(["large.png"], None)], SIDE)
     assert tuned[1].side == SIDE
     assert 2 * SIDE <= min(image.size) < 4 * SIDE
     assert abs(image.width / image.height - 1.8) < 0.1
 
 
 @pytest.fixture
-def step(live, tuned):
+def step(encoded, tuned):
     """One step on every product and two photo queries, with a loss that compares all their rows."""
 
     def run(chunk_size):
-        products, queries, _ = live(text=False)
-        tape = Tape(chunk_size, seed=0)
-        products, queries = replace(products, tape=tape), replace(queries, tape=tape)
+        products, queries, _ = encoded(text=False)
+        gradients = GradientCache(chunk_size, seed=0)
+        products, queries = (
+            replace(products, gradients=gradients),
+            replace(queries, gradients=gradients),
+        )
         photo_BH = products.varied_batch(ALL, np.random.default_rng(3), STAGE).image_BH
         asked_BH = queries.batch(np.array([1, 2])).image_BH
         (photo_BH @ asked_BH.T).square().sum().backward()
-        tape.backward()
+        gradients.backward()
         found = [p.grad.clone() for p in tuned[1].parameters() if p.grad is not None]
         tuned[1].encoder.module.zero_grad()
         return found
@@ -251,12 +258,12 @@ def test_no_more_photos_than_a_chunk_are_held(step, monkeypatch, chunk_size):
 def test_the_second_pass_sees_the_pixels_of_the_first(step, monkeypatch):
     seen = []
 
-    def noted(*given, read=module.read_photos):
+    def noted(*given, read=module.read_images):
         images = read(*given)
         seen.append([image.tobytes() for image in images])
         return images
 
-    monkeypatch.setattr(module, "read_photos", noted)
+    monkeypatch.setattr(module, "read_images", noted)
     step(2)
     assert [len(chunk) for chunk in seen] == [2, 2, 1, 2] * 2
     assert seen[:4] == seen[4:]
@@ -272,7 +279,7 @@ def test_gradients_are_those_of_all_photos_in_one_chunk(step, chunk_size):
         assert torch.allclose(chunked, expected, rtol=0, atol=1e-5 * scale)
 
 
-class PlainTape(Tape):
+class PlainGradients(GradientCache):
     """No gradient caching: the whole batch through the encoder at once, with its graph."""
 
     def features(self, tuned, items, read=list):
@@ -283,7 +290,7 @@ class PlainTape(Tape):
 
 
 @pytest.fixture
-def stage_step(live, sources, dataset, tuned):
+def stage_step(encoded, sources, dataset, tuned):
     """Loss and gradients of one step of a stage that trains both encoders, all in float64."""
     qrels = [("q0", "p0", 2), ("q0", "p5", 1), ("q1", "p1", 1), ("q2", "p4", 2), ("q2", "p3", 1)]
     judged = pl.DataFrame(qrels, schema=["query_id", "product_id", "grade"], orient="row")
@@ -308,17 +315,19 @@ def stage_step(live, sources, dataset, tuned):
     model = TwoTower(shape, *(encoder.encoder.layout for encoder in tuned)).double()
     guide = copy.deepcopy(model).eval()
 
-    def run(stage, tape, form):
-        products, queries, _ = live()
+    def run(stage, gradients, form):
+        products, queries, _ = encoded()
         data = TrainingData(
-            replace(products, tape=tape), replace(queries, tape=tape), make_pairs(shop, "train")
+            replace(products, gradients=gradients),
+            replace(queries, gradients=gradients),
+            make_pairs(shop, "train"),
         )
         settings = StageConfig(name=stage, steps=1, batch_queries=6)
         loss = LossConfig(form=form, guide_margin=0.95)
         step = Step(stage=settings, loss=loss, rng=np.random.default_rng(2), guide=guide)
         value = OBJECTIVES[stage](model, data, step)
         value.backward()
-        tape.backward()
+        gradients.backward()
         modules = (model, *(encoder.encoder.module for encoder in tuned))
         grads = [p.grad.clone() for m in modules for p in m.parameters() if p.grad is not None]
         for trained in modules:
@@ -332,11 +341,11 @@ def stage_step(live, sources, dataset, tuned):
 @pytest.mark.parametrize("stage", ["domain", "separate", "fused"])
 def test_a_step_with_cached_gradients_is_the_plain_one(stage_step, stage, form):
     """Masks, guide, twins and both encoders in it; chunks of one, of three and of everything."""
-    value, plain = stage_step(stage, PlainTape(1, seed=0), form)
+    value, plain = stage_step(stage, PlainGradients(1, seed=0), form)
     scale = max(float(g.abs().max()) for g in plain)
     assert scale > 1e-3
     for chunk_size in (1, 3, 100):
-        found, cached = stage_step(stage, Tape(chunk_size, seed=0), form)
+        found, cached = stage_step(stage, GradientCache(chunk_size, seed=0), form)
         assert found == pytest.approx(value, rel=1e-12)
         for mine, theirs in zip(cached, plain, strict=True):
             assert torch.allclose(mine, theirs, rtol=0, atol=1e-11 * scale)

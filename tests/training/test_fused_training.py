@@ -1,6 +1,7 @@
 """Every fusion from the first step to the model folder, on toy data."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from windowshop.model.checkpoint import Manifest, System, load_towers, save_mode
 from windowshop.model.fusion import FUSIONS
 from windowshop.model.two_tower import TwoTower
 from windowshop.progress import SilentReporter
-from windowshop.training.loop import Trainer
 from windowshop.training.objectives import Step, fused_loss
+from windowshop.training.prepared_data import Workbench
+from windowshop.training.run import Run, run_stages
 
 pytestmark = pytest.mark.slow
 
@@ -81,15 +83,18 @@ def test_a_run_goes_through_all_stages_and_comes_back_from_its_folder(
     config, model, make_toy_data, dev_check, tmp_path
 ):
     data = make_toy_data()
-    trainer = Trainer(
-        config=config,
+    bench = Workbench(
+        dataset=None,
         data=data,
         check=dev_check,
-        text_weight=dev_check.best_text_weight,
-        state_file=tmp_path / "state.safetensors",
+        cache=SimpleNamespace(text=SimpleNamespace(layout=LAYOUTS[0])),
+        hashes={},
         reporter=SilentReporter(),
+        image_layout=LAYOUTS[1],
     )
-    state = trainer.run(model, "fused")
+    state_file = tmp_path / "state.safetensors"
+    run = Run(bench=bench, config=config, name="fused", state_file=state_file)
+    state = run_stages(run, model)
     assert {entry["stage"] for entry in state.history} >= {"separate", "fused"}
     assert all(0 <= entry["score"] <= 1 for entry in state.history)
     manifest = Manifest(

@@ -7,7 +7,7 @@ from support.tiny_models import MAX_TOKENS, PHOTOS, SIDE, WORDS
 from torch import nn
 
 from windowshop.config import TuningConfig
-from windowshop.training.fine_tuning.gradient_cache import Tape, chunk_seed
+from windowshop.training.fine_tuning.gradient_cache import GradientCache, chunk_seed
 from windowshop.training.fine_tuning.trainable import make_trainable
 
 pytestmark = pytest.mark.slow
@@ -75,11 +75,11 @@ def test_gradients_are_those_of_the_whole_batch(tuned_of, kind, name, how):
     loss_of(features_BH).backward()
     plain = gradients_of(tuned)
     for chunk_size in CHUNKS:
-        tape = Tape(chunk_size, seed=3)
-        cached_BH = tape.features(tuned, ITEMS[kind])
+        gradients = GradientCache(chunk_size, seed=3)
+        cached_BH = gradients.features(tuned, ITEMS[kind])
         assert torch.allclose(cached_BH, features_BH, rtol=0, atol=1e-12)
         loss_of(cached_BH).backward()
-        tape.backward()
+        gradients.backward()
         assert_equal_gradients(gradients_of(tuned), plain)
 
 
@@ -94,31 +94,34 @@ def test_dropout_is_the_same_in_both_passes(tuned_of, chunk_size):
     plain_BH = torch.cat(parts)[torch.from_numpy(np.argsort(order))]
     loss_of(plain_BH).backward()
     plain = gradients_of(tuned)
-    tape = Tape(chunk_size, seed=3)
-    cached_BH = tape.features(tuned, MANY_TEXTS)
+    gradients = GradientCache(chunk_size, seed=3)
+    cached_BH = gradients.features(tuned, MANY_TEXTS)
     assert torch.equal(cached_BH, plain_BH)
     loss_of(cached_BH).backward()
-    tape.backward()
+    gradients.backward()
     assert_equal_gradients(gradients_of(tuned), plain)
 
 
 def test_dropout_differs_between_steps_calls_and_chunks(tuned_of):
     tuned = tuned_of("text", "sentence", dropout=0.2)
-    tape = Tape(1, seed=3)
+    gradients = GradientCache(1, seed=3)
     same = ["red shoe", "red shoe"]
-    first_BH, second_BH = tape.features(tuned, same), tape.features(tuned, same)
-    other_BH, again_BH = Tape(1, 4).features(tuned, same), Tape(1, 3).features(tuned, same)
+    first_BH, second_BH = gradients.features(tuned, same), gradients.features(tuned, same)
+    other_BH, again_BH = (
+        GradientCache(1, 4).features(tuned, same),
+        GradientCache(1, 3).features(tuned, same),
+    )
     assert torch.equal(first_BH, again_BH)
     rows = torch.cat([first_BH, second_BH, other_BH]).detach()
     assert len(rows.unique(dim=0)) == 6
 
 
-def test_the_tape_leaves_torch_s_random_numbers_alone(tuned_of):
+def test_the_gradient_cache_leaves_torch_s_random_numbers_alone(tuned_of):
     tuned = tuned_of("text", "sentence", dropout=0.2)
     state = torch.get_rng_state()
-    tape = Tape(2, seed=3)
-    tape.features(tuned, MANY_TEXTS).sum().backward()
-    tape.backward()
+    gradients = GradientCache(2, seed=3)
+    gradients.features(tuned, MANY_TEXTS).sum().backward()
+    gradients.backward()
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -128,28 +131,28 @@ def test_gradients_of_several_leaves_add_up(tuned_of):
     both_BH = text.features(MANY_TEXTS + MANY_TEXTS[:5])
     (both_BH[:15].T @ both_BH[:15]).square().sum().add(both_BH[15:].pow(3).sum()).backward()
     plain = gradients_of(text)
-    tape = Tape(4, seed=0)
-    first_BH = tape.features(text, MANY_TEXTS)
-    tape.features(photos, MANY_PHOTOS)
-    second_BH = tape.features(text, MANY_TEXTS[:5])
+    gradients = GradientCache(4, seed=0)
+    first_BH = gradients.features(text, MANY_TEXTS)
+    gradients.features(photos, MANY_PHOTOS)
+    second_BH = gradients.features(text, MANY_TEXTS[:5])
     (first_BH.T @ first_BH).square().sum().add(second_BH.pow(3).sum()).backward()
-    tape.backward()
+    gradients.backward()
     assert_equal_gradients(gradients_of(text), plain)
     assert all(p.grad is None for p in photos.parameters())
 
 
 def test_an_empty_batch_has_no_rows(tuned_of):
     tuned = tuned_of("text", "clip")
-    tape = Tape(4, seed=0)
-    features_BH = tape.features(tuned, [])
+    gradients = GradientCache(4, seed=0)
+    features_BH = gradients.features(tuned, [])
     features_BH.sum().backward()
-    tape.backward()
+    gradients.backward()
     assert features_BH.shape == (0, tuned.encoder.layout.width)
 
 
 @pytest.mark.parametrize(("kind", "name"), ENCODERS)
 def test_one_chunk_at_a_time_has_a_graph(tuned_of, kind, name):
-    """Counts the bytes that graphs keep: with the tape, never more than a single chunk's."""
+    """Counts the bytes that graphs keep: with the gradients, never more than a single chunk's."""
     tuned, items = tuned_of(kind, name), ITEMS[kind]
     weights = {p.untyped_storage().data_ptr() for p in tuned.parameters()}
 
@@ -174,10 +177,10 @@ def test_one_chunk_at_a_time_has_a_graph(tuned_of, kind, name):
         return lambda: tuned.features(rows).sum().backward()
 
     def cached():
-        tape = Tape(3, seed=0)
-        features_BH = tape.features(tuned, items)
+        gradients = GradientCache(3, seed=0)
+        features_BH = gradients.features(tuned, items)
         features_BH.sum().backward()
-        tape.backward()
+        gradients.backward()
 
     chunk = peak_of(plain(sorted(items, key=len)[-3:] if kind == "text" else items[:3]))
     assert 0 < peak_of(cached) <= 1.1 * chunk

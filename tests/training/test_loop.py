@@ -1,5 +1,7 @@
 import math
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +17,11 @@ from windowshop.model.batches import ProductSource
 from windowshop.model.layers import MAX_SCALE
 from windowshop.model.two_tower import TwoTower
 from windowshop.progress import SilentReporter
-from windowshop.training.loop import FINAL_RATE, Trainer, make_optimizer, num_steps, rate_factor
+from windowshop.training.data import TrainingData
+from windowshop.training.loop import FINAL_RATE, make_optimizer, num_steps, rate_factor
 from windowshop.training.objectives import OBJECTIVES
+from windowshop.training.prepared_data import Workbench
+from windowshop.training.run import Run, run_stages
 from windowshop.training.state import TrainState, load_state, save_state
 
 pytestmark = pytest.mark.slow
@@ -36,9 +41,51 @@ def score(model, stage):
     return {"ndcg@10": 0.0, "recall@100": 0.0, "score": math.sin(50 * value)}
 
 
+@dataclass(frozen=True)
+class ToyCheck:
+    """A dev check made of two functions."""
+
+    score: Callable
+    text_weight: Callable
+
+    def __call__(self, model, stage):
+        return self.score(model, stage)
+
+    def best_text_weight(self, model):
+        return self.text_weight(model)
+
+    def calibrate(self, model):
+        """Leave the query weight as it is."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training on data in memory, through all stages of a config."""
+
+    config: TrainConfig
+    data: TrainingData
+    check: Callable | None
+    text_weight: Callable
+    state_file: Path
+    reporter: SilentReporter
+
+    def run(self, model, name):
+        bench = Workbench(
+            dataset=None,
+            data=self.data,
+            check=self.check and ToyCheck(self.check, self.text_weight),
+            cache=None,
+            hashes={},
+            reporter=self.reporter,
+            image_layout=None,
+        )
+        run = Run(bench=bench, config=self.config, name=name, state_file=self.state_file)
+        return run_stages(run, model)
+
+
 @pytest.fixture(scope="module")
 def make_trainer(tmp_path_factory, make_toy_data):
-    """A trainer on toy data that keeps its state in a folder of its own, or in `folder`."""
+    """A training on toy data that keeps its state in a folder of its own, or in `folder`."""
 
     def make(folder=None, *, stages=STAGES, **settings):
         defaults = {
@@ -49,7 +96,7 @@ def make_trainer(tmp_path_factory, make_toy_data):
             "state_file": (folder or tmp_path_factory.mktemp("run")) / "fused.safetensors",
             "reporter": SilentReporter(),
         }
-        return Trainer(**(defaults | settings))
+        return Training(**(defaults | settings))
 
     return make
 
@@ -295,7 +342,7 @@ def test_without_a_check_the_last_weights_are_kept(make_trainer, new_model):
     unchecked, risen = new_model(), new_model()
     assert make_trainer(check=None).run(unchecked, "fused").history == []
     check, _ = scripted(range(10))
-    make_trainer(check=check).run(risen, "fused")
+    make_trainer(check=check, text_weight=lambda model: None).run(risen, "fused")
     assert_same(weights(unchecked), weights(risen))
 
 

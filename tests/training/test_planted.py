@@ -17,7 +17,7 @@ from windowshop.progress import SilentReporter
 from windowshop.training.data import TrainingData
 from windowshop.training.judged_pairs import make_pairs
 from windowshop.training.prepared_data import Workbench
-from windowshop.training.stages import make_trainer
+from windowshop.training.run import Run, run_stages
 
 pytestmark = pytest.mark.slow
 
@@ -85,8 +85,8 @@ def train_and_ask(feature_table, make_dataset, tmp_path_factory):
         )
         settings = TrainConfig(seed=seed, model=config, stages=STAGES)
         model = bench.new_model(config, seed)
-        text_file = work / "text.safetensors"
-        make_trainer(bench, settings, work / "state.safetensors", text_file).run(model, fusion)
+        state_file = work / "state.safetensors"
+        run_stages(Run(bench=bench, config=settings, name=fusion, state_file=state_file), model)
         asked = np.flatnonzero(held_out)
         found = nearest(
             query_vectors(model, data.queries, asked),

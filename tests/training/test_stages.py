@@ -17,7 +17,7 @@ from windowshop.evaluation.evaluator import evaluate
 from windowshop.model import retriever
 from windowshop.model.retriever import load_system
 from windowshop.progress import SilentReporter
-from windowshop.training.fine_tuning import weight_interpolation as mixing
+from windowshop.training import weight_interpolation as mixing
 from windowshop.training.fit import train
 from windowshop.training.stages import train_system
 

@@ -14,7 +14,7 @@ from windowshop.evaluation.dev_scorer import DevCheck
 from windowshop.model.batches import QueryBatch
 from windowshop.progress import SilentReporter
 from windowshop.study.controls import apply_change
-from windowshop.training.fine_tuning import weight_interpolation as mixing
+from windowshop.training import weight_interpolation as mixing
 from windowshop.training.objectives import OBJECTIVES, fused_loss
 from windowshop.training.stages import train_system
 

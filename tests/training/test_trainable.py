@@ -11,7 +11,7 @@ from windowshop.config import TuningConfig
 from windowshop.errors import EncoderError
 from windowshop.model import layers
 from windowshop.training.fine_tuning import trainable as tuning
-from windowshop.training.fine_tuning.gradient_cache import Tape
+from windowshop.training.fine_tuning.gradient_cache import GradientCache
 from windowshop.training.fine_tuning.trainable import make_trainable
 
 pytestmark = pytest.mark.slow
@@ -41,9 +41,9 @@ def few(kind):
 def take_steps(tuned, items, num_steps=1, size=CONFIG.learning_rate):
     """Plain descent on the features' sum of squares."""
     for step in range(num_steps):
-        tape = Tape(CONFIG.chunk_size, step)
-        tape.features(tuned, items).square().sum().backward()
-        tape.backward()
+        gradients = GradientCache(CONFIG.chunk_size, step)
+        gradients.features(tuned, items).square().sum().backward()
+        gradients.backward()
         with torch.no_grad():
             for parameter in tuned.parameters():
                 if parameter.grad is not None:
@@ -208,9 +208,9 @@ def test_a_resumed_encoder_goes_on_to_the_bit(fresh, kind, name, how):
     take_steps(tuned, few(kind))  # the state is a copy: later steps leave it as it is
     tuned = make_trainable(second, how, CONFIG, seed=7)
     tuned.load_trainable_state(state)
-    tape = Tape(CONFIG.chunk_size, 1)  # the second of two steps, by hand
-    tape.features(tuned, few(kind)).square().sum().backward()
-    tape.backward()
+    gradients = GradientCache(CONFIG.chunk_size, 1)  # the second of two steps, by hand
+    gradients.features(tuned, few(kind)).square().sum().backward()
+    gradients.backward()
     with torch.no_grad():
         for p in tuned.parameters():
             if p.grad is not None:
@@ -247,9 +247,9 @@ def test_a_flat_photo_gives_finite_gradients(fresh, how):
     """Its channels have no variance, where the slope of the root is infinite."""
     tuned = make_trainable(fresh("image", "efficientnet-lite0"), how, CONFIG)
     white = PHOTOS[0].resize((SIDE, SIDE)).point(lambda _: 255)
-    tape = Tape(2, 0)
-    tape.features(tuned, [white, PHOTOS[1]]).square().sum().backward()
-    tape.backward()
+    gradients = GradientCache(2, 0)
+    gradients.features(tuned, [white, PHOTOS[1]]).square().sum().backward()
+    gradients.backward()
     gradients = [p.grad for p in tuned.parameters() if p.grad is not None]
     assert gradients
     assert all(bool(g.isfinite().all()) for g in gradients)

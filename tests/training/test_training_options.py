@@ -18,7 +18,8 @@ from windowshop.study.training import train_variant
 from windowshop.training.negatives.table import HardNegatives
 from windowshop.training.objectives import OBJECTIVES
 from windowshop.training.prepared_data import open_cache, prepare
-from windowshop.training.stages import make_trainer, train_system
+from windowshop.training.run import Run, run_stages
+from windowshop.training.stages import train_system
 
 pytestmark = pytest.mark.slow
 
@@ -232,8 +233,8 @@ def test_variants_of_a_study_come_to_what_each_would_alone(variants, make_bench,
     for name, config in variants.items():
         alone = make_bench().new_model(config.model, config.seed)
         state_file = tmp_path / f"{name}.safetensors"
-        text_file = tmp_path / f"{name}-text.safetensors"
-        state = make_trainer(make_bench(), config, state_file, text_file).run(alone, name)
+        run = Run(bench=make_bench(), config=config, name=name, state_file=state_file)
+        state = run_stages(run, alone)
         found = train_variant(make_bench(), config, "data", tmp_path / "study")
         assert_same(weights(found.model), weights(alone))
         assert found.state == state

@@ -14,6 +14,7 @@ from .fusion import make_fusion as make_fusion
 from .fusion import needs_tokens as needs_tokens
 from .fusion import num_parts as num_parts
 from .fusion.base import Modalities as Modalities
+from .fusion.base import StageHelp as StageHelp
 from .layers import MAX_SCALE as MAX_SCALE
 from .layers import fast_dtype as fast_dtype
 from .micro_batch import BatchConfig as BatchConfig

@@ -110,7 +110,7 @@ class QueryPath(nn.Module):
         self.encoder = text.module
         self.projection = towers.text
         self.fusion = towers.fusion
-        self.own_text = towers.own_text if towers.fusion.has_own_text else None
+        self.own_text = towers.own_text
         self._features = partial(text.features, pooled=True)
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor | None = None) -> Tensor:

@@ -7,6 +7,7 @@ what both towers share is how text and photos are projected into the shared widt
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -125,6 +126,7 @@ class TwoTower(nn.Module):
         if self.fusion.needs_tokens:
             self.text_tokens = Tokens(text, config)
             self.image_tokens = Tokens(image, config)
+        self.own_text: Projection | None = None
         if self.fusion.has_own_text:
             self.own_text = Projection(text.pooled, config).requires_grad_(False)
         start = torch.tensor(math.log(config.start_scale))
@@ -159,11 +161,6 @@ class TwoTower(nn.Module):
         bias: Tensor = self._bias[pair]
         return bias
 
-    def share_text(self) -> None:
-        """Give a fusion that has its own text projection the shared one's weights, until taught."""
-        if self.fusion.has_own_text:
-            self.own_text.load_state_dict(self.text.state_dict())
-
     @torch.no_grad()
     def limit_scales(self) -> None:
         """Bring the learned scales back to MAX_SCALE, where their gradient would end (CLIP)."""
@@ -179,11 +176,14 @@ class TwoTower(nn.Module):
 
         The own text of one with a photo is left out: by itself, "but blue" asks for anything blue.
         """
-        if not self.fusion.has_own_text:
-            return self.fusion.weigh_queries(q_BD)
         has_text_B1, has_image_B1 = batch.has_B2[:, :1], batch.has_B2[:, 1:]
-        own_BD = self.own_text(batch.text_BH) * has_text_B1 * (1 - has_image_B1)
-        return self.fusion.weigh_queries(q_BD, own_BD)
+        own_BD = self._own_text(batch.text_BH, has_text_B1)
+        return self.fusion.weigh_queries(
+            q_BD, None if own_BD is None else own_BD * (1 - has_image_B1)
+        )
+
+    def _own_text(self, text_BH: Tensor, has_text_B1: Tensor) -> Tensor | None:
+        return None if self.own_text is None else self.own_text(text_BH) * has_text_B1
 
     def embed_queries(self, batch: QueryBatch) -> Tensor:
         """Return unit query vectors (B, D), to compare with text or photo vectors.
@@ -226,15 +226,16 @@ class TwoTower(nn.Module):
         if not self.fusion.uses_image:
             return Modalities(t_BD, torch.zeros_like(t_BD), batch.has_B2)
         v_BD, tokens_BTD = self._encode_photos(batch)
-        if self.fusion.has_own_text:
-            own_BD = self.own_text(batch.text_BH) * has_text_B1
-            return Modalities(t_BD, v_BD * has_image_B1, batch.has_B2, own_t_BD=own_BD)
-        if tokens_BTD is None:
-            return Modalities(t_BD, v_BD * has_image_B1, batch.has_B2)
-        return Modalities(
+        products = Modalities(
             t_BD=t_BD,
             v_BD=v_BD * has_image_B1,
             has_B2=batch.has_B2,
+            own_t_BD=self._own_text(batch.text_BH, has_text_B1),
+        )
+        if tokens_BTD is None:
+            return products
+        return replace(
+            products,
             text_tokens_BTD=self.text_tokens(batch.text_BH, text_BH) * has_text_B1.unsqueeze(-1),
             image_tokens_BTD=tokens_BTD * has_image_B1.unsqueeze(-1),
         )

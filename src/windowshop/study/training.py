@@ -15,15 +15,16 @@ from filelock import FileLock
 
 from windowshop.config import FUSED, SINGLE, LossConfig, ModelConfig, TrainConfig
 from windowshop.files import write_json
-from windowshop.model import TwoTower
+from windowshop.model import StageHelp, TwoTower
 from windowshop.settings import to_dict
 from windowshop.study.memory import peak_memory_mb, reset_peak
 from windowshop.training import (
+    Run,
     TrainState,
     Workbench,
     load_state,
-    make_trainer,
     part,
+    run_stages,
     save_state,
     train_system,
 )
@@ -107,10 +108,9 @@ def _train_shared(bench: Workbench, config: TrainConfig, start: Path, num_shared
 
 def _train(bench: Workbench, config: TrainConfig, state_file: Path, until: int) -> Trained:
     model = bench.new_model(config.model, config.seed)
-    text_file = state_file.with_name(f"{state_file.stem}-text.safetensors")
-    trainer = make_trainer(bench, config, state_file, text_file)
+    run = Run(bench=bench, config=config, name=config.model.fusion, state_file=state_file)
     measured = reset_peak()
-    state = trainer.run(model, config.model.fusion, until=until)
+    state = run_stages(run, model, until)
     return Trained(model, state, _peak(state_file, measured=measured), bench)
 
 
@@ -139,6 +139,7 @@ def _start_from(start: Path, model: TwoTower, state_file: Path) -> None:
     of_fusion = ("fusion.", "text_tokens.", "image_tokens.")
     common = {n: t for n, t in part(tensors, "model").items() if not n.startswith(of_fusion)}
     model.load_state_dict(common, strict=False)
-    model.share_text()  # as each of those stages would have done
+    help = StageHelp(text=model.text, own_text=model.own_text)
+    model.fusion.after_stage(help)  # as each of those stages would have done
     own = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
     save_state(state_file, state, own)

@@ -1,7 +1,7 @@
-from .fine_tuning.encoded_batches import draw_shots as draw_shots
-from .fine_tuning.encoded_batches import live_inputs as live_inputs
-from .fine_tuning.encoded_batches import read_photos as read_photos
-from .fine_tuning.trainable import Tuned as Tuned
+from .fine_tuning.encoded_batches import draw_images as draw_images
+from .fine_tuning.encoded_batches import encoder_inputs as encoder_inputs
+from .fine_tuning.encoded_batches import read_images as read_images
+from .fine_tuning.trainable import TrainableEncoder as TrainableEncoder
 from .fine_tuning.trainable import make_trainable as make_trainable
 from .fit import require_negatives as require_negatives
 from .fit import train as train
@@ -16,8 +16,9 @@ from .prepared_data import prepare as prepare
 from .prepared_data import training_pairs as training_pairs
 from .prepared_data import with_encoders as with_encoders
 from .prepared_data import with_tokens as with_tokens
+from .run import Run as Run
+from .run import run_stages as run_stages
 from .stages import Trained as Trained
-from .stages import make_trainer as make_trainer
 from .stages import train_system as train_system
 from .state import TrainState as TrainState
 from .state import load_state as load_state

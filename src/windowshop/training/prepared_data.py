@@ -26,7 +26,14 @@ from windowshop.encoders import (
 )
 from windowshop.errors import DataError
 from windowshop.evaluation import DevCheck, make_dev_check
-from windowshop.model import ProductSource, QuerySource, TwoTower, needed_views, needs_tokens
+from windowshop.model import (
+    ProductSource,
+    QuerySource,
+    StageHelp,
+    TwoTower,
+    needed_views,
+    needs_tokens,
+)
 from windowshop.progress import Reporter
 from windowshop.training.data import TrainingData
 from windowshop.training.judged_pairs import Pairs, make_pairs
@@ -55,7 +62,7 @@ class Workbench:
             torch.manual_seed(seed)
             model = TwoTower(shape, self.cache.text.layout, self.image_layout)
         fit_scales(model, self.data.products, seed)
-        model.share_text()
+        model.fusion.after_stage(StageHelp(text=model.text, own_text=model.own_text))
         return model
 
 

@@ -34,7 +34,7 @@ class TrainState:
 def end_stage(path: Path, state: TrainState, model: TwoTower) -> None:
     """Put a run before its next stage, with the model's weights as they are."""
     state.stage, state.step = state.stage + 1, 0
-    save_state(path, state, _tagged("model", model.state_dict()))
+    save_state(path, state, tagged("model", model.state_dict()))
 
 
 def save_state(path: Path, state: TrainState, tensors: Mapping[str, Tensor]) -> None:
@@ -62,12 +62,14 @@ def load_state(path: Path) -> tuple[TrainState, dict[str, Tensor]]:
         ) from None
 
 
-def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the optimizer's state by parameter number and name."""
     state = optimizer.state_dict()["state"]
     return {f"{i}.{key}": value for i, item in state.items() for key, value in item.items()}
 
 
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Take the state that `optimizer_tensors` gave."""
     content = optimizer.state_dict()
     content["state"] = {}
     for name, tensor in tensors.items():
@@ -76,7 +78,8 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tens
     optimizer.load_state_dict(content)
 
 
-def _tagged(tag: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def tagged(tag: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors as one part of a state, by `tag/name`."""
     return {f"{tag}/{name}": tensor for name, tensor in tensors.items()}
 
 

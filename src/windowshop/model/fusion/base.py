@@ -4,6 +4,7 @@ Shapes: B batch, D shared width, E weighed parts (experts or modalities), T toke
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -55,6 +56,35 @@ class Modalities:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class StageHelp:
+    """Where training stands as a stage begins or ends, and what it can find out for the fusion.
+
+    By default, before the first stage of a model for which nothing is found out.
+    """
+
+    text: nn.Module
+    """The towers' text projection."""
+    own_text: nn.Module | None
+    """The fusion's own one."""
+    trains_fusion: bool = False
+    fusion_began: bool = False
+    """Whether this stage, or one before it, trains the fusion."""
+    fusion_starts: bool = False
+    """Whether this stage is the first that trains the fusion."""
+
+    def text_weight(self) -> float | None:
+        """Return the weight of text in the average that does best on dev; None without dev."""
+        return None
+
+    def text_projection(self) -> Mapping[str, Tensor] | None:
+        """Return the weights of a text projection trained by itself; None without texts."""
+        return None
+
+    def calibrate(self) -> None:
+        """Set the fusion's `query_weight` to what does best on dev."""
+
+
 class Fusion(nn.Module):
     """One way to combine the modalities: called with Modalities, gives vectors (B, P).
 
@@ -77,6 +107,19 @@ class Fusion(nn.Module):
     def start_from(self, text_weight: float) -> None:
         """Make the untrained fusion equal this weighted average; does nothing where it cannot."""
 
+    def before_stage(self, help: StageHelp) -> None:
+        """Set what gradients do not teach, as a stage of training begins."""
+        weight = help.text_weight() if help.fusion_starts else None
+        if weight is not None:
+            self.start_from(weight)
+        if self.query_weight is not None:
+            self.query_weight.calibrate(1.0, 0.0)
+
+    def after_stage(self, help: StageHelp) -> None:
+        """Set what gradients do not teach, with the weights that a stage ends with."""
+        if help.trains_fusion:
+            help.calibrate()
+
     def alone(self, products: Modalities) -> tuple[Tensor, Tensor]:
         """What calls with only the text, and with only the photo, would give; at less cost."""
         return products.t_BD, products.v_BD
@@ -87,7 +130,7 @@ class Fusion(nn.Module):
             t_BD=torch.zeros_like(v_BD),
             v_BD=v_BD,
             has_B2=v_BD.new_tensor([0.0, 1.0]).expand(len(v_BD), 2),
-            own_t_BD=torch.zeros_like(v_BD) if self.has_own_text else None,
+            own_t_BD=torch.zeros_like(v_BD),
         )
         image_BP = self.alone(photos)[1]
         return unit(image_BP[:, self.parts - 1 :: self.parts])

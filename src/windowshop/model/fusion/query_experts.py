@@ -6,7 +6,14 @@ Shapes: B batch, D shared width, P = 2D.
 import torch
 from torch import Tensor, nn
 
-from windowshop.model.fusion.base import Fusion, Modalities, QueryWeight, interleave, unit
+from windowshop.model.fusion.base import (
+    Fusion,
+    Modalities,
+    QueryWeight,
+    StageHelp,
+    interleave,
+    unit,
+)
 from windowshop.model.fusion.experts import ModalityExperts
 
 
@@ -59,8 +66,8 @@ class QueryExperts(Fusion):
 class TextTowerExperts(QueryExperts):
     """Stores [T; p] and searches with [b o; (1 - b) q]: T and o come from a text tower of its own.
 
-    That tower is a text-only two-tower, trained by itself and then left as it is
-    (`teach_text`), while the mixture learns what it misses. So a query for a
+    That tower is a text-only two-tower, trained by itself before the first fused stage and then
+    left as it is, while the mixture learns what it misses. So a query for a
     brand or a fabric finds what text alone would find, and what text alone learns does not depend
     on what photos explain. For a product without text a linear map of its photo's vector, at first
     the identity, stands in for T; a query with a photo looks at the mixture alone.
@@ -72,6 +79,19 @@ class TextTowerExperts(QueryExperts):
         super().__init__(width, hidden, dropout)
         self._stand_in = nn.Linear(width, width, bias=False)
         nn.init.eye_(self._stand_in.weight)
+
+    def before_stage(self, help: StageHelp) -> None:
+        """Take the text tower that is trained by itself, as the first fused stage begins."""
+        super().before_stage(help)
+        weights = help.text_projection() if help.fusion_starts else None
+        if weights is not None and help.own_text is not None:
+            help.own_text.load_state_dict(weights)
+
+    def after_stage(self, help: StageHelp) -> None:
+        """Follow the towers' text projection until the first fused stage."""
+        super().after_stage(help)
+        if not help.fusion_began and help.own_text is not None:
+            help.own_text.load_state_dict(help.text.state_dict())
 
     def forward(self, products: Modalities) -> Tensor:
         """Return the own tower's text vector and the mixture, interleaved, (B, 2D)."""

@@ -1,4 +1,4 @@
-"""Batches whose features come from encoders in training, through a tape, not from the cache.
+"""Batches of features from encoders in training, which pass gradients on to them.
 
 Shapes: B batch, H feature width. Which items have a text or a photo is what the cached features
 say, and so are the features of an encoder that is not trained.
@@ -30,12 +30,12 @@ from windowshop.data import (
 from windowshop.errors import DataError
 from windowshop.model import ProductBatch, ProductSource, QueryBatch, QuerySource
 from windowshop.training.fine_tuning.augment import augment
-from windowshop.training.fine_tuning.gradient_cache import Read, Tape
-from windowshop.training.fine_tuning.trainable import Tuned
+from windowshop.training.fine_tuning.gradient_cache import GradientCache, Read
+from windowshop.training.fine_tuning.trainable import TrainableEncoder
 
 
 @dataclass(frozen=True, slots=True)
-class LiveInputs:
+class EncoderInputs:
     """What encoders read of a data set, by row of its tables."""
 
     root: Path
@@ -53,10 +53,10 @@ class LiveInputs:
         return [photo for photo in self.photos[first:end] if photo]
 
 
-def live_inputs(dataset: Dataset, views: Sequence[str] = BASE_VIEWS) -> LiveInputs:
+def encoder_inputs(dataset: Dataset, views: Sequence[str] = BASE_VIEWS) -> EncoderInputs:
     """Texts (of products by the named views) and photo paths of a data set; reads no photo."""
     photos, owner = product_photos(dataset.products)
-    return LiveInputs(
+    return EncoderInputs(
         root=dataset.root,
         views=product_views(dataset.products, views),
         photos=photos,
@@ -67,30 +67,32 @@ def live_inputs(dataset: Dataset, views: Sequence[str] = BASE_VIEWS) -> LiveInpu
 
 
 @dataclass(frozen=True)
-class LiveProducts(ProductSource):
+class EncodedProducts(ProductSource):
     """`ProductSource` with the features of the encoders in training computed anew.
 
     An encoder that is None is not trained. A product shows one photo: in `batch` its first one, in
     `varied_batch` any of its photos, augmented.
     """
 
-    inputs: LiveInputs
-    text: Tuned | None
-    image: Tuned | None
-    tape: Tape
+    inputs: EncoderInputs
+    text: TrainableEncoder | None
+    image: TrainableEncoder | None
+    gradients: GradientCache
 
     def batch(self, items: np.ndarray) -> ProductBatch:
         """The products as an index holds them, but for photos beside the first."""
-        return self._live(super().batch(items), items, np.zeros(len(items), dtype=np.int64), None)
+        return self._encoded(
+            super().batch(items), items, np.zeros(len(items), dtype=np.int64), None
+        )
 
     def varied_batch(
         self, items: np.ndarray, rng: np.random.Generator, stage: StageConfig
     ) -> ProductBatch:
         """The products as a stage shows them, each by one view of its text and one photo."""
         view_B = self.draw_views(items, rng, stage)
-        return self._live(self.view_batch(items, view_B), items, view_B, rng)
+        return self._encoded(self.view_batch(items, view_B), items, view_B, rng)
 
-    def _live(
+    def _encoded(
         self,
         cached: ProductBatch,
         items: np.ndarray,
@@ -101,25 +103,25 @@ class LiveProducts(ProductSource):
             has_B = self.has_text[items]
             shown = zip(items[has_B], view_B[has_B], strict=True)
             texts = [self.inputs.views[VIEWS[place]][item] for item, place in shown]
-            text_BH = _scattered(self.tape, self.text, texts, has_B)
+            text_BH = _rows(self.gradients, self.text, texts, has_B)
             cached = replace(cached, text_BH=text_BH)
         if self.image is not None:
             has_B = self.has_image[items]
             named = [self.inputs.photos_of(item) for item in items[has_B]]
-            shots = draw_shots(named, rng)
-            image_BH = _scattered_photos(self.tape, self.image, self.inputs.root, shots, has_B)
+            draws = draw_images(named, rng)
+            image_BH = _image_rows(self.gradients, self.image, self.inputs.root, draws, has_B)
             cached = replace(cached, image_BH=image_BH, further=None)
         return cached
 
 
 @dataclass(frozen=True)
-class LiveQueries(QuerySource):
+class EncodedQueries(QuerySource):
     """`QuerySource` with the features of the encoders in training computed anew."""
 
-    inputs: LiveInputs
-    text: Tuned | None
-    image: Tuned | None
-    tape: Tape
+    inputs: EncoderInputs
+    text: TrainableEncoder | None
+    image: TrainableEncoder | None
+    gradients: GradientCache
 
     def batch(self, items: np.ndarray) -> QueryBatch:
         """The queries' text and photo."""
@@ -127,20 +129,18 @@ class LiveQueries(QuerySource):
         has_text_B, has_image_B = cached.has_B2.numpy().T > 0
         if self.text is not None:
             texts = [self.inputs.query_texts[item] for item in items[has_text_B]]
-            text_BH = _scattered(self.tape, self.text, texts, has_text_B)
+            text_BH = _rows(self.gradients, self.text, texts, has_text_B)
             cached = replace(cached, text_BH=text_BH)
         if self.image is not None:
             named = [[self.inputs.query_photos[item] or ""] for item in items[has_image_B]]
-            shots = draw_shots(named, None)
-            image_BH = _scattered_photos(
-                self.tape, self.image, self.inputs.root, shots, has_image_B
-            )
+            draws = draw_images(named, None)
+            image_BH = _image_rows(self.gradients, self.image, self.inputs.root, draws, has_image_B)
             cached = replace(cached, image_BH=image_BH)
         return cached
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class ImageDraw:
     """One photo of a batch before it is read."""
 
     paths: Sequence[str]
@@ -149,26 +149,26 @@ class Shot:
     """Draws how the photo is augmented; None shows it as it is."""
 
 
-def draw_shots(named: Sequence[Sequence[str]], rng: np.random.Generator | None) -> list[Shot]:
-    """One shot for each list of paths, varied where there is a generator."""
+def draw_images(named: Sequence[Sequence[str]], rng: np.random.Generator | None) -> list[ImageDraw]:
+    """Return one draw for each list of paths, varied where there is a generator."""
     if rng is None:
-        return [Shot(paths, None) for paths in named]
+        return [ImageDraw(paths, None) for paths in named]
     seeds = rng.integers(2**62, size=len(named)).tolist()
-    return [Shot(paths, seed) for paths, seed in zip(named, seeds, strict=True)]
+    return [ImageDraw(paths, seed) for paths, seed in zip(named, seeds, strict=True)]
 
 
-def read_photos(root: Path, shots: Sequence[Shot], side: int) -> list[Image.Image]:
-    """Read each shot for an encoder of `side` pixels; the same shot gives the same pixels.
+def read_images(root: Path, draws: Sequence[ImageDraw], side: int) -> list[Image.Image]:
+    """Read each draw for an encoder of `side` pixels; equal draws give equal pixels.
 
-    Raises DataError where no path of a shot can be used any more.
+    Raises DataError where no path of a draw can be used any more.
     """
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return list(pool.map(lambda shot: _read(root, shot, side), shots))
+        return list(pool.map(lambda draw: _read(root, draw, side), draws))
 
 
-def _read(root: Path, shot: Shot, side: int) -> Image.Image:
-    rng = None if shot.seed is None else np.random.default_rng(shot.seed)
-    paths = shot.paths
+def _read(root: Path, draw: ImageDraw, side: int) -> Image.Image:
+    rng = None if draw.seed is None else np.random.default_rng(draw.seed)
+    paths = draw.paths
     order = paths if rng is None else [paths[i] for i in rng.permutation(len(paths))]
     for path in order:
         file = locate(root, path)
@@ -185,17 +185,25 @@ def _read(root: Path, shot: Shot, side: int) -> Image.Image:
     )
 
 
-def _scattered_photos(
-    tape: Tape, tuned: Tuned, root: Path, shots: Sequence[Shot], has_B: np.ndarray
+def _image_rows(
+    gradients: GradientCache,
+    tuned: TrainableEncoder,
+    root: Path,
+    draws: Sequence[ImageDraw],
+    has_B: np.ndarray,
 ) -> Tensor:
     side = tuned.side
-    return _scattered(tape, tuned, shots, has_B, lambda chunk: read_photos(root, chunk, side))
+    return _rows(gradients, tuned, draws, has_B, lambda chunk: read_images(root, chunk, side))
 
 
-def _scattered(
-    tape: Tape, tuned: Tuned, present: Sequence[Any], has_B: np.ndarray, read: Read = list
+def _rows(
+    gradients: GradientCache,
+    tuned: TrainableEncoder,
+    present: Sequence[Any],
+    has_B: np.ndarray,
+    read: Read = list,
 ) -> Tensor:
     """Features (B, H): those of the items that are present, zeros for the others."""
-    features_NH = tape.features(tuned, present, read)
+    features_NH = gradients.features(tuned, present, read)
     features_BH = features_NH.new_zeros(len(has_B), features_NH.shape[1])
     return features_BH.index_copy(0, torch.from_numpy(np.flatnonzero(has_B)), features_NH)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from windowshop.training.fine_tuning.trainable import Tuned
+from windowshop.training.fine_tuning.trainable import TrainableEncoder
 
 Read: TypeAlias = Callable[[list[Any]], list[Any]]
 """Turns some items into the inputs of an encoder, to the same ones at every call."""
@@ -24,7 +24,7 @@ Read: TypeAlias = Callable[[list[Any]], list[Any]]
 class _Leaf:
     """Features handed out, and what they were computed from."""
 
-    tuned: Tuned
+    tuned: TrainableEncoder
     items: Sequence[Any]
     read: Read
     chunks: list[np.ndarray]
@@ -33,7 +33,7 @@ class _Leaf:
     features_BH: Tensor
 
 
-class Tape:
+class GradientCache:
     """Features of one training step; use it for one step and make another.
 
     Dropout is a function of `seed`, the order of the calls and the chunk, so the second pass
@@ -44,7 +44,7 @@ class Tape:
         self._chunk_size, self._seed = chunk_size, seed
         self._leaves: list[_Leaf] = []
 
-    def features(self, tuned: Tuned, items: Sequence[Any], read: Read = list) -> Tensor:
+    def features(self, tuned: TrainableEncoder, items: Sequence[Any], read: Read = list) -> Tensor:
         """Return features (B, H) of texts or images, in order, on the CPU, as a leaf for a loss.
 
         Where `items` only name the texts or images, `read` gets those of one chunk, once a pass.
@@ -75,7 +75,7 @@ class Tape:
 
 
 def chunk_seed(seed: int, call: int, chunk: int) -> int:
-    """Seed of torch's random numbers for one chunk of one call of `Tape.features`."""
+    """Seed of torch's random numbers for one chunk of one call of `GradientCache.features`."""
     state = np.random.SeedSequence([seed, call, chunk]).generate_state(1, np.uint64)
     return int(state[0] >> 1)
 

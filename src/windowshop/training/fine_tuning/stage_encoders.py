@@ -1,7 +1,6 @@
 """Encoders in training: what a stage that tunes them draws from, and their way into checkpoints."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -9,17 +8,13 @@ from torch import Tensor, nn
 from windowshop.config import StageConfig
 from windowshop.encoders import ImageEncoder, TextEncoder
 from windowshop.training.data import TrainingData
-from windowshop.training.fine_tuning.encoded_batches import LiveInputs, LiveProducts, LiveQueries
-from windowshop.training.fine_tuning.gradient_cache import Tape
-from windowshop.training.fine_tuning.trainable import Tuned, make_trainable
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """One step's data, with features from the encoders as they are, and how gradients get back."""
-
-    data: TrainingData
-    tape: Tape
+from windowshop.training.fine_tuning.encoded_batches import (
+    EncodedProducts,
+    EncodedQueries,
+    EncoderInputs,
+)
+from windowshop.training.fine_tuning.gradient_cache import GradientCache
+from windowshop.training.fine_tuning.trainable import TrainableEncoder, make_trainable
 
 
 class FineTuning:
@@ -28,7 +23,7 @@ class FineTuning:
     def __init__(
         self,
         data: TrainingData,
-        inputs: LiveInputs,
+        inputs: EncoderInputs,
         encoders: tuple[TextEncoder, ImageEncoder],
         stage: StageConfig,
         seed: int,
@@ -36,22 +31,25 @@ class FineTuning:
         """`data` has the cached features, `inputs` the texts and photos that they came from."""
         self._data, self._inputs, self._config = data, inputs, stage.tuning
         config = stage.tuning
-        self._tuned: dict[str, Tuned] = {}
+        self._tuned: dict[str, TrainableEncoder] = {}
         if config.text != "frozen":
             self._tuned["text"] = make_trainable(encoders[0], config.text, config, seed)
         if config.image != "frozen":
             self._tuned["image"] = make_trainable(encoders[1], config.image, config, seed)
 
-    def live(self, seed: int) -> Live:
-        """What one step draws from."""
-        tape = Tape(self._config.chunk_size, seed)
-        text, image = self._tuned.get("text"), self._tuned.get("image")
+    def step_data(self, seed: int) -> tuple[TrainingData, GradientCache]:
+        """Return the data of one step, with features of the encoders as they are.
+
+        The loss' gradients go on to the encoders by the cache's `backward`.
+        """
+        gradients = GradientCache(self._config.chunk_size, seed)
+        made = self._inputs, self._tuned.get("text"), self._tuned.get("image"), gradients
         data = TrainingData(
-            LiveProducts(self._data.products.features, self._inputs, text, image, tape),
-            LiveQueries(self._data.queries.features, self._inputs, text, image, tape),
+            EncodedProducts(self._data.products.features, *made),
+            EncodedQueries(self._data.queries.features, *made),
             self._data.pairs,
         )
-        return Live(data, tape)
+        return data, gradients
 
     def parameters(self) -> list[nn.Parameter]:
         """The encoder weights that train."""

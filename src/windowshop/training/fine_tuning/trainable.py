@@ -21,7 +21,7 @@ LORA_SCALE = 2
 """What LoRA's product of two matrices is multiplied with (alpha / rank), whatever the rank."""
 
 
-class Tuned:
+class TrainableEncoder:
     """An encoder while a stage trains it, and until a mix of old and new weights is chosen.
 
     The encoder's own `encode` works at any time, with the weights as they are; its `fingerprint`
@@ -155,7 +155,7 @@ class Tuned:
 
 def make_trainable(
     encoder: TextEncoder | ImageEncoder, how: TuningName, config: TuningConfig, seed: int = 0
-) -> Tuned:
+) -> TrainableEncoder:
     """Make an encoder ready for training: all its blocks, the last ones, LoRA, or nothing.
 
     LoRA (arXiv:2106.09685) adapts every linear layer and every 1x1 convolution of the blocks; its
@@ -163,7 +163,7 @@ def make_trainable(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Tuned(encoder, how, config)
+        return TrainableEncoder(encoder, how, config)
 
 
 def _trained_blocks(

@@ -32,37 +32,36 @@ from windowshop.encoders import (
 from windowshop.files import new_folder, write_atomic, write_json
 from windowshop.model import ProductSource, QuerySource, TwoTower, needs_tokens
 from windowshop.progress import SilentReporter
-from windowshop.training.fine_tuning.encoded_batches import live_inputs
+from windowshop.training.fine_tuning.encoded_batches import encoder_inputs
 from windowshop.training.fine_tuning.stage_encoders import FineTuning
-from windowshop.training.loop import Trainer
 from windowshop.training.prepared_data import Workbench, dev_check, with_encoders
+from windowshop.training.run import Run, begin_stage, run_stage
 from windowshop.training.state import end_stage, load_state, part
 
 TOWERS_FILE = "towers.safetensors"
 CHOICE_FILE = "choice.json"
 
 
-def tune_encoders(
-    bench: Workbench, trainer: Trainer, model: TwoTower, name: str, place: int, folder: Path
-) -> None:
-    """Run stage `place` of `trainer` on copies of the encoders; write what dev chose to `folder`.
+def tune_encoders(run: Run, model: TwoTower, place: int, folder: Path) -> None:
+    """Run the stage at `place` on copies of the encoders; write what dev chose to `folder`.
 
     The folder holds both encoders, the towers, and the dev score of each share of tuned weights.
     """
-    config = trainer.config
-    stage = config.stages[place]
-    before = _weights_before(trainer, model, place)
+    bench, config, stage = run.bench, run.config, run.config.stages[place]
+    before = _weights_before(run, model, place)
     text, image = copy.deepcopy(bench.cache.text), copy.deepcopy(bench.cache.image)
-    inputs = live_inputs(bench.dataset, tuple(bench.data.products.features.views))
+    inputs = encoder_inputs(bench.dataset, tuple(bench.data.products.features.views))
     tuning = FineTuning(bench.data, inputs, (text, image), stage, config.seed)
-    dataclasses.replace(trainer, tuning=tuning).run(model, name, until=place + 1)
+    run_stage(run, model, place, tuning)
     tuning.finish()
     after = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     shares = (0.0, *sorted(stage.tuning.mixes))
     figures: dict[float, dict[str, float]] = {}
     aside = folder.with_name(f"{folder.name}.features")
     if bench.check is not None:
-        with bench.reporter.bar(f"Choose weights of {name}: {stage.name}", len(shares)) as advance:
+        with bench.reporter.bar(
+            f"Choose weights of {run.name}: {stage.name}", len(shares)
+        ) as advance:
             for share in shares:
                 tuning.mix(share)
                 model.load_state_dict(_mixed(before, after, share))
@@ -80,22 +79,16 @@ def tune_encoders(
     _save(folder, _mixed(before, after, best), (text, image), choice)
 
 
-def load_tuned(
-    bench: Workbench,
-    config: TrainConfig,
-    model: TwoTower,
-    state_file: Path,
-    place: int,
-    folder: Path,
-) -> Workbench:
-    """End the stage with what `tune_encoders` kept: the workbench through its encoders.
+def load_tuned(run: Run, model: TwoTower, place: int, folder: Path) -> Run:
+    """End the stage with what `tune_encoders` kept: the run on data through its encoders.
 
     `model` gets its towers, or those of a later stage that the run has come to already.
     """
+    config, state_file = run.config, run.state_file
     tokens = needs_tokens(config.model.fusion)
     text = load_text_encoder(str(folder / "text"), config.device, tokens=tokens)
     image = load_image_encoder(str(folder / "image"), config.device, tokens=tokens)
-    bench = with_encoders(bench, config, text, image)
+    bench = with_encoders(run.bench, config, text, image)
     state, tensors = load_state(state_file)
     if state.stage == place:
         model.load_state_dict(load_file(folder / TOWERS_FILE))
@@ -107,18 +100,17 @@ def load_tuned(
         end_stage(state_file, state, model)
     else:
         model.load_state_dict(part(tensors, "model"))
-    return bench
+    return dataclasses.replace(run, bench=bench)
 
 
-def _weights_before(trainer: Trainer, model: TwoTower, place: int) -> dict[str, Tensor]:
+def _weights_before(run: Run, model: TwoTower, place: int) -> dict[str, Tensor]:
     """The towers as the stage begins, which `model` is brought to; kept in a file until it ends."""
-    state_file = trainer.state_file
-    file = state_file.with_name(f"{state_file.stem}-before-{place}.safetensors")
-    state, _ = load_state(state_file)
+    file = run.state_file.with_name(f"{run.state_file.stem}-before-{place}.safetensors")
+    state, _ = load_state(run.state_file)
     assert state.stage == place, "earlier stages have ended"
     if state.step > 0:
         return load_file(file)
-    trainer.begin_stage(model, place)
+    begin_stage(run, model, place)
     write_atomic(file, lambda aside: save_file(model.state_dict(), aside))
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 

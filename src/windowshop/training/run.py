@@ -1,0 +1,167 @@
+"""The stages of one system: what is set before each, its steps, and what is set after it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from windowshop.config import StageConfig, TrainConfig, TuningConfig
+from windowshop.evaluation import DevCheck
+from windowshop.model import StageHelp, TwoTower
+from windowshop.training.data import TrainingData
+from windowshop.training.fine_tuning.stage_encoders import FineTuning
+from windowshop.training.loop import MIN_PAIRS, Stage, train_stage
+from windowshop.training.negatives.mining import MiningConfig, MiningData, SourceName, mine
+from windowshop.training.negatives.table import HardNegatives, read_negatives
+from windowshop.training.prepared_data import Workbench
+from windowshop.training.state import TrainState, end_stage, load_state, part
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """The training of one system: data, settings, and the files that keep its state."""
+
+    bench: Workbench
+    config: TrainConfig
+    name: str
+    """Of the system, on progress bars."""
+    state_file: Path
+    text_file: Path | None = None
+    """State of the text tower that is trained for a fusion; None: beside `state_file`."""
+
+
+def run_stages(run: Run, model: TwoTower, until: int | None = None) -> TrainState:
+    """Train until stage `until` (default: the last) is done; leaves the best weights in `model`.
+
+    Goes on from the state that the run's files keep, and leaves encoders as they are.
+    """
+    last = len(run.config.stages) if until is None else until
+    return [run_stage(run, model, place) for place in range(last)][-1]
+
+
+def run_stage(
+    run: Run, model: TwoTower, place: int, encoders: FineTuning | None = None
+) -> TrainState:
+    """Run the stage at `place`, unless it is done or has nothing to train on.
+
+    A stage that trains `encoders` has no dev scores, and its state stays at the last step: it ends
+    when the mix of old and new weights is chosen (`weight_interpolation`).
+    """
+    state, tensors = load_state(run.state_file)
+    if tensors:
+        model.load_state_dict(part(tensors, "model"))
+    if state.stage > place:
+        return state
+    if can_train(run.config.stages[place], model, run.bench.data):
+        with torch.random.fork_rng(devices=[]):
+            began = time.perf_counter() - state.seconds
+            if state.step == 0:
+                begin_stage(run, model, place)
+            negatives = _stage_negatives(run, model, place, new=state.step == 0)
+            state.seconds = time.perf_counter() - began
+            stage = Stage(
+                config=run.config,
+                place=place,
+                data=run.bench.data,
+                negatives=negatives,
+                system=run.name,
+                state_file=run.state_file,
+                reporter=run.bench.reporter,
+            )
+            check = None if encoders else run.bench.check
+            train_stage(stage, model, state, tensors, check, encoders)
+            model.fusion.after_stage(_stage_help(run, model, place, check))
+    if encoders is None:
+        end_stage(run.state_file, state, model)
+    return state
+
+
+def begin_stage(run: Run, model: TwoTower, place: int) -> None:
+    """Bring the fusion to where the stage at `place` starts."""
+    model.fusion.before_stage(_stage_help(run, model, place, run.bench.check))
+
+
+def can_train(stage: StageConfig, model: TwoTower, data: TrainingData) -> bool:
+    """Return whether there is anything for the stage to train on."""
+    if stage.name == "domain":
+        return model.fusion.uses_image and bool(data.products.has_both.sum() >= MIN_PAIRS)
+    return len(data.pairs) > 0
+
+
+def _stage_help(run: Run, model: TwoTower, place: int, check: DevCheck | None) -> StageHelp:
+    fused = [stage.name == "fused" for stage in run.config.stages]
+    return _StageHelp(
+        text=model.text,
+        own_text=model.own_text,
+        trains_fusion=fused[place],
+        fusion_began=any(fused[: place + 1]),
+        fusion_starts=fused[place] and not any(fused[:place]),
+        run=run,
+        model=model,
+        check=check,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _StageHelp(StageHelp):
+    run: Run
+    model: TwoTower
+    check: DevCheck | None
+
+    def text_weight(self) -> float | None:
+        return None if self.check is None else self.check.best_text_weight(self.model)
+
+    def calibrate(self) -> None:
+        if self.check is not None:
+            self.check.calibrate(self.model)
+
+    def text_projection(self) -> Mapping[str, Tensor] | None:
+        """Train a text-only two-tower through all stages, with the encoders as they are now.
+
+        Its state stays in the run's `text_file`, so it is not trained again when the run goes on
+        before its fused stage is saved.
+        """
+        bench, config, state_file = self.run.bench, self.run.config, self.run.state_file
+        if not bench.data.products.has_text.any():
+            return None
+        shape = config.model.for_system("text_only")
+        stages = tuple(replace(stage, tuning=TuningConfig()) for stage in config.stages)
+        alone = Run(
+            bench=bench,
+            config=replace(config, model=shape, stages=stages),
+            name="text tower",
+            state_file=self.run.text_file
+            or state_file.with_name(f"{state_file.stem}-text.safetensors"),
+        )
+        text_only = bench.new_model(shape, config.seed)
+        run_stages(alone, text_only)
+        return text_only.text.state_dict()
+
+
+def _stage_negatives(run: Run, model: TwoTower, place: int, *, new: bool) -> HardNegatives | None:
+    """Hard negatives of the stage at `place`: of the shop's own table, or mined into a file.
+
+    BM25 needs no model. Mined ones come from the text and the image index, and from the fused one
+    too once an earlier stage trained the fusion; explicit refusals (grade 0) always count.
+    """
+    stage, dataset, data = run.config.stages[place], run.bench.dataset, run.bench.data
+    if stage.negatives == "none":
+        return None
+    if run.config.negatives_file:
+        return read_negatives(Path(run.config.negatives_file), dataset, data.pairs)
+    file = run.state_file.with_name(f"{run.state_file.stem}-negatives-{place}.parquet")
+    if new or not file.exists():
+        sources: list[SourceName] = ["bm25"]
+        if stage.negatives == "mined":
+            fusion_began = any(earlier.name == "fused" for earlier in run.config.stages[:place])
+            sources = ["text"] if model.fusion.uses_text else []
+            sources += ["image"] if model.fusion.uses_image else []
+            sources += ["fused"] if fusion_began else []
+        if len(dataset.refused):
+            sources.append("refused")
+        mining = MiningData(dataset, data.pairs, data.products, data.queries)
+        mine(model, mining, MiningConfig(sources=tuple(sources)), file, run.bench.reporter)
+    return read_negatives(file, dataset, data.pairs)

@@ -24,6 +24,7 @@ from support.tiny_models import (
     save_siglip,
 )
 
+from windowshop.cli import options as console
 from windowshop.cli.entry import main
 from windowshop.config import ModelConfig, TrainConfig
 from windowshop.data.dataset import Dataset, read_dataset
@@ -146,7 +147,8 @@ class Told:
 
 @pytest.fixture(scope="session")
 def cli():
-    """Runs a `windowshop` command in this process."""
+    """Runs a `windowshop` command in this process, on consoles of a fixed width."""
+    console.out.width = console.err.width = 200  # a COLUMNS at import would have set another
 
     def run(*args):
         out, err = io.StringIO(), io.StringIO()

@@ -15,12 +15,15 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# A test file stays in one process, so that what its tests share is made once.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
+
 # All that neither trains nor opens a process or a browser.
 quick: $(READY)
-	$(BIN)/python -m pytest -n auto -m "not slow and not browser" $(ARGS)
+	$(PYTEST) -m "not slow and not browser" $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -1,6 +1,7 @@
 """The import rule: packages in one order, no cycles inside one, only faces from outside."""
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
@@ -40,8 +41,13 @@ def module_of(path):
 MODULES = {module_of(path): path for path in SRC.rglob("*.py")}
 
 
+@functools.cache
 def imported(path):
     """Dotted names below windowshop that a file imports, at the top or inside functions."""
+    return tuple(_imported(path))
+
+
+def _imported(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: relative import"

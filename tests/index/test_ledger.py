@@ -85,6 +85,7 @@ def test_replay_goes_on_after_a_position(tmp_path, opened):
         assert all(same(*pair) for pair in zip(rest, CHANGES[number:], strict=True))
 
 
+@pytest.mark.slow
 def test_a_torn_last_record_is_cut_at_every_byte(tmp_path, opened):
     ledger = opened(tmp_path / "whole")
     kept = ledger.append(CHANGES[0])

@@ -225,6 +225,7 @@ def test_columns_that_shops_often_have_are_sliced_by(make_dataset):
     assert default_slices(replace(found, products=ages)) == (*own, "kind")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(peak_memory_mb() is None, reason="this system does not tell")
 def test_the_peak_is_of_what_came_since_the_reset():
     assert reset_peak()

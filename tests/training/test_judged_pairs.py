@@ -285,6 +285,7 @@ def test_log_share_by_hand(make_dataset):
     assert np.exp(pairs.log_share(9)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_log_share_is_near_the_share_of_real_draws(random_pairs):
     pairs, _, _ = random_pairs
     rng = np.random.default_rng(0)

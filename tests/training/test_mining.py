@@ -320,6 +320,7 @@ def by_the_book(shop, source, per_query, margin):
     return sorted(rows, key=lambda row: row[0]), removed
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     shop=shops(),
@@ -337,6 +338,7 @@ def test_mining_equals_the_rules_as_loops(tmp_path_factory, shop, per_query, mar
     assert summary.sources[source].removed == removed
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(shop=shops(), random=st.randoms(use_true_random=False), cells=st.sampled_from([1, 30]))
 def test_neither_row_order_nor_chunk_size_changes_the_table(tmp_path_factory, shop, random, cells):

@@ -10,6 +10,7 @@ from .checkpoint import System as System
 from .checkpoint import load_manifest as load_manifest
 from .checkpoint import save_model as save_model
 from .checkpoint import saved_systems as saved_systems
+from .fusion import Fusion as Fusion
 from .fusion import make_fusion as make_fusion
 from .fusion import needs_tokens as needs_tokens
 from .fusion import num_parts as num_parts

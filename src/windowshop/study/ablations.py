@@ -30,7 +30,7 @@ class TrainingSize:
 
 
 def stage_ablations(
-    base: TrainConfig, extent: TrainingSize, aligned: tuple[StageConfig, ...]
+    base: TrainConfig, size: TrainingSize, aligned: tuple[StageConfig, ...]
 ) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
     """Return the variants whose stages differ from the base's, and notes of those left out.
 
@@ -38,7 +38,7 @@ def stage_ablations(
     """
     names, both = {stage.name for stage in base.stages}, ("domain", "separate")
     without = tuple(stage for stage in base.stages if stage.name != "domain")
-    one = reallocated(base.stages, both, extent)
+    one = reallocated(base.stages, both, size)
     bm25, mined = _with_negatives(base.stages, "bm25"), _with_negatives(aligned, "mined")
     wanted = [
         ("no_domain", ("domain",), without, "Stage 0 left out."),
@@ -47,7 +47,7 @@ def stage_ablations(
         ("mined_negatives", ("fused",), mined, "Hard negatives found after stage 1."),
     ]
     if aligned == base.stages:
-        stages = reallocated(base.stages, ("separate",), extent)
+        stages = reallocated(base.stages, ("separate",), size)
         note = "Stage 1 left out, its compute given to stage 2."
         wanted.append(("no_separate", ("separate",), stages, note))
     else:
@@ -60,7 +60,7 @@ def stage_ablations(
         else:
             missing = "fused" if "fused" not in names else " or ".join(changed)
             notes.append(f"{name} is left out: the base has no {missing} stage.")
-    return (*made, encoder_ablation(base, extent.budget)), tuple(notes)
+    return (*made, encoder_ablation(base, size.budget)), tuple(notes)
 
 
 def with_separate(
@@ -85,7 +85,7 @@ def with_separate(
 
 
 def reallocated(
-    stages: Sequence[StageConfig], replaced: Collection[str], extent: TrainingSize
+    stages: Sequence[StageConfig], replaced: Collection[str], size: TrainingSize
 ) -> tuple[StageConfig, ...]:
     """Return the stages with the steps of the `replaced` ones given to the fused stage.
 
@@ -96,7 +96,7 @@ def reallocated(
     made: list[StageConfig] = []
     spare = 0.0
     for stage in stages:
-        steps = num_steps(stage, extent.num_products, extent.num_queries)
+        steps = num_steps(stage, size.num_products, size.num_queries)
         if stage.name in replaced and not stage.tuning.trains:
             spare += STEP_COST[stage.name] * steps
         elif stage.name in replaced:

@@ -35,7 +35,7 @@ class VariantConfig:
     stages, each with the settings that differ from the base's stage of its name: the second of a
     name from the base's second, if it has one. Steps given here are not scaled by the budget."""
     mix: Mix = "average"
-    """How `score_fusion` and `frozen` combine text and image."""
+    """Mix of text and image in `score_fusion` and `frozen`."""
     train_change: Change = "none"
     """Change of the catalogue that it is trained on."""
     test_change: Change = "none"

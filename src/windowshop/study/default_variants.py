@@ -34,7 +34,7 @@ SCORE_MIXES: dict[str, tuple[Mix, str]] = {
 
 
 def default_variants(
-    base: TrainConfig, extent: TrainingSize
+    base: TrainConfig, size: TrainingSize
 ) -> tuple[tuple[VariantConfig, ...], tuple[str, ...]]:
     """Return the default study's variants, the reference first, and notes of those left out.
 
@@ -43,8 +43,8 @@ def default_variants(
     reference, width = base.model.fusion, base.model.width
     half = {"width": width // 2, "matryoshka": [width // 2 for width in base.model.matryoshka]}
     fusion = partial(VariantConfig, group="fusion")
-    stages = with_separate(base.stages, extent.num_products, extent.num_queries)
-    staged, notes = stage_ablations(base, extent, stages)
+    stages = with_separate(base.stages, size.num_products, size.num_queries)
+    staged, notes = stage_ablations(base, size, stages)
     aligned = {} if stages == base.stages else stage_settings(stages)
     if base.text_encoder != base.image_encoder:
         notes += (f"{', '.join(FROZEN_TOGETHER)} are left out: the encoders share no space.",)
@@ -58,7 +58,7 @@ def default_variants(
             settings={"model": half},
         ),
         *staged,
-        *loss_ablations(base, extent, aligned),
+        *loss_ablations(base, size, aligned),
         *controls(),
     )
     return variants, notes
@@ -88,11 +88,11 @@ def baselines(base: TrainConfig, aligned: dict[str, Any]) -> tuple[VariantConfig
 
 
 def loss_ablations(
-    base: TrainConfig, extent: TrainingSize, aligned: dict[str, Any]
+    base: TrainConfig, size: TrainingSize, aligned: dict[str, Any]
 ) -> tuple[VariantConfig, ...]:
     """Return the reference with another loss, or with a plain network of its size."""
     no_dropout = {"drop_image": 0.0, "drop_text": 0.0, "wrong_image": 0.0}
-    wide = {"fusion": "concat_mlp", "fusion_hidden": matched_hidden(base, extent.text_width)}
+    wide = {"fusion": "concat_mlp", "fusion_hidden": matched_hidden(base, size.text_width)}
     twins, as_many = "A positive's group and a product's twins are negatives.", "as many weights as"
     text, photos = ({"loss": {name: 0.0}, **aligned} for name in ("query_image", "query_text"))
     changes: tuple[tuple[str, dict[str, Any], str], ...] = (
@@ -156,13 +156,13 @@ def matched_hidden(base: TrainConfig, text_width: int) -> int:
     """
     shape = base.model
 
-    def size(name: str, hidden: int) -> int:
+    def num_weights(name: str, hidden: int) -> int:
         fusion = make_fusion(name, shape.width, hidden, shape.dropout)
         parts = [fusion, Projection(text_width, shape)] if fusion.has_own_text else [fusion]
         return sum(p.numel() for part in parts for p in part.parameters())
 
-    few, many = size("concat_mlp", 1), size("concat_mlp", 2)
-    wanted = size(shape.fusion, shape.fusion_hidden or shape.hidden)
+    few, many = num_weights("concat_mlp", 1), num_weights("concat_mlp", 2)
+    wanted = num_weights(shape.fusion, shape.fusion_hidden or shape.hidden)
     return max(1, 1 + round((wanted - few) / (many - few)))
 
 

@@ -109,13 +109,13 @@ def _defaults(
             f"base: model.fusion={base.model.fusion} reads one modality, which the default study "
             "has as a baseline. Choose a fusion of both, or list the variants."
         )
-    extent = TrainingSize(
+    size = TrainingSize(
         num_products=_num_seen(dataset.products),
         num_queries=len(training_pairs(dataset, base.loss)),
         text_width=text_width,
         budget=config.budget,
     )
-    (reference, *others), notes = default_variants(base, extent)
+    (reference, *others), notes = default_variants(base, size)
     possible = [reference]
     for variant in others:
         try:

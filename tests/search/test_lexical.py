@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from windowshop.errors import ConfigError
 from windowshop.search.retrieval.lexical import LexicalIndex
-from windowshop.search.understanding.expansion import SYNONYM, TYPO, Alternative, read
+from windowshop.search.understanding.expansion import SYNONYM, TYPO, Alternative, expand
 from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.synonyms import (
     NO_SYNONYMS,
@@ -137,16 +137,16 @@ def test_synonyms_go_the_ways_they_should():
     assert synonyms.at(["t"], 0) == (0, [])
 
 
-def test_a_query_is_read_part_by_part():
+def test_a_query_is_expanded_part_by_part():
     spelling = Spelling({"handbag": 3, "hand": 2, "sun": 4, "glass": 5, "red": 9, "bag": 1})
-    parts = read(["red", "hand", "bagg"], spelling, NO_SYNONYMS)
-    assert [part.words for part in parts] == [("red",), ("hand",), ("bagg",)]
-    assert parts[2].alternatives == (Alternative(("bagg",), 1.0), Alternative(("bag",), TYPO))
-    (together,) = read(["sunglass"], spelling, NO_SYNONYMS)
-    assert together.alternatives[1:] == (Alternative(("sun", "glass"), TYPO),)
-    apart = read(["hand", "bag"], Spelling({"handbag": 3, "hand": 2}), NO_SYNONYMS)
-    assert [part.words for part in apart] == [("hand", "bag")]
-    assert apart[0].alternatives[1] == Alternative(("handbag",), 1.0)
+    parts = expand(["red", "hand", "bagg"], spelling, NO_SYNONYMS)
+    assert [part[0].words for part in parts] == [("red",), ("hand",), ("bagg",)]
+    assert parts[2] == (Alternative(("bagg",), 1.0), Alternative(("bag",), TYPO))
+    (together,) = expand(["sunglass"], spelling, NO_SYNONYMS)
+    assert together[1:] == (Alternative(("sun", "glass"), TYPO),)
+    apart = expand(["hand", "bag"], Spelling({"handbag": 3, "hand": 2}), NO_SYNONYMS)
+    assert [part[0].words for part in apart] == [("hand", "bag")]
+    assert apart[0][1] == Alternative(("handbag",), 1.0)
 
 
 def test_synonyms_come_from_a_file(tmp_path):

@@ -21,7 +21,7 @@ from windowshop.search.tuning.choose import TuneConfig, tune
 from windowshop.search.tuning.curves import fit_curves
 from windowshop.search.tuning.cutoffs import choose_cut
 from windowshop.search.tuning.judgements import ALL, Judge, judgements
-from windowshop.search.tuning.probes import Found, JudgedQuery, Probe, probe
+from windowshop.search.tuning.probes import ChannelResults, JudgedQuery, Probe, probe
 from windowshop.search.tuning.scoring import TrialScorer
 from windowshop.search.tuning.trials import (
     Trial,
@@ -156,7 +156,9 @@ def test_ranges_are_medians_over_queries():
         channel = ChannelRanking(
             "words", np.arange(len(scores)), np.array(scores, dtype=np.float32)
         )
-        found = Found((channel,), np.arange(len(scores)), (), np.zeros((0, len(scores)), bool))
+        found = ChannelResults(
+            (channel,), np.arange(len(scores)), (), np.zeros((0, len(scores)), bool)
+        )
         return Probe("q", 0, {"off": found})
 
     probes = [probe_of(1.0, 0.75), probe_of(1.0, 0.5, 0.5), probe_of(1.0, 0.0), probe_of()]
@@ -294,7 +296,7 @@ def scored(query_id, fold, scores: Sequence[float], first=0):
     channels = tuple(
         ChannelRanking(name, keys, np.array(scores, dtype=np.float32)) for name in NAMES
     )
-    found = Found(channels, keys, (), np.zeros((0, len(keys)), dtype=bool))
+    found = ChannelResults(channels, keys, (), np.zeros((0, len(keys)), dtype=bool))
     return Probe(query_id, fold, {"off": found, "boost": found, "filter": found})
 
 

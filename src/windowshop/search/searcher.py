@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,14 +40,6 @@ RULES_FILE, SYNONYMS_FILE = "rules.yaml", "synonyms.yaml"
 """Files of the shop in the index folder."""
 THREADS = 16
 """Texts that are understood at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Understood:
-    """A query after its text was understood and the text channels have searched."""
-
-    query: RetrievalQuery
-    understanding: Understanding | None
 
 
 class Searcher:
@@ -172,48 +165,43 @@ class Searcher:
             return Found(find_candidates(snapshot, query))
         if query.text is None and query.photo is None:
             return Found(browse(snapshot.view, query.where))
-        understood, encoded = self._understand_and_encode(snapshot, request, query, encoded)
-        understanding = understood.understanding
-        query = replace(understood.query, vectors=encoded.vectors)
+        understood = partial(self._understand, snapshot, request, query)
+        if encoded is not None:
+            query, understanding = understood()
+        else:  # at the same time, as the encoder of texts releases the GIL
+            pending = self._pool.submit(understood)
+            try:
+                encoded = encode_query(self.index, query)
+            finally:
+                wait([pending])  # it reads the snapshot
+            query, understanding = pending.result()
+        query = replace(query, vectors=encoded.vectors)
         if understanding and request.understand:
             query = correct_vectors(self.index, snapshot.view, query, understanding)
-        found = Found(
-            find_candidates(snapshot, query), query.recognised, understanding, encoded=encoded
-        )
-        if understanding is None or len(found.candidates.merged.keys):
+        candidates = find_candidates(snapshot, query)
+        found = Found(candidates, query.recognised, understanding, encoded=encoded)
+        if understanding is None or len(candidates.merged.keys):
             return found
-        relaxed = relax(self.index, snapshot, query, understanding, found.candidates)
-        return Found(relaxed.candidates, relaxed.recognised, understanding, relaxed.notes, encoded)
-
-    def _understand_and_encode(
-        self,
-        snapshot: Snapshot,
-        request: SearchRequest,
-        query: RetrievalQuery,
-        encoded: EncodedQuery | None,
-    ) -> tuple[_Understood, EncodedQuery]:
-        """Understand the text while it is encoded, as the encoder of texts releases the GIL."""
-        if encoded is not None:
-            return self._understand(snapshot, request, query), encoded
-        understanding = self._pool.submit(self._understand, snapshot, request, query)
-        try:
-            encoded = encode_query(self.index, query)
-        finally:
-            wait([understanding])  # it reads the snapshot
-        return understanding.result(), encoded
+        relaxed = relax(self.index, snapshot, query, understanding, candidates)
+        return replace(
+            found,
+            candidates=relaxed.candidates,
+            recognised=relaxed.recognised,
+            notes=relaxed.notes,
+        )
 
     def _understand(
         self, snapshot: Snapshot, request: SearchRequest, query: RetrievalQuery
-    ) -> _Understood:
-        """Look up what the text names, and search by it in the text channels."""
+    ) -> tuple[RetrievalQuery, Understanding | None]:
+        """Add what the text names, and the rankings of the text channels, which need no encoder."""
         if query.text is None:
-            return _Understood(query, None)
+            return query, None
         understanding = snapshot.lexicon.vocabulary.understand(query.text)
         if request.understand:
             precision, strongest = self.settings.precision, self.settings.strongest
             recognised = recognise(understanding, precision, request.choices, strongest)
             query = replace(query, recognised=recognised)
-        return _Understood(replace(query, rankings=search_by_text(snapshot, query)), understanding)
+        return replace(query, rankings=search_by_text(snapshot, query)), understanding
 
 
 def open_searcher(folder: str | Path, generation: str | None = None) -> Searcher:

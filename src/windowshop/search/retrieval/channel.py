@@ -45,3 +45,9 @@ def channel(name: str) -> Channel:
     """Return the channel of a name; raises ConfigError for an unknown one."""
     found: Channel = CHANNELS[name]
     return found
+
+
+def vector_channel(name: str) -> VectorChannel | None:
+    """Return the channel of a name if it compares vectors."""
+    found = channel(name)
+    return found if isinstance(found, VectorChannel) else None

@@ -17,7 +17,7 @@ import numpy as np
 from bm25s.tokenization import Tokenized
 
 from windowshop.engines import best, permitted
-from windowshop.search.understanding.expansion import Part, read
+from windowshop.search.understanding.expansion import Part, expand
 from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 from windowshop.search.understanding.tokens import words_of
@@ -88,7 +88,7 @@ class LexicalIndex:
         synonyms: Synonyms = NO_SYNONYMS,
     ) -> LexicalAnswer:
         """Return the k best products, equal scores by key; `allowed_N` is a bitmap by key."""
-        parts = tuple(read(words_of(query), self._spelling, synonyms))
+        parts = expand(words_of(query), self._spelling, synonyms)
         scores = np.zeros(len(self._keys), dtype=np.float32)
         for part in parts:
             scores += self._part_scores(part)
@@ -111,7 +111,7 @@ class LexicalIndex:
     def _part_scores(self, part: Part) -> np.ndarray:
         """Score every product for one part by its best alternative."""
         highest: np.ndarray | None = None
-        for alternative in part.alternatives:
+        for alternative in part:
             known = [word for word in alternative.words if word in self._spelling]
             scores = self._word_scores(known) * np.float32(alternative.weight)
             highest = scores if highest is None else np.maximum(highest, scores)
@@ -142,4 +142,4 @@ class LexicalIndex:
         return math.log(1 + (num_products - frequency + 0.5) / (frequency + 0.5))
 
     def _ceiling(self, part: Part) -> float:
-        return max(a.weight * sum(map(self._weight, a.words)) for a in part.alternatives)
+        return max(a.weight * sum(map(self._weight, a.words)) for a in part)

@@ -4,7 +4,7 @@ Shapes: D width of a channel's vectors, K nearest products.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from windowshop.data import Filter, Photo
 from windowshop.errors import SearchError
 from windowshop.index import OpenIndex, View
 from windowshop.registry import CHANNELS
-from windowshop.search.retrieval.channel import VectorChannel, channel
+from windowshop.search.retrieval.channel import vector_channel
 from windowshop.search.retrieval.config import NO_BOOST, Boost, ChannelConfig, MixConfig
 from windowshop.search.retrieval.merge import ChannelRanking
 from windowshop.search.understanding.recognition import Recognised, required
@@ -56,7 +56,7 @@ class RetrievalQuery:
 
     def takes(self, config: ChannelConfig) -> bool:
         """Return whether a channel can search for the query."""
-        if isinstance(channel(config.name), VectorChannel):
+        if vector_channel(config.name):
             return config.name in self.vectors
         return self.by_text and self.text is not None
 
@@ -78,22 +78,17 @@ def encode_query(index: OpenIndex, query: RetrievalQuery) -> EncodedQuery:
     started = time.perf_counter()
     vectors = {}
     for config in query.mix.channels:
-        encoder = channel(config.name)
-        if isinstance(encoder, VectorChannel):
-            encoded_1D = encoder.encode(index, query.text, query.photo)
-            if encoded_1D is not None:
-                vectors[config.name] = encoded_1D
+        encoder = vector_channel(config.name)
+        encoded_1D = encoder.encode(index, query.text, query.photo) if encoder else None
+        if encoded_1D is not None:
+            vectors[config.name] = encoded_1D
     return EncodedQuery(vectors, (time.perf_counter() - started) * 1000)
 
 
 def with_text(index: OpenIndex, query: RetrievalQuery, text: str) -> RetrievalQuery:
     """Replace the text of a query, and the vectors that depend on it."""
-    vectors = {
-        name: typed_1D if encoded_1D is None else encoded_1D
-        for name, typed_1D in query.vectors.items()
-        for encoded_1D in [_encoded_text(index, query, name, text)]
-    }
-    return replace(query, text=text, vectors=vectors)
+    encoded = {name: vector_1D for name, _, vector_1D in _encode_text(index, query, text)}
+    return replace(query, text=text, vectors={**query.vectors, **encoded})
 
 
 def correct_vectors(
@@ -101,18 +96,15 @@ def correct_vectors(
 ) -> RetrievalQuery:
     """Replace vectors by those of the corrected text where products are closer to these.
 
-    A word that the catalogue lacks may be a typo, which encoders read badly, or a word that only
-    the encoder knows.
+    A word that the catalogue lacks may be a typo, which encoders understand badly, or a word that
+    only the encoder knows.
     """
     if understanding.corrected == understanding.query:
         return query
     vectors = dict(query.vectors)
-    for name, typed_1D in query.vectors.items():
-        corrected_1D = _encoded_text(index, query, name, understanding.corrected)
-        if corrected_1D is None:
-            continue
-        both_2D = np.concatenate([typed_1D, corrected_1D])
-        scores_2K = view.engine.search(both_2D, CLOSEST, None, _vector(name)).scores
+    for name, vector, corrected_1D in _encode_text(index, query, understanding.corrected):
+        both_2D = np.concatenate([query.vectors[name], corrected_1D])
+        scores_2K = view.engine.search(both_2D, CLOSEST, None, vector).scores
         typed, corrected = np.nan_to_num(scores_2K, neginf=0).sum(axis=1)
         if corrected > typed:
             vectors[name] = corrected_1D
@@ -126,14 +118,13 @@ def query_by_product(
     if product_id not in view.columns:
         raise SearchError(f"There is no product {product_id!r}. Search for one that there is.")
     keys = view.columns.keys([product_id])
-    held = index.collection.spec.vectors
-    vectors = {
-        name: vector_1D
-        for name in CHANNELS
-        if isinstance(channel(name), VectorChannel)
-        and _vector(name) in held
-        and (vector_1D := view.engine.vectors(keys, _vector(name))).any()
-    }
+    vectors = {}
+    for name in CHANNELS:
+        own = vector_channel(name)
+        if own and own.vector in index.collection.spec.vectors:
+            vector_1D = view.engine.vectors(keys, own.vector)
+            if vector_1D.any():
+                vectors[name] = vector_1D
     if not vectors:
         raise SearchError(f"Product {product_id!r} has neither text nor a photo to compare.")
     group_N = view.columns.groups(np.arange(view.columns.num_keys))
@@ -141,16 +132,13 @@ def query_by_product(
     return replace(query, vectors=vectors, excluded=tuple(variants.tolist()))
 
 
-def _vector(name: str) -> str:
-    found = channel(name)
-    assert isinstance(found, VectorChannel), "only vector channels have vectors"
-    return found.vector
-
-
-def _encoded_text(
-    index: OpenIndex, query: RetrievalQuery, name: str, text: str
-) -> np.ndarray | None:
-    """Encode another text for a vector channel; returns None for one that reads no text."""
-    encoder = channel(name)
-    assert isinstance(encoder, VectorChannel), "only vector channels have vectors"
-    return encoder.encode(index, text, query.photo) if encoder.reads_text else None
+def _encode_text(
+    index: OpenIndex, query: RetrievalQuery, text: str
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Encode another text; yields channel, name of the vector, and the vector."""
+    for name in query.vectors:
+        encoder = vector_channel(name)
+        if encoder and encoder.reads_text:
+            encoded_1D = encoder.encode(index, text, query.photo)
+            if encoded_1D is not None:
+                yield name, encoder.vector, encoded_1D

@@ -12,7 +12,7 @@ from windowshop.data import Filter
 from windowshop.engines import Allowed
 from windowshop.index import View
 from windowshop.search.retrieval.boosts import boost
-from windowshop.search.retrieval.channel import TextChannel, channel
+from windowshop.search.retrieval.channel import TextChannel, channel, vector_channel
 from windowshop.search.retrieval.config import ChannelConfig, CutoffConfig, MixConfig
 from windowshop.search.retrieval.cutoff import Cut, cut
 from windowshop.search.retrieval.lexicon import Snapshot
@@ -107,7 +107,7 @@ def search_by_text(snapshot: Snapshot, query: RetrievalQuery) -> dict[str, Chann
 
 
 def _reads_words(config: ChannelConfig) -> bool:
-    return isinstance(channel(config.name), TextChannel)
+    return vector_channel(config.name) is None
 
 
 def _search(

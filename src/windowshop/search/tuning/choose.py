@@ -21,7 +21,7 @@ from windowshop.search.settings import SearchSettings
 from windowshop.search.tuning.cutoffs import CutChoice, choose_cut
 from windowshop.search.tuning.judgements import ALL, Judgements, judgements
 from windowshop.search.tuning.probes import JudgedQuery, probe
-from windowshop.search.tuning.scoring import SliceRow, TrialScorer, Tried
+from windowshop.search.tuning.scoring import SliceRow, TrialScore, TrialScorer
 from windowshop.search.tuning.trials import (
     FACTORS,
     Trial,
@@ -77,9 +77,9 @@ class KindTuning:
     kind: str
     names: tuple[str, ...]
     num_queries: int
-    tried: tuple[Tried, ...]
+    tried: tuple[TrialScore, ...]
     """Best first."""
-    chosen: Tried
+    chosen: TrialScore
     num_refused: int
     """Better trials by which a slice loses."""
     ignored: tuple[str, ...]
@@ -237,10 +237,10 @@ def _tune_kind(
     )
 
 
-def _ranked(scorer: TrialScorer, kind: _Kind, reporter: Reporter) -> tuple[Tried, ...]:
+def _ranked(scorer: TrialScorer, kind: _Kind, reporter: Reporter) -> tuple[TrialScore, ...]:
     """Score every trial; returns the best first."""
     families = _families(scorer, kind)
-    tried: list[Tried] = []
+    tried: list[TrialScore] = []
     with reporter.bar(f"Try settings: {kind.name}", len(families)) as advance:
         for family in families:
             tried += scorer.means(family, scorer.judge)
@@ -249,7 +249,7 @@ def _ranked(scorer: TrialScorer, kind: _Kind, reporter: Reporter) -> tuple[Tried
     return tuple(tried[i] for i in order)
 
 
-def _worth(tried: Tried, place: int) -> tuple[float, float, int]:
+def _worth(tried: TrialScore, place: int) -> tuple[float, float, int]:
     """Return the sort key: nDCG, then Recall, then the simpler trial."""
     return -round(tried.ndcg, DIGITS), -round(float(np.nan_to_num(tried.recall)), DIGITS), place
 
@@ -267,8 +267,8 @@ def _families(scorer: TrialScorer, kind: _Kind) -> list[list[Trial]]:
 
 
 def _choose(
-    scorer: TrialScorer, ranked: tuple[Tried, ...], judged: Judgements, config: TuneConfig
-) -> tuple[Tried, tuple[SliceRow, ...], int]:
+    scorer: TrialScorer, ranked: tuple[TrialScore, ...], judged: Judgements, config: TuneConfig
+) -> tuple[TrialScore, tuple[SliceRow, ...], int]:
     """Return the best trial by which no slice loses, its slices, and the number of refused ones.
 
     Returns the best of all where each is refused.
@@ -286,7 +286,7 @@ def _choose(
     return ranked[0], scorer.slice_rows(ranked[0].trial, parts), len(ranked)
 
 
-def _why(kind: _Kind, ranked: tuple[Tried, ...], chosen: Tried, refused: int) -> str:
+def _why(kind: _Kind, ranked: tuple[TrialScore, ...], chosen: TrialScore, refused: int) -> str:
     single = next(tried for tried in ranked if tried.trial.is_single)
     name = single.trial.describe(kind.channels)
     if refused == len(ranked):

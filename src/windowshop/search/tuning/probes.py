@@ -46,7 +46,7 @@ class JudgedQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ChannelResults:
     """Products that the channels found, and the recognised boosts that they match."""
 
     channels: tuple[ChannelRanking, ...]
@@ -62,7 +62,7 @@ class Found:
         matched_RM: np.ndarray = self.matched_RK[:, np.searchsorted(self.keys_K, keys_M)]
         return matched_RM
 
-    def without(self, columns: Collection[str]) -> "Found":
+    def without(self, columns: Collection[str]) -> "ChannelResults":
         """Leave out the boosts of some columns."""
         kept = [row for row, column in enumerate(self.columns) if column not in columns]
         names = tuple(self.columns[row] for row in kept)
@@ -75,7 +75,7 @@ class Probe:
 
     query_id: str
     fold: int
-    found: Mapping[Action, Found]
+    found: Mapping[Action, ChannelResults]
     """By the strongest action of recognised items. Where nothing passes their filters, they boost,
     as in a search."""
 
@@ -114,7 +114,7 @@ def probe(
 
 def _found(
     index: OpenIndex, snapshot: Snapshot, query: RetrievalQuery, precision: PrecisionConfig
-) -> dict[Action, Found]:
+) -> dict[Action, ChannelResults]:
     """Return the products found by the strongest action of recognised items."""
     understanding = None
     if query.text is not None:
@@ -122,7 +122,7 @@ def _found(
         query = correct_vectors(index, snapshot.view, query, understanding)
     rankings: dict[tuple[str, ...], tuple[ChannelRanking, ...]]
     rankings = {(): _rankings(snapshot, query)}
-    found: dict[Action, Found] = {}
+    found: dict[Action, ChannelResults] = {}
     for strongest in ACTIONS:
         recognised: tuple[Recognised, ...] = ()
         if understanding is not None:
@@ -145,10 +145,10 @@ def _rankings(snapshot: Snapshot, query: RetrievalQuery) -> tuple[ChannelRanking
 
 def _with_matches(
     view: View, rankings: tuple[ChannelRanking, ...], boosts: Sequence[Recognised]
-) -> Found:
+) -> ChannelResults:
     keys_K = np.unique(np.concatenate([ranking.keys for ranking in rankings]))
     if not boosts:
-        return Found(rankings, keys_K, (), np.zeros((0, len(keys_K)), dtype=bool))
+        return ChannelResults(rankings, keys_K, (), np.zeros((0, len(keys_K)), dtype=bool))
     trees = [item.tree for item in boosts]
     columns = tuple(min(columns_of(tree)) for tree in trees)  # each tree asks about one
-    return Found(rankings, keys_K, columns, view.columns.matching(trees, keys_K))
+    return ChannelResults(rankings, keys_K, columns, view.columns.matching(trees, keys_K))

@@ -15,7 +15,7 @@ from windowshop.search.retrieval.config import CutoffConfig
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import SETTINGS_FILE, save_search_settings
 from windowshop.search.tuning.choose import KindTuning, Tuning
-from windowshop.search.tuning.scoring import SliceRow, Tried
+from windowshop.search.tuning.scoring import SliceRow, TrialScore
 from windowshop.search.tuning.trials import Trial
 
 SHOWN = 12
@@ -113,9 +113,9 @@ def _loss(row: SliceRow) -> str:
     return f"{row.name} by {row.loss:.4f} ({row.num_queries} queries)"
 
 
-def _best_of_sorts(kind: KindTuning) -> list[Tried]:
+def _best_of_sorts(kind: KindTuning) -> list[TrialScore]:
     """Return the best trials by method and use of recognised items, and the chosen one."""
-    best: dict[tuple[object, ...], Tried] = {}
+    best: dict[tuple[object, ...], TrialScore] = {}
     for tried in kind.tried:
         best.setdefault(_sort(tried.trial), tried)
     shown = list(best.values())
@@ -159,7 +159,7 @@ def _kind_to_json(kind: KindTuning) -> dict[str, Any]:
     }
 
 
-def _tried_to_json(tried: Tried, kind: KindTuning) -> dict[str, Any]:
+def _tried_to_json(tried: TrialScore, kind: KindTuning) -> dict[str, Any]:
     trial = tried.trial
     return {
         "setting": trial.describe(kind.names),

@@ -22,7 +22,7 @@ NDCG, RECALL = range(2)
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class TrialScore:
     """A trial's means over queries."""
 
     trial: Trial
@@ -99,7 +99,7 @@ class TrialScorer:
             sums_F[probe.fold] += np.nan_to_num(self.judge.scores(probe.query_id, ranking.keys)[0])
         return sums_F
 
-    def means(self, family: Sequence[Trial], judge: Judge) -> list[Tried]:
+    def means(self, family: Sequence[Trial], judge: Judge) -> list[TrialScore]:
         """Score trials of one merge on the judged queries."""
         mixes = self.mixes(family[0])
         probes = [probe for probe in self.probes if probe.query_id in judge]
@@ -115,7 +115,7 @@ class TrialScorer:
                 ranking = boosted(found, merged[same], trial.boost)
                 values_TQ2[t, q] = judge.scores(probe.query_id, ranking.keys)
         return [
-            Tried(trial, _mean(values_Q2[:, NDCG]), _mean(values_Q2[:, RECALL]))
+            TrialScore(trial, _mean(values_Q2[:, NDCG]), _mean(values_Q2[:, RECALL]))
             for trial, values_Q2 in zip(family, values_TQ2, strict=True)
         ]
 

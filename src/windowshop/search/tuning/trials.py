@@ -13,7 +13,7 @@ from windowshop.search.retrieval.boosts import boost_matches
 from windowshop.search.retrieval.calibration import Curve
 from windowshop.search.retrieval.config import SCORED, Boost, ChannelConfig, Method, MixConfig
 from windowshop.search.retrieval.merge import Merged
-from windowshop.search.tuning.probes import Found, Probe
+from windowshop.search.tuning.probes import ChannelResults, Probe
 from windowshop.search.understanding.recognition import Action
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
@@ -81,7 +81,7 @@ class Trial:
         return f"{text}; recognised: {self.strongest}, {boost}"
 
 
-def boosted(found: Found, merged: Merged, boost: Boost) -> Merged:
+def boosted(found: ChannelResults, merged: Merged, boost: Boost) -> Merged:
     """Move products up by the boosts that they match."""
     if not len(found.matched_RK):
         return merged

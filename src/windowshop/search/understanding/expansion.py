@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.synonyms import Phrase, Synonyms
@@ -20,22 +21,18 @@ class Alternative:
     """Weight of a product's score, in (0, 1]."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A word or a phrase of a query; a product counts with the alternative it answers best."""
-
-    words: Phrase
-    """Words of the query."""
-    alternatives: tuple[Alternative, ...]
+Part: TypeAlias = tuple[Alternative, ...]
+"""Alternatives of a word or phrase of a query, itself first; a product scores by its best one."""
 
 
-def read(words: Sequence[str], spelling: Spelling, synonyms: Synonyms) -> list[Part]:
+def expand(words: Sequence[str], spelling: Spelling, synonyms: Synonyms) -> list[Part]:
     """Split a query into parts with their alternatives, the words as asked first.
 
-    A word that no product has is read as the closest ones, as two known words written together,
-    or, with its neighbour, as one written apart.
+    An unknown word expands to the closest ones, to two known words written together, or, with its
+    neighbour, to one written apart.
     """
-    parts, at = [], 0
+    parts: list[Part] = []
+    at = 0
     while at < len(words):
         length, also = synonyms.at(words, at)
         others = [Alternative(phrase, SYNONYM) for phrase in also]
@@ -45,7 +42,7 @@ def read(words: Sequence[str], spelling: Spelling, synonyms: Synonyms) -> list[P
         asked = tuple(words[at : at + max(length, 1)])
         if len(asked) == 1:
             others += _mended(asked[0], spelling)
-        parts.append(Part(asked, (Alternative(asked, 1.0), *others)))
+        parts.append((Alternative(asked, 1.0), *others))
         at += len(asked)
     return parts
 

@@ -163,7 +163,7 @@ def test_columns_of_lists_are_filtered_and_come_back(tmp_path, opened, kind):
     ]:
         with pytest.raises((DataError, EngineError), match=message):
             with_lists(collection, "f", **{name: value})
-    collection.flush()
+    collection.save_snapshot()
     collection.compact()
     collection.rebuild()
     agree(collection)

@@ -132,7 +132,7 @@ class Fuzz(RuleBasedStateMachine):
         for product_id in present:
             del self.state[product_id]
 
-    @rule(how=st.sampled_from(["flush", "save_snapshot", "optimise", "compact"]))
+    @rule(how=st.sampled_from(["save_snapshot", "optimise", "compact"]))
     def maintain(self, how):
         getattr(self.collection, how)()
 

@@ -98,7 +98,7 @@ def test_an_older_snapshot_never_replaces_a_later_one(tmp_path, opened, monkeypa
     put(collection, {"a": 1})
     late = collection._state, collection._state.snapshot(), collection._num_written
     put(collection, {"b": 1})
-    collection.flush()
+    collection.save_snapshot()
     collection._put(*late)
     assert len(read_snapshot(tmp_path).table) == 2
     collection.rebuild()
@@ -115,7 +115,7 @@ def test_a_snapshot_during_a_rebuild_leaves_the_new_engine_alone(tmp_path, opene
     def meanwhile(view):
         assert len(view.columns) == 10
         put(collection, {"p1": 2, "new": 2})
-        collection.flush()
+        collection.save_snapshot()
         collection.delete(["p2"])
 
     collection.rebuild(prepare=meanwhile)
@@ -182,7 +182,7 @@ def look(collection, rng):
 
 
 def keep_up(collection, rng):
-    tasks = ["rebuild", "save_snapshot", "optimise", "compact", "flush"]
+    tasks = ["rebuild", "save_snapshot", "optimise", "compact"]
     getattr(collection, rng.choice(tasks))()
 
 

@@ -120,7 +120,6 @@ def _fill(
                 unsearchable += int((~np.any(vectors.fused, axis=1)).sum())
                 advance(len(rows), "")
         collection.optimise()
-        collection.flush()
     return GenerationManifest(
         model_key=model.manifest.run_key,
         num_products=len(products),

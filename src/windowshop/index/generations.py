@@ -46,8 +46,8 @@ class Generations:
         """Make a generation current; the current one becomes the previous."""
         if not (self.path(name) / SNAPSHOT_FILE).is_file():
             raise EngineError(
-                f"{self.path(name)}: holds no complete collection. Build it and close or flush it, "
-                "then switch."
+                f"{self.path(name)}: holds no complete collection. Build it and close it, then "
+                "switch."
             )
         if name != self.current:
             self._choose(name, self.current)

@@ -85,7 +85,7 @@ class Upkeep:
             else:
                 self._optimise(searcher)
                 self._renew_words(searcher)
-                searcher.index.collection.flush()
+                searcher.index.collection.save_snapshot()
 
     def end(self) -> None:
         """Start nothing more, and give up a rebuild; what else is under way ends by itself."""

@@ -192,12 +192,6 @@ class Collection:
             num_unoptimised=num_written - self._num_optimised,
         )
 
-    def flush(self) -> None:
-        """Write a snapshot while writes wait."""
-        with self._writer:
-            self._raise_write_error()
-            self._save()
-
     def save_snapshot(self) -> None:
         """Write a snapshot of the moment of the call while writes continue."""
         with self._writer:

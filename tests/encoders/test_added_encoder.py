@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.registering import registered
 
 from windowshop.encoders.layout import Layout
 from windowshop.encoders.registry import load_text_encoder
@@ -29,8 +30,8 @@ class LengthEncoder:
 def added(tmp_path, monkeypatch):
     (tmp_path / "shop_length.py").write_text(CODE)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(TEXT_ENCODERS, "_places", dict(TEXT_ENCODERS._places))
-    TEXT_ENCODERS.add("length", "shop_length:LengthEncoder")
+    with registered(TEXT_ENCODERS, "length", "shop_length:LengthEncoder"):
+        yield
 
 
 def test_an_encoder_is_one_file_and_one_line(added):

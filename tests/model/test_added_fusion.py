@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 from support.kinds import FUSED
+from support.registering import registered
 
 from windowshop.config import ModelConfig
 from windowshop.errors import ConfigError
@@ -25,8 +26,8 @@ class Sum(Fusion):
 def added(tmp_path, monkeypatch):
     (tmp_path / "shop_sum.py").write_text(SUM)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(FUSIONS, "_places", dict(FUSIONS._places))
-    FUSIONS.add("sum", "shop_sum:Sum")
+    with registered(FUSIONS, "sum", "shop_sum:Sum"):
+        yield
 
 
 def test_a_fusion_is_one_file_and_one_line(added, kinds_config, make_bench, tmp_path):

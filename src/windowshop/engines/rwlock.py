@@ -30,7 +30,7 @@ class ReadWriteLock:
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        """Enter alone, once everybody has left."""
+        """Enter alone, once all others have left."""
         with self._condition:
             self._num_writers += 1
             self._condition.wait_for(lambda: self._num_readers == 0 and not self._writing)

@@ -209,7 +209,7 @@ class Collection:
     def compact(self, marks: Iterable[Position] = ()) -> None:
         """Shorten the ledger to each product's last change; searches continue, writes wait.
 
-        `changes` goes on from `marks` as it did before, and from no other position of before.
+        Of earlier positions, `changes` can begin at `marks` only.
         """
         with self._maintenance, self._writer:
             self._raise_write_error()

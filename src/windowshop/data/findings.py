@@ -45,62 +45,54 @@ def photo_code(kind: str) -> str:
     return "image-" + kind.replace(" ", "-")
 
 
-RULES: dict[str, Rule] = {
-    "no-products": Rule("error", "Put products.parquet, .csv or .jsonl into the folder."),
-    "empty-products": Rule("error", "Write at least one product."),
-    "unreadable-table": Rule("error", "Mend or export the file again, then repeat the check."),
-    "missing-column": Rule("error", "Add the column, or rename the one that holds it."),
-    "missing-content": Rule(
-        "error", "Add one of the two columns, or rename the one that holds it."
-    ),
-    "empty-product-id": Rule("error", "Give every product an id."),
-    "duplicate-product-id": Rule("error", "Keep one row for each product id."),
-    "bad-price": Rule("error", "Write plain numbers such as 12.5, or leave the field empty."),
-    "unfindable-product": Rule(
-        "error", "Add a title or a photo that can be read, or drop the row."
-    ),
-    "empty-query-id": Rule("error", "Give every query an id."),
-    "duplicate-query-id": Rule("error", "Keep one row for each query id."),
-    "empty-query": Rule("error", "Add a text or a photo, or drop the row."),
-    "bad-split": Rule("error", "Write train, dev or test; an empty field counts as train."),
-    "leaked-text": Rule("error", "Keep each query text in one split, or test scores are too good."),
-    "leaked-photo": Rule("error", "Keep each photo in one split, or test scores are too good."),
-    "dev-text-in-test": Rule(
-        "warning", "Keep each query text in one split: what is chosen on dev does too well on it."
-    ),
-    "dev-photo-in-test": Rule(
-        "warning", "Keep each photo in one split: what is chosen on dev does too well on it."
-    ),
-    "unknown-product": Rule(
-        "error", "Add these products or drop the judgements; both ids are text."
-    ),
-    "unknown-query": Rule("error", "Add these queries or drop the judgements; both ids are text."),
-    "bad-grade": Rule("error", "Write whole numbers from 0 (not relevant) to 10 (best)."),
-    "bad-kind": Rule("error", "Write relevance or desirability; empty means relevance."),
-    "bad-weight": Rule("error", "Write a number from 0 on, or leave the field empty for 1."),
-    "no-queries": Rule("warning", "Add queries.parquet, .csv or .jsonl to train or to evaluate."),
-    "no-qrels": Rule("warning", "Add qrels.parquet, .csv or .jsonl to train or to evaluate."),
-    "no-train-split": Rule("warning", "Mark queries as train; training needs them."),
-    "no-dev-split": Rule(
-        "warning", "Mark some queries as dev; training picks its best step by them."
-    ),
-    "unjudged-queries": Rule(
-        "warning", "Judge a product for each, or drop them; they are left out."
-    ),
-    "empty-grade": Rule("warning", "Write a grade; an empty one counts as 0, not relevant."),
-    "repeated-qrels": Rule("warning", "Keep one row for each query, product and kind."),
-    "conflicting-grades": Rule("warning", "Keep the right grade; the first one read counts."),
-    "empty-title": Rule("warning", "Add titles; such a product is found by its other fields only."),
-    "bad-attributes": Rule("warning", 'Write a JSON object such as {"colour": "red"}.'),
-    "same-photo": Rule(
-        "warning",
-        "Give duplicates one group_id, so that training never sets one against the other.",
-    ),
-    "groups": Rule(
-        "info", "Nothing to do: a variant of a right product is never a negative in training."
-    ),
-    **{photo_code(kind): Rule("warning", remedy) for kind, remedy in PHOTO_REMEDIES.items()},
-    **{f"query-{photo_code(k)}": Rule("warning", remedy) for k, remedy in PHOTO_REMEDIES.items()},
+REMEDIES: dict[Severity, dict[str, str]] = {
+    "error": {
+        "no-products": "Put products.parquet, .csv or .jsonl into the folder.",
+        "empty-products": "Write at least one product.",
+        "unreadable-table": "Mend or export the file again, then repeat the check.",
+        "missing-column": "Add the column, or rename the one that holds it.",
+        "missing-content": "Add one of the two columns, or rename the one that holds it.",
+        "empty-product-id": "Give every product an id.",
+        "duplicate-product-id": "Keep one row for each product id.",
+        "bad-price": "Write plain numbers such as 12.5, or leave the field empty.",
+        "unfindable-product": "Add a title or a photo that can be read, or drop the row.",
+        "empty-query-id": "Give every query an id.",
+        "duplicate-query-id": "Keep one row for each query id.",
+        "empty-query": "Add a text or a photo, or drop the row.",
+        "bad-split": "Write train, dev or test; an empty field counts as train.",
+        "leaked-text": "Keep each query text in one split, or test scores are too good.",
+        "leaked-photo": "Keep each photo in one split, or test scores are too good.",
+        "unknown-product": "Add these products or drop the judgements; both ids are text.",
+        "unknown-query": "Add these queries or drop the judgements; both ids are text.",
+        "bad-grade": "Write whole numbers from 0 (not relevant) to 10 (best).",
+        "bad-kind": "Write relevance or desirability; empty means relevance.",
+        "bad-weight": "Write a number from 0 on, or leave the field empty for 1.",
+    },
+    "warning": {
+        "dev-text-in-test": "Keep each query text in one split: choices made on dev look too good.",
+        "dev-photo-in-test": "Keep each photo in one split: choices made on dev look too good.",
+        "no-queries": "Add queries.parquet, .csv or .jsonl to train or to evaluate.",
+        "no-qrels": "Add qrels.parquet, .csv or .jsonl to train or to evaluate.",
+        "no-train-split": "Mark queries as train; training needs them.",
+        "no-dev-split": "Mark some queries as dev; training picks its best step by them.",
+        "unjudged-queries": "Judge a product for each, or drop them; they are left out.",
+        "empty-grade": "Write a grade; an empty one counts as 0, not relevant.",
+        "repeated-qrels": "Keep one row for each query, product and kind.",
+        "conflicting-grades": "Keep the right grade; the first one read counts.",
+        "empty-title": "Add titles; such a product is found by its other fields only.",
+        "bad-attributes": 'Write a JSON object such as {"colour": "red"}.',
+        "same-photo": "Give duplicates one group_id, so that none is a negative of another.",
+        **{photo_code(kind): remedy for kind, remedy in PHOTO_REMEDIES.items()},
+        **{f"query-{photo_code(kind)}": remedy for kind, remedy in PHOTO_REMEDIES.items()},
+    },
+    "info": {
+        "groups": "Nothing to do: a variant of a right product is never a negative in training.",
+    },
+}
+RULES = {
+    code: Rule(severity, remedy)
+    for severity, remedies in REMEDIES.items()
+    for code, remedy in remedies.items()
 }
 
 

@@ -134,7 +134,7 @@ def test_one_thing_at_a_time_and_nothing_after_the_end(keeper, worn):
 def test_what_is_asked_for_is_done_now(keeper, worn):
     worn.backlog = replace(NONE, num_dead=100)
     keeper.optimise()
-    assert worn.done == ["optimise", "renew_words", "flush"]
+    assert worn.done == ["optimise", "renew_words", "save_snapshot"]
     worn.done.clear()
     worn.backlog = replace(NONE, num_dead=101)
     keeper.optimise()

@@ -36,7 +36,7 @@ class ModelConfig:
     """Width of the fusion's inner layers; 0 is `hidden`."""
     fusion: str = "text_tower_experts"
     image_pooling: Literal["mean", "attention"] = "mean"
-    """How the photos of a product that has several become one vector."""
+    """Pooling of a product's photos into one vector."""
     feature_dropout: float = 0.3
     """Share of encoder features hidden at each step; the main guard against memorising."""
     dropout: float = 0.3
@@ -58,7 +58,7 @@ class ModelConfig:
         _require(shorter, f"model.matryoshka={self.matryoshka} must lie below width={self.width}.")
 
     def for_system(self, name: str) -> "ModelConfig":
-        """The shape of a system of a model folder: "fused" is this one, a baseline its fusion."""
+        """Return the shape of a system: this one for "fused", a baseline's with its fusion."""
         if name == FUSED:
             return self
         shape: ModelConfig = from_dict(ModelConfig, {**to_dict(self), "fusion": name}, name)
@@ -107,7 +107,7 @@ class TuningConfig:
 
     @property
     def trains(self) -> bool:
-        """Whether any encoder learns."""
+        """Return whether any encoder trains."""
         return self.text != "frozen" or self.image != "frozen"
 
 
@@ -128,11 +128,11 @@ class StageConfig:
     negatives_per_query: int = 1
     """Hard negatives drawn for each query of a batch, from none at first to all at half time."""
     title_share: float = 0.15
-    """How often a product shows nothing but its title, as a hurried seller would have typed it."""
+    """Share of products that show their title alone, as a hurried seller would have typed it."""
     description_share: float = 0.0
-    """How often it shows nothing but a part of its description, of about 40 words."""
+    """Share that show a part of their description alone, of about 40 words."""
     category_share: float = 0.0
-    """How often it shows nothing but its category path."""
+    """Share that show their category path alone."""
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 30
@@ -165,7 +165,7 @@ class StageConfig:
 
 
 def default_stages() -> tuple[StageConfig, ...]:
-    """Domain adaptation and fused alignment (docs/training.md)."""
+    """Return domain adaptation and fused alignment (docs/training.md)."""
     return (
         StageConfig(name="domain", steps=100, batch_queries=1024),
         StageConfig(name="fused", steps=320),
@@ -173,13 +173,13 @@ def default_stages() -> tuple[StageConfig, ...]:
 
 
 def separate_stages() -> tuple[StageConfig, ...]:
-    """The default with separate alignment before the fused one, with the same compute."""
+    """Return the default with separate alignment before the fused one, at equal compute."""
     domain, fused = default_stages()
     return domain, StageConfig(name="separate", steps=200), replace(fused, steps=200)
 
 
 def lora_stages() -> tuple[StageConfig, ...]:
-    """Separate alignment, then a stage that trains the text encoder, then the fused one."""
+    """Return separate alignment, a stage that trains the text encoder, and the fused one."""
     domain, separate, fused = separate_stages()
     tuned = replace(
         separate,
@@ -215,7 +215,7 @@ class LossConfig:
     that are there as hard negatives alone are left as they are."""
     guide_margin: float = 0.0
     """Leave out negatives that the model, as the stage began, scored above this share of the
-    positive, such as .95; 0 switches it off."""
+    positive, for example .95; 0 switches it off."""
     relevance: float = 1.0
     desirability: float = 1.0
     """Weights of the label sets (`kind` in qrels) where a data set has both."""
@@ -265,7 +265,7 @@ class TrainConfig:
     text_encoder: str = "minilm"
     image_encoder: str = "efficientnet-lite2"
     device: str = "auto"
-    """Where encoders run: auto, cpu, cuda."""
+    """Device of the encoders: auto, cpu, cuda."""
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     stages: tuple[StageConfig, ...] = field(default_factory=default_stages)
@@ -285,7 +285,7 @@ class TrainConfig:
 
     @property
     def trains_encoders(self) -> bool:
-        """Whether any stage trains an encoder."""
+        """Return whether any stage trains an encoder."""
         return any(stage.tuning.trains for stage in self.stages)
 
 

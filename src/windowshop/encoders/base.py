@@ -1,4 +1,4 @@
-"""What an encoder of one modality is: a batch in, float32 features out.
+"""Protocols of encoders, one modality each: a batch in, float32 features out.
 
 B batch, H feature width. `encode` is what searching and the feature cache use; `prepare` and
 `features` are its two halves, for training (`windowshop.training.fine_tuning.trainable`).
@@ -21,7 +21,7 @@ from windowshop.errors import EncoderError
 
 
 class Encoder(Protocol):
-    """What encoders of text and of photos have in common."""
+    """Encoder of texts or of photos."""
 
     layout: Layout
     """The parts that the features consist of; an encoder loaded without tokens has none of them."""
@@ -41,7 +41,7 @@ class Encoder(Protocol):
         ...
 
     def blocks(self) -> list[nn.Module]:
-        """What the features are computed by, from the first block to the last.
+        """Return the modules that compute the features, from the first block to the last.
 
         The first includes the embeddings or stem, the last includes the head.
         """
@@ -61,7 +61,7 @@ class TextEncoder(Encoder, Protocol):
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """What `prepare` cuts texts with."""
+        """Tokenizer that `prepare` cuts texts with."""
         ...
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
@@ -93,7 +93,7 @@ class ImageEncoder(Encoder, Protocol):
 
 
 def depth_blocks(parts: Sequence[nn.Module]) -> list[nn.Module]:
-    """The layers of a transformer and what comes before and after them, as `Encoder.blocks`.
+    """Return a transformer's layers, with what precedes and follows them, as `Encoder.blocks`.
 
     The layers are the largest module list among the parts, which are given in the order of use.
     """
@@ -125,7 +125,7 @@ def fingerprint(module: nn.Module, settings: str) -> str:
 
 
 def tokenizer_settings(tokenizer: PreTrainedTokenizerBase) -> str:
-    """How a tokenizer cuts texts, for a fingerprint; the same before and after saving it."""
+    """Return a tokenizer's settings for a fingerprint, equal before and after saving it."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return json.dumps(tokenizer.get_vocab(), sort_keys=True)
@@ -135,7 +135,7 @@ def tokenizer_settings(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is the GPU where there is one, else the CPU."""
+    """Return the torch device; `auto` is the GPU where there is one, else the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():

@@ -64,7 +64,7 @@ class ClipTextEncoder:
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """What `prepare` cuts texts with."""
+        """Tokenizer that `prepare` cuts texts with."""
         tokenizer: PreTrainedTokenizerBase = self._tokenizer
         return tokenizer
 
@@ -73,7 +73,7 @@ class ClipTextEncoder:
         return _tower_blocks(self._model.text_model, getattr(self._model, "text_projection", None))
 
     def refresh(self) -> None:
-        """Hash the weights anew."""
+        """Hash the weights again."""
         self.fingerprint = fingerprint(self._model, self._settings)
 
     @torch.inference_mode()
@@ -148,7 +148,7 @@ class ClipImageEncoder:
         return _tower_blocks(self._model.vision_model, projection)
 
     def refresh(self) -> None:
-        """Hash the weights anew."""
+        """Hash the weights again."""
         self.fingerprint = fingerprint(self._model, self._settings)
 
     @torch.inference_mode()
@@ -202,7 +202,7 @@ class ClipImageEncoder:
 
 
 def _load_model(source: str, device: torch.device) -> Any:  # noqa: ANN401
-    """Both towers in float32; a folder that lacks weights is refused: they would be random."""
+    """Load both towers in float32; refuses a folder that lacks weights, which would be random."""
     model, report = AutoModel.from_pretrained(
         source, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
     )

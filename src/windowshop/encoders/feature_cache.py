@@ -60,7 +60,7 @@ class FeatureTable:
 
     @property
     def present(self) -> np.ndarray:
-        """Which items have the modality, bool (N,)."""
+        """Items that have the modality, bool (N,)."""
         return self.rows >= 0
 
     def gather(self, items: np.ndarray) -> np.ndarray:
@@ -205,7 +205,7 @@ class FeatureCache:
         return FeatureStore(self.place(modality), encoder.layout.width)
 
     def place(self, modality: Modality) -> Path:
-        """Where the features of an encoder are kept, the same for equal weights."""
+        """Return the folder of an encoder's features, one for equal weights."""
         encoder = self.text if modality == "text" else self.image
         return self.places.get(modality, self.folder / f"{modality}-{encoder.fingerprint}")
 

@@ -87,7 +87,7 @@ class EfficientNetEncoder:
         return [network._conv_stem, *blocks[:-1], nn.ModuleList([blocks[-1], network._conv_head])]
 
     def refresh(self) -> None:
-        """Hash the weights anew; those that were loaded keep their fingerprint."""
+        """Hash the weights again; those that were loaded keep their fingerprint."""
         now = self._hash(self._network, folded=True)
         self._tuned = now != self._untouched
         self.fingerprint = now if self._tuned else self._loaded_as
@@ -204,7 +204,7 @@ def _segments(network: EfficientNet) -> tuple[int, ...]:
 
 
 def _ends_stage(after: nn.Module | None) -> bool:
-    """Whether a new stage begins with the block after this one, or there is none."""
+    """Return whether a stage of the network ends before the block `after`, or there is none."""
     return after is None or not after.id_skip or _changes_width(after)
 
 
@@ -232,5 +232,5 @@ def _mean_and_deviation(x_BCHW: Tensor) -> Tensor:
 
 
 def _at_least_float32(x: Tensor) -> Tensor:
-    """The squares of 8-bit mantissas would leave nothing of a small variance."""
+    """Raise the precision: squares of 8-bit mantissas would lose a small variance."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

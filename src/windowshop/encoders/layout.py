@@ -1,4 +1,4 @@
-"""How the features of one item lie side by side, and how an encoder's states become tokens.
+"""Layout of an item's features, and pooling of an encoder's states into tokens.
 
 Shapes: B batch, L positions of a text, G side of a grid of places, K tokens, W width of a state.
 """
@@ -20,7 +20,7 @@ class Layout:
     """Parts of a feature vector: what is pooled over the item first, then tokens, if any."""
 
     segments: tuple[int, ...]
-    """Widths of the pooled parts, such as depths of the encoder."""
+    """Widths of the pooled parts, for example depths of the encoder."""
     num_tokens: int = 0
     token_width: int = 0
 

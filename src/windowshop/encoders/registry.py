@@ -25,11 +25,11 @@ LOAD_ERRORS = (
     *(OSError, ValueError, KeyError, ImportError, RuntimeError),
     *(SafetensorError, pickle.UnpicklingError),
 )
-"""What the libraries raise for a folder or name that they cannot use, found by damaging folders."""
+"""Errors of the libraries for a folder or name that they cannot use."""
 
 
 def load_text_encoder(source: str, device: str = "auto", *, tokens: bool = False) -> TextEncoder:
-    """`minilm`, or a CLIP, SigLIP or sentence-transformers model by name or local folder.
+    """Load a registered encoder, or a CLIP, SigLIP or sentence-transformers name or folder.
 
     With `tokens`, its features hold some for each piece of the text too.
     """
@@ -45,7 +45,7 @@ def load_text_encoder(source: str, device: str = "auto", *, tokens: bool = False
 
 
 def load_image_encoder(source: str, device: str = "auto", *, tokens: bool = False) -> ImageEncoder:
-    """`efficientnet-lite0` or `-lite2`, or a CLIP or SigLIP model by name or local folder.
+    """Load a registered encoder, or a CLIP or SigLIP model by name or local folder.
 
     With `tokens`, its features hold some for each place in the photo too.
     """

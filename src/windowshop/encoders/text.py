@@ -77,7 +77,7 @@ class SentenceEncoder:
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """What `prepare` cuts texts with."""
+        """Tokenizer that `prepare` cuts texts with."""
         tokenizer: PreTrainedTokenizerBase = self._model.tokenizer
         return tokenizer
 
@@ -86,7 +86,7 @@ class SentenceEncoder:
         return depth_blocks([self.module])
 
     def refresh(self) -> None:
-        """Hash the weights anew."""
+        """Hash the weights again."""
         self.fingerprint = fingerprint(self._model, self._settings)
 
     @torch.inference_mode()

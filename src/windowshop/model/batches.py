@@ -36,7 +36,7 @@ class FurtherPhotos:
 
     image_MH: Tensor
     owner_M: Tensor
-    """Which product of the batch each is of."""
+    """Position of each photo's product in the batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +63,27 @@ class ProductSource:
 
     @property
     def has_text(self) -> np.ndarray:
-        """Which products have text, bool (N,)."""
+        """Products that have text, bool (N,)."""
         return self.features.views[FACTS].present
 
     @property
     def has_image(self) -> np.ndarray:
-        """Which products have a usable photo, bool (N,)."""
+        """Products that have a usable photo, bool (N,)."""
         return self.features.image.present
 
     @property
     def has_both(self) -> np.ndarray:
-        """Which products have text and a usable photo, bool (N,)."""
+        """Products that have text and a usable photo, bool (N,)."""
         return np.asarray(self.has_text & self.has_image)
 
     def batch(self, items: np.ndarray) -> ProductBatch:
-        """The products as an index holds them."""
+        """Return products as an index holds them."""
         return self._batch(items, self.features.views[FACTS].gather(items))
 
     def varied_batch(
         self, items: np.ndarray, rng: np.random.Generator, stage: StageConfig
     ) -> ProductBatch:
-        """The products as a stage shows them, each by one view of its text."""
+        """Return products as a stage shows them, each by one view of its text."""
         return self.view_batch(items, self.draw_views(items, rng, stage))
 
     def draw_views(
@@ -107,7 +107,7 @@ class ProductSource:
         return view_B
 
     def view_batch(self, items: np.ndarray, view_B: np.ndarray) -> ProductBatch:
-        """The products, each by the view of its text at that place in VIEWS."""
+        """Return products, each by the view of its text at the given place in VIEWS."""
         text_BH = self.features.views[FACTS].gather(items)
         for place in np.unique(view_B[view_B > 0]):
             shown_B = view_B == place
@@ -147,7 +147,7 @@ class QuerySource:
     features: QueryFeatures
 
     def batch(self, items: np.ndarray) -> QueryBatch:
-        """The queries' text and photo."""
+        """Return the features of the queries at the given rows."""
         text, image = self.features.text, self.features.image
         has_B2 = np.stack([text.present[items], image.present[items]], axis=1)
         return QueryBatch(
@@ -158,7 +158,7 @@ class QuerySource:
 
 
 def _shares(stage: StageConfig) -> tuple[tuple[tuple[str, ...], float], ...]:
-    """How often a stage shows which views in the place of FACTS."""
+    """Return the share of products that a stage shows by each group of views, not by FACTS."""
     return (
         ((TITLE,), stage.title_share),
         (DESCRIPTIONS, stage.description_share),

@@ -34,7 +34,7 @@ PACKAGES = ("windowshop", "torch", "transformers", "sentence-transformers", "num
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """Where a model comes from."""
+    """Origin of a model: data, settings, encoders and dev figures."""
 
     run_key: str
     """Hash of data, settings and version: equal keys give equal models."""
@@ -61,13 +61,13 @@ class Manifest:
 
     @property
     def layouts(self) -> tuple[Layout, Layout]:
-        """Of the text features and of the photo features."""
+        """Layouts of the text features and of the photo features."""
         text = Layout(tuple(self.text_segments), *self.text_tokens)
         return text, Layout(tuple(self.image_segments), *self.image_tokens)
 
     @property
     def has_tokens(self) -> bool:
-        """Whether the encoders are loaded with tokens."""
+        """Return whether the encoders are loaded with tokens."""
         return any(self.text_tokens)
 
 
@@ -107,7 +107,7 @@ def load_manifest(folder: Path) -> Manifest:
 
 
 def load_towers(folder: Path, name: str = FUSED) -> TwoTower:
-    """The towers of the model, or of one of its baselines, ready to encode."""
+    """Load the towers of the model, or of one of its baselines, ready to encode."""
     manifest = load_manifest(folder)
     config = load_config(folder / CONFIG_FILE)
     shape = config.model.for_system(name)
@@ -127,13 +127,13 @@ def saved_systems(folder: Path) -> list[str]:
 
 
 def encoder_folder(folder: Path, modality: Literal["text", "image"], name: str = FUSED) -> Path:
-    """Where a system's encoder stands: beside its towers if it has its own, else the model's."""
+    """Return the folder of a system's encoder: its own if it has one, else the model's."""
     own = folder / "baselines" / name / modality
     return own if own.is_dir() else folder / "encoders" / modality
 
 
 def towers_file(folder: Path, name: str) -> Path:
-    """Where the weights of a system stand in a model folder."""
+    """Return the weights file of a system in a model folder."""
     return folder / (TOWERS_FILE if name == FUSED else f"baselines/{name}.safetensors")
 
 

@@ -11,7 +11,7 @@ from windowshop.model.layers import ZeroStartMLP
 
 
 class PhotoPooling(nn.Module):
-    """How much each photo counts within its product: all alike, or by a learned score.
+    """Pooling of a product's photos: all count alike, or by a learned score.
 
     The score starts at zero, so that attention starts as the mean. The order of the photos is never
     seen.
@@ -25,7 +25,7 @@ class PhotoPooling(nn.Module):
         self._scale = width**0.5
 
     def shares(self, photo_MD: Tensor, owner_M: Tensor, num_products: int) -> Tensor:
-        """Each photo's share of its product, (M,); those of a product sum to 1.
+        """Return each photo's share of its product, (M,); those of a product sum to 1.
 
         `photo_MD` are unit vectors, `owner_M` is the product that each is of.
         """

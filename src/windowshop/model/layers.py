@@ -1,4 +1,4 @@
-"""Small layers that towers and fusions share, with what makes them quick on CPUs.
+"""Small layers of towers and fusions, with mixed precision for CPUs.
 
 Shapes: N items of a sample, H feature width.
 """
@@ -12,7 +12,7 @@ CLIP_SIGMA = 6.0
 
 
 class Standardised(nn.Module):
-    """What reads features standardised over the catalogue: their first H, where they have more."""
+    """Standardisation of features over the catalogue: of the first H, where there are more."""
 
     mean_H: Tensor
     deviation_H: Tensor
@@ -71,7 +71,7 @@ class ZeroStartMLP(nn.Sequential):
 
 @cache
 def fast_dtype() -> torch.dtype:
-    """The type for matrix products while training: bfloat16 where the CPU multiplies it natively.
+    """Return the type of matrix products in training: bfloat16 where the CPU has it natively.
 
     Elsewhere bfloat16 is emulated and slower than float32.
     """
@@ -81,7 +81,7 @@ def fast_dtype() -> torch.dtype:
 
 
 def mixed_precision(module: nn.Module) -> torch.autocast:
-    """Context for a module's matrix products: reduced precision in training, float32 after it."""
+    """Return a context of reduced precision while the module trains, else of float32."""
     reduced = module.training and fast_dtype() != torch.float32
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=reduced)
 

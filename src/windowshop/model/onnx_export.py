@@ -53,7 +53,7 @@ CHECK_BATCH = 16
 CHECK_PRODUCTS = 20_000
 """Products that `provide_export` checks on, drawn from larger catalogues."""
 EXACT_COSINE = 0.9999
-"""What the fp32 graph must reach; anything else is a graph of something else."""
+"""Lowest cosine to torch's vectors with which an fp32 graph is accepted."""
 HARD_TEXTS = (
     *PROBES,
     "a",
@@ -61,13 +61,13 @@ HARD_TEXTS = (
     "👟 500€ ½ﬁ e\u0301",
     "shoe " * 600,
 )
-"""Texts that tokenizers cut in ways of their own."""
+"""Texts that tokenizers cut differently."""
 PACKAGES = ("windowshop", "torch", "transformers", "onnx", "onnxruntime", "tokenizers")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportConfig:
-    """What is exported, and what int8 must reach to be kept."""
+    """Settings of an export, and the closeness that int8 must reach to be kept."""
 
     int8: bool = True
     num_texts: int = 500
@@ -87,13 +87,13 @@ class ExportConfig:
                 raise ConfigError(f"{name}={value} must be from 0 to 1.")
 
     def allows(self, int8: "Closeness") -> bool:
-        """Whether int8 is close enough to be kept."""
+        """Return whether int8 is close enough to be kept."""
         return int8.mean_cosine >= self.min_cosine and int8.top10_overlap >= self.min_overlap
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Closeness:
-    """How close a graph's vectors are to torch's, over texts run alone and in batches."""
+    """Closeness of a graph's vectors to torch's, over texts run alone and in batches."""
 
     mean_cosine: float
     min_cosine: float
@@ -236,7 +236,7 @@ def write_graph(model: Model, path: Path) -> None:
 
 @contextmanager
 def _plain_attention(module: nn.Module) -> Iterator[None]:
-    """Attention as plain matrix products, which make a smaller and faster graph than sdpa."""
+    """Run attention as plain matrix products, a smaller and faster graph than sdpa."""
     models = [part for part in module.modules() if isinstance(part, PreTrainedModel)]
     before = [model.config._attn_implementation for model in models]
     try:
@@ -271,7 +271,7 @@ def quantise(graph: Path, path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What torch makes of the texts that graphs are checked on."""
+    """Vectors and best products by torch, which graphs are checked against."""
 
     texts: Sequence[str]
     query_QP: np.ndarray
@@ -350,7 +350,7 @@ def _make_graphs(model: Model, folder: Path, config: ExportConfig) -> dict[Preci
 
 
 def _choose(checks: dict[Precision, Closeness], config: ExportConfig) -> Precision:
-    """int8 if it is close enough; raises ExportError where not even fp32 is the model."""
+    """Return int8 if it is close enough; raises ExportError where fp32 is not."""
     lowest = checks["fp32"].min_cosine
     if not lowest >= EXACT_COSINE:  # so that NaN is refused too
         raise ExportError(

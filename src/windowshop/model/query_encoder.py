@@ -41,7 +41,7 @@ MIN_PROBE_COSINE = 0.999
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportManifest:
-    """What an export folder holds."""
+    """Content of an export folder."""
 
     model_key: str
     """The run key of the model."""
@@ -49,9 +49,9 @@ class ExportManifest:
     width: int
     max_tokens: int
     checks: dict[str, dict[str, float]]
-    """How close each graph that was made came to torch, kept or not: precision -> figures."""
+    """Closeness of each graph to torch, kept or not: precision -> figures."""
     bars: dict[str, float]
-    """What int8 had to reach to be kept."""
+    """Closeness that int8 had to reach to be kept."""
     checked_on: dict[str, int]
     """Texts and products of the checks."""
     files: dict[str, str]
@@ -62,7 +62,7 @@ class ExportManifest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncoderConfig:
-    """How an exported encoder runs."""
+    """Settings of a running exported encoder."""
 
     threads: int = 1
     """Threads of one run. More gain little on one query; start more processes instead."""

@@ -52,7 +52,7 @@ from windowshop.progress import Reporter, SilentReporter
 
 @dataclass(frozen=True, slots=True)
 class ProductVectors:
-    """Vectors of a product table with what could not be seen."""
+    """Vectors of a product table, with counts of unreadable photos."""
 
     vectors: np.ndarray
     """float32 (N, P), unit length; zero for a product with neither text nor a usable photo."""
@@ -84,7 +84,7 @@ class Model:
     text: TextEncoder
     image: ImageEncoder
     device: str
-    """Where encoders run, as given to `load`."""
+    """Device of the encoders, as given to `load`."""
 
     @property
     def width(self) -> int:
@@ -178,7 +178,7 @@ class Model:
     def read_products(
         self, table: pl.DataFrame, root: Path, cache: Path, reporter: Reporter
     ) -> ProductSource:
-        """The features of a table in the products format, for `encode_spaces`; kept in `cache`."""
+        """Encode a table in the products format for `encode_spaces`; features stay in `cache`."""
         absent = [n for n in PRODUCT_SCHEMA if n not in table.columns]
         if "title" in absent and "image" in absent:
             raise DataError(f"the table needs a `title` or an `image`, found {table.columns}.")
@@ -188,7 +188,7 @@ class Model:
 
     @torch.inference_mode()
     def encode_spaces(self, source: ProductSource, items: np.ndarray) -> SpaceVectors:
-        """Vectors of the given rows of a source, of both spaces in one pass."""
+        """Return vectors of the given rows of a source, of both spaces in one pass."""
         self.towers.eval()
         fused, photo, gates = [], [], []
         for start in range(0, max(len(items), 1), CHUNK):  # of no product, too
@@ -206,7 +206,7 @@ class Model:
     def encode_rows(
         self, table: pl.DataFrame, photos: Sequence[Sequence[Image.Image]]
     ) -> SpaceVectors:
-        """Vectors of a few products whose photos are at hand, without a cache.
+        """Return vectors of a few products whose photos are in memory, without a cache.
 
         `photos` has the usable ones of each row, first the most important, RGB. The vectors are
         those that an index of the same products has, up to rounding.
@@ -238,7 +238,7 @@ def load(path: str | Path, device: str = "auto") -> Model:
 
 
 def load_system(model: Model, name: str) -> System:
-    """The model itself ("fused") or one of its baselines, with the encoders that it reads."""
+    """Return the model itself ("fused") or a baseline, with the encoders that it reads."""
     if name == FUSED:
         return System(model.towers, model.text, model.image)
     text = encoder_folder(model.folder, "text", name)
@@ -265,7 +265,7 @@ def _table(encoder: TextEncoder | ImageEncoder, items: Sequence[Any]) -> Feature
 
 
 def open_photo(photo: Photo | None, min_side: int) -> Image.Image:
-    """A query photo as an RGB image; raises SearchError where it cannot be used."""
+    """Open a query photo as RGB; raises SearchError where it cannot be used."""
     if isinstance(photo, Image.Image):
         return photo.convert("RGB")
     content = photo if isinstance(photo, bytes) else read_bytes(Path(photo or ""))

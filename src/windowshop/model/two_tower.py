@@ -23,7 +23,7 @@ from windowshop.model.layers import MAX_SCALE, Dropout, Standardised, ZeroStartM
 
 PAIR_TYPES = ("query_text", "query_image", "text_image", "query_product", "photo_product")
 START_BIAS = -10.0
-"""Where the sigmoid loss' bias starts: nearly all pairs are negatives (arXiv:2303.15343)."""
+"""Start of the sigmoid loss' bias: nearly all pairs are negatives (arXiv:2303.15343)."""
 
 
 class Projection(Standardised):
@@ -50,7 +50,7 @@ class Projection(Standardised):
 
 
 class Tokens(nn.Module):
-    """Features -> tokens in the shared width, each plus a vector that tells its place.
+    """Features -> tokens in the shared width, each plus a vector of its place.
 
     One for each pooled segment (a depth of the encoder) by a linear map of its own; one for each
     token of the encoder (a piece of the text, a place in the photo), standardised, by a linear map
@@ -114,7 +114,7 @@ class TwoTower(nn.Module):
     """Query tower and product tower with one learned temperature a pair type."""
 
     def __init__(self, config: ModelConfig, text: Layout, image: Layout) -> None:
-        """`text` and `image` are what the encoders' features consist of."""
+        """Build for features of the layouts `text` and `image`."""
         super().__init__()
         self.config = config
         self.text = Projection(text.pooled, config)
@@ -136,7 +136,7 @@ class TwoTower(nn.Module):
 
     @property
     def readers(self) -> tuple[list[Projection | Tokens], list[Projection | Tokens]]:
-        """What reads the features of texts, and what those of photos."""
+        """Modules that read the features of texts, and of photos."""
         if not self.fusion.needs_tokens:
             return [self.text], [self.image]
         return [self.text, self.text_tokens], [self.image, self.image_tokens]
@@ -194,7 +194,10 @@ class TwoTower(nn.Module):
         return self._embed(batch, lambda v_BD: v_BD)
 
     def embed_for_fusion(self, batch: QueryBatch) -> Tensor:
-        """The same to compare with fused vectors: a photo with a text as a product of it alone."""
+        """Return unit query vectors (B, D) to weigh for fused vectors.
+
+        Differs from `embed_queries` for a photo with a text: it counts as a product of that photo.
+        """
         return self._embed(batch, self.fusion.photo_alone)
 
     def _embed(self, batch: QueryBatch, show: Callable[[Tensor], Tensor]) -> Tensor:
@@ -216,7 +219,7 @@ class TwoTower(nn.Module):
         return self.fusion.weigh_queries(self.photo_query(v_BD))
 
     def encode_modalities(self, batch: ProductBatch) -> Modalities:
-        """Return what the fusion gets: unit text and photo vectors, zero where absent.
+        """Return the fusion's inputs: unit text and photo vectors, zero where absent.
 
         The photo's are all zero under a fusion that never looks at it.
         """

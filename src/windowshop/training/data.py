@@ -8,7 +8,7 @@ from windowshop.training.judged_pairs import Pairs
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What the stages draw from."""
+    """Products, queries and judged pairs of a training."""
 
     products: ProductSource
     queries: QuerySource

@@ -115,7 +115,7 @@ def _describe(
 
 
 def _can_train(name: str, products: ProductSource) -> bool:
-    """Whether a baseline has anything to retrieve by."""
+    """Return whether a baseline has anything to retrieve by."""
     present = {"text_only": products.has_text, "image_only": products.has_image}.get(name)
     return present is None or bool(present.any())
 

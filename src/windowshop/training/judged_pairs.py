@@ -15,7 +15,7 @@ GRADE_DTYPE = np.float32
 GRADE_DECIMALS = 3
 """Grades of combined label sets are rounded to it, so that equal gains make one level."""
 LEAST_WEIGHT = 1e-6
-"""What a pair of weight 0 still counts for in draws."""
+"""Weight in draws of a pair of weight 0."""
 LEAST_DRAWS = 1e-3
 """Expected draws of a product that no training query draws: it still enters as another's hard
 negative, and log 0 would block it."""
@@ -35,7 +35,7 @@ class Pairs:
     product: np.ndarray
     grade: np.ndarray
     draw_weight: np.ndarray
-    """How often an entry is drawn: its gain 2^grade - 1, shared by weight among like grades."""
+    """Weight of an entry in draws: its gain 2^grade - 1, shared by weight among like grades."""
     group: np.ndarray
     """Group number of every product of the catalogue, (N,)."""
     weight: np.ndarray | None = None
@@ -95,7 +95,7 @@ class Pairs:
         return share
 
     def _chances(self, per_query: int) -> np.ndarray:
-        """The chance that a query, once drawn, draws each of its entries."""
+        """Return the chance that a query, once drawn, draws each of its entries."""
         counts = np.diff(self.start)
         owner = np.repeat(np.arange(len(self)), counts)
         certain = (counts <= per_query)[owner]

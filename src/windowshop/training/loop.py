@@ -208,7 +208,7 @@ def num_steps(stage: StageConfig, num_products: int, num_queries: int) -> int:
 def make_optimizer(
     model: TwoTower, stage: StageConfig, encoders: FineTuning | None = None
 ) -> torch.optim.AdamW:
-    """AdamW that decays matrices only: not biases, norms or temperatures."""
+    """Return an AdamW that decays matrices only: not biases, norms or temperatures."""
     rate = stage.learning_rate
     trained = [p for p in model.parameters() if p.requires_grad]
     matrices = [p for p in trained if p.ndim > 1]

@@ -32,7 +32,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What the sigmoid form asks of each pair."""
+    """Sign and weight of each pair in the sigmoid form."""
 
     sign_BC: Tensor
     """+1 for positives, -1 for the rest."""
@@ -42,7 +42,7 @@ class Signs:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What a batch's logits should be: judged pairs by level, and which of the rest are negatives.
+    """Targets of a batch's logits: judged pairs by level, and the negatives among the rest.
 
     In the graded form a level is a grade, and a pair is contrasted with every pair of a lower one:
     "all but one thing" is a negative for "all that was asked" and a positive against the rest.
@@ -185,7 +185,7 @@ def matryoshka(
     widths: Sequence[int],
     bias: Tensor | None = None,
 ) -> Tensor:
-    """`contrastive` averaged over the leading `widths` of the vectors (arXiv:2205.13147)."""
+    """Average `contrastive` over the leading `widths` of the vectors (arXiv:2205.13147)."""
     losses = [
         contrastive(
             F.normalize(query_BD[:, :width], dim=-1),

@@ -1,4 +1,4 @@
-"""What each stage minimises (docs/training.md): batches in, one loss out.
+"""Objective of each stage (docs/training.md): batches in, one loss out.
 
 Shapes: B queries, C products, D shared width, P width of the vectors that are compared, E experts.
 """
@@ -27,7 +27,7 @@ from windowshop.training.negatives.table import HardNegatives
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step of a stage is made with."""
+    """Settings, random numbers and negatives of one step of a stage."""
 
     stage: StageConfig
     loss: LossConfig
@@ -39,14 +39,14 @@ class Step:
     """The model as the stage began, where the loss leaves out what it scores high. It reads the
     batch's features, those of encoders in training as they are by now."""
     log_share_N: np.ndarray | None = None
-    """What corrects for how often each product is drawn; see `sampling_correction`."""
+    """Correction for how often each product is drawn; see `sampling_correction`."""
 
 
 Objective = Callable[[TwoTower, TrainingData, Step], Tensor]
 
 
 def domain_loss(model: TwoTower, data: TrainingData, step: Step) -> Tensor:
-    """Product text <-> product photo over the whole catalogue; no queries needed."""
+    """Contrast product text with product photo over the whole catalogue, without queries."""
     both = np.flatnonzero(data.products.has_both)
     count = min(step.stage.batch_queries, len(both))
     items = np.sort(step.rng.choice(both, count, replace=False))
@@ -56,7 +56,7 @@ def domain_loss(model: TwoTower, data: TrainingData, step: Step) -> Tensor:
 
 
 def separate_loss(model: TwoTower, data: TrainingData, step: Step) -> Tensor:
-    """Query <-> product text plus query <-> product photo, lightly text <-> photo."""
+    """Contrast queries with product texts and photos, and lightly texts with photos."""
     drawn, config = _draw(model, data, step, model.embed_queries), step.loss
     q_BD, t_CD, v_CD = drawn.q_BD, drawn.products.t_BD, drawn.products.v_BD
     has_C2 = drawn.products.has_B2
@@ -74,7 +74,7 @@ def separate_loss(model: TwoTower, data: TrainingData, step: Step) -> Tensor:
 
 
 def fused_loss(model: TwoTower, data: TrainingData, step: Step) -> Tensor:
-    """Query <-> fused product under modality dropout, and with each modality hidden in turn."""
+    """Contrast queries with fused products, under modality dropout and by each modality alone."""
     drawn, config = _draw(model, data, step, model.embed_for_fusion), step.loss
     products, has_C2 = drawn.products, drawn.products.has_B2
     q_BP, pair = model.weigh_queries(drawn.queries, drawn.q_BD), "query_product"
@@ -106,7 +106,7 @@ OBJECTIVES: dict[str, Objective] = {
 
 
 def sampling_correction(pairs: Pairs, per_query: int) -> np.ndarray:
-    """log(N Q_j) of each product j, float32 (N,): 0 for one drawn as often as at random.
+    """Return log(N Q_j) of each product j, float32 (N,): 0 for one drawn as often as at random.
 
     The factor N keeps the positive, which is never corrected, on the scale of its negatives.
     """

@@ -1,4 +1,4 @@
-"""What all trainings on one data set share: features, pairs, dev check; new models to train.
+"""Data of all trainings on one data set: features, pairs, dev check; and untrained models.
 
 Features are encoded here where the cache lacks them, and data that nothing can be learned from is
 refused.
@@ -57,7 +57,7 @@ class Workbench:
     """Of what stands for the photo: the image encoder's, but in a study's controls."""
 
     def new_model(self, shape: ModelConfig, seed: int) -> TwoTower:
-        """Untrained towers, the same for equal shapes and seeds, scaled to the catalogue."""
+        """Return untrained towers, equal for equal shapes and seeds, scaled to the catalogue."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = TwoTower(shape, self.cache.text.layout, self.image_layout)
@@ -67,7 +67,7 @@ class Workbench:
 
 
 def open_cache(config: TrainConfig, folder: Path, *, tokens: bool | None = None) -> FeatureCache:
-    """The config's encoders, over the features that `folder` keeps of them.
+    """Load the config's encoders, over the features that `folder` keeps of them.
 
     They give tokens if `tokens` says so, or else if the config's fusion reads them.
     """
@@ -111,7 +111,7 @@ def prepare(
 def with_encoders(
     bench: Workbench, config: TrainConfig, text: TextEncoder, image: ImageEncoder
 ) -> Workbench:
-    """The same data through other encoders; what their cache lacks is encoded."""
+    """Return the data through other encoders; what their cache lacks is encoded."""
     dataset, cache = bench.dataset, FeatureCache(text, image, bench.cache.folder)
     root, reporter, views = dataset.root, bench.reporter, needed_views(config.stages)
     products = ProductSource(product_features(dataset.products, root, cache, reporter, views))
@@ -126,7 +126,7 @@ def with_encoders(
 
 
 def with_tokens(bench: Workbench, config: TrainConfig, stages: Sequence[StageConfig]) -> Workbench:
-    """The same data and encoders, for `stages`, the features with tokens."""
+    """Return the data for `stages`, with tokens in its features."""
     cache = open_cache(config, bench.cache.folder, tokens=True)
     config = dataclasses.replace(config, stages=tuple(stages))
     return with_encoders(bench, config, cache.text, cache.image)

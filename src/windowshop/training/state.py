@@ -19,7 +19,7 @@ from windowshop.model import TwoTower
 
 @dataclass(slots=True)
 class TrainState:
-    """Where a run stands, beside its tensors."""
+    """Progress of a run, beside its tensors."""
 
     stage: int = 0
     step: int = 0
@@ -84,6 +84,6 @@ def tagged(tag: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def part(tensors: Mapping[str, Tensor], tag: str) -> dict[str, Tensor]:
-    """One part of a state's tensors, such as the `model` or the `optimizer`, by their own names."""
+    """Return one part of a state's tensors, for example the `model`, by their own names."""
     prefix = f"{tag}/"
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

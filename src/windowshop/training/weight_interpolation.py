@@ -104,7 +104,7 @@ def load_tuned(run: Run, model: TwoTower, place: int, folder: Path) -> Run:
 
 
 def _weights_before(run: Run, model: TwoTower, place: int) -> dict[str, Tensor]:
-    """The towers as the stage begins, which `model` is brought to; kept in a file until it ends."""
+    """Bring `model` to the stage's start; returns its weights, kept in a file until it ends."""
     file = run.state_file.with_name(f"{run.state_file.stem}-before-{place}.safetensors")
     state, _ = load_state(run.state_file)
     assert state.stage == place, "earlier stages have ended"
@@ -149,7 +149,7 @@ def _dev_figures(
 
 
 def _tried(kept: FeatureCache, text: TextEncoder, image: ImageEncoder, aside: Path) -> FeatureCache:
-    """The encoders with features of new weights in `aside`, which is emptied.
+    """Return the encoders with features of new weights in `aside`, which is emptied.
 
     What is removed from the shared cache may be in use by a training that came to equal weights.
     """

@@ -1,4 +1,4 @@
-"""What a fusion gets, what it gives, and the start that most of them share.
+"""Base of fusions: inputs, interface, and the tuned mean that most of them start as.
 
 Shapes: B batch, D shared width, E weighed parts (experts or modalities), T tokens, P = parts * D.
 """
@@ -26,7 +26,7 @@ class Modalities:
     v_BD: Tensor
     """Unit vectors of text and photo."""
     has_B2: Tensor
-    """Which modality a product has, column 0 text and 1 photo."""
+    """1 where a product has the modality, column 0 text and 1 photo."""
     text_tokens_BTD: Tensor | None = None
     image_tokens_BTD: Tensor | None = None
     """Several vectors of each modality, for a fusion that needs them."""
@@ -34,7 +34,7 @@ class Modalities:
     """The text through the projection of a fusion that has its own; unit or zero, like `t_BD`."""
 
     def hidden(self, seen_B2: Tensor) -> "Modalities":
-        """The products with nothing but what `seen_B2` leaves of them."""
+        """Return the products without the modalities that `seen_B2` marks with 0."""
         has_B2 = self.has_B2 * seen_B2
         text_B1, image_B1 = has_B2[:, :1], has_B2[:, 1:]
         return Modalities(
@@ -47,7 +47,7 @@ class Modalities:
         )
 
     def with_photos_of(self, owner_B: Tensor) -> "Modalities":
-        """Product i shown with the photo of product `owner_B[i]`; both have one, or neither."""
+        """Return product i with the photo of product `owner_B[i]`; both have one, or neither."""
         tokens_BTD = self.image_tokens_BTD
         return replace(
             self,
@@ -58,7 +58,7 @@ class Modalities:
 
 @dataclass(frozen=True, kw_only=True)
 class StageHelp:
-    """Where training stands as a stage begins or ends, and what it can find out for the fusion.
+    """State of training as a stage begins or ends, and what it can find out for the fusion.
 
     By default, before the first stage of a model for which nothing is found out.
     """
@@ -95,7 +95,7 @@ class Fusion(nn.Module):
     uses_image = True
     needs_tokens = False
     has_own_text = False
-    """Whether texts are projected for it once more, by a text-only two-tower trained by itself."""
+    """Whether it also reads texts through a text-only two-tower that is trained by itself."""
     parts = 1
     """Vectors of width D that a product is stored as, interleaved: entry d * parts + i is entry d
     of part i, so that a prefix holds the same prefix of every part."""
@@ -121,11 +121,11 @@ class Fusion(nn.Module):
             help.calibrate()
 
     def alone(self, products: Modalities) -> tuple[Tensor, Tensor]:
-        """What calls with only the text, and with only the photo, would give; at less cost."""
+        """Return the vectors by text alone and by photo alone, cheaper than two calls."""
         return products.t_BD, products.v_BD
 
     def photo_alone(self, v_BD: Tensor) -> Tensor:
-        """The last part of products that have these photos alone, unit vectors (B, D)."""
+        """Return the last part of products that have only these photos, unit vectors (B, D)."""
         photos = Modalities(
             t_BD=torch.zeros_like(v_BD),
             v_BD=v_BD,
@@ -140,7 +140,7 @@ class Fusion(nn.Module):
         return None
 
     def weigh_queries(self, q_BD: Tensor, own_BD: Tensor | None = None) -> Tensor:
-        """Unit queries as they are compared with what products are stored as, (B, P).
+        """Return queries to compare with the stored product vectors, unit rows (B, P).
 
         `own_BD` is their text through the fusion's own projection, zero for a query with a photo;
         None stands for photos alone.
@@ -149,7 +149,7 @@ class Fusion(nn.Module):
 
     @property
     def query_weight(self) -> "QueryWeight | None":
-        """What weighs the two parts by query, of a fusion that does."""
+        """Weight of the first of two parts by query; None for a fusion without one."""
         return None
 
 
@@ -175,7 +175,7 @@ class QueryWeight(nn.Module):
         return torch.sigmoid(self.sharpness * (self.logits(q_BD) - self.midpoint))
 
     def logits(self, q_BD: Tensor) -> Tensor:
-        """Return what the MLP makes of each query, (B, 1)."""
+        """Return the output of the MLP for each query, (B, 1)."""
         logits_B1: Tensor = self._mlp(q_BD * self._scale)
         return logits_B1
 

@@ -55,7 +55,7 @@ class QueryExperts(Fusion):
 
     @property
     def query_weight(self) -> QueryWeight:
-        """What decides how much the text expert counts."""
+        """Weight of the text expert by query."""
         return self._query_weight
 
     def start_from(self, text_weight: float) -> None:

@@ -41,7 +41,7 @@ class QueryWeighted(Fusion):
 
     @property
     def query_weight(self) -> QueryWeight:
-        """What decides how much the text counts."""
+        """Weight of the text by query."""
         return self._query_weight
 
     def start_from(self, text_weight: float) -> None:

@@ -36,7 +36,7 @@ from windowshop.training.fine_tuning.trainable import TrainableEncoder
 
 @dataclass(frozen=True, slots=True)
 class EncoderInputs:
-    """What encoders read of a data set, by row of its tables."""
+    """Texts and photo paths of a data set, by row of its tables."""
 
     root: Path
     views: dict[str, list[str]]
@@ -68,7 +68,7 @@ def encoder_inputs(dataset: Dataset, views: Sequence[str] = BASE_VIEWS) -> Encod
 
 @dataclass(frozen=True)
 class EncodedProducts(ProductSource):
-    """`ProductSource` with the features of the encoders in training computed anew.
+    """Products with features computed by the encoders in training.
 
     An encoder that is None is not trained. A product shows one photo: in `batch` its first one, in
     `varied_batch` any of its photos, augmented.
@@ -80,7 +80,7 @@ class EncodedProducts(ProductSource):
     gradients: GradientCache
 
     def batch(self, items: np.ndarray) -> ProductBatch:
-        """The products as an index holds them, but for photos beside the first."""
+        """Return products as an index holds them, but for photos beside the first."""
         return self._encoded(
             super().batch(items), items, np.zeros(len(items), dtype=np.int64), None
         )
@@ -88,7 +88,7 @@ class EncodedProducts(ProductSource):
     def varied_batch(
         self, items: np.ndarray, rng: np.random.Generator, stage: StageConfig
     ) -> ProductBatch:
-        """The products as a stage shows them, each by one view of its text and one photo."""
+        """Return products as a stage shows them, each by one view of its text and one photo."""
         view_B = self.draw_views(items, rng, stage)
         return self._encoded(self.view_batch(items, view_B), items, view_B, rng)
 
@@ -116,7 +116,7 @@ class EncodedProducts(ProductSource):
 
 @dataclass(frozen=True)
 class EncodedQueries(QuerySource):
-    """`QuerySource` with the features of the encoders in training computed anew."""
+    """Queries with features computed by the encoders in training."""
 
     inputs: EncoderInputs
     text: TrainableEncoder | None
@@ -124,7 +124,7 @@ class EncodedQueries(QuerySource):
     gradients: GradientCache
 
     def batch(self, items: np.ndarray) -> QueryBatch:
-        """The queries' text and photo."""
+        """Return the features of the queries at the given rows."""
         cached = super().batch(items)
         has_text_B, has_image_B = cached.has_B2.numpy().T > 0
         if self.text is not None:
@@ -141,7 +141,7 @@ class EncodedQueries(QuerySource):
 
 @dataclass(frozen=True, slots=True)
 class ImageDraw:
-    """One photo of a batch before it is read."""
+    """Choice of one photo of a batch, and of its augmentation."""
 
     paths: Sequence[str]
     """The first usable one is shown; with a seed they are tried in an order drawn by it."""
@@ -203,7 +203,7 @@ def _rows(
     has_B: np.ndarray,
     read: Read = list,
 ) -> Tensor:
-    """Features (B, H): those of the items that are present, zeros for the others."""
+    """Return features (B, H) of the items that are present, zeros for the others."""
     features_NH = gradients.features(tuned, present, read)
     features_BH = features_NH.new_zeros(len(has_B), features_NH.shape[1])
     return features_BH.index_copy(0, torch.from_numpy(np.flatnonzero(has_B)), features_NH)

@@ -22,7 +22,7 @@ Read: TypeAlias = Callable[[list[Any]], list[Any]]
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """Features handed out, and what they were computed from."""
+    """Features given to a loss, and the inputs they were computed from."""
 
     tuned: TrainableEncoder
     items: Sequence[Any]
@@ -63,7 +63,7 @@ class GradientCache:
         return features_BH.requires_grad_()
 
     def backward(self) -> None:
-        """After the loss' own backward: add the gradients of the weights behind all features."""
+        """Add the gradients of the weights behind all features, after the loss' own backward."""
         for leaf in self._leaves:
             gradient_BH = leaf.features_BH.grad
             if gradient_BH is None:

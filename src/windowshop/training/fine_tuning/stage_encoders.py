@@ -1,4 +1,4 @@
-"""Encoders in training: what a stage that tunes them draws from, and their way into checkpoints."""
+"""Encoders in training: the data of each step, optimizer groups and saved states."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which weights of an encoder a stage trains, at what rates, and what becomes of them after it.
+"""An encoder in training: trained weights, their rates, and the mix with the old ones.
 
 Shapes: B batch, H feature width.
 """
@@ -18,7 +18,7 @@ from windowshop.errors import EncoderError
 from windowshop.model import fast_dtype
 
 LORA_SCALE = 2
-"""What LoRA's product of two matrices is multiplied with (alpha / rank), whatever the rank."""
+"""Factor of LoRA's product of two matrices (alpha / rank), whatever the rank."""
 
 
 class TrainableEncoder:
@@ -70,16 +70,16 @@ class TrainableEncoder:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return next(self.encoder.module.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
-        """The precision of the weights."""
+        """Precision of the weights."""
         return next(self.encoder.module.parameters()).dtype
 
     def parameters(self) -> list[nn.Parameter]:
-        """The weights that train."""
+        """Return the weights that train."""
         return [parameter for _, parameter in self._trainable()]
 
     def param_groups(self, weight_decay: float) -> list[dict[str, Any]]:
@@ -208,7 +208,7 @@ def _training(module: nn.Module) -> Iterator[None]:
 
 
 def _has_fast_bfloat16(module: nn.Module, device: torch.device) -> bool:
-    """Whether bfloat16 makes training faster."""
+    """Return whether bfloat16 makes training faster."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # On CPUs the gradient of a depthwise convolution takes up to five times as long in bfloat16.

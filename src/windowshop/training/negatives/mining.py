@@ -32,14 +32,14 @@ from windowshop.training.negatives.table import TABLE_SCHEMA, Exclusions, query_
 SourceName = Literal["bm25", "text", "image", "fused", "refused"]
 SOURCES: tuple[SourceName, ...] = get_args(SourceName)
 RULES = ("positive", "group", "title", "photo", "score")
-"""Why a candidate is not taken; each is counted under the first rule that it breaks."""
+"""Rules that refuse a candidate, which is counted under the first that it breaks."""
 PART_ROWS = 200_000
 """Rows of the table held in memory before they go to the disk."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MiningConfig:
-    """Where hard negatives come from, and how hard they may be."""
+    """Sources of hard negatives, and how hard they may be."""
 
     sources: tuple[SourceName, ...] = SOURCES
     split: str = "train"
@@ -72,7 +72,7 @@ def parse_sources(text: str) -> tuple[SourceName, ...]:
 
 @dataclass(frozen=True, slots=True)
 class MiningData:
-    """What is mined: `pairs` are of `dataset`, the sources hold the features of all its rows."""
+    """Data to mine: `pairs` are of `dataset`, the sources hold the features of all its rows."""
 
     dataset: Dataset
     pairs: Pairs
@@ -82,7 +82,7 @@ class MiningData:
 
 @dataclass(slots=True)
 class Mined:
-    """What one source gave."""
+    """Counts of the negatives of one source."""
 
     num_queries: int
     """Queries that the source can rank for."""
@@ -95,7 +95,7 @@ class Mined:
 
 @dataclass(frozen=True, slots=True)
 class MiningSummary:
-    """What a table of negatives holds."""
+    """Counts of a table of negatives."""
 
     num_queries: int
     num_without: int

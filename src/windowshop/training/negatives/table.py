@@ -1,4 +1,4 @@
-"""Hard negatives of each query: what can never be one, the table of those mined, and draws from it.
+"""Hard negatives of each query: exclusions, the table of those mined, and draws from it.
 
 Shapes: Q distinct queries, C queries of a chunk, N products, M negatives. `mining.py` fills the
 table; it names queries and products by id, so it stays good when the tables' rows move.
@@ -77,7 +77,7 @@ def read_negatives(path: Path, dataset: Dataset, pairs: Pairs) -> HardNegatives:
 
 
 def query_positions(dataset: Dataset, pairs: Pairs) -> pl.DataFrame:
-    """`position` in Pairs by `query_id`, for every query that asks the same as a query there."""
+    """Return the position in Pairs by `query_id`, for each query equal to one there."""
     keys = dataset.queries.select(
         "query_id", "split", "image", normal_text("query").alias("text")
     ).with_row_index("row")
@@ -88,7 +88,7 @@ def query_positions(dataset: Dataset, pairs: Pairs) -> pl.DataFrame:
 
 
 class Exclusions:
-    """What may not be a negative: known positives, their groups, and twins by title or photo.
+    """Products that may not be negatives: known positives, their groups, title or photo twins.
 
     Products are columns here, in the order given on making: column j is row `order[j]`.
     """
@@ -131,7 +131,7 @@ class Exclusions:
 
 
 class _Marks:
-    """Which products carry which marks (a group, a title, a photo file), both ways."""
+    """Marks of products (a group, a title, a photo file), looked up both ways."""
 
     def __init__(self, column: np.ndarray, mark: np.ndarray, num_products: int) -> None:
         self._num_marks = int(mark.max(initial=-1)) + 1
@@ -142,7 +142,7 @@ class _Marks:
         self._column = column[by_mark]
 
     def sharing(self, owner: np.ndarray, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Owners, and columns of the products that share a mark with one of the owner's."""
+        """Return owners, and columns of products that share a mark with one of the owner's."""
         place, marks = _of_chunk(self._mark_start, self._mark, column)
         seen = _distinct(owner[place] * self._num_marks + marks)
         owner_of, mark = np.divmod(seen, max(1, self._num_marks))

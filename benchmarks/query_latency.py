@@ -32,9 +32,8 @@ from windowshop.model import (
 WARM_UP = 20
 ROUNDS = 3
 SETTINGS = {
-    "one at a time": BatchConfig(max_batch=1, window_ms=0, cache_size=0),
-    "window 0 ms": BatchConfig(window_ms=0, cache_size=0),
-    "window 1 ms": BatchConfig(window_ms=1, cache_size=0),
+    "one at a time": BatchConfig(max_batch=1, cache_size=0),
+    "in batches": BatchConfig(cache_size=0),
 }
 
 

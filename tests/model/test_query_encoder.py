@@ -114,11 +114,8 @@ def test_many_threads_get_what_one_gets(export, model):
     calls=st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=6), min_size=1, max_size=30),
     max_batch=st.integers(1, 7),
     cache_size=st.integers(0, 6),
-    window_ms=st.sampled_from([0, 0.5]),
 )
-def test_every_caller_gets_its_rows_whatever_the_others_ask(
-    calls, max_batch, cache_size, window_ms
-):
+def test_every_caller_gets_its_rows_whatever_the_others_ask(calls, max_batch, cache_size):
     sizes, at_once, most = [], [0], [0]
 
     def run(keys):
@@ -130,7 +127,7 @@ def test_every_caller_gets_its_rows_whatever_the_others_ask(
         at_once[0] -= 1
         return square(keys)
 
-    config = BatchConfig(max_batch=max_batch, cache_size=cache_size, window_ms=window_ms)
+    config = BatchConfig(max_batch=max_batch, cache_size=cache_size)
     batcher = MicroBatcher(run, config)
     keys = [[(number,) for number in call] for call in calls]
     with ThreadPoolExecutor(6) as pool:
@@ -191,7 +188,7 @@ def vars_of(batcher):
 
 def test_callers_that_wait_share_the_next_run():
     gate = Gate()
-    batcher, calls = crowd(gate, [1, 2, 3, 4, 5, 6], max_batch=4, window_ms=0)
+    batcher, calls = crowd(gate, [1, 2, 3, 4, 5, 6], max_batch=4)
     assert gate.batches == [[1], [2, 3, 4, 5], [6]]
     for number, call in zip([1, 2, 3, 4, 5, 6], calls, strict=True):
         assert np.array_equal(call.result(), rows_of([number]))
@@ -208,7 +205,7 @@ def test_callers_of_the_same_row_wait_for_the_one_that_is_being_made():
 
 def test_a_failed_run_fails_for_those_who_wait_for_it_and_for_no_other():
     gate = Gate(fails=[3])
-    batcher, calls = crowd(gate, [1, 2, 3, 4], max_batch=2, window_ms=0)
+    batcher, calls = crowd(gate, [1, 2, 3, 4], max_batch=2)
     assert gate.batches == [[1], [2, 3], [4]]
     for call in calls[1:3]:
         with pytest.raises(ValueError, match="cannot be run"):
@@ -231,31 +228,6 @@ def test_an_interrupted_run_is_run_by_the_next_caller():
     with pytest.raises(KeyboardInterrupt):
         batcher.rows([(1,)])
     assert np.array_equal(batcher.rows([(2,), (1,)]), rows_of([2, 1]))
-
-
-def test_one_caller_alone_never_waits_for_the_window():
-    batcher = MicroBatcher(square, BatchConfig(window_ms=1000, cache_size=0))
-    start = time.perf_counter()
-    for number in range(20):
-        batcher.rows([(number,), (number + 1,)])
-    assert time.perf_counter() - start < 0.9
-
-
-def test_the_window_gathers_late_comers_where_several_wait():
-    gate = Gate()
-    batcher = MicroBatcher(gate, BatchConfig(max_batch=3, window_ms=1000))
-    with ThreadPoolExecutor(4) as pool:
-        pool.submit(batcher.rows, [(1,)])
-        assert gate.started.wait(10)
-        for number in (2, 3):
-            pool.submit(batcher.rows, [(number,)])
-        wait_until(lambda: batcher.counts().misses == 3)
-        gate.open.set()
-        wait_until(lambda: batcher.counts().runs == 1)
-        start = time.perf_counter()
-        pool.submit(batcher.rows, [(4,)])
-    assert gate.batches == [[1], [2, 3, 4]]
-    assert time.perf_counter() - start < 0.9  # a full batch waits no longer
 
 
 def test_the_rows_used_last_are_kept():
@@ -330,8 +302,6 @@ def test_a_machine_that_computes_something_else_is_found_out(copied):
     ("kind", "settings"),
     [
         (BatchConfig, {"max_batch": 0}),
-        (BatchConfig, {"window_ms": -1}),
-        (BatchConfig, {"window_ms": float("nan")}),
         (BatchConfig, {"cache_size": -1}),
         (EncoderConfig, {"threads": 0}),
     ],

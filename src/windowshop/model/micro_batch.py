@@ -1,4 +1,4 @@
-"""Rows computed in batches for many callers at once, each row once, the recent ones kept.
+"""Rows computed in batches for many callers at once, each row once; the last used are cached.
 
 Shapes: B rows of one call, P their width.
 """
@@ -17,15 +17,10 @@ Key = tuple[int, ...]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BatchConfig:
-    """How callers share runs."""
+    """Size of the batches that callers share, and of the cache."""
 
     max_batch: int = 16
     """Rows computed in one run, at most."""
-    window_ms: float = 0.0
-    """How long a run waits for more where several callers wait already; never for one alone.
-
-    What comes while another run is under way makes a batch by itself: waiting has not paid so far
-    (`benchmarks/query_latency.py`)."""
     cache_size: int = 10_000
     """Rows kept, those used last; 0 keeps none."""
 
@@ -33,15 +28,13 @@ class BatchConfig:
         """Check ranges."""
         if self.max_batch < 1:
             raise ConfigError(f"max_batch={self.max_batch} must be at least 1.")
-        if not 0 <= self.window_ms <= 1000:
-            raise ConfigError(f"window_ms={self.window_ms} must be from 0 to 1000.")
         if self.cache_size < 0:
             raise ConfigError(f"cache_size={self.cache_size} must not be negative.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BatchCounts:
-    """What a MicroBatcher has done so far."""
+    """Counts of a MicroBatcher so far."""
 
     hits: int = 0
     """Rows that were kept from before."""
@@ -57,10 +50,9 @@ class BatchCounts:
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """One row that some callers wait for."""
+    """Row that some callers wait for."""
 
     key: Key
-    owner: int = field(default_factory=threading.get_ident)
     done: bool = False
     row_P: np.ndarray = field(default_factory=lambda: np.empty(0))
     error: Exception | None = None
@@ -69,9 +61,9 @@ class _Job:
 class MicroBatcher:
     """Rows by key for any number of threads; one run at a time.
 
-    It has no thread of its own: a caller that finds nobody running takes what is waiting, its own
-    rows or not, and runs it. Meanwhile others queue up and make the next batch. So one caller alone
-    never waits, and batches grow with the load.
+    It has no thread of its own: a caller that finds nobody running takes the rows that wait, its
+    own or not, and runs them. Meanwhile others queue up and make the next batch. So one caller
+    alone never waits, and batches grow with the load.
     """
 
     def __init__(
@@ -82,7 +74,6 @@ class MicroBatcher:
         self._config = config or BatchConfig()
         self._lock = threading.Lock()
         self._ended = threading.Condition(self._lock)
-        self._full = threading.Condition(self._lock)
         self._queue: deque[_Job] = deque()
         self._unfinished: dict[Key, _Job] = {}
         self._kept: OrderedDict[Key, np.ndarray] = OrderedDict()
@@ -102,12 +93,12 @@ class MicroBatcher:
         return np.stack([part.row_P if isinstance(part, _Job) else part for part in found])
 
     def counts(self) -> BatchCounts:
-        """What was done so far."""
+        """Return the counts so far."""
         with self._lock:
             return BatchCounts(**self._tally, kept=len(self._kept))
 
     def _find(self, key: Key) -> np.ndarray | _Job:
-        """The row, where it is kept, else the job that will make it."""
+        """Return the cached row, or the job that will make it."""
         row_P = self._kept.get(key)
         if row_P is not None:
             self._kept.move_to_end(key)
@@ -120,8 +111,6 @@ class MicroBatcher:
         job = self._unfinished[key] = _Job(key)
         self._queue.append(job)
         self._tally["misses"] += 1
-        if len(self._queue) >= self._config.max_batch:
-            self._full.notify()
         return job
 
     def _finish(self, jobs: Sequence[_Job]) -> None:
@@ -158,11 +147,9 @@ class MicroBatcher:
                 self._ended.notify_all()
 
     def _take(self) -> list[_Job]:
-        size, window_ms = self._config.max_batch, self._config.window_ms
         with self._lock:
-            if window_ms and len({job.owner for job in self._queue}) > 1:
-                self._full.wait_for(lambda: len(self._queue) >= size, window_ms / 1000)
-            return [self._queue.popleft() for _ in range(min(size, len(self._queue)))]
+            size = min(self._config.max_batch, len(self._queue))
+            return [self._queue.popleft() for _ in range(size)]
 
     def _settle(self, batch: list[_Job], rows: list[np.ndarray], error: Exception | None) -> None:
         self._tally["runs"] += 1

@@ -34,7 +34,7 @@ def client(service):
     told = service.post("/search", json={"text": "red shoe", "mode": "words", "limit": 1})
     assert told.status_code == 200, told.text
     assert service.get("/ready").status_code == 200
-    assert service.app.state.desk.searching.num_pending == 0
+    assert service.app.state.service.searching.num_pending == 0
 
 
 def refused(answer, *statuses):
@@ -182,8 +182,8 @@ def test_too_many_at_once_are_told_to_come_back(colours_index, tmp_path, monkeyp
     own = shutil.copytree(colours_index, tmp_path / "index")
     going, count = threading.Event(), threading.Semaphore(0)
     with serving(own, search_threads=1, max_waiting=1) as client:
-        desk = client.app.state.desk
-        with desk.shop.lease() as searcher:
+        service = client.app.state.service
+        with service.pool.lease() as searcher:
             answer = searcher.answer
 
         def slow(request):
@@ -201,7 +201,7 @@ def test_too_many_at_once_are_told_to_come_back(colours_index, tmp_path, monkeyp
         for thread in threads:
             thread.start()
         count.acquire(timeout=10)
-        wait_until(lambda: desk.searching.num_pending == 2)
+        wait_until(lambda: service.searching.num_pending == 2)
         told = client.post("/search", json={"text": "shoe"})
         assert refused(told, 503) == "busy"
         assert told.headers["retry-after"] == "1"
@@ -217,12 +217,12 @@ def test_a_search_that_takes_too_long_is_given_up(colours_index, tmp_path, monke
     own = shutil.copytree(colours_index, tmp_path / "index")
     going = threading.Event()
     with serving(own, search_seconds=0.1) as client:
-        desk = client.app.state.desk
-        with desk.shop.lease() as searcher:
+        service = client.app.state.service
+        with service.pool.lease() as searcher:
             monkeypatch.setattr(searcher, "answer", lambda request: going.wait(10))
         assert refused(client.post("/search", json={}), 503) == "too_slow"
         going.set()
-        wait_until(lambda: desk.searching.num_pending == 0)
+        wait_until(lambda: service.searching.num_pending == 0)
 
 
 def test_a_fault_of_ours_is_logged_under_the_id_that_is_told(
@@ -234,7 +234,7 @@ def test_a_fault_of_ours_is_logged_under_the_id_that_is_told(
         raise ZeroDivisionError("secret detail")
 
     with serving(own) as client:
-        with client.app.state.desk.shop.lease() as searcher:
+        with client.app.state.service.pool.lease() as searcher:
             monkeypatch.setattr(searcher, "answer", broken)
         told = client.post("/search", json={})
         assert refused(told, 500) == "internal"

@@ -10,8 +10,8 @@ import pytest
 from support.services import serving, wait_until
 
 from windowshop.index.catalogue.collection import WriteBacklog
-from windowshop.service import maintenance as upkeep
-from windowshop.service.maintenance import Pace, Upkeep
+from windowshop.service import maintenance
+from windowshop.service.maintenance import Maintenance, Pace
 
 NONE = WriteBacklog(num_rows=10_000, num_dead=0, num_unsaved=0, num_unoptimised=0)
 
@@ -51,9 +51,9 @@ def worn(clock):
 
 @pytest.fixture
 def keeper(worn, clock, monkeypatch):
-    monkeypatch.setattr(upkeep.time, "monotonic", lambda: clock.now)
-    monkeypatch.setattr(Pace.__init__, "__defaults__", (upkeep.REST, lambda: clock.now))
-    return Upkeep(worn.lease)
+    monkeypatch.setattr(maintenance.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(Pace.__init__, "__defaults__", (maintenance.REST, lambda: clock.now))
+    return Maintenance(worn.lease)
 
 
 def ticked(keeper, worn, seconds=0.0):
@@ -62,7 +62,7 @@ def ticked(keeper, worn, seconds=0.0):
     worn.done.clear()
     keeper.tick()
     for thread in threading.enumerate():
-        if thread.name == "upkeep":
+        if thread.name == "maintenance":
             thread.join()
     return worn.done
 
@@ -144,9 +144,9 @@ def test_what_is_asked_for_is_done_now(keeper, worn):
 def test_a_service_keeps_itself_up(colours_index, tmp_path, monkeypatch):
     """Writes are saved, brands recognised and dead rows gone without a word, and on request."""
     index = shutil.copytree(colours_index, tmp_path / "index")
-    monkeypatch.setattr(upkeep, "CHECKPOINT_ROWS", 1)
-    monkeypatch.setattr(upkeep, "WORDS_SECONDS", 0.0)
-    monkeypatch.setattr(upkeep, "DEAD_ROWS", 3)
+    monkeypatch.setattr(maintenance, "CHECKPOINT_ROWS", 1)
+    monkeypatch.setattr(maintenance, "WORDS_SECONDS", 0.0)
+    monkeypatch.setattr(maintenance, "DEAD_ROWS", 3)
 
     def put(brand):
         rows = [{"product_id": f"n{i}", "title": "clog", "brand": brand} for i in range(6)]
@@ -156,10 +156,10 @@ def test_a_service_keeps_itself_up(colours_index, tmp_path, monkeypatch):
         return client.post("/search", json={"text": text}).json()["recognised"]
 
     with serving(index) as client:
-        shop = client.app.state.desk.shop
+        pool = client.app.state.service.pool
         put("Zwiebel")
         wait_until(lambda: recognised("zwiebel clog"))
-        with shop.lease() as searcher:
+        with pool.lease() as searcher:
             collection = searcher.index.collection
         wait_until(lambda: collection.backlog.num_unsaved == 0)
         put("Quark")

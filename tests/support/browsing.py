@@ -16,7 +16,7 @@ from windowshop.data.dataset import read_dataset
 from windowshop.index.build import IndexConfig, build_index
 from windowshop.progress import SilentReporter
 from windowshop.service.app import create_app
-from windowshop.service.generation_pool import Shop
+from windowshop.service.generation_pool import GenerationPool
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 COLOURS, KINDS, BRANDS = ("red", "blue", "green"), ("shoe", "shirt"), ("Nike", "Puma", "Acme")
@@ -63,13 +63,13 @@ def index_shop(model, folder):
 @contextmanager
 def served(index, keys=None):
     """The address at which the index is served meanwhile."""
-    app = create_app(Shop(index, also=("g1",)), keys=keys)
+    app = create_app(GenerationPool(index, also=("g1",)), keys=keys)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", lifespan="on"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        until(lambda: server.started and app.state.desk.shop.state == "ready")
+        until(lambda: server.started and app.state.service.pool.state == "ready")
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
     finally:
         server.should_exit = True

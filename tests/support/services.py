@@ -17,7 +17,7 @@ from support.killing import CONTEXT
 from windowshop.search.answer import Answer, Result, Retrieved
 from windowshop.service.app import create_app
 from windowshop.service.config import ServiceConfig
-from windowshop.service.generation_pool import Shop
+from windowshop.service.generation_pool import GenerationPool
 
 ERROR_FIELDS = {"code", "message", "where"}
 SECRETS = {"front": "front-secret", "feed": "feed-secret", "boss": "boss-secret"}
@@ -38,9 +38,9 @@ def write_keys(path):
 def serving(index, keys=None, also=(), address=("127.0.0.1", 5000), **settings):
     """A client of a service of an index in this process, ready to search."""
     config = ServiceConfig(**{"preload_model": False, **settings})
-    app = create_app(Shop(index, also), config, keys)
+    app = create_app(GenerationPool(index, also), config, keys)
     with TestClient(app, base_url="http://localhost", client=address) as client:
-        wait_until(lambda: client.get("/ready").status_code == 200, app.state.desk)
+        wait_until(lambda: client.get("/ready").status_code == 200, app.state.service)
         yield client
 
 
@@ -88,12 +88,12 @@ def made_answer(search_id="0" * 32, products=("p1", "p2"), text="red shoe", tota
     )
 
 
-def wait_until(is_so, desk=None, seconds=30):
+def wait_until(is_so, service=None, seconds=30):
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end, "it did not become so in time"
-        if desk is not None and desk.failure is not None:
-            raise desk.failure
+        if service is not None and service.failure is not None:
+            raise service.failure
         time.sleep(0.02)
 
 

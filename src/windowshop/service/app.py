@@ -1,4 +1,4 @@
-"""An open shop behind HTTP."""
+"""The service as an ASGI application."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +17,7 @@ from starlette.types import Scope
 from windowshop._version import __version__
 from windowshop.errors import WindowshopError
 from windowshop.service.config import ServiceConfig
-from windowshop.service.generation_pool import Shop
+from windowshop.service.generation_pool import GenerationPool
 from windowshop.service.http.api_keys import Keys
 from windowshop.service.http.bodies import body_schemas
 from windowshop.service.http.errors import ServiceError, as_service_error, shortened
@@ -25,10 +25,10 @@ from windowshop.service.http.limits import RateLimits
 from windowshop.service.http.middleware import RequestMiddleware
 from windowshop.service.http.responses import ErrorAnswer
 from windowshop.service.routes.admin import admin_routes
-from windowshop.service.routes.feedback import log_routes
+from windowshop.service.routes.feedback import feedback_routes
 from windowshop.service.routes.products import product_routes
 from windowshop.service.routes.search import search_routes
-from windowshop.service.state import Desk
+from windowshop.service.state import ServiceState
 
 STATIC = Path(__file__).parent / "static"
 CLOSE_SECONDS = 3.5
@@ -40,26 +40,26 @@ SECURITY = {
 
 
 def create_app(
-    shop: Shop,
+    pool: GenerationPool,
     config: ServiceConfig | None = None,
     keys: Keys | None = None,
     failed: Callable[[], None] = lambda: None,
     settled: Callable[[], None] = lambda: None,
 ) -> FastAPI:
-    """The service of a shop, which is opened aside when the server starts.
+    """Return the service of an index, which a thread opens when the server starts.
 
     Until then, and while it ends, /ready answers 503. Without keys, only clients that call it by a
-    name of this machine are served. `failed` is called where the shop cannot be opened;
-    `app.state.desk.failure` says why. `settled` is called when a generation has all it needs.
+    name of this machine are served. `failed` is called where the index cannot be opened;
+    `app.state.service.failure` says why. `settled` is called when a generation has all it needs.
     """
-    desk = Desk(shop, config or ServiceConfig(), settled)
+    service = ServiceState(pool, config or ServiceConfig(), settled)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        desk.start_aside(failed)
+        service.start_aside(failed)
         yield
-        shop.stop()
-        await _closed(desk)
+        pool.stop()
+        await _closed(service)
 
     app = FastAPI(
         title="windowshop",
@@ -70,20 +70,20 @@ def create_app(
         redirect_slashes=False,
         responses={"4XX": {"model": ErrorAnswer}, "5XX": {"model": ErrorAnswer}},
     )
-    app.state.desk = desk
-    for routes in (search_routes, product_routes, log_routes, admin_routes):
-        app.include_router(routes(desk))
+    app.state.service = service
+    for routes in (search_routes, product_routes, feedback_routes, admin_routes):
+        app.include_router(routes(service))
     _add_page(app)
-    _add_handling(app, desk, keys)
+    _add_handling(app, service, keys)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]
     return app
 
 
 class _PageFiles(StaticFiles):
-    """Files under names that stay: a browser keeps them, and asks whether they have changed."""
+    """Files that a browser keeps, and asks each time whether they have changed."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file, or 304 where the client has it."""
+        """Return the file, or 304 where the client has it."""
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = "no-cache"
         return response
@@ -99,18 +99,18 @@ def _add_page(app: FastAPI) -> None:
     app.mount("/static", files)
 
 
-def _add_handling(app: FastAPI, desk: Desk, keys: Keys | None) -> None:
+def _add_handling(app: FastAPI, service: ServiceState, keys: Keys | None) -> None:
     """Add the middleware and the handlers of errors."""
-    config = desk.config
-    app.add_exception_handler(WindowshopError, _told)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
+    config = service.config
+    app.add_exception_handler(WindowshopError, _answer_error)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_middleware(
         RequestMiddleware,
         config=config,
         keys=keys,
         rates=RateLimits(config.rate, config.photo_rate_factor),
-        metrics=desk.metrics,
+        metrics=service.metrics,
     )
     if config.origins:
         app.add_middleware(
@@ -121,19 +121,19 @@ def _add_handling(app: FastAPI, desk: Desk, keys: Keys | None) -> None:
         )
 
 
-async def _closed(desk: Desk) -> None:
+async def _closed(service: ServiceState) -> None:
     """Close everything in a thread that cannot keep the process from ending."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
-    desk.close_aside(CLOSE_SECONDS, lambda: loop.call_soon_threadsafe(done.set_result, None))
+    service.close_aside(CLOSE_SECONDS, lambda: loop.call_soon_threadsafe(done.set_result, None))
     await asyncio.wait({done}, timeout=2 * CLOSE_SECONDS)
 
 
-async def _told(request: Request, error: Exception) -> Response:
+async def _answer_error(request: Request, error: Exception) -> Response:
     return as_service_error(error).response()
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = CODES.get(error.status_code, "bad_request")
     message = f"{error.detail}. See /openapi.json for the calls there are."
@@ -141,7 +141,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     return ServiceError(error.status_code, code, shortened(message), headers=headers).response()
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
+async def _answer_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = str(first["loc"][-1])
@@ -151,10 +151,10 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 def _description(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
-        told = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        components = told.setdefault("components", {})
+        found = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        components = found.setdefault("components", {})
         components["schemas"] = components.get("schemas", {}) | body_schemas()
         components["securitySchemes"] = SECURITY
-        told["security"] = [{}, *({name: []} for name in SECURITY)]
-        app.openapi_schema = told
+        found["security"] = [{}, *({name: []} for name in SECURITY)]
+        app.openapi_schema = found
     return app.openapi_schema

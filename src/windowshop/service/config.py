@@ -14,39 +14,39 @@ class ServiceConfig:
     origins: tuple[str, ...] = ()
     """Origins whose pages may call the service from a browser (CORS)."""
     rate: str | None = None
-    """Requests a key, or an address without one, such as "50/second"; None is no limit."""
+    """Requests a key, or an address without one, for example "50/second"; None is no limit."""
     photo_rate_factor: int = 10
-    """Photos are asked for by the page, many at once: so many times the rate."""
+    """Rate of photos, of which the page asks for many at once, as a multiple of the rate."""
     public_photos: bool = False
-    """Whether photos need no key."""
+    """Whether photos are sent without a key."""
     open_metrics: bool = True
     """Whether a client on this machine reads the metrics without a key."""
     search_threads: int = 4
     max_waiting: int = 64
-    """Searches that wait for a thread; further ones are told to come back."""
+    """Searches that wait for a thread; further ones get 503."""
     max_requests: int = 256
-    """Requests under way at once, of any kind."""
+    """Requests of any kind at once."""
     max_large: int = 8
-    """Of them, those that bring photos or products, which are held in memory."""
+    """Requests at once that bring photos or products, which are held in memory."""
     search_seconds: float = 10.0
     write_seconds: float = 120.0
     admin_seconds: float = 3600.0
     body_seconds: float = 30.0
-    """For a whole request body; for a pause in a streamed one; for a pause in reading an answer."""
+    """Limit of a whole request body, of a pause in a streamed one, and of a pause in reading."""
     json_bytes: int = MEGABYTE
     photo_bytes: int = 33 * MEGABYTE
-    """A photo with the form around it."""
+    """Size of a photo with the form around it."""
     products_bytes: int = 32 * MEGABYTE
-    """Of products in one JSON body."""
+    """Size of a JSON body of products."""
     line_bytes: int = 16 * MEGABYTE
-    """Of one product in a stream."""
+    """Size of one product in a stream."""
     batch_products: int = 64
     batch_bytes: int = 16 * MEGABYTE
-    """A stream is written whenever so much has come."""
+    """Size of the batches in which a stream is written."""
     thumbnail_bytes: int = 64 * MEGABYTE
-    """Of thumbnails kept in memory."""
+    """Size of the thumbnails kept in memory."""
     preload_model: bool = True
-    """Load what photos and writes need at the start, not at the first of them."""
+    """Whether the model is loaded at the start, not at the first photo or write."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -56,4 +56,4 @@ class ServiceConfig:
                 f"max_waiting={self.max_waiting} at least 0."
             )
         if "*" in self.origins:
-            raise ConfigError("origins: name each origin, such as https://shop.example.")
+            raise ConfigError("origins: name each origin, for example https://shop.example.")

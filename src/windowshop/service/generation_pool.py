@@ -1,4 +1,4 @@
-"""Generations that a service has open: one current, leased to requests, exchanged under load."""
+"""Open generations of an index: one current, leased to requests, exchanged under load."""
 
 import logging
 import threading
@@ -19,28 +19,28 @@ from windowshop.index import (
     without_builds,
 )
 from windowshop.search import Searcher, SearchRequest, open_searcher
-from windowshop.service import carried
+from windowshop.service import copied_positions
 from windowshop.service.http.errors import ServiceError
-from windowshop.service.maintenance import Upkeep
+from windowshop.service.maintenance import Maintenance
 
 LOG = logging.getLogger(__name__)
 State: TypeAlias = Literal["starting", "ready", "stopping"]
 DRAIN_SECONDS = 60.0
-"""How long a generation that is left waits for the requests that it has."""
+"""Time that a generation gets to finish its requests after a switch."""
 RETRY_SECONDS = 60.0
-"""Until a generation that could not be switched to is tried again."""
+"""Time until a generation that could not be switched to is tried again."""
 
 
 @dataclass(eq=False, slots=True)
 class _Loaded:
-    """An open generation and how many requests have it."""
+    """Open generation and the number of requests that use it."""
 
     searcher: Searcher
     num_leases: int = 0
 
 
-class Shop:
-    """An index folder, open for requests; for many threads."""
+class GenerationPool:
+    """Generations of an index folder that are open for requests; for many threads."""
 
     def __init__(
         self,
@@ -62,49 +62,49 @@ class Shop:
         self._loaded: dict[str, _Loaded] = {}
         self._current = ""
         self._changed = threading.Condition()
-        self._writes, self._maintenance = ReadWriteLock(), threading.Lock()
+        self._writes, self._administration = ReadWriteLock(), threading.Lock()
         self._failed: tuple[str, float] = ("", 0.0)
         self._num_written = 0
-        self._upkeep: Upkeep | None = None
+        self._maintenance: Maintenance | None = None
         self.state: State = "starting"
 
     @property
     def current(self) -> str:
-        """The generation that is searched; "" before `open`."""
+        """Name of the generation that is searched; "" before `open`."""
         return self._current
 
     @property
     def loaded(self) -> list[str]:
-        """The generations that can be searched."""
+        """Names of the open generations."""
         return list(self._loaded)
 
     @property
     def num_written(self) -> int:
-        """Writes so far."""
+        """Number of writes so far."""
         return self._num_written
 
     def open(self) -> None:
-        """Open what is to be searched, with the writes that it lacks, and answer once."""
+        """Open the generations, copy the writes that the current one lacks, and search once."""
         name = current_generation(self.folder)
         searcher = self._opener(self.folder, name)
         self._loaded[name] = _Loaded(searcher)
-        carried.catch_up(self.generations, searcher.index)
+        copied_positions.catch_up(self.generations, searcher.index)
         for other in self._also:
             if other != name:
                 self._loaded[other] = _Loaded(self._opener(self.folder, other))
         searcher.answer(SearchRequest(text="warm up", limit=1))
-        self._care_for(name)
+        self._maintain(name)
         with self._changed:
             self._current = name
 
     def begin(self) -> None:
-        """Say that requests may come."""
+        """Set the state to ready."""
         if self.state == "starting":
             self.state = "ready"
 
     @contextmanager
     def lease(self, generation: str | None = None) -> Iterator[Searcher]:
-        """A searcher that stays open meanwhile; ServiceError 404 where it is not loaded."""
+        """Keep a searcher open inside `with`; raises ServiceError 404 where it is not loaded."""
         loaded = self._take(generation)
         try:
             yield loaded.searcher
@@ -116,7 +116,7 @@ class Shop:
 
     @contextmanager
     def writing(self) -> Iterator[Searcher]:
-        """The current searcher, which stays the current one meanwhile."""
+        """Keep the current searcher current inside `with`."""
         with self._writes.read(), self.lease() as searcher:
             yield searcher
             self._num_written += 1
@@ -127,7 +127,7 @@ class Shop:
         None is the one that the folder names. No request fails meanwhile. Raises ServiceError 404
         for an unknown one, 409 where its writes cannot be told apart.
         """
-        with self._maintenance:
+        with self._administration:
             name = generation or current_generation(self.folder)
             self._check_name(name)
             self._move(name, choose=generation is not None)
@@ -141,59 +141,61 @@ class Shop:
         return self.switch(previous)
 
     def optimise(self) -> None:
-        """Make searches fast after many writes, leave dead rows behind, read the words anew."""
-        with self._maintenance, self.lease():
-            assert self._upkeep is not None, "what can be leased is cared for"
-            self._upkeep.optimise()
+        """Make searches fast after many writes: drop dead rows, renew the words."""
+        with self._administration, self.lease():
+            assert self._maintenance is not None, "a generation that can be leased is maintained"
+            self._maintenance.optimise()
 
     def compact(self) -> int:
-        """Shorten the ledger, remove photos that no product names any more; returns how many.
+        """Shorten the ledger and remove photos that no product names; returns their number.
 
         Other generations can take over the writes as before. Raises ServiceError 409 during a
         build, which goes by a position in the ledger.
         """
-        with self._maintenance, self.lease() as searcher:
+        with self._administration, self.lease() as searcher:
             index = searcher.index
             try:
                 with without_builds(self.folder):
-                    index.collection.compact(carried.marks(self.generations, index.generation))
+                    index.collection.compact(
+                        copied_positions.in_use(self.generations, index.generation)
+                    )
                     return self._remove_photos()
             except IndexFolderError as error:
                 raise ServiceError(409, "cannot_compact", str(error)) from None
 
     def tick(self) -> None:
-        """Follow the index folder, and start the upkeep that is due."""
+        """Follow the index folder, and start the maintenance that is due."""
         if (
             not self._current
             or self.state == "stopping"
-            or not self._maintenance.acquire(blocking=False)
+            or not self._administration.acquire(blocking=False)
         ):
             return
         try:
             self._follow()
         finally:
-            self._maintenance.release()
-        if self._upkeep is not None:
-            self._upkeep.tick()
+            self._administration.release()
+        if self._maintenance is not None:
+            self._maintenance.tick()
 
     def stop(self) -> None:
-        """Say that the end is near: not ready any more, still answering."""
+        """Set the state to stopping; requests are still answered."""
         self.state = "stopping"
-        if self._upkeep is not None:
-            self._upkeep.end()
+        if self._maintenance is not None:
+            self._maintenance.end()
 
     def close(self, seconds: float = DRAIN_SECONDS) -> None:
         """Wait for the requests under way, then save and close everything."""
         self.stop()
-        with self._maintenance, self._changed:
+        with self._administration, self._changed:
             loaded, self._loaded = self._loaded, {}
         for name, item in loaded.items():
             self._close(name, item, seconds)
 
-    def _care_for(self, name: str) -> None:
-        if self._upkeep is not None:
-            self._upkeep.end()
-        self._upkeep = Upkeep(lambda: self.lease(name))
+    def _maintain(self, name: str) -> None:
+        if self._maintenance is not None:
+            self._maintenance.end()
+        self._maintenance = Maintenance(lambda: self.lease(name))
 
     def _remove_photos(self) -> int:
         opened = {name: item.searcher.index.collection for name, item in self._loaded.items()}
@@ -226,33 +228,38 @@ class Shop:
         known = self._loaded.get(name)
         target = known or _Loaded(self._opener(self.folder, name))
         try:
-            self._carry(before, name, self._loaded[before].searcher, target.searcher, choose)
+            self._copy_writes(before, name, self._loaded[before].searcher, target.searcher, choose)
         except BaseException:
             if known is None:
                 target.searcher.close()
             raise
         LOG.info("searching %s instead of %s", name, before)
-        self._care_for(name)
+        self._maintain(name)
         if before not in self._also:
             with self._changed:
                 left = self._loaded.pop(before)
             self._close(before, left, DRAIN_SECONDS)
 
-    def _carry(self, before: str, name: str, old: Searcher, new: Searcher, choose: bool) -> None:
+    def _copy_writes(
+        self, before: str, name: str, old: Searcher, new: Searcher, choose: bool
+    ) -> None:
         """Make `name` current once it has every write; writes wait for the last few only."""
-        shelf = self.generations
+        generations = self.generations
         try:
-            position = carry_over(old.index, new.index, carried.noted(shelf, name, before))
+            position = carry_over(
+                old.index, new.index, copied_positions.read(generations, name, before)
+            )
         except WindowshopError as error:
             raise ServiceError(409, "cannot_switch", str(error)) from None
         position = carry_over(old.index, new.index, position)
         new.answer(SearchRequest(text="warm up", limit=1))
         with self._writes.write():
             position = carry_over(old.index, new.index, position)
-            carried.note(shelf, name, before, position)
-            carried.note(shelf, before, name, carried.end(shelf, name))
+            end = copied_positions.end(generations, name)
+            copied_positions.write(generations, name, before, position)
+            copied_positions.write(generations, before, name, end)
             if choose:
-                shelf.switch(name)
+                generations.switch(name)
             with self._changed:
                 self._loaded.setdefault(name, _Loaded(new))
                 self._current = name

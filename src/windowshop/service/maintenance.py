@@ -1,4 +1,4 @@
-"""What writes leave behind is mended beside searches and writes, seldom enough to be no burden."""
+"""Background maintenance of an index beside searches and writes, at most 2% of the time a task."""
 
 import logging
 import threading
@@ -10,23 +10,23 @@ from windowshop.search import Searcher
 
 LOG = logging.getLogger(__name__)
 CHECKPOINT_ROWS, CHECKPOINT_SECONDS = 1_000, 60.0
-"""A checkpoint is due after so many rows; or after this time, where anything was written."""
+"""Rows after which a checkpoint is due, and the time after which it is after any write."""
 WORDS_SECONDS = 60.0
-"""After any change the words are read anew, but not before so long."""
+"""Shortest time between two renewals of the words after any change."""
 OPTIMISE_ROWS = 5_000
-"""Rows written that make it worth to optimise."""
+"""Written rows after which the engine is optimised."""
 DEAD_ROWS, DEAD_SHARE = 2_000, 0.3
-"""So many dead rows, and this share of all, are worth a rebuild."""
+"""Number of dead rows, and their share of all, from which the engine is rebuilt."""
 ASKED_SHARE = 0.01
-"""The share that is worth one where somebody asks for it."""
+"""Share of dead rows from which a request to optimise rebuilds."""
 REST = 50.0
-"""A task rests so many times as long as it took: it then takes at most 2% of the time."""
+"""Pause after a task, as a multiple of its duration: it takes at most 2% of the time."""
 SHORT_REST = 10.0
-"""The same for checkpoints and optimising: restarts and searches get slower without."""
+"""Multiple for checkpoints and optimising, without which restarts and searches get slower."""
 
 
 class Pace:
-    """When something was done last, and how long it took."""
+    """Time and duration of the last run of a task."""
 
     def __init__(self, rest: float = REST, clock: Callable[[], float] = time.monotonic) -> None:
         self._rest, self._clock = rest, clock
@@ -34,17 +34,17 @@ class Pace:
 
     @property
     def waited(self) -> float:
-        """Seconds since it was done last, or since the beginning."""
+        """Seconds since the last run, or since the start."""
         return self._clock() - self._done
 
     @property
     def is_rested(self) -> bool:
-        """Whether it may be done again."""
+        """Whether the pause after the last run is over."""
         return self.waited >= self._rest * self._took
 
     @contextmanager
     def doing(self) -> Iterator[None]:
-        """Measure it, whether it succeeds or not."""
+        """Measure a run, whether it succeeds or not."""
         begun = self._clock()
         try:
             yield
@@ -53,11 +53,11 @@ class Pace:
             self._took = self._done - begun
 
 
-class Upkeep:
-    """Of one generation. `tick` starts what is due in a thread of its own, one thing at a time."""
+class Maintenance:
+    """Maintenance of one generation: `tick` starts the task that is due, in a thread of its own."""
 
     def __init__(self, lease: Callable[[], AbstractContextManager[Searcher]]) -> None:
-        """`lease` gives the generation's searcher and keeps it open."""
+        """`lease` returns the generation's searcher and keeps it open."""
         self._lease = lease
         self._reading, self._rebuilding = Pace(), Pace()
         self._saving, self._optimising = Pace(SHORT_REST), Pace(SHORT_REST)
@@ -65,19 +65,19 @@ class Upkeep:
         self._thread: threading.Thread | None = None
 
     def tick(self) -> None:
-        """Start what is due."""
+        """Start the task that is due, unless one runs."""
         if self._ended.is_set() or (self._thread is not None and self._thread.is_alive()):
             return
         with self._lease() as searcher:
             task = self._due(searcher)
         if task is not None:
             self._thread = threading.Thread(
-                target=self._run, args=(task,), name="upkeep", daemon=True
+                target=self._run, args=(task,), name="maintenance", daemon=True
             )
             self._thread.start()
 
     def optimise(self) -> None:
-        """All of it now, except a rebuild that is not worth it."""
+        """Run all tasks now, a rebuild only where more than 1% of the rows are dead."""
         with self._lease() as searcher:
             backlog = searcher.index.collection.backlog
             if backlog.num_dead > ASKED_SHARE * backlog.num_rows:
@@ -88,7 +88,7 @@ class Upkeep:
                 searcher.index.collection.save_snapshot()
 
     def end(self) -> None:
-        """Start nothing more, and give up a rebuild; what else is under way ends by itself."""
+        """Start nothing more, and give up a rebuild; another task ends by itself."""
         self._ended.set()
 
     def _due(self, searcher: Searcher) -> Callable[[Searcher], None] | None:
@@ -115,7 +115,7 @@ class Upkeep:
                 task(searcher)
         except Exception:
             if not self._ended.is_set():  # else a rebuild was given up, or the generation left
-                LOG.exception("upkeep failed")
+                LOG.exception("maintenance failed")
 
     def _save(self, searcher: Searcher) -> None:
         with self._saving.doing():

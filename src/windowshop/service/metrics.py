@@ -1,4 +1,4 @@
-"""What the service tells Prometheus."""
+"""Metrics of the service for Prometheus."""
 
 from collections.abc import Mapping
 
@@ -7,11 +7,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from windowshop.search import Answer
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5.0, 10.0)
-"""Upper ends, in seconds."""
+"""Upper ends of the histograms, in seconds."""
 
 
 class Metrics:
-    """Counters of one service, in a registry of their own."""
+    """Counters and gauges of one service, in a registry of their own."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
@@ -37,8 +37,8 @@ class Metrics:
         self.events = counter("feedback", "What shoppers did.", "event")
         self._products = gauge("products", "Products.")
         self._queries = gauge("query_vectors", "Query texts, by where their vector was.", "found")
-        told = "The generation that is searched."
-        self._generation = gauge("generation_info", told, "name", "model_key")
+        text = "The generation that is searched."
+        self._generation = gauge("generation_info", text, "name", "model_key")
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count an answered request."""
@@ -46,7 +46,7 @@ class Metrics:
         self._seconds.labels(route).observe(seconds)
 
     def search(self, answer: Answer) -> None:
-        """Count an answer."""
+        """Count an answered search."""
         for stage, milliseconds in answer.timings_ms.items():
             self._stages.labels(stage).observe(milliseconds / 1000)
         if answer.total == 0:
@@ -57,7 +57,7 @@ class Metrics:
     def catalogue(
         self, name: str, model_key: str, num_products: int, queries: Mapping[str, int]
     ) -> None:
-        """Note what is searched now."""
+        """Set the gauges of the generation that is searched."""
         self._generation.clear()
         self._generation.labels(name, model_key).set(1)
         self._products.set(num_products)
@@ -65,5 +65,5 @@ class Metrics:
             self._queries.labels(found).set(count)
 
     def text(self) -> bytes:
-        """Everything in Prometheus's format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""The service on a port, in one process, until it is told to end."""
+"""The service on a port, in one process, until a signal ends it."""
 
 import gc
 import logging
@@ -17,19 +17,19 @@ from fastapi import FastAPI
 from windowshop.errors import ConfigError
 from windowshop.service.app import create_app
 from windowshop.service.config import ServiceConfig
-from windowshop.service.generation_pool import Shop
+from windowshop.service.generation_pool import GenerationPool
 from windowshop.service.http.api_keys import LOOPBACK, Keys, load_keys
 
 DRAIN_SECONDS = 5
-"""How long requests under way may take once the end was asked for."""
+"""Time that requests under way get after a signal."""
 KEEP_ALIVE_SECONDS = 30
 SWITCH_SECONDS = 0.0005
-"""How long a thread may keep Python to itself while others wait: the event loop among them."""
+"""Time after which a thread yields Python to others, the event loop among them."""
 DEFAULT_RATE = "50/second"
 
 
 class _Server(uvicorn.Server):
-    """Tells the shop of the end as soon as it is asked for."""
+    """Server that calls `stop` at the signal, before it finishes requests."""
 
     def __init__(self, config: uvicorn.Config, stop: Callable[[], None]) -> None:
         super().__init__(config)
@@ -50,7 +50,7 @@ def serve(
     also: Sequence[str] = (),
     listening: Callable[[str], None] = lambda address: None,
 ) -> None:
-    """Serve an index folder until SIGTERM or SIGINT; `listening` is told the address.
+    """Serve an index folder until SIGTERM or SIGINT; `listening` gets the address.
 
     Raises ConfigError for a host that needs keys or a port that is taken, and what opening the
     index raises.
@@ -58,7 +58,7 @@ def serve(
     keys = _keys(keys_file, host)
     if keys is not None and config.rate is None:
         config = replace(config, rate=DEFAULT_RATE)
-    shop = Shop(index, also)
+    pool = GenerationPool(index, also)
     _log_to_stderr()
     sys.setswitchinterval(SWITCH_SECONDS)
     listener = _listener(host, port)
@@ -68,13 +68,13 @@ def serve(
         for server in servers:
             server.should_exit = True
 
-    app = create_app(shop, config, keys, failed, _spare_collector)
-    servers.append(_Server(_settings(app), shop.stop))
+    app = create_app(pool, config, keys, failed, _spare_collector)
+    servers.append(_Server(_settings(app), pool.stop))
     listening(_address(listener))
     _run(servers[0], listener)
-    if app.state.desk.failure is not None:
-        raise app.state.desk.failure
-    if app.state.desk.num_pending:
+    if app.state.service.failure is not None:
+        raise app.state.service.failure
+    if app.state.service.num_pending:
         os._exit(0)  # everything is closed, and a thread of anyio that hangs would wait for ever
 
 
@@ -123,7 +123,7 @@ def _run(server: uvicorn.Server, listener: socket.socket) -> None:
 
 
 def _ignored(sig: int, frame: FrameType | None) -> None:
-    """It was heard before."""
+    """Do nothing: uvicorn has handled the signal."""
 
 
 def _keys(path: Path | None, host: str) -> Keys | None:

@@ -1,4 +1,4 @@
-"""Everything that requests need, opened and closed as one."""
+"""State of a service: everything that requests need, opened and closed as one."""
 
 import logging
 import threading
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from windowshop.search import Answer, SearchRequest
 from windowshop.service.config import ServiceConfig
-from windowshop.service.generation_pool import Shop
+from windowshop.service.generation_pool import GenerationPool
 from windowshop.service.http.errors import ServiceError
 from windowshop.service.http.executor import Executor
 from windowshop.service.logs.feedback import FEEDBACK_FOLDER, FeedbackLog, recent_searches
@@ -18,15 +18,17 @@ from windowshop.service.thumbnails import Thumbnails
 LOG = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
 PHOTO_THREADS = 2
-"""Photos are decoded by so many at once: each may need memory for its pixels."""
+"""Photos decoded at once: each may need memory for its pixels."""
 
 
-class Desk:
-    """One service's state; `start` and `close` block."""
+class ServiceState:
+    """State of one service; `start` and `close` block."""
 
-    def __init__(self, shop: Shop, config: ServiceConfig, settled: Callable[[], None]) -> None:
+    def __init__(
+        self, pool: GenerationPool, config: ServiceConfig, settled: Callable[[], None]
+    ) -> None:
         """`settled` is called when a generation has all it needs."""
-        self.shop, self.config, self._settled = shop, config, settled
+        self.pool, self.config, self._settled = pool, config, settled
         self.metrics = Metrics()
         self.thumbnails = Thumbnails(config.thumbnail_bytes)
         self.suggestions = Suggestions()
@@ -49,36 +51,36 @@ class Desk:
 
     @property
     def feedback(self) -> FeedbackLog:
-        """The log; ServiceError 503 before it is open."""
+        """Feedback log; raises ServiceError 503 before it is open."""
         if self._feedback is None:
             raise self.not_ready()
         return self._feedback
 
     @property
     def judgements(self) -> Judgements:
-        """The judgements; ServiceError 503 before they are open."""
+        """Judgements; raises ServiceError 503 before they are open."""
         if self._judgements is None:
             raise self.not_ready()
         return self._judgements
 
     def not_ready(self) -> ServiceError:
-        """What is told before and after."""
-        message = f"The service is {self.shop.state}. Try again in a second."
+        """Return the error of requests before the start and during the end."""
+        message = f"The service is {self.pool.state}. Try again in a second."
         return ServiceError(503, "not_ready", message, headers={"Retry-After": "1"})
 
     def start(self) -> None:
-        """Open everything; from then on the folder is looked at every second."""
-        self.shop.open()  # its lock keeps other services out of the folder
-        folder = self.shop.folder
+        """Open everything; a thread then looks at the folder every second."""
+        self.pool.open()  # its lock keeps other services out of the folder
+        folder = self.pool.folder
         self._feedback = FeedbackLog(folder / FEEDBACK_FOLDER)
         self._judgements = Judgements(folder / JUDGEMENTS_FOLDER)
         self.suggestions.recall(recent_searches(folder / FEEDBACK_FOLDER))
         self._refresh_suggestions()
-        self.shop.begin()
+        self.pool.begin()
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
     def start_aside(self, failed: Callable[[], None]) -> None:
-        """Start in a thread; where that cannot be done, `failure` says why and `failed` is told."""
+        """Start in a thread; where that fails, set `failure` and call `failed`."""
 
         def start() -> None:
             try:
@@ -93,7 +95,7 @@ class Desk:
     def answered(
         self, answer: Answer, request: SearchRequest, *, log: bool = True, follow_up: bool = False
     ) -> None:
-        """Count a search, and write it down with `log`; no `follow_up` is ever suggested."""
+        """Count a search and, with `log`, log it; a `follow_up` is never suggested."""
         self.metrics.search(answer)
         if not log:
             return
@@ -102,13 +104,13 @@ class Desk:
             self.suggestions.searched(answer.text)
 
     def close(self, seconds: float) -> None:
-        """Put everything on the disk; waits for requests so long."""
+        """Save and close everything; requests under way get `seconds` to end."""
         self._ended.set()
         if self._judgements is not None:
             self._judgements.close()
         if self._feedback is not None:
             self._feedback.close()
-        self.shop.close(seconds)
+        self.pool.close(seconds)
 
     def close_aside(self, seconds: float, done: Callable[[], object]) -> None:
         """Close in a thread that does not keep the process from ending."""
@@ -122,34 +124,34 @@ class Desk:
     def _watch(self) -> None:
         settled = ""
         while not self._ended.wait(TICK_SECONDS):
-            if settled != self.shop.current:
-                settled = self.shop.current
+            if settled != self.pool.current:
+                settled = self.pool.current
                 if self.config.preload_model:
                     self._attempt(self._preload)
                 self._attempt(self._settled)
-            self._attempt(self.shop.tick)
+            self._attempt(self.pool.tick)
             self._attempt(self.feedback.tick)
             self._attempt(self.judgements.tick)
             self._attempt(self.suggestions.tick)
             self._attempt(self._refresh_suggestions)
 
     def _attempt(self, task: Callable[[], None]) -> None:
-        """A task that fails is tried again in a second; the service goes on."""
+        """Run a task; where it fails, log that: it is tried again in a second."""
         try:
             task()
         except Exception:
-            LOG.exception("upkeep failed")
+            LOG.exception("a task of the service failed")
 
     def _preload(self) -> None:
-        with self.shop.lease() as searcher:
+        with self.pool.lease() as searcher:
             index = searcher.index
             searcher.warm()
         _ = index.model  # takes seconds, and does not mind if the index is closed meanwhile
 
     def _refresh_suggestions(self) -> None:
-        state = (self.shop.current, self.shop.num_written)
+        state = (self.pool.current, self.pool.num_written)
         if not self.suggestions.is_due(state):
             return
-        with self.shop.lease() as searcher, searcher.index.collection.read_view() as view:
+        with self.pool.lease() as searcher, searcher.index.collection.read_view() as view:
             table, alive_N = view.columns.table(), view.columns.alive_N
         self.suggestions.renew(table.filter(alive_N), state)

@@ -1,4 +1,4 @@
-"""What a shopper who has typed a few letters may be about to search for.
+"""Suggestions of query texts for the first letters of one.
 
 Texts are matched where one of their words begins, without regard to case; what was searched often
 comes first, then brands, categories, values of attributes, titles.
@@ -20,15 +20,15 @@ from windowshop.service.logs.feedback import query_key
 MAX_TITLES = 50_000
 MAX_QUERIES = 10_000
 MAX_COUNTED = 200_000
-"""Different texts that are counted; beyond, those that came once are forgotten."""
+"""Most texts that are counted; beyond, those of one search are forgotten."""
 QUERIES_SECONDS, CATALOGUE_SECONDS = 10.0, 60.0
-"""Between two looks at what was searched, and at what the catalogue has."""
+"""Shortest times between two renewals from searches, and from the catalogue."""
 MAX_CHARS = 80
-"""Longer texts are no suggestions."""
+"""Longest suggested text."""
 MIN_SEARCHES = 2
-"""Times that something was searched and found before it is suggested."""
+"""Searches with results that make a text a suggestion."""
 MAX_VALUES = 2_000
-"""A column with more values than these names things that nobody types."""
+"""Most values of a column that is suggested from: nobody types those of a larger one."""
 NO_VALUES = frozenset(["product_id", "group_id", "title", "description", "brand", "category"]) | {
     "attributes",
     "image",
@@ -41,7 +41,7 @@ WORD_START = re.compile(r"\b\w")
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A text to search for."""
+    """Suggested query text."""
 
     text: str
     kind: str
@@ -51,10 +51,10 @@ class Suggestion:
 
 
 class Suggester:
-    """Made from a catalogue and what was searched in it; for many threads."""
+    """Index of suggestions by the beginnings of their words; for many threads."""
 
     def __init__(self, suggestions: Iterable[Suggestion]) -> None:
-        """Give the better ones first; of equal texts the first counts."""
+        """`suggestions` are ordered best first; of equal texts the first counts."""
         first: dict[str, Suggestion] = {}
         for item in suggestions:
             first.setdefault(query_key(item.text), item)
@@ -69,7 +69,7 @@ class Suggester:
         self._ranks = np.array([rank for _, rank in starts], dtype=np.int64)
 
     def suggest(self, typed: str, limit: int) -> list[Suggestion]:
-        """The best texts that have a word which begins like this."""
+        """Return the best texts that have a word which begins with `typed`."""
         prefix = query_key(typed)
         if not prefix:
             return []
@@ -79,7 +79,7 @@ class Suggester:
 
 
 class Suggestions:
-    """What is suggested now: searches, then the catalogue; for many threads."""
+    """Current suggestions, from searches first, then from the catalogue; for many threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -90,12 +90,12 @@ class Suggestions:
         self._num_new = 0
 
     def recall(self, searches: pl.DataFrame) -> None:
-        """Know what was searched before; `searches` as in the feedback log."""
+        """Count earlier searches; `searches` are those of the feedback log."""
         self._counts = count_searches(searches)
         self._queries = Suggester(_often(self._counts))
 
     def searched(self, text: str) -> None:
-        """Count a search that found something."""
+        """Count a search that had results."""
         with self._lock:
             self._counts[query_key(text)] += 1
             self._num_new += 1
@@ -103,14 +103,14 @@ class Suggestions:
                 self._counts = Counter({t: n for t, n in self._counts.items() if n > 1})
 
     def suggest(self, typed: str, limit: int) -> list[Suggestion]:
-        """The best texts that have a word which begins like this."""
+        """Return the best texts that have a word which begins with `typed`."""
         found = self._queries.suggest(typed, limit)
         known = {query_key(item.text) for item in found}
         others = self._catalogue.suggest(typed, limit)
         return [*found, *(item for item in others if query_key(item.text) not in known)][:limit]
 
     def tick(self) -> None:
-        """Suggest what was searched lately."""
+        """Renew the suggestions from searches, where that is due."""
         now = time.monotonic()
         if self._num_new and now >= self._queries_due:
             with self._lock:
@@ -119,11 +119,11 @@ class Suggestions:
             self._queries_due = now + QUERIES_SECONDS
 
     def is_due(self, state: object) -> bool:
-        """Whether the catalogue is to be read anew; `state` differs once it has changed."""
+        """Return whether to renew from the catalogue; a changed catalogue has another `state`."""
         return state != self._state and time.monotonic() >= self._due
 
     def renew(self, products: pl.DataFrame, state: object) -> None:
-        """Suggest what these products are called."""
+        """Renew the suggestions from the catalogue's products."""
         begun = time.monotonic()
         self._catalogue = Suggester(
             [
@@ -139,7 +139,7 @@ class Suggestions:
 
 
 def count_searches(searches: pl.DataFrame) -> Counter[str]:
-    """How often each text was searched with something found; `searches` as in the feedback log."""
+    """Count the searches of each text that had results; `searches` are the feedback log's."""
     asked = searches.filter(
         pl.col("text").is_not_null(),
         pl.col("total") > 0,
@@ -179,7 +179,7 @@ def _counted(products: pl.DataFrame, column: str, kind: str) -> list[Suggestion]
 
 
 def _categories(products: pl.DataFrame) -> list[Suggestion]:
-    """Every level of the category paths, by its own name."""
+    """Count each level of the category paths by its own name."""
     if "category" not in products.columns:
         return []
     levels = products["category"].drop_nulls().cast(pl.String).str.split(">").explode()

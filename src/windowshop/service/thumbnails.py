@@ -1,4 +1,4 @@
-"""Thumbnails of product photos, the latest kept in memory."""
+"""Thumbnails of product photos, the last used kept in memory."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ QUALITY = 85
 
 
 class Thumbnails:
-    """Made at first use; for many threads."""
+    """Cache of thumbnails, made at first use; for many threads."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
@@ -23,17 +23,17 @@ class Thumbnails:
         self._num_bytes = 0
 
     def etag(self, path: Path, size: int) -> str:
-        """Changes with the file and the size; raises ServiceError 404 where the file is gone."""
+        """Return a tag of file and size; raises ServiceError 404 for a missing file."""
         try:
             status = path.stat()
         except OSError:
             raise no_photo("its file is gone") from None
-        told = f"{path}\0{status.st_mtime_ns}\0{status.st_size}\0{size}"
-        digest = hashlib.blake2b(told.encode("utf-8", "surrogateescape"), digest_size=12)
+        state = f"{path}\0{status.st_mtime_ns}\0{status.st_size}\0{size}"
+        digest = hashlib.blake2b(state.encode("utf-8", "surrogateescape"), digest_size=12)
         return f'"{digest.hexdigest()}"'
 
     def get(self, path: Path, size: int, etag: str) -> bytes:
-        """A JPEG of the photo, its longest side at most `size`; raises ServiceError 404."""
+        """Return a JPEG whose longest side is at most `size`; raises ServiceError 404."""
         with self._lock:
             content = self._kept.get(etag)
             if content is not None:
@@ -52,7 +52,7 @@ class Thumbnails:
 
 
 def no_photo(reason: str) -> ServiceError:
-    """The product has no photo that can be shown."""
+    """Return the ServiceError 404 of a product without a usable photo."""
     return ServiceError(404, "no_photo", f"The product has no photo to show: {reason}.")
 
 

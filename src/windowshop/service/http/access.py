@@ -1,4 +1,4 @@
-"""Which call a request is, what it needs, and how much it may send.
+"""Route of a request, the scope that it needs, and the size of its body.
 
 Ids stand in the path as they were sent, percent-encoded, so that one may have a slash in it.
 """
@@ -39,16 +39,16 @@ NDJSON = b"application/x-ndjson"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One kind of request."""
+    """Route and scope of a request."""
 
     route: str
-    """For the metrics; of few different ones."""
+    """Label of the metrics: ids are left out."""
     scope: Scope | None
-    """None needs no key."""
+    """Scope that a key needs; None where no key is needed."""
 
 
 def call_of(method: str, path: str) -> Call:
-    """The call of a request; an unknown one needs a key too."""
+    """Return the call of a request; an unknown path needs a key too."""
     if path.startswith("/static/"):
         return Call("/static", None)
     if path in OPEN:
@@ -68,7 +68,7 @@ def call_of(method: str, path: str) -> Call:
 
 
 def encoded_path(scope: Mapping[str, Any]) -> str:
-    """The path by which a request is routed: of products, as it was sent."""
+    """Return the path that routes a request; ids of products stay percent-encoded."""
     path: str = scope["path"]
     raw = scope.get("raw_path")
     if raw is None or not path.startswith("/products/"):
@@ -77,7 +77,7 @@ def encoded_path(scope: Mapping[str, Any]) -> str:
 
 
 def body_limit(call: Call, content_type: bytes, config: ServiceConfig) -> BodyLimit:
-    """How much a request may send."""
+    """Return the limit of a request's body."""
     most: int | None = config.json_bytes
     if call.route == "/search/image":
         most = config.photo_bytes
@@ -87,5 +87,5 @@ def body_limit(call: Call, content_type: bytes, config: ServiceConfig) -> BodyLi
 
 
 def sent_id(part: str) -> str:
-    """The product id that a part of the path is."""
+    """Return the product id that a part of the path encodes."""
     return unquote(part)

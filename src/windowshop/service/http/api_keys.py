@@ -1,6 +1,6 @@
-"""API keys: who may do what.
+"""API keys and their scopes.
 
-A YAML file, of which only hashes are kept:
+The YAML file has hashes of keys:
 
     keys:
       - name: shop front
@@ -28,15 +28,15 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Key:
-    """One client's key."""
+    """Key of one client."""
 
     name: str
     sha256: str
-    """Of the key, 64 hexadecimal digits."""
+    """SHA-256 of the key, 64 hexadecimal digits."""
     scopes: tuple[Scope, ...]
 
     def __post_init__(self) -> None:
-        """Check that it can be matched and is good for something."""
+        """Check the hash, and that there are scopes."""
         if not re.fullmatch(r"[0-9a-fA-F]{64}", self.sha256):
             raise ConfigError(
                 f"Key {self.name!r}: sha256 is {self.sha256!r}. Give the 64 digits that "
@@ -48,12 +48,12 @@ class Key:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Keys:
-    """All keys."""
+    """Keys of a service."""
 
     keys: tuple[Key, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check that there are some, each with a name of its own."""
+        """Check that there are keys, and that their names differ."""
         names = [key.name for key in self.keys]
         if not names:
             raise ConfigError("keys: the file has none. Add one, or start without --keys.")
@@ -61,7 +61,7 @@ class Keys:
             raise ConfigError("keys: two have the same name; it counts their requests. Rename one.")
 
     def find(self, given: str) -> Key | None:
-        """The key that was given; takes equally long for every wrong one."""
+        """Return the key of a secret, in a time that tells nothing about a wrong one."""
         digest = hashlib.sha256(given.encode("utf-8", "surrogateescape")).hexdigest()
         found = None
         for key in self.keys:
@@ -72,20 +72,20 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who sent a request, and what it may do."""
+    """Sender of a request and its scopes."""
 
     name: str
-    """Of the key; the address where no key was needed."""
+    """Name of the key; the address where no key was needed."""
     scopes: tuple[Scope, ...]
 
 
 def load_keys(path: Path) -> Keys:
-    """Read a key file; raises ConfigError where it cannot be one."""
+    """Read a key file; raises ConfigError where it is not valid."""
     return load_settings(path, Keys)
 
 
 def given_key(headers: Mapping[bytes, bytes], query: bytes = b"") -> str | None:
-    """The key of a request: `Authorization: Bearer`, `X-API-Key`, or `key=` of the query."""
+    """Return the secret in `Authorization: Bearer`, `X-API-Key`, or `key=` of the query."""
     kind, _, token = headers.get(b"authorization", b"").partition(b" ")
     if kind.lower() == b"bearer" and token:
         return token.strip().decode("latin-1")
@@ -95,7 +95,7 @@ def given_key(headers: Mapping[bytes, bytes], query: bytes = b"") -> str | None:
 
 
 def admitted(keys: Keys, scope: Scope, given: str | None) -> Client:
-    """The client of a request that needs a scope; raises ServiceError 401 or 403."""
+    """Return the client of a request that needs a scope; raises ServiceError 401 or 403."""
     if given is None:
         raise _unauthorised("no_key", "This needs a key. Send it as `Authorization: Bearer KEY`.")
     key = keys.find(given)
@@ -111,7 +111,7 @@ def admitted(keys: Keys, scope: Scope, given: str | None) -> Client:
 
 
 def check_host(host: bytes) -> None:
-    """Refuse a page of another site that reached us by a name of its own (DNS rebinding)."""
+    """Refuse hosts that are not this machine's, against DNS rebinding; raises ServiceError 403."""
     name = re.sub(r":\d+$", "", host.decode("latin-1")).strip("[]").lower()
     if name not in LOOPBACK:
         raise ServiceError(
@@ -120,7 +120,7 @@ def check_host(host: bytes) -> None:
 
 
 def check_origin(method: str, headers: Mapping[bytes, bytes], allowed: Sequence[str]) -> None:
-    """Refuse what a page of another site sends, unless it only reads or was allowed."""
+    """Refuse writes from pages of other origins than `allowed`; raises ServiceError 403."""
     origin = headers.get(b"origin")
     if method in ("GET", "HEAD", "OPTIONS") or origin is None:
         return

@@ -1,4 +1,4 @@
-"""Bodies of requests, read by their model; and how the API's description tells of them."""
+"""Bodies of requests, parsed by their models, and the models' schemas for OpenAPI."""
 
 from typing import Any, TypeVar
 
@@ -32,17 +32,17 @@ BODIES = (
 )
 REFERENCE = "#/components/schemas/{model}"
 PHOTO_SIDE = 512
-"""A larger JPEG is decoded at the smallest scale that has as many pixels on its short side."""
+"""A larger JPEG is decoded at the smallest scale with as many pixels on its short side."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
 async def read_json(request: Request, model: type[Model]) -> Model:
-    """The body as its model; raises ServiceError 400, 415 or 422."""
+    """Read a JSON body as its model; raises ServiceError 400, 415 or 422."""
     return parse(await json_bytes(request), model)
 
 
 async def json_bytes(request: Request) -> bytes:
-    """A body that says it is JSON; raises ServiceError 415."""
+    """Read a JSON body as bytes; raises ServiceError 415 for another content type."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise ServiceError(
@@ -52,7 +52,7 @@ async def json_bytes(request: Request) -> bytes:
 
 
 def parse(content: bytes | str, model: type[Model]) -> Model:
-    """JSON as its model; raises ServiceError 400 or 422."""
+    """Parse JSON as its model; raises ServiceError 400 or 422."""
     try:
         return model.model_validate_json(content)
     except ValidationError as error:
@@ -60,7 +60,7 @@ def parse(content: bytes | str, model: type[Model]) -> Model:
 
 
 async def read_photo(request: Request) -> tuple[bytes, SearchBody]:
-    """The photo and the search of a form; raises ServiceError 400, 415 or 422."""
+    """Read the photo and the search of a form; raises ServiceError 400, 415 or 422."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
         raise ServiceError(415, "no_form", "Send multipart/form-data with the file as `photo`.")
@@ -69,17 +69,17 @@ async def read_photo(request: Request) -> tuple[bytes, SearchBody]:
             unknown = sorted(set(form) - {"photo", "request"})
             if unknown:
                 raise ServiceError(422, "bad_request", f"Unknown field {unknown[0]!r} in the form.")
-            photo, told = form.get("photo"), form.get("request", "{}")
-            if not isinstance(photo, UploadFile) or not isinstance(told, str):
+            photo, search = form.get("photo"), form.get("request", "{}")
+            if not isinstance(photo, UploadFile) or not isinstance(search, str):
                 raise ServiceError(422, "no_photo", "Send a file as `photo`, a text as `request`.")
-            return await photo.read(), parse(told or "{}", SearchBody)
+            return await photo.read(), parse(search or "{}", SearchBody)
     except UnicodeError as error:
         message = f"The form is not in the charset that it names ({error}). Send UTF-8."
         raise ServiceError(400, "bad_form", message) from None
 
 
 def decoded(content: bytes) -> Photo:
-    """The picture in a file; raises ServiceError 400 where it cannot be used."""
+    """Decode an image file; raises ServiceError 400 where it cannot be used."""
     picture = decode(content, PHOTO_SIDE)
     if isinstance(picture, BrokenImage):
         raise ServiceError(
@@ -93,13 +93,13 @@ def decoded(content: bytes) -> Photo:
 
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
-    """What the API's description says of a JSON body."""
+    """Return the OpenAPI part of a route with a JSON body."""
     content = {"application/json": {"schema": {"$ref": REFERENCE.format(model=model.__name__)}}}
     return {"requestBody": {"required": True, "content": content}}
 
 
 def body_schemas() -> dict[str, Any]:
-    """The schemas that `json_body` refers to."""
+    """Return the schemas that `json_body` refers to."""
     _, top = models_json_schema([(model, "validation") for model in BODIES], ref_template=REFERENCE)
     schemas: dict[str, Any] = top["$defs"]
     return schemas

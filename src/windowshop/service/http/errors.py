@@ -13,11 +13,11 @@ from windowshop.errors import DataError, FilterError, SearchError, WindowshopErr
 
 LOG = logging.getLogger(__name__)
 MAX_SHOWN = 300
-"""Characters of a message: what a client sent may be quoted in it."""
+"""Characters kept at each end of a long message, which may quote the client."""
 
 
 class ServiceError(WindowshopError):
-    """A request that cannot be answered, with its HTTP status."""
+    """Error of a request, with its HTTP status."""
 
     def __init__(
         self,
@@ -33,39 +33,39 @@ class ServiceError(WindowshopError):
         self.headers = dict(headers or {})
 
     def body(self) -> dict[str, Any]:
-        """The answer's JSON."""
+        """Return the JSON of the response as plain values."""
         content = {"code": self.code, "message": shortened(str(self))}
         return {"error": content | ({"where": self.where} if self.where else {})}
 
     def response(self) -> Response:
-        """The answer."""
+        """Return the response."""
         return json_response(self.body(), status=self.status, headers=self.headers)
 
 
 def json_response(
     content: object, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Plain values or dataclasses as a JSON answer."""
+    """Return a JSON response of plain values or dataclasses."""
     return bytes_response(to_json(content), status=status, headers=headers)
 
 
 def bytes_response(
     content: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """JSON that is serialised already."""
+    """Return a JSON response of serialised content."""
     given = dict(headers) if headers else None
     return Response(content, status, given, media_type="application/json")
 
 
 def to_json(content: object) -> bytes:
-    """Plain values, dataclasses and numpy numbers as JSON; what else there is, as text."""
+    """Serialise plain values, dataclasses and numpy numbers; other values become text."""
     return orjson.dumps(
         content, default=str, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
     )
 
 
 def shortened(message: str) -> str:
-    """A message without its middle, where it is long, and without what JSON cannot hold."""
+    """Cut the middle of a long message, and replace lone surrogates, which JSON cannot hold."""
     clean = message.encode("utf-8", "replace").decode("utf-8")
     if len(clean) <= 2 * MAX_SHOWN:
         return clean
@@ -73,7 +73,7 @@ def shortened(message: str) -> str:
 
 
 def as_service_error(error: Exception) -> ServiceError:
-    """Whose fault it is: the request's, or ours, which is logged under an id."""
+    """Return an error as a 4xx of the request, or as a 500 that is logged under an id."""
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, FilterError):
@@ -90,7 +90,7 @@ def as_service_error(error: Exception) -> ServiceError:
 
 
 def from_validation(error: ValidationError) -> ServiceError:
-    """What pydantic found, first problem first."""
+    """Return the first problem that pydantic found as a ServiceError 400 or 422."""
     first, *others = error.errors(include_url=False, include_input=False, include_context=False)
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "json_invalid":
@@ -101,7 +101,7 @@ def from_validation(error: ValidationError) -> ServiceError:
 
 
 def unknown_product(product_id: str) -> ServiceError:
-    """No such product."""
+    """Return the ServiceError 404 of an unknown product."""
     return ServiceError(
         404, "unknown_product", f"There is no product {product_id!r}. Search for one that there is."
     )

@@ -1,4 +1,4 @@
-"""How much a client may send, how fast, and how often."""
+"""Limits of a client: requests a time, size and time of a body, time to read an answer."""
 
 import asyncio
 import time
@@ -15,10 +15,10 @@ from windowshop.service.http.errors import ServiceError
 
 
 class RateLimits:
-    """Requests a client in each stretch of time; for one event loop."""
+    """Rate limit of each client, in a fixed window; for one event loop."""
 
     def __init__(self, rate: str | None, photo_factor: int) -> None:
-        """`rate` is such as "50/second"; raises ConfigError where it is none."""
+        """`rate` is a count and a time, for example "50/second"; raises ConfigError."""
         self._item: RateLimitItem | None = None
         self._photos: RateLimitItem | None = None
         if rate is None:
@@ -26,12 +26,12 @@ class RateLimits:
         try:
             item = self._item = parse(rate)
         except ValueError:
-            raise ConfigError(f"rate={rate!r}: write a rate such as 50/second.") from None
+            raise ConfigError(f"rate={rate!r}: write a rate, for example 50/second.") from None
         self._photos = type(item)(item.amount * photo_factor, item.multiples, "photos")
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     def check(self, client: str, *, photo: bool = False) -> None:
-        """Count a request; raises ServiceError 429 where it is one too many."""
+        """Count a request; raises ServiceError 429 above the rate."""
         item = self._photos if photo else self._item
         if item is None or self._limiter.hit(item, client):
             return
@@ -47,16 +47,16 @@ class RateLimits:
 
 @dataclass(frozen=True, slots=True)
 class BodyLimit:
-    """What a request body may be."""
+    """Limit of a request body in size and time."""
 
     most: int | None
-    """Bytes; None where the reader takes care of it, piece by piece."""
+    """Bytes; None for a stream, whose reader limits each line."""
     seconds: float
-    """For the whole body, or between pieces where `most` is None."""
+    """Time of the whole body; of a pause where `most` is None."""
 
 
 def limited_receive(receive: Receive, limit: BodyLimit, length: bytes | None) -> Receive:
-    """A `receive` that raises ServiceError 413 or 408 for a body too large or too slow.
+    """Return a `receive` that raises ServiceError 413 or 408 for a body too large or too slow.
 
     Raises at once where `length`, the Content-Length, says that it will be too large.
     """
@@ -87,7 +87,7 @@ def limited_receive(receive: Receive, limit: BodyLimit, length: bytes | None) ->
 
 
 def limited_send(send: Send, seconds: float) -> Send:
-    """A `send` that gives up on a client that does not read; raises ClientDisconnect."""
+    """Return a `send` that raises ClientDisconnect where the client does not read."""
 
     async def limited(message: Message) -> None:
         try:

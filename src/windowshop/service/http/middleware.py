@@ -26,7 +26,7 @@ from windowshop.service.metrics import Metrics
 
 LOG = logging.getLogger(__name__)
 GONE = 499
-"""Status in the metrics where the client went away before an answer."""
+"""Status in the metrics of a request whose client went away."""
 CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'"

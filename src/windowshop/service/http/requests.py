@@ -1,4 +1,4 @@
-"""What the service reads: bodies of requests, checked and turned into what they mean."""
+"""Models of request bodies, and the searches that they describe."""
 
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,7 @@ from windowshop.search import (
 )
 
 MAX_LIMIT = 1_000
-"""Results of one page over HTTP."""
+"""Most results of one page over HTTP."""
 MAX_IDS = 10_000
 MAX_TEXT = 100_000
 """Characters of one field of a product."""
@@ -35,26 +35,26 @@ Event = Literal["click", "cart", "purchase"]
 
 
 class Body(BaseModel):
-    """A JSON object whose fields are all known and whose numbers are finite."""
+    """JSON object without unknown fields, whose numbers are finite."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
 
 class PickValues(Body):
-    """Any of these values, as the facet gave them."""
+    """Values picked in a facet, of which a product has one."""
 
     values: list[StrictBool | Integer | Number | Text] = Field(max_length=500)
 
 
 class PickRange(Body):
-    """A number from `low` to `high`."""
+    """Range picked in a facet, from `low` to `high`."""
 
     low: float | None = None
     high: float | None = None
 
 
 class SortBody(Body):
-    """A column to order by."""
+    """Column to order by."""
 
     column: Name
     descending: bool = False
@@ -79,13 +79,15 @@ SEARCH_EXAMPLE: dict[str, Any] = {
 
 
 class SearchBody(Body):
-    """A search; without a text or a product, the catalogue itself."""
+    """Search; without a text or a product, the whole catalogue."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [SEARCH_EXAMPLE]})
 
     text: str | None = None
     similar_to: ProductId | None = None
-    where: str | None = Field(None, description="A filter, such as `price < 50 and brand = 'X'`.")
+    where: str | None = Field(
+        None, description="A filter, for example `price < 50 and brand = 'X'`."
+    )
     mode: Mode = "hybrid"
     understand: bool = True
     choices: dict[Name, Action] = Field(default_factory=dict, max_length=64)
@@ -105,11 +107,11 @@ class SearchBody(Body):
     generation: Name | None = None
     log: bool = Field(True, description="Whether the search is written down.")
     follow_up: bool = Field(
-        False, description="Whether it shows an earlier search anew, such as with a filter picked."
+        False, description="Whether it shows an earlier search again, for example with a filter."
     )
 
     def to_request(self, photo: Photo | None = None) -> SearchRequest:
-        """The search that is meant; raises SearchError for what does not go together."""
+        """Return the search; raises SearchError for fields that exclude each other."""
         return SearchRequest(
             text=self.text,
             photo=photo,
@@ -142,10 +144,10 @@ PRODUCT_EXAMPLE: dict[str, Any] = {
 
 
 class ProductBody(BaseModel):
-    """A product as it is sent. It replaces one of the same id whole.
+    """Product to write, which replaces one of equal id whole.
 
-    Other columns of the catalogue may be sent under their names; one of lists, such as sizes, takes
-    a list or a single value.
+    Other columns of the catalogue may be sent under their names; one of lists (sizes) takes a
+    list or a single value.
     """
 
     model_config = ConfigDict(
@@ -180,7 +182,7 @@ class ProductsBody(BaseModel):
 
 
 class DeleteBody(Body):
-    """Products to take out."""
+    """Ids of products to delete."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"product_ids": ["p1", "p2"]}]})
 
@@ -188,7 +190,7 @@ class DeleteBody(Body):
 
 
 class RemovalBody(Body):
-    """A product to take out, one line of many."""
+    """Product to delete, one line of a stream."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"product_id": "p1"}]})
 
@@ -196,7 +198,7 @@ class RemovalBody(Body):
 
 
 class FeedbackBody(Body):
-    """Something that a shopper did with a result."""
+    """Event of a shopper on a result."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -218,7 +220,7 @@ class FeedbackBody(Body):
 
 
 class JudgementBody(Body):
-    """How well a product answers a query, as a person judged it.
+    """Grade that a person gave to a product for a query.
 
     A grade of null takes away the one that the judge gave before.
     """
@@ -236,7 +238,7 @@ class JudgementBody(Body):
 
 
 class SwitchBody(Body):
-    """Which generation to search from now on; null is what the index folder says."""
+    """Generation to search from now on; null is the current one of the index folder."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"generation": "g1"}]})
 

@@ -1,4 +1,4 @@
-"""What was searched, shown and clicked, as files that a kill leaves whole.
+"""Log of searches, shown products and clicks, in files that a kill leaves whole.
 
     FEEDBACK/log-00000007.jsonl            searches and events as they came, the latest
     FEEDBACK/searches-00000006.parquet     SEARCH_SCHEMA, one row a search with a page of results
@@ -25,7 +25,7 @@ from windowshop.service.http.errors import ServiceError
 from windowshop.service.http.requests import FeedbackBody
 
 FEEDBACK_FOLDER = "feedback"
-"""Of an index folder."""
+"""Folder inside an index folder."""
 SEARCH_SCHEMA: dict[str, pl.DataType] = {
     "search_id": pl.String(),
     "time": pl.Float64(),
@@ -49,19 +49,19 @@ EVENT_SCHEMA: dict[str, pl.DataType] = {
     "event": pl.String(),
 }
 COUNTED = ("text", "total", "offset", "follow_up")
-"""What tells which texts were searched, and found something."""
+"""Columns from which searched texts are counted."""
 MAX_SHOWN = 100
-"""Products of a page that are logged."""
+"""Most products of a page that are logged."""
 KNOWN_SEARCHES, KNOWN_EVENTS = 50_000, 50_000
-"""Latest ones that events may be reported for, and are recognised when they come again."""
+"""Latest searches that take events, and latest events that are known when they come again."""
 RECENT_SEARCHES = 200_000
-"""Latest ones that suggestions are made of."""
+"""Latest searches that suggestions are made of."""
 FOLD_LINES, FOLD_SECONDS = 5_000, 300.0
 DIGITS = 8
 
 
 class FeedbackLog:
-    """Appends to a folder; one process, many threads."""
+    """Feedback log of a folder; one process, many threads."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ class FeedbackLog:
         self._begin()
 
     def search(self, answer: Answer, request: SearchRequest, *, follow_up: bool = False) -> None:
-        """Log a page of results; a `follow_up` shows those of an earlier search anew."""
+        """Log a page of results; a `follow_up` shows those of an earlier search again."""
         shown = [result.product_id for result in answer.results[:MAX_SHOWN]]
         row = {
             "search_id": answer.search_id,
@@ -98,7 +98,7 @@ class FeedbackLog:
             _remember(self._searches, answer.search_id, KNOWN_SEARCHES)
 
     def event(self, body: FeedbackBody) -> bool:
-        """Log what a shopper did, unless it is logged; raises ServiceError 404 for no such search.
+        """Log an event, unless it is known; raises ServiceError 404 for an unknown search.
 
         Returns whether it was new. On return it survives a SIGKILL.
         """
@@ -120,13 +120,13 @@ class FeedbackLog:
             return True
 
     def tick(self) -> None:
-        """Make parquet files of the log where it is long, or old."""
+        """Fold the log where it is long, or old."""
         is_old = time.monotonic() - self._begun > FOLD_SECONDS
         if self._num_lines >= FOLD_LINES or (self._num_lines and is_old):
             self.fold()
 
     def fold(self) -> None:
-        """Make parquet files of the log and begin another; requests go on meanwhile."""
+        """Turn the log into parquet files and begin another; requests go on meanwhile."""
         with self._folding:
             with self._lock:
                 done, file = self._path, self._file
@@ -135,7 +135,7 @@ class FeedbackLog:
             _fold(done)
 
     def close(self) -> None:
-        """Make parquet files of what is left."""
+        """Turn the rest of the log into parquet files and release it."""
         with self._folding, self._lock:
             os.close(self._file)
             _fold(self._path)
@@ -151,7 +151,7 @@ class FeedbackLog:
         self._num_lines, self._begun = 0, time.monotonic()
 
     def _recall(self) -> None:
-        """Know the latest searches and events of before."""
+        """Remember the latest searches and events of earlier runs."""
         for part in _latest(self._folder, "searches", SEARCH_SCHEMA, KNOWN_SEARCHES):
             for search_id in part["search_id"]:
                 _remember(self._searches, search_id, KNOWN_SEARCHES)
@@ -161,7 +161,7 @@ class FeedbackLog:
 
 
 def read_log(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Every search and every event, oldest first, of a folder that a service may be writing."""
+    """Read all searches and events, oldest first; a service may be writing the folder."""
     tables = []
     rows = [row for path in sorted(folder.glob("log-*.jsonl")) for row in _lines(path)]
     parts = (("searches", SEARCH_SCHEMA, False), ("events", EVENT_SCHEMA, True))
@@ -174,7 +174,7 @@ def read_log(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def recent_searches(folder: Path) -> pl.DataFrame:
-    """The latest searches as COUNTED columns, of a log that was just opened."""
+    """Read the COUNTED columns of the latest searches of a log that was just opened."""
     schema = {name: SEARCH_SCHEMA[name] for name in COUNTED}
     parts = _latest(folder, "searches", schema, RECENT_SEARCHES)
     return pl.concat([pl.DataFrame(schema=schema), *parts])
@@ -186,7 +186,7 @@ def query_key(text: str) -> str:
 
 
 def _fold(path: Path) -> None:
-    """Two parquet files of a log's number in its place; again does no harm."""
+    """Replace a log by two parquet files of its number; doing it twice does no harm."""
     rows = list(_lines(path))
     number = path.stem.removeprefix("log-")
     searches = [row for row in rows if "event" not in row]
@@ -202,7 +202,7 @@ def _fold(path: Path) -> None:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a log; a last line that a kill left half written is none."""
+    """Read the rows of a log, without a last line that a kill left half written."""
     for line in path.read_bytes().split(b"\n")[:-1]:
         yield orjson.loads(line)
 
@@ -210,7 +210,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 def _latest(
     folder: Path, name: str, schema: dict[str, pl.DataType], most: int
 ) -> list[pl.DataFrame]:
-    """The newest parts that have `most` rows together, oldest first."""
+    """Read the newest parts that have `most` rows together, oldest first."""
     parts: list[pl.DataFrame] = []
     for path in sorted(folder.glob(f"{name}-*.parquet"), reverse=True):
         if sum(map(len, parts)) >= most:
@@ -220,7 +220,7 @@ def _latest(
 
 
 def _read(path: Path, schema: dict[str, pl.DataType]) -> pl.DataFrame:
-    """These columns of a part; null where it is older than the column."""
+    """Read columns of a part; null where it is older than the column."""
     part = pl.read_parquet(path, columns=sorted(schema.keys() & pl.read_parquet_schema(path)))
     missing = [pl.lit(None, schema[name]).alias(name) for name in schema.keys() - set(part.columns)]
     return part.with_columns(missing).select(schema.keys())

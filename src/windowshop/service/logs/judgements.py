@@ -1,4 +1,4 @@
-"""Grades that people gave: an append-only log, and from it the tables that training reads.
+"""Judgements: an append-only log of grades, and the tables that training reads.
 
     JUDGEMENTS/judgements.jsonl    every grade as it came; the latest of a pair and judge counts,
                                    null is none
@@ -24,12 +24,12 @@ from windowshop.service.http.requests import JudgementBody
 from windowshop.service.logs.feedback import query_key
 
 JUDGEMENTS_FOLDER = "judgements"
-"""Of an index folder."""
+"""Folder inside an index folder."""
 LOG_FILE, QUERIES_FILE, QRELS_FILE = "judgements.jsonl", "queries.jsonl", "qrels.jsonl"
 
 
 class Judgements:
-    """One process, many threads."""
+    """Judgements of a folder; one process, many threads."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,14 +47,14 @@ class Judgements:
         os.ftruncate(self._file, len(whole) + bool(whole))  # a line that a kill left half written
 
     def add(self, body: JudgementBody) -> None:
-        """Keep a grade, or that it is taken away; on return it survives a SIGKILL."""
+        """Append a grade, or its removal; on return it survives a SIGKILL."""
         row = body.model_dump() | {"query": body.query.strip(), "time": time.time()}
         with self._lock:
             append_whole(self._file, orjson.dumps(row) + b"\n")
             self._note(row)
 
     def of(self, query: str, judge: str | None = None) -> list[dict[str, Any]]:
-        """The grades of a query by all judges, or by one, in the order of their first grades."""
+        """Return the grades of a query by all judges, or by one, in the order of first grades."""
         with self._lock:
             products = self._grades.get(query_key(query), {})
             if judge is not None:
@@ -64,7 +64,7 @@ class Judgements:
             return [{"product_id": name, "grade": _joined(by)} for name, by in products.items()]
 
     def tick(self) -> None:
-        """Write the tables, where grades have changed."""
+        """Write the tables where grades have changed."""
         with self._lock:
             if not self._is_stale:
                 return
@@ -105,7 +105,7 @@ class Judgements:
 
 
 def query_id(query: str) -> str:
-    """A name for a query's text, the same for equal ones."""
+    """Return the id of a query text; equal texts have one id."""
     return f"asked-{xxhash.xxh3_64_hexdigest(query_key(query).encode())}"
 
 

@@ -1,4 +1,4 @@
-"""An index with its feedback and judgements -> a data folder to train on.
+"""Data folder to train on, from an index with its feedback and judgements.
 
     DATA/products.parquet   the products of the index as of its last snapshot
     DATA/photos/            their photos, linked where the file system can
@@ -39,7 +39,7 @@ PAIR = ["query_id", "product_id"]
 
 
 def write_clicks(index: Path, out: Path) -> dict[str, int]:
-    """Write a data folder of what an index holds and what was done with it; returns row counts.
+    """Write a data folder of an index, its feedback and judgements; returns row counts.
 
     A service may have the index open. Raises DataError where `out` holds something already.
     """
@@ -64,7 +64,7 @@ def write_clicks(index: Path, out: Path) -> dict[str, int]:
 
 
 def click_tables(searches: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Queries and qrels of a feedback log (`windowshop.service.logs.feedback.read_log`)."""
+    """Return queries and qrels of a feedback log (`windowshop.service.logs.feedback.read_log`)."""
     asked = searches.filter(
         pl.col("text").is_not_null(),
         ~pl.col("photo"),
@@ -102,7 +102,7 @@ def click_tables(searches: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataF
 
 
 def _products(index: Path, out: Path) -> pl.DataFrame:
-    """The live products, without the columns that an index fills, their photos below `out`."""
+    """Return the products of the index without columns that it fills, photos linked to `out`."""
     folder = index / GENERATIONS_FOLDER / current_generation(index)
     manifest = read_manifest(GenerationManifest, folder, GENERATION)
     saved = read_snapshot(folder)
@@ -125,7 +125,7 @@ def _products(index: Path, out: Path) -> pl.DataFrame:
 
 
 def _linked(photos: ShopPhotos, name: str, out: Path) -> str | None:
-    """The photo's path below the data folder, where it now is; None where there is no such file."""
+    """Link a photo into the data folder; returns its path there, None for a missing file."""
     source = photos.path(name)
     if source is None:
         return None

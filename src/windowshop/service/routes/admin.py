@@ -1,4 +1,4 @@
-"""Calls of operators: what is served, upkeep, generations, health and metrics."""
+"""Routes of operators: generations, maintenance, state and metrics."""
 
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from windowshop._version import __version__
 from windowshop.files import read_manifest
 from windowshop.index import GENERATION, GenerationManifest
-from windowshop.service.generation_pool import Shop
+from windowshop.service.generation_pool import GenerationPool
 from windowshop.service.http.bodies import json_body, read_json
 from windowshop.service.http.middleware import client_of
 from windowshop.service.http.requests import SwitchBody
@@ -20,53 +20,53 @@ from windowshop.service.http.responses import (
     InfoAnswer,
     StateAnswer,
 )
-from windowshop.service.state import Desk
+from windowshop.service.state import ServiceState
 
 
-def admin_routes(desk: Desk) -> APIRouter:
-    """The router; upkeep runs in one thread, beside searches and writes."""
+def admin_routes(service: ServiceState) -> APIRouter:
+    """Return the router; maintenance runs in one thread, beside searches and writes."""
     router = APIRouter(tags=["operation"])
-    _add_upkeep(router, desk)
-    _add_states(router, desk)
+    _add_maintenance(router, service)
+    _add_states(router, service)
     return router
 
 
-def _add_upkeep(router: APIRouter, desk: Desk) -> None:
-    shop = desk.shop
+def _add_maintenance(router: APIRouter, service: ServiceState) -> None:
+    pool = service.pool
 
     @router.post("/admin/switch", openapi_extra=json_body(SwitchBody))
     async def switch(request: Request) -> GenerationAnswer:
-        """Search another generation, with all that was written; no request fails meanwhile."""
+        """Search another generation, with all writes; no request fails meanwhile."""
         body = await read_json(request, SwitchBody)
-        name = await desk.administering.run(lambda: shop.switch(body.generation))
+        name = await service.administering.run(lambda: pool.switch(body.generation))
         return GenerationAnswer(generation=name)
 
     @router.post("/admin/rollback")
     async def rollback() -> GenerationAnswer:
-        """Go back to the generation before, with all that was written since."""
-        return GenerationAnswer(generation=await desk.administering.run(shop.rollback))
+        """Go back to the generation before, with all writes since."""
+        return GenerationAnswer(generation=await service.administering.run(pool.rollback))
 
     @router.post("/admin/optimise")
     async def optimise() -> StateAnswer:
         """Make searches fast again after many writes."""
-        await desk.administering.run(shop.optimise)
+        await service.administering.run(pool.optimise)
         return StateAnswer(status="done")
 
     @router.post("/admin/compact")
     async def compact() -> CompactAnswer:
-        """Shorten the ledger to what lives, and remove photos that no product names any more."""
-        num_removed = await desk.administering.run(shop.compact)
+        """Shorten the ledger to the present products, and remove photos that none of them names."""
+        num_removed = await service.administering.run(pool.compact)
         return CompactAnswer(status="done", num_removed_photos=num_removed)
 
 
-def _add_states(router: APIRouter, desk: Desk) -> None:
-    shop = desk.shop
+def _add_states(router: APIRouter, service: ServiceState) -> None:
+    pool = service.pool
 
     @router.get("/info")
     async def info(request: Request) -> InfoAnswer:
         """Generations, columns and settings, and what this key may do."""
         scopes = client_of(request.scope).scopes
-        found = await desk.searching.run(lambda: _info(shop))
+        found = await service.searching.run(lambda: _info(pool))
         return InfoAnswer(**found, scopes=list(scopes))
 
     @router.get("/health")
@@ -77,19 +77,19 @@ def _add_states(router: APIRouter, desk: Desk) -> None:
     @router.get("/ready")
     async def ready() -> StateAnswer:
         """Whether searches are answered."""
-        if shop.state != "ready":
-            raise desk.not_ready()
+        if pool.state != "ready":
+            raise service.not_ready()
         return StateAnswer(status="ready")
 
     @router.get("/metrics", responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}})
     async def metrics() -> Response:
         """Counters for Prometheus."""
-        await desk.administering.run(lambda: _count(desk))
-        return Response(desk.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+        await service.administering.run(lambda: _count(service))
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _info(shop: Shop) -> dict[str, Any]:
-    with shop.lease() as searcher:
+def _info(pool: GenerationPool) -> dict[str, Any]:
+    with pool.lease() as searcher:
         with searcher.index.collection.read_view() as view:
             schema = view.columns.table().schema
         columns = [
@@ -100,26 +100,26 @@ def _info(shop: Shop) -> dict[str, Any]:
         settings = asdict(searcher.settings)
         sees = searcher.index.manifest.photo_width is not None
     return {
-        "name": shop.folder.resolve().name,
+        "name": pool.folder.resolve().name,
         "version": __version__,
-        "current": shop.current,
-        "generations": _generations(shop),
+        "current": pool.current,
+        "generations": _generations(pool),
         "columns": columns,
         "settings": settings,
         "kinds_of_query": ["text", "photo"] if sees else ["text"],
     }
 
 
-def _generations(shop: Shop) -> list[dict[str, Any]]:
-    loaded, found = shop.loaded, []
-    for name in shop.generations.names():
-        path = shop.generations.path(name)
+def _generations(pool: GenerationPool) -> list[dict[str, Any]]:
+    loaded, found = pool.loaded, []
+    for name in pool.generations.names():
+        path = pool.generations.path(name)
         if not (path / GENERATION.file).is_file():
             continue  # being built
         manifest = read_manifest(GenerationManifest, path, GENERATION)
         num_products = manifest.num_products
         if name in loaded:
-            with shop.lease(name) as searcher:
+            with pool.lease(name) as searcher:
                 num_products = searcher.index.collection.count()
         found.append(
             {
@@ -127,7 +127,7 @@ def _generations(shop: Shop) -> list[dict[str, Any]]:
                 "model_key": manifest.model_key,
                 "num_products": num_products,
                 "loaded": name in loaded,
-                "current": name == shop.current,
+                "current": name == pool.current,
             }
         )
     return found
@@ -143,12 +143,12 @@ def _kind(dtype: pl.DataType) -> str:
     return "number" if dtype.is_numeric() else "text"
 
 
-def _count(desk: Desk) -> None:
-    if not desk.shop.current:
+def _count(service: ServiceState) -> None:
+    if not service.pool.current:
         return
-    with desk.shop.lease() as searcher:
+    with service.pool.lease() as searcher:
         index = searcher.index
         counts = index.query_encoder.counts
         queries = {"kept": counts.hits, "shared": counts.shared, "encoded": counts.misses}
         name, key = index.generation, index.manifest.model_key
-        desk.metrics.catalogue(name, key, index.collection.count(), queries)
+        service.metrics.catalogue(name, key, index.collection.count(), queries)

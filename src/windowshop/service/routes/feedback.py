@@ -1,4 +1,4 @@
-"""Calls that note what people did and think: feedback and judgements."""
+"""Routes of feedback and judgements."""
 
 from typing import Annotated
 
@@ -7,26 +7,26 @@ from fastapi import APIRouter, Query, Request
 from windowshop.service.http.bodies import json_body, read_json
 from windowshop.service.http.requests import FeedbackBody, JudgementBody
 from windowshop.service.http.responses import Judgement, JudgementsAnswer, NotedAnswer
-from windowshop.service.state import Desk
+from windowshop.service.state import ServiceState
 
 
-def log_routes(desk: Desk) -> APIRouter:
-    """The router; each call appends a line, at once."""
+def feedback_routes(service: ServiceState) -> APIRouter:
+    """Return the router; each call appends a line to its log."""
     router = APIRouter(tags=["feedback"])
 
     @router.post("/feedback", openapi_extra=json_body(FeedbackBody))
     async def feedback(request: Request) -> NotedAnswer:
         """Report a click, a product put into the cart, or a purchase, under its search."""
         body = await read_json(request, FeedbackBody)
-        is_new = desk.feedback.event(body)
+        is_new = service.feedback.event(body)
         if is_new:
-            desk.metrics.events.labels(body.event).inc()
+            service.metrics.events.labels(body.event).inc()
         return NotedAnswer(status="noted" if is_new else "known")
 
     @router.post("/judgements", openapi_extra=json_body(JudgementBody))
     async def judge(request: Request) -> NotedAnswer:
         """Grade a product for a query, 0 to 3; a judge's latest counts, and null takes it away."""
-        desk.judgements.add(await read_json(request, JudgementBody))
+        service.judgements.add(await read_json(request, JudgementBody))
         return NotedAnswer(status="noted")
 
     @router.get("/judgements")
@@ -35,7 +35,7 @@ def log_routes(desk: Desk) -> APIRouter:
         judge: Annotated[str | None, Query(max_length=256)] = None,
     ) -> JudgementsAnswer:
         """The grades of a query, of all judges together or of one."""
-        grades = [Judgement(**grade) for grade in desk.judgements.of(query, judge)]
+        grades = [Judgement(**grade) for grade in service.judgements.of(query, judge)]
         return JudgementsAnswer(judgements=grades)
 
     return router

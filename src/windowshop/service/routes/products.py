@@ -1,4 +1,4 @@
-"""Calls about products: their fields, their photos, writing and deleting them."""
+"""Routes of products: fields, photos, writing and deleting."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ from windowshop.service.http.responses import (
     photo_url,
     without_paths,
 )
-from windowshop.service.state import Desk
+from windowshop.service.state import ServiceState
 from windowshop.service.thumbnails import MAX_SIZE, MIN_SIZE, no_photo
 from windowshop.service.writes.products import (
     Columns,
@@ -49,7 +49,7 @@ DELETE_BODY["requestBody"]["content"][NDJSON] = {
 
 
 class _Streamed(Response):
-    """An answer that is sent while the request is still read."""
+    """Response that is sent while the request is still read."""
 
     def __init__(self, stream: ProductStream) -> None:
         super().__init__(media_type=NDJSON)
@@ -59,19 +59,19 @@ class _Streamed(Response):
         await self._stream(scope, receive, send)
 
 
-def product_routes(desk: Desk) -> APIRouter:
-    """The router; writes run one after the other."""
+def product_routes(service: ServiceState) -> APIRouter:
+    """Return the router; writes run one after the other."""
     router = APIRouter(tags=["products"])
-    _add_reading(router, desk)
-    _add_writing(router, desk)
+    _add_reading(router, service)
+    _add_writing(router, service)
     return router
 
 
-def _add_reading(router: APIRouter, desk: Desk) -> None:
+def _add_reading(router: APIRouter, service: ServiceState) -> None:
     @router.get("/products/{id}")
     async def product(id: str) -> Response:
-        """A product's fields, and where its photo is."""
-        return json_response(await desk.searching.run(lambda: _product(desk, sent_id(id))))
+        """Return a product's fields and the address of its photo."""
+        return json_response(await service.searching.run(lambda: _product(service, sent_id(id))))
 
     @router.get(
         "/products/{id}/photo",
@@ -82,42 +82,42 @@ def _add_reading(router: APIRouter, desk: Desk) -> None:
         id: str,
         size: Annotated[int, Query(ge=MIN_SIZE, le=MAX_SIZE)] = 320,
     ) -> Response:
-        """A thumbnail, a JPEG whose longest side is at most `size`. The key may be in `key=`."""
+        """Return a JPEG whose longest side is at most `size`. The key may be in `key=`."""
         known = request.headers.get("if-none-match", "")
-        return await desk.showing.run(lambda: _photo(desk, sent_id(id), size, known))
+        return await service.showing.run(lambda: _photo(service, sent_id(id), size, known))
 
 
-def _add_writing(router: APIRouter, desk: Desk) -> None:
-    config = desk.config
+def _add_writing(router: APIRouter, service: ServiceState) -> None:
+    config = service.config
 
     @router.put("/products", responses={200: {"model": ProductsAnswer}}, openapi_extra=PUT_BODY)
     async def put(request: Request, only_failed: bool = False) -> Response:
-        """Add products or replace them whole; written when told so.
+        """Add products or replace them whole; a result of `upserted` survives a kill.
 
         As application/x-ndjson, one product a line, without end: one result a line comes back while
         lines are sent. With `only_failed`, only those that failed or have a problem, and counts.
         """
         if request.headers.get("content-type", "").startswith(NDJSON):
-            columns = await desk.searching.run(lambda: _columns(desk))
+            columns = await service.searching.run(lambda: _columns(service))
             return _Streamed(
                 _stream(
-                    desk,
+                    service,
                     read=lambda line: read_line(line, columns),
-                    write=lambda items: _written(desk, items),
+                    write=lambda items: _written(service, items),
                     done=("upserted",),
                     only_failed=only_failed,
                 )
             )
         content = await json_bytes(request)
-        items = await desk.writing.run(lambda: _items(desk, content))
+        items = await service.writing.run(lambda: _items(service, content))
         results: list[dict[str, Any]] = []
         for part in parts_of(items, config.batch_products, config.batch_bytes):
-            results += await _written(desk, part)
+            results += await _written(service, part)
         num_upserted = sum(result["status"] == "upserted" for result in results)
-        told = [r for r in results if r["status"] == "failed" or "problem" in r or not only_failed]
+        shown = [r for r in results if r["status"] == "failed" or "problem" in r or not only_failed]
         return json_response(
             {
-                "results": told,
+                "results": shown,
                 "num_upserted": num_upserted,
                 "num_failed": len(results) - num_upserted,
             }
@@ -127,7 +127,7 @@ def _add_writing(router: APIRouter, desk: Desk) -> None:
         "/products", responses={200: {"model": DeletedAnswer}}, openapi_extra=DELETE_BODY
     )
     async def delete(request: Request, only_failed: bool = False) -> Response:
-        """Take products out.
+        """Delete products.
 
         As application/x-ndjson, one a line, without end: its id in quotes, or an object with its
         `product_id`. Results come as those of written products do; `only_failed` is for lines.
@@ -135,35 +135,35 @@ def _add_writing(router: APIRouter, desk: Desk) -> None:
         if request.headers.get("content-type", "").startswith(NDJSON):
             return _Streamed(
                 _stream(
-                    desk,
+                    service,
                     read=read_removal,
-                    write=lambda items: _removed(desk, items),
+                    write=lambda items: _removed(service, items),
                     done=("deleted", "absent"),
                     only_failed=only_failed,
                 )
             )
         body = await read_json(request, DeleteBody)
-        return json_response(await desk.writing.run(lambda: _deleted(desk, body.product_ids)))
+        return json_response(await service.writing.run(lambda: _deleted(service, body.product_ids)))
 
 
-def _product(desk: Desk, product_id: str) -> dict[str, Any]:
-    with desk.shop.lease() as searcher:
+def _product(service: ServiceState, product_id: str) -> dict[str, Any]:
+    with service.pool.lease() as searcher:
         row = _row(searcher, product_id)
         path = searcher.index.photo_path(row.get("image"))
     url = photo_url(product_id) if path is not None else None
     return without_paths(row) | {"photo_url": url}
 
 
-def _photo(desk: Desk, product_id: str, size: int, known: str) -> Response:
-    with desk.shop.lease() as searcher:
+def _photo(service: ServiceState, product_id: str, size: int, known: str) -> Response:
+    with service.pool.lease() as searcher:
         path = searcher.index.photo_path(_row(searcher, product_id).get("image"))
     if path is None:
         raise no_photo("it names no file that is there")
-    etag = desk.thumbnails.etag(path, size)
+    etag = service.thumbnails.etag(path, size)
     headers = {"ETag": etag, "Cache-Control": CACHE_CONTROL}
     if etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]:
         return Response(status_code=304, headers=headers)
-    content = desk.thumbnails.get(path, size, etag)
+    content = service.thumbnails.get(path, size, etag)
     return Response(content, headers=headers, media_type="image/jpeg")
 
 
@@ -174,49 +174,49 @@ def _row(searcher: Searcher, product_id: str) -> dict[str, Any]:
     return collection.products([product_id]).row(0, named=True)
 
 
-def _columns(desk: Desk) -> Columns:
-    """The catalogue's own columns that a product may have."""
-    with desk.shop.lease() as searcher, searcher.index.collection.read_view() as view:
+def _columns(service: ServiceState) -> Columns:
+    """Return the columns of the catalogue that a request may set."""
+    with service.pool.lease() as searcher, searcher.index.collection.read_view() as view:
         schema = view.columns.table().schema
         filled = [column.name for column in searcher.index.manifest.attribute_columns]
     return sendable(schema, filled)
 
 
-def _items(desk: Desk, content: bytes) -> list[Item]:
-    columns = _columns(desk)
+def _items(service: ServiceState, content: bytes) -> list[Item]:
+    columns = _columns(service)
     return [read_product(product, columns) for product in parse(content, ProductsBody).products]
 
 
-async def _written(desk: Desk, items: list[Item]) -> list[dict[str, Any]]:
+async def _written(service: ServiceState, items: list[Item]) -> list[dict[str, Any]]:
     def written() -> list[dict[str, Any]]:
-        with desk.shop.writing() as searcher:
+        with service.pool.writing() as searcher:
             results = write(searcher.index, items)
         for result in results:
-            desk.metrics.upserts.labels(result["status"]).inc()
+            service.metrics.upserts.labels(result["status"]).inc()
         return results
 
-    return await desk.writing.run(written)
+    return await service.writing.run(written)
 
 
-async def _removed(desk: Desk, items: list[Item]) -> list[dict[str, Any]]:
+async def _removed(service: ServiceState, items: list[Item]) -> list[dict[str, Any]]:
     names = [item.product_id for item in items if isinstance(item, Removal)]
-    told = await desk.writing.run(lambda: _deleted(desk, names))
-    return with_refused(items, told["results"])
+    deleted = await service.writing.run(lambda: _deleted(service, names))
+    return with_refused(items, deleted["results"])
 
 
 def _stream(
-    desk: Desk,
+    service: ServiceState,
     *,
     read: Callable[[bytes], Item],
     write: Callable[[list[Item]], Awaitable[list[dict[str, Any]]]],
     done: tuple[str, ...],
     only_failed: bool,
 ) -> ProductStream:
-    config = desk.config
+    config = service.config
     return ProductStream(
         read=read,
         write=write,
-        stopping=lambda: desk.shop.state == "stopping",
+        stopping=lambda: service.pool.state == "stopping",
         most_products=config.batch_products,
         most_bytes=config.batch_bytes,
         line_bytes=config.line_bytes,
@@ -225,13 +225,13 @@ def _stream(
     )
 
 
-def _deleted(desk: Desk, product_ids: list[str]) -> dict[str, Any]:
+def _deleted(service: ServiceState, product_ids: list[str]) -> dict[str, Any]:
     names = list(dict.fromkeys(product_ids))
-    with desk.shop.writing() as searcher:
+    with service.pool.writing() as searcher:
         collection = searcher.index.collection
         there = {name for name in names if name in collection}
         num_deleted = searcher.index.delete(names)
-    desk.metrics.deletes.inc(num_deleted)
+    service.metrics.deletes.inc(num_deleted)
     results = [
         {"product_id": name, "status": "deleted" if name in there else "absent"} for name in names
     ]

@@ -1,4 +1,4 @@
-"""Calls that search: by text, by photo, by product; suggestions and facets."""
+"""Routes of searches by text, photo or product, of suggestions and facets."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from windowshop.service.http.bodies import REFERENCE, decoded, json_body, read_j
 from windowshop.service.http.errors import bytes_response, to_json, unknown_product
 from windowshop.service.http.requests import MAX_LIMIT, SearchBody
 from windowshop.service.http.responses import FacetsAnswer, SearchAnswer, SuggestAnswer, search_json
-from windowshop.service.state import Desk
+from windowshop.service.state import ServiceState
 
 FORM = {
     "requestBody": {
@@ -40,44 +40,44 @@ Offset = Annotated[int, Query(ge=0, le=MAX_RESULTS)]
 Name = Annotated[str | None, Query(max_length=256)]
 
 
-def search_routes(desk: Desk) -> APIRouter:
-    """The router; every search runs in a thread of a bounded number."""
+def search_routes(service: ServiceState) -> APIRouter:
+    """Return the router; searches run in a bounded number of threads."""
     router = APIRouter(tags=["search"])
-    _add_searches(router, desk)
-    _add_similar(router, desk)
-    _add_helps(router, desk)
+    _add_searches(router, service)
+    _add_similar(router, service)
+    _add_facets_and_suggestions(router, service)
     return router
 
 
-def _searched(desk: Desk, body: SearchBody, photo: Photo | None = None) -> bytes:
+def _searched(service: ServiceState, body: SearchBody, photo: Photo | None = None) -> bytes:
     request = body.to_request(photo)
-    with desk.shop.lease(body.generation) as searcher:
+    with service.pool.lease(body.generation) as searcher:
         if body.similar_to is not None and body.similar_to not in searcher.index.collection:
             raise unknown_product(body.similar_to)
         answer = searcher.answer(request)
-    desk.answered(answer, request, log=body.log, follow_up=body.follow_up)
+    service.answered(answer, request, log=body.log, follow_up=body.follow_up)
     return search_json(answer)
 
 
-def _add_searches(router: APIRouter, desk: Desk) -> None:
+def _add_searches(router: APIRouter, service: ServiceState) -> None:
     @router.post(
         "/search", responses={200: {"model": SearchAnswer}}, openapi_extra=json_body(SearchBody)
     )
     async def search(request: Request) -> Response:
         """Search by text or by a product; with neither, show the catalogue."""
         body = await read_json(request, SearchBody)
-        return bytes_response(await desk.searching.run(lambda: _searched(desk, body)))
+        return bytes_response(await service.searching.run(lambda: _searched(service, body)))
 
     @router.post("/search/image", responses={200: {"model": SearchAnswer}}, openapi_extra=FORM)
     async def search_image(request: Request) -> Response:
         """Search by a photo, or by a photo and a text."""
         content, body = await read_photo(request)
         return bytes_response(
-            await desk.seeing.run(lambda: _searched(desk, body, decoded(content)))
+            await service.seeing.run(lambda: _searched(service, body, decoded(content)))
         )
 
 
-def _add_similar(router: APIRouter, desk: Desk) -> None:
+def _add_similar(router: APIRouter, service: ServiceState) -> None:
     @router.get("/products/{id}/similar", responses={200: {"model": SearchAnswer}})
     async def similar(
         id: str,
@@ -88,7 +88,7 @@ def _add_similar(router: APIRouter, desk: Desk) -> None:
         explain: bool = False,
         generation: Name = None,
     ) -> Response:
-        """Products like one, without its variants."""
+        """Search products similar to one, without its variants."""
         body = SearchBody.model_construct(
             similar_to=sent_id(id),
             limit=limit,
@@ -98,10 +98,10 @@ def _add_similar(router: APIRouter, desk: Desk) -> None:
             explain=explain,
             generation=generation,
         )
-        return bytes_response(await desk.searching.run(lambda: _searched(desk, body)))
+        return bytes_response(await service.searching.run(lambda: _searched(service, body)))
 
 
-def _add_helps(router: APIRouter, desk: Desk) -> None:
+def _add_facets_and_suggestions(router: APIRouter, service: ServiceState) -> None:
     @router.get("/facets", responses={200: {"model": FacetsAnswer}})
     async def facets(
         column: Annotated[list[str], Query(max_length=32)],
@@ -109,15 +109,15 @@ def _add_helps(router: APIRouter, desk: Desk) -> None:
         limit: Annotated[int, Query(ge=0, le=MAX_LIMIT)] = 10,
         generation: Name = None,
     ) -> Response:
-        """Values of columns with their counts, over the whole catalogue or what a filter leaves."""
+        """Count the values of columns over the catalogue, or over what passes a filter."""
         body = SearchBody.model_construct(facets=column, facet_limit=limit, where=where, limit=1)
 
         def counted() -> bytes:
-            with desk.shop.lease(generation) as searcher:
+            with service.pool.lease(generation) as searcher:
                 answer = searcher.answer(body.to_request())
             return to_json({"facets": answer.facets, "matching": answer.matching})
 
-        return bytes_response(await desk.searching.run(counted))
+        return bytes_response(await service.searching.run(counted))
 
     @router.get("/suggest")
     async def suggest(
@@ -125,5 +125,5 @@ def _add_helps(router: APIRouter, desk: Desk) -> None:
         limit: Annotated[int, Query(ge=1, le=50)] = 8,
     ) -> SuggestAnswer:
         """Suggest query texts that have a word which begins with `q`."""
-        found = {"suggestions": desk.suggestions.suggest(q, limit)}
+        found = {"suggestions": service.suggestions.suggest(q, limit)}
         return SuggestAnswer.model_validate(found, from_attributes=True)

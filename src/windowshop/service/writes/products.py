@@ -1,4 +1,4 @@
-"""Products as they are sent -> rows of the catalogue, in batches, each with what became of it."""
+"""Products of requests, checked, turned into rows, and written in batches with a result each."""
 
 import base64
 import binascii
@@ -22,12 +22,12 @@ from windowshop.service.http.requests import BIG, ProductBody, RemovalBody
 Plain: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = Plain | list[Plain]
 Columns: TypeAlias = Mapping[str, pl.DataType]
-"""Name -> type."""
+"""Type of each column by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One that can be written."""
+    """Product that can be written."""
 
     row: dict[str, Value]
     photo: bytes | None
@@ -35,7 +35,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One that cannot, and why."""
+    """Product that cannot be written, and why."""
 
     product_id: str | None
     error: str
@@ -43,7 +43,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """One that is to be taken out."""
+    """Product to delete."""
 
     product_id: str
 
@@ -53,7 +53,7 @@ Item: TypeAlias = Product | Removal | Refused
 
 @dataclass(slots=True)
 class Batch:
-    """Items that are written at once; no id is there twice."""
+    """Items that are written at once, without an id twice."""
 
     most: int
     most_bytes: int
@@ -63,16 +63,16 @@ class Batch:
 
     @property
     def is_full(self) -> bool:
-        """Whether it takes nothing more."""
+        """Whether the batch takes nothing more."""
         return len(self.items) >= self.most
 
     def takes(self, item: Item) -> bool:
-        """Whether an item may be added; an empty batch takes any."""
+        """Return whether an item may be added; an empty batch takes any."""
         is_small = self._num_bytes + weight_of(item) <= self.most_bytes
         return not self.items or (is_small and not self.is_full and id_of(item) not in self._known)
 
     def add(self, item: Item) -> None:
-        """Add an item that it takes."""
+        """Add an item that the batch takes."""
         self.items.append(item)
         self._num_bytes += weight_of(item)
         name = id_of(item)
@@ -81,7 +81,7 @@ class Batch:
 
 
 def read_product(content: object, columns: Columns) -> Item:
-    """Check a product; `columns` are the catalogue's, whose names may be sent as well."""
+    """Check a product; `columns` are further columns that it may have."""
     if not isinstance(content, dict):
         return Refused(None, "A product is a JSON object. Send one.")
     given = content.get("product_id")
@@ -96,7 +96,7 @@ def read_product(content: object, columns: Columns) -> Item:
 
 
 def read_line(line: bytes, columns: Columns) -> Item:
-    """The same of a line of JSON."""
+    """Check a product in a line of JSON."""
     try:
         return read_product(from_json(line, allow_inf_nan=False), columns)
     except ValueError as error:
@@ -116,7 +116,7 @@ def read_removal(line: bytes) -> Item:
 
 
 def sendable(columns: Columns, filled: Iterable[str]) -> Columns:
-    """The catalogue's own columns that a product may have; `filled` come from its attributes."""
+    """Return the columns of the catalogue that a request may set, without those `filled`."""
     left_out = {*filled, *PRODUCT_SCHEMA}
     return {
         name: dtype
@@ -128,7 +128,7 @@ def sendable(columns: Columns, filled: Iterable[str]) -> Columns:
 
 
 def write(index: OpenIndex, items: Sequence[Item]) -> list[dict[str, Any]]:
-    """Write what can be written; one result an item, in order. Ids are unique among the products.
+    """Write the products of a batch of unique ids; returns one result an item, in order.
 
     Where the batch as a whole is refused, each product is tried alone.
     """
@@ -137,18 +137,18 @@ def write(index: OpenIndex, items: Sequence[Item]) -> list[dict[str, Any]]:
 
 
 def with_refused(items: Sequence[Item], results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Results of what was not refused, and between them why the others were."""
-    told = iter(results)
+    """Return one result an item: `results` of those written, errors of those refused."""
+    remaining = iter(results)
     return [
         {"product_id": item.product_id, "status": "failed", "error": item.error}
         if isinstance(item, Refused)
-        else next(told)
+        else next(remaining)
         for item in items
     ]
 
 
 def parts_of(items: Iterable[Item], most: int, most_bytes: int) -> Iterable[list[Item]]:
-    """Cut into batches, within which no id is there twice."""
+    """Cut items into batches without an id twice."""
     batch = Batch(most, most_bytes)
     for item in items:
         if not batch.takes(item):
@@ -160,14 +160,14 @@ def parts_of(items: Iterable[Item], most: int, most_bytes: int) -> Iterable[list
 
 
 def id_of(item: Item) -> str | None:
-    """The product's id; None for one that is refused."""
+    """Return the product's id; None for one that is refused."""
     if isinstance(item, Removal):
         return item.product_id
     return str(item.row["product_id"]) if isinstance(item, Product) else None
 
 
 def weight_of(item: Item) -> int:
-    """About how many bytes an item holds."""
+    """Estimate the bytes that an item holds."""
     return len(item.photo or b"") + 1_000 if isinstance(item, Product) else 100
 
 
@@ -226,7 +226,7 @@ def _row(body: ProductBody, columns: Columns) -> dict[str, Value]:
 
 
 def _value(name: str, value: Any, dtype: pl.DataType) -> Value:  # noqa: ANN401
-    """A value as its column has it; raises DataError for one that no column has."""
+    """Return a value in its column's form; raises DataError for one that no column holds."""
     is_unset = dtype == pl.Null  # nothing was ever in it
     is_list = isinstance(dtype, pl.List) or (is_unset and isinstance(value, list))
     items = items_of(value) if is_list else [value]
@@ -238,14 +238,14 @@ def _value(name: str, value: Any, dtype: pl.DataType) -> Value:  # noqa: ANN401
 
 
 def _is_storable(value: Plain) -> bool:
-    """Whether a column can hold it: a number that is finite, and a whole one of 64 bits."""
+    """Return whether a column can hold a value: finite, whole numbers of 64 bits."""
     if isinstance(value, float):
         return math.isfinite(value)
     return not isinstance(value, int) or abs(value) <= BIG
 
 
 def _attributes(given: dict[str, Any] | str | None) -> str | None:
-    """The attributes as JSON text; raises DataError for what is no object, or no JSON has."""
+    """Return the attributes as JSON text; raises DataError where they are no JSON object."""
     if given is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Products written or taken out line by line: lines in, results out, no end, memory bounded."""
+"""Streams of products to write or delete: a line in, a result out, in bounded memory."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,19 +12,19 @@ from windowshop.service.http.errors import ServiceError, as_service_error, to_js
 from windowshop.service.writes.products import Batch, Item, Refused
 
 IDLE_SECONDS = 0.2
-"""Lines are written when nothing came for so long: the client may wait for their results."""
+"""Pause after which lines are written: the client may wait for their results."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a body; None where it was too long to keep."""
+    """Line of a body; its content is None where it was too long to keep."""
 
     number: int
     content: bytes | None
 
 
 async def lines(receive: Receive, most_bytes: int) -> AsyncIterator[Line | None]:
-    """The lines of a request body that are not blank; None wherever the body pauses."""
+    """Yield the lines of a request body that are not blank, and None wherever it pauses."""
     number, buffer, skipping = 0, bytearray(), False
     pending: asyncio.Future[Any] | None = None
     try:
@@ -60,7 +60,7 @@ async def lines(receive: Receive, most_bytes: int) -> AsyncIterator[Line | None]
 
 @dataclass(frozen=True, slots=True)
 class ProductStream:
-    """An ASGI answer that writes products, or takes them out, while it reads their lines.
+    """ASGI response that writes or deletes products while it reads their lines.
 
     It has one result line a product line.
     """
@@ -68,18 +68,18 @@ class ProductStream:
     read: Callable[[bytes], Item]
     write: Callable[[list[Item]], Awaitable[list[dict[str, Any]]]]
     stopping: Callable[[], bool]
-    """Whether the service wants to end: what was read is written, and the stream ends."""
+    """Whether the service ends: the lines read so far are written, and the stream ends."""
     most_products: int
     most_bytes: int
     line_bytes: int
     done: tuple[str, ...]
-    """What `status` says of those that did not fail."""
+    """Values of `status` of lines that did not fail."""
     only_failed: bool
-    """Tell what failed or has a problem, and at the end the counts: for a client that does not
-    read before it has sent everything."""
+    """Send failures, problems and final counts only: for a client that does not read before it has
+    sent everything."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer."""
+        """Send the response."""
         headers = [(b"content-type", b"application/x-ndjson")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         counts = dict.fromkeys((*self.done, "failed"), 0)
@@ -87,25 +87,25 @@ class ProductStream:
             async for results in self._results(receive):
                 for result in results:
                     counts[result["status"]] += 1
-                await self._tell(send, results)
+                await self._send(send, results)
         except WindowshopError as error:
-            await self._tell(send, [{"status": "stopped"} | as_service_error(error).body()])
+            await self._send(send, [{"status": "stopped"} | as_service_error(error).body()])
         if self.only_failed:
-            await self._tell(send, [{f"num_{name}": count for name, count in counts.items()}])
+            await self._send(send, [{f"num_{name}": count for name, count in counts.items()}])
         await send({"type": "http.response.body", "body": b""})
 
-    async def _tell(self, send: Send, results: list[dict[str, Any]]) -> None:
-        told = [
+    async def _send(self, send: Send, results: list[dict[str, Any]]) -> None:
+        chosen = [
             r
             for r in results
             if not (self.only_failed and r.get("status") in self.done and "problem" not in r)
         ]
-        if told:
-            body = b"".join(to_json(result) + b"\n" for result in told)
+        if chosen:
+            body = b"".join(to_json(result) + b"\n" for result in chosen)
             await send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def _results(self, receive: Receive) -> AsyncIterator[list[dict[str, Any]]]:
-        """What became of each line, a batch at a time."""
+        """Yield the results of the lines, a batch at a time."""
         batch, numbers = self._batch(), list[int]()
         async for line in lines(receive, self.line_bytes):
             if line is not None:

@@ -22,7 +22,7 @@ from windowshop.service.http.executor import Executor
 from windowshop.service.http.limits import BodyLimit, RateLimits, limited_receive, limited_send
 from windowshop.service.http.responses import search_json
 from windowshop.service.thumbnails import Thumbnails
-from windowshop.service.writes.products import Product, Refused, parts_of
+from windowshop.service.writes.products import Product, Refused, batches_of
 from windowshop.service.writes.stream import lines
 
 
@@ -256,7 +256,7 @@ def test_batches_keep_the_order_and_have_each_id_once(told, most):
         Product({"product_id": name}, bytes(size)) if is_good else Refused(name, "why")
         for name, size, is_good in told
     ]
-    parts = list(parts_of(items, most, 5_000))
+    parts = list(batches_of(items, most, 5_000))
     assert list(itertools.chain(*parts)) == items
     for part in parts:
         names = [item.row["product_id"] for item in part if isinstance(item, Product)]

@@ -44,22 +44,22 @@ def create_app(
     config: ServiceConfig | None = None,
     keys: Keys | None = None,
     failed: Callable[[], None] = lambda: None,
-    settled: Callable[[], None] = lambda: None,
+    warmed: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """Return the service of an index, which a thread opens when the server starts.
 
     Until then, and while it ends, /ready answers 503. Without keys, only clients that call it by a
     name of this machine are served. `failed` is called where the index cannot be opened;
-    `app.state.service.failure` says why. `settled` is called when a generation has all it needs.
+    `app.state.service.failure` says why. `warmed` is called when a generation has all it needs.
     """
-    service = ServiceState(pool, config or ServiceConfig(), settled)
+    service = ServiceState(pool, config or ServiceConfig(), warmed)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.start_aside(failed)
         yield
         pool.stop()
-        await _closed(service)
+        await _close(service)
 
     app = FastAPI(
         title="windowshop",
@@ -121,7 +121,7 @@ def _add_handling(app: FastAPI, service: ServiceState, keys: Keys | None) -> Non
         )
 
 
-async def _closed(service: ServiceState) -> None:
+async def _close(service: ServiceState) -> None:
     """Close everything in a thread that cannot keep the process from ending."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()

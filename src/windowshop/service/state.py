@@ -25,10 +25,10 @@ class ServiceState:
     """State of one service; `start` and `close` block."""
 
     def __init__(
-        self, pool: GenerationPool, config: ServiceConfig, settled: Callable[[], None]
+        self, pool: GenerationPool, config: ServiceConfig, warmed: Callable[[], None]
     ) -> None:
-        """`settled` is called when a generation has all it needs."""
-        self.pool, self.config, self._settled = pool, config, settled
+        """`warmed` is called when a generation has all it needs."""
+        self.pool, self.config, self._warmed = pool, config, warmed
         self.metrics = Metrics()
         self.thumbnails = Thumbnails(config.thumbnail_bytes)
         self.suggestions = Suggestions()
@@ -92,7 +92,7 @@ class ServiceState:
 
         threading.Thread(target=start, name="start", daemon=True).start()
 
-    def answered(
+    def record_search(
         self, answer: Answer, request: SearchRequest, *, log: bool = True, follow_up: bool = False
     ) -> None:
         """Count a search and, with `log`, log it; a `follow_up` is never suggested."""
@@ -122,13 +122,13 @@ class ServiceState:
         threading.Thread(target=close, name="close", daemon=True).start()
 
     def _watch(self) -> None:
-        settled = ""
+        warm = ""
         while not self._ended.wait(TICK_SECONDS):
-            if settled != self.pool.current:
-                settled = self.pool.current
+            if warm != self.pool.current:
+                warm = self.pool.current
                 if self.config.preload_model:
                     self._attempt(self._preload)
-                self._attempt(self._settled)
+                self._attempt(self._warmed)
             self._attempt(self.pool.tick)
             self._attempt(self.feedback.tick)
             self._attempt(self.judgements.tick)

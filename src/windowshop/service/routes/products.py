@@ -24,12 +24,12 @@ from windowshop.service.writes.products import (
     Columns,
     Item,
     Removal,
-    parts_of,
+    batches_of,
+    merge_refused,
     read_line,
     read_product,
     read_removal,
-    sendable,
-    with_refused,
+    settable_columns,
     write,
 )
 from windowshop.service.writes.stream import ProductStream
@@ -103,7 +103,7 @@ def _add_writing(router: APIRouter, service: ServiceState) -> None:
                 _stream(
                     service,
                     read=lambda line: read_line(line, columns),
-                    write=lambda items: _written(service, items),
+                    write=lambda items: _write(service, items),
                     done=("upserted",),
                     only_failed=only_failed,
                 )
@@ -111,8 +111,8 @@ def _add_writing(router: APIRouter, service: ServiceState) -> None:
         content = await json_bytes(request)
         items = await service.writing.run(lambda: _items(service, content))
         results: list[dict[str, Any]] = []
-        for part in parts_of(items, config.batch_products, config.batch_bytes):
-            results += await _written(service, part)
+        for part in batches_of(items, config.batch_products, config.batch_bytes):
+            results += await _write(service, part)
         num_upserted = sum(result["status"] == "upserted" for result in results)
         shown = [r for r in results if r["status"] == "failed" or "problem" in r or not only_failed]
         return json_response(
@@ -137,13 +137,13 @@ def _add_writing(router: APIRouter, service: ServiceState) -> None:
                 _stream(
                     service,
                     read=read_removal,
-                    write=lambda items: _removed(service, items),
+                    write=lambda items: _remove(service, items),
                     done=("deleted", "absent"),
                     only_failed=only_failed,
                 )
             )
         body = await read_json(request, DeleteBody)
-        return json_response(await service.writing.run(lambda: _deleted(service, body.product_ids)))
+        return json_response(await service.writing.run(lambda: _delete(service, body.product_ids)))
 
 
 def _product(service: ServiceState, product_id: str) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def _columns(service: ServiceState) -> Columns:
     with service.pool.lease() as searcher, searcher.index.collection.read_view() as view:
         schema = view.columns.table().schema
         filled = [column.name for column in searcher.index.manifest.attribute_columns]
-    return sendable(schema, filled)
+    return settable_columns(schema, filled)
 
 
 def _items(service: ServiceState, content: bytes) -> list[Item]:
@@ -187,21 +187,21 @@ def _items(service: ServiceState, content: bytes) -> list[Item]:
     return [read_product(product, columns) for product in parse(content, ProductsBody).products]
 
 
-async def _written(service: ServiceState, items: list[Item]) -> list[dict[str, Any]]:
-    def written() -> list[dict[str, Any]]:
+async def _write(service: ServiceState, items: list[Item]) -> list[dict[str, Any]]:
+    def upsert() -> list[dict[str, Any]]:
         with service.pool.writing() as searcher:
             results = write(searcher.index, items)
         for result in results:
             service.metrics.upserts.labels(result["status"]).inc()
         return results
 
-    return await service.writing.run(written)
+    return await service.writing.run(upsert)
 
 
-async def _removed(service: ServiceState, items: list[Item]) -> list[dict[str, Any]]:
+async def _remove(service: ServiceState, items: list[Item]) -> list[dict[str, Any]]:
     names = [item.product_id for item in items if isinstance(item, Removal)]
-    deleted = await service.writing.run(lambda: _deleted(service, names))
-    return with_refused(items, deleted["results"])
+    deleted = await service.writing.run(lambda: _delete(service, names))
+    return merge_refused(items, deleted["results"])
 
 
 def _stream(
@@ -225,7 +225,7 @@ def _stream(
     )
 
 
-def _deleted(service: ServiceState, product_ids: list[str]) -> dict[str, Any]:
+def _delete(service: ServiceState, product_ids: list[str]) -> dict[str, Any]:
     names = list(dict.fromkeys(product_ids))
     with service.pool.writing() as searcher:
         collection = searcher.index.collection

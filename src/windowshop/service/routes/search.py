@@ -49,13 +49,13 @@ def search_routes(service: ServiceState) -> APIRouter:
     return router
 
 
-def _searched(service: ServiceState, body: SearchBody, photo: Photo | None = None) -> bytes:
+def _search(service: ServiceState, body: SearchBody, photo: Photo | None = None) -> bytes:
     request = body.to_request(photo)
     with service.pool.lease(body.generation) as searcher:
         if body.similar_to is not None and body.similar_to not in searcher.index.collection:
             raise unknown_product(body.similar_to)
         answer = searcher.answer(request)
-    service.answered(answer, request, log=body.log, follow_up=body.follow_up)
+    service.record_search(answer, request, log=body.log, follow_up=body.follow_up)
     return search_json(answer)
 
 
@@ -66,14 +66,14 @@ def _add_searches(router: APIRouter, service: ServiceState) -> None:
     async def search(request: Request) -> Response:
         """Search by text or by a product; with neither, show the catalogue."""
         body = await read_json(request, SearchBody)
-        return bytes_response(await service.searching.run(lambda: _searched(service, body)))
+        return bytes_response(await service.searching.run(lambda: _search(service, body)))
 
     @router.post("/search/image", responses={200: {"model": SearchAnswer}}, openapi_extra=FORM)
     async def search_image(request: Request) -> Response:
         """Search by a photo, or by a photo and a text."""
         content, body = await read_photo(request)
         return bytes_response(
-            await service.seeing.run(lambda: _searched(service, body, decoded(content)))
+            await service.seeing.run(lambda: _search(service, body, decoded(content)))
         )
 
 
@@ -98,7 +98,7 @@ def _add_similar(router: APIRouter, service: ServiceState) -> None:
             explain=explain,
             generation=generation,
         )
-        return bytes_response(await service.searching.run(lambda: _searched(service, body)))
+        return bytes_response(await service.searching.run(lambda: _search(service, body)))
 
 
 def _add_facets_and_suggestions(router: APIRouter, service: ServiceState) -> None:

@@ -68,13 +68,13 @@ class Batch:
 
     def takes(self, item: Item) -> bool:
         """Return whether an item may be added; an empty batch takes any."""
-        is_small = self._num_bytes + weight_of(item) <= self.most_bytes
+        is_small = self._num_bytes + size_of(item) <= self.most_bytes
         return not self.items or (is_small and not self.is_full and id_of(item) not in self._known)
 
     def add(self, item: Item) -> None:
         """Add an item that the batch takes."""
         self.items.append(item)
-        self._num_bytes += weight_of(item)
+        self._num_bytes += size_of(item)
         name = id_of(item)
         if name is not None:
             self._known.add(name)
@@ -115,7 +115,7 @@ def read_removal(line: bytes) -> Item:
         return Refused(None, f"The line is no JSON: {error}.")
 
 
-def sendable(columns: Columns, filled: Iterable[str]) -> Columns:
+def settable_columns(columns: Columns, filled: Iterable[str]) -> Columns:
     """Return the columns of the catalogue that a request may set, without those `filled`."""
     left_out = {*filled, *PRODUCT_SCHEMA}
     return {
@@ -133,10 +133,10 @@ def write(index: OpenIndex, items: Sequence[Item]) -> list[dict[str, Any]]:
     Where the batch as a whole is refused, each product is tried alone.
     """
     products = [item for item in items if isinstance(item, Product)]
-    return with_refused(items, _upsert(index, products) if products else ())
+    return merge_refused(items, _upsert(index, products) if products else ())
 
 
-def with_refused(items: Sequence[Item], results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def merge_refused(items: Sequence[Item], results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return one result an item: `results` of those written, errors of those refused."""
     remaining = iter(results)
     return [
@@ -147,7 +147,7 @@ def with_refused(items: Sequence[Item], results: Iterable[dict[str, Any]]) -> li
     ]
 
 
-def parts_of(items: Iterable[Item], most: int, most_bytes: int) -> Iterable[list[Item]]:
+def batches_of(items: Iterable[Item], most: int, most_bytes: int) -> Iterable[list[Item]]:
     """Cut items into batches without an id twice."""
     batch = Batch(most, most_bytes)
     for item in items:
@@ -166,7 +166,7 @@ def id_of(item: Item) -> str | None:
     return str(item.row["product_id"]) if isinstance(item, Product) else None
 
 
-def weight_of(item: Item) -> int:
+def size_of(item: Item) -> int:
     """Estimate the bytes that an item holds."""
     return len(item.photo or b"") + 1_000 if isinstance(item, Product) else 100
 

@@ -111,22 +111,22 @@ class ProductStream:
             if line is not None:
                 item = self._item(line)
                 if not batch.takes(item):
-                    yield await self._written(batch, numbers)
+                    yield await self._write_batch(batch, numbers)
                     batch, numbers = self._batch(), []
                 batch.add(item)
                 numbers.append(line.number)
             if batch.items and (line is None or batch.is_full or self.stopping()):
-                yield await self._written(batch, numbers)
+                yield await self._write_batch(batch, numbers)
                 batch, numbers = self._batch(), []
             if self.stopping():
                 raise ServiceError(503, "stopping", "The service ends. Send the rest again, later.")
         if batch.items:
-            yield await self._written(batch, numbers)
+            yield await self._write_batch(batch, numbers)
 
     def _batch(self) -> Batch:
         return Batch(self.most_products, self.most_bytes)
 
-    async def _written(self, batch: Batch, numbers: list[int]) -> list[dict[str, Any]]:
+    async def _write_batch(self, batch: Batch, numbers: list[int]) -> list[dict[str, Any]]:
         results = await self.write(batch.items)
         return [{"line": n} | result for n, result in zip(numbers, results, strict=True)]
 

@@ -17,11 +17,11 @@ class ConfigError(WindowshopError):
 
 
 class EncoderError(WindowshopError):
-    """An encoder cannot be found or loaded, or gave features that cannot be used."""
+    """An encoder cannot be found or loaded, or gives unusable features."""
 
 
 class ModelError(WindowshopError):
-    """A model folder is missing, incomplete, or was made by something else."""
+    """A model folder is missing, incomplete, or of another format."""
 
 
 class ExportError(WindowshopError):
@@ -29,7 +29,7 @@ class ExportError(WindowshopError):
 
 
 class IndexFolderError(WindowshopError):
-    """An index folder is missing, incomplete, or was made by something else."""
+    """An index folder is missing, incomplete, or of another format."""
 
 
 class FilterError(WindowshopError):
@@ -45,7 +45,7 @@ class LedgerError(WindowshopError):
 
 
 class EngineError(WindowshopError):
-    """A search engine's files cannot be used, or it was asked for what it does not hold."""
+    """A search engine's files cannot be used, or a call names products or vectors that it lacks."""
 
 
 class MissingExtraError(WindowshopError):

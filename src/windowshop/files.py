@@ -21,8 +21,8 @@ def write_atomic(
 ) -> None:
     """Let `write` fill a file beside `path`, then rename it into place.
 
-    `durable` puts it on the disk first, against power loss. Raises ConfigError where it cannot be
-    written; `chosen` is what the user named, file or folder.
+    `durable` flushes it to the disk first, so that it survives a power loss. Raises ConfigError
+    where it cannot be written; `chosen` is what the user named, file or folder.
     """
     aside = path.with_name(f".{path.name}.writing")
     try:
@@ -40,14 +40,14 @@ def write_atomic(
 
 
 def append_whole(descriptor: int, content: bytes) -> None:
-    """Append to an open file, all of it; on return it survives a SIGKILL."""
+    """Append all of `content` to an open file; on return it survives a SIGKILL."""
     while content:
         content = content[os.write(descriptor, content) :]
 
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """Give an empty folder beside `out`, and put it in the place of `out` when the block ends."""
+    """Yield an empty folder beside `out`, and rename it to `out` when the block ends."""
     made = out.with_name(f".{out.name}.partial")
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
@@ -59,7 +59,7 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, out: Path) -> None:
-    """Put the folder `new` in the place of `out`, which may be a folder, or not be there."""
+    """Rename the folder `new` to `out`, replacing a folder of that name."""
     old = out.parent / f".{out.name}.old"
     if out.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -83,7 +83,7 @@ def _finite(value: Any) -> Any:  # noqa: ANN401
 
 
 def sync(path: Path) -> None:
-    """Put a file, or a folder's list of files, on the disk, against power loss."""
+    """Flush a file, or a folder's list of files, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -97,13 +97,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FolderKind:
-    """How a kind of folder is named in its manifest and in messages."""
+    """Kind of folder: its noun in messages, its manifest, and the command that makes it."""
 
     noun: str
     format: str
-    """What the manifest's `format` must be."""
+    """Value of `format` in the manifest."""
     command: str
-    """The command that makes such a folder."""
+    """Command that makes such a folder."""
     error: type[WindowshopError]
     file: str = MANIFEST_FILE
 

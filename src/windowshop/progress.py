@@ -1,4 +1,4 @@
-"""Progress of long work: what the library reports to, and the terminal's way of showing it."""
+"""Progress of long work: the interface that the library reports to, and its terminal form."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,19 +24,19 @@ SECONDS_BETWEEN_LINES = 10
 
 
 class Reporter(Protocol):
-    """Receives the progress and the notes of long work."""
+    """Receiver of the progress and the notes of long work."""
 
     def bar(self, name: str, total: int) -> AbstractContextManager[Advance]:
         """Open a bar for `total` items."""
         ...
 
     def note(self, text: str) -> None:
-        """Tell something that the user should know."""
+        """Show a note to the user."""
         ...
 
 
 class SilentReporter:
-    """Shows nothing; the default of the Python API."""
+    """Reporter that shows nothing, the default of the Python API."""
 
     @contextmanager
     def bar(self, name: str, total: int) -> Iterator[Advance]:
@@ -51,7 +51,7 @@ SILENT = SilentReporter()
 
 
 class TerminalReporter:
-    """Bars with rate and time left on a terminal; a line now and then where output is a file."""
+    """Reporter that draws bars on a terminal, and prints a line every 10 s into a file."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -12,14 +12,14 @@ from windowshop.errors import ConfigError
 
 
 class Registry(Mapping[str, Any]):
-    """Names with what they stand for; iteration and membership import nothing."""
+    """Names of one extension point; iteration and membership import nothing."""
 
     def __init__(self, noun: str, places: dict[str, str]) -> None:
         """Keep the `module:attribute` of each name; `noun` is used in messages."""
         self.noun, self._places = noun, dict(places)
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401
-        """Import what a name stands for; raises ConfigError for an unknown name."""
+        """Import the attribute of a name; raises ConfigError for an unknown name."""
         self.require(name)
         module, _, attribute = self._places[name].partition(":")
         return getattr(import_module(module), attribute)

@@ -1,4 +1,4 @@
-"""YAML files and plain values to frozen dataclasses, and back: the only reader of YAML."""
+"""YAML files and plain values to frozen dataclasses and back. Nothing else reads YAML."""
 
 import dataclasses
 from contextlib import suppress
@@ -38,7 +38,7 @@ def _plain(value: object) -> object:
 
 
 def to_dict(config: object) -> dict[str, Any]:
-    """The config as plain values for YAML or JSON."""
+    """Return the config as plain values for YAML or JSON."""
     return dataclasses.asdict(config)  # type: ignore[call-overload, no-any-return]
 
 

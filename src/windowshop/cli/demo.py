@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from windowshop.cli.options import err, out
+from windowshop.cli.options import out, reporter
 from windowshop.errors import needs_extra
 
 
@@ -29,7 +29,6 @@ def demo(
 ) -> None:
     """Run every step once on a generated catalogue, from its drawing to three searches."""
     from windowshop.demo import DemoConfig, demo_config, run_demo
-    from windowshop.progress import TerminalReporter
 
     shop = DemoConfig(num_products=products, seed=seed)
-    run_demo(folder, shop, demo_config(), TerminalReporter(err), out)
+    run_demo(folder, shop, demo_config(), reporter, out)

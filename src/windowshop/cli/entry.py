@@ -1,4 +1,4 @@
-"""The `windowshop` command: its commands, and what becomes of an error."""
+"""The `windowshop` command: its subcommands, and errors as one message."""
 
 import os
 import warnings
@@ -44,7 +44,7 @@ for command in (
 def version(
     show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Handle the options before any command."""
+    """Handle the options that stand before a command."""
     if show:
         out.print(f"windowshop {__version__}")
         raise typer.Exit()

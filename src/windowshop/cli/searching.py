@@ -16,9 +16,10 @@ from windowshop.cli.options import (
     Mode,
     ModelPath,
     StorageChoice,
-    err,
     out,
     print_json,
+    print_line,
+    reporter,
     require_file,
 )
 from windowshop.data import require_products
@@ -30,7 +31,7 @@ from windowshop.files import DEFAULT_CACHE, INDEX, MODEL, require_manifest
 def export_onnx(
     model: ModelPath,
     data: Annotated[
-        Path, typer.Option(help="Data folder whose queries and products it is checked on.")
+        Path, typer.Option(help="Data folder whose queries and products the graph is checked on.")
     ],
     export_folder: Annotated[
         Path | None, typer.Option("--out", help="Folder to write; default: MODEL/export.")
@@ -40,21 +41,19 @@ def export_onnx(
     ] = True,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
-    """Export the query encoder as one ONNX graph, compared with the model."""
+    """Export the query encoder as one ONNX graph, and compare it with the model."""
     require_manifest(model, MODEL)
     require_products(data)
 
     from windowshop.data import read_dataset
     from windowshop.model import ExportConfig, export_queries, load, render_export
-    from windowshop.progress import TerminalReporter
 
     place = export_folder or model / "export"
-    reporter = TerminalReporter(err)
     config = ExportConfig(int8=int8)
     manifest = export_queries(
         load(model, "cpu"), read_dataset(data), place, cache, config, reporter
     )
-    out.print(f"{place}: {manifest.precision} kept", highlight=False, markup=False, soft_wrap=True)
+    print_line(f"{place}: {manifest.precision} kept")
     out.print(render_export(manifest))
 
 
@@ -62,7 +61,12 @@ def export_onnx(
 def index(
     model: ModelPath,
     data: Data,
-    index_folder: Annotated[Path, typer.Option("--out", help="Index folder to write, or renew.")],
+    index_folder: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="Index folder to write; one that exists gets another generation."
+        ),
+    ],
     engine: Annotated[
         EngineChoice, typer.Option(help="Vector engine; auto chooses by the number of products.")
     ] = "auto",
@@ -81,20 +85,15 @@ def index(
     from windowshop.data import broken_note, read_dataset
     from windowshop.index import IndexConfig, build_index, current_generation
     from windowshop.model import load
-    from windowshop.progress import TerminalReporter
 
     config = IndexConfig(engine=engine, storage=storage, width=width)
-    reporter = TerminalReporter(err)
     manifest = build_index(load(model), read_dataset(data), index_folder, cache, reporter, config)
-    out.print(
+    print_line(
         f"{index_folder}: {manifest.num_products} products, {manifest.width} dimensions, "
-        f"generation {current_generation(index_folder)}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        f"generation {current_generation(index_folder)}"
     )
     for kind, count in manifest.broken_images.items():
-        out.print(broken_note(kind, count))
+        print_line(broken_note(kind, count))
     if manifest.unsearchable:
         out.print(f"{manifest.unsearchable} products have neither text nor a usable photo")
 
@@ -105,8 +104,7 @@ def revert_index(index_folder: IndexPath) -> None:
 
     from windowshop.index import rollback as run
 
-    told = f"{index_folder}: generation {run(index_folder)} is current"
-    out.print(told, highlight=False, markup=False, soft_wrap=True)
+    print_line(f"{index_folder}: generation {run(index_folder)} is current")
 
 
 @needs_extra("train")
@@ -128,21 +126,20 @@ def tune(
         Path | None, typer.Option("--json", help="JSON file to write with every setting tried.")
     ] = None,
 ) -> None:
-    """Choose the search settings of an index on judged queries, while no process has it open."""
+    """Choose the search settings of an index, open in no other process, on judged queries."""
     require_manifest(index_folder, INDEX)
     require_products(data)
 
     from windowshop.data import read_dataset
-    from windowshop.progress import TerminalReporter
     from windowshop.search import TuneConfig, open_searcher, render_tuning, save_tuning
     from windowshop.search import tune as run
 
     config = TuneConfig(split=split, slices=tuple(slices or ()), guard=guard, max_lost=max_lost)
     with closing(open_searcher(index_folder)) as searcher:
-        tuning = run(searcher, read_dataset(data), config, TerminalReporter(err))
+        tuning = run(searcher, read_dataset(data), config, reporter)
         path = save_tuning(tuning, searcher, json_file)
     out.print(render_tuning(tuning))
-    out.print(f"{path}: written", highlight=False, markup=False, soft_wrap=True)
+    print_line(f"{path}: written")
 
 
 def search(
@@ -189,7 +186,7 @@ def search(
 def serve(
     index_folder: IndexPath,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = 8000,
     keys: Annotated[
         Path | None, typer.Option(help="YAML file of API keys; without it, this machine only.")
     ] = None,
@@ -230,11 +227,11 @@ def export_feedback(
     index_folder: IndexPath,
     data_folder: Annotated[Path, typer.Option("--out", help="Data folder to write.")],
 ) -> None:
-    """Write a data folder for training from an index and the feedback its service recorded."""
+    """Write a data folder for training from an index and the feedback that its service recorded."""
     require_manifest(index_folder, INDEX)
 
     from windowshop.service import write_clicks
 
     counts = write_clicks(index_folder, data_folder)
-    told = ", ".join(f"{count} {name}" for name, count in counts.items())
-    out.print(f"{data_folder}: {told}", highlight=False, markup=False, soft_wrap=True)
+    line = ", ".join(f"{count} {name}" for name, count in counts.items())
+    print_line(f"{data_folder}: {line}")

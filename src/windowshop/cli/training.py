@@ -13,9 +13,10 @@ from windowshop.cli.options import (
     FusionChoice,
     JsonFlag,
     ModelPath,
-    err,
     out,
     print_json,
+    print_line,
+    reporter,
     require_file,
 )
 from windowshop.config import PRESETS, Preset, TrainConfig, load_config
@@ -29,9 +30,8 @@ def check(data: Data, json_output: JsonFlag = False) -> None:
     require_folder(data)
 
     from windowshop.data import check_dataset, render
-    from windowshop.progress import TerminalReporter
 
-    report = check_dataset(data, reporter=TerminalReporter(err))
+    report = check_dataset(data, reporter=reporter)
     if json_output:
         print_json(report.to_json())
     else:
@@ -85,10 +85,9 @@ def train(
         image_encoder=image_encoder or settings.image_encoder,
     )
     from windowshop.data import read_dataset
-    from windowshop.progress import TerminalReporter
     from windowshop.training import train as run
 
-    manifest = run(read_dataset(data), model, settings, cache, TerminalReporter(err))
+    manifest = run(read_dataset(data), model, settings, cache, reporter)
     table = Table(title=f"{model}: dev figures", title_justify="left", title_style="bold")
     for column in ("system", "nDCG@10", "Recall@100"):
         table.add_column(column, justify="left" if column == "system" else "right")
@@ -123,11 +122,8 @@ def evaluate(
     from windowshop.evaluation import evaluate as run
     from windowshop.evaluation import render_evaluation, write_evaluation, write_per_query
     from windowshop.model import load
-    from windowshop.progress import TerminalReporter
 
-    evaluation = run(
-        load(model), read_dataset(data), split, slices or [], cache, TerminalReporter(err)
-    )
+    evaluation = run(load(model), read_dataset(data), split, slices or [], cache, reporter)
     if json_file is not None:
         write_evaluation(evaluation, json_file)
         per_query = per_query or json_file.with_suffix(".per_query.parquet")
@@ -157,16 +153,15 @@ def mine_negatives(
 
     from windowshop.data import read_dataset
     from windowshop.model import load
-    from windowshop.progress import TerminalReporter
     from windowshop.training import MiningConfig, parse_sources, render_summary
     from windowshop.training import mine_negatives as run
 
     config = MiningConfig(
         sources=parse_sources(sources), split=split, per_query=per_query, margin=margin
     )
-    summary = run(load(model), read_dataset(data), config, table, cache, TerminalReporter(err))
+    summary = run(load(model), read_dataset(data), config, table, cache, reporter)
     counts = f"{summary.num_queries} queries, {summary.num_without} without a negative"
-    out.print(f"{table}: {counts}", highlight=False, markup=False, soft_wrap=True)
+    print_line(f"{table}: {counts}")
     out.print(render_summary(summary))
 
 
@@ -203,7 +198,6 @@ def compare(
     require_file("--study", study)
 
     from windowshop.data import read_dataset
-    from windowshop.progress import TerminalReporter
     from windowshop.study import StudyConfig, load_study
     from windowshop.study import compare as run
 
@@ -215,7 +209,6 @@ def compare(
         budget=config.budget if budget is None else budget,
     )
     report = report or Path(f"{data.resolve().name}-study")
-    reporter = TerminalReporter(err)
     dataset = read_dataset(data)
     results = run(dataset, config, report, cache, reporter, photos=photos, workers=workers)
-    out.print(f"{report / 'report.html'}: {len(results.variants)} variants", soft_wrap=True)
+    print_line(f"{report / 'report.html'}: {len(results.variants)} variants")

@@ -21,12 +21,12 @@ from windowshop.evaluation.bm25 import BM25Scorer, bm25_run
 from windowshop.model.batches import ProductSource, QuerySource
 from windowshop.model.fusion.base import Modalities
 from windowshop.progress import SilentReporter
+from windowshop.training.data import TrainingData
 from windowshop.training.judged_pairs import make_pairs
 from windowshop.training.negatives import mining as candidates
 from windowshop.training.negatives.mining import (
     RULES,
     MiningConfig,
-    MiningData,
     best_cells,
     mine,
     parse_sources,
@@ -86,8 +86,7 @@ def make_data(products, queries, judged, text, photo, photo_rows, asked, split="
         refused=qrels.filter(pl.col("grade") == 0).select("query_id", "product_id", "kind"),
     )
     no_photos = table_of(np.zeros((1, len(asked[0]))), [-1] * len(queries))
-    return MiningData(
-        dataset=dataset,
+    return dataset, TrainingData(
         pairs=make_pairs(dataset, split),
         products=ProductSource(
             ProductFeatures({FACTS: text}, table_of(photo, photo_rows), Counter())
@@ -96,10 +95,10 @@ def make_data(products, queries, judged, text, photo, photo_rows, asked, split="
     )
 
 
-def run(data, folder, **settings):
-    path = folder / "negatives.parquet"
+def run(shop, folder, **settings):
+    path, (dataset, data) = folder / "negatives.parquet", shop
     model = FeaturesAsVectors(data.products.features.image.stored.shape[1])
-    summary = mine(model, data, MiningConfig(**settings), path, SilentReporter())
+    summary = mine(model, dataset, data, MiningConfig(**settings), path, SilentReporter())
     return pl.read_parquet(path), summary
 
 
@@ -155,9 +154,10 @@ def test_a_further_photo_counts_as_much_as_the_first(shop_of_rules, tmp_path):
     # "hard" has the second photo of "also good"; "far" has two of its own.
     start, rows = [0, 0, 1, 1, 1, 1, 1, 3, 4, 4, 4], [8, 9, 10, 8]
     further = FurtherTable(np.zeros((11, 2)), np.array(start), np.array(rows))
-    features = replace(shop_of_rules.products.features, further=further)
-    data = replace(shop_of_rules, products=ProductSource(features))
-    table, summary = run(data, tmp_path, sources=("text",))
+    dataset, data = shop_of_rules
+    features = replace(data.products.features, further=further)
+    data = replace(data, products=ProductSource(features))
+    table, summary = run((dataset, data), tmp_path, sources=("text",))
     assert table["product_id"].to_list() == ["far"]
     assert summary.sources["text"].removed["photo"] == 2
 

@@ -88,19 +88,18 @@ def prepare(
 
     `stages` are further ones, beside the config's, that will be trained on the workbench.
     """
+    views = needed_views((*config.stages, *stages))
     pairs = training_pairs(dataset, config.loss)
-    root, views = dataset.root, needed_views((*config.stages, *stages))
-    products = ProductSource(product_features(dataset.products, root, cache, reporter, views))
-    queries = QuerySource(query_features(dataset.queries, root, cache, reporter))
-    _require_signal(dataset, products, len(pairs), reporter)
+    data = encode_dataset(dataset, pairs, cache, reporter, views)
+    _require_signal(dataset, data.products, len(pairs), reporter)
     photos = {
-        "product_photos": products.features.image.digest,
-        "query_photos": queries.features.image.digest,
+        "product_photos": data.products.features.image.digest,
+        "query_photos": data.queries.features.image.digest,
     }
     return Workbench(
         dataset=dataset,
-        data=TrainingData(products, queries, pairs),
-        check=dev_check(dataset, products, queries, config),
+        data=data,
+        check=dev_check(dataset, data, config),
         cache=cache,
         hashes={**dataset.hashes(), **photos},
         reporter=reporter,
@@ -113,13 +112,12 @@ def with_encoders(
 ) -> Workbench:
     """Return the data through other encoders; what their cache lacks is encoded."""
     dataset, cache = bench.dataset, FeatureCache(text, image, bench.cache.folder)
-    root, reporter, views = dataset.root, bench.reporter, needed_views(config.stages)
-    products = ProductSource(product_features(dataset.products, root, cache, reporter, views))
-    queries = QuerySource(query_features(dataset.queries, root, cache, reporter))
+    views = needed_views(config.stages)
+    data = encode_dataset(dataset, bench.data.pairs, cache, bench.reporter, views)
     return dataclasses.replace(
         bench,
-        data=TrainingData(products, queries, bench.data.pairs),
-        check=dev_check(dataset, products, queries, config),
+        data=data,
+        check=dev_check(dataset, data, config),
         cache=cache,
         image_layout=cache.image.layout,
     )
@@ -132,18 +130,24 @@ def with_tokens(bench: Workbench, config: TrainConfig, stages: Sequence[StageCon
     return with_encoders(bench, config, cache.text, cache.image)
 
 
-def dev_check(
-    dataset: Dataset, products: ProductSource, queries: QuerySource, config: TrainConfig
-) -> DevCheck | None:
-    """The dev check with the config's corpus size and label weights; None without dev queries."""
-    weights = config.loss.label_weights
-    return make_dev_check(
-        dataset, products, queries, config.dev_products, config.seed, weights=weights
-    )
+def encode_dataset(
+    dataset: Dataset, pairs: Pairs, cache: FeatureCache, reporter: Reporter, views: Sequence[str]
+) -> TrainingData:
+    """Encode the products' text views and photos and the queries, where the cache lacks them."""
+    root = dataset.root
+    products = product_features(dataset.products, root, cache, reporter, views)
+    queries = query_features(dataset.queries, root, cache, reporter)
+    return TrainingData(ProductSource(products), QuerySource(queries), pairs)
+
+
+def dev_check(dataset: Dataset, data: TrainingData, config: TrainConfig) -> DevCheck | None:
+    """Return the dev check by the config's corpus size and label weights; None without queries."""
+    size, weights = config.dev_products, config.loss.label_weights
+    return make_dev_check(dataset, data.products, data.queries, size, config.seed, weights=weights)
 
 
 def training_pairs(dataset: Dataset, loss: LossConfig, split: str = "train") -> Pairs:
-    """The judged queries to train on, their label sets combined by the loss' weights."""
+    """Return the judged queries to train on, their label sets combined by the loss' weights."""
     return make_pairs(dataset, split, relevance=loss.relevance, desirability=loss.desirability)
 
 

@@ -14,7 +14,7 @@ from windowshop.model import StageHelp, TwoTower
 from windowshop.training.data import TrainingData
 from windowshop.training.fine_tuning.stage_encoders import FineTuning
 from windowshop.training.loop import MIN_PAIRS, Stage, train_stage
-from windowshop.training.negatives.mining import MiningConfig, MiningData, SourceName, mine
+from windowshop.training.negatives.mining import MiningConfig, SourceName, mine
 from windowshop.training.negatives.table import HardNegatives, read_negatives
 from windowshop.training.prepared_data import Workbench
 from windowshop.training.state import TrainState, end_stage, load_state, part
@@ -162,6 +162,6 @@ def _stage_negatives(run: Run, model: TwoTower, place: int, *, new: bool) -> Har
             sources += ["fused"] if fusion_began else []
         if len(dataset.refused):
             sources.append("refused")
-        mining = MiningData(dataset, data.pairs, data.products, data.queries)
-        mine(model, mining, MiningConfig(sources=tuple(sources)), file, run.bench.reporter)
+        config = MiningConfig(sources=tuple(sources))
+        mine(model, dataset, data, config, file, run.bench.reporter)
     return read_negatives(file, dataset, data.pairs)

@@ -130,7 +130,7 @@ def _dev_figures(
 ) -> dict[str, float]:
     """The dev figures over a sample of the catalogue, encoded with the weights as they are."""
     sample = dataclasses.replace(config, dev_products=stage.tuning.dev_products)
-    check = dev_check(bench.dataset, bench.data.products, bench.data.queries, sample)
+    check = dev_check(bench.dataset, bench.data, sample)
     assert check is not None
     dataset, quiet = bench.dataset, SilentReporter()
     products = dataset.products[check.products]

@@ -5,18 +5,17 @@ from pathlib import Path
 from rich.table import Table
 
 from windowshop.data import FACTS, Dataset
-from windowshop.encoders import FeatureCache, product_features, query_features
+from windowshop.encoders import FeatureCache
 from windowshop.errors import DataError
-from windowshop.model import Model, ProductSource, QuerySource
+from windowshop.model import Model
 from windowshop.progress import Reporter
 from windowshop.training.negatives.mining import (
     RULES,
     MiningConfig,
-    MiningData,
     MiningSummary,
     mine,
 )
-from windowshop.training.prepared_data import training_pairs
+from windowshop.training.prepared_data import encode_dataset, training_pairs
 
 
 def mine_negatives(
@@ -38,14 +37,8 @@ def mine_negatives(
             "Choose another --split, or add qrels."
         )
     cache = FeatureCache(model.text, model.image, cache_folder)
-    root = dataset.root
-    data = MiningData(
-        dataset=dataset,
-        pairs=pairs,
-        products=ProductSource(product_features(dataset.products, root, cache, reporter, [FACTS])),
-        queries=QuerySource(query_features(dataset.queries, root, cache, reporter)),
-    )
-    return mine(model.towers, data, config, path, reporter)
+    data = encode_dataset(dataset, pairs, cache, reporter, [FACTS])
+    return mine(model.towers, dataset, data, config, path, reporter)
 
 
 def render_summary(summary: MiningSummary) -> Table:

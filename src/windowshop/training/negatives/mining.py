@@ -24,9 +24,9 @@ from windowshop.evaluation import (
     shared_query_vectors,
 )
 from windowshop.files import write_atomic
-from windowshop.model import ProductSource, QuerySource, TwoTower
+from windowshop.model import TwoTower
 from windowshop.progress import Reporter
-from windowshop.training.judged_pairs import Pairs
+from windowshop.training.data import TrainingData
 from windowshop.training.negatives.table import TABLE_SCHEMA, Exclusions, query_positions
 
 SourceName = Literal["bm25", "text", "image", "fused", "refused"]
@@ -70,16 +70,6 @@ def parse_sources(text: str) -> tuple[SourceName, ...]:
     return tuple(source for name in names for source in SOURCES if source == name)
 
 
-@dataclass(frozen=True, slots=True)
-class MiningData:
-    """Data to mine: `pairs` are of `dataset`, the sources hold the features of all its rows."""
-
-    dataset: Dataset
-    pairs: Pairs
-    products: ProductSource
-    queries: QuerySource
-
-
 @dataclass(slots=True)
 class Mined:
     """Counts of the negatives of one source."""
@@ -116,7 +106,12 @@ class _Source:
 
 
 def mine(
-    model: TwoTower, data: MiningData, config: MiningConfig, path: Path, reporter: Reporter
+    model: TwoTower,
+    dataset: Dataset,
+    data: TrainingData,
+    config: MiningConfig,
+    path: Path,
+    reporter: Reporter,
 ) -> MiningSummary:
     """Write the hard negatives of every query to a parquet file (TABLE_SCHEMA).
 
@@ -124,7 +119,7 @@ def mine(
     the highest grade. The file appears when it is whole; raises ConfigError if it cannot be
     written.
     """
-    shop = _Shop(data)
+    shop = _Shop(dataset, data)
     found = np.zeros(len(data.pairs), dtype=bool)
     mined: dict[SourceName, Mined] = {}
     with _TableWriter(path) as writer:
@@ -143,15 +138,15 @@ def mine(
 class _Shop:
     """The data in order of product ids, which settles ties whatever the order of the table."""
 
-    def __init__(self, data: MiningData) -> None:
-        self.data = data
-        self.order = data.dataset.products["product_id"].arg_sort().to_numpy().astype(np.int64)
-        self.exclusions = Exclusions(data.dataset, data.pairs, data.products, self.order)
+    def __init__(self, dataset: Dataset, data: TrainingData) -> None:
+        self.dataset, self.data = dataset, data
+        self.order = dataset.products["product_id"].arg_sort().to_numpy().astype(np.int64)
+        self.exclusions = Exclusions(dataset, data.pairs, data.products, self.order)
         title = pl.lit(None, pl.String).alias("title")
-        products = data.dataset.products[self.order]
+        products = dataset.products[self.order]
         self.products = products.with_columns([] if "title" in products.columns else [title])
         self.names = self.products.select("product_id", "title")
-        self.asked = data.dataset.queries[data.pairs.query].select("query_id", "query")
+        self.asked = dataset.queries[data.pairs.query].select("query_id", "query")
         column_of = np.empty_like(self.order)
         column_of[self.order] = np.arange(len(self.order))
         owner = np.repeat(np.arange(len(data.pairs)), np.diff(data.pairs.start))
@@ -268,9 +263,7 @@ def _refused_source(shop: _Shop) -> _Source:
     """Products judged 0 for the query: irrelevant, or shown and not engaged with."""
     columns = shop.products.select("product_id").with_row_index("column")
     refused = (
-        shop.data.dataset.refused.join(
-            query_positions(shop.data.dataset, shop.data.pairs), on="query_id"
-        )
+        shop.dataset.refused.join(query_positions(shop.dataset, shop.data.pairs), on="query_id")
         .join(columns, on="product_id")
         .sort("position")
     )

@@ -17,7 +17,7 @@ from windowshop.search.answer import Answer
 from windowshop.search.request import SearchRequest
 from windowshop.search.results.arrange import active_rules, arrange
 from windowshop.search.results.explain import explain
-from windowshop.search.results.present import Found, assemble, present
+from windowshop.search.results.present import assemble, present
 from windowshop.search.results.rules import Rules, load_rules
 from windowshop.search.retrieval.config import Boost
 from windowshop.search.retrieval.lexicon import SharedLexicon, Snapshot
@@ -30,7 +30,7 @@ from windowshop.search.retrieval.query import (
     query_by_product,
 )
 from windowshop.search.retrieval.relax import relax
-from windowshop.search.retrieval.retrieve import browse, find_candidates, search_by_text
+from windowshop.search.retrieval.retrieve import Found, browse, find_candidates, search_by_text
 from windowshop.search.settings import SearchSettings, load_search_settings
 from windowshop.search.understanding.recognition import recognise
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms, load_synonyms
@@ -182,13 +182,7 @@ class Searcher:
         found = Found(candidates, query.recognised, understanding, encoded=encoded)
         if understanding is None or len(candidates.merged.keys):
             return found
-        relaxed = relax(self.index, snapshot, query, understanding, candidates)
-        return replace(
-            found,
-            candidates=relaxed.candidates,
-            recognised=relaxed.recognised,
-            notes=relaxed.notes,
-        )
+        return relax(self.index, snapshot, query, found)
 
     def _understand(
         self, snapshot: Snapshot, request: SearchRequest, query: RetrievalQuery

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,7 @@ from windowshop.search.answer import Answer, Explanation, RecognisedPart, Result
 from windowshop.search.request import SearchRequest
 from windowshop.search.results.arrange import ArrangedResults
 from windowshop.search.results.result_set import Page
-from windowshop.search.retrieval.query import NO_VECTORS, EncodedQuery
-from windowshop.search.retrieval.retrieve import Candidates
-from windowshop.search.understanding.recognition import Recognised
-from windowshop.search.understanding.vocabulary import Understanding
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Candidates, and how the query that found them was understood."""
-
-    candidates: Candidates
-    recognised: tuple[Recognised, ...] = ()
-    understanding: Understanding | None = None
-    notes: tuple[str, ...] = ()
-    """Changes that relaxed the query."""
-    encoded: EncodedQuery = NO_VECTORS
-    """The query as typed."""
+from windowshop.search.retrieval.retrieve import Found
 
 
 def present(

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from windowshop.index import OpenIndex
 from windowshop.search.retrieval.lexicon import Snapshot
 from windowshop.search.retrieval.query import RetrievalQuery, with_text
-from windowshop.search.retrieval.retrieve import Candidates, channels_for, find_candidates
+from windowshop.search.retrieval.retrieve import Found, channels_for, find_candidates
 from windowshop.search.understanding.recognition import Recognised
 from windowshop.search.understanding.tokens import words_of
 from windowshop.search.understanding.vocabulary import Understanding
@@ -30,35 +30,24 @@ class Step:
     by_text: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Relaxed:
-    """Candidates of the first broader search that finds something, or of the last one."""
-
-    candidates: Candidates
-    recognised: tuple[Recognised, ...]
-    notes: tuple[str, ...] = ()
-
-
-def relax(
-    index: OpenIndex,
-    snapshot: Snapshot,
-    query: RetrievalQuery,
-    understanding: Understanding,
-    candidates: Candidates,
-) -> Relaxed:
+def relax(index: OpenIndex, snapshot: Snapshot, query: RetrievalQuery, found: Found) -> Found:
     """Search more broadly, step by step, until something is found."""
-    relaxed = Relaxed(candidates, query.recognised)
+    assert found.understanding is not None, "only texts are relaxed"
     notes: list[str] = []
-    for step in relaxations(query, understanding):
-        if len(relaxed.candidates.merged.keys):
-            break
+    for step in relaxations(query, found.understanding):
         notes.append(step.note)
         broader = query if step.text == query.text else with_text(index, query, step.text)
         broader = replace(broader, recognised=step.recognised, by_text=step.by_text, rankings={})
         if channels_for(broader):
-            found = find_candidates(snapshot, broader)
-            relaxed = Relaxed(found, step.recognised, tuple(notes))
-    return relaxed
+            found = replace(
+                found,
+                candidates=find_candidates(snapshot, broader),
+                recognised=step.recognised,
+                notes=tuple(notes),
+            )
+        if len(found.candidates.merged.keys):
+            break
+    return found
 
 
 def relaxations(query: RetrievalQuery, understanding: Understanding) -> list[Step]:

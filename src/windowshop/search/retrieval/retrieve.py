@@ -24,7 +24,9 @@ from windowshop.search.retrieval.merge import (
     padded_ranking,
     probabilities,
 )
-from windowshop.search.retrieval.query import RetrievalQuery
+from windowshop.search.retrieval.query import NO_VECTORS, EncodedQuery, RetrievalQuery
+from windowshop.search.understanding.recognition import Recognised
+from windowshop.search.understanding.vocabulary import Understanding
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,19 @@ class Candidates:
     def merged(self) -> Merged:
         """The products left after the cut, best first."""
         return self.cut.merged
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Candidates, and how the query that found them was understood."""
+
+    candidates: Candidates
+    recognised: tuple[Recognised, ...] = ()
+    understanding: Understanding | None = None
+    notes: tuple[str, ...] = ()
+    """Changes that relaxed the query."""
+    encoded: EncodedQuery = NO_VECTORS
+    """The query as typed."""
 
 
 def find_candidates(snapshot: Snapshot, query: RetrievalQuery) -> Candidates:

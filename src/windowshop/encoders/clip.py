@@ -32,20 +32,34 @@ CLIP_TYPES = ("clip", "siglip")
 BATCH_SIZE = 32
 
 
-class ClipTextEncoder:
+class _ClipEncoder:
+    def __init__(self, source: str, device: str) -> None:
+        self._device = pick_device(device)
+        self._model = _load_model(source, self._device)
+        self._siglip = self._model.config.model_type == "siglip"
+        self._settings = ""
+
+    @property
+    def module(self) -> nn.Module:
+        """Both towers; one of them is used."""
+        model: nn.Module = self._model
+        return model
+
+    def refresh(self) -> None:
+        """Hash the weights again."""
+        self.fingerprint = fingerprint(self._model, self._settings)
+
+
+class ClipTextEncoder(_ClipEncoder):
     """The text tower; H is the model's projection width, and tokens are added if asked for."""
 
     def __init__(self, source: str, device: str = "auto", *, tokens: bool = False) -> None:
-        self._device = pick_device(device)
-        self._model = _load_model(source, self._device)
+        super().__init__(source, device)
         self._tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         if len(self._tokenizer) <= len(self._tokenizer.all_special_tokens):
             raise EncoderError(f"{source}: has no tokenizer; add tokenizer.json from its source.")
         config = self._model.config.text_config
         self._max_tokens = config.max_position_embeddings
-        # SigLIP was trained on texts padded to its full length and reads its last position;
-        # CLIP reads its end-of-text token, where padding only costs time.
-        self._siglip = self._model.config.model_type == "siglip"
         with torch.inference_mode():
             width = self.features(self.prepare(["width"]), pooled=True).shape[1]
         self.layout = Layout((width,))
@@ -57,12 +71,6 @@ class ClipTextEncoder:
         self.refresh()
 
     @property
-    def module(self) -> nn.Module:
-        """Both towers; only the text tower is used."""
-        model: nn.Module = self._model
-        return model
-
-    @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Tokenizer that `prepare` cuts texts with."""
         tokenizer: PreTrainedTokenizerBase = self._tokenizer
@@ -71,10 +79,6 @@ class ClipTextEncoder:
     def blocks(self) -> list[nn.Module]:
         """Embeddings and layers of the text tower, its projection with the last."""
         return _tower_blocks(self._model.text_model, getattr(self._model, "text_projection", None))
-
-    def refresh(self) -> None:
-        """Hash the weights again."""
-        self.fingerprint = fingerprint(self._model, self._settings)
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> np.ndarray:
@@ -91,6 +95,8 @@ class ClipTextEncoder:
 
     def prepare(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """Token ids (B, L), and for CLIP an attention mask."""
+        # SigLIP was trained on texts padded to its full length and reads its last position;
+        # CLIP reads its end-of-text token, where padding only costs time.
         batch = self._tokenizer(
             list(texts),
             padding="max_length" if self._siglip else "longest",
@@ -115,14 +121,12 @@ class ClipTextEncoder:
         self._tokenizer.save_pretrained(folder)
 
 
-class ClipImageEncoder:
+class ClipImageEncoder(_ClipEncoder):
     """The image tower; H is the model's projection width, and tokens are added if asked for."""
 
     def __init__(self, source: str, device: str = "auto", *, tokens: bool = False) -> None:
-        self._device = pick_device(device)
-        self._model = _load_model(source, self._device)
-        siglip = self._model.config.model_type == "siglip"
-        processor = SiglipImageProcessorPil if siglip else CLIPImageProcessorPil
+        super().__init__(source, device)
+        processor = SiglipImageProcessorPil if self._siglip else CLIPImageProcessorPil
         self._processor = processor.from_pretrained(source)
         self.side = int(self._model.config.vision_config.image_size)
         self._settings = f"clip-image/1 {self._processor.to_json_string()}"
@@ -136,20 +140,10 @@ class ClipImageEncoder:
             self._settings += f" tokens={GRID}x{GRID}"
         self.refresh()
 
-    @property
-    def module(self) -> nn.Module:
-        """Both towers; only the image tower is used."""
-        model: nn.Module = self._model
-        return model
-
     def blocks(self) -> list[nn.Module]:
         """Embeddings and layers of the image tower, its projection with the last."""
         projection = getattr(self._model, "visual_projection", None)
         return _tower_blocks(self._model.vision_model, projection)
-
-    def refresh(self) -> None:
-        """Hash the weights again."""
-        self.fingerprint = fingerprint(self._model, self._settings)
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
@@ -191,7 +185,7 @@ class ClipImageEncoder:
                 f"Use a multiple of {patch}, such as {max(patch, self.side // 2 // patch * patch)}."
             )
         square = {"height": side, "width": side}
-        if self._model.config.model_type == "siglip":
+        if self._siglip:
             return {"size": square}
         return {"size": {"shortest_edge": side}, "crop_size": square}
 

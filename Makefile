@@ -15,6 +15,8 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Compiled tests are kept: to compile all takes each process many seconds.
+unexport PYTHONDONTWRITEBYTECODE
 # A test file stays in one process, so that what its tests share is made once.
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 

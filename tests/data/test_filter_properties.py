@@ -4,6 +4,7 @@ import math
 import operator
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -181,12 +182,14 @@ def lowered(value):
     return value.lower() if isinstance(value, str) else value
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, database=None)
 @given(tree=TREES, quote=st.sampled_from("\"'"))
 def test_written_trees_parse_back(tree, quote):
     assert repr(parse_filter(written(tree, quote))) == repr(tree)  # repr tells 1 from True and 1.0
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, database=None)
 @given(tree=TREES, rows=st.lists(ROW, max_size=8))
 def test_filtering_agrees_with_row_by_row(tree, rows):

@@ -52,7 +52,7 @@ def calibrated(model):
 
 def test_it_is_the_text_only_model_and_stays_that(whole, config, make_bench, tmp_path):
     alone = train_system(make_bench(), config, "text_only", tmp_path)
-    own = weights(whole.system.towers.own_text)
+    own = weights(whole.system.towers.fusion.own_text)
     assert_same(own, weights(alone.system.towers.text))
     shared = weights(whole.system.towers.text)
     assert not any(torch.equal(own[name], shared[name]) for name in own if "weight" in name)
@@ -70,7 +70,7 @@ def test_it_reads_the_encoders_that_an_earlier_stage_trained(config, make_bench,
     found = train_system(make_bench(), tuned, "fused", tmp_path / "tuned")
     frozen = replace(config, stages=(SEPARATE, FUSED))
     alone = train_system(found.bench, frozen, "text_only", tmp_path / "alone")
-    assert_same(weights(found.system.towers.own_text), weights(alone.system.towers.text))
+    assert_same(weights(found.system.towers.fusion.own_text), weights(alone.system.towers.text))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
@@ -84,22 +84,22 @@ def test_a_first_fused_stage_that_trains_encoders_keeps_it(
     assert [e["share"] for e in found.state.history if e.get("chosen")] == [share]
     frozen = replace(config, stages=(SEPARATE, FUSED))
     alone = train_system(make_bench(), frozen, "text_only", tmp_path / "alone")
-    assert_same(weights(found.system.towers.own_text), weights(alone.system.towers.text))
+    assert_same(weights(found.system.towers.fusion.own_text), weights(alone.system.towers.text))
 
 
 def test_until_it_is_taught_it_is_the_shared_text(config, make_bench, tmp_path):
     towers = make_bench().new_model(config.model, seed=0)
-    assert_same(weights(towers.own_text), weights(towers.text))
+    assert_same(weights(towers.fusion.own_text), weights(towers.text))
     found = train_system(make_bench(), replace(config, stages=(SEPARATE,)), "fused", tmp_path)
     towers = found.system.towers
-    assert_same(weights(towers.own_text), weights(towers.text))
+    assert_same(weights(towers.fusion.own_text), weights(towers.text))
 
 
 def test_a_catalogue_without_text_has_none_to_teach(config, make_bench, tmp_path):
     bench = apply_change(make_bench(NamedReporter("Train text tower: fused", 1)), "no_text", 0)
     towers = train_system(bench, config, "fused", tmp_path).system.towers
     before = train_system(bench, replace(config, stages=(SEPARATE,)), "fused", tmp_path / "before")
-    assert_same(weights(towers.own_text), weights(before.system.towers.text))
+    assert_same(weights(towers.fusion.own_text), weights(before.system.towers.text))
 
 
 def test_a_second_fused_stage_begins_with_b_as_it_was_learned(
@@ -147,5 +147,5 @@ def test_a_query_with_a_photo_asks_the_mixture_alone(whole):
     assert not own_BD[1:].any()
     torch.testing.assert_close(mixture_BD[1:], towers.embed_for_fusion(batch)[1:])
     with torch.no_grad():
-        expected_D = towers.own_text(text_BH)[0]
+        expected_D = towers.fusion.own_text(text_BH)[0]
     torch.testing.assert_close(own_BD[0] / own_BD[0].norm(), expected_D)

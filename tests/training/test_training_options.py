@@ -251,7 +251,7 @@ def test_an_own_text_tower_that_nothing_teaches_is_the_shared_one(variants, make
     alone = train_system(bench, config, "fused", tmp_path / "alone").system.towers
     found = train_variant(bench, config, "data", tmp_path / "study")
     assert_same(weights(found.model), weights(alone))
-    assert_same(weights(found.model.own_text), weights(found.model.text))
+    assert_same(weights(found.model.fusion.own_text), weights(found.model.text))
 
 
 def test_a_guide_sees_the_fusion_so_nothing_is_shared(variants, make_bench, tmp_path):

@@ -110,14 +110,13 @@ class QueryPath(nn.Module):
         self.encoder = text.module
         self.projection = towers.text
         self.fusion = towers.fusion
-        self.own_text = towers.own_text
         self._features = partial(text.features, pooled=True)
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor | None = None) -> Tensor:
         """Return unit query vectors (B, P)."""
         batch = {IDS: ids_BL} if mask_BL is None else {IDS: ids_BL, MASK: mask_BL}
         features_BH = self._features(batch)
-        own_BD = None if self.own_text is None else self.own_text(features_BH)
+        own_BD = self.fusion.read_text(features_BH)
         vectors_BP: Tensor = self.fusion.weigh_queries(self.projection(features_BH), own_BD)
         return vectors_BP
 

@@ -126,9 +126,10 @@ class TwoTower(nn.Module):
         if self.fusion.needs_tokens:
             self.text_tokens = Tokens(text, config)
             self.image_tokens = Tokens(image, config)
-        self.own_text: Projection | None = None
         if self.fusion.has_own_text:
-            self.own_text = Projection(text.pooled, config).requires_grad_(False)
+            self.fusion.own_text = Projection(text.pooled, config).requires_grad_(False)
+            self.register_state_dict_post_hook(_name_on_disk)
+            self.register_load_state_dict_pre_hook(_name_in_memory)
         start = torch.tensor(math.log(config.start_scale))
         self._log_scale = nn.ParameterDict({pair: start.clone() for pair in PAIR_TYPES})
         bias = torch.tensor(START_BIAS)
@@ -177,13 +178,10 @@ class TwoTower(nn.Module):
         The own text of one with a photo is left out: by itself, "but blue" asks for anything blue.
         """
         has_text_B1, has_image_B1 = batch.has_B2[:, :1], batch.has_B2[:, 1:]
-        own_BD = self._own_text(batch.text_BH, has_text_B1)
+        own_BD = self.fusion.read_text(batch.text_BH)
         return self.fusion.weigh_queries(
-            q_BD, None if own_BD is None else own_BD * (1 - has_image_B1)
+            q_BD, None if own_BD is None else own_BD * has_text_B1 * (1 - has_image_B1)
         )
-
-    def _own_text(self, text_BH: Tensor, has_text_B1: Tensor) -> Tensor | None:
-        return None if self.own_text is None else self.own_text(text_BH) * has_text_B1
 
     def embed_queries(self, batch: QueryBatch) -> Tensor:
         """Return unit query vectors (B, D), to compare with text or photo vectors.
@@ -229,11 +227,12 @@ class TwoTower(nn.Module):
         if not self.fusion.uses_image:
             return Modalities(t_BD, torch.zeros_like(t_BD), batch.has_B2)
         v_BD, tokens_BTD = self._encode_photos(batch)
+        own_t_BD = self.fusion.read_text(batch.text_BH)
         products = Modalities(
             t_BD=t_BD,
             v_BD=v_BD * has_image_B1,
             has_B2=batch.has_B2,
-            own_t_BD=self._own_text(batch.text_BH, has_text_B1),
+            own_t_BD=None if own_t_BD is None else own_t_BD * has_text_B1,
         )
         if tokens_BTD is None:
             return products
@@ -274,3 +273,17 @@ class TwoTower(nn.Module):
         token_MTD = torch.cat([first_BTD, further_MTD])
         pooled_BTD = total(share_M.view(-1, 1, 1) * token_MTD, owner_M, size)
         return v_BD, torch.where(several_B1.unsqueeze(1), pooled_BTD, first_BTD)
+
+
+def _name_on_disk(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Name the weights of the fusion's own projection as model folders do: without `fusion.`."""
+    _rename(state, f"{prefix}fusion.own_text.", f"{prefix}own_text.")
+
+
+def _name_in_memory(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    _rename(state, f"{prefix}own_text.", f"{prefix}fusion.own_text.")
+
+
+def _rename(state: dict[str, Tensor], old: str, new: str) -> None:
+    for name in [name for name in state if name.startswith(old)]:
+        state[new + name.removeprefix(old)] = state.pop(name)

@@ -266,6 +266,6 @@ def _num_parameters(variant: VariantConfig, model: TwoTower) -> int:
     """Count the weights that queries and products of this variant go through."""
     unused = [] if model.fusion.uses_image else [model.image, model.photo_query]
     if variant.system == "score_fusion":
-        unused = [model.fusion, *([] if model.own_text is None else [model.own_text])]
+        unused = [model.fusion]
     count = sum(p.numel() for p in model.parameters())
     return count - sum(p.numel() for module in unused for p in module.parameters())

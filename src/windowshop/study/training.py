@@ -139,7 +139,6 @@ def _start_from(start: Path, model: TwoTower, state_file: Path) -> None:
     of_fusion = ("fusion.", "text_tokens.", "image_tokens.")
     common = {n: t for n, t in part(tensors, "model").items() if not n.startswith(of_fusion)}
     model.load_state_dict(common, strict=False)
-    help = StageHelp(text=model.text, own_text=model.own_text)
-    model.fusion.after_stage(help)  # as each of those stages would have done
+    model.fusion.after_stage(StageHelp(text=model.text))  # as each of those stages would have done
     own = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
     save_state(state_file, state, own)

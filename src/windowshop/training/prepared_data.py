@@ -62,7 +62,7 @@ class Workbench:
             torch.manual_seed(seed)
             model = TwoTower(shape, self.cache.text.layout, self.image_layout)
         fit_scales(model, self.data.products, seed)
-        model.fusion.after_stage(StageHelp(text=model.text, own_text=model.own_text))
+        model.fusion.after_stage(StageHelp(text=model.text))
         return model
 
 

@@ -95,7 +95,6 @@ def _stage_help(run: Run, model: TwoTower, place: int, check: DevCheck | None) -
     fused = [stage.name == "fused" for stage in run.config.stages]
     return _StageHelp(
         text=model.text,
-        own_text=model.own_text,
         trains_fusion=fused[place],
         fusion_began=any(fused[: place + 1]),
         fusion_starts=fused[place] and not any(fused[:place]),

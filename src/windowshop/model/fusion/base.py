@@ -65,8 +65,6 @@ class StageHelp:
 
     text: nn.Module
     """The towers' text projection."""
-    own_text: nn.Module | None
-    """The fusion's own one."""
     trains_fusion: bool = False
     fusion_began: bool = False
     """Whether this stage, or one before it, trains the fusion."""
@@ -103,6 +101,12 @@ class Fusion(nn.Module):
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         """Build for vectors of `width`, with MLPs of `hidden` units; subclasses add weights."""
         super().__init__()
+        self.own_text: nn.Module | None = None
+        """Projection of text features that this fusion alone reads, set where `has_own_text`."""
+
+    def read_text(self, text_BH: Tensor) -> Tensor | None:
+        """Return unit vectors (B, D) of text features by the fusion's own projection, if any."""
+        return None if self.own_text is None else self.own_text(text_BH)
 
     def start_from(self, text_weight: float) -> None:
         """Make the untrained fusion equal this weighted average; does nothing where it cannot."""

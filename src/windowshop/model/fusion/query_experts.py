@@ -84,14 +84,14 @@ class TextTowerExperts(QueryExperts):
         """Take the text tower that is trained by itself, as the first fused stage begins."""
         super().before_stage(help)
         weights = help.text_projection() if help.fusion_starts else None
-        if weights is not None and help.own_text is not None:
-            help.own_text.load_state_dict(weights)
+        if weights is not None and self.own_text is not None:
+            self.own_text.load_state_dict(weights)
 
     def after_stage(self, help: StageHelp) -> None:
         """Follow the towers' text projection until the first fused stage."""
         super().after_stage(help)
-        if not help.fusion_began and help.own_text is not None:
-            help.own_text.load_state_dict(help.text.state_dict())
+        if not help.fusion_began and self.own_text is not None:
+            self.own_text.load_state_dict(help.text.state_dict())
 
     def forward(self, products: Modalities) -> Tensor:
         """Return the own tower's text vector and the mixture, interleaved, (B, 2D)."""

@@ -17,15 +17,15 @@ check: $(READY)
 
 # Compiled tests are kept: to compile all takes each process many seconds.
 unexport PYTHONDONTWRITEBYTECODE
-# A test file stays in one process, so that what its tests share is made once.
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-# All that neither trains nor opens a process or a browser.
+# All that neither trains nor opens a process or a browser. A test file stays in one process, so
+# that what its tests share is made once.
 quick: $(READY)
-	$(PYTEST) -m "not slow and not browser" $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not browser" $(ARGS)
 
+# In one process: trainings, services and browsers beside each other wait too long on two cores.
 test: check
-	$(PYTEST) $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

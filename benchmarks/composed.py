@@ -1,13 +1,13 @@
-"""Queries by photo and text, "like this but blue", made from the judged text queries of a shop.
+"""Queries by image and text, "like this but blue", made from the judged text queries of a shop.
 
     python benchmarks/composed.py DATA --out COMPOSED --column colour
-    windowshop tune INDEX COMPOSED                     # the weights of a text with a photo
+    windowshop tune INDEX COMPOSED                     # the weights of a text with an image
     python benchmarks/composed.py DATA --index INDEX --out COMPOSED --json composed.json
 
 Two queries that differ in their colour alone, "red shirt for men" and "blue shirt for men", make a
-query each: a photo of a product that is right for the one, with "blue", asks for what the other
+query each: an image of a product that is right for the one, with "blue", asks for what the other
 asks for, and has its judgements and its split. With `--index`, each split's queries are searched
-by text alone, by photo alone and by both.
+by text alone, by image alone and by both.
 """
 
 import argparse
@@ -34,7 +34,7 @@ MIN_PRODUCTS = 5
 WAYS = ("text", "photo", "both")
 MEASURES = ("ndcg@10", "recall@100")
 RIGHT = 3
-"""Grade of a product of which the photo is taken."""
+"""Grade of a product of which the image is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,11 @@ def composed(dataset: Dataset, column: str, seed: int) -> tuple[pl.DataFrame, pl
     asked = taken_apart(dataset, column)
     for one in asked:
         alike[one.rest].append(one)
-    photos = dict(dataset.products.select("product_id", "image").drop_nulls().iter_rows())
+    images = dict(dataset.products.select("product_id", "image").drop_nulls().iter_rows())
     right: dict[str, list[str]] = defaultdict(list)
     graded = dataset.qrels.filter(pl.col("grade") >= RIGHT).sort("query_id", "product_id")
     for query_id, product_id in graded.select("query_id", "product_id").iter_rows():
-        if product_id in photos:
+        if product_id in images:
             right[query_id].append(product_id)
     rows = []
     for one in asked:
@@ -84,13 +84,13 @@ def composed(dataset: Dataset, column: str, seed: int) -> tuple[pl.DataFrame, pl
         if others and one.split != "train":
             other = others[rng.integers(len(others))]
             product_id = right[other.query_id][rng.integers(len(right[other.query_id]))]
-            rows.append((one.query_id, one.value, photos[product_id], one.split, other.value))
+            rows.append((one.query_id, one.value, images[product_id], one.split, other.value))
     queries = pl.DataFrame(rows, ["query_id", "query", "image", "split", "shown"], orient="row")
     return queries, dataset.qrels.join(queries.select("query_id"), on="query_id", how="semi")
 
 
 def write(dataset: Dataset, queries: pl.DataFrame, qrels: pl.DataFrame, out: Path) -> None:
-    """A data folder; photos are linked, not copied."""
+    """A data folder; images are linked, not copied."""
     out.mkdir(parents=True)
     for name in {*dataset.products["image"].drop_nulls(), *queries["image"]}:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ def _requests(
             query_id,
             SearchRequest(
                 text=text if way != "photo" else None,
-                photo=dataset.root / image if way != "text" else None,
+                image=dataset.root / image if way != "text" else None,
                 limit=DEPTH,
                 rules=False,
             ),

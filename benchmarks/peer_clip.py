@@ -1,9 +1,9 @@
 """CLIP-style fine-tuning with late averaging, as one would write it around two encoders.
 
-Query and product text go through the text encoder and one linear map, photos through the image
+Query and product text go through the text encoder and one linear map, images through the image
 encoder and another. Each step adds the symmetric InfoNCE (arXiv:2103.00020, fig. 3) of query and
-product text to that of query and photo, both under one learned temperature; there are no grades,
-no masks and no other negatives. A product's vector is the mean of its text's and its photo's.
+product text to that of query and image, both under one learned temperature; there are no grades,
+no masks and no other negatives. A product's vector is the mean of its text's and its image's.
 
 Shapes: B batch, H feature width, D shared width, N products, Q queries.
 """
@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from peer_shop import Fitted, Shop, draw_batches, ranked
 from torch import Tensor, nn
 
-from windowshop.config import TuningConfig
+from windowshop.config import FineTuningConfig
 from windowshop.encoders import ImageEncoder
 from windowshop.errors import DataError
 from windowshop.model import ProductBatch
@@ -61,7 +61,7 @@ class LateAverage(nn.Module):
         return F.normalize(self.text(text_BH), dim=-1)
 
     def embed_products(self, batch: ProductBatch) -> tuple[Tensor, Tensor]:
-        """Unit vectors (B, D) of texts and photos, zeros where absent."""
+        """Unit vectors (B, D) of texts and images, zeros where absent."""
         text_BD = self.embed_texts(batch.text_BH) * batch.has_B2[:, :1]
         image_BD = F.normalize(self.image(batch.image_BH), dim=-1) * batch.has_B2[:, 1:]
         return text_BD, image_BD
@@ -87,7 +87,7 @@ class Source(Protocol):
         ...
 
     def products(self, rows: np.ndarray) -> ProductBatch:
-        """Features of products by row, of one photo each."""
+        """Features of products by row, of one image each."""
         ...
 
     def param_groups(self) -> list[dict[str, Any]]:
@@ -100,7 +100,7 @@ class CachedSource:
 
     def __init__(self, shop: Shop) -> None:
         self.training = False
-        self._data = shop.bench.data
+        self._data = shop.prepared.data
 
     def queries(self, rows: np.ndarray) -> Tensor:
         """See Source."""
@@ -119,15 +119,15 @@ class TrainedSource:
     """Features of copies of both encoders, all of whose weights train."""
 
     def __init__(self, shop: Shop, rate: float) -> None:
-        config = TuningConfig(
+        config = FineTuningConfig(
             text="full",
             image="full",
             learning_rate=rate,
             layer_decay=1.0,
-            image_side=shop.budget.photo_side,
+            image_side=shop.budget.image_side,
         )
-        cache, seed = shop.bench.cache, shop.config.seed
-        self._shop, self._inputs = shop, encoder_inputs(shop.bench.dataset)
+        cache, seed = shop.prepared.cache, shop.config.seed
+        self._shop, self._inputs = shop, encoder_inputs(shop.prepared.dataset)
         self._text = make_trainable(copy.deepcopy(cache.text), "full", config, seed)
         self._image = make_trainable(copy.deepcopy(cache.image), "full", config, seed)
         self.training = False
@@ -138,15 +138,15 @@ class TrainedSource:
 
     def products(self, rows: np.ndarray) -> ProductBatch:
         """See Source."""
-        cached = replace(self._shop.bench.data.products.batch(rows), further=None)
+        cached = replace(self._shop.prepared.data.products.batch(rows), further=None)
         has_text_B, has_image_B = cached.has_B2.numpy().T > 0
         texts = [self._shop.product_texts[row] for row in rows[has_text_B]]
-        named = [self._inputs.photos_of(row) for row in rows[has_image_B]]
-        photos = read_images(self._inputs.root, draw_images(named, None), self._image.side)
+        named = [self._inputs.images_of(row) for row in rows[has_image_B]]
+        images = read_images(self._inputs.root, draw_images(named, None), self._image.side)
         return replace(
             cached,
             text_BH=_spread(self._features(self._text, texts), has_text_B),
-            image_BH=_spread(self._features(self._image, photos), has_image_B),
+            image_BH=_spread(self._features(self._image, images), has_image_B),
         )
 
     def param_groups(self) -> list[dict[str, Any]]:
@@ -192,7 +192,7 @@ def _fit(shop: Shop, name: str, source: Source, steps: int, rate: float) -> Fitt
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(shop.config.seed)
         model = start(shop, source)
-        with shop.bench.reporter.bar(f"Train {name}", steps) as advance:
+        with shop.prepared.reporter.bar(f"Train {name}", steps) as advance:
             for loss in train(shop, model, source, steps, rate):
                 advance(1, f"loss {loss:.2f}")
     seconds = time.perf_counter() - began
@@ -209,9 +209,9 @@ def _fit(shop: Shop, name: str, source: Source, steps: int, rate: float) -> Fitt
 
 @torch.inference_mode()
 def embed_catalogue(shop: Shop, model: LateAverage, source: Source) -> np.ndarray:
-    """Unit vectors (N, D): the mean of text and photo vector, or the one that is there."""
+    """Unit vectors (N, D): the mean of text and image vector, or the one that is there."""
     rows, parts = np.arange(len(shop.product_ids)), []
-    with shop.bench.reporter.bar("Encode the catalogue", len(rows)) as advance:
+    with shop.prepared.reporter.bar("Encode the catalogue", len(rows)) as advance:
         for chunk in _chunks(rows):
             text_BD, image_BD = model.embed_products(source.products(chunk))
             parts.append(F.normalize(text_BD + image_BD, dim=-1).numpy())
@@ -233,8 +233,8 @@ def start(shop: Shop, source: Source) -> LateAverage:
     text_NH, image_NH = torch.cat(text), torch.cat(image)
     if not len(text_NH) or not len(image_NH):
         raise DataError(
-            f"{shop.bench.dataset.root}: among {count} products none has text, or none a usable "
-            "photo; leave clip_style and clip_style_frozen out of --systems."
+            f"{shop.prepared.dataset.root}: among {count} products none has text, or none a usable "
+            "image; leave clip_style and clip_style_frozen out of --systems."
         )
     return LateAverage(text_NH, image_NH)
 

@@ -16,7 +16,7 @@ from windowshop.errors import DataError
 from windowshop.evaluation import make_run
 from windowshop.progress import Reporter
 from windowshop.study import Queries, Run, queries_of
-from windowshop.training import Workbench, open_cache, prepare
+from windowshop.training import PreparedData, open_cache, prepare
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,12 +26,12 @@ class Budget:
     steps: int = 200
     batch: int = 64
     """Queries of a step, each with one product."""
-    photo_side: int = 128
-    """Pixels that photos are trained at."""
+    image_side: int = 128
+    """Pixels that images are trained at."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for name in ("steps", "batch", "photo_side"):
+        for name in ("steps", "batch", "image_side"):
             if getattr(self, name) < 1:
                 raise DataError(f"--{name}={getattr(self, name)} must be at least 1.")
 
@@ -45,7 +45,7 @@ class Budget:
 class Shop:
     """The data set and everything that systems share."""
 
-    bench: Workbench
+    prepared: PreparedData
     config: TrainConfig
     """windowshop's own settings; the encoders and the seed are everyone's."""
     budget: Budget
@@ -58,12 +58,12 @@ class Shop:
     @cached_property
     def product_texts(self) -> list[str]:
         """The text of each product that windowshop reads too, in row order."""
-        return product_views(self.bench.dataset.products, (FACTS,))[FACTS]
+        return product_views(self.prepared.dataset.products, (FACTS,))[FACTS]
 
     @cached_property
     def product_ids(self) -> list[str]:
         """In row order."""
-        return list(self.bench.dataset.products["product_id"].to_list())
+        return list(self.prepared.dataset.products["product_id"].to_list())
 
     @cached_property
     def pairs(self) -> np.ndarray:
@@ -85,7 +85,7 @@ class Shop:
 
     @cached_property
     def _query_texts(self) -> list[str]:
-        return [text or "" for text in self.bench.dataset.queries["query"].to_list()]
+        return [text or "" for text in self.prepared.dataset.queries["query"].to_list()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +105,16 @@ def open_shop(
 
     Raises DataError where a split lacks judged queries with text.
     """
-    bench = prepare(read_dataset(data), config, open_cache(config, folders[0]), reporter)
+    prepared = prepare(read_dataset(data), config, open_cache(config, folders[0]), reporter)
     weights = config.loss.label_weights
-    parts = {split: queries_of(bench, split, weights) for split in ("train", "dev", "test")}
+    parts = {split: queries_of(prepared, split, weights) for split in ("train", "dev", "test")}
     for split, queries in parts.items():
         if not queries.texts:
             raise DataError(
                 f"{data}: split {split!r} has no judged query with text; the comparison trains on "
                 "train, chooses on dev and reports test. Add such queries and qrels for them."
             )
-    shop = Shop(bench, config, budget, parts["train"], parts["dev"], parts["test"], folders[1])
+    shop = Shop(prepared, config, budget, parts["train"], parts["dev"], parts["test"], folders[1])
     if not len(shop.pairs):
         raise DataError(
             f"{data}: no training query has a product of grade {shop.train.threshold} or more; "

@@ -32,7 +32,7 @@ def fit_sentence_transformer(shop: Shop, rate: float) -> Fitted:
     """Fine-tune the text encoder on pairs of a query and a relevant product's text."""
     model = _load(shop)
     model.max_seq_length = MAX_TOKENS
-    with shop.bench.reporter.bar(f"Train st_text_only: {rate:g}", shop.budget.steps) as advance:
+    with shop.prepared.reporter.bar(f"Train st_text_only: {rate:g}", shop.budget.steps) as advance:
         trainer = SentenceTransformerTrainer(
             model=model,
             args=_arguments(shop, model, rate),
@@ -56,7 +56,7 @@ def fit_sentence_transformer(shop: Shop, rate: float) -> Fitted:
 
 def _load(shop: Shop) -> Any:  # noqa: ANN401
     """The shop's text encoder as a sentence-transformers model of its own."""
-    encoder = shop.bench.cache.text
+    encoder = shop.prepared.cache.text
     if not isinstance(encoder.module, SentenceTransformer):
         raise ConfigError(
             f"text encoder {shop.config.text_encoder!r} is not a sentence-transformers model; "

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from peer_shop import Fitted, Shop, ranked
 
-from windowshop.config import FUSED, StageConfig, TuningConfig, TuningName
+from windowshop.config import FUSED, FineTuningConfig, FineTuningName, StageConfig
 from windowshop.evaluation import product_vectors, query_vectors
 from windowshop.study import Mix, score_fusion_run, shared_stages, with_separate
-from windowshop.training import Trained, Workbench, train_system, with_encoders
+from windowshop.training import PreparedData, Trained, train_system, with_encoders
 
-HOW: tuple[TuningName, ...] = ("full", "lora")
+HOW: tuple[FineTuningName, ...] = ("full", "lora")
 HEAD_RATE = 3e-4
 """Learning rate of heads that are trained already, while encoders are trained with them."""
 
@@ -23,45 +23,45 @@ HEAD_RATE = 3e-4
 def fit_heads(shop: Shop, name: str) -> Fitted:
     """The system `name` on frozen features: every stage of the config, dev checks included."""
     trained = _heads(shop, name)
-    return _ranked(shop, shop.bench, trained, {"heads": trained.state.seconds})
+    return _ranked(shop, shop.prepared, trained, {"heads": trained.state.seconds})
 
 
-def fit_tuned(shop: Shop, name: str, how: TuningName) -> Fitted:
+def fit_tuned(shop: Shop, name: str, how: FineTuningName) -> Fitted:
     """The same with one more fused stage that trains the text encoder too."""
     heads = _heads(shop, name)
     folder = shop.work / f"{name}-{how}"
     folder.mkdir()
     shutil.copy(_heads_folder(shop, name) / f"{name}.safetensors", folder)
     config = replace(shop.config, stages=(*shop.config.stages, tuned_stage(shop, how)))
-    trained = train_system(shop.bench, config, name, folder)
+    trained = train_system(shop.prepared, config, name, folder)
     text, image = trained.system.text, trained.system.image
-    bench = with_encoders(shop.bench, config, text, image)
+    prepared = with_encoders(shop.prepared, config, text, image)
     seconds = {
         "heads": heads.state.seconds,
         "encoders": trained.state.seconds - heads.state.seconds,
     }
-    fitted = _ranked(shop, bench, trained, seconds)
-    if bench.cache.place("text") != shop.bench.cache.place("text"):
-        shutil.rmtree(bench.cache.place("text"))
+    fitted = _ranked(shop, prepared, trained, seconds)
+    if prepared.cache.place("text") != shop.prepared.cache.place("text"):
+        shutil.rmtree(prepared.cache.place("text"))
     return fitted
 
 
 def fit_score_fusion(shop: Shop, mix: Mix) -> Fitted:
     """Mixed cosines of towers that are aligned but not fused; the weight is chosen on dev."""
-    data = shop.bench.data
+    data = shop.prepared.data
     stages = with_separate(shop.config.stages, len(data.products), len(data.pairs))
     config = replace(shop.config, stages=stages)
     config = replace(config, stages=stages[: shared_stages(config)])
-    trained = train_system(shop.bench, config, FUSED, shop.work / "aligned")
+    trained = train_system(shop.prepared, config, FUSED, shop.work / "aligned")
     towers = trained.system.towers
     dev, test = (
-        score_fusion_run(shop.bench, towers, mix, shop.dev, queries)
+        score_fusion_run(shop.prepared, towers, mix, shop.dev, queries)
         for queries in (shop.dev, shop.test)
     )
     return Fitted(dev, test, {"heads": trained.state.seconds})
 
 
-def tuned_stage(shop: Shop, how: TuningName) -> StageConfig:
+def tuned_stage(shop: Shop, how: FineTuningName) -> StageConfig:
     """As many steps as the peers have, and as many queries and products in each."""
     return StageConfig(
         name="fused",
@@ -71,21 +71,23 @@ def tuned_stage(shop: Shop, how: TuningName) -> StageConfig:
         products_per_query=1,
         learning_rate=HEAD_RATE,
         warmup_steps=shop.budget.warmup_steps,
-        tuning=TuningConfig(text=how),
+        fine_tuning=FineTuningConfig(text=how),
     )
 
 
 def _heads(shop: Shop, name: str) -> Trained:
     """Trained at the first call, read from the scratch folder afterwards."""
-    return train_system(shop.bench, shop.config, name, _heads_folder(shop, name))
+    return train_system(shop.prepared, shop.config, name, _heads_folder(shop, name))
 
 
 def _heads_folder(shop: Shop, name: str) -> Path:
     return shop.work / f"{name}-heads"
 
 
-def _ranked(shop: Shop, bench: Workbench, trained: Trained, seconds: dict[str, float]) -> Fitted:
-    towers, data = trained.system.towers, bench.data
+def _ranked(
+    shop: Shop, prepared: PreparedData, trained: Trained, seconds: dict[str, float]
+) -> Fitted:
+    towers, data = trained.system.towers, prepared.data
     product_ND = product_vectors(towers, data.products, np.arange(len(data.products)))
     return ranked(
         shop,

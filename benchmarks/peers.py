@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _text_peer()  # what it lacks is told before anything is trained
     config = load_config(given.config) if given.config else TrainConfig()
     config = replace(config, seed=given.seed)
-    budget = Budget(steps=given.steps, batch=given.batch, photo_side=given.photo_side)
+    budget = Budget(steps=given.steps, batch=given.batch, image_side=given.image_side)
     reporter = TerminalReporter(Console(stderr=True))
     with tempfile.TemporaryDirectory() as work:
         shop = open_shop(given.data, config, budget, (given.cache, Path(work)), reporter)
@@ -151,7 +151,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("data", type=Path)
     parser.add_argument("--steps", type=int, default=usual.steps, help="of every encoder")
     parser.add_argument("--batch", type=int, default=usual.batch, help="pairs a step")
-    parser.add_argument("--photo-side", type=int, default=usual.photo_side, help="in training")
+    parser.add_argument("--image-side", type=int, default=usual.image_side, help="in training")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--config", type=Path, help="windowshop's settings, YAML")
     parser.add_argument("--cache", type=Path, default=CACHE)
@@ -194,7 +194,7 @@ def _head(shop: Shop, given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _scores(shop: Shop, fitted: Fitted) -> pl.DataFrame:
-    dataset = shop.bench.dataset
+    dataset = shop.prepared.dataset
     columns = {*dataset.products.columns, *dataset.queries.columns}
     specs = tuple(spec for spec in SLICES if columns.issuperset(spec.split("+")))
     judged = dataset.qrels_of(dataset.split("test"))

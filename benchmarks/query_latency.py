@@ -22,8 +22,8 @@ from windowshop.data import read_dataset
 from windowshop.model import (
     BatchConfig,
     EncoderConfig,
-    Model,
     QueryEncoder,
+    Retriever,
     check_texts,
     load,
     open_query_encoder,
@@ -65,7 +65,7 @@ def main() -> None:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def alone(model: Model, encoder: QueryEncoder, texts: list[str]) -> dict[str, dict[str, float]]:
+def alone(model: Retriever, encoder: QueryEncoder, texts: list[str]) -> dict[str, dict[str, float]]:
     """Times of one query at a time, both ways by turns."""
     ways = {"torch": model.encode_queries, "export": encoder.encode}
     times: dict[str, list[float]] = {name: [] for name in ways}

@@ -1,11 +1,11 @@
-"""The control: photos shuffled between products must take the gain over text-only away.
+"""The control: images shuffled between products must take the gain over text-only away.
 
     python benchmarks/shuffled_images.py DATA --json benchmarks/results/shuffled_images.json
 
-Trains the default recipe twice with the same seed, on the photos as they are and on photos dealt
+Trains the default recipe twice with the same seed, on the images as they are and on images dealt
 out at random, and scores both on the test split beside the text-only model of the same training;
-then gives the model that was trained on the real photos the shuffled ones in its index. A wrong
-photo still tells one product from another, so a model can learn training judgements by heart with
+then gives the model that was trained on the real images the shuffled ones in its index. A wrong
+image still tells one product from another, so a model can learn training judgements by heart with
 it: the figures are given for seen products (a training judgement names them) and unseen ones too,
 and only among the unseen is a gain a gain of seeing.
 """
@@ -48,8 +48,8 @@ def main() -> None:
         for name, variant in (("real", mark_seen(dataset)), ("shuffled", shuffled)):
             out = Path(folder) / name
             train(variant, out, config, arguments.cache, reporter)
-            figures |= compare(f"trained on {name} photos", out, variant, arguments)
-        name = "trained on real photos, shuffled in the index"
+            figures |= compare(f"trained on {name} images", out, variant, arguments)
+        name = "trained on real images, shuffled in the index"
         figures |= compare(name, Path(folder) / "real", shuffled, arguments)
     for name, table in figures.items():
         cells = [
@@ -87,9 +87,9 @@ def mark_seen(dataset: Dataset) -> Dataset:
 
 
 def shuffle_images(dataset: Dataset, seed: int) -> Dataset:
-    """Deal the photos out at random, all of a product together."""
-    photos = dataset.products.select(pl.col("^images?$"))
-    dealt = photos.sample(fraction=1, shuffle=True, seed=seed)
+    """Deal the images out at random, all of a product together."""
+    images = dataset.products.select(pl.col("^images?$"))
+    dealt = images.sample(fraction=1, shuffle=True, seed=seed)
     return replace(dataset, products=dataset.products.with_columns(*dealt))
 
 

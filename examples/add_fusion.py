@@ -1,4 +1,8 @@
-"""Train with a fusion of your own: python examples/add_fusion.py DATA MODEL."""
+"""Train with a fusion of your own: python examples/add_fusion.py DATA MODEL.
+
+A program that loads the model adds the fusion first. For the command line, add a line to
+`windowshop/registry.py`.
+"""
 
 import sys
 from pathlib import Path

@@ -39,7 +39,7 @@ from windowshop.training.data import TrainingData
 from windowshop.training.judged_pairs import make_pairs
 from windowshop.training.prepared_data import open_cache, prepare
 
-SLOW = {"train_cli", "make_bench", "embedded"}
+SLOW = {"train_cli", "make_prepared", "embedded"}
 """Fixtures that train, or load encoders of full size."""
 
 
@@ -107,20 +107,20 @@ def toy_model_config():
 
 @pytest.fixture(scope="session")
 def make_toy_data(feature_table, make_dataset):
-    """Random training data: 20 products, 12 queries (4 is a photo), widths 6 (text) and 5 (photo).
+    """Random training data: 20 products, 12 queries (4 is an image), widths 6 (text) and 5 (image).
 
-    Product 5 lacks text, 3 and 7 lack a photo, 9 lacks both; `unjudged` products have no grades.
+    Product 5 lacks text, 3 and 7 lack an image, 9 lacks both; `unjudged` products have no grades.
     """
     rng = np.random.default_rng(0)
     texts = feature_table(rng.normal(size=(20, 6)), absent=[5, 9])
-    photos = feature_table(rng.normal(size=(20, 5)), absent=[3, 7, 9])
-    asked_texts, asked_photos = rng.normal(size=(12, 6)), rng.normal(size=(12, 5))
+    images = feature_table(rng.normal(size=(20, 5)), absent=[3, 7, 9])
+    asked_texts, asked_images = rng.normal(size=(12, 6)), rng.normal(size=(12, 5))
     groups = ["twins" if i in (1, 2) else f"g{i}" for i in range(20)]
 
     def make(unjudged=(), photo_query=4):
         queries = QueryFeatures(
             feature_table(asked_texts, absent={photo_query}.intersection(range(12))),
-            feature_table(asked_photos, absent=set(range(12)) - {photo_query}),
+            feature_table(asked_images, absent=set(range(12)) - {photo_query}),
             None,
         )
         asked = [(f"query {i}", None, "train") for i in range(12)]
@@ -128,7 +128,7 @@ def make_toy_data(feature_table, make_dataset):
         grades |= {(i, 8 + i): 3 for i in range(12)} | {(0, 3): 4, (1, 10): 1, (2, 5): 4, (8, 9): 2}
         kept = {pair: grade for pair, grade in grades.items() if pair[1] not in unjudged}
         return TrainingData(
-            ProductSource(ProductFeatures({TITLE: texts, FACTS: texts}, photos, None)),
+            ProductSource(ProductFeatures({TITLE: texts, FACTS: texts}, images, None)),
             QuerySource(queries),
             make_pairs(make_dataset(groups, asked, kept), "train"),
         )
@@ -317,15 +317,15 @@ def kinds_config(folders):
 
 
 @pytest.fixture(scope="session")
-def make_bench(kinds_place, kinds_config):
-    """The shop of `kinds` made ready, with any reporter; without dev checks where not `checked`."""
+def make_prepared(kinds_place, kinds_config):
+    """The shop of `kinds` made ready, with any reporter; without dev scores where not `checked`."""
     dataset = read_dataset(kinds_place / "data")
     cache = open_cache(kinds_config, kinds_place / "cache")
-    bench = prepare(dataset, kinds_config, cache, SilentReporter())
+    prepared = prepare(dataset, kinds_config, cache, SilentReporter())
 
     def make(reporter=None, *, checked=True):
-        check = bench.check if checked else None
-        return replace(bench, reporter=reporter or bench.reporter, check=check)
+        scorer = prepared.dev_scorer if checked else None
+        return replace(prepared, reporter=reporter or prepared.reporter, dev_scorer=scorer)
 
     return make
 

@@ -144,5 +144,5 @@ def test_the_training_page_has_the_default_settings():
     for share in (loss.drop_image, loss.drop_text, loss.wrong_image):
         assert f"({share:.0%})" in page
     assert f"{loss.text_image} L(t,v)" in page
-    assert f"{loss.masked} L(q, p without photo)" in page
+    assert f"{loss.masked} L(q, p without image)" in page
     assert all(f"`{name}`" in page for name in FUSIONS if name != "experts")

@@ -10,7 +10,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from support.shops import photo, write_shop
+from support.shops import image_bytes, write_shop
 
 from windowshop.errors import MissingExtraError, needs_extra
 
@@ -121,7 +121,7 @@ index.close()
     ],
 )
 def test_what_is_missing_is_named(colours, colours_index, tmp_path, extra, args):
-    (tmp_path / "photo.png").write_bytes(photo())
+    (tmp_path / "photo.png").write_bytes(image_bytes())
     places = {
         **{name: colours / name for name in ("data", "model")},
         "index": colours_index,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from support.shops import photo, write_shop
+from support.shops import image_bytes, write_shop
 from torch.nn.functional import normalize
 
 from windowshop.config import TrainConfig, load_config
@@ -58,7 +58,7 @@ def write_data(folder, splits=SPLITS, grade=3):
         for j in (i, i + 9)
     ]
     tables = {"products": products, "queries": queries, "qrels": qrels}
-    files = {f"{i}.png": photo(i, size=(40, 40)) for i in range(18) if i != 4}
+    files = {f"{i}.png": image_bytes(i, size=(40, 40)) for i in range(18) if i != 4}
     return write_shop(folder, tables, files | {"p1.png": None, "p2.png": None})
 
 
@@ -80,7 +80,7 @@ def place(tmp_path_factory, folders):
 
 @pytest.fixture
 def shop(place, tmp_path):
-    budget = peer_shop.Budget(steps=2, batch=4, photo_side=32)
+    budget = peer_shop.Budget(steps=2, batch=4, image_side=32)
     config = load_config(place / "config.yaml")
     return peer_shop.open_shop(
         place / "data", config, budget, (place / "cache", tmp_path), SilentReporter()
@@ -88,7 +88,7 @@ def shop(place, tmp_path):
 
 
 def run(place, out, *systems, steps=2):
-    budget = ["--steps", str(steps), "--batch", "4", "--photo-side", "32"]
+    budget = ["--steps", str(steps), "--batch", "4", "--image-side", "32"]
     folders = ["--config", str(place / "config.yaml"), "--cache", str(place / "cache")]
     peers.main([str(place / "data"), *budget, *folders, "--out", str(out), "--systems", *systems])
     return json.loads(out.read_text())
@@ -202,7 +202,7 @@ def test_the_tuned_stage_has_the_peers_budget(shop):
     stage = peer_windowshop.tuned_stage(shop, "lora")
     assert (stage.steps, stage.min_epochs) == (2, 0)
     assert stage.batch_queries * stage.products_per_query == 4
-    assert (stage.tuning.text, stage.tuning.image) == ("lora", "frozen")
+    assert (stage.fine_tuning.text, stage.fine_tuning.image) == ("lora", "frozen")
 
 
 def test_every_system_of_ours_and_clip_is_ranked_in_one_run(

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from PIL import Image
 from support.killing import run_and_kill
-from support.shops import photo, write_shop
+from support.shops import image_bytes, write_shop
 
 import windowshop
 from windowshop.data.dataset import read_products
@@ -39,7 +39,7 @@ def vectors(model, shop, catalogue):
 
 
 @pytest.fixture(scope="module")
-def a_photo(shop, catalogue):
+def a_image(shop, catalogue):
     return shop / "data" / catalogue["image"].drop_nulls()[0]
 
 
@@ -185,21 +185,21 @@ def test_product_vectors_need_no_cache_and_no_further_columns(model, shop, vecto
     assert np.allclose(without_cache, vectors[[7, 3]], atol=1e-5)
 
 
-def test_query_vectors_are_unit_float32_rows(model, a_photo):
+def test_query_vectors_are_unit_float32_rows(model, a_image):
     texts = ["red mug", None, "blue striped shirt", "靴"]
-    photos = [None, a_photo, a_photo, None]
-    vectors_BD = model.encode_queries(texts, photos)
+    images = [None, a_image, a_image, None]
+    vectors_BD = model.encode_queries(texts, images)
     assert (vectors_BD.dtype, vectors_BD.shape) == (np.float32, (4, WIDTH))
     assert np.allclose(np.linalg.norm(vectors_BD, axis=1), 1, atol=1e-5)
     for i in range(4):  # a mixed batch gives what each query gives alone
-        alone = model.encode_queries([texts[i]], [photos[i]])
+        alone = model.encode_queries([texts[i]], [images[i]])
         assert np.allclose(alone[0], vectors_BD[i], atol=1e-5)
     assert np.allclose(model.encode_queries(texts[:1]), vectors_BD[:1], atol=1e-5)
     assert model.encode_queries([]).shape == (0, WIDTH)
 
 
-def test_a_photo_may_come_in_any_form(model, a_photo):
-    forms = [a_photo, str(a_photo), a_photo.read_bytes(), Image.open(a_photo)]
+def test_a_image_may_come_in_any_form(model, a_image):
+    forms = [a_image, str(a_image), a_image.read_bytes(), Image.open(a_image)]
     vectors_BD = model.encode_queries(images=forms)
     assert np.allclose(vectors_BD, vectors_BD[0], atol=1e-5)
 
@@ -240,16 +240,16 @@ def test_search_by_vectors_finds_the_nearest_products(search, model, vectors, ca
         assert (result["image"] is None) == (product["image"] is None)
 
 
-def test_a_catalogue_photo_finds_its_own_product(search, catalogue, a_photo):
+def test_a_catalogue_image_finds_its_own_product(search, catalogue, a_image):
     own = catalogue.drop_nulls("image")["product_id"][0]
-    answer = search("--image", a_photo, "-k", 100, "--explain")
+    answer = search("--image", a_image, "-k", 100, "--explain")
     places = {
         result["product_id"]: {p["channel"]: p for p in result["explanation"]["channels"]}
         for result in answer["results"]
     }
     assert places[own]["photo"]["rank"] == 1
     assert places[own]["photo"]["score"] > 0.9
-    both = search("red mug", "--image", a_photo, "-k", 3)
+    both = search("red mug", "--image", a_image, "-k", 3)
     assert set(both["retrieved"]["channels"]) == {"photo", "vectors", "words"}
 
 
@@ -265,10 +265,10 @@ def test_search_with_a_filter_keeps_to_it(search, catalogue):
     assert search("striped", "--where", "price < 0")["results"] == []
 
 
-def test_search_shows_a_table(cli, indexed, a_photo):
-    told = cli("search", indexed, "red mug", "--image", a_photo, "-k", 3)
+def test_search_shows_a_table(cli, indexed, a_image):
+    told = cli("search", indexed, "red mug", "--image", a_image, "-k", 3)
     assert (told.code, told.err) == (0, "")
-    assert f'"red mug" + photo {a_photo.name}' in told.out
+    assert f'"red mug" + image {a_image.name}' in told.out
     assert "3 of 100 results among 100 products" in told.out
 
 
@@ -290,7 +290,7 @@ def test_a_second_process_opens_the_index(search, indexed):
 
 
 def small_shop(folder):
-    """Twelve products with noise for photos."""
+    """Twelve products with noise for images."""
     kinds = ("red boot", "blue boot", "red hat", "blue hat")
     titles = [f"{kinds[i % 4]} number {i}" for i in range(12)]
     products = [
@@ -308,7 +308,7 @@ def small_shop(folder):
         for j in range(i % 4, 12, 4)
     ]
     tables = {"products": products, "queries": queries, "qrels": qrels}
-    files = {f"{i}.png": photo(i) for i in range(len(titles))}
+    files = {f"{i}.png": image_bytes(i) for i in range(len(titles))}
     return write_shop(folder, tables, files | {"p1.png": None, "p2.png": None})
 
 
@@ -333,7 +333,7 @@ TRAIN_MOMENTS = [
     (
         "windowshop.encoders.feature_store._write_at",
         4,
-        "photo features are on the disk, their keys are not",
+        "image features are on the disk, their keys are not",
     ),
     ("pathlib.Path.replace", 4, "a checkpoint is written and not yet renamed"),
     ("windowshop.training.state.save_file", 9, "the second system is in training"),

@@ -16,7 +16,7 @@ FUSED = "fused"
 StageName = Literal["domain", "separate", "fused"]
 SINGLE: tuple[str, ...] = ("text_only", "image_only")
 """Fusions that read one modality."""
-TuningName = Literal["frozen", "lora", "partial", "full"]
+FineTuningName = Literal["frozen", "lora", "partial", "full"]
 NegativesName = Literal["none", "bm25", "mined"]
 Preset = Literal["frozen", "separate", "lora"]
 LossForm = Literal["graded", "plain", "sigmoid"]
@@ -36,7 +36,7 @@ class ModelConfig:
     """Width of the fusion's inner layers; 0 is `hidden`."""
     fusion: str = "text_tower_experts"
     image_pooling: Literal["mean", "attention"] = "mean"
-    """Pooling of a product's photos into one vector."""
+    """Pooling of a product's images into one vector."""
     feature_dropout: float = 0.3
     """Share of encoder features hidden at each step; the main guard against memorising."""
     dropout: float = 0.3
@@ -71,11 +71,11 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TuningConfig:
-    """Which encoder weights a stage trains, and how."""
+class FineTuningConfig:
+    """Settings of the encoders in a stage: which of their weights train, and how."""
 
-    text: TuningName = "frozen"
-    image: TuningName = "frozen"
+    text: FineTuningName = "frozen"
+    image: FineTuningName = "frozen"
     learning_rate: float = 3e-5
     """Of the encoders' last block, or of LoRA's matrices times `lora_rate`."""
     lora_rate: float = 10.0
@@ -85,11 +85,11 @@ class TuningConfig:
     """Blocks that `partial` trains, counted from the last."""
     lora_rank: int = 16
     chunk_size: int = 32
-    """Texts or photos held in memory with their activations at a time (gradient caching)."""
+    """Texts or images held in memory with their activations at a time (gradient caching)."""
     image_side: int = 0
-    """Pixels a photo is trained at; 0 is the encoder's own side."""
-    mixes: tuple[float, ...] = (0.5, 1.0)
-    """Shares of the tuned weights, against those before the stage, that dev chooses from."""
+    """Pixels an image is trained at; 0 is the encoder's own side."""
+    weight_shares: tuple[float, ...] = (0.5, 1.0)
+    """Shares of the fine-tuned weights, against those before the stage, that dev chooses from."""
     dev_products: int = 2_000
     """Corpus size of that choice."""
 
@@ -97,13 +97,18 @@ class TuningConfig:
         """Check ranges."""
         for name in ("partial_blocks", "lora_rank", "chunk_size", "dev_products"):
             value = getattr(self, name)
-            _require(value >= 1, f"tuning.{name}={value} must be at least 1.")
+            _require(value >= 1, f"fine_tuning.{name}={value} must be at least 1.")
         for name in ("learning_rate", "lora_rate", "layer_decay"):
             value = getattr(self, name)
-            _require(0 < value < math.inf, f"tuning.{name}={value} must be above 0.")
-        _require(self.image_side >= 0, f"tuning.image_side={self.image_side} must not be negative.")
-        mixes = all(0 < mix <= 1 for mix in self.mixes)
-        _require(mixes, f"tuning.mixes={self.mixes} must lie above 0 and up to 1.")
+            _require(0 < value < math.inf, f"fine_tuning.{name}={value} must be above 0.")
+        _require(
+            self.image_side >= 0, f"fine_tuning.image_side={self.image_side} must not be negative."
+        )
+        in_range = all(0 < share <= 1 for share in self.weight_shares)
+        _require(
+            in_range,
+            f"fine_tuning.weight_shares={self.weight_shares} must lie above 0 and up to 1.",
+        )
 
     @property
     def trains(self) -> bool:
@@ -137,7 +142,7 @@ class StageConfig:
     weight_decay: float = 0.05
     warmup_steps: int = 30
     eval_every: int = 50
-    tuning: TuningConfig = field(default_factory=TuningConfig)
+    fine_tuning: FineTuningConfig = field(default_factory=FineTuningConfig)
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -188,7 +193,7 @@ def lora_stages() -> tuple[StageConfig, ...]:
         batch_queries=128,
         products_per_query=1,
         learning_rate=3e-4,
-        tuning=TuningConfig(text="lora", learning_rate=5e-5),
+        fine_tuning=FineTuningConfig(text="lora", learning_rate=5e-5),
     )
     return domain, separate, tuned, fused
 
@@ -209,7 +214,7 @@ class LossConfig:
     softmax; `sigmoid` judges each pair alone (SigLIP)."""
     masks: bool = True
     """Leave out pairs that are likely unjudged positives: a query and a product of the group of one
-    that is judged for it; two products of the same group, or with the same title or photo."""
+    that is judged for it; two products of the same group, or with the same title or image."""
     sampling_correction: bool = False
     """Subtract each negative's log share of draws: popular products are drawn more often. Products
     that are there as hard negatives alone are left as they are."""
@@ -221,18 +226,18 @@ class LossConfig:
     """Weights of the label sets (`kind` in qrels) where a data set has both."""
     query_text: float = 1.0
     query_image: float = 1.0
-    """Query against product text and against product photo, in the separate stage."""
+    """Query against product text and against product image, in the separate stage."""
     text_image: float = 0.2
-    """Product text against product photo in the separate stage."""
+    """Product text against product image in the separate stage."""
     masked: float = 0.3
     """Query against the product with one modality hidden, in the fused stage, each."""
     photo_product: float = 0.1
-    """A product's own photo as a query for it, in the fused stage: search by photo."""
+    """A product's own image as a query for it, in the fused stage: search by image."""
     gate_balance: float = 0.01
     drop_image: float = 0.15
     drop_text: float = 0.05
     wrong_image: float = 0.05
-    """Share of products shown another one's photo, so that the gate learns distrust."""
+    """Share of products shown another one's image, so that the gate learns distrust."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -274,7 +279,7 @@ class TrainConfig:
     baselines: tuple[str, ...] = SINGLE
     """Fusions trained beside the model in the same way, for `windowshop evaluate`."""
     dev_products: int = 50_000
-    """Corpus size of the dev checks during training; a larger catalogue is sampled."""
+    """Corpus size of the dev scores during training; a larger catalogue is sampled."""
 
     def __post_init__(self) -> None:
         """Check the seed and the baselines, and that there is something to train."""
@@ -286,7 +291,7 @@ class TrainConfig:
     @property
     def trains_encoders(self) -> bool:
         """Return whether any stage trains an encoder."""
-        return any(stage.tuning.trains for stage in self.stages)
+        return any(stage.fine_tuning.trains for stage in self.stages)
 
 
 def load_config(path: Path) -> TrainConfig:

@@ -106,7 +106,7 @@ CHANNELS = Registry(
     "channel",
     {
         "vectors": "windowshop.search.retrieval.channels.vectors:CHANNEL",
-        "photo": "windowshop.search.retrieval.channels.photo:CHANNEL",
+        "photo": "windowshop.search.retrieval.channels.image:CHANNEL",
         "words": "windowshop.search.retrieval.channels.words:CHANNEL",
     },
 )

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from support.shops import PRODUCTS, QRELS, QUERIES, changed, photo, without, write_shop
+from support.shops import PRODUCTS, QRELS, QUERIES, changed, image_bytes, without, write_shop
 
 
 @pytest.fixture(scope="module")
@@ -84,29 +84,29 @@ def test_check_of_an_empty_folder(cli, tmp_path):
     assert told.err == ""
 
 
-def test_without_any_photo_the_text_is_used(cli, train, index, tmp_path):
+def test_without_any_image_the_text_is_used(cli, train, index, tmp_path):
     told = train({"products": without(PRODUCTS, "image")})
     assert told.code == 0
-    assert "No product has a usable photo: the model reads text only." in told.err
+    assert "No product has a usable image: the model reads text only." in told.err
     assert index().code == 0
     told = cli("search", tmp_path / "index", "red shoe")
     assert (told.code, "3 of 3 results among 3 products" in told.out) == (0, True)
 
 
-def test_without_any_text_the_photos_are_used(cli, train, index, tmp_path):
+def test_without_any_text_the_images_are_used(cli, train, index, tmp_path):
     products = [row | {"title": None} for row in PRODUCTS]
     told = train({"products": products})
     assert told.code == 0
     told = index()
     assert told.code == 0
-    assert "1 products have neither text nor a usable photo" in told.out
+    assert "1 products have neither text nor a usable image" in told.out
     told = cli("search", tmp_path / "index", "red shoe")
     assert (told.code, "2 of 2 results among 3 products" in told.out) == (0, True)
 
 
 def test_products_of_nothing(train):
     told = train({"products": [{"product_id": "p1", "title": None, "image": "gone.png"}]})
-    assert refused(told, "no product has text or a usable photo", "windowshop check")
+    assert refused(told, "no product has text or a usable image", "windowshop check")
 
 
 def test_without_judgements_only_the_first_stage_is_trained(cli, train, index, cache, tmp_path):
@@ -133,7 +133,7 @@ def test_zero_training_queries_are_told(train, tables):
     assert "No judged training queries" in told.err
 
 
-def test_zero_training_queries_and_no_photos(train):
+def test_zero_training_queries_and_no_images(train):
     tables = {"products": without(PRODUCTS, "image"), "queries": None, "qrels": None}
     assert refused(train(tables), "nothing to train from", "split=train")
 
@@ -159,11 +159,11 @@ def test_a_csv_without_a_column(cli, cache, tmp_path, table, column):
 
 def test_a_text_file_named_jpg_is_counted_and_its_text_used(cli, train, index, tmp_path):
     products = changed(PRODUCTS, 1, image="fake.jpg")
-    told = train({"products": products}, {"fake.jpg": b"this is no photo"})
+    told = train({"products": products}, {"fake.jpg": b"this is no image"})
     assert told.code == 0
     note = (
-        "Product photos that cannot be used (not an image): 1. "
-        "Products without another photo are found by their text."
+        "Product images that cannot be used (not an image): 1. "
+        "Products without another image are found by their text."
     )
     assert note in told.err
     told = index()
@@ -176,7 +176,8 @@ def test_a_text_file_named_jpg_is_counted_and_its_text_used(cli, train, index, t
 def test_other_scripts_all_the_way(cli, train, index, tmp_path):
     title = "Größe 38 — 登山靴 «красный» 👟"
     told = train(
-        {"products": changed(PRODUCTS, 1, title=title, image="фото 1.png")}, {"фото 1.png": photo()}
+        {"products": changed(PRODUCTS, 1, title=title, image="фото 1.png")},
+        {"фото 1.png": image_bytes()},
     )
     assert told.code == 0
     assert index().code == 0
@@ -203,7 +204,7 @@ def test_one_product_is_trained_indexed_and_found(cli, train, index, tmp_path):
 
 def test_one_product_without_queries(train):
     tables = {"products": PRODUCTS[:1], "queries": None, "qrels": None}
-    assert refused(train(tables), "fewer than two products with both text and a photo")
+    assert refused(train(tables), "fewer than two products with both text and an image")
 
 
 @pytest.mark.parametrize("command", ["evaluate", "index"])
@@ -215,7 +216,7 @@ def test_one_product_without_queries(train):
         ({"manifest.json": "{"}, "cannot be read"),
         ({"manifest.json": "[]"}, "cannot be read"),
         ({"manifest.json": "{}"}, "found format None"),
-        ({"manifest.json": '{"format": "windowshop-model/2"}'}, "cannot be read"),
+        ({"manifest.json": '{"format": "windowshop-model/3"}'}, "cannot be read"),
     ],
 )
 def test_no_model(cli, sound, tmp_path, command, content, message):
@@ -254,7 +255,7 @@ def test_an_index_without_one_of_its_files(cli, sound, tmp_path, file, message):
 def test_no_index(cli, sound, tmp_path):
     told = cli("search", tmp_path / "index", "red mug")
     assert refused(told, "found nothing, need an index folder. Make one with `windowshop index`")
-    assert refused(cli("search", sound / "model", "red mug"), "found format 'windowshop-model/2'")
+    assert refused(cli("search", sound / "model", "red mug"), "found format 'windowshop-model/3'")
 
 
 def test_an_out_of_another_run_is_never_overwritten(cli, sound, quick_config, tmp_path):
@@ -293,8 +294,8 @@ def test_a_damaged_index_is_replaced(cli, sound, tmp_path):
         (["red", "--where", "price < 'cheap'"], "price"),
         (["red", "-k", "0"], "k=0 must be between 1 and 10000"),
         (["red", "-k", "-3"], "k=-3 must be between 1 and 10000"),
-        ([], "neither text nor a photo"),
-        (["  "], "neither text nor a photo"),
+        ([], "neither text nor an image"),
+        (["  "], "neither text nor an image"),
         (["--image", "gone.jpg"], "gone.jpg: missing"),
         (["--image", __file__], "not an image"),
     ],

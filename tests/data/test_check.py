@@ -2,12 +2,12 @@ import pytest
 from support.checking import check, summary
 from support.shops import (
     HUGE_PNG,
-    PHOTOS,
+    IMAGES,
     PRODUCTS,
     QRELS,
     QUERIES,
     changed,
-    photo,
+    image_bytes,
     without,
     write_shop,
 )
@@ -28,22 +28,24 @@ def products(*changes):
     return rows
 
 
-PRODUCT_PHOTO_CASES = [
+PRODUCT_IMAGE_CASES = [
     case(
         "warning image-missing: products.jsonl, rows 1, 2",
         "'p1.png', 'p2.png'",
-        dict.fromkeys(PHOTOS),
+        dict.fromkeys(IMAGES),
     ),
     case("warning image-empty-file: products.jsonl, row 1", "'p1.png'", {"p1.png": b""}),
     case(
         "warning image-truncated-or-corrupt: products.jsonl, row 2",
         "'p2.png'",
-        {"p2.png": photo(2)[:-200]},
+        {"p2.png": image_bytes(2)[:-200]},
     ),
     case("warning image-not-an-image: products.jsonl, row 1", "header", {"p1.png": b"some text"}),
     case("warning image-too-large: products.jsonl, row 1", "limit", {"p1.png": HUGE_PNG}),
     case(
-        "warning image-too-small: products.jsonl, row 2", "1x1 px", {"p2.png": photo(size=(1, 1))}
+        "warning image-too-small: products.jsonl, row 2",
+        "1x1 px",
+        {"p2.png": image_bytes(size=(1, 1))},
     ),
     case(
         "warning image-bad-path: products.jsonl, rows 1, 2",
@@ -56,15 +58,15 @@ PRODUCT_PHOTO_CASES = [
         products=products((3, {"image": "."})),
     ),
 ]
-BROKEN_PHOTOS = {
+BROKEN_IMAGES = {
     "missing": None,
     "empty-file": b"",
-    "truncated-or-corrupt": photo(1)[:-200],
+    "truncated-or-corrupt": image_bytes(1)[:-200],
     "not-an-image": b"some text",
     "too-large": HUGE_PNG,
-    "too-small": photo(size=(1, 1)),
+    "too-small": image_bytes(size=(1, 1)),
 }
-QUERY_PHOTO_CASES = [
+QUERY_IMAGE_CASES = [
     case(
         f"{severity} query-image-{kind}: queries.jsonl, row 3",
         "'q3.jpg'",
@@ -72,7 +74,7 @@ QUERY_PHOTO_CASES = [
         queries=changed(QUERIES, 3, query=query, image="q3.jpg"),
     )
     for severity, query in (("warning", "green shoe"), ("error", None))
-    for kind, content in BROKEN_PHOTOS.items()
+    for kind, content in BROKEN_IMAGES.items()
 ] + [
     case(
         f"error query-image-{kind}: queries.jsonl, row 3",
@@ -157,7 +159,7 @@ PRODUCT_CASES = [
         {"p2.png": b""},
         products=products((2, {"title": None})),
     ),
-    case("warning same-photo: products.jsonl, rows 1, 2", "'p2.png'", {"p2.png": PHOTOS["p1.png"]}),
+    case("warning same-photo: products.jsonl, rows 1, 2", "'p2.png'", {"p2.png": IMAGES["p1.png"]}),
     case(
         "info groups: products.jsonl",
         "2 groups, 1 of them with several",
@@ -198,13 +200,13 @@ QUERY_CASES = [
     case(
         "warning dev-photo-in-test: queries.jsonl, row 3",
         "(row 3 as row 2)",
-        {"a.png": photo(7), "b.png": photo(7)},
+        {"a.png": image_bytes(7), "b.png": image_bytes(7)},
         queries=changed(changed(QUERIES, 2, image="a.png"), 3, image="b.png"),
     ),
     case(
         "error leaked-photo: queries.jsonl, row 2",
         "(row 2 as row 1)",
-        {"a.png": photo(7), "b.png": photo(7)},
+        {"a.png": image_bytes(7), "b.png": image_bytes(7)},
         queries=changed(changed(QUERIES, 1, image="a.png"), 2, image="b.png"),
     ),
 ]
@@ -232,8 +234,8 @@ QRELS_CASES = [
     ),
 ]
 CASES = [
-    *PRODUCT_PHOTO_CASES,
-    *QUERY_PHOTO_CASES,
+    *PRODUCT_IMAGE_CASES,
+    *QUERY_IMAGE_CASES,
     *TABLE_CASES,
     *PRODUCT_CASES,
     *QUERY_CASES,

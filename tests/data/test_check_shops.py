@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 from support.checking import check, codes
-from support.shops import PRODUCTS, QRELS, QUERIES, changed, photo, without, write_shop
+from support.shops import PRODUCTS, QRELS, QUERIES, changed, image_bytes, without, write_shop
 
 from windowshop.data.check import check_dataset
 from windowshop.data.dataset import read_dataset
@@ -80,7 +80,7 @@ def test_a_broken_table_does_not_end_the_check(tmp_path):
 
 @pytest.mark.parametrize("mode", ["CMYK", "L", "RGB"])
 def test_any_colour_mode_is_usable(tmp_path, mode):
-    files = {"p1.png": photo(1, mode=mode, format="JPEG")}
+    files = {"p1.png": image_bytes(1, mode=mode, format="JPEG")}
     report = check(write_shop(tmp_path, files=files))
     assert report.findings == ()
     assert report.counts["images_usable"] == 2
@@ -89,25 +89,25 @@ def test_any_colour_mode_is_usable(tmp_path, mode):
 def test_one_product_with_text_outside_ascii(tmp_path):
     products = [{"product_id": "č-1", "title": "Červené boty 靴 👟", "image": "boty č.png"}]
     tables = {"products": products, "queries": None, "qrels": None}
-    report = check(write_shop(tmp_path, tables, {"boty č.png": photo(3)}))
+    report = check(write_shop(tmp_path, tables, {"boty č.png": image_bytes(3)}))
     assert codes(report) == {"no-queries", "no-qrels"}
     assert report.ok
     assert (report.counts["products"], report.counts["images_usable"]) == (1, 1)
 
 
-def test_photos_alone_make_a_shop(tmp_path):
+def test_images_alone_make_a_shop(tmp_path):
     tables = {"products": without(PRODUCTS[:2], "title"), "qrels": QRELS[:2]}
     assert codes(check(write_shop(tmp_path, tables))) == {"unjudged-queries"}
 
 
-def test_a_broken_photo_beside_attributes_is_only_a_warning(tmp_path):
+def test_a_broken_image_beside_attributes_is_only_a_warning(tmp_path):
     products = changed(PRODUCTS, 1, title=None, image="gone.jpg", attributes={"colour": "red"})
     report = check(write_shop(tmp_path, {"products": products}))
     assert codes(report) == {"empty-title", "image-missing"}
 
 
 def test_a_path_out_of_the_folder_is_never_read(tmp_path):
-    (tmp_path / "outside.png").write_bytes(photo(5))
+    (tmp_path / "outside.png").write_bytes(image_bytes(5))
     products = changed(PRODUCTS, 1, image="../outside.png")
     products = changed(products, 2, image=str(tmp_path / "outside.png"))
     report = check(write_shop(tmp_path / "shop", {"products": products}))
@@ -117,7 +117,7 @@ def test_a_path_out_of_the_folder_is_never_read(tmp_path):
     assert report.counts["images_unusable"] == {"bad path": 2}
 
 
-def test_one_text_with_different_photos_is_no_leak(tmp_path):
+def test_one_text_with_different_images_is_no_leak(tmp_path):
     queries = changed(
         changed(QUERIES, 1, query="this", image="p1.png"), 2, query="this", image="p2.png"
     )
@@ -130,7 +130,7 @@ def test_a_judgement_without_grade_is_positive(tmp_path):
     assert report.counts["grades"] == {"1": 3}
 
 
-def test_each_photo_is_reported_once(tmp_path):
+def test_each_image_is_reported_once(tmp_path):
     seen = []
 
     class Counter(SilentReporter):

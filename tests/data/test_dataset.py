@@ -69,7 +69,7 @@ def test_held_out_queries_that_are_not_new_are_told(tmp_path):
     assert held_out_notes(dataset, "dev") == ()
 
 
-def test_a_photo_makes_another_query(tmp_path):
+def test_a_image_makes_another_query(tmp_path):
     queries = [
         {"query_id": "q0", "query": "red", "image": "p1.png", "split": "train"},
         {"query_id": "q1", "query": "red", "image": "p2.png", "split": "test"},

@@ -5,7 +5,7 @@ import polars as pl
 from rich.console import Console
 
 from windowshop.data.findings import (
-    PHOTO_REMEDIES,
+    IMAGE_REMEDIES,
     RULES,
     Report,
     finding_of,
@@ -86,7 +86,7 @@ def test_text_of_the_shop_is_no_markup(tmp_path):
 
 
 def test_a_narrow_terminal_loses_nothing(tmp_path):
-    long = "photo missing: " + "x" * 150
+    long = "image missing: " + "x" * 150
     text = shown(report(tmp_path, finding_of("no-qrels", "qrels", long)), width=40)
     assert text.count("x") >= 150
 
@@ -116,7 +116,7 @@ def test_report_as_json(tmp_path):
     }
 
 
-def test_photo_remedies_know_the_kinds_of_images(tmp_path):
+def test_image_remedies_know_the_kinds_of_images(tmp_path):
     (tmp_path / "folder").mkdir()
     broken = [
         locate(tmp_path, "../x"),
@@ -125,4 +125,4 @@ def test_photo_remedies_know_the_kinds_of_images(tmp_path):
         decode(b""),
         decode(b"text"),
     ]
-    assert {image.kind for image in broken} < set(PHOTO_REMEDIES)
+    assert {image.kind for image in broken} < set(IMAGE_REMEDIES)

@@ -4,7 +4,7 @@ import random
 import numpy as np
 import pytest
 from PIL import Image
-from support.shops import HUGE_PNG, photo
+from support.shops import HUGE_PNG, image_bytes
 
 from windowshop.data.images import (
     MAX_FILE_BYTES,
@@ -26,7 +26,7 @@ def encoded(image, format="PNG", **options):
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_becomes_rgb(format):
-    image = decode(photo(format=format, size=(20, 12)))
+    image = decode(image_bytes(format=format, size=(20, 12)))
     assert (image.mode, image.size) == ("RGB", (20, 12))
 
 
@@ -35,7 +35,7 @@ def test_every_format_becomes_rgb(format):
     [("CMYK", "JPEG"), ("L", "JPEG"), ("1", "PNG"), ("P", "PNG"), ("LA", "PNG"), ("CMYK", "TIFF")],
 )
 def test_every_mode_becomes_rgb(mode, format):
-    image = decode(photo(mode=mode, format=format))
+    image = decode(image_bytes(mode=mode, format=format))
     assert (image.mode, image.size) == ("RGB", (16, 16))
 
 
@@ -58,11 +58,11 @@ def test_exif_orientation_is_applied():
 
 
 def test_min_side_bounds_the_decoded_jpeg():
-    large = photo(size=(800, 1600), format="JPEG")
+    large = image_bytes(size=(800, 1600), format="JPEG")
     assert decode(large, min_side=100).size == (100, 200)
     assert decode(large, min_side=101).size == (200, 400)
     assert decode(large).size == (800, 1600)
-    assert decode(photo(size=(800, 1600)), min_side=100).size == (800, 1600)
+    assert decode(image_bytes(size=(800, 1600)), min_side=100).size == (800, 1600)
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_min_side_bounds_the_decoded_jpeg():
         (b"", "empty file"),
         (b"text in a file named .jpg", "not an image"),
         (b"<html>404</html>" * 100, "not an image"),
-        (photo()[:-100], "truncated or corrupt"),
-        (photo(format="JPEG", size=(64, 64))[:-500], "truncated or corrupt"),
-        (photo(size=(1, 1)), "too small"),
-        (photo(size=(400, 7)), "too small"),
+        (image_bytes()[:-100], "truncated or corrupt"),
+        (image_bytes(format="JPEG", size=(64, 64))[:-500], "truncated or corrupt"),
+        (image_bytes(size=(1, 1)), "too small"),
+        (image_bytes(size=(400, 7)), "too small"),
         (HUGE_PNG, "too large"),
     ],
 )
-def test_broken_photos_have_a_kind(data, kind):
+def test_broken_images_have_a_kind(data, kind):
     image = decode(data)
     assert isinstance(image, BrokenImage)
     assert image.kind == kind
@@ -89,7 +89,7 @@ def test_broken_photos_have_a_kind(data, kind):
 @pytest.mark.parametrize("format", FORMATS)
 def test_damage_never_raises(format):
     chance = random.Random(format)
-    whole = photo(format=format)
+    whole = image_bytes(format=format)
     for _ in range(150):
         data = bytearray(whole)
         for _ in range(chance.choice([1, 2, 5])):
@@ -113,7 +113,7 @@ def test_locate_refuses_other_paths(tmp_path, image):
 def test_locate_refuses_links_that_lead_out(tmp_path):
     shop = tmp_path / "shop"
     shop.mkdir()
-    (tmp_path / "secret.jpg").write_bytes(photo())
+    (tmp_path / "secret.jpg").write_bytes(image_bytes())
     (shop / "link.jpg").symlink_to(tmp_path / "secret.jpg")
     assert locate(shop, "link.jpg").kind == "bad path"
 
@@ -139,7 +139,7 @@ def test_a_huge_file_is_not_read(tmp_path):
     assert read_bytes(tmp_path / "huge.jpg").kind == "too large"
 
 
-def test_fit_square_keeps_the_whole_photo():
+def test_fit_square_keeps_the_whole_image():
     square = fit_square(Image.new("RGB", (40, 20), "black"), 64)
     assert square.size == (64, 64)
     assert square.getpixel((32, 32)) == (0, 0, 0)

@@ -12,7 +12,7 @@ from support.services import serving
 from windowshop.data.filter_grammar import parse_filter
 from windowshop.index.open import open_index
 from windowshop.index.write_sync import carry_over
-from windowshop.search.request import SearchRequest, Values
+from windowshop.search.request import FacetValues, SearchRequest
 from windowshop.search.results.rules import Rule, Rules
 from windowshop.search.searcher import Searcher
 
@@ -53,7 +53,11 @@ def test_lists_filter_facet_pick_and_boost(listed):
         assert ask(searcher, where='tags = "linen"')[1] == ["p0", "p1", "p4", "p5", "p8", "p9"]
         assert ask(searcher, where='tags != "linen"')[1] == ["p10", "p2", "p6"]
         assert ask(searcher, where="widths between 45 and 46")[1] == ["p10", "p9"]
-        assert ask(searcher, picks={"tags": Values(("Boho",))})[1] == ["p0", "p4", "p8"]
+        assert ask(searcher, facet_filters={"tags": FacetValues(("Boho",))})[1] == [
+            "p0",
+            "p4",
+            "p8",
+        ]
         (tags,) = ask(searcher, facets=("tags",))[0].facets
         assert [(v.value, v.products) for v in tags.values] == [
             ("Boho", 3),

@@ -164,7 +164,7 @@ def test_sparse_texts_tell_neither_colour_nor_pattern(dataset):
     assert not told & {*PALETTE, *PATTERNS, *re.findall(r"[a-z]{4,}", wordings)} - {"with"}
 
 
-def test_full_texts_tell_what_the_photo_shows(dataset):
+def test_full_texts_tell_what_the_image_shows(dataset):
     for row in dataset.products.filter(text_quality="full").to_dicts():
         facts = json.loads(row["attributes"])
         assert facts["colour"] in row["title"].lower()
@@ -172,12 +172,12 @@ def test_full_texts_tell_what_the_photo_shows(dataset):
         assert 1 <= row["description"].count(".") <= 3
 
 
-def test_every_photo_decodes_and_no_two_are_equal(folder, dataset):
+def test_every_image_decodes_and_no_two_are_equal(folder, dataset):
     named = dataset.products["image"].drop_nulls()
-    photos = [decode((folder / image).read_bytes()) for image in named]
-    assert all(photo.size == (CONFIG.image_side, CONFIG.image_side) for photo in photos)
-    assert len({photo.tobytes() for photo in photos}) == len(photos)
-    assert len(list((folder / "images").iterdir())) == len(photos)
+    images = [decode((folder / image).read_bytes()) for image in named]
+    assert all(image.size == (CONFIG.image_side, CONFIG.image_side) for image in images)
+    assert len({image.tobytes() for image in images}) == len(images)
+    assert len(list((folder / "images").iterdir())) == len(images)
     without = dataset.products.filter(pl.col("image").is_null())
     assert 0 < len(without) < 0.1 * CONFIG.num_products
     assert without["description"].is_not_null().all()
@@ -199,7 +199,7 @@ def test_the_click_log_is_marked_and_ordered(folder, dataset):
     assert (later["timestamp"] > later["timestamp_right"]).all()
 
 
-def test_clicks_prefer_good_grades_first_places_and_photos_that_show_it():
+def test_clicks_prefer_good_grades_first_places_and_images_that_show_it():
     shop = [
         replace(MUG, product_id=f"p{number}", has_image=number % 2 == 0, colour=colour)
         for number, colour in enumerate(["blue"] * 500 + ["red"] * 500)
@@ -250,9 +250,9 @@ def test_settings_out_of_range_are_refused(bad):
 
 @pytest.mark.parametrize("kind", SHAPES)
 @pytest.mark.parametrize("colour", ["red", "black", "blue"])
-def test_a_plain_photo_shows_its_colour_and_no_other(kind, colour):
-    photo = draw(Look(kind, colour, "plain", None), 64, np.random.default_rng(0))
-    pixels = np.asarray(photo.crop((16, 16, 48, 48)), dtype=float).reshape(-1, 1, 3)
+def test_a_plain_image_shows_its_colour_and_no_other(kind, colour):
+    image = draw(Look(kind, colour, "plain", None), 64, np.random.default_rng(0))
+    pixels = np.asarray(image.crop((16, 16, 48, 48)), dtype=float).reshape(-1, 1, 3)
     distances = np.linalg.norm(pixels - np.array(list(PALETTE.values())), axis=2)
     shares = np.bincount(distances.argmin(axis=1), minlength=len(PALETTE)) / len(pixels)
     shown = dict(zip(PALETTE, shares, strict=True))
@@ -264,9 +264,9 @@ def test_a_plain_photo_shows_its_colour_and_no_other(kind, colour):
 @pytest.mark.parametrize("pattern", [name for name in PATTERNS if name != "plain"])
 def test_a_pattern_shows_both_colours_and_more_of_the_main_one(pattern):
     look = Look("cushion", "black", pattern, "white")
-    photo = draw(look, 96, np.random.default_rng(0)).convert("L")
-    share_dark = (np.asarray(photo.crop((28, 28, 68, 68))) < 100).mean()
-    share_light = (np.asarray(photo.crop((28, 28, 68, 68))) > 190).mean()
+    image = draw(look, 96, np.random.default_rng(0)).convert("L")
+    share_dark = (np.asarray(image.crop((28, 28, 68, 68))) < 100).mean()
+    share_light = (np.asarray(image.crop((28, 28, 68, 68))) > 190).mean()
     assert share_light > 0.08
     assert share_dark > 1.2 * share_light
 

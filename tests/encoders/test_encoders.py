@@ -7,9 +7,9 @@ from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 from support.tiny_models import (
     EMBEDDED_IMAGE,
+    IMAGES,
     LOADERS,
     MAX_TOKENS,
-    PHOTOS,
     SIDE,
     TEXTS,
     WORDS,
@@ -131,20 +131,20 @@ def test_folded_batch_norms_change_nothing(embedded, name):
     network = EfficientNet.from_name(name)
     network.load_state_dict(image_module._find_weights(name).weights)
     network.eval()
-    pixels = np.stack([np.asarray(fit_square(PHOTOS[i], encoder.side)) for i in (0, 4)])
+    pixels = np.stack([np.asarray(fit_square(IMAGES[i], encoder.side)) for i in (0, 4)])
     x_BCHW = torch.from_numpy((pixels.transpose(0, 3, 1, 2).astype(np.float32) - 127) / 128)
     with torch.inference_mode():
         last_BC = network.extract_features(x_BCHW).mean((2, 3)).numpy()
-    features_BH = encoder.encode([PHOTOS[0], PHOTOS[4]])
+    features_BH = encoder.encode([IMAGES[0], IMAGES[4]])
     assert np.allclose(features_BH[:, -last_BC.shape[1] :], last_BC, atol=1e-4)
     channels = x_BCHW.flatten(2).double()
     expected = torch.cat([channels.mean(2), channels.std(2, correction=0)], dim=1)
     assert np.allclose(features_BH[:, :6], expected, atol=1e-4)
 
 
-def test_a_photo_is_padded_to_a_white_square(embedded):
+def test_a_image_is_padded_to_a_white_square(embedded):
     encoder = embedded["efficientnet-lite0"]
-    wide = PHOTOS[4].resize((encoder.side, encoder.side // 2), Image.Resampling.BICUBIC)
+    wide = IMAGES[4].resize((encoder.side, encoder.side // 2), Image.Resampling.BICUBIC)
     square = Image.new("RGB", (encoder.side, encoder.side), "white")
     square.paste(wide, (0, encoder.side // 4))
     padded, by_hand = encoder.encode([wide, square])
@@ -190,7 +190,7 @@ def test_the_clip_towers_are_those_of_the_library(folders, encoder_of, kind):
         encoder_of("text", "clip")._tokenizer,
     )
     with torch.inference_mode():
-        output = model(**processor(text=TEXTS[:1], images=PHOTOS[:1], return_tensors="pt"))
+        output = model(**processor(text=TEXTS[:1], images=IMAGES[:1], return_tensors="pt"))
     expected = output.text_embeds if kind == "text" else output.image_embeds
     found = encoder_of(kind, "clip").encode(inputs_of(kind)[:1])
     found = found / np.linalg.norm(found)
@@ -252,5 +252,5 @@ def test_older_and_newer_preprocessing_files_are_read(damaged, features_of, enco
         ).save_pretrained(folder)
         assert not file.exists()
     assert np.array_equal(
-        load_image_encoder(str(folder)).encode(PHOTOS), features_of("image", "clip")
+        load_image_encoder(str(folder)).encode(IMAGES), features_of("image", "clip")
     )

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
-from support.shops import HUGE_PNG, photo
+from support.shops import HUGE_PNG, image_bytes
 
 from windowshop.data.product_text import FACTS, TITLE
 from windowshop.encoders import feature_cache as features_module
@@ -32,7 +32,7 @@ class CountingText:
 
 
 class CountingImage:
-    """Features of a photo: its mean colour. Remembers how many it was asked for."""
+    """Features of an image: its mean colour. Remembers how many it was asked for."""
 
     layout = Layout((3,))
     side = 16
@@ -80,9 +80,9 @@ def encode_images(cache, root, *images):
     return cache.images(root, images, SilentReporter(), "images")
 
 
-def write_photos(root, **seeds):
+def write_images(root, **seeds):
     for name, seed in seeds.items():
-        (root / f"{name}.png").write_bytes(photo(seed))
+        (root / f"{name}.png").write_bytes(image_bytes(seed))
     return [f"{name}.png" for name in seeds]
 
 
@@ -123,13 +123,13 @@ def test_long_texts_are_encoded_first(cache):
 
 
 def test_a_changed_product_encodes_itself_alone(cache, fresh, shop):
-    images = write_photos(shop, a=1, b=2, c=3)
+    images = write_images(shop, a=1, b=2, c=3)
     table = pl.DataFrame({"product_id": ["a", "b", "c"], "title": ["boot", "cap", "hat"]})
     table = table.with_columns(image=pl.Series(images))
     first = product_features(table, shop, cache, SilentReporter())
     assert (len(cache.text.seen), cache.image.num_seen) == (3, 3)  # both views say the same
 
-    write_photos(shop, b=20)
+    write_images(shop, b=20)
     changed = table.with_columns(title=pl.Series(["boot", "red cap", "hat"]))
     later = fresh()
     second = product_features(changed, shop, later, SilentReporter())
@@ -137,7 +137,7 @@ def test_a_changed_product_encodes_itself_alone(cache, fresh, shop):
     for before, after in ((first.views[FACTS], second.views[FACTS]), (first.image, second.image)):
         assert (after.rows == before.rows).tolist() == [True, False, True]
         assert before.digest != after.digest
-    assert np.allclose(all_rows(second.image)[1], colour_of(photo(20)), atol=0.1)
+    assert np.allclose(all_rows(second.image)[1], colour_of(image_bytes(20)), atol=0.1)
 
 
 def test_another_encoder_encodes_again(cache):
@@ -161,9 +161,9 @@ def test_texts_go_on_where_an_exception_stopped_them(cache, fresh, monkeypatch):
     assert len(set(table.rows.tolist())) == 10
 
 
-def test_photos_go_on_where_an_exception_stopped_them(cache, fresh, shop, monkeypatch):
+def test_images_go_on_where_an_exception_stopped_them(cache, fresh, shop, monkeypatch):
     monkeypatch.setattr(features_module, "IMAGE_CHUNK", 3)
-    images = write_photos(shop, **{f"p{i}": i for i in range(10)})
+    images = write_images(shop, **{f"p{i}": i for i in range(10)})
     cache.image.batches_left = 2
     with pytest.raises(RuntimeError, match="power"):
         encode_images(cache, shop, *images)
@@ -171,7 +171,7 @@ def test_photos_go_on_where_an_exception_stopped_them(cache, fresh, shop, monkey
     later = fresh()
     table, _ = encode_images(later, shop, *images)
     assert later.image.num_seen == 4
-    colours = np.stack([colour_of(photo(i)) for i in range(10)])
+    colours = np.stack([colour_of(image_bytes(i)) for i in range(10)])
     assert np.allclose(all_rows(table), colours, atol=0.1)
 
 
@@ -182,12 +182,12 @@ def test_features_that_are_not_finite_are_refused_by_name(cache):
 
 
 @pytest.fixture
-def mixed_photos(shop):
-    """Sound photos a and b, a copy of a, and one photo of every kind that cannot be used."""
-    write_photos(shop, a=1, b=2, copy=1)
-    (shop / "text.jpg").write_text("no photo")
-    (shop / "cut.png").write_bytes(photo(3)[:-40])
-    (shop / "cut too.png").write_bytes(photo(3)[:-40])
+def mixed_images(shop):
+    """Sound images a and b, a copy of a, and one image of every kind that cannot be used."""
+    write_images(shop, a=1, b=2, copy=1)
+    (shop / "text.jpg").write_text("no image")
+    (shop / "cut.png").write_bytes(image_bytes(3)[:-40])
+    (shop / "cut too.png").write_bytes(image_bytes(3)[:-40])
     (shop / "huge.png").write_bytes(HUGE_PNG)
     (shop / "empty.png").write_bytes(b"")
     broken = ["text.jpg", "cut.png", "cut too.png", "huge.png", "empty.png", "gone.png"]
@@ -205,11 +205,11 @@ KINDS = {
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 4, 64])
-def test_missing_and_broken_photos_are_absent_and_counted_by_kind(
-    cache, shop, mixed_photos, monkeypatch, chunk
+def test_missing_and_broken_images_are_absent_and_counted_by_kind(
+    cache, shop, mixed_images, monkeypatch, chunk
 ):
     monkeypatch.setattr(features_module, "IMAGE_CHUNK", chunk)
-    table, broken = encode_images(cache, shop, *mixed_photos)
+    table, broken = encode_images(cache, shop, *mixed_images)
     assert broken == KINDS
     assert table.present.tolist() == [True, False, True, *[False] * 7, True]
     assert table.rows[0] == table.rows[-1]
@@ -217,15 +217,15 @@ def test_missing_and_broken_photos_are_absent_and_counted_by_kind(
     assert not all_rows(table)[~table.present].any()
 
 
-def test_broken_photos_are_counted_again_from_the_cache(cache, fresh, shop, mixed_photos):
-    encode_images(cache, shop, *mixed_photos)
+def test_broken_images_are_counted_again_from_the_cache(cache, fresh, shop, mixed_images):
+    encode_images(cache, shop, *mixed_images)
     later = fresh()
-    _, broken = encode_images(later, shop, *mixed_photos)
+    _, broken = encode_images(later, shop, *mixed_images)
     assert broken == KINDS
     assert later.image.num_seen == 0
 
 
-def test_no_photos_at_all(cache, shop):
+def test_no_images_at_all(cache, shop):
     table, broken = encode_images(cache, shop, None, None)
     assert not broken
     assert all_rows(table).tolist() == [[0, 0, 0], [0, 0, 0]]
@@ -248,8 +248,8 @@ def test_the_digest_tells_contents_and_their_order(cache):
     assert encode_texts(cache, "a", "b").digest == digests[0]
 
 
-def test_the_photo_digest_follows_the_files_not_their_names(cache, shop):
-    write_photos(shop, a=1, b=2, c=1)
+def test_the_image_digest_follows_the_files_not_their_names(cache, shop):
+    write_images(shop, a=1, b=2, c=1)
     digests = {
         name: encode_images(cache, shop, *images)[0].digest
         for name, images in {
@@ -262,12 +262,12 @@ def test_the_photo_digest_follows_the_files_not_their_names(cache, shop):
     }
     assert digests.pop("copy") == digests["a b"]
     assert len(set(digests.values())) == len(digests)
-    write_photos(shop, b=3)
+    write_images(shop, b=3)
     assert encode_images(cache, shop, "a.png", "b.png")[0].digest != digests["a b"]
 
 
-def test_queries_have_texts_and_photos(cache, shop):
-    (image,) = write_photos(shop, a=1)
+def test_queries_have_texts_and_images(cache, shop):
+    (image,) = write_images(shop, a=1)
     queries = pl.DataFrame(
         {"query": ["boot", None, "cap", None], "image": [None, image, image, "gone.png"]}
     )

@@ -1,4 +1,4 @@
-"""Tokens of encoders: pieces of a text and places in a photo, from features to the fusion."""
+"""Tokens of encoders: pieces of a text and places in an image, from features to the fusion."""
 
 import math
 from contextlib import closing
@@ -32,7 +32,7 @@ from windowshop.progress import SilentReporter
 pytestmark = pytest.mark.slow
 
 KINDS = [(kind, name) for kind, name in ALL if name != "efficientnet-lite2"]
-TEXT, PHOTO = Layout((2, 1), 2, 3), Layout((3,), 4, 2)
+TEXT, IMAGE = Layout((2, 1), 2, 3), Layout((3,), 4, 2)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_pieces_of_a_text_by_hand():
     assert piece_means(states, ten).flatten().tolist() == expected
 
 
-def test_places_in_a_photo_by_hand():
+def test_places_in_a_image_by_hand():
     assert GRID == 3
     states = torch.arange(36.0).reshape(1, 1, 6, 6)
     rows = [3.5, 5.5, 7.5], [15.5, 17.5, 19.5], [27.5, 29.5, 31.5]
@@ -123,7 +123,7 @@ def test_pieces_are_of_the_states_that_transformers_gives(tokenising, folders):
 
 
 def test_patches_are_those_that_transformers_gives(tokenising, folders):
-    """Of a photo as large as the grid of patches: each token is the mean of its patches."""
+    """Of an image as large as the grid of patches: each token is the mean of its patches."""
     for name in ("clip", "siglip"):
         encoder = tokenising["image", name]
         model = AutoModel.from_pretrained(folders[name]).eval()
@@ -138,8 +138,8 @@ def test_patches_are_those_that_transformers_gives(tokenising, folders):
         torch.testing.assert_close(found_KW[8], bottom_right)
 
 
-def test_places_go_where_the_photo_goes(tokenising):
-    """The left of a mirrored photo is like the right of the photo."""
+def test_places_go_where_the_image_goes(tokenising):
+    """The left of a mirrored image is like the right of the image."""
     encoder = tokenising["image", "efficientnet-lite0"]
     picture = Image.new("RGB", (224, 224), "white")
     picture.paste((200, 0, 0), (0, 0, 80, 224))
@@ -164,13 +164,13 @@ def test_only_cross_attention_needs_tokens():
 @pytest.mark.parametrize("fusion", ["cross_attention", "text_tower_experts", "text_only"])
 def test_tokens_reach_the_fusion_that_reads_them_and_no_projection(toy_model_config, fusion):
     torch.manual_seed(0)
-    model = TwoTower(replace(toy_model_config, fusion=fusion), TEXT, PHOTO).eval()
+    model = TwoTower(replace(toy_model_config, fusion=fusion), TEXT, IMAGE).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.5)
-    text_BH, image_BH = torch.randn(5, TEXT.width), torch.randn(5, PHOTO.width)
+    text_BH, image_BH = torch.randn(5, TEXT.width), torch.randn(5, IMAGE.width)
     other_BH = image_BH.clone()
-    other_BH[:, PHOTO.pooled :] = torch.randn(5, PHOTO.width - PHOTO.pooled)
+    other_BH[:, IMAGE.pooled :] = torch.randn(5, IMAGE.width - IMAGE.pooled)
     before, after = (batch_of(text_BH, x_BH) for x_BH in (image_BH, other_BH))
     assert torch.equal(model.encode_modalities(before).v_BD, model.encode_modalities(after).v_BD)
     same = torch.isclose(model.encode_products(before), model.encode_products(after)).all(dim=1)
@@ -180,8 +180,8 @@ def test_tokens_reach_the_fusion_that_reads_them_and_no_projection(toy_model_con
 def test_tokens_are_standardised_and_know_their_places(toy_model_config):
     torch.manual_seed(0)
     config = replace(toy_model_config, fusion="cross_attention")
-    model = TwoTower(config, TEXT, PHOTO).eval()
-    features_BH = 50 + 7 * torch.randn(400, PHOTO.width)
+    model = TwoTower(config, TEXT, IMAGE).eval()
+    features_BH = 50 + 7 * torch.randn(400, IMAGE.width)
     for reader in model.readers[1]:
         reader.fit_scale(features_BH)
     tokens, standard_BH = model.image_tokens, model.image.standardise(features_BH)
@@ -189,8 +189,8 @@ def test_tokens_are_standardised_and_know_their_places(toy_model_config):
     assert read_BTD.shape == (400, 1 + 4, config.width)
     # A weight of deviation 1 / sqrt(W) keeps what has deviation 1.
     assert read_BTD[:, 1:].std().item() == pytest.approx(1, abs=0.35)
-    x_BKW = PHOTO.tokens_of(features_BH)
-    swapped_BH = with_tokens(features_BH[:, : PHOTO.pooled], x_BKW[:, [1, 0, 2, 3]])
+    x_BKW = IMAGE.tokens_of(features_BH)
+    swapped_BH = with_tokens(features_BH[:, : IMAGE.pooled], x_BKW[:, [1, 0, 2, 3]])
     swapped_BTD = tokens(swapped_BH, standard_BH)
     torch.testing.assert_close(
         (swapped_BTD - tokens._type_TD)[:, 1:3].flip(1), (read_BTD - tokens._type_TD)[:, 1:3]
@@ -205,8 +205,8 @@ def test_a_model_with_tokens_is_saved_indexed_and_searched(
     text = quick_config.read_text()
     if tuned:
         settings = yaml.safe_load(text)
-        tuning = {"text": "lora", "image": "lora", "lora_rank": 2, "mixes": [1.0]}
-        settings["stages"][1] |= {"steps": 1, "batch_queries": 4, "tuning": tuning}
+        fine_tuning = {"text": "lora", "image": "lora", "lora_rank": 2, "weight_shares": [1.0]}
+        settings["stages"][1] |= {"steps": 1, "batch_queries": 4, "fine_tuning": fine_tuning}
         text = yaml.safe_dump(settings)
     config, cache = tmp_path / "config.yaml", shop / "cache"
     config.write_text(text)

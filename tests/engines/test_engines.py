@@ -31,10 +31,10 @@ def unit(x):
     return (x / np.linalg.norm(x, axis=-1, keepdims=True)).astype(np.float32)
 
 
-def batch_of(keys, fused, photo=None, **columns):
+def batch_of(keys, fused, image=None, **columns):
     keys = np.asarray(keys, dtype=np.int64)
     products = pl.DataFrame({"product_id": [f"p{key}" for key in keys], **columns})
-    vectors = {"fused": fused} if photo is None else {"fused": fused, "photo": photo}
+    vectors = {"fused": fused} if image is None else {"fused": fused, "photo": image}
     return Batch(keys, vectors, products)
 
 
@@ -46,7 +46,7 @@ class Shop:
         centres = rng.standard_normal((CLUSTERS, W))
         cluster = rng.integers(0, CLUSTERS, P)
         self.x = unit(centres[cluster] + 0.6 * rng.standard_normal((P, W)))
-        self.photo = self.x[::-1] * (rng.random(P) < 0.7)[:, None]
+        self.image = self.x[::-1] * (rng.random(P) < 0.7)[:, None]
         self.category = [f"C{c % 10} > D{c}" for c in cluster]
         self.price = np.where(rng.random(P) < 0.1, np.nan, rng.permutation(P) / P)
         self.queries = unit(self.x[rng.integers(0, P, 12)] + 0.1 * rng.standard_normal((12, W)))
@@ -59,7 +59,7 @@ class Shop:
     def batch(self, start, stop):
         rows = slice(start, stop)
         columns = self.table[rows].to_dict()
-        return batch_of(range(start, stop), self.x[rows], self.photo[rows], **columns)
+        return batch_of(range(start, stop), self.x[rows], self.image[rows], **columns)
 
     def allowed(self, text):
         where = parse_filter(text)
@@ -67,7 +67,7 @@ class Shop:
         return Allowed(passes.to_series().fill_null(False).to_numpy() & self.alive, where)
 
     def truth(self, query, k, mask, name="fused"):
-        x = (self.x if name == "fused" else self.photo).astype(np.float64)
+        x = (self.x if name == "fused" else self.image).astype(np.float64)
         keys = np.flatnonzero(mask & x.any(axis=1))
         return keys[np.argsort(-(x[keys] @ query), kind="stable")[:k]]
 
@@ -98,7 +98,7 @@ def recall(engine, shop, allowed, k, name="fused"):
         real = keys[keys >= 0]
         assert len(real) == len(truth) == len(set(real.tolist()))
         assert mask[real].all()
-        x = shop.x if name == "fused" else shop.photo
+        x = shop.x if name == "fused" else shop.image
         np.testing.assert_allclose(scores[: len(real)], x[real] @ query, atol=2e-3)
         assert (np.diff(scores[: len(real)]) <= 0).all()
         shares.append(len(set(truth) & set(real)) / len(truth) if len(truth) else 1)
@@ -139,7 +139,7 @@ def test_recall_in_a_category_far_from_the_query(stocked):
     assert np.mean(shares) >= 0.99
 
 
-def test_photo_vectors_have_their_own_order_and_some_products_none(stocked):
+def test_image_vectors_have_their_own_order_and_some_products_none(stocked):
     engine, shop = stocked
     assert recall(engine, shop, None, 100, "photo") >= 0.99
     assert recall(engine, shop, shop.allowed("price < 0.2"), 100, "photo") >= 0.99
@@ -166,7 +166,7 @@ def test_recall_after_a_fifth_changed_or_left(stocked):
     engine.upsert(batch_of(new, fresh, fresh, **columns))
     engine.delete(touched)
     engine.delete(touched[:3])  # again
-    shop.x, shop.photo = np.vstack([shop.x, fresh]), np.vstack([shop.photo, fresh])
+    shop.x, shop.image = np.vstack([shop.x, fresh]), np.vstack([shop.image, fresh])
     shop.category += [shop.category[key] for key in changed]
     shop.price = np.append(shop.price, shop.price[changed])
     shop.alive = np.append(shop.alive, np.ones(len(changed), dtype=bool))

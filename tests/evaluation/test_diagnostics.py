@@ -110,14 +110,14 @@ def test_equal_scores_stay_in_the_runs_order():
 
 def test_products_that_no_query_retrieves():
     ids = ["a", "b", "c", "d", "e", "x", "y"]
-    photo_N = np.array([1, 1, 0, 0, 0, 0, 0], dtype=bool)
+    image_N = np.array([1, 1, 0, 0, 0, 0, 0], dtype=bool)
     none_N = np.zeros(7, dtype=bool)
-    parts = {"with photo": photo_N, "without photo": ~photo_N, "sparse": none_N}
+    parts = {"with image": image_N, "without image": ~image_N, "sparse": none_N}
     rows = unretrieved_products(RUN, ids, parts, depth=2)  # reached: a c x e
     assert [(row.part, row.count, row.num_products) for row in rows] == [
         ("all", 3, 7),
-        ("with photo", 1, 2),
-        ("without photo", 2, 5),
+        ("with image", 1, 2),
+        ("without image", 2, 5),
         ("sparse", 0, 0),
     ]
     assert never_retrieved(RUN, ids, depth=2) == ["b", "d", "y"]

@@ -14,7 +14,7 @@ import windowshop.evaluation.dev_scorer
 import windowshop.evaluation.evaluator
 from windowshop.data.check import check_dataset
 from windowshop.data.dataset import Dataset
-from windowshop.evaluation.dev_scorer import make_dev_check
+from windowshop.evaluation.dev_scorer import make_dev_scorer
 from windowshop.evaluation.evaluator import evaluate
 from windowshop.evaluation.tables import render_evaluation
 from windowshop.progress import SilentReporter
@@ -162,7 +162,7 @@ def dev_scores(tmp_path, monkeypatch):
 
     def check(split="dev", **weights):
         dataset = make_labelled(tmp_path, split)
-        made = make_dev_check(dataset, None, None, 100, 0, **weights)
+        made = make_dev_scorer(dataset, None, None, 100, 0, **weights)
         return made and (made, made(SimpleNamespace(fusion=None)))
 
     return check

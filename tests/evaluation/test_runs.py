@@ -7,7 +7,7 @@ import pytest
 
 from windowshop.encoders.layout import Layout
 from windowshop.evaluation import dev_scorer, runs
-from windowshop.evaluation.dev_scorer import make_dev_check
+from windowshop.evaluation.dev_scorer import make_dev_scorer
 from windowshop.evaluation.metrics import score_queries
 from windowshop.evaluation.runs import make_run, modality_vectors, product_vectors
 from windowshop.model.two_tower import TwoTower
@@ -57,7 +57,7 @@ def test_a_dev_check_takes_so_many_queries_and_their_judgements(
 ):
     monkeypatch.setattr(dev_scorer, "MAX_DEV_QUERIES", limit)
     dataset = many_queries(make_dataset, 20)
-    first, again, other = (make_dev_check(dataset, None, None, 9, seed) for seed in (0, 0, 1))
+    first, again, other = (make_dev_scorer(dataset, None, None, 9, seed) for seed in (0, 0, 1))
     assert len(first.query_ids) == kept
     assert first.query_ids == [f"q{row}" for row in first.queries] == again.query_ids
     assert (other.query_ids == first.query_ids) == (kept == 20)

@@ -80,7 +80,7 @@ ORDERS = st.one_of(
 )
 
 
-class Model:
+class Retriever:
     """What a ledger must tell: the state, and at each position that is held what was there."""
 
     def __init__(self):
@@ -123,7 +123,7 @@ class Model:
 )
 @given(orders=st.lists(ORDERS, min_size=4, max_size=30), segment_bytes=st.sampled_from([1, 3_000]))
 def test_replay_from_every_mark_equals_the_plain_model(tmp_path_factory, orders, segment_bytes):
-    root, model = tmp_path_factory.mktemp("ledger"), Model()
+    root, model = tmp_path_factory.mktemp("ledger"), Retriever()
     folder, copies = root / "ledger", root / "copies"
     ledger = Ledger(folder, segment_bytes=segment_bytes)
     try:
@@ -221,7 +221,7 @@ def test_a_compaction_that_fails_leaves_a_ledger_that_takes_writes(
     tmp_path, monkeypatch, place, num_calls
 ):
     """The disk fails while segments are written, while ledger.json is, or just after that."""
-    model = Model()
+    model = Retriever()
     with closing(Ledger(tmp_path / "ledger")) as ledger:
         for version, ids in enumerate(("abc", "bd", "c"), 1):
             ledger.append(upsert(ids, version))
@@ -251,7 +251,7 @@ def test_a_compaction_that_fails_leaves_a_ledger_that_takes_writes(
 
 def test_a_collection_killed_while_it_compacts_is_opened_as_it_was(tmp_path):
     """Nothing is lost, no position that is held, and the engine is not made anew."""
-    folder, copies, model = tmp_path / "collection", tmp_path / "copies", Model()
+    folder, copies, model = tmp_path / "collection", tmp_path / "copies", Retriever()
     copies.mkdir()
 
     def put(collection, ids, version):

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from support.indexes import PHOTOS, ids_of, opened, shop_rows
+from support.indexes import IMAGES, ids_of, opened, shop_rows
 from support.killing import run_and_kill
 
 from windowshop.data.dataset import read_dataset
@@ -52,7 +52,7 @@ def test_a_build_makes_the_first_generation(colours_index, colours, colours_mode
     assert open_query_encoder(copy / "export", model_key=colours_model.manifest.run_key).width == 32
     with opened(colours_index) as index:
         manifest = index.manifest
-    assert (manifest.num_products, manifest.width, manifest.photo_width) == (12, 32, 16)
+    assert (manifest.num_products, manifest.width, manifest.image_width) == (12, 32, 16)
     assert (manifest.model_key, manifest.carried_from) == (colours_model.manifest.run_key, None)
     assert manifest.broken_images == {"missing": 1}
     assert manifest.unsearchable == 1
@@ -63,9 +63,9 @@ def test_both_spaces_hold_the_models_vectors(index, colours, colours_model):
     """Scores are the cosines of what the towers give, computed here one by one."""
     products = read_dataset(colours / "data").products
     expected = colours_model.encode_products(products, colours / "data").vectors
-    asked = {"text": ("blue shoe", None), "both": ("blue shoe", PHOTOS["6.png"])}
+    asked = {"text": ("blue shoe", None), "both": ("blue shoe", IMAGES["6.png"])}
     with opened(index) as shop:
-        for text, image in [*asked.values(), (None, PHOTOS["6.png"])]:
+        for text, image in [*asked.values(), (None, IMAGES["6.png"])]:
             query = shop.encode_queries([text], [image])
             assert np.allclose(query, colours_model.encode_queries([text], [image]), atol=0.05)
             scores = dict(zip(products["product_id"], expected @ query[0], strict=True))
@@ -74,33 +74,33 @@ def test_both_spaces_hold_the_models_vectors(index, colours, colours_model):
             assert [hit.score for hit in hits] == pytest.approx(
                 sorted((scores[hit.product_id] for hit in hits), reverse=True), abs=2e-3
             )
-        query = shop.encode_photos([PHOTOS["6.png"], PHOTOS["extra.png"]])
+        query = shop.encode_images([IMAGES["6.png"], IMAGES["extra.png"]])
         assert (query.shape, query.dtype) == ((2, 16), np.float32)
         found = shop.collection.search(query, 20, name="photo")
-        alone = {f"p{i}": PHOTOS[f"{i}.png"] for i in (0, 1, 6, 7, 8, 9, 10, 11)}
-        assert set(ids_of(found[0])) == alone.keys() | {"p4"}  # the others have no usable photo
+        alone = {f"p{i}": IMAGES[f"{i}.png"] for i in (0, 1, 6, 7, 8, 9, 10, 11)}
+        assert set(ids_of(found[0])) == alone.keys() | {"p4"}  # the others have no usable image
         scores = {hit.product_id: hit.score for hit in found[0]}
         for name, content in alone.items():
-            # the towers' own way from a product's photo to its vector, without fusion or cache
+            # the towers' own way from a product's image to its vector, without fusion or cache
             row = pl.DataFrame({"product_id": [name], "title": [None]}).cast(pl.String)
-            with_photo = colours_model.encode_rows(row, [[decode(content)]]).photo[0]
-            assert scores[name] == pytest.approx(float(query[0] @ with_photo), abs=2e-3)
+            with_image = colours_model.encode_rows(row, [[decode(content)]]).image[0]
+            assert scores[name] == pytest.approx(float(query[0] @ with_image), abs=2e-3)
 
 
 def test_rows_encoded_online_are_those_of_a_build(colours, colours_model):
-    """Several photos, one twice, none, broken: the same vectors by both ways."""
+    """Several images, one twice, none, broken: the same vectors by both ways."""
     rows = [*shop_rows(), shop_rows()[4] | {"product_id": "twice", "images": '["4.png", "4.png"]'}]
     products = pl.DataFrame(rows).cast({"title": pl.String})
     root = colours / "data"
     source = colours_model.read_products(products, root, colours / "cache", SilentReporter())
     built = colours_model.encode_spaces(source, np.arange(len(rows)))
     named = [[row["image"], *json.loads(row["images"] or "[]")] for row in rows]
-    kept = [[x for x in dict.fromkeys(names) if PHOTOS.get(x)] for names in named]
-    online = colours_model.encode_rows(products, [[decode(PHOTOS[x]) for x in x] for x in kept])
+    kept = [[x for x in dict.fromkeys(names) if IMAGES.get(x)] for names in named]
+    online = colours_model.encode_rows(products, [[decode(IMAGES[x]) for x in x] for x in kept])
     assert np.allclose(online.fused, built.fused, atol=2e-3)
-    assert np.allclose(online.photo, built.photo, atol=2e-3)
-    assert np.allclose(np.linalg.norm(built.photo, axis=1), [bool(names) for names in kept])
-    assert np.ptp(built.photo, axis=0).max() > 0.01
+    assert np.allclose(online.image, built.image, atol=2e-3)
+    assert np.allclose(np.linalg.norm(built.image, axis=1), [bool(names) for names in kept])
+    assert np.ptp(built.image, axis=0).max() > 0.01
 
 
 def test_rows_come_back_as_they_were_given_with_attribute_columns(index, colours):
@@ -247,7 +247,7 @@ def test_every_engine_can_be_chosen(build_colours, tmp_path, engine):
     with opened(tmp_path / "index") as shop:
         assert shop.collection.spec.kind == {"auto": "flat"}.get(engine, engine)
         assert set(shop.collection.spec.vectors) == {"fused", "photo"}
-        assert shop.collection.search(shop.encode_photos([PHOTOS["6.png"]]), 1, name="photo")[0]
+        assert shop.collection.search(shop.encode_images([IMAGES["6.png"]]), 1, name="photo")[0]
 
 
 def test_vectors_can_be_kept_shorter_and_in_any_form(build_colours, colours_model, tmp_path):
@@ -294,22 +294,22 @@ def test_text_is_searched_without_torch(colours_index, tmp_path):
     assert (done.stdout, done.stderr) == ("5 12\n[]\n", "")
 
 
-def test_a_query_needs_text_or_a_usable_photo(index):
+def test_a_query_needs_text_or_a_usable_image(index):
     with opened(index) as shop:
-        for texts, photos in (([None], [None]), (["  "], [None]), (["a", ""], [None, None])):
-            with pytest.raises(SearchError, match="neither text nor a photo"):
-                shop.encode_queries(texts, photos)
+        for texts, images in (([None], [None]), (["  "], [None]), (["a", ""], [None, None])):
+            with pytest.raises(SearchError, match="neither text nor an image"):
+                shop.encode_queries(texts, images)
         with pytest.raises(SearchError, match="not an image"):
-            shop.encode_photos([b"text"])
-        assert shop.encode_photos([]).shape == (0, 16)
+            shop.encode_images([b"text"])
+        assert shop.encode_images([]).shape == (0, 16)
 
 
-def test_a_model_that_sees_no_photo_has_one_space(colours, colours_model, build_colours, tmp_path):
+def test_a_model_that_sees_no_image_has_one_space(colours, colours_model, build_colours, tmp_path):
     towers = load_towers(colours / "model", "text_only")
     blind = replace(colours_model, towers=towers)
     manifest = build_colours(tmp_path / "index", model=blind)
-    assert (manifest.width, manifest.photo_width) == (16, None)
+    assert (manifest.width, manifest.image_width) == (16, None)
     with opened(tmp_path / "index") as shop:
         assert list(shop.collection.spec.vectors) == ["fused"]
-        with pytest.raises(SearchError, match="looks at no product photo"):
-            shop.encode_photos([PHOTOS["6.png"]])
+        with pytest.raises(SearchError, match="looks at no product image"):
+            shop.encode_images([IMAGES["6.png"]])

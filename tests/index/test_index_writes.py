@@ -6,12 +6,12 @@ import shutil
 
 import polars as pl
 import pytest
-from support.indexes import PHOTOS, ids_of, opened
-from support.shops import photo
+from support.indexes import IMAGES, ids_of, opened
+from support.shops import image_bytes
 
 from windowshop.data.images import decode
 from windowshop.errors import DataError, IndexFolderError, LedgerError
-from windowshop.index.folder import remove_unnamed_photos
+from windowshop.index.folder import remove_unnamed_images
 from windowshop.index.images import remove_uploads
 from windowshop.index.write_sync import carry_over
 
@@ -22,7 +22,7 @@ def index(colours_index, tmp_path):
 
 
 def test_a_write_is_found_in_both_spaces_and_fills_the_columns(index):
-    sent = photo(50, size=(40, 40))
+    sent = image_bytes(50, size=(40, 40))
     rows = pl.DataFrame(
         [
             {"product_id": "new", "title": "yellow coat", "price": "12.5"},
@@ -42,9 +42,9 @@ def test_a_write_is_found_in_both_spaces_and_fills_the_columns(index):
         assert (p1["colour"], p1["size"], p1["brand"], p1["stock"]) == ("7", None, None, None)
         assert (new["group_id"], "heel" in new) == ("new", False)
         assert json.loads(new["attributes"])["heel"] == "flat"
-        found = shop.collection.search(shop.encode_photos([sent]), 20, name="photo")[0]
-        assert "p1" not in ids_of(found)  # replaced whole: its photo is gone
-        path = shop.photo_path(new["image"])
+        found = shop.collection.search(shop.encode_images([sent]), 20, name="photo")[0]
+        assert "p1" not in ids_of(found)  # replaced whole: its image is gone
+        path = shop.image_path(new["image"])
         assert path.read_bytes() == sent
         assert path.parent == index / "photos"
         assert path.suffix == ".png"
@@ -58,7 +58,7 @@ def test_a_write_is_found_in_both_spaces_and_fills_the_columns(index):
         assert shop.collection.products(["p1"])["title"].to_list() == ["blue shoe"]
 
 
-def test_broken_photos_are_reported_and_the_product_kept(index, monkeypatch):
+def test_broken_images_are_reported_and_the_product_kept(index, monkeypatch):
     monkeypatch.setattr("windowshop.index.images.MAX_FILE_BYTES", 100_000)
     rows = pl.DataFrame(
         {
@@ -72,54 +72,54 @@ def test_broken_photos_are_reported_and_the_product_kept(index, monkeypatch):
         report = shop.upsert(rows, {"a": b"no image", "b": bytes(100_001)})
         assert report.num_upserted == 4
         assert report.problems == {
-            "a": "the photo sent: not an image (no JPEG/PNG/WEBP/GIF/BMP/TIFF header)",
-            "b": "the photo sent: too large (100001 bytes, limit 100000)",
+            "a": "the image sent: not an image (no JPEG/PNG/WEBP/GIF/BMP/TIFF header)",
+            "b": "the image sent: too large (100001 bytes, limit 100000)",
             "c": "gone.png: missing (no such file)",
             "d": "../../secret.png: bad path ('../../secret.png' leads out of the data folder)",
         }
         images = shop.collection.products(["a", "b"])["image"].to_list()
         assert images == [None, "0.png"]
-        found = shop.collection.search(shop.encode_photos([PHOTOS["0.png"]]), 99, name="photo")[0]
+        found = shop.collection.search(shop.encode_images([IMAGES["0.png"]]), 99, name="photo")[0]
         assert {"a", "b", "c", "d"}.intersection(ids_of(found)) == {"b", "c"}
         texts = shop.collection.search(shop.encode_queries(["three"], [None]), 99)[0]
         assert {"a", "b", "c", "d"} <= set(ids_of(texts))
         assert not (index / "photos").exists()
 
 
-def test_a_photo_that_a_product_names_again_counts_once(index):
+def test_a_image_that_a_product_names_again_counts_once(index):
     images = ['["0.png", "0.png", "1.png"]', '["1.png"]']
     rows = pl.DataFrame({"product_id": ["a", "b"], "image": ["0.png", "0.png"], "images": images})
     with opened(index) as shop:
         shop.upsert(rows)
-        found = shop.collection.search(shop.encode_photos([PHOTOS["1.png"]]), 99, name="photo")[0]
+        found = shop.collection.search(shop.encode_images([IMAGES["1.png"]]), 99, name="photo")[0]
         scores = {hit.product_id: hit.score for hit in found}
         assert scores["a"] == pytest.approx(scores["b"], abs=1e-4)
-        assert abs(scores["a"] - scores["p0"]) > 1e-3  # and both photos do
+        assert abs(scores["a"] - scores["p0"]) > 1e-3  # and both images do
 
 
 @pytest.mark.parametrize(
-    ("rows", "photos", "message"),
+    ("rows", "images", "message"),
     [
         ([{"title": "no id"}], {}, "product_id is empty"),
         ([{"product_id": "a"}, {"product_id": "a"}], {}, "stands in an earlier row"),
         ([{"product_id": "a", "price": "dear"}], {}, "column 'price' must hold numbers"),
-        ([{"product_id": "a"}], {"b": b""}, "A photo is of 'b', which is no product"),
+        ([{"product_id": "a"}], {"b": b""}, "An image is of 'b', which is no product"),
         ([{"product_id": "a", "stock": "many"}], {}, "'stock' is of type String"),
     ],
 )
-def test_a_write_that_does_not_fit_changes_nothing(index, rows, photos, message):
+def test_a_write_that_does_not_fit_changes_nothing(index, rows, images, message):
     with opened(index) as shop:
         with pytest.raises(DataError, match=message):
-            shop.upsert(pl.DataFrame(rows), photos)
+            shop.upsert(pl.DataFrame(rows), images)
         assert shop.collection.count() == 12
         assert shop.upsert(pl.DataFrame(rows[:0], schema={"product_id": pl.String})).problems == {}
 
 
-def test_photos_are_found_below_the_two_folders_only(index, colours, tmp_path):
+def test_images_are_found_below_the_two_folders_only(index, colours, tmp_path):
     root = colours / "data"
-    (tmp_path / "secret.png").write_bytes(photo(1))
+    (tmp_path / "secret.png").write_bytes(image_bytes(1))
     (index / "photos").mkdir()
-    (index / "photos" / "kept.png").write_bytes(photo(1))
+    (index / "photos" / "kept.png").write_bytes(image_bytes(1))
     links = {
         root / "out.png": tmp_path / "secret.png",
         index / "photos" / "out.png": tmp_path / "secret.png",
@@ -131,7 +131,7 @@ def test_photos_are_found_below_the_two_folders_only(index, colours, tmp_path):
     try:
         with opened(index) as shop:
             found = {
-                name: shop.photo_path(name)
+                name: shop.image_path(name)
                 for name in ("0.png", "in.png", str(root / "0.png"), "upload:kept.png")
             }
             assert found == {
@@ -152,33 +152,33 @@ def test_photos_are_found_below_the_two_folders_only(index, colours, tmp_path):
                 "upload:../manifest.json",
                 "upload:/etc/passwd",
             ]
-            assert [name for name in refused if shop.photo_path(name) is not None] == []
+            assert [name for name in refused if shop.image_path(name) is not None] == []
     finally:
         for link in links:
             link.unlink()
 
 
 def written(index):
-    """Every product's title, and the photo's content where it has one."""
+    """Every product's title, and the image's content where it has one."""
     rows = index.collection.products(index.collection.ids()).to_dicts()
-    photos = {row["product_id"]: index.photo_path(row["image"]) for row in rows}
+    images = {row["product_id"]: index.image_path(row["image"]) for row in rows}
     return {
-        row["product_id"]: (row["title"], photos[row["product_id"]].read_bytes())
+        row["product_id"]: (row["title"], images[row["product_id"]].read_bytes())
         for row in rows
-        if photos[row["product_id"]] is not None
+        if images[row["product_id"]] is not None
     }
 
 
 def test_writes_during_a_build_are_carried_over(index, colours, build_colours):
     """The new generation has what its data has, then what was written since, nothing before."""
-    own = photo(60, size=(40, 40))
+    own = image_bytes(60, size=(40, 40))
     with opened(index) as old:
         old.upsert(pl.DataFrame({"product_id": ["early"], "title": ["before the build"]}))
         build_colours(index, "later")
         sent = {"late": own}
         late = {"product_id": ["late", "moved"], "title": ["since then", "seen in data only"]}
         images = {"image": [None, "only.png"], "images": [None, '["only.png", "gone.png"]']}
-        (colours / "data" / "only.png").write_bytes(photo(61, size=(40, 40)))
+        (colours / "data" / "only.png").write_bytes(image_bytes(61, size=(40, 40)))
         attributes = {"attributes": ['{"colour": "red", "size": ["S", "XL"]}', None]}
         old.upsert(pl.DataFrame(late | images | attributes), sent)
         old.delete(["p1", "late"])
@@ -188,11 +188,11 @@ def test_writes_during_a_build_are_carried_over(index, colours, build_colours):
             position = carry_over(old, new)
             assert set(new.collection.ids()) == before - {"p1"} | {"late", "moved"}
             assert written(new)["late"] == ("since then", own)
-            assert written(new)["moved"] == ("seen in data only", photo(61, size=(40, 40)))
+            assert written(new)["moved"] == ("seen in data only", image_bytes(61, size=(40, 40)))
             row = new.collection.products(["late"]).to_dicts()[0]
             assert (row["colour"], row["size"]) == ("red", ["S", "XL"])
-            (hit, *_) = new.collection.search(new.encode_photos([own]), 1, name="photo")[0]
-            expected = old.collection.search(old.encode_photos([own]), 1, name="photo")[0][0]
+            (hit, *_) = new.collection.search(new.encode_images([own]), 1, name="photo")[0]
+            expected = old.collection.search(old.encode_images([own]), 1, name="photo")[0][0]
             assert hit == expected
             assert carry_over(old, new, position) == position
             old.upsert(pl.DataFrame({"product_id": ["last"], "title": ["the last"]}))
@@ -225,13 +225,13 @@ def test_what_cannot_be_carried_over_is_told(index, build_colours):
             carry_over(old, new)
 
 
-def test_photos_that_nobody_names_are_removed(index, build_colours):
+def test_images_that_nobody_names_are_removed(index, build_colours):
     """Named by a product, by one of another generation, by none; and what a write has just put."""
     folder = index / "photos"
 
     def put(shop, name, seed, **further):
         row = pl.DataFrame({"product_id": [name], "title": ["a shoe"], **further})
-        sent = {name: photo(seed, size=(40, 40))} if seed else None
+        sent = {name: image_bytes(seed, size=(40, 40))} if seed else None
         shop.upsert(row, sent)
         return (shop.collection.products([name])["image"][0] or "").removeprefix("upload:")
 
@@ -241,10 +241,10 @@ def test_photos_that_nobody_names_are_removed(index, build_colours):
 
     def remove(*shops):
         opened_here = {shop.generation: shop.collection for shop in shops}
-        return remove_unnamed_photos(index, opened_here)
+        return remove_unnamed_images(index, opened_here)
 
     with opened(index) as old:
-        assert remove(old) == 0  # no photo was ever sent
+        assert remove(old) == 0  # no image was ever sent
         replaced, elsewhere, further = (put(old, f"n{i}", 70 + i) for i in range(3))
         build_colours(index)
         old.delete(["n1"])
@@ -274,17 +274,19 @@ def test_photos_that_nobody_names_are_removed(index, build_colours):
             assert remove(old, new) == 1
             assert young.exists()
             assert not (folder / elsewhere).exists()
-            assert new.photo_path(f"upload:{further}").read_bytes() == photo(72, size=(40, 40))
+            assert new.image_path(f"upload:{further}").read_bytes() == image_bytes(
+                72, size=(40, 40)
+            )
 
 
 @pytest.mark.parametrize("by", ["content", "name"])
-def test_a_write_that_names_an_old_photo_keeps_it(index, by):
+def test_a_write_that_names_an_old_image_keeps_it(index, by):
     """Between the look for names and the removal, whichever comes first."""
-    sent = photo(90, size=(40, 40))
+    sent = image_bytes(90, size=(40, 40))
     with opened(index) as shop:
         shop.upsert(pl.DataFrame({"product_id": ["a"], "title": ["a"]}), {"a": sent})
         (image,) = shop.collection.products(["a"])["image"]
-        path = shop.photo_path(image)
+        path = shop.image_path(image)
         shop.delete(["a"])
         shop.collection.compact()
         os.utime(path, (1, 1))
@@ -298,11 +300,11 @@ def test_a_write_that_names_an_old_photo_keeps_it(index, by):
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("windowshop.index.folder.remove_uploads", write_meanwhile)
-            assert remove_unnamed_photos(index, {"g1": shop.collection}) == 0
+            assert remove_unnamed_images(index, {"g1": shop.collection}) == 0
         assert path.read_bytes() == sent
         shop.delete(["b"])
         shop.collection.compact()
         os.utime(path, (1, 1))
-        assert remove_unnamed_photos(index, {"g1": shop.collection}) == 1
+        assert remove_unnamed_images(index, {"g1": shop.collection}) == 1
         shop.upsert(row, {"b": sent})  # it comes again
         assert path.read_bytes() == sent

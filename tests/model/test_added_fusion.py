@@ -30,10 +30,10 @@ def added(tmp_path, monkeypatch):
         yield
 
 
-def test_a_fusion_is_one_file_and_one_line(added, kinds_config, make_bench, tmp_path):
+def test_a_fusion_is_one_file_and_one_line(added, kinds_config, make_prepared, tmp_path):
     shape = replace(kinds_config.model, fusion="sum")
     config = replace(kinds_config, model=shape, stages=(FUSED,))
-    trained = train_system(make_bench(), config, "fused", tmp_path / "work")
+    trained = train_system(make_prepared(), config, "fused", tmp_path / "work")
     assert type(trained.system.towers.fusion).__name__ == "Sum"
     assert trained.state.stage == 1
 

@@ -18,7 +18,7 @@ from support.small_fusions import (
     make_products,
     rows,
     stand_in,
-    stored_photo,
+    stored_image,
     stored_text,
 )
 
@@ -105,7 +105,7 @@ def test_a_query_asks_the_text_tower_with_its_vector_there(products):
     fusion = build("text_tower_experts", trained=True)
     asked = make_products(torch.ones(6, 2, dtype=torch.float64), seed=7)
     q_BD, own_BD = asked.t_BD, asked.own_t_BD
-    q_BD[5], own_BD[4:] = 0, 0  # one of a photo alone, one of nothing
+    q_BD[5], own_BD[4:] = 0, 0  # one of an image alone, one of nothing
     weighed_BP = fusion.weigh_queries(q_BD, own_BD)
     assert torch.equal(weighed_BP[5], torch.zeros_like(weighed_BP[5]))
     b_B1 = fusion.query_weight(q_BD[:4])
@@ -145,7 +145,7 @@ def test_a_weight_of_0_or_1_switches_no_modality_off(name, weight, products):
     fusion.start_from(weight)
     fused_BP = fusion(products)
     close(fused_BP[TEXT], stored_text(fusion, products))
-    close(fused_BP[IMAGE], stored_photo(fusion, products))
+    close(fused_BP[IMAGE], stored_image(fusion, products))
     for parameter in fusion.state_dict().values():
         assert parameter.isfinite().all()
 

@@ -18,7 +18,7 @@ from support.small_fusions import (
     build,
     close,
     make_products,
-    stored_photo,
+    stored_image,
     stored_text,
 )
 
@@ -37,7 +37,7 @@ def test_one_modality_is_kept_as_it_is_at_the_start(name, products):
     fusion.start_from(0.7)
     fused_BP = fusion(products)
     close(fused_BP[TEXT], stored_text(fusion, products) * fusion.uses_text)
-    close(fused_BP[IMAGE], stored_photo(fusion, products) * fusion.uses_image)
+    close(fused_BP[IMAGE], stored_image(fusion, products) * fusion.uses_image)
 
 
 @pytest.mark.parametrize("name", sorted(set(TWO) - WITH_EXPERTS))
@@ -45,7 +45,7 @@ def test_one_modality_is_kept_as_it_is_for_good(name, products):
     fusion = build(name, trained=True)
     fused_BP = fusion(products)
     close(fused_BP[TEXT], stored_text(fusion, products))
-    close(fused_BP[IMAGE], stored_photo(fusion, products))
+    close(fused_BP[IMAGE], stored_image(fusion, products))
 
 
 @pytest.mark.parametrize("name", ["experts", "uniform_experts"])
@@ -190,8 +190,8 @@ def test_hidden_modalities_take_their_tokens_with_them(products):
         assert torch.equal(tensor.flatten(1).norm(dim=1) > 0, has_B > 0)
 
 
-def test_swapped_photos_take_their_tokens_with_them(products):
-    swapped = products.with_photos_of(torch.tensor([1, 0, 2, 3, 4]))
+def test_swapped_images_take_their_tokens_with_them(products):
+    swapped = products.with_images_of(torch.tensor([1, 0, 2, 3, 4]))
     assert torch.equal(swapped.v_BD[BOTH], products.v_BD[BOTH].flip(0))
     assert torch.equal(swapped.image_tokens_BTD[BOTH], products.image_tokens_BTD[BOTH].flip(0))
     assert torch.equal(swapped.t_BD, products.t_BD)

@@ -168,9 +168,9 @@ def test_an_export_replaces_one_and_nothing_else(exported, products_NP, folders,
     shutil.copytree(out, tmp_path / "e")
     export_graph(other, TEXTS, products_NP, tmp_path / "e", FP32)
     assert open_query_encoder(tmp_path / "e").manifest.model_key != before
-    (tmp_path / "photos").mkdir()
-    with pytest.raises(ExportError, match="photos: exists and is no export"):
-        export_graph(other, TEXTS, products_NP, tmp_path / "photos", FP32)
+    (tmp_path / "images").mkdir()
+    with pytest.raises(ExportError, match="images: exists and is no export"):
+        export_graph(other, TEXTS, products_NP, tmp_path / "images", FP32)
 
 
 @pytest.mark.parametrize("factor", [-1, float("nan")])

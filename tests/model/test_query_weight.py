@@ -6,7 +6,7 @@ from windowshop.config import ModelConfig
 from windowshop.data.product_text import FACTS, TITLE
 from windowshop.encoders.feature_cache import ProductFeatures, QueryFeatures
 from windowshop.encoders.layout import Layout
-from windowshop.evaluation.dev_scorer import DevCheck
+from windowshop.evaluation.dev_scorer import DevScorer
 from windowshop.evaluation.slices import GradedQrels
 from windowshop.model.batches import ProductSource, QuerySource
 from windowshop.model.fusion.base import QueryWeight, interleave
@@ -59,13 +59,13 @@ def make_check(feature_table):
 
     def make(fusion, relevant):
         rng = np.random.default_rng(0)
-        texts, photos = rng.normal(size=(30, 6)), rng.normal(size=(30, 5))
+        texts, images = rng.normal(size=(30, 6)), rng.normal(size=(30, 5))
         views = {FACTS: feature_table(texts), TITLE: feature_table(texts)}
         absent = feature_table(np.zeros((12, 5)), range(12))
-        products = ProductFeatures(views, feature_table(photos), {})
+        products = ProductFeatures(views, feature_table(images), {})
         queries = QueryFeatures(feature_table(rng.normal(size=(12, 6))), absent, {})
         ids = [f"p{i}" for i in range(30)]
-        check = DevCheck(
+        check = DevScorer(
             product_source=ProductSource(products),
             query_source=QuerySource(queries),
             queries=np.arange(12),

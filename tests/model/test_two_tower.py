@@ -127,15 +127,15 @@ def test_a_batch_of_queries_equals_row_by_row(towers, has, request):
     torch.testing.assert_close(together_BD.norm(dim=1), batch.has_B2.amax(dim=1))
 
 
-def test_text_and_photo_of_a_query_count_alike(trained):
+def test_text_and_image_of_a_query_count_alike(trained):
     batch = make_batch(QueryBatch, [[1, 1]])
     text_1D = trained.encode_queries(QueryBatch(*_parts(batch), torch.tensor([[1.0, 0]])))
     both_1D = trained.encode_queries(batch)
-    expected_1D = text_1D + trained.fusion.photo_alone(trained.image(batch.image_BH))
+    expected_1D = text_1D + trained.fusion.image_alone(trained.image(batch.image_BH))
     torch.testing.assert_close(both_1D, expected_1D / expected_1D.norm())
 
 
-def test_the_adapter_is_for_photos_alone(trained):
+def test_the_adapter_is_for_images_alone(trained):
     alone, both = make_batch(QueryBatch, [[0, 1]]), make_batch(QueryBatch, [[1, 1]])
     before = trained.encode_queries(alone), trained.encode_queries(both)
     with torch.no_grad():
@@ -149,7 +149,7 @@ def _parts(batch):
     return batch.text_BH, batch.image_BH
 
 
-def test_a_photo_query_starts_as_the_product_photo(model):
+def test_a_image_query_starts_as_the_product_image(model):
     has = [[0, 1]] * 4
     query_BD = model.encode_queries(make_batch(QueryBatch, has))
     v_BD = model.encode_modalities(make_batch(ProductBatch, has)).v_BD
@@ -219,12 +219,12 @@ def test_one_modality_is_compared_with_queries_before_they_are_weighed(any_train
         assert torch.equal(weighed_BP, any_trained.fusion.weigh_queries(embedded_BD))
 
 
-def test_a_photo_with_a_text_asks_as_a_product_of_the_photo_alone_is_stored(any_trained):
+def test_a_image_with_a_text_asks_as_a_product_of_the_image_alone_is_stored(any_trained):
     if not any_trained.fusion.uses_image:
-        pytest.skip("no photo is stored")
+        pytest.skip("no image is stored")
     parts, has = any_trained.fusion.parts, [[0, 1]] * 4
-    photos = any_trained.encode_modalities(make_batch(ProductBatch, has))
-    shown_BD = any_trained.fusion(photos)[:, parts - 1 :: parts]
+    images = any_trained.encode_modalities(make_batch(ProductBatch, has))
+    shown_BD = any_trained.fusion(images)[:, parts - 1 :: parts]
     batch = make_batch(QueryBatch, [[1, 1]] * 4)
     text_BD, shown_BD = (
         F.normalize(x, dim=-1) for x in (any_trained.text(batch.text_BH), shown_BD)
@@ -236,11 +236,11 @@ def test_a_photo_with_a_text_asks_as_a_product_of_the_photo_alone_is_stored(any_
     assert torch.equal(any_trained.embed_for_fusion(alone), any_trained.embed_queries(alone))
 
 
-def test_a_products_photo_as_a_query_is_weighed_like_any_photo_query(any_trained):
+def test_a_products_image_as_a_query_is_weighed_like_any_image_query(any_trained):
     has = [[0, 1]] * 3
     v_BD = any_trained.image(make_batch(ProductBatch, has).image_BH)
     queries_BP = any_trained.encode_queries(make_batch(QueryBatch, has))
-    torch.testing.assert_close(any_trained.photos_as_queries(v_BD), queries_BP)
+    torch.testing.assert_close(any_trained.images_as_queries(v_BD), queries_BP)
 
 
 def test_tokens_are_made_only_where_they_are_needed(any_trained):

@@ -8,7 +8,7 @@ from support.registering import registered
 
 from windowshop.errors import ConfigError
 from windowshop.registry import CHANNELS
-from windowshop.search.retrieval.config import ChannelConfig, MixConfig
+from windowshop.search.retrieval.config import ChannelConfig, MergeConfig
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import (
     SearchSettings,
@@ -42,7 +42,7 @@ def test_a_channel_is_one_file_and_one_line(tmp_path, monkeypatch):
     line = registered(CHANNELS, "number", "product_number:CHANNEL")
     with closing(HandMade(tmp_path / "c")) as index, line:
         channels = (ChannelConfig(name="words"), ChannelConfig(name="number"))
-        settings = SearchSettings(text=MixConfig(channels=channels))
+        settings = SearchSettings(text=MergeConfig(channels=channels))
         save_search_settings(settings, tmp_path)
         assert load_search_settings(tmp_path) == settings
         searcher = Searcher(index, settings)

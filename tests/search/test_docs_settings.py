@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from windowshop.search.results.rules import load_rules
-from windowshop.search.retrieval.config import Method, MixConfig
+from windowshop.search.retrieval.config import MergeConfig, Method
 from windowshop.search.settings import SearchSettings
 from windowshop.search.tuning.choose import TuneConfig
 from windowshop.search.understanding.spelling import ONE_TYPO, TWO_TYPOS
@@ -33,7 +33,7 @@ def test_the_example_files_can_be_read(tmp_path):
 def test_methods_and_limits_are_those_of_the_code():
     named = re.findall(r"^\| `(\w+)`( \(default\))? \|", PAGE, re.MULTILINE)
     assert {name for name, _ in named} == set(Method.__args__)
-    default = MixConfig(channels=SearchSettings().text.channels).method
+    default = MergeConfig(channels=SearchSettings().text.channels).method
     assert [name for name, is_default in named if is_default] == [default]
     config = TuneConfig()
     assert f"least {config.min_slice_queries} queries" in PAGE

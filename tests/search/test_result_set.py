@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from windowshop.errors import SearchError
 from windowshop.search.answer import FacetValue
-from windowshop.search.request import Between, BrandCap, Sort, Values
+from windowshop.search.request import BrandCap, FacetRange, FacetValues, Sort
 from windowshop.search.results.pins import Pin, with_pins
 from windowshop.search.results.result_set import ResultSet
 
@@ -24,8 +24,8 @@ KEYS = np.array([50, 40, 30, 20, 10, 60])
 SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
 
 
-def shop(**picks):
-    return ResultSet(KEYS, SCORES, SHOP, groups(SHOP), picks)
+def shop(**facet_filters):
+    return ResultSet(KEYS, SCORES, SHOP, groups(SHOP), facet_filters)
 
 
 def groups(products):
@@ -92,7 +92,7 @@ def test_truth_values_are_counted():
 
 
 def test_a_facet_ignores_its_own_pick_but_no_other():
-    picked = shop(brand=Values(("Puma",)), colours=Values(("red",)))
+    picked = shop(brand=FacetValues(("Puma",)), colours=FacetValues(("red",)))
     assert keys(picked, collapse=False) == [30]
     assert values(picked.facet("brand")) == [("Nike", 2, 1), ("Puma", 1, 1)]
     assert [v.picked for v in picked.facet("brand").values] == [False, True]
@@ -101,7 +101,7 @@ def test_a_facet_ignores_its_own_pick_but_no_other():
 
 
 def test_picked_values_show_beyond_the_limit_and_at_zero():
-    picked = shop(brand=Values(("Puma", "Asics")))
+    picked = shop(brand=FacetValues(("Puma", "Asics")))
     assert picked.facet("brand", limit=1).values == (
         FacetValue("Nike", 3, 2, False),
         FacetValue("Puma", 2, 1, True),
@@ -111,18 +111,18 @@ def test_picked_values_show_beyond_the_limit_and_at_zero():
 
 
 def test_picked_ranges_include_both_ends_and_no_missing_price():
-    assert keys(shop(price=Between(10, 20)), collapse=False) == [40, 30, 60]
-    assert keys(shop(price=Between(low=20)), collapse=False) == [50, 30, 60]
-    assert keys(shop(price=Between()), collapse=False) == [50, 40, 30, 60]
+    assert keys(shop(price=FacetRange(10, 20)), collapse=False) == [40, 30, 60]
+    assert keys(shop(price=FacetRange(low=20)), collapse=False) == [50, 30, 60]
+    assert keys(shop(price=FacetRange()), collapse=False) == [50, 40, 30, 60]
 
 
 def test_numbers_spread_over_what_other_picks_leave():
-    numbers = shop(price=Between(0, 10)).numbers("price", num_bins=2)
+    numbers = shop(price=FacetRange(0, 10)).numbers("price", num_bins=2)
     assert (numbers.low, numbers.high, numbers.missing) == (10, 30, 2)
     assert (numbers.edges, numbers.counts) == ((10, 20, 30), (1, 3))
-    equal = shop(brand=Values(("Puma",))).numbers("price")
+    equal = shop(brand=FacetValues(("Puma",))).numbers("price")
     assert (equal.low, equal.high, equal.counts, equal.missing) == (20, 20, (1,), 1)
-    empty = shop(brand=Values(("Asics",))).numbers("price")
+    empty = shop(brand=FacetValues(("Asics",))).numbers("price")
     assert (empty.low, empty.edges, empty.counts) == (None, (), ())
 
 
@@ -138,7 +138,7 @@ def test_pins_stand_outside_the_cap_and_for_their_group():
     assert keys(shop(), pins=pins) == [50, 10, 20, 60]
     assert keys(shop(), pins=(Pin(60, 1), Pin(20, 2)), cap=BrandCap(most=1)) == [60, 20, 50, 30]
     assert keys(shop(), pins=(Pin(60, 1),), sort=(Sort("price"),)) == [40, 30, 60, 20]
-    assert keys(shop(brand=Values(("Puma",))), pins=(Pin(50, 1),)) == [30]
+    assert keys(shop(brand=FacetValues(("Puma",))), pins=(Pin(50, 1),)) == [30]
 
 
 def test_pins_keep_their_places_or_the_next():
@@ -149,7 +149,9 @@ def test_pins_keep_their_places_or_the_next():
 
 
 def test_nothing_found():
-    empty = ResultSet(KEYS[:0], SCORES[:0], SHOP.clear(), KEYS[:0], {"brand": Values(("Nike",))})
+    empty = ResultSet(
+        KEYS[:0], SCORES[:0], SHOP.clear(), KEYS[:0], {"brand": FacetValues(("Nike",))}
+    )
     ranking = empty.ranking(cap=BrandCap(), pins=(Pin(1, 1),))
     assert (ranking.page(0, 10).total, ranking.total_groups) == (0, 0)
     assert empty.facet("colours").values == ()
@@ -160,9 +162,9 @@ def test_nothing_found():
     ("ask", "message"),
     [
         (lambda: shop().facet("colour"), "no column 'colour'"),
-        (lambda: shop(colour=Values(("red",))), "no column 'colour'"),
-        (lambda: shop(price=Values(("cheap",))), "cannot be picked"),
-        (lambda: shop(brand=Between(1, 2)), "not numbers"),
+        (lambda: shop(colour=FacetValues(("red",))), "no column 'colour'"),
+        (lambda: shop(price=FacetValues(("cheap",))), "cannot be picked"),
+        (lambda: shop(brand=FacetRange(1, 2)), "not numbers"),
         (lambda: shop().numbers("brand"), "not numbers"),
         (lambda: shop().numbers("price", 0), "0 bins"),
         (lambda: shop().facet("brand", -1), "must not be negative"),
@@ -188,16 +190,16 @@ rows = st.lists(
 SCHEMA = {"group_id": pl.String, "brand": pl.String, "price": pl.Float64}
 
 
-def result_set(products, **picks):
+def result_set(products, **facet_filters):
     columns = pl.DataFrame(products, schema=SCHEMA, orient="row")
     keys = np.arange(len(products))[::-1]
-    return ResultSet(keys, np.zeros(len(products)), columns, groups(columns), picks)
+    return ResultSet(keys, np.zeros(len(products)), columns, groups(columns), facet_filters)
 
 
 @settings(max_examples=60, deadline=None)
 @given(rows, st.booleans(), st.sampled_from([(), (Sort("price"),)]), st.integers(1, 7))
 def test_pages_never_overlap_and_make_up_the_whole(products, collapse, sort, limit):
-    found = result_set(products, brand=Values(("A", "B")))
+    found = result_set(products, brand=FacetValues(("A", "B")))
     ranking = found.ranking(
         sort=sort, collapse=collapse, cap=BrandCap(most=2, among=5), pins=(Pin(3, 2), Pin(0, 1))
     )
@@ -228,5 +230,5 @@ def test_the_cap_holds_as_long_as_it_can(products, most, among):
 @given(rows)
 def test_facet_counts_agree_with_what_picking_them_gives(products):
     for value in result_set(products).facet("brand").values:
-        ranking = result_set(products, brand=Values((value.value,))).ranking()
+        ranking = result_set(products, brand=FacetValues((value.value,))).ranking()
         assert (ranking.total_products, ranking.total_groups) == (value.products, value.groups)

@@ -11,7 +11,7 @@ from windowshop.search.answer import Effect
 from windowshop.search.results.pins import Pin
 from windowshop.search.results.rules import Rule, apply_rules, load_rules, pinned_ids
 from windowshop.search.retrieval.boosts import boost_matches, matching
-from windowshop.search.retrieval.config import Boost, ChannelConfig, MixConfig
+from windowshop.search.retrieval.config import Boost, ChannelConfig, MergeConfig
 from windowshop.search.retrieval.merge import ChannelRanking, reciprocal_rank, weighted_sum
 from windowshop.search.retrieval.query import RetrievalQuery
 from windowshop.search.retrieval.relax import relaxations
@@ -145,14 +145,14 @@ def test_settings_out_of_range_are_refused(change):
         PrecisionConfig(**change)
 
 
-MIX = MixConfig(channels=(ChannelConfig(name="vectors"),))
+MERGING = MergeConfig(channels=(ChannelConfig(name="vectors"),))
 
 
 def test_a_search_without_results_is_relaxed_step_by_step():
     query = "pumma red coat qzx"
     understanding = VOCABULARY.understand(query)
     recognised = recognise(understanding, LENIENT)
-    request = RetrievalQuery(mix=MIX, text=query, recognised=recognised)
+    request = RetrievalQuery(merging=MERGING, text=query, recognised=recognised)
     steps = relaxations(request, understanding)
     # Of the recognised ones the corrected brand is the least certain; equals keep their order.
     # The corrected words by products: qzx 0, red 2, coat 2, puma 3.
@@ -176,7 +176,7 @@ def test_a_search_without_results_is_relaxed_step_by_step():
 
 def test_nothing_is_left_to_relax():
     understanding = VOCABULARY.understand("qzx")
-    request = RetrievalQuery(mix=MIX, text="qzx", by_text=False)
+    request = RetrievalQuery(merging=MERGING, text="qzx", by_text=False)
     assert relaxations(request, understanding) == []
 
 

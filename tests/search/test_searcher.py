@@ -12,10 +12,10 @@ from windowshop.engines.base import EngineSpec, VectorSpec
 from windowshop.errors import ConfigError, FilterError, SearchError
 from windowshop.index.catalogue.collection import Collection
 from windowshop.index.open import GenerationManifest
-from windowshop.search.request import Between, SearchRequest, Sort, Values
+from windowshop.search.request import FacetRange, FacetValues, SearchRequest, Sort
 from windowshop.search.results.rules import Rule, Rules
 from windowshop.search.retrieval.calibration import Curve
-from windowshop.search.retrieval.config import ChannelConfig, CutoffConfig, MixConfig
+from windowshop.search.retrieval.config import ChannelConfig, CutoffConfig, MergeConfig
 from windowshop.search.searcher import Searcher, open_searcher
 from windowshop.search.settings import SearchSettings, load_search_settings, save_search_settings
 from windowshop.search.understanding.synonyms import OneWay, SynonymRules, Synonyms
@@ -58,7 +58,7 @@ class HandMade:
             model_key="k",
             num_products=len(PRODUCTS),
             width=4,
-            photo_width=4,
+            image_width=4,
             data_root=str(folder),
             broken_images={},
             unsearchable=0,
@@ -66,14 +66,14 @@ class HandMade:
             filled_to={"segment": 1, "offset": 0},
         )
 
-    def encode_queries(self, texts, photos):
-        vectors = [BLUE + SHOE if photos[0] else QUERIES.get(text, RED) for text in texts]
+    def encode_queries(self, texts, images):
+        vectors = [BLUE + SHOE if images[0] else QUERIES.get(text, RED) for text in texts]
         return np.stack(vectors) / 2
 
-    def encode_photos(self, photos):
-        return np.stack([BLUE + SHOE for _ in photos])
+    def encode_images(self, images):
+        return np.stack([BLUE + SHOE for _ in images])
 
-    def recent_photo_path(self, image):
+    def recent_image_path(self, image):
         return None
 
     def close(self):
@@ -131,7 +131,11 @@ def test_total_facets_and_pages_are_of_one_set(searcher):
     brand, price = pages[0].facets
     assert {value.value: value.products for value in brand.values} == {"Acme": 3, "Bolt": 3}
     assert (sum(price.counts), price.missing) == (5, 1)
-    picked = ask(searcher, picks={"brand": Values(("Bolt",)), "price": Between(30, 60)}, **request)
+    picked = ask(
+        searcher,
+        facet_filters={"brand": FacetValues(("Bolt",)), "price": FacetRange(30, 60)},
+        **request,
+    )
     assert (ids(picked), picked.total) == (["c"], 1)
     assert {v.value: v.products for v in picked.facets[0].values} == {"Acme": 2, "Bolt": 1}
 
@@ -210,11 +214,11 @@ def test_vectors_are_of_the_corrected_text_where_products_are_closer_to_it(searc
     assert (kept.corrected, max(scores, key=scores.get)) == ("blue", "a")
 
 
-def test_photo_and_both(searcher):
-    by_photo = ask(searcher, photo=b"any")
-    assert ids(by_photo)[0] == "c"
-    assert set(by_photo.retrieved.channels) == {"photo", "vectors"}
-    both = ask(searcher, text="blue", photo=b"any")
+def test_image_and_both(searcher):
+    by_image = ask(searcher, image=b"any")
+    assert ids(by_image)[0] == "c"
+    assert set(by_image.retrieved.channels) == {"photo", "vectors"}
+    both = ask(searcher, text="blue", image=b"any")
     assert set(both.retrieved.channels) == {"photo", "vectors", "words"}
 
 
@@ -268,13 +272,13 @@ def test_writes_are_found_at_once_by_every_channel(index, searcher):
 
 def test_calibrated_channels_cut_the_list_where_relevance_ends(index):
     curve = Curve(scores=(0.0, 1.0), probabilities=(0.0, 1.0))
-    mix = MixConfig(
+    merging = MergeConfig(
         channels=(ChannelConfig(name="vectors", curve=curve),),
         method="calibrated",
         cutoff=CutoffConfig(min_probability=0.6, min_results=1),
     )
     answer = ask(
-        Searcher(index, SearchSettings(text=mix)),
+        Searcher(index, SearchSettings(text=merging)),
         text="shirt",
         mode="vectors",
         understand=False,
@@ -288,8 +292,8 @@ def test_calibrated_channels_cut_the_list_where_relevance_ends(index):
 def test_a_cut_off_holds_for_the_channels_that_it_was_made_for(index):
     channels = (ChannelConfig(name="vectors"), ChannelConfig(name="words", weight=0.5))
     cutoff = CutoffConfig(min_share=0.9, min_results=1)
-    mix = MixConfig(channels=channels, method="weighted_sum", cutoff=cutoff)
-    search = Searcher(index, SearchSettings(text=mix))
+    merging = MergeConfig(channels=channels, method="weighted_sum", cutoff=cutoff)
+    search = Searcher(index, SearchSettings(text=merging))
     totals = {
         mode: ask(search, text="shirt", mode=mode, understand=False).total
         for mode in ("hybrid", "vectors", "words")
@@ -299,10 +303,10 @@ def test_a_cut_off_holds_for_the_channels_that_it_was_made_for(index):
 
 def test_points_for_what_is_named_add_to_a_weighted_sum(index):
     channels = (ChannelConfig(name="vectors"), ChannelConfig(name="words", weight=0.0))
-    mix = MixConfig(channels=channels, method="weighted_sum")
+    merging = MergeConfig(channels=channels, method="weighted_sum")
     plain, raised = (
         ask(Searcher(index, SearchSettings(text=m)), text="shirt")
-        for m in (mix, replace(mix, points=0.25))
+        for m in (merging, replace(merging, points=0.25))
     )
     assert [part.action for part in raised.recognised] == ["boost"]
     before = {result.product_id: result.score for result in plain.results}
@@ -310,7 +314,7 @@ def test_points_for_what_is_named_add_to_a_weighted_sum(index):
     assert after == pytest.approx({n: s + 0.25 * (n in "de") for n, s in before.items()})
     assert set(ids(raised)[:2]) == {"d", "e"}
     with pytest.raises(ConfigError, match="points"):
-        replace(mix, points=0.25, method="interleave")
+        replace(merging, points=0.25, method="interleave")
 
 
 def test_settings_survive_their_file(tmp_path):
@@ -318,7 +322,7 @@ def test_settings_survive_their_file(tmp_path):
     curve = Curve(scores=(0.1, 0.5), probabilities=(0.0, 0.9), floor=0.01)
     channels = tuple(ChannelConfig(name=name, curve=curve) for name in ("vectors", "words"))
     settings = SearchSettings(
-        text=MixConfig(channels=channels, method="calibrated"), strongest="filter"
+        text=MergeConfig(channels=channels, method="calibrated"), strongest="filter"
     )
     save_search_settings(settings, tmp_path)
     assert load_search_settings(tmp_path) == settings

@@ -122,7 +122,7 @@ def test_trials_begin_with_the_simplest_and_none_comes_twice():
         "weighted_sum",
         "calibrated",
     }
-    assert all(trial.mix(NAMES, {}) for trial in trials if trial.method != "calibrated")
+    assert all(trial.merging(NAMES, {}) for trial in trials if trial.method != "calibrated")
     three = list(mixed_trials((0.3, 0.2, 0.1), with_curves=False))
     assert all(len(trial.weights) == 3 and min(trial.weights) > 0 for trial in three)
 
@@ -140,8 +140,8 @@ def test_points_are_tried_where_scores_mean_something():
     words = Trial(method="weighted_sum", weights=(0, 1))
     points = [t.boost.points for t in with_boosts(words, (5.0, 0.5), ["boost"], [2.0])]
     assert max(points) == 0.25  # of the range of the channel that counts
-    mix = with_boosts(words, (5.0, 0.5), ["filter"], [2.0])[-1].mix(NAMES, {})
-    assert mix.points == 0.25
+    merging = with_boosts(words, (5.0, 0.5), ["filter"], [2.0])[-1].merging(NAMES, {})
+    assert merging.points == 0.25
 
 
 def test_a_trial_by_one_channel_is_as_a_search_by_it():
@@ -191,16 +191,16 @@ def test_a_trial_ranks_as_a_search_with_its_settings(made, trial):
     judge = judgements(dataset, "dev", (), keys_by_id(searcher, dataset))
     probes = probe(searcher, judge.queries, NAMES, LENIENT, SilentReporter())
     curves = fit_curves(probes, judge.parts[ALL], NAMES)
-    mix = trial.mix(NAMES, curves)
+    merging = trial.merging(NAMES, curves)
     precision = replace(LENIENT, boost=trial.boost.factor)
-    settings = SearchSettings(text=mix, strongest=trial.strongest, precision=precision)
+    settings = SearchSettings(text=merging, strongest=trial.strongest, precision=precision)
     search = Searcher(searcher.index, settings)
     scorer = TrialScorer(probes, NAMES, judge.parts[ALL])
     with searcher.snapshot() as snapshot:
         for query, own in zip(judge.queries, probes, strict=True):
             answer = search.answer(SearchRequest(text=query.text, limit=100))
             expected = [result.product_id for result in answer.results]
-            assert snapshot.view.columns.ids(scorer.ranking(own, trial, mix).keys) == expected
+            assert snapshot.view.columns.ids(scorer.ranking(own, trial, merging).keys) == expected
 
 
 # Choices.
@@ -218,7 +218,7 @@ def test_a_mix_is_chosen_where_each_channel_knows_other_queries(made):
     assert all(row.loss <= 0.002 for row in text.slices)
     single = max(tried.ndcg for tried in text.tried if tried.trial.is_single)
     assert text.chosen.ndcg > single + 0.2
-    assert tuning.settings.text == text.mix
+    assert tuning.settings.text == text.merging
     assert f"{text.chosen.ndcg - single:+.4f}" in text.why
 
 
@@ -226,7 +226,7 @@ def test_the_simplest_of_equals_is_chosen(made):
     searcher, dataset = made
     text = kind_of(tuned(searcher, only(dataset, "look")))  # words find nothing for any
     assert text.chosen.trial == single_trials(2)[0]
-    assert text.mix.channels[1].weight == 0
+    assert text.merging.channels[1].weight == 0
     assert "no mix does better" in text.why
 
 
@@ -261,12 +261,12 @@ def test_the_guard_refuses_what_a_slice_loses_by(made):
     assert small.chosen == free.chosen  # four queries refuse nothing
 
 
-def test_photo_queries_choose_for_photos_alone(made):
+def test_image_queries_choose_for_images_alone(made):
     searcher, dataset = made
     tuning = tuned(searcher, only(dataset, "photo"))
     assert [kind.kind for kind in tuning.kinds] == ["photo"]
     assert tuning.kinds[0].names == ("photo", "vectors")
-    assert tuning.settings.photo == tuning.kinds[0].mix
+    assert tuning.settings.photo == tuning.kinds[0].merging
     assert tuning.settings.text == searcher.settings.text
     assert any("kind text:" in note for note in tuning.notes)
 
@@ -312,7 +312,7 @@ def test_curves_come_from_the_other_fold():
     judge = judge_of({"a": range(5), "b": range(5, 20)})
     scorer = TrialScorer(probes, NAMES, judge)
     trial = Trial(method="calibrated", weights=(0.5, 0.5))
-    of_a, of_b = (mix.channels[0].curve for mix in scorer.mixes(trial))
+    of_a, of_b = (merging.channels[0].curve for merging in scorer.mergings(trial))
     assert of_a == fit_curves(probes[1:], judge, NAMES)["vectors"]
     assert of_b == fit_curves(probes[:1], judge, NAMES)["vectors"]
     assert of_a != of_b
@@ -383,10 +383,10 @@ def test_lists_of_queries_that_find_little_are_not_cut():
 def test_boosts_move_what_matches():
     found = scored("q", 0, [0.9, 0.8, 0.7]).found["off"]
     scorer = TrialScorer([], NAMES, judge_of({}))
-    mix = single_trials(2)[0].mix(NAMES, {})
+    merging = single_trials(2)[0].merging(NAMES, {})
     matching = replace(found, columns=("brand",), matched_RK=np.array([[False, False, True]]))
     probes = Probe("q", 0, {"off": matching})
-    plain = scorer.ranking(probes, replace(single_trials(2)[0], boost=Boost(factor=1.0)), mix)
+    plain = scorer.ranking(probes, replace(single_trials(2)[0], boost=Boost(factor=1.0)), merging)
     assert plain.keys.tolist() == [0, 1, 2]
     assert boosted(matching, plain, Boost(factor=3.0, points=0.15)).keys.tolist() == [0, 2, 1]
     assert boosted(matching.without(["brand"]), plain, Boost(factor=9.0)).keys.tolist() == [0, 1, 2]

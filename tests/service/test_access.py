@@ -57,10 +57,10 @@ def test_keys_open_what_their_scopes_say(colours_index, tmp_path):
         assert client.get("/info", headers=header | {"Host": "shop.example"}).status_code == 200
 
 
-def test_photos_can_be_public_and_metrics_are_open_on_this_machine(colours_index, tmp_path):
+def test_images_can_be_public_and_metrics_are_open_on_this_machine(colours_index, tmp_path):
     index = shutil.copytree(colours_index, tmp_path / "index")
     keys = load_keys(write_keys(tmp_path / "keys.yaml"))
-    with serving(index, keys, public_photos=True) as client:
+    with serving(index, keys, public_images=True) as client:
         assert client.get("/products/p0/photo").status_code == 200
         assert client.get("/metrics").status_code == 200
         problem(client.get("/metrics", headers={"X-Forwarded-For": "1.2.3.4"}), 401, "no_key")
@@ -68,14 +68,14 @@ def test_photos_can_be_public_and_metrics_are_open_on_this_machine(colours_index
 
 def test_a_client_is_limited_and_told_when_to_come_again(colours_index, tmp_path):
     index = shutil.copytree(colours_index, tmp_path / "index")
-    with serving(index, rate="3/hour", photo_rate_factor=2) as client:
+    with serving(index, rate="3/hour", image_rate_factor=2) as client:
         for _ in range(3):
             assert client.get("/products/p0").status_code == 200
         refused = client.get("/products/p0")
         problem(refused, 429, "too_many")
         assert 1 <= int(refused.headers["retry-after"]) <= 3600
-        photos = [client.get("/products/p0/photo").status_code for _ in range(7)]
-        assert photos == [200] * 6 + [429]
+        images = [client.get("/products/p0/photo").status_code for _ in range(7)]
+        assert images == [200] * 6 + [429]
         assert client.get("/health").status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""Compactions by a service: generations still follow one another, and old photos go."""
+"""Compactions by a service: generations still follow one another, and old images go."""
 
 import base64
 import logging
@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 from support.services import problem, serving
-from support.shops import photo
+from support.shops import image_bytes
 
 from windowshop.index.open import open_index
 
@@ -89,12 +89,12 @@ def test_no_ledger_is_compacted_during_a_build(build_colours, index, monkeypatch
         assert client.post("/admin/compact").status_code == 200
 
 
-def test_compactions_remove_the_photos_that_nobody_names(build_colours, index, caplog):
+def test_compactions_remove_the_images_that_nobody_names(build_colours, index, caplog):
     caplog.set_level(logging.INFO, "windowshop.service.generation_pool")
     build_colours(index)
 
     def put(client, seed):
-        content = base64.b64encode(photo(seed, size=(40, 40))).decode()
+        content = base64.b64encode(image_bytes(seed, size=(40, 40))).decode()
         row = {"product_id": "new", "title": "a shoe", "photo_base64": content}
         assert client.put("/products", json={"products": [row]}).json()["num_upserted"] == 1
 
@@ -112,7 +112,7 @@ def test_compactions_remove_the_photos_that_nobody_names(build_colours, index, c
         assert client.post("/admin/rollback").json() == {"generation": "g1"}
         put(client, 53)
         assert compact(client) == 0  # g2 names the one before, g1 what has come
-        assert "removed 2 photos" in caplog.text
+        assert "removed 2 images" in caplog.text
         put(client, 54)
         with closing(open_index(index, "g2")):  # as another process would
             assert compact(client) == 0

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from support.services import serving
-from support.shops import photo
+from support.shops import image_bytes
 
 from windowshop.service.http.responses import SearchAnswer
 
@@ -58,7 +58,7 @@ def test_every_example_of_a_request_is_answered(client, described):
     assert set(kinds) == WRITES
     for method, path, kind, example in found:
         if kind == "multipart/form-data":
-            files = {"photo": ("x.png", photo(1, size=(40, 40)), "image/png")}
+            files = {"photo": ("x.png", image_bytes(1, size=(40, 40)), "image/png")}
             told = client.post(path, files=files, data={"request": example})
         else:
             if path == "/feedback":  # a search of this service

@@ -9,7 +9,7 @@ import threading
 import pytest
 from PIL import Image
 from support.services import Server, serving, wait_until
-from support.shops import HUGE_PNG, photo
+from support.shops import HUGE_PNG, image_bytes
 
 MEGABYTE = 2**20
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
@@ -108,8 +108,8 @@ def test_a_body_that_is_too_large_is_not_read(client, chunked):
     refused(client.post("/search/image", files=form), 413)
 
 
-def test_a_file_that_is_no_photo_is_refused(client):
-    cut = photo(1, size=(64, 64), format="JPEG")[:-200]
+def test_a_file_that_is_no_image_is_refused(client):
+    cut = image_bytes(1, size=(64, 64), format="JPEG")[:-200]
     animated = io.BytesIO()
     frames = [Image.new("L", (4, 4), i) for i in range(3)]
     frames[0].save(animated, "GIF", save_all=True, append_images=frames[1:])
@@ -128,14 +128,14 @@ def test_a_file_that_is_no_photo_is_refused(client):
 def test_a_form_in_a_strange_charset_is_refused(client, charset):
     kind = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
     field = b'--x\r\nContent-Disposition: form-data; name="request"\r\n\r\n%s\r\n'
-    photo = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\na\r\n--x--'
+    image = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\na\r\n--x--'
     for told in (b'{"text": "+2AA-"}', b'{"text": "a\xff-99999999"}'):
-        form = field % told + photo
+        form = field % told + image
         refused(client.post("/search/image", content=form, headers=kind), 400, 422)
 
 
 def test_files_outside_the_shop_are_not_shown(client, index, tmp_path):
-    (tmp_path / "secret.png").write_bytes(photo(3, size=(20, 20)))
+    (tmp_path / "secret.png").write_bytes(image_bytes(3, size=(20, 20)))
     paths = [str(tmp_path / "secret.png"), "../../secret.png", "upload:../manifest.json", "\0"]
     rows = [{"product_id": f"x{i}", "title": "t", "image": path} for i, path in enumerate(paths)]
     told = client.put("/products", json={"products": rows}).json()["results"]

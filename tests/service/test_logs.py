@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.indexes import PHOTOS
+from support.indexes import IMAGES
 from support.services import made_answer, problem, serving, wait_until
 
 from windowshop.data.dataset import read_qrels, read_queries
@@ -284,7 +284,7 @@ def test_a_search_leaves_a_trace_only_where_it_may(colours_index, tmp_path, monk
             event = {"product_id": "p0", "position": 1, "event": "click"}
             return client.post("/feedback", json=event | {"search_id": search_id})
 
-        files = {"photo": ("0.png", PHOTOS["0.png"], "image/png")}
+        files = {"photo": ("0.png", IMAGES["0.png"], "image/png")}
         hidden = {"request": json.dumps({"text": "hidden shoe", "log": False})}
         for _ in range(3):
             secret = asked("hidden shoe", log=False)

@@ -144,7 +144,7 @@ def test_what_is_asked_for_is_done_now(keeper, worn):
 def test_a_service_keeps_itself_up(colours_index, tmp_path, monkeypatch):
     """Writes are saved, brands recognised and dead rows gone without a word, and on request."""
     index = shutil.copytree(colours_index, tmp_path / "index")
-    monkeypatch.setattr(maintenance, "CHECKPOINT_ROWS", 1)
+    monkeypatch.setattr(maintenance, "SNAPSHOT_ROWS", 1)
     monkeypatch.setattr(maintenance, "WORDS_SECONDS", 0.0)
     monkeypatch.setattr(maintenance, "DEAD_ROWS", 3)
 

@@ -222,10 +222,10 @@ def test_a_shop_with_keys_asks_for_one(open_page, page_index, tmp_path):
         page.keyboard.press("Enter")
         until(lambda: "does not know" in (page.text_content("#key-problem") or ""))
         page.fill("#key-input", "sesame")
-        with page.expect_response("**/photo?*") as photo:
+        with page.expect_response("**/photo?*") as image:
             page.keyboard.press("Enter")
-        assert photo.value.ok
-        assert "sesame" not in photo.value.url  # nor in any log
+        assert image.value.ok
+        assert "sesame" not in image.value.url  # nor in any log
         page.wait_for_selector("#cards .card[data-id]")
         until(lambda: page.evaluate("document.querySelector('.frame img').naturalWidth") > 0)
         page.reload()

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 from support.browsing import after, answer, ask, drawn, settled, until
-from support.shops import photo
+from support.shops import image_bytes
 
 COUNT = re.compile(r"([\d,]+) results?")
 
@@ -212,7 +212,7 @@ def test_what_was_given_up_to_find_anything_is_said(open_page, page_address):
 
 
 def drop(page, kind, content):
-    """A photo that is dropped, or pasted, onto the page."""
+    """An image that is dropped, or pasted, onto the page."""
     page.evaluate(
         """([kind, bytes]) => {
           const data = new DataTransfer();
@@ -228,10 +228,10 @@ def drop(page, kind, content):
 
 
 @pytest.mark.parametrize("way", ["pick", "drop", "paste"])
-def test_a_photo_searches_alone_and_with_text(open_page, way):
+def test_a_image_searches_alone_and_with_text(open_page, way):
     page = open_page()
     settled(page)
-    content = photo(2, size=(40, 40))
+    content = image_bytes(2, size=(40, 40))
     file = {"name": "a.png", "mimeType": "image/png", "buffer": content}
     give = {
         "pick": lambda: page.set_input_files("#photo-file", file),

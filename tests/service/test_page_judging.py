@@ -5,7 +5,7 @@ import urllib.request
 from urllib.parse import quote
 
 from support.browsing import after, asked_for, settled, stop_timers, until
-from support.shops import photo
+from support.shops import image_bytes
 
 
 def grades(address, query):
@@ -109,7 +109,7 @@ def test_grades_given_while_earlier_ones_are_loaded_stay(open_page, page_address
     until(lambda: page.evaluate("true") and grades(page_address, query) == {})
 
 
-def test_results_of_a_photo_are_not_judged_under_the_text(open_page, page_address):
+def test_results_of_a_image_are_not_judged_under_the_text(open_page, page_address):
     query = "red shirt"
     page = open_page("?q=red+shirt")
     ids = settled(page)
@@ -117,7 +117,7 @@ def test_results_of_a_photo_are_not_judged_under_the_text(open_page, page_addres
     page.keyboard.press("2")  # for the text alone; not sent yet
     held = []
     page.route("**/search/image", lambda route: held.append(route))
-    file = {"name": "p.png", "mimeType": "image/png", "buffer": photo(1, size=(40, 40))}
+    file = {"name": "p.png", "mimeType": "image/png", "buffer": image_bytes(1, size=(40, 40))}
     page.set_input_files("#photo-file", file)
     asked_for(page, held)  # the cards are still those of the text
     assert page.is_hidden(".judge-bar")
@@ -138,7 +138,7 @@ def test_results_of_a_photo_are_not_judged_under_the_text(open_page, page_addres
     page.focus("#results")
     page.keyboard.press("j")
     page.wait_for_selector('.card[data-grade="2"]')
-    page.go_back()  # to the photo
+    page.go_back()  # to the image
     page.wait_for_selector('[aria-label="Remove the photo"]')
     assert page.is_hidden(".judge-bar")
     assert grades(page_address, query) == {ids[0]: 2}

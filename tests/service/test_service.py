@@ -8,9 +8,9 @@ import shutil
 
 import pytest
 from PIL import Image
-from support.indexes import PHOTOS
+from support.indexes import IMAGES
 from support.services import problem, serving, wait_until
-from support.shops import photo
+from support.shops import image_bytes
 
 from windowshop.service.config import ServiceConfig
 
@@ -79,10 +79,10 @@ def test_similar_products_by_either_call(client):
     problem(client.post("/search", json={"similar_to": "nobody"}), 404, "unknown_product")
 
 
-def test_a_search_by_photo_and_by_both(client):
-    files = {"photo": ("0.png", PHOTOS["0.png"], "image/png")}
-    by_photo = client.post("/search/image", files=files)
-    assert ids(by_photo)[0] == "p0"
+def test_a_search_by_image_and_by_both(client):
+    files = {"photo": ("0.png", IMAGES["0.png"], "image/png")}
+    by_image = client.post("/search/image", files=files)
+    assert ids(by_image)[0] == "p0"
     told = {"request": json.dumps({"text": "shoe", "limit": 1, "facets": ["colour"]})}
     both = client.post("/search/image", files=files, data=told)
     assert ids(both)
@@ -140,7 +140,7 @@ def test_thumbnails_are_small_jpegs_that_are_not_sent_twice(client):
 def test_any_id_has_its_own_address(client):
     names = ["a/b", "a/b/photo", "..", "ü %2F?#", "photo"]
     rows = [{"product_id": name, "title": f"odd {i}"} for i, name in enumerate(names)]
-    rows[0]["photo_base64"] = base64.b64encode(photo(5, size=(20, 20))).decode()
+    rows[0]["photo_base64"] = base64.b64encode(image_bytes(5, size=(20, 20))).decode()
     assert client.put("/products", json={"products": rows}).json()["num_upserted"] == len(names)
     found = client.post("/search", json={"where": 'title contains "odd"'}).json()["results"]
     urls = {result["product_id"]: result["photo_url"] for result in found}
@@ -156,7 +156,7 @@ def test_any_id_has_its_own_address(client):
 
 
 def test_products_are_written_and_each_failure_is_its_own(client):
-    sent = base64.b64encode(photo(9, size=(24, 24))).decode()
+    sent = base64.b64encode(image_bytes(9, size=(24, 24))).decode()
     rows = [
         {"product_id": "n1", "title": "golden boot", "attributes": {"colour": "gold"}, "stock": 3},
         {"product_id": "n2", "title": "x", "nonsense": 1},

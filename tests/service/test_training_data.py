@@ -110,9 +110,9 @@ def test_the_folder_can_be_trained_on(served, tmp_path):
     assert errors == ["unfindable-product"]  # p5 of the shop
     train = [split for split in ("train", "dev", "test") if len(dataset.split(split))]
     assert len(make_pairs(dataset, train[0])) >= 1
-    photos = dataset.products["image"].drop_nulls().to_list()
-    assert photos
-    for name in photos:
+    images = dataset.products["image"].drop_nulls().to_list()
+    assert images
+    for name in images:
         assert (tmp_path / "data" / name).is_file()
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from windowshop.config import (
+    FineTuningConfig,
     LossConfig,
     TrainConfig,
-    TuningConfig,
     default_stages,
     lora_stages,
     separate_stages,
@@ -110,7 +110,7 @@ def test_a_separate_stage_is_added_once_and_plain():
     found = with_separate((domain, hard, fused), 1000, 100)
     assert steps(found[1:]) == [("separate", 200), ("fused", 200), ("fused", 320)]
     assert [stage.negatives for stage in found[1:]] == ["none", "mined", "none"]
-    tuned = replace(fused, tuning=TuningConfig(text="lora"))
+    tuned = replace(fused, fine_tuning=FineTuningConfig(text="lora"))
     for stages in (separate_stages(), (domain,), (domain, tuned, fused)):
         assert with_separate(stages, 1000, 100) == stages
 
@@ -128,7 +128,7 @@ def test_a_stage_that_trains_encoders_keeps_its_steps_in_one_stage():
     # Before it the domain and the separate stage's compute, as the fused stage.
     one = found["one_stage"]
     assert steps(one) == [("fused", 50 + 120), ("fused", 150), ("fused", 200)]
-    assert [stage.tuning.text for stage in one] == ["frozen", "lora", "frozen"]
+    assert [stage.fine_tuning.text for stage in one] == ["frozen", "lora", "frozen"]
     assert one[1].batch_queries == 128
     assert steps(found["no_separate"])[0] == ("domain", 100)
     assert steps(found["no_separate"])[1:] == [("fused", 120), ("fused", 150), ("fused", 200)]
@@ -142,7 +142,7 @@ def test_stages_of_one_name_stay_apart():
     assert found["bm25_negatives"][3] == replace(fused, negatives="bm25")
     frozen = found["frozen_encoders"]
     assert steps(frozen) == steps(LORA.stages)
-    assert frozen[2] == replace(tuned, tuning=TuningConfig())
+    assert frozen[2] == replace(tuned, fine_tuning=FineTuningConfig())
 
 
 def test_every_fused_stage_draws_hard_negatives():
@@ -158,17 +158,17 @@ def test_spare_compute_after_the_last_fused_stage_is_spent_too():
     domain, separate, fused = separate_stages()
     found = reallocated((fused, separate), ("separate",), SMALL)
     assert steps(found) == [("fused", 200), ("fused", 120)]
-    tuned = replace(fused, tuning=TuningConfig(text="lora"))
+    tuned = replace(fused, fine_tuning=FineTuningConfig(text="lora"))
     found = reallocated((domain, tuned), ("domain",), SMALL)
     assert steps(found) == [("fused", 200), ("fused", 50)]
-    assert [stage.tuning.trains for stage in found] == [True, False]
+    assert [stage.fine_tuning.trains for stage in found] == [True, False]
 
 
 def test_the_text_encoder_is_trained_before_the_fused_stage_within_the_budget():
     base = base_training(StudyConfig(budget=0.4))
     found = stages_by_variant(base, replace(SMALL, budget=0.4))["tuned_text"]
     assert steps(found) == [("domain", 40), ("separate", 60), ("fused", 128)]
-    assert found[1].tuning == lora_stages()[2].tuning
+    assert found[1].fine_tuning == lora_stages()[2].fine_tuning
     assert (found[0], found[2]) == base.stages
 
 

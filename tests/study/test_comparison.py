@@ -92,7 +92,7 @@ def test_holm_runs_over_the_variants_for_each_measure():
 def test_slices_are_compared_with_the_reference_there():
     summary = summarise(study(), num_permutations=10)
     experts, text_only = summary.slices["experts"], summary.slices["text_only"]
-    assert set(text_only) == {"visual=True", "photo=missing"}
+    assert set(text_only) == {"visual=True", "image=missing"}
     assert text_only["visual=True"]["ndcg@10"].sign == -1
     assert text_only["visual=True"]["ndcg@10"].num_queries == 50
     assert experts["visual=True"]["ndcg@10"].sign == 0

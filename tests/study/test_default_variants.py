@@ -40,7 +40,7 @@ from windowshop.training.stages import train_system
 pytestmark = pytest.mark.slow
 
 EXTENT = TrainingSize(num_products=18, num_queries=9, text_width=8, budget=1.0)
-TUNED: StageConfig = from_dict(StageConfig, {**SEPARATE, "tuning": TUNING}, "tuned")
+TUNED: StageConfig = from_dict(StageConfig, {**SEPARATE, "fine_tuning": TUNING}, "tuned")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -93,7 +93,7 @@ def test_a_base_that_trains_encoders_has_a_default_study(base, run_study, tmp_pa
         variants, notes = default_variants(*given)
         return tuple(v for v in variants if v.name in kept + refused), notes
 
-    stages = [DOMAIN, SEPARATE, {**SEPARATE, "tuning": TUNING}, FUSED]
+    stages = [DOMAIN, SEPARATE, {**SEPARATE, "fine_tuning": TUNING}, FUSED]
     config = StudyConfig(seeds=(0,), budget=1, base={**base, "stages": stages}, curve_variants=())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preparing, "default_variants", some)
@@ -149,18 +149,18 @@ def tuned_settings(name="tuned"):
     return VariantConfig(
         name=name,
         group="fusion",
-        settings={"stages": [{"name": "separate"}, {"name": "fused", "tuning": TUNING}]},
+        settings={"stages": [{"name": "separate"}, {"name": "fused", "fine_tuning": TUNING}]},
     )
 
 
-def run_by_hand(bench, system, split="test"):
+def run_by_hand(prepared, system, split="test"):
     """A ranking through a system's own encoders, and its scores."""
-    dataset = bench.dataset
+    dataset = prepared.dataset
     queries = dataset.queries.with_row_index("row").filter(split=split)
     run = make_run(
-        query_vectors(system.towers, bench.data.queries, queries["row"].to_numpy()),
+        query_vectors(system.towers, prepared.data.queries, queries["row"].to_numpy()),
         queries["query_id"].to_list(),
-        product_vectors(system.towers, bench.data.products, np.arange(len(dataset.products))),
+        product_vectors(system.towers, prepared.data.products, np.arange(len(dataset.products))),
         dataset.products["product_id"].to_list(),
     )
     qrels = {query: {} for query in run}
@@ -190,17 +190,17 @@ def test_a_variant_that_trains_encoders_ranks_through_them(
     config = training_of(base_training(few), variants[1], 3)
     dataset = read_dataset(undecided)
     cache = open_cache(config, kinds_place / "cache")
-    bench = prepare(dataset, config, cache, SilentReporter())
-    alone = train_system(bench, config, "fused", tmp_path / "alone")
-    assert alone.system.text.fingerprint != bench.cache.text.fingerprint
-    seen = with_encoders(bench, config, alone.system.text, alone.system.image)
+    prepared = prepare(dataset, config, cache, SilentReporter())
+    alone = train_system(prepared, config, "fused", tmp_path / "alone")
+    assert alone.system.text.fingerprint != prepared.cache.text.fingerprint
+    seen = with_encoders(prepared, config, alone.system.text, alone.system.image)
     [item] = results.variant("tuned").seeds
     assert scores_of(item) == run_by_hand(seen, alone.system)
-    assert scores_of(item) != run_by_hand(bench, alone.system)
+    assert scores_of(item) != run_by_hand(prepared, alone.system)
     assert not item.history
 
 
-@pytest.mark.parametrize("extra", [{}, {"stages": [SEPARATE, {**FUSED, "tuning": TUNING}]}])
+@pytest.mark.parametrize("extra", [{}, {"stages": [SEPARATE, {**FUSED, "fine_tuning": TUNING}]}])
 def test_a_variant_that_reads_tokens_is_what_training_alone_makes(
     study, run_study, kinds_place, extra, tmp_path
 ):
@@ -212,15 +212,15 @@ def test_a_variant_that_reads_tokens_is_what_training_alone_makes(
     results = run_study(few, tmp_path / "report")
     config = training_of(base_training(few), reading, 3)
     cache = open_cache(config, kinds_place / "cache")
-    bench = prepare(dataset, config, cache, SilentReporter())
-    assert bench.cache.text.layout.num_tokens
-    assert bench.cache.image.layout.num_tokens
-    alone = train_system(bench, config, "fused", tmp_path / "alone")
-    seen = with_encoders(bench, config, alone.system.text, alone.system.image)
+    prepared = prepare(dataset, config, cache, SilentReporter())
+    assert prepared.cache.text.layout.num_tokens
+    assert prepared.cache.image.layout.num_tokens
+    alone = train_system(prepared, config, "fused", tmp_path / "alone")
+    seen = with_encoders(prepared, config, alone.system.text, alone.system.image)
     [item] = results.variant("cross_attention").seeds
     assert scores_of(item) == run_by_hand(seen, alone.system)
     kept = {path.name for path in (kinds_place / "cache").glob("text-*")}
-    assert f"text-{bench.cache.text.fingerprint}" in kept
+    assert f"text-{prepared.cache.text.fingerprint}" in kept
     for points in results.curves.values():
         assert {point.variant for point in points} == {"cross_attention"}
 
@@ -229,7 +229,7 @@ def test_bm25_mixes_with_a_text_tower_of_its_own_encoder(
     study, run_study, base, undecided, tmp_path
 ):
     """Where the base trains encoders, so does the text-only variant that BM25 is mixed with."""
-    stages = [SEPARATE, {**FUSED, "tuning": TUNING}]
+    stages = [SEPARATE, {**FUSED, "fine_tuning": TUNING}]
     dense = {"settings": {"model": {"fusion": "text_only"}}, "group": "baseline"}
     few = replace(
         study,
@@ -252,7 +252,7 @@ def test_bm25_mixes_with_a_text_tower_of_its_own_encoder(
 REFUSED = [
     (
         [{**variant("a"), "train_change": "no_text", "settings": {"stages": [{"name": "fused"}]}}],
-        {"stages": [{**FUSED, "tuning": TUNING}]},
+        {"stages": [{**FUSED, "fine_tuning": TUNING}]},
         "variant a: train_change=no_text changes cached features",
     ),
     (
@@ -263,7 +263,7 @@ REFUSED = [
     (
         [variant("a", system="frozen", mix="tuned")],
         {"image_encoder": "efficientnet-lite0"},
-        "variant a: system=frozen with mix=tuned needs one model for text and photos",
+        "variant a: system=frozen with mix=tuned needs one model for text and images",
     ),
     (
         [variant("a", settings={"negatives_file": "absent.parquet"})],
@@ -352,7 +352,7 @@ def test_columns_of_the_shop_are_no_slices_unless_asked_for(
     assert slices == {"all", *(f"category={name}" for name in ("bag", "hat", "shoe"))}
 
 
-def test_photo_queries_go_through_every_kind_of_system(study, run_study, kinds_place, tmp_path):
+def test_image_queries_go_through_every_kind_of_system(study, run_study, kinds_place, tmp_path):
     data = shutil.copytree(kinds_place / "data", tmp_path / "data")
     queries = [json.loads(line) for line in (data / "queries.jsonl").read_text().splitlines()]
     seeing = [
@@ -374,6 +374,6 @@ def test_photo_queries_go_through_every_kind_of_system(study, run_study, kinds_p
         num_examples=9,
     )
     results = run_study(few, tmp_path / "report", data)
-    assert any(example.query == "photo 4.png" for example in results.examples)
+    assert any(example.query == "image 4.png" for example in results.examples)
     for found in results.variants:
         assert found.seeds[0].per_query.filter(slice="all")["query_id"].n_unique() == 9

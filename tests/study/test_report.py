@@ -109,7 +109,7 @@ def test_every_table_is_rectangular_and_named_once(summary):
 
 def test_slices_mark_what_differs_from_the_reference(summary):
     (table,) = [t for t in all_tables(study(), summary) if t.title == "nDCG@10 by slice"]
-    assert table.head == ("variant", "photo=missing (n=40)", "visual=True (n=50)")
+    assert table.head == ("variant", "image=missing (n=40)", "visual=True (n=50)")
     rows = {row[0]: row[1:] for row in table.rows}
     assert all(cell.endswith(" ▼") for cell in rows["text_only"])
     assert not any(cell[-1] in "▲▼" for cell in rows["experts"])
@@ -190,7 +190,7 @@ def test_variants_are_sorted_by_quality(summary):
     assert {"reference", "baseline", "fusion", "ablation", "control"} <= set(svg_text(plot))
 
 
-def test_gates_are_sorted_by_the_photos_weight():
+def test_gates_are_sorted_by_the_images_weight():
     names = [text for text in svg_text(gate_plot(study())) if "(" in text]
     assert names == ["Tools <b> (30)", "(all) (90)", "Shoes (60)"]  # from the bottom up
 
@@ -234,7 +234,7 @@ def test_page_shows_claims_tables_plots_and_examples(page):
     assert "not judged|" in page.text
     assert len(page.all("table")) == 8
     assert thumbnails(page) == [PIXEL, PIXEL]
-    assert page.text.count("no photo|") == 4
+    assert page.text.count("no image|") == 4
 
 
 def test_page_stands_alone(page):
@@ -315,14 +315,14 @@ def test_report_folder(tmp_path):
     assert "## To be known\n\n- \\<b\\>a\\</b\\> is left out." in markdown
 
 
-def test_report_without_photos_holds_none(tmp_path):
+def test_report_without_images_holds_none(tmp_path):
     write_report(study(examples=without_thumbnails(study().examples)), tmp_path)
     for path in tmp_path.rglob("*.*"):
         assert PIXEL.encode() not in path.read_bytes()
     shown = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert thumbnails(shown) == []
     assert "Boot 1 of experts|" in shown.text
-    assert "no photo|" not in shown.text
+    assert "no image|" not in shown.text
 
 
 def test_a_folder_that_cannot_be_made_is_a_named_error(tmp_path):

@@ -155,7 +155,7 @@ def test_a_folder_that_is_a_file_is_a_named_error(tmp_path):
         save_results(study(), tmp_path / "taken")
 
 
-def test_photos_can_be_left_out():
+def test_images_can_be_left_out():
     bare = without_thumbnails(study().examples)
     images = [p.image for e in bare for ps in e.columns.values() for p in ps]
     assert set(images) == {None}

@@ -82,9 +82,9 @@ def trained_seeds(monkeypatch):
     """The seed of every training that is asked for, in order."""
     found, train = [], seed.train_variant
 
-    def spy(bench, config, *args):
+    def spy(prepared, config, *args):
         found.append(config.seed)
-        return train(bench, config, *args)
+        return train(prepared, config, *args)
 
     monkeypatch.setattr(seed, "train_variant", spy)
     return found
@@ -110,7 +110,7 @@ def test_the_report_folder(whole):
         for item in found.seeds:
             assert set(item.per_query["measure"]) == set(MEASURES)
             slices = set(item.per_query["slice"])
-            # All have photos and short texts; all were judged in training; so no such slices.
+            # All have images and short texts; all were judged in training; so no such slices.
             assert slices == {
                 "all",
                 *(f"category={name}" for name in ("bag", "hat", "shoe")),
@@ -306,21 +306,21 @@ def test_a_killed_study_comes_to_the_same_report(small_file, kinds_place, cli, s
     assert_same_report(out, small)
 
 
-def test_no_photos_leaves_no_image_data(study, whole, run_study, tmp_path, monkeypatch):
+def test_no_images_leaves_no_image_data(study, whole, run_study, tmp_path, monkeypatch):
     out = shutil.copytree(whole, tmp_path / "report")
     [insights] = (out / "runs").glob("insights-*.json")
     assert set(holds_pictures(out)) == {out / "report.html", out / "results.json", insights}
     monkeypatch.delattr(seed, "train_variant")
-    run_study(study, out, photos=False)
+    run_study(study, out, images=False)
     assert holds_pictures(out) == []
     found, before = load_results(out), load_results(whole)
     assert [e.query for e in found.examples] == [e.query for e in before.examples]
     assert found.curves == before.curves
-    run_study(study, out, photos=False)
+    run_study(study, out, images=False)
     assert holds_pictures(out) == []
 
 
-def test_photos_come_back_when_asked_for(study, run_study, cli, kinds_place, tmp_path):
+def test_images_come_back_when_asked_for(study, run_study, cli, kinds_place, tmp_path):
     few = replace(
         study,
         seeds=(0,),
@@ -328,7 +328,7 @@ def test_photos_come_back_when_asked_for(study, run_study, cli, kinds_place, tmp
         curve_variants=("text_tower_experts", "text_only"),
     )
     out = tmp_path / "report"
-    run_study(few, out, photos=False)
+    run_study(few, out, images=False)
     assert holds_pictures(out) == []
     results = run_study(few, out)
     assert bool(results.examples) == bool(holds_pictures(out)) is True

@@ -95,7 +95,10 @@ CHANGES = [
     ({"stages": [{"steps": 3}]}, "need entries with a `name`"),
     ({"stages": [{"name": "fused", "step": 3}]}, "'step' is unknown"),
     ({"model": {"dropout": 1.5}}, "base: model: model.dropout=1.5 must be in [0, 1)"),
-    ({"stages": [{"name": "fused", "tuning": {"text": "all"}}]}, "base: stages: tuning: text: fo"),
+    (
+        {"stages": [{"name": "fused", "fine_tuning": {"text": "all"}}]},
+        "base: stages: fine_tuning: text: fo",
+    ),
 ]
 
 
@@ -149,12 +152,12 @@ def test_a_variant_changes_only_what_it_names():
 
 
 def test_a_stage_keeps_the_tuning_that_a_variant_does_not_name():
-    lora = {"name": "fused", "tuning": {"text": "lora", "lora_rank": 2}}
+    lora = {"name": "fused", "fine_tuning": {"text": "lora", "lora_rank": 2}}
     base = base_training(StudyConfig(base={"stages": [lora]}))
-    own = {"stages": [{"name": "fused", "tuning": {"learning_rate": 0.5}}]}
+    own = {"stages": [{"name": "fused", "fine_tuning": {"learning_rate": 0.5}}]}
     found = training_of(base, VariantConfig(name="a", group="fusion", settings=own), seed=0)
     [stage], [before] = found.stages, base.stages
-    assert stage == replace(before, tuning=replace(before.tuning, learning_rate=0.5))
+    assert stage == replace(before, fine_tuning=replace(before.fine_tuning, learning_rate=0.5))
 
 
 def test_the_reference_is_the_variant_of_that_group_or_the_named_one():
@@ -220,7 +223,7 @@ def test_the_matched_concatenation_is_as_large(reference, width):
     ("text", "image", "together"),
     [("minilm", "efficientnet-lite2", False), ("clip", "siglip", False), ("clip", "clip", True)],
 )
-def test_frozen_photos_are_compared_where_one_model_encodes_both(text, image, together):
+def test_frozen_images_are_compared_where_one_model_encodes_both(text, image, together):
     config = TrainConfig(text_encoder=text, image_encoder=image)
     variants, notes = default_variants(config, EXTENT)
     assert (notes == ()) == together

@@ -23,8 +23,8 @@ from windowshop.study.systems import (
 )
 
 TEXT = {"a": (0.8, 0.6), "b": (0, 1), "c": (0.6, 0.8), "d": (0, 0)}
-PHOTO = {"a": (0.6, 0.8), "b": (1, 0), "c": (0, 0), "d": (0.28, 0.96)}
-"""Two products with both modalities, one with text alone, one with a photo alone."""
+IMAGE = {"a": (0.6, 0.8), "b": (1, 0), "c": (0, 0), "d": (0.28, 0.96)}
+"""Two products with both modalities, one with text alone, one with an image alone."""
 
 
 def asked(qrels, texts=None):
@@ -54,16 +54,16 @@ def table_of(*texts):
 def mixed(monkeypatch):
     """Ranks for the query (1, 0) by the vectors of TEXT and PHOTO, or by others."""
 
-    def rank(mix, dev=NO_DEV, test=None, text=TEXT, photo=PHOTO):
-        vectors = [np.array(list(side.values()), dtype=np.float32) for side in (text, photo)]
+    def rank(mix, dev=NO_DEV, test=None, text=TEXT, image=IMAGE):
+        vectors = [np.array(list(side.values()), dtype=np.float32) for side in (text, image)]
         monkeypatch.setattr(rankings, "modality_vectors", lambda *given: vectors)
         query = np.array([[1, 0]], dtype=np.float32)
         shared = lambda model, source, rows: np.repeat(query, len(rows), axis=0)  # noqa: E731
         monkeypatch.setattr(rankings, "shared_query_vectors", shared)
         data = SimpleNamespace(products=list(text), queries=None)
         dataset = SimpleNamespace(products=pl.DataFrame({"product_id": list(text)}))
-        bench = SimpleNamespace(data=data, dataset=dataset)
-        return score_fusion_run(bench, None, mix, dev, test or asked({"q": ["a"]}))
+        prepared = SimpleNamespace(data=data, dataset=dataset)
+        return score_fusion_run(prepared, None, mix, dev, test or asked({"q": ["a"]}))
 
     return rank
 
@@ -112,73 +112,73 @@ def test_without_dev_queries_the_tuned_mix_is_the_average(mixed):
 
 def test_centred_vectors_by_hand(mixed):
     # Texts (1, 0) and (0, 1) less their mean (.5, .5) are (1, -1) and (-1, 1) over the root of 2;
-    # so are the photos of b and c, the other way round.
+    # so are the images of b and c, the other way round.
     half = np.sqrt(0.5)
     text = {"a": (1, 0), "b": (0, 1), "c": (0, 0)}
-    photo = {"a": (0, 0), "b": (1, 0), "c": (0, 1)}
-    run = mixed("centred", text=text, photo=photo)
+    image = {"a": (0, 0), "b": (1, 0), "c": (0, 1)}
+    run = mixed("centred", text=text, image=image)
     assert_ranks(run["q"], {"a": half, "b": 0, "c": -half})
 
 
 @pytest.mark.parametrize("gap", [(0.5, -0.2), (-3, 8)])
 def test_centring_removes_a_gap_between_modalities(mixed, gap):
-    apart = {name: tuple(np.add(x, gap)) if any(x) else x for name, x in PHOTO.items()}
+    apart = {name: tuple(np.add(x, gap)) if any(x) else x for name, x in IMAGE.items()}
     dev = asked({"v": ["d"]})
-    near, far = mixed("centred", dev), mixed("centred", dev, photo=apart)
+    near, far = mixed("centred", dev), mixed("centred", dev, image=apart)
     assert_ranks(far["q"], near["q"])
-    assert mixed("average", photo=apart) != mixed("average")
+    assert mixed("average", image=apart) != mixed("average")
 
 
-def frozen_bench(feature_table, texts_NH, photos_NH, queries_QH, without_photo=(), photos=None):
+def frozen_bench(feature_table, texts_NH, images_NH, queries_QH, without_image=(), images=None):
     """Products p0.. and queries of these features; a sentence vector is two numbers long."""
-    if photos is None:
-        photos = feature_table(np.zeros((len(queries_QH), 2)), range(len(queries_QH)))
-    source = QuerySource(SimpleNamespace(text=feature_table(np.array(queries_QH)), image=photos))
+    if images is None:
+        images = feature_table(np.zeros((len(queries_QH), 2)), range(len(queries_QH)))
+    source = QuerySource(SimpleNamespace(text=feature_table(np.array(queries_QH)), image=images))
     features = SimpleNamespace(
         views={"facts": feature_table(np.array(texts_NH))},
-        image=feature_table(np.array(photos_NH), without_photo),
+        image=feature_table(np.array(images_NH), without_image),
     )
     ids = [f"p{i}" for i in range(len(texts_NH))]
     return SimpleNamespace(
         data=SimpleNamespace(products=SimpleNamespace(features=features), queries=source),
         cache=SimpleNamespace(text=SimpleNamespace(layout=Layout((2, 1)))),
-        image_layout=Layout((len(photos_NH[0]),)),
+        image_layout=Layout((len(images_NH[0]),)),
         dataset=SimpleNamespace(products=pl.DataFrame({"product_id": ids})),
     )
 
 
 def test_frozen_text_is_the_cosine_of_sentence_vectors(feature_table):
-    # The third number is of the words, and not compared; photos are wider than text.
+    # The third number is of the words, and not compared; images are wider than text.
     texts, queries = [[3, 4, 9], [5, 0, -9], [0, 0, 1]], [[2, 0, 7]]
-    bench = frozen_bench(feature_table, texts, np.ones((3, 4)), queries)
-    run = frozen_run(bench, "text", NO_DEV, asked({"q": ["p0"]}))
+    prepared = frozen_bench(feature_table, texts, np.ones((3, 4)), queries)
+    run = frozen_run(prepared, "text", NO_DEV, asked({"q": ["p0"]}))
     assert_ranks(run["q"], {"p1": 1, "p0": 0.6})
 
 
-def test_a_frozen_model_is_asked_by_photo_too(feature_table):
-    """q0 by text, q1 by photo, q2 by both, q3 by nothing, which finds nothing."""
+def test_a_frozen_model_is_asked_by_image_too(feature_table):
+    """q0 by text, q1 by image, q2 by both, q3 by nothing, which finds nothing."""
     queries = [[2, 0, 7], [0, 0, 0], [2, 0, 7], [0, 0, 0]]
-    photos = feature_table(np.array([[0, 0], [0, 3], [0, 3], [0, 0]]), absent=[0, 3])
-    bench = frozen_bench(
-        feature_table, [[3, 4, 9], [5, 0, 9]], [[6, 8], [0, 2]], queries, photos=photos
+    images = feature_table(np.array([[0, 0], [0, 3], [0, 3], [0, 0]]), absent=[0, 3])
+    prepared = frozen_bench(
+        feature_table, [[3, 4, 9], [5, 0, 9]], [[6, 8], [0, 2]], queries, images=images
     )
     test = asked({f"q{i}": ["p0"] for i in range(4)})
-    found = frozen_run(bench, "image", NO_DEV, test)
+    found = frozen_run(prepared, "image", NO_DEV, test)
     assert_ranks(found["q0"], {"p0": 0.6, "p1": 0})
     assert_ranks(found["q1"], {"p1": 1, "p0": 0.8})
     assert_ranks(found["q2"], {"p0": 1.4 * np.sqrt(0.5), "p1": np.sqrt(0.5)})
     assert found["q3"] == {}
 
 
-def test_frozen_photos_share_the_sentence_space(feature_table):
-    bench = frozen_bench(
-        feature_table, [[3, 4, 9], [0, 5, 9]], [[0, 2], [7, 7]], [[2, 0, 7]], without_photo=[1]
+def test_frozen_images_share_the_sentence_space(feature_table):
+    prepared = frozen_bench(
+        feature_table, [[3, 4, 9], [0, 5, 9]], [[0, 2], [7, 7]], [[2, 0, 7]], without_image=[1]
     )
     test = asked({"q": ["p0"]})
-    assert_ranks(frozen_run(bench, "average", NO_DEV, test)["q"], {"p0": 0.3, "p1": 0})
-    assert_ranks(frozen_run(bench, "image", NO_DEV, test)["q"], {"p0": 0})
+    assert_ranks(frozen_run(prepared, "average", NO_DEV, test)["q"], {"p0": 0.3, "p1": 0})
+    assert_ranks(frozen_run(prepared, "image", NO_DEV, test)["q"], {"p0": 0})
     # p1, with text alone, comes first only where the text of p0 does not count: both 0, in order.
-    tuned = frozen_run(bench, "tuned", asked({"v": ["p0"]}), test)
+    tuned = frozen_run(prepared, "tuned", asked({"v": ["p0"]}), test)
     assert_ranks(tuned["q"], {"p0": 0.3, "p1": 0})
 
 
@@ -191,10 +191,10 @@ DEV_TEXTS, TEST_TEXTS = {"v": "shoe"}, {"t": "shoe"}
 def test_bm25_is_tuned_to_what_dev_prefers_and_never_test(preferred, first, relevant_in_test):
     # With the default k1 and b the short text is ahead, 1.73 to 1.10; with .6 and .2 the long one.
     products = table_of(LONG, SHORT, "hat", "bag")
-    bench = SimpleNamespace(dataset=SimpleNamespace(products=products))
+    prepared = SimpleNamespace(dataset=SimpleNamespace(products=products))
     dev = asked({"v": [preferred]}, DEV_TEXTS)
     test = asked({"t": [relevant_in_test]}, TEST_TEXTS)
-    run = tuned_bm25_run(bench, dev, test)
+    run = tuned_bm25_run(prepared, dev, test)
     assert set(run) == {"t", "v"}
     assert run["t"] == run["v"]
     assert next(iter(run["t"])) == first
@@ -203,18 +203,18 @@ def test_bm25_is_tuned_to_what_dev_prefers_and_never_test(preferred, first, rele
 
 
 def test_bm25_without_dev_queries_has_its_default_settings():
-    bench = SimpleNamespace(dataset=SimpleNamespace(products=table_of(LONG, SHORT, "hat")))
+    prepared = SimpleNamespace(dataset=SimpleNamespace(products=table_of(LONG, SHORT, "hat")))
     test = asked({"t": ["p0"]}, TEST_TEXTS)
     default = bm25_run(TEST_TEXTS, ["p0", "p1", "p2"], [LONG, SHORT, "hat"])
-    assert tuned_bm25_run(bench, NO_DEV, test) == default
+    assert tuned_bm25_run(prepared, NO_DEV, test) == default
 
 
 @pytest.mark.parametrize("texts", [("", "", ""), ("shoe", "hat", "bag")])
 def test_bm25_finds_nothing_without_words(texts):
-    """Products without text, or queries by photo alone."""
-    bench = SimpleNamespace(dataset=SimpleNamespace(products=table_of(*texts)))
+    """Products without text, or queries by image alone."""
+    prepared = SimpleNamespace(dataset=SimpleNamespace(products=table_of(*texts)))
     test = asked({"t": ["p0"]}, TEST_TEXTS if not any(texts) else {})
-    assert tuned_bm25_run(bench, asked({"v": ["p0"]}), test) == {}
+    assert tuned_bm25_run(prepared, asked({"v": ["p0"]}), test) == {}
 
 
 LEXICAL = {"a": 3.0, "b": 1.0}
@@ -247,7 +247,7 @@ def test_the_only_match_of_a_ranking_counts_whole():
     assert_ranks(run["t"], {"c": 0.625, "b": 0.5, "a": 0})
 
 
-def test_the_judged_queries_of_a_split(kinds_place, make_bench, tmp_path):
+def test_the_judged_queries_of_a_split(kinds_place, make_prepared, tmp_path):
     dataset = read_dataset(kinds_place / "data")
     extra = pl.DataFrame(
         {

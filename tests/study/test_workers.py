@@ -202,7 +202,7 @@ def test_features_of_trained_encoders_go_with_the_weights_of_any_process(
 
 def test_features_of_equal_encoders_are_never_removed(study, kinds_place, tmp_path, monkeypatch):
     """Another training may have come to the same encoder while one tries mixes of its weights."""
-    tuned = {"stages": [{"name": "separate", "tuning": TUNING}, {"name": "fused"}]}
+    tuned = {"stages": [{"name": "separate", "fine_tuning": TUNING}, {"name": "fused"}]}
     first, second = (
         VariantConfig(name=name, group="fusion", settings={**tuned, "model": {"fusion": name}})
         for name in ("experts", "average")
@@ -215,10 +215,10 @@ def test_features_of_equal_encoders_are_never_removed(study, kinds_place, tmp_pa
         mixing, "_dev_figures", lambda *given: figures(*given) | {"score": next(scores)}
     )
     runs = seed.SeedRuns(ready, 7)
-    place = runs.trained(first).bench.cache.place("text")
-    assert place != ready.bench.cache.place("text")
+    place = runs.trained(first).prepared.cache.place("text")
+    assert place != ready.prepared.cache.place("text")
     with (place / "features.f16").open("rb") as file:
-        assert runs.trained(second).bench.cache.place("text") == place
+        assert runs.trained(second).prepared.cache.place("text") == place
         assert os.fstat(file.fileno()).st_nlink == 1
     runs.clear()
     assert not place.exists()

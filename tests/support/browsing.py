@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import uvicorn
 from support.indexes import QRELS, QUERIES
-from support.shops import photo, write_shop
+from support.shops import image_bytes, write_shop
 
 from windowshop.data.dataset import read_dataset
 from windowshop.index.build import IndexConfig, build_index
@@ -25,7 +25,7 @@ NUM_PRODUCTS = 130
 
 
 def shop_rows():
-    """Shoes and shirts of three colours and brands; p0 has a hostile title, p1 no photo.
+    """Shoes and shirts of three colours and brands; p0 has a hostile title, p1 no image.
 
     The last ten are variants of five groups; brands differ from colours, so that facets cut.
     """
@@ -51,9 +51,9 @@ def shop_rows():
 
 def index_shop(model, folder):
     """An index of that shop, with two generations of it."""
-    photos = {f"{i}.png": photo(i, size=(40, 40)) for i in range(4)}
+    images = {f"{i}.png": image_bytes(i, size=(40, 40)) for i in range(4)}
     tables = {"products": shop_rows(), "queries": QUERIES, "qrels": QRELS}
-    data = read_dataset(write_shop(folder / "data", tables, photos))
+    data = read_dataset(write_shop(folder / "data", tables, images))
     for _ in range(2):
         config = IndexConfig(engine="exact")
         build_index(model, data, folder / "index", folder / "cache", SilentReporter(), config)

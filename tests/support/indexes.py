@@ -3,7 +3,7 @@
 import json
 from contextlib import closing
 
-from support.shops import photo, write_shop
+from support.shops import image_bytes, write_shop
 
 from windowshop.index.open import open_index
 
@@ -11,9 +11,9 @@ COLOURS = ("red", "blue", "green")
 
 
 def shop_rows(count=12):
-    """Products p0.. with a colour, one to two sizes, a stock of their own, and photos but for p2.
+    """Products p0.. with a colour, one to two sizes, a stock of their own, and images but for p2.
 
-    p3 names a photo that is not there, p4 two photos, p5 has neither text nor a photo.
+    p3 names an image that is not there, p4 two images, p5 has neither text nor an image.
     """
     rows = []
     for i in range(count):
@@ -35,8 +35,8 @@ def shop_rows(count=12):
     return rows
 
 
-PHOTOS = {f"{i}.png": photo(i, size=(40, 40)) for i in range(14) if i not in (2, 3, 5)}
-PHOTOS |= {"extra.png": photo(77, size=(40, 40)), "p1.png": None, "p2.png": None}
+IMAGES = {f"{i}.png": image_bytes(i, size=(40, 40)) for i in range(14) if i not in (2, 3, 5)}
+IMAGES |= {"extra.png": image_bytes(77, size=(40, 40)), "p1.png": None, "p2.png": None}
 QUERIES = [
     {"query_id": f"q{i}", "query": f"{COLOURS[i % 3]} shoe", "split": split}
     for i, split in enumerate(("train", "train", "dev", "test"))
@@ -46,7 +46,7 @@ QRELS = [{"query_id": f"q{i}", "product_id": f"p{i}", "grade": 3} for i in range
 
 def write_colours(folder, rows):
     tables = {"products": rows, "queries": QUERIES, "qrels": QRELS}
-    return write_shop(folder, tables, PHOTOS)
+    return write_shop(folder, tables, IMAGES)
 
 
 def opened(*args):

@@ -1,7 +1,7 @@
-"""A small shop of nine kinds of product, for trainings with tiny encoders; see `make_bench`."""
+"""A small shop of nine kinds of product, for trainings with tiny encoders; see `make_prepared`."""
 
 import torch
-from support.shops import photo, write_shop
+from support.shops import image_bytes, write_shop
 
 from windowshop.config import StageConfig
 
@@ -22,7 +22,7 @@ def write_kinds(folder, splits=("train", "dev", "test")):
             "image": f"{i}.png",
             "images": [f"{i + 1}.png"] if i % 4 == 0 else None,
             "category": KINDS[i % 9].split()[1],
-            "description": f"a photo of the {KINDS[i % 9].split()[0]}",
+            "description": f"an image of the {KINDS[i % 9].split()[0]}",
             "attributes": '{"with": "a"}',
         }
         for i in range(18)
@@ -38,7 +38,7 @@ def write_kinds(folder, splits=("train", "dev", "test")):
         for product in (i % 9, i % 9 + 9)
     ]
     qrels.append({"query_id": "q0", "product_id": "p4", "grade": 0})
-    files = {f"{i}.png": photo(i, size=(40, 40)) for i in range(18)}
+    files = {f"{i}.png": image_bytes(i, size=(40, 40)) for i in range(18)}
     tables = {"products": products, "queries": queries, "qrels": qrels}
     return write_shop(folder, tables, files | {"p1.png": None, "p2.png": None})
 

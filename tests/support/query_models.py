@@ -8,7 +8,7 @@ from windowshop.config import ModelConfig, TrainConfig
 from windowshop.encoders.layout import Layout
 from windowshop.encoders.registry import load_text_encoder
 from windowshop.model.checkpoint import Manifest
-from windowshop.model.retriever import Model
+from windowshop.model.retriever import Retriever
 from windowshop.model.two_tower import TwoTower
 
 
@@ -45,7 +45,7 @@ def make_model(text_folder, seed=0, fusion="text_tower_experts"):
         dev={},
         history={},
     )
-    return Model(
+    return Retriever(
         folder=Path("model"),
         manifest=manifest,
         config=TrainConfig(model=config, device="cpu"),

@@ -10,7 +10,7 @@ import polars as pl
 from PIL import Image
 
 
-def photo(seed=0, *, mode="RGB", size=(16, 16), format="PNG"):
+def image_bytes(seed=0, *, mode="RGB", size=(16, 16), format="PNG"):
     noise = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(noise).convert(mode).save(buffer, format)
@@ -44,7 +44,7 @@ QRELS = [
     {"query_id": "q2", "product_id": "p2", "grade": 3},
     {"query_id": "q3", "product_id": "p3", "grade": 1},
 ]
-PHOTOS = {"p1.png": photo(1), "p2.png": photo(2)}
+IMAGES = {"p1.png": image_bytes(1), "p2.png": image_bytes(2)}
 
 
 def write_shop(folder, tables=(), files=(), suffix=".jsonl"):
@@ -55,7 +55,7 @@ def write_shop(folder, tables=(), files=(), suffix=".jsonl"):
     ).items():
         if rows is not None:
             write_table(folder / f"{name}{suffix}", rows)
-    for name, content in (PHOTOS | dict(files)).items():
+    for name, content in (IMAGES | dict(files)).items():
         if content is not None:
             (folder / name).write_bytes(content)
     return folder

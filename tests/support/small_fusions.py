@@ -75,7 +75,7 @@ def stored_text(fusion, products, items=TEXT):
     return stored(fusion, products.t_BD[items], products.own_t_BD[items])
 
 
-def stored_photo(fusion, products, items=IMAGE):
+def stored_image(fusion, products, items=IMAGE):
     v_BD = products.v_BD[items]
     return stored(fusion, v_BD, stand_in(fusion, v_BD) if fusion.has_own_text else None)
 

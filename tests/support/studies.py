@@ -33,7 +33,7 @@ LEVELS = {
     "one_stage": ("ablation", 0.0),
     "shuffled_photos": ("control", -0.051),
 }
-SLICES = ("all", "visual=True", "photo=missing")
+SLICES = ("all", "visual=True", "image=missing")
 PIXEL = "data:image/jpeg;base64,/9j/4AAQ"
 
 
@@ -65,7 +65,7 @@ def diagnostics(level):
         ),
         unretrieved=(
             UnretrievedProducts(part="all", depth=100, count=30, num_products=120, share=0.25),
-            UnretrievedProducts(part="no photo", depth=100, count=0, num_products=0, share=None),
+            UnretrievedProducts(part="no image", depth=100, count=0, num_products=0, share=None),
         ),
     )
 
@@ -137,7 +137,7 @@ def study(**changes):
                 worse="text_only",
             ),
             Falsifier(
-                claim="Shuffled photos do not help",
+                claim="Shuffled images do not help",
                 better="shuffled_photos",
                 worse="text_only",
                 expect="not better",

@@ -5,7 +5,7 @@ import json
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-from support.shops import photo
+from support.shops import image_bytes
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     BertConfig,
@@ -107,15 +107,15 @@ def save_sentence_model(folder, bert, pooling="mean"):
 
 
 EMBEDDED_IMAGE = ("efficientnet-lite0", "efficientnet-lite2")
-TEXTS = ["red shoe", "The blue HAT with a photo of a red bag and a green shoe", "hat", "größer 靴"]
+TEXTS = ["red shoe", "The blue HAT with an image of a red bag and a green shoe", "hat", "größer 靴"]
 LOADERS = {"text": load_text_encoder, "image": load_image_encoder}
 
 
-def some_photos(*sizes):
-    return [decode(photo(seed, size=size)) for seed, size in enumerate(sizes)]
+def some_images(*sizes):
+    return [decode(image_bytes(seed, size=size)) for seed, size in enumerate(sizes)]
 
 
-PHOTOS = some_photos((40, 40), (64, 40), (30, 50), (40, 40), (300, 280))
+IMAGES = some_images((40, 40), (64, 40), (30, 50), (40, 40), (300, 280))
 
 
 def edit_json(path, **changes):
@@ -123,4 +123,4 @@ def edit_json(path, **changes):
 
 
 def inputs_of(kind):
-    return TEXTS if kind == "text" else PHOTOS
+    return TEXTS if kind == "text" else IMAGES

@@ -1,4 +1,4 @@
-"""Small studies of the shop of `kinds`, with one tiny CLIP model for text and photos."""
+"""Small studies of the shop of `kinds`, with one tiny CLIP model for text and images."""
 
 import json
 
@@ -9,7 +9,7 @@ from windowshop.data.dataset import read_dataset
 from windowshop.progress import SilentReporter
 from windowshop.study.runner import compare
 
-TUNING = {"text": "lora", "lora_rank": 2, "learning_rate": 0.01, "mixes": [1.0]}
+TUNING = {"text": "lora", "lora_rank": 2, "learning_rate": 0.01, "weight_shares": [1.0]}
 SEPARATE, FUSED = ({"name": name, "steps": 2, **SMALL} for name in ("separate", "fused"))
 DOMAIN = {"name": "domain", "steps": 1, **SMALL}
 
@@ -27,7 +27,7 @@ VARIANTS = [
     variant("frozen", "baseline", system="frozen", mix="tuned"),
     variant("shuffled", "control", train_change="shuffled_photos", test_change="shuffled_photos"),
     variant("cut", "control", test_change="three_words"),
-    variant("tuned", settings={"stages": [{"name": "fused", "tuning": TUNING}]}),
+    variant("tuned", settings={"stages": [{"name": "fused", "fine_tuning": TUNING}]}),
 ]
 
 

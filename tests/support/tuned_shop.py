@@ -14,7 +14,7 @@ LOOKS = 8
 
 
 class VectorIndex:
-    """An index whose encoder is a table: text or photo name -> vector."""
+    """An index whose encoder is a table: text or image name -> vector."""
 
     generation = "g1"
 
@@ -27,7 +27,7 @@ class VectorIndex:
             model_key="k",
             num_products=len(products),
             width=WIDTH,
-            photo_width=WIDTH,
+            image_width=WIDTH,
             data_root=str(folder),
             broken_images={},
             unsearchable=0,
@@ -35,14 +35,14 @@ class VectorIndex:
             filled_to={},
         )
 
-    def encode_queries(self, texts, photos):
-        asked = [t or p.name for t, p in zip(texts, photos, strict=True)]
+    def encode_queries(self, texts, images):
+        asked = [t or p.name for t, p in zip(texts, images, strict=True)]
         return np.stack([self._queries[name] for name in asked])
 
-    def encode_photos(self, photos):
-        return np.stack([self._queries[photo.name] for photo in photos])
+    def encode_images(self, images):
+        return np.stack([self._queries[image.name] for image in images])
 
-    def recent_photo_path(self, image):
+    def recent_image_path(self, image):
         return None
 
     def close(self):
@@ -77,12 +77,12 @@ def shop(root, seed=0):
     x_NW = unit(look_LW[look_N] + 0.3 * unit(rng.normal(size=(NUM_PRODUCTS, WIDTH))))
     vectors, queries, qrels = {}, [], []
 
-    def add(kind, number, text, photo, look, wanted):
+    def add(kind, number, text, image, look, wanted):
         name = f"{kind}{number}"
-        queries.append({"query_id": name, "query": text, "image": photo, "kind": kind})
+        queries.append({"query_id": name, "query": text, "image": image, "kind": kind})
         noise = 0.4 * unit(rng.normal(size=WIDTH))
         centre = look_LW[look] if look is not None else unit(rng.normal(size=WIDTH))
-        vectors[text or photo] = unit(centre + noise)
+        vectors[text or image] = unit(centre + noise)
         qrels.extend({"query_id": name, "product_id": f"p{i:02}", "grade": 3} for i in wanted)
 
     for i in range(LOOKS):

@@ -3,12 +3,12 @@ import colorsys
 import numpy as np
 import pytest
 from PIL import Image
-from support.shops import photo
+from support.shops import image_bytes
 
 from windowshop.data.images import decode
 from windowshop.training.fine_tuning.augment import LEAST_AREA, _crop, augment
 
-PHOTO = decode(photo(3, size=(90, 60)))
+IMAGE = decode(image_bytes(3, size=(90, 60)))
 
 
 def pixels(image):
@@ -16,16 +16,16 @@ def pixels(image):
 
 
 def test_the_same_generator_gives_the_same_variant():
-    one, two = (augment(PHOTO, np.random.default_rng(5)) for _ in range(2))
+    one, two = (augment(IMAGE, np.random.default_rng(5)) for _ in range(2))
     assert one.tobytes() == two.tobytes()
-    variants = {augment(PHOTO, np.random.default_rng(seed)).tobytes() for seed in range(10)}
+    variants = {augment(IMAGE, np.random.default_rng(seed)).tobytes() for seed in range(10)}
     assert len(variants) == 10
 
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 300), (90, 60)])
 def test_size_and_mode_stay(size):
     for seed in range(5):
-        variant = augment(PHOTO.resize(size), np.random.default_rng(seed))
+        variant = augment(IMAGE.resize(size), np.random.default_rng(seed))
         assert (variant.size, variant.mode) == (size, "RGB")
 
 
@@ -50,7 +50,7 @@ def test_about_half_of_the_variants_are_mirrored():
     assert 35 <= sum(mirrored) <= 65
 
 
-def test_a_crop_keeps_most_of_the_photo_and_its_shape():
+def test_a_crop_keeps_most_of_the_image_and_its_shape():
     """On a picture of coordinates the corners say what was kept."""
     y, x = np.mgrid[0:200, 0:250].astype(np.uint8)
     grid = Image.fromarray(np.stack([x, y, x], axis=2))

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from support.shops import photo
+from support.shops import image_bytes
 from support.tiny_models import SIDE
 
-from windowshop.config import LossConfig, ModelConfig, StageConfig, TuningConfig
+from windowshop.config import FineTuningConfig, LossConfig, ModelConfig, StageConfig
 from windowshop.data.dataset import Dataset
 from windowshop.data.product_text import VIEWS
 from windowshop.encoders.feature_cache import FeatureCache, product_features, query_features
@@ -41,11 +41,11 @@ STAGE = StageConfig(name="fused", steps=1)
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    """p0 has three photos, the first one broken; p2 lacks a photo, p3 a text; p4 is p1's twin."""
+    """p0 has three images, the first one broken; p2 lacks an image, p3 a text; p4 is p1's twin."""
     root = tmp_path_factory.mktemp("encoded")
     for seed in range(5):
-        (root / f"{seed}.jpg").write_bytes(photo(seed, size=(40 + 8 * seed, 40)))
-    (root / "broken.jpg").write_bytes(b"no photo")
+        (root / f"{seed}.jpg").write_bytes(image_bytes(seed, size=(40 + 8 * seed, 40)))
+    (root / "broken.jpg").write_bytes(b"no image")
     products = pl.DataFrame(
         {
             "product_id": [f"p{i}" for i in ALL],
@@ -86,7 +86,7 @@ def tuned(encoder_of, monkeypatch):
     """Both encoders in training; they have no dropout, and here no mixed precision."""
     monkeypatch.setattr(tuning, "fast_dtype", lambda: torch.float32)
     return tuple(
-        make_trainable(copy.deepcopy(encoder_of(kind, name)), "full", TuningConfig())
+        make_trainable(copy.deepcopy(encoder_of(kind, name)), "full", FineTuningConfig())
         for kind, name in (("text", "clip"), ("image", "siglip"))
     )
 
@@ -151,7 +151,7 @@ def test_views_are_drawn_as_for_cached_features(encoded, sources):
     assert len(torch.unique(torch.stack(drawn), dim=0)) > 2
 
 
-def test_training_shows_every_usable_photo_of_a_product(encoded, sources, monkeypatch):
+def test_training_shows_every_usable_image_of_a_product(encoded, sources, monkeypatch):
     monkeypatch.setattr(module, "augment", lambda image, rng: image)
     products, _, _ = encoded(text=False)
     first_H = sources[0].batch(ALL).image_BH[0]
@@ -166,7 +166,7 @@ def test_training_shows_every_usable_photo_of_a_product(encoded, sources, monkey
     assert shown == {True, False}
 
 
-def test_photos_are_augmented_by_the_generator_alone(encoded):
+def test_images_are_augmented_by_the_generator_alone(encoded):
     products, _, _ = encoded(text=False)
     with torch.no_grad():
         one, again, other = (
@@ -192,16 +192,16 @@ def test_gradients_reach_the_trained_encoder_only(encoded, sources, tuned, train
     assert learned == [trained == 0, trained == 1]
 
 
-def test_a_photo_that_has_gone_is_named(encoded, dataset, sources, tuned):
-    photos = ["gone.jpg" if photo == "3.jpg" else photo for photo in encoder_inputs(dataset).photos]
-    inputs = replace(encoder_inputs(dataset), photos=photos)
+def test_a_image_that_has_gone_is_named(encoded, dataset, sources, tuned):
+    images = ["gone.jpg" if image == "3.jpg" else image for image in encoder_inputs(dataset).images]
+    inputs = replace(encoder_inputs(dataset), images=images)
     products = EncodedProducts(sources[0].features, inputs, None, tuned[1], GradientCache(4, 0))
     with pytest.raises(DataError, match=r"'gone\.jpg'.*Put it back"):
         products.batch(np.array([5]))
 
 
-def test_large_photos_are_held_small(dataset, tuned, tmp_path):
-    (tmp_path / "large.png").write_bytes(photo(0, size=(900, 500)))
+def test_large_images_are_held_small(dataset, tuned, tmp_path):
+    (tmp_path / "large.png").write_bytes(image_bytes(0, size=(900, 500)))
     (image,) = read_images(tmp_path, [ImageDraw(["large.png"], None)], SIDE)
     assert tuned[1].side == SIDE
     assert 2 * SIDE <= min(image.size) < 4 * SIDE
@@ -210,7 +210,7 @@ def test_large_photos_are_held_small(dataset, tuned, tmp_path):
 
 @pytest.fixture
 def step(encoded, tuned):
-    """One step on every product and two photo queries, with a loss that compares all their rows."""
+    """One step on every product and two image queries, with a loss that compares all their rows."""
 
     def run(chunk_size):
         products, queries, _ = encoded(text=False)
@@ -219,9 +219,9 @@ def step(encoded, tuned):
             replace(products, gradients=gradients),
             replace(queries, gradients=gradients),
         )
-        photo_BH = products.varied_batch(ALL, np.random.default_rng(3), STAGE).image_BH
+        image_BH = products.varied_batch(ALL, np.random.default_rng(3), STAGE).image_BH
         asked_BH = queries.batch(np.array([1, 2])).image_BH
-        (photo_BH @ asked_BH.T).square().sum().backward()
+        (image_BH @ asked_BH.T).square().sum().backward()
         gradients.backward()
         found = [p.grad.clone() for p in tuned[1].parameters() if p.grad is not None]
         tuned[1].encoder.module.zero_grad()
@@ -230,11 +230,11 @@ def step(encoded, tuned):
     return run
 
 
-NUM_PRODUCT_PHOTOS, NUM_QUERY_PHOTOS = 5, 2
+NUM_PRODUCT_IMAGES, NUM_QUERY_IMAGES = 5, 2
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 5])
-def test_no_more_photos_than_a_chunk_are_held(step, monkeypatch, chunk_size):
+def test_no_more_images_than_a_chunk_are_held(step, monkeypatch, chunk_size):
     held = Counter()
 
     def freed():
@@ -250,7 +250,7 @@ def test_no_more_photos_than_a_chunk_are_held(step, monkeypatch, chunk_size):
 
     monkeypatch.setattr(module, "_read", counted)
     step(chunk_size)
-    assert held["all"] == 2 * (NUM_PRODUCT_PHOTOS + NUM_QUERY_PHOTOS)
+    assert held["all"] == 2 * (NUM_PRODUCT_IMAGES + NUM_QUERY_IMAGES)
     assert held["peak"] == chunk_size
     assert held["now"] == 0
 
@@ -267,11 +267,11 @@ def test_the_second_pass_sees_the_pixels_of_the_first(step, monkeypatch):
     step(2)
     assert [len(chunk) for chunk in seen] == [2, 2, 1, 2] * 2
     assert seen[:4] == seen[4:]
-    assert seen[0][1] != seen[1][1]  # p1 and p4 have one photo, augmented by seeds of their own
+    assert seen[0][1] != seen[1][1]  # p1 and p4 have one image, augmented by seeds of their own
 
 
 @pytest.mark.parametrize("chunk_size", [1, 3])
-def test_gradients_are_those_of_all_photos_in_one_chunk(step, chunk_size):
+def test_gradients_are_those_of_all_images_in_one_chunk(step, chunk_size):
     whole = step(len(ALL))
     scale = max(float(g.abs().max()) for g in whole)
     assert scale > 1e-3

@@ -9,14 +9,14 @@ import torch
 
 from windowshop.config import StageConfig, TrainConfig
 from windowshop.encoders.layout import Layout
-from windowshop.evaluation.dev_scorer import make_dev_check
+from windowshop.evaluation.dev_scorer import make_dev_scorer
 from windowshop.evaluation.runs import product_vectors, query_vectors
 from windowshop.model.checkpoint import Manifest, System, load_towers, save_model
 from windowshop.model.fusion import FUSIONS
 from windowshop.model.two_tower import TwoTower
 from windowshop.progress import SilentReporter
 from windowshop.training.objectives import Step, fused_loss
-from windowshop.training.prepared_data import Workbench
+from windowshop.training.prepared_data import PreparedData
 from windowshop.training.run import Run, run_stages
 
 pytestmark = pytest.mark.slow
@@ -52,12 +52,12 @@ def model(config):
 
 
 @pytest.fixture
-def dev_check(make_toy_data, make_dataset):
+def dev_scorer(make_toy_data, make_dataset):
     data = make_toy_data()
     asked = [(f"query {i}", None, "dev") for i in range(12)]
     grades = {(i, (5 * i + 1) % 20): 3 for i in range(12)}
     dataset = make_dataset([f"g{i}" for i in range(20)], asked, grades)
-    return make_dev_check(dataset, data.products, data.queries, 100, 0)
+    return make_dev_scorer(dataset, data.products, data.queries, 100, 0)
 
 
 def test_gradients_reach_every_fusion_parameter(config, model, make_toy_data):
@@ -74,26 +74,27 @@ def test_gradients_reach_every_fusion_parameter(config, model, make_toy_data):
         name
         for name, parameter in model.named_parameters()
         if name.split(".")[0] in ("fusion", "text_tokens", "image_tokens")
+        and parameter.requires_grad
         and (parameter.grad is None or parameter.grad.abs().sum() == 0)
     ]
     assert missed == []
 
 
 def test_a_run_goes_through_all_stages_and_comes_back_from_its_folder(
-    config, model, make_toy_data, dev_check, tmp_path
+    config, model, make_toy_data, dev_scorer, tmp_path
 ):
     data = make_toy_data()
-    bench = Workbench(
+    prepared = PreparedData(
         dataset=None,
         data=data,
-        check=dev_check,
+        dev_scorer=dev_scorer,
         cache=SimpleNamespace(text=SimpleNamespace(layout=LAYOUTS[0])),
         hashes={},
         reporter=SilentReporter(),
         image_layout=LAYOUTS[1],
     )
     state_file = tmp_path / "state.safetensors"
-    run = Run(bench=bench, config=config, name="fused", state_file=state_file)
+    run = Run(prepared=prepared, config=config, name="fused", state_file=state_file)
     state = run_stages(run, model)
     assert {entry["stage"] for entry in state.history} >= {"separate", "fused"}
     assert all(0 <= entry["score"] <= 1 for entry in state.history)
@@ -122,19 +123,19 @@ def test_a_run_goes_through_all_stages_and_comes_back_from_its_folder(
     found_QP = query_vectors(loaded, data.queries, queries)
     assert found_QP.shape == (12, model.width)
     assert np.array_equal(found_QP, query_vectors(model, data.queries, queries))
-    assert dev_check(loaded) == dev_check(model)
+    assert dev_scorer(loaded) == dev_scorer(model)
 
 
-def test_the_untrained_fusion_scores_as_its_tuned_weight(config, model, dev_check):
+def test_the_untrained_fusion_scores_as_its_tuned_weight(config, model, dev_scorer):
     elsewhere = ("uniform_experts", "query_experts", "text_tower_experts")
     if config.model.fusion in (*elsewhere, "text_only", "image_only"):
         pytest.skip("starts elsewhere")
     # The check ranks by b q.t + (1 - b) q.v for stored pairs, by the cosine of the mean otherwise.
     model.eval()
     model.fusion.start_from(0.6)
-    products = model.encode_modalities(dev_check.product_source.batch(dev_check.products))
+    products = model.encode_modalities(dev_scorer.product_source.batch(dev_scorer.products))
     mixed_NP = model.fusion(products).detach()
-    query_QD = model.embed_queries(dev_check.query_source.batch(dev_check.queries)).detach()
+    query_QD = model.embed_queries(dev_scorer.query_source.batch(dev_scorer.queries)).detach()
     text_QN = query_QD @ products.t_BD.T
     image_QN = query_QD @ products.v_BD.T
     expected_QN = 0.6 * text_QN + 0.4 * image_QN

@@ -3,20 +3,20 @@ import copy
 import numpy as np
 import pytest
 import torch
-from support.tiny_models import MAX_TOKENS, PHOTOS, SIDE, WORDS
+from support.tiny_models import IMAGES, MAX_TOKENS, SIDE, WORDS
 from torch import nn
 
-from windowshop.config import TuningConfig
+from windowshop.config import FineTuningConfig
 from windowshop.training.fine_tuning.gradient_cache import GradientCache, chunk_seed
 from windowshop.training.fine_tuning.trainable import make_trainable
 
 pytestmark = pytest.mark.slow
 
-CONFIG = TuningConfig(lora_rank=2, image_side=SIDE)
+CONFIG = FineTuningConfig(lora_rank=2, image_side=SIDE)
 RNG = np.random.default_rng(0)
 MANY_TEXTS = [" ".join(RNG.choice(WORDS, n)) for n in RNG.integers(1, MAX_TOKENS - 2, size=15)]
-MANY_PHOTOS = [photo.rotate(90 * turn) for turn in range(2) for photo in PHOTOS][:9]
-ITEMS = {"text": MANY_TEXTS, "image": MANY_PHOTOS}
+MANY_IMAGES = [image.rotate(90 * turn) for turn in range(2) for image in IMAGES][:9]
+ITEMS = {"text": MANY_TEXTS, "image": MANY_IMAGES}
 ENCODERS = [
     ("text", "sentence"),
     ("text", "clip"),
@@ -126,19 +126,19 @@ def test_the_gradient_cache_leaves_torch_s_random_numbers_alone(tuned_of):
 
 
 def test_gradients_of_several_leaves_add_up(tuned_of):
-    """The same texts as queries and as products, and photos whose features no loss looks at."""
-    text, photos = tuned_of("text", "clip"), tuned_of("image", "siglip")
+    """The same texts as queries and as products, and images whose features no loss looks at."""
+    text, images = tuned_of("text", "clip"), tuned_of("image", "siglip")
     both_BH = text.features(MANY_TEXTS + MANY_TEXTS[:5])
     (both_BH[:15].T @ both_BH[:15]).square().sum().add(both_BH[15:].pow(3).sum()).backward()
     plain = gradients_of(text)
     gradients = GradientCache(4, seed=0)
     first_BH = gradients.features(text, MANY_TEXTS)
-    gradients.features(photos, MANY_PHOTOS)
+    gradients.features(images, MANY_IMAGES)
     second_BH = gradients.features(text, MANY_TEXTS[:5])
     (first_BH.T @ first_BH).square().sum().add(second_BH.pow(3).sum()).backward()
     gradients.backward()
     assert_equal_gradients(gradients_of(text), plain)
-    assert all(p.grad is None for p in photos.parameters())
+    assert all(p.grad is None for p in images.parameters())
 
 
 def test_an_empty_batch_has_no_rows(tuned_of):

@@ -54,7 +54,7 @@ def test_equal_queries_are_one_with_the_highest_grades(make_dataset):
     assert entries(pairs) == {(0, 0): 3, (0, 2): 1, (0, 4): 2, (2, 0): 1}
 
 
-def test_queries_with_other_photos_stay_apart(make_dataset):
+def test_queries_with_other_images_stay_apart(make_dataset):
     queries = [
         ("shoe", "a.jpg", TRAIN),
         ("shoe", "b.jpg", TRAIN),

@@ -20,7 +20,7 @@ from windowshop.progress import SilentReporter
 from windowshop.training.data import TrainingData
 from windowshop.training.loop import FINAL_RATE, make_optimizer, num_steps, rate_factor
 from windowshop.training.objectives import OBJECTIVES
-from windowshop.training.prepared_data import Workbench
+from windowshop.training.prepared_data import PreparedData
 from windowshop.training.run import Run, run_stages
 from windowshop.training.state import TrainState, load_state, save_state
 
@@ -70,16 +70,16 @@ class Training:
     reporter: SilentReporter
 
     def run(self, model, name):
-        bench = Workbench(
+        prepared = PreparedData(
             dataset=None,
             data=self.data,
-            check=self.check and ToyCheck(self.check, self.text_weight),
+            dev_scorer=self.check and ToyCheck(self.check, self.text_weight),
             cache=None,
             hashes={},
             reporter=self.reporter,
             image_layout=None,
         )
-        run = Run(bench=bench, config=self.config, name=name, state_file=self.state_file)
+        run = Run(prepared=prepared, config=self.config, name=name, state_file=self.state_file)
         return run_stages(run, model)
 
 
@@ -370,7 +370,7 @@ def test_stages_that_have_no_data_are_left_out(make_trainer, new_model, toy_mode
 
 
 def test_small_data_trains_the_asked_steps_and_large_data_longer(make_trainer, new_model):
-    # 12 queries, 4 a step: three epochs take nine steps. 16 products have text and photo: 12.
+    # 12 queries, 4 a step: three epochs take nine steps. 16 products have text and image: 12.
     stages = tuple(replace(stage, min_epochs=3.0, steps=10) for stage in STAGES)
     state = make_trainer(stages=stages).run(new_model(), "fused")
     last = {entry["stage"]: entry["step"] for entry in state.history}
@@ -378,7 +378,7 @@ def test_small_data_trains_the_asked_steps_and_large_data_longer(make_trainer, n
 
 
 def test_a_domain_stage_is_as_long_as_what_it_draws_from(make_trainer, new_model, feature_table):
-    """Three epochs of 8 products with text and photo, 4 a step, not of all 20."""
+    """Three epochs of 8 products with text and image, 4 a step, not of all 20."""
     stage = replace(STAGES[0], min_epochs=3.0, steps=2)
     trainer = make_trainer(stages=(stage,))
     few = feature_table(np.ones((20, 8)), absent=range(8, 20))

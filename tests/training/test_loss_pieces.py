@@ -74,7 +74,7 @@ SCALES = {"query_text": 3, "query_image": 9, "text_image": 5, "query_product": 7
 
 @pytest.fixture
 def axes_step(make_dataset):
-    """One step of a stage on products whose text, photo and query are one axis each."""
+    """One step of a stage on products whose text, image and query are one axis each."""
     dataset = make_dataset(list("abcd"), train_queries(*TEXTS), {(i, i): 1 for i in range(4)})
     products = SimpleNamespace(
         has_both=np.ones(4, dtype=bool),

@@ -63,7 +63,7 @@ def test_the_command_writes_what_training_reads(mine_cli, small, tmp_path):
     table = pl.read_parquet(path)
     counts = dict(table["source"].value_counts().rows())
     assert counts["refused"] == 4
-    assert {"bm25", "refused"} <= set(counts) <= {"bm25", "text", "fused", "refused"}  # no photos
+    assert {"bm25", "refused"} <= set(counts) <= {"bm25", "text", "fused", "refused"}  # no images
     assert table.group_by("query_id", "source").len()["len"].max() <= 3
     dataset = read_dataset(small / "data")
     assert table.join(dataset.qrels, on=["query_id", "product_id"]).is_empty()

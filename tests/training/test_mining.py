@@ -36,7 +36,7 @@ LIKENESS = ("text", "image", "fused")
 
 
 class FeaturesAsVectors:
-    """Stands for the towers: text and photo features are the vectors, fused is their sum."""
+    """Stands for the towers: text and image features are the vectors, fused is their sum."""
 
     def __init__(self, width):
         self.width = width
@@ -63,7 +63,7 @@ def table_of(vectors, rows=None):
     return FeatureTable(stored, np.arange(len(stored)) if rows is None else np.array(rows), "")
 
 
-def make_data(products, queries, judged, text, photo, photo_rows, asked, split="train"):
+def make_data(products, queries, judged, text, image, image_rows, asked, split="train"):
     """What is mined, of product and query rows, judgements (query, product, grade) and features."""
     qrels = pl.DataFrame(
         judged,
@@ -85,13 +85,13 @@ def make_data(products, queries, judged, text, photo, photo_rows, asked, split="
         qrels=qrels.filter(pl.col("grade") > 0),
         refused=qrels.filter(pl.col("grade") == 0).select("query_id", "product_id", "kind"),
     )
-    no_photos = table_of(np.zeros((1, len(asked[0]))), [-1] * len(queries))
+    no_images = table_of(np.zeros((1, len(asked[0]))), [-1] * len(queries))
     return dataset, TrainingData(
         pairs=make_pairs(dataset, split),
         products=ProductSource(
-            ProductFeatures({FACTS: text}, table_of(photo, photo_rows), Counter())
+            ProductFeatures({FACTS: text}, table_of(image, image_rows), Counter())
         ),
-        queries=QuerySource(QueryFeatures(table_of(asked), no_photos, Counter())),
+        queries=QuerySource(QueryFeatures(table_of(asked), no_images, Counter())),
     )
 
 
@@ -110,12 +110,12 @@ def kept(table):
 def shop_of_rules():
     """One product a rule; the query's likeness to a text is the first number."""
     products = [
-        # id, group, title, likeness, photo file
+        # id, group, title, likeness, image file
         ("best", "a", "Red Shoe", 1.0, 0),
         ("also good", "b", "Sandal", 0.5, 1),
         ("variant", "a", "Crimson shoe", 0.5, 2),
         ("same title", "c", "  red  SHOE", 0.5, 3),
-        ("same photo", "d", "Shoe, red", 0.5, 0),
+        ("same image", "d", "Shoe, red", 0.5, 0),
         ("too close", "e", "Scarlet shoe", 0.96875, 4),
         ("far", "f", "Boot", 0.25, 5),
         ("hard", "g", "Clog", 0.9375, 5),
@@ -124,10 +124,10 @@ def shop_of_rules():
     ]
     likeness, files = [row[3] for row in products], [row[4] for row in products]
     text = table_of([[x, 0] for x in likeness], [*range(9), -1])
-    photo = [[x, 0] for x in (1.0, 0.5, 0.5, 0.5, 1.0, 0.25, 0.5, 0.75)]
+    image = [[x, 0] for x in (1.0, 0.5, 0.5, 0.5, 1.0, 0.25, 0.5, 0.75)]
     judged = [("q", "best", 3), ("q", "also good", 1), ("q", "far", 0), ("q", "variant", 0)]
     rows = [row[:3] for row in products]
-    return make_data(rows, [("q", "red shoe")], judged, text, photo, files, [[1.0, 0.0]])
+    return make_data(rows, [("q", "red shoe")], judged, text, image, files, [[1.0, 0.0]])
 
 
 def test_each_rule_keeps_its_product_out(shop_of_rules, tmp_path):
@@ -150,8 +150,8 @@ def test_refused_products_skip_the_score_rule_alone(shop_of_rules, tmp_path):
     assert summary.sources["refused"].removed == dict.fromkeys(RULES, 0) | {"group": 1}
 
 
-def test_a_further_photo_counts_as_much_as_the_first(shop_of_rules, tmp_path):
-    # "hard" has the second photo of "also good"; "far" has two of its own.
+def test_a_further_image_counts_as_much_as_the_first(shop_of_rules, tmp_path):
+    # "hard" has the second image of "also good"; "far" has two of its own.
     start, rows = [0, 0, 1, 1, 1, 1, 1, 3, 4, 4, 4], [8, 9, 10, 8]
     further = FurtherTable(np.zeros((11, 2)), np.array(start), np.array(rows))
     dataset, data = shop_of_rules
@@ -162,8 +162,8 @@ def test_a_further_photo_counts_as_much_as_the_first(shop_of_rules, tmp_path):
     assert summary.sources["text"].removed["photo"] == 2
 
 
-def test_the_photos_are_ranked_by_their_own_score(shop_of_rules, tmp_path):
-    # Photo scores: also good .5, same title .5, too close 1, far and hard .25, unlike .5, none .75.
+def test_the_images_are_ranked_by_their_own_score(shop_of_rules, tmp_path):
+    # Image scores: also good .5, same title .5, too close 1, far and hard .25, unlike .5, none .75.
     table, _ = run(shop_of_rules, tmp_path, sources=("image",))
     assert table["product_id"].to_list() == ["no text", "unlike", "far", "hard"]
     assert table["score"].to_list() == [0.75, 0.5, 0.25, 0.25]
@@ -174,8 +174,8 @@ def test_the_yardstick_is_the_mean_of_the_best_grade(tmp_path):
     text = table_of([[1.0], [0.5], [0.25], [0.75], [0.5], [1.0]], [0, 1, 2, 3, 4, -1])
     # Best grade: 1.0, 0.5, and p5, which has no text and so no score. The mean is .75.
     judged = [("q", "p0", 2), ("q", "p1", 2), ("q", "p5", 2), ("q", "p2", 1)]
-    photo = np.zeros((6, 1))
-    data = make_data(products, [("q", "a")], judged, text, photo, [-1] * 6, [[1.0]])
+    image = np.zeros((6, 1))
+    data = make_data(products, [("q", "a")], judged, text, image, [-1] * 6, [[1.0]])
     table, _ = run(data, tmp_path, sources=("text",), margin=1.0)
     assert table.select("product_id", "positive_score", "best_positive_id").rows() == [
         ("p4", 0.75, "p0")
@@ -186,8 +186,8 @@ def test_the_lower_id_of_equal_positives_is_the_best(tmp_path):
     products = [(id, id, f"title {id}") for id in ("c", "b", "a", "d")]
     text = table_of([[1.0], [1.0], [0.5], [0.25]])
     judged = [("q", "c", 2), ("q", "b", 2), ("q", "a", 2)]
-    photo = np.zeros((4, 1))
-    data = make_data(products, [("q", "x")], judged, text, photo, [-1] * 4, [[1.0]])
+    image = np.zeros((4, 1))
+    data = make_data(products, [("q", "x")], judged, text, image, [-1] * 4, [[1.0]])
     table, _ = run(data, tmp_path, sources=("text",))
     assert table.select("product_id", "best_positive_id").rows() == [("d", "b")]
 
@@ -197,8 +197,8 @@ def test_a_query_whose_positive_has_no_score_gets_nothing(tmp_path):
     text = table_of([[-1.0], [1.0], [1.0]])
     queries, asked = [("q0", "a"), ("q1", "b")], [[1.0], [1.0]]
     judged = [("q0", "p0", 1), ("q1", "p1", 1)]
-    photo = np.zeros((3, 1))
-    data = make_data(products, queries, judged, text, photo, [-1] * 3, asked)
+    image = np.zeros((3, 1))
+    data = make_data(products, queries, judged, text, image, [-1] * 3, asked)
     table, summary = run(data, tmp_path, sources=("text", "image"), margin=1.0)
     assert table.is_empty()
     assert [summary.sources[name].num_unscored for name in ("text", "image")] == [1, 2]
@@ -208,10 +208,10 @@ def test_a_query_whose_positive_has_no_score_gets_nothing(tmp_path):
 def test_bm25_mines_text_queries_by_shared_words(tmp_path):
     titles = ["red leather shoe", "red shoe", "blue shoe", "lamp", "red leather shoe polish"]
     products = [(f"p{i}", f"g{i}", title) for i, title in enumerate(titles)]
-    queries, asked = [("q", "red leather shoe"), ("photo only", None)], [[0.0], [0.0]]
-    judged = [("q", "p0", 2), ("photo only", "p3", 1)]
-    text, photo = table_of(np.zeros((5, 1))), np.zeros((5, 1))
-    data = make_data(products, queries, judged, text, photo, [-1] * 5, asked)
+    queries, asked = [("q", "red leather shoe"), ("image only", None)], [[0.0], [0.0]]
+    judged = [("q", "p0", 2), ("image only", "p3", 1)]
+    text, image = table_of(np.zeros((5, 1))), np.zeros((5, 1))
+    data = make_data(products, queries, judged, text, image, [-1] * 5, asked)
     table, summary = run(data, tmp_path, sources=("bm25",), margin=0.75)
     scores = bm25_run({"q": "red leather shoe"}, [row[0] for row in products], titles)["q"]
     assert table["product_id"].to_list() == ["p1", "p2"]
@@ -252,7 +252,7 @@ def shops(draw):
         judged=[(f"q{query}", product, grade) for (query, product), grade in grades.items()],
         text=draw(st.lists(vector, **many)),
         has_text=draw(st.lists(st.booleans(), **many)),
-        photo=draw(st.lists(vector, min_size=6, max_size=6)),
+        image=draw(st.lists(vector, min_size=6, max_size=6)),
         files=draw(st.lists(files, **many)),
         asked=asked,
     )
@@ -267,7 +267,7 @@ def mining_data(shop, order=None):
         shop.queries,
         shop.judged,
         table_of(shop.text, [rows[i] for i in order]),
-        shop.photo,
+        shop.image,
         [shop.files[i] for i in order],
         shop.asked,
     )
@@ -282,9 +282,9 @@ def by_the_book(shop, source, per_query, margin):
     vectors = {}
     for i, id in enumerate(ids):
         text = np.array(shop.text[i]) if shop.has_text[i] else None
-        photo = np.array(shop.photo[file[id]]) if file[id] >= 0 else None
-        both = [v for v in (text, photo) if v is not None]
-        vectors[id] = {"text": text, "image": photo, "fused": sum(both) if both else None}[source]
+        image = np.array(shop.image[file[id]]) if file[id] >= 0 else None
+        both = [v for v in (text, image) if v is not None]
+        vectors[id] = {"text": text, "image": image, "fused": sum(both) if both else None}[source]
     rows, removed = [], Counter(dict.fromkeys(RULES, 0))
     first_of = {}
     for query_id, words in shop.queries:

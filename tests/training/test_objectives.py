@@ -96,7 +96,7 @@ def test_one_modality_trains_no_other(stage, fusion, own, toy_model_config, make
     assert parts == (own or {"text", "image"})
 
 
-def test_a_photo_query_trains_the_photo_tower_of_queries(toy_model_config, make_toy_data):
+def test_a_image_query_trains_the_image_tower_of_queries(toy_model_config, make_toy_data):
     model = build(toy_model_config, "text_only")
     loss_of("fused", model, make_toy_data(photo_query=4)).backward()
     parts = {name.split(".")[0] for name in reached(model)} - {"_log_scale"}
@@ -135,7 +135,7 @@ def term(stage, name, model, data):
     return (losses[1] - losses[0]).item()
 
 
-def test_text_against_photo_takes_products_with_both(toy_model_config, make_toy_data):
+def test_text_against_image_takes_products_with_both(toy_model_config, make_toy_data):
     model = build(toy_model_config)
     every = term("separate", "text_image", model, make_toy_data())
     both = term("separate", "text_image", model, make_toy_data(unjudged=(3, 5, 7, 9)))
@@ -260,7 +260,7 @@ def test_twins_are_no_negatives_of_each_other(
 
 
 @pytest.mark.parametrize("stage", OBJECTIVES)
-def test_photos_that_products_lack_are_never_read(
+def test_images_that_products_lack_are_never_read(
     stage, toy_model_config, make_toy_data, feature_table
 ):
     data, model = make_toy_data(), build(toy_model_config)
@@ -328,12 +328,12 @@ def test_drop_modalities_leaves_products_with_one_modality(dropped):
     assert torch.equal(seen_v_CD, v_CD)
 
 
-def test_dropped_vectors_are_zero_and_wrong_photos_are_real_ones(dropped):
+def test_dropped_vectors_are_zero_and_wrong_images_are_real_ones(dropped):
     t_CD, v_CD, seen_t_CD, seen_v_CD, seen_C2 = dropped
     assert torch.equal(seen_t_CD, t_CD * seen_C2[:, :1])
     assert torch.equal(seen_v_CD > 0, seen_C2[:, 1:] > 0)
     wrong_C = (seen_v_CD != v_CD).squeeze(1) & (seen_C2[:, 1] > 0)
-    # Photos are swapped among the products drawn for it, so each is shown just once.
+    # Images are swapped among the products drawn for it, so each is shown just once.
     assert sorted(seen_v_CD[wrong_C].flatten().tolist()) == v_CD[wrong_C].flatten().tolist()
 
 

@@ -1,5 +1,5 @@
-"""A planted signal: product text tells the kind and nothing else, the photo tells the colour and
-nothing else, and queries ask for both. Only a model that reads the photo can answer them."""
+"""A planted signal: product text tells the kind and nothing else, the image tells the colour and
+nothing else, and queries ask for both. Only a model that reads the image can answer them."""
 
 from types import SimpleNamespace
 
@@ -16,7 +16,7 @@ from windowshop.model.batches import ProductSource, QuerySource
 from windowshop.progress import SilentReporter
 from windowshop.training.data import TrainingData
 from windowshop.training.judged_pairs import make_pairs
-from windowshop.training.prepared_data import Workbench
+from windowshop.training.prepared_data import PreparedData
 from windowshop.training.run import Run, run_stages
 
 pytestmark = pytest.mark.slow
@@ -53,7 +53,7 @@ def train_and_ask(feature_table, make_dataset, tmp_path_factory):
         asked_QH = noisy(rng, kind_word[KIND[pair_of_query]] + colour_word[COLOUR[pair_of_query]])
         if shuffled:
             looks_NH = rng.permutation(looks_NH)
-        no_photo = feature_table(np.zeros((len(pair_of_query), FEATURES)), range(len(asked_QH)))
+        no_image = feature_table(np.zeros((len(pair_of_query), FEATURES)), range(len(asked_QH)))
         held_out = HELD_OUT[pair_of_query]
         dataset = make_dataset(
             [f"g{i}" for i in range(len(pair_of_product))],
@@ -64,29 +64,31 @@ def train_and_ask(feature_table, make_dataset, tmp_path_factory):
                 for product in np.flatnonzero(pair_of_product == pair)
             },
         )
-        photos = feature_table(looks_NH)
+        images = feature_table(looks_NH)
         data = TrainingData(
-            ProductSource(ProductFeatures({TITLE: texts, FACTS: texts}, photos, None)),
-            QuerySource(QueryFeatures(feature_table(asked_QH), no_photo, None)),
+            ProductSource(ProductFeatures({TITLE: texts, FACTS: texts}, images, None)),
+            QuerySource(QueryFeatures(feature_table(asked_QH), no_image, None)),
             make_pairs(dataset, "train"),
         )
         config = ModelConfig(
             width=16, matryoshka=(), hidden=32, fusion=fusion, feature_dropout=0.1, dropout=0.1
         )
         layout, work = Layout((FEATURES,)), tmp_path_factory.mktemp("planted")
-        bench = Workbench(
+        prepared = PreparedData(
             dataset=dataset,
             data=data,
-            check=None,
+            dev_scorer=None,
             cache=SimpleNamespace(text=SimpleNamespace(layout=layout)),
             hashes={},
             reporter=SilentReporter(),
             image_layout=layout,
         )
         settings = TrainConfig(seed=seed, model=config, stages=STAGES)
-        model = bench.new_model(config, seed)
+        model = prepared.new_model(config, seed)
         state_file = work / "state.safetensors"
-        run_stages(Run(bench=bench, config=settings, name=fusion, state_file=state_file), model)
+        run_stages(
+            Run(prepared=prepared, config=settings, name=fusion, state_file=state_file), model
+        )
         asked = np.flatnonzero(held_out)
         found = nearest(
             query_vectors(model, data.queries, asked),
@@ -104,7 +106,7 @@ def text_only(train_and_ask):
     return train_and_ask("text_only")
 
 
-def test_the_photo_answers_what_the_text_cannot(train_and_ask, text_only):
+def test_the_image_answers_what_the_text_cannot(train_and_ask, text_only):
     # Text alone finds the kind and then guesses one of five colours: .2 of its results are right.
     assert 0.1 < text_only < 0.35
     assert train_and_ask("experts") > 0.9
@@ -112,6 +114,6 @@ def test_the_photo_answers_what_the_text_cannot(train_and_ask, text_only):
 
 
 @pytest.mark.parametrize("fusion", ["experts", ModelConfig().fusion])
-def test_shuffled_photos_gain_nothing(train_and_ask, text_only, fusion):
-    # Few queries, and guesses. The gain from the right photos is above .6.
+def test_shuffled_images_gain_nothing(train_and_ask, text_only, fusion):
+    # Few queries, and guesses. The gain from the right images is above .6.
     assert train_and_ask(fusion, shuffled=True) == pytest.approx(text_only, abs=0.1)

@@ -11,7 +11,7 @@ from support.interrupting import Countdown, Interrupted
 from support.kinds import FUSED, SEPARATE, SMALL, assert_same, assert_same_system, weights
 
 import windowshop
-from windowshop.config import StageConfig, TuningConfig
+from windowshop.config import FineTuningConfig, StageConfig
 from windowshop.data.dataset import read_dataset
 from windowshop.evaluation.evaluator import evaluate
 from windowshop.model import retriever
@@ -23,11 +23,11 @@ from windowshop.training.stages import train_system
 
 pytestmark = pytest.mark.slow
 
-HOW = {"learning_rate": 1e-3, "lora_rank": 2, "chunk_size": 5, "mixes": (0.5, 1.0)}
+HOW = {"learning_rate": 1e-3, "lora_rank": 2, "chunk_size": 5, "weight_shares": (0.5, 1.0)}
 
 
 def tuned(stage, **how):
-    return replace(stage, tuning=TuningConfig(**HOW | how))
+    return replace(stage, fine_tuning=FineTuningConfig(**HOW | how))
 
 
 def choice(work, stage):
@@ -84,15 +84,17 @@ def test_a_model_folder_holds_the_tuned_encoders(
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_dev_may_keep_the_encoders_as_they_were(kinds_config, make_bench, tmp_path, encoder_of):
+def test_dev_may_keep_the_encoders_as_they_were(kinds_config, make_prepared, tmp_path, encoder_of):
     # Trained well first, then spoilt by rates that no encoder survives.
     good = replace(FUSED, steps=15, learning_rate=1e-2)
-    spoilt = replace(tuned(FUSED, text="full", learning_rate=3.0, mixes=(1.0,)), learning_rate=0.3)
-    bench = make_bench()
+    spoilt = replace(
+        tuned(FUSED, text="full", learning_rate=3.0, weight_shares=(1.0,)), learning_rate=0.3
+    )
+    prepared = make_prepared()
     config = replace(kinds_config, stages=(good,))
-    before = train_system(bench, config, "fused", tmp_path / "before")
+    before = train_system(prepared, config, "fused", tmp_path / "before")
     config = replace(config, stages=(good, spoilt))
-    found = train_system(bench, config, "fused", tmp_path / "all")
+    found = train_system(prepared, config, "fused", tmp_path / "all")
     scores, chosen = choice(tmp_path / "all", 1)
     assert scores[1.0] < scores[0.0] == before.dev["score"]
     assert chosen == 0
@@ -102,12 +104,12 @@ def test_dev_may_keep_the_encoders_as_they_were(kinds_config, make_bench, tmp_pa
 
 
 @pytest.mark.parametrize(("how", "seed"), [({"text": "lora"}, 0), ({"image": "full"}, 1)])
-def test_a_tuned_stage_never_loses_on_dev(kinds_config, make_bench, tmp_path, how, seed):
-    stage = tuned(FUSED, learning_rate=3e-2, mixes=(0.25, 0.5, 1.0), **how)
+def test_a_tuned_stage_never_loses_on_dev(kinds_config, make_prepared, tmp_path, how, seed):
+    stage = tuned(FUSED, learning_rate=3e-2, weight_shares=(0.25, 0.5, 1.0), **how)
     stages = (SEPARATE, FUSED, stage)
-    config, bench = replace(kinds_config, seed=seed, stages=stages[:2]), make_bench()
-    before = train_system(bench, config, "fused", tmp_path / "before")
-    found = train_system(bench, replace(config, stages=stages), "fused", tmp_path / "all")
+    config, prepared = replace(kinds_config, seed=seed, stages=stages[:2]), make_prepared()
+    before = train_system(prepared, config, "fused", tmp_path / "before")
+    found = train_system(prepared, replace(config, stages=stages), "fused", tmp_path / "all")
     scores, chosen = choice(tmp_path / "all", 2)
     assert set(scores) == {0.0, 0.25, 0.5, 1.0}
     assert scores[0.0] == before.dev["score"]
@@ -121,30 +123,32 @@ def test_a_tuned_stage_never_loses_on_dev(kinds_config, make_bench, tmp_path, ho
     assert all({"ndcg@10", "recall@100"} < set(entry) for entry in told)
 
 
-def test_the_least_of_equally_good_shares_is_kept(kinds_config, make_bench, tmp_path, monkeypatch):
+def test_the_least_of_equally_good_shares_is_kept(
+    kinds_config, make_prepared, tmp_path, monkeypatch
+):
     scores = iter([0.1, 0.5, 0.5, 0.2])
     monkeypatch.setattr(mixing, "_dev_figures", lambda *given: {"score": next(scores)})
-    stage = tuned(SEPARATE, text="lora", mixes=(1.0, 0.25, 0.5))
-    train_system(make_bench(), replace(kinds_config, stages=(stage,)), "fused", tmp_path)
+    stage = tuned(SEPARATE, text="lora", weight_shares=(1.0, 0.25, 0.5))
+    train_system(make_prepared(), replace(kinds_config, stages=(stage,)), "fused", tmp_path)
     assert choice(tmp_path, 0) == ({0.0: 0.1, 0.25: 0.5, 0.5: 0.5, 1.0: 0.2}, 0.25)
 
 
-def test_a_stage_that_has_no_data_leaves_the_encoders(kinds_config, make_bench, tmp_path):
+def test_a_stage_that_has_no_data_leaves_the_encoders(kinds_config, make_prepared, tmp_path):
     domain = tuned(StageConfig(name="domain", steps=2, **SMALL), text="full")
-    bench = make_bench()
+    prepared = make_prepared()
     config = replace(kinds_config, stages=(domain, SEPARATE))
-    alone = train_system(bench, config, "text_only", tmp_path)
-    assert alone.system.text is bench.cache.text
+    alone = train_system(prepared, config, "text_only", tmp_path)
+    assert alone.system.text is prepared.cache.text
     assert not list(tmp_path.glob("text_only-stage-*"))
 
 
-def test_tried_weights_leave_nothing_in_the_cache(kinds_config, make_bench, tmp_path):
-    bench = make_bench()
-    before = {path.name for path in bench.cache.folder.iterdir()}
-    stage = tuned(SEPARATE, text="full", learning_rate=1e-2, mixes=(0.3, 0.6, 0.9))
+def test_tried_weights_leave_nothing_in_the_cache(kinds_config, make_prepared, tmp_path):
+    prepared = make_prepared()
+    before = {path.name for path in prepared.cache.folder.iterdir()}
+    stage = tuned(SEPARATE, text="full", learning_rate=1e-2, weight_shares=(0.3, 0.6, 0.9))
     config = replace(kinds_config, stages=(stage,))
-    found = train_system(bench, config, "fused", tmp_path)
-    after = {path.name for path in bench.cache.folder.iterdir()} - before
+    found = train_system(prepared, config, "fused", tmp_path)
+    after = {path.name for path in prepared.cache.folder.iterdir()} - before
     assert after <= {f"text-{found.system.text.fingerprint}"}
 
 
@@ -156,9 +160,9 @@ def staged(kinds_config):
 
 
 @pytest.fixture(scope="module")
-def whole(staged, make_bench, tmp_path_factory):
+def whole(staged, make_prepared, tmp_path_factory):
     """A run that nothing interrupted."""
-    return train_system(make_bench(), staged, "fused", tmp_path_factory.mktemp("whole"))
+    return train_system(make_prepared(), staged, "fused", tmp_path_factory.mktemp("whole"))
 
 
 class NamedReporter(SilentReporter):
@@ -175,10 +179,10 @@ class NamedReporter(SilentReporter):
         count()
 
 
-def stopped(bench, config, work):
+def stopped(prepared, config, work):
     """Whether a run is interrupted."""
     try:
-        train_system(bench, config, "fused", work)
+        train_system(prepared, config, "fused", work)
     except Interrupted:
         return True
     return False
@@ -195,10 +199,10 @@ REPORTS = [
 
 @pytest.mark.parametrize(("name", "calls", "moment"), REPORTS)
 def test_a_run_stopped_in_a_report_comes_to_the_same_end(
-    name, calls, moment, staged, whole, make_bench, tmp_path
+    name, calls, moment, staged, whole, make_prepared, tmp_path
 ):
-    assert stopped(make_bench(NamedReporter(name, calls)), staged, tmp_path), moment
-    assert_same_system(train_system(make_bench(), staged, "fused", tmp_path), whole)
+    assert stopped(make_prepared(NamedReporter(name, calls)), staged, tmp_path), moment
+    assert_same_system(train_system(make_prepared(), staged, "fused", tmp_path), whole)
 
 
 RENAMES = [
@@ -211,7 +215,7 @@ RENAMES = [
 
 @pytest.mark.parametrize(("calls", "moment"), RENAMES)
 def test_a_run_stopped_before_a_rename_comes_to_the_same_end(
-    calls, moment, staged, whole, make_bench, tmp_path, monkeypatch
+    calls, moment, staged, whole, make_prepared, tmp_path, monkeypatch
 ):
     count, replace_file = Countdown(calls), Path.replace
 
@@ -221,21 +225,23 @@ def test_a_run_stopped_before_a_rename_comes_to_the_same_end(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", counted)
-        assert stopped(make_bench(), staged, tmp_path), moment
-    assert_same_system(train_system(make_bench(), staged, "fused", tmp_path), whole)
+        assert stopped(make_prepared(), staged, tmp_path), moment
+    assert_same_system(train_system(make_prepared(), staged, "fused", tmp_path), whole)
 
 
-def test_a_run_stopped_again_and_again_comes_to_the_same_end(staged, whole, make_bench, tmp_path):
+def test_a_run_stopped_again_and_again_comes_to_the_same_end(
+    staged, whole, make_prepared, tmp_path
+):
     stops = 0
     # Enough reports for the whole choice of a stage.
-    while stopped(make_bench(NamedReporter("", 12)), staged, tmp_path):
+    while stopped(make_prepared(NamedReporter("", 12)), staged, tmp_path):
         stops += 1
         assert stops < 20
     assert stops >= 2
-    assert_same_system(train_system(make_bench(), staged, "fused", tmp_path), whole)
+    assert_same_system(train_system(make_prepared(), staged, "fused", tmp_path), whole)
 
 
-def test_a_finished_run_is_read_back(staged, whole, make_bench, tmp_path):
-    train_system(make_bench(), staged, "fused", tmp_path)
-    again = make_bench(NamedReporter(("Train", "Choose"), 1))
+def test_a_finished_run_is_read_back(staged, whole, make_prepared, tmp_path):
+    train_system(make_prepared(), staged, "fused", tmp_path)
+    again = make_prepared(NamedReporter(("Train", "Choose"), 1))
     assert_same_system(train_system(again, staged, "fused", tmp_path), whole)

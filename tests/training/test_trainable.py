@@ -4,10 +4,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from support.tiny_models import LOADERS, PHOTOS, SIDE, inputs_of
+from support.tiny_models import IMAGES, LOADERS, SIDE, inputs_of
 from torch import nn
 
-from windowshop.config import TuningConfig
+from windowshop.config import FineTuningConfig
 from windowshop.errors import EncoderError
 from windowshop.model import layers
 from windowshop.training.fine_tuning import trainable as tuning
@@ -16,7 +16,7 @@ from windowshop.training.fine_tuning.trainable import make_trainable
 
 pytestmark = pytest.mark.slow
 
-CONFIG = TuningConfig(learning_rate=0.01, lora_rank=2, chunk_size=2, image_side=SIDE)
+CONFIG = FineTuningConfig(learning_rate=0.01, lora_rank=2, chunk_size=2, image_side=SIDE)
 TRAINED = [
     ("text", "sentence"),
     ("text", "clip"),
@@ -101,15 +101,15 @@ def test_mixes_run_from_the_old_weights_to_the_tuned_ones(fresh, kind, name, how
     tuned.finish()
     new, print_new = weights_of(encoder), encoder.fingerprint
     changed = [n for n in old if not torch.equal(old[n], new[n])]
-    tuned.mix(0.25)
+    tuned.interpolate(0.25)
     quarter = weights_of(encoder)
     for n in old:
         assert torch.allclose(quarter[n], 0.75 * old[n] + 0.25 * new[n], atol=1e-6)
     assert any(not torch.equal(quarter[n], new[n]) for n in changed)
-    tuned.mix(1.0)
+    tuned.interpolate(1.0)
     assert equal_weights(weights_of(encoder), new)
     assert encoder.fingerprint == print_new
-    tuned.mix(0.0)
+    tuned.interpolate(0.0)
     assert equal_weights(weights_of(encoder), old)
     assert encoder.fingerprint == print_old
 
@@ -146,7 +146,7 @@ def test_blocks_come_in_the_order_of_depth(fresh, kind, name):
 def test_partial_trains_the_last_blocks_only(fresh):
     encoder = fresh("text", "sentence")
     old = weights_of(encoder)
-    tuned = make_trainable(encoder, "partial", TuningConfig(partial_blocks=1, chunk_size=2))
+    tuned = make_trainable(encoder, "partial", FineTuningConfig(partial_blocks=1, chunk_size=2))
     take_steps(tuned, inputs_of("text"))
     new = weights_of(encoder)
     changed = {n for n in old if not torch.equal(old[n], new[n])}
@@ -167,7 +167,7 @@ def test_frozen_trains_nothing(fresh):
 
 def test_earlier_blocks_learn_slower_and_vectors_do_not_decay(fresh):
     encoder = fresh("text", "sentence")
-    config = TuningConfig(learning_rate=1e-3, layer_decay=0.5)
+    config = FineTuningConfig(learning_rate=1e-3, layer_decay=0.5)
     tuned = make_trainable(encoder, "full", config)
     groups = tuned.param_groups(0.1)
     assert {g["lr"] for g in groups} == {1e-3, 5e-4, 2.5e-4}
@@ -182,7 +182,7 @@ def test_earlier_blocks_learn_slower_and_vectors_do_not_decay(fresh):
 
 
 def test_lora_learns_at_one_rate(fresh):
-    tuned = make_trainable(fresh("text", "sentence"), "lora", TuningConfig(learning_rate=1e-3))
+    tuned = make_trainable(fresh("text", "sentence"), "lora", FineTuningConfig(learning_rate=1e-3))
     assert {g["lr"] for g in tuned.param_groups(0.1)} == {1e-2}
     assert {p.ndim for p in tuned.parameters()} == {2}
 
@@ -221,34 +221,34 @@ def test_a_resumed_encoder_goes_on_to_the_bit(fresh, kind, name, how):
 def test_a_state_of_other_settings_is_refused(fresh):
     state = make_trainable(fresh("text", "clip"), "full", CONFIG).trainable_state()
     other = make_trainable(fresh("text", "clip"), "lora", CONFIG)
-    with pytest.raises(EncoderError, match="tuning='lora'"):
+    with pytest.raises(EncoderError, match="fine_tuning='lora'"):
         other.load_trainable_state(state)
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip", "efficientnet-lite0"])
-def test_photos_can_be_trained_at_another_side(fresh, name):
+def test_images_can_be_trained_at_another_side(fresh, name):
     encoder = fresh("image", name)
     for side in (32, 48, 64):
-        batch = encoder.prepare(PHOTOS[:2], side)
+        batch = encoder.prepare(IMAGES[:2], side)
         assert batch["pixel_values"].shape == (2, 3, side, side)
         assert encoder.features(batch).shape == (2, encoder.layout.width)
-    own, named = encoder.prepare(PHOTOS[:2]), encoder.prepare(PHOTOS[:2], encoder.side)
+    own, named = encoder.prepare(IMAGES[:2]), encoder.prepare(IMAGES[:2], encoder.side)
     assert torch.equal(own["pixel_values"], named["pixel_values"])
 
 
 @pytest.mark.parametrize(("name", "need"), [("clip", "16"), ("efficientnet-lite0", "32")])
 def test_a_side_that_shows_nothing_is_refused(fresh, name, need):
     with pytest.raises(EncoderError, match=f"image side 8: .*{need} pixels"):
-        fresh("image", name).prepare(PHOTOS[:1], 8)
+        fresh("image", name).prepare(IMAGES[:1], 8)
 
 
 @pytest.mark.parametrize("how", WAYS)
-def test_a_flat_photo_gives_finite_gradients(fresh, how):
+def test_a_flat_image_gives_finite_gradients(fresh, how):
     """Its channels have no variance, where the slope of the root is infinite."""
     tuned = make_trainable(fresh("image", "efficientnet-lite0"), how, CONFIG)
-    white = PHOTOS[0].resize((SIDE, SIDE)).point(lambda _: 255)
+    white = IMAGES[0].resize((SIDE, SIDE)).point(lambda _: 255)
     gradients = GradientCache(2, 0)
-    gradients.features(tuned, [white, PHOTOS[1]]).square().sum().backward()
+    gradients.features(tuned, [white, IMAGES[1]]).square().sum().backward()
     gradients.backward()
     gradients = [p.grad for p in tuned.parameters() if p.grad is not None]
     assert gradients
@@ -266,9 +266,9 @@ def test_two_stages_follow_each_other(fresh):
         tuned.finish()
         assert list(encoder.module.state_dict()) == names
         if before is not None:
-            tuned.mix(0.0)
+            tuned.interpolate(0.0)
             assert equal_weights(weights_of(encoder), before)
-            tuned.mix(0.5)
+            tuned.interpolate(0.5)
     assert all(p.grad is None for p in encoder.module.parameters())
 
 

@@ -9,7 +9,7 @@ import torch
 from support.interrupting import Interrupted, TrippedReporter
 from support.kinds import FUSED, SEPARATE, SMALL, assert_same, assert_same_system, weights
 
-from windowshop.config import LossConfig, StageConfig, TuningConfig
+from windowshop.config import FineTuningConfig, LossConfig, StageConfig
 from windowshop.data.dataset import read_dataset
 from windowshop.data.product_text import BASE_VIEWS, VIEWS
 from windowshop.model.batches import ProductSource
@@ -41,10 +41,10 @@ def config(kinds_config):
 
 
 @pytest.fixture(scope="module")
-def plain(config, make_bench, tmp_path_factory):
+def plain(config, make_prepared, tmp_path_factory):
     """A run without any option."""
     return train_system(
-        make_bench(checked=False), config, "fused", tmp_path_factory.mktemp("plain")
+        make_prepared(checked=False), config, "fused", tmp_path_factory.mktemp("plain")
     )
 
 
@@ -57,19 +57,21 @@ def with_option(config, option):
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_matters_and_resumes_to_the_bit(option, config, plain, make_bench, tmp_path):
+def test_every_option_matters_and_resumes_to_the_bit(
+    option, config, plain, make_prepared, tmp_path
+):
     changed = with_option(config, option)
-    whole = train_system(make_bench(checked=False), changed, "fused", tmp_path / "whole")
+    whole = train_system(make_prepared(checked=False), changed, "fused", tmp_path / "whole")
     towers = weights(plain.system.towers)
     assert any(not torch.equal(w, towers[n]) for n, w in weights(whole.system.towers).items())
     assert all(tensor.isfinite().all() for tensor in weights(whole.system.towers).values())
     # A stage of four steps reports 7 times; two or three bars of mining come before.
     for calls in (3, 6, 13):
         work = tmp_path / str(calls)
-        bench = make_bench(TrippedReporter(calls), checked=False)
+        prepared = make_prepared(TrippedReporter(calls), checked=False)
         with pytest.raises(Interrupted):
-            train_system(bench, changed, "fused", work)
-        found = train_system(make_bench(checked=False), changed, "fused", work)
+            train_system(prepared, changed, "fused", work)
+        found = train_system(make_prepared(checked=False), changed, "fused", work)
         assert_same_system(found, whole)
         for file in work.glob("*.parquet"):
             assert file.read_bytes() == (tmp_path / "whole" / file.name).read_bytes()
@@ -105,11 +107,11 @@ def spied(monkeypatch):
     ],
 )
 def test_hard_negatives_come_into_batches_bit_by_bit(
-    negatives, fusion, sources, config, make_bench, tmp_path, spied
+    negatives, fusion, sources, config, make_prepared, tmp_path, spied
 ):
     stage = replace(config.stages[0], steps=8, negatives=negatives, negatives_per_query=2)
-    bench = make_bench()
-    train_system(bench, replace(config, stages=(stage,)), fusion, tmp_path)
+    prepared = make_prepared()
+    train_system(prepared, replace(config, stages=(stage,)), fusion, tmp_path)
     draws, batches = spied
     # Of four queries none at the start, all of them from the middle on.
     assert [len(queries) for queries, _ in draws] == [0, 1, 2, 3, 4, 4, 4, 4]
@@ -117,8 +119,8 @@ def test_hard_negatives_come_into_batches_bit_by_bit(
     table = pl.read_parquet(tmp_path / f"{fusion}-negatives-0.parquet")
     assert {"refused"} < set(table["source"]) <= sources
     mined = set(table.select("query_id", "product_id").iter_rows())
-    ids = bench.dataset.products["product_id"].to_list()
-    asked = bench.dataset.queries["query_id"][bench.data.pairs.query].to_list()
+    ids = prepared.dataset.products["product_id"].to_list()
+    asked = prepared.dataset.queries["query_id"][prepared.data.pairs.query].to_list()
     for (queries, drawn), items in zip(draws, batches, strict=True):
         assert set(drawn) <= set(items)
         assert len(items) <= 4 + 2 * len(queries)  # one judged product a query, two negatives
@@ -128,31 +130,31 @@ def test_hard_negatives_come_into_batches_bit_by_bit(
 
 
 MINED = {"steps": 1, "negatives": "mined"}
-LORA = TuningConfig(text="lora", lora_rank=2, mixes=(1.0,))
+LORA = FineTuningConfig(text="lora", lora_rank=2, weight_shares=(1.0,))
 
 
 @pytest.mark.parametrize(
     ("stages", "by_fusion"),
     [
         ((SEPARATE, replace(FUSED, **MINED)), False),
-        ((SEPARATE, replace(SEPARATE, **MINED, tuning=LORA)), False),
-        ((SEPARATE, replace(FUSED, **MINED, tuning=LORA)), False),
+        ((SEPARATE, replace(SEPARATE, **MINED, fine_tuning=LORA)), False),
+        ((SEPARATE, replace(FUSED, **MINED, fine_tuning=LORA)), False),
         ((FUSED, replace(FUSED, **MINED)), True),
-        ((FUSED, replace(FUSED, **MINED, tuning=LORA)), True),
-        ((FUSED, replace(SEPARATE, **MINED, tuning=LORA)), True),
+        ((FUSED, replace(FUSED, **MINED, fine_tuning=LORA)), True),
+        ((FUSED, replace(SEPARATE, **MINED, fine_tuning=LORA)), True),
     ],
 )
 def test_the_fused_ranking_is_mined_once_the_fusion_is_trained(
-    stages, by_fusion, config, make_bench, tmp_path
+    stages, by_fusion, config, make_prepared, tmp_path
 ):
     short = (replace(stages[0], steps=1), stages[1])
-    train_system(make_bench(), replace(config, stages=short), "fused", tmp_path)
+    train_system(make_prepared(), replace(config, stages=short), "fused", tmp_path)
     table = pl.read_parquet(tmp_path / "fused-negatives-1.parquet")
     expected = {"text", "image", "refused"} | ({"fused"} if by_fusion else set())
     assert set(table["source"]) == expected
 
 
-def test_the_guide_is_the_model_as_the_stage_began(config, make_bench, tmp_path, monkeypatch):
+def test_the_guide_is_the_model_as_the_stage_began(config, make_prepared, tmp_path, monkeypatch):
     guides = []
 
     def watched(objective):
@@ -167,7 +169,7 @@ def test_the_guide_is_the_model_as_the_stage_began(config, make_bench, tmp_path,
         monkeypatch.setitem(OBJECTIVES, name, watched(objective))
     model = replace(config.model, fusion="query_experts")
     changed = replace(config, model=model, loss=LossConfig(guide_margin=0.9))
-    train_system(make_bench(), changed, "fused", tmp_path)
+    train_system(make_prepared(), changed, "fused", tmp_path)
     for name in ("separate", "fused"):
         (first, start), *others = [(g, m) for stage, g, m in guides if stage == name]
         assert len(others) == 3
@@ -178,38 +180,38 @@ def test_the_guide_is_the_model_as_the_stage_began(config, make_bench, tmp_path,
 
 
 @pytest.mark.parametrize("form", ["graded", "plain", "sigmoid"])
-def test_only_the_sigmoid_form_trains_its_bias(form, config, make_bench, tmp_path):
+def test_only_the_sigmoid_form_trains_its_bias(form, config, make_prepared, tmp_path):
     changed = replace(config, loss=LossConfig(form=form))
-    found = train_system(make_bench(checked=False), changed, "fused", tmp_path)
-    before = make_bench().new_model(config.model, config.seed)
+    found = train_system(make_prepared(checked=False), changed, "fused", tmp_path)
+    before = make_prepared().new_model(config.model, config.seed)
     pair = "query_product"
     assert torch.equal(found.system.towers.bias(pair), before.bias(pair)) == (form != "sigmoid")
     assert not torch.equal(found.system.towers.scale(pair), before.scale(pair))
 
 
-def test_a_second_fused_stage_goes_on_with_the_first_ones_gate(config, make_bench, tmp_path):
+def test_a_second_fused_stage_goes_on_with_the_first_ones_gate(config, make_prepared, tmp_path):
     # Of no steps' worth: its best weights are those that it began with.
     idle = replace(config.stages[1], steps=1, learning_rate=1e-12, weight_decay=0.0)
     stages = (config.stages[0], replace(config.stages[1], learning_rate=1e-2))
-    once = train_system(make_bench(), replace(config, stages=stages), "fused", tmp_path / "1")
+    once = train_system(make_prepared(), replace(config, stages=stages), "fused", tmp_path / "1")
     twice = replace(config, stages=(*stages, idle))
-    again = train_system(make_bench(), twice, "fused", tmp_path / "2")
+    again = train_system(make_prepared(), twice, "fused", tmp_path / "2")
     found, expected = weights(again.system.towers), weights(once.system.towers)
     assert all(torch.allclose(found[n], expected[n], atol=1e-6) for n in expected)
 
 
 def test_stages_draw_from_the_text_views_that_they_ask_for(config, kinds_place, tmp_path):
-    tuning = TuningConfig(text="lora", lora_rank=2, mixes=(1.0,))
+    fine_tuning = FineTuningConfig(text="lora", lora_rank=2, weight_shares=(1.0,))
     shares = {"title_share": 0.2, "description_share": 0.4, "category_share": 0.4}
     dataset, cache = read_dataset(kinds_place / "no_dev"), kinds_place / "cache"
     trained = {}
     for name, changes in {"facts": {"title_share": 0.0}, "varied": shares}.items():
         stages = [replace(stage, **changes) for stage in config.stages]
-        changed = replace(config, stages=(replace(stages[0], tuning=tuning), stages[1]))
-        bench = prepare(dataset, changed, open_cache(changed, cache), SilentReporter())
+        changed = replace(config, stages=(replace(stages[0], fine_tuning=fine_tuning), stages[1]))
+        prepared = prepare(dataset, changed, open_cache(changed, cache), SilentReporter())
         views = VIEWS if name == "varied" else BASE_VIEWS
-        assert tuple(bench.data.products.features.views) == views
-        trained[name] = train_system(bench, changed, "fused", tmp_path / name).system
+        assert tuple(prepared.data.products.features.views) == views
+        trained[name] = train_system(prepared, changed, "fused", tmp_path / name).system
     assert trained["facts"].text.fingerprint != trained["varied"].text.fingerprint
     one, other = (weights(system.towers) for system in trained.values())
     assert any(not torch.equal(one[n], other[n]) for n in one)
@@ -229,41 +231,43 @@ def variants(config):
     return {name: replace(config, model=shape) for name, shape in shapes.items()}
 
 
-def test_variants_of_a_study_come_to_what_each_would_alone(variants, make_bench, tmp_path):
+def test_variants_of_a_study_come_to_what_each_would_alone(variants, make_prepared, tmp_path):
     for name, config in variants.items():
-        alone = make_bench().new_model(config.model, config.seed)
+        alone = make_prepared().new_model(config.model, config.seed)
         state_file = tmp_path / f"{name}.safetensors"
-        run = Run(bench=make_bench(), config=config, name=name, state_file=state_file)
+        run = Run(prepared=make_prepared(), config=config, name=name, state_file=state_file)
         state = run_stages(run, alone)
-        found = train_variant(make_bench(), config, "data", tmp_path / "study")
+        found = train_variant(make_prepared(), config, "data", tmp_path / "study")
         assert_same(weights(found.model), weights(alone))
         assert found.state == state
     assert len(list((tmp_path / "study").glob("shared-*.safetensors"))) == 1
 
 
-def test_an_own_text_tower_that_nothing_teaches_is_the_shared_one(variants, make_bench, tmp_path):
+def test_an_own_text_tower_that_nothing_teaches_is_the_shared_one(
+    variants, make_prepared, tmp_path
+):
     model = replace(variants["experts"].model, fusion="text_tower_experts")
     config = replace(variants["experts"], model=model, loss=LossConfig())
-    bench = make_bench()
+    prepared = make_prepared()
     none = np.zeros(0, dtype=np.int64)
-    pairs = replace(bench.data.pairs, query=none, start=np.zeros(1, dtype=np.int64))
-    bench = replace(bench, data=replace(bench.data, pairs=pairs))
-    alone = train_system(bench, config, "fused", tmp_path / "alone").system.towers
-    found = train_variant(bench, config, "data", tmp_path / "study")
+    pairs = replace(prepared.data.pairs, query=none, start=np.zeros(1, dtype=np.int64))
+    prepared = replace(prepared, data=replace(prepared.data, pairs=pairs))
+    alone = train_system(prepared, config, "fused", tmp_path / "alone").system.towers
+    found = train_variant(prepared, config, "data", tmp_path / "study")
     assert_same(weights(found.model), weights(alone))
     assert_same(weights(found.model.fusion.own_text), weights(found.model.text))
 
 
-def test_a_guide_sees_the_fusion_so_nothing_is_shared(variants, make_bench, tmp_path):
+def test_a_guide_sees_the_fusion_so_nothing_is_shared(variants, make_prepared, tmp_path):
     loss = LossConfig(guide_margin=0.5)
     model = replace(variants["experts"].model, fusion="text_tower_experts")
     config = replace(variants["experts"], loss=loss, model=model)
-    alone = train_system(make_bench(), config, "fused", tmp_path / "alone").system.towers
-    found = train_variant(make_bench(), config, "data", tmp_path / "study")
+    alone = train_system(make_prepared(), config, "fused", tmp_path / "alone").system.towers
+    found = train_variant(make_prepared(), config, "data", tmp_path / "study")
     assert_same(weights(found.model), weights(alone))
 
 
-def test_shared_stages_are_trained_once(variants, make_bench, tmp_path):
+def test_shared_stages_are_trained_once(variants, make_prepared, tmp_path):
     class Bars(TrippedReporter):
         names = []
 
@@ -273,7 +277,7 @@ def test_shared_stages_are_trained_once(variants, make_bench, tmp_path):
 
     reporter = Bars(10**9)
     for config in (*variants.values(), *variants.values()):
-        train_variant(make_bench(reporter), config, "data", tmp_path)
+        train_variant(make_prepared(reporter), config, "data", tmp_path)
     trained = [name for name in reporter.names if name.startswith("Train")]
     assert trained == [
         "Train average: domain",

@@ -95,7 +95,7 @@ def index(
     for kind, count in manifest.broken_images.items():
         print_line(broken_note(kind, count))
     if manifest.unsearchable:
-        out.print(f"{manifest.unsearchable} products have neither text nor a usable photo")
+        out.print(f"{manifest.unsearchable} products have neither text nor a usable image")
 
 
 def revert_index(index_folder: IndexPath) -> None:
@@ -164,10 +164,10 @@ def search(
     from windowshop.search import SearchRequest, open_searcher, render_answer
 
     if image is None and where is None and not (text or "").strip():
-        raise SearchError("The query has neither text nor a photo. Give one, or a filter.")
+        raise SearchError("The query has neither text nor an image. Give one, or a filter.")
     request = SearchRequest(
         text=text,
-        photo=image,
+        image=image,
         where=where,
         limit=k,
         mode=mode,

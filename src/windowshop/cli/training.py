@@ -186,7 +186,7 @@ def compare(
     budget: Annotated[
         float | None, typer.Option(help="Training steps as a share of the defaults.")
     ] = None,
-    photos: Annotated[bool, typer.Option(help="Show product images in the report.")] = True,
+    images: Annotated[bool, typer.Option(help="Show product images in the report.")] = True,
     workers: Annotated[
         int | None,
         typer.Option(help="Processes to train in; default: as many as cores and memory allow."),
@@ -210,5 +210,5 @@ def compare(
     )
     report = report or Path(f"{data.resolve().name}-study")
     dataset = read_dataset(data)
-    results = run(dataset, config, report, cache, reporter, photos=photos, workers=workers)
+    results = run(dataset, config, report, cache, reporter, images=images, workers=workers)
     print_line(f"{report / 'report.html'}: {len(results.variants)} variants")

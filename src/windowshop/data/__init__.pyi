@@ -37,7 +37,7 @@ from .images import FORMATS as FORMATS
 from .images import MAX_FILE_BYTES as MAX_FILE_BYTES
 from .images import MIN_SIDE as MIN_SIDE
 from .images import BrokenImage as BrokenImage
-from .images import Photo as Photo
+from .images import ImageInput as ImageInput
 from .images import broken_note as broken_note
 from .images import decode as decode
 from .images import fit_square as fit_square
@@ -49,8 +49,8 @@ from .list_columns import has_items as has_items
 from .list_columns import inner_type as inner_type
 from .list_columns import items_of as items_of
 from .list_columns import list_column as list_column
+from .product_images import image_names_of as image_names_of
 from .product_images import parse_images as parse_images
-from .product_images import product_photos as product_photos
 from .product_text import BASE_VIEWS as BASE_VIEWS
 from .product_text import CATEGORY as CATEGORY
 from .product_text import DESCRIPTIONS as DESCRIPTIONS

@@ -14,29 +14,29 @@ from windowshop.data.attributes import parse_attributes
 from windowshop.data.check_counts import dataset_counts, positive_qrels
 from windowshop.data.checked_table import SCHEMAS, CheckedTable, read_checked
 from windowshop.data.dataset import KINDS, SPLITS, normal_text
-from windowshop.data.findings import Finding, Report, Severity, finding_of, photo_code
+from windowshop.data.findings import Finding, Report, Severity, finding_of, image_code
 from windowshop.data.folder import require_folder
-from windowshop.data.image_scan import scan_photos
-from windowshop.data.product_images import further_photos
+from windowshop.data.image_scan import scan_images
+from windowshop.data.product_images import further_images
 from windowshop.progress import SILENT, Reporter
 
 PLAIN_TEXTS = ("title", "description", "brand", "category")
 
 
 def check_dataset(folder: str | Path, *, reporter: Reporter = SILENT) -> Report:
-    """Check each table, each photo and all references between them in a data set folder.
+    """Check each table, each image and all references between them in a data set folder.
 
     Raises DataError where there is no such folder.
     """
     folder = Path(folder)
     require_folder(folder)
     products, queries, qrels = (read_checked(folder, name) for name in SCHEMAS)
-    further = further_photos(products.frame)
+    further = further_images(products.frame)
     named = [products.frame["image"], further["image"], queries.frame["image"]]
-    photos = scan_photos(folder, named, reporter)
-    further = further.join(photos, on="image", how="left", maintain_order="left")
-    products = _with_further(_with_photos(products, photos), further)
-    queries = _with_photos(queries, photos)
+    images = scan_images(folder, named, reporter)
+    further = further.join(images, on="image", how="left", maintain_order="left")
+    products = _with_further(_with_images(products, images), further)
+    queries = _with_images(queries, images)
     findings = (
         *products.findings,
         *_id_findings(products, "product"),
@@ -53,14 +53,14 @@ def check_dataset(folder: str | Path, *, reporter: Reporter = SILENT) -> Report:
     return Report(root=folder, counts=dataset_counts(products, queries, qrels), findings=findings)
 
 
-def _with_photos(table: CheckedTable, photos: pl.DataFrame) -> CheckedTable:
-    frame = table.frame.join(photos, on="image", how="left", maintain_order="left")
+def _with_images(table: CheckedTable, images: pl.DataFrame) -> CheckedTable:
+    frame = table.frame.join(images, on="image", how="left", maintain_order="left")
     return replace(table, frame=frame)
 
 
 def _with_further(products: CheckedTable, further: pl.DataFrame) -> CheckedTable:
     """Add `further_usable`: whether an image of `images` can be used."""
-    usable = further.filter(pl.col("photo_hash").is_not_null())["row"]
+    usable = further.filter(pl.col("image_hash").is_not_null())["row"]
     row = pl.int_range(pl.len())
     frame = products.frame.with_columns(further_usable=row.is_in(usable.implode()))
     return replace(products, frame=frame)
@@ -86,35 +86,35 @@ def _product_findings(table: CheckedTable) -> Iterator[Finding]:
     wrong = frame["attributes"].is_in(malformed.implode()).fill_null(False)
     found = f"attributes is no JSON object: {table.examples('attributes', wrong)}."
     yield from table.rows("bad-attributes", wrong, found)
-    yield from _photo_findings(table, frame["image"].is_not_null(), "warning")
+    yield from _image_findings(table, frame["image"].is_not_null(), "warning")
 
     hollow = pl.Series([value for value in given if not parse_attributes(value)], dtype=pl.String)
     has_text = pl.any_horizontal(
         pl.col(PLAIN_TEXTS).is_not_null(),
         pl.col("attributes").is_not_null() & ~pl.col("attributes").is_in(hollow.implode()),
     )
-    no_photo = pl.col("photo_hash").is_null() & ~pl.col("further_usable")
-    lost = frame.select(~has_text & no_photo).to_series()
-    found = f"neither text nor a usable photo: {table.examples('product_id', lost)}."
+    no_image = pl.col("image_hash").is_null() & ~pl.col("further_usable")
+    lost = frame.select(~has_text & no_image).to_series()
+    found = f"neither text nor a usable image: {table.examples('product_id', lost)}."
     yield from table.rows("unfindable-product", lost, found)
     yield from _group_findings(table)
 
 
 def _further_findings(table: CheckedTable, further: pl.DataFrame) -> Iterator[Finding]:
     """Yield a finding for each kind of broken image in `images`."""
-    broken = further.filter(pl.col("photo_kind").is_not_null())
-    for (kind,), photos in broken.group_by("photo_kind", maintain_order=True):
-        concerned = pl.int_range(len(table.frame), eager=True).is_in(photos["row"].implode())
-        found = f"photo in images {kind}: {photos['image'][0]!r} ({photos['photo_detail'][0]})."
-        yield from table.rows(photo_code(str(kind)), concerned, found, "warning")
+    broken = further.filter(pl.col("image_kind").is_not_null())
+    for (kind,), images in broken.group_by("image_kind", maintain_order=True):
+        concerned = pl.int_range(len(table.frame), eager=True).is_in(images["row"].implode())
+        found = f"image in images {kind}: {images['image'][0]!r} ({images['image_detail'][0]})."
+        yield from table.rows(image_code(str(kind)), concerned, found, "warning")
 
 
 def _group_findings(table: CheckedTable) -> Iterator[Finding]:
     group = pl.coalesce("group_id", "product_id")
     shared = table.frame.select(
-        pl.col("photo_hash").is_not_null() & (group.n_unique().over("photo_hash") > 1)
+        pl.col("image_hash").is_not_null() & (group.n_unique().over("image_hash") > 1)
     ).to_series()
-    found = f"the same photo in products of several groups: {table.examples('image', shared)}."
+    found = f"the same image in products of several groups: {table.examples('image', shared)}."
     yield from table.rows("same-photo", shared, found)
     sizes = table.frame.select(group.alias("group"))["group"].value_counts(name="size")
     num_large = sizes.filter(pl.col("size") > 1).height
@@ -127,9 +127,9 @@ def _query_findings(table: CheckedTable) -> Iterator[Finding]:
     frame = table.frame
     no_text = frame["query"].is_null()
     empty = no_text & frame["image"].is_null()
-    yield from table.rows("empty-query", empty, "neither text nor photo.")
-    yield from _photo_findings(table, ~no_text, "warning", "query-")
-    yield from _photo_findings(table, no_text, "error", "query-")
+    yield from table.rows("empty-query", empty, "neither text nor image.")
+    yield from _image_findings(table, ~no_text, "warning", "query-")
+    yield from _image_findings(table, no_text, "error", "query-")
     wrong = ~frame["split"].is_in(SPLITS)
     found = f"split is {table.examples('split', wrong)}."
     yield from table.rows("bad-split", wrong, found)
@@ -139,22 +139,22 @@ def _query_findings(table: CheckedTable) -> Iterator[Finding]:
             yield finding_of(f"no-{split}-split", table.file, found)
 
 
-def _photo_findings(
+def _image_findings(
     table: CheckedTable, among: pl.Series, severity: Severity, prefix: str = ""
 ) -> Iterator[Finding]:
     """Yield a finding for each kind of broken image among the given rows."""
-    kinds = table.frame["photo_kind"]
+    kinds = table.frame["image_kind"]
     for kind in kinds.filter(among).drop_nulls().unique().sort():
         concerned = (kinds == kind).fill_null(False) & among
-        detail = table.frame["photo_detail"].filter(concerned)[0]
-        found = f"photo {kind}: {table.examples('image', concerned)} ({detail})."
-        yield from table.rows(prefix + photo_code(kind), concerned, found, severity)
+        detail = table.frame["image_detail"].filter(concerned)[0]
+        found = f"image {kind}: {table.examples('image', concerned)} ({detail})."
+        yield from table.rows(prefix + image_code(kind), concerned, found, severity)
 
 
 def _leak_findings(table: CheckedTable) -> Iterator[Finding]:
     """Find queries that an earlier split has too; a text beside an image does not count."""
     text = pl.when(pl.col("image").is_null()).then(normal_text("query"))
-    keys = {"query": text, "image": pl.col("photo_hash")}
+    keys = {"query": text, "image": pl.col("image_hash")}
     for code, column, held_out, earlier in (
         ("leaked-text", "query", ["dev", "test"], "train"),
         ("leaked-photo", "image", ["dev", "test"], "train"),

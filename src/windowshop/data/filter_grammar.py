@@ -89,7 +89,7 @@ class Contains:
 
 @dataclass(frozen=True, slots=True)
 class Under:
-    """The column, a path such as "Apparel > Topwear > Shirts", begins with these levels."""
+    """The column, a path like "Apparel > Topwear > Shirts", begins with these levels."""
 
     column: str
     levels: tuple[str, ...]

@@ -27,20 +27,20 @@ class Rule:
     remedy: str
 
 
-PHOTO_REMEDIES: dict[str, str] = {
+IMAGE_REMEDIES: dict[str, str] = {
     "missing": "Copy the file there, or correct the path; paths start at the data folder.",
-    "bad path": "Copy the photo into the data folder and write its path below that folder.",
-    "empty file": "Fetch the photo again.",
-    "truncated or corrupt": "Fetch the photo again; the file ends early or is damaged.",
-    "not an image": "Save the photo as JPEG, PNG, WebP, GIF, BMP or TIFF; look what the file is.",
-    "too large": "Scale the photo down; 1000 pixels a side are plenty.",
-    "too small": "Replace the placeholder with a photo, or leave the field empty.",
+    "bad path": "Copy the image into the data folder and write its path below that folder.",
+    "empty file": "Fetch the image again.",
+    "truncated or corrupt": "Fetch the image again; the file ends early or is damaged.",
+    "not an image": "Save the image as JPEG, PNG, WebP, GIF, BMP or TIFF; look what the file is.",
+    "too large": "Scale the image down; 1000 pixels a side are plenty.",
+    "too small": "Replace the placeholder with an image, or leave the field empty.",
     "unreadable": "Check that the path names a file and that you may read it.",
 }
 """Remedies by `kind` of `images.BrokenImage`."""
 
 
-def photo_code(kind: str) -> str:
+def image_code(kind: str) -> str:
     """Return the finding code of a broken product image."""
     return "image-" + kind.replace(" ", "-")
 
@@ -55,13 +55,13 @@ REMEDIES: dict[Severity, dict[str, str]] = {
         "empty-product-id": "Give every product an id.",
         "duplicate-product-id": "Keep one row for each product id.",
         "bad-price": "Write plain numbers such as 12.5, or leave the field empty.",
-        "unfindable-product": "Add a title or a photo that can be read, or drop the row.",
+        "unfindable-product": "Add a title or an image that can be read, or drop the row.",
         "empty-query-id": "Give every query an id.",
         "duplicate-query-id": "Keep one row for each query id.",
-        "empty-query": "Add a text or a photo, or drop the row.",
+        "empty-query": "Add a text or an image, or drop the row.",
         "bad-split": "Write train, dev or test; an empty field counts as train.",
         "leaked-text": "Keep each query text in one split, or test scores are too good.",
-        "leaked-photo": "Keep each photo in one split, or test scores are too good.",
+        "leaked-photo": "Keep each image in one split, or test scores are too good.",
         "unknown-product": "Add these products or drop the judgements; both ids are text.",
         "unknown-query": "Add these queries or drop the judgements; both ids are text.",
         "bad-grade": "Write whole numbers from 0 (not relevant) to 10 (best).",
@@ -70,7 +70,7 @@ REMEDIES: dict[Severity, dict[str, str]] = {
     },
     "warning": {
         "dev-text-in-test": "Keep each query text in one split: choices made on dev look too good.",
-        "dev-photo-in-test": "Keep each photo in one split: choices made on dev look too good.",
+        "dev-photo-in-test": "Keep each image in one split: choices made on dev look too good.",
         "no-queries": "Add queries.parquet, .csv or .jsonl to train or to evaluate.",
         "no-qrels": "Add qrels.parquet, .csv or .jsonl to train or to evaluate.",
         "no-train-split": "Mark queries as train; training needs them.",
@@ -82,8 +82,8 @@ REMEDIES: dict[Severity, dict[str, str]] = {
         "empty-title": "Add titles; such a product is found by its other fields only.",
         "bad-attributes": 'Write a JSON object such as {"colour": "red"}.',
         "same-photo": "Give duplicates one group_id, so that none is a negative of another.",
-        **{photo_code(kind): remedy for kind, remedy in PHOTO_REMEDIES.items()},
-        **{f"query-{photo_code(kind)}": remedy for kind, remedy in PHOTO_REMEDIES.items()},
+        **{image_code(kind): remedy for kind, remedy in IMAGE_REMEDIES.items()},
+        **{f"query-{image_code(kind)}": remedy for kind, remedy in IMAGE_REMEDIES.items()},
     },
     "info": {
         "groups": "Nothing to do: a variant of a right product is never a negative in training.",

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-Photo: TypeAlias = str | Path | bytes | Image.Image
+ImageInput: TypeAlias = str | Path | bytes | Image.Image
 """A query's image: a path, a file's bytes, or a Pillow image."""
 
 MAX_FILE_BYTES = 32 * 2**20
@@ -61,7 +61,7 @@ def decode(data: bytes, min_side: int = 0) -> Image.Image | BrokenImage:
     """Decode to an upright RGB image; transparency is laid on white, CMYK is converted.
 
     With `min_side`, a JPEG is decoded at the smallest of its built-in scales whose short side
-    still has `min_side` pixels, which is several times faster for camera photos.
+    still has `min_side` pixels, which is several times faster for camera images.
     """
     if not data:
         return BrokenImage("empty file", "0 bytes")
@@ -94,8 +94,8 @@ def _decode(data: bytes, min_side: int) -> Image.Image | BrokenImage:
 def broken_note(kind: str, count: int) -> str:
     """Return a sentence about product images that cannot be used."""
     return (
-        f"Product photos that cannot be used ({kind}): {count}. "
-        "Products without another photo are found by their text."
+        f"Product images that cannot be used ({kind}): {count}. "
+        "Products without another image are found by their text."
     )
 
 

@@ -6,21 +6,21 @@ import polars as pl
 from windowshop.data.json_text import parse_json
 
 
-def product_photos(products: pl.DataFrame) -> tuple[list[str | None], np.ndarray]:
+def image_names_of(products: pl.DataFrame) -> tuple[list[str | None], np.ndarray]:
     """Return the image paths of all products, in row order, and the row of each.
 
     Every product has an entry for `image`, None where it names none.
     """
-    photos: list[str | None] = products["image"].to_list()
+    images: list[str | None] = products["image"].to_list()
     if "images" not in products.columns or products["images"].null_count() == len(products):
-        return photos, np.arange(len(photos))
+        return images, np.arange(len(images))
     listed = [parse_images(value) for value in products["images"].to_list()]
-    owner = np.repeat(np.arange(len(photos)), [1 + len(more) for more in listed])
-    every = [photo for first, more in zip(photos, listed, strict=True) for photo in (first, *more)]
+    owner = np.repeat(np.arange(len(images)), [1 + len(more) for more in listed])
+    every = [image for first, more in zip(images, listed, strict=True) for image in (first, *more)]
     return every, owner
 
 
-def further_photos(products: pl.DataFrame) -> pl.DataFrame:
+def further_images(products: pl.DataFrame) -> pl.DataFrame:
     """Return the paths in `images` as `image`, each with the `row` of its product."""
     listed = [(i, p) for i, v in enumerate(products["images"]) for p in parse_images(v)]
     return pl.DataFrame(listed, schema={"row": pl.Int64, "image": pl.String}, orient="row")

@@ -189,12 +189,12 @@ def draw(look: Look, side: int, rng: np.random.Generator) -> Image.Image:
     """Draw the product on a light ground, `side` pixels square, RGB."""
     size = side * SUPERSAMPLE
     fills = _fills(look, size, rng)
-    photo = Image.new("RGBA", (size, size))
+    image = Image.new("RGBA", (size, size))
     for part, outline_P2 in _posed(look.kind, size, rng):
-        _paint(photo, part, outline_P2, fills)
-    silhouette = photo.getchannel("A")
+        _paint(image, part, outline_P2, fills)
+    silhouette = image.getchannel("A")
     light = Image.fromarray(_light(look.kind in ROUND, size, rng))
-    lit = ImageChops.multiply(photo.convert("RGB"), Image.merge("RGB", (light, light, light)))
+    lit = ImageChops.multiply(image.convert("RGB"), Image.merge("RGB", (light, light, light)))
     ground = _ground(silhouette, rng)
     ground.paste(lit, mask=silhouette)
     return ground.reduce(SUPERSAMPLE)
@@ -218,19 +218,19 @@ def _fills(look: Look, size: int, rng: np.random.Generator) -> Fills:
     return Fills(Image.merge("RGB", channels), flat)
 
 
-def _paint(photo: Image.Image, part: Part, outline_P2: Floats, fills: Fills) -> None:
+def _paint(image: Image.Image, part: Part, outline_P2: Floats, fills: Fills) -> None:
     """Paint one part; areas get an outline."""
     points = [(float(x), float(y)) for x, y in outline_P2]
-    unit = photo.width / GRID
-    pen = ImageDraw.Draw(photo)
+    unit = image.width / GRID
+    pen = ImageDraw.Draw(image)
     if part.width:
         width = max(1, round(part.width * unit))
         pen.line(points, fill=fills.flat[part.fill], width=width, joint="curve")
         return
     if part.fill == "pattern":
-        stencil = Image.new("L", photo.size)
+        stencil = Image.new("L", image.size)
         ImageDraw.Draw(stencil).polygon(points, fill=255)
-        photo.paste(fills.textured, mask=stencil)
+        image.paste(fills.textured, mask=stencil)
     else:
         pen.polygon(points, fill=fills.flat[part.fill])
     width = max(1, round(OUTLINE_WIDTH * unit))

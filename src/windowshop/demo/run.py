@@ -52,7 +52,7 @@ def run_demo(
     dataset = read_dataset(data)
     console.print(
         f"{len(dataset.products)} drawn products and {len(dataset.queries)} queries in {data}; "
-        "half of the texts leave out what the picture shows."
+        "half of the texts leave out what the image shows."
     )
     console.rule("2. Train")
     train(dataset, model, recipe, cache, reporter)
@@ -77,12 +77,12 @@ def run_demo(
 
 def _search(index: Path, dataset: Dataset, console: Console) -> None:
     """Search by text, by text with a filter, and by text and image together."""
-    with_photo = dataset.products.drop_nulls("image")
-    photo = dataset.root / with_photo["image"][0]
+    with_image = dataset.products.drop_nulls("image")
+    example = dataset.root / with_image["image"][0]
     searches = (
         ("blue striped t-shirt", None, None),
         ("checked mug", None, "price < 15"),
-        ("the same in red", photo, None),
+        ("the same in red", example, None),
     )
     with closing(open_searcher(index)) as searcher:
         for text, image, where in searches:

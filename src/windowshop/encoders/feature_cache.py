@@ -1,7 +1,7 @@
 """Frozen features of products and queries, each computed once and kept on disk.
 
-N items, M further photos, H feature width. Everything is streamed in chunks, so memory holds one
-chunk of photos and the row numbers; the features themselves stay on disk (`feature_store`).
+N items, M further images, H feature width. Everything is streamed in chunks, so memory holds one
+chunk of images and the row numbers; the features themselves stay on disk (`feature_store`).
 """
 
 from collections import Counter
@@ -23,8 +23,8 @@ from windowshop.data import (
     BrokenImage,
     decode,
     expand,
+    image_names_of,
     locate,
-    product_photos,
     product_views,
     read_bytes,
 )
@@ -37,7 +37,7 @@ MODALITIES: tuple[Modality, ...] = ("text", "image")
 TEXT_CHUNK = 512
 IMAGE_CHUNK = 64
 IMAGE_PART = 16
-"""Photos that one worker encodes at a time."""
+"""Images that one worker encodes at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class FeatureTable:
 
 @dataclass(frozen=True, slots=True)
 class FurtherTable:
-    """Features of the photos beside the first one, in compressed rows.
+    """Features of the images beside the first one, in compressed rows.
 
     Product i has the rows `rows[start[i] : start[i + 1]]` of the store.
     """
@@ -84,12 +84,12 @@ class FurtherTable:
     rows: np.ndarray
 
     def entries(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Store rows of all further photos of the items, and the position of each one's item."""
+        """Store rows of all further images of the items, and the position of each one's item."""
         entries, owner = expand(self.start, items)
         return self.rows[entries], owner
 
     def gather(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features of all further photos of the items, float32 (M, H), and their owners (M,)."""
+        """Features of all further images of the items, float32 (M, H), and their owners (M,)."""
         rows, owner = self.entries(items)
         return self.stored[rows].astype(np.float32), owner
 
@@ -101,11 +101,11 @@ class ProductFeatures:
     views: dict[str, FeatureTable]
     """Text features by view (`windowshop.data.product_text`)."""
     image: FeatureTable
-    """The first usable photo of each product; the digest is of all its photos."""
+    """The first usable image of each product; the digest is of all its images."""
     broken_images: Counter[str]
-    """Photos that could not be used, by kind."""
+    """Images that could not be used, by kind."""
     further: FurtherTable | None = None
-    """The other photos; None where no product has several."""
+    """The other images; None where no product has several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class FeatureCache:
     def images(
         self, root: Path, images: Sequence[str | None], reporter: Reporter, name: str
     ) -> tuple[FeatureTable, Counter[str]]:
-        """Features of each photo below `root`; a missing or broken one is absent and counted."""
+        """Features of each image below `root`; a missing or broken one is absent and counted."""
         store = self._store("image")
         rows = np.full(len(images), -1, dtype=np.int64)
         broken: Counter[str] = Counter()
@@ -177,7 +177,7 @@ class FeatureCache:
         pool: ThreadPoolExecutor,
         broken: Counter[str],
     ) -> np.ndarray:
-        """Store rows of photo files, encoding those that the store lacks."""
+        """Store rows of image files, encoding those that the store lacks."""
         _, first = np.unique(keys, return_index=True)
         todo = first[store.lookup(keys[first]) < 0]
         decoded = list(pool.map(lambda i: decode(contents[i], self.image.side), todo))
@@ -187,8 +187,8 @@ class FeatureCache:
             if isinstance(image, Image.Image)
         ]
         if usable:
-            photos = [image for _, image in usable]
-            parts = [photos[i : i + IMAGE_PART] for i in range(0, len(photos), IMAGE_PART)]
+            images = [image for _, image in usable]
+            parts = [images[i : i + IMAGE_PART] for i in range(0, len(images), IMAGE_PART)]
             features_BH = np.concatenate(list(pool.map(self.image.encode, parts)))
             store.append(np.array([key for key, _ in usable], dtype=keys.dtype), features_BH)
         reasons = {
@@ -217,52 +217,52 @@ def product_features(
     reporter: Reporter,
     names: Sequence[str] = BASE_VIEWS,
 ) -> ProductFeatures:
-    """Features of the named text views and the photo of each product, photos below `root`.
+    """Features of the named text views and the image of each product, images below `root`.
 
     To rank or to index, FACTS is enough; training needs `windowshop.model.batches.needed_views`.
     """
     texts = product_views(products, names)
     views = {name: cache.texts(texts[name], reporter, f"Encode product {name}") for name in names}
-    photos, owner = product_photos(products)
-    table, broken = cache.images(root, photos, reporter, "Encode product photos")
+    images, owner = image_names_of(products)
+    table, broken = cache.images(root, images, reporter, "Encode product images")
     image, further = first_and_further(table, owner, len(products))
     return ProductFeatures(views, image, broken, further)
 
 
 def first_and_further(
-    photos: FeatureTable, owner: np.ndarray, num_products: int
+    images: FeatureTable, owner: np.ndarray, num_products: int
 ) -> tuple[FeatureTable, FurtherTable | None]:
-    """Split a table of all products' photos into the first usable one of each and the others.
+    """Split a table of all products' images into the first usable one of each and the others.
 
-    `owner` is the product of each photo, in order, every product at least once; the same photo
+    `owner` is the product of each image, in order, every product at least once; the same image
     twice in a product counts once.
     """
     if len(owner) == num_products:
-        return photos, None
-    usable = np.flatnonzero(photos.present)
-    keys = owner[usable] * (len(photos.stored) + 1) + photos.rows[usable]
+        return images, None
+    usable = np.flatnonzero(images.present)
+    keys = owner[usable] * (len(images.stored) + 1) + images.rows[usable]
     _, distinct = np.unique(keys, return_index=True)
     kept = usable[np.sort(distinct)]
     owners, first = np.unique(owner[kept], return_index=True)
     rows = np.full(num_products, -1, dtype=np.int64)
-    rows[owners] = photos.rows[kept[first]]
-    image = FeatureTable(photos.stored, rows, photos.digest)
+    rows[owners] = images.rows[kept[first]]
+    image = FeatureTable(images.stored, rows, images.digest)
     others = np.delete(kept, first)
     if len(others) == 0:
         return image, None
     count = np.bincount(owner[others], minlength=num_products)
     start = np.concatenate([[0], np.cumsum(count)])
-    return image, FurtherTable(photos.stored, start, photos.rows[others])
+    return image, FurtherTable(images.stored, start, images.rows[others])
 
 
 def query_features(
     queries: pl.DataFrame, root: Path, cache: FeatureCache, reporter: Reporter
 ) -> QueryFeatures:
-    """Features of every query's text and photo, photos below `root`."""
+    """Features of every query's text and image, images below `root`."""
     texts = [text or "" for text in queries["query"].to_list()]
     text = cache.texts(texts, reporter, "Encode queries")
-    photos = queries["image"].to_list()
-    image, broken = cache.images(root, photos, reporter, "Encode query photos")
+    images = queries["image"].to_list()
+    image, broken = cache.images(root, images, reporter, "Encode query images")
     return QueryFeatures(text, image, broken)
 
 

@@ -97,7 +97,7 @@ class EfficientNetEncoder:
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """Return (B, H) float32; each photo is fitted whole into a white square first."""
+        """Return (B, H) float32; each image is fitted whole into a white square first."""
         step = MICRO_BATCH if self._device.type == "cpu" else 64
         parts = []
         for start in range(0, len(images), step):

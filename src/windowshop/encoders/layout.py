@@ -12,7 +12,7 @@ from torch import Tensor
 TEXT_TOKENS = 8
 """Pieces of a text, in order and of equal length."""
 GRID = 3
-"""Places along each side of a photo."""
+"""Places along each side of an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +64,5 @@ def piece_means(state_BLW: Tensor, mask_BL: Tensor) -> Tensor:
 
 
 def place_means(state_BWGG: Tensor) -> Tensor:
-    """Means over GRID x GRID places of each photo, row by row, (B, K, W)."""
+    """Means over GRID x GRID places of each image, row by row, (B, K, W)."""
     return F.adaptive_avg_pool2d(state_BWGG, GRID).flatten(2).transpose(1, 2)

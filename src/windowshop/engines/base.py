@@ -38,7 +38,7 @@ class EngineSpec:
     kind: str
     """A name of `windowshop.registry.ENGINES`."""
     vectors: Mapping[str, VectorSpec]
-    """By vector name: `fused` for searches by text, `photo` for searches by image."""
+    """By vector name: `fused` for searches by text, `image` for searches by image."""
     scan_rows: int = 20_000
     """A filter that leaves at most so many products has all of them scored."""
     float_numbers: int = 32 * 2**20

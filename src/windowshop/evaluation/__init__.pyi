@@ -2,8 +2,8 @@ from .bm25 import K1 as K1
 from .bm25 import B as B
 from .bm25 import BM25Scorer as BM25Scorer
 from .bm25 import bm25_run as bm25_run
-from .dev_scorer import DevCheck as DevCheck
-from .dev_scorer import make_dev_check as make_dev_check
+from .dev_scorer import DevScorer as DevScorer
+from .dev_scorer import make_dev_scorer as make_dev_scorer
 from .dev_scorer import score_labels as score_labels
 from .diagnostics import EXPERTS as EXPERTS
 from .diagnostics import Diagnostics as Diagnostics

@@ -50,7 +50,7 @@ def score_labels(
 
 
 @dataclass(frozen=True, slots=True)
-class DevCheck:
+class DevScorer:
     """Scorer of models on the dev queries, over the catalogue or a sample of a large one."""
 
     product_source: ProductSource
@@ -110,7 +110,7 @@ class DevCheck:
         return score_labels(self.labels, run)
 
 
-def make_dev_check(
+def make_dev_scorer(
     dataset: Dataset,
     products: ProductSource,
     queries: QuerySource,
@@ -118,7 +118,7 @@ def make_dev_check(
     seed: int,
     *,
     weights: Mapping[str, float] = EQUAL,
-) -> DevCheck | None:
+) -> DevScorer | None:
     """Return the dev scorer of a data set; None where it has no judged dev query.
 
     At most MAX_DEV_QUERIES queries and `max_products` products are drawn by `seed`, judged
@@ -143,7 +143,7 @@ def make_dev_check(
         items = np.sort(np.concatenate([items[judged], others[:keep]]))
     row_of = dict(zip(dataset.queries["query_id"], range(len(dataset.queries)), strict=True))
     query_ids = dev["query_id"].to_list()
-    return DevCheck(
+    return DevScorer(
         product_source=products,
         query_source=queries,
         queries=np.array([row_of[query_id] for query_id in query_ids]),

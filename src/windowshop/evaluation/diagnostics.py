@@ -110,7 +110,7 @@ def gate_weights(
 ) -> tuple[GateWeights, ...]:
     """Return mean expert weights for all, then by top-level category, most products first.
 
-    Only products with text and photo count: with one of them the gate has no choice. A category is
+    Only products with text and image count: with one of them the gate has no choice. A category is
     its path's first part, as in "Shoes > Boots".
     """
     assert gate_NE.shape[1:] == (len(EXPERTS),), gate_NE.shape
@@ -149,7 +149,7 @@ def unretrieved_products(
 ) -> tuple[UnretrievedProducts, ...]:
     """Count products that no query retrieves in its first `depth`: of all, then of each part.
 
-    `parts` maps a name, for example "without photo", to a bool mask (N,) over `product_ids`.
+    `parts` maps a name, for example "without image", to a bool mask (N,) over `product_ids`.
     """
     missed = set(never_retrieved(run, product_ids, depth))
     missed_N = np.array([product in missed for product in product_ids], dtype=bool)

@@ -28,7 +28,7 @@ from windowshop.evaluation.slices import (
     scores_table,
 )
 from windowshop.files import DEFAULT_CACHE, write_atomic, write_json
-from windowshop.model import Model, ProductSource, QuerySource, load_system, saved_systems
+from windowshop.model import ProductSource, QuerySource, Retriever, load_system, saved_systems
 from windowshop.progress import SILENT, Reporter
 
 BM25 = "bm25"
@@ -74,7 +74,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: Model,
+    model: Retriever,
     dataset: Dataset,
     split: str = "test",
     slice_specs: Sequence[str] = (),
@@ -127,7 +127,11 @@ def evaluate(
 
 
 def _runs(
-    model: Model, dataset: Dataset, queries: pl.DataFrame, cache_folder: Path, reporter: Reporter
+    model: Retriever,
+    dataset: Dataset,
+    queries: pl.DataFrame,
+    cache_folder: Path,
+    reporter: Reporter,
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Rank by every system that the data allows, "fused" first."""
     root = dataset.root

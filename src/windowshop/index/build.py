@@ -16,12 +16,12 @@ from windowshop.index.catalogue.collection import Collection
 from windowshop.index.catalogue.ledger import LEDGER_FOLDER, end_of, position_to_json
 from windowshop.index.folder import building, next_name
 from windowshop.index.open import EXPORT_FOLDER, GENERATION, MODEL_FOLDER, GenerationManifest
-from windowshop.index.vector_names import FUSED_VECTOR, PHOTO_VECTOR, vectors_by_name, with_gate
+from windowshop.index.vector_names import FUSED_VECTOR, IMAGE_VECTOR, vectors_by_name, with_gate
 from windowshop.progress import SILENT, Reporter
 from windowshop.registry import ENGINES
 
 if TYPE_CHECKING:
-    from windowshop.model import Model, ProductSource
+    from windowshop.model import ProductSource, Retriever
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +57,7 @@ class IndexConfig:
 
 
 def build_index(
-    model: "Model",
+    model: "Retriever",
     dataset: Dataset,
     out: str | Path,
     cache_folder: Path = DEFAULT_CACHE,
@@ -92,7 +92,7 @@ def build_index(
 
 def _fill(
     path: Path,
-    model: "Model",
+    model: "Retriever",
     dataset: Dataset,
     source: "ProductSource",
     reporter: Reporter,
@@ -107,8 +107,8 @@ def _fill(
             f"Choose one of: {', '.join(map(str, model.towers.widths))}."
         )
     widths = {FUSED_VECTOR: model.width}
-    if model.photo_width is not None:
-        widths[PHOTO_VECTOR] = model.photo_width
+    if model.image_width is not None:
+        widths[IMAGE_VECTOR] = model.image_width
     unsearchable = 0
     with closing(Collection(path, config.spec(len(products), widths))) as collection:
         position = collection.start
@@ -124,7 +124,7 @@ def _fill(
         model_key=model.manifest.run_key,
         num_products=len(products),
         width=model.width,
-        photo_width=model.photo_width,
+        image_width=model.image_width,
         data_root=str(dataset.root.resolve()),
         broken_images=dict(source.features.broken_images),
         unsearchable=unsearchable,

@@ -3,7 +3,7 @@
 INDEX/manifest.json             the format
 INDEX/generations/current.json  which generation is searched, and the one before it
 INDEX/generations/gN/           a collection, its manifest, and the model it was made by
-INDEX/photos/                   photos that came with online writes
+INDEX/photos/                   images that came with online writes
 INDEX/build.lock                held by the process that builds a generation, or compacts one
 INDEX/.partial/                 the first generation while it is built
 """
@@ -27,13 +27,13 @@ from windowshop.index.generations import Generations
 from windowshop.index.images import remove_uploads, uploads_of
 
 GENERATIONS_FOLDER = "generations"
-PHOTOS_FOLDER = "photos"
+IMAGES_FOLDER = "photos"
 LOCK_FILE = "build.lock"
 PARTIAL_FOLDER = ".partial"
 NOT_CONTENT = {LOCK_FILE, PARTIAL_FOLDER, "lost+found"}
 """Names that may lie in a folder that counts as empty."""
 UNNAMED_SECONDS = 3600.0
-"""Age of an unnamed photo that may be removed; a write stores its photo before the product."""
+"""Age of an unnamed image that may be removed; a write stores its image before the product."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,10 +110,10 @@ def without_builds(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def remove_unnamed_photos(folder: Path, opened: Mapping[str, Collection]) -> int:
-    """Remove uploaded photos that no record of any ledger names; returns how many.
+def remove_unnamed_images(folder: Path, opened: Mapping[str, Collection]) -> int:
+    """Remove uploaded images that no record of any ledger names; returns how many.
 
-    Photos that were stored or named within the last hour stay. `opened` are the collections that
+    Images that were stored or named within the last hour stay. `opened` are the collections that
     this process has open, by generation. Raises LedgerError, and removes nothing, where another
     process has one open.
     """
@@ -127,11 +127,11 @@ def remove_unnamed_photos(folder: Path, opened: Mapping[str, Collection]) -> int
         if path.is_dir():
             with closing(Ledger(path)) as ledger:
                 named |= _uploads(ledger.replay())
-    return remove_uploads(folder / PHOTOS_FOLDER, named, begun - UNNAMED_SECONDS)
+    return remove_uploads(folder / IMAGES_FOLDER, named, begun - UNNAMED_SECONDS)
 
 
 def _uploads(changes: Iterator[tuple[Change, Position]]) -> set[str]:
-    """Return the uploaded photos that changes name."""
+    """Return the uploaded images that changes name."""
     named: set[str] = set()
     for change, _ in changes:
         if isinstance(change, Upsert):

@@ -1,6 +1,6 @@
-"""Photos of an online catalogue: below the data folder, or uploaded with a write.
+"""Images of an online catalogue: below the data folder, or uploaded with a write.
 
-An uploaded photo is a file of the folder of uploads, named by its content hash; a product refers to
+An uploaded image is a file of the folder of uploads, named by its content hash; a product refers to
 it in `image` by `upload:NAME`.
 """
 
@@ -36,18 +36,18 @@ SUFFIXES = {"MPO": "jpg", "JPEG": "jpg", "TIFF": "tif"}
 
 
 @dataclass(slots=True)
-class OpenedPhotos:
-    """Decoded photos of one product that is written."""
+class OpenedImages:
+    """Decoded images of one product that is written."""
 
     image: str | None
     """Name of the first one, for the product's `image`."""
     pictures: list[Image.Image] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    """Names of photos that cannot be used, with the reason."""
+    """Names of images that cannot be used, with the reason."""
     _known: set[bytes] = field(default_factory=set)
 
     def add(self, name: str, content: bytes | BrokenImage, side: int) -> bool:
-        """Decode one more photo, unless it repeats another; returns whether it can be used."""
+        """Decode one more image, unless it repeats another; returns whether it can be used."""
         if isinstance(content, bytes):
             if content in self._known:
                 return True
@@ -60,8 +60,8 @@ class OpenedPhotos:
         return True
 
 
-class ShopPhotos:
-    """Photos by the names that products use, for many threads of one process."""
+class ShopImages:
+    """Images by the names that products use, for many threads of one process."""
 
     def __init__(self, data_root: Path, uploads: Path) -> None:
         self._data_root, self._uploads = data_root, uploads
@@ -69,7 +69,7 @@ class ShopPhotos:
         self._recent: dict[str, tuple[Path | None, float]] = {}
 
     def path(self, image: str | None) -> Path | None:
-        """Return a photo's file, links resolved; None unless it is inside one of the folders."""
+        """Return an image's file, links resolved; None unless it is inside one of the folders."""
         plain = self._plain(image) if image else None
         if plain is not None:
             return plain
@@ -97,14 +97,14 @@ class ShopPhotos:
 
     def open(
         self, image: str | None, images: str | None, sent: bytes | None, side: int
-    ) -> OpenedPhotos:
-        """Decode the photos of a product, equal ones once.
+    ) -> OpenedImages:
+        """Decode the images of a product, equal ones once.
 
         An uploaded one (`sent`) is stored and replaces `image`, unless it is broken. `side` is the
         side of the encoder's input in pixels. Raises ConfigError where it cannot be stored.
         """
-        opened = OpenedPhotos(image)
-        if sent is not None and opened.add("the photo sent", _within_limit(sent), side):
+        opened = OpenedImages(image)
+        if sent is not None and opened.add("the image sent", _within_limit(sent), side):
             opened.image = self._keep(sent)
         elif image:
             opened.add(image, self._read(image), side)
@@ -112,8 +112,8 @@ class ShopPhotos:
             opened.add(name, self._read(name), side)
         return opened
 
-    def copy_from(self, origin: "ShopPhotos", image: str) -> str:
-        """Copy a photo of another catalogue unless its name is known here; returns its name here.
+    def copy_from(self, origin: "ShopImages", image: str) -> str:
+        """Copy an image of another catalogue unless its name is known here; returns its name here.
 
         Raises ConfigError where it cannot be stored.
         """
@@ -122,8 +122,8 @@ class ShopPhotos:
             return image
         return self._keep(content)
 
-    def copy_all_from(self, origin: "ShopPhotos", images: str | None) -> str | None:
-        """Copy a list of further photos by `copy_from`; returns the list with their names here."""
+    def copy_all_from(self, origin: "ShopImages", images: str | None) -> str | None:
+        """Copy a list of further images by `copy_from`; returns the list with their names here."""
         names = parse_images(images)
         copied = [self.copy_from(origin, name) for name in names]
         return images if copied == names else json.dumps(copied, ensure_ascii=False)
@@ -142,7 +142,7 @@ class ShopPhotos:
         digest = hashlib.blake2b(content, digest_size=20).hexdigest()
         name = f"{digest}.{SUFFIXES.get(kind, kind.lower())}"
         path = self._uploads / name
-        with self._lock:  # two writes may bring the same photo
+        with self._lock:  # two writes may bring the same image
             try:
                 os.utime(path)  # it exists: renew its age for `remove_uploads`
             except OSError:

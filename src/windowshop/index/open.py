@@ -5,9 +5,9 @@
     INDEX/generations/gN/model/            the model, with its query encoder in model/export
 
 `folder` describes the rest of the index. Searching by text needs no torch: the model is loaded
-for the first search by photo or the first write.
+for the first search by image or the first write.
 
-Shapes: B batch, N products, P width of fused vectors, D width of photo vectors.
+Shapes: B batch, N products, P width of fused vectors, D width of image vectors.
 """
 
 import threading
@@ -22,7 +22,7 @@ import polars as pl
 from windowshop.data import (
     PRODUCT_SCHEMA,
     AttributeColumn,
-    Photo,
+    ImageInput,
     check_ids,
     complete_columns,
     conform,
@@ -31,17 +31,17 @@ from windowshop.data import (
 from windowshop.errors import DataError, IndexFolderError, SearchError, needs_extra
 from windowshop.files import INDEX, FolderKind, read_manifest
 from windowshop.index.catalogue.collection import Collection
-from windowshop.index.folder import PHOTOS_FOLDER, current_generation, open_generations
-from windowshop.index.images import ShopPhotos
+from windowshop.index.folder import IMAGES_FOLDER, current_generation, open_generations
+from windowshop.index.images import ShopImages
 from windowshop.index.vector_names import GATE_COLUMNS, vectors_by_name, with_gate
 from windowshop.model import QueryEncoder, open_query_encoder
 
 if TYPE_CHECKING:
-    from windowshop.model import Model
+    from windowshop.model import Retriever
 
 GENERATION = FolderKind(
     noun="a generation of an index",
-    format="windowshop-generation/1",
+    format="windowshop-generation/2",
     command=INDEX.command,
     error=IndexFolderError,
     file="generation.json",
@@ -49,7 +49,7 @@ GENERATION = FolderKind(
 MODEL_FOLDER, EXPORT_FOLDER = "model", "export"
 WRITTEN = "the products to add"
 WRITE_ROWS = 32
-"""Rows of an online write that are encoded at a time; bounds the photos in memory."""
+"""Rows of an online write that are encoded at a time; bounds the images in memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,13 +61,13 @@ class GenerationManifest:
     num_products: int
     width: int
     """Width P of the vectors named `fused`."""
-    photo_width: int | None
-    """Width D of vectors named `photo`; None where the model has no photo tower."""
+    image_width: int | None
+    """Width D of vectors named `photo`; None where the model has no image tower."""
     data_root: str
-    """Data folder, with the photos of the products."""
+    """Data folder, with the images of the products."""
     broken_images: dict[str, int]
     unsearchable: int
-    """Products with neither text nor a usable photo; no vector search finds them."""
+    """Products with neither text nor a usable image; no vector search finds them."""
     attributes: list[dict[str, Any]]
     """Columns filled from the attributes, as of `attribute_columns`."""
     filled_to: dict[str, int]
@@ -90,7 +90,7 @@ class UpsertReport:
 
     num_upserted: int
     problems: dict[str, str]
-    """Photos that cannot be used, by product; the product is stored without them."""
+    """Images that cannot be used, by product; the product is stored without them."""
 
 
 class OpenIndex:
@@ -104,13 +104,13 @@ class OpenIndex:
         self.query_encoder: QueryEncoder = open_query_encoder(
             path / MODEL_FOLDER / EXPORT_FOLDER, model_key=key
         )
-        self._photos = ShopPhotos(Path(self.manifest.data_root), folder / PHOTOS_FOLDER)
-        self._model: Model | None = None
+        self._images = ShopImages(Path(self.manifest.data_root), folder / IMAGES_FOLDER)
+        self._model: Retriever | None = None
         self._loading = threading.Lock()
         self.collection = Collection(path)
 
     @property
-    def model(self) -> "Model":
+    def model(self) -> "Retriever":
         """Model in torch, loaded at first use."""
         with self._loading:
             if self._model is None:
@@ -118,72 +118,74 @@ class OpenIndex:
             return self._model
 
     def encode_queries(
-        self, texts: Sequence[str | None], photos: Sequence[Photo | None]
+        self, texts: Sequence[str | None], images: Sequence[ImageInput | None]
     ) -> np.ndarray:
         """Return unit query vectors for `fused`, float32 (B, P).
 
-        Query i has `texts[i]`, `photos[i]`, or both. A batch of texts alone goes through the
-        exported graph. Raises SearchError for a query with neither and for an unusable photo.
+        Query i has `texts[i]`, `images[i]`, or both. A batch of texts alone goes through the
+        exported graph. Raises SearchError for a query with neither and for an unusable image.
         """
-        if any(photo is not None for photo in photos):
-            return self.model.encode_queries(texts, photos)
+        if any(image is not None for image in images):
+            return self.model.encode_queries(texts, images)
         for place, text in enumerate(texts):
             if not (text or "").strip():
-                raise SearchError(f"query {place} has neither text nor a photo; give at least one.")
+                raise SearchError(
+                    f"query {place} has neither text nor an image; give at least one."
+                )
         return self.query_encoder.encode([text or "" for text in texts])
 
-    def encode_photos(self, photos: Sequence[Photo]) -> np.ndarray:
-        """Return unit vectors of query photos for `photo`, float32 (B, D).
+    def encode_images(self, images: Sequence[ImageInput]) -> np.ndarray:
+        """Return unit vectors of query images for the vectors named `photo`, float32 (B, D).
 
-        Raises SearchError for an unusable photo, and where the index has no `photo` vectors.
+        Raises SearchError for an unusable image, and where the index has no `photo` vectors.
         """
-        if self.manifest.photo_width is None:
+        if self.manifest.image_width is None:
             raise SearchError(
-                f"{self.folder}: its model looks at no product photo. Search by text, or build it "
+                f"{self.folder}: its model looks at no product image. Search by text, or build it "
                 "with another model."
             )
-        return self.model.encode_photos(photos)
+        return self.model.encode_images(images)
 
     def upsert(
-        self, products: pl.DataFrame, photos: Mapping[str, bytes] | None = None
+        self, products: pl.DataFrame, images: Mapping[str, bytes] | None = None
     ) -> UpsertReport:
         """Add or replace whole products; searches find them on return.
 
         Args:
             products: Rows in the products format; missing columns become null. Attribute columns
                 of the index are filled from `attributes`.
-            photos: Image files by product id, stored with the index; `image` then names them.
+            images: Image files by product id, stored with the index; `image` then names them.
 
         Raises:
-            DataError: A row does not fit, or a photo is of no row; nothing is changed.
+            DataError: A row does not fit, or an image is of no row; nothing is changed.
         """
         rows = fill_attributes(_completed(products), self.manifest.attribute_columns)
-        sent = dict(photos or {})
+        sent = dict(images or {})
         stray = sent.keys() - set(rows["product_id"])
         if stray:
-            raise DataError(f"A photo is of {min(stray)!r}, which is no product of this write.")
+            raise DataError(f"An image is of {min(stray)!r}, which is no product of this write.")
         problems: dict[str, str] = {}
-        parts, images = [], []
+        parts, stored = [], []
         for part in rows.iter_slices(WRITE_ROWS):
             opened = [
-                self._photos.open(image, further, sent.get(name), self.model.image.side)
+                self._images.open(image, further, sent.get(name), self.model.image.side)
                 for name, image, further in part.select("product_id", "image", "images").iter_rows()
             ]
             parts.append(self.model.encode_rows(part, [row.pictures for row in opened]))
-            images += [row.image for row in opened]
+            stored += [row.image for row in opened]
             named = zip(part["product_id"], opened, strict=True)
             problems |= {name: "; ".join(row.problems) for name, row in named if row.problems}
         if parts:
-            rows = rows.with_columns(pl.Series("image", images, dtype=pl.String))
+            rows = rows.with_columns(pl.Series("image", stored, dtype=pl.String))
             self.collection.upsert(with_gate(rows, parts), vectors_by_name(parts))
         return UpsertReport(num_upserted=len(rows), problems=problems)
 
     def upsert_from(self, products: pl.DataFrame, origin: "OpenIndex") -> UpsertReport:
-        """Upsert rows of another generation, with copies of the photos that they have there."""
+        """Upsert rows of another generation, with copies of the images that they have there."""
         filled = [column.name for column in origin.manifest.attribute_columns] + list(GATE_COLUMNS)
-        photos, others = self._photos, origin._photos
-        first = [name and photos.copy_from(others, name) for name in products["image"]]
-        further = [names and photos.copy_all_from(others, names) for names in products["images"]]
+        images, others = self._images, origin._images
+        first = [name and images.copy_from(others, name) for name in products["image"]]
+        further = [names and images.copy_all_from(others, names) for names in products["images"]]
         rows = products.drop(filled, strict=False).with_columns(
             pl.Series("image", first, dtype=pl.String),
             pl.Series("images", further, dtype=pl.String),
@@ -194,22 +196,22 @@ class OpenIndex:
         """Delete products; returns how many there were."""
         return self.collection.delete(product_ids)
 
-    def photo_path(self, image: str | None) -> Path | None:
-        """Return the file of a photo that `image` names, links resolved.
+    def image_path(self, image: str | None) -> Path | None:
+        """Return the file of an image that `image` names, links resolved.
 
         None where there is no such file below the data folder or among the uploads.
         """
-        return self._photos.path(image)
+        return self._images.path(image)
 
-    def recent_photo_path(self, image: str | None) -> Path | None:
-        """Return `photo_path`, cached for some minutes."""
-        return self._photos.recent_path(image)
+    def recent_image_path(self, image: str | None) -> Path | None:
+        """Return `image_path`, cached for some minutes."""
+        return self._images.recent_path(image)
 
     def close(self) -> None:
         """Write a snapshot and release everything."""
         self.collection.close()
 
-    def _load(self) -> "Model":
+    def _load(self) -> "Retriever":
         with needs_extra("train"):
             from windowshop.model import load
 

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 GATE_COLUMNS = ("_text_weight", "_photo_weight")
 """Internal columns, which begin with _, for explanations only."""
-FUSED_VECTOR, PHOTO_VECTOR = "fused", "photo"
-"""Vector names: for searches by text, photo or both, and for those by photo alone."""
+FUSED_VECTOR, IMAGE_VECTOR = "fused", "photo"
+"""Vector names: for searches by text, image or both, and for those by image alone."""
 
 
 def vectors_by_name(parts: Sequence["SpaceVectors"]) -> dict[str, np.ndarray]:
     """Join the vectors of consecutive parts, by vector name."""
     vectors = {FUSED_VECTOR: np.concatenate([part.fused for part in parts])}
-    photos = [part.photo for part in parts if part.photo is not None]
-    return vectors | ({PHOTO_VECTOR: np.concatenate(photos)} if photos else {})
+    images = [part.image for part in parts if part.image is not None]
+    return vectors | ({IMAGE_VECTOR: np.concatenate(images)} if images else {})
 
 
 def with_gate(rows: pl.DataFrame, parts: Sequence["SpaceVectors"]) -> pl.DataFrame:

@@ -27,7 +27,7 @@ from .onnx_export import render_export as render_export
 from .query_encoder import EncoderConfig as EncoderConfig
 from .query_encoder import QueryEncoder as QueryEncoder
 from .query_encoder import open_query_encoder as open_query_encoder
-from .retriever import Model as Model
+from .retriever import Retriever as Retriever
 from .retriever import SpaceVectors as SpaceVectors
 from .retriever import load as load
 from .retriever import load_system as load_system

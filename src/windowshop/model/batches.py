@@ -1,6 +1,6 @@
-"""Features of a data set -> tensors of a batch, as training and dev checks feed the towers.
+"""Features of a data set -> tensors of a batch, as training and dev scorer feed the towers.
 
-Shapes: B batch, M further photos, H feature width.
+Shapes: B batch, M further images, H feature width.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ def needed_views(stages: Iterable[StageConfig]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class QueryBatch:
-    """Features of B queries; zeros and a 0 in `has_B2` where a query lacks text or photo."""
+    """Features of B queries; zeros and a 0 in `has_B2` where a query lacks text or image."""
 
     text_BH: Tensor
     image_BH: Tensor
@@ -31,24 +31,24 @@ class QueryBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class FurtherPhotos:
-    """Photos beside the first one, of those products of a batch that have several."""
+class FurtherImages:
+    """Images beside the first one, of those products of a batch that have several."""
 
     image_MH: Tensor
     owner_M: Tensor
-    """Position of each photo's product in the batch."""
+    """Position of each image's product in the batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProductBatch:
-    """Features of B products; zeros and a 0 in `has_B2` where one lacks text or photo."""
+    """Features of B products; zeros and a 0 in `has_B2` where one lacks text or image."""
 
     text_BH: Tensor
     image_BH: Tensor
-    """The first photo."""
+    """The first image."""
     has_B2: Tensor
-    further: FurtherPhotos | None = None
-    """None where no product of the batch has more than one photo."""
+    further: FurtherImages | None = None
+    """None where no product of the batch has more than one image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,12 @@ class ProductSource:
 
     @property
     def has_image(self) -> np.ndarray:
-        """Products that have a usable photo, bool (N,)."""
+        """Products that have a usable image, bool (N,)."""
         return self.features.image.present
 
     @property
     def has_both(self) -> np.ndarray:
-        """Products that have text and a usable photo, bool (N,)."""
+        """Products that have text and a usable image, bool (N,)."""
         return np.asarray(self.has_text & self.has_image)
 
     def batch(self, items: np.ndarray) -> ProductBatch:
@@ -115,11 +115,11 @@ class ProductSource:
         return self._batch(items, text_BH)
 
     def same_content(self, items: np.ndarray) -> np.ndarray:
-        """Pairs of products with the same title or with a photo file in common, bool (B, B)."""
+        """Pairs of products with the same title or with an image file in common, bool (B, B)."""
         title, image = self.features.views[TITLE], self.features.image
         same = _equal_rows(title, items) | _equal_rows(image, items)
         if self.features.further is not None:
-            same |= _common_photos(image, self.features.further, items)
+            same |= _common_images(image, self.features.further, items)
         return np.asarray(same)
 
     def _batch(self, items: np.ndarray, text_BH: np.ndarray) -> ProductBatch:
@@ -131,13 +131,13 @@ class ProductSource:
             self._further(items),
         )
 
-    def _further(self, items: np.ndarray) -> FurtherPhotos | None:
+    def _further(self, items: np.ndarray) -> FurtherImages | None:
         if self.features.further is None:
             return None
         features_MH, owner_M = self.features.further.gather(items)
         if len(owner_M) == 0:
             return None
-        return FurtherPhotos(torch.from_numpy(features_MH), torch.from_numpy(owner_M))
+        return FurtherImages(torch.from_numpy(features_MH), torch.from_numpy(owner_M))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,19 +171,19 @@ def _equal_rows(table: FeatureTable, items: np.ndarray) -> np.ndarray:
     return np.asarray((rows_B[:, None] == rows_B) & (rows_B >= 0))
 
 
-def _common_photos(image: FeatureTable, further: FurtherTable, items: np.ndarray) -> np.ndarray:
-    """Pairs of items that have any photo in common, bool (B, B); R photos are in several items."""
+def _common_images(image: FeatureTable, further: FurtherTable, items: np.ndarray) -> np.ndarray:
+    """Pairs of items that have any image in common, bool (B, B); R images are in several items."""
     first = image.rows[items]
     other, owner_of_other = further.entries(items)
     has = np.flatnonzero(first >= 0)
     rows = np.concatenate([first[has], other])
     owner = np.concatenate([has, owner_of_other])
-    # A photo stands once in an item, so one that occurs twice is shared; those are few.
-    _, photo, count = np.unique(rows, return_inverse=True, return_counts=True)
-    shared = count[photo] > 1
+    # An image stands once in an item, so one that occurs twice is shared; those are few.
+    _, number_of, count = np.unique(rows, return_inverse=True, return_counts=True)
+    shared = count[number_of] > 1
     holds_BR = np.zeros((len(items), int((count > 1).sum())), dtype=np.float32)
     number = np.cumsum(count > 1) - 1
-    holds_BR[owner[shared], number[photo[shared]]] = 1
+    holds_BR[owner[shared], number[number_of[shared]]] = 1
     return np.asarray(holds_BR @ holds_BR.T > 0)
 
 

@@ -39,7 +39,7 @@ class Manifest:
     run_key: str
     """Hash of data, settings and version: equal keys give equal models."""
     data: dict[str, str]
-    """Content hashes of the tables, and of all photos together."""
+    """Content hashes of the tables, and of all images together."""
     counts: dict[str, int]
     broken_images: dict[str, int]
     seed: int
@@ -52,7 +52,7 @@ class Manifest:
     dev: dict[str, dict[str, float]]
     """Dev figures of the kept weights: system -> measure -> value."""
     history: dict[str, list[dict[str, Any]]]
-    """Every dev check: system -> entries."""
+    """Dev scores of each system during its training."""
     text_tokens: list[int] = field(default_factory=lambda: [0, 0])
     image_tokens: list[int] = field(default_factory=lambda: [0, 0])
     """Number and width of the tokens in each encoder's features."""
@@ -61,7 +61,7 @@ class Manifest:
 
     @property
     def layouts(self) -> tuple[Layout, Layout]:
-        """Layouts of the text features and of the photo features."""
+        """Layouts of the text features and of the image features."""
         text = Layout(tuple(self.text_segments), *self.text_tokens)
         return text, Layout(tuple(self.image_segments), *self.image_tokens)
 

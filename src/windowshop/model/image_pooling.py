@@ -1,6 +1,6 @@
-"""The photos of a product that has several -> one vector.
+"""The images of a product that has several -> one vector.
 
-Shapes: M photos of all products of a batch, B products, D shared width, X any further shape.
+Shapes: M images of all products of a batch, B products, D shared width, X any further shape.
 """
 
 import torch
@@ -10,10 +10,10 @@ from windowshop.config import ModelConfig
 from windowshop.model.layers import ZeroStartMLP
 
 
-class PhotoPooling(nn.Module):
-    """Pooling of a product's photos: all count alike, or by a learned score.
+class ImagePooling(nn.Module):
+    """Pooling of a product's images: all count alike, or by a learned score.
 
-    The score starts at zero, so that attention starts as the mean. The order of the photos is never
+    The score starts at zero, so that attention starts as the mean. The order of the images is never
     seen.
     """
 
@@ -24,15 +24,15 @@ class PhotoPooling(nn.Module):
         self._score = ZeroStartMLP(width, hidden, 1, config.dropout) if learned else None
         self._scale = width**0.5
 
-    def shares(self, photo_MD: Tensor, owner_M: Tensor, num_products: int) -> Tensor:
-        """Return each photo's share of its product, (M,); those of a product sum to 1.
+    def shares(self, image_MD: Tensor, owner_M: Tensor, num_products: int) -> Tensor:
+        """Return each image's share of its product, (M,); those of a product sum to 1.
 
-        `photo_MD` are unit vectors, `owner_M` is the product that each is of.
+        `image_MD` are unit vectors, `owner_M` is the product that each is of.
         """
         if self._score is None:
-            weight_M = torch.ones_like(photo_MD[:, 0])
+            weight_M = torch.ones_like(image_MD[:, 0])
         else:
-            score_M = self._score(photo_MD * self._scale).squeeze(1)
+            score_M = self._score(image_MD * self._scale).squeeze(1)
             largest_B = torch.full_like(score_M[:1], -torch.inf).repeat(num_products)
             largest_B = largest_B.scatter_reduce(0, owner_M, score_M.detach(), "amax")
             weight_M = (score_M - largest_B[owner_M]).exp()

@@ -43,7 +43,7 @@ from windowshop.model.query_encoder import (
     open_query_encoder,
     probe_vectors,
 )
-from windowshop.model.retriever import Model, load
+from windowshop.model.retriever import Retriever, load
 from windowshop.model.two_tower import TwoTower
 from windowshop.progress import Reporter
 
@@ -122,7 +122,7 @@ class QueryPath(nn.Module):
 
 
 def export_queries(
-    model: Model,
+    model: Retriever,
     dataset: Dataset,
     out: Path,
     cache_folder: Path,
@@ -142,7 +142,7 @@ def export_queries(
     return export_graph(model, texts, products.vectors, out, config)
 
 
-def provide_export(model: Model, dataset: Dataset, source: ProductSource, out: Path) -> None:
+def provide_export(model: Retriever, dataset: Dataset, source: ProductSource, out: Path) -> None:
     """Export a model's query path where `out` holds no usable export of it.
 
     `source` has the features of the data set's products. Raises ExportError where the model's text
@@ -153,7 +153,7 @@ def provide_export(model: Model, dataset: Dataset, source: ProductSource, out: P
         return
     shutil.rmtree(out, ignore_errors=True)
     config, texts = ExportConfig(), list(PROBES)
-    with suppress(ExportError):  # a shop of photos alone has no text
+    with suppress(ExportError):  # a shop of images alone has no text
         texts = check_texts(dataset, config.num_texts)
     items = np.random.default_rng(0).permutation(len(source))[:CHECK_PRODUCTS]
     products_NP = model.encode_spaces(source, items).fused
@@ -162,7 +162,7 @@ def provide_export(model: Model, dataset: Dataset, source: ProductSource, out: P
 
 
 def export_graph(
-    model: Model, texts: Sequence[str], product_NP: np.ndarray, out: Path, config: ExportConfig
+    model: Retriever, texts: Sequence[str], product_NP: np.ndarray, out: Path, config: ExportConfig
 ) -> ExportManifest:
     """Export a model's query path, checked on the texts against the product vectors."""
     _require_place(out)
@@ -212,7 +212,7 @@ def write_tokenizer(text: TextEncoder, path: Path) -> int:
     return int(backend.truncation["max_length"])
 
 
-def write_graph(model: Model, path: Path) -> None:
+def write_graph(model: Retriever, path: Path) -> None:
     """Write the fp32 graph, for any batch size and length."""
     batch = model.text.prepare(["a", "red shoes for men"])  # unlike lengths: padding is traced too
     names = [name for name in (IDS, MASK) if name in batch]
@@ -279,7 +279,7 @@ class Reference:
     top_QK: np.ndarray
 
     @classmethod
-    def of(cls, model: Model, texts: Sequence[str], product_NP: np.ndarray) -> "Reference":
+    def of(cls, model: Retriever, texts: Sequence[str], product_NP: np.ndarray) -> "Reference":
         """Encode the texts and search with them."""
         query_QP = model.encode_queries(texts)
         searchable_N = np.any(product_NP, axis=1)
@@ -312,7 +312,7 @@ def _shared(found_K: np.ndarray, expected_K: np.ndarray) -> float:
 
 
 def _write_export(
-    model: Model, reference: Reference, folder: Path, config: ExportConfig
+    model: Retriever, reference: Reference, folder: Path, config: ExportConfig
 ) -> ExportManifest:
     tokenizer = folder / TOKENIZER_FILE
     max_tokens = write_tokenizer(model.text, tokenizer)
@@ -339,7 +339,7 @@ def _write_export(
     return manifest
 
 
-def _make_graphs(model: Model, folder: Path, config: ExportConfig) -> dict[Precision, Path]:
+def _make_graphs(model: Retriever, folder: Path, config: ExportConfig) -> dict[Precision, Path]:
     made: dict[Precision, Path] = {"fp32": folder / "fp32.onnx"}
     write_graph(model, made["fp32"])
     if config.int8:

@@ -5,7 +5,7 @@
     EXPORT/probes.npy      vectors of PROBES, which the graph must give on any machine
     EXPORT/export.json     model, precision, how close the vectors are to torch's
 
-Shapes: B texts, L tokens, P width of query vectors. Photo queries stay with `windowshop.model`.
+Shapes: B texts, L tokens, P width of query vectors. Image queries stay with `windowshop.model`.
 """
 
 from collections.abc import Sequence
@@ -133,7 +133,7 @@ class QueryEncoder:
         return self._batcher.counts()
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Return unit query vectors, float32 (B, P), as `Model.encode_queries` does.
+        """Return unit query vectors, float32 (B, P), as `Retriever.encode_queries` does.
 
         How close they are to it stands in the manifest. Texts of equal tokens are one text: with a
         tokenizer that ignores case, "Red  Shoe" finds what "red shoe" left in the cache. Raises

@@ -1,6 +1,6 @@
 """A trained model, loaded: queries and products in, unit vectors out.
 
-Shapes: B batch, N products, P width of query and product vectors, D width of photo vectors.
+Shapes: B batch, N products, P width of query and product vectors, D width of image vectors.
 """
 
 import tempfile
@@ -20,7 +20,7 @@ from windowshop.data import (
     FACTS,
     PRODUCT_SCHEMA,
     BrokenImage,
-    Photo,
+    ImageInput,
     decode,
     product_views,
     read_bytes,
@@ -52,10 +52,10 @@ from windowshop.progress import Reporter, SilentReporter
 
 @dataclass(frozen=True, slots=True)
 class ProductVectors:
-    """Vectors of a product table, with counts of unreadable photos."""
+    """Vectors of a product table, with counts of unreadable images."""
 
     vectors: np.ndarray
-    """float32 (N, P), unit length; zero for a product with neither text nor a usable photo."""
+    """float32 (N, P), unit length; zero for a product with neither text nor a usable image."""
     broken_images: Counter[str]
 
 
@@ -64,17 +64,17 @@ class SpaceVectors:
     """Vectors of some products in each space that is searched."""
 
     fused: np.ndarray
-    """float32 (N, P), unit length; zero for a product with neither text nor a usable photo."""
-    photo: np.ndarray | None
-    """float32 (N, D), unit length; zero for a product without a usable photo. None where the model
-    looks at no photos."""
+    """float32 (N, P), unit length; zero for a product with neither text nor a usable image."""
+    image: np.ndarray | None
+    """float32 (N, D), unit length; zero for a product without a usable image. None where the model
+    looks at no images."""
     gate: np.ndarray | None
-    """float32 (N, 2): how much text alone and the photo alone weigh in `fused`; what is left to 1
+    """float32 (N, 2): how much text alone and the image alone weigh in `fused`; what is left to 1
     weighs both at once. None under a fusion that weighs every product alike."""
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class Retriever:
     """Encoders and towers of a model folder; made by `windowshop.load`."""
 
     folder: Path
@@ -92,26 +92,26 @@ class Model:
         return self.towers.width
 
     @property
-    def photo_width(self) -> int | None:
-        """Width D of photo vectors; None where the model looks at no product photo."""
+    def image_width(self) -> int | None:
+        """Width D of image vectors; None where the model looks at no product image."""
         return self.towers.config.width if self.towers.fusion.uses_image else None
 
     def encode_queries(
         self,
         texts: Sequence[str | None] | None = None,
-        images: Sequence[Photo | None] | None = None,
+        images: Sequence[ImageInput | None] | None = None,
     ) -> np.ndarray:
         """Return unit query vectors, float32 (B, P).
 
         Query i has `texts[i]`, `images[i]` (a path, a file's bytes, or a PIL image), or both.
-        Raises SearchError for a query with neither and for a photo that cannot be read.
+        Raises SearchError for a query with neither and for an image that cannot be read.
         """
         batch_size = len(texts) if texts is not None else len(images or [])
         all_texts = list(texts) if texts is not None else [None] * batch_size
-        all_photos = list(images) if images is not None else [None] * batch_size
-        if len(all_texts) != len(all_photos):
+        all_images = list(images) if images is not None else [None] * batch_size
+        if len(all_texts) != len(all_images):
             raise SearchError(
-                f"found {len(all_texts)} texts and {len(all_photos)} images; give as many of each, "
+                f"found {len(all_texts)} texts and {len(all_images)} images; give as many of each, "
                 "with None where a query has none."
             )
         if batch_size == 0:
@@ -119,39 +119,39 @@ class Model:
         has_B2 = np.array(
             [
                 (bool(t and t.strip()), p is not None)
-                for t, p in zip(all_texts, all_photos, strict=True)
+                for t, p in zip(all_texts, all_images, strict=True)
             ],
             dtype=np.float32,
         )
         empty = np.flatnonzero(has_B2.sum(axis=1) == 0)
         if len(empty):
-            raise SearchError(f"query {empty[0]} has neither text nor a photo; give at least one.")
+            raise SearchError(f"query {empty[0]} has neither text nor an image; give at least one.")
         text_BH = np.zeros((batch_size, self.text.layout.width), dtype=np.float32)
         image_BH = np.zeros((batch_size, self.image.layout.width), dtype=np.float32)
-        with_text, with_photo = np.flatnonzero(has_B2[:, 0]), np.flatnonzero(has_B2[:, 1])
+        with_text, with_image = np.flatnonzero(has_B2[:, 0]), np.flatnonzero(has_B2[:, 1])
         if len(with_text):
             text_BH[with_text] = self.text.encode([all_texts[i] or "" for i in with_text])
-        if len(with_photo):
-            photos = [open_photo(all_photos[i], self.image.side) for i in with_photo]
-            image_BH[with_photo] = self.image.encode(photos)
+        if len(with_image):
+            opened = [open_image(all_images[i], self.image.side) for i in with_image]
+            image_BH[with_image] = self.image.encode(opened)
         batch = QueryBatch(
             torch.from_numpy(text_BH), torch.from_numpy(image_BH), torch.from_numpy(has_B2)
         )
         with torch.inference_mode():
             return self.towers.encode_queries(batch).numpy()
 
-    def encode_photos(self, images: Sequence[Photo]) -> np.ndarray:
-        """Return unit vectors of query photos, float32 (B, D), to compare with photo vectors.
+    def encode_images(self, images: Sequence[ImageInput]) -> np.ndarray:
+        """Return unit vectors of query images, float32 (B, D), to compare with image vectors.
 
-        Raises SearchError for a photo that cannot be read.
+        Raises SearchError for an image that cannot be read.
         """
         if not images:
             return np.empty((0, self.towers.config.width), dtype=np.float32)
-        photos = [open_photo(photo, self.image.side) for photo in images]
+        opened = [open_image(image, self.image.side) for image in images]
         batch = QueryBatch(
-            torch.zeros(len(photos), self.text.layout.width),
-            torch.from_numpy(self.image.encode(photos)),
-            torch.tensor([0.0, 1.0]).expand(len(photos), 2),
+            torch.zeros(len(opened), self.text.layout.width),
+            torch.from_numpy(self.image.encode(opened)),
+            torch.tensor([0.0, 1.0]).expand(len(opened), 2),
         )
         with torch.inference_mode():
             return self.towers.embed_queries(batch).numpy()
@@ -190,43 +190,43 @@ class Model:
     def encode_spaces(self, source: ProductSource, items: np.ndarray) -> SpaceVectors:
         """Return vectors of the given rows of a source, of both spaces in one pass."""
         self.towers.eval()
-        fused, photo, gates = [], [], []
+        fused, image, gates = [], [], []
         for start in range(0, max(len(items), 1), CHUNK):  # of no product, too
             modalities = self.towers.encode_modalities(source.batch(items[start : start + CHUNK]))
             fused.append(self.towers.fusion(modalities).numpy())
-            photo.append(modalities.v_BD.numpy())
+            image.append(modalities.v_BD.numpy())
             gate_BE = self.towers.fusion.gate(modalities)
             gates += [] if gate_BE is None else [gate_BE[:, :2].numpy()]
         return SpaceVectors(
             np.concatenate(fused),
-            np.concatenate(photo) if self.photo_width is not None else None,
+            np.concatenate(image) if self.image_width is not None else None,
             np.concatenate(gates) if gates else None,
         )
 
     def encode_rows(
-        self, table: pl.DataFrame, photos: Sequence[Sequence[Image.Image]]
+        self, table: pl.DataFrame, images: Sequence[Sequence[Image.Image]]
     ) -> SpaceVectors:
-        """Return vectors of a few products whose photos are in memory, without a cache.
+        """Return vectors of a few products whose images are in memory, without a cache.
 
-        `photos` has the usable ones of each row, first the most important, RGB. The vectors are
+        `images` has the usable ones of each row, first the most important, RGB. The vectors are
         those that an index of the same products has, up to rounding.
         """
         texts = product_views(table, [FACTS])[FACTS]
         none: Sequence[Image.Image | None] = [None]
-        every = [photo for row in photos for photo in row or none]
-        owner = np.repeat(np.arange(len(photos)), [max(1, len(row)) for row in photos])
+        every = [item for row in images for item in row or none]
+        owner = np.repeat(np.arange(len(images)), [max(1, len(row)) for row in images])
         image, further = first_and_further(_table(self.image, every), owner, len(table))
         views = {FACTS: _table(self.text, [text or None for text in texts])}
         source = ProductSource(ProductFeatures(views, image, Counter(), further))
         return self.encode_spaces(source, np.arange(len(table)))
 
 
-def load(path: str | Path, device: str = "auto") -> Model:
+def load(path: str | Path, device: str = "auto") -> Retriever:
     """Load a model folder; raises ModelError where it is not one."""
     folder = Path(path)
     manifest = load_manifest(folder)
     tokens = manifest.has_tokens
-    return Model(
+    return Retriever(
         folder=folder,
         manifest=manifest,
         config=load_config(folder / CONFIG_FILE),
@@ -237,7 +237,7 @@ def load(path: str | Path, device: str = "auto") -> Model:
     )
 
 
-def load_system(model: Model, name: str) -> System:
+def load_system(model: Retriever, name: str) -> System:
     """Return the model itself ("fused") or a baseline, with the encoders that it reads."""
     if name == FUSED:
         return System(model.towers, model.text, model.image)
@@ -257,20 +257,20 @@ def load_system(model: Model, name: str) -> System:
 
 
 def _table(encoder: TextEncoder | ImageEncoder, items: Sequence[Any]) -> FeatureTable:
-    """Features of texts or photos, None where an item is absent, rounded as a cache does."""
+    """Features of texts or images, None where an item is absent, rounded as a cache does."""
     present = [item for item in items if item is not None]
     has = np.array([item is not None for item in items], dtype=bool)
     stored = encoder.encode(present) if present else np.empty((0, encoder.layout.width))
     return FeatureTable(stored.astype(np.float16), np.where(has, np.cumsum(has) - 1, -1), "")
 
 
-def open_photo(photo: Photo | None, min_side: int) -> Image.Image:
-    """Open a query photo as RGB; raises SearchError where it cannot be used."""
-    if isinstance(photo, Image.Image):
-        return photo.convert("RGB")
-    content = photo if isinstance(photo, bytes) else read_bytes(Path(photo or ""))
+def open_image(source: ImageInput | None, min_side: int) -> Image.Image:
+    """Open a query image as RGB; raises SearchError where it cannot be used."""
+    if isinstance(source, Image.Image):
+        return source.convert("RGB")
+    content = source if isinstance(source, bytes) else read_bytes(Path(source or ""))
     image = content if isinstance(content, BrokenImage) else decode(content, min_side)
     if isinstance(image, BrokenImage):
-        name = "the photo" if isinstance(photo, bytes) else str(photo)
-        raise SearchError(f"{name}: {image.kind} ({image.detail}). Give a JPEG, PNG or WebP photo.")
+        name = "the image" if isinstance(source, bytes) else str(source)
+        raise SearchError(f"{name}: {image.kind} ({image.detail}). Give a JPEG, PNG or WebP image.")
     return image

@@ -1,8 +1,8 @@
 """The two towers on top of frozen encoder features.
 
 Shapes: B batch, H feature width of an encoder, D shared width, P = parts * D width of the vectors
-that are compared (`Fusion.parts`), T tokens, M photos. The query tower never sees a product field;
-what both towers share is how text and photos are projected into the shared width.
+that are compared (`Fusion.parts`), T tokens, M images. The query tower never sees a product field;
+what both towers share is how text and images are projected into the shared width.
 """
 
 import math
@@ -18,7 +18,7 @@ from windowshop.encoders import Layout
 from windowshop.model.batches import ProductBatch, QueryBatch
 from windowshop.model.fusion import make_fusion
 from windowshop.model.fusion.base import Modalities
-from windowshop.model.image_pooling import PhotoPooling, total
+from windowshop.model.image_pooling import ImagePooling, total
 from windowshop.model.layers import MAX_SCALE, Dropout, Standardised, ZeroStartMLP, mixed_precision
 
 PAIR_TYPES = ("query_text", "query_image", "text_image", "query_product", "photo_product")
@@ -53,7 +53,7 @@ class Tokens(nn.Module):
     """Features -> tokens in the shared width, each plus a vector of its place.
 
     One for each pooled segment (a depth of the encoder) by a linear map of its own; one for each
-    token of the encoder (a piece of the text, a place in the photo), standardised, by a linear map
+    token of the encoder (a piece of the text, a place in the image), standardised, by a linear map
     that all of them share.
     """
 
@@ -92,11 +92,11 @@ def _linear(inputs: int, outputs: int) -> nn.Linear:
     return linear
 
 
-class PhotoQuery(nn.Module):
-    """A shopper's photo in the shared width: the product photo's vector, adapted.
+class ImageQuery(nn.Module):
+    """A shopper's image in the shared width: the product image's vector, adapted.
 
-    The adaptation starts at zero and only photo queries train it, so a shop without them searches
-    by photo with the product's own projection.
+    The adaptation starts at zero and only image queries train it, so a shop without them searches
+    by image with the product's own projection.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -119,8 +119,8 @@ class TwoTower(nn.Module):
         self.config = config
         self.text = Projection(text.pooled, config)
         self.image = Projection(image.pooled, config)
-        self.photo_query = PhotoQuery(config)
-        self.pooling = PhotoPooling(config)  # before the fusion: drawn alike under each of them
+        self.photo_query = ImageQuery(config)
+        self.pooling = ImagePooling(config)  # before the fusion: drawn alike under each of them
         hidden = config.fusion_hidden or config.hidden
         self.fusion = make_fusion(config.fusion, config.width, hidden, config.dropout)
         if self.fusion.needs_tokens:
@@ -137,7 +137,7 @@ class TwoTower(nn.Module):
 
     @property
     def readers(self) -> tuple[list[Projection | Tokens], list[Projection | Tokens]]:
-        """Modules that read the features of texts, and of photos."""
+        """Modules that read the features of texts, and of images."""
         if not self.fusion.needs_tokens:
             return [self.text], [self.image]
         return [self.text, self.text_tokens], [self.image, self.image_tokens]
@@ -175,7 +175,7 @@ class TwoTower(nn.Module):
     def weigh_queries(self, batch: QueryBatch, q_BD: Tensor) -> Tensor:
         """Return queries that `embed_for_fusion` embedded as `encode_queries` would, (B, P).
 
-        The own text of one with a photo is left out: by itself, "but blue" asks for anything blue.
+        The own text of one with an image is left out: by itself, "but blue" asks for anything blue.
         """
         has_text_B1, has_image_B1 = batch.has_B2[:, :1], batch.has_B2[:, 1:]
         own_BD = self.fusion.read_text(batch.text_BH)
@@ -184,9 +184,9 @@ class TwoTower(nn.Module):
         )
 
     def embed_queries(self, batch: QueryBatch) -> Tensor:
-        """Return unit query vectors (B, D), to compare with text or photo vectors.
+        """Return unit query vectors (B, D), to compare with text or image vectors.
 
-        Text and photo count alike where a query has both, the photo as products show it: the
+        Text and image count alike where a query has both, the image as products show it: the
         adapter has learned to find the very product, which is not what "but blue" asks for.
         """
         return self._embed(batch, lambda v_BD: v_BD)
@@ -194,9 +194,9 @@ class TwoTower(nn.Module):
     def embed_for_fusion(self, batch: QueryBatch) -> Tensor:
         """Return unit query vectors (B, D) to weigh for fused vectors.
 
-        Differs from `embed_queries` for a photo with a text: it counts as a product of that photo.
+        Differs from `embed_queries` for an image with a text: it counts as a product of that image.
         """
-        return self._embed(batch, self.fusion.photo_alone)
+        return self._embed(batch, self.fusion.image_alone)
 
     def _embed(self, batch: QueryBatch, show: Callable[[Tensor], Tensor]) -> Tensor:
         has_text_B1, has_image_B1 = batch.has_B2[:, :1], batch.has_B2[:, 1:]
@@ -204,29 +204,29 @@ class TwoTower(nn.Module):
             text_BD: Tensor = self.text(batch.text_BH)
             return text_BD * has_text_B1
         shown_BD: Tensor = self.image(batch.image_BH)
-        photo_BD: Tensor = self.photo_query(shown_BD)
+        image_BD: Tensor = self.photo_query(shown_BD)
         if not bool(has_text_B1.any()):
-            return photo_BD * has_image_B1
+            return image_BD * has_image_B1
         if bool(batch.has_B2.all(dim=1).any()):
-            photo_BD = torch.where(has_text_B1.bool(), show(shown_BD), photo_BD)
+            image_BD = torch.where(has_text_B1.bool(), show(shown_BD), image_BD)
         text_BD = self.text(batch.text_BH)
-        return F.normalize(text_BD * has_text_B1 + photo_BD * has_image_B1, dim=-1)
+        return F.normalize(text_BD * has_text_B1 + image_BD * has_image_B1, dim=-1)
 
-    def photos_as_queries(self, v_BD: Tensor) -> Tensor:
-        """Return photo vectors as queries for products, (B, P)."""
+    def images_as_queries(self, v_BD: Tensor) -> Tensor:
+        """Return image vectors as queries for products, (B, P)."""
         return self.fusion.weigh_queries(self.photo_query(v_BD))
 
     def encode_modalities(self, batch: ProductBatch) -> Modalities:
-        """Return the fusion's inputs: unit text and photo vectors, zero where absent.
+        """Return the fusion's inputs: unit text and image vectors, zero where absent.
 
-        The photo's are all zero under a fusion that never looks at it.
+        The image's are all zero under a fusion that never looks at it.
         """
         has_text_B1, has_image_B1 = batch.has_B2[:, :1], batch.has_B2[:, 1:]
         text_BH = self.text.standardise(batch.text_BH)
         t_BD = self.text.project(text_BH) * has_text_B1
         if not self.fusion.uses_image:
             return Modalities(t_BD, torch.zeros_like(t_BD), batch.has_B2)
-        v_BD, tokens_BTD = self._encode_photos(batch)
+        v_BD, tokens_BTD = self._encode_images(batch)
         own_t_BD = self.fusion.read_text(batch.text_BH)
         products = Modalities(
             t_BD=t_BD,
@@ -247,10 +247,10 @@ class TwoTower(nn.Module):
         fused_BP: Tensor = self.fusion(self.encode_modalities(batch))
         return fused_BP
 
-    def _encode_photos(self, batch: ProductBatch) -> tuple[Tensor, Tensor | None]:
-        """Vectors (B, D) over all photos of each product; tokens (B, T, D) if the fusion has any.
+    def _encode_images(self, batch: ProductBatch) -> tuple[Tensor, Tensor | None]:
+        """Vectors (B, D) over all images of each product; tokens (B, T, D) if the fusion has any.
 
-        One photo alone is left as it is. All vectors come before the tokens, whose dropout must not
+        One image alone is left as it is. All vectors come before the tokens, whose dropout must not
         shift theirs: the stages before the fused one are the same under every fusion.
         """
         first_BH = self.image.standardise(batch.image_BH)
@@ -260,11 +260,11 @@ class TwoTower(nn.Module):
             return first_BD, self.image_tokens(batch.image_BH, first_BH) if tokens else None
         size = len(first_BD)
         further_MH = self.image.standardise(batch.further.image_MH)
-        photo_MD = torch.cat([first_BD, self.image.project(further_MH)])
+        image_MD = torch.cat([first_BD, self.image.project(further_MH)])
         owner_M = torch.cat([torch.arange(size), batch.further.owner_M])
-        share_M = self.pooling.shares(photo_MD, owner_M, size)
+        share_M = self.pooling.shares(image_MD, owner_M, size)
         several_B1 = (torch.bincount(owner_M, minlength=size) > 1).unsqueeze(1)
-        pooled_BD = F.normalize(total(share_M.unsqueeze(1) * photo_MD, owner_M, size), dim=-1)
+        pooled_BD = F.normalize(total(share_M.unsqueeze(1) * image_MD, owner_M, size), dim=-1)
         v_BD = torch.where(several_B1, pooled_BD, first_BD)
         if not self.fusion.needs_tokens:
             return v_BD, None

@@ -2,13 +2,13 @@ from .answer import Answer as Answer
 from .answer import Result as Result
 from .answer_table import render_answer as render_answer
 from .request import MAX_RESULTS as MAX_RESULTS
-from .request import Between as Between
 from .request import BrandCap as BrandCap
+from .request import FacetFilter as FacetFilter
+from .request import FacetRange as FacetRange
+from .request import FacetValues as FacetValues
 from .request import Mode as Mode
-from .request import Pick as Pick
 from .request import SearchRequest as SearchRequest
 from .request import Sort as Sort
-from .request import Values as Values
 from .searcher import Searcher as Searcher
 from .searcher import open_searcher as open_searcher
 from .tuning.choose import TuneConfig as TuneConfig

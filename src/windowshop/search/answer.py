@@ -72,7 +72,7 @@ class Explanation:
     """Effects of the shop's rules."""
     text_weight: float | None
     photo_weight: float | None
-    """Weights of text and photo in the model's gate for this product; None without a gate, or
+    """Weights of text and image in the model's gate for this product; None without a gate, or
     where it weighs both at once."""
 
 
@@ -89,7 +89,7 @@ class Result:
     price: float | None
     category: str | None
     image: str | None
-    """Path of the photo file; None where the product has none that may be shown."""
+    """Path of the image file; None where the product has none that may be shown."""
     group_size: int
     """Results of its group of variants, itself included."""
     fields: Mapping[str, Any]

@@ -9,11 +9,14 @@ from rich.text import Text
 from windowshop.search.answer import Answer
 
 
-def render_answer(answer: Answer, photo: Path | None) -> RenderableType:
+def render_answer(answer: Answer, query_image: Path | None) -> RenderableType:
     """Return a table of the results, best first."""
     asked = " + ".join(
         part
-        for part in (answer.text and f'"{answer.text}"', photo and f"photo {photo.name}")
+        for part in (
+            answer.text and f'"{answer.text}"',
+            query_image and f"image {query_image.name}",
+        )
         if part
     )
     title = f"{asked}{f' where {answer.where}' if answer.where else ''}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from windowshop.data import Photo
+from windowshop.data import ImageInput
 from windowshop.errors import SearchError
 from windowshop.search.understanding.recognition import Action
 
@@ -16,21 +16,21 @@ Mode: TypeAlias = Literal["hybrid", "vectors", "words"]
 
 
 @dataclass(frozen=True, slots=True)
-class Values:
+class FacetValues:
     """Any of these values, exactly as the facet gave them; in a list column, any item of it."""
 
     values: tuple[str | int | float | bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Between:
+class FacetRange:
     """A number from `low` to `high`, both included; None leaves an end open."""
 
     low: float | None = None
     high: float | None = None
 
 
-Pick: TypeAlias = Values | Between
+FacetFilter: TypeAlias = FacetValues | FacetRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ class BrandCap:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchRequest:
-    """A search by text, photo, both, or by a product; with none of them, the catalogue itself."""
+    """A search by text, image, both, or by a product; with none of them, the catalogue itself."""
 
     text: str | None = None
-    photo: Photo | None = None
+    image: ImageInput | None = None
     """A path, a file's bytes, or a PIL image."""
     similar_to: str | None = None
     """A product id; its variants are left out."""
@@ -72,8 +72,8 @@ class SearchRequest:
     """Turn names in the text into filters or boosts."""
     choices: Mapping[str, Action] = field(default_factory=dict)
     """Actions for recognised items, by their names in an earlier answer."""
-    picks: Mapping[str, Pick] = field(default_factory=dict)
-    """Picks of the shopper in facets, by column."""
+    facet_filters: Mapping[str, FacetFilter] = field(default_factory=dict)
+    """Filters that the shopper set in facets, by column."""
     facets: tuple[str, ...] = ()
     """Columns to count over all results."""
     facet_limit: int = 10
@@ -103,8 +103,8 @@ class SearchRequest:
                 f"The query has {len(self.text)} characters, at most {MAX_TEXT} are read. "
                 "Shorten it."
             )
-        if self.similar_to is not None and (self.query or self.photo is not None):
-            raise SearchError("Search by a product, or by text and photo, not by both at once.")
+        if self.similar_to is not None and (self.query or self.image is not None):
+            raise SearchError("Search by a product, or by text and image, not by both at once.")
         if self.mode == "words" and self.query is None:
             raise SearchError("Without a text there are no words to search by. Give a text.")
 

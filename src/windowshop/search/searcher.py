@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from windowshop.data import Photo, parse_filter
+from windowshop.data import ImageInput, parse_filter
 from windowshop.index import KEPT_ROWS, OpenIndex, open_generations, open_index
 from windowshop.search.answer import Answer
 from windowshop.search.request import SearchRequest
@@ -63,20 +63,20 @@ class Searcher:
     def search(
         self,
         text: str | None = None,
-        photo: Photo | None = None,
+        image: ImageInput | None = None,
         *,
         k: int = 10,
         where: str | None = None,
     ) -> Answer:
         """Answer a text, an image, or both; `answer` takes every other option of a request."""
-        return self.answer(SearchRequest(text=text, photo=photo, limit=k, where=where))
+        return self.answer(SearchRequest(text=text, image=image, limit=k, where=where))
 
     def answer(self, request: SearchRequest) -> Answer:
         """Answer one request; raises SearchError or FilterError for an invalid one."""
         started = time.perf_counter()
         query = self._query(request)
         encoded = NO_VECTORS if request.mode == "words" else None
-        if encoded is None and request.photo is not None:
+        if encoded is None and request.image is not None:
             encoded = encode_query(self.index, query)  # slow, so before any write has to wait
         with self.snapshot() as snapshot:
             found = self._find(snapshot, request, query, encoded)
@@ -92,7 +92,7 @@ class Searcher:
             "retrieve": (retrieved - started) * 1000,
             "arrange": (time.perf_counter() - retrieved) * 1000,
         }
-        image_path = self.index.recent_photo_path
+        image_path = self.index.recent_image_path
         results = present(arranged.page, rows, image_path, request.fields, reasons)
         answer = assemble(self.index, request, found, arranged, results)
         took_ms = (time.perf_counter() - started) * 1000
@@ -129,7 +129,7 @@ class Searcher:
             names = vocabulary.names(num_names)
             products = columns.records(np.flatnonzero(columns.alive_N)[:KEPT_ROWS])
         for product in products:
-            self.index.recent_photo_path(product.get("image"))
+            self.index.recent_image_path(product.get("image"))
         precision, strongest = self.settings.precision, self.settings.strongest
         for name in names:
             recognised = recognise(vocabulary.understand(name), precision, {}, strongest)
@@ -143,14 +143,14 @@ class Searcher:
         self.index.close()
 
     def _query(self, request: SearchRequest) -> RetrievalQuery:
-        mix = self.settings.mix_of(request)
+        merging = self.settings.merging_of(request)
         return RetrievalQuery(
-            mix=mix,
+            merging=merging,
             text=request.query,
-            photo=request.photo,
+            image=request.image,
             where=parse_filter(request.where) if request.where else None,
             by_text=request.mode != "vectors",
-            boost=Boost(factor=self.settings.precision.boost, points=mix.points),
+            boost=Boost(factor=self.settings.precision.boost, points=merging.points),
         )
 
     def _find(
@@ -163,7 +163,7 @@ class Searcher:
         if request.similar_to is not None:
             query = query_by_product(self.index, snapshot.view, query, request.similar_to)
             return Found(find_candidates(snapshot, query))
-        if query.text is None and query.photo is None:
+        if query.text is None and query.image is None:
             return Found(browse(snapshot.view, query.where))
         understood = partial(self._understand, snapshot, request, query)
         if encoded is not None:

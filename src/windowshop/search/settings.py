@@ -9,7 +9,7 @@ from windowshop.search.retrieval.config import (
     MAX_CANDIDATES,
     ChannelConfig,
     CutoffConfig,
-    MixConfig,
+    MergeConfig,
 )
 from windowshop.search.understanding.recognition import Action, PrecisionConfig
 from windowshop.settings import load_settings, to_yaml
@@ -17,46 +17,48 @@ from windowshop.settings import load_settings, to_yaml
 SETTINGS_FILE = "search.yaml"
 
 
-def _text_mix() -> MixConfig:
-    """Return the best mix on the dev queries of a fashion catalogue, rounded (docs/log.md).
+def _text_merging() -> MergeConfig:
+    """Return the best merging on the dev queries of a fashion catalogue, rounded (docs/log.md).
 
     The cut at half of the best score lost no relevant product there.
     """
     return replace(
-        _mix(vectors=1.0, words=0.12),
+        _merging(vectors=1.0, words=0.12),
         method="weighted_sum",
         points=0.14,
         cutoff=CutoffConfig(max_candidates=MAX_CANDIDATES, min_share=0.5, min_results=100),
     )
 
 
-def _text_and_photo_mix() -> MixConfig:
-    """Return the best mix on the dev queries of `benchmarks/composed.py`, rounded."""
-    return replace(_mix(vectors=1.0, photo=0.05, words=0.05), method="weighted_sum", points=0.12)
+def _text_and_image_merging() -> MergeConfig:
+    """Return the best merging on the dev queries of `benchmarks/composed.py`, rounded."""
+    return replace(
+        _merging(vectors=1.0, photo=0.05, words=0.05), method="weighted_sum", points=0.12
+    )
 
 
-def _mix(**weights: float) -> MixConfig:
+def _merging(**weights: float) -> MergeConfig:
     configs = (ChannelConfig(name=name, weight=weight) for name, weight in weights.items())
-    return MixConfig(channels=tuple(configs))
+    return MergeConfig(channels=tuple(configs))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchSettings:
     """Settings that `windowshop tune` chooses, by kind of query."""
 
-    text: MixConfig = field(default_factory=_text_mix)
-    photo: MixConfig = field(default_factory=lambda: _mix(vectors=1.0, photo=1.0))
-    text_and_photo: MixConfig = field(default_factory=_text_and_photo_mix)
-    similar: MixConfig = field(default_factory=lambda: _mix(vectors=1.0, photo=0.5))
+    text: MergeConfig = field(default_factory=_text_merging)
+    photo: MergeConfig = field(default_factory=lambda: _merging(vectors=1.0, photo=1.0))
+    text_and_photo: MergeConfig = field(default_factory=_text_and_image_merging)
+    similar: MergeConfig = field(default_factory=lambda: _merging(vectors=1.0, photo=0.5))
     strongest: Action = "boost"
     """Strongest action of something recognised in a query; prices filter with "boost" too."""
     precision: PrecisionConfig = field(default_factory=PrecisionConfig)
 
-    def mix_of(self, request: SearchRequest) -> MixConfig:
+    def merging_of(self, request: SearchRequest) -> MergeConfig:
         """Return the settings of a request's kind of query."""
         if request.similar_to is not None:
             return self.similar
-        if request.photo is None:
+        if request.image is None:
             return self.text
         return self.text_and_photo if request.query else self.photo
 

@@ -109,7 +109,7 @@ def _add_handling(app: FastAPI, service: ServiceState, keys: Keys | None) -> Non
         RequestMiddleware,
         config=config,
         keys=keys,
-        rates=RateLimits(config.rate, config.photo_rate_factor),
+        rates=RateLimits(config.rate, config.image_rate_factor),
         metrics=service.metrics,
     )
     if config.origins:

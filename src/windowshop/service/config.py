@@ -15,10 +15,10 @@ class ServiceConfig:
     """Origins whose pages may call the service from a browser (CORS)."""
     rate: str | None = None
     """Requests a key, or an address without one, for example "50/second"; None is no limit."""
-    photo_rate_factor: int = 10
-    """Rate of photos, of which the page asks for many at once, as a multiple of the rate."""
-    public_photos: bool = False
-    """Whether photos are sent without a key."""
+    image_rate_factor: int = 10
+    """Rate of images, of which the page asks for many at once, as a multiple of the rate."""
+    public_images: bool = False
+    """Whether images are sent without a key."""
     open_metrics: bool = True
     """Whether a client on this machine reads the metrics without a key."""
     search_threads: int = 4
@@ -27,15 +27,15 @@ class ServiceConfig:
     max_requests: int = 256
     """Requests of any kind at once."""
     max_large: int = 8
-    """Requests at once that bring photos or products, which are held in memory."""
+    """Requests at once that bring images or products, which are held in memory."""
     search_seconds: float = 10.0
     write_seconds: float = 120.0
     admin_seconds: float = 3600.0
     body_seconds: float = 30.0
     """Limit of a whole request body, of a pause in a streamed one, and of a pause in reading."""
     json_bytes: int = MEGABYTE
-    photo_bytes: int = 33 * MEGABYTE
-    """Size of a photo with the form around it."""
+    image_bytes: int = 33 * MEGABYTE
+    """Size of an image with the form around it."""
     products_bytes: int = 32 * MEGABYTE
     """Size of a JSON body of products."""
     line_bytes: int = 16 * MEGABYTE
@@ -46,7 +46,7 @@ class ServiceConfig:
     thumbnail_bytes: int = 64 * MEGABYTE
     """Size of the thumbnails kept in memory."""
     preload_model: bool = True
-    """Whether the model is loaded at the start, not at the first photo or write."""
+    """Whether the model is loaded at the start, not at the first image or write."""
 
     def __post_init__(self) -> None:
         """Check ranges."""

@@ -15,7 +15,7 @@ from windowshop.index import (
     carry_over,
     current_generation,
     open_generations,
-    remove_unnamed_photos,
+    remove_unnamed_images,
     without_builds,
 )
 from windowshop.search import Searcher, SearchRequest, open_searcher
@@ -122,7 +122,7 @@ class GenerationPool:
             self._num_written += 1
 
     def switch(self, generation: str | None) -> str:
-        """Search another generation from now on, with all that was written; returns its name.
+        """Switch searches to another generation, with every write; return its name.
 
         None is the one that the folder names. No request fails meanwhile. Raises ServiceError 404
         for an unknown one, 409 where its writes cannot be told apart.
@@ -147,7 +147,7 @@ class GenerationPool:
             self._maintenance.optimise()
 
     def compact(self) -> int:
-        """Shorten the ledger and remove photos that no product names; returns their number.
+        """Shorten the ledger and remove images that no product names; returns their number.
 
         Other generations can take over the writes as before. Raises ServiceError 409 during a
         build, which goes by a position in the ledger.
@@ -159,7 +159,7 @@ class GenerationPool:
                     index.collection.compact(
                         copied_positions.in_use(self.generations, index.generation)
                     )
-                    return self._remove_photos()
+                    return self._remove_images()
             except IndexFolderError as error:
                 raise ServiceError(409, "cannot_compact", str(error)) from None
 
@@ -197,14 +197,14 @@ class GenerationPool:
             self._maintenance.end()
         self._maintenance = Maintenance(lambda: self.lease(name))
 
-    def _remove_photos(self) -> int:
+    def _remove_images(self) -> int:
         opened = {name: item.searcher.index.collection for name, item in self._loaded.items()}
         try:
-            num_removed = remove_unnamed_photos(self.folder, opened)
+            num_removed = remove_unnamed_images(self.folder, opened)
         except LedgerError as error:
-            LOG.warning("photos that no product names are not removed: %s", error)
+            LOG.warning("images that no product names are not removed: %s", error)
             return 0
-        LOG.info("removed %d photos that no product names", num_removed)
+        LOG.info("removed %d images that no product names", num_removed)
         return num_removed
 
     def _follow(self) -> None:

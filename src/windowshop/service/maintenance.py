@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from windowshop.search import Searcher
 
 LOG = logging.getLogger(__name__)
-CHECKPOINT_ROWS, CHECKPOINT_SECONDS = 1_000, 60.0
+SNAPSHOT_ROWS, SNAPSHOT_SECONDS = 1_000, 60.0
 """Rows after which a checkpoint is due, and the time after which it is after any write."""
 WORDS_SECONDS = 60.0
 """Shortest time between two renewals of the words after any change."""
@@ -93,8 +93,8 @@ class Maintenance:
 
     def _due(self, searcher: Searcher) -> Callable[[Searcher], None] | None:
         backlog = searcher.index.collection.backlog
-        saving = backlog.num_unsaved >= CHECKPOINT_ROWS or (
-            backlog.num_unsaved > 0 and self._saving.waited >= CHECKPOINT_SECONDS
+        saving = backlog.num_unsaved >= SNAPSHOT_ROWS or (
+            backlog.num_unsaved > 0 and self._saving.waited >= SNAPSHOT_SECONDS
         )
         if saving and self._saving.is_rested:
             return self._save

@@ -17,8 +17,8 @@ from windowshop.service.thumbnails import Thumbnails
 
 LOG = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
-PHOTO_THREADS = 2
-"""Photos decoded at once: each may need memory for its pixels."""
+IMAGE_THREADS = 2
+"""Images decoded at once: each may need memory for its pixels."""
 
 
 class ServiceState:
@@ -34,8 +34,8 @@ class ServiceState:
         self.suggestions = Suggestions()
         waiting, seconds = config.max_waiting, config.search_seconds
         self.searching = Executor("search", config.search_threads, waiting, seconds)
-        self.seeing = Executor("photo search", PHOTO_THREADS, waiting, seconds)
-        self.showing = Executor("photo", PHOTO_THREADS, 4 * waiting, seconds)
+        self.seeing = Executor("image search", IMAGE_THREADS, waiting, seconds)
+        self.showing = Executor("photo", IMAGE_THREADS, 4 * waiting, seconds)
         self.writing = Executor("write", 1, waiting, config.write_seconds)
         self.administering = Executor("admin", 1, 8, config.admin_seconds)
         self._feedback: FeedbackLog | None = None

@@ -1,4 +1,4 @@
-"""Thumbnails of product photos, the last used kept in memory."""
+"""Thumbnails of product images, the last used kept in memory."""
 
 import hashlib
 import io
@@ -27,7 +27,7 @@ class Thumbnails:
         try:
             status = path.stat()
         except OSError:
-            raise no_photo("its file is gone") from None
+            raise no_image("its file is gone") from None
         state = f"{path}\0{status.st_mtime_ns}\0{status.st_size}\0{size}"
         digest = hashlib.blake2b(state.encode("utf-8", "surrogateescape"), digest_size=12)
         return f'"{digest.hexdigest()}"'
@@ -51,16 +51,16 @@ class Thumbnails:
                 self._num_bytes -= len(self._kept.popitem(last=False)[1])
 
 
-def no_photo(reason: str) -> ServiceError:
-    """Return the ServiceError 404 of a product without a usable photo."""
-    return ServiceError(404, "no_photo", f"The product has no photo to show: {reason}.")
+def no_image(reason: str) -> ServiceError:
+    """Return the ServiceError 404 of a product without a usable image."""
+    return ServiceError(404, "no_photo", f"The product has no image to show: {reason}.")
 
 
 def _made(path: Path, size: int) -> bytes:
     content = read_bytes(path)
     image = content if isinstance(content, BrokenImage) else decode(content, size)
     if isinstance(image, BrokenImage):
-        raise no_photo(image.kind)
+        raise no_image(image.kind)
     image.thumbnail((size, size))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from windowshop.config import NegativesName, StageConfig, TrainConfig, TuningConfig, lora_stages
+from windowshop.config import FineTuningConfig, NegativesName, StageConfig, TrainConfig, lora_stages
 from windowshop.settings import to_dict
 from windowshop.study.config import VariantConfig, at_budget
 from windowshop.training import num_steps
@@ -21,7 +21,7 @@ class TrainingSize:
     """Amount of data that a study trains on, and its budget."""
 
     num_products: int
-    """Products with text and photo."""
+    """Products with text and image."""
     num_queries: int
     """Judged training queries."""
     text_width: int
@@ -76,7 +76,7 @@ def with_separate(
         return tuple(stages)
     place = names.index("fused")
     fused = stages[place]
-    if fused.tuning.trains:
+    if fused.fine_tuning.trains:
         return tuple(stages)
     total = num_steps(fused, num_products, num_queries)
     half = replace(fused, steps=round(total / (1 + STEP_COST["separate"])), min_epochs=0.0)
@@ -97,13 +97,13 @@ def reallocated(
     spare = 0.0
     for stage in stages:
         steps = num_steps(stage, size.num_products, size.num_queries)
-        if stage.name in replaced and not stage.tuning.trains:
+        if stage.name in replaced and not stage.fine_tuning.trains:
             spare += STEP_COST[stage.name] * steps
         elif stage.name in replaced:
             made += _spent(fused, spare)
             made.append(replace(stage, name="fused", steps=steps, min_epochs=0.0))
             spare = 0.0
-        elif stage.name == "fused" and not stage.tuning.trains:
+        elif stage.name == "fused" and not stage.fine_tuning.trains:
             made.append(replace(stage, steps=round(steps + spare), min_epochs=0.0))
             spare = 0.0
         else:
@@ -117,9 +117,9 @@ def encoder_ablation(base: TrainConfig, budget: float) -> VariantConfig:
     Of a base that trains encoders itself, return the base with frozen ones.
     """
     if base.trains_encoders:
-        frozen = tuple(replace(stage, tuning=TuningConfig()) for stage in base.stages)
+        frozen = tuple(replace(stage, fine_tuning=FineTuningConfig()) for stage in base.stages)
         return _variant("frozen_encoders", frozen, "The same steps with encoders as they come.")
-    tuned = next(stage for stage in lora_stages() if stage.tuning.trains)
+    tuned = next(stage for stage in lora_stages() if stage.fine_tuning.trains)
     names = [stage.name for stage in base.stages]
     place = names.index("fused") if "fused" in names else len(names)
     stages = (*base.stages[:place], at_budget(tuned, budget), *base.stages[place:])
@@ -130,7 +130,7 @@ def _spent(fused: Sequence[StageConfig], spare: float) -> list[StageConfig]:
     """Return a fused stage of frozen encoders with the spare steps; none where they are below 1."""
     if not fused or round(spare) < 1:
         return []
-    return [replace(fused[-1], steps=round(spare), min_epochs=0.0, tuning=TuningConfig())]
+    return [replace(fused[-1], steps=round(spare), min_epochs=0.0, fine_tuning=FineTuningConfig())]
 
 
 def _with_negatives(stages: Sequence[StageConfig], kind: NegativesName) -> tuple[StageConfig, ...]:

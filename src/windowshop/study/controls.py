@@ -11,67 +11,67 @@ from windowshop.data import FACTS, TITLE, product_views, starts_of
 from windowshop.encoders import FeatureTable, FurtherTable, ProductFeatures
 from windowshop.model import ProductSource, QuerySource
 from windowshop.study.config import Change
-from windowshop.training import Workbench
+from windowshop.training import PreparedData
 
 NUM_WORDS = 3
 """Words that a cut title keeps."""
 
 
-def apply_change(bench: Workbench, change: Change, seed: int) -> Workbench:
+def apply_change(prepared: PreparedData, change: Change, seed: int) -> PreparedData:
     """Return the data as a control changes it, for training, dev scores and rankings."""
-    features = bench.data.products.features
+    features = prepared.data.products.features
     if change == "shuffled_photos":
-        return _with_features(bench, _shuffled(features, seed))
+        return _with_features(prepared, _shuffled(features, seed))
     if change == "text_as_photo":
         twice = replace(features, image=features.views[FACTS], further=None)
-        return _without_query_photos(
-            replace(_with_features(bench, twice), image_layout=bench.cache.text.layout)
+        return _without_query_images(
+            replace(_with_features(prepared, twice), image_layout=prepared.cache.text.layout)
         )
     if change == "three_words":
-        return with_cut_titles(bench, 1.0, seed)
+        return with_cut_titles(prepared, 1.0, seed)
     if change == "no_text":
         absent = {name: _without_share(view, 1.0, seed) for name, view in features.views.items()}
-        return _with_features(bench, replace(features, views=absent))
-    return bench
+        return _with_features(prepared, replace(features, views=absent))
+    return prepared
 
 
-def without_photos(bench: Workbench, share: float, seed: int) -> Workbench:
+def without_images(prepared: PreparedData, share: float, seed: int) -> PreparedData:
     """Return the data without the images of a random share of the products."""
-    features = bench.data.products.features
-    # A product's further photos do not count without its first one.
+    features = prepared.data.products.features
+    # A product's further images do not count without its first one.
     return _with_features(
-        bench, replace(features, image=_without_share(features.image, share, seed))
+        prepared, replace(features, image=_without_share(features.image, share, seed))
     )
 
 
-def with_cut_titles(bench: Workbench, share: float, seed: int) -> Workbench:
+def with_cut_titles(prepared: PreparedData, share: float, seed: int) -> PreparedData:
     """Return the data with only the first title words as the text of a random share of products."""
-    features, cut = bench.data.products.features, encode_cut_titles(bench)
+    features, cut = prepared.data.products.features, encode_cut_titles(prepared)
     lost_N = _random_share(len(cut), share, seed)
     views = {name: _replaced(view, cut, lost_N) for name, view in features.views.items()}
-    return _with_features(bench, replace(features, views=views))
+    return _with_features(prepared, replace(features, views=views))
 
 
-def encode_cut_titles(bench: Workbench) -> FeatureTable:
+def encode_cut_titles(prepared: PreparedData) -> FeatureTable:
     """Return features of the first words of each title, encoding those not in the cache."""
-    titles = product_views(bench.dataset.products)[TITLE]
+    titles = product_views(prepared.dataset.products)[TITLE]
     cut = [" ".join(title.split()[:NUM_WORDS]) for title in titles]
-    return bench.cache.texts(cut, bench.reporter, "Encode cut titles")
+    return prepared.cache.texts(cut, prepared.reporter, "Encode cut titles")
 
 
-def _with_features(bench: Workbench, features: ProductFeatures) -> Workbench:
+def _with_features(prepared: PreparedData, features: ProductFeatures) -> PreparedData:
     source = ProductSource(features)
-    check = bench.check and replace(bench.check, product_source=source)
-    return replace(bench, data=replace(bench.data, products=source), check=check)
+    scorer = prepared.dev_scorer and replace(prepared.dev_scorer, product_source=source)
+    return replace(prepared, data=replace(prepared.data, products=source), dev_scorer=scorer)
 
 
-def _without_query_photos(bench: Workbench) -> Workbench:
+def _without_query_images(prepared: PreparedData) -> PreparedData:
     """Return the data without query images; their empty features are as wide as text features."""
-    features = bench.data.queries.features
+    features = prepared.data.queries.features
     absent = replace(features.text, rows=np.full(len(features.text), -1))
     source = QuerySource(replace(features, image=absent))
-    check = bench.check and replace(bench.check, query_source=source)
-    return replace(bench, data=replace(bench.data, queries=source), check=check)
+    scorer = prepared.dev_scorer and replace(prepared.dev_scorer, query_source=source)
+    return replace(prepared, data=replace(prepared.data, queries=source), dev_scorer=scorer)
 
 
 def _shuffled(features: ProductFeatures, seed: int) -> ProductFeatures:

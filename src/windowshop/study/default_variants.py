@@ -24,11 +24,11 @@ FROZEN_TOGETHER: dict[str, Mix] = {
     "frozen_tuned": "tuned",
     "frozen_centred": "centred",
 }
-"""Frozen systems that need text and photos in one space."""
+"""Frozen systems that need text and images in one space."""
 SCORE_MIXES: dict[str, tuple[Mix, str]] = {
-    "score_average": ("average", "Cosines to text and photo, averaged."),
+    "score_average": ("average", "Cosines to text and image, averaged."),
     "score_tuned": ("tuned", "The same with a weight tuned on dev."),
-    "score_raw": ("raw", "Raw inner products summed: a missing photo costs."),
+    "score_raw": ("raw", "Raw inner products summed: a missing image costs."),
     "score_centred": ("centred", "Modality means removed, weight tuned on dev."),
 }
 
@@ -94,11 +94,11 @@ def loss_ablations(
     no_dropout = {"drop_image": 0.0, "drop_text": 0.0, "wrong_image": 0.0}
     wide = {"fusion": "concat_mlp", "fusion_hidden": matched_hidden(base, size.text_width)}
     twins, as_many = "A positive's group and a product's twins are negatives.", "as many weights as"
-    text, photos = ({"loss": {name: 0.0}, **aligned} for name in ("query_image", "query_text"))
+    text, images = ({"loss": {name: 0.0}, **aligned} for name in ("query_image", "query_text"))
     changes: tuple[tuple[str, dict[str, Any], str], ...] = (
         ("query_text_only", text, "Stage 1 aligns queries with text alone."),
-        ("query_image_only", photos, "Stage 1 aligns queries with photos alone."),
-        ("no_modality_dropout", {"loss": no_dropout}, "Nothing hidden, no photo swapped."),
+        ("query_image_only", images, "Stage 1 aligns queries with images alone."),
+        ("no_modality_dropout", {"loss": no_dropout}, "Nothing hidden, no image swapped."),
         ("no_masks", {"loss": {"masks": False}}, twins),
         ("plain_loss", {"loss": {"form": "plain"}}, "All grades in one softmax."),
         ("sigmoid_loss", {"loss": {"form": "sigmoid"}}, "Each pair judged alone."),
@@ -123,18 +123,18 @@ def controls() -> tuple[VariantConfig, ...]:
     return (
         control(
             name="shuffled_photos",
-            note="Trained and ranked with other products' photos.",
+            note="Trained and ranked with other products' images.",
             train_change="shuffled_photos",
             test_change="shuffled_photos",
         ),
         control(
             name="shuffled_in_ranking",
-            note="Trained on the right photos, ranked with others'.",
+            note="Trained on the right images, ranked with others'.",
             test_change="shuffled_photos",
         ),
         control(
             name="text_twice",
-            note="The text in the photo's place: fuse(t, t).",
+            note="The text in the image's place: fuse(t, t).",
             train_change="text_as_photo",
             test_change="text_as_photo",
         ),
@@ -145,7 +145,7 @@ def controls() -> tuple[VariantConfig, ...]:
             settings=_of("text_only"),
             test_change="three_words",
         ),
-        control(name="no_text", note="Ranked from photos alone.", test_change="no_text"),
+        control(name="no_text", note="Ranked from images alone.", test_change="no_text"),
     )
 
 
@@ -180,7 +180,7 @@ def default_falsifiers(reference: str, names: Collection[str]) -> tuple[Falsifie
         ("Modality dropout helps", reference, "no_modality_dropout"),
         ("Masks help", reference, "no_masks"),
         ("The graded loss beats the plain one", reference, "plain_loss"),
-        ("It is the photo's content that helps", reference, "shuffled_photos"),
+        ("It is the image's content that helps", reference, "shuffled_photos"),
         ("It is not the second tower's capacity that helps", reference, "text_twice"),
         ("Two stages beat one at equal compute", aligned, "one_stage"),
         ("Separate alignment helps", aligned, joint),
@@ -194,7 +194,7 @@ def default_falsifiers(reference: str, names: Collection[str]) -> tuple[Falsifie
         plain = "The plain mixture of experts beats concatenation"
         compared.append((plain, "experts", "concat_linear"))
     shuffled = Falsifier(
-        claim="Shuffled photos are worth nothing",
+        claim="Shuffled images are worth nothing",
         better="shuffled_photos",
         worse="text_only",
         expect="not better",

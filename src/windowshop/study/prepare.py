@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from windowshop.config import SINGLE, TrainConfig
-from windowshop.data import Dataset, all_texts, held_out_notes, product_photos
+from windowshop.data import Dataset, all_texts, held_out_notes, image_names_of
 from windowshop.errors import ConfigError, DataError
 from windowshop.evaluation import judged_slices, make_slices
 from windowshop.model import needs_tokens
@@ -50,11 +50,11 @@ def prepare_study(
         config = replace(config, reference=variants[0].name)
     trained = [training_of(base, variant, config.seeds[0]) for variant in variants]
     stages = [stage for training in trained for stage in training.stages]
-    bench = token_bench = prepare(dataset, base, cache, reporter, stages)
+    prepared = token_bench = prepare(dataset, base, cache, reporter, stages)
     read = [s for t in trained if needs_tokens(t.model.fusion) for s in t.stages]
     if read and not needs_tokens(base.model.fusion):
-        token_bench = with_tokens(bench, base, read)
-    test, dev = (queries_of(bench, split, base.loss.label_weights) for split in ("test", "dev"))
+        token_bench = with_tokens(prepared, base, read)
+    test, dev = (queries_of(prepared, split, base.loss.label_weights) for split in ("test", "dev"))
     notes += held_out_notes(dataset, "test")
     lost = sum(not judged for judged in test.qrels.values())
     if lost:
@@ -68,11 +68,11 @@ def prepare_study(
         base=base,
         variants=variants,
         notes=notes,
-        bench=bench,
+        prepared=prepared,
         token_bench=token_bench,
         dev=dev,
         test=test,
-        slices=judged_slices(with_slice_columns(bench), judged, specs, min_values=2),
+        slices=judged_slices(with_slice_columns(prepared), judged, specs, min_values=2),
         folder=folder,
     )
     for variant in variants:
@@ -137,8 +137,8 @@ def _defaults(
 
 def _num_seen(products: pl.DataFrame) -> int:
     """Count the products with a text and an image, which may be broken."""
-    photos, owner = product_photos(products)
-    seen = set(owner[[photo is not None for photo in photos]].tolist())
+    images, owner = image_names_of(products)
+    seen = set(owner[[image is not None for image in images]].tolist())
     return sum(bool(text) and row in seen for row, text in enumerate(all_texts(products)))
 
 
@@ -152,6 +152,6 @@ def _require_possible(
         if own_spaces and variant.system == "frozen" and variant.mix != "text":
             raise ConfigError(
                 f"variant {variant.name}: system=frozen with mix={variant.mix} needs one model "
-                f"for text and photos, found {base.text_encoder} and {base.image_encoder}. "
+                f"for text and images, found {base.text_encoder} and {base.image_encoder}. "
                 "Choose mix=text, or a CLIP or SigLIP model for both."
             )

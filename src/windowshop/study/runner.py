@@ -18,7 +18,7 @@ from windowshop.model import PACKAGES
 from windowshop.progress import SILENT, Reporter
 from windowshop.settings import to_dict
 from windowshop.study.config import AUTO, StudyConfig, VariantConfig
-from windowshop.study.controls import with_cut_titles, without_photos
+from windowshop.study.controls import with_cut_titles, without_images
 from windowshop.study.default_variants import default_falsifiers
 from windowshop.study.prepare import prepare_study
 from windowshop.study.report.comparison import most_different_queries
@@ -48,10 +48,10 @@ def compare(
     cache_folder: Path = DEFAULT_CACHE,
     reporter: Reporter = SILENT,
     *,
-    photos: bool = True,
+    images: bool = True,
     workers: int | None = 1,
 ) -> StudyResults:
-    """Run a study and write its report folder; `photos=False` leaves product images out of it.
+    """Run a study and write its report folder; `images=False` leaves product images out of it.
 
     Finished variants are kept in `out/runs`, so a study that was cut off goes on where it stopped.
     Several workers are further processes, None as many as threads and memory allow. They import
@@ -71,7 +71,7 @@ def compare(
             study = prepare_study(dataset, config, source.folder, cache_folder, reporter)
             device, num_runs = pick_device(study.base.device), len(_all_runs(study))
             num_workers = workers or fitting_workers(device, num_runs)
-            results = _run(study, source, num_workers, photos=photos)
+            results = _run(study, source, num_workers, images=images)
             for verdict in write_report(results, out).verdicts:
                 reporter.note(f"{verdict.falsifier.claim}: {verdict.answer}.")
             return results
@@ -81,7 +81,7 @@ def compare(
         ) from None
 
 
-def _run(study: StudyData, source: Source, num_workers: int, *, photos: bool) -> StudyResults:
+def _run(study: StudyData, source: Source, num_workers: int, *, images: bool) -> StudyResults:
     """Run all variants, seed after seed; a finished seed's weights are deleted."""
     seeds = study.config.seeds
     found: dict[str, list[SeedResult]] = {variant.name: [] for variant in study.variants}
@@ -94,7 +94,7 @@ def _run(study: StudyData, source: Source, num_workers: int, *, photos: bool) ->
     with run_workers(source, unfinished, num_workers) as wait:
         for seed in seeds:
             runs, todo = SeedRuns(study, seed), _variants_of_seed(study, seed)
-            with study.bench.reporter.bar(f"Compare with seed {seed}", len(todo)) as advance:
+            with study.prepared.reporter.bar(f"Compare with seed {seed}", len(todo)) as advance:
                 for variant in todo:
                     wait(Task(seed, variant.name))
                     found[variant.name].append(runs.result(variant))
@@ -105,7 +105,7 @@ def _run(study: StudyData, source: Source, num_workers: int, *, photos: bool) ->
             )
             results = replace(results, variants=variants)
             if seed == seeds[0]:
-                found_insights = _insights(study, runs, results, photos=photos)
+                found_insights = _insights(study, runs, results, images=images)
                 results = replace(
                     results, curves=found_insights.curves, examples=found_insights.examples
                 )
@@ -129,7 +129,7 @@ def _all_runs(study: StudyData) -> list[tuple[int, VariantConfig]]:
 
 
 def _without_variants(study: StudyData, num_workers: int) -> StudyResults:
-    dataset, config = study.bench.dataset, study.config
+    dataset, config = study.prepared.dataset, study.config
     names = {variant.name for variant in study.variants}
     return StudyResults(
         variants=(),
@@ -138,7 +138,7 @@ def _without_variants(study: StudyData, num_workers: int) -> StudyResults:
         data=dataset.root.resolve().name,
         counts={
             "products": len(dataset.products),
-            "training queries": len(study.bench.data.pairs),
+            "training queries": len(study.prepared.data.pairs),
             "dev queries": len(study.dev.ids),
             "test queries": len(study.test.ids),
             "judgements": len(dataset.qrels),
@@ -155,7 +155,7 @@ def _without_variants(study: StudyData, num_workers: int) -> StudyResults:
     )
 
 
-def _insights(study: StudyData, runs: SeedRuns, results: StudyResults, *, photos: bool) -> Insights:
+def _insights(study: StudyData, runs: SeedRuns, results: StudyResults, *, images: bool) -> Insights:
     """Return curves and examples of the first seed, from the disk where they are kept."""
     names = study.config.curve_variants
     if names == (AUTO,):
@@ -164,9 +164,9 @@ def _insights(study: StudyData, runs: SeedRuns, results: StudyResults, *, photos
     key = digest(FORMAT, runs.seed, study.config.num_examples, [runs.fingerprint(v) for v in named])
     path = study.folder / f"insights-{key}.json"
     insights = load_insights(path)
-    if insights is None or (photos and not insights.images):
+    if insights is None or (images and not insights.images):
         insights = _make_insights(study, runs, results, named)
-    if not photos:
+    if not images:
         bare = without_thumbnails(insights.examples)
         insights = replace(insights, examples=bare, images=False)
     save_insights(path, insights)
@@ -200,7 +200,7 @@ def _make_insights(
             continue
         rank = partial(trained_run, model=trained.model, queries=study.test)
         shown = runs.shown(variant)
-        for damage, make in (("missing_images", without_photos), ("sparse_text", with_cut_titles)):
+        for damage, make in (("missing_images", without_images), ("sparse_text", with_cut_titles)):
             damaged = {share: make(shown, share, runs.seed) for share in SHARES}
             curves[damage] += curve(variant.name, damaged, rank, study.test)
     rankings = {variant.name: runs.run(variant) for variant in named}
@@ -208,7 +208,7 @@ def _make_insights(
     if len(rankings) > 1:
         first, *_, last = rankings
         queries = most_different_queries(results, first, last, count=study.config.num_examples)
-    shown_queries = examples(study.bench, rankings, queries, study.test)
+    shown_queries = examples(study.prepared, rankings, queries, study.test)
     return Insights(curves=curves, examples=shown_queries, images=True)
 
 

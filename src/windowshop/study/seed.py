@@ -42,7 +42,7 @@ from windowshop.study.systems import (
     tuned_bm25_run,
 )
 from windowshop.study.training import Trained, digest, shared_stages, train_variant
-from windowshop.training import Workbench
+from windowshop.training import PreparedData
 
 FIXED_SYSTEMS = ("bm25", "frozen")
 """Systems without randomness."""
@@ -59,9 +59,9 @@ class StudyData:
     variants: tuple[VariantConfig, ...]
     notes: tuple[str, ...]
     """Variants left out with the reason, and remarks on the test queries."""
-    bench: Workbench
-    token_bench: Workbench
-    """Data with token features, for fusions that read them; else equal to `bench`."""
+    prepared: PreparedData
+    token_bench: PreparedData
+    """Data with token features, for fusions that read them; else equal to `prepared`."""
     dev: Queries
     test: Queries
     slices: dict[str, GradedQrels]
@@ -73,10 +73,10 @@ class StudyData:
         """Return the variant of that name, if the study has it."""
         return next((variant for variant in self.variants if variant.name == name), None)
 
-    def bench_of(self, variant: VariantConfig) -> Workbench:
+    def bench_of(self, variant: VariantConfig) -> PreparedData:
         """Return the data with the features that a variant's fusion reads."""
         fusion = training_of(self.base, variant, self.config.seeds[0]).model.fusion
-        return self.token_bench if needs_tokens(fusion) else self.bench
+        return self.token_bench if needs_tokens(fusion) else self.prepared
 
 
 class SeedRuns:
@@ -88,7 +88,7 @@ class SeedRuns:
         self._weights = study.folder / f"weights-{seed}"
         self._text_only_run: Run | None = None
         self._latest: tuple[VariantConfig, Trained] | None = None
-        self._data = _data_key(study.bench)
+        self._data = _data_key(study.prepared)
 
     def result(self, variant: VariantConfig) -> SeedResult:
         """Return a variant's scores, from the disk if an earlier run left them."""
@@ -99,7 +99,7 @@ class SeedRuns:
         diagnostics = self._diagnostics(variant, run)
         trained = self._trained_for(variant)
         asked = {query_id: run.get(query_id, {}) for query_id in study.test.ids}
-        ids = product_ids(study.bench)
+        ids = product_ids(study.prepared)
         result = SeedResult(
             seed=self.seed,
             seconds=trained.state.seconds if trained else 0.0,
@@ -140,12 +140,12 @@ class SeedRuns:
 
     def _train(self, variant: VariantConfig) -> Trained:
         config = stages_of(self._study.base, variant, self.seed)
-        bench = apply_change(self._study.bench_of(variant), variant.train_change, self.seed)
+        prepared = apply_change(self._study.bench_of(variant), variant.train_change, self.seed)
         key = digest(__version__, self._data, _table_hash(config), variant.train_change)
-        trained = train_variant(bench, config, key, self._weights)
+        trained = train_variant(prepared, config, key, self._weights)
         for modality in MODALITIES:
-            own, before = (found.cache.place(modality) for found in (trained.bench, bench))
-            tuned = any(getattr(stage.tuning, modality) != "frozen" for stage in config.stages)
+            own, before = (found.cache.place(modality) for found in (trained.prepared, prepared))
+            tuned = any(getattr(stage.fine_tuning, modality) != "frozen" for stage in config.stages)
             if own != before and tuned:
                 (self._weights / f"{own.name}{FEATURES_SUFFIX}").touch()
         return trained
@@ -163,47 +163,47 @@ class SeedRuns:
         baseline = None if text_only is None else self.run(text_only)
         return diagnose(self.shown(variant), trained.model, run, baseline, study.test)
 
-    def shown(self, variant: VariantConfig) -> Workbench:
+    def shown(self, variant: VariantConfig) -> PreparedData:
         """Return the data that the variant ranks."""
-        bench, trained = self._study.bench_of(variant), self.trained(variant)
-        if trained is not None and trained.bench.cache is not bench.cache:
-            bench = trained.bench  # it trained encoders of its own
-        return apply_change(bench, variant.test_change, self.seed)
+        prepared, trained = self._study.bench_of(variant), self.trained(variant)
+        if trained is not None and trained.prepared.cache is not prepared.cache:
+            prepared = trained.prepared  # it trained encoders of its own
+        return apply_change(prepared, variant.test_change, self.seed)
 
     def clear(self) -> None:
         """Delete the seed's weights, and the features of encoders that were trained with it."""
         self._latest = None
         for note in self._weights.glob(f"*{FEATURES_SUFFIX}"):
-            shutil.rmtree(self._study.bench.cache.folder / note.stem, ignore_errors=True)
+            shutil.rmtree(self._study.prepared.cache.folder / note.stem, ignore_errors=True)
         shutil.rmtree(self._weights, ignore_errors=True)
 
     def _rank(self, variant: VariantConfig) -> Run:
-        study, bench = self._study, self.shown(variant)
+        study, prepared = self._study, self.shown(variant)
         if variant.system == "bm25":
-            return tuned_bm25_run(bench, study.dev, study.test)
+            return tuned_bm25_run(prepared, study.dev, study.test)
         if variant.system == "frozen":
-            return frozen_run(bench, variant.mix, study.dev, study.test)
+            return frozen_run(prepared, variant.mix, study.dev, study.test)
         if variant.system == "bm25_dense":
             return self._lexical_and_dense()
         trained = self.trained(variant)
         assert trained is not None
         if variant.system == "score_fusion":
-            return score_fusion_run(bench, trained.model, variant.mix, study.dev, study.test)
-        return trained_run(bench, trained.model, study.test)
+            return score_fusion_run(prepared, trained.model, variant.mix, study.dev, study.test)
+        return trained_run(prepared, trained.model, study.test)
 
     def _lexical_and_dense(self) -> Run:
         study, text_only = self._study, _text_only(self._study)
-        dense, bench = self.trained(text_only), self.shown(text_only)
+        dense, prepared = self.trained(text_only), self.shown(text_only)
         assert dense is not None
-        both = [trained_run(bench, dense.model, part) for part in (study.dev, study.test)]
-        lexical = tuned_bm25_run(bench, study.dev, study.test)
+        both = [trained_run(prepared, dense.model, part) for part in (study.dev, study.test)]
+        lexical = tuned_bm25_run(prepared, study.dev, study.test)
         return interpolated_run(lexical, {**both[0], **both[1]}, study.dev, study.test)
 
     def _dev_score(self, variant: VariantConfig, trained: Trained | None) -> float | None:
-        bench = self.shown(variant)
-        if trained is None or bench.check is None or variant.system != "trained":
+        prepared = self.shown(variant)
+        if trained is None or prepared.dev_scorer is None or variant.system != "trained":
             return None
-        return bench.check(trained.model)["score"]
+        return prepared.dev_scorer(trained.model)["score"]
 
     def fingerprint(self, variant: VariantConfig) -> str:
         """Return a digest of all that a variant's result depends on, except the seed."""
@@ -218,10 +218,10 @@ class SeedRuns:
         return digest(SEED_FORMAT, __version__, data, to_dict(study.base), sources, slices)
 
 
-def _data_key(bench: Workbench) -> str:
+def _data_key(prepared: PreparedData) -> str:
     """Return a digest of the data and its encoders."""
-    cache = bench.cache
-    return digest(bench.hashes, cache.text.fingerprint, cache.image.fingerprint)
+    cache = prepared.cache
+    return digest(prepared.hashes, cache.text.fingerprint, cache.image.fingerprint)
 
 
 def _table_hash(config: TrainConfig) -> str:

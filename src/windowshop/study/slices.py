@@ -6,7 +6,7 @@ import polars as pl
 
 from windowshop.data import Dataset, all_texts
 from windowshop.evaluation import MAX_VALUES
-from windowshop.training import Workbench
+from windowshop.training import PreparedData
 
 FEW_WORDS = 12
 """Most words of a sparse text."""
@@ -17,13 +17,13 @@ USUAL_SLICES = ("kind", "cold", "text_quality")
 """Columns of queries or products that a study slices by where a shop has them."""
 
 
-def with_slice_columns(bench: Workbench) -> Dataset:
+def with_slice_columns(prepared: PreparedData) -> Dataset:
     """Return the data set with a product column for each of OWN_SLICES that it lacks.
 
     A product is in training if a training query judges it or another of its group.
     """
-    dataset = bench.dataset
-    photo = pl.Series("has_photo", bench.data.products.has_image)
+    dataset = prepared.dataset
+    image = pl.Series("has_photo", prepared.data.products.has_image)
     words = pl.Series([len(text.split()) for text in all_texts(dataset.products)])
     length = pl.select(
         pl.when(words <= FEW_WORDS).then(pl.lit("sparse")).otherwise(pl.lit("full"))
@@ -34,7 +34,7 @@ def with_slice_columns(bench: Workbench) -> Dataset:
     table = table.join(counts, on="product_id", how="left", maintain_order="left")
     judged = table["num_judged"]
     columns = {
-        "has_photo": photo,
+        "has_photo": image,
         "text_length": length,
         "in_training": table.select(
             pl.col("num_judged").is_not_null().any().over("group")

@@ -31,7 +31,7 @@ from windowshop.evaluation import (
 )
 from windowshop.model import TwoTower
 from windowshop.study.config import Mix
-from windowshop.training import Workbench
+from windowshop.training import PreparedData
 
 Run = dict[str, dict[str, float]]
 WEIGHTS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9, 0.0, 1.0)
@@ -60,9 +60,9 @@ class Queries:
         return score_labels(labels, run)["score"]
 
 
-def queries_of(bench: Workbench, split: str, weights: Mapping[str, float] = EQUAL) -> Queries:
+def queries_of(prepared: PreparedData, split: str, weights: Mapping[str, float] = EQUAL) -> Queries:
     """Return the judged queries of a split; `weights` are of the label sets in `score`."""
-    dataset = bench.dataset
+    dataset = prepared.dataset
     table = dataset.queries.select("query_id", "query").with_row_index("row")
     asked = dataset.split(split)
     table = table.join(asked.select("query_id"), on="query_id", maintain_order="left")
@@ -79,44 +79,44 @@ def queries_of(bench: Workbench, split: str, weights: Mapping[str, float] = EQUA
     )
 
 
-def trained_run(bench: Workbench, model: TwoTower, queries: Queries) -> Run:
+def trained_run(prepared: PreparedData, model: TwoTower, queries: Queries) -> Run:
     """Rank by a trained system."""
-    products = np.arange(len(bench.data.products))
+    products = np.arange(len(prepared.data.products))
     return make_run(
-        query_vectors(model, bench.data.queries, queries.rows),
+        query_vectors(model, prepared.data.queries, queries.rows),
         queries.ids,
-        product_vectors(model, bench.data.products, products),
-        product_ids(bench),
+        product_vectors(model, prepared.data.products, products),
+        product_ids(prepared),
     )
 
 
 def score_fusion_run(
-    bench: Workbench, model: TwoTower, mix: Mix, dev: Queries, test: Queries
+    prepared: PreparedData, model: TwoTower, mix: Mix, dev: Queries, test: Queries
 ) -> Run:
     """Rank by mixed cosines to text and image vectors of separately aligned towers."""
-    products = np.arange(len(bench.data.products))
-    vectors = modality_vectors(model, bench.data.products, products)
+    products = np.arange(len(prepared.data.products))
+    vectors = modality_vectors(model, prepared.data.products, products)
 
     def encode(part: Queries) -> np.ndarray:
-        return shared_query_vectors(model, bench.data.queries, part.rows)
+        return shared_query_vectors(model, prepared.data.queries, part.rows)
 
-    return _mixed_run(bench, vectors, mix, encode, dev, test)
+    return _mixed_run(prepared, vectors, mix, encode, dev, test)
 
 
-def frozen_run(bench: Workbench, mix: Mix, dev: Queries, test: Queries) -> Run:
+def frozen_run(prepared: PreparedData, mix: Mix, dev: Queries, test: Queries) -> Run:
     """Rank by the vectors of frozen encoders.
 
     Text alone is compared by the encoder's sentence vector. The other mixes need encoders of text
     and images that share a space, as both towers of a CLIP model do; a query's image counts there.
     """
-    products, (sentence, *_) = bench.data.products.features, bench.cache.text.layout.segments
-    pooled = bench.image_layout.pooled
+    products, (sentence, *_) = prepared.data.products.features, prepared.cache.text.layout.segments
+    pooled = prepared.image_layout.pooled
     items = np.arange(len(products.image))
     text_NH = normalised(products.views[FACTS].gather(items)[:, :sentence])
     image_NH = np.zeros_like(text_NH)
     if mix != "text":
         image_NH = normalised(products.image.gather(items)[:, :pooled])
-    queries = bench.data.queries.features
+    queries = prepared.data.queries.features
 
     def encode(part: Queries) -> np.ndarray:
         query_QH = normalised(queries.text.gather(part.rows)[:, :sentence])
@@ -124,12 +124,12 @@ def frozen_run(bench: Workbench, mix: Mix, dev: Queries, test: Queries) -> Run:
             query_QH = query_QH + normalised(queries.image.gather(part.rows)[:, :pooled])
         return normalised(query_QH)
 
-    return _mixed_run(bench, (text_NH, image_NH), mix, encode, dev, test)
+    return _mixed_run(prepared, (text_NH, image_NH), mix, encode, dev, test)
 
 
-def tuned_bm25_run(bench: Workbench, dev: Queries, test: Queries) -> Run:
+def tuned_bm25_run(prepared: PreparedData, dev: Queries, test: Queries) -> Run:
     """Rank by BM25 over all product text, k1 and b chosen on dev."""
-    words, ids = all_texts(bench.dataset.products), product_ids(bench)
+    words, ids = all_texts(prepared.dataset.products), product_ids(prepared)
     if not any(words):
         return {}
     grid = [(k1, b) for k1 in BM25_K1 for b in BM25_B]
@@ -145,7 +145,7 @@ def interpolated_run(lexical: Run, dense: Run, dev: Queries, test: Queries) -> R
 
 
 def _mixed_run(
-    bench: Workbench,
+    prepared: PreparedData,
     vectors: tuple[np.ndarray, np.ndarray],
     mix: Mix,
     encode: Callable[[Queries], np.ndarray],
@@ -153,7 +153,7 @@ def _mixed_run(
     test: Queries,
 ) -> Run:
     """Rank by the mix of text and image vectors (N, D) that is best on dev."""
-    ids = product_ids(bench)
+    ids = product_ids(prepared)
     has_text_N, has_image_N = (present(x_ND) for x_ND in vectors)
     has_any_N = {"text": has_text_N, "image": has_image_N}.get(mix, has_text_N | has_image_N)
     dev_QD, best_score, best_ND = encode(dev), -math.inf, np.empty(0)
@@ -213,6 +213,6 @@ def _scaled(scores: Mapping[str, float]) -> dict[str, float]:
     return {product: (s - low) / (high - low) for product, s in scores.items()}
 
 
-def product_ids(bench: Workbench) -> list[str]:
+def product_ids(prepared: PreparedData) -> list[str]:
     """Return the ids of the catalogue's products, in its order."""
-    return bench.dataset.products["product_id"].to_list()
+    return prepared.dataset.products["product_id"].to_list()

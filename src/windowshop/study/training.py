@@ -19,9 +19,9 @@ from windowshop.model import StageHelp, TwoTower
 from windowshop.settings import to_dict
 from windowshop.study.memory import peak_memory_mb, reset_peak
 from windowshop.training import (
+    PreparedData,
     Run,
     TrainState,
-    Workbench,
     load_state,
     part,
     run_stages,
@@ -48,31 +48,34 @@ class Trained:
     state: TrainState
     memory_mb: float | None
     """Peak memory while it was trained."""
-    bench: Workbench
+    prepared: PreparedData
     """Data that it was trained on, encoded by the encoders that it trained, if any."""
 
 
-def train_variant(bench: Workbench, config: TrainConfig, key: str, folder: Path) -> Trained:
+def train_variant(prepared: PreparedData, config: TrainConfig, key: str, folder: Path) -> Trained:
     """Train one config; `key` names the data, and `folder` keeps the state and the weights.
 
     A config whose weights are there is only loaded. Of several processes that train the same
     config, one trains and the others wait.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    encoders = bench.cache.text.fingerprint, bench.cache.image.fingerprint  # with tokens or without
+    encoders = (
+        prepared.cache.text.fingerprint,
+        prepared.cache.image.fingerprint,
+    )  # with tokens or without
     own = digest(key, *encoders, to_dict(config))
     with FileLock(folder / f"{own}{LOCK_SUFFIX}"):
         if config.trains_encoders:
-            return _train_with_encoders(bench, config, folder / f"tuned-{own}")
+            return _train_with_encoders(prepared, config, folder / f"tuned-{own}")
         state_file = folder / f"state-{own}.safetensors"
         num_shared = 0 if config.loss.guide_margin > 0 else shared_stages(config)
         if not num_shared:
-            return _train(bench, config, state_file, until=len(config.stages))
+            return _train(prepared, config, state_file, until=len(config.stages))
         start = folder / f"shared-{digest(key, shared_part(config, num_shared))}.safetensors"
         if not state_file.exists():
-            _train_shared(bench, config, start, num_shared)
-            _start_from(start, bench.new_model(config.model, config.seed), state_file)
-        trained = _train(bench, config, state_file, until=len(config.stages))
+            _train_shared(prepared, config, start, num_shared)
+            _start_from(start, prepared.new_model(config.model, config.seed), state_file)
+        trained = _train(prepared, config, state_file, until=len(config.stages))
         peaks = [p for p in (trained.memory_mb, _kept_peak(start)) if p is not None]
         return replace(trained, memory_mb=max(peaks) if len(peaks) == 2 else None)
 
@@ -99,26 +102,28 @@ def digest(*parts: object) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:20]
 
 
-def _train_shared(bench: Workbench, config: TrainConfig, start: Path, num_shared: int) -> None:
+def _train_shared(
+    prepared: PreparedData, config: TrainConfig, start: Path, num_shared: int
+) -> None:
     """Train the stages before the fused one into `start`, unless that is done."""
     shared = replace(config, model=replace(config.model, fusion=SHARED_FUSION))
     with FileLock(start.with_suffix(LOCK_SUFFIX)):
-        _train(bench, shared, start, until=num_shared)
+        _train(prepared, shared, start, until=num_shared)
 
 
-def _train(bench: Workbench, config: TrainConfig, state_file: Path, until: int) -> Trained:
-    model = bench.new_model(config.model, config.seed)
-    run = Run(bench=bench, config=config, name=config.model.fusion, state_file=state_file)
+def _train(prepared: PreparedData, config: TrainConfig, state_file: Path, until: int) -> Trained:
+    model = prepared.new_model(config.model, config.seed)
+    run = Run(prepared=prepared, config=config, name=config.model.fusion, state_file=state_file)
     measured = reset_peak()
     state = run_stages(run, model, until)
-    return Trained(model, state, _peak(state_file, measured=measured), bench)
+    return Trained(model, state, _peak(state_file, measured=measured), prepared)
 
 
-def _train_with_encoders(bench: Workbench, config: TrainConfig, work: Path) -> Trained:
+def _train_with_encoders(prepared: PreparedData, config: TrainConfig, work: Path) -> Trained:
     measured = reset_peak()
-    trained = train_system(bench, config, FUSED, work)
+    trained = train_system(prepared, config, FUSED, work)
     memory_mb = _peak(work / "peak", measured=measured)
-    return Trained(trained.system.towers, trained.state, memory_mb, trained.bench)
+    return Trained(trained.system.towers, trained.state, memory_mb, trained.prepared)
 
 
 def _peak(state_file: Path, *, measured: bool) -> float | None:

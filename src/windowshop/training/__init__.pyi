@@ -10,7 +10,7 @@ from .negatives.mine import mine_negatives as mine_negatives
 from .negatives.mine import render_summary as render_summary
 from .negatives.mining import MiningConfig as MiningConfig
 from .negatives.mining import parse_sources as parse_sources
-from .prepared_data import Workbench as Workbench
+from .prepared_data import PreparedData as PreparedData
 from .prepared_data import open_cache as open_cache
 from .prepared_data import prepare as prepare
 from .prepared_data import training_pairs as training_pairs

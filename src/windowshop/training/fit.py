@@ -17,7 +17,7 @@ from windowshop.files import DEFAULT_CACHE, MANIFEST_FILE
 from windowshop.model import Manifest, ProductSource, load_manifest, save_model
 from windowshop.progress import SILENT, Reporter
 from windowshop.settings import to_dict
-from windowshop.training.prepared_data import Workbench, open_cache, prepare
+from windowshop.training.prepared_data import PreparedData, open_cache, prepare
 from windowshop.training.stages import Trained, train_system
 
 
@@ -32,7 +32,7 @@ def train(
 
     Work is kept in a hidden folder beside `out` until it is whole, so a killed run goes on where it
     stopped. A finished folder made from the same data and settings is left as it is; any other
-    existing `out` raises ModelError, and so does a second `fit` to the same `out` meanwhile.
+    existing `out` raises ModelError, and so does a second `train` to the same `out` meanwhile.
     """
     out, config = Path(out), config or TrainConfig()
     if out.exists() and not (out / MANIFEST_FILE).is_file():
@@ -55,22 +55,22 @@ def _fit_locked(
     dataset: Dataset, out: Path, config: TrainConfig, cache_folder: Path, reporter: Reporter
 ) -> Manifest:
     require_negatives(config)
-    bench = prepare(dataset, config, open_cache(config, cache_folder), reporter)
-    key = _run_key(config, bench.hashes, bench.cache)
+    prepared = prepare(dataset, config, open_cache(config, cache_folder), reporter)
+    key = _run_key(config, prepared.hashes, prepared.cache)
     if out.exists():
         return _finished(out, key, reporter)
     work = out.parent / f".{out.name}.partial"
     _keep_only(work, key, reporter)
-    if bench.check is None and len(bench.data.pairs):
+    if prepared.dev_scorer is None and len(prepared.data.pairs):
         reporter.note("No judged dev queries: the last weights are kept, not the best on dev.")
     trained = {
-        name: train_system(bench, config, name, work)
+        name: train_system(prepared, config, name, work)
         for name in (FUSED, *config.baselines)
-        if name == FUSED or _can_train(name, bench.data.products)
+        if name == FUSED or _can_train(name, prepared.data.products)
     }
     finished = work / "model"
     shutil.rmtree(finished, ignore_errors=True)
-    manifest = _describe(bench, config, key, trained)
+    manifest = _describe(prepared, config, key, trained)
     save_model(finished, config, manifest, {name: item.system for name, item in trained.items()})
     finished.rename(out)
     shutil.rmtree(work)
@@ -87,19 +87,19 @@ def require_negatives(config: TrainConfig) -> None:
 
 
 def _describe(
-    bench: Workbench, config: TrainConfig, key: str, trained: Mapping[str, Trained]
+    prepared: PreparedData, config: TrainConfig, key: str, trained: Mapping[str, Trained]
 ) -> Manifest:
-    products, queries = bench.data.products, bench.data.queries
+    products, queries = prepared.data.products, prepared.data.queries
     fused = trained[FUSED].system
     text, image = fused.text.layout, fused.image.layout
     return Manifest(
         run_key=key,
-        data=bench.hashes,
+        data=prepared.hashes,
         counts={
             "products": len(products),
             "products_with_photo": int(products.has_image.sum()),
-            "training_queries": len(bench.data.pairs),
-            "qrels": len(bench.dataset.qrels),
+            "training_queries": len(prepared.data.pairs),
+            "qrels": len(prepared.dataset.qrels),
         },
         broken_images=dict(products.features.broken_images + queries.features.broken_images),
         seed=config.seed,

@@ -1,6 +1,6 @@
 """Judgements -> training pairs: which products each distinct query has, with grades and groups.
 
-Rows are positions in the data set's tables. Queries that ask the same (same words, same photo) are
+Rows are positions in the data set's tables. Queries that ask the same (same words, same image) are
 one query here, so that one never serves as a negative of the other.
 """
 
@@ -160,7 +160,7 @@ def make_pairs(
 
 
 def _asked(dataset: Dataset, split: str) -> pl.DataFrame:
-    """The queries of a split: row, id, what they ask by text and photo, and weight."""
+    """The queries of a split: row, id, what they ask by text and image, and weight."""
     weight = pl.col("weight").fill_null(1.0)
     queries = dataset.queries.with_row_index("row").filter(pl.col("split") == split)
     return queries.select(

@@ -33,7 +33,7 @@ from windowshop.training.state import (
     tagged,
 )
 
-Check = Callable[[TwoTower, StageName], dict[str, float]]
+Scorer = Callable[[TwoTower, StageName], dict[str, float]]
 """Scores a model on dev during a stage; the key `score` decides which weights are kept."""
 
 MIN_PAIRS = 2
@@ -68,14 +68,14 @@ def train_stage(
     model: TwoTower,
     state: TrainState,
     tensors: Mapping[str, Tensor],
-    check: Check | None,
+    scorer: Scorer | None,
     encoders: FineTuning | None = None,
 ) -> None:
     """Run the steps that `state` lacks; leaves the best weights on dev in `model`.
 
-    `tensors` are what was saved with `state`. Without `check`, the last weights are kept.
+    `tensors` are what was saved with `state`. Without `scorer`, the last weights are kept.
     """
-    _StageLoop(stage, model, state, check, encoders).run(tensors)
+    _StageLoop(stage, model, state, scorer, encoders).run(tensors)
 
 
 class _StageLoop:
@@ -84,11 +84,11 @@ class _StageLoop:
         stage: Stage,
         model: TwoTower,
         state: TrainState,
-        check: Check | None,
+        scorer: Scorer | None,
         encoders: FineTuning | None,
     ) -> None:
         self._stage, self._model, self._state = stage, model, state
-        self._check, self._encoders = check, encoders
+        self._scorer, self._encoders = scorer, encoders
         self._settings, loss = stage.settings, stage.config.loss
         data = stage.data
         num_pairs = int(data.products.has_both.sum())
@@ -183,10 +183,10 @@ class _StageLoop:
 
     def _evaluate(self, loss: float) -> None:
         """Score on dev, and keep the weights if they are the stage's best so far."""
-        if self._check is None:
+        if self._scorer is None:
             return
         state, stage = self._state, self._settings.name
-        figures = self._check(self._model, stage)
+        figures = self._scorer(self._model, stage)
         entry = {"stage": stage, "step": state.step, **figures}
         state.history.append(entry if math.isnan(loss) else {**entry, "loss": loss})
         if figures["score"] > state.best_score:
@@ -197,7 +197,7 @@ class _StageLoop:
 def num_steps(stage: StageConfig, num_products: int, num_queries: int) -> int:
     """Optimizer steps of a stage, 0 of a domain stage without a pair and another.
 
-    It draws from the products with text and photo, `num_products`; others from judged queries.
+    It draws from the products with text and image, `num_products`; others from judged queries.
     """
     if stage.name == "domain" and num_products < MIN_PAIRS:
         return 0

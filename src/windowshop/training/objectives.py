@@ -46,7 +46,7 @@ Objective = Callable[[TwoTower, TrainingData, Step], Tensor]
 
 
 def domain_loss(model: TwoTower, data: TrainingData, step: Step) -> Tensor:
-    """Contrast product text with product photo over the whole catalogue, without queries."""
+    """Contrast product text with product image over the whole catalogue, without queries."""
     both = np.flatnonzero(data.products.has_both)
     count = min(step.stage.batch_queries, len(both))
     items = np.sort(step.rng.choice(both, count, replace=False))
@@ -56,7 +56,7 @@ def domain_loss(model: TwoTower, data: TrainingData, step: Step) -> Tensor:
 
 
 def separate_loss(model: TwoTower, data: TrainingData, step: Step) -> Tensor:
-    """Contrast queries with product texts and photos, and lightly texts with photos."""
+    """Contrast queries with product texts and images, and lightly texts with images."""
     drawn, config = _draw(model, data, step, model.embed_queries), step.loss
     q_BD, t_CD, v_CD = drawn.q_BD, drawn.products.t_BD, drawn.products.v_BD
     has_C2 = drawn.products.has_B2
@@ -90,8 +90,8 @@ def fused_loss(model: TwoTower, data: TrainingData, step: Step) -> Tensor:
         term = contrastive(q_BP, alone_CP, drawn.targets(has_C, config), scale, bias)
         loss = loss + config.masked * term
     own = _own_pairs(data, drawn.items, has_C2[:, 1], config)
-    photo_CP = model.photos_as_queries(products.v_BD)
-    loss = loss + config.photo_product * _contrast(model, "photo_product", photo_CP, p_CP, own)
+    image_CP = model.images_as_queries(products.v_BD)
+    loss = loss + config.photo_product * _contrast(model, "photo_product", image_CP, p_CP, own)
     gate_CE = model.fusion.gate(products)
     if gate_CE is not None:
         loss = loss + config.gate_balance * gate_balance(gate_CE, has_C2)
@@ -117,7 +117,7 @@ def sampling_correction(pairs: Pairs, per_query: int) -> np.ndarray:
 def drop_modalities(
     products: Modalities, config: LossConfig, rng: np.random.Generator
 ) -> Modalities:
-    """Hide the photo or the text of some products that have both, and swap some photos."""
+    """Hide the image or the text of some products that have both, and swap some images."""
     both_C = products.has_B2.prod(dim=1) > 0
     draw_C = torch.from_numpy(rng.random(len(both_C)))
     edges = np.cumsum([config.drop_image, config.drop_text, config.wrong_image])
@@ -125,9 +125,9 @@ def drop_modalities(
     seen_C2[both_C & (draw_C < edges[0]), 1] = 0
     seen_C2[both_C & (draw_C >= edges[0]) & (draw_C < edges[1]), 0] = 0
     swapped = torch.nonzero(both_C & (draw_C >= edges[1]) & (draw_C < edges[2])).flatten()
-    photo_of = torch.arange(len(both_C))
-    photo_of[swapped] = swapped.roll(1)
-    return products.with_photos_of(photo_of).hidden(seen_C2)
+    image_of = torch.arange(len(both_C))
+    image_of[swapped] = swapped.roll(1)
+    return products.with_images_of(image_of).hidden(seen_C2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def _likely_positives(
 
 
 def _own_pairs(data: TrainingData, items: np.ndarray, has_C: Tensor, config: LossConfig) -> Targets:
-    """Each product against itself; its group, its title's and its photo's twins are ignored."""
+    """Each product against itself; its group, its title's and its image's twins are ignored."""
     own_CC = torch.eye(len(items))
     ignore_CC = (has_C == 0) | (has_C == 0).unsqueeze(1)
     if config.masks:

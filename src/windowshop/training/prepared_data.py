@@ -1,4 +1,4 @@
-"""Data of all trainings on one data set: features, pairs, dev check; and untrained models.
+"""Data of all trainings on one data set: features, pairs, dev scorer; and untrained models.
 
 Features are encoded here where the cache lacks them, and data that nothing can be learned from is
 refused.
@@ -25,7 +25,7 @@ from windowshop.encoders import (
     query_features,
 )
 from windowshop.errors import DataError
-from windowshop.evaluation import DevCheck, make_dev_check
+from windowshop.evaluation import DevScorer, make_dev_scorer
 from windowshop.model import (
     ProductSource,
     QuerySource,
@@ -43,18 +43,18 @@ SCALE_SAMPLE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Workbench:
+class PreparedData:
     """A data set, ready to train on."""
 
     dataset: Dataset
     data: TrainingData
-    check: DevCheck | None
+    dev_scorer: DevScorer | None
     cache: FeatureCache
     hashes: dict[str, str]
-    """Content hashes of the tables, and of all photos together."""
+    """Content hashes of the tables, and of all images together."""
     reporter: Reporter
     image_layout: Layout
-    """Of what stands for the photo: the image encoder's, but in a study's controls."""
+    """Of what stands for the image: the image encoder's, but in a study's controls."""
 
     def new_model(self, shape: ModelConfig, seed: int) -> TwoTower:
         """Return untrained towers, equal for equal shapes and seeds, scaled to the catalogue."""
@@ -83,67 +83,69 @@ def prepare(
     cache: FeatureCache,
     reporter: Reporter,
     stages: Sequence[StageConfig] = (),
-) -> Workbench:
+) -> PreparedData:
     """Encode what is not encoded yet; raises DataError for data that has nothing to learn from.
 
-    `stages` are further ones, beside the config's, that will be trained on the workbench.
+    `stages` are further ones, beside the config's, that will be trained on this data.
     """
     views = needed_views((*config.stages, *stages))
     pairs = training_pairs(dataset, config.loss)
     data = encode_dataset(dataset, pairs, cache, reporter, views)
     _require_signal(dataset, data.products, len(pairs), reporter)
-    photos = {
+    images = {
         "product_photos": data.products.features.image.digest,
         "query_photos": data.queries.features.image.digest,
     }
-    return Workbench(
+    return PreparedData(
         dataset=dataset,
         data=data,
-        check=dev_check(dataset, data, config),
+        dev_scorer=dev_scorer(dataset, data, config),
         cache=cache,
-        hashes={**dataset.hashes(), **photos},
+        hashes={**dataset.hashes(), **images},
         reporter=reporter,
         image_layout=cache.image.layout,
     )
 
 
 def with_encoders(
-    bench: Workbench, config: TrainConfig, text: TextEncoder, image: ImageEncoder
-) -> Workbench:
+    prepared: PreparedData, config: TrainConfig, text: TextEncoder, image: ImageEncoder
+) -> PreparedData:
     """Return the data through other encoders; what their cache lacks is encoded."""
-    dataset, cache = bench.dataset, FeatureCache(text, image, bench.cache.folder)
+    dataset, cache = prepared.dataset, FeatureCache(text, image, prepared.cache.folder)
     views = needed_views(config.stages)
-    data = encode_dataset(dataset, bench.data.pairs, cache, bench.reporter, views)
+    data = encode_dataset(dataset, prepared.data.pairs, cache, prepared.reporter, views)
     return dataclasses.replace(
-        bench,
+        prepared,
         data=data,
-        check=dev_check(dataset, data, config),
+        dev_scorer=dev_scorer(dataset, data, config),
         cache=cache,
         image_layout=cache.image.layout,
     )
 
 
-def with_tokens(bench: Workbench, config: TrainConfig, stages: Sequence[StageConfig]) -> Workbench:
+def with_tokens(
+    prepared: PreparedData, config: TrainConfig, stages: Sequence[StageConfig]
+) -> PreparedData:
     """Return the data for `stages`, with tokens in its features."""
-    cache = open_cache(config, bench.cache.folder, tokens=True)
+    cache = open_cache(config, prepared.cache.folder, tokens=True)
     config = dataclasses.replace(config, stages=tuple(stages))
-    return with_encoders(bench, config, cache.text, cache.image)
+    return with_encoders(prepared, config, cache.text, cache.image)
 
 
 def encode_dataset(
     dataset: Dataset, pairs: Pairs, cache: FeatureCache, reporter: Reporter, views: Sequence[str]
 ) -> TrainingData:
-    """Encode the products' text views and photos and the queries, where the cache lacks them."""
+    """Encode the products' text views and images and the queries, where the cache lacks them."""
     root = dataset.root
     products = product_features(dataset.products, root, cache, reporter, views)
     queries = query_features(dataset.queries, root, cache, reporter)
     return TrainingData(ProductSource(products), QuerySource(queries), pairs)
 
 
-def dev_check(dataset: Dataset, data: TrainingData, config: TrainConfig) -> DevCheck | None:
-    """Return the dev check by the config's corpus size and label weights; None without queries."""
+def dev_scorer(dataset: Dataset, data: TrainingData, config: TrainConfig) -> DevScorer | None:
+    """Return the dev scorer by the config's corpus size and label weights; None without queries."""
     size, weights = config.dev_products, config.loss.label_weights
-    return make_dev_check(dataset, data.products, data.queries, size, config.seed, weights=weights)
+    return make_dev_scorer(dataset, data.products, data.queries, size, config.seed, weights=weights)
 
 
 def training_pairs(dataset: Dataset, loss: LossConfig, split: str = "train") -> Pairs:
@@ -175,18 +177,18 @@ def _require_signal(
         reporter.note(broken_note(kind, count))
     if not (products.has_text | products.has_image).any():
         raise DataError(
-            f"{dataset.root}: nothing to train from: no product has text or a usable photo. "
+            f"{dataset.root}: nothing to train from: no product has text or a usable image. "
             "`windowshop check` lists what is wrong."
         )
     if not products.has_image.any():
-        reporter.note("No product has a usable photo: the model reads text only.")
+        reporter.note("No product has a usable image: the model reads text only.")
     if num_queries == 0:
         if products.has_both.sum() < 2:
             raise DataError(
                 f"{dataset.root}: nothing to train from: no judged training query, and fewer than "
-                "two products with both text and a photo. Add queries with split=train and qrels "
-                "for them, or photos."
+                "two products with both text and an image. Add queries with split=train and qrels "
+                "for them, or images."
             )
         reporter.note(
-            "No judged training queries: only the domain stage (product text and photo) is trained."
+            "No judged training queries: only the domain stage (product text and image) is trained."
         )

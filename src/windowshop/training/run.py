@@ -8,15 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from windowshop.config import StageConfig, TrainConfig, TuningConfig
-from windowshop.evaluation import DevCheck
+from windowshop.config import FineTuningConfig, StageConfig, TrainConfig
+from windowshop.evaluation import DevScorer
 from windowshop.model import StageHelp, TwoTower
 from windowshop.training.data import TrainingData
 from windowshop.training.fine_tuning.stage_encoders import FineTuning
 from windowshop.training.loop import MIN_PAIRS, Stage, train_stage
 from windowshop.training.negatives.mining import MiningConfig, SourceName, mine
 from windowshop.training.negatives.table import HardNegatives, read_negatives
-from windowshop.training.prepared_data import Workbench
+from windowshop.training.prepared_data import PreparedData
 from windowshop.training.state import TrainState, end_stage, load_state, part
 
 
@@ -24,7 +24,7 @@ from windowshop.training.state import TrainState, end_stage, load_state, part
 class Run:
     """The training of one system: data, settings, and the files that keep its state."""
 
-    bench: Workbench
+    prepared: PreparedData
     config: TrainConfig
     name: str
     """Of the system, on progress bars."""
@@ -55,7 +55,7 @@ def run_stage(
         model.load_state_dict(part(tensors, "model"))
     if state.stage > place:
         return state
-    if can_train(run.config.stages[place], model, run.bench.data):
+    if can_train(run.config.stages[place], model, run.prepared.data):
         with torch.random.fork_rng(devices=[]):
             began = time.perf_counter() - state.seconds
             if state.step == 0:
@@ -65,15 +65,15 @@ def run_stage(
             stage = Stage(
                 config=run.config,
                 place=place,
-                data=run.bench.data,
+                data=run.prepared.data,
                 negatives=negatives,
                 system=run.name,
                 state_file=run.state_file,
-                reporter=run.bench.reporter,
+                reporter=run.prepared.reporter,
             )
-            check = None if encoders else run.bench.check
-            train_stage(stage, model, state, tensors, check, encoders)
-            model.fusion.after_stage(_stage_help(run, model, place, check))
+            scorer = None if encoders else run.prepared.dev_scorer
+            train_stage(stage, model, state, tensors, scorer, encoders)
+            model.fusion.after_stage(_stage_help(run, model, place, scorer))
     if encoders is None:
         end_stage(run.state_file, state, model)
     return state
@@ -81,7 +81,7 @@ def run_stage(
 
 def begin_stage(run: Run, model: TwoTower, place: int) -> None:
     """Bring the fusion to where the stage at `place` starts."""
-    model.fusion.before_stage(_stage_help(run, model, place, run.bench.check))
+    model.fusion.before_stage(_stage_help(run, model, place, run.prepared.dev_scorer))
 
 
 def can_train(stage: StageConfig, model: TwoTower, data: TrainingData) -> bool:
@@ -91,7 +91,7 @@ def can_train(stage: StageConfig, model: TwoTower, data: TrainingData) -> bool:
     return len(data.pairs) > 0
 
 
-def _stage_help(run: Run, model: TwoTower, place: int, check: DevCheck | None) -> StageHelp:
+def _stage_help(run: Run, model: TwoTower, place: int, scorer: DevScorer | None) -> StageHelp:
     fused = [stage.name == "fused" for stage in run.config.stages]
     return _StageHelp(
         text=model.text,
@@ -100,7 +100,7 @@ def _stage_help(run: Run, model: TwoTower, place: int, check: DevCheck | None) -
         fusion_starts=fused[place] and not any(fused[:place]),
         run=run,
         model=model,
-        check=check,
+        scorer=scorer,
     )
 
 
@@ -108,14 +108,14 @@ def _stage_help(run: Run, model: TwoTower, place: int, check: DevCheck | None) -
 class _StageHelp(StageHelp):
     run: Run
     model: TwoTower
-    check: DevCheck | None
+    scorer: DevScorer | None
 
     def text_weight(self) -> float | None:
-        return None if self.check is None else self.check.best_text_weight(self.model)
+        return None if self.scorer is None else self.scorer.best_text_weight(self.model)
 
     def calibrate(self) -> None:
-        if self.check is not None:
-            self.check.calibrate(self.model)
+        if self.scorer is not None:
+            self.scorer.calibrate(self.model)
 
     def text_projection(self) -> Mapping[str, Tensor] | None:
         """Train a text-only two-tower through all stages, with the encoders as they are now.
@@ -123,19 +123,19 @@ class _StageHelp(StageHelp):
         Its state stays in the run's `text_file`, so it is not trained again when the run goes on
         before its fused stage is saved.
         """
-        bench, config, state_file = self.run.bench, self.run.config, self.run.state_file
-        if not bench.data.products.has_text.any():
+        prepared, config, state_file = self.run.prepared, self.run.config, self.run.state_file
+        if not prepared.data.products.has_text.any():
             return None
         shape = config.model.for_system("text_only")
-        stages = tuple(replace(stage, tuning=TuningConfig()) for stage in config.stages)
+        stages = tuple(replace(stage, fine_tuning=FineTuningConfig()) for stage in config.stages)
         alone = Run(
-            bench=bench,
+            prepared=prepared,
             config=replace(config, model=shape, stages=stages),
             name="text tower",
             state_file=self.run.text_file
             or state_file.with_name(f"{state_file.stem}-text.safetensors"),
         )
-        text_only = bench.new_model(shape, config.seed)
+        text_only = prepared.new_model(shape, config.seed)
         run_stages(alone, text_only)
         return text_only.text.state_dict()
 
@@ -146,7 +146,7 @@ def _stage_negatives(run: Run, model: TwoTower, place: int, *, new: bool) -> Har
     BM25 needs no model. Mined ones come from the text and the image index, and from the fused one
     too once an earlier stage trained the fusion; explicit refusals (grade 0) always count.
     """
-    stage, dataset, data = run.config.stages[place], run.bench.dataset, run.bench.data
+    stage, dataset, data = run.config.stages[place], run.prepared.dataset, run.prepared.data
     if stage.negatives == "none":
         return None
     if run.config.negatives_file:
@@ -162,5 +162,5 @@ def _stage_negatives(run: Run, model: TwoTower, place: int, *, new: bool) -> Har
         if len(dataset.refused):
             sources.append("refused")
         config = MiningConfig(sources=tuple(sources))
-        mine(model, dataset, data, config, file, run.bench.reporter)
+        mine(model, dataset, data, config, file, run.prepared.reporter)
     return read_negatives(file, dataset, data.pairs)

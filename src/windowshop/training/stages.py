@@ -5,7 +5,7 @@ from pathlib import Path
 
 from windowshop.config import TrainConfig
 from windowshop.model import System
-from windowshop.training.prepared_data import Workbench
+from windowshop.training.prepared_data import PreparedData
 from windowshop.training.run import Run, can_train, run_stage
 from windowshop.training.state import TrainState, load_state
 from windowshop.training.weight_interpolation import load_tuned, tune_encoders
@@ -19,31 +19,31 @@ class Trained:
     state: TrainState
     dev: dict[str, float] | None
     """Dev figures of the final weights, where there are judged dev queries."""
-    bench: Workbench
+    prepared: PreparedData
     """The data through the system's encoders."""
 
 
-def train_system(bench: Workbench, config: TrainConfig, name: str, work: Path) -> Trained:
+def train_system(prepared: PreparedData, config: TrainConfig, name: str, work: Path) -> Trained:
     """Take the system `name` through the config's stages; goes on with what `work` holds."""
-    model = bench.new_model(config.model.for_system(name), config.seed)
+    model = prepared.new_model(config.model.for_system(name), config.seed)
     # With encoders as they are, a text tower of the fusion's own is the text-only baseline.
     text = f"{name}-text" if config.trains_encoders else "text_only"
     run = Run(
-        bench=bench,
+        prepared=prepared,
         config=config,
         name=name,
         state_file=work / f"{name}.safetensors",
         text_file=work / f"{text}.safetensors",
     )
     for place, stage in enumerate(config.stages):
-        if stage.tuning.trains and can_train(stage, model, run.bench.data):
+        if stage.fine_tuning.trains and can_train(stage, model, run.prepared.data):
             folder = work / f"{name}-stage-{place}"
             if not folder.exists():
                 tune_encoders(run, model, place, folder)
             run = load_tuned(run, model, place, folder)
         else:
             run_stage(run, model, place)
-    bench = run.bench
+    prepared = run.prepared
     state, _ = load_state(run.state_file)
-    dev = bench.check(model) if bench.check else None
-    return Trained(System(model, bench.cache.text, bench.cache.image), state, dev, bench)
+    dev = prepared.dev_scorer(model) if prepared.dev_scorer else None
+    return Trained(System(model, prepared.cache.text, prepared.cache.image), state, dev, prepared)

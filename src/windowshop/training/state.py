@@ -26,9 +26,9 @@ class TrainState:
     best_score: float = -math.inf
     best_step: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
-    """One entry a dev check: stage, step, loss, and the check's figures."""
+    """One entry a dev score: stage, step, loss and figures."""
     seconds: float = field(default=0.0, compare=False)
-    """Time spent in steps, dev checks and mining."""
+    """Time spent in steps, dev scores and mining."""
 
 
 def end_stage(path: Path, state: TrainState, model: TwoTower) -> None:

@@ -34,7 +34,7 @@ from windowshop.model import ProductSource, QuerySource, TwoTower, needs_tokens
 from windowshop.progress import SilentReporter
 from windowshop.training.fine_tuning.encoded_batches import encoder_inputs
 from windowshop.training.fine_tuning.stage_encoders import FineTuning
-from windowshop.training.prepared_data import Workbench, dev_check, with_encoders
+from windowshop.training.prepared_data import PreparedData, dev_scorer, with_encoders
 from windowshop.training.run import Run, begin_stage, run_stage
 from windowshop.training.state import end_stage, load_state, part
 
@@ -47,32 +47,32 @@ def tune_encoders(run: Run, model: TwoTower, place: int, folder: Path) -> None:
 
     The folder holds both encoders, the towers, and the dev score of each share of tuned weights.
     """
-    bench, config, stage = run.bench, run.config, run.config.stages[place]
+    prepared, config, stage = run.prepared, run.config, run.config.stages[place]
     before = _weights_before(run, model, place)
-    text, image = copy.deepcopy(bench.cache.text), copy.deepcopy(bench.cache.image)
-    inputs = encoder_inputs(bench.dataset, tuple(bench.data.products.features.views))
-    tuning = FineTuning(bench.data, inputs, (text, image), stage, config.seed)
-    run_stage(run, model, place, tuning)
-    tuning.finish()
+    text, image = copy.deepcopy(prepared.cache.text), copy.deepcopy(prepared.cache.image)
+    inputs = encoder_inputs(prepared.dataset, tuple(prepared.data.products.features.views))
+    fine_tuning = FineTuning(prepared.data, inputs, (text, image), stage, config.seed)
+    run_stage(run, model, place, fine_tuning)
+    fine_tuning.finish()
     after = {key: tensor.clone() for key, tensor in model.state_dict().items()}
-    shares = (0.0, *sorted(stage.tuning.mixes))
+    shares = (0.0, *sorted(stage.fine_tuning.weight_shares))
     figures: dict[float, dict[str, float]] = {}
     aside = folder.with_name(f"{folder.name}.features")
-    if bench.check is not None:
-        with bench.reporter.bar(
+    if prepared.dev_scorer is not None:
+        with prepared.reporter.bar(
             f"Choose weights of {run.name}: {stage.name}", len(shares)
         ) as advance:
             for share in shares:
-                tuning.mix(share)
+                fine_tuning.interpolate(share)
                 model.load_state_dict(_mixed(before, after, share))
-                cache = _tried(bench.cache, text, image, aside)
-                figures[share] = _dev_figures(bench, config, stage, model, cache)
+                cache = _tried(prepared.cache, text, image, aside)
+                figures[share] = _dev_figures(prepared, config, stage, model, cache)
                 advance(1, f"{share:.2f} of the tuned weights: {figures[share]['score']:.4f}")
         shutil.rmtree(aside, ignore_errors=True)
     best = shares[-1]
     if figures:
         best = max(shares, key=lambda share: (figures[share]["score"], -share))
-    tuning.mix(best)
+    fine_tuning.interpolate(best)
     choice = [
         {"share": share, "chosen": share == best, **figures.get(share, {})} for share in shares
     ]
@@ -88,19 +88,19 @@ def load_tuned(run: Run, model: TwoTower, place: int, folder: Path) -> Run:
     tokens = needs_tokens(config.model.fusion)
     text = load_text_encoder(str(folder / "text"), config.device, tokens=tokens)
     image = load_image_encoder(str(folder / "image"), config.device, tokens=tokens)
-    bench = with_encoders(run.bench, config, text, image)
+    prepared = with_encoders(run.prepared, config, text, image)
     state, tensors = load_state(state_file)
     if state.stage == place:
         model.load_state_dict(load_file(folder / TOWERS_FILE))
-        if bench.check is not None and config.stages[place].name == "fused":
-            bench.check.calibrate(model)
+        if prepared.dev_scorer is not None and config.stages[place].name == "fused":
+            prepared.dev_scorer.calibrate(model)
         stage = {"stage": config.stages[place].name, "step": state.step}
         chosen = json.loads((folder / CHOICE_FILE).read_text())
         state.history += [stage | share for share in chosen if "score" in share]
         end_stage(state_file, state, model)
     else:
         model.load_state_dict(part(tensors, "model"))
-    return dataclasses.replace(run, bench=bench)
+    return dataclasses.replace(run, prepared=prepared)
 
 
 def _weights_before(run: Run, model: TwoTower, place: int) -> dict[str, Tensor]:
@@ -122,30 +122,30 @@ def _mixed(
 
 
 def _dev_figures(
-    bench: Workbench,
+    prepared: PreparedData,
     config: TrainConfig,
     stage: StageConfig,
     model: TwoTower,
     cache: FeatureCache,
 ) -> dict[str, float]:
     """The dev figures over a sample of the catalogue, encoded with the weights as they are."""
-    sample = dataclasses.replace(config, dev_products=stage.tuning.dev_products)
-    check = dev_check(bench.dataset, bench.data, sample)
-    assert check is not None
-    dataset, quiet = bench.dataset, SilentReporter()
-    products = dataset.products[check.products]
+    sample = dataclasses.replace(config, dev_products=stage.fine_tuning.dev_products)
+    scorer = dev_scorer(prepared.dataset, prepared.data, sample)
+    assert scorer is not None
+    dataset, quiet = prepared.dataset, SilentReporter()
+    products = dataset.products[scorer.products]
     features = product_features(products, dataset.root, cache, quiet, [FACTS])
-    asked = query_features(dataset.queries[check.queries], dataset.root, cache, quiet)
-    check = dataclasses.replace(
-        check,
+    asked = query_features(dataset.queries[scorer.queries], dataset.root, cache, quiet)
+    scorer = dataclasses.replace(
+        scorer,
         product_source=ProductSource(features),
         query_source=QuerySource(asked),
-        products=np.arange(len(check.products)),
-        queries=np.arange(len(check.queries)),
+        products=np.arange(len(scorer.products)),
+        queries=np.arange(len(scorer.queries)),
     )
     if stage.name == "fused":
-        check.calibrate(model)
-    return check(model, stage.name)
+        scorer.calibrate(model)
+    return scorer(model, stage.name)
 
 
 def _tried(kept: FeatureCache, text: TextEncoder, image: ImageEncoder, aside: Path) -> FeatureCache:

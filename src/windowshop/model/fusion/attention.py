@@ -1,11 +1,11 @@
-"""Text and photo read each other's tokens.
+"""Text and image read each other's tokens.
 
 Shapes: B batch, D shared width, S and T tokens of the reading and of the read modality, N heads,
 H width of a head.
 
 The tokens of an item are its vector in the shared width, one for each segment of its features (the
 sentence and the word pieces; an early, a middle and a late layer) and those of its encoder: pieces
-of the text, places in the photo (`layout`, `Tokens`).
+of the text, places in the image (`layout`, `Tokens`).
 """
 
 import torch

@@ -20,13 +20,13 @@ with one modality keeps its vector."""
 
 @dataclass(frozen=True, slots=True)
 class Modalities:
-    """Text and photo of B products in the shared width; all zero where a product lacks one."""
+    """Text and image of B products in the shared width; all zero where a product lacks one."""
 
     t_BD: Tensor
     v_BD: Tensor
-    """Unit vectors of text and photo."""
+    """Unit vectors of text and image."""
     has_B2: Tensor
-    """1 where a product has the modality, column 0 text and 1 photo."""
+    """1 where a product has the modality, column 0 text and 1 image."""
     text_tokens_BTD: Tensor | None = None
     image_tokens_BTD: Tensor | None = None
     """Several vectors of each modality, for a fusion that needs them."""
@@ -46,8 +46,8 @@ class Modalities:
             own_t_BD=None if self.own_t_BD is None else self.own_t_BD * text_B1,
         )
 
-    def with_photos_of(self, owner_B: Tensor) -> "Modalities":
-        """Return product i with the photo of product `owner_B[i]`; both have one, or neither."""
+    def with_images_of(self, owner_B: Tensor) -> "Modalities":
+        """Return product i with the image of product `owner_B[i]`; both have one, or neither."""
         tokens_BTD = self.image_tokens_BTD
         return replace(
             self,
@@ -125,18 +125,18 @@ class Fusion(nn.Module):
             help.calibrate()
 
     def alone(self, products: Modalities) -> tuple[Tensor, Tensor]:
-        """Return the vectors by text alone and by photo alone, cheaper than two calls."""
+        """Return the vectors by text alone and by image alone, cheaper than two calls."""
         return products.t_BD, products.v_BD
 
-    def photo_alone(self, v_BD: Tensor) -> Tensor:
-        """Return the last part of products that have only these photos, unit vectors (B, D)."""
-        photos = Modalities(
+    def image_alone(self, v_BD: Tensor) -> Tensor:
+        """Return the last part of products that have only these images, unit vectors (B, D)."""
+        images = Modalities(
             t_BD=torch.zeros_like(v_BD),
             v_BD=v_BD,
             has_B2=v_BD.new_tensor([0.0, 1.0]).expand(len(v_BD), 2),
             own_t_BD=torch.zeros_like(v_BD),
         )
-        image_BP = self.alone(photos)[1]
+        image_BP = self.alone(images)[1]
         return unit(image_BP[:, self.parts - 1 :: self.parts])
 
     def gate(self, products: Modalities) -> Tensor | None:
@@ -146,8 +146,8 @@ class Fusion(nn.Module):
     def weigh_queries(self, q_BD: Tensor, own_BD: Tensor | None = None) -> Tensor:
         """Return queries to compare with the stored product vectors, unit rows (B, P).
 
-        `own_BD` is their text through the fusion's own projection, zero for a query with a photo;
-        None stands for photos alone.
+        `own_BD` is their text through the fusion's own projection, zero for a query with an image;
+        None stands for images alone.
         """
         return q_BD
 

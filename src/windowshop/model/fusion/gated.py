@@ -28,7 +28,7 @@ class ScalarGate(Fusion):
         return unit(gate_BG * products.t_BD + (1 - gate_BG) * products.v_BD)
 
     def gate(self, products: Modalities) -> Tensor | None:
-        """Weights of text and photo, the mean over the dimensions, (B, 2)."""
+        """Weights of text and image, the mean over the dimensions, (B, 2)."""
         text_B1 = self._weigh(products).mean(dim=1, keepdim=True)
         return torch.cat([text_B1, 1 - text_B1], dim=1) * products.has_B2.amax(dim=1, keepdim=True)
 

@@ -21,8 +21,8 @@ class QueryExperts(Fusion):
     """Stores [E_T; p] and searches with [b q; (1 - b) q], b by the query, both normalised.
 
     p is the mixture of experts, E_T its text expert. The gate of the mixture sees the product only,
-    so a query for a brand or a fabric pays for what the photo adds to p; here such a query looks at
-    the text instead, and one for a colour at the mixture. A product without text stores its photo
+    so a query for a brand or a fabric pays for what the image adds to p; here such a query looks at
+    the text instead, and one for a colour at the mixture. A product without text stores its image
     expert twice. The price is the memory of two vectors.
     """
 
@@ -69,8 +69,8 @@ class TextTowerExperts(QueryExperts):
     That tower is a text-only two-tower, trained by itself before the first fused stage and then
     left as it is, while the mixture learns what it misses. So a query for a
     brand or a fabric finds what text alone would find, and what text alone learns does not depend
-    on what photos explain. For a product without text a linear map of its photo's vector, at first
-    the identity, stands in for T; a query with a photo looks at the mixture alone.
+    on what images explain. For a product without text a linear map of its image's vector, at first
+    the identity, stands in for T; a query with an image looks at the mixture alone.
     """
 
     has_own_text = True
@@ -101,7 +101,7 @@ class TextTowerExperts(QueryExperts):
         return unit(interleave(first_BD, self._experts(products))) * has_any_B1
 
     def alone(self, products: Modalities) -> tuple[Tensor, Tensor]:
-        """Return the own tower's vector beside the text expert, and the photo's beside its own."""
+        """Return the own tower's vector beside the text expert, and the image's beside its own."""
         text_BD, image_BD = self._experts.alone(products)
         stand_in_BD = self._standing_in(image_BD)
         return unit(interleave(_own(products), text_BD)), unit(interleave(stand_in_BD, image_BD))

@@ -1,4 +1,4 @@
-"""The query decides how much the photo counts; products are stored as both vectors.
+"""The query decides how much the image counts; products are stored as both vectors.
 
 Shapes: B batch, D shared width, P = 2D.
 """

@@ -19,10 +19,10 @@ class TextOnly(Fusion):
 
 
 class ImageOnly(Fusion):
-    """The product's photo alone."""
+    """The product's image alone."""
 
     uses_text = False
 
     def forward(self, products: Modalities) -> Tensor:
-        """Return the photo vector."""
+        """Return the image vector."""
         return products.v_BD

@@ -1,4 +1,4 @@
-"""Candidates -> the shop's rules and the shopper's picks -> one page of results with facets.
+"""Candidates -> the shop's rules and facet filters -> one page of results with facets.
 
 Shapes: M candidates.
 """
@@ -56,7 +56,7 @@ def arrange(
         columns = columns[ruled.order_M]
     merged = ruled.merged
     groups_M = view.columns.groups(merged.keys)
-    results = ResultSet(merged.keys, merged.scores, columns, groups_M, request.picks)
+    results = ResultSet(merged.keys, merged.scores, columns, groups_M, request.facet_filters)
     ranking = results.ranking(
         sort=request.sort, collapse=request.collapse, cap=request.cap, pins=ruled.pins
     )
@@ -80,7 +80,7 @@ def _with_pinned(
 
 def _needed(request: SearchRequest, rules: Iterable[Rule]) -> list[str]:
     """Return the columns that request and rules read, each once."""
-    names = [*request.picks, *request.facets]
+    names = [*request.facet_filters, *request.facets]
     names += [by.column for by in request.sort]
     names += [request.cap.column] if request.cap else []
     for rule in rules:

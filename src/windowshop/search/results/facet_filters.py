@@ -1,4 +1,4 @@
-"""Filter products by the picks of a shopper in facets.
+"""Filter products by what a shopper picks in facets.
 
 Shapes: M products.
 """
@@ -9,15 +9,19 @@ import numpy as np
 import polars as pl
 
 from windowshop.errors import SearchError
-from windowshop.search.request import Between, Pick, Values
+from windowshop.search.request import FacetFilter, FacetRange, FacetValues
 
 
-def passing(columns: pl.DataFrame, picks: Mapping[str, Pick]) -> dict[str, np.ndarray]:
-    """Return the rows that pass each pick, bool (M,) by column; a missing value never passes.
+def passing(
+    columns: pl.DataFrame, facet_filters: Mapping[str, FacetFilter]
+) -> dict[str, np.ndarray]:
+    """Return the rows that pass, bool (M,) by column; a row without a value never passes.
 
-    Raises SearchError for an unknown column, and for a pick that its column cannot hold.
+    Raises SearchError for an unknown column, and for a value that a column cannot hold.
     """
-    return {name: _passing(column_of(columns, name), pick) for name, pick in picks.items()}
+    return {
+        name: _passing(column_of(columns, name), wanted) for name, wanted in facet_filters.items()
+    }
 
 
 def column_of(columns: pl.DataFrame, name: str) -> pl.Series:
@@ -44,26 +48,26 @@ def numbers_of(column: pl.Series) -> pl.Series:
     return frame.select(finite.alias(column.name))[column.name]
 
 
-def _passing(column: pl.Series, pick: Pick) -> np.ndarray:
-    if isinstance(pick, Between):
+def _passing(column: pl.Series, wanted: FacetFilter) -> np.ndarray:
+    if isinstance(wanted, FacetRange):
         numbers = numbers_of(column)
-        low = -np.inf if pick.low is None else pick.low
-        high = np.inf if pick.high is None else pick.high
+        low = -np.inf if wanted.low is None else wanted.low
+        high = np.inf if wanted.high is None else wanted.high
         return numbers.is_between(low, high).fill_null(False).to_numpy()
     if not isinstance(column.dtype, pl.List):
-        return _among(column, pick).to_numpy()
+        return _among(column, wanted).to_numpy()
     items = column.to_frame("item").with_row_index("row").explode("item")
     passes = np.zeros(len(column), dtype=bool)
-    passes[items["row"].filter(_among(items["item"], pick)).to_numpy()] = True
+    passes[items["row"].filter(_among(items["item"], wanted)).to_numpy()] = True
     return passes
 
 
-def _among(column: pl.Series, pick: Values) -> pl.Series:
+def _among(column: pl.Series, wanted: FacetValues) -> pl.Series:
     try:
-        values = pl.Series(pick.values, dtype=column.dtype, strict=True)
+        values = pl.Series(wanted.values, dtype=column.dtype, strict=True)
     except (TypeError, pl.exceptions.PolarsError):
         raise SearchError(
-            f"Column {column.name!r} holds {column.dtype}, so {list(pick.values)} cannot be "
+            f"Column {column.name!r} holds {column.dtype}, so {list(wanted.values)} cannot be "
             "picked in it. Pick values that its facet shows."
         ) from None
     return column.is_in(values.implode()).fill_null(False)

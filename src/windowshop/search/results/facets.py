@@ -8,11 +8,13 @@ import polars as pl
 
 from windowshop.errors import SearchError
 from windowshop.search.answer import Facet, FacetValue, NumberFacet
-from windowshop.search.request import Pick, Values
+from windowshop.search.request import FacetFilter, FacetValues
 from windowshop.search.results.facet_filters import numbers_of
 
 
-def count_values(column: pl.Series, groups: pl.Series, limit: int, pick: Pick | None) -> Facet:
+def count_values(
+    column: pl.Series, groups: pl.Series, limit: int, wanted: FacetFilter | None
+) -> Facet:
     """Count a column's values; lists count each of their items once. `groups` is aligned."""
     if limit < 0:
         raise SearchError(f"Facet {column.name!r}: limit={limit} must not be negative.")
@@ -27,7 +29,7 @@ def count_values(column: pl.Series, groups: pl.Series, limit: int, pick: Pick | 
         .agg(products=pl.len(), groups=pl.col("group").n_unique())
         .sort(["products", "value"], descending=[True, False])
     )
-    picked = pick.values if isinstance(pick, Values) else ()
+    picked = wanted.values if isinstance(wanted, FacetValues) else ()
     shown = counted.head(limit)
     rare = counted.slice(limit).filter(pl.col("value").is_in(list(picked))) if picked else None
     if rare is not None and len(rare):

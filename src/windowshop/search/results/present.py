@@ -90,7 +90,7 @@ def assemble(
 
 def _text_weight(query_1P: np.ndarray | None, manifest: GenerationManifest) -> float | None:
     """Return the weight b of a query [b q; (1 - b) q], interleaved (`QueryWeight`)."""
-    if query_1P is None or manifest.width != 2 * (manifest.photo_width or 0):
+    if query_1P is None or manifest.width != 2 * (manifest.image_width or 0):
         return None
     first, second = np.linalg.norm(query_1P[0, 0::2]), np.linalg.norm(query_1P[0, 1::2])
     return float(first / (first + second))

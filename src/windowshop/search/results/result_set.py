@@ -1,9 +1,9 @@
 """Set of results that is counted in facets, sorted, collapsed and paged.
 
-The set is the candidates left after the cut-off. Picks narrow it, and every count, order and page
-is of that one set, so totals are true.
+The set is the candidates left after the cut-off. Facet filters narrow it, and every count, order
+and page is of that one set, so totals are true.
 
-Shapes: M products of the set, P of them that pass all picks, R ranked ones, G groups.
+Shapes: M products of the set, P of them that pass all facet filters, R ranked ones, G groups.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ import polars as pl
 
 from windowshop.errors import SearchError
 from windowshop.search.answer import Facet, NumberFacet
-from windowshop.search.request import BrandCap, Pick, Sort
+from windowshop.search.request import BrandCap, FacetFilter, Sort
 from windowshop.search.results.facet_filters import column_of, passing
 from windowshop.search.results.facets import count_numbers, count_values
 from windowshop.search.results.pins import Pin, rows_of, with_pins
@@ -27,7 +27,7 @@ class Page:
     keys: np.ndarray
     scores: np.ndarray
     group_sizes: np.ndarray
-    """Products of each result's group that pass the picks, itself included."""
+    """Products of each result's group that pass the facet filters, itself included."""
     offset: int
     total: int
     """Results over all pages: groups where they are collapsed, else products."""
@@ -63,7 +63,7 @@ class Ranking:
 
 @dataclass(frozen=True, eq=False)
 class ResultSet:
-    """Products in order of relevance, with their columns and the picks of the shopper."""
+    """Products in order of relevance, with their columns and the facet filters."""
 
     keys: np.ndarray
     """int64 (M,), each once."""
@@ -73,29 +73,29 @@ class ResultSet:
     """M rows, aligned with the keys."""
     groups: np.ndarray
     """A number for each product's group of variants, int64 (M,)."""
-    picks: Mapping[str, Pick] = field(default_factory=dict)
-    """Picks by column."""
+    facet_filters: Mapping[str, FacetFilter] = field(default_factory=dict)
+    """Facet filters by column."""
     _passing: dict[str, np.ndarray] = field(init=False, repr=False)
     _groups: np.ndarray = field(init=False, repr=False)
     """Groups numbered from 0."""
 
     def __post_init__(self) -> None:
-        """Check alignment and apply the picks."""
+        """Check alignment and apply the facet filters."""
         assert len(self.keys) == len(self.scores) == len(self.groups), "one group a key"
         assert len(self.keys) == len(self.columns) or not self.columns.width, "one row a key"
-        object.__setattr__(self, "_passing", passing(self.columns, self.picks))
+        object.__setattr__(self, "_passing", passing(self.columns, self.facet_filters))
         numbered = np.unique(self.groups, return_inverse=True)[1]
         object.__setattr__(self, "_groups", numbered)
 
     def facet(self, column: str, limit: int = 10) -> Facet:
-        """Count a column's values among products that pass the picks of other columns."""
+        """Count a column's values among products that pass the facet filters of other columns."""
         rows = self._rows(without=column)
         values = column_of(self.columns, column).gather(rows)
         groups = pl.Series(self._groups[rows])
-        return count_values(values, groups, limit, self.picks.get(column))
+        return count_values(values, groups, limit, self.facet_filters.get(column))
 
     def numbers(self, column: str, num_bins: int = 10) -> NumberFacet:
-        """Bin a column's numbers among products that pass the picks of other columns."""
+        """Bin a column's numbers among products that pass the facet filters of other columns."""
         rows = self._rows(without=column)
         return count_numbers(column_of(self.columns, column).gather(rows), num_bins)
 
@@ -107,7 +107,7 @@ class ResultSet:
         cap: BrandCap | None = None,
         pins: tuple[Pin, ...] = (),
     ) -> Ranking:
-        """Sort, collapse, cap and pin the products that pass every pick.
+        """Sort, collapse, cap and pin the products that pass every facet filter.
 
         Equals are ordered by relevance, then by key. A group is represented by its first product.
         Cap and pins apply without `sort` only; pins stand outside the cap and represent their
@@ -142,7 +142,7 @@ class ResultSet:
         )
 
     def _rows(self, without: str | None = None) -> np.ndarray:
-        """Return the rows that pass every pick but the one of the column `without`."""
+        """Return the rows that pass every facet filter but the one of the column `without`."""
         passes_M = np.ones(len(self.keys), dtype=bool)
         for column, own_M in self._passing.items():
             if column != without:

@@ -9,7 +9,7 @@ from typing import ClassVar, TypeAlias
 
 import numpy as np
 
-from windowshop.data import Photo
+from windowshop.data import ImageInput
 from windowshop.engines import Allowed
 from windowshop.index import OpenIndex
 from windowshop.registry import CHANNELS
@@ -22,10 +22,10 @@ class VectorChannel:
 
     vector: str
     """Name of the vector in the collection."""
-    encode: Callable[[OpenIndex, str | None, Photo | None], np.ndarray | None]
+    encode: Callable[[OpenIndex, str | None, ImageInput | None], np.ndarray | None]
     """Encode a query to float32 (1, D); returns None where it has nothing to compare."""
     reads_text: bool = True
-    reads_photo: bool = True
+    reads_image: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +35,7 @@ class TextChannel:
     search: Callable[[Snapshot, str, int, Allowed], tuple[np.ndarray, np.ndarray]]
     """Find at most so many of the allowed products: keys (K,), best first, and scores (K,)."""
     reads_text: ClassVar[bool] = True
-    reads_photo: ClassVar[bool] = False
+    reads_image: ClassVar[bool] = False
 
 
 Channel: TypeAlias = VectorChannel | TextChannel

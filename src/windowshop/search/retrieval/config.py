@@ -78,7 +78,7 @@ class ChannelConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MixConfig:
+class MergeConfig:
     """Channels that answer one kind of query, and how they are merged."""
 
     channels: tuple[ChannelConfig, ...]

@@ -13,7 +13,7 @@ import numpy as np
 
 from windowshop.errors import ConfigError
 from windowshop.search.retrieval.calibration import Curve
-from windowshop.search.retrieval.config import ChannelConfig, MixConfig
+from windowshop.search.retrieval.config import ChannelConfig, MergeConfig
 
 SMOOTHING = 60
 """Constant k of reciprocal rank fusion (Cormack et al., SIGIR 2009)."""
@@ -111,14 +111,14 @@ def padded_ranking(name: str, keys: np.ndarray, scores: np.ndarray) -> ChannelRa
 
 
 def merge(
-    rankings: Sequence[ChannelRanking], configs: Sequence[ChannelConfig], mix: MixConfig
+    rankings: Sequence[ChannelRanking], configs: Sequence[ChannelConfig], merging: MergeConfig
 ) -> Merged:
-    """Merge the rankings of channels by the method of the mix."""
+    """Merge the rankings of channels by the method of `merging`."""
     weights = [config.weight for config in configs]
-    if mix.method == "weighted_sum":
+    if merging.method == "weighted_sum":
         return weighted_sum(rankings, weights)
     known = curves(configs)
-    if mix.method == "calibrated" and len(known) == len(configs):
+    if merging.method == "calibrated" and len(known) == len(configs):
         return calibrated(rankings, weights, known)
     if len(rankings) == 1:
         only = rankings[0]
@@ -126,9 +126,9 @@ def merge(
         return Merged(
             only.keys, only.scores.astype(np.float64), (only.name,), ranks_1M, only.scores[None]
         )
-    if mix.method == "interleave":
+    if merging.method == "interleave":
         return interleave(rankings, weights)
-    return reciprocal_rank(rankings, weights, mix.smoothing)
+    return reciprocal_rank(rankings, weights, merging.smoothing)
 
 
 def curves(configs: Sequence[ChannelConfig]) -> list[Curve]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from windowshop.data import Filter, Photo
+from windowshop.data import Filter, ImageInput
 from windowshop.errors import SearchError
 from windowshop.index import OpenIndex, View
 from windowshop.registry import CHANNELS
 from windowshop.search.retrieval.channel import vector_channel
-from windowshop.search.retrieval.config import NO_BOOST, Boost, ChannelConfig, MixConfig
+from windowshop.search.retrieval.config import NO_BOOST, Boost, ChannelConfig, MergeConfig
 from windowshop.search.retrieval.merge import ChannelRanking
 from windowshop.search.understanding.recognition import Recognised, required
 from windowshop.search.understanding.vocabulary import Understanding
@@ -27,9 +27,9 @@ CLOSEST = 10
 class RetrievalQuery:
     """A query with all that its channels search by."""
 
-    mix: MixConfig
+    merging: MergeConfig
     text: str | None = None
-    photo: Photo | None = None
+    image: ImageInput | None = None
     where: Filter | None = None
     """Filter of the request."""
     recognised: tuple[Recognised, ...] = ()
@@ -77,9 +77,9 @@ def encode_query(index: OpenIndex, query: RetrievalQuery) -> EncodedQuery:
     """Encode a query for its vector channels; raises SearchError for an unusable image."""
     started = time.perf_counter()
     vectors = {}
-    for config in query.mix.channels:
+    for config in query.merging.channels:
         encoder = vector_channel(config.name)
-        encoded_1D = encoder.encode(index, query.text, query.photo) if encoder else None
+        encoded_1D = encoder.encode(index, query.text, query.image) if encoder else None
         if encoded_1D is not None:
             vectors[config.name] = encoded_1D
     return EncodedQuery(vectors, (time.perf_counter() - started) * 1000)
@@ -126,7 +126,7 @@ def query_by_product(
             if vector_1D.any():
                 vectors[name] = vector_1D
     if not vectors:
-        raise SearchError(f"Product {product_id!r} has neither text nor a photo to compare.")
+        raise SearchError(f"Product {product_id!r} has neither text nor an image to compare.")
     group_N = view.columns.groups(np.arange(view.columns.num_keys))
     variants = np.flatnonzero(group_N == group_N[keys[0]])
     return replace(query, vectors=vectors, excluded=tuple(variants.tolist()))
@@ -139,6 +139,6 @@ def _encode_text(
     for name in query.vectors:
         encoder = vector_channel(name)
         if encoder and encoder.reads_text:
-            encoded_1D = encoder.encode(index, text, query.photo)
+            encoded_1D = encoder.encode(index, text, query.image)
             if encoded_1D is not None:
                 yield name, encoder.vector, encoded_1D

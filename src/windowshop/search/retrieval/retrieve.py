@@ -13,7 +13,7 @@ from windowshop.engines import Allowed
 from windowshop.index import View
 from windowshop.search.retrieval.boosts import boost
 from windowshop.search.retrieval.channel import TextChannel, channel, vector_channel
-from windowshop.search.retrieval.config import ChannelConfig, CutoffConfig, MixConfig
+from windowshop.search.retrieval.config import ChannelConfig, CutoffConfig, MergeConfig
 from windowshop.search.retrieval.cutoff import Cut, cut
 from windowshop.search.retrieval.lexicon import Snapshot
 from windowshop.search.retrieval.merge import (
@@ -67,12 +67,12 @@ def find_candidates(snapshot: Snapshot, query: RetrievalQuery) -> Candidates:
     configs = channels_for(query)
     allowed = _allowed(snapshot.view, query)
     rankings = retrieve(snapshot, query, configs, allowed)
-    merged, boosted = boost(snapshot.view, merge(rankings, configs, query.mix), query)
+    merged, boosted = boost(snapshot.view, merge(rankings, configs, query.merging), query)
     known = curves(configs)
     chances_M = None
     if len(known) == len(configs):
         chances_M = probabilities(merged, [config.weight for config in configs], known)
-    kept = cut(merged, _cutoff(query.mix, configs, known=chances_M is not None), chances_M)
+    kept = cut(merged, _cutoff(query.merging, configs, known=chances_M is not None), chances_M)
     if chances_M is not None:
         chances_M = chances_M[kept.places]
     num_found = {ranking.name: len(ranking.keys) for ranking in rankings}
@@ -95,7 +95,7 @@ def channels_for(query: RetrievalQuery) -> list[ChannelConfig]:
 
     Where all of them weigh 0, they weigh alike.
     """
-    configs = [config for config in query.mix.channels if query.takes(config)]
+    configs = [config for config in query.merging.channels if query.takes(config)]
     configs.sort(key=_reads_words)
     if not any(config.weight for config in configs):
         configs = [replace(config, weight=1.0) for config in configs]
@@ -114,7 +114,7 @@ def retrieve(
 
 def search_by_text(snapshot: Snapshot, query: RetrievalQuery) -> dict[str, ChannelRanking]:
     """Rank by the text channels alone, which need no encoder."""
-    configs = [c for c in query.mix.channels if _reads_words(c) and query.takes(c)]
+    configs = [c for c in query.merging.channels if _reads_words(c) and query.takes(c)]
     if not configs:
         return {}
     allowed = snapshot.view.columns.allowed(query.filter)
@@ -137,13 +137,13 @@ def _search(
     return padded_ranking(config.name, found.rows[0], found.scores[0])
 
 
-def _cutoff(mix: MixConfig, configs: Sequence[ChannelConfig], *, known: bool) -> CutoffConfig:
+def _cutoff(merging: MergeConfig, configs: Sequence[ChannelConfig], *, known: bool) -> CutoffConfig:
     """Return the bounds that hold for these channels; `known` where probabilities are."""
-    if not mix.all_among(config.name for config in configs):
-        return replace(mix.cutoff, min_probability=0.0, min_share=0.0, sure_from=0.0)
+    if not merging.all_among(config.name for config in configs):
+        return replace(merging.cutoff, min_probability=0.0, min_share=0.0, sure_from=0.0)
     if not known:
-        return replace(mix.cutoff, min_probability=0.0, sure_from=0.0)
-    return mix.cutoff
+        return replace(merging.cutoff, min_probability=0.0, sure_from=0.0)
+    return merging.cutoff
 
 
 def _allowed(view: View, query: RetrievalQuery) -> Allowed:

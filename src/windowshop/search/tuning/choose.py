@@ -15,7 +15,7 @@ from windowshop.errors import ConfigError, DataError
 from windowshop.progress import Reporter
 from windowshop.registry import CHANNELS
 from windowshop.search.retrieval.channel import TextChannel, channel
-from windowshop.search.retrieval.config import MixConfig
+from windowshop.search.retrieval.config import MergeConfig
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import SearchSettings
 from windowshop.search.tuning.cutoffs import CutChoice, choose_cut
@@ -86,7 +86,7 @@ class KindTuning:
     """Columns without effect where a query names them."""
     slices: tuple[SliceRow, ...]
     why: str
-    mix: MixConfig
+    merging: MergeConfig
     cut: CutChoice | None
     """None without curves."""
 
@@ -130,8 +130,8 @@ def tune(searcher: Searcher, dataset: Dataset, config: TuneConfig, reporter: Rep
     settings, kinds, notes = searcher.settings, [], []
     if len(held) < len(ids):
         notes.append(f"{len(ids) - len(held)} products of the data are not in the index.")
-    if searcher.index.manifest.photo_width is None:
-        notes.append("The model looks at no product photo, so searches by photo are left as is.")
+    if searcher.index.manifest.image_width is None:
+        notes.append("The model looks at no product image, so searches by image are left as is.")
     for name in KINDS:
         kind = _kind(name, judged, settings, searcher, config)
         if not kind.queries:
@@ -157,12 +157,12 @@ def _kind(
     config: TuneConfig,
 ) -> _Kind:
     wants = (name != "photo", name != "text")
-    queries = [q for q in judged.queries if (q.text is not None, q.photo is not None) == wants]
+    queries = [q for q in judged.queries if (q.text is not None, q.image is not None) == wants]
     if len(queries) > config.max_queries:
         chosen = np.random.default_rng(0).permutation(len(queries))[: config.max_queries]
         queries = [queries[i] for i in np.sort(chosen)]
     held = searcher.index.collection.spec.vectors
-    # What is recognised may do as much in a text with a photo as it may in a text.
+    # What is recognised may do as much in a text with an image as it may in a text.
     strongests: tuple[Action, ...] = ("boost", "filter")
     factors: tuple[float, ...] = FACTORS
     if name == "text_and_photo":
@@ -184,19 +184,19 @@ def channels_of(kind: str, held: Collection[str]) -> tuple[str, ...]:
     if kind == "text":
         return tuple(name for name in names if channel(name).reads_text)
     if kind == "photo":
-        names = [name for name in names if channel(name).reads_photo]
+        names = [name for name in names if channel(name).reads_image]
         names.sort(key=lambda name: channel(name).reads_text)
     return tuple(names)
 
 
 def _with(settings: SearchSettings, tuned: KindTuning) -> SearchSettings:
     if tuned.kind == "photo":
-        return replace(settings, photo=tuned.mix)
+        return replace(settings, photo=tuned.merging)
     if tuned.kind == "text_and_photo":
-        return replace(settings, text_and_photo=tuned.mix)
+        return replace(settings, text_and_photo=tuned.merging)
     trial = tuned.chosen.trial
     precision = replace(settings.precision, boost=trial.boost.factor, ignored=tuned.ignored)
-    return replace(settings, text=tuned.mix, strongest=trial.strongest, precision=precision)
+    return replace(settings, text=tuned.merging, strongest=trial.strongest, precision=precision)
 
 
 def _tune_kind(
@@ -218,10 +218,10 @@ def _tune_kind(
             changed = replace(precision, ignored=ignored)
             return _tune_kind(searcher, again, changed, judged, config, reporter)
     chosen, rows, refused = _choose(scorer, ranked, judged, config)
-    mix, cut = chosen.trial.mix(kind.channels, scorer.curves), None
+    merging, cut = chosen.trial.merging(kind.channels, scorer.curves), None
     if scorer.curves:
-        cut = choose_cut(scorer, chosen.trial, config.max_lost, mix.cutoff)
-        mix = replace(mix, cutoff=cut.cutoff)
+        cut = choose_cut(scorer, chosen.trial, config.max_lost, merging.cutoff)
+        merging = replace(merging, cutoff=cut.cutoff)
     return KindTuning(
         kind=kind.name,
         names=kind.channels,
@@ -232,7 +232,7 @@ def _tune_kind(
         ignored=precision.ignored,
         slices=rows,
         why=_why(kind, ranked, chosen, refused),
-        mix=mix,
+        merging=merging,
         cut=cut,
     )
 

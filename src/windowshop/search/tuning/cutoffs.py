@@ -100,12 +100,12 @@ def _lowest(lists: list[_List], min_results: int, may_lose: float) -> float:
 
 
 def _lists(scorer: TrialScorer, trial: Trial) -> list[_List]:
-    mixes, lists = scorer.mixes(trial), []
+    mergings, lists = scorer.mergings(trial), []
     for probe in scorer.probes:
-        mix = mixes[probe.fold]
-        merged = scorer.ranking(probe, trial, mix)
-        weights = [channel.weight for channel in mix.channels]
-        chances_M = probabilities(merged, weights, curves(mix.channels))
+        merging = mergings[probe.fold]
+        merged = scorer.ranking(probe, trial, merging)
+        weights = [channel.weight for channel in merging.channels]
+        chances_M = probabilities(merged, weights, curves(merging.channels))
         values_M = _shares(merged) if trial.method in SCORED else chances_M
         relevant_M = scorer.judge.relevant(probe.query_id, merged.keys)
         lists.append(_List(values_M, relevant_M, float(chances_M.max(initial=0.0))))

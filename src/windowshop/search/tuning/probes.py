@@ -15,7 +15,7 @@ import xxhash
 from windowshop.data import Dataset, columns_of
 from windowshop.index import OpenIndex, View
 from windowshop.progress import Reporter
-from windowshop.search.retrieval.config import ChannelConfig, MixConfig
+from windowshop.search.retrieval.config import ChannelConfig, MergeConfig
 from windowshop.search.retrieval.lexicon import Snapshot
 from windowshop.search.retrieval.merge import ChannelRanking
 from windowshop.search.retrieval.query import RetrievalQuery, correct_vectors, encode_query
@@ -36,13 +36,13 @@ class JudgedQuery:
 
     query_id: str
     text: str | None
-    photo: Path | None
+    image: Path | None
 
     @property
     def fold(self) -> int:
         """Return 0 or 1 by hash of text and image, so that equal queries share a fold."""
         asked = " ".join((self.text or "").lower().split())
-        return xxhash.xxh3_64_intdigest(f"{asked}\0{self.photo or ''}".encode()) % 2
+        return xxhash.xxh3_64_intdigest(f"{asked}\0{self.image or ''}".encode()) % 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +97,13 @@ def probe(
 ) -> list[Probe]:
     """Search by each channel for each query, with and without recognised filters.
 
-    Queries need what the channels compare: text for words, an image for photo.
+    Queries need what the channels compare: text for words, an image for image.
     """
-    mix = MixConfig(channels=tuple(ChannelConfig(name=name) for name in names))
+    merging = MergeConfig(channels=tuple(ChannelConfig(name=name) for name in names))
     probes = []
     with reporter.bar("Ask the channels", len(queries)) as advance:
         for judged in queries:
-            query = RetrievalQuery(mix=mix, text=judged.text, photo=judged.photo)
+            query = RetrievalQuery(merging=merging, text=judged.text, image=judged.image)
             query = replace(query, vectors=encode_query(searcher.index, query).vectors)
             with searcher.snapshot() as snapshot:
                 found = _found(searcher.index, snapshot, query, precision)
@@ -140,7 +140,7 @@ def _found(
 
 def _rankings(snapshot: Snapshot, query: RetrievalQuery) -> tuple[ChannelRanking, ...]:
     allowed = snapshot.view.columns.allowed(query.filter)
-    return tuple(retrieve(snapshot, query, query.mix.channels, allowed))
+    return tuple(retrieve(snapshot, query, query.merging.channels, allowed))
 
 
 def _with_matches(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from windowshop.search.retrieval.calibration import Curve
-from windowshop.search.retrieval.config import MixConfig
+from windowshop.search.retrieval.config import MergeConfig
 from windowshop.search.retrieval.merge import Merged, merge
 from windowshop.search.tuning.curves import fit_curves
 from windowshop.search.tuning.judgements import Judge
@@ -62,9 +62,9 @@ class TrialScorer:
         """Curves of all queries; empty where the judgements are too few to cross-fit."""
         self._known: dict[tuple[Trial, int], float] = {}
 
-    def mixes(self, trial: Trial) -> list[MixConfig]:
+    def mergings(self, trial: Trial) -> list[MergeConfig]:
         """Return the trial's settings for each fold, with curves of the other fold."""
-        return [trial.mix(self.names, curves) for curves in self._by_fold]
+        return [trial.merging(self.names, curves) for curves in self._by_fold]
 
     def ignored(self, trial: Trial) -> tuple[str, ...]:
         """Return the columns without whose boosts a boosting trial does better.
@@ -85,23 +85,23 @@ class TrialScorer:
             dropped, base_F = options[best], sums[best]
 
     def ranking(
-        self, probe: Probe, trial: Trial, mix: MixConfig, dropped: Sequence[str] = ()
+        self, probe: Probe, trial: Trial, merging: MergeConfig, dropped: Sequence[str] = ()
     ) -> Merged:
         """Rank for a query under a trial with its mix; boosts of `dropped` columns are left out."""
         found = probe.found[trial.strongest].without(dropped)
-        return boosted(found, merge(found.channels, mix.channels, mix), trial.boost)
+        return boosted(found, merge(found.channels, merging.channels, merging), trial.boost)
 
     def _fold_sums(self, trial: Trial, dropped: Sequence[str]) -> np.ndarray:
         """Return the sum of nDCG@10 over the queries of each fold."""
-        mixes, sums_F = self.mixes(trial), np.zeros(NUM_FOLDS)
+        mergings, sums_F = self.mergings(trial), np.zeros(NUM_FOLDS)
         for probe in self.probes:
-            ranking = self.ranking(probe, trial, mixes[probe.fold], dropped)
+            ranking = self.ranking(probe, trial, mergings[probe.fold], dropped)
             sums_F[probe.fold] += np.nan_to_num(self.judge.scores(probe.query_id, ranking.keys)[0])
         return sums_F
 
     def means(self, family: Sequence[Trial], judge: Judge) -> list[TrialScore]:
         """Score trials of one merge on the judged queries."""
-        mixes = self.mixes(family[0])
+        mergings = self.mergings(family[0])
         probes = [probe for probe in self.probes if probe.query_id in judge]
         values_TQ2 = np.empty((len(family), len(probes), 2))
         for q, probe in enumerate(probes):
@@ -110,8 +110,8 @@ class TrialScorer:
                 found = probe.found[trial.strongest]
                 same = id(found.channels)
                 if same not in merged:
-                    mix = mixes[probe.fold]
-                    merged[same] = merge(found.channels, mix.channels, mix)
+                    merging = mergings[probe.fold]
+                    merged[same] = merge(found.channels, merging.channels, merging)
                 ranking = boosted(found, merged[same], trial.boost)
                 values_TQ2[t, q] = judge.scores(probe.query_id, ranking.keys)
         return [

@@ -11,7 +11,7 @@ import numpy as np
 
 from windowshop.search.retrieval.boosts import boost_matches
 from windowshop.search.retrieval.calibration import Curve
-from windowshop.search.retrieval.config import SCORED, Boost, ChannelConfig, Method, MixConfig
+from windowshop.search.retrieval.config import SCORED, Boost, ChannelConfig, MergeConfig, Method
 from windowshop.search.retrieval.merge import Merged
 from windowshop.search.tuning.probes import ChannelResults, Probe
 from windowshop.search.understanding.recognition import Action
@@ -53,13 +53,13 @@ class Trial:
         weights = tuple(w if i == place else 0.0 for i, w in enumerate(self.weights))
         return replace(self, weights=weights if any(weights) else single(len(weights), place))
 
-    def mix(self, names: Sequence[str], curves: Mapping[str, Curve]) -> MixConfig:
+    def merging(self, names: Sequence[str], curves: Mapping[str, Curve]) -> MergeConfig:
         """Return the settings of the trial."""
         channels = tuple(
             ChannelConfig(name=name, weight=weight, curve=curves.get(name, Curve()))
             for name, weight in zip(names, self.weights, strict=True)
         )
-        return MixConfig(
+        return MergeConfig(
             channels=channels,
             method=self.method,
             smoothing=self.smoothing,

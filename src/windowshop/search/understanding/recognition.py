@@ -24,7 +24,7 @@ class PrecisionConfig:
     """Least number of products with the value of a filter; where fewer have it, boost."""
     min_coverage: float = 0.98
     """Where a smaller share of products states the column at all, a filter passes those that do
-    not: their photo may still show the value."""
+    not: their image may still show the value."""
     boost_only: tuple[str, ...] = ()
     """Columns that never filter, for example a colour that many products do not state."""
     ignored: tuple[str, ...] = ()

@@ -80,7 +80,7 @@ def body_limit(call: Call, content_type: bytes, config: ServiceConfig) -> BodyLi
     """Return the limit of a request's body."""
     most: int | None = config.json_bytes
     if call.route == "/search/image":
-        most = config.photo_bytes
+        most = config.image_bytes
     elif call.route == "/products" and call.scope == "write":
         most = None if content_type.startswith(NDJSON) else config.products_bytes
     return BodyLimit(most, config.body_seconds)

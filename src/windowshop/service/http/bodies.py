@@ -7,7 +7,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
-from windowshop.data import BrokenImage, Photo, decode
+from windowshop.data import BrokenImage, ImageInput, decode
 from windowshop.service.http.errors import ServiceError, from_validation
 from windowshop.service.http.requests import (
     DeleteBody,
@@ -31,7 +31,7 @@ BODIES = (
     ProductsBody,
 )
 REFERENCE = "#/components/schemas/{model}"
-PHOTO_SIDE = 512
+IMAGE_SIDE = 512
 """A larger JPEG is decoded at the smallest scale with as many pixels on its short side."""
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -59,8 +59,8 @@ def parse(content: bytes | str, model: type[Model]) -> Model:
         raise from_validation(error) from None
 
 
-async def read_photo(request: Request) -> tuple[bytes, SearchBody]:
-    """Read the photo and the search of a form; raises ServiceError 400, 415 or 422."""
+async def read_image(request: Request) -> tuple[bytes, SearchBody]:
+    """Read the image and the search of a form; raises ServiceError 400, 415 or 422."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
         raise ServiceError(415, "no_form", "Send multipart/form-data with the file as `photo`.")
@@ -69,23 +69,23 @@ async def read_photo(request: Request) -> tuple[bytes, SearchBody]:
             unknown = sorted(set(form) - {"photo", "request"})
             if unknown:
                 raise ServiceError(422, "bad_request", f"Unknown field {unknown[0]!r} in the form.")
-            photo, search = form.get("photo"), form.get("request", "{}")
-            if not isinstance(photo, UploadFile) or not isinstance(search, str):
+            image, search = form.get("photo"), form.get("request", "{}")
+            if not isinstance(image, UploadFile) or not isinstance(search, str):
                 raise ServiceError(422, "no_photo", "Send a file as `photo`, a text as `request`.")
-            return await photo.read(), parse(search or "{}", SearchBody)
+            return await image.read(), parse(search or "{}", SearchBody)
     except UnicodeError as error:
         message = f"The form is not in the charset that it names ({error}). Send UTF-8."
         raise ServiceError(400, "bad_form", message) from None
 
 
-def decoded(content: bytes) -> Photo:
+def decoded(content: bytes) -> ImageInput:
     """Decode an image file; raises ServiceError 400 where it cannot be used."""
-    picture = decode(content, PHOTO_SIDE)
+    picture = decode(content, IMAGE_SIDE)
     if isinstance(picture, BrokenImage):
         raise ServiceError(
             400,
             "bad_photo",
-            f"The photo cannot be used: {picture.kind} ({picture.detail}). Send a JPEG, PNG, WebP, "
+            f"The image cannot be used: {picture.kind} ({picture.detail}). Send a JPEG, PNG, WebP, "
             "GIF, BMP or TIFF file.",
             where="photo",
         )

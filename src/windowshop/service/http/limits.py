@@ -17,22 +17,22 @@ from windowshop.service.http.errors import ServiceError
 class RateLimits:
     """Rate limit of each client, in a fixed window; for one event loop."""
 
-    def __init__(self, rate: str | None, photo_factor: int) -> None:
+    def __init__(self, rate: str | None, image_factor: int) -> None:
         """`rate` is a count and a time, for example "50/second"; raises ConfigError."""
         self._item: RateLimitItem | None = None
-        self._photos: RateLimitItem | None = None
+        self._images: RateLimitItem | None = None
         if rate is None:
             return
         try:
             item = self._item = parse(rate)
         except ValueError:
             raise ConfigError(f"rate={rate!r}: write a rate, for example 50/second.") from None
-        self._photos = type(item)(item.amount * photo_factor, item.multiples, "photos")
+        self._images = type(item)(item.amount * image_factor, item.multiples, "photos")
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
-    def check(self, client: str, *, photo: bool = False) -> None:
+    def check(self, client: str, *, image: bool = False) -> None:
         """Count a request; raises ServiceError 429 above the rate."""
-        item = self._photos if photo else self._item
+        item = self._images if image else self._item
         if item is None or self._limiter.hit(item, client):
             return
         again = self._limiter.get_window_stats(item, client).reset_time - time.time()

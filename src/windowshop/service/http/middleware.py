@@ -97,7 +97,7 @@ class RequestMiddleware:
         if self._num_under_way > config.max_requests and call.scope is not None:
             raise _busy(f"{config.max_requests} requests")
         if is_large and self._num_large >= config.max_large:
-            raise _busy(f"{config.max_large} requests that bring photos or products")
+            raise _busy(f"{config.max_large} requests that bring images or products")
         limited = limited_receive(receive, limit, headers.get(b"content-length"))
         self._num_large += is_large
         try:
@@ -108,7 +108,7 @@ class RequestMiddleware:
     def _client(self, call: Call, scope: Scope, headers: Mapping[bytes, bytes]) -> Client:
         """Return the client of a request; raises ServiceError 401, 403 or 429."""
         address = scope["client"][0] if scope.get("client") else ""
-        is_photo = call.route == "/products/id/photo"
+        is_image = call.route == "/products/id/photo"
         if call.scope is None or self._is_open(call, address, headers):
             return Client(address, ())
         if self._keys is None:
@@ -116,13 +116,13 @@ class RequestMiddleware:
             check_origin(scope["method"], headers, self._config.origins)
             client = Client(address, SCOPES)
         else:
-            given = given_key(headers, scope["query_string"] if is_photo else b"")
+            given = given_key(headers, scope["query_string"] if is_image else b"")
             try:
                 client = admitted(self._keys, call.scope, given)
             except ServiceError:
                 self._rates.check(f"address {address}")  # guesses are counted too
                 raise
-        self._rates.check(client.name, photo=is_photo)
+        self._rates.check(client.name, image=is_image)
         return client
 
     def _is_open(self, call: Call, address: str, headers: Mapping[bytes, bytes]) -> bool:
@@ -130,7 +130,7 @@ class RequestMiddleware:
         config = self._config
         if call.route == "/metrics" and config.open_metrics:
             return _is_local(address) and b"x-forwarded-for" not in headers
-        return call.route == "/products/id/photo" and config.public_photos
+        return call.route == "/products/id/photo" and config.public_images
 
 
 def _busy(what: str) -> ServiceError:

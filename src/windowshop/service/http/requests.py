@@ -4,17 +4,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
-from windowshop.data import Photo
+from windowshop.data import ImageInput
 from windowshop.search import (
     MAX_RESULTS,
     Action,
-    Between,
     BrandCap,
+    FacetFilter,
+    FacetRange,
+    FacetValues,
     Mode,
-    Pick,
     SearchRequest,
     Sort,
-    Values,
 )
 
 MAX_LIMIT = 1_000
@@ -110,17 +110,17 @@ class SearchBody(Body):
         False, description="Whether it shows an earlier search again, for example with a filter."
     )
 
-    def to_request(self, photo: Photo | None = None) -> SearchRequest:
+    def to_request(self, image: ImageInput | None = None) -> SearchRequest:
         """Return the search; raises SearchError for fields that exclude each other."""
         return SearchRequest(
             text=self.text,
-            photo=photo,
+            image=image,
             similar_to=self.similar_to,
             where=self.where or None,
             mode=self.mode,
             understand=self.understand,
             choices=self.choices,
-            picks={name: _pick(pick) for name, pick in self.picks.items()},
+            facet_filters={name: _pick(pick) for name, pick in self.picks.items()},
             facets=tuple(dict.fromkeys(self.facets)),
             facet_limit=self.facet_limit,
             sort=tuple(Sort(by.column, by.descending) for by in self.sort),
@@ -245,7 +245,7 @@ class SwitchBody(Body):
     generation: Name | None = None
 
 
-def _pick(pick: PickValues | PickRange) -> Pick:
+def _pick(pick: PickValues | PickRange) -> FacetFilter:
     if isinstance(pick, PickValues):
-        return Values(tuple(pick.values))
-    return Between(pick.low, pick.high)
+        return FacetValues(tuple(pick.values))
+    return FacetRange(pick.low, pick.high)

@@ -13,7 +13,7 @@ from windowshop.search import Answer, Result
 from windowshop.service.http.errors import to_json
 
 PATHS = ("image", "images")
-"""Columns that say where a product's photos lie."""
+"""Columns that say where a product's images lie."""
 
 
 class Problem(BaseModel):
@@ -252,12 +252,12 @@ def search_json(answer: Answer) -> bytes:
 
 
 def photo_url(product_id: str) -> str:
-    """Return the address of a product's photo."""
+    """Return the address of a product's image."""
     return f"/products/{quote(product_id, safe='')}/photo"
 
 
 def without_paths(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a product's columns without internal ones and paths of photos."""
+    """Return a product's columns without internal ones and paths of images."""
     return {k: v for k, v in row.items() if not k.startswith("_") and k not in PATHS}
 
 

@@ -83,7 +83,7 @@ class FeedbackLog:
             "search_id": answer.search_id,
             "time": time.time(),
             "text": answer.text,
-            "photo": request.photo is not None,
+            "photo": request.image is not None,
             "similar_to": request.similar_to,
             "by_relevance": not request.sort,
             "where": answer.where,

@@ -1,14 +1,14 @@
 """Data folder to train on, from an index with its feedback and judgements.
 
     DATA/products.parquet   the products of the index as of its last snapshot
-    DATA/photos/            their photos, linked where the file system can
+    DATA/photos/            their images, linked where the file system can
     DATA/queries.parquet    texts that were searched with a result clicked, or judged
     DATA/qrels.parquet      `desirability` from what shoppers did, `relevance` from judgements, of
                             products that are still there
 
 A purchase is grade 3, a cart 2, a click 1; a pair's weight is its number of events. A product that
 was shown above the last one that a shopper engaged with, and was itself never engaged with under
-that query, is grade 0. Searches by photo, by product, or in another order than relevance say
+that query, is grade 0. Searches by image, by product, or in another order than relevance say
 nothing about a text and are left out.
 """
 
@@ -25,9 +25,9 @@ from windowshop.files import read_manifest
 from windowshop.index import (
     GENERATION,
     GENERATIONS_FOLDER,
-    PHOTOS_FOLDER,
+    IMAGES_FOLDER,
     GenerationManifest,
-    ShopPhotos,
+    ShopImages,
     current_generation,
     read_snapshot,
 )
@@ -102,7 +102,7 @@ def click_tables(searches: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataF
 
 
 def _products(index: Path, out: Path) -> pl.DataFrame:
-    """Return the products of the index without columns that it fills, photos linked to `out`."""
+    """Return the products of the index without columns that it fills, images linked to `out`."""
     folder = index / GENERATIONS_FOLDER / current_generation(index)
     manifest = read_manifest(GenerationManifest, folder, GENERATION)
     saved = read_snapshot(folder)
@@ -111,10 +111,10 @@ def _products(index: Path, out: Path) -> pl.DataFrame:
     filled = {column.name for column in manifest.attribute_columns} - set(PRODUCT_SCHEMA)
     table = saved.table.filter(pl.Series(saved.alive_N))
     table = table.drop(name for name in table.columns if name in filled or name.startswith("_"))
-    photos = ShopPhotos(Path(manifest.data_root), index / PHOTOS_FOLDER)
-    images = [name and _linked(photos, name, out) for name in table["image"]]
+    shop_images = ShopImages(Path(manifest.data_root), index / IMAGES_FOLDER)
+    images = [name and _linked(shop_images, name, out) for name in table["image"]]
     further = [
-        json.dumps([_linked(photos, name, out) or name for name in parse_images(names)])
+        json.dumps([_linked(shop_images, name, out) or name for name in parse_images(names)])
         if names
         else None
         for names in table["images"]
@@ -124,9 +124,9 @@ def _products(index: Path, out: Path) -> pl.DataFrame:
     )
 
 
-def _linked(photos: ShopPhotos, name: str, out: Path) -> str | None:
-    """Link a photo into the data folder; returns its path there, None for a missing file."""
-    source = photos.path(name)
+def _linked(images: ShopImages, name: str, out: Path) -> str | None:
+    """Link an image into the data folder; returns its path there, None for a missing file."""
+    source = images.path(name)
     if source is None:
         return None
     folder = out / "photos" / source.parent.name

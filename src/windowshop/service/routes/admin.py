@@ -54,7 +54,7 @@ def _add_maintenance(router: APIRouter, service: ServiceState) -> None:
 
     @router.post("/admin/compact")
     async def compact() -> CompactAnswer:
-        """Shorten the ledger to the present products, and remove photos that none of them names."""
+        """Shorten the ledger to the present products, and remove images that none of them names."""
         num_removed = await service.administering.run(pool.compact)
         return CompactAnswer(status="done", num_removed_photos=num_removed)
 
@@ -98,7 +98,7 @@ def _info(pool: GenerationPool) -> dict[str, Any]:
             if not name.startswith("_")
         ]
         settings = asdict(searcher.settings)
-        sees = searcher.index.manifest.photo_width is not None
+        sees = searcher.index.manifest.image_width is not None
     return {
         "name": pool.folder.resolve().name,
         "version": __version__,

@@ -1,4 +1,4 @@
-"""Routes of products: fields, photos, writing and deleting."""
+"""Routes of products: fields, images, writing and deleting."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ from windowshop.service.http.responses import (
     without_paths,
 )
 from windowshop.service.state import ServiceState
-from windowshop.service.thumbnails import MAX_SIZE, MIN_SIZE, no_photo
+from windowshop.service.thumbnails import MAX_SIZE, MIN_SIZE, no_image
 from windowshop.service.writes.products import (
     Columns,
     Item,
@@ -70,21 +70,21 @@ def product_routes(service: ServiceState) -> APIRouter:
 def _add_reading(router: APIRouter, service: ServiceState) -> None:
     @router.get("/products/{id}")
     async def product(id: str) -> Response:
-        """Return a product's fields and the address of its photo."""
+        """Return a product's fields and the address of its image."""
         return json_response(await service.searching.run(lambda: _product(service, sent_id(id))))
 
     @router.get(
         "/products/{id}/photo",
         responses={200: {"content": {"image/jpeg": {}}}, 304: {"description": "Not changed."}},
     )
-    async def photo(
+    async def image(
         request: Request,
         id: str,
         size: Annotated[int, Query(ge=MIN_SIZE, le=MAX_SIZE)] = 320,
     ) -> Response:
         """Return a JPEG whose longest side is at most `size`. The key may be in `key=`."""
         known = request.headers.get("if-none-match", "")
-        return await service.showing.run(lambda: _photo(service, sent_id(id), size, known))
+        return await service.showing.run(lambda: _image(service, sent_id(id), size, known))
 
 
 def _add_writing(router: APIRouter, service: ServiceState) -> None:
@@ -149,16 +149,16 @@ def _add_writing(router: APIRouter, service: ServiceState) -> None:
 def _product(service: ServiceState, product_id: str) -> dict[str, Any]:
     with service.pool.lease() as searcher:
         row = _row(searcher, product_id)
-        path = searcher.index.photo_path(row.get("image"))
+        path = searcher.index.image_path(row.get("image"))
     url = photo_url(product_id) if path is not None else None
     return without_paths(row) | {"photo_url": url}
 
 
-def _photo(service: ServiceState, product_id: str, size: int, known: str) -> Response:
+def _image(service: ServiceState, product_id: str, size: int, known: str) -> Response:
     with service.pool.lease() as searcher:
-        path = searcher.index.photo_path(_row(searcher, product_id).get("image"))
+        path = searcher.index.image_path(_row(searcher, product_id).get("image"))
     if path is None:
-        raise no_photo("it names no file that is there")
+        raise no_image("it names no file that is there")
     etag = service.thumbnails.etag(path, size)
     headers = {"ETag": etag, "Cache-Control": CACHE_CONTROL}
     if etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]:

@@ -1,13 +1,13 @@
-"""Routes of searches by text, photo or product, of suggestions and facets."""
+"""Routes of searches by text, image or product, of suggestions and facets."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from windowshop.data import Photo
+from windowshop.data import ImageInput
 from windowshop.search import MAX_RESULTS
 from windowshop.service.http.access import sent_id
-from windowshop.service.http.bodies import REFERENCE, decoded, json_body, read_json, read_photo
+from windowshop.service.http.bodies import REFERENCE, decoded, json_body, read_image, read_json
 from windowshop.service.http.errors import bytes_response, to_json, unknown_product
 from windowshop.service.http.requests import MAX_LIMIT, SearchBody
 from windowshop.service.http.responses import FacetsAnswer, SearchAnswer, SuggestAnswer, search_json
@@ -49,8 +49,8 @@ def search_routes(service: ServiceState) -> APIRouter:
     return router
 
 
-def _search(service: ServiceState, body: SearchBody, photo: Photo | None = None) -> bytes:
-    request = body.to_request(photo)
+def _search(service: ServiceState, body: SearchBody, image: ImageInput | None = None) -> bytes:
+    request = body.to_request(image)
     with service.pool.lease(body.generation) as searcher:
         if body.similar_to is not None and body.similar_to not in searcher.index.collection:
             raise unknown_product(body.similar_to)
@@ -70,8 +70,8 @@ def _add_searches(router: APIRouter, service: ServiceState) -> None:
 
     @router.post("/search/image", responses={200: {"model": SearchAnswer}}, openapi_extra=FORM)
     async def search_image(request: Request) -> Response:
-        """Search by a photo, or by a photo and a text."""
-        content, body = await read_photo(request)
+        """Search by an image, or by an image and a text."""
+        content, body = await read_image(request)
         return bytes_response(
             await service.seeing.run(lambda: _search(service, body, decoded(content)))
         )

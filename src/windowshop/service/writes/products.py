@@ -30,7 +30,7 @@ class Product:
     """Product that can be written."""
 
     row: dict[str, Value]
-    photo: bytes | None
+    image: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def read_product(content: object, columns: Columns) -> Item:
     name = shortened(given) if isinstance(given, str) else None
     try:
         body = ProductBody.model_validate(content)
-        return Product(_row(body, columns), _photo(body.photo_base64))
+        return Product(_row(body, columns), _image(body.photo_base64))
     except ValidationError as error:
         return Refused(name, str(from_validation(error)))
     except DataError as error:
@@ -168,14 +168,14 @@ def id_of(item: Item) -> str | None:
 
 def size_of(item: Item) -> int:
     """Estimate the bytes that an item holds."""
-    return len(item.photo or b"") + 1_000 if isinstance(item, Product) else 100
+    return len(item.image or b"") + 1_000 if isinstance(item, Product) else 100
 
 
 def _upsert(index: OpenIndex, products: Sequence[Product]) -> list[dict[str, Any]]:
     rows = [product.row for product in products]
-    photos = {id_of(p) or "": p.photo for p in products if p.photo is not None}
+    images = {id_of(p) or "": p.image for p in products if p.image is not None}
     try:
-        report = index.upsert(_table(rows), photos)
+        report = index.upsert(_table(rows), images)
     except DataError as error:
         if len(products) == 1:
             name = rows[0]["product_id"]
@@ -262,7 +262,7 @@ def _attributes(given: dict[str, Any] | str | None) -> str | None:
     return given if isinstance(given, str) else written
 
 
-def _photo(given: str | None) -> bytes | None:
+def _image(given: str | None) -> bytes | None:
     if given is None:
         return None
     try:

@@ -31,7 +31,7 @@ from windowshop.evaluation import (
 from windowshop.model import CHUNK, TwoTower
 from windowshop.study.results import CurvePoint, Example, ExampleProduct
 from windowshop.study.systems import Queries, Run, product_ids
-from windowshop.training import Workbench
+from windowshop.training import PreparedData
 
 MATCH_DEPTHS = (10, 100)
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -43,37 +43,37 @@ EXAMPLE_SIDE, EXAMPLE_QUALITY = 128, 82
 
 
 def diagnose(
-    bench: Workbench, model: TwoTower, run: Run, text_only: Run | None, test: Queries
+    prepared: PreparedData, model: TwoTower, run: Run, text_only: Run | None, test: Queries
 ) -> Diagnostics:
     """Return a trained system's diagnostics over the whole catalogue and the test queries."""
-    source = bench.data.products
-    seen = _encode_catalogue(bench, model)
+    source = prepared.data.products
+    seen = _encode_catalogue(prepared, model)
     vectors = {"text": seen.text_ND, "image": seen.image_ND, "fused": seen.fused_NP}
     spread = {name: uniformity(x_ND) for name, x_ND in vectors.items()}
     exclusive: tuple[int, ...] = () if text_only is None else MATCH_DEPTHS
-    parts = {"with photo": source.has_image, "without photo": ~source.has_image}
+    parts = {"with image": source.has_image, "without image": ~source.has_image}
     return Diagnostics(
         modality_gap=modality_gap(seen.text_ND, seen.image_ND),
         uniformity={name: value for name, value in spread.items() if value is not None},
-        gates=_gates(bench, seen),
+        gates=_gates(prepared, seen),
         exclusive=tuple(
             exclusive_matches(test.qrels, run, text_only or {}, test.threshold, depth)
             for depth in exclusive
         ),
-        unretrieved=unretrieved_products(run, product_ids(bench), parts, DEPTH),
+        unretrieved=unretrieved_products(run, product_ids(prepared), parts, DEPTH),
     )
 
 
 def curve(
     name: str,
-    damaged: Mapping[float, Workbench],
-    rank: Callable[[Workbench], Run],
+    damaged: Mapping[float, PreparedData],
+    rank: Callable[[PreparedData], Run],
     test: Queries,
 ) -> tuple[CurvePoint, ...]:
     """Return a variant's quality by share of damaged products, with intervals over queries."""
     points = []
-    for share, bench in damaged.items():
-        scores = score_queries(test.qrels, rank(bench), test.threshold)
+    for share, prepared in damaged.items():
+        scores = score_queries(test.qrels, rank(prepared), test.threshold)
         found = bootstrap(list(scores[CURVE_MEASURE].values()))
         points.append(
             CurvePoint(x=share, variant=name, mean=found.mean, low=found.low, high=found.high)
@@ -82,18 +82,18 @@ def curve(
 
 
 def examples(
-    bench: Workbench, runs: Mapping[str, Run], query_ids: Sequence[str], test: Queries
+    prepared: PreparedData, runs: Mapping[str, Run], query_ids: Sequence[str], test: Queries
 ) -> tuple[Example, ...]:
     """Return the first products of some queries under several variants, with thumbnails."""
-    rows = dict(zip(product_ids(bench), range(len(bench.dataset.products)), strict=True))
-    queries = {row["query_id"]: row for row in bench.dataset.queries.iter_rows(named=True)}
+    rows = dict(zip(product_ids(prepared), range(len(prepared.dataset.products)), strict=True))
+    queries = {row["query_id"]: row for row in prepared.dataset.queries.iter_rows(named=True)}
     return tuple(
         Example(
-            query=queries[query_id]["query"] or f"photo {queries[query_id]['image']}",
+            query=queries[query_id]["query"] or f"image {queries[query_id]['image']}",
             kind=str(queries[query_id].get("kind") or ""),
             columns={
                 name: tuple(
-                    _shown(bench, rows[product], test.qrels[query_id].get(product), rank)
+                    _shown(prepared, rows[product], test.qrels[query_id].get(product), rank)
                     for rank, product in enumerate(first(run.get(query_id, {}), EXAMPLE_DEPTH), 1)
                 )
                 for name, run in runs.items()
@@ -103,10 +103,10 @@ def examples(
     )
 
 
-def _shown(bench: Workbench, row: int, grade: int | None, rank: int) -> ExampleProduct:
-    product = bench.dataset.products.row(row, named=True)
-    photo = locate(bench.dataset.root, product["image"]) if product["image"] else None
-    usable = None if photo is None or isinstance(photo, BrokenImage) else photo
+def _shown(prepared: PreparedData, row: int, grade: int | None, rank: int) -> ExampleProduct:
+    product = prepared.dataset.products.row(row, named=True)
+    image = locate(prepared.dataset.root, product["image"]) if product["image"] else None
+    usable = None if image is None or isinstance(image, BrokenImage) else image
     return ExampleProduct(
         title=product["title"] or product["product_id"],
         image=None if usable is None else thumbnail(usable),
@@ -142,10 +142,10 @@ class _Encoded:
 
 
 @torch.inference_mode()
-def _encode_catalogue(bench: Workbench, model: TwoTower) -> _Encoded:
+def _encode_catalogue(prepared: PreparedData, model: TwoTower) -> _Encoded:
     """Encode the catalogue in one pass."""
     model.eval()
-    source, parts, gates = bench.data.products, [], []
+    source, parts, gates = prepared.data.products, [], []
     for start in range(0, len(source), CHUNK):
         items = np.arange(start, min(start + CHUNK, len(source)))
         products = model.encode_modalities(source.batch(items))
@@ -157,9 +157,9 @@ def _encode_catalogue(bench: Workbench, model: TwoTower) -> _Encoded:
     return _Encoded(text, image, fused, torch.cat(known).numpy() if known else None, has)
 
 
-def _gates(bench: Workbench, seen: _Encoded) -> tuple[GateWeights, ...]:
+def _gates(prepared: PreparedData, seen: _Encoded) -> tuple[GateWeights, ...]:
     """Return mean gate weights by category; empty for a fusion without such a gate."""
     if seen.gate_NE is None or seen.gate_NE.shape[1] != len(EXPERTS):
         return ()
-    categories = bench.dataset.products["category"].to_list()
+    categories = prepared.dataset.products["category"].to_list()
     return gate_weights(seen.gate_NE, seen.has_N2, categories)

@@ -24,11 +24,11 @@ from windowshop.study.results import CurvePoint, StudyResults, VariantResult
 INK, QUIET, PAPER = "#1d1c1a", "#77736b", "#faf9f6"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8579")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-TEXT, BOTH, PHOTO = "#0072b2", "#b9b4aa", "#e69f00"
+TEXT, BOTH, IMAGE = "#0072b2", "#b9b4aa", "#e69f00"
 MAX_LINES = 6
 MAX_CATEGORIES = 16
 CURVE_TITLES = {
-    "missing_images": ("Quality as photos go missing", "products without their photo"),
+    "missing_images": ("Quality as images go missing", "products without their image"),
     "sparse_text": ("Quality as texts get short", "products with their text cut short"),
 }
 BESIDE: dict[str, Any] = {"frameon": False, "loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
@@ -161,7 +161,7 @@ def gate_plot(results: StudyResults) -> Plot | None:
     def draw(axes: Axes) -> None:
         left = np.zeros(len(shown))
         for part, (label, colour) in enumerate(
-            zip(("text", "both", "photo"), (TEXT, BOTH, PHOTO), strict=True)
+            zip(("text", "both", "image"), (TEXT, BOTH, IMAGE), strict=True)
         ):
             widths = np.array([weights[part] for _, _, weights in shown])
             axes.barh(range(len(shown)), widths, left=left, color=colour, height=0.7, label=label)
@@ -176,7 +176,7 @@ def gate_plot(results: StudyResults) -> Plot | None:
     return Plot(
         name="gate_weights",
         title=f"Gate weights of {results.reference} by category",
-        summary=f"Mean weight of the photo expert by category, highest first: {rows}.",
+        summary=f"Mean weight of the image expert by category, highest first: {rows}.",
         svg=_svg(draw, height=1.1 + 0.3 * len(shown)),
     )
 

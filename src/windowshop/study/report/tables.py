@@ -216,7 +216,7 @@ def geometry_table(results: StudyResults) -> Table:
     return Table(
         title="Geometry of the vectors",
         note=(
-            "Gap: distance between the centroids of text and photo vectors (arXiv:2203.02053). "
+            "Gap: distance between the centroids of text and image vectors (arXiv:2203.02053). "
             "Uniformity: log E exp(-2 ||x - y||²), lower is more uniform (arXiv:2005.10242)."
         ),
         head=("variant", "gap", *(f"uniformity, {name}" for name in SPACES)),
@@ -232,8 +232,8 @@ def gate_table(results: StudyResults) -> Table:
     ]
     return Table(
         title=f"Gate weights of {results.reference}",
-        note="Means over products with text and photo, by top-level category.",
-        head=("category", "products", "text", "both", "photo"),
+        note="Means over products with text and image, by top-level category.",
+        head=("category", "products", "text", "both", "image"),
         rows=tuple(rows),
     )
 

@@ -95,7 +95,7 @@ def render_study(
         plots=[(plot, _address(plot.svg)) for plot in plots],
         settings=json.dumps(results.settings, indent=2, ensure_ascii=False, default=str),
         top_grade=max((product.grade or 0 for product in shown), default=0),
-        photos=any(product.image for product in shown),
+        images=any(product.image for product in shown),
     )
 
 

@@ -1,6 +1,6 @@
-"""Variants of a product photo for training that leave alone what shoppers search for.
+"""Variants of a product image for training that leave alone what shoppers search for.
 
-A catalogue photo may be mirrored, seen from a little nearer, and lit otherwise. Hue and saturation
+A catalogue image may be mirrored, seen from a little nearer, and lit otherwise. Hue and saturation
 stay: a red shoe is not an orange one.
 """
 
@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance
 
 FLIP_SHARE = 0.5
 LEAST_AREA = 0.7
-"""A crop keeps this share of the photo at the least; its aspect ratio stays."""
+"""A crop keeps this share of the image at the least; its aspect ratio stays."""
 BRIGHTNESS = (0.9, 1.1)
 CONTRAST = (0.9, 1.1)
 

@@ -1,6 +1,6 @@
 """Batches of features from encoders in training, which pass gradients on to them.
 
-Shapes: B batch, H feature width. Which items have a text or a photo is what the cached features
+Shapes: B batch, H feature width. Which items have a text or an image is what the cached features
 say, and so are the features of an encoder that is not trained.
 """
 
@@ -22,8 +22,8 @@ from windowshop.data import (
     BrokenImage,
     Dataset,
     decode,
+    image_names_of,
     locate,
-    product_photos,
     product_views,
     read_bytes,
 )
@@ -36,33 +36,33 @@ from windowshop.training.fine_tuning.trainable import TrainableEncoder
 
 @dataclass(frozen=True, slots=True)
 class EncoderInputs:
-    """Texts and photo paths of a data set, by row of its tables."""
+    """Texts and image paths of a data set, by row of its tables."""
 
     root: Path
     views: dict[str, list[str]]
     """Product texts by view (`windowshop.data.product_text`)."""
-    photos: list[str | None]
-    """Photo paths of all products, those of product i at `first_photo[i] : first_photo[i + 1]`."""
-    first_photo: np.ndarray
+    images: list[str | None]
+    """Image paths of all products, those of product i at `first_image[i] : first_image[i + 1]`."""
+    first_image: np.ndarray
     query_texts: list[str]
-    query_photos: list[str | None]
+    query_images: list[str | None]
 
-    def photos_of(self, product: int) -> list[str]:
-        """Paths of a product's photos, in order."""
-        first, end = self.first_photo[product : product + 2]
-        return [photo for photo in self.photos[first:end] if photo]
+    def images_of(self, product: int) -> list[str]:
+        """Paths of a product's images, in order."""
+        first, end = self.first_image[product : product + 2]
+        return [image for image in self.images[first:end] if image]
 
 
 def encoder_inputs(dataset: Dataset, views: Sequence[str] = BASE_VIEWS) -> EncoderInputs:
-    """Texts (of products by the named views) and photo paths of a data set; reads no photo."""
-    photos, owner = product_photos(dataset.products)
+    """Texts (of products by the named views) and image paths of a data set; reads no image."""
+    images, owner = image_names_of(dataset.products)
     return EncoderInputs(
         root=dataset.root,
         views=product_views(dataset.products, views),
-        photos=photos,
-        first_photo=np.searchsorted(owner, np.arange(len(dataset.products) + 1)),
+        images=images,
+        first_image=np.searchsorted(owner, np.arange(len(dataset.products) + 1)),
         query_texts=[text or "" for text in dataset.queries["query"].to_list()],
-        query_photos=dataset.queries["image"].to_list(),
+        query_images=dataset.queries["image"].to_list(),
     )
 
 
@@ -70,8 +70,8 @@ def encoder_inputs(dataset: Dataset, views: Sequence[str] = BASE_VIEWS) -> Encod
 class EncodedProducts(ProductSource):
     """Products with features computed by the encoders in training.
 
-    An encoder that is None is not trained. A product shows one photo: in `batch` its first one, in
-    `varied_batch` any of its photos, augmented.
+    An encoder that is None is not trained. A product shows one image: in `batch` its first one, in
+    `varied_batch` any of its images, augmented.
     """
 
     inputs: EncoderInputs
@@ -80,7 +80,7 @@ class EncodedProducts(ProductSource):
     gradients: GradientCache
 
     def batch(self, items: np.ndarray) -> ProductBatch:
-        """Return products as an index holds them, but for photos beside the first."""
+        """Return products as an index holds them, but for images beside the first."""
         return self._encoded(
             super().batch(items), items, np.zeros(len(items), dtype=np.int64), None
         )
@@ -88,7 +88,7 @@ class EncodedProducts(ProductSource):
     def varied_batch(
         self, items: np.ndarray, rng: np.random.Generator, stage: StageConfig
     ) -> ProductBatch:
-        """Return products as a stage shows them, each by one view of its text and one photo."""
+        """Return products as a stage shows them, each by one view of its text and one image."""
         view_B = self.draw_views(items, rng, stage)
         return self._encoded(self.view_batch(items, view_B), items, view_B, rng)
 
@@ -107,7 +107,7 @@ class EncodedProducts(ProductSource):
             cached = replace(cached, text_BH=text_BH)
         if self.image is not None:
             has_B = self.has_image[items]
-            named = [self.inputs.photos_of(item) for item in items[has_B]]
+            named = [self.inputs.images_of(item) for item in items[has_B]]
             draws = draw_images(named, rng)
             image_BH = _image_rows(self.gradients, self.image, self.inputs.root, draws, has_B)
             cached = replace(cached, image_BH=image_BH, further=None)
@@ -132,7 +132,7 @@ class EncodedQueries(QuerySource):
             text_BH = _rows(self.gradients, self.text, texts, has_text_B)
             cached = replace(cached, text_BH=text_BH)
         if self.image is not None:
-            named = [[self.inputs.query_photos[item] or ""] for item in items[has_image_B]]
+            named = [[self.inputs.query_images[item] or ""] for item in items[has_image_B]]
             draws = draw_images(named, None)
             image_BH = _image_rows(self.gradients, self.image, self.inputs.root, draws, has_image_B)
             cached = replace(cached, image_BH=image_BH)
@@ -141,12 +141,12 @@ class EncodedQueries(QuerySource):
 
 @dataclass(frozen=True, slots=True)
 class ImageDraw:
-    """Choice of one photo of a batch, and of its augmentation."""
+    """Choice of one image of a batch, and of its augmentation."""
 
     paths: Sequence[str]
     """The first usable one is shown; with a seed they are tried in an order drawn by it."""
     seed: int | None
-    """Draws how the photo is augmented; None shows it as it is."""
+    """Draws how the image is augmented; None shows it as it is."""
 
 
 def draw_images(named: Sequence[Sequence[str]], rng: np.random.Generator | None) -> list[ImageDraw]:
@@ -176,11 +176,11 @@ def _read(root: Path, draw: ImageDraw, side: int) -> Image.Image:
         image = data if isinstance(data, BrokenImage) else decode(data, side)
         if isinstance(image, BrokenImage):
             continue
-        # Small photos are augmented faster; the encoder scales them to its side anyway.
+        # Small images are augmented faster; the encoder scales them to its side anyway.
         image = image.reduce(max(1, min(image.size) // (2 * side)))
         return image if rng is None else augment(image, rng)
     raise DataError(
-        f"{root}: the photo {' or '.join(map(repr, paths))} could be read when training began and "
+        f"{root}: the image {' or '.join(map(repr, paths))} could be read when training began and "
         "cannot now. Put it back and start the same command again."
     )
 

@@ -2,7 +2,7 @@
 
 Shapes: B batch, H feature width. After arXiv:2101.06983: features are computed without a graph;
 the loss sends its gradient to them; then each chunk is computed again, with a graph, and passes its
-share of that gradient on to the weights. The sum is the gradient of the whole batch. Photos
+share of that gradient on to the weights. The sum is the gradient of the whole batch. Images
 are read chunk by chunk as well, in either pass.
 """
 

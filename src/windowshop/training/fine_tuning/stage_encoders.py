@@ -28,9 +28,9 @@ class FineTuning:
         stage: StageConfig,
         seed: int,
     ) -> None:
-        """`data` has the cached features, `inputs` the texts and photos that they came from."""
-        self._data, self._inputs, self._config = data, inputs, stage.tuning
-        config = stage.tuning
+        """`data` has the cached features, `inputs` the texts and images that they came from."""
+        self._data, self._inputs, self._config = data, inputs, stage.fine_tuning
+        config = stage.fine_tuning
         self._tuned: dict[str, TrainableEncoder] = {}
         if config.text != "frozen":
             self._tuned["text"] = make_trainable(encoders[0], config.text, config, seed)
@@ -79,7 +79,7 @@ class FineTuning:
         for tuned in self._tuned.values():
             tuned.finish()
 
-    def mix(self, share: float) -> None:
+    def interpolate(self, share: float) -> None:
         """Set the encoders between their weights before the stage (0) and after it (1)."""
         for tuned in self._tuned.values():
-            tuned.mix(share)
+            tuned.interpolate(share)

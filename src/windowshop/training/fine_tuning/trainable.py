@@ -12,7 +12,7 @@ import torch
 from peft import LoraConfig, LoraModel
 from torch import Tensor, nn
 
-from windowshop.config import TuningConfig, TuningName
+from windowshop.config import FineTuningConfig, FineTuningName
 from windowshop.encoders import Encoder, ImageEncoder, TextEncoder
 from windowshop.errors import EncoderError
 from windowshop.model import fast_dtype
@@ -25,11 +25,11 @@ class TrainableEncoder:
     """An encoder while a stage trains it, and until a mix of old and new weights is chosen.
 
     The encoder's own `encode` works at any time, with the weights as they are; its `fingerprint`
-    is up to date after `finish` and `mix`, in between after `encoder.refresh()`.
+    is up to date after `finish` and `interpolate`, in between after `encoder.refresh()`.
     """
 
     def __init__(
-        self, encoder: TextEncoder | ImageEncoder, how: TuningName, config: TuningConfig
+        self, encoder: TextEncoder | ImageEncoder, how: FineTuningName, config: FineTuningConfig
     ) -> None:
         """See `make_trainable`."""
         self.encoder = encoder
@@ -52,7 +52,7 @@ class TrainableEncoder:
         """Return (B, H) of one batch as training sees it: with dropout, in mixed precision.
 
         Texts for a text encoder, RGB images for an image encoder, which are looked at with
-        `TuningConfig.image_side` pixels. Differentiable, on the encoder's device.
+        `FineTuningConfig.image_side` pixels. Differentiable, on the encoder's device.
         """
         if isinstance(self.encoder, ImageEncoder):
             batch = self.encoder.prepare(items, self._config.image_side)
@@ -64,7 +64,7 @@ class TrainableEncoder:
 
     @property
     def side(self) -> int:
-        """Pixels that photos are looked at with; 0 for texts."""
+        """Pixels that images are looked at with; 0 for texts."""
         own = self.encoder.side if isinstance(self.encoder, ImageEncoder) else 0
         return own and (self._config.image_side or own)
 
@@ -117,8 +117,9 @@ class TrainableEncoder:
         own = dict(self._trainable())
         if {n: p.shape for n, p in own.items()} != {n: t.shape for n, t in state.items()}:
             raise EncoderError(
-                f"the saved state has {len(state)} encoder weights, tuning={self._how!r} trains "
-                f"{len(own)}, or their shapes differ. Train with the settings it was saved under."
+                f"the saved state has {len(state)} encoder weights, fine_tuning={self._how!r} "
+                f"trains {len(own)}, or their shapes differ. Train with the "
+                "settings it was saved under."
             )
         for name, parameter in own.items():
             parameter.copy_(state[name])
@@ -136,12 +137,12 @@ class TrainableEncoder:
         self.encoder.refresh()
 
     @torch.no_grad()
-    def mix(self, share: float) -> None:
+    def interpolate(self, share: float) -> None:
         """Set the weights to (1 - share) * before + share * tuned (WiSE-FT, arXiv:2109.01903).
 
         Both ends are exact. Needs `finish` first; may be called again with another share.
         """
-        assert self._after is not None, "finish() comes before mix()"
+        assert self._after is not None, "finish() comes before interpolate()"
         parameters = dict(self.encoder.module.named_parameters())
         for name, before in self._before.items():
             after = self._after[name]
@@ -154,7 +155,10 @@ class TrainableEncoder:
 
 
 def make_trainable(
-    encoder: TextEncoder | ImageEncoder, how: TuningName, config: TuningConfig, seed: int = 0
+    encoder: TextEncoder | ImageEncoder,
+    how: FineTuningName,
+    config: FineTuningConfig,
+    seed: int = 0,
 ) -> TrainableEncoder:
     """Make an encoder ready for training: all its blocks, the last ones, LoRA, or nothing.
 
@@ -167,7 +171,7 @@ def make_trainable(
 
 
 def _trained_blocks(
-    blocks: list[nn.Module], how: TuningName, config: TuningConfig
+    blocks: list[nn.Module], how: FineTuningName, config: FineTuningConfig
 ) -> list[nn.Module]:
     if how == "frozen":
         return []

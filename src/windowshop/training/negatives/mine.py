@@ -7,7 +7,7 @@ from rich.table import Table
 from windowshop.data import FACTS, Dataset
 from windowshop.encoders import FeatureCache
 from windowshop.errors import DataError
-from windowshop.model import Model
+from windowshop.model import Retriever
 from windowshop.progress import Reporter
 from windowshop.training.negatives.mining import (
     RULES,
@@ -19,7 +19,7 @@ from windowshop.training.prepared_data import encode_dataset, training_pairs
 
 
 def mine_negatives(
-    model: Model,
+    model: Retriever,
     dataset: Dataset,
     config: MiningConfig,
     path: Path,

@@ -238,7 +238,7 @@ def _bm25_source(shop: _Shop) -> _Source:
 
 
 def _vector_source(name: SourceName, model: TwoTower, shop: _Shop) -> _Source:
-    """Likeness to the product's text, to its photo, or to the fused product."""
+    """Likeness to the product's text, to its image, or to the fused product."""
     products, asked = shop.data.products, shop.data.pairs.query
     has_text, has_image = products.has_text[shop.order], products.has_image[shop.order]
     if name == "fused":

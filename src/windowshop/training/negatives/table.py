@@ -88,7 +88,7 @@ def query_positions(dataset: Dataset, pairs: Pairs) -> pl.DataFrame:
 
 
 class Exclusions:
-    """Products that may not be negatives: known positives, their groups, title or photo twins.
+    """Products that may not be negatives: known positives, their groups, title or image twins.
 
     Products are columns here, in the order given on making: column j is row `order[j]`.
     """
@@ -111,7 +111,7 @@ class Exclusions:
         self._marks = {
             "group": _Marks(*_numbered(shop, pl.col("group_id")), self._num_products),
             "title": _Marks(*_numbered(shop, _title(shop)), self._num_products),
-            "photo": _Marks(*_photos(products, order), self._num_products),
+            "photo": _Marks(*_images(products, order), self._num_products),
         }
 
     def strike(self, queries: np.ndarray, scores_CN: np.ndarray) -> Counter[str]:
@@ -131,7 +131,7 @@ class Exclusions:
 
 
 class _Marks:
-    """Marks of products (a group, a title, a photo file), looked up both ways."""
+    """Marks of products (a group, a title, an image file), looked up both ways."""
 
     def __init__(self, column: np.ndarray, mark: np.ndarray, num_products: int) -> None:
         self._num_marks = int(mark.max(initial=-1)) + 1
@@ -174,8 +174,8 @@ def _numbered(shop: pl.DataFrame, key: pl.Expr) -> tuple[np.ndarray, np.ndarray]
     return keyed["column"].to_numpy().astype(np.int64), numbers.to_numpy()
 
 
-def _photos(products: ProductSource, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Columns and their photos by row in the feature store, where equal files share one."""
+def _images(products: ProductSource, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and their images by row in the feature store, where equal files share one."""
     rows = products.features.image.rows[order]
     column = np.flatnonzero(rows >= 0)
     rows = rows[column]

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from windowshop.data import Photo
+from windowshop.data import ImageInput
 from windowshop.index import FUSED_VECTOR, OpenIndex
 from windowshop.search.retrieval.channel import VectorChannel
 
 
-def encode(index: OpenIndex, text: str | None, photo: Photo | None) -> np.ndarray:
+def encode(index: OpenIndex, text: str | None, image: ImageInput | None) -> np.ndarray:
     """Encode text, image or both; returns float32 (1, D)."""
-    return index.encode_queries([text], [photo])
+    return index.encode_queries([text], [image])
 
 
 CHANNEL = VectorChannel(vector=FUSED_VECTOR, encode=encode)

@@ -1,5 +1,6 @@
 """Named errors. Each message says where, what was found, and what to do."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -54,10 +55,13 @@ class MissingExtraError(WindowshopError):
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Raise MissingExtraError where an import within the block finds no package."""
+    """Raise MissingExtraError where a package that the block imports is not installed."""
     try:
         yield
     except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "windowshop") or package in sys.modules:
+            raise  # an import that fails within an installed package
         raise MissingExtraError(
             f"This needs the package {error.name!r}. Run pip install 'windowshop[{extra}]'."
-        ) from None
+        ) from error

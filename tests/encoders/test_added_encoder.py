@@ -10,6 +10,8 @@ from windowshop.errors import EncoderError
 from windowshop.registry import TEXT_ENCODERS
 
 CODE = '''
+import json
+
 import numpy as np
 
 from windowshop.encoders.layout import Layout
@@ -23,6 +25,10 @@ class LengthEncoder:
 
     def encode(self, texts):
         return np.array([[len(text)] for text in texts], dtype=np.float32)
+
+    def save(self, folder):
+        folder.mkdir(parents=True)
+        (folder / "encoder.json").write_text(json.dumps({"name": "length"}))
 '''
 
 
@@ -43,3 +49,9 @@ def test_an_encoder_is_one_file_and_one_line(added):
 def test_messages_name_the_added_encoder(added):
     with pytest.raises(EncoderError, match="Use minilm, length, a local folder"):
         load_text_encoder("no such/folder at all")
+
+
+def test_a_saved_encoder_is_loaded_by_the_name_in_its_folder(added, tmp_path):
+    load_text_encoder("length").save(tmp_path / "model" / "text")
+    encoder = load_text_encoder(str(tmp_path / "model" / "text"))
+    assert np.array_equal(encoder.encode(["red"]), [[3]])

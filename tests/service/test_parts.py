@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from support.services import made_answer, serving
-from support.shops import photo
+from support.shops import image_bytes
 
 from windowshop.errors import ConfigError
 from windowshop.service.http.access import call_of, encoded_path
@@ -75,9 +75,9 @@ def test_rates_are_counted_for_each_client():
     assert caught.value.status == 429
     rates.check("b")
     for _ in range(6):
-        rates.check("a", photo=True)
+        rates.check("a", image=True)
     with pytest.raises(ServiceError):
-        rates.check("a", photo=True)
+        rates.check("a", image=True)
     for _ in range(100):
         RateLimits(None, 1).check("a")
     with pytest.raises(ConfigError, match="write a rate"):
@@ -201,11 +201,20 @@ def test_a_call_that_takes_too_long_counts_until_it_ends():
     going = threading.Event()
 
     async def work():
-        executor = Executor("t", 1, 0, 0.05)
+        executor = Executor("t", 1, 1, 0.05)
         with pytest.raises(ServiceError, match=r"more than 0\.05 s"):
             await executor.run(lambda: going.wait(10))
+        ran = []
+        with pytest.raises(ServiceError, match=r"more than 0\.05 s"):
+            await executor.run(lambda: ran.append("beside the first"))
+        assert executor.num_pending == 1
+        late = asyncio.create_task(executor.run(lambda: None))
+        await asyncio.sleep(0)
         with pytest.raises(ServiceError, match="under way"):
             await executor.run(lambda: None)
+        with pytest.raises(ServiceError, match=r"more than 0\.05 s"):
+            await late
+        assert ran == []
         going.set()
         while executor.num_pending:
             await asyncio.sleep(0.01)
@@ -262,13 +271,13 @@ def test_batches_keep_the_order_and_have_each_id_once(told, most):
         names = [item.row["product_id"] for item in part if isinstance(item, Product)]
         assert len(names) == len(set(names))
         assert 1 <= len(part) <= most
-        sizes = [len(item.photo) + 1_000 for item in part if isinstance(item, Product)]
+        sizes = [len(item.image) + 1_000 for item in part if isinstance(item, Product)]
         assert len(part) == 1 or sum(sizes) <= 5_000
 
 
 def test_thumbnails_stay_within_their_memory(tmp_path):
     for i in range(4):
-        (tmp_path / f"{i}.png").write_bytes(photo(i, size=(64, 32)))
+        (tmp_path / f"{i}.png").write_bytes(image_bytes(i, size=(64, 32)))
     thumbnails = Thumbnails(6_000)
     made = {}
     for i, size in itertools.product(range(4), (16, 64)):

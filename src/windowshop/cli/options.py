@@ -34,8 +34,8 @@ else:
 
 
 def require_file(option: str, path: Path | None) -> None:
-    """Raise ConfigError where an option names a file that is not there."""
-    if path is not None and not path.is_file():
+    """Raise ConfigError where an option names no file; a pipe will do."""
+    if path is not None and (path.is_dir() or not path.exists()):
         raise ConfigError(f"{path}: missing. {option} needs a file.")
 
 

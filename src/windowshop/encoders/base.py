@@ -21,7 +21,7 @@ from windowshop.errors import EncoderError
 
 
 class Encoder(Protocol):
-    """Encoder of texts or of photos."""
+    """Encoder of texts or of images."""
 
     layout: Layout
     """The parts that the features consist of; an encoder loaded without tokens has none of them."""
@@ -52,7 +52,10 @@ class Encoder(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """Write weights and preprocessing so that the loader of this package reads them."""
+        """Write weights and preprocessing so that the loader of this package reads them.
+
+        A class of its own also writes `encoder.json` with the `name` that it is registered by.
+        """
         ...
 
 
@@ -75,10 +78,10 @@ class TextEncoder(Encoder, Protocol):
 
 @runtime_checkable
 class ImageEncoder(Encoder, Protocol):
-    """Photo to features."""
+    """Image to features."""
 
     side: int
-    """Pixels the encoder looks at along each side; photos need not be larger."""
+    """Pixels the encoder looks at along each side; images need not be larger."""
 
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Return (B, H) float32, one row an RGB image, in order."""

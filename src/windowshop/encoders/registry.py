@@ -1,5 +1,6 @@
 """Encoders by name: the embedded defaults, or any Hugging Face name or local folder."""
 
+import json
 import pickle
 import re
 from pathlib import Path
@@ -31,11 +32,13 @@ LOAD_ERRORS = (
 def load_text_encoder(source: str, device: str = "auto", *, tokens: bool = False) -> TextEncoder:
     """Load a registered encoder, or a CLIP, SigLIP or sentence-transformers name or folder.
 
+    A folder whose `encoder.json` has a registered `name` goes to the encoder of that name.
+
     With `tokens`, its features hold some for each piece of the text too.
     """
     try:
-        if source in TEXT_ENCODERS:
-            text: TextEncoder = TEXT_ENCODERS[source](source, device, tokens=tokens)
+        if (name := _registered_name(source)) in TEXT_ENCODERS:
+            text: TextEncoder = TEXT_ENCODERS[name](source, device, tokens=tokens)
             return text
         if _model_type(source) in CLIP_TYPES:
             return ClipTextEncoder(source, device, tokens=tokens)
@@ -47,10 +50,12 @@ def load_text_encoder(source: str, device: str = "auto", *, tokens: bool = False
 def load_image_encoder(source: str, device: str = "auto", *, tokens: bool = False) -> ImageEncoder:
     """Load a registered encoder, or a CLIP or SigLIP model by name or local folder.
 
-    With `tokens`, its features hold some for each place in the photo too.
+    A folder whose `encoder.json` has a registered `name` goes to the encoder of that name.
+
+    With `tokens`, its features hold some for each place in the image too.
     """
-    if source in IMAGE_ENCODERS:
-        image: ImageEncoder = IMAGE_ENCODERS[source](source, device, tokens=tokens)
+    if (name := _registered_name(source)) in IMAGE_ENCODERS:
+        image: ImageEncoder = IMAGE_ENCODERS[name](source, device, tokens=tokens)
         return image
     if (Path(source) / SETTINGS_FILE).is_file():
         return EfficientNetEncoder(source, device, tokens=tokens)
@@ -64,6 +69,14 @@ def load_image_encoder(source: str, device: str = "auto", *, tokens: bool = Fals
         f"image encoder {source!r} is of type {kind!r}; "
         f"use {', '.join(IMAGE_ENCODERS)} or a model of type {' or '.join(CLIP_TYPES)}."
     )
+
+
+def _registered_name(source: str) -> str:
+    """Return the name in a folder's `encoder.json`; the source itself where there is none."""
+    try:
+        return str(json.loads((Path(source) / SETTINGS_FILE).read_text(encoding="utf-8"))["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return source
 
 
 def _model_type(source: str) -> str:

@@ -75,7 +75,7 @@ def serve(
     if app.state.service.failure is not None:
         raise app.state.service.failure
     if app.state.service.num_pending:
-        os._exit(0)  # everything is closed, and a thread of anyio that hangs would wait for ever
+        os._exit(0)  # everything is closed; the interpreter would wait for a thread that hangs
 
 
 def _spare_collector() -> None:

@@ -1,9 +1,9 @@
-"""Blocking calls in anyio's threads: few of a kind at once, a bounded queue, a limit of time."""
+"""Blocking calls in threads: few of a kind at once, a bounded queue, a limit of time."""
 
+import asyncio
 from collections.abc import Callable
-from typing import TypeVar
-
-from anyio import CapacityLimiter, move_on_after, to_thread
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from windowshop.service.http.errors import ServiceError
 
@@ -11,14 +11,14 @@ T = TypeVar("T")
 
 
 class Executor:
-    """Runs calls of one kind in threads; for one event loop at a time."""
+    """Runs calls of one kind in threads, in the order they came."""
 
     def __init__(self, name: str, num_threads: int, max_waiting: int, seconds: float) -> None:
         """`seconds` is how long a call may take, its wait included."""
         self._name, self._seconds = name, seconds
-        self._limiter = CapacityLimiter(num_threads)
+        self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix=name)
         self._most = num_threads + max_waiting
-        self._pending: set[object] = set()
+        self._pending: set[Future[Any]] = set()
 
     @property
     def num_pending(self) -> int:
@@ -28,7 +28,7 @@ class Executor:
     async def run(self, call: Callable[[], T]) -> T:
         """Return the call's result; raises its errors, and ServiceError 503 where there is no room.
 
-        A call that takes too long goes on in its thread and counts as pending until it ends.
+        A call that takes too long keeps its thread and counts as pending until it ends.
         """
         if self.num_pending >= self._most:
             raise ServiceError(
@@ -38,25 +38,17 @@ class Executor:
                 "Try again in a second.",
                 headers={"Retry-After": "1"},
             )
-        job, has_begun = object(), False
+        job = self._threads.submit(call)
         self._pending.add(job)
-
-        def counted() -> T:
-            nonlocal has_begun
-            has_begun = True
-            try:
-                return call()
-            finally:  # here, not below: the call may outlive the wait for it
-                self._pending.discard(job)
-
+        job.add_done_callback(self._pending.discard)
+        answer = asyncio.wrap_future(job)
         try:
-            with move_on_after(self._seconds):
-                return await to_thread.run_sync(
-                    counted, abandon_on_cancel=True, limiter=self._limiter
-                )
+            done, _ = await asyncio.wait((answer,), timeout=self._seconds)
+            if done:
+                return answer.result()
         finally:
-            if not has_begun:
-                self._pending.discard(job)
+            job.cancel()  # where it has not begun
+            answer.cancel()
         raise ServiceError(
             503,
             "too_slow",

@@ -32,7 +32,7 @@ def fit_tuned(shop: Shop, name: str, how: FineTuningName) -> Fitted:
     folder = shop.work / f"{name}-{how}"
     folder.mkdir()
     shutil.copy(_heads_folder(shop, name) / f"{name}.safetensors", folder)
-    config = replace(shop.config, stages=(*shop.config.stages, tuned_stage(shop, how)))
+    config = replace(shop.config, stages=(*shop.config.stages, fine_tuned_stage(shop, how)))
     trained = train_system(shop.prepared, config, name, folder)
     text, image = trained.system.text, trained.system.image
     prepared = with_encoders(shop.prepared, config, text, image)
@@ -61,7 +61,7 @@ def fit_score_fusion(shop: Shop, mix: Mix) -> Fitted:
     return Fitted(dev, test, {"heads": trained.state.seconds})
 
 
-def tuned_stage(shop: Shop, how: FineTuningName) -> StageConfig:
+def fine_tuned_stage(shop: Shop, how: FineTuningName) -> StageConfig:
     """As many steps as the peers have, and as many queries and products in each."""
     return StageConfig(
         name="fused",

@@ -199,7 +199,7 @@ def test_settings_are_chosen_on_dev_alone(shop):
 
 
 def test_the_tuned_stage_has_the_peers_budget(shop):
-    stage = peer_windowshop.tuned_stage(shop, "lora")
+    stage = peer_windowshop.fine_tuned_stage(shop, "lora")
     assert (stage.steps, stage.min_epochs) == (2, 0)
     assert stage.batch_queries * stage.products_per_query == 4
     assert (stage.fine_tuning.text, stage.fine_tuning.image) == ("lora", "frozen")
@@ -247,7 +247,7 @@ def test_sentence_transformers_is_trained_by_its_own_trainer(shop):
     still = peer_text.fit_sentence_transformer(shop, 1e-12)
     assert fitted.seconds["encoders"] > 0
     assert set(fitted.test) == set(shop.test.ids)
-    frozen = shop.bench.cache.text
+    frozen = shop.prepared.cache.text
     text_QH = frozen.encode([shop.query_text(row) for row in shop.test.rows])[:, :16]
     text_NH = frozen.encode(["", *shop.product_texts])[1:, :16]
     cosine_QN = normalize(torch.tensor(text_QH)) @ normalize(torch.tensor(text_NH)).T

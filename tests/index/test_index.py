@@ -53,7 +53,7 @@ def test_a_build_makes_the_first_generation(colours_index, colours, colours_mode
     with opened(colours_index) as index:
         manifest = index.manifest
     assert (manifest.num_products, manifest.width, manifest.image_width) == (12, 32, 16)
-    assert (manifest.model_key, manifest.carried_from) == (colours_model.manifest.run_key, None)
+    assert (manifest.model_key, manifest.copied_from) == (colours_model.manifest.run_key, None)
     assert manifest.broken_images == {"missing": 1}
     assert manifest.unsearchable == 1
     assert manifest.data_root == str(colours / "data")
@@ -93,7 +93,7 @@ def test_rows_encoded_online_are_those_of_a_build(colours, colours_model):
     products = pl.DataFrame(rows).cast({"title": pl.String})
     root = colours / "data"
     source = colours_model.read_products(products, root, colours / "cache", SilentReporter())
-    built = colours_model.encode_spaces(source, np.arange(len(rows)))
+    built = colours_model.encode_for_index(source, np.arange(len(rows)))
     named = [[row["image"], *json.loads(row["images"] or "[]")] for row in rows]
     kept = [[x for x in dict.fromkeys(names) if IMAGES.get(x)] for names in named]
     online = colours_model.encode_rows(products, [[decode(IMAGES[x]) for x in x] for x in kept])
@@ -121,9 +121,9 @@ def test_building_again_adds_a_generation_and_keeps_one(index, build_colours):
         position = served.collection.start
         served.upsert(pl.DataFrame({"product_id": ["online"], "title": ["a hat"]}))
         manifest = build_colours(index, "later")
-        assert (manifest.carried_from, layout(index)) == ("g1", ("g2", "g1", ["g1", "g2"]))
+        assert (manifest.copied_from, layout(index)) == ("g1", ("g2", "g1", ["g1", "g2"]))
         assert position.offset < served.manifest.filled_to["offset"]
-        assert served.manifest.filled_to["offset"] < manifest.carried_since["offset"]
+        assert served.manifest.filled_to["offset"] < manifest.copied_since["offset"]
         assert "online" in served.collection
         with opened(index) as shop:
             assert (shop.generation, shop.collection.count()) == ("g2", 13)

@@ -13,7 +13,7 @@ from windowshop.data.images import decode
 from windowshop.errors import DataError, IndexFolderError, LedgerError
 from windowshop.index.folder import remove_unnamed_images
 from windowshop.index.images import remove_uploads
-from windowshop.index.write_sync import carry_over
+from windowshop.index.write_sync import copy_writes
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def written(index):
     }
 
 
-def test_writes_during_a_build_are_carried_over(index, colours, build_colours):
+def test_writes_during_a_build_are_copied(index, colours, build_colours):
     """The new generation has what its data has, then what was written since, nothing before."""
     own = image_bytes(60, size=(40, 40))
     with opened(index) as old:
@@ -185,7 +185,7 @@ def test_writes_during_a_build_are_carried_over(index, colours, build_colours):
         old.upsert(pl.DataFrame(late | images | attributes), sent)
         with opened(index) as new:
             before = set(new.collection.ids())
-            position = carry_over(old, new)
+            position = copy_writes(old, new)
             assert set(new.collection.ids()) == before - {"p1"} | {"late", "moved"}
             assert written(new)["late"] == ("since then", own)
             assert written(new)["moved"] == ("seen in data only", image_bytes(61, size=(40, 40)))
@@ -194,9 +194,9 @@ def test_writes_during_a_build_are_carried_over(index, colours, build_colours):
             (hit, *_) = new.collection.search(new.encode_images([own]), 1, name="photo")[0]
             expected = old.collection.search(old.encode_images([own]), 1, name="photo")[0][0]
             assert hit == expected
-            assert carry_over(old, new, position) == position
+            assert copy_writes(old, new, position) == position
             old.upsert(pl.DataFrame({"product_id": ["last"], "title": ["the last"]}))
-            carry_over(old, new, position)
+            copy_writes(old, new, position)
             assert "last" in new.collection
             assert "early" not in new.collection
 
@@ -206,23 +206,23 @@ def test_a_rollback_loses_no_write(index, build_colours):
     with opened(index, "g1") as old, opened(index, "g2") as new:
         new.upsert(pl.DataFrame({"product_id": ["p0", "x"], "title": ["changed", "added"]}))
         new.delete(["p3"])
-        position = carry_over(new, old)
+        position = copy_writes(new, old)
         expected = {f"p{i}" for i in range(12)} - {"p3"} | {"x"}
         assert set(old.collection.ids()) == expected
         assert old.collection.products(["p0"])["title"].to_list() == ["changed"]
-        assert carry_over(new, old, position) == position
+        assert copy_writes(new, old, position) == position
 
 
-def test_what_cannot_be_carried_over_is_told(index, build_colours):
+def test_what_cannot_be_copied_is_told(index, build_colours):
     with opened(index) as old:
         build_colours(index)
         old.upsert(pl.DataFrame({"product_id": ["x"], "title": ["x"]}))
         old.collection.compact()
         with opened(index) as new, pytest.raises(IndexFolderError, match="no longer apart"):
-            carry_over(old, new)
+            copy_writes(old, new)
         build_colours(index)
         with opened(index) as new, pytest.raises(IndexFolderError, match="not built beside g1"):
-            carry_over(old, new)
+            copy_writes(old, new)
 
 
 def test_images_that_nobody_names_are_removed(index, build_colours):

@@ -262,12 +262,12 @@ def test_a_generation_built_by_another_process_is_followed(build_colours, index,
         assert client.post("/admin/rollback").json() == {"generation": "g1"}
         assert client.get("/products/on2").status_code == 200
         assert client.get("/products/online").status_code == 200
-    with serving(index) as client:  # nothing is carried over twice
+    with serving(index) as client:  # nothing is copied twice
         assert client.get("/info").json()["current"] == "g1"
         assert client.get("/products/on2").status_code == 200
 
 
-def test_writes_during_a_build_without_a_service_are_carried_over(build_colours, index):
+def test_writes_during_a_build_without_a_service_are_copied(build_colours, index):
     """Another process wrote while the new generation was built; the next start finds it."""
     build_colours(index)
     old = open_index(index, "g1")

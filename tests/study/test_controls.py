@@ -168,7 +168,7 @@ def test_a_share_of_the_texts_is_cut(prepared):
 
 
 def shop_of(prepared, **columns):
-    """A bench whose products have other columns and whose training judgements are counted."""
+    """Prepared data whose products have other columns and whose training judgements are counted."""
     products = prepared.dataset.products.with_columns(**columns)
     return replace(prepared, dataset=replace(prepared.dataset, products=products))
 

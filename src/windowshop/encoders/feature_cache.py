@@ -241,8 +241,8 @@ def first_and_further(
         return images, None
     usable = np.flatnonzero(images.present)
     keys = owner[usable] * (len(images.stored) + 1) + images.rows[usable]
-    _, distinct = np.unique(keys, return_index=True)
-    kept = usable[np.sort(distinct)]
+    _, first_places = np.unique(keys, return_index=True)
+    kept = usable[np.sort(first_places)]
     owners, first = np.unique(owner[kept], return_index=True)
     rows = np.full(num_products, -1, dtype=np.int64)
     rows[owners] = images.rows[kept[first]]

@@ -26,4 +26,4 @@ from .open import open_index as open_index
 from .vector_names import FUSED_VECTOR as FUSED_VECTOR
 from .vector_names import GATE_COLUMNS as GATE_COLUMNS
 from .vector_names import IMAGE_VECTOR as IMAGE_VECTOR
-from .write_sync import carry_over as carry_over
+from .write_sync import copy_writes as copy_writes

@@ -84,7 +84,7 @@ def build_index(
             shutil.copytree(generations.path(before) / MODEL_FOLDER / EXPORT_FOLDER, export)
         provide_export(model, dataset, source, export)
         filled = _fill(path, model, dataset, source, reporter, config or IndexConfig())
-        manifest = replace(filled, carried_from=before, carried_since=since)
+        manifest = replace(filled, copied_from=before, copied_since=since)
         write_manifest(path, manifest, GENERATION.file)
         generations.switch(name)
     return manifest
@@ -115,7 +115,7 @@ def _fill(
         with reporter.bar("Fill the index", len(products)) as advance:
             for start in range(0, len(products), config.chunk_rows):
                 rows = fill_attributes(products[start : start + config.chunk_rows], columns)
-                vectors = model.encode_spaces(source, np.arange(start, start + len(rows)))
+                vectors = model.encode_for_index(source, np.arange(start, start + len(rows)))
                 position = collection.upsert(with_gate(rows, [vectors]), vectors_by_name([vectors]))
                 unsearchable += int((~np.any(vectors.fused, axis=1)).sum())
                 advance(len(rows), "")

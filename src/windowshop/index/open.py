@@ -72,9 +72,9 @@ class GenerationManifest:
     """Columns filled from the attributes, as of `attribute_columns`."""
     filled_to: dict[str, int]
     """End of the ledger after the data; later changes were written online."""
-    carried_from: str | None = None
+    copied_from: str | None = None
     """Current generation when the build began."""
-    carried_since: dict[str, int] | None = None
+    copied_since: dict[str, int] | None = None
     """End of its ledger then; later changes are not in the data."""
     format: str = GENERATION.format
 

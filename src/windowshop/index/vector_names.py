@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
-    from windowshop.model import SpaceVectors
+    from windowshop.model import IndexVectors
 
 GATE_COLUMNS = ("_text_weight", "_photo_weight")
 """Internal columns, which begin with _, for explanations only."""
@@ -18,14 +18,14 @@ FUSED_VECTOR, IMAGE_VECTOR = "fused", "photo"
 """Vector names: for searches by text, image or both, and for those by image alone."""
 
 
-def vectors_by_name(parts: Sequence["SpaceVectors"]) -> dict[str, np.ndarray]:
+def vectors_by_name(parts: Sequence["IndexVectors"]) -> dict[str, np.ndarray]:
     """Join the vectors of consecutive parts, by vector name."""
     vectors = {FUSED_VECTOR: np.concatenate([part.fused for part in parts])}
     images = [part.image for part in parts if part.image is not None]
     return vectors | ({IMAGE_VECTOR: np.concatenate(images)} if images else {})
 
 
-def with_gate(rows: pl.DataFrame, parts: Sequence["SpaceVectors"]) -> pl.DataFrame:
+def with_gate(rows: pl.DataFrame, parts: Sequence["IndexVectors"]) -> pl.DataFrame:
     """Add the gate weights of the fusion to the rows."""
     gates = [part.gate for part in parts if part.gate is not None]
     if not gates:

@@ -1,4 +1,4 @@
-"""Carry the writes of one generation over to another."""
+"""Copy the writes of one generation to another."""
 
 from windowshop.errors import IndexFolderError
 from windowshop.files import INDEX
@@ -7,7 +7,7 @@ from windowshop.index.catalogue.records import Delete
 from windowshop.index.open import OpenIndex
 
 
-def carry_over(old: OpenIndex, new: OpenIndex, since: Position | None = None) -> Position:
+def copy_writes(old: OpenIndex, new: OpenIndex, since: Position | None = None) -> Position:
     """Apply to `new` the changes that were written to `old` after `since`.
 
     Without `since`, begins where one of the two was built beside the other. Rows are encoded by the
@@ -31,10 +31,10 @@ def carry_over(old: OpenIndex, new: OpenIndex, since: Position | None = None) ->
 
 def _common_position(old: OpenIndex, new: OpenIndex) -> Position:
     """Return the position in the ledger of `old` up to which the data of `new` has everything."""
-    since = new.manifest.carried_since
-    if since is not None and new.manifest.carried_from == old.generation:
+    since = new.manifest.copied_since
+    if since is not None and new.manifest.copied_from == old.generation:
         return Position(**since)
-    if old.manifest.carried_from == new.generation:
+    if old.manifest.copied_from == new.generation:
         return Position(**old.manifest.filled_to)
     raise IndexFolderError(
         f"{old.folder}: {new.generation} was not built beside {old.generation}. Run "

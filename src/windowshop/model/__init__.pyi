@@ -15,7 +15,7 @@ from .fusion import make_fusion as make_fusion
 from .fusion import needs_tokens as needs_tokens
 from .fusion import num_parts as num_parts
 from .fusion.base import Modalities as Modalities
-from .fusion.base import StageHelp as StageHelp
+from .fusion.base import StageContext as StageContext
 from .layers import MAX_SCALE as MAX_SCALE
 from .layers import fast_dtype as fast_dtype
 from .micro_batch import BatchConfig as BatchConfig
@@ -27,8 +27,8 @@ from .onnx_export import render_export as render_export
 from .query_encoder import EncoderConfig as EncoderConfig
 from .query_encoder import QueryEncoder as QueryEncoder
 from .query_encoder import open_query_encoder as open_query_encoder
+from .retriever import IndexVectors as IndexVectors
 from .retriever import Retriever as Retriever
-from .retriever import SpaceVectors as SpaceVectors
 from .retriever import load as load
 from .retriever import load_system as load_system
 from .two_tower import Projection as Projection

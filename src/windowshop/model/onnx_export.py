@@ -156,7 +156,7 @@ def provide_export(model: Retriever, dataset: Dataset, source: ProductSource, ou
     with suppress(ExportError):  # a shop of images alone has no text
         texts = check_texts(dataset, config.num_texts)
     items = np.random.default_rng(0).permutation(len(source))[:CHECK_PRODUCTS]
-    products_NP = model.encode_spaces(source, items).fused
+    products_NP = model.encode_for_index(source, items).fused
     on_cpu = model if pick_device(model.device).type == "cpu" else load(model.folder, "cpu")
     export_graph(on_cpu, texts, products_NP, out, config)
 

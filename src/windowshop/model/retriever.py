@@ -60,7 +60,7 @@ class ProductVectors:
 
 
 @dataclass(frozen=True, slots=True)
-class SpaceVectors:
+class IndexVectors:
     """Vectors of some products in each space that is searched."""
 
     fused: np.ndarray
@@ -172,13 +172,13 @@ class Retriever:
         with tempfile.TemporaryDirectory(prefix="windowshop-") as scratch:
             folder = Path(cache) if cache is not None else Path(scratch)
             source = self.read_products(table, Path(root), folder, reporter or SilentReporter())
-            vectors = self.encode_spaces(source, np.arange(len(table))).fused
+            vectors = self.encode_for_index(source, np.arange(len(table))).fused
             return ProductVectors(vectors, source.features.broken_images)
 
     def read_products(
         self, table: pl.DataFrame, root: Path, cache: Path, reporter: Reporter
     ) -> ProductSource:
-        """Encode a table in the products format for `encode_spaces`; features stay in `cache`."""
+        """Encode a table in the products format for `encode_for_index`; `cache` keeps features."""
         absent = [n for n in PRODUCT_SCHEMA if n not in table.columns]
         if "title" in absent and "image" in absent:
             raise DataError(f"the table needs a `title` or an `image`, found {table.columns}.")
@@ -187,7 +187,7 @@ class Retriever:
         return ProductSource(product_features(table, root, encoders, reporter, [FACTS]))
 
     @torch.inference_mode()
-    def encode_spaces(self, source: ProductSource, items: np.ndarray) -> SpaceVectors:
+    def encode_for_index(self, source: ProductSource, items: np.ndarray) -> IndexVectors:
         """Return vectors of the given rows of a source, of both spaces in one pass."""
         self.towers.eval()
         fused, image, gates = [], [], []
@@ -197,7 +197,7 @@ class Retriever:
             image.append(modalities.v_BD.numpy())
             gate_BE = self.towers.fusion.gate(modalities)
             gates += [] if gate_BE is None else [gate_BE[:, :2].numpy()]
-        return SpaceVectors(
+        return IndexVectors(
             np.concatenate(fused),
             np.concatenate(image) if self.image_width is not None else None,
             np.concatenate(gates) if gates else None,
@@ -205,7 +205,7 @@ class Retriever:
 
     def encode_rows(
         self, table: pl.DataFrame, images: Sequence[Sequence[Image.Image]]
-    ) -> SpaceVectors:
+    ) -> IndexVectors:
         """Return vectors of a few products whose images are in memory, without a cache.
 
         `images` has the usable ones of each row, first the most important, RGB. The vectors are
@@ -218,7 +218,7 @@ class Retriever:
         image, further = first_and_further(_table(self.image, every), owner, len(table))
         views = {FACTS: _table(self.text, [text or None for text in texts])}
         source = ProductSource(ProductFeatures(views, image, Counter(), further))
-        return self.encode_spaces(source, np.arange(len(table)))
+        return self.encode_for_index(source, np.arange(len(table)))
 
 
 def load(path: str | Path, device: str = "auto") -> Retriever:

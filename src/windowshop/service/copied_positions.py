@@ -1,6 +1,6 @@
 """Positions up to which the writes of one generation were copied to another.
 
-generations/gN/carried.json    {"gM": position in gM's ledger up to which gN has everything}
+generations/gN/copied.json    {"gM": position in gM's ledger up to which gN has everything}
 """
 
 import json
@@ -16,14 +16,14 @@ from windowshop.index import (
     Generations,
     OpenIndex,
     Position,
-    carry_over,
+    copy_writes,
     end_of,
     open_index,
     position_to_json,
 )
 
 LOG = logging.getLogger(__name__)
-POSITIONS_FILE = "carried.json"
+POSITIONS_FILE = "copied.json"
 
 
 def read(generations: Generations, name: str, other: str) -> Position | None:
@@ -53,10 +53,10 @@ def in_use(generations: Generations, name: str) -> set[Position]:
         if not (path / GENERATION.file).is_file():
             continue  # a killed build left it
         manifest = read_manifest(GenerationManifest, path, GENERATION)
-        if other == name and manifest.carried_from in names:
+        if other == name and manifest.copied_from in names:
             held.append(manifest.filled_to)
-        if manifest.carried_from == name:
-            held.append(manifest.carried_since)
+        if manifest.copied_from == name:
+            held.append(manifest.copied_since)
         held.append(_read_all(path).get(name))
     return {Position(**position) for position in held if position is not None}
 
@@ -67,7 +67,7 @@ def catch_up(generations: Generations, index: OpenIndex) -> None:
     For the start of a service: another process may have built and switched while none ran. Where
     the older generation is gone, or another process has it open, nothing is copied.
     """
-    before, built_at = index.manifest.carried_from, index.manifest.carried_since
+    before, built_at = index.manifest.copied_from, index.manifest.copied_since
     if before is None or built_at is None or before not in generations.names():
         return
     since = read(generations, index.generation, before) or Position(**built_at)
@@ -79,7 +79,7 @@ def catch_up(generations: Generations, index: OpenIndex) -> None:
         LOG.warning("the writes of %s are not copied: %s", before, error)
         return
     try:
-        carry_over(old, index, since)
+        copy_writes(old, index, since)
         position = end(generations, before)
     finally:
         old.close()

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from windowshop.engines import ReadWriteLock
 from windowshop.errors import IndexFolderError, LedgerError, WindowshopError
 from windowshop.index import (
-    carry_over,
+    copy_writes,
     current_generation,
     open_generations,
     remove_unnamed_images,
@@ -246,15 +246,15 @@ class GenerationPool:
         """Make `name` current once it has every write; writes wait for the last few only."""
         generations = self.generations
         try:
-            position = carry_over(
+            position = copy_writes(
                 old.index, new.index, copied_positions.read(generations, name, before)
             )
         except WindowshopError as error:
             raise ServiceError(409, "cannot_switch", str(error)) from None
-        position = carry_over(old.index, new.index, position)
+        position = copy_writes(old.index, new.index, position)
         new.answer(SearchRequest(text="warm up", limit=1))
         with self._writes.write():
-            position = carry_over(old.index, new.index, position)
+            position = copy_writes(old.index, new.index, position)
             end = copied_positions.end(generations, name)
             copied_positions.write(generations, name, before, position)
             copied_positions.write(generations, before, name, end)

@@ -50,10 +50,10 @@ def prepare_study(
         config = replace(config, reference=variants[0].name)
     trained = [training_of(base, variant, config.seeds[0]) for variant in variants]
     stages = [stage for training in trained for stage in training.stages]
-    prepared = token_bench = prepare(dataset, base, cache, reporter, stages)
+    prepared = token_data = prepare(dataset, base, cache, reporter, stages)
     read = [s for t in trained if needs_tokens(t.model.fusion) for s in t.stages]
     if read and not needs_tokens(base.model.fusion):
-        token_bench = with_tokens(prepared, base, read)
+        token_data = with_tokens(prepared, base, read)
     test, dev = (queries_of(prepared, split, base.loss.label_weights) for split in ("test", "dev"))
     notes += held_out_notes(dataset, "test")
     lost = sum(not judged for judged in test.qrels.values())
@@ -69,7 +69,7 @@ def prepare_study(
         variants=variants,
         notes=notes,
         prepared=prepared,
-        token_bench=token_bench,
+        token_data=token_data,
         dev=dev,
         test=test,
         slices=judged_slices(with_slice_columns(prepared), judged, specs, min_values=2),
@@ -77,7 +77,7 @@ def prepare_study(
     )
     for variant in variants:
         if "three_words" in (variant.train_change, variant.test_change):
-            encode_cut_titles(study.bench_of(variant))  # so that no two workers encode them
+            encode_cut_titles(study.data_of(variant))  # so that no two workers encode them
     return study
 
 
@@ -148,8 +148,8 @@ def _require_possible(
     """Raise ConfigError for variants that cannot be run."""
     for variant in variants:
         require_negatives(stages_of(base, variant, config.seeds[0]))
-        own_spaces = base.text_encoder != base.image_encoder
-        if own_spaces and variant.system == "frozen" and variant.mix != "text":
+        two_models = base.text_encoder != base.image_encoder
+        if two_models and variant.system == "frozen" and variant.mix != "text":
             raise ConfigError(
                 f"variant {variant.name}: system=frozen with mix={variant.mix} needs one model "
                 f"for text and images, found {base.text_encoder} and {base.image_encoder}. "

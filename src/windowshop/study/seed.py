@@ -60,7 +60,7 @@ class StudyData:
     notes: tuple[str, ...]
     """Variants left out with the reason, and remarks on the test queries."""
     prepared: PreparedData
-    token_bench: PreparedData
+    token_data: PreparedData
     """Data with token features, for fusions that read them; else equal to `prepared`."""
     dev: Queries
     test: Queries
@@ -73,10 +73,10 @@ class StudyData:
         """Return the variant of that name, if the study has it."""
         return next((variant for variant in self.variants if variant.name == name), None)
 
-    def bench_of(self, variant: VariantConfig) -> PreparedData:
+    def data_of(self, variant: VariantConfig) -> PreparedData:
         """Return the data with the features that a variant's fusion reads."""
         fusion = training_of(self.base, variant, self.config.seeds[0]).model.fusion
-        return self.token_bench if needs_tokens(fusion) else self.prepared
+        return self.token_data if needs_tokens(fusion) else self.prepared
 
 
 class SeedRuns:
@@ -140,7 +140,7 @@ class SeedRuns:
 
     def _train(self, variant: VariantConfig) -> Trained:
         config = stages_of(self._study.base, variant, self.seed)
-        prepared = apply_change(self._study.bench_of(variant), variant.train_change, self.seed)
+        prepared = apply_change(self._study.data_of(variant), variant.train_change, self.seed)
         key = digest(__version__, self._data, _table_hash(config), variant.train_change)
         trained = train_variant(prepared, config, key, self._weights)
         for modality in MODALITIES:
@@ -165,7 +165,7 @@ class SeedRuns:
 
     def shown(self, variant: VariantConfig) -> PreparedData:
         """Return the data that the variant ranks."""
-        prepared, trained = self._study.bench_of(variant), self.trained(variant)
+        prepared, trained = self._study.data_of(variant), self.trained(variant)
         if trained is not None and trained.prepared.cache is not prepared.cache:
             prepared = trained.prepared  # it trained encoders of its own
         return apply_change(prepared, variant.test_change, self.seed)
@@ -214,7 +214,7 @@ class SeedRuns:
             for item in (variant, beside)
             if item is not None
         ]
-        slices, data = list(study.slices), _data_key(study.bench_of(variant))
+        slices, data = list(study.slices), _data_key(study.data_of(variant))
         return digest(SEED_FORMAT, __version__, data, to_dict(study.base), sources, slices)
 
 

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from windowshop.config import FUSED, SINGLE, LossConfig, ModelConfig, TrainConfig
 from windowshop.files import write_json
-from windowshop.model import StageHelp, TwoTower
+from windowshop.model import StageContext, TwoTower
 from windowshop.settings import to_dict
 from windowshop.study.memory import peak_memory_mb, reset_peak
 from windowshop.training import (
@@ -144,6 +144,7 @@ def _start_from(start: Path, model: TwoTower, state_file: Path) -> None:
     of_fusion = ("fusion.", "text_tokens.", "image_tokens.")
     common = {n: t for n, t in part(tensors, "model").items() if not n.startswith(of_fusion)}
     model.load_state_dict(common, strict=False)
-    model.fusion.after_stage(StageHelp(text=model.text))  # as each of those stages would have done
+    # As each of those stages would have done.
+    model.fusion.after_stage(StageContext(text=model.text))
     own = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
     save_state(state_file, state, own)

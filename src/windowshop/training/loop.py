@@ -49,7 +49,7 @@ class Stage:
 
     config: TrainConfig
     place: int
-    """Of the stage in `config.stages`."""
+    """Position of the stage in `config.stages`."""
     data: TrainingData
     negatives: HardNegatives | None
     system: str

@@ -29,7 +29,7 @@ from windowshop.evaluation import DevScorer, make_dev_scorer
 from windowshop.model import (
     ProductSource,
     QuerySource,
-    StageHelp,
+    StageContext,
     TwoTower,
     needed_views,
     needs_tokens,
@@ -62,7 +62,7 @@ class PreparedData:
             torch.manual_seed(seed)
             model = TwoTower(shape, self.cache.text.layout, self.image_layout)
         fit_scales(model, self.data.products, seed)
-        model.fusion.after_stage(StageHelp(text=model.text))
+        model.fusion.after_stage(StageContext(text=model.text))
         return model
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from windowshop.config import FineTuningConfig, StageConfig, TrainConfig
 from windowshop.evaluation import DevScorer
-from windowshop.model import StageHelp, TwoTower
+from windowshop.model import StageContext, TwoTower
 from windowshop.training.data import TrainingData
 from windowshop.training.fine_tuning.stage_encoders import FineTuning
 from windowshop.training.loop import MIN_PAIRS, Stage, train_stage
@@ -27,7 +27,7 @@ class Run:
     prepared: PreparedData
     config: TrainConfig
     name: str
-    """Of the system, on progress bars."""
+    """Name of the system on progress bars."""
     state_file: Path
     text_file: Path | None = None
     """State of the text tower that is trained for a fusion; None: beside `state_file`."""
@@ -73,7 +73,7 @@ def run_stage(
             )
             scorer = None if encoders else run.prepared.dev_scorer
             train_stage(stage, model, state, tensors, scorer, encoders)
-            model.fusion.after_stage(_stage_help(run, model, place, scorer))
+            model.fusion.after_stage(_stage_context(run, model, place, scorer))
     if encoders is None:
         end_stage(run.state_file, state, model)
     return state
@@ -81,7 +81,7 @@ def run_stage(
 
 def begin_stage(run: Run, model: TwoTower, place: int) -> None:
     """Bring the fusion to where the stage at `place` starts."""
-    model.fusion.before_stage(_stage_help(run, model, place, run.prepared.dev_scorer))
+    model.fusion.before_stage(_stage_context(run, model, place, run.prepared.dev_scorer))
 
 
 def can_train(stage: StageConfig, model: TwoTower, data: TrainingData) -> bool:
@@ -91,9 +91,9 @@ def can_train(stage: StageConfig, model: TwoTower, data: TrainingData) -> bool:
     return len(data.pairs) > 0
 
 
-def _stage_help(run: Run, model: TwoTower, place: int, scorer: DevScorer | None) -> StageHelp:
+def _stage_context(run: Run, model: TwoTower, place: int, scorer: DevScorer | None) -> StageContext:
     fused = [stage.name == "fused" for stage in run.config.stages]
-    return _StageHelp(
+    return _StageContext(
         text=model.text,
         trains_fusion=fused[place],
         fusion_began=any(fused[: place + 1]),
@@ -105,7 +105,7 @@ def _stage_help(run: Run, model: TwoTower, place: int, scorer: DevScorer | None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _StageHelp(StageHelp):
+class _StageContext(StageContext):
     run: Run
     model: TwoTower
     scorer: DevScorer | None

@@ -8,7 +8,7 @@ from windowshop.model import System
 from windowshop.training.prepared_data import PreparedData
 from windowshop.training.run import Run, can_train, run_stage
 from windowshop.training.state import TrainState, load_state
-from windowshop.training.weight_interpolation import load_tuned, tune_encoders
+from windowshop.training.weight_interpolation import fine_tune_encoders, load_fine_tuned
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ def train_system(prepared: PreparedData, config: TrainConfig, name: str, work: P
         if stage.fine_tuning.trains and can_train(stage, model, run.prepared.data):
             folder = work / f"{name}-stage-{place}"
             if not folder.exists():
-                tune_encoders(run, model, place, folder)
-            run = load_tuned(run, model, place, folder)
+                fine_tune_encoders(run, model, place, folder)
+            run = load_fine_tuned(run, model, place, folder)
         else:
             run_stage(run, model, place)
     prepared = run.prepared

@@ -42,7 +42,7 @@ TOWERS_FILE = "towers.safetensors"
 CHOICE_FILE = "choice.json"
 
 
-def tune_encoders(run: Run, model: TwoTower, place: int, folder: Path) -> None:
+def fine_tune_encoders(run: Run, model: TwoTower, place: int, folder: Path) -> None:
     """Run the stage at `place` on copies of the encoders; write what dev chose to `folder`.
 
     The folder holds both encoders, the towers, and the dev score of each share of tuned weights.
@@ -79,8 +79,8 @@ def tune_encoders(run: Run, model: TwoTower, place: int, folder: Path) -> None:
     _save(folder, _mixed(before, after, best), (text, image), choice)
 
 
-def load_tuned(run: Run, model: TwoTower, place: int, folder: Path) -> Run:
-    """End the stage with what `tune_encoders` kept: the run on data through its encoders.
+def load_fine_tuned(run: Run, model: TwoTower, place: int, folder: Path) -> Run:
+    """End the stage with what `fine_tune_encoders` kept: the run on data through its encoders.
 
     `model` gets its towers, or those of a later stage that the run has come to already.
     """

@@ -57,7 +57,7 @@ class Modalities:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StageHelp:
+class StageContext:
     """State of training as a stage begins or ends, and what it can find out for the fusion.
 
     By default, before the first stage of a model for which nothing is found out.
@@ -111,18 +111,18 @@ class Fusion(nn.Module):
     def start_from(self, text_weight: float) -> None:
         """Make the untrained fusion equal this weighted average; does nothing where it cannot."""
 
-    def before_stage(self, help: StageHelp) -> None:
+    def before_stage(self, context: StageContext) -> None:
         """Set what gradients do not teach, as a stage of training begins."""
-        weight = help.text_weight() if help.fusion_starts else None
+        weight = context.text_weight() if context.fusion_starts else None
         if weight is not None:
             self.start_from(weight)
         if self.query_weight is not None:
             self.query_weight.calibrate(1.0, 0.0)
 
-    def after_stage(self, help: StageHelp) -> None:
+    def after_stage(self, context: StageContext) -> None:
         """Set what gradients do not teach, with the weights that a stage ends with."""
-        if help.trains_fusion:
-            help.calibrate()
+        if context.trains_fusion:
+            context.calibrate()
 
     def alone(self, products: Modalities) -> tuple[Tensor, Tensor]:
         """Return the vectors by text alone and by image alone, cheaper than two calls."""

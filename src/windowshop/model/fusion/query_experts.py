@@ -10,7 +10,7 @@ from windowshop.model.fusion.base import (
     Fusion,
     Modalities,
     QueryWeight,
-    StageHelp,
+    StageContext,
     interleave,
     unit,
 )
@@ -80,18 +80,18 @@ class TextTowerExperts(QueryExperts):
         self._stand_in = nn.Linear(width, width, bias=False)
         nn.init.eye_(self._stand_in.weight)
 
-    def before_stage(self, help: StageHelp) -> None:
+    def before_stage(self, context: StageContext) -> None:
         """Take the text tower that is trained by itself, as the first fused stage begins."""
-        super().before_stage(help)
-        weights = help.text_projection() if help.fusion_starts else None
+        super().before_stage(context)
+        weights = context.text_projection() if context.fusion_starts else None
         if weights is not None and self.own_text is not None:
             self.own_text.load_state_dict(weights)
 
-    def after_stage(self, help: StageHelp) -> None:
+    def after_stage(self, context: StageContext) -> None:
         """Follow the towers' text projection until the first fused stage."""
-        super().after_stage(help)
-        if not help.fusion_began and self.own_text is not None:
-            self.own_text.load_state_dict(help.text.state_dict())
+        super().after_stage(context)
+        if not context.fusion_began and self.own_text is not None:
+            self.own_text.load_state_dict(context.text.state_dict())
 
     def forward(self, products: Modalities) -> Tensor:
         """Return the own tower's text vector and the mixture, interleaved, (B, 2D)."""

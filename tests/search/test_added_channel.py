@@ -23,9 +23,9 @@ import numpy as np
 from windowshop.search.retrieval.channel import TextChannel
 
 
-def search(snapshot, text, depth, allowed):
-    names = [name for name in text.split() if name in snapshot.view.columns]
-    keys = snapshot.view.columns.keys(names)
+def search(state, text, depth, allowed):
+    names = [name for name in text.split() if name in state.view.columns]
+    keys = state.view.columns.keys(names)
     keys = keys[allowed.mask_N[keys]][:depth]
     return keys, np.ones(len(keys))
 

@@ -62,9 +62,9 @@ def test_words_that_no_living_product_has_are_unknown(index):
     put(index, "n", "espadrille", "Acme")
     put(index, "n", "sandal", "Acme")
     searcher = Searcher(index)  # reads the columns, dead rows and all
-    with searcher.snapshot() as snapshot:
-        assert not len(snapshot.lexicon.lexical.search("espadrille", 9).keys)
-        assert snapshot.view.columns.num_keys == 8
+    with searcher.state() as state:
+        assert not len(state.lexicon.lexical.search("espadrille", 9).keys)
+        assert state.view.columns.num_keys == 8
     assert ids(ask(searcher, text="espadrille", mode="words")) == []
     assert ask(searcher, text="espadrile", mode="words").corrected is None
     assert ids(ask(searcher, text="sandal", mode="words")) == ["n"]
@@ -110,5 +110,5 @@ def test_words_read_during_a_rebuild_are_not_taken_for_the_new_ones(index, monke
     searcher.renew_words()
     assert once
     assert ids(ask(searcher, text="emerald", mode="words")) == ["n"]
-    with searcher.snapshot() as snapshot:
-        assert snapshot.lexicon.columns is snapshot.view.columns
+    with searcher.state() as state:
+        assert state.lexicon.columns is state.view.columns

@@ -348,8 +348,8 @@ def test_warming_prepares_filters_and_changes_no_answer(index):
     before = ids(ask(searcher, text="acme red shoe"))
     searcher.warm()
     assert ids(ask(searcher, text="acme red shoe")) == before
-    with searcher.snapshot() as snapshot:
-        vocabulary = snapshot.lexicon.vocabulary
+    with searcher.state() as state:
+        vocabulary = state.lexicon.vocabulary
         assert set(vocabulary.names(2)) < set(vocabulary.names(50))
         assert "Acme" in vocabulary.names(50)
 

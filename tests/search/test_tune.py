@@ -60,8 +60,8 @@ def kind_of(tuning, name="text"):
 
 def keys_by_id(searcher, dataset):
     ids = dataset.products["product_id"].to_list()
-    with searcher.snapshot() as snapshot:
-        return dict(zip(ids, snapshot.view.columns.keys(ids).tolist(), strict=True))
+    with searcher.state() as state:
+        return dict(zip(ids, state.view.columns.keys(ids).tolist(), strict=True))
 
 
 # Judging.
@@ -196,11 +196,11 @@ def test_a_trial_ranks_as_a_search_with_its_settings(made, trial):
     settings = SearchSettings(text=merging, strongest=trial.strongest, precision=precision)
     search = Searcher(searcher.index, settings)
     scorer = TrialScorer(probes, NAMES, judge.parts[ALL])
-    with searcher.snapshot() as snapshot:
+    with searcher.state() as state:
         for query, own in zip(judge.queries, probes, strict=True):
             answer = search.answer(SearchRequest(text=query.text, limit=100))
             expected = [result.product_id for result in answer.results]
-            assert snapshot.view.columns.ids(scorer.ranking(own, trial, merging).keys) == expected
+            assert state.view.columns.ids(scorer.ranking(own, trial, merging).keys) == expected
 
 
 # Choices.

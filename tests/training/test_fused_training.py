@@ -15,9 +15,9 @@ from windowshop.model.checkpoint import Manifest, System, load_towers, save_mode
 from windowshop.model.fusion import FUSIONS
 from windowshop.model.two_tower import TwoTower
 from windowshop.progress import SilentReporter
+from windowshop.training.job import TrainingJob, run_stages
 from windowshop.training.objectives import Step, fused_loss
 from windowshop.training.prepared_data import PreparedData
-from windowshop.training.run import Run, run_stages
 
 pytestmark = pytest.mark.slow
 
@@ -94,8 +94,8 @@ def test_a_run_goes_through_all_stages_and_comes_back_from_its_folder(
         image_layout=LAYOUTS[1],
     )
     state_file = tmp_path / "state.safetensors"
-    run = Run(prepared=prepared, config=config, name="fused", state_file=state_file)
-    state = run_stages(run, model)
+    job = TrainingJob(prepared=prepared, config=config, name="fused", state_file=state_file)
+    state = run_stages(job, model)
     assert {entry["stage"] for entry in state.history} >= {"separate", "fused"}
     assert all(0 <= entry["score"] <= 1 for entry in state.history)
     manifest = Manifest(

@@ -18,10 +18,10 @@ from windowshop.model.layers import MAX_SCALE
 from windowshop.model.two_tower import TwoTower
 from windowshop.progress import SilentReporter
 from windowshop.training.data import TrainingData
+from windowshop.training.job import TrainingJob, run_stages
 from windowshop.training.loop import FINAL_RATE, make_optimizer, num_steps, rate_factor
 from windowshop.training.objectives import OBJECTIVES
 from windowshop.training.prepared_data import PreparedData
-from windowshop.training.run import Run, run_stages
 from windowshop.training.state import TrainState, load_state, save_state
 
 pytestmark = pytest.mark.slow
@@ -79,8 +79,10 @@ class Training:
             reporter=self.reporter,
             image_layout=None,
         )
-        run = Run(prepared=prepared, config=self.config, name=name, state_file=self.state_file)
-        return run_stages(run, model)
+        job = TrainingJob(
+            prepared=prepared, config=self.config, name=name, state_file=self.state_file
+        )
+        return run_stages(job, model)
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from windowshop.evaluation.runs import product_vectors, query_vectors
 from windowshop.model.batches import ProductSource, QuerySource
 from windowshop.progress import SilentReporter
 from windowshop.training.data import TrainingData
+from windowshop.training.job import TrainingJob, run_stages
 from windowshop.training.judged_pairs import make_pairs
 from windowshop.training.prepared_data import PreparedData
-from windowshop.training.run import Run, run_stages
 
 pytestmark = pytest.mark.slow
 
@@ -87,7 +87,8 @@ def train_and_ask(feature_table, make_dataset, tmp_path_factory):
         model = prepared.new_model(config, seed)
         state_file = work / "state.safetensors"
         run_stages(
-            Run(prepared=prepared, config=settings, name=fusion, state_file=state_file), model
+            TrainingJob(prepared=prepared, config=settings, name=fusion, state_file=state_file),
+            model,
         )
         asked = np.flatnonzero(held_out)
         found = nearest(

@@ -15,10 +15,10 @@ from windowshop.data.product_text import BASE_VIEWS, VIEWS
 from windowshop.model.batches import ProductSource
 from windowshop.progress import SilentReporter
 from windowshop.study.training import train_variant
+from windowshop.training.job import TrainingJob, run_stages
 from windowshop.training.negatives.table import HardNegatives
 from windowshop.training.objectives import OBJECTIVES
 from windowshop.training.prepared_data import open_cache, prepare
-from windowshop.training.run import Run, run_stages
 from windowshop.training.stages import train_system
 
 pytestmark = pytest.mark.slow
@@ -235,8 +235,8 @@ def test_variants_of_a_study_come_to_what_each_would_alone(variants, make_prepar
     for name, config in variants.items():
         alone = make_prepared().new_model(config.model, config.seed)
         state_file = tmp_path / f"{name}.safetensors"
-        run = Run(prepared=make_prepared(), config=config, name=name, state_file=state_file)
-        state = run_stages(run, alone)
+        job = TrainingJob(prepared=make_prepared(), config=config, name=name, state_file=state_file)
+        state = run_stages(job, alone)
         found = train_variant(make_prepared(), config, "data", tmp_path / "study")
         assert_same(weights(found.model), weights(alone))
         assert found.state == state

@@ -20,7 +20,7 @@ from windowshop.search.results.explain import explain
 from windowshop.search.results.present import assemble, present
 from windowshop.search.results.rules import Rules, load_rules
 from windowshop.search.retrieval.config import Boost
-from windowshop.search.retrieval.lexicon import SharedLexicon, Snapshot
+from windowshop.search.retrieval.lexicon import SearchState, SharedLexicon
 from windowshop.search.retrieval.query import (
     NO_VECTORS,
     EncodedQuery,
@@ -78,15 +78,15 @@ class Searcher:
         encoded = NO_VECTORS if request.mode == "words" else None
         if encoded is None and request.image is not None:
             encoded = encode_query(self.index, query)  # slow, so before any write has to wait
-        with self.snapshot() as snapshot:
-            found = self._find(snapshot, request, query, encoded)
+        with self.state() as state:
+            found = self._find(state, request, query, encoded)
             retrieved = time.perf_counter()
             rules = active_rules(self._rules, request, date.today())
-            arranged = arrange(snapshot.view, found.candidates, request, query.where, rules)
-            rows = snapshot.view.columns.records(arranged.page.keys)
+            arranged = arrange(state.view, found.candidates, request, query.where, rules)
+            rows = state.view.columns.records(arranged.page.keys)
             reasons = None
             if request.explain:
-                reasons = explain(snapshot.view, arranged, found.candidates)
+                reasons = explain(state.view, arranged, found.candidates)
         timings = {
             "encode": found.encoded.took_ms,
             "retrieve": (retrieved - started) * 1000,
@@ -99,10 +99,10 @@ class Searcher:
         return replace(answer, timings_ms=timings, took_ms=took_ms)
 
     @contextmanager
-    def snapshot(self) -> Iterator[Snapshot]:
+    def state(self) -> Iterator[SearchState]:
         """Hold one state of the catalogue and of its words; writes wait meanwhile."""
         with self.index.collection.read_view() as view, self._lexicon.read(view) as lexicon:
-            yield Snapshot(view, lexicon)
+            yield SearchState(view, lexicon)
 
     def words_are_stale(self, *, by_any_change: bool = False) -> bool:
         """Return whether enough was written since the words were read to read them again."""
@@ -124,8 +124,8 @@ class Searcher:
 
     def warm(self, num_names: int = 2_000) -> None:
         """Read the rows and the filters of common names that first searches would wait for."""
-        with self.snapshot() as snapshot:
-            columns, vocabulary = snapshot.view.columns, snapshot.lexicon.vocabulary
+        with self.state() as state:
+            columns, vocabulary = state.view.columns, state.lexicon.vocabulary
             names = vocabulary.names(num_names)
             products = columns.records(np.flatnonzero(columns.alive_N)[:KEPT_ROWS])
         for product in products:
@@ -133,9 +133,9 @@ class Searcher:
         precision, strongest = self.settings.precision, self.settings.strongest
         for name in names:
             recognised = recognise(vocabulary.understand(name), precision, {}, strongest)
-            with self.snapshot() as snapshot:
+            with self.state() as state:
                 trees = [item.tree for item in recognised]
-                snapshot.view.columns.matching(trees, np.zeros(0, dtype=np.int64))
+                state.view.columns.matching(trees, np.zeros(0, dtype=np.int64))
 
     def close(self) -> None:
         """Release the index."""
@@ -155,17 +155,17 @@ class Searcher:
 
     def _find(
         self,
-        snapshot: Snapshot,
+        state: SearchState,
         request: SearchRequest,
         query: RetrievalQuery,
         encoded: EncodedQuery | None,
     ) -> Found:
         if request.similar_to is not None:
-            query = query_by_product(self.index, snapshot.view, query, request.similar_to)
-            return Found(find_candidates(snapshot, query))
+            query = query_by_product(self.index, state.view, query, request.similar_to)
+            return Found(find_candidates(state, query))
         if query.text is None and query.image is None:
-            return Found(browse(snapshot.view, query.where))
-        understood = partial(self._understand, snapshot, request, query)
+            return Found(browse(state.view, query.where))
+        understood = partial(self._understand, state, request, query)
         if encoded is not None:
             query, understanding = understood()
         else:  # at the same time, as the encoder of texts releases the GIL
@@ -173,29 +173,29 @@ class Searcher:
             try:
                 encoded = encode_query(self.index, query)
             finally:
-                wait([pending])  # it reads the snapshot
+                wait([pending])  # it reads the state
             query, understanding = pending.result()
         query = replace(query, vectors=encoded.vectors)
         if understanding and request.understand:
-            query = correct_vectors(self.index, snapshot.view, query, understanding)
-        candidates = find_candidates(snapshot, query)
+            query = correct_vectors(self.index, state.view, query, understanding)
+        candidates = find_candidates(state, query)
         found = Found(candidates, query.recognised, understanding, encoded=encoded)
         if understanding is None or len(candidates.merged.keys):
             return found
-        return relax(self.index, snapshot, query, found)
+        return relax(self.index, state, query, found)
 
     def _understand(
-        self, snapshot: Snapshot, request: SearchRequest, query: RetrievalQuery
+        self, state: SearchState, request: SearchRequest, query: RetrievalQuery
     ) -> tuple[RetrievalQuery, Understanding | None]:
         """Add what the text names, and the rankings of the text channels, which need no encoder."""
         if query.text is None:
             return query, None
-        understanding = snapshot.lexicon.vocabulary.understand(query.text)
+        understanding = state.lexicon.vocabulary.understand(query.text)
         if request.understand:
             precision, strongest = self.settings.precision, self.settings.strongest
             recognised = recognise(understanding, precision, request.choices, strongest)
             query = replace(query, recognised=recognised)
-        return replace(query, rankings=search_by_text(snapshot, query)), understanding
+        return replace(query, rankings=search_by_text(state, query)), understanding
 
 
 def open_searcher(folder: str | Path, generation: str | None = None) -> Searcher:

@@ -20,7 +20,7 @@ from windowshop.settings import to_dict
 from windowshop.study.memory import peak_memory_mb, reset_peak
 from windowshop.training import (
     PreparedData,
-    Run,
+    TrainingJob,
     TrainState,
     load_state,
     part,
@@ -113,9 +113,11 @@ def _train_shared(
 
 def _train(prepared: PreparedData, config: TrainConfig, state_file: Path, until: int) -> Trained:
     model = prepared.new_model(config.model, config.seed)
-    run = Run(prepared=prepared, config=config, name=config.model.fusion, state_file=state_file)
+    job = TrainingJob(
+        prepared=prepared, config=config, name=config.model.fusion, state_file=state_file
+    )
     measured = reset_peak()
-    state = run_stages(run, model, until)
+    state = run_stages(job, model, until)
     return Trained(model, state, _peak(state_file, measured=measured), prepared)
 
 

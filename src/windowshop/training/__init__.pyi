@@ -5,6 +5,8 @@ from .fine_tuning.trainable import TrainableEncoder as TrainableEncoder
 from .fine_tuning.trainable import make_trainable as make_trainable
 from .fit import require_negatives as require_negatives
 from .fit import train as train
+from .job import TrainingJob as TrainingJob
+from .job import run_stages as run_stages
 from .loop import num_steps as num_steps
 from .negatives.mine import mine_negatives as mine_negatives
 from .negatives.mine import render_summary as render_summary
@@ -16,8 +18,6 @@ from .prepared_data import prepare as prepare
 from .prepared_data import training_pairs as training_pairs
 from .prepared_data import with_encoders as with_encoders
 from .prepared_data import with_tokens as with_tokens
-from .run import Run as Run
-from .run import run_stages as run_stages
 from .stages import Trained as Trained
 from .stages import train_system as train_system
 from .state import TrainState as TrainState

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from windowshop.config import TrainConfig
 from windowshop.model import System
+from windowshop.training.job import TrainingJob, can_train, run_stage
 from windowshop.training.prepared_data import PreparedData
-from windowshop.training.run import Run, can_train, run_stage
 from windowshop.training.state import TrainState, load_state
 from windowshop.training.weight_interpolation import fine_tune_encoders, load_fine_tuned
 
@@ -28,7 +28,7 @@ def train_system(prepared: PreparedData, config: TrainConfig, name: str, work: P
     model = prepared.new_model(config.model.for_system(name), config.seed)
     # With encoders as they are, a text tower of the fusion's own is the text-only baseline.
     text = f"{name}-text" if config.trains_encoders else "text_only"
-    run = Run(
+    job = TrainingJob(
         prepared=prepared,
         config=config,
         name=name,
@@ -36,14 +36,14 @@ def train_system(prepared: PreparedData, config: TrainConfig, name: str, work: P
         text_file=work / f"{text}.safetensors",
     )
     for place, stage in enumerate(config.stages):
-        if stage.fine_tuning.trains and can_train(stage, model, run.prepared.data):
+        if stage.fine_tuning.trains and can_train(stage, model, job.prepared.data):
             folder = work / f"{name}-stage-{place}"
             if not folder.exists():
-                fine_tune_encoders(run, model, place, folder)
-            run = load_fine_tuned(run, model, place, folder)
+                fine_tune_encoders(job, model, place, folder)
+            job = load_fine_tuned(job, model, place, folder)
         else:
-            run_stage(run, model, place)
-    prepared = run.prepared
-    state, _ = load_state(run.state_file)
+            run_stage(job, model, place)
+    prepared = job.prepared
+    state, _ = load_state(job.state_file)
     dev = prepared.dev_scorer(model) if prepared.dev_scorer else None
     return Trained(System(model, prepared.cache.text, prepared.cache.image), state, dev, prepared)

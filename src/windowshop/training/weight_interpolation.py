@@ -34,25 +34,25 @@ from windowshop.model import ProductSource, QuerySource, TwoTower, needs_tokens
 from windowshop.progress import SilentReporter
 from windowshop.training.fine_tuning.encoded_batches import encoder_inputs
 from windowshop.training.fine_tuning.stage_encoders import FineTuning
+from windowshop.training.job import TrainingJob, begin_stage, run_stage
 from windowshop.training.prepared_data import PreparedData, dev_scorer, with_encoders
-from windowshop.training.run import Run, begin_stage, run_stage
 from windowshop.training.state import end_stage, load_state, part
 
 TOWERS_FILE = "towers.safetensors"
 CHOICE_FILE = "choice.json"
 
 
-def fine_tune_encoders(run: Run, model: TwoTower, place: int, folder: Path) -> None:
-    """Run the stage at `place` on copies of the encoders; write what dev chose to `folder`.
+def fine_tune_encoders(job: TrainingJob, model: TwoTower, place: int, folder: Path) -> None:
+    """TrainingJob the stage at `place` on copies of the encoders; write what dev chose to `folder`.
 
     The folder holds both encoders, the towers, and the dev score of each share of tuned weights.
     """
-    prepared, config, stage = run.prepared, run.config, run.config.stages[place]
-    before = _weights_before(run, model, place)
+    prepared, config, stage = job.prepared, job.config, job.config.stages[place]
+    before = _weights_before(job, model, place)
     text, image = copy.deepcopy(prepared.cache.text), copy.deepcopy(prepared.cache.image)
     inputs = encoder_inputs(prepared.dataset, tuple(prepared.data.products.features.views))
     fine_tuning = FineTuning(prepared.data, inputs, (text, image), stage, config.seed)
-    run_stage(run, model, place, fine_tuning)
+    run_stage(job, model, place, fine_tuning)
     fine_tuning.finish()
     after = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     shares = (0.0, *sorted(stage.fine_tuning.weight_shares))
@@ -60,7 +60,7 @@ def fine_tune_encoders(run: Run, model: TwoTower, place: int, folder: Path) -> N
     aside = folder.with_name(f"{folder.name}.features")
     if prepared.dev_scorer is not None:
         with prepared.reporter.bar(
-            f"Choose weights of {run.name}: {stage.name}", len(shares)
+            f"Choose weights of {job.name}: {stage.name}", len(shares)
         ) as advance:
             for share in shares:
                 fine_tuning.interpolate(share)
@@ -79,16 +79,16 @@ def fine_tune_encoders(run: Run, model: TwoTower, place: int, folder: Path) -> N
     _save(folder, _mixed(before, after, best), (text, image), choice)
 
 
-def load_fine_tuned(run: Run, model: TwoTower, place: int, folder: Path) -> Run:
-    """End the stage with what `fine_tune_encoders` kept: the run on data through its encoders.
+def load_fine_tuned(job: TrainingJob, model: TwoTower, place: int, folder: Path) -> TrainingJob:
+    """End the stage with what `fine_tune_encoders` kept: the job on data through its encoders.
 
-    `model` gets its towers, or those of a later stage that the run has come to already.
+    `model` gets its towers, or those of a later stage that the job has come to already.
     """
-    config, state_file = run.config, run.state_file
+    config, state_file = job.config, job.state_file
     tokens = needs_tokens(config.model.fusion)
     text = load_text_encoder(str(folder / "text"), config.device, tokens=tokens)
     image = load_image_encoder(str(folder / "image"), config.device, tokens=tokens)
-    prepared = with_encoders(run.prepared, config, text, image)
+    prepared = with_encoders(job.prepared, config, text, image)
     state, tensors = load_state(state_file)
     if state.stage == place:
         model.load_state_dict(load_file(folder / TOWERS_FILE))
@@ -100,17 +100,17 @@ def load_fine_tuned(run: Run, model: TwoTower, place: int, folder: Path) -> Run:
         end_stage(state_file, state, model)
     else:
         model.load_state_dict(part(tensors, "model"))
-    return dataclasses.replace(run, prepared=prepared)
+    return dataclasses.replace(job, prepared=prepared)
 
 
-def _weights_before(run: Run, model: TwoTower, place: int) -> dict[str, Tensor]:
+def _weights_before(job: TrainingJob, model: TwoTower, place: int) -> dict[str, Tensor]:
     """Bring `model` to the stage's start; returns its weights, kept in a file until it ends."""
-    file = run.state_file.with_name(f"{run.state_file.stem}-before-{place}.safetensors")
-    state, _ = load_state(run.state_file)
+    file = job.state_file.with_name(f"{job.state_file.stem}-before-{place}.safetensors")
+    state, _ = load_state(job.state_file)
     assert state.stage == place, "earlier stages have ended"
     if state.step > 0:
         return load_file(file)
-    begin_stage(run, model, place)
+    begin_stage(job, model, place)
     write_atomic(file, lambda aside: save_file(model.state_dict(), aside))
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 

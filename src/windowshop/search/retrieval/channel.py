@@ -13,7 +13,7 @@ from windowshop.data import ImageInput
 from windowshop.engines import Allowed
 from windowshop.index import OpenIndex
 from windowshop.registry import CHANNELS
-from windowshop.search.retrieval.lexicon import Snapshot
+from windowshop.search.retrieval.lexicon import SearchState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +32,7 @@ class VectorChannel:
 class TextChannel:
     """Search channel that looks up the text of the query."""
 
-    search: Callable[[Snapshot, str, int, Allowed], tuple[np.ndarray, np.ndarray]]
+    search: Callable[[SearchState, str, int, Allowed], tuple[np.ndarray, np.ndarray]]
     """Find at most so many of the allowed products: keys (K,), best first, and scores (K,)."""
     reads_text: ClassVar[bool] = True
     reads_image: ClassVar[bool] = False

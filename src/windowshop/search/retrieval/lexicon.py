@@ -40,7 +40,7 @@ class Lexicon:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class SearchState:
     """One state of the catalogue and of its words, which a search reads."""
 
     view: View

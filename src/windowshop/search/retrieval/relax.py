@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from windowshop.index import OpenIndex
-from windowshop.search.retrieval.lexicon import Snapshot
+from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.query import RetrievalQuery, with_text
 from windowshop.search.retrieval.retrieve import Found, channels_for, find_candidates
 from windowshop.search.understanding.recognition import Recognised
@@ -30,7 +30,7 @@ class Step:
     by_text: bool
 
 
-def relax(index: OpenIndex, snapshot: Snapshot, query: RetrievalQuery, found: Found) -> Found:
+def relax(index: OpenIndex, state: SearchState, query: RetrievalQuery, found: Found) -> Found:
     """Search more broadly, step by step, until something is found."""
     assert found.understanding is not None, "only texts are relaxed"
     notes: list[str] = []
@@ -41,7 +41,7 @@ def relax(index: OpenIndex, snapshot: Snapshot, query: RetrievalQuery, found: Fo
         if channels_for(broader):
             found = replace(
                 found,
-                candidates=find_candidates(snapshot, broader),
+                candidates=find_candidates(state, broader),
                 recognised=step.recognised,
                 notes=tuple(notes),
             )

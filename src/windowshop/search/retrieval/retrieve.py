@@ -15,7 +15,7 @@ from windowshop.search.retrieval.boosts import boost
 from windowshop.search.retrieval.channel import TextChannel, channel, vector_channel
 from windowshop.search.retrieval.config import ChannelConfig, CutoffConfig, MergeConfig
 from windowshop.search.retrieval.cutoff import Cut, cut
-from windowshop.search.retrieval.lexicon import Snapshot
+from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.merge import (
     ChannelRanking,
     Merged,
@@ -62,12 +62,12 @@ class Found:
     """The query as typed."""
 
 
-def find_candidates(snapshot: Snapshot, query: RetrievalQuery) -> Candidates:
+def find_candidates(state: SearchState, query: RetrievalQuery) -> Candidates:
     """Retrieve by every channel that takes the query, merge, boost and cut off."""
     configs = channels_for(query)
-    allowed = _allowed(snapshot.view, query)
-    rankings = retrieve(snapshot, query, configs, allowed)
-    merged, boosted = boost(snapshot.view, merge(rankings, configs, query.merging), query)
+    allowed = _allowed(state.view, query)
+    rankings = retrieve(state, query, configs, allowed)
+    merged, boosted = boost(state.view, merge(rankings, configs, query.merging), query)
     known = curves(configs)
     chances_M = None
     if len(known) == len(configs):
@@ -103,22 +103,22 @@ def channels_for(query: RetrievalQuery) -> list[ChannelConfig]:
 
 
 def retrieve(
-    snapshot: Snapshot, query: RetrievalQuery, configs: Sequence[ChannelConfig], allowed: Allowed
+    state: SearchState, query: RetrievalQuery, configs: Sequence[ChannelConfig], allowed: Allowed
 ) -> list[ChannelRanking]:
     """Rank the allowed products by each channel."""
     return [
-        query.rankings.get(config.name) or _search(snapshot, query, config, allowed)
+        query.rankings.get(config.name) or _search(state, query, config, allowed)
         for config in configs
     ]
 
 
-def search_by_text(snapshot: Snapshot, query: RetrievalQuery) -> dict[str, ChannelRanking]:
+def search_by_text(state: SearchState, query: RetrievalQuery) -> dict[str, ChannelRanking]:
     """Rank by the text channels alone, which need no encoder."""
     configs = [c for c in query.merging.channels if _reads_words(c) and query.takes(c)]
     if not configs:
         return {}
-    allowed = snapshot.view.columns.allowed(query.filter)
-    return {config.name: _search(snapshot, query, config, allowed) for config in configs}
+    allowed = state.view.columns.allowed(query.filter)
+    return {config.name: _search(state, query, config, allowed) for config in configs}
 
 
 def _reads_words(config: ChannelConfig) -> bool:
@@ -126,14 +126,14 @@ def _reads_words(config: ChannelConfig) -> bool:
 
 
 def _search(
-    snapshot: Snapshot, query: RetrievalQuery, config: ChannelConfig, allowed: Allowed
+    state: SearchState, query: RetrievalQuery, config: ChannelConfig, allowed: Allowed
 ) -> ChannelRanking:
     searched = channel(config.name)
     if isinstance(searched, TextChannel):
-        keys, scores = searched.search(snapshot, query.text or "", config.depth, allowed)
+        keys, scores = searched.search(state, query.text or "", config.depth, allowed)
         return padded_ranking(config.name, keys, scores)
     vector_1D = query.vectors[config.name]
-    found = snapshot.view.engine.search(vector_1D, config.depth, allowed, searched.vector)
+    found = state.view.engine.search(vector_1D, config.depth, allowed, searched.vector)
     return padded_ranking(config.name, found.rows[0], found.scores[0])
 
 

@@ -118,8 +118,8 @@ def tune(searcher: Searcher, dataset: Dataset, config: TuneConfig, reporter: Rep
 
     Raises DataError where no query of the split is judged.
     """
-    with searcher.snapshot() as snapshot:
-        columns = snapshot.view.columns
+    with searcher.state() as state:
+        columns = state.view.columns
         ids = dataset.products["product_id"].to_list()
         held = [product_id for product_id in ids if product_id in columns]
         keys = dict(zip(held, columns.keys(held).tolist(), strict=True))

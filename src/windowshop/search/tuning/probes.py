@@ -16,7 +16,7 @@ from windowshop.data import Dataset, columns_of
 from windowshop.index import OpenIndex, View
 from windowshop.progress import Reporter
 from windowshop.search.retrieval.config import ChannelConfig, MergeConfig
-from windowshop.search.retrieval.lexicon import Snapshot
+from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.merge import ChannelRanking
 from windowshop.search.retrieval.query import RetrievalQuery, correct_vectors, encode_query
 from windowshop.search.retrieval.retrieve import retrieve
@@ -105,23 +105,23 @@ def probe(
         for judged in queries:
             query = RetrievalQuery(merging=merging, text=judged.text, image=judged.image)
             query = replace(query, vectors=encode_query(searcher.index, query).vectors)
-            with searcher.snapshot() as snapshot:
-                found = _found(searcher.index, snapshot, query, precision)
+            with searcher.state() as state:
+                found = _found(searcher.index, state, query, precision)
             probes.append(Probe(judged.query_id, judged.fold, found))
             advance(1, "")
     return probes
 
 
 def _found(
-    index: OpenIndex, snapshot: Snapshot, query: RetrievalQuery, precision: PrecisionConfig
+    index: OpenIndex, state: SearchState, query: RetrievalQuery, precision: PrecisionConfig
 ) -> dict[Action, ChannelResults]:
     """Return the products found by the strongest action of recognised items."""
     understanding = None
     if query.text is not None:
-        understanding = snapshot.lexicon.vocabulary.understand(query.text)
-        query = correct_vectors(index, snapshot.view, query, understanding)
+        understanding = state.lexicon.vocabulary.understand(query.text)
+        query = correct_vectors(index, state.view, query, understanding)
     rankings: dict[tuple[str, ...], tuple[ChannelRanking, ...]]
-    rankings = {(): _rankings(snapshot, query)}
+    rankings = {(): _rankings(state, query)}
     found: dict[Action, ChannelResults] = {}
     for strongest in ACTIONS:
         recognised: tuple[Recognised, ...] = ()
@@ -130,17 +130,17 @@ def _found(
         filters = tuple(item for item in recognised if item.action == "filter")
         names = tuple(item.name for item in filters)
         if names not in rankings:
-            rankings[names] = _rankings(snapshot, replace(query, recognised=filters))
+            rankings[names] = _rankings(state, replace(query, recognised=filters))
         if not any(len(ranking.keys) for ranking in rankings[names]):
             names, filters = (), ()
         boosts = [item for item in recognised if item.action != "off" and item not in filters]
-        found[strongest] = _with_matches(snapshot.view, rankings[names], boosts)
+        found[strongest] = _with_matches(state.view, rankings[names], boosts)
     return found
 
 
-def _rankings(snapshot: Snapshot, query: RetrievalQuery) -> tuple[ChannelRanking, ...]:
-    allowed = snapshot.view.columns.allowed(query.filter)
-    return tuple(retrieve(snapshot, query, query.merging.channels, allowed))
+def _rankings(state: SearchState, query: RetrievalQuery) -> tuple[ChannelRanking, ...]:
+    allowed = state.view.columns.allowed(query.filter)
+    return tuple(retrieve(state, query, query.merging.channels, allowed))
 
 
 def _with_matches(

@@ -4,14 +4,14 @@ import numpy as np
 
 from windowshop.engines import Allowed
 from windowshop.search.retrieval.channel import TextChannel
-from windowshop.search.retrieval.lexicon import Snapshot
+from windowshop.search.retrieval.lexicon import SearchState
 
 
 def search(
-    snapshot: Snapshot, text: str, depth: int, allowed: Allowed
+    state: SearchState, text: str, depth: int, allowed: Allowed
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score products in shares of the highest possible score, comparable across queries."""
-    lexicon = snapshot.lexicon
+    lexicon = state.lexicon
     found = lexicon.lexical.search(text, depth, allowed.mask_N, lexicon.synonyms)
     return found.keys, found.scores / np.float32(found.ceiling or 1.0)
 

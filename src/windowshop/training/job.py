@@ -21,7 +21,7 @@ from windowshop.training.state import TrainState, end_stage, load_state, part
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
+class TrainingJob:
     """The training of one system: data, settings, and the files that keep its state."""
 
     prepared: PreparedData
@@ -33,55 +33,55 @@ class Run:
     """State of the text tower that is trained for a fusion; None: beside `state_file`."""
 
 
-def run_stages(run: Run, model: TwoTower, until: int | None = None) -> TrainState:
+def run_stages(job: TrainingJob, model: TwoTower, until: int | None = None) -> TrainState:
     """Train until stage `until` (default: the last) is done; leaves the best weights in `model`.
 
-    Goes on from the state that the run's files keep, and leaves encoders as they are.
+    Goes on from the state that the job's files keep, and leaves encoders as they are.
     """
-    last = len(run.config.stages) if until is None else until
-    return [run_stage(run, model, place) for place in range(last)][-1]
+    last = len(job.config.stages) if until is None else until
+    return [run_stage(job, model, place) for place in range(last)][-1]
 
 
 def run_stage(
-    run: Run, model: TwoTower, place: int, encoders: FineTuning | None = None
+    job: TrainingJob, model: TwoTower, place: int, encoders: FineTuning | None = None
 ) -> TrainState:
-    """Run the stage at `place`, unless it is done or has nothing to train on.
+    """TrainingJob the stage at `place`, unless it is done or has nothing to train on.
 
     A stage that trains `encoders` has no dev scores, and its state stays at the last step: it ends
     when the mix of old and new weights is chosen (`weight_interpolation`).
     """
-    state, tensors = load_state(run.state_file)
+    state, tensors = load_state(job.state_file)
     if tensors:
         model.load_state_dict(part(tensors, "model"))
     if state.stage > place:
         return state
-    if can_train(run.config.stages[place], model, run.prepared.data):
+    if can_train(job.config.stages[place], model, job.prepared.data):
         with torch.random.fork_rng(devices=[]):
             began = time.perf_counter() - state.seconds
             if state.step == 0:
-                begin_stage(run, model, place)
-            negatives = _stage_negatives(run, model, place, new=state.step == 0)
+                begin_stage(job, model, place)
+            negatives = _stage_negatives(job, model, place, new=state.step == 0)
             state.seconds = time.perf_counter() - began
             stage = Stage(
-                config=run.config,
+                config=job.config,
                 place=place,
-                data=run.prepared.data,
+                data=job.prepared.data,
                 negatives=negatives,
-                system=run.name,
-                state_file=run.state_file,
-                reporter=run.prepared.reporter,
+                system=job.name,
+                state_file=job.state_file,
+                reporter=job.prepared.reporter,
             )
-            scorer = None if encoders else run.prepared.dev_scorer
+            scorer = None if encoders else job.prepared.dev_scorer
             train_stage(stage, model, state, tensors, scorer, encoders)
-            model.fusion.after_stage(_stage_context(run, model, place, scorer))
+            model.fusion.after_stage(_stage_context(job, model, place, scorer))
     if encoders is None:
-        end_stage(run.state_file, state, model)
+        end_stage(job.state_file, state, model)
     return state
 
 
-def begin_stage(run: Run, model: TwoTower, place: int) -> None:
+def begin_stage(job: TrainingJob, model: TwoTower, place: int) -> None:
     """Bring the fusion to where the stage at `place` starts."""
-    model.fusion.before_stage(_stage_context(run, model, place, run.prepared.dev_scorer))
+    model.fusion.before_stage(_stage_context(job, model, place, job.prepared.dev_scorer))
 
 
 def can_train(stage: StageConfig, model: TwoTower, data: TrainingData) -> bool:
@@ -91,14 +91,16 @@ def can_train(stage: StageConfig, model: TwoTower, data: TrainingData) -> bool:
     return len(data.pairs) > 0
 
 
-def _stage_context(run: Run, model: TwoTower, place: int, scorer: DevScorer | None) -> StageContext:
-    fused = [stage.name == "fused" for stage in run.config.stages]
+def _stage_context(
+    job: TrainingJob, model: TwoTower, place: int, scorer: DevScorer | None
+) -> StageContext:
+    fused = [stage.name == "fused" for stage in job.config.stages]
     return _StageContext(
         text=model.text,
         trains_fusion=fused[place],
         fusion_began=any(fused[: place + 1]),
         fusion_starts=fused[place] and not any(fused[:place]),
-        run=run,
+        job=job,
         model=model,
         scorer=scorer,
     )
@@ -106,7 +108,7 @@ def _stage_context(run: Run, model: TwoTower, place: int, scorer: DevScorer | No
 
 @dataclass(frozen=True, kw_only=True)
 class _StageContext(StageContext):
-    run: Run
+    job: TrainingJob
     model: TwoTower
     scorer: DevScorer | None
 
@@ -120,19 +122,19 @@ class _StageContext(StageContext):
     def text_projection(self) -> Mapping[str, Tensor] | None:
         """Train a text-only two-tower through all stages, with the encoders as they are now.
 
-        Its state stays in the run's `text_file`, so it is not trained again when the run goes on
+        Its state stays in the job's `text_file`, so it is not trained again when the job goes on
         before its fused stage is saved.
         """
-        prepared, config, state_file = self.run.prepared, self.run.config, self.run.state_file
+        prepared, config, state_file = self.job.prepared, self.job.config, self.job.state_file
         if not prepared.data.products.has_text.any():
             return None
         shape = config.model.for_system("text_only")
         stages = tuple(replace(stage, fine_tuning=FineTuningConfig()) for stage in config.stages)
-        alone = Run(
+        alone = TrainingJob(
             prepared=prepared,
             config=replace(config, model=shape, stages=stages),
             name="text tower",
-            state_file=self.run.text_file
+            state_file=self.job.text_file
             or state_file.with_name(f"{state_file.stem}-text.safetensors"),
         )
         text_only = prepared.new_model(shape, config.seed)
@@ -140,27 +142,29 @@ class _StageContext(StageContext):
         return text_only.text.state_dict()
 
 
-def _stage_negatives(run: Run, model: TwoTower, place: int, *, new: bool) -> HardNegatives | None:
+def _stage_negatives(
+    job: TrainingJob, model: TwoTower, place: int, *, new: bool
+) -> HardNegatives | None:
     """Hard negatives of the stage at `place`: of the shop's own table, or mined into a file.
 
     BM25 needs no model. Mined ones come from the text and the image index, and from the fused one
     too once an earlier stage trained the fusion; explicit refusals (grade 0) always count.
     """
-    stage, dataset, data = run.config.stages[place], run.prepared.dataset, run.prepared.data
+    stage, dataset, data = job.config.stages[place], job.prepared.dataset, job.prepared.data
     if stage.negatives == "none":
         return None
-    if run.config.negatives_file:
-        return read_negatives(Path(run.config.negatives_file), dataset, data.pairs)
-    file = run.state_file.with_name(f"{run.state_file.stem}-negatives-{place}.parquet")
+    if job.config.negatives_file:
+        return read_negatives(Path(job.config.negatives_file), dataset, data.pairs)
+    file = job.state_file.with_name(f"{job.state_file.stem}-negatives-{place}.parquet")
     if new or not file.exists():
         sources: list[SourceName] = ["bm25"]
         if stage.negatives == "mined":
-            fusion_began = any(earlier.name == "fused" for earlier in run.config.stages[:place])
+            fusion_began = any(earlier.name == "fused" for earlier in job.config.stages[:place])
             sources = ["text"] if model.fusion.uses_text else []
             sources += ["image"] if model.fusion.uses_image else []
             sources += ["fused"] if fusion_began else []
         if len(dataset.refused):
             sources.append("refused")
         config = MiningConfig(sources=tuple(sources))
-        mine(model, dataset, data, config, file, run.prepared.reporter)
+        mine(model, dataset, data, config, file, job.prepared.reporter)
     return read_negatives(file, dataset, data.pairs)

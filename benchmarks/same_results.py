@@ -2,7 +2,7 @@
 
     python benchmarks/same_results.py OLD NEW --out build/same
 
-Runs `windowshop demo` and three searches in both checkouts with this interpreter, and exits with 1
+Runs `windowshop demo` and six searches in both checkouts with this interpreter, and exits with 1
 where a tensor, a figure or an answer differs. Times are left out of answers.
 """
 
@@ -18,7 +18,15 @@ from typing import Any
 from safetensors.numpy import load_file
 
 LEFT_OUT = ("search_id",)
-SEARCHES = (["red shoes"], ["striped t-shirt for men"], ["blue bag", "--where", "price < 500"])
+SEARCHES = (
+    ["red shoes"],
+    ["striped t-shirt for men"],
+    ["strped shrt"],
+    ["blue bag", "--where", "price < 500"],
+    ["the same in red", "--image", "IMAGE"],
+    ["--image", "IMAGE"],
+)
+"""IMAGE stands for the first image of the shop."""
 
 
 def run(checkout: Path, arguments: list[str]) -> str:
@@ -40,9 +48,11 @@ def results(checkout: Path, out: Path) -> dict[str, Any]:
             found[f"{path.relative_to(out)}:{name}"] = digest
     for path in sorted(out.glob("*.json")):
         found[path.name] = json.loads(path.read_text(encoding="utf-8"))
-    for arguments in SEARCHES:
+    image = str(min((out / "data" / "images").iterdir()))
+    for search in SEARCHES:
+        arguments = [image if part == "IMAGE" else part for part in search]
         answer = json.loads(run(checkout, ["search", str(out / "index"), *arguments, "--json"]))
-        found[" ".join(arguments)] = without_times(answer)
+        found[" ".join(search)] = without_times(answer)
     return found
 
 

@@ -54,7 +54,11 @@ def diagnose(
     parts = {"with image": source.has_image, "without image": ~source.has_image}
     return Diagnostics(
         modality_gap=modality_gap(seen.text_ND, seen.image_ND),
-        uniformity={name: value for name, value in spread.items() if value is not None},
+        uniformity={
+            name: value
+            for name, value in spread.items()
+            if value is not None and np.isfinite(value)
+        },
         gates=_gates(prepared, seen),
         exclusive=tuple(
             exclusive_matches(test.qrels, run, text_only or {}, test.threshold, depth)

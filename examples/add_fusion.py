@@ -1,7 +1,6 @@
 """Train with a fusion of your own: python examples/add_fusion.py DATA MODEL.
 
-A program that loads the model adds the fusion first. For the command line, add a line to
-`windowshop/registry.py`.
+A program that loads the model adds the fusion first, too.
 """
 
 import sys

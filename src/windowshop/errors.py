@@ -60,7 +60,7 @@ def needs_extra(extra: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package in ("", "windowshop") or package in sys.modules:
+        if package in ("", "windowshop") or sys.modules.get(package) is not None:
             raise  # an import that fails within an installed package
         raise MissingExtraError(
             f"This needs the package {error.name!r}. Run pip install 'windowshop[{extra}]'."

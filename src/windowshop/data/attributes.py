@@ -22,7 +22,7 @@ class AttributeColumn:
     name: str
     attribute: str
     several: bool
-    """Whether it holds a list of texts; otherwise one text, the product's first value."""
+    """True for a column of lists of texts; one of single texts holds each product's first value."""
 
 
 def attribute_columns(products: pl.DataFrame) -> tuple[AttributeColumn, ...]:

@@ -18,7 +18,7 @@ def dataset_counts(products: CheckedTable, queries: CheckedTable, qrels: Checked
     titled, pictured = products.frame["title"].is_not_null(), products.frame["image"].is_not_null()
     judgements = positive_qrels(qrels, products)
     judged = queries.frame.join(judgements, on="query_id", how="semi")
-    relevant = _judged_products(qrels, products, queries)
+    relevant = _judged_products(judgements, products, queries)
     return {
         "products": len(products.frame),
         "products_with_title": int(titled.sum()),
@@ -44,11 +44,11 @@ def dataset_counts(products: CheckedTable, queries: CheckedTable, qrels: Checked
 
 
 def _judged_products(
-    qrels: CheckedTable, products: CheckedTable, queries: CheckedTable
+    judgements: pl.DataFrame, products: CheckedTable, queries: CheckedTable
 ) -> pl.DataFrame:
     """Return product and split of each judgement; `seen` where train judges one of its group."""
     split, group = queries.frame.select("query_id", "split"), pl.coalesce("group_id", "product_id")
-    found = positive_qrels(qrels, products).join(split, on="query_id").select("product_id", "split")
+    found = judgements.join(split, on="query_id").select("product_id", "split")
     groups = products.frame.select("product_id", group=group).unique("product_id")
     found = found.unique().join(groups, on="product_id")
     trained = found.filter(split="train")["group"].unique()

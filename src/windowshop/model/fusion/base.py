@@ -93,7 +93,7 @@ class Fusion(nn.Module):
     uses_image = True
     needs_tokens = False
     has_own_text = False
-    """Whether it also reads texts through a text-only two-tower that is trained by itself."""
+    """True for a fusion with a text projection of its own, which a text-only two-tower trains."""
     parts = 1
     """Vectors of width D that a product is stored as, interleaved: entry d * parts + i is entry d
     of part i, so that a prefix holds the same prefix of every part."""

@@ -42,6 +42,12 @@ class ServiceError(WindowshopError):
         return json_response(self.body(), status=self.status, headers=self.headers)
 
 
+def busy(what: str) -> ServiceError:
+    """Return the 503 of a service that has `what` to do already."""
+    message = f"{what} are under way already. Try again in a second."
+    return ServiceError(503, "busy", message, headers={"Retry-After": "1"})
+
+
 def json_response(
     content: object, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from windowshop.service.http.errors import ServiceError
+from windowshop.service.http.errors import ServiceError, busy
 
 T = TypeVar("T")
 
@@ -31,13 +31,7 @@ class Executor:
         A call that takes too long keeps its thread and counts as pending until it ends.
         """
         if self.num_pending >= self._most:
-            raise ServiceError(
-                503,
-                "busy",
-                f"{self.num_pending} requests of this kind ({self._name}) are under way already. "
-                "Try again in a second.",
-                headers={"Retry-After": "1"},
-            )
+            raise busy(f"{self.num_pending} requests of this kind ({self._name})")
         job = self._threads.submit(call)
         self._pending.add(job)
         job.add_done_callback(self._pending.discard)

@@ -20,7 +20,7 @@ from windowshop.service.http.api_keys import (
     check_origin,
     given_key,
 )
-from windowshop.service.http.errors import ServiceError, as_service_error
+from windowshop.service.http.errors import ServiceError, as_service_error, busy
 from windowshop.service.http.limits import RateLimits, limited_receive, limited_send
 from windowshop.service.metrics import Metrics
 
@@ -95,9 +95,9 @@ class RequestMiddleware:
         limit = body_limit(call, headers.get(b"content-type", b""), config)
         is_large = limit.most != config.json_bytes
         if self._num_under_way > config.max_requests and call.scope is not None:
-            raise _busy(f"{config.max_requests} requests")
+            raise busy(f"{config.max_requests} requests")
         if is_large and self._num_large >= config.max_large:
-            raise _busy(f"{config.max_large} requests that bring images or products")
+            raise busy(f"{config.max_large} requests that bring images or products")
         limited = limited_receive(receive, limit, headers.get(b"content-length"))
         self._num_large += is_large
         try:
@@ -131,11 +131,6 @@ class RequestMiddleware:
         if call.route == "/metrics" and config.open_metrics:
             return _is_local(address) and b"x-forwarded-for" not in headers
         return call.route == "/products/id/photo" and config.public_images
-
-
-def _busy(what: str) -> ServiceError:
-    message = f"{what} are under way already. Try again in a second."
-    return ServiceError(503, "busy", message, headers={"Retry-After": "1"})
 
 
 def _is_local(address: str) -> bool:

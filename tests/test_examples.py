@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.registering import restored
 from support.shops import PRODUCTS, QUERIES, write_shop
 
 from windowshop.registry import FUSIONS, READERS
@@ -17,14 +18,13 @@ pytestmark = pytest.mark.slow
 def run(monkeypatch, capsys):
     """Runs an example's `main`, and returns the lines that it printed; leaves registries alone."""
     monkeypatch.syspath_prepend(EXAMPLES)
-    for registry in (FUSIONS, READERS):
-        monkeypatch.setattr(registry, "_places", dict(registry._places))
 
     def run(name, *args):
         importlib.import_module(name).main(*args)
         return capsys.readouterr().out.splitlines()
 
-    return run
+    with restored(FUSIONS, READERS):
+        yield run
 
 
 def test_every_example_is_short_and_tested():

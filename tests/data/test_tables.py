@@ -2,7 +2,7 @@ import json
 
 import polars as pl
 import pytest
-from support.registering import registered
+from support.registering import registered_file
 
 from windowshop.data.folder import find_table
 from windowshop.data.tables import read_table, to_numbers
@@ -211,11 +211,9 @@ def test_to_numbers():
 
 def test_a_reader_is_added_by_one_file_and_one_line(tmp_path, monkeypatch):
     code = "import polars as pl\n\ndef read(path):\n    return pl.read_csv(path, separator='\\t')\n"
-    (tmp_path / "tab_reader.py").write_text(code)
-    monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "products.tsv").write_text("product_id\ttitle\np1\tRed hat\n")
     assert find_table(tmp_path, "products") is None
-    with registered(READERS, ".tsv", "tab_reader:read"):
+    with registered_file(tmp_path, monkeypatch, READERS, ".tsv", "tab_reader:read", code):
         path = find_table(tmp_path, "products")
         assert path == tmp_path / "products.tsv"
         assert read_table(path, {}).rows() == [("p1", "Red hat")]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.registering import registered
+from support.registering import registered_file
 
 from windowshop.encoders.layout import Layout
 from windowshop.encoders.registry import load_text_encoder
@@ -34,9 +34,8 @@ class LengthEncoder:
 
 @pytest.fixture
 def added(tmp_path, monkeypatch):
-    (tmp_path / "shop_length.py").write_text(CODE)
-    monkeypatch.syspath_prepend(tmp_path)
-    with registered(TEXT_ENCODERS, "length", "shop_length:LengthEncoder"):
+    place = "shop_length:LengthEncoder"
+    with registered_file(tmp_path, monkeypatch, TEXT_ENCODERS, "length", place, CODE):
         yield
 
 

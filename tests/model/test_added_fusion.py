@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 from support.kinds import FUSED
-from support.registering import registered
+from support.registering import registered_file
 
 from windowshop.config import ModelConfig
 from windowshop.errors import ConfigError
@@ -24,9 +24,7 @@ class Sum(Fusion):
 
 @pytest.fixture
 def added(tmp_path, monkeypatch):
-    (tmp_path / "shop_sum.py").write_text(SUM)
-    monkeypatch.syspath_prepend(tmp_path)
-    with registered(FUSIONS, "sum", "shop_sum:Sum"):
+    with registered_file(tmp_path, monkeypatch, FUSIONS, "sum", "shop_sum:Sum", SUM):
         yield
 
 

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 from search.test_searcher import HandMade, ask, ids
-from support.registering import registered
+from support.registering import registered_file
 
 from windowshop.errors import ConfigError
 from windowshop.registry import CHANNELS
@@ -35,11 +35,10 @@ CHANNEL = TextChannel(search=search)
 
 
 def test_a_channel_is_one_file_and_one_line(tmp_path, monkeypatch):
-    (tmp_path / "product_number.py").write_text(FILE)
-    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConfigError, match="channel='number' is unknown. Use one of: vectors"):
         ChannelConfig(name="number")
-    line = registered(CHANNELS, "number", "product_number:CHANNEL")
+    place = "product_number:CHANNEL"
+    line = registered_file(tmp_path, monkeypatch, CHANNELS, "number", place, FILE)
     with closing(HandMade(tmp_path / "c")) as index, line:
         channels = (ChannelConfig(name="words"), ChannelConfig(name="number"))
         settings = SearchSettings(text=MergeConfig(channels=channels))

@@ -126,7 +126,7 @@ def test_the_gradient_cache_leaves_torch_s_random_numbers_alone(tuned_of):
 
 
 def test_gradients_of_several_leaves_add_up(tuned_of):
-    """The same texts as queries and as products, and images whose features no loss looks at."""
+    """Texts that are queries and products at once, and images whose features no loss reads."""
     text, images = tuned_of("text", "clip"), tuned_of("image", "siglip")
     both_BH = text.features(MANY_TEXTS + MANY_TEXTS[:5])
     (both_BH[:15].T @ both_BH[:15]).square().sum().add(both_BH[15:].pow(3).sum()).backward()

@@ -1,88 +1,27 @@
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from support.interrupting import Countdown, Interrupted, TrippedReporter
+from support.kinds import assert_same, weights
+from support.toy_training import STAGES, Training, score
 
 import windowshop.training.state
 from windowshop.config import StageConfig, TrainConfig
 from windowshop.data.product_text import FACTS, TITLE
 from windowshop.encoders.layout import Layout
-from windowshop.errors import ConfigError, ModelError
+from windowshop.errors import ConfigError
 from windowshop.model.batches import ProductSource
 from windowshop.model.layers import MAX_SCALE
 from windowshop.model.two_tower import TwoTower
 from windowshop.progress import SilentReporter
-from windowshop.training.data import TrainingData
-from windowshop.training.job import TrainingJob, run_stages
 from windowshop.training.loop import FINAL_RATE, make_optimizer, num_steps, rate_factor
 from windowshop.training.objectives import OBJECTIVES
-from windowshop.training.prepared_data import PreparedData
-from windowshop.training.state import TrainState, load_state, save_state
+from windowshop.training.state import load_state
 
 pytestmark = pytest.mark.slow
-
-SMALL = {"min_epochs": 0.0, "batch_queries": 4, "warmup_steps": 2, "eval_every": 2}
-STAGES = (
-    StageConfig(name="domain", steps=3, **SMALL),
-    StageConfig(name="separate", steps=4, **SMALL),
-    StageConfig(name="fused", steps=5, **SMALL),
-)
-
-
-def score(model, stage):
-    """A figure that depends on the weights in a way that goes up and down."""
-    with torch.no_grad():
-        value = float(sum(p.double().abs().sum() for p in model.parameters()))
-    return {"ndcg@10": 0.0, "recall@100": 0.0, "score": math.sin(50 * value)}
-
-
-@dataclass(frozen=True)
-class ToyCheck:
-    """A dev check made of two functions."""
-
-    score: Callable
-    text_weight: Callable
-
-    def __call__(self, model, stage):
-        return self.score(model, stage)
-
-    def best_text_weight(self, model):
-        return self.text_weight(model)
-
-    def calibrate(self, model):
-        """Leave the query weight as it is."""
-
-
-@dataclass(frozen=True)
-class Training:
-    """A training on data in memory, through all stages of a config."""
-
-    config: TrainConfig
-    data: TrainingData
-    check: Callable | None
-    text_weight: Callable
-    state_file: Path
-    reporter: SilentReporter
-
-    def run(self, model, name):
-        prepared = PreparedData(
-            dataset=None,
-            data=self.data,
-            dev_scorer=self.check and ToyCheck(self.check, self.text_weight),
-            cache=None,
-            hashes={},
-            reporter=self.reporter,
-            image_layout=None,
-        )
-        job = TrainingJob(
-            prepared=prepared, config=self.config, name=name, state_file=self.state_file
-        )
-        return run_stages(job, model)
 
 
 @pytest.fixture(scope="module")
@@ -120,15 +59,6 @@ def whole(make_trainer, new_model):
     model = new_model()
     state = make_trainer().run(model, "fused")
     return weights(model), state
-
-
-def weights(model):
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-
-def assert_same(found, expected):
-    assert set(found) == set(expected)
-    assert [name for name in expected if not torch.equal(found[name], expected[name])] == []
 
 
 def test_training_changes_the_weights_and_tells_its_history(whole, new_model):
@@ -274,30 +204,6 @@ def test_a_kill_while_saving_keeps_the_old_state(
     model = new_model()
     assert trainer.run(model, "fused") == whole[1]
     assert_same(weights(model), whole[0])
-
-
-def test_a_state_reads_back_as_it_was(tmp_path):
-    state = TrainState(stage=1, step=7, best_score=0.1, best_step=4)
-    state.history.append({"stage": "fused", "step": 4, "score": 1 / 3})
-    shared = torch.randn(3, 2)
-    tensors = {"model/a": shared, "best/a": shared, "optimizer/0.step": torch.tensor(7.0)}
-    save_state(tmp_path / "new" / "state.safetensors", state, tensors)
-    found, found_tensors = load_state(tmp_path / "new" / "state.safetensors")
-    assert asdict(found) == asdict(state)
-    assert_same(found_tensors, tensors)
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["state.safetensors"]
-
-
-def test_a_damaged_state_is_named(tmp_path):
-    path = tmp_path / "state.safetensors"
-    for content in (b"", b"not weights", b"\x08" + 7 * b"\0" + b'{"a": 1}'):
-        path.write_bytes(content)
-        with pytest.raises(ModelError, match=r"state\.safetensors: .* Delete this file and run"):
-            load_state(path)
-
-
-def test_no_state_is_a_fresh_one(tmp_path):
-    assert load_state(tmp_path / "none.safetensors") == (TrainState(), {})
 
 
 def scripted(scores):

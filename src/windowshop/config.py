@@ -18,6 +18,7 @@ SINGLE: tuple[str, ...] = ("text_only", "image_only")
 """Fusions that read one modality."""
 FineTuningName = Literal["frozen", "lora", "partial", "full"]
 NegativesName = Literal["none", "bm25", "mined"]
+NegativesPool = Literal["catalogue", "judged"]
 Preset = Literal["frozen", "separate", "lora"]
 LossForm = Literal["graded", "plain", "sigmoid"]
 
@@ -132,6 +133,10 @@ class StageConfig:
     """Hard negatives beside the in-batch ones: by BM25, or by the model as the stage begins."""
     negatives_per_query: int = 1
     """Hard negatives drawn for each query of a batch, from none at first to all at half time."""
+    negatives_among: NegativesPool = "catalogue"
+    """Products that the stage's own hard negatives are found among. `judged` are those that some
+    training query judges: no query ever teaches that another product is right, so as a negative it
+    is only taught to be wrong."""
     title_share: float = 0.15
     """Share of products that show their title alone, as a hurried seller would have typed it."""
     description_share: float = 0.0

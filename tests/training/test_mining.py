@@ -134,12 +134,30 @@ def test_each_rule_keeps_its_product_out(shop_of_rules, tmp_path):
     table, summary = run(shop_of_rules, tmp_path, sources=("text",))
     assert kept(table) == [("q", "text", "hard"), ("q", "text", "far")]
     # The best positive itself is the second one that "positive" keeps out.
-    expected = dict.fromkeys(RULES, 1) | {"positive": 2}
+    expected = dict.fromkeys(RULES, 1) | {"positive": 2, "unjudged": 0}
     assert summary.sources["text"].removed == expected
     assert table.drop("title", "query").rows() == [
         ("q", "hard", "text", 1, 0.9375, 1.0, "best", "Red Shoe"),
         ("q", "far", "text", 2, 0.25, 1.0, "best", "Red Shoe"),
     ]
+
+
+def test_products_that_no_training_query_judges_can_be_left_out(shop_of_rules, tmp_path):
+    """Only "far" is judged and no positive: a refusal is a judgement too."""
+    table, summary = run(shop_of_rules, tmp_path, sources=("text", "refused"), among="judged")
+    assert kept(table) == [("q", "text", "far"), ("q", "refused", "far")]
+    removed = summary.sources["text"].removed
+    assert (removed["unjudged"], removed["score"]) == (2, 0)  # "too close" and "hard"
+
+
+def test_judgements_of_other_queries_open_a_product_to_mining(tmp_path):
+    products = [(f"p{i}", f"g{i}", f"title {i}") for i in range(4)]
+    text = table_of([[1.0], [0.75], [0.5], [0.25]])
+    queries, asked = [("q0", "a"), ("q1", "b"), ("not judged", "c")], [[1.0], [1.0], [1.0]]
+    judged = [("q0", "p0", 2), ("q1", "p2", 2)]
+    data = make_data(products, queries, judged, text, np.zeros((4, 1)), [-1] * 4, asked)
+    table, _ = run(data, tmp_path, sources=("text",), among="judged", margin=1.0)
+    assert kept(table) == [("q0", "text", "p2")]
 
 
 def test_refused_products_skip_the_score_rule_alone(shop_of_rules, tmp_path):

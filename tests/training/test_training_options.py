@@ -18,7 +18,7 @@ from windowshop.study.training import train_variant
 from windowshop.training.job import TrainingJob, run_stages
 from windowshop.training.negatives.table import HardNegatives
 from windowshop.training.objectives import OBJECTIVES
-from windowshop.training.prepared_data import open_cache, prepare
+from windowshop.training.prepared_data import open_cache, prepare, training_pairs
 from windowshop.training.stages import train_system
 
 pytestmark = pytest.mark.slow
@@ -127,6 +127,24 @@ def test_hard_negatives_come_into_batches_bit_by_bit(
         for product in drawn:
             assert any((asked[query], ids[product]) in mined for query in queries)
     assert sum(len(drawn) for _, drawn in draws) > 5
+
+
+def test_a_stage_finds_negatives_among_judged_products_where_asked(config, make_prepared, tmp_path):
+    prepared = make_prepared(checked=False)
+    judged = prepared.dataset.qrels.filter(pl.col("query_id").is_in(["q0", "q1", "q2"]))
+    few = replace(prepared.dataset, qrels=judged)
+    data = replace(prepared.data, pairs=training_pairs(few, config.loss))
+    tables = {}
+    for among in ("catalogue", "judged"):
+        stage = replace(config.stages[0], negatives="bm25", negatives_among=among)
+        shop, changed = replace(prepared, dataset=few, data=data), replace(config, stages=(stage,))
+        train_system(shop, changed, "fused", tmp_path / among)
+        path = tmp_path / among / "fused-negatives-0.parquet"
+        tables[among] = set(pl.read_parquet(path).select("query_id", "product_id").iter_rows())
+    known = {*judged["product_id"], "p4"}  # q0 refused p4
+    expected = {row for row in tables["catalogue"] if row[1] in known}
+    assert tables["judged"] == expected != tables["catalogue"]
+    assert len(expected) > 2
 
 
 MINED = {"steps": 1, "negatives": "mined"}

@@ -19,7 +19,7 @@ from windowshop.cli.options import (
     reporter,
     require_file,
 )
-from windowshop.config import PRESETS, Preset, TrainConfig, load_config
+from windowshop.config import PRESETS, NegativesPool, Preset, TrainConfig, load_config
 from windowshop.data import require_folder, require_products
 from windowshop.errors import ConfigError, needs_extra
 from windowshop.files import DEFAULT_CACHE, MODEL, require_manifest
@@ -144,6 +144,10 @@ def mine_negatives(
     margin: Annotated[
         float, typer.Option(help="A negative scores under this share of the positive's score.")
     ] = 0.95,
+    among: Annotated[
+        NegativesPool,
+        typer.Option(help="Products to draw from: all, or those that a query of the split judges."),
+    ] = "catalogue",
     split: Annotated[str, typer.Option(help="Which queries: train, dev or test.")] = "train",
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
@@ -157,7 +161,11 @@ def mine_negatives(
     from windowshop.training import mine_negatives as run
 
     config = MiningConfig(
-        sources=parse_sources(sources), split=split, per_query=per_query, margin=margin
+        sources=parse_sources(sources),
+        split=split,
+        per_query=per_query,
+        margin=margin,
+        among=among,
     )
     summary = run(load(model), read_dataset(data), config, table, cache, reporter)
     counts = f"{summary.num_queries} queries, {summary.num_without} without a negative"

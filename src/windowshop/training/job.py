@@ -165,6 +165,6 @@ def _stage_negatives(
             sources += ["fused"] if fusion_began else []
         if len(dataset.refused):
             sources.append("refused")
-        config = MiningConfig(sources=tuple(sources))
+        config = MiningConfig(sources=tuple(sources), among=stage.negatives_among)
         mine(model, dataset, data, config, file, job.prepared.reporter)
     return read_negatives(file, dataset, data.pairs)

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from windowshop.config import NegativesPool
 from windowshop.data import Dataset, all_texts, expand, place_in_run, starts_of
 from windowshop.errors import ConfigError
 from windowshop.evaluation import (
@@ -31,7 +32,7 @@ from windowshop.training.negatives.table import TABLE_SCHEMA, Exclusions, query_
 
 SourceName = Literal["bm25", "text", "image", "fused", "refused"]
 SOURCES: tuple[SourceName, ...] = get_args(SourceName)
-RULES = ("positive", "group", "title", "photo", "score")
+RULES = ("positive", "group", "title", "photo", "unjudged", "score")
 """Rules that refuse a candidate, which is counted under the first that it breaks."""
 PART_ROWS = 200_000
 """Rows of the table held in memory before they go to the disk."""
@@ -47,6 +48,8 @@ class MiningConfig:
     """Negatives of a query from each source, best first."""
     margin: float = 0.95
     """A negative scores under this share of the positive's score; a closer one may be relevant."""
+    among: NegativesPool = "catalogue"
+    """Products that negatives are found among: all, or those that a query of the split judges."""
     cells: int = 2**25
     """Scores held at a time, queries x products; decides how many queries make a chunk."""
 
@@ -155,6 +158,20 @@ class _Shop:
         top = data.pairs.grade == highest[owner]
         self._start = starts_of(owner[top], len(data.pairs))
         self._positive = column_of[data.pairs.product[top]]
+        self._judged = self._judged_products()
+
+    def _judged_products(self) -> np.ndarray:
+        """Return whether a query of the pairs judges each product, refusals included, (N,)."""
+        asked = query_positions(self.dataset, self.data.pairs).select("query_id")
+        both = (self.dataset.qrels, self.dataset.refused)
+        judged = pl.concat([table.join(asked, on="query_id")["product_id"] for table in both])
+        return self.products["product_id"].is_in(judged.implode()).to_numpy()
+
+    def strike_unjudged(self, scores_CN: np.ndarray) -> int:
+        """Set the scores of products that no query judges to -inf; returns how many it struck."""
+        unjudged_CN = ~(np.isneginf(scores_CN) | self._judged)
+        scores_CN[unjudged_CN] = -np.inf
+        return int(unjudged_CN.sum())
 
     def yardsticks(
         self, queries: np.ndarray, scores_CN: np.ndarray
@@ -182,6 +199,8 @@ def _mine_chunk(
         scores_CN[positive_C <= 0] = -np.inf
         mined.num_unscored += int((positive_C <= 0).sum())
     mined.removed.update(shop.exclusions.strike(queries, scores_CN))
+    if config.among == "judged":
+        mined.removed["unjudged"] += shop.strike_unjudged(scores_CN)
     if source.ranks:
         close_CN = scores_CN >= (np.float32(config.margin) * positive_C)[:, None]
         close_CN &= ~np.isneginf(scores_CN)

@@ -11,7 +11,6 @@ by text alone, by image alone and by both.
 """
 
 import argparse
-import json
 import os
 from collections import defaultdict
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from hybrid import ranked
+from kept_figures import write_figures
 from rich.console import Console
 
 from windowshop.data import Dataset, attribute_columns, fill_attributes, read_dataset
@@ -154,10 +154,7 @@ def main() -> None:
         Console().print(f"{len(queries)} queries written to {options.out}")
     if options.index is not None:
         figures = measured(options.index, options.out)
-        text = json.dumps(figures, indent=2)
-        Console().print_json(text)
-        if options.json:
-            options.json.write_text(text + "\n", encoding="utf-8")
+        write_figures(figures, options.json, read_dataset(options.out))
 
 
 if __name__ == "__main__":

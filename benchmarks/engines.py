@@ -14,9 +14,6 @@ Shapes: N products, Q queries, W width.
 """
 
 import argparse
-import json
-import os
-import platform
 import shutil
 import tempfile
 import time
@@ -28,8 +25,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from kept_figures import write_figures
 
-from windowshop.data import Comparison, Filter, read_dataset
+from windowshop.data import Comparison, Dataset, Filter, read_dataset
 from windowshop.engines import EngineSpec, VectorSpec
 from windowshop.index import FUSED_VECTOR, Collection, open_index
 
@@ -72,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     rng = np.random.default_rng(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
-        texts = _texts(arguments.data, arguments.split)[: arguments.queries or None]
+        dataset = read_dataset(arguments.data)
+        texts = _texts(dataset, arguments.split)[: arguments.queries or None]
         shop = read_shop(arguments.index, texts, Path(folder), rng)
         figures = {
             "products": len(shop.products),
@@ -81,12 +80,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             "k": arguments.k,
             "seed": arguments.seed,
             "states": measure(shop, arguments.k, Path(folder), rng),
-            "command": "benchmarks/engines.py INDEX DATA",
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         }
-    print(json.dumps(figures, indent=2))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    write_figures(figures, arguments.json, dataset)
 
 
 def read_shop(index: Path, texts: list[str], folder: Path, rng: np.random.Generator) -> Shop:
@@ -200,8 +195,8 @@ def _write(collection: Collection, shop: Shop) -> None:
         collection.upsert(shop.products[rows], {FUSED_VECTOR: shop.x_NW[rows]})
 
 
-def _texts(data: Path, split: str) -> list[str]:
-    asked = read_dataset(data).split(split)["query"].to_list()
+def _texts(dataset: Dataset, split: str) -> list[str]:
+    asked = dataset.split(split)["query"].to_list()
     return [text.strip() for text in asked if text and text.strip()]
 
 

@@ -10,7 +10,6 @@ Queries without text are left out.
 """
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from kept_figures import write_figures
 from rich.console import Console
 
 from windowshop.data import Dataset, all_texts, read_dataset
@@ -69,8 +69,7 @@ def main() -> None:
             "nothing_found": nothing_found(searcher, dataset, texts, reporter),
         }
     _show(figures)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    write_figures(figures, arguments.json, dataset, show=False)
 
 
 def quality(

@@ -9,21 +9,17 @@ each one is. Prints a line a system and writes the figures after each one.
 
 import argparse
 import gc
-import json
 import os
-import platform
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import torch
 from peer_clip import ENCODER_RATES, FROZEN_RATES, fit_clip, fit_clip_frozen
 from peer_shop import Budget, Fitted, Shop, open_shop
 from peer_windowshop import HOW, fit_heads, fit_score_fusion, fit_tuned
@@ -33,6 +29,8 @@ from transformers.utils import logging
 from windowshop.config import FUSED, TrainConfig, load_config
 from windowshop.errors import ConfigError, WindowshopError
 from windowshop.evaluation import ALL, bootstrap, judged_slices, score_slices, scores_table
+from windowshop.files import write_json
+from windowshop.model import environment
 from windowshop.progress import TerminalReporter
 from windowshop.study import peak_memory_mb, reset_peak
 
@@ -44,7 +42,6 @@ SLICES = ("kind", "text_quality", "cold+text_quality")
 REFERENCES = ("ours", "ours_tuned", "ours_text_only")
 """What the others are set against."""
 SHOWN = ("ndcg@10", "ndcg@1", "recall@10", "recall@100", "mrr@10")
-PACKAGES = ("torch", "sentence-transformers", "transformers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             scores[name] = _scores(shop, outcome.fitted)
             figures["systems"][name] = _figures(outcome, scores[name])
             print(_row(name, figures["systems"][name]), flush=True)
-            given.out.write_text(json.dumps(figures, indent=2) + "\n")
+            write_json(given.out, figures, chosen="file")
     figures["against"] = against(scores, figures["systems"])
-    given.out.write_text(json.dumps(figures, indent=2) + "\n")
+    write_json(given.out, figures, chosen="file")
     print("\nRatios of nDCG@10 and of training seconds to:")
     print(_line("system", list(figures["against"])))
     for name in given.systems:
@@ -186,9 +183,8 @@ def _head(shop: Shop, given: argparse.Namespace) -> dict[str, Any]:
         "seed": shop.config.seed,
         "budget": asdict(shop.budget),
         "encoders": [shop.config.text_encoder, shop.config.image_encoder],
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
-        f"python {platform.python_version()}",
-        "packages": {name: version(name) for name in PACKAGES},
+        "hashes": shop.prepared.hashes,
+        "environment": environment(),
         "systems": {},
     }
 

@@ -8,8 +8,6 @@ without a cache, queries a second in all and the median wait, for several settin
 """
 
 import argparse
-import json
-import platform
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
+from kept_figures import write_figures
 
 from windowshop.data import read_dataset
 from windowshop.model import (
@@ -48,7 +47,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    texts = check_texts(read_dataset(arguments.data), arguments.queries + WARM_UP)
+    dataset = read_dataset(arguments.data)
+    texts = check_texts(dataset, arguments.queries + WARM_UP)
     config = EncoderConfig(batch=SETTINGS["one at a time"])
     encoder = open_query_encoder(arguments.export, config)
     figures = {
@@ -57,12 +57,9 @@ def main() -> None:
         "kept_ms": kept(open_query_encoder(arguments.export), texts),
         "callers": arguments.callers,
         "many": many(arguments.export, texts, arguments.callers),
-        "machine": f"{platform.machine()}, torch {torch.__version__}, "
-        f"onnxruntime {onnxruntime.__version__}",
+        "onnxruntime": onnxruntime.__version__,
     }
-    print(json.dumps(figures, indent=2))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    write_figures(figures, arguments.json, dataset)
 
 
 def alone(model: Retriever, encoder: QueryEncoder, texts: list[str]) -> dict[str, dict[str, float]]:

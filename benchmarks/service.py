@@ -14,8 +14,6 @@ time until it is ready again is taken, and every product that it said it had is 
 import argparse
 import http.client
 import json
-import os
-import platform
 import signal
 import socket
 import subprocess
@@ -30,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kept_figures import write_figures
 
 from windowshop.data import read_dataset
 
@@ -272,10 +271,7 @@ def main() -> None:
         figures["windowshop"]["killed"] = killed_while_writing(ours, texts, options.seconds)
     figures["products"] = len(dataset.products)
     figures["clients"] = options.clients
-    figures["machine"] = f"{platform.machine()}, {os.cpu_count()} cores"
-    print(json.dumps(figures, indent=2))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    write_figures(figures, options.json, dataset)
 
 
 if __name__ == "__main__":

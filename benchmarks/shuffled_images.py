@@ -11,12 +11,12 @@ and only among the unseen is a gain a gain of seeing.
 """
 
 import argparse
-import json
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import polars as pl
+from kept_figures import write_figures
 from rich.console import Console
 
 from windowshop.config import TrainConfig
@@ -57,8 +57,7 @@ def main() -> None:
             for measure, e in table.items()
         ]
         print(f"{name:76} {'  '.join(cells)}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    write_figures(figures, arguments.json, dataset, show=False)
 
 
 def compare(

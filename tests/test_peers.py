@@ -5,7 +5,6 @@ import importlib.util
 import json
 import sys
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +20,6 @@ from windowshop.progress import SilentReporter
 
 pytestmark = pytest.mark.slow
 
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 peers, peer_clip, peer_shop, peer_windowshop = map(
     importlib.import_module, ("peers", "peer_clip", "peer_shop", "peer_windowshop")
 )

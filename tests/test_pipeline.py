@@ -126,8 +126,20 @@ def test_the_per_query_file_holds_what_the_means_are_of(figures):
     for system, part, measure, value, count in means.iter_rows():
         tables = content["systems"][system]
         estimate = (tables["all"] if part == "all" else tables["slices"][part])[measure]
-        assert estimate["mean"] == pytest.approx(value, abs=1e-9)
+        assert estimate["mean"] == pytest.approx(value, abs=1e-6)
         assert estimate["n"] == count
+
+
+def test_figures_and_model_name_what_they_were_made_from(figures, trained, shop):
+    _, content, _ = figures
+    manifest = windowshop.load(trained).manifest
+    assert content["hashes"] == windowshop.read_dataset(shop / "data").hashes()
+    assert content["model"]["run_key"] == manifest.run_key
+    assert set(content["hashes"].items()) <= set(content["model"]["hashes"].items())
+    assert content["model"]["environment"] == manifest.environment
+    for made in (content["environment"], manifest.environment):
+        assert {"command", "cpu", "cores", "threads", "windowshop", "torch"} <= set(made)
+        assert made["precision"] in ("bf16", "fp32")
 
 
 def test_gains_are_differences_of_means(figures):

@@ -115,7 +115,7 @@ def write_manifest(folder: Path, manifest: Any, file: str = MANIFEST_FILE) -> No
 
 
 MODEL = FolderKind(
-    noun="a model folder", format="windowshop-model/3", command="windowshop train", error=ModelError
+    noun="a model folder", format="windowshop-model/4", command="windowshop train", error=ModelError
 )
 INDEX = FolderKind(
     noun="an index folder",

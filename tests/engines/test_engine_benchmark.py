@@ -61,6 +61,8 @@ def test_a_run_on_a_tiny_index(colours, colours_index, tmp_path, capsys):
     engines.main([*places, "--split", "train", "-k", "2", "--json", str(out)])
     assert files_of(colours_index) == before
     figures = json.loads(out.read_text())
+    assert figures.pop("hashes").keys() == {"products", "queries", "qrels"}
+    assert "threads" in figures.pop("environment")
     assert json.loads(capsys.readouterr().out) == figures
     assert (figures["products"], figures["queries"], figures["k"]) == (11, 2, 2)  # p5 has no vector
     assert set(figures["states"]) == {"fresh", "changed"}

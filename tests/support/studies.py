@@ -128,6 +128,7 @@ def study(**changes):
         "split": "test",
         "data": "a made-up shop",
         "counts": {"products": 1200, "queries": 60},
+        "hashes": {"products": "123"},
         "environment": {"python": "3.11", "commit": "abc"},
         "settings": {"seeds": [0, 1, 2], "base": {"model": {"width": 16}}},
         "falsifiers": (
@@ -156,7 +157,8 @@ def load_results(folder):
     """The results of a report folder."""
     content = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
     del content["format"]
-    tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in TABLES}
+    wide = pl.col(pl.Float32).cast(pl.Float64)
+    tables = {n: pl.read_parquet(folder / f"{n}.parquet").with_columns(wide) for n in TABLES}
     for variant in content["variants"]:
         for item in variant["seeds"]:
             of = {"variant": variant["name"], "seed": item["seed"]}

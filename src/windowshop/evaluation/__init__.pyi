@@ -51,4 +51,5 @@ from .slices import make_slices as make_slices
 from .slices import score_slices as score_slices
 from .slices import scores_table as scores_table
 from .slices import split_kinds as split_kinds
+from .slices import write_scores as write_scores
 from .tables import render_evaluation as render_evaluation

@@ -26,9 +26,17 @@ from windowshop.evaluation.slices import (
     judged_slices,
     score_slices,
     scores_table,
+    write_scores,
 )
-from windowshop.files import DEFAULT_CACHE, write_atomic, write_json
-from windowshop.model import ProductSource, QuerySource, Retriever, load_system, saved_systems
+from windowshop.files import DEFAULT_CACHE, write_json
+from windowshop.model import (
+    ProductSource,
+    QuerySource,
+    Retriever,
+    environment,
+    load_system,
+    saved_systems,
+)
 from windowshop.progress import SILENT, Reporter
 
 BM25 = "bm25"
@@ -51,6 +59,8 @@ class Evaluation:
     per_query: pl.DataFrame
     """system, slice, query_id, measure, value."""
     notes: tuple[str, ...]
+    origin: dict[str, Any] = field(default_factory=dict)
+    """Environment, content hashes of the data, and key, seed, data and environment of the model."""
     labels: dict[str, int] = field(default_factory=dict)
     """Label set -> its lowest relevant grade, where there are two; the first is the headline's.
 
@@ -70,6 +80,7 @@ class Evaluation:
                 kind: {"relevant_from_grade": grade} for kind, grade in self.labels.items()
             },
             "notes": list(self.notes),
+            **self.origin,
         }
 
 
@@ -93,6 +104,7 @@ def evaluate(
             f"{dataset.root}: split {split!r} has no judged query (judged queries: {found}). "
             "Choose another --split, or add qrels."
         )
+    origin = _origin(model, dataset)
     slices = judged_slices(dataset, dataset.qrels_of(queries), slice_specs)
     runs = _runs(model, dataset, queries, cache_folder, reporter)
     scores = {system: score_slices(run, slices) for system, run in runs.items()}
@@ -118,12 +130,27 @@ def evaluate(
             for system, by_slice in scores.items()
         ),
         notes=(*dataset.notes, *held_out_notes(dataset, split)),
+        origin=origin,
         labels={
             name.removeprefix(LABELS): part.threshold
             for name, part in slices.items()
             if name.startswith(LABELS)
         },
     )
+
+
+def _origin(model: Retriever, dataset: Dataset) -> dict[str, Any]:
+    made = model.manifest
+    return {
+        "environment": environment(),
+        "hashes": dataset.hashes(),
+        "model": {
+            "run_key": made.run_key,
+            "seed": made.seed,
+            "hashes": made.data,
+            "environment": made.environment,
+        },
+    }
 
 
 def _runs(
@@ -155,7 +182,7 @@ def _runs(
 
 def write_per_query(evaluation: Evaluation, path: Path) -> None:
     """Save every query's scores as parquet."""
-    write_atomic(path, evaluation.per_query.write_parquet, chosen="file")
+    write_scores(evaluation.per_query, path, chosen="file")
 
 
 def write_evaluation(evaluation: Evaluation, path: Path) -> None:

@@ -8,12 +8,15 @@ counts in the slice of each, so those slices overlap.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import polars as pl
 
 from windowshop.data import KINDS, Dataset
 from windowshop.errors import DataError
 from windowshop.evaluation.metrics import Qrels, Run, as_qrels, relevance_threshold, score_queries
+from windowshop.files import write_atomic
 
 ALL = "all"
 """Name of the slice of all queries."""
@@ -100,6 +103,13 @@ def scores_table(scores: Mapping[str, Scores]) -> pl.DataFrame:
         for query_id, value in values.items()
     ]
     return pl.DataFrame(rows, schema=SCORES_SCHEMA, orient="row")
+
+
+def write_scores(scores: pl.DataFrame, path: Path, chosen: str = "folder") -> None:
+    """Save a table of scores as parquet, small enough to be committed; values as 32-bit floats."""
+    table = scores.with_columns(pl.col(pl.Float64).cast(pl.Float32))
+    write = partial(table.write_parquet, compression="zstd", compression_level=19)
+    write_atomic(path, write, chosen)
 
 
 def make_slices(dataset: Dataset, qrels: pl.DataFrame, spec: str) -> list[Slice]:

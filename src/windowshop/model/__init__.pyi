@@ -4,7 +4,6 @@ from .batches import ProductSource as ProductSource
 from .batches import QueryBatch as QueryBatch
 from .batches import QuerySource as QuerySource
 from .batches import needed_views as needed_views
-from .checkpoint import PACKAGES as PACKAGES
 from .checkpoint import Manifest as Manifest
 from .checkpoint import System as System
 from .checkpoint import load_manifest as load_manifest
@@ -24,6 +23,7 @@ from .onnx_export import check_texts as check_texts
 from .onnx_export import export_queries as export_queries
 from .onnx_export import provide_export as provide_export
 from .onnx_export import render_export as render_export
+from .origin import environment as environment
 from .query_encoder import EncoderConfig as EncoderConfig
 from .query_encoder import QueryEncoder as QueryEncoder
 from .query_encoder import open_query_encoder as open_query_encoder

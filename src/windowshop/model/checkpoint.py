@@ -10,10 +10,8 @@
 A folder is written aside and renamed, so one that has a manifest is complete.
 """
 
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,12 +22,12 @@ from windowshop.config import FUSED, TrainConfig, load_config
 from windowshop.encoders import ImageEncoder, Layout, TextEncoder
 from windowshop.errors import ModelError
 from windowshop.files import MODEL, read_manifest, write_manifest
+from windowshop.model.origin import environment
 from windowshop.model.two_tower import TwoTower
 from windowshop.settings import to_yaml
 
 CONFIG_FILE = "config.yaml"
 TOWERS_FILE = "towers.safetensors"
-PACKAGES = ("windowshop", "torch", "transformers", "sentence-transformers", "numpy", "polars")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +54,8 @@ class Manifest:
     text_tokens: list[int] = field(default_factory=lambda: [0, 0])
     image_tokens: list[int] = field(default_factory=lambda: [0, 0])
     """Number and width of the tokens in each encoder's features."""
-    versions: dict[str, str] = field(default_factory=lambda: _versions())
+    environment: dict[str, str] = field(default_factory=environment)
+    """Command, commit, machine, threads, precision and versions."""
     format: str = MODEL.format
 
     @property
@@ -135,7 +134,3 @@ def encoder_folder(folder: Path, modality: Literal["text", "image"], name: str =
 def towers_file(folder: Path, name: str) -> Path:
     """Return the weights file of a system in a model folder."""
     return folder / (TOWERS_FILE if name == FUSED else f"baselines/{name}.safetensors")
-
-
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from windowshop.errors import ConfigError, DataError
-from windowshop.evaluation import SCORES_SCHEMA, Diagnostics
+from windowshop.evaluation import SCORES_SCHEMA, Diagnostics, write_scores
 from windowshop.files import write_atomic, write_json
 from windowshop.settings import from_dict
 from windowshop.study.config import Falsifier
@@ -107,7 +107,10 @@ class StudyResults:
     data: str
     counts: dict[str, int]
     """Number of products, queries and judgements by name."""
+    hashes: dict[str, str]
+    """Content hashes of the tables, and of all images together."""
     environment: dict[str, str]
+    """Command, commit, machine, threads of all workers, precision and versions."""
     settings: dict[str, Any]
     falsifiers: tuple[Falsifier, ...] = ()
     examples: tuple[Example, ...] = ()
@@ -149,7 +152,7 @@ def save_results(results: StudyResults, folder: Path) -> None:
             for seed in variant.seeds
         ]
         empty = pl.DataFrame(schema={"variant": pl.String, "seed": pl.Int64, **schema})
-        write_atomic(folder / f"{name}.parquet", pl.concat([empty, *frames]).write_parquet)
+        write_scores(pl.concat([empty, *frames]), folder / f"{name}.parquet")
     write_json(folder / RESULTS_FILE, {"format": FORMAT, **_figures(results)})
 
 

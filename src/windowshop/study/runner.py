@@ -1,20 +1,17 @@
 """Run of a study, from a data folder to a report folder."""
 
-import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
-import torch
 from filelock import FileLock, Timeout
 
 from windowshop.data import Dataset
 from windowshop.encoders import pick_device
 from windowshop.errors import ConfigError
 from windowshop.files import DEFAULT_CACHE
-from windowshop.model import PACKAGES
+from windowshop.model import environment
 from windowshop.progress import SILENT, Reporter
 from windowshop.settings import to_dict
 from windowshop.study.config import AUTO, StudyConfig, VariantConfig
@@ -143,7 +140,8 @@ def _without_variants(study: StudyData, num_workers: int) -> StudyResults:
             "test queries": len(study.test.ids),
             "judgements": len(dataset.qrels),
         },
-        environment=_environment() | {"workers": str(num_workers)},
+        hashes=study.prepared.hashes,
+        environment=environment() | {"workers": str(num_workers)},
         settings={"study": to_dict(config), "base": to_dict(study.base)},
         falsifiers=tuple(
             item
@@ -210,12 +208,3 @@ def _make_insights(
         queries = most_different_queries(results, first, last, count=study.config.num_examples)
     shown_queries = examples(study.prepared, rankings, queries, study.test)
     return Insights(curves=curves, examples=shown_queries, images=True)
-
-
-def _environment() -> dict[str, str]:
-    return {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "threads": str(torch.get_num_threads()),
-        **{name: version(name) for name in PACKAGES},
-    }

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -14,7 +15,7 @@ from windowshop.data import Dataset, file_hash
 from windowshop.encoders import FeatureCache
 from windowshop.errors import ConfigError, ModelError
 from windowshop.files import DEFAULT_CACHE, MANIFEST_FILE
-from windowshop.model import Manifest, ProductSource, load_manifest, save_model
+from windowshop.model import Manifest, ProductSource, environment, load_manifest, save_model
 from windowshop.progress import SILENT, Reporter
 from windowshop.settings import to_dict
 from windowshop.training.prepared_data import PreparedData, open_cache, prepare
@@ -55,6 +56,7 @@ def _fit_locked(
     dataset: Dataset, out: Path, config: TrainConfig, cache_folder: Path, reporter: Reporter
 ) -> Manifest:
     require_negatives(config)
+    started = environment()  # of the code that trains, whatever is checked out meanwhile
     prepared = prepare(dataset, config, open_cache(config, cache_folder), reporter)
     key = _run_key(config, prepared.hashes, prepared.cache)
     if out.exists():
@@ -70,7 +72,7 @@ def _fit_locked(
     }
     finished = work / "model"
     shutil.rmtree(finished, ignore_errors=True)
-    manifest = _describe(prepared, config, key, trained)
+    manifest = replace(_describe(prepared, config, key, trained), environment=started)
     save_model(finished, config, manifest, {name: item.system for name, item in trained.items()})
     finished.rename(out)
     shutil.rmtree(work)

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo check quick test docs clean
+.PHONY: demo check quick test docs figures clean
 
 demo: $(READY)
 	$(BIN)/python -m windowshop demo build/demo
@@ -29,6 +29,10 @@ test: check
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Tables and figures of README and docs, from the files in benchmarks/results.
+figures: $(READY)
+	$(BIN)/python benchmarks/figures.py
 
 $(VENV)/.docs: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'

@@ -7,7 +7,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
-LINK = re.compile(r"\]\(\.\./([^)#]+)")
+LINK = re.compile(r"\]\(\.\./([^)#\s]+)")
 
 
 def on_files(files: Files, *, config: Any) -> Files:  # noqa: ANN401

@@ -1,0 +1,178 @@
+"""Tables of README and docs, each made of files in benchmarks/results by one function.
+
+A document has a table between `<!-- table: NAME -->` and `<!-- end -->`; `figures.py` writes it.
+Rows are texts, the head first.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from published import Results, figure, written
+
+Rows = list[list[str]]
+SYSTEMS = {"fused": "**fused**", "text_only": "text only", "image_only": "image only"}
+SYSTEMS["bm25"] = "BM25"
+SEEDS = ("fashion_test.json", "fashion_test_seed1.json", "fashion_test_seed2.json")
+T_975 = {2: 4.303, 4: 2.776}
+"""97.5% quantiles of Student's t by degrees of freedom."""
+
+
+def fashion(results: Results) -> Rows:
+    """One seed of the default on fashion beside its baselines."""
+    parts = ("kind=visual", "text_quality=sparse", "cold=True+text_quality=sparse")
+    names = ("visual queries", "sparse texts", "sparse and unseen")
+    rows = [["system", "Recall@100", "nDCG@10", *(f"Recall@100, {name}" for name in names)]]
+    for system, name in SYSTEMS.items():
+        found = results.at("fashion_test.json", f"systems.{system}")
+        whole = [figure(found["all"][m], ".123 ±") for m in ("recall@100", "ndcg@10")]
+        rows.append(
+            [name, *whole, *(figure(found["slices"][p]["recall@100"], ".123") for p in parts)]
+        )
+    return rows
+
+
+def seeds(results: Results) -> Rows:
+    """Means over three seeds, with the t interval over them."""
+    rows = [["system", "Recall@100", "nDCG@10", "nDCG@1"]]
+    for system in ("fused", "text_only"):
+        cells = []
+        for measure in ("recall@100", "ndcg@10", "ndcg@1"):
+            address = f"systems.{system}.all.{measure}.mean"
+            cells.append(figure(_over_seeds(results.at(f, address) for f in SEEDS), ".123 ±"))
+        rows.append([SYSTEMS[system], *cells])
+    return rows
+
+
+def shuffled(results: Results) -> Rows:
+    """What the image is worth where images are dealt out at random."""
+    trainings = {
+        "the real images": "trained on real photos",
+        "images shuffled in the index": "trained on real photos, shuffled in the index",
+        "images shuffled in training too": "trained on shuffled photos",
+    }
+    parts = {"all": "all", "seen=True": "judged in training", "seen=False": "not judged in it"}
+    rows = [["", *(f"products: {name}" for name in parts.values())]]
+    for name, key in trainings.items():
+        addresses = (f"{key}: {part}: fused minus text_only.recall@100" for part in parts)
+        cells = (results.at("shuffled_images.json", address) for address in addresses)
+        rows.append([name, *(figure(cell, "+.123 [") for cell in cells)])
+    return rows
+
+
+def claims(results: Results) -> Rows:
+    """Every claim of the default study, and of the study of stages with all steps."""
+    rows = [["claim", "compared", "difference", "p", "answer"]]
+    for study, where in (("study_fashion", ""), ("study_stages", ", all steps")):
+        for claim, answer, better, worse, difference, p in results.claims(f"{study}/report.md"):
+            pair = f"`{better}` − `{worse}`"
+            rows.append([f"{claim}{where}", pair, difference, p, answer])
+    return rows
+
+
+def variants(results: Results) -> Rows:
+    """Variants of the default study that no claim is about, beside the default and baselines."""
+    columns = ("nDCG@10", "Recall@100", "Δ nDCG@10", "p", "seconds")
+    rows = [["variant", *columns[:2], "minus the default", *columns[3:]]]
+    names = ("text_tower_experts", "query_experts", "concat_mlp", "one_stage", "tuned_text")
+    for name in (*names, "bm25_negatives", "text_twice", "text_only", "image_only", "bm25"):
+        cells = (results.cell("study_fashion/report.md", name, column) for column in columns)
+        rows.append([f"`{name}`", *cells])
+    return rows
+
+
+def peers(results: Results) -> Rows:
+    """What else one would train, each from the run that has it."""
+    rows = [["system", "nDCG@10", "Recall@100", "seconds"]]
+    few = "60 steps of 64 pairs"
+    shown = (
+        ("peers.json", "ours", "**windowshop**"),
+        ("peers.json", "score_tuned", "tuned score fusion of windowshop's text and image towers"),
+        ("peers.json", "score_raw", "raw sum of the same scores"),
+        ("peers.json", "score_centred", "mean-centred sum"),
+        ("peers.json", "clip_style_frozen", "CLIP-like projections, text and image averaged"),
+        ("peers_text.json", "ours_text_only_frozen", "windowshop, text only"),
+        ("peers_text.json", "st_text_only", f"sentence-transformers, same text encoder ({few})"),
+        ("peers_text.json", "ours_text_only", f"windowshop, text only, encoder trained ({few})"),
+        ("peers_encoders.json", "clip_style", f"CLIP-like training of both encoders ({few})"),
+    )
+    for file, system, name in shown:
+        found = results.at(file, f"systems.{system}")
+        cells = [figure(found["all"][measure], ".123") for measure in ("ndcg@10", "recall@100")]
+        rows.append([name, *cells, written(found["training_s"], "1")])
+    return rows
+
+
+def search(results: Results) -> Rows:
+    """The tuned search beside each of its channels."""
+    modes = ("hybrid", "vectors", "words")
+    rows = [["queries", *modes, "hybrid − vectors, nDCG@10", "hybrid − vectors, Recall@100"]]
+    parts = {"all": "quality.all", "mixed": "quality.kind=mixed"}
+    parts |= {"textual": "quality.kind=textual", "visual": "quality.kind=visual"}
+    parts["all, one or two typos a word"] = "typos.all"
+    for name, address in parts.items():
+        found = results.at("hybrid.json", address)
+        means = [
+            " / ".join(figure(found["means"][mode][m], ".123") for m in ("ndcg@10", "recall@100"))
+            for mode in modes
+        ]
+        gains = (found["gains"][f"hybrid minus vectors: {m}"] for m in ("ndcg@10", "recall@100"))
+        rows.append([name, *means, *(figure(gain["difference"], "+.123 [") for gain in gains)])
+    return rows
+
+
+def composed(results: Results) -> Rows:
+    """A text with an image, beside each alone."""
+    rows = [["asked by", "nDCG@10", "Recall@100"]]
+    for key, name in (("both", "image and text"), ("photo", "image"), ("text", "text")):
+        found = results.at("composed.json", f"test.{key}")
+        rows.append([name, *(figure(found[m], ".123 ±") for m in ("ndcg@10", "recall@100"))])
+    return rows
+
+
+def service(results: Results) -> Rows:
+    """Answer times over HTTP beside what one would put together."""
+    names = {
+        "windowshop": "windowshop",
+        "stock": "FastAPI, MiniLM in torch, same engine; vectors and words merged",
+        "stock_vectors_alone": "the same, vectors alone",
+    }
+    rows = [["server", "median, ms", "99th percentile, ms", "answers a second, 16 clients"]]
+    for key, name in names.items():
+        found = results.at("service.json", key)
+        one, many = found["one_client"], found["many_clients"]
+        times = [written(one[k], "1.0") for k in ("p50_ms", "p99_ms")]
+        rows.append([name, *times, written(many["requests_per_second"], "1")])
+    return rows
+
+
+def engines(results: Results) -> Rows:
+    """Lowest share of true neighbours and longest time of each engine, over filters and changes."""
+    rows = [["engine", "lowest recall of the true 100", "ms, no filter", "ms, slowest filter"]]
+    states: dict[str, Any] = results.at("engines.json", "states")
+    for name in states["fresh"]["all"]:
+        found = [by[name] for state in states.values() for by in state.values()]
+        lowest = min(item["recall"] for item in found)
+        slowest = max(item["ms"] for item in found)
+        unfiltered = states["fresh"]["all"][name]["ms"]
+        times = [written(ms, "1.0") for ms in (unfiltered, slowest)]
+        rows.append([name, f"{math.floor(lowest * 10_000) / 10_000:.4f}", *times])
+    return rows
+
+
+TABLES: dict[str, Callable[[Results], Rows]] = {
+    table.__name__: table
+    for table in (
+        *(fashion, seeds, shuffled, claims, variants, peers),
+        *(search, composed, service, engines),
+    )
+}
+
+
+def _over_seeds(values: Iterable[float]) -> dict[str, float]:
+    """Return the mean and its 95% t interval."""
+    means = list(values)
+    half = T_975[len(means) - 1] * statistics.stdev(means) / math.sqrt(len(means))
+    mean = statistics.fmean(means)
+    return {"mean": mean, "low": mean - half, "high": mean + half}

@@ -1,8 +1,9 @@
 """Results read by address, and figures in the form that documents give them.
 
 An address names a file of benchmarks/results and what is in it: keys of a JSON file joined by
-dots (items of a list by their `name`), or in a study's report.md a claim, or `ROW: COLUMN` of the
-first table that has both. An estimate is a mapping of mean, low and high.
+dots, items of a list by their `name`, and all of it where there is no key; or in a study's
+report.md a claim, or `ROW: COLUMN` of the first table that has both. An estimate is a mapping of
+mean, low and high.
 """
 
 import json
@@ -31,7 +32,7 @@ class Results:
             if file.endswith(".md"):
                 return self._in_report(file, address)
             value: Any = json.loads(self._text(file))
-            for key in address.split("."):
+            for key in filter(None, address.split(".")):
                 value = _inside(value, key)
         except (KeyError, IndexError, StopIteration, TypeError, ValueError):
             raise DataError(

@@ -25,9 +25,9 @@ from hybrid import ranked
 from kept_figures import write_figures
 from rich.console import Console
 
-from windowshop.data import Dataset, attribute_columns, fill_attributes, read_dataset
+from windowshop.data import Dataset, attribute_columns, fill_attributes, read_dataset, words_of
 from windowshop.evaluation import DEPTH, as_qrels, bootstrap, relevance_threshold, score_queries
-from windowshop.search import SearchRequest, open_searcher, words_of
+from windowshop.search import SearchRequest, open_searcher
 
 MIN_PRODUCTS = 5
 """A value of the column that fewer products have is not asked for."""

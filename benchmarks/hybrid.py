@@ -21,7 +21,7 @@ import polars as pl
 from kept_figures import write_figures
 from rich.console import Console
 
-from windowshop.data import Dataset, all_texts, read_dataset
+from windowshop.data import Dataset, all_texts, read_dataset, words_of
 from windowshop.evaluation import (
     DEPTH,
     Qrels,
@@ -34,7 +34,7 @@ from windowshop.evaluation import (
     split_kinds,
 )
 from windowshop.progress import Reporter, TerminalReporter
-from windowshop.search import Mode, Searcher, SearchRequest, open_searcher, words_of
+from windowshop.search import Mode, Searcher, SearchRequest, open_searcher
 
 MODES: tuple[Mode, ...] = ("hybrid", "vectors", "words")
 MEASURES = ("ndcg@10", "recall@100")

@@ -12,12 +12,18 @@ from peer_shop import Fitted, Shop, ranked
 
 from windowshop.config import FUSED, FineTuningConfig, FineTuningName, StageConfig
 from windowshop.evaluation import product_vectors, query_vectors
-from windowshop.study import Mix, score_fusion_run, shared_stages, with_separate
+from windowshop.study import Mix, lexical_ranker, score_fusion_run, shared_stages, with_separate
 from windowshop.training import PreparedData, Trained, train_system, with_encoders
 
 HOW: tuple[FineTuningName, ...] = ("full", "lora")
 HEAD_RATE = 3e-4
 """Learning rate of heads that are trained already, while encoders are trained with them."""
+
+
+def fit_bm25(shop: Shop) -> Fitted:
+    """BM25 with the parameters that dev chose; nothing is trained."""
+    bm25 = lexical_ranker(shop.prepared, shop.dev)
+    return Fitted(bm25.run(shop.dev.texts), bm25.run(shop.test.texts), {})
 
 
 def fit_heads(shop: Shop, name: str) -> Fitted:

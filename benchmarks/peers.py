@@ -22,7 +22,7 @@ from typing import Any
 import polars as pl
 from peer_clip import ENCODER_RATES, FROZEN_RATES, fit_clip, fit_clip_frozen
 from peer_shop import Budget, Fitted, Shop, open_shop
-from peer_windowshop import HOW, fit_heads, fit_score_fusion, fit_tuned
+from peer_windowshop import HOW, fit_bm25, fit_heads, fit_score_fusion, fit_tuned
 from rich.console import Console
 from transformers.utils import logging
 
@@ -91,6 +91,7 @@ def systems() -> dict[str, dict[str, Fit]]:
     """Every system: the settings that dev chooses from, each with what trains it."""
     tuned = {how: how for how in HOW}
     return {
+        "bm25": {"default": fit_bm25},
         "ours": {"default": partial(fit_heads, name=FUSED)},
         "ours_text_only_frozen": {"default": partial(fit_heads, name=TEXT_ONLY)},
         "score_tuned": {"default": partial(fit_score_fusion, mix="tuned")},

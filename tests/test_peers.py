@@ -218,7 +218,7 @@ def test_every_system_of_ours_and_clip_is_ranked_in_one_run(
         assert name in told
         assert found["chosen"] == max(found["dev"], key=found["dev"].get)
         assert found["training_s"] == pytest.approx(sum(found["training_s_by_part"].values()))
-        assert found["training_s"] > 0
+        assert (found["training_s"] > 0) == (name != "bm25")
         assert list(found["slices"]) == ["kind=even", "kind=odd"]
         for estimate in found["all"].values():
             assert 0 <= estimate["low"] <= estimate["mean"] <= estimate["high"] <= 1

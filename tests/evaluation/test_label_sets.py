@@ -61,6 +61,7 @@ def evaluated(tmp_path, monkeypatch):
         return {name: dict.fromkeys(("q1", "q2", "q3"), run) for name, run in runs.items()}
 
     monkeypatch.setattr(windowshop.evaluation.evaluator, "_runs", ranked)
+    monkeypatch.setattr(windowshop.evaluation.evaluator, "_origin", lambda *given: {})
 
     def run(**given):
         dataset = make_labelled(tmp_path, "test", **given)

@@ -12,7 +12,6 @@ from windowshop.search.understanding.prices import price_phrases
 from windowshop.search.understanding.recognition import PrecisionConfig, recognise
 from windowshop.search.understanding.spelling import Near, Spelling
 from windowshop.search.understanding.synonyms import SynonymRules, Synonyms
-from windowshop.search.understanding.tokens import tokens, words, words_of
 from windowshop.search.understanding.vocabulary import Vocabulary
 
 
@@ -50,31 +49,6 @@ def matches(query, vocabulary=VOCABULARY):
         (match.text, match.meaning.column, match.meaning.value, match.meaning.count)
         for match in vocabulary.understand(query).matches
     ]
-
-
-@pytest.mark.parametrize(
-    "pair",
-    [
-        "dress dresses", "watch watches", "box boxes", "shoe shoes", "hoodie hoodies",
-        "baby babies", "tomato tomatoes", "women's womens", "men's man", "levi's levis",
-        "Crème crèmes", "glass glasses", "scarf scarves", "tee tees", "tie ties",
-    ],
-)  # fmt: skip
-def test_singular_and_plural_are_one_word(pair):
-    first, second = pair.split()
-    assert words_of(first) == words_of(second)
-
-
-def test_different_words_stay_apart():
-    apart = "shoe show bus bush glass class pan pants canoe cane toe to"
-    assert len(set(words_of(apart))) == 12
-
-
-@given(st.text(max_size=30))
-def test_tokens_lie_where_they_say_and_join_what_words_are(text):
-    found = tokens(text)
-    assert [token.word for token in found] == words_of(text)
-    assert all(text[token.start : token.end] == token.text for token in found)
 
 
 def test_longest_phrase_wins_whatever_its_case_and_number():
@@ -294,11 +268,3 @@ def test_attributes_become_columns():
     assert table["Size"].to_list() == [["S", "M"], ["L"], None, None]
     assert table["Colour"].to_list() == ["Red", None, None, None]
     assert table["Count"].to_list() == [None, "3", None, None]
-
-
-def test_words():
-    assert words("Röcke, SAREES & 3XL-T-shirts; glass boxes, ponies!") == [
-        "rocke", "saree", "3xl", "t", "shirt", "glass", "boxe", "pony",
-    ]  # fmt: skip
-    assert words("bus  us_sizes 中文") == ["bus", "us", "size", "中文"]
-    assert words(" \n") == []

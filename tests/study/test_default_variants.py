@@ -5,6 +5,7 @@ import re
 import shutil
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ def test_every_default_variant_runs(everything):
     base = TrainConfig(text_encoder="clip", image_encoder="clip")
     variants, _ = default_variants(base, EXTENT)
     assert [v.name for v in everything.variants] == [v.name for v in variants]
-    assert everything.notes == ()
+    assert [note.split(":")[0] for note in everything.notes] == ["bm25", "bm25_dense"]
     claims = default_falsifiers("text_tower_experts", [v.name for v in variants])
     assert everything.falsifiers == tuple(c for c in claims if c.worse != "frozen_encoders")
     for found in everything.variants:
@@ -243,7 +244,8 @@ def test_bm25_mixes_with_a_text_tower_of_its_own_encoder(
         ),
     )
     with pytest.MonkeyPatch.context() as patch:  # no query shares a word: text-only alone ranks
-        patch.setattr(seed, "tuned_bm25_run", lambda *given: {})
+        nothing = SimpleNamespace(run=lambda texts: {}, choice=None)
+        patch.setattr(seed, "lexical_ranker", lambda *given: nothing)
         results = run_study(few, tmp_path / "report", undecided)
     text_only, both = (scores_of(results.variant(name).seeds[0]) for name in ("text_only", "both"))
     assert both == text_only

@@ -9,7 +9,7 @@ import pytest
 
 from windowshop.data.dataset import read_dataset
 from windowshop.encoders.layout import Layout
-from windowshop.evaluation.bm25 import bm25_run
+from windowshop.engines.bm25 import BM25Config
 from windowshop.evaluation.slices import GradedQrels
 from windowshop.model.batches import QuerySource
 from windowshop.study import systems as rankings
@@ -17,9 +17,9 @@ from windowshop.study.systems import (
     Queries,
     frozen_run,
     interpolated_run,
+    lexical_ranker,
     queries_of,
     score_fusion_run,
-    tuned_bm25_run,
 )
 
 TEXT = {"a": (0.8, 0.6), "b": (0, 1), "c": (0.6, 0.8), "d": (0, 0)}
@@ -183,38 +183,30 @@ def test_frozen_images_share_the_sentence_space(feature_table):
 
 
 LONG, SHORT = "shoe shoe " + " ".join(f"word{i}" for i in range(30)), "shoe"
-DEV_TEXTS, TEST_TEXTS = {"v": "shoe"}, {"t": "shoe"}
 
 
-@pytest.mark.parametrize(("preferred", "first"), [("p0", "p0"), ("p1", "p1")])
+@pytest.mark.parametrize("preferred", ["p0", "p1"])
 @pytest.mark.parametrize("relevant_in_test", ["p0", "p1"])
-def test_bm25_is_tuned_to_what_dev_prefers_and_never_test(preferred, first, relevant_in_test):
-    # With the default k1 and b the short text is ahead, 1.73 to 1.10; with .6 and .2 the long one.
+def test_bm25_is_tuned_to_what_dev_prefers_and_never_test(preferred, relevant_in_test):
     products = table_of(LONG, SHORT, "hat", "bag")
     prepared = SimpleNamespace(dataset=SimpleNamespace(products=products))
-    dev = asked({"v": [preferred]}, DEV_TEXTS)
-    test = asked({"t": [relevant_in_test]}, TEST_TEXTS)
-    run = tuned_bm25_run(prepared, dev, test)
-    assert set(run) == {"t", "v"}
-    assert run["t"] == run["v"]
-    assert next(iter(run["t"])) == first
-    default = bm25_run(TEST_TEXTS, products["product_id"].to_list(), [LONG, SHORT, "hat", "bag"])
-    assert (run["t"] == default["t"]) == (first == "p1")
-
-
-def test_bm25_without_dev_queries_has_its_default_settings():
-    prepared = SimpleNamespace(dataset=SimpleNamespace(products=table_of(LONG, SHORT, "hat")))
-    test = asked({"t": ["p0"]}, TEST_TEXTS)
-    default = bm25_run(TEST_TEXTS, ["p0", "p1", "p2"], [LONG, SHORT, "hat"])
-    assert tuned_bm25_run(prepared, NO_DEV, test) == default
+    names = [f"v{i}" for i in range(12)]
+    dev = asked({name: [preferred] for name in names}, dict.fromkeys(names, "shoe"))
+    bm25 = lexical_ranker(prepared, dev)
+    test = asked({"t": [relevant_in_test]}, {"t": "shoe"})
+    assert list(bm25.run(test.texts)["t"])[0] == preferred
+    by_default = lexical_ranker(prepared, NO_DEV)
+    assert by_default.choice.config == BM25Config()
+    assert (by_default.choice.num_queries, bm25.choice.num_queries) == (0, 12)
+    assert list(by_default.run(test.texts)["t"]) == ["p1", "p0"]
 
 
 @pytest.mark.parametrize("texts", [("", "", ""), ("shoe", "hat", "bag")])
 def test_bm25_finds_nothing_without_words(texts):
     """Products without text, or queries by image alone."""
     prepared = SimpleNamespace(dataset=SimpleNamespace(products=table_of(*texts)))
-    test = asked({"t": ["p0"]}, TEST_TEXTS if not any(texts) else {})
-    assert tuned_bm25_run(prepared, asked({"v": ["p0"]}), test) == {}
+    found = lexical_ranker(prepared, asked({"v": ["p0"]}))
+    assert found.run({} if any(texts) else {"t": "shoe"}) == ({} if any(texts) else {"t": {}})
 
 
 LEXICAL = {"a": 3.0, "b": 1.0}

@@ -17,7 +17,7 @@ from windowshop.encoders.feature_cache import (
     QueryFeatures,
 )
 from windowshop.errors import ConfigError
-from windowshop.evaluation.bm25 import BM25Scorer, bm25_run
+from windowshop.evaluation.bm25 import tuned_bm25
 from windowshop.model.batches import ProductSource, QuerySource
 from windowshop.model.fusion.base import Modalities
 from windowshop.progress import SilentReporter
@@ -231,23 +231,12 @@ def test_bm25_mines_text_queries_by_shared_words(tmp_path):
     text, image = table_of(np.zeros((5, 1))), np.zeros((5, 1))
     data = make_data(products, queries, judged, text, image, [-1] * 5, asked)
     table, summary = run(data, tmp_path, sources=("bm25",), margin=0.75)
-    scores = bm25_run({"q": "red leather shoe"}, [row[0] for row in products], titles)["q"]
+    scores = tuned_bm25(data[0]).run({"q": "red leather shoe"})["q"]
     assert table["product_id"].to_list() == ["p1", "p2"]
     assert table["score"].to_list() == pytest.approx([scores["p1"], scores["p2"]])
     assert table["positive_score"].to_list() == pytest.approx([scores["p0"]] * 2)
     assert summary.sources["bm25"].num_queries == 1
     assert summary.sources["bm25"].removed["score"] == 1  # the polish
-
-
-def test_bm25_scores_are_those_of_the_ranking():
-    texts = ["red hat", "", "blue hat with a red band", "the", "hat hat hat"]
-    queries = ["hat", "red hat", "the", "zebra", "", "blue blue band"]
-    scores_QN = BM25Scorer(texts).scores(queries)
-    run = bm25_run({str(i): query for i, query in enumerate(queries)}, list("abcde"), texts)
-    for i in range(len(queries)):
-        found = {id: score for id, score in zip("abcde", scores_QN[i], strict=True) if score > 0}
-        assert found == pytest.approx(run[str(i)])
-    assert BM25Scorer(["the", "of"]).scores(["the red"]).tolist() == [[0, 0]]
 
 
 @st.composite

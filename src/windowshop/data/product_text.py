@@ -6,6 +6,7 @@ Training samples the other views too. BM25 reads everything.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import polars as pl
@@ -35,6 +36,21 @@ def product_views(products: pl.DataFrame, names: Sequence[str] = VIEWS) -> dict[
 def all_texts(products: pl.DataFrame) -> list[str]:
     """Return the whole text of every product, in row order."""
     return [_join(_facts(row), row["description"]) for row in _rows(products)]
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalTexts:
+    """Texts of products that words are looked up in, in row order."""
+
+    facts: list[str]
+    """Title, brand, category and attributes."""
+    descriptions: list[str]
+
+
+def lexical_texts(products: pl.DataFrame) -> LexicalTexts:
+    """Return the texts of every product; together they are its whole text."""
+    rows = list(_rows(products))
+    return LexicalTexts([_facts(row) for row in rows], [_join(row["description"]) for row in rows])
 
 
 def _rows(products: pl.DataFrame) -> Iterator[dict[str, str | None]]:

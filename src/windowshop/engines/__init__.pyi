@@ -6,6 +6,11 @@ from .base import VectorSpec as VectorSpec
 from .base import best as best
 from .base import open_engine as open_engine
 from .base import permitted as permitted
+from .bm25 import BM25Config as BM25Config
+from .bm25 import BM25Index as BM25Index
+from .bm25 import TermCounts as TermCounts
+from .bm25 import count_terms as count_terms
+from .bm25 import idf as idf
 from .choice import choose as choose
 from .neighbours import Neighbours as Neighbours
 from .neighbours import nearest as nearest

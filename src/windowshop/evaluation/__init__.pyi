@@ -1,7 +1,8 @@
-from .bm25 import K1 as K1
-from .bm25 import B as B
-from .bm25 import BM25Scorer as BM25Scorer
-from .bm25 import bm25_run as bm25_run
+from .bm25 import BM25 as BM25
+from .bm25 import BM25Choice as BM25Choice
+from .bm25 import TunedBM25 as TunedBM25
+from .bm25 import choose_bm25 as choose_bm25
+from .bm25 import tuned_bm25 as tuned_bm25
 from .dev_scorer import DevScorer as DevScorer
 from .dev_scorer import make_dev_scorer as make_dev_scorer
 from .dev_scorer import score_labels as score_labels

@@ -16,7 +16,7 @@ from windowshop.config import FUSED
 from windowshop.data import FACTS, Dataset, all_texts, held_out_notes
 from windowshop.encoders import FeatureCache, product_features, query_features
 from windowshop.errors import DataError
-from windowshop.evaluation.bm25 import bm25_run
+from windowshop.evaluation.bm25 import BM25Choice, tuned_bm25
 from windowshop.evaluation.metrics import Estimate, bootstrap
 from windowshop.evaluation.runs import make_run, product_vectors, query_vectors
 from windowshop.evaluation.slices import (
@@ -66,6 +66,8 @@ class Evaluation:
 
     The figures of each are in the slice `labels=<label set>`.
     """
+    bm25: BM25Choice | None = None
+    """Parameters of BM25; None where nothing has words."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values: systems -> all, slices -> measure -> mean, low, high, n."""
@@ -79,6 +81,7 @@ class Evaluation:
             "label_sets": {
                 kind: {"relevant_from_grade": grade} for kind, grade in self.labels.items()
             },
+            "bm25": self.bm25.to_json() if self.bm25 else None,
             "notes": list(self.notes),
             **self.origin,
         }
@@ -107,6 +110,9 @@ def evaluate(
     origin = _origin(model, dataset)
     slices = judged_slices(dataset, dataset.qrels_of(queries), slice_specs)
     runs = _runs(model, dataset, queries, cache_folder, reporter)
+    lexical = _lexical_run(dataset, queries)
+    if lexical is not None:
+        runs[BM25] = lexical[0]
     scores = {system: score_slices(run, slices) for system, run in runs.items()}
     return Evaluation(
         split=split,
@@ -136,6 +142,7 @@ def evaluate(
             for name, part in slices.items()
             if name.startswith(LABELS)
         },
+        bm25=lexical and lexical[1],
     )
 
 
@@ -173,11 +180,18 @@ def _runs(
         product_ND = product_vectors(system.towers, ProductSource(features), all_products)
         query_QD = query_vectors(system.towers, query_source, all_queries)
         runs[name] = make_run(query_QD, query_ids, product_ND, product_ids)
-    texts = {q: t for q, t in queries.select("query_id", "query").iter_rows() if t and t.strip()}
-    product_words = all_texts(dataset.products)
-    if texts and any(product_words):
-        runs[BM25] = bm25_run(texts, product_ids, product_words)
     return runs
+
+
+def _lexical_run(
+    dataset: Dataset, queries: pl.DataFrame
+) -> tuple[dict[str, dict[str, float]], BM25Choice] | None:
+    """Rank by BM25; returns None where no query or no product has words."""
+    texts = {q: t for q, t in queries.select("query_id", "query").iter_rows() if t and t.strip()}
+    if not texts or not any(all_texts(dataset.products)):
+        return None
+    bm25 = tuned_bm25(dataset)
+    return bm25.run(texts), bm25.choice
 
 
 def write_per_query(evaluation: Evaluation, path: Path) -> None:

@@ -33,6 +33,8 @@ def render_evaluation(evaluation: Evaluation) -> RenderableType:
         "every ranking is over the full catalogue."
     )
     parts.append(Text(footnote, style="dim"))
+    if evaluation.bm25:
+        parts.append(Text(f"bm25: {evaluation.bm25}.", style="dim"))
     parts += [Text(note, style="yellow") for note in evaluation.notes]
     return Group(*parts)
 

@@ -16,4 +16,3 @@ from .tuning.choose import tune as tune
 from .tuning.report import render_tuning as render_tuning
 from .tuning.report import save_tuning as save_tuning
 from .understanding.recognition import Action as Action
-from .understanding.tokens import words_of as words_of

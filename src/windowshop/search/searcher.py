@@ -58,7 +58,7 @@ class Searcher:
         self._rules = rules or Rules()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="words")
         with index.collection.read_view() as view:
-            self._lexicon = SharedLexicon(view, synonyms)
+            self._lexicon = SharedLexicon(view, self.settings.bm25, synonyms)
 
     def search(
         self,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from windowshop.engines import BM25Config
 from windowshop.files import write_atomic
 from windowshop.search.request import SearchRequest
 from windowshop.search.retrieval.config import (
@@ -53,6 +54,8 @@ class SearchSettings:
     strongest: Action = "boost"
     """Strongest action of something recognised in a query; prices filter with "boost" too."""
     precision: PrecisionConfig = field(default_factory=PrecisionConfig)
+    bm25: BM25Config = field(default_factory=BM25Config)
+    """Parameters of the words channel."""
 
     def merging_of(self, request: SearchRequest) -> MergeConfig:
         """Return the settings of a request's kind of query."""

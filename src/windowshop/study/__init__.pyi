@@ -7,6 +7,7 @@ from .memory import reset_peak as reset_peak
 from .runner import compare as compare
 from .systems import Queries as Queries
 from .systems import Run as Run
+from .systems import lexical_ranker as lexical_ranker
 from .systems import queries_of as queries_of
 from .systems import score_fusion_run as score_fusion_run
 from .training import shared_stages as shared_stages

@@ -79,7 +79,7 @@ def baselines(base: TrainConfig, aligned: dict[str, Any]) -> tuple[VariantConfig
     as_they_come = partial(baseline, system="frozen", note="Encoders as they come.")
     mixed = partial(baseline, system="score_fusion", settings=aligned)
     return (
-        baseline(name="bm25", system="bm25", note="k1, b tuned on dev."),
+        baseline(name="bm25", system="bm25", note="Parameters chosen on dev."),
         baseline(name="bm25_dense", system="bm25_dense", note=note),
         *(as_they_come(name=name, mix=mix) for name, mix in frozen.items()),
         *(baseline(name=name, settings=_of(name)) for name in SINGLE),

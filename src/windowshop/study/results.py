@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from windowshop.errors import ConfigError, DataError
-from windowshop.evaluation import SCORES_SCHEMA, Diagnostics, write_scores
+from windowshop.evaluation import SCORES_SCHEMA, BM25Choice, Diagnostics, write_scores
 from windowshop.files import write_atomic, write_json
 from windowshop.settings import from_dict
 from windowshop.study.config import Falsifier
@@ -50,6 +50,8 @@ class SeedResult:
     history: tuple[dict[str, Any], ...] = ()
     """Dev checks: stage, step, ndcg@10, recall@100."""
     diagnostics: Diagnostics | None = None
+    bm25: BM25Choice | None = None
+    """Parameters of BM25, where it takes part."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

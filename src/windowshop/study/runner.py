@@ -100,7 +100,8 @@ def _run(study: StudyData, source: Source, num_workers: int, *, images: bool) ->
                 VariantResult(name=v.name, group=v.group, note=v.note, seeds=tuple(found[v.name]))
                 for v in study.variants
             )
-            results = replace(results, variants=variants)
+            chosen = (f"{v.name}: {v.seeds[0].bm25}." for v in variants if v.seeds[0].bm25)
+            results = replace(results, variants=variants, notes=(*study.notes, *chosen))
             if seed == seeds[0]:
                 found_insights = _insights(study, runs, results, images=images)
                 results = replace(

@@ -15,13 +15,14 @@ from windowshop.evaluation import (
     DEPTH,
     Diagnostics,
     GradedQrels,
+    TunedBM25,
     never_retrieved,
     score_slices,
     scores_table,
 )
 from windowshop.model import TwoTower, needs_tokens
 from windowshop.settings import to_dict
-from windowshop.study.config import TRAINED, StudyConfig, VariantConfig, training_of
+from windowshop.study.config import LEXICAL, TRAINED, StudyConfig, VariantConfig, training_of
 from windowshop.study.controls import apply_change
 from windowshop.study.report.insights import diagnose
 from windowshop.study.results import (
@@ -36,16 +37,18 @@ from windowshop.study.systems import (
     Run,
     frozen_run,
     interpolated_run,
+    lexical_ranker,
     product_ids,
     score_fusion_run,
     trained_run,
-    tuned_bm25_run,
 )
 from windowshop.study.training import Trained, digest, shared_stages, train_variant
 from windowshop.training import PreparedData
 
 FIXED_SYSTEMS = ("bm25", "frozen")
 """Systems without randomness."""
+LEXICAL_FORMAT = "bm25-2"
+"""Changed with the rankings of BM25, so that kept ones of before are made again."""
 FEATURES_SUFFIX = ".features"
 """Suffix of an empty file, named for a folder of features that is deleted with the weights."""
 
@@ -88,6 +91,7 @@ class SeedRuns:
         self._weights = study.folder / f"weights-{seed}"
         self._text_only_run: Run | None = None
         self._latest: tuple[VariantConfig, Trained] | None = None
+        self._lexical: TunedBM25 | None = None
         self._data = _data_key(study.prepared)
 
     def result(self, variant: VariantConfig) -> SeedResult:
@@ -112,6 +116,7 @@ class SeedRuns:
             ),
             history=tuple(trained.state.history) if trained and variant.system in TRAINED else (),
             diagnostics=diagnostics,
+            bm25=self._bm25().choice if variant.system in LEXICAL else None,
         )
         save_seed(study.folder, variant.name, result, self.fingerprint(variant))
         return result
@@ -180,7 +185,7 @@ class SeedRuns:
     def _rank(self, variant: VariantConfig) -> Run:
         study, prepared = self._study, self.shown(variant)
         if variant.system == "bm25":
-            return tuned_bm25_run(prepared, study.dev, study.test)
+            return self._bm25().run(study.test.texts)
         if variant.system == "frozen":
             return frozen_run(prepared, variant.mix, study.dev, study.test)
         if variant.system == "bm25_dense":
@@ -196,8 +201,13 @@ class SeedRuns:
         dense, prepared = self.trained(text_only), self.shown(text_only)
         assert dense is not None
         both = [trained_run(prepared, dense.model, part) for part in (study.dev, study.test)]
-        lexical = tuned_bm25_run(prepared, study.dev, study.test)
+        lexical = self._bm25().run({**study.dev.texts, **study.test.texts})
         return interpolated_run(lexical, {**both[0], **both[1]}, study.dev, study.test)
+
+    def _bm25(self) -> TunedBM25:
+        if self._lexical is None:
+            self._lexical = lexical_ranker(self._study.prepared, self._study.dev)
+        return self._lexical
 
     def _dev_score(self, variant: VariantConfig, trained: Trained | None) -> float | None:
         prepared = self.shown(variant)
@@ -215,7 +225,9 @@ class SeedRuns:
             if item is not None
         ]
         slices, data = list(study.slices), _data_key(study.data_of(variant))
-        return digest(SEED_FORMAT, __version__, data, to_dict(study.base), sources, slices)
+        lexical = (LEXICAL_FORMAT,) if variant.system in LEXICAL else ()
+        parts = (SEED_FORMAT, __version__, data, to_dict(study.base), sources, slices)
+        return digest(*parts, *lexical)
 
 
 def _data_key(prepared: PreparedData) -> str:

@@ -6,19 +6,19 @@ Shapes: Q queries, N products, D shared width, H feature width.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
-from windowshop.data import FACTS, all_texts
+from windowshop.data import FACTS, lexical_texts
+from windowshop.engines import count_terms
 from windowshop.evaluation import (
+    BM25,
     DEPTH,
     EQUAL,
-    K1,
-    B,
     GradedQrels,
     Qrels,
-    bm25_run,
+    TunedBM25,
+    choose_bm25,
     label_sets,
     make_run,
     modality_vectors,
@@ -36,7 +36,6 @@ from windowshop.training import PreparedData
 Run = dict[str, dict[str, float]]
 WEIGHTS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9, 0.0, 1.0)
 """Weights tried for the first of two rankings; the earliest of equals is kept."""
-BM25_K1, BM25_B = (K1, 0.6, 0.9, 1.2, 2.0), (B, 0.2, 0.4, 0.6, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +126,11 @@ def frozen_run(prepared: PreparedData, mix: Mix, dev: Queries, test: Queries) ->
     return _mixed_run(prepared, (text_NH, image_NH), mix, encode, dev, test)
 
 
-def tuned_bm25_run(prepared: PreparedData, dev: Queries, test: Queries) -> Run:
-    """Rank by BM25 over all product text, k1 and b chosen on dev."""
-    words, ids = all_texts(prepared.dataset.products), product_ids(prepared)
-    if not any(words):
-        return {}
-    grid = [(k1, b) for k1 in BM25_K1 for b in BM25_B]
-    rank = partial(bm25_run, product_ids=ids, texts=words)
-    best = max(grid, key=lambda pair: dev.score(rank(dev.texts, k1=pair[0], b=pair[1])))
-    return rank(test.texts, k1=best[0], b=best[1]) | rank(dev.texts, k1=best[0], b=best[1])
+def lexical_ranker(prepared: PreparedData, dev: Queries) -> TunedBM25:
+    """Return BM25 of the catalogue, its parameters chosen on dev."""
+    counts, ids = count_terms(lexical_texts(prepared.dataset.products)), product_ids(prepared)
+    choice = choose_bm25(counts, ids, dev.texts, dev.qrels, dev.threshold)
+    return TunedBM25(BM25(counts, ids, choice.config), choice)
 
 
 def interpolated_run(lexical: Run, dense: Run, dev: Queries, test: Queries) -> Run:

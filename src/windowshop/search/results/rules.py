@@ -24,13 +24,12 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from windowshop.data import parse_filter, to_polars
+from windowshop.data import parse_filter, to_polars, words_of
 from windowshop.errors import ConfigError, FilterError
 from windowshop.search.answer import Effect
 from windowshop.search.results.pins import Pin, rows_of, with_pins
 from windowshop.search.retrieval.boosts import matching
 from windowshop.search.retrieval.merge import Merged
-from windowshop.search.understanding.tokens import words_of
 from windowshop.settings import load_settings
 
 

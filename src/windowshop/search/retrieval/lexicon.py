@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from windowshop.data import all_texts
-from windowshop.engines import ReadWriteLock
+from windowshop.data import lexical_texts
+from windowshop.engines import BM25Config, ReadWriteLock
 from windowshop.index import Collection, Columns, View
 from windowshop.search.retrieval.lexical import LexicalIndex
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
@@ -50,8 +50,8 @@ class SearchState:
 class SharedLexicon:
     """Lexicon that many threads read; call it within `Collection.read_view`, with that view."""
 
-    def __init__(self, view: View, synonyms: Synonyms = NO_SYNONYMS) -> None:
-        self._synonyms = synonyms
+    def __init__(self, view: View, bm25: BM25Config, synonyms: Synonyms = NO_SYNONYMS) -> None:
+        self._bm25, self._synonyms = bm25, synonyms
         self._gate = ReadWriteLock()
         self._making = threading.Lock()
         self._coming: Lexicon | None = None
@@ -109,12 +109,12 @@ class SharedLexicon:
             lexicon = self._lexicon
             keys = np.arange(lexicon.num_keys, columns.num_keys, dtype=np.int64)
             if len(keys):
-                lexicon.lexical.add(keys, all_texts(columns.rows(keys)))
+                lexicon.lexical.add(keys, lexical_texts(columns.rows(keys)))
                 lexicon.num_keys = columns.num_keys
 
     def _made(self, columns: Columns, table: pl.DataFrame, alive_N: np.ndarray) -> Lexicon:
         living = table.filter(alive_N)
-        lexical = LexicalIndex(np.flatnonzero(alive_N), all_texts(living))
+        lexical = LexicalIndex(np.flatnonzero(alive_N), lexical_texts(living), self._bm25)
         vocabulary = Vocabulary(living, synonyms=self._synonyms)
         made_of = (len(table), len(living))
         return Lexicon(columns, lexical, vocabulary, self._synonyms, made_of, len(table))

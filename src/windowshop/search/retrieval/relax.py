@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from windowshop.data import words_of
 from windowshop.index import OpenIndex
 from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.query import RetrievalQuery, with_text
 from windowshop.search.retrieval.retrieve import Found, channels_for, find_candidates
 from windowshop.search.understanding.recognition import Recognised
-from windowshop.search.understanding.tokens import words_of
 from windowshop.search.understanding.vocabulary import Understanding
 
 StepName: TypeAlias = Literal["drop_filter", "correct_spelling", "drop_word", "vector_only"]

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from windowshop.data import PRODUCT_SCHEMA, TEXTS, inner_type
-from windowshop.search.understanding.tokens import words_of
+from windowshop.data import PRODUCT_SCHEMA, TEXTS, inner_type, words_of
 
 MAX_WORDS = 6
 LONGEST = MAX_WORDS + 2

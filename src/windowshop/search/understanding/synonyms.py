@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from windowshop.data import words_of
 from windowshop.errors import ConfigError
-from windowshop.search.understanding.tokens import words_of
 from windowshop.settings import load_settings
 
 Phrase: TypeAlias = tuple[str, ...]
@@ -41,28 +41,32 @@ class Synonyms:
     """Synonyms of phrases."""
 
     rules: SynonymRules = field(default_factory=SynonymRules)
-    _also: dict[Phrase, list[Phrase]] = field(init=False, repr=False)
+    _also: dict[str, list[Phrase]] = field(init=False, repr=False)
+    """By the phrase written together, so that "t shirt" and "t-shirt" are one."""
     _longest: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Bring every phrase into the compared form; raises ConfigError for one without words."""
-        also: dict[Phrase, list[Phrase]] = {}
+        also: dict[str, list[Phrase]] = {}
         for equal in self.rules.same:
             for text in equal:
                 _extend(also, text, equal)
         for rule in self.rules.one_way:
             _extend(also, rule.query, rule.also)
         object.__setattr__(self, "_also", also)
-        object.__setattr__(self, "_longest", max(map(len, also), default=0))
+        phrases = [text for equal in self.rules.same for text in equal]
+        phrases += [rule.query for rule in self.rules.one_way]
+        longest = max((len(_phrase(text)) for text in phrases), default=-1) + 1
+        object.__setattr__(self, "_longest", longest)
 
-    def items(self) -> Iterable[tuple[Phrase, list[Phrase]]]:
-        """Return each phrase of a query with its synonyms."""
+    def items(self) -> Iterable[tuple[str, list[Phrase]]]:
+        """Return each phrase of a query, written together, with its synonyms."""
         return self._also.items()
 
     def at(self, words: Sequence[str], start: int) -> tuple[int, list[Phrase]]:
         """Return the length and synonyms of the longest phrase that starts here; 0 without one."""
         for length in range(min(self._longest, len(words) - start), 0, -1):
-            also = self._also.get(tuple(words[start : start + length]))
+            also = self._also.get("".join(words[start : start + length]))
             if also:
                 return length, also
         return 0, []
@@ -76,9 +80,9 @@ def load_synonyms(path: Path) -> Synonyms:
     return Synonyms(load_settings(path, SynonymRules))
 
 
-def _extend(also: dict[Phrase, list[Phrase]], text: str, others: Sequence[str]) -> None:
+def _extend(also: dict[str, list[Phrase]], text: str, others: Sequence[str]) -> None:
     phrase = _phrase(text)
-    known = also.setdefault(phrase, [])
+    known = also.setdefault("".join(phrase), [])
     known += [p for p in dict.fromkeys(map(_phrase, others)) if p != phrase and p not in known]
 
 

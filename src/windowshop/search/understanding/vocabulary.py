@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from windowshop.data import all_texts
+from windowshop.data import Token, all_texts, compared, tokens_of, written
 from windowshop.search.understanding.phrases import LONGEST, STOP_WORDS, Meaning, phrases
 from windowshop.search.understanding.prices import PricePhrase, price_phrases
 from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
-from windowshop.search.understanding.tokens import Token, compared, tokens, written
 
 NEGATIONS = frozenset(["without", "not", "no", "non", "except", "minus"])
 KEPT = STOP_WORDS | NEGATIONS
@@ -89,7 +88,7 @@ class Vocabulary:
         """
         self._phrases = phrases(products, columns)
         named = {
-            "".join(phrase): self._phrases["".join(other)]
+            phrase: self._phrases["".join(other)]
             for phrase, also in synonyms.items()
             for other in also
             if "".join(other) in self._phrases
@@ -122,7 +121,7 @@ class Vocabulary:
         prices = price_phrases(query, self._prices)
         typed = [
             token
-            for token in tokens(query)
+            for token in tokens_of(query)
             if not any(p.start <= token.start < p.end for p in prices)
         ]
         words = tuple(self._read(typed, i) for i in range(len(typed)))

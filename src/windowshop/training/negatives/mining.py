@@ -6,7 +6,7 @@ Shapes: Q distinct queries, C queries of a chunk, N products in order of their i
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -15,14 +15,14 @@ import polars as pl
 import torch
 
 from windowshop.config import NegativesPool
-from windowshop.data import Dataset, all_texts, expand, place_in_run, starts_of
+from windowshop.data import Dataset, expand, place_in_run, starts_of
 from windowshop.errors import ConfigError
 from windowshop.evaluation import (
-    BM25Scorer,
     modality_vectors,
     product_vectors,
     query_vectors,
     shared_query_vectors,
+    tuned_bm25,
 )
 from windowshop.files import write_atomic
 from windowshop.model import TwoTower
@@ -250,10 +250,10 @@ def _make_source(name: SourceName, model: TwoTower, shop: _Shop) -> _Source:
 
 
 def _bm25_source(shop: _Shop) -> _Source:
-    scorer = BM25Scorer(all_texts(shop.products))
+    bm25 = tuned_bm25(replace(shop.dataset, products=shop.products)).ranker
     texts = shop.asked["query"]
     written = (texts.str.strip_chars() != "").fill_null(False).to_numpy()
-    return _Source(np.flatnonzero(written), lambda queries: scorer.scores(texts[queries].to_list()))
+    return _Source(np.flatnonzero(written), lambda queries: bm25.scores(texts[queries].to_list()))
 
 
 def _vector_source(name: SourceName, model: TwoTower, shop: _Shop) -> _Source:

@@ -14,6 +14,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python benchmarks/figures.py --check
 
 # Compiled tests are kept: to compile all takes each process many seconds.
 unexport PYTHONDONTWRITEBYTECODE

@@ -9,7 +9,8 @@ its file, with its address there as the title: `[.904](FILE "systems.fused.all.n
 figure's form is kept ([published.py](published.py)). All else that looks measured is refused: a
 decimal, a percentage, a number with a unit of time, size or rate. What is chosen and not measured
 is marked: `<!-- settings -->` alone on a line is for the block below it, at the end of a line for
-that line. Code is not looked at. All files of one table come from one commit.
+that line. Code is not looked at. All files of one table come from one commit, and the means of a
+file are those of the per-query scores beside it.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from document_tables import TABLES
+from kept_scores import disagreements
 from published import Results, figure, markdown
 
 from windowshop.errors import DataError
@@ -118,6 +120,10 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing")
     check = parser.parse_args(arguments).check
     problems: list[Problem] = []
+    try:
+        problems += [Problem(*told) for told in disagreements(root / FOLDER)]
+    except DataError as error:
+        problems.append(Problem(FOLDER, str(error), "what the scores are of"))
     for page in documents(root):
         problems += unfounded(page, root)
         try:
@@ -152,6 +158,8 @@ def _origin(name: str, results: Results, up: str) -> str:
             f"table {name!r}: its files come from several commits ({listed}). Measure them again "
             "from one checkout, or make several tables of it."
         )
+    if not found:
+        raise DataError(f"table {name!r}: no file of it is in {FOLDER}. Measure it first.")
     files = ", ".join(f"[{file}]({up}{FOLDER}/{file})" for file in found)
     commands = dict.fromkeys(e["command"] for e in found.values() if "command" in e)
     first = next(iter(found.values()))

@@ -44,7 +44,7 @@ class Results:
     def claims(self, file: str) -> list[tuple[str, str, str, str, str, str]]:
         """Return claim, answer, better, worse, difference and p of every claim of a report."""
         return re.findall(
-            r"^- \*\*(.+?)\*\*: ([a-z ]+)\. (\S+) minus (\S+) is (.+?) \w+@\d+ \(.*?p ([^,)]+)",
+            r"^- \*\*(.+?)\*\*: ([a-z ]+)\. (\S+) minus (\S+) is (.+?) \w+@\d+[^(]*\(.*?p ([^,)]+)",
             _plain(self._text(file)),
             re.MULTILINE,
         )

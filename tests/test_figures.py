@@ -3,6 +3,7 @@
 import json
 
 import figures
+import polars as pl
 import pytest
 from document_tables import TABLES
 from published import Results, estimate, figure, written
@@ -21,6 +22,7 @@ REPORT = """# Study
 | --- | --- |
 | **fused** | .5 |
 """
+SCORES = [("a", 0.5), ("b", 1.0)]
 PAGE = """# Shop
 
 <!-- table: tiny -->
@@ -88,6 +90,41 @@ def test_a_figure_that_differs_is_named_with_place_and_both_values(root, capsys)
     assert "README.md:14: found It has [.901](" in told
     assert "expected It has [.900](" in told
     assert page.read_text(encoding="utf-8") != written_text
+
+
+def test_means_are_those_of_the_scores_beside_them(root, capsys):
+    figures.main([], root)
+    part = {"ndcg@10": {"mean": 0.75}}
+    content = {"systems": {"fused": {"all": part, "slices": {"kind=visual": part}}}}
+    results = root / "benchmarks" / "results"
+    (results / "shop.json").write_text(json.dumps(content))
+    rows = [("fused", s, q, "ndcg@10", v) for s in ("all", "kind=visual") for q, v in SCORES]
+    names = ["system", "slice", "query_id", "measure", "value"]
+    scores = pl.DataFrame(rows, schema=names, orient="row")
+    scores.write_parquet(results / "shop.per_query.parquet")
+    assert figures.main(["--check"], root) == 0
+    visual = pl.col("slice") == "kind=visual"
+    changed = scores.with_columns(pl.when(visual).then(0.5).otherwise("value").alias("value"))
+    changed.write_parquet(results / "shop.per_query.parquet")
+    assert figures.main(["--check"], root) == 1
+    told = capsys.readouterr().out
+    (results / "shop.json").unlink()
+    assert figures.main(["--check"], root) == 1
+    assert "scores without shop.json" in capsys.readouterr().out
+    assert told == "shop.json: fused, kind=visual, ndcg@10: found 0.75, expected 0.5\n"
+
+
+def test_means_of_a_report_are_those_of_the_scores_beside_it(root, capsys):
+    figures.main([], root)
+    rows = [("fused", 0, "all", q, "ndcg@10", v + 0.15) for q, v in SCORES]
+    names = ["variant", "seed", "slice", "query_id", "measure", "value"]
+    path = root / "benchmarks" / "results" / "study" / "per_query.parquet"
+    scores = pl.DataFrame(rows, schema=names, orient="row")
+    scores.write_parquet(path)
+    assert figures.main(["--check"], root) == 0
+    scores.with_columns(pl.col("value") + 0.001).write_parquet(path)
+    assert figures.main(["--check"], root) == 1
+    assert "study/report.md: fused, ndcg@10: found .900, expected .901" in capsys.readouterr().out
 
 
 def test_a_table_of_several_commits_is_refused(root, capsys):

@@ -79,11 +79,12 @@ def shuffled(results: Results) -> Rows:
 
 def claims(results: Results) -> Rows:
     """Every claim of the default study, and of the study of stages with all steps."""
-    rows = [["claim", "compared", "difference", "p", "answer"]]
+    rows = [["claim", "compared", "difference", "p", "detectable", "answer"]]
     for study, where in (("study_fashion", ""), ("study_stages", ", all steps")):
-        for claim, answer, better, worse, difference, p in results.claims(f"{study}/report.md"):
-            pair = f"`{better}` − `{worse}`"
-            rows.append([f"{claim}{where}", pair, difference, p, answer])
+        for found in results.claims(f"{study}/report.md"):
+            pair = f"`{found.better}` − `{found.worse}`"
+            cells = (found.difference, found.p, found.detectable or "–", found.answer)
+            rows.append([f"{found.claim}{where}", pair, *cells])
     return rows
 
 

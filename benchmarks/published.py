@@ -10,12 +10,30 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from windowshop.errors import DataError
 
 NUMBER = re.compile(r"[+-]?[\d,]*\.?\d+")
 ESCAPED = re.compile(r"\\([\\`*<>|\]])")
+CLAIM = re.compile(
+    r"^- \*\*(.+?)\*\*: ([a-z ]+)\. (\S+) minus (\S+) is (.+?) \w+@\d+[^(]*"
+    r"\(.*?p ([^,)]+)(?:[^)]*detectable ([.\d]+))?",
+    re.MULTILINE,
+)
+
+
+class Claim(NamedTuple):
+    """Answer of a study to a claim, as its report tells it."""
+
+    claim: str
+    answer: str
+    better: str
+    worse: str
+    difference: str
+    p: str
+    detectable: str
+    """Effect that the study would find; empty in reports that do not tell it."""
 
 
 class Results:
@@ -41,13 +59,9 @@ class Results:
             ) from None
         return value
 
-    def claims(self, file: str) -> list[tuple[str, str, str, str, str, str]]:
-        """Return claim, answer, better, worse, difference and p of every claim of a report."""
-        return re.findall(
-            r"^- \*\*(.+?)\*\*: ([a-z ]+)\. (\S+) minus (\S+) is (.+?) \w+@\d+[^(]*\(.*?p ([^,)]+)",
-            _plain(self._text(file)),
-            re.MULTILINE,
-        )
+    def claims(self, file: str) -> list[Claim]:
+        """Return every claim of a report, in its order."""
+        return [Claim(*found) for found in CLAIM.findall(_plain(self._text(file)))]
 
     def cell(self, file: str, row: str, column: str) -> str:
         """Return a cell of the first table of a report that has both row and column."""
@@ -75,7 +89,7 @@ class Results:
         row, _, column = address.rpartition(": ")
         if row:
             return estimate(self.cell(file, row, column))
-        differences = {claim[0]: claim[4] for claim in self.claims(file)}
+        differences = {claim.claim: claim.difference for claim in self.claims(file)}
         return estimate(differences[address])
 
     def _text(self, file: str) -> str:

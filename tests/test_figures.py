@@ -13,6 +13,8 @@ from windowshop.errors import DataError
 REPORT = """# Study
 
 - **Seeing helps**: holds. fused minus text is +.100 [+.090, +.110] nDCG@10 (5 queries, p \\<.001).
+- **Words do**: undecided. a minus b is .000 [-.010, +.010] nDCG@10 on kind=visual (5 \
+queries, 3 seeds, p .900, margin 0.1, detectable .014). Too small.
 
 | variant | n | nDCG@10 |
 | :-- | --: | --: |
@@ -203,8 +205,11 @@ def test_an_estimate_takes_the_form_of_another():
 def test_a_report_is_read_by_claim_and_by_row_and_column(root):
     results = Results(root / "benchmarks" / "results")
     file = "study/report.md"
-    claim = ("Seeing helps", "holds", "fused", "text", "+.100 [+.090, +.110]", "<.001")
-    assert results.claims(file) == [claim]
+    claims = [
+        ("Seeing helps", "holds", "fused", "text", "+.100 [+.090, +.110]", "<.001", ""),
+        ("Words do", "undecided", "a", "b", ".000 [-.010, +.010]", ".900", ".014"),
+    ]
+    assert results.claims(file) == claims
     assert results.cell(file, "fused", "p") == ".5"
     assert results.at(file, "fused: nDCG@10") == pytest.approx(
         {"mean": 0.9, "low": 0.89, "high": 0.91}

@@ -16,7 +16,8 @@ def git(folder, *arguments):
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     git(tmp_path, "init", "-q")
-    (tmp_path / "code.py").write_text("1")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "code.py").write_text("1")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-qm", "Begin")
     monkeypatch.setattr(origin, "CHECKOUT", tmp_path)
@@ -34,8 +35,18 @@ def test_the_commit_says_whether_files_differ_from_it(checkout):
     clean = environment()["commit"]
     assert len(clean) == 12
     origin._commit.cache_clear()
-    (checkout / "code.py").write_text("2")
+    (checkout / "src" / "code.py").write_text("2")
     assert environment()["commit"] == f"{clean}-dirty"
+
+
+def test_results_and_documents_make_no_other_commit_of_the_code(checkout):
+    clean = environment()["commit"]
+    (checkout / "README.md").write_text("1")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-qm", "Write")
+    (checkout / "README.md").write_text("2")
+    origin._commit.cache_clear()
+    assert environment()["commit"] == clean
 
 
 def test_outside_a_checkout_there_is_no_commit(checkout, monkeypatch):

@@ -16,13 +16,16 @@ from windowshop.model.layers import fast_dtype
 PACKAGES = ("windowshop", "torch", "transformers", "sentence-transformers", "numpy", "polars")
 CHECKOUT = Path(__file__).parents[3]
 """Top of the source tree, where the package runs from one."""
+CODE = ("src", "constraints.txt")
+"""Paths below it that decide figures; results and documents are committed beside them."""
 
 
 def environment() -> dict[str, str]:
     """Return what figures depend on beside data and settings, one short text each.
 
     `precision` is that of matrix products in training, `threads` those of torch in this process.
-    `commit` is absent outside a git checkout, and ends in `-dirty` where files differ from it.
+    `commit` is the last one that changed the code; absent outside a git checkout, and ending in
+    `-dirty` where files differ from it.
     """
     found = {"command": command(sys.argv), "commit": _commit()}
     return {
@@ -44,14 +47,18 @@ def command(arguments: list[str]) -> str:
 
 @cache
 def _commit() -> str:
-    """Return the commit that the program started from, as far as this process can know it."""
+    """Return the last commit that changed the code, looked up once as the program starts work."""
     if not (CHECKOUT / ".git").exists():
         return ""
-    describe = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty", "--exclude=*"]
+    commit = _git("log", "-1", "--abbrev=12", "--format=%h", "--", *CODE)
+    return f"{commit}-dirty" if commit and _git("status", "--porcelain", "--", *CODE) else commit
+
+
+def _git(*arguments: str) -> str:
+    """Return what git answers in the checkout; empty where it cannot."""
+    line = ["git", "-C", str(CHECKOUT), *arguments]
     try:
-        done = subprocess.run(
-            [*describe, "--abbrev=12"], capture_output=True, text=True, check=False, timeout=30
-        )
+        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip()

@@ -11,17 +11,17 @@ on. A set without judged test queries is left out, with the reason.
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from rich.console import Console
 
-from windowshop.config import FUSED, TrainConfig, load_config
+from windowshop.config import TrainConfig, load_config
 from windowshop.data import Dataset, read_dataset
 from windowshop.demo import DemoConfig, write_demo
-from windowshop.evaluation import ALL, Estimate, bootstrap, evaluate, write_scores
+from windowshop.evaluation import ALL, evaluate, pool_seeds, write_scores
 from windowshop.files import DEFAULT_CACHE, write_json
 from windowshop.model import environment, load
 from windowshop.progress import Reporter, TerminalReporter
@@ -31,7 +31,6 @@ DEMO = "demo"
 SPLIT = "test"
 SLICES = ("kind", "text_quality", "cold+text_quality")
 """Columns to slice by, where the data has them."""
-KEYS = ("system", "slice", "measure")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,35 +67,6 @@ def measure(dataset: Dataset, name: str, settings: Settings, reporter: Reporter)
     return Measured(pl.concat(tables), models)
 
 
-def estimate(scores: pl.DataFrame) -> Estimate:
-    """Return the mean of scores (query_id, seed, value) with its interval."""
-    means = scores.group_by("query_id").agg(pl.col("value").mean()).sort("query_id")
-    return bootstrap(means["value"].to_list())
-
-
-def estimates(scores: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """Return system -> "all" or "slices" -> measure -> estimate, of a table of scores."""
-    systems: dict[str, dict[str, Any]] = {}
-    for (system, part, name), rows in scores.group_by(KEYS, maintain_order=True):
-        tables = systems.setdefault(str(system), {ALL: {}, "slices": {}})
-        table = tables[ALL] if part == ALL else tables["slices"].setdefault(part, {})
-        table[name] = asdict(estimate(rows))
-    return systems
-
-
-def gains(scores: pl.DataFrame) -> pl.DataFrame:
-    """Return fused minus every other system, by seed and query."""
-    paired = ["slice", "measure", "query_id", "seed"]
-    fused = scores.filter(system=FUSED).select(*paired, pl.col("value").alias("fused"))
-    others = scores.filter(pl.col("system") != FUSED)
-    joined = others.join(fused, on=paired, maintain_order="left")
-    return (
-        joined.with_columns(pl.col("fused") - pl.col("value"))
-        .drop("value")
-        .rename({"fused": "value"})
-    )
-
-
 def figures(found: Measured, dataset: Dataset, name: str, settings: Settings) -> dict[str, Any]:
     """Return what the file of a data set holds, without the environment."""
     scores = found.scores
@@ -106,8 +76,7 @@ def figures(found: Measured, dataset: Dataset, name: str, settings: Settings) ->
         "seeds": list(settings.seeds),
         "num_products": len(dataset.products),
         "num_queries": scores.filter(slice=ALL)["query_id"].n_unique(),
-        "systems": estimates(scores),
-        "fused_minus": estimates(gains(scores)),
+        **pool_seeds([rows.drop("seed") for rows in scores.partition_by("seed")]).to_json(),
         "hashes": dataset.hashes(),
         "models": found.models,
         "notes": list(dataset.notes),

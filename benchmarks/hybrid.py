@@ -29,6 +29,7 @@ from windowshop.evaluation import (
     bootstrap,
     compare,
     make_slices,
+    one_seed,
     relevance_threshold,
     score_queries,
     split_kinds,
@@ -181,7 +182,8 @@ def _compared(
     gains = {}
     for other in MODES[1:]:
         for measure in MEASURES:
-            found = compare(values["hybrid"][measure], values[other][measure])
+            hybrid, theirs = (one_seed(values[mode][measure]) for mode in ("hybrid", other))
+            found = compare(hybrid, theirs)
             if found is not None:
                 gains[f"hybrid minus {other}: {measure}"] = asdict(found)
     return {"means": means, "gains": gains}

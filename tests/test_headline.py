@@ -1,4 +1,4 @@
-"""The default on several data sets: means over queries and seeds, and one short run."""
+"""The default on several data sets: one short run."""
 
 import json
 import shutil
@@ -7,43 +7,7 @@ import headline
 import polars as pl
 import pytest
 
-from windowshop.evaluation import bootstrap
-
-
-def scores_of(*rows):
-    names = ["system", "slice", "measure", "query_id", "seed", "value"]
-    return pl.DataFrame(rows, schema=names, orient="row")
-
-
-@pytest.fixture
-def scores():
-    """Two systems, queries and seeds."""
-    values = {"fused": [0.8, 0.6, 0.4, 0.2], "text_only": [0.5, 0.4, 0.5, 0.0]}
-    pairs = [(query, seed) for query in "ab" for seed in (0, 1)]
-    return scores_of(
-        *(
-            (system, part, "ndcg@10", query, seed, value)
-            for system, found in values.items()
-            for part in ("all", "kind=visual")
-            for (query, seed), value in zip(pairs, found, strict=True)
-        )
-    )
-
-
-def test_a_mean_is_over_queries_and_seeds(scores):
-    found = headline.estimates(scores)
-    assert found["fused"]["all"]["ndcg@10"]["mean"] == pytest.approx(0.5)
-    expected = bootstrap([0.7, 0.3])
-    assert found["fused"]["slices"]["kind=visual"]["ndcg@10"]["low"] == pytest.approx(expected.low)
-    assert found["text_only"]["all"]["ndcg@10"]["n"] == 2
-
-
-def test_a_gain_is_paired_by_query_and_seed(scores):
-    found = headline.gains(scores).filter(slice="all")
-    assert found["system"].unique().to_list() == ["text_only"]
-    by_query = {(q, s): v for q, s, v in found.select("query_id", "seed", "value").iter_rows()}
-    expected = {("a", 0): 0.3, ("a", 1): 0.2, ("b", 0): -0.1, ("b", 1): 0.2}
-    assert by_query == pytest.approx(expected)
+from windowshop.evaluation import pool_seeds
 
 
 @pytest.mark.slow
@@ -74,5 +38,8 @@ def test_a_run_measures_what_has_test_queries_and_leaves_out_what_has_none(
         for measure, found in tables["all"].items():
             kept = scores.filter(system=system, slice="all", measure=measure)["value"]
             assert found["mean"] == pytest.approx(kept.mean(), abs=1e-6)
+    pooled = pool_seeds([scores.filter(seed=seed).drop("seed") for seed in (0, 1)]).to_json()
+    assert {key: content[key] for key in pooled} == pooled
+    assert content["intervals_over"] == "queries and seeds"
     assert set(content["fused_minus"]) == set(content["systems"]) - {"fused"}
     assert content["systems"]["fused"]["slices"]

@@ -151,6 +151,25 @@ def test_gains_are_differences_of_means(figures):
             assert gain["mean"] == pytest.approx(fused - other, abs=1e-9)
 
 
+def test_scores_of_another_seed_are_pooled(figures, cli, shop, trained, tmp_path):
+    """The other seed here is the model itself: the same means, and no spread over seeds."""
+    alone, content, per_query = figures
+    assert (content["num_seeds"], content["intervals_over"]) == (1, "queries")
+    assert "over queries alone" in alone
+    other, out = tmp_path / "other.parquet", tmp_path / "test.json"
+    per_query.write_parquet(other)
+    args = ["--cache", shop / "cache", "--other-seed", other]
+    told = cli("evaluate", trained, shop / "data", "--json", out, *args)
+    assert told.code == 0, told.err
+    assert "queries and 2 seeds" in " ".join(told.out.split())
+    pooled = json.loads(out.read_text())
+    assert (pooled["num_seeds"], pooled["intervals_over"]) == (2, "queries and seeds")
+    for measure, estimate in pooled["systems"]["fused"]["all"].items():
+        mean = content["systems"]["fused"]["all"][measure]["mean"]
+        assert estimate["mean"] == pytest.approx(mean, abs=1e-6)
+        assert estimate["low"] <= estimate["mean"] <= estimate["high"]
+
+
 def test_evaluation_ranks_as_the_index_does(figures, shop, model, vectors, catalogue):
     _, _, per_query = figures
     data = windowshop.data.dataset.read_dataset(shop / "data")

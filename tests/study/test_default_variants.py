@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 from dataclasses import replace
-from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -34,7 +33,6 @@ from windowshop.study import prepare as preparing
 from windowshop.study.ablations import TrainingSize
 from windowshop.study.config import StudyConfig, VariantConfig, base_training, training_of
 from windowshop.study.default_variants import default_falsifiers, default_variants
-from windowshop.study.report import write as report
 from windowshop.training.prepared_data import open_cache, prepare, with_encoders
 from windowshop.training.stages import train_system
 
@@ -42,14 +40,6 @@ pytestmark = pytest.mark.slow
 
 EXTENT = TrainingSize(num_products=18, num_queries=9, text_width=8, budget=1.0)
 TUNED: StageConfig = from_dict(StageConfig, {**SEPARATE, "fine_tuning": TUNING}, "tuned")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_permutations():
-    """Reports in no time; their statistics have tests of their own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "summarise", partial(report.summarise, num_permutations=50))
-        yield
 
 
 @pytest.fixture(scope="module")

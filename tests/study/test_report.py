@@ -9,6 +9,8 @@ from support.studies import PIXEL, example, load_results, study, variant_result
 
 from windowshop.errors import ConfigError
 from windowshop.evaluation.diagnostics import GateWeights
+from windowshop.evaluation.metrics import Estimate
+from windowshop.study.config import Falsifier
 from windowshop.study.report.comparison import summarise
 from windowshop.study.report.plots import (
     all_plots,
@@ -30,7 +32,7 @@ VOID_TAGS = {"meta", "img"}
 
 @pytest.fixture(scope="module")
 def summary():
-    return summarise(study(), num_permutations=200)
+    return summarise(study())
 
 
 class Page(HTMLParser):
@@ -62,8 +64,8 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def plots():
-    return all_plots(study())
+def plots(summary):
+    return all_plots(study(), summary)
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +74,8 @@ def page(summary, plots):
 
 
 def page_of(results):
-    found = summarise(results, num_permutations=50)
-    return Page(render_study(results, found, all_tables(results, found), all_plots(results)))
+    found = summarise(results)
+    return Page(render_study(results, found, all_tables(results, found), all_plots(results, found)))
 
 
 def thumbnails(page):
@@ -89,14 +91,18 @@ def test_main_table_says_the_figures(summary):
     table = main_table(study(), summary)
     rows = {row[0]: dict(zip(table.head, row, strict=True)) for row in table.rows}
     mean = summary.means["text_only"]["ndcg@10"]
-    gain = summary.tests["text_only"]["ndcg@10"].comparison
+    gain = summary.main["text_only"].comparison
     row = rows["text_only"]
-    assert row["nDCG@10"] == f"{mean.mean:.3f}"[1:] + " ±" + f"{mean.half:.3f}"[1:]
+    half = (mean.high - mean.low) / 2
+    assert row["nDCG@10"] == f"{mean.mean:.3f}"[1:] + " ±" + f"{half:.3f}"[1:]
     assert row["Δ nDCG@10"].startswith("-" + f"{-gain.difference.mean:.3f}"[1:] + " [-.0")
+    assert row["Δ nDCG@10"].endswith("] ▼")
+    assert row["detectable"] == f"{gain.detectable:.3f}"[1:]
     assert row["W/T/L"] == f"{gain.wins}/{gain.ties}/{gain.losses}"
     assert (row["n"], row["seconds"], row["MB"], row["parameters"]) == ("3", "101", "900", "1.23M")
     assert (rows["bm25"]["n"], rows["bm25"]["MB"], rows["bm25"]["parameters"]) == ("1", "–", "0")
-    assert "±" not in rows["bm25"]["nDCG@10"]
+    assert "±" in rows["bm25"]["nDCG@10"]  # over queries alone
+    assert not rows["one_stage"]["Δ nDCG@10"].endswith(("▲", "▼"))
     assert (rows["experts"]["p"], table.rows[table.marked][0]) == ("–", "experts")
 
 
@@ -131,7 +137,7 @@ def test_diagnostics_are_averaged_over_seeds():
         for seed, gap, w in zip(variant.seeds, (0.1, 0.2, 0.6), (0.2, 0.4, 0.9), strict=True)
     ]
     results = study(variants=(replace(variant, seeds=tuple(seeds)),), falsifiers=())
-    tables = {t.title: t for t in all_tables(results, summarise(results, 10))}
+    tables = {t.title: t for t in all_tables(results, summarise(results))}
     assert tables["Geometry of the vectors"].rows[0][:2] == ("experts", "0.30")
     assert tables["Gate weights of experts"].rows == (("Shoes", "5", "0.50", "0.00", "0.50"),)
     matches = tables["Exclusive matches against text-only"]
@@ -147,16 +153,18 @@ def test_a_study_without_diagnostics_has_fewer_tables_and_plots():
     results = study(
         variants=(variant,), reference="bm25", falsifiers=(), examples=(), curves={}, counts={}
     )
-    found = summarise(results, 10)
+    found = summarise(results)
     titles = [table.title for table in all_tables(results, found)]
     assert titles == ["All variants", "nDCG@10 by slice", "Recall@100 by slice"]
-    assert [plot.name for plot in all_plots(results)] == ["quality"]
+    assert [plot.name for plot in all_plots(results, found)] == ["quality"]
     text = page_of(results).text
     assert "Claims" not in text
     assert "Where the variants differ most" not in text
 
 
-@pytest.mark.parametrize(("p", "text"), [(0.0004, "<.001"), (0.0123, ".012"), (1.0, "1.000")])
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.00009, "<.0001"), (0.0004, ".0004"), (0.0123, ".012"), (1.0, "1.000")]
+)
 def test_p_values_as_text(p, text):
     assert p_text(p) == text
 
@@ -167,13 +175,27 @@ def test_sentences_give_the_figures(summary):
         r"experts minus text_only is \+\.\d{3} \[\+\.\d{3}, \+\.\d{3}\] nDCG@10 \(60 queries, 3 s"
     )
     assert re.match(pattern, sentences[0])
-    margin = r"nDCG@10 \(60 queries, 3 seeds, p [\d.]+, margin 0\.01\)\.$"
+    margin = r"nDCG@10 \(60 queries, 3 seeds, p <?[\d.]+, margin 0\.01, detectable \.\d{3}\)\.$"
     assert re.search(margin, sentences[1])
-    assert sentences[2] == "experts or absent was not run, or they share no query."
+    assert sentences[2] == ("experts or absent was not run, or they share fewer than two queries.")
+
+
+def test_sentences_say_what_limits_an_answer():
+    claim = Falsifier(claim="c", better="one_stage", worse="experts", chosen_on="test")
+    tested = summarise(study(falsifiers=(claim,))).verdicts[0]
+    assert tested.answer == "undecided"
+    shown = verdict_sentence(tested)
+    assert shown.endswith("). Too small to be seen by this study. Chosen on test.")
+    alone = verdict_sentence(replace(tested, num_seeds=(1, 1)))
+    assert ", 1 seed, p " in alone
+    assert "One seed: over queries alone." in alone
+    sized = replace(tested.tested.comparison, difference=Estimate(0.02, -0.01, 0.05, 60))
+    large = replace(tested, tested=replace(tested.tested, comparison=sized))
+    assert "Not significant after the correction." in verdict_sentence(large)
 
 
 def test_plots_are_the_same_bytes_each_time(plots):
-    first, second = plots, all_plots(study())
+    first, second = plots, all_plots(study(), summarise(study()))
     names = ["quality", "missing_images", "sparse_text", "gate_weights", "learning_curves"]
     assert [plot.name for plot in first] == names
     assert [plot.svg for plot in first] == [plot.svg for plot in second]
@@ -181,7 +203,7 @@ def test_plots_are_the_same_bytes_each_time(plots):
 
 
 def test_variants_are_sorted_by_quality(summary):
-    plot = quality_plot(study())
+    plot = quality_plot(study(), summary)
     means = {name: found["ndcg@10"].mean for name, found in summary.means.items()}
     names = [text for text in svg_text(plot) if text in means]
     assert names == sorted(means, key=means.get)  # from the bottom up
@@ -224,7 +246,8 @@ def test_a_learning_curve_has_the_chosen_mix_of_a_stage_that_trains_encoders():
 
 def test_odd_names_are_drawn_as_they_are():
     odd = replace(variant_result("experts"), name="a$b$ & <c> 靴")
-    plot = quality_plot(study(variants=(odd,), reference=odd.name))
+    results = study(variants=(odd,), reference=odd.name)
+    plot = quality_plot(results, summarise(results))
     assert "a$b$ & <c> 靴" in svg_text(plot)
 
 

@@ -3,7 +3,6 @@
 import shutil
 import sys
 from dataclasses import replace
-from functools import partial
 
 import polars as pl
 import pytest
@@ -18,17 +17,8 @@ from windowshop.errors import ConfigError
 from windowshop.evaluation.metrics import MEASURES
 from windowshop.study import seed
 from windowshop.study.config import AUTO, load_study
-from windowshop.study.report import write as report
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_permutations():
-    """Reports in no time; their statistics have tests of their own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "summarise", partial(report.summarise, num_permutations=50))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from types import SimpleNamespace
 
 import psutil
@@ -25,7 +24,6 @@ from windowshop.progress import SilentReporter
 from windowshop.study import memory, runner, seed, workers
 from windowshop.study.config import VariantConfig, load_study
 from windowshop.study.prepare import prepare_study
-from windowshop.study.report import write as report
 from windowshop.study.workers import Task
 from windowshop.training import weight_interpolation as mixing
 
@@ -37,13 +35,11 @@ WAIT_S = 120
 
 @pytest.fixture(scope="module", autouse=True)
 def quick():
-    """Reports in no time, and trainings with the threads that each of two workers has."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "summarise", partial(report.summarise, num_permutations=50))
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        yield
-        torch.set_num_threads(before)
+    """Train with the threads that each of two workers has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from windowshop.evaluation.diagnostics import (
     UnretrievedProducts,
 )
 from windowshop.evaluation.metrics import MEASURES
+from windowshop.evaluation.slices import SCORES_SCHEMA
 from windowshop.settings import from_dict
 from windowshop.study.config import Falsifier
 from windowshop.study.results import (
@@ -47,7 +48,7 @@ def scores(level, seed, num_queries=60):
         for measure in MEASURES
         for i, base in enumerate(difficulty[place * 10 :])
     ]
-    return pl.DataFrame(rows, schema=["slice", "query_id", "measure", "value"], orient="row")
+    return pl.DataFrame(rows, schema=SCORES_SCHEMA, orient="row")
 
 
 def diagnostics(level):
@@ -157,8 +158,7 @@ def load_results(folder):
     """The results of a report folder."""
     content = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
     del content["format"]
-    wide = pl.col(pl.Float32).cast(pl.Float64)
-    tables = {n: pl.read_parquet(folder / f"{n}.parquet").with_columns(wide) for n in TABLES}
+    tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in TABLES}
     for variant in content["variants"]:
         for item in variant["seeds"]:
             of = {"variant": variant["name"], "seed": item["seed"]}

@@ -112,6 +112,14 @@ def evaluate(
         Path | None,
         typer.Option(help="Parquet of every query's scores; default: beside the JSON file."),
     ] = None,
+    other_seeds: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--other-seed",
+            help="Per-query scores (parquet) of the same training with another seed, once for "
+            "each: figures are then means, with intervals over queries and seeds.",
+        ),
+    ] = None,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Score a model, its text-only and image-only baselines and BM25 on the same queries."""
@@ -120,10 +128,19 @@ def evaluate(
 
     from windowshop.data import read_dataset
     from windowshop.evaluation import evaluate as run
-    from windowshop.evaluation import render_evaluation, write_evaluation, write_per_query
+    from windowshop.evaluation import (
+        read_scores,
+        render_evaluation,
+        with_seeds,
+        write_evaluation,
+        write_per_query,
+    )
     from windowshop.model import load
 
+    others = [read_scores(path) for path in other_seeds or []]
     evaluation = run(load(model), read_dataset(data), split, slices or [], cache, reporter)
+    if others:
+        evaluation = with_seeds(evaluation, others)
     if json_file is not None:
         write_evaluation(evaluation, json_file)
         per_query = per_query or json_file.with_suffix(".per_query.parquet")

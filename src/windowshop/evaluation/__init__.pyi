@@ -17,6 +17,8 @@ from .diagnostics import never_retrieved as never_retrieved
 from .diagnostics import uniformity as uniformity
 from .diagnostics import unretrieved_products as unretrieved_products
 from .evaluator import evaluate as evaluate
+from .evaluator import pool_seeds as pool_seeds
+from .evaluator import with_seeds as with_seeds
 from .evaluator import write_evaluation as write_evaluation
 from .evaluator import write_per_query as write_per_query
 from .metrics import DEPTH as DEPTH
@@ -36,10 +38,15 @@ from .runs import present as present
 from .runs import product_vectors as product_vectors
 from .runs import query_vectors as query_vectors
 from .runs import shared_query_vectors as shared_query_vectors
-from .significance import NUM_PERMUTATIONS as NUM_PERMUTATIONS
+from .seed_scores import SeedScores as SeedScores
+from .seed_scores import one_seed as one_seed
+from .seed_scores import read_scores as read_scores
+from .seed_scores import scores_of_seeds as scores_of_seeds
 from .significance import Comparison as Comparison
+from .significance import Corrected as Corrected
 from .significance import compare as compare
-from .significance import holm as holm
+from .significance import correct as correct
+from .significance import mean_estimate as mean_estimate
 from .slices import ALL as ALL
 from .slices import EQUAL as EQUAL
 from .slices import LABELS as LABELS

@@ -1,11 +1,11 @@
 """Evaluation of a model and its baselines on one split of a data set.
 
-All systems rank the full catalogue for the same queries; scores are per query, intervals are over
-queries, and differences are paired.
+All systems rank the full catalogue for the same queries; scores are per query and differences are
+paired. Intervals of one model are over queries alone; `pool_seeds` takes further seeds into them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from windowshop.errors import DataError
 from windowshop.evaluation.bm25 import BM25Choice, tuned_bm25
 from windowshop.evaluation.metrics import Estimate, bootstrap
 from windowshop.evaluation.runs import make_run, product_vectors, query_vectors
+from windowshop.evaluation.seed_scores import scores_of_seeds
+from windowshop.evaluation.significance import compare, mean_estimate
 from windowshop.evaluation.slices import (
     ALL,
     LABELS,
@@ -68,6 +70,8 @@ class Evaluation:
     """
     bm25: BM25Choice | None = None
     """Parameters of BM25; None where nothing has words."""
+    num_seeds: int = 1
+    """Trainings that the figures are means of; with one, intervals are over queries alone."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values: systems -> all, slices -> measure -> mean, low, high, n."""
@@ -76,6 +80,8 @@ class Evaluation:
             "relevant_from_grade": self.threshold,
             "num_products": self.num_products,
             "num_queries": self.num_queries,
+            "num_seeds": self.num_seeds,
+            "intervals_over": _drawn(self.num_seeds),
             "systems": {name: _nested(tables) for name, tables in self.tables.items()},
             "fused_minus": {name: _nested(tables) for name, tables in self.gains.items()},
             "label_sets": {
@@ -160,6 +166,61 @@ def _origin(model: Retriever, dataset: Dataset) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class PooledSeeds:
+    """Figures of several trainings, with intervals over queries and seeds."""
+
+    num_seeds: int
+    tables: dict[str, dict[str, Table]]
+    """system -> "all" or slice -> measure -> estimate."""
+    gains: dict[str, dict[str, Table]]
+    """Other system -> "all" or slice -> measure -> fused minus that system."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, as `Evaluation` does."""
+        return {
+            "num_seeds": self.num_seeds,
+            "intervals_over": _drawn(self.num_seeds),
+            "systems": {name: _nested(tables) for name, tables in self.tables.items()},
+            "fused_minus": {name: _nested(tables) for name, tables in self.gains.items()},
+        }
+
+
+def pool_seeds(per_query: Sequence[pl.DataFrame]) -> PooledSeeds:
+    """Return the figures of one training with several seeds, a table of scores for each.
+
+    Tables are those of `Evaluation.per_query` or of `read_scores`. A system that one of them lacks
+    is left out. With one table, intervals are over queries alone.
+    """
+    if not per_query:
+        raise DataError("pool_seeds: need a table of scores for each seed, found none.")
+    shared = set.intersection(*(set(table["system"]) for table in per_query))
+    found = {
+        str(system): scores_of_seeds(
+            {seed: table.filter(system=system) for seed, table in enumerate(per_query)}
+        )
+        for system in per_query[0]["system"].unique(maintain_order=True)
+        if system in shared
+    }
+    tables: dict[str, dict[str, Table]] = {}
+    gains: dict[str, dict[str, Table]] = {}
+    for system, scores in found.items():
+        for (part, measure), values in scores.items():
+            tables.setdefault(system, {}).setdefault(part, {})[measure] = mean_estimate(values)
+            fused = found.get(FUSED, {}).get((part, measure))
+            gain = compare(fused, values) if fused and system != FUSED else None
+            if gain:
+                table = gains.setdefault(system, {}).setdefault(part, {})
+                table[measure] = gain.difference
+    return PooledSeeds(len(per_query), tables, gains)
+
+
+def with_seeds(evaluation: Evaluation, others: Sequence[pl.DataFrame]) -> Evaluation:
+    """Return an evaluation pooled with the per-query scores of other seeds of its training."""
+    pooled = pool_seeds([evaluation.per_query, *others])
+    return replace(evaluation, tables=pooled.tables, gains=pooled.gains, num_seeds=pooled.num_seeds)
+
+
 def _runs(
     model: Retriever,
     dataset: Dataset,
@@ -213,6 +274,10 @@ def _difference(fused: Scores, other: Scores) -> Scores:
         measure: {query: value - other[measure][query] for query, value in values.items()}
         for measure, values in fused.items()
     }
+
+
+def _drawn(num_seeds: int) -> str:
+    return "queries" if num_seeds == 1 else "queries and seeds"
 
 
 def _nested(tables: Mapping[str, Table]) -> dict[str, Any]:

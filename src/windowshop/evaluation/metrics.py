@@ -25,7 +25,7 @@ Run = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean over queries with its 95% bootstrap interval."""
+    """A mean over queries with its 95% interval."""
 
     mean: float
     low: float

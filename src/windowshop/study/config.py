@@ -66,6 +66,9 @@ class Falsifier:
     slice: str = "all"
     expect: Literal["better", "not better"] = "better"
     margin: float = 0.0
+    chosen_on: Literal["before", "dev", "test"] = "before"
+    """Scores that the claim was chosen by: none, those on dev, or those on test. One chosen on test
+    is not tested by the same queries, and the report says so."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,60 +1,35 @@
-"""Statistics of a study: means over seeds, paired tests, answers to claims.
+"""Statistics of a study: means, tests against the reference, answers to claims.
 
-Intervals of a mean are over seeds; those of a difference are over queries, whose values are
-averaged over seeds first.
+Intervals and tests are over queries and seeds together, and every table is a family of tests whose
+p are corrected together: the claims, all variants on one measure, on all, and each of slices.
 """
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
-import polars as pl
 
 from windowshop.evaluation import (
     ALL,
     LABELS,
     MEASURES,
-    NUM_PERMUTATIONS,
     Comparison,
+    Corrected,
     Estimate,
+    SeedScores,
     compare,
-    holm,
+    correct,
+    mean_estimate,
+    scores_of_seeds,
 )
 from windowshop.study.config import Falsifier
-from windowshop.study.results import StudyResults, VariantResult
+from windowshop.study.results import StudyResults
 
-# Student's t at 97.5% for 1 to 30 degrees of freedom; more use the last, which is wider.
-T_975 = (
-    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
-    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
-    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
-)
+MAIN_MEASURE = "ndcg@10"
+"""Measure that the table of all variants tests."""
 SLICE_MEASURES = ("ndcg@10", "recall@100")
 LABEL_MEASURES = ("ndcg@1", *SLICE_MEASURES)
 """Measures reported of each label set, where a data set has two."""
-Values = dict[str, float]
-"""query_id -> value, averaged over seeds."""
 Answer = Literal["holds", "does not hold", "undecided", "not tested"]
-ALPHA = 0.05
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SeedMean:
-    """A mean over seeds with its 95% t interval."""
-
-    mean: float
-    half: float | None
-    """Half of the interval; None with one seed."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tested:
-    """A variant minus the reference, with p corrected over the variants."""
-
-    comparison: Comparison
-    p_holm: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,112 +39,114 @@ class SliceMean:
     mean: float
     num_queries: int
     sign: int
-    """1 or -1 where the paired interval lies above or below 0, else 0; not corrected."""
+    """As of `Corrected`; 0 for the reference itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Answer to a claim, with the difference that it rests on."""
+    """Answer to a claim, with the test that it rests on."""
 
     falsifier: Falsifier
     answer: Answer
-    difference: Estimate | None
-    """None where one of the two variants was not run, or they share no query."""
+    tested: Corrected | None
+    """None where one of the two variants was not run, or they share fewer than two queries."""
     num_seeds: tuple[int, int]
     """Of `better` and of `worse`."""
-    p_holm: float | None
-    """p that the difference is the margin, corrected over the other tests of the report."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
     """All statistics of the report."""
 
-    means: dict[str, dict[str, SeedMean]]
+    means: dict[str, dict[str, Estimate]]
     """variant -> measure -> mean on all queries."""
-    tests: dict[str, dict[str, Tested]]
-    """variant -> measure -> test against the reference."""
+    main: dict[str, Corrected]
+    """variant -> test of MAIN_MEASURE against the reference, corrected over the variants."""
+    tests: dict[str, dict[str, Corrected]]
+    """variant -> measure -> the same, corrected over variants and measures."""
     slices: dict[str, dict[str, dict[str, SliceMean]]]
     """variant -> slice -> measure -> mean."""
     verdicts: tuple[Verdict, ...]
-    num_permutations: int
 
 
-class QueryValues:
-    """Per-query values of every variant, averaged over its seeds."""
+class StudyScores:
+    """Scores of every variant by slice and measure."""
 
     def __init__(self, results: StudyResults) -> None:
-        self._values = {variant.name: _averaged(variant) for variant in results.variants}
+        self.variants = [variant.name for variant in results.variants]
+        self._scores = {
+            variant.name: scores_of_seeds({seed.seed: seed.per_query for seed in variant.seeds})
+            for variant in results.variants
+        }
 
-    def of(self, variant: str, part: str, measure: str) -> Values:
-        """Return values by query; empty where the variant was not run or has none."""
-        return self._values.get(variant, {}).get((part, measure), {})
+    def of(self, variant: str, part: str, measure: str) -> SeedScores | None:
+        """Return the scores; None where the variant was not run or has none."""
+        return self._scores.get(variant, {}).get((part, measure))
+
+    def compare(
+        self, variant: str, other: str, part: str, measure: str, margin: float = 0.0
+    ) -> Comparison | None:
+        """Compare two variants; None where that cannot be tested."""
+        mine, theirs = self.of(variant, part, measure), self.of(other, part, measure)
+        return compare(mine, theirs, margin) if mine and theirs else None
 
     def slices(self) -> list[str]:
         """Return the names of all slices except "all", sorted."""
-        names = {part for values in self._values.values() for part, _ in values}
+        names = {part for scores in self._scores.values() for part, _ in scores}
         return sorted(names - {ALL})
 
 
-def summarise(results: StudyResults, num_permutations: int = NUM_PERMUTATIONS) -> Summary:
+def summarise(results: StudyResults) -> Summary:
     """Compute all statistics; raises DataError where the reference is not a variant."""
     results.variant(results.reference)
-    values = QueryValues(results)
-    tests = _tests(results, values, num_permutations)
+    scores = StudyScores(results)
+    found = {
+        (name, measure): comparison
+        for name in scores.variants
+        for measure in MEASURES
+        if name != results.reference
+        and (comparison := scores.compare(name, results.reference, ALL, measure))
+    }
+    tests: dict[str, dict[str, Corrected]] = {}
+    for (name, measure), tested in correct(found).items():
+        tests.setdefault(name, {})[measure] = tested
     return Summary(
-        means={variant.name: _seed_means(variant) for variant in results.variants},
-        tests=tests,
-        slices={
-            variant.name: {
-                part: _slice_means(results.reference, variant.name, part, values)
-                for part in values.slices()
+        means={
+            name: {
+                measure: mean_estimate(values)
+                for measure in MEASURES
+                if (values := scores.of(name, ALL, measure))
             }
-            for variant in results.variants
+            for name in scores.variants
         },
-        verdicts=_verdicts(results, values, tests, num_permutations),
-        num_permutations=num_permutations,
+        main=correct({name: item for (name, m), item in found.items() if m == MAIN_MEASURE}),
+        tests=tests,
+        slices=_slices(results, scores),
+        verdicts=_verdicts(results, scores),
     )
 
 
-def seed_mean(per_seed: Sequence[float]) -> SeedMean:
-    """Return the mean and half of its 95% t interval; needs at least one seed."""
-    count = len(per_seed)
-    half = None
-    if count > 1:
-        t = T_975[min(count - 1, len(T_975)) - 1]
-        half = t * float(np.std(per_seed, ddof=1)) / math.sqrt(count)
-    return SeedMean(mean=float(np.mean(per_seed)), half=half)
-
-
-def judge(
-    falsifier: Falsifier,
-    difference: Estimate | None,
-    p_holm: float | None,
-    num_seeds: tuple[int, int],
-) -> Verdict:
-    """Answer a claim by the 95% interval of the difference and by the corrected p.
-
-    Undecided where the margin lies inside the interval, or where p is not below ALPHA.
-    """
+def judge(falsifier: Falsifier, tested: Corrected | None, num_seeds: tuple[int, int]) -> Verdict:
+    """Answer a claim by the sign of its test."""
     answer: Answer = "undecided"
-    if difference is None or p_holm is None:
+    if tested is None:
         answer = "not tested"
-    elif p_holm >= ALPHA:
-        pass
-    elif difference.low > falsifier.margin:
-        answer = "holds" if falsifier.expect == "better" else "does not hold"
-    elif difference.high <= falsifier.margin:
-        answer = "does not hold" if falsifier.expect == "better" else "holds"
-    return Verdict(falsifier, answer, difference, num_seeds, p_holm)
+    elif tested.sign:
+        expected = 1 if falsifier.expect == "better" else -1
+        answer = "holds" if tested.sign == expected else "does not hold"
+    return Verdict(falsifier, answer, tested, num_seeds)
 
 
 def most_different_queries(
-    results: StudyResults, variant: str, other: str, measure: str = "ndcg@10", count: int = 6
+    results: StudyResults, variant: str, other: str, measure: str = MAIN_MEASURE, count: int = 6
 ) -> list[str]:
     """Return query ids where two variants differ most, wins and losses of `variant` in turn."""
-    values = QueryValues(results)
-    mine, theirs = values.of(variant, ALL, measure), values.of(other, ALL, measure)
-    gaps = {query: mine[query] - theirs[query] for query in sorted(mine.keys() & theirs.keys())}
+    scores = StudyScores(results)
+    mine, theirs = scores.of(variant, ALL, measure), scores.of(other, ALL, measure)
+    if mine is None or theirs is None:
+        return []
+    ours, others = mine.by_query(), theirs.by_query()
+    gaps = {query: ours[query] - others[query] for query in sorted(ours.keys() & others.keys())}
     wins = sorted((q for q in gaps if gaps[q] > 0), key=lambda q: -gaps[q])
     losses = sorted((q for q in gaps if gaps[q] < 0), key=lambda q: gaps[q])
     turns = max(len(wins), len(losses))
@@ -177,127 +154,56 @@ def most_different_queries(
     return mixed[:count]
 
 
-def _averaged(variant: VariantResult) -> dict[tuple[str, str], Values]:
-    if not variant.seeds:
-        return {}
-    table = pl.concat([seed.per_query for seed in variant.seeds])
-    means = table.group_by("slice", "measure", "query_id").agg(pl.col("value").mean())
-    averaged: dict[tuple[str, str], Values] = {}
-    for part, measure, query_id, value in means.iter_rows():
-        averaged.setdefault((part, measure), {})[query_id] = value
-    return averaged
-
-
-def _seed_means(variant: VariantResult) -> dict[str, SeedMean]:
-    per_seed: dict[str, list[float]] = {}
-    for seed in variant.seeds:
-        on_all = seed.per_query.filter(pl.col("slice") == ALL)
-        for measure, mean in on_all.group_by("measure").agg(pl.col("value").mean()).iter_rows():
-            per_seed.setdefault(measure, []).append(mean)
-    return {measure: seed_mean(means) for measure, means in per_seed.items()}
-
-
-def _tests(
-    results: StudyResults, values: QueryValues, num_permutations: int
-) -> dict[str, dict[str, Tested]]:
-    tests: dict[str, dict[str, Tested]] = {}
-    for measure in MEASURES:
-        reference = values.of(results.reference, ALL, measure)
+def _slices(
+    results: StudyResults, scores: StudyScores
+) -> dict[str, dict[str, dict[str, SliceMean]]]:
+    """Return means with signs; the tests of one table of slices are corrected together."""
+    signs: dict[tuple[str, str, str], int] = {}
+    for cells in _slice_tables(scores):
         found = {
-            variant.name: compare(
-                values.of(variant.name, ALL, measure), reference, num_permutations=num_permutations
-            )
-            for variant in results.variants
-            if variant.name != results.reference
+            (name, part, measure): comparison
+            for name in scores.variants
+            for part, measure in cells
+            if name != results.reference
+            and (comparison := scores.compare(name, results.reference, part, measure))
         }
-        known = {name: comparison for name, comparison in found.items() if comparison is not None}
-        adjusted = holm({name: comparison.p_value for name, comparison in known.items()})
-        for name, comparison in known.items():
-            tested = Tested(comparison=comparison, p_holm=adjusted[name])
-            tests.setdefault(name, {})[measure] = tested
-    return tests
-
-
-def _slice_means(
-    reference: str, variant: str, part: str, values: QueryValues
-) -> dict[str, SliceMean]:
-    means = {}
-    for measure in LABEL_MEASURES if part.startswith(LABELS) else SLICE_MEASURES:
-        mine = values.of(variant, part, measure)
-        if not mine:
-            continue
-        sign = 0
-        other = values.of(reference, part, measure)
-        comparison = compare(mine, other, num_permutations=0) if variant != reference else None
-        if comparison is not None:
-            interval = comparison.difference
-            sign = int(interval.low > 0) - int(interval.high < 0)
-        mean = float(np.mean(list(mine.values())))
-        means[measure] = SliceMean(mean=mean, num_queries=len(mine), sign=sign)
+        signs |= {key: tested.sign for key, tested in correct(found).items()}
+    means: dict[str, dict[str, dict[str, SliceMean]]] = {}
+    for name in scores.variants:
+        by_slice = means.setdefault(name, {part: {} for part in scores.slices()})
+        for part, measure in (cell for cells in _slice_tables(scores) for cell in cells):
+            values = scores.of(name, part, measure)
+            if values:
+                by_slice[part][measure] = SliceMean(
+                    mean=float(values.value_SQ.mean()),
+                    num_queries=len(values.query_ids),
+                    sign=signs.get((name, part, measure), 0),
+                )
     return means
 
 
-def _verdicts(
-    results: StudyResults,
-    values: QueryValues,
-    tests: dict[str, dict[str, Tested]],
-    num_permutations: int,
-) -> tuple[Verdict, ...]:
-    """Answer the claims."""
-    claims = [(item, _claim(values, item, num_permutations)) for item in results.falsifiers]
-    p_values = _corrected(results, tests, claims)
+def _slice_tables(scores: StudyScores) -> Iterator[list[tuple[str, str]]]:
+    """Yield the slices and measures of each table: of the label sets, then of each measure."""
+    labels = [part for part in scores.slices() if part.startswith(LABELS)]
+    yield [(part, measure) for part in labels for measure in LABEL_MEASURES]
+    for measure in SLICE_MEASURES:
+        yield [(part, measure) for part in scores.slices() if part not in labels]
+
+
+def _verdicts(results: StudyResults, scores: StudyScores) -> tuple[Verdict, ...]:
+    """Answer the claims; their tests are corrected together."""
+    found = {
+        place: comparison
+        for place, item in enumerate(results.falsifiers)
+        if (
+            comparison := scores.compare(
+                item.better, item.worse, item.slice, item.measure, item.margin
+            )
+        )
+    }
+    tested = correct(found)
     seeds = {variant.name: len(variant.seeds) for variant in results.variants}
-    verdicts = []
-    for place, (item, found) in enumerate(claims):
-        num_seeds = seeds.get(item.better, 0), seeds.get(item.worse, 0)
-        difference = found.difference if found else None
-        verdicts.append(judge(item, difference, p_values.get(place), num_seeds))
-    return tuple(verdicts)
-
-
-def _claim(values: QueryValues, falsifier: Falsifier, num_permutations: int) -> Comparison | None:
-    """Compare a claim's two variants; p is that the difference is the margin, not corrected."""
-    pair = (falsifier.better, falsifier.worse)
-    better, worse = (values.of(name, falsifier.slice, falsifier.measure) for name in pair)
-    shifted = {query: value + falsifier.margin for query, value in worse.items()}
-    found = compare(better, worse, num_permutations=0)
-    tested = compare(better, shifted, num_permutations=num_permutations)
-    if found is None or tested is None:
-        return None
-    return replace(found, p_value=tested.p_value)
-
-
-def _corrected(
-    results: StudyResults,
-    tests: dict[str, dict[str, Tested]],
-    claims: Sequence[tuple[Falsifier, Comparison | None]],
-) -> dict[int, float]:
-    """Return Holm's p of each claim by its position.
-
-    A claim about the reference and a variant has the p of the table. One about two other variants,
-    a slice or a margin is a further test, corrected together with those of the table.
-    """
-    corrected: dict[int, float] = {}
-    for measure in {item.measure for item, _ in claims}:
-        table = {name: by[measure] for name, by in tests.items() if measure in by}
-        family = {f"variant {name}": item.comparison.p_value for name, item in table.items()}
-        further = {}
-        for place, (item, found) in enumerate(claims):
-            if found is None or item.measure != measure:
-                continue
-            variant = _against_reference(results.reference, item)
-            if variant in table:
-                corrected[place] = table[variant].p_holm
-            else:
-                further[place] = found.p_value
-        adjusted = holm(family | {f"claim {place}": p for place, p in further.items()})
-        corrected |= {place: adjusted[f"claim {place}"] for place in further}
-    return corrected
-
-
-def _against_reference(reference: str, falsifier: Falsifier) -> str:
-    """Return the variant of a claim that the table tests against the reference; "" if none."""
-    pair = (falsifier.better, falsifier.worse)
-    if falsifier.margin or falsifier.slice != ALL or reference not in pair:
-        return ""
-    return falsifier.worse if falsifier.better == reference else falsifier.better
+    return tuple(
+        judge(item, tested.get(place), (seeds.get(item.better, 0), seeds.get(item.worse, 0)))
+        for place, item in enumerate(results.falsifiers)
+    )

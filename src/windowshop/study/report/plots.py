@@ -16,9 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from windowshop.evaluation import ALL, bootstrap, measure_label
-from windowshop.study.report.comparison import QueryValues
-from windowshop.study.report.tables import MAIN_MEASURE, gate_means
+from windowshop.evaluation import measure_label
+from windowshop.study.report.comparison import MAIN_MEASURE, Summary
+from windowshop.study.report.tables import gate_means
 from windowshop.study.results import CurvePoint, StudyResults, VariantResult
 
 INK, QUIET, PAPER = "#1d1c1a", "#77736b", "#faf9f6"
@@ -67,10 +67,10 @@ class Plot:
     svg: str
 
 
-def all_plots(results: StudyResults) -> list[Plot]:
+def all_plots(results: StudyResults, summary: Summary) -> list[Plot]:
     """Return every plot that the results have figures for, in reading order."""
     drawn = [
-        quality_plot(results),
+        quality_plot(results, summary),
         *(curve_plot(results, name) for name in results.curves),
         gate_plot(results),
         learning_plot(results),
@@ -78,14 +78,13 @@ def all_plots(results: StudyResults) -> list[Plot]:
     return [plot for plot in drawn if plot is not None]
 
 
-def quality_plot(results: StudyResults) -> Plot | None:
-    """Plot every variant's mean with its interval over queries, best at the top."""
-    values = QueryValues(results)
-    rows = []
-    for variant in results.variants:
-        mine = values.of(variant.name, ALL, MAIN_MEASURE)
-        if mine:
-            rows.append((variant, bootstrap([mine[query] for query in sorted(mine)])))
+def quality_plot(results: StudyResults, summary: Summary) -> Plot | None:
+    """Plot every variant's mean with its interval over queries and seeds, best at the top."""
+    rows = [
+        (variant, summary.means[variant.name][MAIN_MEASURE])
+        for variant in results.variants
+        if MAIN_MEASURE in summary.means[variant.name]
+    ]
     if not rows:
         return None
     rows.sort(key=lambda row: (row[1].mean, row[0].name))
@@ -105,7 +104,7 @@ def quality_plot(results: StudyResults) -> Plot | None:
             axes.plot([], [], MARKERS[style], color=COLOURS[style], label=group)
         axes.set_yticks(range(len(rows)), [variant.name for variant, _ in rows])
         axes.set_ylim(-0.7, len(rows) - 0.3)
-        axes.set_xlabel(f"{label}, mean and 95% interval over queries")
+        axes.set_xlabel(f"{label}, mean and 95% interval over queries and seeds")
         axes.grid(axis="x")
         axes.tick_params(axis="y", length=0)
         axes.legend(**BESIDE)
@@ -137,7 +136,7 @@ def curve_plot(results: StudyResults, name: str) -> Plot | None:
             axes.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
             _line(axes, place, x, [point.mean for point in points], variant)
         axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
-        axes.set_xlabel(f"share of {of_what}")
+        axes.set_xlabel(f"share of {of_what} (first seed; 95% interval over queries alone)")
         axes.set_ylabel(label)
         axes.grid(axis="y")
         _name_lines(axes)

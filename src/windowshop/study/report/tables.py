@@ -1,11 +1,13 @@
 """Tables of a study's report, for markdown and HTML."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from windowshop.evaluation import (
     LABELS,
     MEASURES,
+    Corrected,
     Diagnostics,
     Estimate,
     measure_label,
@@ -13,19 +15,18 @@ from windowshop.evaluation import (
 )
 from windowshop.study.report.comparison import (
     LABEL_MEASURES,
+    MAIN_MEASURE,
     SLICE_MEASURES,
-    SeedMean,
     SliceMean,
     Summary,
-    Tested,
     Verdict,
 )
 from windowshop.study.results import UNRETRIEVED_FILE, StudyResults, VariantResult
 
 NONE = "–"
-MAIN_MEASURE = "ndcg@10"
 MAIN_MEASURES = ("ndcg@10", "ndcg@1", "recall@10", "recall@100", "mrr@10")
 SPACES = ("text", "image", "fused")
+SIGNS = {1: " ▲", -1: " ▼", 0: ""}
 MATCHES = ("gained", "lost", "shared", "relevant")
 Part = tuple[str, ...]
 
@@ -41,6 +42,13 @@ class Table:
     num_words: int = 1
     marked: int | None = None
     """Row of the reference."""
+
+
+MARKS = (
+    "▲ above and ▼ below it: p is under .05 and Δ at least the detectable size, which such a test "
+    "finds with 80% power at 5%; all else is undecided."
+)
+SLICE_MARKS = f"{MARKS} Δ is to the reference, p Holm corrected over this table. n counts queries."
 
 
 def all_tables(results: StudyResults, summary: Summary) -> list[Table]:
@@ -61,14 +69,15 @@ def all_tables(results: StudyResults, summary: Summary) -> list[Table]:
 def main_table(results: StudyResults, summary: Summary) -> Table:
     """Tabulate quality, its difference to the reference on nDCG@10, and cost."""
     measures = (measure_label(m) for m in MAIN_MEASURES)
-    test = (f"Δ {measure_label(MAIN_MEASURE)}", "p", "W/T/L")
+    test = (f"Δ {measure_label(MAIN_MEASURE)}", "p", "detectable", "W/T/L")
     return Table(
         title="All variants",
         note=(
-            "± half of the 95% t interval over seeds. Δ is the variant minus "
-            f"{results.reference} with its 95% bootstrap interval, paired by query after averaging "
-            f"seeds; p from {summary.num_permutations:,} random sign flips, two-sided, Holm "
-            "corrected over the variants; W/T/L counts queries. Seconds of training and trained "
+            "± half of the 95% interval over queries and seeds (over queries alone where n, the "
+            f"seeds, is 1). Δ is the variant minus {results.reference} with its 95% interval over "
+            "queries and seeds, paired by both; p is two-sided, of the same distribution, Holm "
+            f"corrected over this table. {MARKS} W/T/L counts queries. Seconds of training and "
+            "trained "
             "parameters are means over seeds. Memory is the peak of the whole process in training, "
             "the catalogue's features and what is left of earlier variants included, so the least "
             "of the seeds."
@@ -82,18 +91,19 @@ def main_table(results: StudyResults, summary: Summary) -> Table:
 
 def _main_row(variant: VariantResult, summary: Summary) -> Part:
     means = summary.means[variant.name]
-    tested = summary.tests.get(variant.name, {}).get(MAIN_MEASURE)
-    test: Part = (NONE, NONE, NONE)
+    tested = summary.main.get(variant.name)
+    test: Part = (NONE, NONE, NONE, NONE)
     if tested is not None:
         found = tested.comparison
         counts = f"{found.wins}/{found.ties}/{found.losses}"
-        test = (gain(found.difference), p_text(tested.p_holm), counts)
+        size = three_decimals(found.detectable)
+        test = (gain(found.difference) + SIGNS[tested.sign], p_text(tested.p_holm), size, counts)
     memory = min((s.memory_mb for s in variant.seeds if s.memory_mb is not None), default=None)
     return (
         variant.name,
         variant.group,
         str(len(variant.seeds)),
-        *(_seed_mean(means.get(measure)) for measure in MAIN_MEASURES),
+        *(_with_half(means.get(measure)) for measure in MAIN_MEASURES),
         *test,
         _count(_mean(seed.seconds for seed in variant.seeds)),
         _count(memory),
@@ -101,12 +111,12 @@ def _main_row(variant: VariantResult, summary: Summary) -> Part:
     )
 
 
-def _seed_mean(mean: SeedMean | None) -> str:
-    if mean is None:
+def _with_half(estimate: Estimate | None) -> str:
+    """Return a mean with half of its interval, if it has one."""
+    if estimate is None:
         return NONE
-    return three_decimals(mean.mean) + (
-        "" if mean.half is None else f" ±{three_decimals(mean.half)}"
-    )
+    half = (estimate.high - estimate.low) / 2
+    return three_decimals(estimate.mean) + ("" if math.isnan(half) else f" ±{three_decimals(half)}")
 
 
 def _reference_row(results: StudyResults) -> int:
@@ -116,14 +126,19 @@ def _reference_row(results: StudyResults) -> int:
 def difference_table(results: StudyResults, summary: Summary) -> Table:
     """Tabulate the difference to the reference on every measure."""
 
-    def cell(tested: Tested | None) -> str:
+    def cell(tested: Corrected | None) -> str:
         if tested is None:
             return NONE
-        return f"{gain(tested.comparison.difference)}, p {p_text(tested.p_holm)}"
+        found = tested.comparison
+        figures = f"p {p_text(tested.p_holm)} ({three_decimals(found.detectable)})"
+        return f"{gain(found.difference)}{SIGNS[tested.sign]}, {figures}"
 
     return Table(
         title=f"Difference to {results.reference}",
-        note="Variant minus reference, 95% bootstrap interval, and Holm-corrected p.",
+        note=(
+            "Variant minus reference with its 95% interval over queries and seeds, p Holm "
+            f"corrected over all cells of this table, and the detectable size. {MARKS}"
+        ),
         head=("variant", *(measure_label(measure) for measure in MEASURES)),
         rows=tuple(
             (variant.name, *(cell(summary.tests[variant.name].get(m)) for m in MEASURES))
@@ -142,9 +157,7 @@ def label_table(results: StudyResults, summary: Summary) -> Table:
     ]
     note = (
         "Each label set by itself, with its own lowest relevant grade; all other tables are of "
-        "the judgements of relevance, if the test queries have any. ▲ above and ▼ below "
-        f"{results.reference}: the paired 95% interval excludes 0, not corrected. n counts "
-        "queries."
+        f"the judgements of relevance, if the test queries have any. {SLICE_MARKS}"
     )
     return _slices_table(
         results, summary, "By label set", note, dict(zip(sizes, heads, strict=True))
@@ -155,11 +168,8 @@ def slice_table(results: StudyResults, summary: Summary, measure: str) -> Table:
     """Tabulate one measure by slice; slices without a value are left out."""
     sizes = _sizes(summary, (measure,), of_labels=False)
     heads = {key: f"{key[0]} (n={count})" for key, count in sizes.items()}
-    note = (
-        f"▲ above and ▼ below {results.reference}: the paired 95% interval excludes 0, not "
-        "corrected for the number of slices. n counts queries."
-    )
-    return _slices_table(results, summary, f"{measure_label(measure)} by slice", note, heads)
+    title = f"{measure_label(measure)} by slice"
+    return _slices_table(results, summary, title, SLICE_MARKS, heads)
 
 
 def _sizes(
@@ -186,11 +196,7 @@ def _slices_table(
     """Tabulate variants by slice and measure; `heads` are the columns' titles."""
 
     def cell(mean: SliceMean | None) -> str:
-        return (
-            NONE
-            if mean is None
-            else three_decimals(mean.mean) + {1: " ▲", -1: " ▼", 0: ""}[mean.sign]
-        )
+        return NONE if mean is None else three_decimals(mean.mean) + SIGNS[mean.sign]
 
     return Table(
         title=title,
@@ -300,18 +306,34 @@ def unretrieved_table(results: StudyResults) -> Table:
 
 def verdict_sentence(verdict: Verdict) -> str:
     """Return a sentence with the figures that an answer rests on."""
-    falsifier, difference = verdict.falsifier, verdict.difference
-    if difference is None or verdict.p_holm is None:
-        return f"{falsifier.better} or {falsifier.worse} was not run, or they share no query."
+    falsifier, tested = verdict.falsifier, verdict.tested
+    if tested is None:
+        missing = "was not run, or they share fewer than two queries"
+        return f"{falsifier.better} or {falsifier.worse} {missing}."
+    found = tested.comparison
     where = "" if falsifier.slice == "all" else f" on {falsifier.slice}"
     margin = f", margin {falsifier.margin:g}" if falsifier.margin else ""
     seeds = sorted(set(verdict.num_seeds))
     seed_count = " and ".join(map(str, seeds)) + (" seed" if seeds == [1] else " seeds")
     return (
-        f"{falsifier.better} minus {falsifier.worse} is {gain(difference)} "
+        f"{falsifier.better} minus {falsifier.worse} is {gain(found.difference)} "
         f"{measure_label(falsifier.measure)}{where} "
-        f"({difference.n:,} queries, {seed_count}, p {p_text(verdict.p_holm)}{margin})."
+        f"({found.difference.n:,} queries, {seed_count}, p {p_text(tested.p_holm)}{margin}, "
+        f"detectable {three_decimals(found.detectable)}).{_remarks(verdict, tested)}"
     )
+
+
+def _remarks(verdict: Verdict, tested: Corrected) -> str:
+    """Return what limits an answer, as further sentences."""
+    remarks = ""
+    if verdict.answer == "undecided":
+        small = "Too small to be seen by this study."
+        remarks += f" {small}" if tested.too_small else " Not significant after the correction."
+    if max(verdict.num_seeds) == 1:
+        remarks += " One seed: over queries alone."
+    if verdict.falsifier.chosen_on != "before":
+        remarks += f" Chosen on {verdict.falsifier.chosen_on}."
+    return remarks
 
 
 def gain(estimate: Estimate) -> str:
@@ -320,8 +342,10 @@ def gain(estimate: Estimate) -> str:
 
 
 def p_text(p: float) -> str:
-    """Return a p with three decimals; below .001 the bound."""
-    return "<.001" if p < 0.001 else three_decimals(p)
+    """Return a p with three decimals, below .001 with four, and below .0001 the bound."""
+    if p < 0.0001:
+        return "<.0001"
+    return f"{p:.4f}".removeprefix("0") if p < 0.001 else three_decimals(p)
 
 
 def _signed(value: float) -> str:

@@ -18,6 +18,12 @@ from windowshop.study.results import StudyResults, save_results
 MARKDOWN_FILE = "report.md"
 HTML_FILE = "report.html"
 PLOTS_FOLDER = "plots"
+CLAIMS_NOTE = (
+    "p is that of the difference from the margin (0 unless given) over queries and seeds, Holm "
+    "corrected over these claims. A claim is undecided where p is .05 or more, or where the "
+    "difference is nearer to the margin than the detectable size, which such a test finds with 80% "
+    "power at 5%. A claim chosen on test needs queries that it was not chosen by."
+)
 IMAGE_ADDRESS = re.compile(r"data:image/jpeg;base64,[A-Za-z0-9+/]+=*")
 
 
@@ -31,7 +37,7 @@ def write_report(results: StudyResults, folder: Path) -> Summary:
     save_results(results, folder)  # before the statistics, which take longer than the writing
     summary = summarise(results)
     tables = all_tables(results, summary)
-    plots = all_plots(results)
+    plots = all_plots(results, summary)
     for plot in plots:
         _write_text(folder / PLOTS_FOLDER / f"{plot.name}.svg", plot.svg)
     _write_text(folder / MARKDOWN_FILE, render_markdown(results, summary, tables, plots))
@@ -54,7 +60,7 @@ def render_markdown(
             f"{_escape(verdict_sentence(verdict))}"
             for verdict in summary.verdicts
         ]
-        parts += ["## Claims", "\n".join(lines)]
+        parts += ["## Claims", "\n".join(lines), CLAIMS_NOTE]
     for plot in plots:
         image = f"![{_escape(plot.summary)}]({PLOTS_FOLDER}/{plot.name}.svg)"
         parts += [f"## {_escape(plot.title)}", image]
@@ -91,6 +97,7 @@ def render_study(
     return _template().render(
         results=results,
         verdicts=[(verdict, verdict_sentence(verdict)) for verdict in summary.verdicts],
+        claims_note=CLAIMS_NOTE,
         tables=tables,
         plots=[(plot, _address(plot.svg)) for plot in plots],
         settings=json.dumps(results.settings, indent=2, ensure_ascii=False, default=str),

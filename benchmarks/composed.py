@@ -26,7 +26,15 @@ from kept_figures import write_figures
 from rich.console import Console
 
 from windowshop.data import Dataset, attribute_columns, fill_attributes, read_dataset, words_of
-from windowshop.evaluation import DEPTH, as_qrels, bootstrap, relevance_threshold, score_queries
+from windowshop.evaluation import (
+    ALL,
+    DEPTH,
+    as_qrels,
+    bootstrap,
+    relevance_threshold,
+    score_queries,
+    scores_table,
+)
 from windowshop.search import SearchRequest, open_searcher
 
 MIN_PRODUCTS = 5
@@ -100,10 +108,11 @@ def write(dataset: Dataset, queries: pl.DataFrame, qrels: pl.DataFrame, out: Pat
     qrels.write_parquet(out / "qrels.parquet")
 
 
-def measured(index: Path, folder: Path) -> dict[str, dict[str, Any]]:
-    """Split -> way of asking -> measure -> its mean with interval."""
+def measured(index: Path, folder: Path) -> tuple[dict[str, dict[str, Any]], pl.DataFrame]:
+    """Return split -> way of asking -> measure -> its mean with interval, and the scores."""
     dataset = read_dataset(folder)
     figures: dict[str, dict[str, Any]] = {}
+    tables = []
     with closing(open_searcher(index)) as searcher:
         for split in ("dev", "test"):
             queries = dataset.queries.filter(pl.col("split") == split)
@@ -116,10 +125,13 @@ def measured(index: Path, folder: Path) -> dict[str, dict[str, Any]]:
                     for name, asked in _requests(dataset, queries, way)
                 }
                 scores = score_queries(qrels, run, threshold)
+                table = scores_table({ALL: scores}).filter(pl.col("measure").is_in(MEASURES))
+                names = (pl.lit(split).alias("split"), pl.lit(way).alias("system"))
+                tables.append(table.select(*names, pl.all()))
                 figures[split][way] = {
                     name: asdict(bootstrap(list(scores[name].values()))) for name in MEASURES
                 }
-    return figures
+    return figures, pl.concat(tables)
 
 
 def _requests(
@@ -153,8 +165,8 @@ def main() -> None:
         write(dataset, queries, qrels, options.out)
         Console().print(f"{len(queries)} queries written to {options.out}")
     if options.index is not None:
-        figures = measured(options.index, options.out)
-        write_figures(figures, options.json, read_dataset(options.out))
+        figures, scores = measured(options.index, options.out)
+        write_figures(figures, options.json, read_dataset(options.out), scores)
 
 
 if __name__ == "__main__":

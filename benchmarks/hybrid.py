@@ -12,7 +12,7 @@ Queries without text are left out.
 import argparse
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from windowshop.evaluation import (
     one_seed,
     relevance_threshold,
     score_queries,
+    scores_table,
     split_kinds,
 )
 from windowshop.progress import Reporter, TerminalReporter
@@ -62,15 +63,33 @@ def main() -> None:
     reporter = TerminalReporter(Console(stderr=True))
     with closing(open_searcher(arguments.index)) as searcher:
         texts = _texts(dataset, arguments.split)
+        asked = {"quality": texts, "typos": misspelt(texts)}
+        found = {
+            section: quality(searcher, dataset, queries, arguments.slice, reporter)
+            for section, queries in asked.items()
+        }
         figures = {
             "split": arguments.split,
             "queries": len(texts),
-            "quality": quality(searcher, dataset, texts, arguments.slice, reporter),
-            "typos": quality(searcher, dataset, misspelt(texts), arguments.slice, reporter),
+            **{section: part.figures for section, part in found.items()},
             "nothing_found": nothing_found(searcher, dataset, texts, reporter),
         }
     _show(figures)
-    write_figures(figures, arguments.json, dataset, show=False)
+    scores = pl.concat(
+        part.scores.select(pl.lit(section).alias("section"), pl.all())
+        for section, part in found.items()
+    )
+    write_figures(figures, arguments.json, dataset, scores, show=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Quality of every mode by part, and the scores that it is of."""
+
+    figures: dict[str, Any]
+    """Part -> mode -> measure -> estimate, and hybrid minus each channel."""
+    scores: pl.DataFrame
+    """system (the mode), slice, query_id, measure, value."""
 
 
 def quality(
@@ -79,8 +98,8 @@ def quality(
     texts: dict[str, str],
     slices: Sequence[str],
     reporter: Reporter,
-) -> dict[str, Any]:
-    """Part -> mode -> measure -> estimate, and hybrid minus each channel."""
+) -> Quality:
+    """Return the quality of every mode on the queries and on every slice of them."""
     runs = {mode: _run(searcher, texts, mode, reporter) for mode in MODES}
     queries = dataset.queries.filter(pl.col("query_id").is_in(list(texts)))
     kind, qrels = next(iter(split_kinds(dataset.qrels_of(queries)).items()))
@@ -88,7 +107,14 @@ def quality(
     parts: dict[str, Qrels] = {"all": as_qrels(qrels)}
     for spec in slices:
         parts |= {part.name: as_qrels(part.qrels) for part in make_slices(dataset, qrels, spec)}
-    return {name: _compared(part, runs, threshold) for name, part in parts.items()}
+    tables = [
+        scores_table({n: score_queries(part, run, threshold) for n, part in parts.items()}).select(
+            pl.lit(mode).alias("system"), pl.all()
+        )
+        for mode, run in runs.items()
+    ]
+    figures = {name: _compared(part, runs, threshold) for name, part in parts.items()}
+    return Quality(figures, pl.concat(tables).filter(pl.col("measure").is_in(MEASURES)))
 
 
 def nothing_found(

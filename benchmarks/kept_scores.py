@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
-from published import Results, figure
+from published import SUFFIX, Results, figure
 
 from windowshop.errors import DataError
 
-SUFFIX = ".per_query.parquet"
 STUDY_FILE = "per_query.parquet"
 ALL = "all"
 ROUNDING = 5e-6
@@ -27,12 +26,13 @@ def disagreements(results: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _of_evaluation(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Compare the JSON of `windowshop evaluate` or of headline.py."""
+    """Compare the JSON of `windowshop evaluate`, of headline.py or of peers.py."""
     file = path.with_name(path.name.replace(SUFFIX, ".json"))
     if not file.exists():
         raise DataError(f"{path.name}: scores without {file.name}. Keep both, or neither.")
-    systems = json.loads(file.read_text(encoding="utf-8"))["systems"]
-    for system, part, measure, mean in _means(path, "system", "slice", "measure"):
+    systems = json.loads(file.read_text(encoding="utf-8")).get("systems")
+    means = _means(path, "system", "slice", "measure") if systems is not None else ()
+    for system, part, measure, mean in means:
         tables = systems.get(system, {})
         table = tables.get(ALL, {}) if part == ALL else tables.get("slices", {}).get(part, {})
         found = table.get(measure, {}).get("mean")

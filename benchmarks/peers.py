@@ -23,12 +23,20 @@ import polars as pl
 from peer_clip import ENCODER_RATES, FROZEN_RATES, fit_clip, fit_clip_frozen
 from peer_shop import Budget, Fitted, Shop, open_shop
 from peer_windowshop import HOW, fit_bm25, fit_heads, fit_score_fusion, fit_tuned
+from published import SUFFIX
 from rich.console import Console
 from transformers.utils import logging
 
 from windowshop.config import FUSED, TrainConfig, load_config
 from windowshop.errors import ConfigError, WindowshopError
-from windowshop.evaluation import ALL, bootstrap, judged_slices, score_slices, scores_table
+from windowshop.evaluation import (
+    ALL,
+    bootstrap,
+    judged_slices,
+    score_slices,
+    scores_table,
+    write_scores,
+)
 from windowshop.files import write_json
 from windowshop.model import environment
 from windowshop.progress import TerminalReporter
@@ -80,6 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(_row(name, figures["systems"][name]), flush=True)
             write_json(given.out, figures, chosen="file")
     figures["against"] = against(scores, figures["systems"])
+    tables = (table.select(pl.lit(n).alias("system"), pl.all()) for n, table in scores.items())
+    shown = pl.concat(tables).filter(pl.col("measure").is_in(SHOWN))
+    write_scores(shown, given.out.with_suffix(SUFFIX), chosen="file")
     write_json(given.out, figures, chosen="file")
     print("\nRatios of nDCG@10 and of training seconds to:")
     print(_line("system", list(figures["against"])))

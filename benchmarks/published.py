@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 from windowshop.errors import DataError
 
+SUFFIX = ".per_query.parquet"
+"""Of the file of scores beside a file of figures."""
 NUMBER = re.compile(r"[+-]?[\d,]*\.?\d+")
 ESCAPED = re.compile(r"\\([\\`*<>|\]])")
 CLAIM = re.compile(

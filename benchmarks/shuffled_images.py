@@ -44,28 +44,39 @@ def main() -> None:
     dataset = read_dataset(arguments.data)
     shuffled = shuffle_images(mark_seen(dataset), config.seed)
     figures: dict[str, dict[str, dict[str, float]]] = {}
+    scores: list[pl.DataFrame] = []
     with tempfile.TemporaryDirectory() as folder:
         for name, variant in (("real", mark_seen(dataset)), ("shuffled", shuffled)):
             out = Path(folder) / name
             train(variant, out, config, arguments.cache, reporter)
-            figures |= compare(f"trained on {name} images", out, variant, arguments)
+            named = f"trained on {name} images"
+            figures |= compare(named, out, variant, arguments, scores)
         name = "trained on real images, shuffled in the index"
-        figures |= compare(name, Path(folder) / "real", shuffled, arguments)
+        figures |= compare(name, Path(folder) / "real", shuffled, arguments, scores)
     for name, table in figures.items():
         cells = [
             f"{measure} {e['mean']:+.3f} [{e['low']:+.3f}, {e['high']:+.3f}]"
             for measure, e in table.items()
         ]
         print(f"{name:76} {'  '.join(cells)}")
-    write_figures(figures, arguments.json, dataset, show=False)
+    write_figures(figures, arguments.json, dataset, pl.concat(scores), show=False)
 
 
 def compare(
-    name: str, model: Path, dataset: Dataset, arguments: argparse.Namespace
+    name: str,
+    model: Path,
+    dataset: Dataset,
+    arguments: argparse.Namespace,
+    scores: list[pl.DataFrame],
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Fused, text-only and their difference, on all, seen and unseen products."""
+    """Fused, text-only and their difference, on all, seen and unseen products.
+
+    The scores of every query are added to `scores`.
+    """
     reporter = TerminalReporter(Console(stderr=True))
     result = evaluate(load(model), dataset, "test", ["seen"], arguments.cache, reporter)
+    shown = pl.col("system").is_in(["fused", "text_only"]) & pl.col("measure").is_in(MEASURES)
+    scores.append(result.per_query.filter(shown).select(pl.lit(name).alias("run"), pl.all()))
     figures = {}
     for part, measures in (("all", MEASURES), ("seen=True", RECALL), ("seen=False", RECALL)):
         tables = {

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from kept_scores import disagreements
+from published import SUFFIX
 from support.shops import image_bytes, write_shop
 from torch.nn.functional import normalize
 
@@ -212,6 +214,8 @@ def test_every_system_of_ours_and_clip_is_ranked_in_one_run(
     kept = {file.name for file in (place / "cache").iterdir()}
     figures = run(place, tmp_path / "peers.json", *systems)
     assert list(figures["systems"]) == systems
+    assert (tmp_path / f"peers{SUFFIX}").exists()
+    assert list(disagreements(tmp_path)) == []
     assert figures["num_queries"] == {"train": 9, "dev": 9, "test": 9}
     told = capsys.readouterr().out
     for name, found in figures["systems"].items():

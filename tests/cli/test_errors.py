@@ -216,7 +216,7 @@ def test_one_product_without_queries(train):
         ({"manifest.json": "{"}, "cannot be read"),
         ({"manifest.json": "[]"}, "cannot be read"),
         ({"manifest.json": "{}"}, "found format None"),
-        ({"manifest.json": '{"format": "windowshop-model/3"}'}, "cannot be read"),
+        ({"manifest.json": '{"format": "windowshop-model/4"}'}, "cannot be read"),
     ],
 )
 def test_no_model(cli, sound, tmp_path, command, content, message):
@@ -255,7 +255,7 @@ def test_an_index_without_one_of_its_files(cli, sound, tmp_path, file, message):
 def test_no_index(cli, sound, tmp_path):
     told = cli("search", tmp_path / "index", "red mug")
     assert refused(told, "found nothing, need an index folder. Make one with `windowshop index`")
-    assert refused(cli("search", sound / "model", "red mug"), "found format 'windowshop-model/3'")
+    assert refused(cli("search", sound / "model", "red mug"), "found format 'windowshop-model/4'")
 
 
 def test_an_out_of_another_run_is_never_overwritten(cli, sound, quick_config, tmp_path):

@@ -14,18 +14,19 @@ from published import Results, figure, written
 Rows = list[list[str]]
 SYSTEMS = {"fused": "**fused**", "text_only": "text only", "image_only": "image only"}
 SYSTEMS["bm25"] = "BM25"
-SEEDS = ("fashion_test.json", "fashion_test_seed1.json", "fashion_test_seed2.json")
+FASHION = "fashion_test.json"
+SEEDS = (FASHION, "fashion_test_seed1.json", "fashion_test_seed2.json")
 T_975 = {2: 4.303, 4: 2.776}
 """97.5% quantiles of Student's t by degrees of freedom."""
 
 
 def fashion(results: Results) -> Rows:
-    """One seed of the default on fashion beside its baselines."""
+    """The default on fashion beside its baselines, with what only an image shows."""
     parts = ("kind=visual", "text_quality=sparse", "cold=True+text_quality=sparse")
     names = ("visual queries", "sparse texts", "sparse and unseen")
     rows = [["system", "Recall@100", "nDCG@10", *(f"Recall@100, {name}" for name in names)]]
     for system, name in SYSTEMS.items():
-        found = results.at("fashion_test.json", f"systems.{system}")
+        found = results.at(FASHION, f"systems.{system}")
         whole = [figure(found["all"][m], ".123 ±") for m in ("recall@100", "ndcg@10")]
         rows.append(
             [name, *whole, *(figure(found["slices"][p]["recall@100"], ".123") for p in parts)]

@@ -79,8 +79,15 @@ def figures(found: Measured, dataset: Dataset, name: str, settings: Settings) ->
         **pool_seeds([rows.drop("seed") for rows in scores.partition_by("seed")]).to_json(),
         "hashes": dataset.hashes(),
         "models": found.models,
-        "notes": list(dataset.notes),
+        "notes": [*dataset.notes, *_other_commits(found.models)],
     }
+
+
+def _other_commits(models: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a note on every model that an earlier run left, trained by other code."""
+    now = environment().get("commit")
+    commits = ((model["seed"], model["environment"].get("commit")) for model in models)
+    return [f"Seed {seed} was trained at commit {c}." for seed, c in commits if c != now]
 
 
 def run(

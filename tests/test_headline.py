@@ -10,6 +10,12 @@ import pytest
 from windowshop.evaluation import pool_seeds
 
 
+def test_models_of_other_code_are_noted(monkeypatch):
+    monkeypatch.setattr(headline, "environment", lambda: {"commit": "new"})
+    models = [{"seed": i, "environment": {"commit": c}} for i, c in enumerate(("new", "old"))]
+    assert headline._other_commits(models) == ["Seed 1 was trained at commit old."]
+
+
 @pytest.mark.slow
 def test_a_run_measures_what_has_test_queries_and_leaves_out_what_has_none(
     shop, quick_config, tmp_path, capsys

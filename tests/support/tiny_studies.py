@@ -62,9 +62,16 @@ def study_settings(clip):
     }
 
 
+def without_command(out):
+    """results.json without the command that wrote it."""
+    content = json.loads((out / "results.json").read_text())
+    del content["environment"]["command"]
+    return content
+
+
 def timeless(out):
     """results.json without what differs from run to run."""
-    content = json.loads((out / "results.json").read_text())
+    content = without_command(out)
     del content["environment"]["workers"]
     for found in content["variants"]:
         for item in found["seeds"]:

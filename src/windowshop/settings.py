@@ -18,12 +18,17 @@ def load_settings(path: Path, cls: type[Settings]) -> Settings:
 
     Raises ConfigError for unknown keys and wrong types.
     """
+    settings: Settings = from_dict(cls, read_yaml(path), str(path))
+    return settings
+
+
+def read_yaml(path: Path) -> object:
+    """Read a YAML file as plain values; an empty one gives no settings."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read as YAML: {error}") from None
-    settings: Settings = from_dict(cls, {} if content is None else content, str(path))
-    return settings
+    return {} if content is None else content
 
 
 def to_yaml(config: object) -> str:

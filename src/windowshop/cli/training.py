@@ -216,6 +216,10 @@ def compare(
         int | None,
         typer.Option(help="Processes to train in; default: as many as cores and memory allow."),
     ] = None,
+    blocks: Annotated[
+        list[str] | None,
+        typer.Option("--block", help="Block of a study of regimes, or several; default: all."),
+    ] = None,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Train variants of the method and write a report that compares them."""
@@ -223,9 +227,18 @@ def compare(
     require_file("--study", study)
 
     from windowshop.data import read_dataset
-    from windowshop.study import StudyConfig, load_study
+    from windowshop.study import StudyConfig, is_regimes, load_study
     from windowshop.study import compare as run
 
+    if study is not None and is_regimes(study):
+        if slices:
+            raise ConfigError(
+                f"--slice: {study} is a study of regimes, which scores whole queries."
+            )
+        _compare_regimes(data, report, study, tuple(blocks or ()), seeds, budget, workers, cache)
+        return
+    if blocks:
+        raise ConfigError(f"--block: {study or 'the default study'} has no blocks. Leave it out.")
     config = load_study(study) if study else StudyConfig()
     config = replace(
         config,
@@ -237,3 +250,27 @@ def compare(
     dataset = read_dataset(data)
     results = run(dataset, config, report, cache, reporter, images=images, workers=workers)
     print_line(f"{report / 'report.html'}: {len(results.variants)} variants")
+
+
+def _compare_regimes(
+    data: Path,
+    report: Path | None,
+    study: Path,
+    blocks: tuple[str, ...],
+    seeds: int | None,
+    budget: float | None,
+    workers: int | None,
+    cache: Path,
+) -> None:
+    from windowshop.data import read_dataset
+    from windowshop.study import compare_regimes, load_regimes
+
+    config = load_regimes(study)
+    config = replace(
+        config.only(blocks) if blocks else config,
+        seeds=config.seeds if seeds is None else tuple(range(seeds)),
+        budget=config.budget if budget is None else budget,
+    )
+    report = report or Path(f"{data.resolve().name}-study")
+    results = compare_regimes(read_dataset(data), config, report, cache, reporter, workers=workers)
+    print_line(f"{report}: {len(results.cells)} cells")

@@ -4,6 +4,10 @@ from .config import StudyConfig as StudyConfig
 from .config import load_study as load_study
 from .memory import peak_memory_mb as peak_memory_mb
 from .memory import reset_peak as reset_peak
+from .regimes.config import RegimesConfig as RegimesConfig
+from .regimes.config import is_regimes as is_regimes
+from .regimes.config import load_regimes as load_regimes
+from .regimes.runner import compare_regimes as compare_regimes
 from .runner import compare as compare
 from .systems import Queries as Queries
 from .systems import Run as Run

@@ -7,6 +7,7 @@ Training each alone would give the same: a step's randomness depends on seed, st
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from filelock import FileLock
 
 from windowshop.config import FUSED, SINGLE, LossConfig, ModelConfig, TrainConfig
-from windowshop.files import write_json
+from windowshop.files import write_atomic, write_json
 from windowshop.model import StageContext, TwoTower
 from windowshop.settings import to_dict
 from windowshop.study.memory import peak_memory_mb, reset_peak
@@ -52,11 +53,31 @@ class Trained:
     """Data that it was trained on, encoded by the encoders that it trained, if any."""
 
 
-def train_variant(prepared: PreparedData, config: TrainConfig, key: str, folder: Path) -> Trained:
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Trainings shared by many data sets of one catalogue, which differ in training judgements.
+
+    A domain stage reads neither queries nor their judgements, and is trained once for all. With it
+    a text tower of a fusion's own is the text-only variant of the same stages.
+    """
+
+    folder: Path
+    """Folder of the shared domain stages."""
+    key: str
+    """Name of the catalogue and of the dev judgements."""
+
+
+def train_variant(
+    prepared: PreparedData,
+    config: TrainConfig,
+    key: str,
+    folder: Path,
+    sharing: Sharing | None = None,
+) -> Trained:
     """Train one config; `key` names the data, and `folder` keeps the state and the weights.
 
     A config whose weights are there is only loaded. Of several processes that train the same
-    config, one trains and the others wait.
+    config, one trains and the others wait; with `sharing` the folder is one process' own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     encoders = (
@@ -67,15 +88,20 @@ def train_variant(prepared: PreparedData, config: TrainConfig, key: str, folder:
     with FileLock(folder / f"{own}{LOCK_SUFFIX}"):
         if config.trains_encoders:
             return _train_with_encoders(prepared, config, folder / f"tuned-{own}")
-        state_file = folder / f"state-{own}.safetensors"
+        state_file, text_file = folder / f"state-{own}.safetensors", None
+        if sharing is not None:
+            text = replace(config, model=config.model.for_system("text_only"))
+            text_file = folder / f"state-{digest(key, *encoders, to_dict(text))}.safetensors"
         num_shared = 0 if config.loss.guide_margin > 0 else shared_stages(config)
         if not num_shared:
-            return _train(prepared, config, state_file, until=len(config.stages))
+            return _train(prepared, config, state_file, len(config.stages), text_file)
         start = folder / f"shared-{digest(key, shared_part(config, num_shared))}.safetensors"
         if not state_file.exists():
+            if sharing is not None and config.stages[0].name == "domain":
+                _start_shared(prepared, config, start, sharing)
             _train_shared(prepared, config, start, num_shared)
             _start_from(start, prepared.new_model(config.model, config.seed), state_file)
-        trained = _train(prepared, config, state_file, until=len(config.stages))
+        trained = _train(prepared, config, state_file, len(config.stages), text_file)
         peaks = [p for p in (trained.memory_mb, _kept_peak(start)) if p is not None]
         return replace(trained, memory_mb=max(peaks) if len(peaks) == 2 else None)
 
@@ -108,13 +134,33 @@ def _train_shared(
     """Train the stages before the fused one into `start`, unless that is done."""
     shared = replace(config, model=replace(config.model, fusion=SHARED_FUSION))
     with FileLock(start.with_suffix(LOCK_SUFFIX)):
-        _train(prepared, shared, start, until=num_shared)
+        _train(prepared, shared, start, num_shared)
 
 
-def _train(prepared: PreparedData, config: TrainConfig, state_file: Path, until: int) -> Trained:
+def _start_shared(
+    prepared: PreparedData, config: TrainConfig, start: Path, sharing: Sharing
+) -> None:
+    """Begin `start` after a domain stage that other data sets share, trained here if need be."""
+    domain = sharing.folder / f"domain-{digest(sharing.key, shared_part(config, 1))}.safetensors"
+    _train_shared(prepared, config, domain, 1)
+    if not start.exists():
+        write_atomic(start, lambda aside: shutil.copyfile(domain, aside))
+
+
+def _train(
+    prepared: PreparedData,
+    config: TrainConfig,
+    state_file: Path,
+    until: int,
+    text_file: Path | None = None,
+) -> Trained:
     model = prepared.new_model(config.model, config.seed)
     job = TrainingJob(
-        prepared=prepared, config=config, name=config.model.fusion, state_file=state_file
+        prepared=prepared,
+        config=config,
+        name=config.model.fusion,
+        state_file=state_file,
+        text_file=text_file,
     )
     measured = reset_peak()
     state = run_stages(job, model, until)

@@ -1,4 +1,4 @@
-"""Processes that run the variants of a study in parallel, each with its share of the threads.
+"""Processes that run the tasks of a study in parallel, each with its share of the threads.
 
 A step on cached features is too small to keep several threads busy: on two cores, two processes of
 one thread each do nearly twice the steps of one with two. Workers keep their results in the
@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, Protocol
 
 import psutil
 import torch
@@ -27,13 +28,15 @@ from windowshop.progress import SilentReporter
 from windowshop.study.config import StudyConfig
 from windowshop.study.memory import free_memory
 from windowshop.study.prepare import prepare_study
-from windowshop.study.seed import SeedRuns, StudyData
+from windowshop.study.seed import SeedRuns
 
 GROWTH = 6
 """Memory that a worker needs at most, relative to that of the prepared study: on 9,583 products
 2.2 to 5 GB (6 or 7 with tokens or a trained text encoder) against .99 GB."""
 
-Wait = Callable[["Task"], None]
+Do = Callable[[Any], object]
+"""Do one task, and keep what comes of it on the disk."""
+Wait = Callable[[Any], None]
 """Wait until a task is done; returns at once for a task that no worker has."""
 
 
@@ -54,6 +57,35 @@ class Source:
     folder: Path
     cache_folder: Path
 
+    def prepare(self) -> Do:
+        """Prepare the study, and return what runs one variant of it."""
+        study = prepare_study(
+            self.dataset, self.config, self.folder, self.cache_folder, SilentReporter()
+        )
+        latest: list[SeedRuns] = []
+
+        def do(task: Task) -> None:
+            if not latest or latest[0].seed != task.seed:
+                latest[:] = [SeedRuns(study, task.seed)]
+            variant = study.variant(task.variant)
+            assert variant is not None
+            latest[0].result(variant)
+
+        return do
+
+
+class Work(Protocol):
+    """Work of one kind, from which each worker makes its own function of a task."""
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder that results are kept in."""
+        ...
+
+    def prepare(self) -> Do:
+        """Prepare for tasks; called once in each worker, with its first task."""
+        ...
+
 
 def fitting_workers(device: torch.device, num_tasks: int) -> int:
     """Return as many workers as tasks, threads and memory allow; 1 where a GPU trains.
@@ -67,7 +99,7 @@ def fitting_workers(device: torch.device, num_tasks: int) -> int:
 
 
 @contextmanager
-def run_workers(source: Source, tasks: Sequence[Task], num_workers: int) -> Iterator[Wait]:
+def run_workers(source: Work, tasks: Sequence[Hashable], num_workers: int) -> Iterator[Wait]:
     """Run the tasks in workers, in their order; yields a function that waits for one of them.
 
     An error in a worker is raised by the wait for its task, and the others are stopped. With one
@@ -89,7 +121,7 @@ def run_workers(source: Source, tasks: Sequence[Task], num_workers: int) -> Iter
 
 @contextmanager
 def _started(
-    source: Source, tasks: Sequence[Task], num_processes: int, num_threads: int
+    source: Work, tasks: Sequence[Hashable], num_processes: int, num_threads: int
 ) -> Iterator[Wait]:
     context = get_context("spawn")  # a fork would copy locks that torch's threads hold
     theirs, ours = context.Pipe(duplex=False)  # whose end tells the workers to end
@@ -97,7 +129,7 @@ def _started(
     try:
         running = {task: pool.submit(_do, task) for task in tasks}
 
-        def wait(task: Task) -> None:
+        def wait(task: Hashable) -> None:
             try:
                 if task in running:
                     running[task].result()
@@ -120,12 +152,11 @@ def _started(
 class _Worker:
     """State of a worker process between tasks."""
 
-    source: Source
-    study: StudyData | None = None
-    runs: SeedRuns | None = None
+    source: Work
+    do: Do | None = None
 
 
-def _start(source: Source, num_threads: int, parent: Connection) -> None:
+def _start(source: Work, num_threads: int, parent: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     warnings.filterwarnings("ignore", module="PIL")
@@ -133,17 +164,10 @@ def _start(source: Source, num_threads: int, parent: Connection) -> None:
     _Worker.source = source
 
 
-def _do(task: Task) -> None:
-    study, runs, source = _Worker.study, _Worker.runs, _Worker.source
-    if study is None:
-        study = _Worker.study = prepare_study(
-            source.dataset, source.config, source.folder, source.cache_folder, SilentReporter()
-        )
-    if runs is None or runs.seed != task.seed:
-        runs = _Worker.runs = SeedRuns(study, task.seed)
-    variant = study.variant(task.variant)
-    assert variant is not None
-    runs.result(variant)
+def _do(task: Hashable) -> None:
+    if _Worker.do is None:
+        _Worker.do = _Worker.source.prepare()
+    _Worker.do(task)
 
 
 def _end_with(parent: Connection) -> None:

@@ -1,0 +1,1 @@
+"""Regimes: one catalogue with as many judgements as young shops have, and what pays in each."""

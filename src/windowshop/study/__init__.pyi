@@ -7,6 +7,9 @@ from .memory import reset_peak as reset_peak
 from .regimes.config import RegimesConfig as RegimesConfig
 from .regimes.config import is_regimes as is_regimes
 from .regimes.config import load_regimes as load_regimes
+from .regimes.page import render_regimes as render_regimes
+from .regimes.page import report_parts as report_parts
+from .regimes.results import load_regime_results as load_regime_results
 from .regimes.runner import compare_regimes as compare_regimes
 from .runner import compare as compare
 from .systems import Queries as Queries

@@ -1,4 +1,4 @@
-"""Run of a study of regimes, from a data folder to a folder of results."""
+"""Run of a study of regimes, from a data folder to a report folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +14,11 @@ from windowshop.model import environment
 from windowshop.progress import SILENT, Reporter
 from windowshop.study.regimes.cells import CellResult, Grid, Source
 from windowshop.study.regimes.config import RegimesConfig, base_of
+from windowshop.study.regimes.page import write_page
 from windowshop.study.regimes.results import (
     CellFigures,
     RegimeResults,
     SeedFigures,
-    save_regimes,
     scores_of,
 )
 from windowshop.study.workers import fitting_workers, run_workers
@@ -33,11 +33,11 @@ def compare_regimes(
     *,
     workers: int | None = 1,
 ) -> RegimeResults:
-    """Run a study of regimes and write its results into a folder.
+    """Run a study of regimes and write its report folder.
 
     Finished cells are kept in `out/runs`: a study that was cut off goes on where it stopped, and a
-    changed one trains only the cells that are new. After Ctrl-C the results are those of the
-    finished cells. Workers are as in `compare`. Raises ConfigError while another study writes to
+    changed one trains only the cells that are new. After Ctrl-C the report is of the finished
+    cells. Workers are as in `compare`. Raises ConfigError while another study writes to
     `out`.
     """
     out = Path(out)
@@ -61,11 +61,11 @@ def compare_regimes(
                     advance(1, f"seed {task.seed}, {task.regime.name}")
         except KeyboardInterrupt:
             interrupted = True
-            reporter.note("Cut off: the results are of the finished cells.")
+            reporter.note("Cut off: the report is of the finished cells.")
         if not interrupted:
             grid.clear()
         results = _collect(grid, num_workers)
-        save_regimes(results, out)
+        write_page(results, out)
         return results
 
 

@@ -114,7 +114,7 @@ def quality_plot(results: StudyResults, summary: Summary) -> Plot | None:
         name="quality",
         title=f"{label} by variant",
         summary=f"{label} by variant, best first: {best}.",
-        svg=_svg(draw, height=1.1 + 0.27 * len(rows)),
+        svg=draw_svg(draw, height=1.1 + 0.27 * len(rows)),
     )
 
 
@@ -146,7 +146,7 @@ def curve_plot(results: StudyResults, name: str) -> Plot | None:
         f"to {max(points, key=lambda p: p.x).mean:.3f}"
         for variant, points in by_variant.items()
     )
-    return Plot(name=name, title=title, summary=f"{title}, {label}: {ends}.", svg=_svg(draw))
+    return Plot(name=name, title=title, summary=f"{title}, {label}: {ends}.", svg=draw_svg(draw))
 
 
 def gate_plot(results: StudyResults) -> Plot | None:
@@ -176,7 +176,7 @@ def gate_plot(results: StudyResults) -> Plot | None:
         name="gate_weights",
         title=f"Gate weights of {results.reference} by category",
         summary=f"Mean weight of the image expert by category, highest first: {rows}.",
-        svg=_svg(draw, height=1.1 + 0.3 * len(shown)),
+        svg=draw_svg(draw, height=1.1 + 0.3 * len(shown)),
     )
 
 
@@ -205,7 +205,7 @@ def learning_plot(results: StudyResults) -> Plot | None:
         name="learning_curves",
         title="Learning curves",
         summary=f"nDCG@10 on dev by training step; at the end: {ends}.",
-        svg=_svg(draw),
+        svg=draw_svg(draw),
     )
 
 
@@ -244,7 +244,7 @@ def _name_lines(axes: Axes) -> None:
     axes.legend(handles=lines, **BESIDE)
 
 
-def _svg(draw: Callable[[Axes], None], height: float = 3.6) -> str:
+def draw_svg(draw: Callable[[Axes], None], height: float = 3.6) -> str:
     """Return a plot of 8.4 by `height` inches, without date or creator."""
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         # A script that the measuring font lacks is still drawn by the reader's own fonts.

@@ -39,9 +39,9 @@ def write_report(results: StudyResults, folder: Path) -> Summary:
     tables = all_tables(results, summary)
     plots = all_plots(results, summary)
     for plot in plots:
-        _write_text(folder / PLOTS_FOLDER / f"{plot.name}.svg", plot.svg)
-    _write_text(folder / MARKDOWN_FILE, render_markdown(results, summary, tables, plots))
-    _write_text(folder / HTML_FILE, render_study(results, summary, tables, plots))
+        write_text(folder / PLOTS_FOLDER / f"{plot.name}.svg", plot.svg)
+    write_text(folder / MARKDOWN_FILE, render_markdown(results, summary, tables, plots))
+    write_text(folder / HTML_FILE, render_study(results, summary, tables, plots))
     return summary
 
 
@@ -49,33 +49,33 @@ def render_markdown(
     results: StudyResults, summary: Summary, tables: Sequence[Table], plots: Sequence[Plot]
 ) -> str:
     """Return the report as markdown, with the plots from their folder."""
-    counts = ", ".join(f"{count:,} {_escape(name)}" for name, count in results.counts.items())
+    counts = ", ".join(f"{count:,} {plain(name)}" for name, count in results.counts.items())
     parts = [
-        f"# Study on {_escape(results.data)}",
-        f"Split {_escape(results.split)}; {counts}. Reference: {_escape(results.reference)}.",
+        f"# Study on {plain(results.data)}",
+        f"Split {plain(results.split)}; {counts}. Reference: {plain(results.reference)}.",
     ]
     if summary.verdicts:
         lines = [
-            f"- **{_escape(verdict.falsifier.claim)}**: {verdict.answer}. "
-            f"{_escape(verdict_sentence(verdict))}"
+            f"- **{plain(verdict.falsifier.claim)}**: {verdict.answer}. "
+            f"{plain(verdict_sentence(verdict))}"
             for verdict in summary.verdicts
         ]
         parts += ["## Claims", "\n".join(lines), CLAIMS_NOTE]
     for plot in plots:
-        image = f"![{_escape(plot.summary)}]({PLOTS_FOLDER}/{plot.name}.svg)"
-        parts += [f"## {_escape(plot.title)}", image]
+        image = f"![{plain(plot.summary)}]({PLOTS_FOLDER}/{plot.name}.svg)"
+        parts += [f"## {plain(plot.title)}", image]
     for table in tables:
-        parts += [f"## {_escape(table.title)}", _markdown_table(table), _escape(table.note)]
+        parts += [f"## {plain(table.title)}", markdown_table(table), plain(table.note)]
     if results.notes:
-        parts += ["## To be known", "\n".join(f"- {_escape(note)}" for note in results.notes)]
+        parts += ["## To be known", "\n".join(f"- {plain(note)}" for note in results.notes)]
     notes = [
-        f"- {_escape(variant.name)}: {_escape(variant.note)}"
+        f"- {plain(variant.name)}: {plain(variant.note)}"
         for variant in results.variants
         if variant.note
     ]
     if notes:
         parts += ["## What each variant is", "\n".join(notes)]
-    machine = [f"- {_escape(name)}: {_escape(v)}" for name, v in results.environment.items()]
+    machine = [f"- {plain(name)}: {plain(v)}" for name, v in results.environment.items()]
     settings = json.dumps(results.settings, indent=2, ensure_ascii=False, default=str)
     parts += ["## Environment", "\n".join(machine), "## Settings", f"```json\n{settings}\n```"]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -94,25 +94,26 @@ def render_study(
         for products in example.columns.values()
         for product in products
     ]
-    return _template().render(
+    return template("study.html").render(
         results=results,
         verdicts=[(verdict, verdict_sentence(verdict)) for verdict in summary.verdicts],
         claims_note=CLAIMS_NOTE,
         tables=tables,
-        plots=[(plot, _address(plot.svg)) for plot in plots],
+        plots=[(plot, image_address(plot.svg)) for plot in plots],
         settings=json.dumps(results.settings, indent=2, ensure_ascii=False, default=str),
         top_grade=max((product.grade or 0 for product in shown), default=0),
         images=any(product.image for product in shown),
     )
 
 
-def _address(svg: str) -> str:
+def image_address(svg: str) -> str:
     """Return an SVG document as a `data:` address."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8")).decode("ascii")
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return a template of the report's folder."""
     environment = Environment(
         loader=PackageLoader("windowshop.study.report"),
         autoescape=True,
@@ -121,14 +122,15 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.tests["thumbnail"] = lambda image: bool(IMAGE_ADDRESS.fullmatch(image or ""))
-    return environment.get_template("study.html")
+    return environment.get_template(name)
 
 
-def _markdown_table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """Return a table as markdown."""
     align = [":--" if i < table.num_words else "--:" for i in range(len(table.head))]
     rows = [_row(table.head), _row(tuple(align))]
     for place, row in enumerate(table.rows):
-        cells = tuple(_escape(cell) for cell in row)
+        cells = tuple(plain(cell) for cell in row)
         rows.append(_row((f"**{cells[0]}**", *cells[1:]) if place == table.marked else cells))
     return "\n".join(rows)
 
@@ -137,11 +139,12 @@ def _row(cells: Part) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _escape(text: str) -> str:
+def plain(text: str) -> str:
     """Return text on one line, escaped for markdown."""
     return re.sub(r"[\\`*<>|]|\](?=[(\[:])", r"\\\g<0>", " ".join(text.split()))
 
 
-def _write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file of the report."""
     data = text.encode("utf-8", errors="replace")
     write_atomic(path, lambda aside: aside.write_bytes(data))

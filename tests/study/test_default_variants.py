@@ -160,7 +160,11 @@ def run_by_hand(prepared, system, split="test"):
     ).iter_rows():
         if query in qrels:
             qrels[query][product] = grade
-    return score_queries(qrels, run, relevance_threshold(dataset.qrels))
+    scores = score_queries(qrels, run, relevance_threshold(dataset.qrels))
+    return {  # in the precision that results keep
+        measure: {query: float(np.float32(value)) for query, value in values.items()}
+        for measure, values in scores.items()
+    }
 
 
 def scores_of(result):

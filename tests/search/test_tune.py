@@ -9,20 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.tuned_shop import shop
 
+from windowshop.engines.bm25 import BM25Config
 from windowshop.errors import ConfigError, DataError
+from windowshop.evaluation.bm25 import BM25Choice
 from windowshop.evaluation.metrics import as_qrels, score_queries
 from windowshop.progress import SilentReporter
 from windowshop.search.request import SearchRequest
 from windowshop.search.retrieval.config import Boost, CutoffConfig
 from windowshop.search.retrieval.merge import ChannelRanking
 from windowshop.search.searcher import Searcher
-from windowshop.search.settings import SearchSettings
-from windowshop.search.tuning.choose import TuneConfig, tune
+from windowshop.search.settings import (
+    SearchSettings,
+    load_search_settings,
+    save_search_settings,
+)
+from windowshop.search.tuning import choose
+from windowshop.search.tuning.choose import TuneConfig, _simplest_first, tune
 from windowshop.search.tuning.curves import fit_curves
 from windowshop.search.tuning.cutoffs import choose_cut
 from windowshop.search.tuning.judgements import ALL, Judge, judgements
 from windowshop.search.tuning.probes import ChannelResults, JudgedQuery, Probe, probe
-from windowshop.search.tuning.scoring import TrialScorer
+from windowshop.search.tuning.report import tuning_to_json
+from windowshop.search.tuning.scoring import TrialScore, TrialScorer
 from windowshop.search.tuning.trials import (
     Trial,
     boosted,
@@ -133,6 +141,13 @@ def test_sums_are_weighed_by_how_far_scores_range():
     assert sums[1] == pytest.approx([10 * weight for weight in sums[0]])
 
 
+def test_words_may_weigh_almost_everything():
+    trials = list(mixed_trials((1.0, 1.0), with_curves=True))
+    by_method = {trial.method: trial.weights[1] / trial.weights[0] for trial in trials}
+    assert by_method["weighted_sum"] == 15
+    assert by_method["interleave"] == by_method["calibrated"] == pytest.approx(9)
+
+
 def test_points_are_tried_where_scores_mean_something():
     ranks = with_boosts(Trial(method="interleave", weights=(0.5, 0.5)), (1, 1), ["boost"])
     assert ranks[0].strongest == "off"
@@ -204,6 +219,54 @@ def test_a_trial_ranks_as_a_search_with_its_settings(made, trial):
 
 
 # Choices.
+
+
+def scored_trial(weights, strongest, *ndcg):
+    trial = Trial(method="weighted_sum", weights=weights, strongest=strongest)
+    return TrialScore(trial, float(np.mean(ndcg)), 0.5, np.array(ndcg))
+
+
+def test_the_simplest_that_dev_cannot_tell_from_the_best_comes_first():
+    best = scored_trial((1, 1), "boost", 0.9, 0.8, 0.7, 0.9)
+    second = scored_trial((1, 2), "boost", 0.9, 0.8, 0.7, 0.8)
+    merged = scored_trial((1, 1), "off", 1.0, 0.6, 0.7, 0.9)  # .025 below, standard error .063
+    words = scored_trial((0, 1), "boost", 0.7, 0.7, 0.5, 0.6)  # .2 below, standard error .041
+    assert not best.is_above(merged)
+    assert best.is_above(words)
+    assert [trial.trial.complexity for trial in (words, merged, best)] == [1, 2, 3]
+    ranked = (best, second, merged, words)
+    assert _simplest_first(ranked) == [merged, best, second, words]
+    assert _simplest_first((best, words)) == [best, words]
+
+
+def test_words_alone_answer_where_vectors_find_nothing_of_use(made):
+    searcher, dataset = made
+    text = kind_of(tuned(searcher, only(dataset, "code")))
+    assert text.chosen.trial.weights[0] == 0
+    alone = {
+        t.trial.weights.index(max(t.trial.weights)): t.ndcg
+        for t in text.tried[::-1]
+        if t.trial.is_single
+    }
+    assert text.chosen.ndcg >= max(alone.values())
+
+
+def test_words_are_tuned_before_they_are_merged(made, monkeypatch, tmp_path):
+    searcher, dataset = made
+    config = BM25Config(k1=0.1, b=1.0, description=0.05)
+    monkeypatch.setattr(choose, "choose_bm25", lambda *given: BM25Choice(config, 16, 0.5, 0.25))
+    try:
+        tuning = tuned(searcher, only(dataset, "look", "code"))
+        assert (
+            kind_of(tuning).bm25.config == searcher.settings.bm25 == tuning.settings.bm25 == config
+        )
+        assert tuning_to_json(tuning)["kinds"]["text"]["bm25"]["k1"] == 0.1
+        save_search_settings(tuning.settings, tmp_path)
+        assert load_search_settings(tmp_path).bm25 == config
+        changed = searcher.answer(SearchRequest(text="code03", mode="words")).results[0].score
+    finally:
+        searcher.use_bm25(BM25Config())
+    assert searcher.answer(SearchRequest(text="code03", mode="words")).results[0].score != changed
 
 
 def test_a_mix_is_chosen_where_each_channel_knows_other_queries(made):

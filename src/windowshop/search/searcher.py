@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from windowshop.data import ImageInput, parse_filter
+from windowshop.engines import BM25Config
 from windowshop.index import KEPT_ROWS, OpenIndex, open_generations, open_index
 from windowshop.search.answer import Answer
 from windowshop.search.request import SearchRequest
@@ -55,7 +56,7 @@ class Searcher:
     ) -> None:
         self.index = index
         self.settings = settings or SearchSettings()
-        self._rules = rules or Rules()
+        self._rules, self._synonyms = rules or Rules(), synonyms
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="words")
         with index.collection.read_view() as view:
             self._lexicon = SharedLexicon(view, self.settings.bm25, synonyms)
@@ -114,6 +115,12 @@ class Searcher:
     def renew_words(self) -> None:
         """Read the words of the catalogue again: names, spelling, statistics."""
         self._lexicon.renew(self.index.collection)
+
+    def use_bm25(self, config: BM25Config) -> None:
+        """Change the parameters of the words channel; no search may run meanwhile."""
+        self.settings = replace(self.settings, bm25=config)
+        with self.index.collection.read_view() as view:
+            self._lexicon = SharedLexicon(view, config, self._synonyms)
 
     def rebuild(self, wanted: Callable[[], bool] = lambda: True) -> None:
         """Leave deleted rows out of index and words; searches and writes go on.

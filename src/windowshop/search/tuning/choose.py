@@ -5,13 +5,15 @@ Every channel searches once a query; all trials are computed from its results.
 Shapes: C channels.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from windowshop.data import Dataset
+from windowshop.data import Dataset, lexical_texts
+from windowshop.engines import count_terms
 from windowshop.errors import ConfigError, DataError
+from windowshop.evaluation import BM25Choice, GradedQrels, choose_bm25
 from windowshop.progress import Reporter
 from windowshop.registry import CHANNELS
 from windowshop.search.retrieval.channel import TextChannel, channel
@@ -89,6 +91,8 @@ class KindTuning:
     merging: MergeConfig
     cut: CutChoice | None
     """None without curves."""
+    bm25: BM25Choice | None = None
+    """Parameters of the words channel, chosen first; None where other queries chose them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +142,13 @@ def tune(searcher: Searcher, dataset: Dataset, config: TuneConfig, reporter: Rep
             notes.append(f"No judged {config.split} query of kind {name}: its settings stay.")
         if not kind.queries or len(kind.channels) < 2:
             continue
-        precision = settings.precision
-        if kind.chooses_columns:
+        precision, bm25 = settings.precision, None
+        if kind.name == "text":
             precision = replace(precision, ignored=())
+            bm25 = _choose_bm25(searcher, kind.queries, judged.graded)
+            searcher.use_bm25(bm25.config)
         tuned = _tune_kind(searcher, kind, precision, judged, config, reporter)
+        tuned = replace(tuned, bm25=bm25)
         kinds.append(tuned)
         settings = _with(settings, tuned)
     if not kinds:
@@ -189,6 +196,18 @@ def channels_of(kind: str, held: Collection[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _choose_bm25(
+    searcher: Searcher, queries: Sequence[JudgedQuery], graded: GradedQrels
+) -> BM25Choice:
+    """Choose the parameters of the words channel, before it is merged with others."""
+    with searcher.state() as state:
+        columns = state.view.columns
+        products = columns.table().filter(columns.alive_N)
+    counts, ids = count_terms(lexical_texts(products)), products["product_id"].to_list()
+    texts = {query.query_id: query.text for query in queries if query.text is not None}
+    return choose_bm25(counts, ids, texts, graded.qrels, graded.threshold)
+
+
 def _with(settings: SearchSettings, tuned: KindTuning) -> SearchSettings:
     if tuned.kind == "photo":
         return replace(settings, photo=tuned.merging)
@@ -196,7 +215,13 @@ def _with(settings: SearchSettings, tuned: KindTuning) -> SearchSettings:
         return replace(settings, text_and_photo=tuned.merging)
     trial = tuned.chosen.trial
     precision = replace(settings.precision, boost=trial.boost.factor, ignored=tuned.ignored)
-    return replace(settings, text=tuned.merging, strongest=trial.strongest, precision=precision)
+    return replace(
+        settings,
+        text=tuned.merging,
+        strongest=trial.strongest,
+        precision=precision,
+        bm25=tuned.bm25.config if tuned.bm25 else settings.bm25,
+    )
 
 
 def _tune_kind(
@@ -269,12 +294,13 @@ def _families(scorer: TrialScorer, kind: _Kind) -> list[list[Trial]]:
 def _choose(
     scorer: TrialScorer, ranked: tuple[TrialScore, ...], judged: Judgements, config: TuneConfig
 ) -> tuple[TrialScore, tuple[SliceRow, ...], int]:
-    """Return the best trial by which no slice loses, its slices, and the number of refused ones.
+    """Return the chosen trial, its slices, and the number of refused ones.
 
-    Returns the best of all where each is refused.
+    The best trial wins, unless dev cannot tell the best of a simpler sort from it; trials
+    by which a slice loses come last. Returns the best of all where each is refused.
     """
     parts = {name: judge for name, judge in judged.parts.items() if name != ALL}
-    for refused, tried in enumerate(ranked):
+    for refused, tried in enumerate(_simplest_first(ranked)):
         rows = scorer.slice_rows(tried.trial, parts)
         losing = [
             row
@@ -286,11 +312,23 @@ def _choose(
     return ranked[0], scorer.slice_rows(ranked[0].trial, parts), len(ranked)
 
 
+def _simplest_first(ranked: tuple[TrialScore, ...]) -> list[TrialScore]:
+    """Put the best trials of simpler sorts first that dev cannot tell from the best of all."""
+    best: dict[int, TrialScore] = {}
+    for tried in ranked:
+        best.setdefault(tried.trial.complexity, tried)
+    simpler = [best[sort] for sort in sorted(best) if not ranked[0].is_above(best[sort])]
+    return [*simpler, *(tried for tried in ranked if not any(tried is one for one in simpler))]
+
+
 def _why(kind: _Kind, ranked: tuple[TrialScore, ...], chosen: TrialScore, refused: int) -> str:
     single = next(tried for tried in ranked if tried.trial.is_single)
     name = single.trial.describe(kind.channels)
     if refused == len(ranked):
         return "each setting loses on a slice; this one is the best over all queries"
+    if chosen is not ranked[0] and not refused:
+        best = ranked[0].trial.describe(kind.channels)
+        return f"the simplest that dev cannot tell from {best} ({ranked[0].ndcg:.4f})"
     if chosen.trial.is_single:
         text = "no mix does better than this channel"
     else:

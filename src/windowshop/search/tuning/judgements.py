@@ -11,7 +11,14 @@ import polars as pl
 
 from windowshop.data import Dataset
 from windowshop.errors import DataError
-from windowshop.evaluation import DEPTH, make_slices, relevance_threshold, split_kinds
+from windowshop.evaluation import (
+    DEPTH,
+    GradedQrels,
+    as_qrels,
+    make_slices,
+    relevance_threshold,
+    split_kinds,
+)
 from windowshop.search.tuning.probes import JudgedQuery, queries_of
 
 ALL = "all"
@@ -77,6 +84,8 @@ class Judgements:
     queries: tuple[JudgedQuery, ...]
     parts: Mapping[str, Judge]
     """"all", then each slice."""
+    graded: GradedQrels
+    """Of all queries, by product id."""
 
 
 def judgements(
@@ -99,4 +108,4 @@ def judgements(
         for part in make_slices(dataset, qrels, spec):
             parts[part.name] = Judge(part.qrels, threshold, keys)
     judged = tuple(query for query in queries_of(dataset, rows) if query.query_id in parts[ALL])
-    return Judgements(judged, parts)
+    return Judgements(judged, parts, GradedQrels(as_qrels(qrels), threshold))

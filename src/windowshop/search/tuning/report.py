@@ -87,6 +87,8 @@ def _slices(kind: KindTuning) -> Table:
 
 def _summary(kind: KindTuning) -> list[str]:
     lines = [f"{kind.kind}: {kind.chosen.trial.describe(kind.names)}: {kind.why}."]
+    if kind.bm25:
+        lines.append(f"words: {kind.bm25}.")
     if kind.ignored:
         lines.append(f"Ignored where a query names them: {', '.join(kind.ignored)}.")
     losing = [_loss(row) for row in kind.slices if row.loss > 0]
@@ -137,6 +139,7 @@ def _kind_to_json(kind: KindTuning) -> dict[str, Any]:
         "why": kind.why,
         "refused": kind.num_refused,
         "ignored": list(kind.ignored),
+        "bm25": kind.bm25.to_json() if kind.bm25 else None,
         "cut": None
         if kind.cut is None
         else {

@@ -4,7 +4,7 @@ Shapes: T trials, Q queries.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from windowshop.search.tuning.trials import Trial, boosted, single_trials
 
 NUM_FOLDS = 2
 MIN_GAIN = 1e-6
+MIN_ERRORS = 0.5
+"""Standard errors by which dev tells two trials apart; a whole one gives up more (docs/log.md)."""
 NDCG, RECALL = range(2)
 
 
@@ -30,6 +32,16 @@ class TrialScore:
     """nDCG@10."""
     recall: float
     """Recall@100; NaN where no query has a relevant product."""
+    ndcg_Q: np.ndarray = field(compare=False, repr=False)
+    """nDCG@10 of each query; NaN where it is not defined."""
+
+    def is_above(self, other: "TrialScore") -> bool:
+        """Return whether nDCG@10 is above another's by more than MIN_ERRORS of its difference."""
+        gain_Q = self.ndcg_Q - other.ndcg_Q
+        gain_Q = gain_Q[~np.isnan(gain_Q)]
+        if len(gain_Q) < 2:
+            return False
+        return bool(gain_Q.mean() > MIN_ERRORS * gain_Q.std(ddof=1) / np.sqrt(len(gain_Q)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +127,12 @@ class TrialScorer:
                 ranking = boosted(found, merged[same], trial.boost)
                 values_TQ2[t, q] = judge.scores(probe.query_id, ranking.keys)
         return [
-            TrialScore(trial, _mean(values_Q2[:, NDCG]), _mean(values_Q2[:, RECALL]))
+            TrialScore(
+                trial,
+                _mean(values_Q2[:, NDCG]),
+                _mean(values_Q2[:, RECALL]),
+                values_Q2[:, NDCG].copy(),
+            )
             for trial, values_Q2 in zip(family, values_TQ2, strict=True)
         ]
 

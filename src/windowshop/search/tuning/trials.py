@@ -16,9 +16,9 @@ from windowshop.search.retrieval.merge import Merged
 from windowshop.search.tuning.probes import ChannelResults, Probe
 from windowshop.search.understanding.recognition import Action
 
-SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
+SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)
 """Share of a channel beside the first one, by turns, by ranks and by probability."""
-SPREADS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5)
+SPREADS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 3.0, 6.0, 15.0)
 """Weight of a channel in a sum of scores, where 1 scales its range to that of the first one."""
 FEW_SHARES, FEW_SPREADS = (0.1, 0.2, 0.3), (0.1, 0.3, 0.75)
 """Values for three or more channels."""
@@ -26,7 +26,7 @@ SMOOTHINGS = (10.0, 60.0)
 FACTORS = (1.5, 2.0, 3.0, 5.0)
 """Divisors of places by boosts."""
 POINTS = (0.05, 0.1, 0.2, 0.3, 0.5)
-"""Points of boosts, in ranges of the first channel's scores, or in probability."""
+"""Points of boosts, in ranges of the channel that counts most in a sum, or in probability."""
 RANGE_DEPTH = 100
 """Place down to which the range of scores is taken."""
 PLAIN_BOOST = Boost(factor=3.0)
@@ -47,6 +47,11 @@ class Trial:
     def is_single(self) -> bool:
         """Return whether one channel decides alone."""
         return sum(weight > 0 for weight in self.weights) == 1
+
+    @property
+    def complexity(self) -> int:
+        """Return 0 for a channel alone, 2 for several, and 1 more where something is recognised."""
+        return 2 * (not self.is_single) + (self.strongest != "off")
 
     def alone(self, place: int) -> "Trial":
         """Return the trial with one channel alone."""
@@ -138,8 +143,8 @@ def with_boosts(
     """
     boosts = [Boost(factor=factor) for factor in factors]
     if trial.method in SCORED:
-        first = next(r for r, weight in zip(ranges_C, trial.weights, strict=True) if weight)
-        scale = first if trial.method == "weighted_sum" else 1.0
+        widest = max(r * weight for r, weight in zip(ranges_C, trial.weights, strict=True))
+        scale = widest if trial.method == "weighted_sum" else 1.0
         boosts += [Boost(factor=PLAIN_BOOST.factor, points=_rounded(p * scale)) for p in POINTS]
     return [trial] + [
         replace(trial, strongest=strongest, boost=boost)

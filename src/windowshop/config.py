@@ -19,7 +19,7 @@ SINGLE: tuple[str, ...] = ("text_only", "image_only")
 FineTuningName = Literal["frozen", "lora", "partial", "full"]
 NegativesName = Literal["none", "bm25", "mined"]
 NegativesPool = Literal["catalogue", "judged"]
-Preset = Literal["frozen", "separate", "lora"]
+Preset = Literal["auto", "frozen", "separate", "lora"]
 LossForm = Literal["graded", "plain", "sigmoid"]
 
 
@@ -143,10 +143,16 @@ class StageConfig:
     """Share that show a part of their description alone, of about 40 words."""
     category_share: float = 0.0
     """Share that show their category path alone."""
+    bare_title_share: float = 0.0
+    """Share that show their title without the words of most attributes: the image has them."""
+    generated_share: float = 0.5
+    """Share of a batch's queries that are generated ones, at the least, where there are any."""
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 30
     eval_every: int = 50
+    keep: Literal["best", "last"] = "best"
+    """Weights that the stage ends with: the best on dev of those that it had, or the last ones."""
     fine_tuning: FineTuningConfig = field(default_factory=FineTuningConfig)
 
     def __post_init__(self) -> None:
@@ -164,11 +170,18 @@ class StageConfig:
             value = getattr(self, name)
             finite = 0 <= value < math.inf
             _require(finite, f"stage {self.name}: {name}={value} must be a number from 0 on.")
-        shares = [self.title_share, self.description_share, self.category_share]
+        shares = [
+            *(self.title_share, self.description_share),
+            *(self.category_share, self.bare_title_share),
+        ]
         fits = min(shares) >= 0 and math.fsum(shares) <= 1
-        names = "title_share, description_share and category_share"
+        names = "title_share, description_share, category_share and bare_title_share"
         _require(
             fits, f"stage {self.name}: {names}={shares} must be from 0 on, and 1 at most in all."
+        )
+        share = self.generated_share
+        _require(
+            0 <= share <= 1, f"stage {self.name}: generated_share={share} must be from 0 to 1."
         )
         rate = self.learning_rate
         _require(rate > 0, f"stage {self.name}: learning_rate={rate} must be above 0.")
@@ -201,6 +214,16 @@ def lora_stages() -> tuple[StageConfig, ...]:
         fine_tuning=FineTuningConfig(text="lora", learning_rate=5e-5),
     )
     return domain, separate, tuned, fused
+
+
+def few_stages() -> tuple[StageConfig, ...]:
+    """Return all three stages, with bare titles and generated queries, for few judgements."""
+    domain, separate, fused = separate_stages()
+    return (
+        replace(domain, bare_title_share=0.5, keep="last"),
+        replace(separate, bare_title_share=0.4, eval_every=100),
+        replace(fused, bare_title_share=0.4, eval_every=100),
+    )
 
 
 PRESETS: dict[Preset, Callable[[], tuple[StageConfig, ...]]] = {
@@ -278,7 +301,11 @@ class TrainConfig:
     """Device of the encoders: auto, cpu, cuda."""
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    schedule: Literal["stages", "auto"] = "stages"
+    """`auto` chooses stages and generated queries by what the data set has, as training begins."""
     stages: tuple[StageConfig, ...] = field(default_factory=default_stages)
+    generated_queries: int = 0
+    """Training queries made of the catalogue's own values, beside the judged ones."""
     negatives_file: str = ""
     """Table of `windowshop mine-negatives` that stages with `negatives` draw from."""
     baselines: tuple[str, ...] = SINGLE
@@ -291,6 +318,8 @@ class TrainConfig:
         for name in self.baselines:
             FUSIONS.require(name)
         _require(self.seed >= 0, f"seed={self.seed} must not be negative.")
+        count = self.generated_queries
+        _require(count >= 0, f"generated_queries={count} must not be negative.")
         _require(len(self.stages) > 0, "stages: name at least one of domain, separate, fused.")
 
     @property

@@ -56,7 +56,10 @@ def train(
     ] = None,
     preset: Annotated[
         Preset | None,
-        typer.Option(help="Stages: the default, with separate alignment, or with LoRA on text."),
+        typer.Option(
+            help="Stages: chosen by what DATA has (auto, the default), domain and fused on frozen "
+            "encoders, with separate alignment, or with LoRA on text."
+        ),
     ] = None,
     negatives: Annotated[
         Path | None,
@@ -68,13 +71,17 @@ def train(
     require_products(data)
     require_file("--negatives", negatives)
     settings = load_config(config) if config else TrainConfig()
-    if preset is not None and settings.stages != TrainConfig().stages:
+    own_stages = settings.stages != TrainConfig().stages
+    if preset is not None and own_stages:
         raise ConfigError(f"--preset {preset}: {config} names stages too. Leave out one of them.")
-    if preset is not None:
-        settings = replace(settings, stages=PRESETS[preset]())
+    if preset in (None, "auto"):
+        settings = replace(settings, schedule="stages" if own_stages else "auto")
+    else:
+        settings = replace(settings, schedule="stages", stages=PRESETS[preset]())
     if fusion is not None:
         settings = replace(settings, model=replace(settings.model, fusion=fusion))
     if negatives is not None:
+        settings = replace(settings, schedule="stages")
         *others, last = settings.stages
         stages = (*others, replace(last, negatives="mined"))
         settings = replace(settings, stages=stages, negatives_file=str(negatives))

@@ -51,6 +51,7 @@ from .list_columns import items_of as items_of
 from .list_columns import list_column as list_column
 from .product_images import image_names_of as image_names_of
 from .product_images import parse_images as parse_images
+from .product_text import BARE as BARE
 from .product_text import BASE_VIEWS as BASE_VIEWS
 from .product_text import CATEGORY as CATEGORY
 from .product_text import DESCRIPTIONS as DESCRIPTIONS

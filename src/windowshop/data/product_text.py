@@ -10,16 +10,23 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import polars as pl
+import xxhash
 
 from windowshop.data.attributes import parse_attributes
+from windowshop.data.tokens import words_of
 
 FACTS, TITLE, CATEGORY = "facts", "title", "category"
 DESCRIPTIONS = ("description 1", "description 2", "description 3")
 """Consecutive parts of the description; a short one has fewer."""
-VIEWS = (FACTS, TITLE, *DESCRIPTIONS, CATEGORY)
+BARE = "bare title"
+"""Title without the words of most attributes, with brand and category, as a hurried seller types it:
+the rest can only be seen."""
+VIEWS = (FACTS, TITLE, *DESCRIPTIONS, CATEGORY, BARE)
 BASE_VIEWS = (FACTS, TITLE)
 """Views that training always needs: products of equal title are no negatives of each other."""
 CHUNK_WORDS = 40
+HIDDEN_PERCENT = 75
+"""Attributes whose words a bare title lacks."""
 FIELDS = ("title", "brand", "category", "attributes", "description")
 
 
@@ -65,9 +72,26 @@ def _view(row: Mapping[str, str | None], name: str, chunks: Sequence[str]) -> st
         return _join(row["title"], row["brand"])
     if name == CATEGORY:
         return _join(row["category"])
+    if name == BARE:
+        return _bare(row)
     if parse_attributes(row["attributes"]):
         return _facts(row)
     return _join(_facts(row), row["description"])
+
+
+def _bare(row: Mapping[str, str | None]) -> str:
+    """Return the bare title; "" without attributes. Which attributes it keeps goes by hash."""
+    title, attributes = row["title"] or "", parse_attributes(row["attributes"])
+    if not attributes:
+        return ""
+    hidden = {
+        word
+        for text in attributes.values()
+        if xxhash.xxh3_64_intdigest(f"{title}\0{text}".encode()) % 100 < HIDDEN_PERCENT
+        for word in words_of(text)
+    }
+    kept = [word for word in title.split() if not hidden.intersection(words_of(word))]
+    return _join(" ".join(kept), row["brand"], row["category"])
 
 
 def _chunks(description: str | None) -> list[str]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from windowshop.config import StageConfig
-from windowshop.data import BASE_VIEWS, CATEGORY, DESCRIPTIONS, FACTS, TITLE, VIEWS
+from windowshop.data import BARE, BASE_VIEWS, CATEGORY, DESCRIPTIONS, FACTS, TITLE, VIEWS
 from windowshop.encoders import FeatureTable, FurtherTable, ProductFeatures, QueryFeatures
 
 
@@ -163,6 +163,7 @@ def _shares(stage: StageConfig) -> tuple[tuple[tuple[str, ...], float], ...]:
         ((TITLE,), stage.title_share),
         (DESCRIPTIONS, stage.description_share),
         ((CATEGORY,), stage.category_share),
+        ((BARE,), stage.bare_title_share),
     )
 
 

@@ -56,6 +56,8 @@ class Manifest:
     """Number and width of the tokens in each encoder's features."""
     environment: dict[str, str] = field(default_factory=environment)
     """Command, commit, machine, threads, precision and versions."""
+    served: str = FUSED
+    """System that the folder's model is: the trained one, or a baseline that dev prefers to it."""
     format: str = MODEL.format
 
     @property

@@ -37,6 +37,14 @@ class Projection(Standardised):
         nn.init.zeros_(self._linear.bias)
         self._residual = ZeroStartMLP(inputs, config.hidden, config.width, config.dropout)
 
+    @torch.no_grad()
+    def keep_distances(self, features_NH: Tensor) -> None:
+        """Set the linear map to the features' principal directions, which keep their cosines."""
+        _, _, axes_HH = torch.linalg.svd(self.standardise(features_NH), full_matrices=False)
+        width = min(len(axes_HH), len(self._linear.weight))
+        self._linear.weight.zero_()
+        self._linear.weight[:width] = axes_HH[:width]
+
     def project(self, standard_BH: Tensor) -> Tensor:
         """Return unit vectors (B, D) of standardised features."""
         x_BH = self._drop_features(standard_BH)

@@ -17,6 +17,7 @@ from .prepared_data import open_cache as open_cache
 from .prepared_data import prepare as prepare
 from .prepared_data import training_pairs as training_pairs
 from .prepared_data import with_encoders as with_encoders
+from .prepared_data import with_generated as with_generated
 from .prepared_data import with_tokens as with_tokens
 from .stages import Trained as Trained
 from .stages import train_system as train_system

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from windowshop._version import __version__
@@ -15,11 +16,29 @@ from windowshop.data import Dataset, file_hash
 from windowshop.encoders import FeatureCache
 from windowshop.errors import ConfigError, ModelError
 from windowshop.files import DEFAULT_CACHE, MANIFEST_FILE
-from windowshop.model import Manifest, ProductSource, environment, load_manifest, save_model
+from windowshop.model import (
+    Manifest,
+    ProductSource,
+    System,
+    environment,
+    load_manifest,
+    save_model,
+)
 from windowshop.progress import SILENT, Reporter
 from windowshop.settings import to_dict
-from windowshop.training.prepared_data import PreparedData, open_cache, prepare
+from windowshop.training.prepared_data import (
+    SCALE_SAMPLE,
+    PreparedData,
+    open_cache,
+    prepare,
+    training_pairs,
+    with_generated,
+)
+from windowshop.training.schedule import scheduled
 from windowshop.training.stages import Trained, train_system
+from windowshop.training.state import TrainState
+
+ENCODERS = "the text encoder as it comes"
 
 
 def train(
@@ -35,7 +54,7 @@ def train(
     stopped. A finished folder made from the same data and settings is left as it is; any other
     existing `out` raises ModelError, and so does a second `train` to the same `out` meanwhile.
     """
-    out, config = Path(out), config or TrainConfig()
+    out, config = Path(out), config or TrainConfig(schedule="auto")
     if out.exists() and not (out / MANIFEST_FILE).is_file():
         raise ModelError(f"{out}: already exists and is no model. Choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +76,7 @@ def _fit_locked(
 ) -> Manifest:
     require_negatives(config)
     started = environment()  # of the code that trains, whatever is checked out meanwhile
+    config = scheduled(config, dataset, training_pairs(dataset, config.loss), reporter)
     prepared = prepare(dataset, config, open_cache(config, cache_folder), reporter)
     key = _run_key(config, prepared.hashes, prepared.cache)
     if out.exists():
@@ -65,6 +85,8 @@ def _fit_locked(
     _keep_only(work, key, reporter)
     if prepared.dev_scorer is None and len(prepared.data.pairs):
         reporter.note("No judged dev queries: the last weights are kept, not the best on dev.")
+    if config.generated_queries:
+        prepared = with_generated(prepared, config)
     trained = {
         name: train_system(prepared, config, name, work)
         for name in (FUSED, *config.baselines)
@@ -72,11 +94,41 @@ def _fit_locked(
     }
     finished = work / "model"
     shutil.rmtree(finished, ignore_errors=True)
-    manifest = replace(_describe(prepared, config, key, trained), environment=started)
+    served, floor = FUSED, text_encoder_alone(prepared, config)
+    if trained[FUSED].dev is not None:
+        served = best_on_dev({**trained, ENCODERS: floor})
+    if served != FUSED:
+        reporter.note(f"On dev the trained model is not ahead of {served}, which is served.")
+        shape = config.model.for_system("text_only" if served == ENCODERS else served)
+        config = replace(config, model=shape)
+        trained[FUSED] = floor if served == ENCODERS else trained[served]
+    manifest = replace(
+        _describe(prepared, config, key, trained), environment=started, served=served
+    )
     save_model(finished, config, manifest, {name: item.system for name, item in trained.items()})
     finished.rename(out)
     shutil.rmtree(work)
     return manifest
+
+
+def best_on_dev(trained: Mapping[str, Trained]) -> str:
+    """Return the name of the system to serve: the model, if it is ahead of the others on dev."""
+    score = {name: item.dev["score"] for name, item in trained.items() if item.dev is not None}
+    return max(score, key=lambda name: (score[name], name != FUSED))
+
+
+def text_encoder_alone(prepared: PreparedData, config: TrainConfig) -> Trained:
+    """Return the text encoder as it comes, as a system: what no training may fall below."""
+    model = prepared.new_model(config.model.for_system("text_only"), config.seed)
+    source = prepared.data.products
+    rows = np.flatnonzero(source.has_text)
+    if len(rows) > SCALE_SAMPLE:
+        rows = np.sort(np.random.default_rng(config.seed).choice(rows, SCALE_SAMPLE, replace=False))
+    if len(rows):
+        model.text.keep_distances(source.batch(rows).text_BH)
+    dev = prepared.dev_scorer(model) if prepared.dev_scorer else None
+    system = System(model, prepared.cache.text, prepared.cache.image)
+    return Trained(system, TrainState(), dev, prepared)
 
 
 def require_negatives(config: TrainConfig) -> None:

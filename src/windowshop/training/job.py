@@ -71,7 +71,8 @@ def run_stage(
                 state_file=job.state_file,
                 reporter=job.prepared.reporter,
             )
-            scorer = None if encoders else job.prepared.dev_scorer
+            unscored = encoders is not None or stage.settings.keep == "last"
+            scorer = None if unscored else job.prepared.dev_scorer
             train_stage(stage, model, state, tensors, scorer, encoders)
             model.fusion.after_stage(_stage_context(job, model, place, scorer))
     if encoders is None:

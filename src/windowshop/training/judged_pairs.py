@@ -5,6 +5,7 @@ one query here, so that one never serves as a negative of the other.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,19 @@ LEAST_WEIGHT = 1e-6
 LEAST_DRAWS = 1e-3
 """Expected draws of a product that no training query draws: it still enters as another's hard
 negative, and log 0 would block it."""
+
+
+class Labels(Protocol):
+    """Grades of queries and products beside the judged ones."""
+
+    @property
+    def num_judged(self) -> int:
+        """Return how many of the queries, the first ones, have judgements."""
+
+    def complete(
+        self, queries: np.ndarray, products: np.ndarray, grade_BC: np.ndarray, ignore_BC: np.ndarray
+    ) -> None:
+        """Grade or ignore pairs of a batch that nobody judged, in place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,24 @@ class Pairs:
     """Weight of each entry, mean 1 in each query and label set; None where all weigh the same."""
     query_weight: np.ndarray | None = None
     """Weight of each distinct query, (Q,); None where all weigh 1."""
+    labels: "Labels | None" = None
+    """Grades of pairs that nobody judged; the queries behind the judged ones are generated."""
+
+    def draw_queries(
+        self, count: int, generated_share: float, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Draw positions of different queries; `generated_share` at least are generated ones."""
+        num_judged = len(self) if self.labels is None else self.labels.num_judged
+        if num_judged == len(self):
+            return rng.choice(len(self), min(count, len(self)), replace=False)
+        judged = min(num_judged, count - round(count * generated_share))
+        generated = min(len(self) - num_judged, count - judged)
+        return np.concatenate(
+            [
+                rng.choice(num_judged, judged, replace=False),
+                num_judged + rng.choice(len(self) - num_judged, generated, replace=False),
+            ]
+        )
 
     def __len__(self) -> int:
         """Return the number of distinct queries."""
@@ -68,6 +100,8 @@ class Pairs:
         related_BG[owner[present], place[present]] = True
         ignore_BC = related_BG[:, group_of_column] & (grade_BC == 0)
         query_weight_B = None if self.query_weight is None else self.query_weight[queries]
+        if self.labels is not None:
+            self.labels.complete(queries, products, grade_BC, ignore_BC)
         return BatchGrades(grade_BC, ignore_BC, weight_BC, query_weight_B)
 
     def draw_products(

@@ -166,8 +166,7 @@ def _draw(
     model: TwoTower, data: TrainingData, step: Step, embed: Callable[[QueryBatch], Tensor]
 ) -> _Drawn:
     stage, rng = step.stage, step.rng
-    count = min(stage.batch_queries, len(data.pairs))
-    queries = rng.choice(len(data.pairs), count, replace=False)
+    queries = data.pairs.draw_queries(stage.batch_queries, stage.generated_share, rng)
     drawn = items = data.pairs.draw_products(queries, stage.products_per_query, rng)
     if step.negatives is not None:
         # From none at first to every query's at half time: hard ones first mislead, then teach.

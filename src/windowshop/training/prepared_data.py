@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import torch
 
 from windowshop.config import LossConfig, ModelConfig, StageConfig, TrainConfig
@@ -36,8 +37,15 @@ from windowshop.model import (
 )
 from windowshop.progress import Reporter
 from windowshop.training.data import TrainingData
+from windowshop.training.generated.facts import read_facts
+from windowshop.training.generated.inference import infer_from_images
+from windowshop.training.generated.labels import add_generated
+from windowshop.training.generated.queries import generate_queries
 from windowshop.training.judged_pairs import Pairs, make_pairs
 
+NOTHING_GENERATED = (
+    "No queries were generated: no three products share a brand, a category or an attribute value."
+)
 SCALE_SAMPLE = 20_000
 """Products whose features set the scale of the projections."""
 
@@ -91,7 +99,7 @@ def prepare(
     views = needed_views((*config.stages, *stages))
     pairs = training_pairs(dataset, config.loss)
     data = encode_dataset(dataset, pairs, cache, reporter, views)
-    _require_signal(dataset, data.products, len(pairs), reporter)
+    _require_signal(dataset, data.products, len(pairs) + config.generated_queries, reporter)
     images = {
         "product_photos": data.products.features.image.digest,
         "query_photos": data.queries.features.image.digest,
@@ -104,6 +112,40 @@ def prepare(
         hashes={**dataset.hashes(), **images},
         reporter=reporter,
         image_layout=cache.image.layout,
+    )
+
+
+def with_generated(prepared: PreparedData, config: TrainConfig) -> PreparedData:
+    """Return the data with the config's generated queries, which are of split "generated"."""
+    dataset, pairs, source = prepared.dataset, prepared.data.pairs, prepared.data.products
+    facts = infer_from_images(
+        read_facts(dataset.products),
+        source.features.image.gather(np.arange(len(source))),
+        source.has_image,
+        dataset.products["category"].fill_null("").rank("dense").to_numpy().astype(np.int64) - 1,
+        config.seed,
+    )
+    texts = dataset.queries["query"].gather(pairs.query).fill_null("").to_list()
+    asked = [text for text in texts if text]
+    rng = np.random.default_rng(config.seed)
+    generated = generate_queries(facts, config.generated_queries, asked, rng)
+    if not generated.texts:
+        prepared.reporter.note(NOTHING_GENERATED)
+        return prepared
+    rows = pl.DataFrame(
+        {
+            "query_id": [f"generated {i}" for i in range(len(generated.texts))],
+            "query": generated.texts,
+            "split": "generated",
+        }
+    )
+    table = pl.concat([dataset.queries, rows], how="diagonal_relaxed")
+    pairs = add_generated(pairs, facts, generated, len(dataset.queries), texts)
+    queries = query_features(table, dataset.root, prepared.cache, prepared.reporter)
+    return dataclasses.replace(
+        prepared,
+        dataset=dataclasses.replace(dataset, queries=table),
+        data=TrainingData(source, QuerySource(queries), pairs),
     )
 
 

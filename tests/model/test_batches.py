@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windowshop.config import StageConfig, default_stages
-from windowshop.data.product_text import BASE_VIEWS, CATEGORY, DESCRIPTIONS, FACTS, TITLE, VIEWS
+from windowshop.data.product_text import (
+    BARE,
+    BASE_VIEWS,
+    CATEGORY,
+    DESCRIPTIONS,
+    FACTS,
+    TITLE,
+    VIEWS,
+)
 from windowshop.encoders.feature_cache import ProductFeatures
 from windowshop.model.batches import ProductSource, needed_views
 
@@ -30,6 +38,7 @@ def source(feature_table):
         FACTS: none_N,
         TITLE: none_N | (number_N % 3 == 0),
         CATEGORY: none_N | (number_N % 5 == 0),
+        BARE: none_N | (number_N % 2 == 0),
         **{name: none_N | (number_N % 4 <= i) for i, name in enumerate(DESCRIPTIONS)},
     }
     views = {
@@ -115,5 +124,6 @@ def test_only_views_that_some_stage_shows_are_needed():
     described = replace(STAGE, description_share=0.1)
     assert needed_views([plain, described]) == (*BASE_VIEWS, *DESCRIPTIONS)
     assert needed_views([replace(STAGE, category_share=0.1)]) == (*BASE_VIEWS, CATEGORY)
-    everything = [described, replace(plain, category_share=1.0)]
+    bare = replace(plain, bare_title_share=0.2)
+    everything = [described, replace(plain, category_share=1.0), bare]
     assert needed_views(everything) == VIEWS

@@ -176,7 +176,7 @@ OUT_OF_RANGE = [
     (StageConfig, STAGE | {"warmup_steps": -1}, "warmup_steps=-1"),
     (StageConfig, STAGE | {"min_epochs": -1.0}, "min_epochs=-1.0"),
     (StageConfig, STAGE | {"min_epochs": math.inf}, "min_epochs=inf"),
-    (StageConfig, STAGE | {"title_share": -0.1}, r"title_share.*=\[-0.1, 0.0, 0.0\]"),
+    (StageConfig, STAGE | {"title_share": -0.1}, r"title_share.*=\[-0.1, 0.0, 0.0, 0.0\]"),
     (StageConfig, STAGE | {"category_share": math.nan}, "category_share.* from 0 on"),
     (StageConfig, STAGE | {"description_share": 0.6, "category_share": 0.3}, "1 at most in all"),
     (LossConfig, {"masked": -1.0}, "masked=-1.0"),

@@ -254,7 +254,7 @@ def test_repeated_rows_and_queries_never_matter(make_dataset):
         make_pairs(replace(data, queries=data.queries.with_columns(weight=pl.lit(2.5))), TRAIN)
         for data in (dataset, asked_again)
     ]
-    for name in weighed[0].__slots__:
+    for name in set(weighed[0].__slots__) - {"labels"}:
         assert getattr(weighed[0], name).tolist() == getattr(weighed[1], name).tolist(), name
 
 

@@ -21,13 +21,15 @@ def data(make_dataset, num_queries: int, per_query: int):
 @pytest.mark.parametrize(("num_queries", "per_query"), [(3, 2), (1200, 2), (300, 12)])
 def test_few_judgements_take_all_stages_and_generated_queries(make_dataset, num_queries, per_query):
     config = scheduled(AUTO, *data(make_dataset, num_queries, per_query), SILENT)
-    assert config.stages == few_stages() and config.schedule == "stages"
+    assert config.stages == few_stages()
+    assert config.schedule == "stages"
     assert config.generated_queries == 80  # four for each of twenty products
 
 
 def test_dense_judgements_take_the_domain_and_the_fused_stage(make_dataset):
     config = scheduled(AUTO, *data(make_dataset, 1200, 12), SILENT)
-    assert config.stages == default_stages() and config.generated_queries == 0
+    assert config.stages == default_stages()
+    assert config.generated_queries == 0
 
 
 def test_stages_that_are_given_stay(make_dataset):

@@ -220,7 +220,10 @@ def test_a_second_fused_stage_goes_on_with_the_first_ones_gate(config, make_prep
 
 def test_stages_draw_from_the_text_views_that_they_ask_for(config, kinds_place, tmp_path):
     fine_tuning = FineTuningConfig(text="lora", lora_rank=2, weight_shares=(1.0,))
-    shares = {"title_share": 0.2, "description_share": 0.4, "category_share": 0.4}
+    shares = {
+        **{"title_share": 0.2, "description_share": 0.3},
+        **{"category_share": 0.3, "bare_title_share": 0.2},
+    }
     dataset, cache = read_dataset(kinds_place / "no_dev"), kinds_place / "cache"
     trained = {}
     for name, changes in {"facts": {"title_share": 0.0}, "varied": shares}.items():

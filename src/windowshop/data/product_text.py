@@ -19,7 +19,7 @@ FACTS, TITLE, CATEGORY = "facts", "title", "category"
 DESCRIPTIONS = ("description 1", "description 2", "description 3")
 """Consecutive parts of the description; a short one has fewer."""
 BARE = "bare title"
-"""Title without the words of most attributes, with brand and category, as a hurried seller types it:
+"""Title without the words of most attributes, with brand and category, as a hurried seller types:
 the rest can only be seen."""
 VIEWS = (FACTS, TITLE, *DESCRIPTIONS, CATEGORY, BARE)
 BASE_VIEWS = (FACTS, TITLE)

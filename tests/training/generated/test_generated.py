@@ -112,11 +112,14 @@ def test_grades_follow_what_is_known(facts):
     for number in range(72):
         colour, kind = COLOURS[number % 3], KINDS[number // 3 % 2]
         if number >= 60:
-            assert unsure[number] and grade[number] == 0
+            assert unsure[number]
+            assert grade[number] == 0
         elif kind == "Shoes":
-            assert grade[number] == (3 if colour == "red" else 1) and not unsure[number]
+            assert grade[number] == (3 if colour == "red" else 1)
+            assert not unsure[number]
         else:
-            assert grade[number] == 0 and not unsure[number]  # another category is never near
+            assert grade[number] == 0
+            assert not unsure[number]
 
 
 def pairs_of(grades: dict[int, float], num_products: int = 72) -> Pairs:
@@ -134,8 +137,10 @@ def pairs_of(grades: dict[int, float], num_products: int = 72) -> Pairs:
 def test_generated_pairs_stand_behind_the_judged_ones(facts):
     made = generate_queries(facts, 20, [], np.random.default_rng(0))
     pairs = add_generated(pairs_of({3: 2.0}), facts, made, 7, ["red shoes"])
-    assert pairs.labels is not None and pairs.labels.num_judged == 1
-    assert len(pairs) == 21 and pairs.query[1:].tolist() == list(range(7, 27))
+    assert pairs.labels is not None
+    assert pairs.labels.num_judged == 1
+    assert len(pairs) == 21
+    assert pairs.query[1:].tolist() == list(range(7, 27))
     # The shop's highest grade is that of generated queries too.
     assert set(pairs.grade.tolist()) == {2.0, 1.0}
     batch = pairs.grades_between(np.arange(21), np.arange(72))
@@ -152,15 +157,18 @@ def test_a_judged_query_gets_what_its_words_say_and_keeps_its_judgements(facts):
     batch = pairs.grades_between(np.array([0]), np.arange(72))
     assert batch.grade_BC[0, 0] == 1  # judged, a red shirt
     assert batch.grade_BC[0, 3] == 1  # a red shoe that nobody judged; one grade is all there is
-    assert batch.ignore_BC[0, 60] and batch.grade_BC[0, 60] == 0  # of an unknown colour
-    assert not batch.ignore_BC[0, 4:6].any() and not batch.grade_BC[0, 4:6].any()  # other colours
+    assert batch.ignore_BC[0, 60]
+    assert batch.grade_BC[0, 60] == 0
+    assert not batch.ignore_BC[0, 4:6].any()
+    assert not batch.grade_BC[0, 4:6].any()
 
 
 def test_a_query_that_names_one_value_is_masked_but_not_graded(facts):
     made = generate_queries(facts, 4, [], np.random.default_rng(0))
     pairs = add_generated(pairs_of({0: 1.0}), facts, made, 1, ["something red"])
     batch = pairs.grades_between(np.array([0]), np.arange(72))
-    assert batch.grade_BC[0, 3] == 0 and batch.ignore_BC[0, 3]
+    assert batch.grade_BC[0, 3] == 0
+    assert batch.ignore_BC[0, 3]
 
 
 def test_draws_hold_the_share_of_generated_queries(facts):
@@ -210,4 +218,5 @@ def test_a_category_that_never_has_a_value_does_not_get_it():
     category_N = np.arange(360) // 3 % 2
     seen = infer_from_images(facts, image_NH, np.ones(360, dtype=bool), category_N, 0)
     known = seen.known_NF[:, seen.columns.index("colour")]
-    assert not known[category_N == 1].any() and known[300:][category_N[300:] == 0].any()
+    assert not known[category_N == 1].any()
+    assert known[300:][category_N[300:] == 0].any()

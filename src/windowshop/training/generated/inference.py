@@ -130,8 +130,7 @@ class _Probe(nn.Module):
     def _logits(self, image_BH: np.ndarray, dropout: float) -> tuple[Tensor, ...]:
         x_BH = ((image_BH - self._mean_H) / self._deviation_H).clip(-OUTLIER, OUTLIER)
         x = F.dropout(torch.from_numpy(x_BH.astype(np.float32)), dropout, training=dropout > 0)
-        logits: Tensor = self._linear(x)
-        return logits.split(self._sizes, dim=1)
+        return torch.split(self._linear(x), self._sizes, dim=1)
 
 
 def _examples(facts: Facts, has_image_N: np.ndarray) -> _Examples:

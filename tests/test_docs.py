@@ -106,7 +106,9 @@ def test_the_training_page_has_the_default_shares_of_the_text_views():
     found = {key.split(" | ")[1].strip("`"): float(share) for key, share in rows.items()}
     for stage in TrainConfig().stages:
         shares = {n: getattr(stage, n) for n in found if n.endswith("_share")}
-        assert set(shares) == {f"{view}_share" for view in ("title", "description", "category")}
+        assert set(shares) == {
+            f"{view}_share" for view in ("title", "description", "category", "bare_title")
+        }
         assert found == {**shares, "what the others leave": 1 - sum(shares.values())}
 
 

@@ -120,7 +120,7 @@ def with_generated(prepared: PreparedData, config: TrainConfig) -> PreparedData:
     dataset, pairs, source = prepared.dataset, prepared.data.pairs, prepared.data.products
     facts = infer_from_images(
         read_facts(dataset.products),
-        source.features.image.gather(np.arange(len(source))),
+        source.features.image.gather,
         source.has_image,
         dataset.products["category"].fill_null("").rank("dense").to_numpy().astype(np.int64) - 1,
         config.seed,
@@ -131,6 +131,7 @@ def with_generated(prepared: PreparedData, config: TrainConfig) -> PreparedData:
     generated = generate_queries(facts, config.generated_queries, asked, rng)
     if not generated.texts:
         prepared.reporter.note(NOTHING_GENERATED)
+        _require_queries(dataset, source, len(pairs), prepared.reporter)
         return prepared
     rows = pl.DataFrame(
         {
@@ -224,6 +225,12 @@ def _require_signal(
         )
     if not products.has_image.any():
         reporter.note("No product has a usable image: the model reads text only.")
+    _require_queries(dataset, products, num_queries, reporter)
+
+
+def _require_queries(
+    dataset: Dataset, products: ProductSource, num_queries: int, reporter: Reporter
+) -> None:
     if num_queries == 0:
         if products.has_both.sum() < 2:
             raise DataError(

@@ -71,8 +71,10 @@ def test_titles_fill_columns_that_are_empty():
 
 def test_a_query_names_values_in_any_spelling(facts):
     found = named_values(facts, ["Red SHOE by acme", "a tee shirt", "nothing here"])
-    names = [{facts.names[value][0] for value in values} for values in found]
+    names = [{facts.names[value][0] for value in named.values} for named in found]
     assert names == [{"red", "shoes", "acme"}, {"shirts"}, set()]
+    assert found[0].rest == ["by"]
+    assert found[2].rest == ["nothing", "here"]
 
 
 def test_a_table_without_values_has_no_facts():
@@ -89,8 +91,8 @@ def test_generated_queries_differ_and_are_right_for_a_product(facts):
     assert len(made.texts) == len(set(wanted)) == len(wanted)
     met, _ = facts.compare(made.wanted_GV, np.arange(72))
     assert (met.max(axis=1) == np.asarray(made.wanted_GV.sum(axis=1)).ravel()).all()
-    for text, values in zip(made.texts, named_values(facts, made.texts), strict=True):
-        assert values, text
+    for text, named in zip(made.texts, named_values(facts, made.texts), strict=True):
+        assert named.values, text
 
 
 def test_queries_of_the_shop_say_which_columns_are_named(facts):
@@ -102,7 +104,8 @@ def test_queries_of_the_shop_say_which_columns_are_named(facts):
 
 
 def labels_of(facts, highest: float = 3.0, lowest: float = 1.0) -> FactLabels:
-    return FactLabels(facts, values_matrix([], len(facts.names)), 0, highest, lowest)
+    none = np.empty(0, dtype=bool)
+    return FactLabels(facts, values_matrix([], len(facts.names)), 0, none, highest, lowest)
 
 
 def test_grades_follow_what_is_known(facts):
@@ -153,9 +156,9 @@ def test_generated_pairs_stand_behind_the_judged_ones(facts):
 
 def test_a_judged_query_gets_what_its_words_say_and_keeps_its_judgements(facts):
     made = generate_queries(facts, 4, [], np.random.default_rng(0))
-    pairs = add_generated(pairs_of({0: 1.0}), facts, made, 1, ["red shoes"])
+    pairs = add_generated(pairs_of({9: 1.0}), facts, made, 1, ["red shoes"])
     batch = pairs.grades_between(np.array([0]), np.arange(72))
-    assert batch.grade_BC[0, 0] == 1  # judged, a red shirt
+    assert batch.grade_BC[0, 9] == 1  # judged
     assert batch.grade_BC[0, 3] == 1  # a red shoe that nobody judged; one grade is all there is
     assert batch.ignore_BC[0, 60]
     assert batch.grade_BC[0, 60] == 0
@@ -165,10 +168,26 @@ def test_a_judged_query_gets_what_its_words_say_and_keeps_its_judgements(facts):
 
 def test_a_query_that_names_one_value_is_masked_but_not_graded(facts):
     made = generate_queries(facts, 4, [], np.random.default_rng(0))
-    pairs = add_generated(pairs_of({0: 1.0}), facts, made, 1, ["something red"])
+    pairs = add_generated(pairs_of({0: 1.0}), facts, made, 1, ["red"])
     batch = pairs.grades_between(np.array([0]), np.arange(72))
     assert batch.grade_BC[0, 3] == 0
     assert batch.ignore_BC[0, 3]
+
+
+def test_a_query_with_words_left_is_masked_but_not_graded(facts):
+    made = generate_queries(facts, 4, [], np.random.default_rng(0))
+    pairs = add_generated(pairs_of({3: 1.0}), facts, made, 1, ["red shoes laces"])
+    batch = pairs.grades_between(np.array([0]), np.arange(72))
+    assert batch.grade_BC[0, 9] == 0
+    assert batch.ignore_BC[0, 9]
+
+
+def test_a_value_that_the_judged_products_lack_is_not_meant(facts):
+    made = generate_queries(facts, 4, [], np.random.default_rng(0))
+    # "red" is in the query, but what was judged best is blue.
+    pairs = add_generated(pairs_of({4: 1.0}), facts, made, 1, ["red shoes"])
+    assert pairs.labels is not None
+    assert pairs.labels.wanted_QV[[0]].indices.tolist() == [value_of(facts, "shoes")]
 
 
 def test_draws_hold_the_share_of_generated_queries(facts):
@@ -180,6 +199,11 @@ def test_draws_hold_the_share_of_generated_queries(facts):
         assert (drawn < 1).sum() == judged
 
 
+def rows_of(image_NH):
+    """Features of products by row."""
+    return lambda rows: image_NH[rows].astype(np.float32)
+
+
 def test_images_show_what_nobody_wrote(facts):
     many = catalogue(300, 60)
     facts = read_facts(many)
@@ -189,7 +213,7 @@ def test_images_show_what_nobody_wrote(facts):
     has_image_N = np.ones(360, dtype=bool)
     has_image_N[300] = False
     category_N = np.arange(360) // 3 % 2
-    seen = infer_from_images(facts, image_NH.astype(np.float32), has_image_N, category_N, 0)
+    seen = infer_from_images(facts, rows_of(image_NH), has_image_N, category_N, 0)
     right = [seen.has_NV[n, value_of(seen, COLOURS[n % 3])] == 1 for n in range(301, 360)]
     assert np.mean(right) > 0.8
     assert not seen.known_NF[300, seen.columns.index("colour")]
@@ -201,7 +225,7 @@ def test_images_that_show_nothing_add_nothing(facts):
     facts = read_facts(many)
     image_NH = np.random.default_rng(0).normal(size=(360, 3)).astype(np.float32)
     category_N = np.arange(360) // 3 % 2
-    seen = infer_from_images(facts, image_NH, np.ones(360, dtype=bool), category_N, 0)
+    seen = infer_from_images(facts, rows_of(image_NH), np.ones(360, dtype=bool), category_N, 0)
     assert (seen.has_NV != facts.has_NV).nnz == 0
 
 
@@ -216,7 +240,7 @@ def test_a_category_that_never_has_a_value_does_not_get_it():
     facts = read_facts(table)
     image_NH = np.eye(3, dtype=np.float32)[np.arange(360) % 3]
     category_N = np.arange(360) // 3 % 2
-    seen = infer_from_images(facts, image_NH, np.ones(360, dtype=bool), category_N, 0)
+    seen = infer_from_images(facts, rows_of(image_NH), np.ones(360, dtype=bool), category_N, 0)
     known = seen.known_NF[:, seen.columns.index("colour")]
     assert not known[category_N == 1].any()
     assert known[300:][category_N[300:] == 0].any()

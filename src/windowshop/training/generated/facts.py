@@ -110,7 +110,16 @@ def read_facts(products: pl.DataFrame) -> Facts:
     return _with_titles(facts, titles)
 
 
-def named_values(facts: Facts, texts: Sequence[str]) -> list[list[int]]:
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a text names."""
+
+    values: list[int]
+    rest: list[str]
+    """Words that name no value."""
+
+
+def named_values(facts: Facts, texts: Sequence[str]) -> list[Named]:
     """Return the values that each text names, longer names first, no word twice.
 
     Of several values of one name the most frequent counts.
@@ -130,7 +139,8 @@ def named_values(facts: Facts, texts: Sequence[str]) -> list[list[int]]:
                 if value is not None:
                     free[span] = [False] * length
                     values.append(value)
-        found.append(values)
+        rest = [word for word, is_free in zip(words, free, strict=True) if is_free]
+        found.append(Named(values, rest))
     return found
 
 
@@ -221,8 +231,8 @@ def _titled(
 def _with_titles(facts: Facts, titles: Sequence[str]) -> Facts:
     pairs = [
         (row, value)
-        for row, values in enumerate(named_values(facts, titles))
-        for value in values
+        for row, named in enumerate(named_values(facts, titles))
+        for value in named.values
         if not facts.known_NF[row, facts.column_V[value]]
     ]
     rows, values = np.array(pairs, dtype=np.int64).reshape(-1, 2).T

@@ -9,7 +9,7 @@ G categories, L values of one column.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,14 +50,15 @@ class _Examples:
 
 def infer_from_images(
     facts: Facts,
-    image_NH: np.ndarray,
+    features: Callable[[np.ndarray], np.ndarray],
     has_image_N: np.ndarray,
     category_N: np.ndarray,
     seed: int,
 ) -> Facts:
     """Return the facts with values that images show, in columns where a product has none.
 
-    `category_N` numbers the products' categories from 0 on.
+    `features` gives the image features of products by row, float32 (B, H); `category_N` numbers the
+    products' categories from 0 on.
     """
     examples = _examples(facts, has_image_N)
     if not examples.columns:
@@ -68,17 +69,17 @@ def infer_from_images(
     held_out, trained = np.split(rows, [round(HELD_OUT * len(rows))])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        probe = _Probe(image_NH[trained], [len(values) for values in examples.values])
-        probe.fit(image_NH, trained, examples.label_NK, rng)
+        probe = _Probe(features(trained), [len(values) for values in examples.values])
+        probe.fit(features(trained), examples.label_NK[trained], rng)
     thresholds = [
         _threshold(share_BL, examples.label_NK[held_out, place])
-        for place, share_BL in enumerate(probe.shares(image_NH[held_out]))
+        for place, share_BL in enumerate(probe.shares(features(held_out)))
     ]
     rows_found, values_found = [], []
     with_image = np.flatnonzero(has_image_N)
     for start in range(0, len(with_image), CHUNK):
         items = with_image[start : start + CHUNK]
-        for place, share_BL in enumerate(probe.shares(image_NH[items])):
+        for place, share_BL in enumerate(probe.shares(features(items))):
             column, values = examples.columns[place], examples.values[place]
             share_BL = share_BL * seen_VG[values][:, category_N[items]].T
             sure = share_BL.max(axis=1) >= thresholds[place]
@@ -100,21 +101,19 @@ class _Probe(nn.Module):
         self._linear = nn.Linear(example_BH.shape[1], sum(sizes))
         nn.init.zeros_(self._linear.weight)
 
-    def fit(
-        self, image_NH: np.ndarray, rows: np.ndarray, label_NK: np.ndarray, rng: np.random.Generator
-    ) -> None:
-        """Learn the labels of the products at `rows`; -1 is none."""
+    def fit(self, image_BH: np.ndarray, label_BK: np.ndarray, rng: np.random.Generator) -> None:
+        """Learn labels, places among the values of each column; -1 is none."""
         optimizer = torch.optim.AdamW(self.parameters(), lr=RATE, weight_decay=DECAY)
-        steps_an_epoch = math.ceil(len(rows) / BATCH)
+        steps_an_epoch = math.ceil(len(image_BH) / BATCH)
         for _ in range(max(EPOCHS, math.ceil(MIN_STEPS / steps_an_epoch))):
-            order = rng.permutation(rows)
+            order = rng.permutation(len(image_BH))
             for start in range(0, len(order), BATCH):
                 items = order[start : start + BATCH]
-                label_BK = torch.from_numpy(label_NK[items])
+                labels = torch.from_numpy(label_BK[items]).T
                 losses = [
                     F.cross_entropy(x_BL, label_B, ignore_index=-1, reduction="sum")
                     for x_BL, label_B in zip(
-                        self._logits(image_NH[items], DROPOUT), label_BK.T, strict=True
+                        self._logits(image_BH[items], DROPOUT), labels, strict=True
                     )
                 ]
                 loss = torch.stack(losses).sum() / len(items)

@@ -25,8 +25,9 @@ MAX_CANDIDATES = 20_000
 """Products that generated queries draw theirs from; a larger catalogue is sampled."""
 MAX_DRAWN = 64
 """Products of a grade that a generated query draws from."""
-MIN_NAMED = 2
-"""Values that a judged query must name for products with all of them to count as right for it."""
+MIN_NAMED, SMALL_WORD = 2, 3
+"""Values that a judged query must name for products with all of them to count as right for it. No
+word may be left of it, but those of so few letters: a laptop charger is no laptop."""
 CHUNK = 256
 
 
@@ -37,6 +38,8 @@ class FactLabels:
     facts: Facts
     wanted_QV: sparse.csr_matrix
     num_judged: int
+    is_clear_Q: np.ndarray
+    """Whether a query asks for nothing but its values, bool; true of generated ones."""
     highest: float
     lowest: float
     """0 where the shop's own judgements have a single grade."""
@@ -59,15 +62,14 @@ class FactLabels:
     ) -> None:
         """Grade the pairs of a batch that nobody judged, in place.
 
-        A generated query is graded by facts alone. Of a judged one, products that have all that it
-        names get the highest grade too; what may be right for it is ignored.
+        A generated query is graded by facts alone, and so is what nobody judged for a judged one
+        that is clear. What may be right for another one is ignored.
         """
         wanted_BV = self.wanted_QV[queries]
         fact_BC, unsure_BC = self.grade(wanted_BV, products)
         num_named_B1 = np.asarray(wanted_BV.sum(axis=1))
-        is_judged_B1 = (queries < self.num_judged)[:, None]
         open_BC = (grade_BC == 0) & (num_named_B1 > 0)
-        graded_BC = open_BC & (fact_BC > 0) & (~is_judged_B1 | (num_named_B1 >= MIN_NAMED))
+        graded_BC = open_BC & (fact_BC > 0) & self.is_clear_Q[queries][:, None]
         unsure_BC = open_BC & ~graded_BC & ((fact_BC > 0) | unsure_BC)
         grade_BC[graded_BC] = fact_BC[graded_BC]
         ignore_BC[graded_BC] = False
@@ -82,12 +84,18 @@ def add_generated(
     `asked` are the texts of the judged queries. One for which no product is left out.
     """
     highest = float(pairs.grade.max()) if len(pairs) else HIGHEST
+    named = named_values(facts, asked)
+    wanted = [_meant(facts, pairs, query, item.values) for query, item in enumerate(named)]
+    is_clear = [
+        len(values) >= max(MIN_NAMED, len(set(item.values)))
+        and all(len(word) <= SMALL_WORD for word in item.rest)
+        for values, item in zip(wanted, named, strict=True)
+    ]
     labels = FactLabels(
         facts=facts,
-        wanted_QV=values_matrix(
-            [sorted(set(values)) for values in named_values(facts, asked)], len(facts.names)
-        ),
+        wanted_QV=values_matrix(wanted, len(facts.names)),
         num_judged=len(pairs),
+        is_clear_Q=np.array(is_clear, dtype=bool),
         highest=highest,
         lowest=LOWEST if highest > LOWEST else 0.0,
     )
@@ -110,11 +118,22 @@ def add_generated(
         query_weight=_with_ones(pairs.query_weight, len(kept)),
         labels=dataclasses.replace(
             labels,
+            is_clear_Q=np.concatenate([labels.is_clear_Q, np.ones(len(kept), dtype=bool)]),
             wanted_QV=sparse.csr_matrix(
                 sparse.vstack([labels.wanted_QV, generated.wanted_GV[kept]])
             ),
         ),
     )
+
+
+def _meant(facts: Facts, pairs: Pairs, query: int, values: Sequence[int]) -> list[int]:
+    """Leave out values that most products judged best for a query are known to lack."""
+    own = slice(pairs.start[query], pairs.start[query + 1])
+    best = pairs.product[own][pairs.grade[own] == pairs.grade[own].max()]
+    each = sorted(set(values))
+    single = sparse.identity(len(facts.names), dtype=np.float32, format="csr")[each]
+    _, lacked = facts.compare(single, best)
+    return [value for value, share in zip(each, lacked.mean(axis=1), strict=True) if share <= 0.5]
 
 
 def _gradings(

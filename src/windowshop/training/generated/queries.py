@@ -42,8 +42,9 @@ def column_interest(facts: Facts, asked: Sequence[str]) -> np.ndarray:
     by_title_F = LEAST_INTEREST + facts.titled_F
     if not asked:
         return by_title_F
-    named = [facts.column_V[value] for values in named_values(facts, asked) for value in values]
-    counts_F = np.bincount(np.array(named, dtype=np.int64), minlength=len(facts.columns))
+    values = [value for named in named_values(facts, asked) for value in named.values]
+    columns = facts.column_V[np.array(values, dtype=np.int64)]
+    counts_F = np.bincount(columns, minlength=len(facts.columns))
     by_query_F = LEAST_INTEREST + np.minimum(1, counts_F / len(asked))
     trust = MAX_TRUST * len(asked) / (len(asked) + HALF_TRUST)
     return np.asarray((1 - trust) * by_title_F + trust * by_query_F)

@@ -5,6 +5,7 @@ import pytest
 
 from windowshop.data.attributes import parse_attributes
 from windowshop.data.product_text import (
+    BARE,
     CATEGORY,
     DESCRIPTIONS,
     FACTS,
@@ -45,6 +46,7 @@ def test_a_full_product():
         "description 2": [""],
         "description 3": [""],
         CATEGORY: ["Shoes > Boots"],
+        BARE: ["Trail boot. Norvik. Shoes > Boots"],
     }
     assert product_views(table(BOOT), [CATEGORY]) == {CATEGORY: ["Shoes > Boots"]}
     assert all_texts(table(BOOT)) == [
@@ -139,3 +141,19 @@ def test_attributes_of_any_form_become_text(value, expected):
 def test_attributes_that_are_no_object_are_listed_without_a_name():
     assert facts(title="Cap", attributes="red, size 40") == "Cap. red, size 40"
     assert facts(title="Cap", attributes='["red", "40"]') == "Cap. red, 40"
+
+
+def test_a_bare_title_lacks_words_of_its_attributes():
+    names = [f"v{number}x" for number in range(40)]
+    attributes = json.dumps({f"a{number}": name for number, name in enumerate(names)})
+    (bare,) = product_views(
+        table({"title": " ".join(["Boot", *names]), "brand": "N", "attributes": attributes}), [BARE]
+    )[BARE]
+    title, brand = bare.split(". ")
+    kept = title.split()
+    assert (kept[0], brand) == ("Boot", "N")
+    assert 2 <= len(kept[1:]) <= 20  # of 40, by hash
+
+
+def test_a_product_without_attributes_has_no_bare_title():
+    assert product_views(table({"title": "Boot", "brand": "N"}), [BARE]) == {BARE: [""]}

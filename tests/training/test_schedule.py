@@ -1,8 +1,11 @@
 import pytest
+import torch
 
-from windowshop.config import TrainConfig, default_stages, few_stages
+from windowshop.config import ModelConfig, TrainConfig, default_stages, few_stages
+from windowshop.encoders import Layout
+from windowshop.model import QueryBatch, System, TwoTower
 from windowshop.progress import SILENT
-from windowshop.training.fit import ENCODERS, best_on_dev
+from windowshop.training.fit import ENCODERS, best_on_dev, serve_best
 from windowshop.training.judged_pairs import make_pairs
 from windowshop.training.schedule import scheduled
 from windowshop.training.stages import Trained
@@ -42,12 +45,49 @@ def trained(score: float | None) -> Trained:
     return Trained(None, None, None if score is None else {"score": score}, None)  # type: ignore[arg-type]
 
 
+def two_tower(fusion: str, seed: int) -> TwoTower:
+    """Towers of width 8 for features of widths 6 and 5."""
+    torch.manual_seed(seed)
+    config = ModelConfig(width=8, hidden=8, matryoshka=(), fusion=fusion)
+    return TwoTower(config, Layout((6,)), Layout((5,))).eval()
+
+
+def system_of(towers: TwoTower, score: float) -> Trained:
+    """A trained system with this dev score."""
+    return Trained(System(towers, None, None), None, {"score": score}, None)  # type: ignore[arg-type]
+
+
 def test_a_baseline_that_is_as_good_on_dev_is_served():
     ahead = {"fused": trained(0.8), "text_only": trained(0.7), ENCODERS: trained(0.5)}
     assert best_on_dev(ahead) == "fused"
     assert best_on_dev(ahead | {"text_only": trained(0.8)}) == "text_only"
     assert best_on_dev(ahead | {ENCODERS: trained(0.9)}) == ENCODERS
     assert best_on_dev(ahead | {"image_only": trained(None)}) == "fused"
+
+
+def test_a_better_text_tower_answers_texts_and_images_stay_with_the_mixture():
+    towers = two_tower("text_tower_experts", seed=0)
+    better = two_tower("text_only", seed=1)
+    batch = QueryBatch(torch.randn(3, 6), torch.zeros(3, 5), torch.tensor([[1.0, 0.0]] * 3))
+    images = torch.nn.functional.normalize(torch.randn(2, 8), dim=-1)
+    before = towers.images_as_queries(images)
+    fused, floor = system_of(towers, 0.6), system_of(better, 0.7)
+    served = serve_best({"fused": fused}, floor, SILENT)
+    assert served == ENCODERS
+    with torch.inference_mode():
+        first_BD = towers.encode_queries(batch)[:, ::2]
+        rest_BD = towers.encode_queries(batch)[:, 1::2]
+        assert torch.allclose(first_BD, better.text(batch.text_BH), atol=1e-5)
+    assert rest_BD.abs().max() < 1e-6
+    assert torch.equal(towers.images_as_queries(images), before)
+
+
+def test_a_fusion_without_a_text_tower_stays_as_it_was_trained():
+    towers = two_tower("experts", seed=0)
+    kept = {name: value.clone() for name, value in towers.state_dict().items()}
+    floor = system_of(two_tower("text_only", seed=1), 0.7)
+    assert serve_best({"fused": system_of(towers, 0.6)}, floor, SILENT) == "fused"
+    assert all(torch.equal(value, kept[name]) for name, value in towers.state_dict().items())
 
 
 def test_a_stage_may_keep_its_last_weights():

@@ -57,7 +57,7 @@ class Manifest:
     environment: dict[str, str] = field(default_factory=environment)
     """Command, commit, machine, threads, precision and versions."""
     served: str = FUSED
-    """System that the folder's model is: the trained one, or a baseline that dev prefers to it."""
+    """System that answers texts: the trained one, or a text tower that dev prefers to it."""
     format: str = MODEL.format
 
     @property

@@ -39,6 +39,8 @@ from windowshop.training.stages import Trained, train_system
 from windowshop.training.state import TrainState
 
 ENCODERS = "the text encoder as it comes"
+TEXT_ALONE = -50.0
+"""Midpoint of a query weight that gives every query to the text tower."""
 
 
 def train(
@@ -76,6 +78,7 @@ def _fit_locked(
 ) -> Manifest:
     require_negatives(config)
     started = environment()  # of the code that trains, whatever is checked out meanwhile
+    chosen = config
     config = scheduled(config, dataset, training_pairs(dataset, config.loss), reporter)
     prepared = prepare(dataset, config, open_cache(config, cache_folder), reporter)
     key = _run_key(config, prepared.hashes, prepared.cache)
@@ -94,14 +97,9 @@ def _fit_locked(
     }
     finished = work / "model"
     shutil.rmtree(finished, ignore_errors=True)
-    served, floor = FUSED, text_encoder_alone(prepared, config)
-    if trained[FUSED].dev is not None:
-        served = best_on_dev({**trained, ENCODERS: floor})
-    if served != FUSED:
-        reporter.note(f"On dev the trained model is not ahead of {served}, which is served.")
-        shape = config.model.for_system("text_only" if served == ENCODERS else served)
-        config = replace(config, model=shape)
-        trained[FUSED] = floor if served == ENCODERS else trained[served]
+    served = FUSED
+    if chosen.schedule == "auto":
+        served = serve_best(trained, text_encoder_alone(prepared, config), reporter)
     manifest = replace(
         _describe(prepared, config, key, trained), environment=started, served=served
     )
@@ -111,10 +109,34 @@ def _fit_locked(
     return manifest
 
 
+def serve_best(trained: Mapping[str, Trained], encoders: Trained, reporter: Reporter) -> str:
+    """Let a better text tower answer texts where dev prefers it; returns the name of what serves.
+
+    The model's own mixture goes on to answer images. Under a fusion without a text projection of
+    its own there is no such place, so the trained model stays, and a note says what dev prefers.
+    """
+    best = best_on_dev({**trained, ENCODERS: encoders})
+    if best == FUSED:
+        return FUSED
+    towers = trained[FUSED].system.towers
+    own_text, weight = towers.fusion.own_text, towers.fusion.query_weight
+    text_tower = {"text_only": trained.get("text_only"), ENCODERS: encoders}.get(best)
+    if text_tower is None or own_text is None or weight is None:
+        reporter.note(f"On dev the trained model is not ahead of {best}; it is served even so.")
+        return FUSED
+    reporter.note(f"On dev the trained model is not ahead of {best}, which now answers texts.")
+    own_text.load_state_dict(text_tower.system.towers.text.state_dict())
+    weight.calibrate(1.0, TEXT_ALONE)
+    return best
+
+
 def best_on_dev(trained: Mapping[str, Trained]) -> str:
-    """Return the name of the system to serve: the model, if it is ahead of the others on dev."""
+    """Return the name of the system that is best on dev: the model, if it is ahead of the others.
+
+    Without dev it is the model.
+    """
     score = {name: item.dev["score"] for name, item in trained.items() if item.dev is not None}
-    return max(score, key=lambda name: (score[name], name != FUSED))
+    return max(score, key=lambda name: (score[name], name != FUSED)) if score else FUSED
 
 
 def text_encoder_alone(prepared: PreparedData, config: TrainConfig) -> Trained:

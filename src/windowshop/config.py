@@ -19,7 +19,7 @@ SINGLE: tuple[str, ...] = ("text_only", "image_only")
 FineTuningName = Literal["frozen", "lora", "partial", "full"]
 NegativesName = Literal["none", "bm25", "mined"]
 NegativesPool = Literal["catalogue", "judged"]
-Preset = Literal["auto", "frozen", "separate", "lora"]
+Preset = Literal["auto", "frozen", "separate", "lora", "few"]
 LossForm = Literal["graded", "plain", "sigmoid"]
 
 
@@ -216,6 +216,10 @@ def lora_stages() -> tuple[StageConfig, ...]:
     return domain, separate, tuned, fused
 
 
+GENERATED_QUERIES = 6_000
+"""Generated queries where judgements are few; a small catalogue gets fewer."""
+
+
 def few_stages() -> tuple[StageConfig, ...]:
     """Return all three stages, with bare titles and generated queries, for few judgements."""
     domain, separate, fused = separate_stages()
@@ -230,6 +234,7 @@ PRESETS: dict[Preset, Callable[[], tuple[StageConfig, ...]]] = {
     "frozen": default_stages,
     "separate": separate_stages,
     "lora": lora_stages,
+    "few": few_stages,
 }
 
 

@@ -19,7 +19,14 @@ from windowshop.cli.options import (
     reporter,
     require_file,
 )
-from windowshop.config import PRESETS, NegativesPool, Preset, TrainConfig, load_config
+from windowshop.config import (
+    GENERATED_QUERIES,
+    PRESETS,
+    NegativesPool,
+    Preset,
+    TrainConfig,
+    load_config,
+)
 from windowshop.data import require_folder, require_products
 from windowshop.errors import ConfigError, needs_extra
 from windowshop.files import DEFAULT_CACHE, MODEL, require_manifest
@@ -58,7 +65,7 @@ def train(
         Preset | None,
         typer.Option(
             help="Stages: chosen by what DATA has (auto, the default), domain and fused on frozen "
-            "encoders, with separate alignment, or with LoRA on text."
+            "encoders, with separate alignment, with LoRA on text, or for few judgements."
         ),
     ] = None,
     negatives: Annotated[
@@ -78,6 +85,8 @@ def train(
         settings = replace(settings, schedule="stages" if own_stages else "auto")
     else:
         settings = replace(settings, schedule="stages", stages=PRESETS[preset]())
+    if preset == "few" and not settings.generated_queries:
+        settings = replace(settings, generated_queries=GENERATED_QUERIES)
     if fusion is not None:
         settings = replace(settings, model=replace(settings.model, fusion=fusion))
     if negatives is not None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from windowshop.config import TrainConfig, default_stages, few_stages
+from windowshop.config import GENERATED_QUERIES, TrainConfig, default_stages, few_stages
 from windowshop.data import Dataset
 from windowshop.progress import Reporter
 from windowshop.training.judged_pairs import Pairs
@@ -10,7 +10,7 @@ from windowshop.training.judged_pairs import Pairs
 DENSE_QUERIES, DENSE_JUDGEMENTS = 1_000, 10.0
 """Judged training queries, and judged products of each on average, from which on the shop's own
 judgements teach more than queries made of its catalogue."""
-GENERATED_QUERIES, GENERATED_PER_PRODUCT = 6_000, 4
+GENERATED_PER_PRODUCT = 4
 
 
 def scheduled(

@@ -30,7 +30,7 @@ from windowshop.study.systems import (
 )
 from windowshop.study.training import Sharing, digest, train_variant
 from windowshop.study.workers import Do
-from windowshop.training import PreparedData, open_cache, prepare
+from windowshop.training import PreparedData, open_cache, prepare, with_generated
 
 FORMAT = "windowshop-regime-cell-1"
 MEASURES = ("ndcg@10", "recall@100")
@@ -189,7 +189,8 @@ class Grid:
     def _prepared(self, dataset: Dataset, config: TrainConfig, task: Task) -> PreparedData:
         prepared = prepare(dataset, config, self._cache, SilentReporter(), self._stages)
         share = task.regime.missing_images
-        return without_images(prepared, share, task.seed) if share else prepared
+        prepared = without_images(prepared, share, task.seed) if share else prepared
+        return with_generated(prepared, config) if config.generated_queries else prepared
 
     def _ranking_for(self, regime: Regime) -> Ranking:
         return self._logged if regime.judgements == "clicks" else {}

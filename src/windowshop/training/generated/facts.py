@@ -112,7 +112,7 @@ def read_facts(products: pl.DataFrame) -> Facts:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a text names."""
+    """Values and other words of a text."""
 
     values: list[int]
     rest: list[str]

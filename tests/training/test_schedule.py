@@ -35,6 +35,14 @@ def test_dense_judgements_take_the_domain_and_the_fused_stage(make_dataset):
     assert config.generated_queries == 0
 
 
+def test_image_queries_take_the_domain_and_the_fused_stage(make_dataset):
+    queries = [(None, f"{i}.jpg", "train") for i in range(3)]
+    dataset = make_dataset(["g0", "g1"], queries, {(0, 0): 3, (1, 1): 3, (2, 0): 3})
+    config = scheduled(AUTO, dataset, make_pairs(dataset, "train"), SILENT)
+    assert config.stages == default_stages()
+    assert config.generated_queries == 0
+
+
 def test_stages_that_are_given_stay(make_dataset):
     own = TrainConfig(stages=few_stages()[:1])
     assert scheduled(own, *data(make_dataset, 3, 2), SILENT) == own

@@ -21,6 +21,11 @@ def scheduled(
         return config
     per_query = len(pairs.product) / max(1, len(pairs))
     found = f"{len(pairs)} judged training queries of {per_query:.1f} products each"
+    is_text = dataset.queries["query"].gather(pairs.query).is_not_null()
+    if len(pairs) and not is_text.mean() >= 0.5:
+        # Generated queries are texts; they say nothing of what an image asks for.
+        reporter.note(f"Schedule: {found}, most of them images: domain and fused stage.")
+        return replace(config, schedule="stages", stages=default_stages())
     if len(pairs) >= DENSE_QUERIES and per_query >= DENSE_JUDGEMENTS:
         reporter.note(f"Schedule: {found}, so domain and fused stage (preset frozen).")
         return replace(config, schedule="stages", stages=default_stages())

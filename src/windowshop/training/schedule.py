@@ -21,8 +21,8 @@ def scheduled(
         return config
     per_query = len(pairs.product) / max(1, len(pairs))
     found = f"{len(pairs)} judged training queries of {per_query:.1f} products each"
-    is_text = dataset.queries["query"].gather(pairs.query).is_not_null()
-    if len(pairs) and not is_text.mean() >= 0.5:
+    num_texts = dataset.queries["query"].gather(pairs.query).count()  # nulls do not count
+    if 2 * num_texts < len(pairs):
         # Generated queries are texts; they say nothing of what an image asks for.
         reporter.note(f"Schedule: {found}, most of them images: domain and fused stage.")
         return replace(config, schedule="stages", stages=default_stages())

@@ -68,11 +68,13 @@ def test_by_default_some_products_show_their_title(source):
 
 
 def test_views_come_in_the_asked_shares(source):
-    stage = replace(STAGE, title_share=0.2, description_share=0.3, category_share=0.1)
-    # 419 has a title, three parts of a description and a category.
+    shares = {"title_share": 0.2, "description_share": 0.3, "category_share": 0.1}
+    stage = replace(STAGE, **shares, bare_title_share=0.15)
+    # 419 has a title, three parts of a description, a category and a bare title.
     shown_B = shown(source, np.full(20_000, 419), stage)
     share = {name: (shown_B == place).mean() for place, name in enumerate(VIEWS)}
-    expected = {FACTS: 0.4, TITLE: 0.2, CATEGORY: 0.1, **dict.fromkeys(DESCRIPTIONS, 0.1)}
+    expected = {FACTS: 0.25, TITLE: 0.2, CATEGORY: 0.1, BARE: 0.15}
+    expected |= dict.fromkeys(DESCRIPTIONS, 0.1)
     assert share == pytest.approx(expected, abs=0.01)
 
 

@@ -1,6 +1,10 @@
 """Facts of a catalogue, queries made of them and their grades."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -244,3 +248,26 @@ def test_a_category_that_never_has_a_value_does_not_get_it():
     known = seen.known_NF[:, seen.columns.index("colour")]
     assert not known[category_N == 1].any()
     assert known[300:][category_N[300:] == 0].any()
+
+
+def test_aliases_do_not_depend_on_how_python_hashes_texts():
+    code = (
+        "import sys; sys.path.insert(0, 'tests/training/generated');"
+        "from test_generated import catalogue;"
+        "from windowshop.training.generated.facts import read_facts;"
+        "import polars as pl;"
+        "alike = pl.lit('zed yak xen wok vat') + pl.col('category');"
+        "print(read_facts(catalogue().with_columns(title=alike)).names)"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[3],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "2", "3")
+    }
+    assert len(told) == 1

@@ -44,6 +44,11 @@ class Facts:
     titled_F: np.ndarray
     """Share of products, of those that have a value in a column, whose title names it."""
 
+    @property
+    def count_V(self) -> np.ndarray:
+        """Return the number of products that have each value."""
+        return _column_sums(self.has_NV)
+
     def compare(
         self, wanted_BV: sparse.csr_matrix, products: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +92,7 @@ def read_facts(products: pl.DataFrame) -> Facts:
         for row, column, value in _listed(products)
     ]
     all_values = _indicator(entries, (len(products), len(number)))
-    count = np.asarray(all_values.sum(axis=0)).ravel()
+    count = _column_sums(all_values)
     frequent = np.flatnonzero(count >= MIN_PRODUCTS)
     kept = np.sort(frequent[np.argsort(-count[frequent], kind="stable")][:MAX_VALUES])
     keys = list(number)
@@ -124,9 +129,8 @@ def named_values(facts: Facts, texts: Sequence[str]) -> list[Named]:
 
     Of several values of one name the most frequent counts.
     """
-    count_V = np.asarray(facts.has_NV.sum(axis=0)).ravel()
     by_key: dict[str, int] = {}
-    for value in np.argsort(count_V, kind="stable"):
+    for value in np.argsort(facts.count_V, kind="stable"):
         by_key.update((_key(name), int(value)) for name in facts.names[value])
     found = []
     for text in texts:
@@ -155,6 +159,10 @@ def _indicator(entries: Sequence[tuple[int, int]], shape: tuple[int, int]) -> sp
     matrix = sparse.csr_matrix((np.ones(len(rows), dtype=np.float32), (rows, places)), shape)
     matrix.data[:] = 1
     return matrix
+
+
+def _column_sums(matrix: sparse.csr_matrix) -> np.ndarray:
+    return np.asarray(matrix.sum(axis=0)).ravel()
 
 
 def _listed(products: pl.DataFrame) -> Iterator[tuple[int, str, str]]:
@@ -188,12 +196,11 @@ def _names(
     entries = [
         (row, number.setdefault(word, len(number)))
         for row, title in enumerate(titles)
-        for word in set(written(title.lower()))
+        for word in dict.fromkeys(written(title.lower()))
     ]
     word_NT = _indicator(entries, (len(titles), len(number)))
     both_VT = sparse.csr_matrix(has_NV.T @ word_NT)
-    count_V = np.asarray(has_NV.sum(axis=0)).ravel()
-    count_T = np.asarray(word_NT.sum(axis=0)).ravel()
+    count_V, count_T = _column_sums(has_NV), _column_sums(word_NT)
     words, keys = list(number), {_key(name) for name in own}
     # A word stands for one value at the most: the one with the highest recall x precision.
     fit_VT = both_VT.power(2).multiply(1 / np.maximum(1, count_V)[:, None]).tocsc()

@@ -69,8 +69,9 @@ def infer_from_images(
     held_out, trained = np.split(rows, [round(HELD_OUT * len(rows))])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        probe = _Probe(features(trained), [len(values) for values in examples.values])
-        probe.fit(features(trained), examples.label_NK[trained], rng)
+        image_BH = features(trained)
+        probe = _Probe(image_BH, [len(values) for values in examples.values])
+        probe.fit(image_BH, examples.label_NK[trained], rng)
     thresholds = [
         _threshold(share_BL, examples.label_NK[held_out, place])
         for place, share_BL in enumerate(probe.shares(features(held_out)))

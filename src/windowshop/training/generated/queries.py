@@ -55,16 +55,18 @@ def generate_queries(
 ) -> GeneratedQueries:
     """Return up to `count` queries that ask for different values, each by those of one product."""
     interest_F = column_interest(facts, asked)
-    described = np.flatnonzero(np.diff(facts.has_NV.indptr))
+    start_N, value, count_V = facts.has_NV.indptr, facts.has_NV.indices, facts.count_V
+    described = np.flatnonzero(np.diff(start_N))
     texts: list[str] = []
     wanted: list[list[int]] = []
     seen: set[tuple[int, ...]] = set()
     for _ in range(MAX_TRIES * count if len(described) else 0):
         if len(texts) == count:
             break
-        row = facts.has_NV[rng.choice(described)]
+        row = rng.choice(described)
+        own = value[start_N[row] : start_N[row + 1]]
         number = 1 + int(rng.choice(len(NUM_VALUES), p=NUM_VALUES))
-        chosen = _choose(facts, row.indices, interest_F, number, rng)
+        chosen = _choose(facts, own, interest_F, count_V, number, rng)
         if tuple(sorted(chosen)) in seen:
             continue
         seen.add(tuple(sorted(chosen)))
@@ -74,7 +76,12 @@ def generate_queries(
 
 
 def _choose(
-    facts: Facts, values: np.ndarray, interest_F: np.ndarray, count: int, rng: np.random.Generator
+    facts: Facts,
+    values: np.ndarray,
+    interest_F: np.ndarray,
+    count_V: np.ndarray,
+    count: int,
+    rng: np.random.Generator,
 ) -> list[int]:
     """Draw columns by interest, without replacement, and one of the product's values in each."""
     columns = np.unique(facts.column_V[values])
@@ -84,8 +91,7 @@ def _choose(
     for column in columns[np.argsort(-key)][:count]:
         options = values[facts.column_V[values] == column]
         if facts.columns[column] == CATEGORY and rng.random() < LEAF_SHARE:
-            size = np.asarray(facts.has_NV[:, options].sum(axis=0)).ravel()
-            options = options[size == size.min()]
+            options = options[count_V[options] == count_V[options].min()]
         chosen.append(int(rng.choice(options)))
     return chosen
 

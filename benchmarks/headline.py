@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     reporter = TerminalReporter(Console(stderr=True))
     settings = Settings(
-        training=load_config(given.config) if given.config else TrainConfig(),
+        training=load_config(given.config) if given.config else TrainConfig(schedule="auto"),
         seeds=tuple(range(given.seeds)),
         work=given.work,
         cache=given.cache,

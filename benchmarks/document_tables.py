@@ -63,7 +63,7 @@ def headlines(results: Results) -> Rows:
 
 
 def shuffled(results: Results) -> Rows:
-    """What the image is worth where images are dealt out at random."""
+    """Gain of the image over text alone, and what is left where images are dealt out at random."""
     trainings = {
         "the real images": "trained on real photos",
         "images shuffled in the index": "trained on real photos, shuffled in the index",
@@ -101,7 +101,7 @@ def variants(results: Results) -> Rows:
 
 
 def peers(results: Results) -> Rows:
-    """What else one would train, each from the run that has it."""
+    """Other systems that one would train, each from the run that has it."""
     rows = [["system", "nDCG@10", "Recall@100", "seconds"]]
     few = "60 steps of 64 pairs"
     shown = (

@@ -80,7 +80,7 @@ ALWAYS_PLURAL = (
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the catalogue says of a product."""
+    """Facts that the catalogue states of a product."""
 
     kind: str
     wearers: frozenset[str]

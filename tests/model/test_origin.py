@@ -1,4 +1,4 @@
-"""What figures come from: the command without a machine's paths, and the commit of a checkout."""
+"""Origin of figures: the command without a machine's paths, and the commit of a checkout."""
 
 import subprocess
 

@@ -6,7 +6,6 @@ from windowshop.encoders import Layout
 from windowshop.model import QueryBatch, System, TwoTower
 from windowshop.progress import SILENT
 from windowshop.training.fit import ENCODERS, best_on_dev, serve_best
-from windowshop.training.judged_pairs import make_pairs
 from windowshop.training.schedule import scheduled
 from windowshop.training.stages import Trained
 
@@ -18,19 +17,19 @@ def data(make_dataset, num_queries: int, per_query: int):
     queries = [(f"query {i}", None, "train") for i in range(num_queries)]
     grades = {(q, p): 3 for q in range(num_queries) for p in range(per_query)}
     dataset = make_dataset([f"g{i}" for i in range(20)], queries, grades)
-    return dataset, make_pairs(dataset, "train")
+    return dataset
 
 
 @pytest.mark.parametrize(("num_queries", "per_query"), [(3, 2), (1200, 2), (300, 12)])
 def test_few_judgements_take_all_stages_and_generated_queries(make_dataset, num_queries, per_query):
-    config = scheduled(AUTO, *data(make_dataset, num_queries, per_query), SILENT)
+    config = scheduled(AUTO, data(make_dataset, num_queries, per_query), SILENT)
     assert config.stages == few_stages()
     assert config.schedule == "stages"
     assert config.generated_queries == 80  # four for each of twenty products
 
 
 def test_dense_judgements_take_the_domain_and_the_fused_stage(make_dataset):
-    config = scheduled(AUTO, *data(make_dataset, 1200, 12), SILENT)
+    config = scheduled(AUTO, data(make_dataset, 1200, 12), SILENT)
     assert config.stages == default_stages()
     assert config.generated_queries == 0
 
@@ -38,19 +37,19 @@ def test_dense_judgements_take_the_domain_and_the_fused_stage(make_dataset):
 def test_image_queries_take_the_domain_and_the_fused_stage(make_dataset):
     queries = [(None, f"{i}.jpg", "train") for i in range(3)]
     dataset = make_dataset(["g0", "g1"], queries, {(0, 0): 3, (1, 1): 3, (2, 0): 3})
-    config = scheduled(AUTO, dataset, make_pairs(dataset, "train"), SILENT)
+    config = scheduled(AUTO, dataset, SILENT)
     assert config.stages == default_stages()
     assert config.generated_queries == 0
 
 
 def test_stages_that_are_given_stay(make_dataset):
     own = TrainConfig(stages=few_stages()[:1])
-    assert scheduled(own, *data(make_dataset, 3, 2), SILENT) == own
+    assert scheduled(own, data(make_dataset, 3, 2), SILENT) == own
 
 
 def trained(score: float | None) -> Trained:
     """A system with this dev score."""
-    return Trained(None, None, None if score is None else {"score": score}, None)  # type: ignore[arg-type]
+    return Trained(None, None, None if score is None else {"score": score}, None)
 
 
 def two_tower(fusion: str, seed: int) -> TwoTower:
@@ -62,7 +61,7 @@ def two_tower(fusion: str, seed: int) -> TwoTower:
 
 def system_of(towers: TwoTower, score: float) -> Trained:
     """A trained system with this dev score."""
-    return Trained(System(towers, None, None), None, {"score": score}, None)  # type: ignore[arg-type]
+    return Trained(System(towers, None, None), None, {"score": score}, None)
 
 
 def test_a_baseline_that_is_as_good_on_dev_is_served():

@@ -6,7 +6,7 @@ as in Lucene. A term counts `description` times in a description, once elsewhere
 Shapes: N products, V terms.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -114,10 +114,10 @@ class BM25Index:
 
     def shares(self, facts: Sequence[str], description: Sequence[str]) -> dict[str, float]:
         """Return term -> tf / (tf + damping) of a product that is not in the index, in (0, 1]."""
-        tf: Counter[str] = Counter()
+        tf: dict[str, float] = defaultdict(float)
         for terms, weight in ((facts, 1.0), (description, self.config.description)):
             for term in terms:
-                tf[term] += weight  # type: ignore[assignment]  # Counter is typed for whole numbers
+                tf[term] += weight
         damping = float(self._damping(np.array(sum(tf.values()))))
         return {term: frequency / (frequency + damping) for term, frequency in tf.items()}
 

@@ -56,6 +56,7 @@ from .slices import GradedQrels as GradedQrels
 from .slices import judged_slices as judged_slices
 from .slices import label_sets as label_sets
 from .slices import make_slices as make_slices
+from .slices import query_texts as query_texts
 from .slices import score_slices as score_slices
 from .slices import scores_table as scores_table
 from .slices import split_kinds as split_kinds

@@ -19,7 +19,7 @@ from windowshop.evaluation.metrics import (
     relevance_threshold,
     score_queries,
 )
-from windowshop.evaluation.slices import split_kinds
+from windowshop.evaluation.slices import query_texts, split_kinds
 
 K1 = (0.1, 0.3, 0.6, 0.9, 1.2, 1.5, 2.0)
 B = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -119,8 +119,8 @@ def tuned_bm25(dataset: Dataset) -> TunedBM25:
     if by_kind:
         kind, qrels = next(iter(by_kind.items()))
         threshold = relevance_threshold(dataset.qrels.filter(kind=kind))
-        texts = {q: t for q, t in rows.select("query_id", "query").iter_rows() if t and t.strip()}
-        choice = choose_bm25(counts, product_ids, texts, as_qrels(qrels), threshold)
+        answers = as_qrels(qrels)
+        choice = choose_bm25(counts, product_ids, query_texts(rows), answers, threshold)
     return TunedBM25(BM25(counts, product_ids, choice.config), choice)
 
 

@@ -26,6 +26,7 @@ from windowshop.evaluation.slices import (
     LABELS,
     Scores,
     judged_slices,
+    query_texts,
     score_slices,
     scores_table,
     write_scores,
@@ -248,7 +249,7 @@ def _lexical_run(
     dataset: Dataset, queries: pl.DataFrame
 ) -> tuple[dict[str, dict[str, float]], BM25Choice] | None:
     """Rank by BM25; returns None where no query or no product has words."""
-    texts = {q: t for q, t in queries.select("query_id", "query").iter_rows() if t and t.strip()}
+    texts = query_texts(queries)
     if not texts or not any(all_texts(dataset.products)):
         return None
     bm25 = tuned_bm25(dataset)

@@ -94,6 +94,12 @@ def score_slices(run: Run, slices: Mapping[str, GradedQrels]) -> dict[str, Score
     return {name: score_queries(part.qrels, run, part.threshold) for name, part in slices.items()}
 
 
+def query_texts(queries: pl.DataFrame) -> dict[str, str]:
+    """Return query_id -> text of the queries that have one."""
+    pairs = queries.select("query_id", "query").iter_rows()
+    return {query_id: text for query_id, text in pairs if text and text.strip()}
+
+
 def scores_table(scores: Mapping[str, Scores]) -> pl.DataFrame:
     """Return the scores of all slices as one table of slice, query_id, measure and value."""
     rows = [

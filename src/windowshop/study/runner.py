@@ -5,8 +5,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from windowshop.data import Dataset
 from windowshop.encoders import pick_device
 from windowshop.errors import ConfigError
@@ -17,6 +15,7 @@ from windowshop.settings import to_dict
 from windowshop.study.config import AUTO, StudyConfig, VariantConfig
 from windowshop.study.controls import with_cut_titles, without_images
 from windowshop.study.default_variants import default_falsifiers
+from windowshop.study.locking import locked
 from windowshop.study.prepare import prepare_study
 from windowshop.study.report.comparison import most_different_queries
 from windowshop.study.report.insights import CURVE_MEASURE, SHARES, curve, examples
@@ -58,24 +57,15 @@ def compare(
     out = Path(out)
     if workers is not None and workers < 1:
         raise ConfigError(f"workers={workers}: need at least one process.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{out}: {error.strerror or error}. Choose another --out.") from None
-    try:
-        with FileLock(out / ".lock", timeout=0):
-            source = Source(dataset, config, out / "runs", cache_folder)
-            study = prepare_study(dataset, config, source.folder, cache_folder, reporter)
-            device, num_runs = pick_device(study.base.device), len(_all_runs(study))
-            num_workers = workers or fitting_workers(device, num_runs)
-            results = _run(study, source, num_workers, images=images)
-            for verdict in write_report(results, out).verdicts:
-                reporter.note(f"{verdict.falsifier.claim}: {verdict.answer}.")
-            return results
-    except Timeout:
-        raise ConfigError(
-            f"{out}: another study is writing it. Wait for that one, or choose another --out."
-        ) from None
+    with locked(out):
+        source = Source(dataset, config, out / "runs", cache_folder)
+        study = prepare_study(dataset, config, source.folder, cache_folder, reporter)
+        device, num_runs = pick_device(study.base.device), len(_all_runs(study))
+        num_workers = workers or fitting_workers(device, num_runs)
+        results = _run(study, source, num_workers, images=images)
+        for verdict in write_report(results, out).verdicts:
+            reporter.note(f"{verdict.falsifier.claim}: {verdict.answer}.")
+        return results
 
 
 def _run(study: StudyData, source: Source, num_workers: int, *, images: bool) -> StudyResults:

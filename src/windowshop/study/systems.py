@@ -25,6 +25,7 @@ from windowshop.evaluation import (
     normalised,
     present,
     product_vectors,
+    query_texts,
     query_vectors,
     score_labels,
     shared_query_vectors,
@@ -67,11 +68,10 @@ def queries_of(prepared: PreparedData, split: str, weights: Mapping[str, float] 
     table = table.join(asked.select("query_id"), on="query_id", maintain_order="left")
     labels = label_sets(dataset, dataset.qrels_of(asked), weights)
     headline = next(iter(labels.values()), GradedQrels({}, 1))
-    texts = {q: t for q, t in table.select("query_id", "query").iter_rows() if t and t.strip()}
     return Queries(
         rows=table["row"].to_numpy().astype(np.int64),
         ids=table["query_id"].to_list(),
-        texts=texts,
+        texts=query_texts(table),
         qrels={query_id: headline.qrels.get(query_id, {}) for query_id in table["query_id"]},
         threshold=headline.threshold,
         labels=labels if len(labels) > 1 else {},

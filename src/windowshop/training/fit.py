@@ -27,11 +27,10 @@ from windowshop.model import (
 from windowshop.progress import SILENT, Reporter
 from windowshop.settings import to_dict
 from windowshop.training.prepared_data import (
-    SCALE_SAMPLE,
     PreparedData,
     open_cache,
     prepare,
-    training_pairs,
+    scale_sample,
     with_generated,
 )
 from windowshop.training.schedule import scheduled
@@ -78,8 +77,8 @@ def _fit_locked(
 ) -> Manifest:
     require_negatives(config)
     started = environment()  # of the code that trains, whatever is checked out meanwhile
-    chosen = config
-    config = scheduled(config, dataset, training_pairs(dataset, config.loss), reporter)
+    is_auto = config.schedule == "auto"
+    config = scheduled(config, dataset, reporter)
     prepared = prepare(dataset, config, open_cache(config, cache_folder), reporter)
     key = _run_key(config, prepared.hashes, prepared.cache)
     if out.exists():
@@ -98,7 +97,7 @@ def _fit_locked(
     finished = work / "model"
     shutil.rmtree(finished, ignore_errors=True)
     served = FUSED
-    if chosen.schedule == "auto":
+    if is_auto and prepared.dev_scorer is not None:
         served = serve_best(trained, text_encoder_alone(prepared, config), reporter)
     manifest = replace(
         _describe(prepared, config, key, trained), environment=started, served=served
@@ -143,9 +142,7 @@ def text_encoder_alone(prepared: PreparedData, config: TrainConfig) -> Trained:
     """Return the text encoder as it comes, as a system: what no training may fall below."""
     model = prepared.new_model(config.model.for_system("text_only"), config.seed)
     source = prepared.data.products
-    rows = np.flatnonzero(source.has_text)
-    if len(rows) > SCALE_SAMPLE:
-        rows = np.sort(np.random.default_rng(config.seed).choice(rows, SCALE_SAMPLE, replace=False))
+    rows = scale_sample(np.flatnonzero(source.has_text), config.seed)
     if len(rows):
         model.text.keep_distances(source.batch(rows).text_BH)
     dev = prepared.dev_scorer(model) if prepared.dev_scorer else None

@@ -198,16 +198,19 @@ def training_pairs(dataset: Dataset, loss: LossConfig, split: str = "train") -> 
 
 def fit_scales(model: TwoTower, source: ProductSource, seed: int) -> None:
     """Let the projections learn each feature's mean and deviation from the catalogue."""
-    rng = np.random.default_rng(seed)
-    items = np.arange(len(source))
-    if len(items) > SCALE_SAMPLE:
-        items = np.sort(rng.choice(items, SCALE_SAMPLE, replace=False))
-    sample = source.batch(items)
+    sample = source.batch(scale_sample(np.arange(len(source)), seed))
     features = (sample.text_BH, sample.image_BH)
     for readers, x_BH, has_B in zip(model.readers, features, sample.has_B2.T, strict=True):
         if has_B.any():
             for reader in readers:
                 reader.fit_scale(x_BH[has_B > 0])
+
+
+def scale_sample(items: np.ndarray, seed: int) -> np.ndarray:
+    """Return the items, of many a sorted sample."""
+    if len(items) <= SCALE_SAMPLE:
+        return items
+    return np.sort(np.random.default_rng(seed).choice(items, SCALE_SAMPLE, replace=False))
 
 
 def _require_signal(

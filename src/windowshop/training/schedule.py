@@ -5,7 +5,7 @@ from dataclasses import replace
 from windowshop.config import GENERATED_QUERIES, TrainConfig, default_stages, few_stages
 from windowshop.data import Dataset
 from windowshop.progress import Reporter
-from windowshop.training.judged_pairs import Pairs
+from windowshop.training.prepared_data import training_pairs
 
 DENSE_QUERIES, DENSE_JUDGEMENTS = 1_000, 10.0
 """Judged training queries, and judged products of each on average, from which on the shop's own
@@ -13,21 +13,19 @@ judgements teach more than queries made of its catalogue."""
 GENERATED_PER_PRODUCT = 4
 
 
-def scheduled(
-    config: TrainConfig, dataset: Dataset, pairs: Pairs, reporter: Reporter
-) -> TrainConfig:
+def scheduled(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> TrainConfig:
     """Return the config with the stages that `schedule: auto` takes for this data set."""
     if config.schedule != "auto":
         return config
+    pairs = training_pairs(dataset, config.loss)
     per_query = len(pairs.product) / max(1, len(pairs))
     found = f"{len(pairs)} judged training queries of {per_query:.1f} products each"
     num_texts = dataset.queries["query"].gather(pairs.query).count()  # nulls do not count
-    if 2 * num_texts < len(pairs):
-        # Generated queries are texts; they say nothing of what an image asks for.
-        reporter.note(f"Schedule: {found}, most of them images: domain and fused stage.")
-        return replace(config, schedule="stages", stages=default_stages())
-    if len(pairs) >= DENSE_QUERIES and per_query >= DENSE_JUDGEMENTS:
-        reporter.note(f"Schedule: {found}, so domain and fused stage (preset frozen).")
+    # Generated queries are texts; they say nothing of what an image asks for.
+    images = 2 * num_texts < len(pairs)
+    if images or (len(pairs) >= DENSE_QUERIES and per_query >= DENSE_JUDGEMENTS):
+        why = "most of them images, so" if images else "so"
+        reporter.note(f"Schedule: {found}, {why} domain and fused stage (preset frozen).")
         return replace(config, schedule="stages", stages=default_stages())
     count = min(GENERATED_QUERIES, GENERATED_PER_PRODUCT * len(dataset.products))
     reporter.note(

@@ -12,7 +12,7 @@ from windowshop._version import __version__
 from windowshop.config import TrainConfig
 from windowshop.data import Dataset, lexical_texts
 from windowshop.engines import count_terms
-from windowshop.evaluation import BM25, TunedBM25, relevance_threshold, score_queries
+from windowshop.evaluation import BM25, TunedBM25, query_texts, relevance_threshold, score_queries
 from windowshop.files import write_json
 from windowshop.progress import Reporter, SilentReporter
 from windowshop.settings import to_dict
@@ -198,10 +198,10 @@ class Grid:
     @cached_property
     def _logged(self) -> Ranking:
         """Rank the training queries by plain BM25, the search that simulated shoppers click in."""
-        train = self.dataset.split("train").select("query_id", "query")
-        texts = {query_id: text for query_id, text in train.iter_rows() if text and text.strip()}
         counts = count_terms(lexical_texts(self.dataset.products))
-        return BM25(counts, product_ids(self.prepared)).run(texts)
+        return BM25(counts, product_ids(self.prepared)).run(
+            query_texts(self.dataset.split("train"))
+        )
 
     def _data_key(self) -> str:
         encoders = (self._cache.text.fingerprint, self._cache.image.fingerprint)

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from windowshop.errors import ConfigError, DataError
-from windowshop.files import write_atomic, write_json
+from windowshop.evaluation import write_scores
+from windowshop.files import write_json
 from windowshop.settings import from_dict
 from windowshop.study.regimes.cells import MEASURES, CellResult
 from windowshop.study.regimes.config import Cell, RegimesConfig
@@ -77,8 +77,7 @@ def scores_of(found: Mapping[str, Sequence[CellResult]]) -> pl.DataFrame:
 
 def save_regimes(results: RegimeResults, folder: Path) -> None:
     """Write the scores, then the figures, which make the results complete."""
-    write = partial(results.scores.write_parquet, compression="zstd", compression_level=19)
-    write_atomic(folder / SCORES_FILE, write)
+    write_scores(results.scores, folder / SCORES_FILE)
     figures = asdict(
         results,
         dict_factory=lambda items: {k: v for k, v in items if not isinstance(v, pl.DataFrame)},

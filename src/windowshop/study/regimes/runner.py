@@ -1,10 +1,6 @@
 """Run of a study of regimes, from a data folder to a report folder."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from windowshop.data import Dataset
 from windowshop.encoders import pick_device
@@ -12,6 +8,7 @@ from windowshop.errors import ConfigError
 from windowshop.files import DEFAULT_CACHE
 from windowshop.model import environment
 from windowshop.progress import SILENT, Reporter
+from windowshop.study.locking import locked
 from windowshop.study.regimes.cells import CellResult, Grid, Source
 from windowshop.study.regimes.config import RegimesConfig, base_of
 from windowshop.study.regimes.page import write_page
@@ -43,7 +40,7 @@ def compare_regimes(
     out = Path(out)
     if workers is not None and workers < 1:
         raise ConfigError(f"workers={workers}: need at least one process.")
-    with _locked(out):
+    with locked(out):
         source = Source(dataset, config, out / "runs", cache_folder)
         grid = Grid(source, reporter)
         tasks = grid.tasks()
@@ -67,20 +64,6 @@ def compare_regimes(
         results = _collect(grid, num_workers)
         write_page(results, out)
         return results
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with FileLock(out / ".lock", timeout=0):
-            yield
-    except Timeout:
-        raise ConfigError(
-            f"{out}: another study is writing it. Wait for that one, or choose another --out."
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"{out}: {error.strerror or error}. Choose another --out.") from None
 
 
 def _collect(grid: Grid, num_workers: int) -> RegimeResults:

@@ -65,3 +65,15 @@ def needs_extra(extra: str) -> Iterator[None]:
         raise MissingExtraError(
             f"This needs the package {error.name!r}. Run pip install 'windowshop[{extra}]'."
         ) from error
+
+
+class StorageError(WindowshopError):
+    """Files cannot be read or written now: no room, no right, or in use by another process."""
+
+    def __init__(self, message: str, *, is_full: bool = False) -> None:
+        super().__init__(message)
+        self.is_full = is_full
+
+
+class DamagedError(WindowshopError):
+    """Files are not as they were written."""

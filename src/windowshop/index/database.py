@@ -1,0 +1,351 @@
+"""Database of an index: one SQLite file in WAL mode, with the means to see that it is whole.
+
+    INDEX/shop.db (-wal, -shm)   the tables
+    INDEX/shop.mark              number of the last transaction that was acknowledged
+
+SQLite has no checksums of its pages, and drops the end of a damaged WAL without a word. So each row
+has a checksum of its values, `_totals` the number of rows of each table and the exclusive or of
+their checksums, and the number of each transaction is noted outside the database once it is
+committed. `check` compares all of them.
+"""
+
+import os
+import sqlite3
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import xxhash
+
+from windowshop.errors import DamagedError, StorageError
+
+DATABASE_FILE, MARK_FILE = "shop.db", "shop.mark"
+VERSION = 1
+"""Version of the tables, in `user_version`."""
+MARK = struct.Struct("<Q36sQ")
+"""Transaction number, boot of the machine, and xxh3-64 of both."""
+BUSY_SECONDS = 30.0
+CACHE_KIB = 16 * 1024
+FULL = {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}
+DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT"}
+REMEDY = "Restore the index from a copy, or build it again from the data folder."
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Table of the database; `Database.declare` adds a checksum to its columns."""
+
+    name: str
+    columns: tuple[str, ...]
+    """Definitions of columns, each beginning with the column's name."""
+    constraints: tuple[str, ...] = ()
+    indexes: tuple[str, ...] = ()
+    """Lists of columns, one an index."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(column.split()[0] for column in self.columns)
+
+
+class Database:
+    """Tables that many threads and processes read, and one transaction at a time writes."""
+
+    def __init__(self, folder: Path, *, durable: bool = False, read_only: bool = False) -> None:
+        """Open the database of an index folder, or make one.
+
+        Args:
+            folder: The index folder.
+            durable: Whether a commit survives a power loss, at one fsync each; without, it survives
+                the death of the process, and a power loss may cost the latest ones.
+            read_only: Whether nothing on the disk may change.
+
+        Raises:
+            DamagedError: It is no database, or lacks transactions that were acknowledged.
+            StorageError: It cannot be opened, or there is none and `read_only` is set.
+        """
+        self.path, self._mark_path = folder / DATABASE_FILE, folder / MARK_FILE
+        self._durable, self._read_only = durable, read_only
+        self._lock, self._own = threading.Lock(), threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._mark: int | None = None
+        self.num_lost = 0
+        """Transactions that a power loss has cost, as far as is known."""
+        try:
+            self._check_wal()
+            if not read_only:
+                self._make()
+            with self.reading() as connection:
+                self._check_version(connection)
+                self._check_mark(connection)
+        except BaseException:
+            self.close()
+            raise
+
+    def declare(self, *tables: Table) -> None:
+        """Make the tables that are not there."""
+        with self.writing() as connection:
+            for table in tables:
+                for statement in _definitions(table):
+                    connection.execute(statement)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection that sees one state of the database inside `with`."""
+        with named_errors(self.path):
+            connection = self._connection()
+            if connection.in_transaction:  # within another `with` of this thread
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("COMMIT")
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection whose changes are committed as one on leaving, or undone by an error.
+
+        Raises StorageError where they cannot be written; the database is then as it was.
+        """
+        if self._read_only:
+            raise StorageError(f"{self.path}: is open to be read only.")
+        with self._lock, named_errors(self.path):
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("UPDATE _transactions SET number = number + 1")
+                (number,) = connection.execute("SELECT number FROM _transactions").fetchone()
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    with suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+                raise
+            self._note(number)
+
+    def check(self) -> dict[str, int]:
+        """Read everything, and return the number of rows by table.
+
+        Raises DamagedError where pages, rows or counts are not as they were written.
+        """
+        with self.reading() as connection:
+            (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            if found != "ok":
+                raise DamagedError(f"{self.path}: is damaged ({found}). {REMEDY}")
+            rows = connection.execute("SELECT name, num, digest FROM _totals").fetchall()
+            return {
+                name: self._check_table(connection, name, n, digest) for name, n, digest in rows
+            }
+
+    def close(self) -> None:
+        """Close all connections; the last process to do so empties the WAL."""
+        with self._lock:
+            for connection in self._connections:
+                with suppress(sqlite3.Error):
+                    connection.close()
+            self._connections.clear()
+            self._own = threading.local()
+            if self._mark is not None:
+                os.close(self._mark)
+                self._mark = None
+
+    def _check_wal(self) -> None:
+        """Check the mark before a connection that would empty the WAL as it closes."""
+        wal = self.path.with_name(f"{DATABASE_FILE}-wal")
+        if not wal.exists() or not wal.stat().st_size:
+            return
+        with named_errors(self.path):
+            uri = f"{self.path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as connection:
+                self._check_version(connection)
+                self._check_mark(connection)
+
+    def _make(self) -> None:
+        with named_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = self._connection()
+            connection.execute("PRAGMA journal_mode = WAL")
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version:
+                return
+            if self._noted()[0]:
+                raise self._lacks(self._noted()[0])
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("CREATE TABLE IF NOT EXISTS _transactions (number INTEGER NOT NULL)")
+            connection.execute(
+                "INSERT INTO _transactions SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM _transactions)"
+            )
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS _totals "
+                "(name TEXT PRIMARY KEY, num INTEGER NOT NULL, digest INTEGER NOT NULL)"
+            )
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.execute("COMMIT")
+
+    def _connection(self) -> sqlite3.Connection:
+        """Return the calling thread's connection."""
+        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._own.connection = self._connect()
+            self._connections.append(connection)
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        uri = self.path.absolute().as_uri()
+        if not self._read_only:
+            mode = "?mode=rwc"
+        elif not self.path.is_file():
+            raise StorageError(f"{self.path}: there is no such file. {REMEDY}")
+        else:  # a reader of a WAL needs its shared memory, unless nobody can write at all
+            mode = "?mode=rw" if os.access(self.path.parent, os.W_OK) else "?immutable=1"
+        connection = sqlite3.connect(
+            uri + mode,
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.create_function("row_checksum", -1, row_checksum, deterministic=True)
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute("PRAGMA recursive_triggers = ON")
+        if self._read_only:
+            connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _check_version(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != VERSION:
+            raise DamagedError(
+                f"{self.path}: has tables of version {version}, this windowshop reads {VERSION}. "
+                f"{REMEDY}"
+            )
+
+    def _check_mark(self, connection: sqlite3.Connection) -> None:
+        (number,) = connection.execute("SELECT number FROM _transactions").fetchone()
+        noted, boot = self._noted()
+        if noted <= number:
+            return
+        lost = noted - number
+        if boot == _boot() or self._durable:
+            raise self._lacks(lost)
+        self.num_lost = lost  # the machine failed since: what the system had not written yet
+
+    def _lacks(self, count: int) -> DamagedError:
+        return DamagedError(
+            f"{self.path}: lacks its last {count} transactions, which were acknowledged: the file, "
+            f"or the one ending in -wal beside it, is damaged or missing. {REMEDY} To go on "
+            f"without them, delete {self._mark_path.name}."
+        )
+
+    def _noted(self) -> tuple[int, bytes]:
+        """Read the mark; 0 where there is none, or a damaged one, which proves nothing."""
+        try:
+            content = self._mark_path.read_bytes()
+            number, boot, checksum = MARK.unpack(content)
+        except (OSError, struct.error):
+            return 0, b""
+        whole = xxhash.xxh3_64_intdigest(content[:-8]) == checksum
+        return (number, boot) if whole else (0, b"")
+
+    def _note(self, number: int) -> None:
+        """Note a committed transaction; overwrites, so that it needs no room on the disk."""
+        content = MARK.pack(number, _boot(), 0)[:-8]
+        content += xxhash.xxh3_64_intdigest(content).to_bytes(8, "little")
+        with suppress(OSError):  # the transaction is committed in any case
+            if self._mark is None:
+                self._mark = os.open(self._mark_path, os.O_RDWR | os.O_CREAT, 0o644)
+            os.pwrite(self._mark, content, 0)
+
+    def _check_table(
+        self, connection: sqlite3.Connection, name: str, count: int, digest: int
+    ) -> int:
+        names = [row[1] for row in connection.execute(f"PRAGMA table_xinfo({name})")]
+        found = found_digest = 0
+        for *values, checksum in connection.execute(f"SELECT {', '.join(names)} FROM {name}"):
+            if row_checksum(*values) != checksum:
+                raise damaged_row(self.path, name, values[0])
+            found += 1
+            found_digest ^= checksum
+        if (found, found_digest) != (count, digest):
+            raise DamagedError(
+                f"{self.path}: table {name} has {found} rows, and {count} were written, or others. "
+                f"{REMEDY}"
+            )
+        return found
+
+
+def row_checksum(*values: str | bytes | float | None) -> int:
+    """Return the checksum of a row's values, 63 bits."""
+    state = xxhash.xxh3_64()
+    for value in values:
+        content = (
+            value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
+        )
+        state.update(b"%d:" % len(content))
+        state.update(content)
+    return state.intdigest() >> 1
+
+
+def damaged_row(path: Path, table: str, key: object) -> DamagedError:
+    """Return the error of a row that does not fit its checksum."""
+    return DamagedError(f"{path}: the row {key!r} of table {table} is damaged. {REMEDY}")
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Turn errors of SQLite into StorageError and DamagedError."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorname", "") or ""
+        if code in FULL:
+            raise StorageError(
+                f"{path}: the disk is full. Make room, then send it again: nothing was changed.",
+                is_full=True,
+            ) from None
+        if code.startswith(tuple(DAMAGED)):
+            raise DamagedError(f"{path}: is damaged ({error}). {REMEDY}") from None
+        if isinstance(error, sqlite3.OperationalError):
+            raise StorageError(
+                f"{path}: cannot be read or written ({error}; {code}). Give the right to it and "
+                "room, then try again: nothing was changed."
+            ) from None
+        raise
+
+
+def _boot() -> bytes:
+    """Return an id of this start of the machine; empty where the system has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+    except OSError:
+        return b""
+
+
+def _definitions(table: Table) -> Iterator[str]:
+    """Yield statements that make a table, its indexes, and the triggers that keep its totals."""
+    checksum = (
+        f"checksum INTEGER GENERATED ALWAYS AS (row_checksum({', '.join(table.names)})) STORED"
+    )
+    parts = ", ".join((*table.columns, checksum, *table.constraints))
+    yield f"CREATE TABLE IF NOT EXISTS {table.name} ({parts})"
+    for place, columns in enumerate(table.indexes):
+        yield f"CREATE INDEX IF NOT EXISTS {table.name}_{place} ON {table.name} ({columns})"
+    yield f"INSERT INTO _totals VALUES ('{table.name}', 0, 0) ON CONFLICT DO NOTHING"
+    change = (
+        "UPDATE _totals SET num = num {sign} 1, "
+        "digest = (digest | {row}.checksum) - (digest & {row}.checksum) "
+        f"WHERE name = '{table.name}';"
+    )
+    added, removed = change.format(sign="+", row="new"), change.format(sign="-", row="old")
+    for event, body in (("INSERT", added), ("DELETE", removed), ("UPDATE", removed + added)):
+        yield (
+            f"CREATE TRIGGER IF NOT EXISTS {table.name}_{event} AFTER {event} ON {table.name} "
+            f"BEGIN {body} END"
+        )

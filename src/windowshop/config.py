@@ -222,7 +222,8 @@ GENERATED_QUERIES = 6_000
 
 def few_stages() -> tuple[StageConfig, ...]:
     """Return all three stages, with bare titles and generated queries, for few judgements."""
-    domain, separate, fused = separate_stages()
+    domain, fused = default_stages()
+    _, separate, _ = separate_stages()
     return (
         replace(domain, bare_title_share=0.5, keep="last"),
         replace(separate, bare_title_share=0.4, eval_every=100),

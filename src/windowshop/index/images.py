@@ -46,6 +46,11 @@ class OpenedImages:
     """Names of images that cannot be used, with the reason."""
     _known: set[bytes] = field(default_factory=set)
 
+    @property
+    def num_pixels(self) -> int:
+        """Pixels of the pictures together."""
+        return sum(picture.width * picture.height for picture in self.pictures)
+
     def add(self, name: str, content: bytes | BrokenImage, side: int) -> bool:
         """Decode one more image, unless it repeats another; returns whether it can be used."""
         if isinstance(content, bytes):

@@ -4,8 +4,8 @@
 
 A copy of the index is served on loopback. Idle is the resident memory once the model is loaded and
 one small photo was written. Then come, each after the other: one write of many products, every one
-with a PNG of 60 megapixels; four photo searches at once; and a photo search of each format. The peak
-is over samples taken ten times a second.
+with a PNG of 60 megapixels; four photo searches at once; and a photo search of each format. The
+peak is over samples taken ten times a second.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from windowshop.data import read_dataset
 
 WIDTH, HEIGHT = 8000, 7500
 SAMPLE_S, SETTLE_S = 0.1, 5.0
-FORMATS = {
+FORMATS: dict[str, dict[str, Any]] = {
     "PNG": {"compress_level": 1},
     "WEBP": {"quality": 50, "method": 0},
     "TIFF": {"compression": "tiff_adobe_deflate"},

@@ -71,6 +71,15 @@ def read_bytes(path: Path) -> bytes | BrokenImage:
         return BrokenImage("unreadable", str(error))
 
 
+def num_pixels(data: bytes) -> int:
+    """Return how many pixels an image file says that it has; 0 where it is none."""
+    try:
+        width, height = Image.open(io.BytesIO(data), formats=FORMATS).size
+    except (*DECODE_ERRORS, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return 0
+    return int(width * height)
+
+
 def decode(data: bytes, min_side: int = 0) -> Image.Image | BrokenImage:
     """Decode to an upright RGB image; transparency is laid on white, CMYK is converted.
 

@@ -220,6 +220,8 @@ def _stream(
         most_products=config.batch_products,
         most_bytes=config.batch_bytes,
         line_bytes=config.line_bytes,
+        line_seconds=config.body_seconds,
+        small_bytes=config.json_bytes,
         done=done,
         only_failed=only_failed,
     )

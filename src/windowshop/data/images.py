@@ -1,6 +1,6 @@
 """Image file -> RGB image under size limits, or the reason why there is none.
 
-Nothing here raises for a bad image: a product with a broken one falls back to its text.
+No bad image raises: a product with a broken one falls back to its text.
 """
 
 import io
@@ -13,6 +13,7 @@ from typing import TypeAlias
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from windowshop.data.image_memory import DECODING
+from windowshop.errors import SHORT, storage_error
 
 ImageInput: TypeAlias = str | Path | bytes | Image.Image
 """A query's image: a path, a file's bytes, or a Pillow image."""
@@ -59,7 +60,11 @@ def locate(root: Path, image: str) -> Path | BrokenImage:
 
 
 def read_bytes(path: Path) -> bytes | BrokenImage:
-    """Read a file's bytes, or return why they cannot be read."""
+    """Read a file's bytes, or return why they cannot be read.
+
+    Raises StorageError where the system has no memory or open files left, which is not the file's
+    fault.
+    """
     try:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
@@ -68,6 +73,8 @@ def read_bytes(path: Path) -> bytes | BrokenImage:
     except FileNotFoundError:
         return BrokenImage("missing", "no such file")
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in SHORT:  # it may be readable later
+            raise storage_error(path, error) from None
         return BrokenImage("unreadable", str(error))
 
 

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from windowshop.data import PRODUCT_SCHEMA, has_items, items_of, list_column, num_pixels
 from windowshop.errors import DataError
 from windowshop.index import OpenIndex
-from windowshop.service.http.errors import from_validation, shortened
+from windowshop.service.http.errors import as_service_error, from_validation, shortened
 from windowshop.service.http.requests import BIG, ProductBody, RemovalBody
 
 Plain: TypeAlias = str | int | float | bool | None
@@ -148,6 +148,12 @@ def merge_refused(items: Sequence[Item], results: Iterable[dict[str, Any]]) -> l
         else next(remaining)
         for item in items
     ]
+
+
+def failed(items: Sequence[Item], error: Exception) -> list[dict[str, Any]]:
+    """Return the results of items that an error kept from being written."""
+    reason = shortened(str(as_service_error(error)))
+    return [{"product_id": id_of(i), "status": "failed", "error": reason} for i in items]
 
 
 def batches_of(items: Iterable[Item], most: int, most_bytes: int) -> Iterable[list[Item]]:

@@ -29,8 +29,8 @@ def write_atomic(
     """Let `write` fill a file beside `path`, then rename it into place.
 
     `durable` flushes it to the disk first, so that it survives a power loss. Raises StorageError
-    where there is no room, and ConfigError where it cannot be written otherwise; then nothing is left
-    of it. `chosen` is what the user named, file or folder.
+    where there is no room, ConfigError where it cannot be written otherwise; then nothing is left.
+    `chosen` is what the user named, file or folder.
     """
     aside = path.with_name(f".{path.name}.writing")
     try:

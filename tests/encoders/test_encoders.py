@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from efficientnet_lite_pytorch import EfficientNet
+import torch.nn.functional as F
 from PIL import Image
 from support.tiny_models import (
     EMBEDDED_IMAGE,
@@ -125,16 +125,56 @@ def test_the_fingerprint_reads_every_weight_and_setting():
     assert fingerprint(layer, "a") != before
 
 
+FINGERPRINTS = {
+    "efficientnet-lite0": "fa1d38420538d1022159fd0c1a76a551",
+    "efficientnet-lite2": "fff3602105071d9c23a7e92a7d48b4a4",
+}
+"""Of the encoders as loaded: caches and saved models name them."""
+
+
+@pytest.mark.parametrize("name", EMBEDDED_IMAGE)
+def test_the_packaged_encoders_stay_the_same(embedded, name):
+    assert embedded[name].fingerprint == FINGERPRINTS[name]
+
+
+def plain_efficientnet(x_BCHW, weights):
+    """The last layer by the files' own weights: padded convolutions, then their batch norms."""
+
+    def convolved(x_BCHW, conv, norm, stride=1):
+        kernel_CIKK = weights[f"{conv}.weight"]
+        size, side = kernel_CIKK.shape[-1], x_BCHW.shape[-1]
+        need = max((-(-side // stride) - 1) * stride + size - side, 0)
+        padded = F.pad(x_BCHW, (need // 2, need - need // 2) * 2)
+        groups = x_BCHW.shape[1] // kernel_CIKK.shape[1]
+        y_BCHW = F.conv2d(padded, kernel_CIKK, stride=stride, groups=groups)
+        parts = [weights[f"{norm}.{n}"] for n in ("running_mean", "running_var", "weight", "bias")]
+        return F.batch_norm(y_BCHW, *parts, eps=1e-3)
+
+    x_BCHW = F.relu6(convolved(x_BCHW, "_conv_stem", "_bn0", stride=2))
+    count = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("_blocks"))
+    widths = [weights[f"_blocks.{i}._project_conv.weight"].shape[0] for i in range(count)]
+    stages = sorted(set(widths))
+    halving = {widths.index(stages[number]) for number in (1, 2, 3, 5)}
+    for i in range(count):
+        before_BCHW, block = x_BCHW, f"_blocks.{i}."
+        if i:
+            x_BCHW = F.relu6(convolved(x_BCHW, f"{block}_expand_conv", f"{block}_bn0"))
+        stride = 2 if i in halving else 1
+        x_BCHW = F.relu6(convolved(x_BCHW, f"{block}_depthwise_conv", f"{block}_bn1", stride))
+        x_BCHW = convolved(x_BCHW, f"{block}_project_conv", f"{block}_bn2")
+        if x_BCHW.shape == before_BCHW.shape:
+            x_BCHW = x_BCHW + before_BCHW
+    return F.relu6(convolved(x_BCHW, "_conv_head", "_bn1"))
+
+
 @pytest.mark.parametrize("name", EMBEDDED_IMAGE)
 def test_folded_batch_norms_change_nothing(embedded, name):
     encoder = embedded[name]
-    network = EfficientNet.from_name(name)
-    network.load_state_dict(image_module._find_weights(name).weights)
-    network.eval()
+    weights = image_module._find_weights(name).weights
     pixels = np.stack([np.asarray(fit_square(IMAGES[i], encoder.side)) for i in (0, 4)])
     x_BCHW = torch.from_numpy((pixels.transpose(0, 3, 1, 2).astype(np.float32) - 127) / 128)
     with torch.inference_mode():
-        last_BC = network.extract_features(x_BCHW).mean((2, 3)).numpy()
+        last_BC = plain_efficientnet(x_BCHW, weights).mean((2, 3)).numpy()
     features_BH = encoder.encode([IMAGES[0], IMAGES[4]])
     assert np.allclose(features_BH[:, -last_BC.shape[1] :], last_BC, atol=1e-4)
     channels = x_BCHW.flatten(2).double()

@@ -5,7 +5,7 @@ B batch, H feature width. `encode` is what searching and the feature cache use; 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -120,11 +120,25 @@ def depth_blocks(parts: Sequence[nn.Module]) -> list[nn.Module]:
 
 def fingerprint(module: nn.Module, settings: str) -> str:
     """Hash a module's weights together with everything else that shapes its features."""
+    return weights_fingerprint(module.state_dict(), settings)
+
+
+def weights_fingerprint(weights: Mapping[str, Tensor], settings: str) -> str:
+    """Hash weights by their names, together with everything else that shapes the features."""
     digest = xxhash.xxh3_128(settings.encode())
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted(weights.items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def missing_weights(kind: str, name: str, package: str, error: Exception) -> EncoderError:
+    """Return the error for weights whose package is not there, with what to do."""
+    return EncoderError(
+        f"{kind} encoder {name!r}: its weights come with the package {package!r}, which cannot be "
+        f"read ({error}). Install it, or name a folder that has them: MODEL/encoders/{kind} of any "
+        "model trained before."
+    )
 
 
 def tokenizer_settings(tokenizer: PreTrainedTokenizerBase) -> str:

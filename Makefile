@@ -4,8 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LOCKS := requirements/packages.txt requirements/torch-cpu.txt requirements/torch-pypi.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCKED := $(PIP) install --quiet --require-hashes --only-binary :all: --no-deps
 
-.PHONY: demo check quick test docs figures clean
+.PHONY: demo check quick test docs figures lock licences clean
 
 demo: $(READY)
 	$(BIN)/python -m windowshop demo build/demo
@@ -28,22 +31,28 @@ quick: $(READY)
 test: check
 	$(BIN)/python -m pytest $(ARGS)
 
-docs: $(VENV)/.docs
+docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Tables and figures of README and docs, from the files in benchmarks/results.
 figures: $(READY)
 	$(BIN)/python benchmarks/figures.py
 
-$(VENV)/.docs: $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
-	touch $@
+# Versions and hashes of all packages, of pyproject.toml; `make lock ARGS=--upgrade` for newer ones.
+lock: $(READY)
+	$(BIN)/python -m tools.lock $(ARGS)
 
-# torch goes first and alone, so that nothing else picks another build of it.
-$(READY): pyproject.toml constraints.txt
+licences: $(READY)
+	$(BIN)/python -m tools.licences
+
+# Only files with the hashes of the lock are installed, and nothing is built but windowshop itself.
+# torch goes by itself: the CPU build where pip finds it, else PyPI's, which on Linux brings CUDA.
+$(READY): pyproject.toml $(LOCKS)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	$(LOCKED) -r requirements/torch-cpu.txt || $(LOCKED) -r requirements/torch-pypi.txt
+	$(LOCKED) -r requirements/packages.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	$(PIP) check
 	touch $(READY)
 
 clean:

@@ -66,11 +66,6 @@ class Server:
             time.sleep(0.02)
         raise SystemExit(f"{self._command}: not ready in {START_S} s")
 
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self._process.pid
-
     def kill(self) -> None:
         """End it at once."""
         self._process.send_signal(signal.SIGKILL)
@@ -241,13 +236,12 @@ def running(options: argparse.Namespace) -> Iterator[dict[str, Server]]:
     with ExitStack() as stack:
         servers = {}
         for name, command in commands.items():
-            servers[name] = Server(command, free_port())
+            servers[name] = Server(command, _free_port())
             stack.callback(servers[name].close)
         yield servers
 
 
-def free_port() -> int:
-    """Return a port of this machine that nothing listens on."""
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

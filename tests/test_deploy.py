@@ -98,10 +98,18 @@ def test_the_build_writes_to_volumes_only():
     assert written == mounted
 
 
-def test_what_torch_needs_comes_from_pypi():
+def test_an_image_installs_by_hashes_only():
     text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
-    torch = next(line for line in re.split(r"&&|\n", text) if line.rstrip().endswith(" torch"))
-    assert re.search(
-        r'--index-url "\$\{TORCH_INDEX\}" +--extra-index-url "\$\{PYPI_INDEX\}"', torch
-    )
-    assert re.search(r"^ARG PYPI_INDEX=https://pypi.org/simple$", text, re.MULTILINE)
+    installs = re.findall(r"pip install (.*?)(?:&&|\|\||;|\n)", text)
+    assert len(installs) == 5
+    assert installs.pop().split() == ["--no-deps", "dist/*.whl"]
+    for install in installs:
+        assert {"--require-hashes", "--no-deps", "--only-binary"} <= set(install.split())
+    files = set(re.findall(r"-r ([\w./-]+txt)", text))
+    assert files == {f"requirements/{n}.txt" for n in ("build", "serve", "torch-cpu", "torch-pypi")}
+    assert all((DEPLOY.parent / file).is_file() for file in files)
+    ignored = (DEPLOY.parent / ".dockerignore").read_text().split()
+    copied = [
+        source for line in re.findall(r"^COPY (.*)", text, re.M) for source in line.split()[:-1]
+    ]
+    assert {f"!{name}" for name in copied if not name.startswith(("--", "/"))} <= set(ignored)

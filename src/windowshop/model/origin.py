@@ -16,7 +16,7 @@ from windowshop.model.layers import fast_dtype
 PACKAGES = ("windowshop", "torch", "transformers", "sentence-transformers", "numpy", "polars")
 CHECKOUT = Path(__file__).parents[3]
 """Top of the source tree, where the package runs from one."""
-CODE = ("src", "constraints.txt")
+CODE = ("src", "requirements")
 """Paths below it that decide figures; results and documents are committed beside them."""
 
 

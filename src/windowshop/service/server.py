@@ -25,6 +25,7 @@ DRAIN_SECONDS = 5
 KEEP_ALIVE_SECONDS = 30
 SWITCH_SECONDS = 0.0005
 """Time after which a thread yields Python to others, the event loop among them."""
+OPEN_FILES = 65_536
 DEFAULT_RATE = "50/second"
 
 
@@ -60,6 +61,7 @@ def serve(
         config = replace(config, rate=DEFAULT_RATE)
     pool = GenerationPool(index, also)
     _log_to_stderr()
+    _allow_open_files()
     sys.setswitchinterval(SWITCH_SECONDS)
     listener = _listener(host, port)
     servers: list[_Server] = []
@@ -110,6 +112,18 @@ def _log_to_stderr() -> None:
         logger = logging.getLogger(name)
         logger.setLevel(level)
         logger.handlers, logger.propagate = [handler], False
+
+
+def _allow_open_files() -> None:
+    """Raise the limit of open files, which connections are, as far as the system lets it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _run(server: uvicorn.Server, listener: socket.socket) -> None:

@@ -37,6 +37,7 @@ class ServiceState:
         self.seeing = Executor("image search", IMAGE_THREADS, waiting, seconds)
         self.showing = Executor("photo", IMAGE_THREADS, 4 * waiting, seconds)
         self.writing = Executor("write", 1, waiting, config.write_seconds)
+        self.trying = Executor("readiness", 1, waiting, config.search_seconds)
         self.administering = Executor("admin", 1, 8, config.admin_seconds)
         self._feedback: FeedbackLog | None = None
         self._judgements: Judgements | None = None

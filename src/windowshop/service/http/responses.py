@@ -232,6 +232,13 @@ class StateAnswer(BaseModel):
     status: str
 
 
+class ReadyAnswer(StateAnswer):
+    """State of a service that answers searches."""
+
+    refused: dict[str, str]
+    """What it refuses now, with the reason."""
+
+
 class CompactAnswer(StateAnswer):
     """Outcome of a compaction."""
 

@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from windowshop._version import __version__
 from windowshop.files import read_manifest
 from windowshop.index import GENERATION, GenerationManifest
+from windowshop.service.condition import refused_now
 from windowshop.service.generation_pool import GenerationPool
 from windowshop.service.http.bodies import json_body, read_json
 from windowshop.service.http.middleware import client_of
@@ -18,6 +19,7 @@ from windowshop.service.http.responses import (
     CompactAnswer,
     GenerationAnswer,
     InfoAnswer,
+    ReadyAnswer,
     StateAnswer,
 )
 from windowshop.service.state import ServiceState
@@ -75,11 +77,12 @@ def _add_states(router: APIRouter, service: ServiceState) -> None:
         return StateAnswer(status="alive")
 
     @router.get("/ready")
-    async def ready() -> StateAnswer:
-        """Whether searches are answered."""
+    async def ready() -> ReadyAnswer:
+        """Whether searches are answered, and what is refused nevertheless."""
         if pool.state != "ready":
             raise service.not_ready()
-        return StateAnswer(status="ready")
+        refused = await service.trying.run(lambda: refused_now(pool))
+        return ReadyAnswer(status="ready", refused=refused)
 
     @router.get("/metrics", responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}})
     async def metrics() -> Response:

@@ -1,0 +1,37 @@
+"""What a service can do now: whether it answers searches, and what it refuses, tried out."""
+
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from windowshop.search import SearchRequest
+from windowshop.service.generation_pool import GenerationPool
+from windowshop.service.http.errors import ServiceError, as_service_error
+
+PROBE = SearchRequest(text="ready", limit=1)
+PROBE_BYTES = 2**20
+"""Room for a few writes, and for the steps of the database."""
+
+
+def refused_now(pool: GenerationPool) -> dict[str, str]:
+    """Return what is refused now, with the reason; raises ServiceError 503 where searches fail."""
+    try:
+        with pool.lease() as searcher:
+            searcher.answer(PROBE)
+    except Exception as error:
+        reason = as_service_error(error)
+        raise ServiceError(
+            503, "not_ready", f"Searches fail: {reason}", headers={"Retry-After": "1"}
+        ) from None
+    reason = _why_unwritable(pool.folder)
+    return {"writes": reason} if reason else {}
+
+
+def _why_unwritable(folder: Path) -> str | None:
+    """Write a file without a name, which leaves nothing, as a write needs room for."""
+    try:
+        with TemporaryFile(dir=folder) as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None

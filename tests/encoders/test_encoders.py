@@ -237,6 +237,16 @@ def test_the_clip_towers_are_those_of_the_library(folders, encoder_of, kind):
     assert np.allclose(found, expected.numpy(), atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [(40, 400), (400, 40), (30, 120)])
+def test_clip_looks_at_the_middle_of_a_long_strip(encoder_of, size):
+    encoder = encoder_of("image", "clip")
+    strip = Image.linear_gradient("L").resize(size).convert("RGB")
+    whole = encoder._processor([strip], return_tensors="pt")["pixel_values"]
+    assert torch.allclose(encoder.prepare([strip])["pixel_values"], whole, atol=0.05)
+    endless = Image.new("RGB", (8, 200_000))  # scaled as it is, it would have many times its pixels
+    assert encoder.prepare([endless])["pixel_values"].shape == (1, 3, SIDE, SIDE)
+
+
 def test_clip_and_siglip_state_the_side_they_look_at(encoder_of):
     assert encoder_of("image", "clip").side == encoder_of("image", "siglip").side == SIDE
 

@@ -30,6 +30,8 @@ from windowshop.errors import EncoderError
 
 CLIP_TYPES = ("clip", "siglip")
 BATCH_SIZE = 32
+MAX_ASPECT = 4
+"""Times that an image is as long as wide; CLIP looks at the square in its middle."""
 
 
 class _ClipEncoder:
@@ -156,7 +158,8 @@ class ClipImageEncoder(_ClipEncoder):
 
     def prepare(self, images: Sequence[Image.Image], side: int = 0) -> dict[str, Tensor]:
         """Pixels (B, C, side, side) after the model's own preprocessing."""
-        batch = self._processor(list(images), return_tensors="pt", **self._sized(side))
+        given = list(images) if self._siglip else [_middle(image) for image in images]
+        batch = self._processor(given, return_tensors="pt", **self._sized(side))
         return {"pixel_values": batch["pixel_values"].to(self._device)}
 
     def features(self, batch: dict[str, Tensor], *, pooled: bool = False) -> Tensor:
@@ -207,6 +210,16 @@ def _load_model(source: str, device: torch.device) -> Any:  # noqa: ANN401
             "Download the model again."
         )
     return model.to(device).eval()
+
+
+def _middle(image: Image.Image) -> Image.Image:
+    """Cut the ends off a long strip: scaled to CLIP's side, it would fill the memory."""
+    width, height = image.size
+    longest = MAX_ASPECT * min(width, height)
+    left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
+    if not left and not top:
+        return image
+    return image.crop((left, top, width - left, height - top))
 
 
 def _tower_blocks(tower: nn.Module, projection: nn.Module | None) -> list[nn.Module]:

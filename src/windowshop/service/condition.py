@@ -1,4 +1,4 @@
-"""What a service can do now: whether it answers searches, and what it refuses, tried out."""
+"""Condition of a service: whether it answers searches, and what it refuses, tried out now."""
 
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -17,11 +17,9 @@ def refused_now(pool: GenerationPool) -> dict[str, str]:
     try:
         with pool.lease() as searcher:
             searcher.answer(PROBE)
-    except Exception as error:
-        reason = as_service_error(error)
-        raise ServiceError(
-            503, "not_ready", f"Searches fail: {reason}", headers={"Retry-After": "1"}
-        ) from None
+    except Exception as error:  # noqa: BLE001 (told, and logged as any other)
+        message = f"Searches fail: {as_service_error(error)}"
+        raise ServiceError(503, "not_ready", message, headers={"Retry-After": "1"}) from None
     reason = _why_unwritable(pool.folder)
     return {"writes": reason} if reason else {}
 

@@ -9,9 +9,20 @@ import orjson
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from windowshop.errors import DataError, FilterError, SearchError, WindowshopError
+from windowshop.errors import (
+    SHORT,
+    DamagedError,
+    DataError,
+    FilterError,
+    SearchError,
+    StorageError,
+    WindowshopError,
+    storage_error,
+)
 
 LOG = logging.getLogger(__name__)
+RETRY_SECONDS = "10"
+"""When to come again where the disk is full or cannot be written."""
 MAX_SHOWN = 300
 """Characters kept at each end of a long message, which may quote the client."""
 
@@ -79,7 +90,7 @@ def shortened(message: str) -> str:
 
 
 def as_service_error(error: Exception) -> ServiceError:
-    """Return an error as a 4xx of the request, or as a 500 that is logged under an id."""
+    """Return an error as a 4xx of the request, or as a 5xx that is logged."""
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, FilterError):
@@ -88,11 +99,38 @@ def as_service_error(error: Exception) -> ServiceError:
         return ServiceError(400, "bad_search", str(error))
     if isinstance(error, DataError):
         return ServiceError(400, "bad_product", str(error))
+    if isinstance(error, OSError) and error.errno in SHORT:
+        error = storage_error("a file of this request", error)
+    if isinstance(error, StorageError):
+        return _from_storage(error)
+    if isinstance(error, MemoryError):
+        LOG.error("no memory for a request", exc_info=error)
+        message = "There is no memory for this now: nothing was changed. Send it again later."
+        return ServiceError(503, "no_memory", message, headers={"Retry-After": RETRY_SECONDS})
     number = uuid.uuid4().hex[:12]
+    if isinstance(error, DamagedError):
+        LOG.error("error %s: %s", number, error)
+        return ServiceError(
+            500,
+            "damaged",
+            "The index is damaged, and this cannot be answered: the server's log has the file and "
+            f"the remedy as error {number}.",
+        )
     LOG.error("error %s", number, exc_info=error)
     return ServiceError(
         500, "internal", f"That is our fault: the server's log has it as error {number}. Try again."
     )
+
+
+def _from_storage(error: StorageError) -> ServiceError:
+    """Return a 507 or 503 without the path, which is logged."""
+    LOG.error("%s", error)
+    headers = {"Retry-After": RETRY_SECONDS}
+    if error.is_full:
+        message = "The disk is full: nothing was changed. Make room, then send it again."
+        return ServiceError(507, "disk_full", message, headers=headers)
+    message = "The index cannot be read or written now: nothing was changed. Send it again later."
+    return ServiceError(503, "not_available", message, headers=headers)
 
 
 def from_validation(error: ValidationError) -> ServiceError:

@@ -236,7 +236,7 @@ class ReadyAnswer(StateAnswer):
     """State of a service that answers searches."""
 
     refused: dict[str, str]
-    """What it refuses now, with the reason."""
+    """Reason for each kind of request that is refused now."""
 
 
 class CompactAnswer(StateAnswer):

@@ -66,6 +66,11 @@ class Server:
             time.sleep(0.02)
         raise SystemExit(f"{self._command}: not ready in {START_S} s")
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def kill(self) -> None:
         """End it at once."""
         self._process.send_signal(signal.SIGKILL)
@@ -236,12 +241,13 @@ def running(options: argparse.Namespace) -> Iterator[dict[str, Server]]:
     with ExitStack() as stack:
         servers = {}
         for name, command in commands.items():
-            servers[name] = Server(command, _free_port())
+            servers[name] = Server(command, free_port())
             stack.callback(servers[name].close)
         yield servers
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

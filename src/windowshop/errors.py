@@ -1,5 +1,6 @@
 """Named errors. Each message says where, what was found, and what to do."""
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,3 +78,17 @@ class StorageError(WindowshopError):
 
 class DamagedError(WindowshopError):
     """Files are not as they were written."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Error numbers of a full disk."""
+SHORT = (*FULL, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Error numbers of what the system lacks now and has again later: room, open files, memory."""
+
+
+def storage_error(path: object, error: OSError) -> StorageError:
+    """Return the StorageError of a file that cannot be read or written now."""
+    is_full = error.errno in FULL
+    remedy = "Make room" if is_full else "Wait, or raise the limit,"
+    reason = error.strerror or error
+    return StorageError(f"{path}: {reason}. {remedy} and try again.", is_full=is_full)

@@ -5,12 +5,19 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from windowshop.errors import ConfigError, IndexFolderError, ModelError, WindowshopError
+from windowshop.errors import (
+    SHORT,
+    ConfigError,
+    IndexFolderError,
+    ModelError,
+    WindowshopError,
+    storage_error,
+)
 
 DEFAULT_CACHE = Path(os.environ.get("WINDOWSHOP_CACHE") or Path.home() / ".cache" / "windowshop")
 """Folder of encoded features where no other is given."""
@@ -21,8 +28,9 @@ def write_atomic(
 ) -> None:
     """Let `write` fill a file beside `path`, then rename it into place.
 
-    `durable` flushes it to the disk first, so that it survives a power loss. Raises ConfigError
-    where it cannot be written; `chosen` is what the user named, file or folder.
+    `durable` flushes it to the disk first, so that it survives a power loss. Raises StorageError
+    where there is no room, ConfigError where it cannot be written otherwise; then nothing is left.
+    `chosen` is what the user named, file or folder.
     """
     aside = path.with_name(f".{path.name}.writing")
     try:
@@ -34,6 +42,10 @@ def write_atomic(
         if durable:
             sync(path.parent)
     except OSError as error:
+        with suppress(OSError):
+            aside.unlink()
+        if error.errno in SHORT:
+            raise storage_error(path, error) from None
         raise ConfigError(
             f"{path}: cannot be written ({error.strerror or error}). Choose another {chosen}."
         ) from None

@@ -1,12 +1,15 @@
 import io
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from support.shops import HUGE_PNG, image_bytes
 
+from windowshop.data import images
 from windowshop.data.images import (
+    MAX_AREA,
     MAX_FILE_BYTES,
     BrokenImage,
     decode,
@@ -16,6 +19,16 @@ from windowshop.data.images import (
 )
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO"]
+
+
+CLEAR_REFS = Path("/proc/self/clear_refs")
+
+
+def memory_mb():
+    """Resident memory and its peak."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    found = dict(line.split(":", 1) for line in lines)
+    return {name: int(found[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM")}
 
 
 def encoded(image, format="PNG", **options):
@@ -62,7 +75,61 @@ def test_min_side_bounds_the_decoded_jpeg():
     assert decode(large, min_side=100).size == (100, 200)
     assert decode(large, min_side=101).size == (200, 400)
     assert decode(large).size == (800, 1600)
-    assert decode(image_bytes(size=(800, 1600)), min_side=100).size == (800, 1600)
+
+
+def test_min_side_bounds_images_without_scales_of_their_own():
+    tall = image_bytes(size=(800, 1600))
+    assert decode(tall, min_side=100).size == (200, 400)  # twice the side is kept
+    assert decode(tall, min_side=300).size == (800, 1600)
+    assert decode(tall).size == (800, 1600)
+    assert decode(image_bytes(size=(805, 401)), min_side=100).size == (403, 201)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG"])
+def test_min_side_bounds_the_area_of_a_long_strip(format):
+    strip = decode(image_bytes(size=(8, 60_000), format=format), min_side=32)
+    assert strip.width * strip.height <= 2 * MAX_AREA * 32**2
+    assert fit_square(strip, 32).size == (32, 32)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "LA", "1", "I;16"])
+def test_an_image_that_is_made_smaller_looks_the_same(mode, monkeypatch):
+    monkeypatch.setattr(images, "BAND_PIXELS", 4_000)  # many bands
+    x_1W, y_H1 = np.linspace(0, 255, 400), np.linspace(0, 255, 240)[:, None]
+    ramp_HW3 = np.stack(np.broadcast_arrays(x_1W, y_H1, 255 - x_1W), axis=2).astype(np.uint8)
+    image = Image.fromarray(ramp_HW3)
+    if mode == "I;16":
+        image = Image.fromarray(ramp_HW3[..., 0].astype(np.uint16))
+    elif "A" in mode:
+        image.putalpha(Image.fromarray(ramp_HW3[..., 1]))
+        image = image.convert(mode)
+    else:
+        image = image.convert(mode)
+    content = encoded(image)
+    small, whole = (np.asarray(fit_square(decode(content, s), 40)).astype(int) for s in (40, 0))
+    assert decode(content, 40).size == (134, 80)
+    assert abs(small - whole).mean() < 3
+
+
+def test_a_small_image_is_turned_and_keeps_no_notes():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = encoded(Image.new("RGB", (400, 200)), "PNG", exif=exif)
+    image = decode(content, min_side=50)
+    assert (image.size, image.info) == ((100, 200), {})
+
+
+@pytest.mark.skipif(not CLEAR_REFS.exists(), reason="the peak of memory is known on Linux only")
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_a_large_image_is_in_memory_once_and_then_given_back(mode):
+    content = encoded(Image.new(mode, (4_000, 4_000)))
+    decode(content, 64)
+    CLEAR_REFS.write_text("5")  # the peak is that from now on
+    before = memory_mb()
+    decode(content, 64)
+    after = memory_mb()
+    assert after["VmHWM"] - before["VmRSS"] < 1.4 * 64
+    assert after["VmRSS"] - before["VmRSS"] < 16
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from windowshop.data.filter_grammar import And, Comparison, In, Null, Or, Under, parse_filter
+from windowshop.data.filter_grammar import And, Comparison, In, Under, parse_filter
 from windowshop.errors import ConfigError, SearchError
 from windowshop.search.answer import Effect
 from windowshop.search.results.pins import Pin
@@ -63,13 +63,16 @@ def test_what_a_query_names_filters(query, rows):
     assert passing(query) == rows
 
 
-def test_a_filter_spares_products_that_do_not_state_the_attribute():
-    (item,) = recognised("red", replace(LENIENT, min_coverage=0.98))
-    assert item.tree == Or((Comparison("colour", "=", "Red"), Null("colour", is_null=True)))
-    assert np.flatnonzero(matching(item.tree, SHOP)).tolist() == [0, 2, 4, 5]
-    assert "33% of products without a colour stay" in item.reason
-    (brand,) = recognised("puma", replace(LENIENT, min_coverage=0.98))
-    assert brand.tree == Comparison("brand", "=", "Puma")
+def test_a_column_that_many_products_do_not_state_boosts_those_that_do():
+    strict = replace(LENIENT, min_coverage=0.98)
+    (item,) = recognised("red", strict)
+    assert (item.action, item.tree) == ("boost", Comparison("colour", "=", "Red"))
+    assert "2 products have it, 33% state no colour" in item.reason
+    (brand,) = recognised("puma", strict)
+    assert (brand.action, brand.tree) == ("filter", Comparison("brand", "=", "Puma"))
+    (chosen,) = recognised("red", strict, **{"colour: Red": "filter"})
+    assert chosen.tree == item.tree
+    assert np.flatnonzero(matching(required([chosen]), SHOP)).tolist() == [0, 2]
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,26 @@ def test_what_a_query_names_becomes_a_filter_that_can_be_switched(index):
     assert all(brand.name in names for names in acme)
 
 
+@pytest.mark.parametrize("strongest", ["boost", "filter"])
+@pytest.mark.parametrize("choice", [None, "boost", "filter"])
+def test_a_product_that_states_no_value_is_never_taken_to_match(index, strongest, choice):
+    tones = pl.DataFrame({"product_id": ["a", "n"], "title": ["red shoe", "red shoe"]})
+    tones = tones.with_columns(tone=pl.Series(["ruby", None], dtype=pl.String))
+    index.collection.upsert(tones, {"fused": np.stack([RED + SHOE] * 2)})
+    precision = replace(SearchSettings().precision, min_products=1)
+    searcher = Searcher(index, SearchSettings(strongest=strongest, precision=precision))
+    choices = {} if choice is None else {"tone: ruby": choice}
+    answer = ask(searcher, text="ruby shoe", choices=choices, explain=True)
+    (part,) = (part for part in answer.recognised if part.name == "tone: ruby")
+    assert part.action == (choice or "boost")
+    stated = {r.product_id for r in answer.results if "tone: ruby" in r.explanation.boosted_by}
+    assert stated == (set() if choice == "filter" else {"a"})
+    if choice == "filter":
+        assert ids(answer) == ["a"]
+    else:
+        assert ids(answer).index("a") < ids(answer).index("n")
+
+
 def test_nothing_found_is_relaxed_step_by_step(index):
     settings = SearchSettings(strongest="filter")
     settings = replace(settings, precision=replace(settings.precision, min_products=1))

@@ -120,15 +120,12 @@ def test_items_of_lists_are_recognised_each_once_a_product():
     assert matches("sizes m", vocabulary) == [("sizes m", "sizes", "M", 2)]
 
 
-@pytest.mark.parametrize(
-    ("min_coverage", "kept"),
-    [(0.5, [True, True] + [False] * 4), (0.98, [True, True, False] + [True] * 3)],
-)
-def test_what_is_made_of_an_item_holds_for_the_lists_that_have_it(min_coverage, kept):
+@pytest.mark.parametrize(("min_coverage", "action"), [(0.5, "filter"), (0.98, "boost")])
+def test_what_is_made_of_an_item_holds_for_the_lists_that_have_it(min_coverage, action):
     config = PrecisionConfig(min_products=1, min_coverage=min_coverage)
     (item,) = recognise(Vocabulary(TAGGED).understand("boho"), config)
-    assert (item.name, item.action) == ("tags: Boho", "filter")
-    assert matching(item.tree, TAGGED).tolist() == kept
+    assert (item.name, item.action) == ("tags: Boho", action)
+    assert matching(item.tree, TAGGED).tolist() == [True, True] + [False] * 4
 
 
 def test_typos_are_corrected_and_reported():

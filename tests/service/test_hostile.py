@@ -8,8 +8,11 @@ import threading
 
 import pytest
 from PIL import Image
-from support.services import Server, serving, wait_until
+from support.services import SECRETS, Server, serving, wait_until, write_keys
 from support.shops import HUGE_PNG, image_bytes
+
+from windowshop.service.http.api_keys import load_keys
+from windowshop.service.http.middleware import RequestMiddleware
 
 MEGABYTE = 2**20
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
@@ -262,7 +265,63 @@ def test_a_server_lets_an_endless_client_go(colours_index, tmp_path):
 def test_only_so_many_large_bodies_are_held_at_once(colours_index, tmp_path):
     own = shutil.copytree(colours_index, tmp_path / "index")
     lines = {"Content-Type": "application/x-ndjson"}
-    with serving(own, max_large=0, max_requests=1) as client:
-        assert refused(client.put("/products", content=b"{}", headers=lines), 503) == "busy"
+    rows = [{"product_id": f"s{i}", "title": "x" * 100} for i in range(4)]
+    large = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    with serving(own, json_bytes=300, body_bytes=2_000, body_seconds=0.2) as client:
+        memory = body_memory(client.app)
+        memory._taken["others"] = 2_000
+        assert refused(client.put("/products", json={"products": rows}), 503) == "busy"
+        told = client.put("/products", content=b" " * 400 + large, headers=lines)
+        assert json.loads(told.text)["error"]["code"] == "busy"  # the results had begun
+        small = {"products": rows[:1]}
+        assert client.put("/products", json=small).json()["num_upserted"] == 1
+        assert client.put("/products", content=large[:120], headers=lines).status_code == 200
         assert client.post("/search", json={}).status_code == 200
         assert client.get("/health").status_code == 200
+        del memory._taken["others"]
+        assert client.put("/products", json={"products": rows}).json()["num_upserted"] == 4
+        told = client.put("/products", content=large, headers=lines)
+        assert [json.loads(line)["status"] for line in told.text.splitlines()] == ["upserted"] * 4
+        assert memory._taken.total() == 0
+
+
+def body_memory(app):
+    """The memory for large bodies of a running service."""
+    part = app.middleware_stack
+    while not isinstance(part, RequestMiddleware):
+        part = part.app
+    return part._memory
+
+
+def test_one_client_with_many_requests_leaves_room_for_others(colours_index, tmp_path, monkeypatch):
+    own = shutil.copytree(colours_index, tmp_path / "index")
+    keys = load_keys(write_keys(tmp_path / "keys.yaml"))
+    going = threading.Event()
+    key = {name: {"X-API-Key": secret} for name, secret in SECRETS.items()}
+    with serving(own, keys, search_threads=1, max_waiting=2) as client:
+        service = client.app.state.service
+        with service.pool.lease() as searcher:
+            answer = searcher.answer
+
+        def slow(request):
+            going.wait(10)
+            return answer(request)
+
+        monkeypatch.setattr(searcher, "answer", slow)
+        statuses = {"front": [], "feed": []}
+
+        def ask(name):
+            told = client.post("/search", json={"text": "shoe"}, headers=key[name])
+            statuses[name].append(told.status_code)
+
+        threads = [threading.Thread(target=ask, args=["front"]) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: service.searching.num_pending == 3)
+        other = threading.Thread(target=ask, args=["feed"])
+        other.start()
+        wait_until(lambda: statuses["front"] == [503])  # the latest of the three made room
+        going.set()
+        for thread in (*threads, other):
+            thread.join()
+        assert statuses == {"front": [503, 200, 200], "feed": [200]}

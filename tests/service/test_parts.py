@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from support.bodies import body, drained
 from support.services import made_answer, serving
 from support.shops import image_bytes
 
@@ -21,6 +22,7 @@ from windowshop.service.http.errors import ServiceError, shortened
 from windowshop.service.http.executor import Executor
 from windowshop.service.http.limits import BodyLimit, RateLimits, limited_receive, limited_send
 from windowshop.service.http.responses import search_json
+from windowshop.service.http.room import BodyMemory, HeldBody
 from windowshop.service.thumbnails import Thumbnails
 from windowshop.service.writes.products import Product, Refused, batches_of
 from windowshop.service.writes.stream import lines
@@ -84,56 +86,40 @@ def test_rates_are_counted_for_each_client():
         RateLimits("often", 1)
 
 
-def body(*parts, pause=0.0):
-    """A `receive` that gives these parts."""
-    left = iter(
-        [
-            {"type": "http.request", "body": part, "more_body": i + 1 < len(parts)}
-            for i, part in enumerate(parts)
-        ]
-    )
-
-    async def receive():
-        await asyncio.sleep(pause)
-        return next(left, {"type": "http.disconnect"})
-
-    return receive
-
-
-async def drained(receive):
-    content = b""
-    while True:
-        message = await receive()
-        content += message["body"]
-        if not message["more_body"]:
-            return content
+def no_memory():
+    """The memory of a body that is small."""
+    return HeldBody(BodyMemory(0, 0.1), "", 1_000)
 
 
 def test_a_body_is_limited_while_it_is_read():
     limit = BodyLimit(10, 5)
-    assert asyncio.run(drained(limited_receive(body(b"12345", b"67890"), limit, None))) == (
-        b"1234567890"
-    )
+    assert asyncio.run(
+        drained(limited_receive(body(b"12345", b"67890"), limit, None, no_memory()))
+    ) == (b"1234567890")
     for parts in ((b"12345", b"678901"), (b"x" * 11,)):
         with pytest.raises(ServiceError) as caught:
-            asyncio.run(drained(limited_receive(body(*parts), limit, None)))
+            asyncio.run(drained(limited_receive(body(*parts), limit, None, no_memory())))
         assert caught.value.status == 413
     with pytest.raises(ServiceError):
-        limited_receive(body(b""), limit, b"11")
-    endless = limited_receive(body(*[b"x" * 10] * 50), BodyLimit(None, 5), b"500")
+        limited_receive(body(b""), limit, b"11", no_memory())
+    endless = limited_receive(body(*[b"x" * 10] * 50), BodyLimit(None, 5), b"500", no_memory())
     assert len(asyncio.run(drained(endless))) == 500
 
 
 def test_a_body_is_limited_in_time():
-    slow = limited_receive(body(*[b"x"] * 6, pause=0.03), BodyLimit(99, 0.1), None)
+    slow = limited_receive(body(*[b"x"] * 6, pause=0.03), BodyLimit(99, 0.1), None, no_memory())
     with pytest.raises(ServiceError) as caught:
         asyncio.run(drained(slow))
     assert caught.value.status == 408
     pieces = [b"x"] * 6  # a stream may take its time, but for its pauses
-    paused = limited_receive(body(*pieces, pause=0.03), BodyLimit(None, 0.1), None)
+    paused = limited_receive(body(*pieces, pause=0.03), BodyLimit(None, 0.1), None, no_memory())
     assert asyncio.run(drained(paused)) == b"xxxxxx"
     with pytest.raises(ServiceError):
-        asyncio.run(drained(limited_receive(body(*pieces, pause=0.2), BodyLimit(None, 0.1), None)))
+        asyncio.run(
+            drained(
+                limited_receive(body(*pieces, pause=0.2), BodyLimit(None, 0.1), None, no_memory())
+            )
+        )
 
 
 def test_a_client_that_does_not_read_is_given_up():
@@ -223,6 +209,10 @@ def test_a_call_that_takes_too_long_counts_until_it_ends():
     asyncio.run(work())
 
 
+async def nothing(num_bytes):
+    """Hold no memory."""
+
+
 LINES = st.lists(st.binary(max_size=12).filter(lambda line: b"\n" not in line), max_size=8)
 
 
@@ -233,7 +223,7 @@ def test_lines_are_the_same_however_they_come(parts, size, ended):
     chunks = [content[i : i + size] for i in range(0, len(content), size)] or [b""]
 
     async def read():
-        return [line async for line in lines(body(*chunks), most)]
+        return [line async for line in lines(body(*chunks), most, nothing)]
 
     expected = [
         (i + 1, line if len(line) <= most else None)
@@ -245,7 +235,7 @@ def test_lines_are_the_same_however_they_come(parts, size, ended):
 
 def test_a_stream_that_pauses_says_so_and_one_that_breaks_ends():
     async def read(receive):
-        return [line and line.content async for line in lines(receive, 99)]
+        return [line and line.content async for line in lines(receive, 99, nothing)]
 
     assert asyncio.run(read(body(b"a\n", b"b", pause=0.3)))[:2] == [None, b"a"]
     broken = [{"type": "http.request", "body": b"a\nb", "more_body": True}]

@@ -1,12 +1,14 @@
 """Settings of a study, and the variants and claims of the default one."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from windowshop.config import ModelConfig, TrainConfig
 from windowshop.encoders.layout import Layout
 from windowshop.errors import ConfigError
+from windowshop.model.fusion import num_parts
 from windowshop.model.two_tower import TwoTower
 from windowshop.registry import FUSIONS
 from windowshop.study.ablations import TrainingSize
@@ -229,3 +231,13 @@ def test_frozen_images_are_compared_where_one_model_encodes_both(text, image, to
     assert (notes == ()) == together
     frozen = {v.mix for v in variants if v.system == "frozen"}
     assert frozen == {"text", *(("image", "average", "tuned", "centred") if together else ())}
+
+
+def test_the_default_study_has_baselines_of_as_many_bytes():
+    study = load_study(Path(__file__).parents[2] / "benchmarks/studies/default.yaml")
+    base = base_training(study)
+    shapes = {v.name: training_of(base, v, seed=0).model for v in study.variants}
+    stored = {name: shape.width * num_parts(shape.fusion) for name, shape in shapes.items()}
+    wide = {shapes[name].fusion for name in stored if name.endswith(("_512", "_512_long"))}
+    assert wide == {"text_only", "concat_mlp", "experts"}
+    assert {stored[name] for name in stored if "_512" in name} == {stored["text_tower_experts"]}

@@ -33,6 +33,7 @@ from .filter_polars import to_polars as to_polars
 from .findings import render as render
 from .folder import require_folder as require_folder
 from .folder import require_products as require_products
+from .image_memory import give_back as give_back
 from .images import FORMATS as FORMATS
 from .images import MAX_FILE_BYTES as MAX_FILE_BYTES
 from .images import MIN_SIDE as MIN_SIDE
@@ -42,6 +43,7 @@ from .images import broken_note as broken_note
 from .images import decode as decode
 from .images import fit_square as fit_square
 from .images import locate as locate
+from .images import num_pixels as num_pixels
 from .images import read_bytes as read_bytes
 from .list_columns import TEXTS as TEXTS
 from .list_columns import as_lists as as_lists

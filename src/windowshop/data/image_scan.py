@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import xxhash
 
-from windowshop.data.images import BrokenImage, decode, locate, read_bytes
+from windowshop.data.images import MIN_SIDE, BrokenImage, decode, locate, read_bytes
 from windowshop.progress import Reporter
 
 NUM_THREADS = 4
@@ -45,7 +45,7 @@ def _scan(root: Path, image: str) -> tuple[str, int | None, str | None, str | No
     """Return a row of IMAGE_SCHEMA."""
     path = locate(root, image)
     data = path if isinstance(path, BrokenImage) else read_bytes(path)
-    decoded = data if isinstance(data, BrokenImage) else decode(data)
+    decoded = data if isinstance(data, BrokenImage) else decode(data, MIN_SIDE)
     if isinstance(decoded, BrokenImage):
         return image, None, decoded.kind, decoded.detail
     assert isinstance(data, bytes)

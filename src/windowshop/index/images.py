@@ -28,6 +28,7 @@ from windowshop.data import (
     parse_images,
     read_bytes,
 )
+from windowshop.errors import ConfigError, StorageError
 from windowshop.files import write_atomic
 
 UPLOAD = "upload:"
@@ -45,6 +46,11 @@ class OpenedImages:
     problems: list[str] = field(default_factory=list)
     """Names of images that cannot be used, with the reason."""
     _known: set[bytes] = field(default_factory=set)
+
+    @property
+    def num_pixels(self) -> int:
+        """Pixels of the pictures together."""
+        return sum(picture.width * picture.height for picture in self.pictures)
 
     def add(self, name: str, content: bytes | BrokenImage, side: int) -> bool:
         """Decode one more image, unless it repeats another; returns whether it can be used."""
@@ -101,7 +107,7 @@ class ShopImages:
         """Decode the images of a product, equal ones once.
 
         An uploaded one (`sent`) is stored and replaces `image`, unless it is broken. `side` is the
-        side of the encoder's input in pixels. Raises ConfigError where it cannot be stored.
+        side of the encoder's input in pixels. Raises StorageError where it cannot be stored.
         """
         opened = OpenedImages(image)
         if sent is not None and opened.add("the image sent", _within_limit(sent), side):
@@ -146,8 +152,14 @@ class ShopImages:
             try:
                 os.utime(path)  # it exists: renew its age for `remove_uploads`
             except OSError:
-                write_atomic(path, lambda aside: aside.write_bytes(content))
+                self._write(path, content)
         return UPLOAD + name
+
+    def _write(self, path: Path, content: bytes) -> None:
+        try:
+            write_atomic(path, lambda aside: aside.write_bytes(content))
+        except ConfigError as error:  # the folder is not the user's choice
+            raise StorageError(str(error)) from None
 
     def _plain(self, image: str) -> Path | None:
         """Return the file of a name without links below its folder, else None.

@@ -11,7 +11,7 @@ Shapes: B batch, N products, P width of fused vectors, D width of image vectors.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ from windowshop.errors import DataError, IndexFolderError, SearchError, needs_ex
 from windowshop.files import INDEX, FolderKind, read_manifest
 from windowshop.index.catalogue.collection import Collection
 from windowshop.index.folder import IMAGES_FOLDER, current_generation, open_generations
-from windowshop.index.images import ShopImages
+from windowshop.index.images import OpenedImages, ShopImages
 from windowshop.index.vector_names import GATE_COLUMNS, vectors_by_name, with_gate
 from windowshop.model import QueryEncoder, open_query_encoder
 
@@ -48,8 +48,8 @@ GENERATION = FolderKind(
 )
 MODEL_FOLDER, EXPORT_FOLDER = "model", "export"
 WRITTEN = "the products to add"
-WRITE_ROWS = 32
-"""Rows of an online write that are encoded at a time; bounds the images in memory."""
+WRITE_ROWS, WRITE_PIXELS = 32, 16_000_000
+"""Rows, or pixels of their images, of an online write that are encoded at a time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,11 +166,7 @@ class OpenIndex:
             raise DataError(f"An image is of {min(stray)!r}, which is no product of this write.")
         problems: dict[str, str] = {}
         parts, stored = [], []
-        for part in rows.iter_slices(WRITE_ROWS):
-            opened = [
-                self._images.open(image, further, sent.get(name), self.model.image.side)
-                for name, image, further in part.select("product_id", "image", "images").iter_rows()
-            ]
+        for part, opened in self._opened(rows, sent):
             parts.append(self.model.encode_rows(part, [row.pictures for row in opened]))
             stored += [row.image for row in opened]
             named = zip(part["product_id"], opened, strict=True)
@@ -179,6 +175,20 @@ class OpenIndex:
             rows = rows.with_columns(pl.Series("image", stored, dtype=pl.String))
             self.collection.upsert(with_gate(rows, parts), vectors_by_name(parts))
         return UpsertReport(num_upserted=len(rows), problems=problems)
+
+    def _opened(
+        self, rows: pl.DataFrame, sent: Mapping[str, bytes]
+    ) -> Iterator[tuple[pl.DataFrame, list[OpenedImages]]]:
+        """Yield parts of the rows with their images, as many as are held in memory at a time."""
+        opened: list[OpenedImages] = []
+        start, num_pixels, side = 0, 0, self.model.image.side
+        names = rows.select("product_id", "image", "images")
+        for end, (name, image, further) in enumerate(names.iter_rows(), 1):
+            opened.append(self._images.open(image, further, sent.get(name), side))
+            num_pixels += opened[-1].num_pixels
+            if len(opened) == WRITE_ROWS or num_pixels >= WRITE_PIXELS or end == len(rows):
+                yield rows[start:end], opened
+                opened, start, num_pixels = [], end, 0
 
     def upsert_from(self, products: pl.DataFrame, origin: "OpenIndex") -> UpsertReport:
         """Upsert rows of another generation, with copies of the images that they have there."""

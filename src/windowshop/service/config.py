@@ -25,10 +25,14 @@ class ServiceConfig:
     max_waiting: int = 64
     """Searches that wait for a thread; further ones get 503."""
     max_requests: int = 256
-    """Requests of any kind at once."""
-    max_large: int = 8
-    """Requests at once that bring images or products, which are held in memory."""
+    """Requests at once of any kind but images; one client has half of them."""
+    max_images: int = 2_000
+    """Requests of images at once; a page asks for hundreds, and most wait for a thread."""
+    body_bytes: int = 128 * MEGABYTE
+    """Memory for bodies larger than `json_bytes`, which wait for it; a client has half of it."""
     search_seconds: float = 10.0
+    image_seconds: float = 60.0
+    """Time of an image that is shown or searched by; the model may have to be loaded first."""
     write_seconds: float = 120.0
     admin_seconds: float = 3600.0
     body_seconds: float = 30.0

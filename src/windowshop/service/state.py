@@ -34,8 +34,9 @@ class ServiceState:
         self.suggestions = Suggestions()
         waiting, seconds = config.max_waiting, config.search_seconds
         self.searching = Executor("search", config.search_threads, waiting, seconds)
-        self.seeing = Executor("image search", IMAGE_THREADS, waiting, seconds)
-        self.showing = Executor("photo", IMAGE_THREADS, 4 * waiting, seconds)
+        self.seeing = Executor("image search", IMAGE_THREADS, waiting, config.image_seconds)
+        most = config.max_images
+        self.showing = Executor("photo", IMAGE_THREADS, most, config.image_seconds)
         self.writing = Executor("write", 1, waiting, config.write_seconds)
         self.trying = Executor("readiness", 1, waiting, config.search_seconds)
         self.administering = Executor("admin", 1, 8, config.admin_seconds)

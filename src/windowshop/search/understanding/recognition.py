@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from windowshop.data import And, Comparison, Filter, In, Null, Or, Under
+from windowshop.data import And, Comparison, Filter, In, Or, Under
 from windowshop.errors import ConfigError, SearchError
 from windowshop.search.understanding.vocabulary import Match, Understanding
 
@@ -23,8 +23,8 @@ class PrecisionConfig:
     min_products: int = 5
     """Least number of products with the value of a filter; where fewer have it, boost."""
     min_coverage: float = 0.98
-    """Where a smaller share of products states the column at all, a filter passes those that do
-    not: their image may still show the value."""
+    """Least share of products that state the column of a filter; below it, boost: the image of a
+    product that does not state it may still show the value."""
     boost_only: tuple[str, ...] = ()
     """Columns that never filter, for example a colour that many products do not state."""
     ignored: tuple[str, ...] = ()
@@ -95,6 +95,7 @@ def required(recognised: Iterable[Recognised], where: Filter | None = None) -> F
 def _of_column(column: str, matches: Sequence[Match], config: PrecisionConfig) -> Recognised:
     certainty = min(match.certainty for match in matches)
     fewest = min(match.meaning.count for match in matches)
+    coverage = matches[0].meaning.coverage
     action: Action = "boost"
     if column in config.ignored:
         action, reason = "off", f"{column} is ignored"
@@ -104,18 +105,15 @@ def _of_column(column: str, matches: Sequence[Match], config: PrecisionConfig) -
         reason = f"may mean something else (certainty {certainty:.2f})"
     elif fewest < config.min_products:
         reason = f"only {fewest} products have it"
+    elif coverage < config.min_coverage:
+        reason = f"{fewest} products have it, {1 - coverage:.0%} state no {column}"
     else:
         action, reason = "filter", f"{fewest} products have it, certainty {certainty:.2f}"
-    tree = _tree(column, matches)
-    coverage = matches[0].meaning.coverage
-    if action == "filter" and coverage < config.min_coverage:
-        tree = Or((tree, Null(column, is_null=True)))
-        reason += f"; the {1 - coverage:.0%} of products without a {column} stay"
     values = list(dict.fromkeys(match.meaning.value for match in matches))
     return Recognised(
         name=f"{column}: {', '.join(values)}",
         text=", ".join(match.text for match in matches),
-        tree=tree,
+        tree=_tree(column, matches),
         action=action,
         certainty=certainty,
         reason=reason,

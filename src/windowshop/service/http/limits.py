@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Send
 
 from windowshop.errors import ConfigError
 from windowshop.service.http.errors import ServiceError
+from windowshop.service.http.room import HeldBody
 
 
 class RateLimits:
@@ -55,21 +56,34 @@ class BodyLimit:
     """Time of the whole body; of a pause where `most` is None."""
 
 
-def limited_receive(receive: Receive, limit: BodyLimit, length: bytes | None) -> Receive:
+def limited_receive(
+    receive: Receive, limit: BodyLimit, length: bytes | None, body: HeldBody
+) -> Receive:
     """Return a `receive` that raises ServiceError 413 or 408 for a body too large or too slow.
 
+    A body that is not small waits for memory first, unless it is a stream, which holds its own.
     Raises at once where `length`, the Content-Length, says that it will be too large.
     """
-    if limit.most is not None and length is not None and length.isdigit():
-        _check_size(int(length), limit.most)
-    deadline = time.monotonic() + limit.seconds
+    told = int(length) if length is not None and length.isdigit() else None
+    if limit.most is not None and told is not None:
+        _check_size(told, limit.most)
+    deadline: float | None = None
     size, is_whole = 0, False
+
+    async def wait_for_memory() -> None:
+        nonlocal deadline
+        if limit.most is not None:
+            begun = time.monotonic()
+            await body.hold(max(size, told or 0), limit.most if told is None else told)
+            waited = time.monotonic() - begun
+            deadline = (deadline or begun + limit.seconds) + waited
 
     async def limited() -> Message:
         nonlocal size, is_whole
         if is_whole:  # only a disconnect can follow
             return await receive()
-        seconds = limit.seconds if limit.most is None else deadline - time.monotonic()
+        await wait_for_memory()
+        seconds = limit.seconds if deadline is None else deadline - time.monotonic()
         try:
             async with asyncio.timeout(seconds):
                 message = await receive()

@@ -1,14 +1,17 @@
 """Middleware of every request: keys, rates, limits, metrics, headers, and errors."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from ipaddress import ip_address
 from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from windowshop.data import give_back
 from windowshop.service.config import ServiceConfig
 from windowshop.service.http.access import Call, body_limit, call_of, encoded_path
 from windowshop.service.http.api_keys import (
@@ -20,11 +23,13 @@ from windowshop.service.http.api_keys import (
     check_origin,
     given_key,
 )
-from windowshop.service.http.errors import ServiceError, as_service_error, busy
+from windowshop.service.http.errors import ServiceError, as_service_error
 from windowshop.service.http.limits import RateLimits, limited_receive, limited_send
+from windowshop.service.http.room import CLIENT, BodyMemory, HeldBody, Places
 from windowshop.service.metrics import Metrics
 
 LOG = logging.getLogger(__name__)
+IMAGE_ROUTE = "/products/id/photo"
 GONE = 499
 """Status in the metrics of a request whose client went away."""
 CONTENT_POLICY = (
@@ -51,7 +56,9 @@ class RequestMiddleware:
     ) -> None:
         self._app, self._config, self._keys = app, config, keys
         self._rates, self._metrics = rates, metrics
-        self._num_under_way = self._num_large = 0
+        self._places = Places("requests", config.max_requests)
+        self._images = Places("requests of images", config.max_images)
+        self._memory = BodyMemory(config.body_bytes, config.body_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit a request, or answer why not."""
@@ -72,7 +79,6 @@ class RequestMiddleware:
             await send(message)
 
         metrics.in_flight.inc()
-        self._num_under_way += 1
         try:
             await self._answer(call, scope, receive, noted_send)
         except ClientDisconnect:
@@ -84,31 +90,36 @@ class RequestMiddleware:
                 return
             await problem.response()(scope, receive, noted_send)
         finally:
-            self._num_under_way -= 1
             metrics.in_flight.dec()
             metrics.request(call.route, status, time.perf_counter() - begun)
 
     async def _answer(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         config = self._config
-        scope.setdefault("state", {})["client"] = self._client(call, scope, headers)
+        state = scope.setdefault("state", {})
+        client = state["client"] = self._client(call, scope, headers)
+        CLIENT.set(client.name)
+        body = state["body"] = HeldBody(self._memory, client.name, config.json_bytes)
         limit = body_limit(call, headers.get(b"content-type", b""), config)
-        is_large = limit.most != config.json_bytes
-        if self._num_under_way > config.max_requests and call.scope is not None:
-            raise busy(f"{config.max_requests} requests")
-        if is_large and self._num_large >= config.max_large:
-            raise busy(f"{config.max_large} requests that bring images or products")
-        limited = limited_receive(receive, limit, headers.get(b"content-length"))
-        self._num_large += is_large
+        limited = limited_receive(receive, limit, headers.get(b"content-length"), body)
         try:
-            await self._app(scope, limited, limited_send(send, config.body_seconds))
+            with self._place(call, client):
+                await self._app(scope, limited, limited_send(send, config.body_seconds))
         finally:
-            self._num_large -= is_large
+            if body.release():
+                asyncio.get_running_loop().run_in_executor(None, give_back)
+
+    def _place(self, call: Call, client: Client) -> AbstractContextManager[None]:
+        """Return what takes the place of a request inside `with`."""
+        if call.scope is None:
+            return nullcontext()
+        places = self._images if call.route == IMAGE_ROUTE else self._places
+        return places.taken(client.name)
 
     def _client(self, call: Call, scope: Scope, headers: Mapping[bytes, bytes]) -> Client:
         """Return the client of a request; raises ServiceError 401, 403 or 429."""
         address = scope["client"][0] if scope.get("client") else ""
-        is_image = call.route == "/products/id/photo"
+        is_image = call.route == IMAGE_ROUTE
         if call.scope is None or self._is_open(call, address, headers):
             return Client(address, ())
         if self._keys is None:
@@ -130,7 +141,7 @@ class RequestMiddleware:
         config = self._config
         if call.route == "/metrics" and config.open_metrics:
             return _is_local(address) and b"x-forwarded-for" not in headers
-        return call.route == "/products/id/photo" and config.public_images
+        return call.route == IMAGE_ROUTE and config.public_images
 
 
 def _is_local(address: str) -> bool:
@@ -144,3 +155,9 @@ def client_of(scope: Mapping[str, Any]) -> Client:
     """Return the client that RequestMiddleware admitted."""
     client: Client = scope["state"]["client"]
     return client
+
+
+def body_of(scope: Mapping[str, Any]) -> HeldBody:
+    """Return the memory of the body that RequestMiddleware limits."""
+    body: HeldBody = scope["state"]["body"]
+    return body

@@ -25,6 +25,7 @@ from windowshop.service.writes.products import (
     Item,
     Removal,
     batches_of,
+    failed,
     merge_refused,
     read_line,
     read_product,
@@ -112,7 +113,13 @@ def _add_writing(router: APIRouter, service: ServiceState) -> None:
         items = await service.writing.run(lambda: _items(service, content))
         results: list[dict[str, Any]] = []
         for part in batches_of(items, config.batch_products, config.batch_bytes):
-            results += await _write(service, part)
+            try:
+                results += await _write(service, part)
+            except Exception as error:
+                if not results:
+                    raise
+                results += failed(items[len(results) :], error)  # those before are written
+                break
         num_upserted = sum(result["status"] == "upserted" for result in results)
         shown = [r for r in results if r["status"] == "failed" or "problem" in r or not only_failed]
         return json_response(
@@ -220,6 +227,8 @@ def _stream(
         most_products=config.batch_products,
         most_bytes=config.batch_bytes,
         line_bytes=config.line_bytes,
+        line_seconds=config.body_seconds,
+        small_bytes=config.json_bytes,
         done=done,
         only_failed=only_failed,
     )

@@ -13,10 +13,10 @@ import polars as pl
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from windowshop.data import PRODUCT_SCHEMA, has_items, items_of, list_column
+from windowshop.data import PRODUCT_SCHEMA, has_items, items_of, list_column, num_pixels
 from windowshop.errors import DataError
 from windowshop.index import OpenIndex
-from windowshop.service.http.errors import from_validation, shortened
+from windowshop.service.http.errors import as_service_error, from_validation, shortened
 from windowshop.service.http.requests import BIG, ProductBody, RemovalBody
 
 Plain: TypeAlias = str | int | float | bool | None
@@ -31,6 +31,8 @@ class Product:
 
     row: dict[str, Value]
     image: bytes | None
+    num_pixels: int = 0
+    """Pixels of the image, which take time and memory to decode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Batch:
     most_bytes: int
     items: list[Item] = field(default_factory=list)
     _known: set[str] = field(default_factory=set, init=False)
-    _num_bytes: int = field(default=0, init=False)
+    num_bytes: int = field(default=0, init=False)
 
     @property
     def is_full(self) -> bool:
@@ -68,13 +70,13 @@ class Batch:
 
     def takes(self, item: Item) -> bool:
         """Return whether an item may be added; an empty batch takes any."""
-        is_small = self._num_bytes + size_of(item) <= self.most_bytes
+        is_small = self.num_bytes + size_of(item) <= self.most_bytes
         return not self.items or (is_small and not self.is_full and id_of(item) not in self._known)
 
     def add(self, item: Item) -> None:
         """Add an item that the batch takes."""
         self.items.append(item)
-        self._num_bytes += size_of(item)
+        self.num_bytes += size_of(item)
         name = id_of(item)
         if name is not None:
             self._known.add(name)
@@ -88,7 +90,8 @@ def read_product(content: object, columns: Columns) -> Item:
     name = shortened(given) if isinstance(given, str) else None
     try:
         body = ProductBody.model_validate(content)
-        return Product(_row(body, columns), _image(body.photo_base64))
+        image = _image(body.photo_base64)
+        return Product(_row(body, columns), image, num_pixels(image) if image else 0)
     except ValidationError as error:
         return Refused(name, str(from_validation(error)))
     except DataError as error:
@@ -147,6 +150,12 @@ def merge_refused(items: Sequence[Item], results: Iterable[dict[str, Any]]) -> l
     ]
 
 
+def failed(items: Sequence[Item], error: Exception) -> list[dict[str, Any]]:
+    """Return the results of items that an error kept from being written."""
+    reason = shortened(str(as_service_error(error)))
+    return [{"product_id": id_of(i), "status": "failed", "error": reason} for i in items]
+
+
 def batches_of(items: Iterable[Item], most: int, most_bytes: int) -> Iterable[list[Item]]:
     """Cut items into batches without an id twice."""
     batch = Batch(most, most_bytes)
@@ -167,8 +176,13 @@ def id_of(item: Item) -> str | None:
 
 
 def size_of(item: Item) -> int:
-    """Estimate the bytes that an item holds."""
-    return len(item.image or b"") + 1_000 if isinstance(item, Product) else 100
+    """Estimate the bytes that an item holds, a pixel of its image counting as a quarter of one.
+
+    So a batch with large images is small, and soon makes way for the writes of others.
+    """
+    if not isinstance(item, Product):
+        return 100
+    return len(item.image or b"") + item.num_pixels // 4 + 1_000
 
 
 def _upsert(index: OpenIndex, products: Sequence[Product]) -> list[dict[str, Any]]:

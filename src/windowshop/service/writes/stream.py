@@ -1,6 +1,7 @@
 """Streams of products to write or delete: a line in, a result out, in bounded memory."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,14 @@ from starlette.types import Receive, Scope, Send
 
 from windowshop.errors import WindowshopError
 from windowshop.service.http.errors import ServiceError, as_service_error, to_json
+from windowshop.service.http.middleware import body_of
+from windowshop.service.http.room import HeldBody
 from windowshop.service.writes.products import Batch, Item, Refused
 
 IDLE_SECONDS = 0.2
 """Pause after which lines are written: the client may wait for their results."""
+HOLD_SECONDS = 5.0
+"""Time after which lines are written that hold memory which others may wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +28,13 @@ class Line:
     content: bytes | None
 
 
-async def lines(receive: Receive, most_bytes: int) -> AsyncIterator[Line | None]:
-    """Yield the lines of a request body that are not blank, and None wherever it pauses."""
+async def lines(
+    receive: Receive, most_bytes: int, hold: Callable[[int], Awaitable[None]]
+) -> AsyncIterator[Line | None]:
+    """Yield the lines of a request body that are not blank, and None wherever it pauses.
+
+    `hold` is called with the size of what is kept of a line that has not ended.
+    """
     number, buffer, skipping = 0, bytearray(), False
     pending: asyncio.Future[Any] | None = None
     try:
@@ -49,6 +59,7 @@ async def lines(receive: Receive, most_bytes: int) -> AsyncIterator[Line | None]
                 buffer.clear()
             else:
                 buffer += rest
+            await hold(len(buffer))
             if message["type"] == "http.disconnect" or not message.get("more_body", False):
                 break
         if message["type"] == "http.request" and (skipping or buffer.strip()):
@@ -72,6 +83,10 @@ class ProductStream:
     most_products: int
     most_bytes: int
     line_bytes: int
+    line_seconds: float
+    """Time that a line longer than `small_bytes` may take."""
+    small_bytes: int
+    """Size up to which what was read needs no room in the memory for large bodies."""
     done: tuple[str, ...]
     """Values of `status` of lines that did not fail."""
     only_failed: bool
@@ -84,11 +99,11 @@ class ProductStream:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         counts = dict.fromkeys((*self.done, "failed"), 0)
         try:
-            async for results in self._results(receive):
+            async for results in self._results(receive, body_of(scope)):
                 for result in results:
                     counts[result["status"]] += 1
                 await self._send(send, results)
-        except WindowshopError as error:
+        except (WindowshopError, OSError, MemoryError) as error:
             await self._send(send, [{"status": "stopped"} | as_service_error(error).body()])
         if self.only_failed:
             await self._send(send, [{f"num_{name}": count for name, count in counts.items()}])
@@ -104,20 +119,36 @@ class ProductStream:
             body = b"".join(to_json(result) + b"\n" for result in chosen)
             await send({"type": "http.response.body", "body": body, "more_body": True})
 
-    async def _results(self, receive: Receive) -> AsyncIterator[list[dict[str, Any]]]:
+    async def _results(
+        self, receive: Receive, body: HeldBody
+    ) -> AsyncIterator[list[dict[str, Any]]]:
         """Yield the results of the lines, a batch at a time."""
         batch, numbers = self._batch(), list[int]()
-        async for line in lines(receive, self.line_bytes):
+        unended, long_since = 0, 0.0
+
+        async def hold(num_bytes: int) -> None:
+            nonlocal unended, long_since
+            now = time.monotonic()
+            long_since = (long_since or now) if num_bytes > self.small_bytes else now
+            if now - long_since > self.line_seconds:
+                raise ServiceError(408, "too_slow", f"A line took over {self.line_seconds:g} s.")
+            unended = num_bytes
+            await body.hold(unended + batch.num_bytes, self.line_bytes + self.most_bytes)
+
+        async for line in lines(receive, self.line_bytes, hold):
             if line is not None:
                 item = self._item(line)
                 if not batch.takes(item):
                     yield await self._write_batch(batch, numbers)
                     batch, numbers = self._batch(), []
+                    await hold(unended)
                 batch.add(item)
                 numbers.append(line.number)
-            if batch.items and (line is None or batch.is_full or self.stopping()):
+            is_due = batch.is_full or body.seconds > HOLD_SECONDS or self.stopping()
+            if batch.items and (line is None or is_due):
                 yield await self._write_batch(batch, numbers)
                 batch, numbers = self._batch(), []
+                await hold(unended)
             if self.stopping():
                 raise ServiceError(503, "stopping", "The service ends. Send the rest again, later.")
         if batch.items:

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and logs that grow."""
+"""Files and folders that appear whole or not at all."""
 
 import json
 import math
@@ -49,12 +49,6 @@ def write_atomic(
         raise ConfigError(
             f"{path}: cannot be written ({error.strerror or error}). Choose another {chosen}."
         ) from None
-
-
-def append_whole(descriptor: int, content: bytes) -> None:
-    """Append all of `content` to an open file; on return it survives a SIGKILL."""
-    while content:
-        content = content[os.write(descriptor, content) :]
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from windowshop.errors import DamagedError, StorageError
-from windowshop.index.database import DATABASE_FILE, MARK_FILE, Database, Table
+from windowshop.index.database import DATABASE_FILE, MARK_FILE, Database
+from windowshop.index.database_tables import Table
 
 THINGS = Table("things", ("name TEXT PRIMARY KEY", "size INTEGER", "content BLOB"))
 
@@ -198,3 +199,69 @@ def test_another_file_is_no_database(tmp_path: Path) -> None:
         connection.commit()
     with pytest.raises(DamagedError, match="version 9"):
         Database(tmp_path)
+
+
+def test_rows_are_compared_with_their_checksums(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as database:
+        add(database, "a", "b")
+        assert database.rows(THINGS) == [("a", 1, b"a"), ("b", 1, b"b")]
+        assert database.rows(THINGS, "WHERE name > ?", ("a",)) == [("b", 1, b"b")]
+        with database.writing() as connection:
+            add_row = "INSERT INTO things VALUES ('c', 3, NULL)"
+            connection.execute(add_row)
+            assert len(database.rows(THINGS)) == 3  # within the transaction
+            connection.execute("DROP TRIGGER things_DELETE")
+            connection.execute("DELETE FROM things WHERE name = 'b'")
+        assert len(database.rows(THINGS, "WHERE true")) == 2
+        with pytest.raises(DamagedError, match="not all that were written"):
+            database.rows(THINGS)
+        with pytest.raises(DamagedError, match="not all that were written"):
+            database.check(THINGS)
+
+
+def test_a_connection_from_a_time_without_rights_is_replaced(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as database:
+        with database.reading() as connection:
+            connection.execute("PRAGMA query_only = ON")  # as of a disk that was read-only
+        with pytest.raises(StorageError, match="cannot be"):
+            add(database, "a")
+        add(database, "a")
+        assert names_of(database) == ["a"]
+
+
+def test_a_database_whose_making_was_cut_off_is_made(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        with (
+            closing(Database(tmp_path, read_only=True)) as database,
+            database.reading() as reader,
+        ):
+            assert reader.execute("SELECT * FROM sqlite_master").fetchall() == []
+        connection.execute("ROLLBACK")
+    with closing(opened(tmp_path)) as database:
+        add(database, "a")
+        assert names_of(database) == ["a"]
+    (tmp_path / DATABASE_FILE).write_bytes(b"")
+    with pytest.raises(DamagedError, match="lacks its last"):
+        Database(tmp_path, read_only=True)
+
+
+def test_opening_beside_a_writer_misses_nothing(tmp_path: Path) -> None:
+    ended = threading.Event()
+    with closing(opened(tmp_path)) as writer:
+
+        def write() -> None:
+            number = 0
+            while not ended.is_set():
+                add(writer, f"{number}")
+                number += 1
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        try:
+            for _ in range(100):
+                Database(tmp_path, read_only=True).close()
+        finally:
+            ended.set()
+            thread.join()

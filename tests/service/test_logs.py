@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.indexes import IMAGES
+from support.logs import judging_in, logging_to
 from support.services import made_answer, problem, serving, wait_until
 
-from windowshop.data.dataset import read_qrels, read_queries
 from windowshop.search.request import SearchRequest
 from windowshop.service.http.errors import ServiceError
 from windowshop.service.http.requests import FeedbackBody, JudgementBody
-from windowshop.service.logs.feedback import FeedbackLog, read_log, recent_searches
-from windowshop.service.logs.judgements import Judgements
+from windowshop.service.logs.feedback import read_log, recent_texts
+from windowshop.service.logs.judgements import judged_tables
+from windowshop.service.logs.tables import LogDatabase
 from windowshop.service.suggestions import Suggester, Suggestion, Suggestions
 
 WORDS = st.lists(st.sampled_from(["red", "Red", "reddish", "shoe", "ÄHRE"]), min_size=1, max_size=3)
@@ -59,13 +60,9 @@ def test_searches_come_before_brands_categories_values_and_titles():
         }
     )
     suggestions = Suggestions()
-    searches = {
-        "text": ["RED  shoes", "red shoes", "rare red", None, "red shoes", "red shoes"],
-        "total": [3, 1, 0, 5, 9, 9],
-        "offset": [0, 0, 0, 0, 24, 0],
-        "follow_up": [False, None, False, False, False, True],
-    }
-    suggestions.recall(pl.DataFrame(searches))
+    suggestions.searched("RED  shoes")
+    suggestions.recall([("red shoes", 1), ("rare red", 1)])
+    suggestions.tick()
     suggestions.renew(products, "now")
     assert [(item.text, item.kind, item.count) for item in suggestions.suggest("red", 99)] == [
         ("red shoes", "query", 2),
@@ -83,114 +80,91 @@ def event(search_id="0" * 32, product_id="p1", position=1, kind="click"):
     return FeedbackBody(search_id=search_id, product_id=product_id, position=position, event=kind)
 
 
-def test_the_feedback_log_is_there_after_a_kill(tmp_path):
-    log = FeedbackLog(tmp_path)
-    log.search(made_answer(), SearchRequest(text="red shoe"))
-    assert log.event(event())
-    assert not log.event(event())
-    with pytest.raises(ServiceError, match="no search"):
-        log.event(event("1" * 32))
-    (path,) = tmp_path.iterdir()
-    with path.open("ab") as file:
-        file.write(b'{"search_id": "half a li')  # the process died here
-    before = read_log(tmp_path)
-    again = FeedbackLog(tmp_path)
-    assert not again.event(event())
-    assert again.event(event(kind="cart"))
-    again.fold()
-    assert again.event(event(kind="purchase"))
-    searches, events = read_log(tmp_path)
-    assert searches.equals(before[0])
+def grade(query, product, grade, judge=""):
+    return JudgementBody(query=query, product_id=product, grade=grade, judge=judge)
+
+
+def test_an_event_is_there_once_also_after_a_restart(tmp_path):
+    with logging_to(tmp_path) as log:
+        log.search(made_answer(), SearchRequest(text="red shoe"))
+        assert log.event(event())
+        assert not log.event(event())
+        with pytest.raises(ServiceError, match="no search"):
+            log.event(event("1" * 32))
+    with logging_to(tmp_path) as log:
+        assert not log.event(event())
+        assert log.event(event(kind="cart"))
+        assert log.event(event(position=2))
+        searches, events = read_log(tmp_path)  # beside the service
+    assert searches["text"].to_list() == ["red shoe"]
     assert searches.row(0, named=True)["product_ids"] == ["p1", "p2"]
-    assert events["event"].to_list() == ["click", "cart", "purchase"]
-    again.close()
-    assert all(path.suffix == ".parquet" for path in tmp_path.iterdir())
-    for old, new in zip(read_log(tmp_path), (searches, events), strict=True):
-        assert old.equals(new)
-    assert recent_searches(tmp_path)["text"].to_list() == ["red shoe"]
+    assert searches["follow_up"].to_list() == [False]
+    rows = events.select("product_id", "position", "event").rows()
+    assert rows == [("p1", 1, "click"), ("p1", 1, "cart"), ("p1", 2, "click")]
 
 
-def test_a_log_from_before_a_column_was_added_is_read(tmp_path):
-    log = FeedbackLog(tmp_path)
-    log.search(made_answer(), SearchRequest(text="red shoe"), follow_up=True)
-    log.event(event())
-    log.close()
-    (path,) = tmp_path.glob("searches-*.parquet")
-    pl.read_parquet(path).drop("follow_up").write_parquet(path)
-    again = FeedbackLog(tmp_path)
-    assert not again.event(event())
-    assert recent_searches(tmp_path).rows() == [("red shoe", 2, 0, None)]
-    again.search(made_answer("1" * 32), SearchRequest(text="red shoe"), follow_up=True)
-    assert read_log(tmp_path)[0]["follow_up"].to_list() == [None, True]
-    again.close()
+def test_searches_are_written_in_groups_and_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr("windowshop.service.logs.feedback.GROUP_SECONDS", 60.0)
+    names = [f"{i:032x}" for i in range(5)]
+    with logging_to(tmp_path) as log:
+        for name in names[:3]:
+            log.search(made_answer(name), SearchRequest(text="red shoe"))
+        assert len(read_log(tmp_path)[0]) == 0
+        assert log.event(event(names[1]))  # its search waits
+        assert read_log(tmp_path)[0]["search_id"].to_list() == names[:3]
+        for name in names[3:]:
+            log.search(made_answer(name), SearchRequest(text="red shoe"))
+    assert read_log(tmp_path)[0]["search_id"].to_list() == names
 
 
-def test_a_fold_that_was_cut_off_is_done_again(tmp_path, monkeypatch):
-    log = FeedbackLog(tmp_path)
-    log.search(made_answer(), SearchRequest(text="red shoe"))
-    log.event(event())
-    (path,) = tmp_path.iterdir()
-    content = path.read_bytes()
-    log.close()
-    path.write_bytes(content)  # as if killed before it was removed
-    assert [len(table) for table in read_log(tmp_path)] == [1, 1]
-    FeedbackLog(tmp_path).close()
-    assert [len(table) for table in read_log(tmp_path)] == [1, 1]
+def test_searches_are_written_soon(tmp_path):
+    with logging_to(tmp_path) as log:
+        log.search(made_answer(), SearchRequest(text="red shoe"))
+        wait_until(lambda: len(read_log(tmp_path)[0]) == 1, seconds=10)
+        log.search(made_answer("1" * 32), SearchRequest(text="red shoe"))
+        wait_until(lambda: len(read_log(tmp_path)[0]) == 2, seconds=10)
 
 
-def test_a_log_is_folded_when_it_is_long(tmp_path, monkeypatch):
-    monkeypatch.setattr("windowshop.service.logs.feedback.FOLD_LINES", 3)
-    log = FeedbackLog(tmp_path)
-    for i in range(3):
-        log.tick()
-        assert not list(tmp_path.glob("*.parquet"))
-        log.search(made_answer(f"{i:032x}"), SearchRequest(text="red shoe"))
-    log.tick()
-    assert [path.name for path in tmp_path.glob("*.parquet")] == ["searches-00000001.parquet"]
-    assert log.event(event(f"{2:032x}"))
-    log.close()
+def test_recent_questions_are_counted(tmp_path, monkeypatch):
+    asked = [
+        ("old", {}, {}, {}),
+        ("red shoe", {}, {}, {}),
+        ("red shoe", {}, {}, {}),
+        ("nothing", {"total": 0}, {}, {}),
+        ("red shoe", {}, {"offset": 24}, {}),
+        ("red shoe", {}, {}, {"follow_up": True}),
+        (None, {}, {}, {}),
+    ]
+    with logging_to(tmp_path) as log:
+        for i, (text, answer, request, more) in enumerate(asked):
+            given = made_answer(f"{i:032x}", text=text, **answer)
+            log.search(given, SearchRequest(text=text, **request), **more)
+    monkeypatch.setattr("windowshop.service.logs.feedback.RECENT_SEARCHES", len(asked) - 1)
+    database = LogDatabase(tmp_path)
+    assert recent_texts(database(), database.last_before) == [("red shoe", 2)]
+    assert recent_texts(database(), 1) == [("old", 1)]
+    database.close()
 
 
-def test_only_so_many_searches_are_known(tmp_path, monkeypatch):
-    monkeypatch.setattr("windowshop.service.logs.feedback.KNOWN_SEARCHES", 2)
-    log = FeedbackLog(tmp_path)
-    for i in range(3):
-        log.search(made_answer(f"{i:032x}"), SearchRequest(text="red shoe"))
-    with pytest.raises(ServiceError):
-        log.event(event(f"{0:032x}"))
-    assert log.event(event(f"{1:032x}"))
-    log.close()
+def test_a_clock_set_back_changes_no_order(tmp_path, monkeypatch):
+    now = iter(range(1_000, 0, -1))
+    monkeypatch.setattr("windowshop.service.logs.feedback.time.time", lambda: float(next(now)))
+    with logging_to(tmp_path) as log, judging_in(tmp_path) as judges:
+        for i in range(3):
+            log.search(made_answer(f"{i:032x}", text=f"text {i}"), SearchRequest())
+            log.event(event(f"{i:032x}"))
+        for given in (3, 1):
+            judges.add(grade("red shoe", "p1", given))
+        assert judges.of("red shoe") == [{"product_id": "p1", "grade": 1}]
+    searches, events = read_log(tmp_path)
+    assert searches["text"].to_list() == ["text 0", "text 1", "text 2"]
+    assert events["search_id"].to_list() == searches["search_id"].to_list()
+    assert searches["time"].is_sorted(descending=True)
 
 
-def test_judgements_are_read_as_qrels(tmp_path):
-    kept = Judgements(tmp_path)
-    for query, product, grade, judge in (
-        ("red shoe", "p1", 3, "ann"),
-        ("Red  Shoe", "p1", 0, "bob"),
-        ("red shoe", "p1", 2, "ann"),
-        ("blue", "p1", 0, ""),
-    ):
-        kept.add(JudgementBody(query=query, product_id=product, grade=grade, judge=judge))
-    kept.close()
-    with (tmp_path / "judgements.jsonl").open("ab") as file:
-        file.write(b'{"query": "hal')
-    again = Judgements(tmp_path)
-    again.add(JudgementBody(query="blue", product_id="p2", grade=1))
-    again.close()
-    queries, qrels = read_queries(tmp_path), read_qrels(tmp_path)
-    texts = dict(queries.select("query_id", "query").iter_rows())
-    found = {
-        (texts[query], product, grade, kind)
-        for query, product, grade, kind in qrels.select(
-            "query_id", "product_id", "grade", "kind"
-        ).iter_rows()
-    }
-    assert found == {
-        ("red shoe", "p1", 1, "relevance"),
-        ("blue", "p1", 0, "relevance"),
-        ("blue", "p2", 1, "relevance"),
-    }
-    assert len((tmp_path / "judgements.jsonl").read_text().splitlines()) == 5
+def test_an_index_that_was_never_served_has_no_log(tmp_path):
+    assert [len(table) for table in (*read_log(tmp_path), *judged_tables(tmp_path))] == [0] * 4
+    assert not list(tmp_path.iterdir())
 
 
 JUDGED = st.lists(
@@ -204,24 +178,22 @@ JUDGED = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(JUDGED)
 def test_the_last_word_on_a_pair_counts_and_null_is_none(told):
     last = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        kept = Judgements(folder)
-        for query, product, judge, grade in told:
-            kept.add(JudgementBody(query=query, product_id=product, judge=judge, grade=grade))
-            last[query.lower().split()[0], product, judge] = grade
+        with judging_in(folder) as judges:
+            for query, product, judge, given in told:
+                judges.add(grade(query, product, given, judge))
+                last[query.lower().split()[0], product, judge] = given
         grades = {}
-        for (query, product, _), grade in last.items():
-            if grade is not None:
-                grades.setdefault((query, product), []).append(grade)
+        for (query, product, _), given in last.items():
+            if given is not None:
+                grades.setdefault((query, product), []).append(given)
         expected = {pair: int(sum(x) / len(x) + 0.5) for pair, x in grades.items()}
-        kept.close()
-        again = Judgements(folder)  # the same from the log
-        for judges in (kept, again):
+        with judging_in(folder) as judges:
             found = {
                 (word, row["product_id"]): row["grade"]
                 for word, query in (("red", "RED shoe"), ("blue", "blue"))
@@ -230,20 +202,16 @@ def test_the_last_word_on_a_pair_counts_and_null_is_none(told):
             assert found == expected
             own = {row["product_id"]: row["grade"] for row in judges.of("blue", "ann")}
             assert own == {
-                product: grade
-                for (query, product, judge), grade in last.items()
-                if (query, judge) == ("blue", "ann") and grade is not None
+                product: given
+                for (query, product, judge), given in last.items()
+                if (query, judge) == ("blue", "ann") and given is not None
             }
-        again.close()
-        if not expected:
-            assert [path.name for path in folder.iterdir()] == ["judgements.jsonl"]
-            return
-        queries, qrels = read_queries(folder), read_qrels(folder)
-        words = {key: text.lower().split()[0] for key, text in queries["query_id", "query"].rows()}
-        rows = qrels["query_id", "product_id", "grade"].rows()
-        assert {(words[key], product): grade for key, product, grade in rows} == expected
-        assert set(words) == set(qrels["query_id"])
-        assert len((folder / "judgements.jsonl").read_bytes().splitlines()) == len(told)
+        queries, qrels = judged_tables(folder)
+    words = {key: text.lower().split()[0] for key, text in queries["query_id", "query"].rows()}
+    rows = qrels["query_id", "product_id", "grade"].rows()
+    assert {(words[key], product): given for key, product, given in rows} == expected
+    assert set(words) == set(qrels["query_id"])
+    assert len(qrels) == len(expected)
 
 
 def test_a_judgement_can_be_taken_away(colours_index, tmp_path):
@@ -299,9 +267,9 @@ def test_a_search_leaves_a_trace_only_where_it_may(colours_index, tmp_path, monk
         told = client.get("/metrics").text.partition(stages)[2].split()[0]
         assert float(told) == 12  # they are counted all the same
     with serving(index) as client:
-        assert suggested(client, "open") == [("open shoe", 3)]
+        wait_until(lambda: suggested(client, "open") == [("open shoe", 3)])
         assert suggested(client, "hidden") == suggested(client, "narrowed") == []
-    searches, events = read_log(index / "feedback")
+    searches, events = read_log(index)
     assert searches["text"].to_list() == ["narrowed shoe", "open shoe"] * 3
     assert searches["follow_up"].to_list() == [True, False] * 3
     assert events["search_id"].to_list() == [again]

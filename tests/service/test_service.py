@@ -313,6 +313,7 @@ def test_searches_become_suggestions_and_survive_a_restart(colours_index, tmp_pa
         wait_until(lambda: suggested(client) == query | {"text": "red shoe for men"})
         search_id = told[0].json()["search_id"]
     with serving(index) as client:
+        wait_until(lambda: suggested(client)["kind"] == "query")
         assert suggested(client)["count"] == 2
         event = {"search_id": search_id, "product_id": "p0", "position": 1, "event": "click"}
         assert client.post("/feedback", json=event).json() == {"status": "noted"}

@@ -13,14 +13,15 @@ import os
 import sqlite3
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import xxhash
 
 from windowshop.errors import DamagedError, StorageError
+from windowshop.index.database_tables import Table, definitions, row_checksum
 
 DATABASE_FILE, MARK_FILE = "shop.db", "shop.mark"
 VERSION = 1
@@ -30,25 +31,10 @@ MARK = struct.Struct("<Q36sQ")
 BUSY_SECONDS = 30.0
 CACHE_KIB = 16 * 1024
 FULL = {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}
+PASSING = ("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED")
+"""Errors after which a connection is as good as before."""
 DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT"}
 REMEDY = "Restore the index from a copy, or build it again from the data folder."
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Table of the database; `Database.declare` adds a checksum to its columns."""
-
-    name: str
-    columns: tuple[str, ...]
-    """Definitions of columns, each beginning with the column's name."""
-    constraints: tuple[str, ...] = ()
-    indexes: tuple[str, ...] = ()
-    """Lists of columns, one an index."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return tuple(column.split()[0] for column in self.columns)
 
 
 class Database:
@@ -79,17 +65,20 @@ class Database:
             if not read_only:
                 self._make()
             with self.reading() as connection:
-                self._check_version(connection)
-                self._check_mark(connection)
+                self._check_last(connection)
         except BaseException:
             self.close()
             raise
 
     def declare(self, *tables: Table) -> None:
-        """Make the tables that are not there."""
+        """Make the tables that are not there; writes nothing where all are."""
+        with self.reading() as connection:
+            found = {name for (name,) in connection.execute("SELECT name FROM _totals")}
+        if found >= {table.name for table in tables}:
+            return
         with self.writing() as connection:
             for table in tables:
-                for statement in _definitions(table):
+                for statement in definitions(table):
                     connection.execute(statement)
 
     @contextmanager
@@ -116,32 +105,48 @@ class Database:
             raise StorageError(f"{self.path}: is open to be read only.")
         with self._lock, named_errors(self.path):
             connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
             try:
+                connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("UPDATE _transactions SET number = number + 1")
                 (number,) = connection.execute("SELECT number FROM _transactions").fetchone()
                 connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 if connection.in_transaction:
                     with suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    self._renew(connection, error)
                 raise
             self._note(number)
 
-    def check(self) -> dict[str, int]:
-        """Read everything, and return the number of rows by table.
+    def rows(
+        self, table: Table, rest: str = "", values: Sequence[Any] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Return rows with all columns; `rest` is the SQL after the table's name, "" for all rows.
+
+        Raises DamagedError at a row that does not fit its checksum, and where all are not there.
+        """
+        with self.reading() as connection:
+            pairs = list(self._checked(connection, table.name, table.names, rest, values))
+            if not rest:
+                self._compare(connection, table.name, (checksum for _, checksum in pairs))
+        return [row for row, _ in pairs]
+
+    def check(self, *tables: Table) -> dict[str, int]:
+        """Read everything, or the given tables, and return the number of rows by table.
 
         Raises DamagedError where pages, rows or counts are not as they were written.
         """
         with self.reading() as connection:
-            (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-            if found != "ok":
-                raise DamagedError(f"{self.path}: is damaged ({found}). {REMEDY}")
-            rows = connection.execute("SELECT name, num, digest FROM _totals").fetchall()
-            return {
-                name: self._check_table(connection, name, n, digest) for name, n, digest in rows
-            }
+            for what in [f"'{table.name}'" for table in tables] or ["1"]:
+                (found,) = connection.execute(f"PRAGMA integrity_check({what})").fetchone()
+                if found != "ok":
+                    raise DamagedError(f"{self.path}: is damaged ({found}). {REMEDY}")
+            names = [table.name for table in tables]
+            if not tables:
+                names = [name for (name,) in connection.execute("SELECT name FROM _totals")]
+            return {name: self._check_table(connection, name) for name in names}
 
     def close(self) -> None:
         """Close all connections; the last process to do so empties the WAL."""
@@ -163,8 +168,7 @@ class Database:
         with named_errors(self.path):
             uri = f"{self.path.absolute().as_uri()}?mode=ro"
             with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as connection:
-                self._check_version(connection)
-                self._check_mark(connection)
+                self._check_last(connection)
 
     def _make(self) -> None:
         with named_errors(self.path):
@@ -219,17 +223,18 @@ class Database:
             connection.execute("PRAGMA query_only = ON")
         return connection
 
-    def _check_version(self, connection: sqlite3.Connection) -> None:
+    def _check_last(self, connection: sqlite3.Connection) -> None:
+        """Check the version, and that the last transaction that was noted is there."""
+        number = 0
+        noted, boot = self._noted()  # first, since others commit meanwhile
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
+        if version == VERSION:
+            (number,) = connection.execute("SELECT number FROM _transactions").fetchone()
+        elif connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None:
             raise DamagedError(
                 f"{self.path}: has tables of version {version}, this windowshop reads {VERSION}. "
                 f"{REMEDY}"
-            )
-
-    def _check_mark(self, connection: sqlite3.Connection) -> None:
-        (number,) = connection.execute("SELECT number FROM _transactions").fetchone()
-        noted, boot = self._noted()
+            )  # else it is being made, or that was cut off
         if noted <= number:
             return
         lost = noted - number
@@ -263,34 +268,47 @@ class Database:
                 self._mark = os.open(self._mark_path, os.O_RDWR | os.O_CREAT, 0o644)
             os.pwrite(self._mark, content, 0)
 
-    def _check_table(
-        self, connection: sqlite3.Connection, name: str, count: int, digest: int
-    ) -> int:
-        names = [row[1] for row in connection.execute(f"PRAGMA table_xinfo({name})")]
-        found = found_digest = 0
-        for *values, checksum in connection.execute(f"SELECT {', '.join(names)} FROM {name}"):
-            if row_checksum(*values) != checksum:
-                raise damaged_row(self.path, name, values[0])
-            found += 1
-            found_digest ^= checksum
-        if (found, found_digest) != (count, digest):
+    def _renew(self, connection: sqlite3.Connection, error: sqlite3.Error) -> None:
+        """Close a connection that may have been opened when nothing could be written."""
+        if not (getattr(error, "sqlite_errorname", "") or "").startswith(PASSING):
+            self._own.connection = None
+            connection.close()
+
+    def _checked(
+        self,
+        connection: sqlite3.Connection,
+        name: str,
+        columns: Sequence[str],
+        rest: str = "",
+        values: Sequence[Any] = (),
+    ) -> Iterator[tuple[tuple[Any, ...], int]]:
+        """Yield rows with their checksums, after comparing them."""
+        names = ", ".join(columns)
+        for *row, checksum in connection.execute(
+            f"SELECT {names}, checksum FROM {name} {rest}", values
+        ):
+            if row_checksum(*row) != checksum:
+                raise damaged_row(self.path, name, row[0])
+            yield tuple(row), checksum
+
+    def _check_table(self, connection: sqlite3.Connection, name: str) -> int:
+        found = connection.execute(f"PRAGMA table_xinfo({name})").fetchall()
+        columns = [row[1] for row in found if row[1] != "checksum"]
+        pairs = self._checked(connection, name, columns) if found else iter(())
+        return self._compare(connection, name, (checksum for _, checksum in pairs))
+
+    def _compare(self, connection: sqlite3.Connection, name: str, checksums: Iterable[int]) -> int:
+        """Compare the rows that were found with those that were written; returns their number."""
+        num = digest = 0
+        for checksum in checksums:
+            num, digest = num + 1, digest ^ checksum
+        written = connection.execute("SELECT num, digest FROM _totals WHERE name = ?", (name,))
+        if written.fetchall() != [(num, digest)]:
             raise DamagedError(
-                f"{self.path}: table {name} has {found} rows, and {count} were written, or others. "
+                f"{self.path}: table {name} has {num} rows, not all that were written, or others. "
                 f"{REMEDY}"
             )
-        return found
-
-
-def row_checksum(*values: str | bytes | float | None) -> int:
-    """Return the checksum of a row's values, 63 bits."""
-    state = xxhash.xxh3_64()
-    for value in values:
-        content = (
-            value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
-        )
-        state.update(b"%d:" % len(content))
-        state.update(content)
-    return state.intdigest() >> 1
+        return num
 
 
 def damaged_row(path: Path, table: str, key: object) -> DamagedError:
@@ -326,26 +344,3 @@ def _boot() -> bytes:
         return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
     except OSError:
         return b""
-
-
-def _definitions(table: Table) -> Iterator[str]:
-    """Yield statements that make a table, its indexes, and the triggers that keep its totals."""
-    checksum = (
-        f"checksum INTEGER GENERATED ALWAYS AS (row_checksum({', '.join(table.names)})) STORED"
-    )
-    parts = ", ".join((*table.columns, checksum, *table.constraints))
-    yield f"CREATE TABLE IF NOT EXISTS {table.name} ({parts})"
-    for place, columns in enumerate(table.indexes):
-        yield f"CREATE INDEX IF NOT EXISTS {table.name}_{place} ON {table.name} ({columns})"
-    yield f"INSERT INTO _totals VALUES ('{table.name}', 0, 0) ON CONFLICT DO NOTHING"
-    change = (
-        "UPDATE _totals SET num = num {sign} 1, "
-        "digest = (digest | {row}.checksum) - (digest & {row}.checksum) "
-        f"WHERE name = '{table.name}';"
-    )
-    added, removed = change.format(sign="+", row="new"), change.format(sign="-", row="old")
-    for event, body in (("INSERT", added), ("DELETE", removed), ("UPDATE", removed + added)):
-        yield (
-            f"CREATE TRIGGER IF NOT EXISTS {table.name}_{event} AFTER {event} ON {table.name} "
-            f"BEGIN {body} END"
-        )

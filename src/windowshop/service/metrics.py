@@ -35,6 +35,8 @@ class Metrics:
         self.upserts = counter("upserts", "Products written, by outcome.", "status")
         self.deletes = counter("deletes", "Products deleted.")
         self.events = counter("feedback", "What shoppers did.", "event")
+        text = "Searches that were not written down for want of room."
+        self.dropped_searches = counter("dropped_searches", text)
         self._products = gauge("products", "Products.")
         self._queries = gauge("query_vectors", "Query texts, by where their vector was.", "found")
         text = "The generation that is searched."

@@ -4,19 +4,23 @@ import logging
 import threading
 from collections.abc import Callable
 
+from windowshop.errors import DamagedError, StorageError
 from windowshop.search import Answer, SearchRequest
 from windowshop.service.config import ServiceConfig
 from windowshop.service.generation_pool import GenerationPool
 from windowshop.service.http.errors import ServiceError
 from windowshop.service.http.executor import Executor
-from windowshop.service.logs.feedback import FEEDBACK_FOLDER, FeedbackLog, recent_searches
-from windowshop.service.logs.judgements import JUDGEMENTS_FOLDER, Judgements
+from windowshop.service.logs.feedback import FeedbackLog, recent_texts
+from windowshop.service.logs.judgements import Judgements
+from windowshop.service.logs.tables import LogDatabase
 from windowshop.service.metrics import Metrics
 from windowshop.service.suggestions import Suggestions
 from windowshop.service.thumbnails import Thumbnails
 
 LOG = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
+RECALL_SECONDS = 10.0
+"""Time after which reading earlier searches is tried again."""
 IMAGE_THREADS = 2
 """Images decoded at once: each may need memory for its pixels."""
 
@@ -39,7 +43,9 @@ class ServiceState:
         self.showing = Executor("photo", IMAGE_THREADS, most, config.image_seconds)
         self.writing = Executor("write", 1, waiting, config.write_seconds)
         self.trying = Executor("readiness", 1, waiting, config.search_seconds)
+        self.noting = Executor("feedback", 2, 4 * waiting, config.write_seconds)
         self.administering = Executor("admin", 1, 8, config.admin_seconds)
+        self._logs = LogDatabase(pool.folder)
         self._feedback: FeedbackLog | None = None
         self._judgements: Judgements | None = None
         self._ended = threading.Event()
@@ -48,7 +54,8 @@ class ServiceState:
     @property
     def num_pending(self) -> int:
         """Number of blocking calls that wait or run."""
-        kinds = (self.searching, self.seeing, self.showing, self.writing, self.administering)
+        image_kinds, write_kinds = (self.seeing, self.showing), (self.writing, self.noting)
+        kinds = (self.searching, *image_kinds, *write_kinds, self.administering)
         return sum(executor.num_pending for executor in kinds)
 
     @property
@@ -73,11 +80,10 @@ class ServiceState:
     def start(self) -> None:
         """Open everything; a thread then looks at the folder every second."""
         self.pool.open()  # its lock keeps other services out of the folder
-        folder = self.pool.folder
-        self._feedback = FeedbackLog(folder / FEEDBACK_FOLDER)
-        self._judgements = Judgements(folder / JUDGEMENTS_FOLDER)
-        self.suggestions.recall(recent_searches(folder / FEEDBACK_FOLDER))
+        self._judgements = Judgements(self._logs)
+        self._feedback = FeedbackLog(self._logs, self.metrics.dropped_searches.inc)
         self._refresh_suggestions()
+        threading.Thread(target=self._recall, name="recall", daemon=True).start()
         self.pool.begin()
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
@@ -108,11 +114,12 @@ class ServiceState:
     def close(self, seconds: float) -> None:
         """Save and close everything; requests under way get `seconds` to end."""
         self._ended.set()
-        if self._judgements is not None:
-            self._judgements.close()
-        if self._feedback is not None:
-            self._feedback.close()
-        self.pool.close(seconds)
+        try:
+            self.pool.close(seconds)
+        finally:
+            if self._feedback is not None:
+                self._feedback.close()
+            self._logs.close()
 
     def close_aside(self, seconds: float, done: Callable[[], object]) -> None:
         """Close in a thread that does not keep the process from ending."""
@@ -132,10 +139,22 @@ class ServiceState:
                     self._attempt(self._preload)
                 self._attempt(self._warmed)
             self._attempt(self.pool.tick)
-            self._attempt(self.feedback.tick)
-            self._attempt(self.judgements.tick)
             self._attempt(self.suggestions.tick)
             self._attempt(self._refresh_suggestions)
+
+    def _recall(self) -> None:
+        """Check what was logged, then count earlier searches for suggestions."""
+        while not self._ended.is_set():
+            try:
+                self._logs.check()
+                self.suggestions.recall(recent_texts(self._logs(), self._logs.last_before))
+                return
+            except DamagedError as error:
+                LOG.error("feedback is refused, and nothing is suggested from it: %s", error)
+                return
+            except StorageError as error:
+                LOG.error("earlier searches cannot be read: %s", error)
+                self._ended.wait(RECALL_SECONDS)
 
     def _attempt(self, task: Callable[[], None]) -> None:
         """Run a task; where it fails, log that: it is tried again in a second."""

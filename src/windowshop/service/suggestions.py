@@ -89,10 +89,12 @@ class Suggestions:
         self._due = self._queries_due = 0.0
         self._num_new = 0
 
-    def recall(self, searches: pl.DataFrame) -> None:
-        """Count earlier searches; `searches` are those of the feedback log."""
-        self._counts = count_searches(searches)
-        self._queries = Suggester(_often(self._counts))
+    def recall(self, counts: Iterable[tuple[str, int]]) -> None:
+        """Count earlier searches by text, beside those that have come since."""
+        with self._lock:
+            for text, count in counts:
+                self._counts[query_key(text)] += count
+                self._num_new += count
 
     def searched(self, text: str) -> None:
         """Count a search that had results."""
@@ -136,20 +138,6 @@ class Suggestions:
         ended = time.monotonic()
         self._state = state
         self._due = ended + max(CATALOGUE_SECONDS, 100 * (ended - begun))
-
-
-def count_searches(searches: pl.DataFrame) -> Counter[str]:
-    """Count the searches of each text that had results; `searches` are the feedback log's."""
-    asked = searches.filter(
-        pl.col("text").is_not_null(),
-        pl.col("total") > 0,
-        pl.col("offset") == 0,
-        ~pl.col("follow_up").fill_null(False),
-    )
-    counts: Counter[str] = Counter()
-    for text, count in asked.group_by("text").len().iter_rows():
-        counts[query_key(text)] += count
-    return counts
 
 
 def _often(counts: Mapping[str, int]) -> list[Suggestion]:

@@ -1,1 +1,1 @@
-"""Feedback and judgements, appended."""
+"""Searches, events and grades in the database of an index."""

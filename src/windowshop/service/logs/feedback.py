@@ -1,31 +1,27 @@
-"""Log of searches, shown products and clicks, in files that a kill leaves whole.
+"""Searches, the products that they showed, and what shoppers did with those.
 
-    FEEDBACK/log-00000007.jsonl            searches and events as they came, the latest
-    FEEDBACK/searches-00000006.parquet     SEARCH_SCHEMA, one row a search with a page of results
-    FEEDBACK/events-00000006.parquet       EVENT_SCHEMA, one row an event
-
-A line is written before the answer leaves. Now and then the log becomes two parquet files of its
-number and a new one begins.
+An event is committed before it is acknowledged, once. Searches are committed in groups, soon after
+they were answered, or with the first event under one of them.
 """
 
-import os
+import logging
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
 import polars as pl
 
-from windowshop.files import append_whole, write_atomic
+from windowshop.errors import DamagedError, StorageError
+from windowshop.index import Database
 from windowshop.search import Answer, SearchRequest
 from windowshop.service.http.errors import ServiceError
 from windowshop.service.http.requests import FeedbackBody
+from windowshop.service.logs.tables import EVENTS, SEARCHES, LogDatabase, read_tables
 
-FEEDBACK_FOLDER = "feedback"
-"""Folder inside an index folder."""
+LOG = logging.getLogger(__name__)
 SEARCH_SCHEMA: dict[str, pl.DataType] = {
     "search_id": pl.String(),
     "time": pl.Float64(),
@@ -33,151 +29,181 @@ SEARCH_SCHEMA: dict[str, pl.DataType] = {
     "photo": pl.Boolean(),
     "similar_to": pl.String(),
     "by_relevance": pl.Boolean(),
-    "where": pl.String(),
+    "filter_text": pl.String(),
     "generation": pl.String(),
     "offset": pl.Int64(),
     "follow_up": pl.Boolean(),
     "total": pl.Int64(),
     "product_ids": pl.List(pl.String),
 }
-"""`time` in seconds since 1970; `product_ids` from the place after `offset` on."""
 EVENT_SCHEMA: dict[str, pl.DataType] = {
     "search_id": pl.String(),
-    "time": pl.Float64(),
     "product_id": pl.String(),
     "position": pl.Int64(),
     "event": pl.String(),
+    "time": pl.Float64(),
 }
-COUNTED = ("text", "total", "offset", "follow_up")
-"""Columns from which searched texts are counted."""
 MAX_SHOWN = 100
 """Most products of a page that are logged."""
-KNOWN_SEARCHES, KNOWN_EVENTS = 50_000, 50_000
-"""Latest searches that take events, and latest events that are known when they come again."""
 RECENT_SEARCHES = 200_000
 """Latest searches that suggestions are made of."""
-FOLD_LINES, FOLD_SECONDS = 5_000, 300.0
-DIGITS = 8
+GROUP_SECONDS, RETRY_SECONDS = 0.1, 1.0
+"""Time in which searches gather before they are written, and before that is tried again."""
+WAITING_BYTES = 16 * 2**20
+"""Size of the searches that wait in memory while they cannot be written."""
+ROW_BYTES = 1_000
+"""Estimated size of a waiting search without its text and products."""
+
+ADD_SEARCH = (
+    f"INSERT INTO searches ({', '.join(SEARCHES.names)}) "
+    f"VALUES ((SELECT coalesce(max(number), 0) + 1 FROM searches){', ?' * len(SEARCH_SCHEMA)}) "
+    "ON CONFLICT (search_id) DO NOTHING"
+)
+ADD_EVENT = (
+    f"INSERT INTO events ({', '.join(EVENTS.names)}) "
+    f"VALUES ((SELECT coalesce(max(number), 0) + 1 FROM events){', ?' * len(EVENT_SCHEMA)}) "
+    "ON CONFLICT (search_id, product_id, position, event) DO NOTHING"
+)
 
 
 class FeedbackLog:
-    """Feedback log of a folder; one process, many threads."""
+    """Searches and events of an index; for many threads."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        self._lock, self._folding = threading.Lock(), threading.Lock()
-        self._searches: OrderedDict[str, None] = OrderedDict()
-        self._events: OrderedDict[tuple[str, str, int, str], None] = OrderedDict()
-        left = sorted(folder.glob("log-*.jsonl"))
-        for path in left:
-            _fold(path)
-        self._recall()
-        self._number = max(_numbers(folder), default=0)
-        self._begin()
+    def __init__(self, database: LogDatabase, dropped: Callable[[int], object]) -> None:
+        """`dropped` is called with the number of searches that could not be kept."""
+        self._database, self._dropped = database, dropped
+        self._lock = threading.Lock()
+        self._waiting: dict[str, tuple[Any, ...]] = {}
+        """Rows of searches that are not committed, oldest first."""
+        self._num_bytes = 0
+        self._filled, self._ended = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._write, name="searches", daemon=True)
+        self._thread.start()
 
     def search(self, answer: Answer, request: SearchRequest, *, follow_up: bool = False) -> None:
         """Log a page of results; a `follow_up` shows those of an earlier search again."""
         shown = [result.product_id for result in answer.results[:MAX_SHOWN]]
-        row = {
-            "search_id": answer.search_id,
-            "time": time.time(),
-            "text": answer.text,
-            "photo": request.image is not None,
-            "similar_to": request.similar_to,
-            "by_relevance": not request.sort,
-            "where": answer.where,
-            "generation": answer.generation,
-            "offset": request.offset,
-            "follow_up": follow_up,
-            "total": answer.total,
-            "product_ids": shown,
-        }
+        row = (
+            answer.search_id,
+            time.time(),
+            answer.text,
+            request.image is not None,
+            request.similar_to,
+            not request.sort,
+            answer.where,
+            answer.generation,
+            request.offset,
+            follow_up,
+            answer.total,
+            orjson.dumps(shown).decode(),
+        )
+        num_dropped = 0
         with self._lock:
-            self._append(row)
-            _remember(self._searches, answer.search_id, KNOWN_SEARCHES)
+            self._waiting[answer.search_id] = row
+            self._num_bytes += _size(row)
+            while self._num_bytes > WAITING_BYTES:
+                self._forget(next(iter(self._waiting)))
+                num_dropped += 1
+        if num_dropped:
+            self._dropped(num_dropped)
+        self._filled.set()
 
     def event(self, body: FeedbackBody) -> bool:
         """Log an event, unless it is known; raises ServiceError 404 for an unknown search.
 
-        Returns whether it was new. On return it survives a SIGKILL.
+        Returns whether it was new. On return it survives a SIGKILL. Raises StorageError where it
+        cannot be written.
         """
-        event = (body.search_id, body.product_id, body.position, body.event)
-        with self._lock:
-            if body.search_id not in self._searches:
+        database = self._database()
+        row = (body.search_id, body.product_id, body.position, body.event)
+        waiting = self._rows()
+        with database.writing() as connection:
+            connection.executemany(ADD_SEARCH, waiting)
+            if not database.rows(SEARCHES, "WHERE search_id = ?", (body.search_id,)):
                 raise ServiceError(
                     404,
                     "unknown_search",
-                    f"There was no search {body.search_id} lately. Send the search_id of the "
-                    "answer that showed the product.",
+                    f"There was no search {body.search_id}. Send the search_id of the answer that "
+                    "showed the product.",
                     where="search_id",
                 )
-            if event in self._events:
-                return False
-            names = ("search_id", "product_id", "position", "event")
-            self._append(dict(zip(names, event, strict=True)) | {"time": time.time()})
-            _remember(self._events, event, KNOWN_EVENTS)
-            return True
+            is_new = connection.execute(ADD_EVENT, (*row, time.time())).rowcount == 1
+        self._written(waiting)
+        return is_new
 
-    def tick(self) -> None:
-        """Fold the log where it is long, or old."""
-        is_old = time.monotonic() - self._begun > FOLD_SECONDS
-        if self._num_lines >= FOLD_LINES or (self._num_lines and is_old):
-            self.fold()
-
-    def fold(self) -> None:
-        """Turn the log into parquet files and begin another; requests go on meanwhile."""
-        with self._folding:
-            with self._lock:
-                done, file = self._path, self._file
-                self._begin()
-            os.close(file)
-            _fold(done)
+    def flush(self) -> None:
+        """Commit the searches that wait; raises StorageError where they cannot be written."""
+        waiting = self._rows()
+        if waiting:
+            with self._database().writing() as connection:
+                connection.executemany(ADD_SEARCH, waiting)
+            self._written(waiting)
 
     def close(self) -> None:
-        """Turn the rest of the log into parquet files and release it."""
-        with self._folding, self._lock:
-            os.close(self._file)
-            _fold(self._path)
+        """Commit the searches that wait."""
+        self._ended.set()
+        self._filled.set()
+        self._thread.join()
+        try:
+            self.flush()
+        except (StorageError, DamagedError) as error:
+            LOG.error("%d searches are not written down: %s", len(self._waiting), error)
 
-    def _append(self, row: dict[str, Any]) -> None:
-        append_whole(self._file, orjson.dumps(row) + b"\n")
-        self._num_lines += 1
+    def _write(self) -> None:
+        """Commit groups of searches until the end."""
+        has_failed = False
+        while not self._ended.is_set():
+            self._filled.wait()
+            self._ended.wait(GROUP_SECONDS)
+            self._filled.clear()
+            try:
+                self.flush()
+            except (StorageError, DamagedError) as error:
+                if not has_failed:
+                    LOG.error("searches wait to be written down: %s", error)
+                has_failed = True
+                self._ended.wait(RETRY_SECONDS)
+                self._filled.set()
+            else:
+                if has_failed:
+                    LOG.info("searches are written down again")
+                has_failed = False
 
-    def _begin(self) -> None:
-        self._number += 1
-        self._path = self._folder / f"log-{self._number:0{DIGITS}d}.jsonl"
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self._num_lines, self._begun = 0, time.monotonic()
+    def _rows(self) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return list(self._waiting.values())
 
-    def _recall(self) -> None:
-        """Remember the latest searches and events of earlier runs."""
-        for part in _latest(self._folder, "searches", SEARCH_SCHEMA, KNOWN_SEARCHES):
-            for search_id in part["search_id"]:
-                _remember(self._searches, search_id, KNOWN_SEARCHES)
-        for part in _latest(self._folder, "events", EVENT_SCHEMA, KNOWN_EVENTS):
-            for row in part.select("search_id", "product_id", "position", "event").iter_rows():
-                _remember(self._events, row, KNOWN_EVENTS)
+    def _written(self, rows: list[tuple[Any, ...]]) -> None:
+        with self._lock:
+            for search_id, *_ in rows:
+                self._forget(search_id)
 
-
-def read_log(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read all searches and events, oldest first; a service may be writing the folder."""
-    tables = []
-    rows = [row for path in sorted(folder.glob("log-*.jsonl")) for row in _lines(path)]
-    parts = (("searches", SEARCH_SCHEMA, False), ("events", EVENT_SCHEMA, True))
-    for name, schema, are_events in parts:
-        folded = [_read(path, schema) for path in sorted(folder.glob(f"{name}-*.parquet"))]
-        fresh = [row for row in rows if ("event" in row) is are_events]
-        table = pl.concat([pl.DataFrame(schema=schema), *folded, pl.DataFrame(fresh, schema)])
-        tables.append(table.unique(maintain_order=True))  # folded between the two looks
-    return tables[0], tables[1]
+    def _forget(self, search_id: str) -> None:
+        row = self._waiting.pop(search_id, None)
+        if row is not None:
+            self._num_bytes -= _size(row)
 
 
-def recent_searches(folder: Path) -> pl.DataFrame:
-    """Read the COUNTED columns of the latest searches of a log that was just opened."""
-    schema = {name: SEARCH_SCHEMA[name] for name in COUNTED}
-    parts = _latest(folder, "searches", schema, RECENT_SEARCHES)
-    return pl.concat([pl.DataFrame(schema=schema), *parts])
+def recent_texts(database: Database, last: int) -> list[tuple[str, int]]:
+    """Count the texts that found something among the RECENT_SEARCHES up to the number `last`.
+
+    Follow-ups and further pages are no questions of their own. The rows are not checked.
+    """
+    with database.reading() as connection:
+        return connection.execute(
+            "SELECT text, count(*) FROM searches WHERE number > ? AND number <= ? AND text != '' "
+            "AND total > 0 AND offset = 0 AND NOT follow_up GROUP BY text",
+            (last - RECENT_SEARCHES, last),
+        ).fetchall()
+
+
+def read_log(index: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read all searches and events of an index, in the order of their commits.
+
+    A service may have the index open. Raises DamagedError where rows are not as they were written.
+    """
+    searches, events = read_tables(index, SEARCHES, EVENTS)
+    return _frame(searches, SEARCH_SCHEMA), _frame(events, EVENT_SCHEMA)
 
 
 def query_key(text: str) -> str:
@@ -185,53 +211,16 @@ def query_key(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _fold(path: Path) -> None:
-    """Replace a log by two parquet files of its number; doing it twice does no harm."""
-    rows = list(_lines(path))
-    number = path.stem.removeprefix("log-")
-    searches = [row for row in rows if "event" not in row]
-    events = [row for row in rows if "event" in row]
-    for name, schema, found in (
-        ("searches", SEARCH_SCHEMA, searches),
-        ("events", EVENT_SCHEMA, events),
-    ):
-        if found:
-            table = pl.DataFrame(found, schema=schema)
-            write_atomic(path.with_name(f"{name}-{number}.parquet"), table.write_parquet)
-    path.unlink()
+def _frame(rows: list[tuple[Any, ...]], schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    """Return rows, which begin with their number, as a table."""
+    columns: list[Any] = list(zip(*rows, strict=True))[1:] or [()] * len(schema)
+    for place, dtype in enumerate(schema.values()):
+        if dtype == pl.Boolean():
+            columns[place] = [bool(value) for value in columns[place]]
+        elif dtype.is_nested():
+            columns[place] = [orjson.loads(value) for value in columns[place]]
+    return pl.DataFrame(dict(zip(schema, columns, strict=True)), schema=schema)
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Read the rows of a log, without a last line that a kill left half written."""
-    for line in path.read_bytes().split(b"\n")[:-1]:
-        yield orjson.loads(line)
-
-
-def _latest(
-    folder: Path, name: str, schema: dict[str, pl.DataType], most: int
-) -> list[pl.DataFrame]:
-    """Read the newest parts that have `most` rows together, oldest first."""
-    parts: list[pl.DataFrame] = []
-    for path in sorted(folder.glob(f"{name}-*.parquet"), reverse=True):
-        if sum(map(len, parts)) >= most:
-            break
-        parts.append(_read(path, schema))
-    return parts[::-1]
-
-
-def _read(path: Path, schema: dict[str, pl.DataType]) -> pl.DataFrame:
-    """Read columns of a part; null where it is older than the column."""
-    part = pl.read_parquet(path, columns=sorted(schema.keys() & pl.read_parquet_schema(path)))
-    missing = [pl.lit(None, schema[name]).alias(name) for name in schema.keys() - set(part.columns)]
-    return part.with_columns(missing).select(schema.keys())
-
-
-def _numbers(folder: Path) -> list[int]:
-    names = [path.stem.rpartition("-")[2] for path in folder.glob("*-*.*") if path.stem[0] != "."]
-    return [int(name) for name in names if name.isdecimal()]
-
-
-def _remember(known: OrderedDict[Any, None], item: object, most: int) -> None:
-    known[item] = None
-    if len(known) > most:
-        known.popitem(last=False)
+def _size(row: tuple[Any, ...]) -> int:
+    return ROW_BYTES + len(row[2] or "") + len(row[-1])

@@ -1,107 +1,78 @@
-"""Judgements: an append-only log of grades, and the tables that training reads.
-
-    JUDGEMENTS/judgements.jsonl    every grade as it came; the latest of a pair and judge counts,
-                                   null is none
-    JUDGEMENTS/queries.jsonl       query_id, query
-    JUDGEMENTS/qrels.jsonl         query_id, product_id, grade, kind: one row a pair
+"""Judgements: the latest grade of each query, product and judge.
 
 Where judges differ, the pair's grade is their mean, a half rounded up. A pair whose grades were all
-taken away is in no table, nor is a query without pairs; without any pair there are no tables.
+taken away has none.
 """
 
-import os
-import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import orjson
+import polars as pl
 import xxhash
 
 from windowshop.data import RELEVANCE
-from windowshop.files import append_whole, write_atomic
 from windowshop.service.http.requests import JudgementBody
 from windowshop.service.logs.feedback import query_key
+from windowshop.service.logs.tables import GRADES, LogDatabase, read_tables
 
-JUDGEMENTS_FOLDER = "judgements"
-"""Folder inside an index folder."""
-LOG_FILE, QUERIES_FILE, QRELS_FILE = "judgements.jsonl", "queries.jsonl", "qrels.jsonl"
+ADD_GRADE = (
+    f"INSERT INTO grades ({', '.join(GRADES.names)}) "
+    "VALUES ((SELECT coalesce(max(number), 0) + 1 FROM grades), ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (query_key, product_id, judge) DO UPDATE SET "
+    "grade = excluded.grade, time = excluded.time"
+)
+QUERIES = {"query_id": pl.String(), "query": pl.String(), "weight": pl.Float64()}
+QRELS = {
+    "query_id": pl.String(),
+    "product_id": pl.String(),
+    "grade": pl.Int64(),
+    "weight": pl.Float64(),
+    "kind": pl.String(),
+}
 
 
 class Judgements:
-    """Judgements of a folder; one process, many threads."""
+    """Judgements of an index; for many threads."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        self._lock = threading.Lock()
-        self._grades: dict[str, dict[str, dict[str, int]]] = {}
-        """Query's key -> product -> judge -> grade."""
-        self._texts: dict[str, str] = {}
-        self._is_stale = False
-        path = folder / LOG_FILE
-        whole = path.read_bytes().rpartition(b"\n")[0] if path.exists() else b""
-        for line in whole.splitlines():
-            self._note(orjson.loads(line))
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        os.ftruncate(self._file, len(whole) + bool(whole))  # a line that a kill left half written
+    def __init__(self, database: LogDatabase) -> None:
+        self._database = database
 
     def add(self, body: JudgementBody) -> None:
-        """Append a grade, or its removal; on return it survives a SIGKILL."""
-        row = body.model_dump() | {"query": body.query.strip(), "time": time.time()}
-        with self._lock:
-            append_whole(self._file, orjson.dumps(row) + b"\n")
-            self._note(row)
+        """Write a grade, or its removal; on return it survives a SIGKILL.
+
+        Raises StorageError where it cannot be written.
+        """
+        query = body.query.strip()
+        row = (query_key(query), body.product_id, body.judge, query, body.grade, time.time())
+        with self._database().writing() as connection:
+            connection.execute(ADD_GRADE, row)
 
     def of(self, query: str, judge: str | None = None) -> list[dict[str, Any]]:
         """Return the grades of a query by all judges, or by one, in the order of first grades."""
-        with self._lock:
-            products = self._grades.get(query_key(query), {})
-            if judge is not None:
-                products = {
-                    name: {judge: by[judge]} for name, by in products.items() if judge in by
-                }
-            return [{"product_id": name, "grade": _joined(by)} for name, by in products.items()]
+        rows = self._database().rows(
+            GRADES,
+            "WHERE query_key = ? AND (? IS NULL OR judge = ?) ORDER BY number",
+            (query_key(query), judge, judge),
+        )
+        return [{"product_id": name, "grade": grade} for _, name, grade in _pairs(rows)]
 
-    def tick(self) -> None:
-        """Write the tables where grades have changed."""
-        with self._lock:
-            if not self._is_stale:
-                return
-            self._is_stale = False
-            judged = {self._texts[key]: products for key, products in self._grades.items()}
-            queries = [{"query_id": query_id(text), "query": text} for text in judged]
-            qrels = [
-                {
-                    "query_id": query_id(text),
-                    "product_id": name,
-                    "grade": _joined(by),
-                    "kind": RELEVANCE,
-                }
-                for text, products in judged.items()
-                for name, by in products.items()
-            ]
-        _write_lines(self._folder / QUERIES_FILE, queries)
-        _write_lines(self._folder / QRELS_FILE, qrels)
 
-    def close(self) -> None:
-        """Write the tables and release the log."""
-        self.tick()
-        os.close(self._file)
+def judged_tables(index: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the judgements of an index as queries and qrels (QUERIES, QRELS).
 
-    def _note(self, row: dict[str, Any]) -> None:
-        self._is_stale = True
-        key, name, judge = query_key(row["query"]), row["product_id"], row["judge"]
-        if row["grade"] is not None:
-            self._texts.setdefault(key, row["query"])
-            self._grades.setdefault(key, {}).setdefault(name, {})[judge] = row["grade"]
-            return
-        products = self._grades.get(key, {})
-        products.get(name, {}).pop(judge, None)
-        if not products.get(name):
-            products.pop(name, None)
-        if not products:
-            self._grades.pop(key, None)
+    A service may have the index open. Raises DamagedError where rows are not as they were written.
+    """
+    (rows,) = read_tables(index, GRADES)
+    pairs = _pairs(rows)
+    texts = {query_id(text): text for text, _, _ in reversed(pairs)}
+    queries = [(key, texts[key], 1.0) for key in reversed(texts)]
+    qrels = [(query_id(text), name, grade, 1.0, RELEVANCE) for text, name, grade in pairs]
+    return (
+        pl.DataFrame(queries, schema=QUERIES, orient="row"),
+        pl.DataFrame(qrels, schema=QRELS, orient="row"),
+    )
 
 
 def query_id(query: str) -> str:
@@ -109,13 +80,15 @@ def query_id(query: str) -> str:
     return f"asked-{xxhash.xxh3_64_hexdigest(query_key(query).encode())}"
 
 
-def _joined(by_judge: dict[str, int]) -> int:
-    return int(sum(by_judge.values()) / len(by_judge) + 0.5)
-
-
-def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        path.unlink(missing_ok=True)
-        return
-    content = b"".join(orjson.dumps(row) + b"\n" for row in rows)
-    write_atomic(path, lambda aside: aside.write_bytes(content))
+def _pairs(rows: Iterable[tuple[Any, ...]]) -> list[tuple[str, str, int]]:
+    """Return query text, product and joined grade of each pair that has a grade."""
+    grades: dict[tuple[str, str], list[int]] = {}
+    texts: dict[str, str] = {}
+    for _, key, name, _, query, grade, _ in rows:
+        if grade is not None:
+            texts.setdefault(key, query)
+            grades.setdefault((key, name), []).append(grade)
+    return [
+        (texts[key], name, int(sum(found) / len(found) + 0.5))
+        for (key, name), found in grades.items()
+    ]

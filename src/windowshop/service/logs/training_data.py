@@ -19,7 +19,7 @@ from pathlib import Path
 
 import polars as pl
 
-from windowshop.data import DESIRABILITY, PRODUCT_SCHEMA, parse_images, read_qrels, read_queries
+from windowshop.data import DESIRABILITY, PRODUCT_SCHEMA, parse_images
 from windowshop.errors import DataError
 from windowshop.files import read_manifest
 from windowshop.index import (
@@ -31,8 +31,8 @@ from windowshop.index import (
     current_generation,
     read_snapshot,
 )
-from windowshop.service.logs.feedback import FEEDBACK_FOLDER, read_log
-from windowshop.service.logs.judgements import JUDGEMENTS_FOLDER, query_id
+from windowshop.service.logs.feedback import read_log
+from windowshop.service.logs.judgements import judged_tables, query_id
 
 GRADES = {"click": 1, "cart": 2, "purchase": 3}
 PAIR = ["query_id", "product_id"]
@@ -41,18 +41,15 @@ PAIR = ["query_id", "product_id"]
 def write_clicks(index: Path, out: Path) -> dict[str, int]:
     """Write a data folder of an index, its feedback and judgements; returns row counts.
 
-    A service may have the index open. Raises DataError where `out` holds something already.
+    A service may have the index open. Raises DataError where `out` holds something already, and
+    DamagedError where what was recorded is damaged.
     """
     if out.exists() and any(out.iterdir()):
         raise DataError(f"{out}: is not empty. Choose another --out.")
-    searches, events = read_log(index / FEEDBACK_FOLDER)
-    queries, qrels = click_tables(searches, events)
-    judged = index / JUDGEMENTS_FOLDER
-    if (judged / "qrels.jsonl").exists():
-        more = read_queries(judged).select("query_id", "query", pl.lit(1.0).alias("weight"))
-        queries = pl.concat([queries, more]).unique("query_id", maintain_order=True)
-        grades = read_qrels(judged).select(qrels.columns).cast(qrels.schema)
-        qrels = pl.concat([qrels, grades])
+    queries, qrels = click_tables(*read_log(index))
+    judged, grades = judged_tables(index)
+    queries = pl.concat([queries, judged]).unique("query_id", maintain_order=True)
+    qrels = pl.concat([qrels, grades.select(qrels.columns)])
     out.mkdir(parents=True, exist_ok=True)
     products = _products(index, out)
     products.write_parquet(out / "products.parquet")

@@ -11,14 +11,14 @@ from windowshop.service.state import ServiceState
 
 
 def feedback_routes(service: ServiceState) -> APIRouter:
-    """Return the router; each call appends a line to its log."""
+    """Return the router; what a call sends is committed before it is acknowledged."""
     router = APIRouter(tags=["feedback"])
 
     @router.post("/feedback", openapi_extra=json_body(FeedbackBody))
     async def feedback(request: Request) -> NotedAnswer:
         """Report a click, a product put into the cart, or a purchase, under its search."""
         body = await read_json(request, FeedbackBody)
-        is_new = service.feedback.event(body)
+        is_new = await service.noting.run(lambda: service.feedback.event(body))
         if is_new:
             service.metrics.events.labels(body.event).inc()
         return NotedAnswer(status="noted" if is_new else "known")
@@ -26,7 +26,8 @@ def feedback_routes(service: ServiceState) -> APIRouter:
     @router.post("/judgements", openapi_extra=json_body(JudgementBody))
     async def judge(request: Request) -> NotedAnswer:
         """Grade a product for a query, 0 to 3; a judge's latest counts, and null takes it away."""
-        service.judgements.add(await read_json(request, JudgementBody))
+        body = await read_json(request, JudgementBody)
+        await service.noting.run(lambda: service.judgements.add(body))
         return NotedAnswer(status="noted")
 
     @router.get("/judgements")
@@ -35,7 +36,7 @@ def feedback_routes(service: ServiceState) -> APIRouter:
         judge: Annotated[str | None, Query(max_length=256)] = None,
     ) -> JudgementsAnswer:
         """The grades of a query, of all judges together or of one."""
-        grades = [Judgement(**grade) for grade in service.judgements.of(query, judge)]
-        return JudgementsAnswer(judgements=grades)
+        found = await service.noting.run(lambda: service.judgements.of(query, judge))
+        return JudgementsAnswer(judgements=[Judgement(**grade) for grade in found])
 
     return router

@@ -3,6 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from windowshop.index import IMAGES_FOLDER
 from windowshop.search import SearchRequest
 from windowshop.service.generation_pool import GenerationPool
 from windowshop.service.http.errors import ServiceError, as_service_error
@@ -20,12 +21,15 @@ def refused_now(pool: GenerationPool) -> dict[str, str]:
     except Exception as error:  # noqa: BLE001 (told, and logged as any other)
         message = f"Searches fail: {as_service_error(error)}"
         raise ServiceError(503, "not_ready", message, headers={"Retry-After": "1"}) from None
-    reason = _why_unwritable(pool.folder)
-    return {"writes": reason} if reason else {}
+    folders = (pool.folder, pool.folder / IMAGES_FOLDER)  # which may be disks of their own
+    reasons = [reason for folder in folders if (reason := _why_unwritable(folder))]
+    return {"writes": reasons[0]} if reasons else {}
 
 
 def _why_unwritable(folder: Path) -> str | None:
-    """Write a file without a name, which leaves nothing, as a write needs room for."""
+    """Write a file without a name, which leaves nothing; returns why that fails."""
+    if not folder.is_dir():
+        return None
     try:
         with TemporaryFile(dir=folder) as file:
             file.write(bytes(PROBE_BYTES))

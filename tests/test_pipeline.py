@@ -364,7 +364,7 @@ TRAIN_MOMENTS = [
     (
         "windowshop.encoders.feature_store._write_at",
         4,
-        "image features are on the disk, their keys are not",
+        "image features are on the disk, their records are not",
     ),
     ("pathlib.Path.replace", 4, "a checkpoint is written and not yet renamed"),
     ("windowshop.training.state.save_file", 9, "the second system is in training"),

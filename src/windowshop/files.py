@@ -1,4 +1,8 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, and manifests that tell damage.
+
+A manifest holds a hash of its own content and, for folders that stay as they are, the size and
+hash of every file. It is written last, after the files, so a folder that has one is complete.
+"""
 
 import json
 import math
@@ -8,11 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
+
+import xxhash
 
 from windowshop.errors import (
     SHORT,
     ConfigError,
+    ExportError,
     IndexFolderError,
     ModelError,
     WindowshopError,
@@ -24,13 +31,13 @@ DEFAULT_CACHE = Path(os.environ.get("WINDOWSHOP_CACHE") or Path.home() / ".cache
 
 
 def write_atomic(
-    path: Path, write: Callable[[Path], object], chosen: str = "folder", *, durable: bool = False
+    path: Path, write: Callable[[Path], object], chosen: str = "folder", *, durable: bool = True
 ) -> None:
     """Let `write` fill a file beside `path`, then rename it into place.
 
-    `durable` flushes it to the disk first, so that it survives a power loss. Raises StorageError
-    where there is no room, ConfigError where it cannot be written otherwise; then nothing is left.
-    `chosen` is what the user named, file or folder.
+    It is flushed to the disk first, so that it survives a power loss, unless it is not `durable`.
+    Raises StorageError where there is no room, ConfigError where it cannot be written otherwise;
+    then nothing is left. `chosen` is what the user named, file or folder.
     """
     aside = path.with_name(f".{path.name}.writing")
     try:
@@ -70,14 +77,21 @@ def replace_folder(new: Path, out: Path) -> None:
     if out.exists():
         shutil.rmtree(old, ignore_errors=True)
         out.rename(old)
-    new.rename(out)
+    place_folder(new, out)
     shutil.rmtree(old, ignore_errors=True)
 
 
+def place_folder(new: Path, out: Path) -> None:
+    """Rename a folder to a free name, once all of it is on the disk."""
+    sync_tree(new)
+    new.rename(out)
+    sync(out.parent)
+
+
 def write_json(path: Path, content: object, chosen: str = "folder") -> None:
-    """Write a small JSON file with `write_atomic`, durably; a number not finite becomes null."""
+    """Write a small JSON file with `write_atomic`; a number not finite becomes null."""
     text = json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomic(path, lambda aside: aside.write_text(text, "utf-8"), chosen, durable=True)
+    write_atomic(path, lambda aside: aside.write_text(text, "utf-8"), chosen)
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401
@@ -97,8 +111,38 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_tree(folder: Path) -> None:
+    """Flush all files and folders below a folder, and itself, to the disk."""
+    for path in folder.rglob("*"):
+        if path.is_file() or path.is_dir():
+            sync(path)
+    sync(folder)
+
+
+def file_hash(path: Path) -> str:
+    """Hash a file's content."""
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 MANIFEST_FILE = "manifest.json"
+EVERYTHING = ""
+"""Part of a folder that is all of it."""
 T = TypeVar("T")
+
+
+class FileRecord(TypedDict):
+    """Size and hash of a file as it was written."""
+
+    bytes: int
+    hash: str
+
+
+Files = dict[str, FileRecord]
+"""Files of a folder, by their paths in it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,25 +154,59 @@ class FolderKind:
     """Value of `format` in the manifest."""
     command: str
     """Command that makes such a folder."""
+    remedy: str
+    """What to do about a damaged one."""
     error: type[WindowshopError]
     file: str = MANIFEST_FILE
 
 
-def write_manifest(folder: Path, manifest: Any, file: str = MANIFEST_FILE) -> None:  # noqa: ANN401
-    """Write a manifest dataclass; the last file of a folder."""
-    content = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
-    (folder / file).write_text(content + "\n", encoding="utf-8")
-
-
 MODEL = FolderKind(
-    noun="a model folder", format="windowshop-model/4", command="windowshop train", error=ModelError
+    noun="a model folder",
+    format="windowshop-model/5",
+    command="windowshop train",
+    remedy="Copy the model again, or remove it and run `windowshop train`.",
+    error=ModelError,
+)
+EXPORT = FolderKind(
+    noun="an exported query encoder",
+    format="windowshop-export/2",
+    command="windowshop export-onnx",
+    remedy="Copy the folder again, or run `windowshop export-onnx`.",
+    error=ExportError,
+    file="export.json",
 )
 INDEX = FolderKind(
     noun="an index folder",
-    format="windowshop-index/3",
+    format="windowshop-index/4",
     command="windowshop index",
+    remedy="Copy the folder again, or run `windowshop index`.",
     error=IndexFolderError,
 )
+
+
+def describe_files(folder: Path) -> Files:
+    """Return size and hash of every file below a folder, for a manifest that is written next."""
+    return {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "hash": file_hash(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def content_hash(content: object) -> str:
+    """Hash plain values by their JSON text, however it is spaced and ordered."""
+    plain = json.loads(json.dumps(content))  # keys of JSON are texts, and its lists no tuples
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return xxhash.xxh3_128_hexdigest(text.encode())
+
+
+def write_manifest(folder: Path, manifest: Any, kind: FolderKind) -> None:  # noqa: ANN401
+    """Write a manifest dataclass with its hash, once all else in the folder is on the disk."""
+    content = asdict(manifest)
+    content["hash"] = content_hash(content)
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    sync_tree(folder)
+    write_atomic(folder / kind.file, lambda aside: aside.write_text(text, "utf-8"))
 
 
 def require_manifest(folder: Path, kind: FolderKind) -> Path:
@@ -144,16 +222,73 @@ def require_manifest(folder: Path, kind: FolderKind) -> Path:
 
 def read_manifest(cls: type[T], folder: Path, kind: FolderKind) -> T:
     """Read a manifest as `cls`; raises the kind's error where the folder is not a complete one."""
+    content = _read_content(folder, kind)
+    try:
+        return cls(**content)
+    except TypeError as error:
+        raise kind.error(f"{folder / kind.file}: cannot be read ({error}). {kind.remedy}") from None
+
+
+def require_files(folder: Path, kind: FolderKind, *parts: str) -> None:
+    """Compare a folder's files with its manifest: all sizes, and the hashes of the given parts.
+
+    A part is a file or a folder, or EVERYTHING. Raises the kind's error for the first difference.
+    """
+    for path, found in wrong_files(folder, kind, *parts):
+        raise kind.error(f"{path}: {found}. {kind.remedy}")
+
+
+def wrong_files(folder: Path, kind: FolderKind, *parts: str) -> Iterator[tuple[Path, str]]:
+    """Yield the files that `require_files` would name, each with what is wrong with it."""
+    files: Files = _read_content(folder, kind).get("files", {})
+    for name, record in files.items():
+        path = folder / name
+        hashed = any(part in (EVERYTHING, name) or name.startswith(f"{part}/") for part in parts)
+        try:
+            size = path.stat().st_size
+            if size != record["bytes"]:
+                yield path, f"has {size:,} bytes, and {record['bytes']:,} were written"
+            elif hashed and file_hash(path) != record["hash"]:
+                yield path, "is damaged: its content is not what was written"
+        except FileNotFoundError:
+            yield path, "is missing"
+        except OSError as error:
+            yield path, f"cannot be read ({error.strerror or error})"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderCheck:
+    """Result of comparing all files of a folder with its manifest."""
+
+    folder: Path
+    num_files: int
+    damage: tuple[str, ...]
+    """What is wrong and what to do about it, a text for each file."""
+
+
+def check_folder(folder: Path, kind: FolderKind) -> FolderCheck:
+    """Compare all files of a folder, in full, with its manifest, which counts as one of them."""
+    try:
+        files: Files = _read_content(folder, kind).get("files", {})
+        wrong = wrong_files(folder, kind, EVERYTHING)
+        damage = tuple(f"{path}: {found}. {kind.remedy}" for path, found in wrong)
+    except kind.error as error:
+        return FolderCheck(folder, 1, (str(error),))
+    return FolderCheck(folder, 1 + len(files), damage)
+
+
+def _read_content(folder: Path, kind: FolderKind) -> dict[str, Any]:
+    """Read a manifest as plain values, without its hash, which is checked."""
     path = require_manifest(folder, kind)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.get("format") != kind.format:
-            raise kind.error(
-                f"{path}: found format {content.get('format')!r}, this version reads "
-                f"{kind.format}. Make another folder with `{kind.command}`."
-            )
-        return cls(**content)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        content = {**json.loads(path.read_text(encoding="utf-8"))}
+    except (OSError, ValueError, TypeError) as error:
+        raise kind.error(f"{path}: cannot be read ({error}). {kind.remedy}") from None
+    if content.get("format") != kind.format:
         raise kind.error(
-            f"{path}: cannot be read ({error}). Copy the folder again, or run `{kind.command}`."
-        ) from None
+            f"{path}: found format {content.get('format')!r}, this version reads {kind.format}. "
+            f"Make another folder with `{kind.command}`."
+        )
+    if content.pop("hash", None) != content_hash(content):
+        raise kind.error(f"{path}: is damaged: its content is not what was written. {kind.remedy}")
+    return content

@@ -216,7 +216,7 @@ def test_one_product_without_queries(train):
         ({"manifest.json": "{"}, "cannot be read"),
         ({"manifest.json": "[]"}, "cannot be read"),
         ({"manifest.json": "{}"}, "found format None"),
-        ({"manifest.json": '{"format": "windowshop-model/4"}'}, "cannot be read"),
+        ({"manifest.json": '{"format": "windowshop-model/5"}'}, "is damaged"),
     ],
 )
 def test_no_model(cli, sound, tmp_path, command, content, message):
@@ -242,7 +242,7 @@ def test_a_model_with_damaged_weights(cli, sound, tmp_path):
         ("manifest.json", "Make one with `windowshop index`"),
         ("generations/current.json", "has no generation to search. Run `windowshop index`"),
         ("generations/g1/generation.json", "Make one with `windowshop index`"),
-        ("generations/g1/model/export/query.onnx", "cannot be read"),
+        ("generations/g1/model/export/query.onnx", "is missing"),
         ("generations/g1/ledger/ledger.json", "is missing. Restore it"),
     ],
 )
@@ -255,7 +255,7 @@ def test_an_index_without_one_of_its_files(cli, sound, tmp_path, file, message):
 def test_no_index(cli, sound, tmp_path):
     told = cli("search", tmp_path / "index", "red mug")
     assert refused(told, "found nothing, need an index folder. Make one with `windowshop index`")
-    assert refused(cli("search", sound / "model", "red mug"), "found format 'windowshop-model/4'")
+    assert refused(cli("search", sound / "model", "red mug"), "found format 'windowshop-model/5'")
 
 
 def test_an_out_of_another_run_is_never_overwritten(cli, sound, quick_config, tmp_path):

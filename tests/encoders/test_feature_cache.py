@@ -1,3 +1,4 @@
+import errno
 import io
 
 import numpy as np
@@ -8,6 +9,7 @@ from support.shops import HUGE_PNG, image_bytes
 
 from windowshop.data.product_text import FACTS, TITLE
 from windowshop.encoders import feature_cache as features_module
+from windowshop.encoders import feature_store
 from windowshop.encoders.feature_cache import FeatureCache, product_features, query_features
 from windowshop.encoders.layout import Layout
 from windowshop.errors import EncoderError
@@ -173,6 +175,58 @@ def test_images_go_on_where_an_exception_stopped_them(cache, fresh, shop, monkey
     assert later.image.num_seen == 4
     colours = np.stack([colour_of(image_bytes(i)) for i in range(10)])
     assert np.allclose(all_rows(table), colours, atol=0.1)
+
+
+class Notes(SilentReporter):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def test_damaged_features_are_encoded_again_with_a_note(cache, fresh, shop):
+    (image,) = write_images(shop, a=1)
+    encode_texts(cache, "boot", "cap")
+    encode_images(cache, shop, image)
+    for modality in ("text", "image"):
+        path = cache.place(modality) / "rows.f16"
+        path.write_bytes(path.read_bytes()[:-1] + b"\7")
+    later, reporter = fresh(), Notes()
+    table = later.texts(["boot", "cap"], reporter, "texts")
+    assert all_rows(table).tolist() == [[4, 98], [3, 99]]
+    table, _ = later.images(shop, [image], reporter, "images")
+    assert np.allclose(all_rows(table)[0], colour_of(image_bytes(1)), atol=0.1)
+    assert (later.text.seen, later.image.num_seen) == (["cap"], 1)
+    assert [note.partition(": ")[2] for note in reporter.notes] == [
+        "1 damaged features were encoded again."
+    ] * 2
+    healed = fresh()
+    encode_texts(healed, "boot", "cap")
+    assert healed.text.seen == []
+
+
+def test_where_the_folder_cannot_be_written_features_stay_in_memory(
+    cache, fresh, shop, monkeypatch
+):
+    images = write_images(shop, a=1, b=2)
+    encode_texts(cache, "boot")
+    encode_images(cache, shop, images[0])
+
+    def full(path, offset, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(feature_store, "_write_at", full)
+    later, reporter = fresh(), Notes()
+    for _ in range(2):
+        table = later.texts(["cap", "boot", "hat"], reporter, "texts")
+        assert all_rows(table).tolist() == [[3, 99], [4, 98], [3, 104]]
+        table, _ = later.images(shop, images, reporter, "images")
+        colours = np.stack([colour_of(image_bytes(1)), colour_of(image_bytes(2))])
+        assert np.allclose(all_rows(table), colours, atol=0.1)
+    assert (sorted(later.text.seen), later.image.num_seen) == (["cap", "hat"], 1)
+    assert len(reporter.notes) == 2
+    assert "No space left on device" in reporter.notes[0]
 
 
 def test_features_that_are_not_finite_are_refused_by_name(cache):

@@ -1,24 +1,29 @@
 """The runner: order, cache, errors, many threads at once."""
 
-import json
 import shutil
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.query_models import make_model
-from support.tiny_models import TEXTS, WORDS, edit_json
+from support.tiny_models import TEXTS, WORDS
 
 from windowshop.errors import ConfigError, ExportError, SearchError
+from windowshop.files import EXPORT, describe_files, read_manifest, write_manifest
 from windowshop.model.micro_batch import BatchConfig, MicroBatcher
 from windowshop.model.onnx_export import ExportConfig, export_graph
-from windowshop.model.query_encoder import EncoderConfig, open_query_encoder
+from windowshop.model.query_encoder import (
+    EncoderConfig,
+    ExportManifest,
+    open_query_encoder,
+)
 
 FLAT = np.eye(32, dtype=np.float32)
 
@@ -262,7 +267,7 @@ def test_a_damaged_file_is_named(copied, name, damage):
         ("{", "cannot be read"),
         ("[]", "cannot be read"),
         ('{"format": "windowshop-export/0"}', "found format 'windowshop-export/0'"),
-        ('{"format": "windowshop-export/1"}', "missing"),
+        ('{"format": "windowshop-export/2"}', "is damaged: its content is not what was written"),
     ],
 )
 def test_a_folder_that_is_no_export_is_refused(copied, content, message):
@@ -289,11 +294,9 @@ def test_an_export_of_another_model_is_refused(export, model):
 def test_a_machine_that_computes_something_else_is_found_out(copied):
     probes_BP = np.load(copied / "probes.npy")
     np.save(copied / "probes.npy", probes_BP[:, ::-1])
-    from windowshop.data.dataset import file_hash
-
-    manifest = json.loads((copied / "export.json").read_text())
-    files = manifest["files"] | {"probes.npy": file_hash(copied / "probes.npy")}
-    edit_json(copied / "export.json", files=files)
+    manifest = read_manifest(ExportManifest, copied, EXPORT)
+    (copied / "export.json").unlink()
+    write_manifest(copied, replace(manifest, files=describe_files(copied)), EXPORT)
     with pytest.raises(ExportError, match="gives other vectors on this machine"):
         open_query_encoder(copied)
 

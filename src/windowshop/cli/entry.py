@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from windowshop._version import __version__
+from windowshop.cli import checking, searching, training
 from windowshop.cli import demo as demos
-from windowshop.cli import searching, training
 from windowshop.cli.options import err, out
 from windowshop.errors import WindowshopError
 
@@ -22,7 +22,7 @@ STOPPED = 130
 """Exit code of a command that was interrupted."""
 
 for command in (
-    training.check,
+    checking.check,
     training.train,
     training.evaluate,
     training.mine_negatives,

@@ -1,4 +1,4 @@
-"""Commands that check data, train, evaluate and compare."""
+"""Commands that train, evaluate and compare."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +11,8 @@ from windowshop.cli.options import (
     CacheOption,
     Data,
     FusionChoice,
-    JsonFlag,
     ModelPath,
     out,
-    print_json,
     print_line,
     reporter,
     require_file,
@@ -27,23 +25,9 @@ from windowshop.config import (
     TrainConfig,
     load_config,
 )
-from windowshop.data import require_folder, require_products
+from windowshop.data import require_products
 from windowshop.errors import ConfigError, needs_extra
 from windowshop.files import DEFAULT_CACHE, MODEL, require_manifest
-
-
-def check(data: Data, json_output: JsonFlag = False) -> None:
-    """Validate a data folder and report what is in it; exit 1 on errors."""
-    require_folder(data)
-
-    from windowshop.data import check_dataset, render
-
-    report = check_dataset(data, reporter=reporter)
-    if json_output:
-        print_json(report.to_json())
-    else:
-        out.print(render(report))
-    raise typer.Exit(0 if report.ok else 1)
 
 
 @needs_extra("train")

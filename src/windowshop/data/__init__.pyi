@@ -9,7 +9,6 @@ from .dataset import RELEVANCE as RELEVANCE
 from .dataset import Dataset as Dataset
 from .dataset import check_ids as check_ids
 from .dataset import complete_columns as complete_columns
-from .dataset import file_hash as file_hash
 from .dataset import held_out_notes as held_out_notes
 from .dataset import normal_text as normal_text
 from .dataset import read_dataset as read_dataset

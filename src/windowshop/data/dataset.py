@@ -13,6 +13,7 @@ import xxhash
 from windowshop.data.folder import find_table, require_products
 from windowshop.data.tables import read_table
 from windowshop.errors import DataError
+from windowshop.files import file_hash
 
 SPLITS = ("train", "dev", "test")
 MAX_GRADE = 10
@@ -297,12 +298,3 @@ def complete_columns(frame: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.
     absent = [pl.lit(None, dtype=t).alias(n) for n, t in schema.items() if n not in frame.columns]
     extra = [name for name in frame.columns if name not in schema]
     return frame.with_columns(absent).select([*schema, *extra])
-
-
-def file_hash(path: Path) -> str:
-    """Hash a file's content."""
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

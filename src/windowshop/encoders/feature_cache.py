@@ -29,7 +29,7 @@ from windowshop.data import (
     read_bytes,
 )
 from windowshop.encoders.base import ImageEncoder, TextEncoder
-from windowshop.encoders.feature_store import KEY_DTYPE, FeatureStore, content_keys
+from windowshop.encoders.feature_store import KEY_DTYPE, FeatureStore, HeldRows, content_keys
 from windowshop.progress import Reporter
 
 Modality = Literal["text", "image"]
@@ -44,7 +44,7 @@ IMAGE_PART = 16
 class FeatureTable:
     """Features of N items: a row in the store for each, -1 where the item has no such modality."""
 
-    stored: np.ndarray
+    stored: np.ndarray | HeldRows
     rows: np.ndarray
     digest: str
     """Hash of all the items' contents, in order; an absent one counts too."""
@@ -79,7 +79,7 @@ class FurtherTable:
     Product i has the rows `rows[start[i] : start[i + 1]]` of the store.
     """
 
-    stored: np.ndarray
+    stored: np.ndarray | HeldRows
     start: np.ndarray
     rows: np.ndarray
 
@@ -126,6 +126,8 @@ class FeatureCache:
     folder: Path
     places: Mapping[Modality, Path] = field(default_factory=dict)
     """Folders of features that are not kept below `folder`."""
+    _held: dict[Path, FeatureStore] = field(default_factory=dict, compare=False)
+    """Stores whose new rows are in memory, since their folders cannot be written."""
 
     def texts(self, texts: Sequence[str], reporter: Reporter, name: str) -> FeatureTable:
         """Features of each text; an empty one is absent."""
@@ -143,6 +145,7 @@ class FeatureCache:
                     store.append(keys[chunk], self.text.encode([texts[i] for i in chunk]))
                     advance(len(chunk), "")
         rows = np.where(filled, store.lookup(keys), -1)
+        self._tell("text", store, reporter)
         return FeatureTable(store.open(), rows, _digest(keys))
 
     def images(
@@ -167,6 +170,7 @@ class FeatureCache:
                     keys[places] = content_keys(contents)
                     rows[places] = self._rows_of(contents, keys[places], store, pool, broken)
                 advance(len(items), "")
+        self._tell("image", store, reporter)
         return FeatureTable(store.open(), rows, _digest(keys)), broken
 
     def _rows_of(
@@ -201,8 +205,17 @@ class FeatureCache:
         return rows
 
     def _store(self, modality: Modality) -> FeatureStore:
-        encoder = self.text if modality == "text" else self.image
-        return FeatureStore(self.place(modality), encoder.layout.width)
+        encoder, place = self.text if modality == "text" else self.image, self.place(modality)
+        return self._held.get(place) or FeatureStore(place, encoder.layout.width)
+
+    def _tell(self, modality: Modality, store: FeatureStore, reporter: Reporter) -> None:
+        """Say that rows were damaged, or stay in memory."""
+        place = self.place(modality)
+        if store.num_damaged and place not in self._held:
+            reporter.note(f"{place}: {store.num_damaged} damaged features were encoded again.")
+        if store.failure and place not in self._held:
+            self._held[place] = store
+            reporter.note(f"{store.failure} New ones stay in memory.")
 
     def place(self, modality: Modality) -> Path:
         """Return the folder of an encoder's features, one for equal weights."""

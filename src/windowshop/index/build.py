@@ -11,7 +11,7 @@ import numpy as np
 from windowshop.data import Dataset, attribute_columns, fill_attributes
 from windowshop.engines import EngineSpec, VectorSpec, choose
 from windowshop.errors import ConfigError
-from windowshop.files import DEFAULT_CACHE, write_manifest
+from windowshop.files import DEFAULT_CACHE, EVERYTHING, MODEL, require_files, write_manifest
 from windowshop.index.catalogue.collection import Collection
 from windowshop.index.catalogue.ledger import LEDGER_FOLDER, end_of, position_to_json
 from windowshop.index.folder import building, next_name
@@ -79,13 +79,14 @@ def build_index(
         path = generations.path(name)
         source = model.read_products(dataset.products, dataset.root, cache_folder, reporter)
         shutil.copytree(model.folder, path / MODEL_FOLDER)
+        require_files(path / MODEL_FOLDER, MODEL, EVERYTHING)
         export = path / MODEL_FOLDER / EXPORT_FOLDER
         if before is not None and not export.exists():  # that of the previous generation may fit
             shutil.copytree(generations.path(before) / MODEL_FOLDER / EXPORT_FOLDER, export)
         provide_export(model, dataset, source, export)
         filled = _fill(path, model, dataset, source, reporter, config or IndexConfig())
         manifest = replace(filled, copied_from=before, copied_since=since)
-        write_manifest(path, manifest, GENERATION.file)
+        write_manifest(path, manifest, GENERATION)
         generations.switch(name)
     return manifest
 

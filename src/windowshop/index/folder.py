@@ -13,13 +13,13 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from windowshop.errors import IndexFolderError
-from windowshop.files import INDEX, MANIFEST_FILE, read_manifest, write_json
+from windowshop.files import INDEX, MANIFEST_FILE, read_manifest, write_manifest
 from windowshop.index.catalogue.collection import Collection
 from windowshop.index.catalogue.ledger import LEDGER_FOLDER, Ledger, Position, is_open
 from windowshop.index.catalogue.records import Change, Upsert
@@ -82,7 +82,7 @@ def building(out: Path) -> Iterator[Generations]:
         shutil.rmtree(partial, ignore_errors=True)
         root = partial if is_first else out
         generations = Generations(root / GENERATIONS_FOLDER)
-        write_json(root / MANIFEST_FILE, asdict(IndexManifest()))
+        write_manifest(root, IndexManifest(), INDEX)
         _drop_others(generations)
         yield generations
         _drop_others(generations)

@@ -29,7 +29,7 @@ from windowshop.data import (
     fill_attributes,
 )
 from windowshop.errors import DataError, IndexFolderError, SearchError, needs_extra
-from windowshop.files import INDEX, FolderKind, read_manifest
+from windowshop.files import INDEX, MODEL, FolderKind, read_manifest, require_files
 from windowshop.index.catalogue.collection import Collection
 from windowshop.index.folder import IMAGES_FOLDER, current_generation, open_generations
 from windowshop.index.images import OpenedImages, ShopImages
@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
 GENERATION = FolderKind(
     noun="a generation of an index",
-    format="windowshop-generation/2",
+    format="windowshop-generation/3",
     command=INDEX.command,
+    remedy=INDEX.remedy,
     error=IndexFolderError,
     file="generation.json",
 )
@@ -101,6 +102,7 @@ class OpenIndex:
         self.folder, self.generation, self._path = folder, generation, path
         self.manifest = read_manifest(GenerationManifest, path, GENERATION)
         key = self.manifest.model_key
+        require_files(path / MODEL_FOLDER, MODEL)
         self.query_encoder: QueryEncoder = open_query_encoder(
             path / MODEL_FOLDER / EXPORT_FOLDER, model_key=key
         )

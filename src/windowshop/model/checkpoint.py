@@ -1,17 +1,18 @@
 """A model as a folder: safetensors, YAML config, tokenizer and encoders, JSON manifest.
 
-    MODEL/manifest.json          what it was made from and how it did on dev
+    MODEL/manifest.json          what it was made from, how it did on dev, hashes of its files
     MODEL/config.yaml            the resolved settings
     MODEL/towers.safetensors     projections, fusion, temperatures
     MODEL/encoders/text, image   weights, tokenizer, preprocessing
     MODEL/baselines/NAME.safetensors
     MODEL/baselines/NAME/text, image   where a baseline trained encoders of its own
+    MODEL/export/                a query encoder with a manifest of its own, where one was exported
 
 A folder is written aside and renamed, so one that has a manifest is complete.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +22,14 @@ from safetensors.torch import load_file, save_file
 from windowshop.config import FUSED, TrainConfig, load_config
 from windowshop.encoders import ImageEncoder, Layout, TextEncoder
 from windowshop.errors import ModelError
-from windowshop.files import MODEL, read_manifest, write_manifest
+from windowshop.files import (
+    MODEL,
+    Files,
+    describe_files,
+    read_manifest,
+    require_files,
+    write_manifest,
+)
 from windowshop.model.origin import environment
 from windowshop.model.two_tower import TwoTower
 from windowshop.settings import to_yaml
@@ -58,6 +66,8 @@ class Manifest:
     """Command, commit, machine, threads, precision and versions."""
     served: str = FUSED
     """System that answers texts: the trained one, or a text tower that dev prefers to it."""
+    files: Files = field(default_factory=dict)
+    """All files but an export; filled in as the folder is written."""
     format: str = MODEL.format
 
     @property
@@ -93,13 +103,13 @@ def save_model(
     fused.text.save(folder / "encoders" / "text")
     fused.image.save(folder / "encoders" / "image")
     for name, system in systems.items():
-        save_file(system.towers.state_dict(), towers_file(folder, name))
+        save_file(system.towers.state_dict(), folder / towers_name(name))
         if system.text.fingerprint != fused.text.fingerprint:
             system.text.save(folder / "baselines" / name / "text")
         if system.image.fingerprint != fused.image.fingerprint:
             system.image.save(folder / "baselines" / name / "image")
     (folder / CONFIG_FILE).write_text(to_yaml(config), encoding="utf-8")
-    write_manifest(folder, manifest)
+    write_manifest(folder, replace(manifest, files=describe_files(folder)), MODEL)
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -110,10 +120,11 @@ def load_manifest(folder: Path) -> Manifest:
 def load_towers(folder: Path, name: str = FUSED) -> TwoTower:
     """Load the towers of the model, or of one of its baselines, ready to encode."""
     manifest = load_manifest(folder)
+    require_files(folder, MODEL, CONFIG_FILE, towers_name(name))
     config = load_config(folder / CONFIG_FILE)
     shape = config.model.for_system(name)
     model = TwoTower(shape, *manifest.layouts)
-    path = towers_file(folder, name)
+    path = folder / towers_name(name)
     try:
         model.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -124,7 +135,9 @@ def load_towers(folder: Path, name: str = FUSED) -> TwoTower:
 
 def saved_systems(folder: Path) -> list[str]:
     """Names of the systems in a model folder, "fused" first."""
-    return [FUSED, *sorted(path.stem for path in (folder / "baselines").glob("*.safetensors"))]
+    found = (Path(name) for name in load_manifest(folder).files)
+    baselines = [path for path in found if path.parent == Path("baselines")]
+    return [FUSED, *sorted(path.stem for path in baselines)]
 
 
 def encoder_folder(folder: Path, modality: Literal["text", "image"], name: str = FUSED) -> Path:
@@ -133,6 +146,6 @@ def encoder_folder(folder: Path, modality: Literal["text", "image"], name: str =
     return own if own.is_dir() else folder / "encoders" / modality
 
 
-def towers_file(folder: Path, name: str) -> Path:
-    """Return the weights file of a system in a model folder."""
-    return folder / (TOWERS_FILE if name == FUSED else f"baselines/{name}.safetensors")
+def towers_name(name: str) -> str:
+    """Return the weights file of a system, within a model folder."""
+    return TOWERS_FILE if name == FUSED else f"baselines/{name}.safetensors"

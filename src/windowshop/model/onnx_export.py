@@ -22,15 +22,13 @@ from rich.table import Table
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from windowshop.data import Dataset, file_hash
+from windowshop.data import Dataset
 from windowshop.encoders import TextEncoder, pick_device
 from windowshop.engines import nearest
 from windowshop.errors import ConfigError, ExportError
-from windowshop.files import new_folder, write_manifest
+from windowshop.files import EXPORT, describe_files, new_folder, write_manifest
 from windowshop.model.batches import ProductSource
 from windowshop.model.query_encoder import (
-    EXPORT,
-    FILES,
     GRAPH_FILE,
     IDS,
     MASK,
@@ -332,10 +330,10 @@ def _write_export(
         checks={name: asdict(check) for name, check in checks.items()},
         bars={"mean_cosine": config.min_cosine, "top10_overlap": config.min_overlap},
         checked_on={"texts": len(reference.texts), "products": len(reference.product_NP)},
-        files={name: file_hash(folder / name) for name in FILES},
+        files=describe_files(folder),
         versions={name: version(name) for name in PACKAGES},
     )
-    write_manifest(folder, manifest, EXPORT.file)
+    write_manifest(folder, manifest, EXPORT)
     return manifest
 
 

@@ -17,22 +17,13 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-from windowshop.data import file_hash
 from windowshop.errors import ConfigError, ExportError, SearchError
-from windowshop.files import FolderKind, read_manifest
+from windowshop.files import EVERYTHING, EXPORT, Files, read_manifest, require_files
 from windowshop.model.micro_batch import BatchConfig, BatchCounts, Key, MicroBatcher
 
-EXPORT = FolderKind(
-    noun="an exported query encoder",
-    format="windowshop-export/1",
-    command="windowshop export-onnx",
-    error=ExportError,
-    file="export.json",
-)
 GRAPH_FILE = "query.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 PROBES_FILE = "probes.npy"
-FILES = (GRAPH_FILE, TOKENIZER_FILE, PROBES_FILE)
 Precision = Literal["int8", "fp32"]
 IDS, MASK = "input_ids", "attention_mask"
 PROBES = ("red shoes", "blue cotton shirt for men, size 42", "5 l green tea", "größer 靴")
@@ -54,8 +45,7 @@ class ExportManifest:
     """Closeness that int8 had to reach to be kept."""
     checked_on: dict[str, int]
     """Texts and products of the checks."""
-    files: dict[str, str]
-    """Content hashes."""
+    files: Files
     versions: dict[str, str]
     format: str = EXPORT.format
 
@@ -168,8 +158,7 @@ def open_query_encoder(
             f"{path}: was exported from another model ({manifest.model_key}, not {model_key}). "
             f"Run `{EXPORT.command}` with this one."
         )
-    for name in FILES:
-        _check_file(path / name, manifest.files.get(name))
+    require_files(path, EXPORT, EVERYTHING)
     config = config or EncoderConfig()
     graph = QueryGraph(path / GRAPH_FILE, path / TOKENIZER_FILE, config.threads)
     _check_probes(graph, path, manifest.width)
@@ -179,20 +168,6 @@ def open_query_encoder(
 def probe_vectors(graph: QueryGraph) -> np.ndarray:
     """Vectors of PROBES, each run alone, (probes, P)."""
     return np.concatenate([graph.run([ids]) for ids in graph.tokenise(PROBES)])
-
-
-def _check_file(path: Path, expected: str | None) -> None:
-    try:
-        found = file_hash(path)
-    except OSError as error:
-        raise ExportError(
-            f"{path}: cannot be read ({error}). Run `{EXPORT.command}` again."
-        ) from None
-    if found != expected:
-        raise ExportError(
-            f"{path}: is not the file that was exported. Copy the folder again, or run "
-            f"`{EXPORT.command}`."
-        )
 
 
 def _check_probes(graph: QueryGraph, folder: Path, width: int) -> None:

@@ -37,6 +37,7 @@ from windowshop.encoders import (
     product_features,
 )
 from windowshop.errors import DataError, SearchError
+from windowshop.files import MODEL, require_files
 from windowshop.model.batches import CHUNK, ProductSource, QueryBatch
 from windowshop.model.checkpoint import (
     CONFIG_FILE,
@@ -222,8 +223,9 @@ class Retriever:
 
 
 def load(path: str | Path, device: str = "auto") -> Retriever:
-    """Load a model folder; raises ModelError where it is not one."""
+    """Load a model folder; raises ModelError where it is not one, or damaged."""
     folder = Path(path)
+    require_files(folder, MODEL, CONFIG_FILE, "encoders")
     manifest = load_manifest(folder)
     tokens = manifest.has_tokens
     return Retriever(
@@ -241,6 +243,7 @@ def load_system(model: Retriever, name: str) -> System:
     """Return the model itself ("fused") or a baseline, with the encoders that it reads."""
     if name == FUSED:
         return System(model.towers, model.text, model.image)
+    require_files(model.folder, MODEL, f"baselines/{name}")
     text = encoder_folder(model.folder, "text", name)
     image = encoder_folder(model.folder, "image", name)
     shared = model.folder / "encoders"

@@ -8,7 +8,6 @@ import polars as pl
 
 from windowshop._version import __version__
 from windowshop.config import TrainConfig
-from windowshop.data import file_hash
 from windowshop.encoders import MODALITIES
 from windowshop.errors import ConfigError
 from windowshop.evaluation import (
@@ -20,6 +19,7 @@ from windowshop.evaluation import (
     score_slices,
     scores_table,
 )
+from windowshop.files import file_hash
 from windowshop.model import TwoTower, needs_tokens
 from windowshop.settings import to_dict
 from windowshop.study.config import LEXICAL, TRAINED, StudyConfig, VariantConfig, training_of

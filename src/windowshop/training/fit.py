@@ -12,10 +12,18 @@ from filelock import FileLock, Timeout
 
 from windowshop._version import __version__
 from windowshop.config import FUSED, TrainConfig
-from windowshop.data import Dataset, file_hash
+from windowshop.data import Dataset
 from windowshop.encoders import FeatureCache
 from windowshop.errors import ConfigError, ModelError
-from windowshop.files import DEFAULT_CACHE, MANIFEST_FILE
+from windowshop.files import (
+    DEFAULT_CACHE,
+    EVERYTHING,
+    MANIFEST_FILE,
+    MODEL,
+    file_hash,
+    place_folder,
+    require_files,
+)
 from windowshop.model import (
     Manifest,
     ProductSource,
@@ -103,7 +111,7 @@ def _fit_locked(
         _describe(prepared, config, key, trained), environment=started, served=served
     )
     save_model(finished, config, manifest, {name: item.system for name, item in trained.items()})
-    finished.rename(out)
+    place_folder(finished, out)
     shutil.rmtree(work)
     return manifest
 
@@ -196,6 +204,7 @@ def _can_train(name: str, products: ProductSource) -> bool:
 def _finished(out: Path, key: str, reporter: Reporter) -> Manifest:
     manifest = load_manifest(out)
     if manifest.run_key == key:
+        require_files(out, MODEL, EVERYTHING)
         reporter.note(f"{out} was trained from the same data and settings; nothing to do.")
         return manifest
     raise ModelError(
@@ -207,7 +216,7 @@ def _finished(out: Path, key: str, reporter: Reporter) -> Manifest:
 def _keep_only(work: Path, key: str, reporter: Reporter) -> None:
     """Make the work folder of this run, dropping what another data set or config left there."""
     key_file = work / "run_key"
-    if work.exists() and (not key_file.is_file() or key_file.read_text() != key):
+    if work.exists() and (not key_file.is_file() or key_file.read_bytes() != key.encode()):
         reporter.note("Starting afresh: the unfinished run had other data, settings or version.")
         shutil.rmtree(work)
     elif work.exists():

@@ -1,4 +1,4 @@
-"""State of a training run: where it stands, saved and loaded."""
+"""State of a training run: where it stands, saved and loaded with a hash of all of it."""
 
 import json
 import math
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import xxhash
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -40,7 +41,8 @@ def end_stage(path: Path, state: TrainState, model: TwoTower) -> None:
 def save_state(path: Path, state: TrainState, tensors: Mapping[str, Tensor]) -> None:
     """Write the state and its tensors as one safetensors file."""
     unshared = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
-    metadata = {"state": json.dumps(asdict(state))}
+    note = json.dumps(asdict(state))
+    metadata = {"state": note, "hash": _hash(note, unshared)}
     write_atomic(path, lambda aside: save_file(unshared, aside, metadata=metadata))
 
 
@@ -53,13 +55,25 @@ def load_state(path: Path) -> tuple[TrainState, dict[str, Tensor]]:
         return TrainState(), {}
     try:
         with safe_open(path, framework="pt") as file:
-            state = TrainState(**json.loads(file.metadata()["state"]))
-            return state, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if _hash(metadata["state"], tensors) != metadata["hash"]:
+            raise ValueError("their hash is not the one that was written")
+        return TrainState(**json.loads(metadata["state"])), tensors
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"{path}: weights in the making cannot be read ({error}). Delete this file and run the "
             "same again: what it holds is trained afresh."
         ) from None
+
+
+def _hash(note: str, tensors: Mapping[str, Tensor]) -> str:
+    """Hash a state's text, and its tensors by name, type and shape."""
+    digest = xxhash.xxh3_128(note.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -7,10 +7,11 @@ mixed alike, so that a share of 0 is the system as it was: a stage can never los
 
 import copy
 import dataclasses
-import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,17 +30,44 @@ from windowshop.encoders import (
     product_features,
     query_features,
 )
-from windowshop.files import new_folder, write_atomic, write_json
+from windowshop.errors import ModelError
+from windowshop.files import (
+    EVERYTHING,
+    Files,
+    FolderKind,
+    describe_files,
+    new_folder,
+    read_manifest,
+    require_files,
+    write_manifest,
+)
 from windowshop.model import ProductSource, QuerySource, TwoTower, needs_tokens
 from windowshop.progress import SilentReporter
 from windowshop.training.fine_tuning.encoded_batches import encoder_inputs
 from windowshop.training.fine_tuning.stage_encoders import FineTuning
 from windowshop.training.job import TrainingJob, begin_stage, run_stage
 from windowshop.training.prepared_data import PreparedData, dev_scorer, with_encoders
-from windowshop.training.state import end_stage, load_state, part
+from windowshop.training.state import TrainState, end_stage, load_state, part, save_state
 
 TOWERS_FILE = "towers.safetensors"
-CHOICE_FILE = "choice.json"
+STAGE = FolderKind(
+    noun="what a stage trained",
+    format="windowshop-stage/1",
+    command="windowshop train",
+    remedy="Delete its folder and run the same again: what it holds is trained afresh.",
+    error=ModelError,
+    file="choice.json",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageManifest:
+    """Manifest of what a stage that trains encoders has chosen."""
+
+    shares: list[dict[str, Any]]
+    """Dev figures of each share of tuned weights, and whether it was chosen."""
+    files: Files
+    format: str = STAGE.format
 
 
 def fine_tune_encoders(job: TrainingJob, model: TwoTower, place: int, folder: Path) -> None:
@@ -85,6 +113,7 @@ def load_fine_tuned(job: TrainingJob, model: TwoTower, place: int, folder: Path)
     `model` gets its towers, or those of a later stage that the job has come to already.
     """
     config, state_file = job.config, job.state_file
+    require_files(folder, STAGE, EVERYTHING)
     tokens = needs_tokens(config.model.fusion)
     text = load_text_encoder(str(folder / "text"), config.device, tokens=tokens)
     image = load_image_encoder(str(folder / "image"), config.device, tokens=tokens)
@@ -95,8 +124,8 @@ def load_fine_tuned(job: TrainingJob, model: TwoTower, place: int, folder: Path)
         if prepared.dev_scorer is not None and config.stages[place].name == "fused":
             prepared.dev_scorer.calibrate(model)
         stage = {"stage": config.stages[place].name, "step": state.step}
-        chosen = json.loads((folder / CHOICE_FILE).read_text())
-        state.history += [stage | share for share in chosen if "score" in share]
+        shares = read_manifest(StageManifest, folder, STAGE).shares
+        state.history += [stage | share for share in shares if "score" in share]
         end_stage(state_file, state, model)
     else:
         model.load_state_dict(part(tensors, "model"))
@@ -109,9 +138,15 @@ def _weights_before(job: TrainingJob, model: TwoTower, place: int) -> dict[str, 
     state, _ = load_state(job.state_file)
     assert state.stage == place, "earlier stages have ended"
     if state.step > 0:
-        return load_file(file)
+        _, weights = load_state(file)
+        if not weights:
+            raise ModelError(
+                f"{file}: is missing. Delete {job.state_file.name} beside it and run the same "
+                "again: what it holds is trained afresh."
+            )
+        return weights
     begin_stage(job, model, place)
-    write_atomic(file, lambda aside: save_file(model.state_dict(), aside))
+    save_state(file, TrainState(), model.state_dict())
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
@@ -163,10 +198,11 @@ def _save(
     folder: Path,
     weights: dict[str, Tensor],
     encoders: tuple[TextEncoder, ImageEncoder],
-    choice: Sequence[Mapping[str, object]],
+    shares: list[dict[str, Any]],
 ) -> None:
     with new_folder(folder) as made:
         encoders[0].save(made / "text")
         encoders[1].save(made / "image")
         save_file(weights, made / TOWERS_FILE)
-        write_json(made / CHOICE_FILE, choice)
+        manifest = StageManifest(shares=shares, files=describe_files(made))
+        write_manifest(made, manifest, STAGE)

@@ -40,7 +40,7 @@ def write_snapshot(folder: Path, saved: Snapshot) -> None:
     # Another engine has other keys, so a table is never replaced by one that differs.
     table_file = f"products-{engine}-{position.segment}-{position.offset}.parquet"
     table = saved.table.with_columns(pl.Series(ALIVE, saved.alive_N))
-    write_atomic(folder / table_file, table.write_parquet, durable=True)
+    write_atomic(folder / table_file, table.write_parquet)
     content = {
         "format": FORMAT,
         "table": table_file,

@@ -1,0 +1,73 @@
+"""Damage to files, and what comes of it: the same as before, or a named error."""
+
+import os
+import random
+import shutil
+import zlib
+
+from windowshop.errors import WindowshopError
+
+ALL = bool(os.environ.get("FAULTS"))
+"""Whether every fault is tried (`make faults`), and not the part of each that takes seconds."""
+
+
+def some(few, all_of_them):
+    """How much to try of something."""
+    return all_of_them if ALL else few
+
+
+def flips(content, count, seed=0):
+    """Contents with one bit changed each, at random places."""
+    rng = random.Random(seed)
+    for _ in range(count if content else 0):
+        changed = bytearray(content)
+        changed[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        yield bytes(changed)
+
+
+def damages(content, count, seed=0):
+    """Ways to damage a file, by name: flipped bits, lengths of its own, zeroed pages, none."""
+    yield from ((f"flip {i}", changed) for i, changed in enumerate(flips(content, count, seed)))
+    yield "missing", None
+    yield "longer", content + b"\0"
+    if content:
+        yield "empty", b""
+        yield "cut in half", content[: len(content) // 2]
+        yield "short by one", content[:-1]
+        page = len(content) // 2 & ~4095
+        zeroed = content[:page] + bytes(len(content[page : page + 4096])) + content[page + 4096 :]
+        if zeroed != content:
+            yield "zeroed page", zeroed
+
+
+def files_of(folder):
+    """All files of a folder, by their paths in it."""
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def outcomes(whole, tmp_path, answer, same, count):
+    """Damage each file of a folder in each way, one at a time, and take answers from the folder.
+
+    `answer(folder)` uses a copy of the folder, `same` compares two answers. Returns the numbers of
+    equal answers and of named errors, and a line for everything else.
+    """
+    expected, equal, named, wrong = answer(whole), 0, 0, []
+    copy = shutil.copytree(whole, tmp_path / "damaged")
+    for name in files_of(whole):
+        content = (whole / name).read_bytes()
+        for kind, damaged in damages(content, count, seed=zlib.crc32(name.encode())):
+            path = copy / name
+            path.unlink() if damaged is None else path.write_bytes(damaged)
+            try:
+                if same(answer(copy), expected):
+                    equal += 1
+                else:
+                    wrong.append(f"{name}, {kind}: another answer")
+            except WindowshopError as error:
+                named += 1
+                if len(str(error)) < 20:
+                    wrong.append(f"{name}, {kind}: the error says only {error}")
+            except Exception as error:  # noqa: BLE001
+                wrong.append(f"{name}, {kind}: {type(error).__name__}: {error}")
+            path.write_bytes(content)
+    return equal, named, wrong

@@ -8,7 +8,7 @@ LOCKS := requirements/packages.txt requirements/torch-cpu.txt requirements/torch
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := $(PIP) install --quiet --require-hashes --only-binary :all: --no-deps
 
-.PHONY: demo check quick test docs figures lock licences clean
+.PHONY: demo check quick test faults docs figures lock licences clean
 
 demo: $(READY)
 	$(BIN)/python -m windowshop demo build/demo
@@ -30,6 +30,10 @@ quick: $(READY)
 # In one process: trainings, services and browsers beside each other wait too long on two cores.
 test: check
 	$(BIN)/python -m pytest $(ARGS)
+
+# Every fault that tests/faults knows; the other targets try a part of each.
+faults: $(READY)
+	FAULTS=all $(BIN)/python -m pytest tests/faults $(ARGS)
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -155,7 +155,7 @@ class FolderKind:
     command: str
     """Command that makes such a folder."""
     remedy: str
-    """What to do about a damaged one."""
+    """Advice about a damaged one."""
     error: type[WindowshopError]
     file: str = MANIFEST_FILE
 
@@ -263,7 +263,7 @@ class FolderCheck:
     folder: Path
     num_files: int
     damage: tuple[str, ...]
-    """What is wrong and what to do about it, a text for each file."""
+    """Texts that say which file is wrong, how, and what to do."""
 
 
 def check_folder(folder: Path, kind: FolderKind) -> FolderCheck:

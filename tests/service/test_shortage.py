@@ -167,6 +167,10 @@ def test_ready_tells_what_is_refused_and_when_searches_fail(index, monkeypatch):
         told = client.get("/ready")
         assert told.status_code == 200  # searches are answered
         assert told.json()["refused"] == {"writes": "No space left on device"}
+        monkeypatch.setattr(client.app.state.service._logs, "_damage", "/srv/index.db: damaged")
+        refused = client.get("/ready").json()["refused"]
+        assert set(refused) == {"writes", "feedback"}
+        assert "srv" not in refused["feedback"]
         with client.app.state.service.pool.lease() as searcher:
             monkeypatch.setattr(searcher, "answer", lambda request: 1 / 0)
         assert "Searches fail" in problem(client.get("/ready"), 503, "not_ready")["message"]

@@ -3,17 +3,19 @@
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from windowshop.errors import DamagedError, StorageError
 from windowshop.index import IMAGES_FOLDER
 from windowshop.search import SearchRequest
 from windowshop.service.generation_pool import GenerationPool
 from windowshop.service.http.errors import ServiceError, as_service_error
+from windowshop.service.logs.tables import LogDatabase
 
 PROBE = SearchRequest(text="ready", limit=1)
 PROBE_BYTES = 2**20
 """Room for a few writes, and for the steps of the database."""
 
 
-def refused_now(pool: GenerationPool) -> dict[str, str]:
+def refused_now(pool: GenerationPool, logs: LogDatabase) -> dict[str, str]:
     """Return what is refused now, with the reason; raises ServiceError 503 where searches fail."""
     try:
         with pool.lease() as searcher:
@@ -23,7 +25,14 @@ def refused_now(pool: GenerationPool) -> dict[str, str]:
         raise ServiceError(503, "not_ready", message, headers={"Retry-After": "1"}) from None
     folders = (pool.folder, pool.folder / IMAGES_FOLDER)  # which may be disks of their own
     reasons = [reason for folder in folders if (reason := _why_unwritable(folder))]
-    return {"writes": reasons[0]} if reasons else {}
+    refused = {"writes": reasons[0]} if reasons else {}
+    try:
+        logs()
+    except StorageError:
+        refused["feedback"] = "Its database cannot be opened now."
+    except DamagedError:
+        refused["feedback"] = "Its database is damaged: the server's log has the remedy."
+    return refused
 
 
 def _why_unwritable(folder: Path) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from windowshop.errors import DamagedError, StorageError
 from windowshop.search import Answer, SearchRequest
+from windowshop.service.condition import refused_now
 from windowshop.service.config import ServiceConfig
 from windowshop.service.generation_pool import GenerationPool
 from windowshop.service.http.errors import ServiceError
@@ -76,6 +77,10 @@ class ServiceState:
         """Return the error of requests before the start and during the end."""
         message = f"The service is {self.pool.state}. Try again in a second."
         return ServiceError(503, "not_ready", message, headers={"Retry-After": "1"})
+
+    def refused(self) -> dict[str, str]:
+        """Return what is refused now, and why; raises ServiceError 503 where searches fail."""
+        return refused_now(self.pool, self._logs)
 
     def start(self) -> None:
         """Open everything; a thread then looks at the folder every second."""

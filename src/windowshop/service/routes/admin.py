@@ -10,7 +10,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from windowshop._version import __version__
 from windowshop.files import read_manifest
 from windowshop.index import GENERATION, GenerationManifest
-from windowshop.service.condition import refused_now
 from windowshop.service.generation_pool import GenerationPool
 from windowshop.service.http.bodies import json_body, read_json
 from windowshop.service.http.middleware import client_of
@@ -81,8 +80,7 @@ def _add_states(router: APIRouter, service: ServiceState) -> None:
         """Whether searches are answered, and what is refused nevertheless."""
         if pool.state != "ready":
             raise service.not_ready()
-        refused = await service.trying.run(lambda: refused_now(pool))
-        return ReadyAnswer(status="ready", refused=refused)
+        return ReadyAnswer(status="ready", refused=await service.trying.run(service.refused))
 
     @router.get("/metrics", responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}})
     async def metrics() -> Response:

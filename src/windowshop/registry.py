@@ -66,7 +66,7 @@ READERS = Registry(
     "table suffix",
     {
         ".parquet": "polars:read_parquet",
-        ".csv": "windowshop.data.tables:read_csv",
+        ".csv": "windowshop.data.csv_dialect:read_csv",
         ".jsonl": "windowshop.data.tables:read_lines",
         ".ndjson": "windowshop.data.tables:read_lines",
     },

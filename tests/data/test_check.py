@@ -101,9 +101,14 @@ TABLE_CASES = [
     ),
     case(
         "error unreadable-table: queries.csv",
-        "invalid utf-8",
-        {"queries.csv": "query_id,query\nq1,café\n".encode("latin-1")},
+        "neither UTF-8 nor",
+        {"queries.csv": "query_id,query\nq1,платье\n".encode("cp1251")},
         queries=None,
+    ),
+    case(
+        "error bad-columns: columns.yaml",
+        "'colour' is not in products",
+        {"columns.yaml": b"columns: {colour: {type: text}}"},
     ),
     case("error unreadable-table: qrels", "qrels.csv, qrels.jsonl", {"qrels.csv": b"query_id\n"}),
     case(

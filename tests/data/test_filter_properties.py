@@ -22,6 +22,7 @@ from windowshop.data.filter_grammar import (
     parse_filter,
 )
 from windowshop.data.filter_polars import to_polars
+from windowshop.data.folding import fold
 from windowshop.errors import FilterError
 
 # Random trees. Values come from a few look-alikes so that comparisons often match.
@@ -173,13 +174,13 @@ def matches(tree, value):
         case Span(_, low, high):
             return lowered(low) <= value <= lowered(high)
         case Contains(_, text):
-            return text.lower() in value
+            return fold(text) in value
         case Under(_, levels):
-            return value.split(" > ")[: len(levels)] == [level.lower() for level in levels]
+            return value.split(" > ")[: len(levels)] == [fold(level) for level in levels]
 
 
 def lowered(value):
-    return value.lower() if isinstance(value, str) else value
+    return fold(value) if isinstance(value, str) else value
 
 
 @pytest.mark.slow

@@ -1,7 +1,9 @@
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from windowshop.data.folding import fold, fold_column
 from windowshop.data.terms import document_terms, known_words, query_terms
 from windowshop.data.tokens import tokens_of, words, words_of, written, written_together
 
@@ -18,6 +20,59 @@ from windowshop.data.tokens import tokens_of, words, words_of, written, written_
 def test_forms_of_a_word_are_one_word(pair):
     first, second = pair.split()
     assert words_of(first) == words_of(second)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        "l'été été", "L’Été ETE", "dell'acqua acqua", "d'or or", "qu'hiver hiver", "Œuvre oeuvre",
+        "ﬁne fine", "straße STRASSE", "İSTANBUL istanbul", "ISPARTA ısparta", "Ｎｉｋｅ nike",
+        "ﾊﾟﾝﾂ パンツ", "が が", "كِتَاب كتاب", "أحمر احمر", "حقيبة حقيبه", "שָׁלוֹם שלום", "ёлка елка",
+        "क़मीज़ कमीज", "می‌خواهم میخواهم", "Donau­dampfer donaudampfer", "ΣΑΣ σας", "٣٨ 38", "३८ 38",
+        "한국 한국", "smørrebrød smorrebrod", "Łódź lodz", "nguyễn nguyen",
+    ],
+)  # fmt: skip
+def test_a_word_is_folded_alike_however_it_is_written(pair):
+    first, second = pair.split()
+    assert words_of(first) == words_of(second)
+    assert len(words_of(first)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "काला केला कला",
+        "मोर मेरा मर",
+        "สีดำ สีด",
+        "தமிழ் தமழ",
+        "ガラス カラス",
+        "ばら はら",
+        "хороший хороши",
+        "বই বাই",
+    ],
+)
+def test_marks_that_make_another_word_stay(text):
+    assert len(set(words_of(text))) == len(text.split())
+    assert written(text) == text.split()
+
+
+def test_an_elided_article_is_no_word_but_a_brand_is_known_with_it():
+    assert [(t.text, t.start) for t in tokens_of("robe d'été, qu'Ida")] == [
+        ("robe", 0), ("été", 7), ("Ida", 15),
+    ]  # fmt: skip
+    known = known_words(["Shampoo L'Oréal"])
+    for query in ("loreal", "L'Oréal", "l oréal", "oreal"):
+        assert set(query_terms(query, known)) & set(document_terms("L'Oréal", known)), query
+    assert words_of("men's o'clock rock'n'roll Levi's") == ["men", "oclock", "rocknroll", "levi"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Crème BRÛLÉE", "STRASSE straße", "İI ıi", "Œuf Æble", "हिन्दी क़मीज़", "สีดำ", "كِتَابٌ أ ى ة ک",
+     "שָׁלוֹם", "Ёлка Йод Їжа", "ｶﾞﾗｽ ガラス", "한국", "ΣΑΣ", "٣٨ ३८", "plain", "ﬁne­"],
+)  # fmt: skip
+def test_a_column_is_folded_as_its_texts_are(text):
+    assert fold_column(pl.Series(["a", text, None])).to_list() == ["a", fold(text), None]
 
 
 def test_different_words_stay_apart():
@@ -70,6 +125,61 @@ def test_queries_have_the_terms_of_the_catalogue():
     assert query_terms("t-shirt", known_words(["shirt", "size T"])) == ["t", "shirt"]
     assert query_terms("t-shirt", known_words(["shirt"])) == ["tshirt"]
     assert query_terms("flip-flop", KNOWN) == ["flip", "flop"]
+
+
+CATALOGUES = {
+    "de": [
+        "Winterjacke für Damen, warm und wasserdicht", "Jacke für den Winter",
+        "Rote Schuhe aus Leder", "Kleid mit Gürtel", "Stühle und Tische aus Holz",
+        "Arbeitshose für die Arbeit", "Hose",
+    ],
+    "fr": [
+        "Robe d'été brodée pour femme", "Chaussures noires en cuir", "Les chapeaux de paille",
+    ],
+    "es": ["Zapatos rojos de piel para hombre", "Vestidos largos de verano con flores"],
+    "ru": ["Красное платье с поясом", "Зимние сапоги из кожи для женщин"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("language", "query", "product"),
+    [
+        ("de", "rotes Schuhe", 2), ("de", "Kleider", 3), ("de", "stuhl tisch", 4),
+        ("de", "STÜHLEN", 4),
+        ("de", "jacken", 0), ("de", "winter jacke", 0), ("de", "Hosen Arbeit", 5),
+        ("fr", "robes brodees", 0), ("fr", "l'été", 0), ("fr", "chaussure noire", 1),
+        ("fr", "chapeau", 2),
+        ("es", "zapato rojo", 0), ("es", "vestido larga", 1), ("ru", "красные платья", 0),
+    ],
+)  # fmt: skip
+def test_words_are_stemmed_in_the_language_of_the_catalogue(language, query, product):
+    texts = CATALOGUES[language]
+    known = known_words(texts)
+    assert known.language == language
+    held = {known.stem(term) for term in document_terms(texts[product], known)}
+    assert {known.stem(term) for term in query_terms(query, known)} <= held
+
+
+def test_english_is_not_stemmed_and_little_text_is_english():
+    for texts in (["Red shirt"], ["Tee"], [""], [], CATALOGUE, ["Nike Air Max 90", "Adidas Samba"]):
+        assert known_words(texts).language == "en"
+    assert known_words(["Jacke"], "de").language == "de"
+    assert document_terms("handbag", known_words(["hand", "bag"])) == ["handbag"]
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("黒いスニーカー", "スニーカー"), ("黒いスニーカー", "黒い"),
+        ("红色连衣裙", "连衣裙"), ("红色连衣裙", "裙"),
+        ("รองเท้าสีดำ", "สีดำ"), ("iPhone13手机壳", "手机壳"), ("ｽﾆｰｶｰ", "スニーカー"),
+    ],
+)  # fmt: skip
+def test_words_are_found_in_scripts_without_spaces(text, query):
+    known = known_words([text])
+    held = document_terms(text, known)
+    assert set(query_terms(query, known)) <= set(held)
+    assert not set(query_terms("鞋", known)) & set(held)
 
 
 def test_words_of_many_scripts_are_normalised():

@@ -264,4 +264,4 @@ def test_attributes_become_columns():
     assert table.columns[2:] == ["Size", "attributes Brand", "Colour", "Count"]
     assert table["Size"].to_list() == [["S", "M"], ["L"], None, None]
     assert table["Colour"].to_list() == ["Red", None, None, None]
-    assert table["Count"].to_list() == [None, "3", None, None]
+    assert table["Count"].to_list() == [None, 3.0, None, None]

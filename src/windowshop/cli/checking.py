@@ -13,11 +13,20 @@ from windowshop.files import EXPORT, MANIFEST_FILE, MODEL, FolderCheck, check_fo
 def check(
     folder: Annotated[Path, typer.Argument(help="Data folder, index, model or export.")],
     json_output: JsonFlag = False,
+    write_columns: Annotated[
+        bool,
+        typer.Option(
+            "--write-columns",
+            help="Write columns.yaml of a data folder, with types and roles as they look.",
+        ),
+    ] = False,
 ) -> None:
     """Check a data folder, or every file of an index, a model or an export; exit 1 on errors."""
     require_folder(folder)
     checks = _check_made(folder)
     if checks is None:
+        if write_columns:
+            _write_columns(folder)
         is_whole = _check_data(folder, json_output)
     else:
         is_whole = not any(found.damage for found in checks)
@@ -54,6 +63,14 @@ def _check_made(folder: Path) -> list[FolderCheck] | None:
             checks.append(check_folder(folder / "export", EXPORT))
         return checks
     return None
+
+
+def _write_columns(folder: Path) -> None:
+    """Write what columns look like, for a person to correct."""
+    from windowshop.data import read_products, seen_rules, write_rules
+
+    path = write_rules(folder, seen_rules(read_products(folder)))
+    reporter.note(f"Wrote {path}. Correct what is wrong in it, then train and index.")
 
 
 def _check_data(folder: Path, json_output: bool) -> bool:

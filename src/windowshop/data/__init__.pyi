@@ -1,7 +1,12 @@
 from .attributes import AttributeColumn as AttributeColumn
 from .attributes import attribute_columns as attribute_columns
 from .attributes import fill_attributes as fill_attributes
+from .category_paths import CATEGORY_PATHS as CATEGORY_PATHS
+from .category_paths import every_path as every_path
 from .check import check_dataset as check_dataset
+from .column_rules import seen_rules as seen_rules
+from .column_rules import write_rules as write_rules
+from .column_types import NUMBER as NUMBER
 from .dataset import DESIRABILITY as DESIRABILITY
 from .dataset import KINDS as KINDS
 from .dataset import PRODUCT_SCHEMA as PRODUCT_SCHEMA
@@ -12,6 +17,7 @@ from .dataset import complete_columns as complete_columns
 from .dataset import held_out_notes as held_out_notes
 from .dataset import normal_text as normal_text
 from .dataset import read_dataset as read_dataset
+from .dataset import read_products as read_products
 from .dataset import read_qrels as read_qrels
 from .dataset import read_queries as read_queries
 from .filter_grammar import And as And
@@ -32,6 +38,9 @@ from .filter_polars import to_polars as to_polars
 from .findings import render as render
 from .folder import require_folder as require_folder
 from .folder import require_products as require_products
+from .folding import fold as fold
+from .folding import fold_column as fold_column
+from .html_text import clean_texts as clean_texts
 from .image_memory import give_back as give_back
 from .images import FORMATS as FORMATS
 from .images import MAX_FILE_BYTES as MAX_FILE_BYTES
@@ -44,6 +53,10 @@ from .images import fit_square as fit_square
 from .images import locate as locate
 from .images import num_pixels as num_pixels
 from .images import read_bytes as read_bytes
+from .language import ENGLISH as ENGLISH
+from .language import detect_language as detect_language
+from .language import require_language as require_language
+from .language import stemmer_of as stemmer_of
 from .list_columns import TEXTS as TEXTS
 from .list_columns import as_lists as as_lists
 from .list_columns import has_items as has_items
@@ -68,12 +81,15 @@ from .ragged import place_in_run as place_in_run
 from .ragged import starts_of as starts_of
 from .tables import as_json as as_json
 from .tables import conform as conform
+from .terms import KnownWords as KnownWords
 from .terms import document_terms as document_terms
+from .terms import is_unspaced as is_unspaced
 from .terms import joined as joined
 from .terms import known_words as known_words
 from .terms import query_terms as query_terms
 from .tokens import Token as Token
 from .tokens import compared as compared
 from .tokens import tokens_of as tokens_of
+from .tokens import with_articles as with_articles
 from .tokens import words_of as words_of
 from .tokens import written as written

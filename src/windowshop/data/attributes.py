@@ -3,10 +3,14 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import polars as pl
 
+from windowshop.data.column_types import TEXTS_BY_NAME, is_code
 from windowshop.data.json_text import parse_json
+
+Value: TypeAlias = str | int | float | bool
 
 MIN_SHARE = 0.01
 MAX_COLUMNS = 64
@@ -22,22 +26,27 @@ class AttributeColumn:
     name: str
     attribute: str
     several: bool
-    """True for a column of lists of texts; one of single texts holds each product's first value."""
+    """True for a column of lists of texts; one of single values holds each product's first."""
+    kind: Literal["text", "number", "boolean"] = "text"
+    """Kind of single values; one of another kind, written later, leaves its field empty."""
 
 
 def attribute_columns(products: pl.DataFrame) -> tuple[AttributeColumn, ...]:
     """Choose a column for each common attribute, commonest first.
 
-    Columns are texts, or lists of texts where some product has several values. A name that the
-    table has already, in any case, becomes "attributes NAME". Values that are objects, and
-    attributes that are no JSON object, are ignored.
+    Columns are texts, or lists of texts where some product has several values; numbers or booleans
+    where every product's value is one, and the name does not say that it is a code or a size. A
+    name that the table has already, in any case, becomes "attributes NAME". Values that are
+    objects, and attributes that are no JSON object, are ignored.
     """
     if "attributes" not in products.columns:
         return ()
     rows: dict[str, dict[int, list[str]]] = defaultdict(dict)
+    kinds: dict[str, set[type]] = defaultdict(set)
     for row, text in enumerate(products["attributes"]):
         for name, values in _parsed(text).items():
-            rows[name][row] = values
+            rows[name][row] = [str(value) for value in values]
+            kinds[name].update(map(type, values))
     common = [name for name in rows if name and _is_common(rows[name], len(products))]
     common.sort(key=lambda name: (-len(rows[name]), name))
     taken = {name.lower() for name in products.columns}
@@ -47,7 +56,8 @@ def attribute_columns(products: pl.DataFrame) -> tuple[AttributeColumn, ...]:
         if free.lower() not in taken:
             taken.add(free.lower())
             several = any(len(texts) > 1 for texts in rows[name].values())
-            added.append(AttributeColumn(free, name, several))
+            kind = "text" if several or is_code(name, TEXTS_BY_NAME) else _kind(kinds[name])
+            added.append(AttributeColumn(free, name, several, kind))
     return tuple(added)
 
 
@@ -60,25 +70,47 @@ def fill_attributes(products: pl.DataFrame, columns: Sequence[AttributeColumn]) 
     for column in columns:
         rows = [found.get(column.attribute) for found in parsed]
         if column.several:
-            added.append(pl.Series(column.name, rows, dtype=pl.List(pl.String)))
+            texts = [None if values is None else [*map(str, values)] for values in rows]
+            added.append(pl.Series(column.name, texts, dtype=pl.List(pl.String)))
         else:
-            first = [texts[0] if texts else None for texts in rows]
-            added.append(pl.Series(column.name, first, dtype=pl.String))
+            first = [values[0] if values else None for values in rows]
+            added.append(_single(column, first))
     return products.with_columns(added)
 
 
-def _parsed(text: str | None) -> dict[str, list[str]]:
+def _single(column: AttributeColumn, values: Sequence[Value | None]) -> pl.Series:
+    """Return a column of single values; one that is not of the column's kind is left out."""
+    if column.kind == "text":
+        texts = [None if value is None else str(value) for value in values]
+        return pl.Series(column.name, texts, dtype=pl.String)
+    if column.kind == "boolean":
+        booleans = [value if isinstance(value, bool) else None for value in values]
+        return pl.Series(column.name, booleans, dtype=pl.Boolean)
+    numbers = [
+        float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        for value in values
+    ]
+    return pl.Series(column.name, numbers, dtype=pl.Float64)
+
+
+def _kind(types: set[type]) -> Literal["text", "number", "boolean"]:
+    if types == {bool}:
+        return "boolean"
+    return "number" if types <= {int, float} else "text"
+
+
+def _parsed(text: str | None) -> dict[str, list[Value]]:
     try:
         parsed = parse_json(text or "{}")
     except (ValueError, RecursionError):
         return {}
-    found = {}
+    found: dict[str, list[Value]] = {}
     for name, value in parsed.items() if isinstance(parsed, dict) else ():
         items = value if isinstance(value, list) else [value]
         plain = [item for item in items if isinstance(item, str | int | float)]
-        texts = [text for item in plain if (text := str(item).strip())]
-        if texts:
-            found[name] = texts
+        given = [item.strip() if isinstance(item, str) else item for item in plain]
+        if values := [item for item in given if item != ""]:
+            found[name] = values
     return found
 
 

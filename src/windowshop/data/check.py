@@ -13,11 +13,13 @@ import polars as pl
 from windowshop.data.attributes import parse_attributes
 from windowshop.data.check_counts import dataset_counts, positive_qrels
 from windowshop.data.checked_table import SCHEMAS, CheckedTable, read_checked
-from windowshop.data.dataset import KINDS, SPLITS, normal_text
+from windowshop.data.column_rules import COLUMNS_FILE
+from windowshop.data.dataset import KINDS, SPLITS, normal_text, read_products
 from windowshop.data.findings import Finding, Report, Severity, finding_of, image_code
 from windowshop.data.folder import require_folder
 from windowshop.data.image_scan import scan_images
 from windowshop.data.product_images import further_images
+from windowshop.errors import ConfigError, DataError
 from windowshop.progress import SILENT, Reporter
 
 PLAIN_TEXTS = ("title", "description", "brand", "category")
@@ -38,6 +40,7 @@ def check_dataset(folder: str | Path, *, reporter: Reporter = SILENT) -> Report:
     products = _with_further(_with_images(products, images), further)
     queries = _with_images(queries, images)
     findings = (
+        *_rule_findings(folder),
         *products.findings,
         *_id_findings(products, "product"),
         *_product_findings(products),
@@ -51,6 +54,17 @@ def check_dataset(folder: str | Path, *, reporter: Reporter = SILENT) -> Report:
         *_unjudged_findings(qrels, products, queries),
     )
     return Report(root=folder, counts=dataset_counts(products, queries, qrels), findings=findings)
+
+
+def _rule_findings(folder: Path) -> Iterator[Finding]:
+    """Yield what is wrong with the declared columns."""
+    if not (folder / COLUMNS_FILE).exists():
+        return
+    try:
+        read_products(folder)
+    except (ConfigError, DataError) as error:
+        if COLUMNS_FILE in str(error):
+            yield finding_of("bad-columns", COLUMNS_FILE, str(error))
 
 
 def _with_images(table: CheckedTable, images: pl.DataFrame) -> CheckedTable:

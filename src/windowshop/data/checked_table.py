@@ -19,6 +19,7 @@ from windowshop.data.dataset import (
 )
 from windowshop.data.findings import Finding, Severity, finding_of
 from windowshop.data.folder import find_table
+from windowshop.data.html_text import clean_texts
 from windowshop.data.tables import read_table, to_numbers
 from windowshop.errors import DataError
 
@@ -72,6 +73,7 @@ def read_checked(root: Path, name: str) -> CheckedTable:
             return _unread(name, finding_of(f"no-{name}", name, "There is no such table."))
         file = path.name
         frame = read_table(path, texts)
+        frame = clean_texts(frame) if name == "products" else frame
     except DataError as error:
         return _unread(name, finding_of("unreadable-table", file, str(error)))
     present = frozenset(frame.columns)

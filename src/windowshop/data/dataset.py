@@ -10,7 +10,9 @@ from pathlib import Path
 import polars as pl
 import xxhash
 
+from windowshop.data.column_rules import apply_rules, read_rules
 from windowshop.data.folder import find_table, require_products
+from windowshop.data.html_text import clean_texts
 from windowshop.data.tables import read_table
 from windowshop.errors import DataError
 from windowshop.files import file_hash
@@ -70,6 +72,8 @@ class Dataset:
         default_factory=lambda: pl.DataFrame(schema={name: QRELS_SCHEMA[name] for name in REFUSED})
     )
     """Pairs of grade 0 by kind: judged irrelevant, or shown and not chosen."""
+    language: str = ""
+    """Code of the products' language, as `columns.yaml` declares it; "" where it does not."""
     notes: tuple[str, ...] = field(default=())
     """Sentences about rows that were left out on reading."""
 
@@ -125,14 +129,20 @@ def read_dataset(folder: str | Path) -> Dataset:
         queries=queries,
         qrels=unique.filter(pl.col("grade") > 0),
         refused=unique.filter(pl.col("grade") <= 0).select(REFUSED),
+        language=read_rules(root).language,
         notes=tuple(notes),
     )
 
 
 def read_products(root: Path) -> pl.DataFrame:
-    """Read the product table of a folder; checks ids and that there are titles or images."""
+    """Read the product table of a folder, with the types and roles that it declares.
+
+    Checks ids and that there are titles or images.
+    """
     path = require_products(root)
-    products = read_table(path, PRODUCT_SCHEMA, keep_lists=True)
+    rules = read_rules(root)
+    products = read_table(path, rules.schema() | PRODUCT_SCHEMA, keep_lists=True)
+    products = clean_texts(apply_rules(products, rules, path))
     require_columns(products, ["product_id"], path)
     require_either(products, "title", "image", path)
     if products.is_empty():

@@ -13,8 +13,10 @@ The language, keywords in any case:
 Text stands in single or double quotes; inside, a quote is doubled or follows a backslash, and \n
 and \t are a line break and a tab. A column whose name is no plain word stands in `backticks`.
 
-Text is compared without regard to letter case ("nike" finds Nike), for order too; a date column
-compares as text in the form "2024-12-31". Nulls follow SQL: a missing value (or a NaN) matches no
+Text is compared without regard to letter case and accents ("nike" finds Nike, "citroen" Citroën),
+for order too, folded as words are (`windowshop.data.folding`); a date column compares as text in
+the form "2024-12-31", one with a time by the day, or by the moment ("2024-12-31T18:30"). A product
+of several categories has each of them. Nulls follow SQL: a missing value (or a NaN) matches no
 comparison, nor the `not` of one, so `not price < 10` leaves out products without a price.
 
 In a column of lists, a test holds where any item passes it: `sizes = "M"` where M is among the
@@ -35,6 +37,7 @@ from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput
 from lark.visitors import v_args
 from rich.cells import cell_len
 
+from windowshop.data.category_paths import CATEGORY, CATEGORY_PATHS
 from windowshop.errors import FilterError
 
 MAX_CHARS = 4_000
@@ -187,10 +190,10 @@ def parse_filter(text: str) -> Filter:
 
 
 def columns_of(tree: Filter) -> set[str]:
-    """Return the columns that a filter tests."""
+    """Return the columns that a filter tests; with `category`, those of all its paths."""
     if isinstance(tree, And | Or | Not):
         return set().union(*map(columns_of, _parts(tree)))
-    return {tree.column}
+    return {tree.column, CATEGORY_PATHS} if tree.column == CATEGORY else {tree.column}
 
 
 @cache

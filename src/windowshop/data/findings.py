@@ -50,6 +50,7 @@ REMEDIES: dict[Severity, dict[str, str]] = {
         "no-products": "Put products.parquet, .csv or .jsonl into the folder.",
         "empty-products": "Write at least one product.",
         "unreadable-table": "Mend or export the file again, then repeat the check.",
+        "bad-columns": "Correct columns.yaml, or move it away and use --write-columns.",
         "missing-column": "Add the column, or rename the one that holds it.",
         "missing-content": "Add one of the two columns, or rename the one that holds it.",
         "empty-product-id": "Give every product an id.",

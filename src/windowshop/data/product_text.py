@@ -13,6 +13,7 @@ import polars as pl
 import xxhash
 
 from windowshop.data.attributes import parse_attributes
+from windowshop.data.category_paths import CATEGORY_PATHS, every_path
 from windowshop.data.tokens import words_of
 
 FACTS, TITLE, CATEGORY = "facts", "title", "category"
@@ -52,16 +53,21 @@ class LexicalTexts:
     facts: list[str]
     """Title, brand, category and attributes."""
     descriptions: list[str]
+    language: str = ""
+    """Code of the language, "" where it is to be detected."""
 
 
-def lexical_texts(products: pl.DataFrame) -> LexicalTexts:
+def lexical_texts(products: pl.DataFrame, language: str = "") -> LexicalTexts:
     """Return the texts of every product; together they are its whole text."""
     rows = list(_rows(products))
-    return LexicalTexts([_facts(row) for row in rows], [_join(row["description"]) for row in rows])
+    descriptions = [_join(row["description"]) for row in rows]
+    return LexicalTexts([_facts(row) for row in rows], descriptions, language)
 
 
 def _rows(products: pl.DataFrame) -> Iterator[dict[str, str | None]]:
     absent = [pl.lit(None, pl.String).alias(n) for n in FIELDS if n not in products.columns]
+    if isinstance(products.schema.get(CATEGORY_PATHS), pl.List):
+        products = products.with_columns(every_path(products).list.join(". "))
     yield from products.with_columns(absent).select(FIELDS).iter_rows(named=True)
 
 

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import polars as pl
 
+from windowshop.data.category_paths import CATEGORY, split_paths
+from windowshop.data.column_types import codes_as_text, typed
 from windowshop.data.list_columns import has_items, list_column, parse_list, tidy
 from windowshop.errors import DataError
 from windowshop.registry import READERS
 
+_MONEY = r"^([A-Z]{3}|[$€£¥₹])?\s*(\d+(?:\.\d+)?)\s*([A-Z]{3}|[$€£¥₹])?$"
 MAX_LISTED = 5
 """Examples in one message."""
 
@@ -52,6 +55,7 @@ def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], source: str)
 def _typed(
     frame: pl.DataFrame, schema: Mapping[str, pl.DataType], path: Path, keep_lists: bool
 ) -> pl.DataFrame:
+    frame = codes_as_text(split_paths(frame) if CATEGORY in schema else frame, schema)
     for name, dtype in schema.items():
         if name in frame.columns:
             frame = frame.with_columns(_cast(frame, name, dtype, path))
@@ -69,12 +73,6 @@ def _read(path: Path) -> pl.DataFrame:
     if any("\ufffd" in name for name in names):
         raise DataError(f"{path}: the header is not UTF-8, found {names}. Save the file as UTF-8.")
     return frame.rename(dict(zip(frame.columns, names, strict=True)))
-
-
-def read_csv(path: Path) -> pl.DataFrame:
-    """Read a csv file as text columns, without its blank lines."""
-    frame = pl.read_csv(path, infer_schema=False)
-    return frame.filter(~pl.all_horizontal(pl.all().is_null()))
 
 
 def read_lines(path: Path) -> pl.DataFrame:
@@ -104,36 +102,36 @@ def _with_lists(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame:
 
 
 def _typed_extras(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame:
-    """Convert further csv columns of numbers or true/false; ids and the rest stay text."""
-    columns = []
-    for name in frame.columns:
-        column = frame[name]
-        if name in declared or name.endswith("_id") or column.null_count() == len(column):
-            continue
-        if column.dtype != pl.String:
-            continue
-        lowered = column.str.to_lowercase()
-        if lowered.drop_nulls().is_in(["true", "false"]).all():
-            columns.append((lowered == "true").alias(name))
-            continue
-        if column.drop_nulls().str.contains(r"^0\d").any():
-            continue  # leading zeros are codes, not numbers
-        number = column.cast(pl.Float64, strict=False)
-        if number.null_count() == column.null_count():
-            columns.append(number.alias(name))
-    return frame.with_columns(columns)
+    """Convert further csv columns of numbers or true/false; codes and the rest stay text."""
+    return frame.with_columns(
+        typed(frame[name])
+        for name, dtype in frame.schema.items()
+        if name not in declared and dtype == pl.String
+    )
 
 
 def to_numbers(column: pl.Series) -> pl.Series:
-    """Convert a column to Float64, null where it holds no number."""
-    text = column.str.strip_chars() if column.dtype == pl.String else column
-    return text.cast(pl.Float64, strict=False)
+    """Convert a column to Float64, null where it holds no number.
+
+    A currency may stand beside the numbers ("19.99 EUR", "$5"), the same in all rows.
+    """
+    if column.dtype != pl.String:
+        return column.cast(pl.Float64, strict=False)
+    text = column.str.strip_chars()
+    numbers = text.cast(pl.Float64, strict=False)
+    if numbers.null_count() == text.null_count():
+        return numbers
+    money = text.str.extract_groups(_MONEY).struct
+    amounts = money[1].cast(pl.Float64, strict=False).alias(column.name)
+    currencies = pl.concat([money[0], money[2]]).drop_nulls()
+    has_one = currencies.n_unique() == 1 and len(currencies) == len(text.drop_nulls())
+    return amounts if has_one and amounts.null_count() == text.null_count() else numbers
 
 
 def _cast(frame: pl.DataFrame, name: str, dtype: pl.DataType, path: Path) -> pl.Series:
     column = frame[name]
-    if dtype == pl.String and column.dtype.is_nested():
-        return as_json(column)
+    if column.dtype.is_nested():
+        column = as_json(column)
     if dtype == pl.String and column.dtype.is_float():
         whole = column.drop_nulls()
         if (whole == whole.floor()).all():  # 123.0 in a file that meant the id 123

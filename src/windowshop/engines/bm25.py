@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import coo_array, csc_array
 
-from windowshop.data import LexicalTexts, document_terms, known_words
+from windowshop.data import KnownWords, LexicalTexts, document_terms, known_words
 from windowshop.errors import ConfigError
 
 
@@ -41,10 +41,12 @@ class BM25Config:
 class TermCounts:
     """How often each product has each term."""
 
-    known: set[str]
+    known: KnownWords
     """Words of the texts, hyphenated ones in one word too."""
+    forms: frozenset[str]
+    """Terms as written, before stemming."""
     ids: dict[str, int]
-    """Column of each term."""
+    """Column of each term's stem."""
     facts_NV: csc_array
     descriptions_NV: csc_array
     """float32."""
@@ -54,7 +56,8 @@ class TermCounts:
 
     def only(self, terms: Iterable[str]) -> "TermCounts":
         """Return the columns of some terms, by which these score as by all."""
-        kept = [term for term in dict.fromkeys(terms) if term in self.ids]
+        stems = dict.fromkeys(map(self.known.stem, terms))
+        kept = [stem for stem in stems if stem in self.ids]
         columns = [self.ids[term] for term in kept]
         return replace(
             self,
@@ -66,9 +69,11 @@ class TermCounts:
 
 def count_terms(texts: LexicalTexts) -> TermCounts:
     """Read the terms of every product."""
-    known = known_words([*texts.facts, *texts.descriptions])
+    known = known_words([*texts.facts, *texts.descriptions], texts.language)
     ids: dict[str, int] = {}
-    tables = [_occurrences(field, known, ids) for field in (texts.facts, texts.descriptions)]
+    forms: set[str] = set()
+    fields = (texts.facts, texts.descriptions)
+    tables = [_occurrences(field, known, ids, forms) for field in fields]
     shape = (len(texts.facts), len(ids))
     facts_NV, descriptions_NV = (
         coo_array((np.ones(len(terms), dtype=np.float32), (rows, terms)), shape=shape).tocsc()
@@ -77,7 +82,7 @@ def count_terms(texts: LexicalTexts) -> TermCounts:
     lengths = (
         np.asarray(counts_NV.sum(axis=1)).ravel() for counts_NV in (facts_NV, descriptions_NV)
     )
-    return TermCounts(known, ids, facts_NV, descriptions_NV, *lengths)
+    return TermCounts(known, frozenset(forms), ids, facts_NV, descriptions_NV, *lengths)
 
 
 class BM25Index:
@@ -88,6 +93,7 @@ class BM25Index:
         tf_NV = (counts.facts_NV + config.description * counts.descriptions_NV).tocsc()
         length_N = counts.facts_length_N + config.description * counts.descriptions_length_N
         self._mean_length = float(length_N.mean()) if length_N.any() else 1.0
+        self._stem = counts.known.stem
         self._ids, self._start, self._product = counts.ids, tf_NV.indptr, tf_NV.indices
         self._frequency_V = np.diff(tf_NV.indptr)
         damping_N = self._damping(length_N)
@@ -95,7 +101,7 @@ class BM25Index:
 
     def frequency(self, term: str) -> int:
         """Return the number of products that have a term."""
-        at = self._ids.get(term)
+        at = self._ids.get(self._stem(term))
         return 0 if at is None else int(self._frequency_V[at])
 
     def idf(self, term: str) -> float:
@@ -106,18 +112,18 @@ class BM25Index:
         """Score every product by terms, repeated ones as often, float32 (N,)."""
         scores_N = np.zeros(self.num_products, dtype=np.float32)
         for term in terms:
-            at = self._ids.get(term)
+            at = self._ids.get(self._stem(term))
             if at is not None:
                 held = slice(self._start[at], self._start[at + 1])
                 scores_N[self._product[held]] += self._share[held] * np.float32(self.idf(term))
         return scores_N
 
     def shares(self, facts: Sequence[str], description: Sequence[str]) -> dict[str, float]:
-        """Return term -> tf / (tf + damping) of a product that is not in the index, in (0, 1]."""
+        """Return stem -> tf / (tf + damping) of a product that is not in the index, in (0, 1]."""
         tf: dict[str, float] = defaultdict(float)
         for terms, weight in ((facts, 1.0), (description, self.config.description)):
             for term in terms:
-                tf[term] += weight
+                tf[self._stem(term)] += weight
         damping = float(self._damping(np.array(sum(tf.values()))))
         return {term: frequency / (frequency + damping) for term, frequency in tf.items()}
 
@@ -133,12 +139,17 @@ def idf(num_products: int, frequency: int) -> float:
 
 
 def _occurrences(
-    texts: Sequence[str], known: set[str], ids: dict[str, int]
+    texts: Sequence[str], known: KnownWords, ids: dict[str, int], forms: set[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the product and the column of each term in order; gives new terms a column."""
-    by_product = [
-        np.array([ids.setdefault(term, len(ids)) for term in document_terms(text, known)], np.int32)
-        for text in texts
-    ]
+    """Return the product and the column of each term in order.
+
+    New stems get a column, and new terms go to `forms`.
+    """
+    by_product = []
+    for text in texts:
+        terms = document_terms(text, known)
+        forms.update(terms)
+        columns = [ids.setdefault(known.stem(term), len(ids)) for term in terms]
+        by_product.append(np.array(columns, np.int32))
     products = np.repeat(np.arange(len(texts)), [len(terms) for terms in by_product])
     return products, np.concatenate([np.zeros(0, np.int32), *by_product])

@@ -1,7 +1,8 @@
 """Filter tree -> filter text of zvec, for trees that zvec can express exactly.
 
 zvec has neither `not (...)` nor escapes in text, so a negation is pushed down to the comparisons
-and text with a quote, a backslash or a wildcard is not translated. Text is stored in lower case.
+and text with a quote, a backslash, a wildcard or a letter beyond ASCII is not translated. Text is
+stored folded.
 A missing value matches no comparison, as in our filters. Columns of lists are not translated.
 """
 
@@ -20,6 +21,7 @@ from windowshop.data import (
     Scalar,
     Span,
     Under,
+    fold,
 )
 
 ColumnKind: TypeAlias = Literal["text", "number"]
@@ -54,7 +56,7 @@ def to_zvec(tree: Filter, kinds: Mapping[str, ColumnKind], negated: bool = False
             ends = (Comparison(name, ">=", low), Comparison(name, "<=", high))
             return to_zvec(And(ends), kinds, negated)
         case Under(name, levels):
-            return None if negated else _under(name, " > ".join(levels).lower())
+            return None if negated else _under(name, " > ".join(levels))
 
 
 def _compare(name: str, op: str, value: Scalar, kind: ColumnKind) -> str | None:
@@ -76,13 +78,14 @@ def _under(name: str, path: str) -> str | None:
     text = _literal(path, "text")
     if text is None or "%" in path or "_" in path:
         return None
-    return f"({name} = {text} or {name} like '{path} > %')"
+    return f"({name} = {text} or {name} like {text[:-1]} > %')"
 
 
 def _literal(value: Scalar, kind: ColumnKind) -> str | None:
     if isinstance(value, str):
-        plain = value.isprintable() and not set(value) & FORBIDDEN
-        return f"'{value.lower()}'" if kind == "text" and plain else None
+        folded = fold(value)
+        plain = folded.isascii() and folded.isprintable() and not set(folded) & FORBIDDEN
+        return f"'{folded}'" if kind == "text" and plain else None
     if isinstance(value, bool) or kind == "text":
         return None
     return f"{float(value):.17g}" if "e" not in f"{float(value):.17g}" else None

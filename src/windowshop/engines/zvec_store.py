@@ -18,6 +18,7 @@ import polars as pl
 import zvec
 from zvec import StatusCode
 
+from windowshop.data import fold_column
 from windowshop.engines.base import EngineSpec, VectorSpec
 from windowshop.engines.filter_zvec import ColumnKind
 from windowshop.errors import EngineError
@@ -167,7 +168,7 @@ class ZvecStore:
             return pl.Series(name, [None] * len(products))
         column = products[name]
         if self.kinds[name] == "text":
-            return column.cast(pl.String).str.to_lowercase()
+            return fold_column(column.cast(pl.String))
         return column.cast(pl.Float64).fill_nan(None)
 
 

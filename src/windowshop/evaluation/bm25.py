@@ -113,7 +113,7 @@ def tuned_bm25(dataset: Dataset) -> TunedBM25:
     """
     rows = dataset.split("dev")
     by_kind = split_kinds(dataset.qrels_of(rows))
-    counts = count_terms(lexical_texts(dataset.products))
+    counts = count_terms(lexical_texts(dataset.products, dataset.language))
     product_ids = dataset.products["product_id"].to_list()
     choice = BM25Choice(DEFAULT)
     if by_kind:

@@ -130,5 +130,6 @@ def _fill(
         broken_images=dict(source.features.broken_images),
         unsearchable=unsearchable,
         attributes=[asdict(column) for column in columns],
+        language=dataset.language,
         filled_to=position_to_json(position),
     )

@@ -24,6 +24,7 @@ from windowshop.data import (
     AttributeColumn,
     ImageInput,
     check_ids,
+    clean_texts,
     complete_columns,
     conform,
     fill_attributes,
@@ -73,6 +74,8 @@ class GenerationManifest:
     """Columns filled from the attributes, as of `attribute_columns`."""
     filled_to: dict[str, int]
     """End of the ledger after the data; later changes were written online."""
+    language: str = ""
+    """Code of the catalogue's language; "" where it is detected."""
     copied_from: str | None = None
     """Current generation when the build began."""
     copied_since: dict[str, int] | None = None
@@ -249,6 +252,7 @@ def open_index(folder: str | Path, generation: str | None = None) -> OpenIndex:
 
 def _completed(products: pl.DataFrame) -> pl.DataFrame:
     """Complete rows to all columns of the products format, with the types of a data folder."""
-    rows = complete_columns(conform(products, PRODUCT_SCHEMA, WRITTEN), PRODUCT_SCHEMA)
+    rows = clean_texts(conform(products, PRODUCT_SCHEMA, WRITTEN))
+    rows = complete_columns(rows, PRODUCT_SCHEMA)
     check_ids(rows, "product_id", Path(WRITTEN))
     return rows.with_columns(pl.col("group_id").fill_null(pl.col("product_id")))

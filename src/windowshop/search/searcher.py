@@ -59,7 +59,9 @@ class Searcher:
         self._rules, self._synonyms = rules or Rules(), synonyms
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="words")
         with index.collection.read_view() as view:
-            self._lexicon = SharedLexicon(view, self.settings.bm25, synonyms)
+            self._lexicon = SharedLexicon(
+                view, self.settings.bm25, synonyms, index.manifest.language
+            )
 
     def search(
         self,
@@ -120,7 +122,9 @@ class Searcher:
         """Change the parameters of the words channel; no search may run meanwhile."""
         self.settings = replace(self.settings, bm25=config)
         with self.index.collection.read_view() as view:
-            self._lexicon = SharedLexicon(view, config, self._synonyms)
+            self._lexicon = SharedLexicon(
+                view, config, self._synonyms, self.index.manifest.language
+            )
 
     def rebuild(self, wanted: Callable[[], bool] = lambda: True) -> None:
         """Leave deleted rows out of index and words; searches and writes go on.

@@ -128,7 +128,10 @@ def frozen_run(prepared: PreparedData, mix: Mix, dev: Queries, test: Queries) ->
 
 def lexical_ranker(prepared: PreparedData, dev: Queries) -> TunedBM25:
     """Return BM25 of the catalogue, its parameters chosen on dev."""
-    counts, ids = count_terms(lexical_texts(prepared.dataset.products)), product_ids(prepared)
+    counts, ids = (
+        count_terms(lexical_texts(prepared.dataset.products, prepared.dataset.language)),
+        product_ids(prepared),
+    )
     choice = choose_bm25(counts, ids, dev.texts, dev.qrels, dev.threshold)
     return TunedBM25(BM25(counts, ids, choice.config), choice)
 

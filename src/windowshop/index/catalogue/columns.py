@@ -15,7 +15,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from windowshop.data import Filter, as_json, as_lists, columns_of, inner_type, to_polars
+from windowshop.data import (
+    CATEGORY_PATHS,
+    NUMBER,
+    Filter,
+    as_json,
+    as_lists,
+    columns_of,
+    inner_type,
+    to_polars,
+)
 from windowshop.engines import Allowed
 from windowshop.errors import DataError, FilterError
 
@@ -135,7 +144,9 @@ class Columns:
                 self._masks.popitem(last=False)
         if len(self._small):
             kept_N = np.concatenate([kept_N, _passing(self._small, where)])
-        return Allowed(kept_N & self._alive_N, where)
+        # Engines know one category a product.
+        is_split = CATEGORY_PATHS in self._large.columns and CATEGORY_PATHS in columns_of(where)
+        return Allowed(kept_N & self._alive_N, None if is_split else where)
 
     def matching(self, trees: Sequence[Filter], keys_C: np.ndarray) -> np.ndarray:
         """Return which of the given keys live and pass each filter, bool (filters, C)."""
@@ -250,7 +261,8 @@ def _fitted(table: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame
         except pl.exceptions.PolarsError:
             raise DataError(
                 f"Products to add: column {name!r} is of type {table[name].dtype}, the catalogue "
-                f"has {dtype}, and not every value fits. Send it as {dtype}."
+                f"has {dtype}, and not every value fits. Send it as {dtype}, or declare "
+                "its type in columns.yaml of the data folder and build the index again."
             ) from None
     return table.select(columns)
 
@@ -267,6 +279,10 @@ def _converted(column: pl.Series, dtype: pl.DataType) -> pl.Series:
         return as_json(column)
     if isinstance(dtype, pl.List) and not column.dtype.is_nested():
         column = as_lists(column)
+    if column.dtype == pl.String and dtype.is_numeric():
+        written = column.str.strip_chars().drop_nulls()
+        if not written.str.contains(NUMBER).all():  # "012" and "1E5" are codes
+            raise pl.exceptions.InvalidOperationError("not all are written as numbers")
     converted = column.cast(dtype)
     cuts = _item_type(dtype).is_integer() and _item_type(column.dtype).is_float()  # 38.5 to 38
     if cuts and converted.cast(column.dtype).ne_missing(column).any():

@@ -9,7 +9,7 @@ from datetime import date
 
 import polars as pl
 
-from windowshop.data import Filter, columns_of, parse_filter
+from windowshop.data import CATEGORY_PATHS, Filter, columns_of, parse_filter
 from windowshop.index import View
 from windowshop.search.answer import Facet, NumberFacet
 from windowshop.search.request import SearchRequest
@@ -49,7 +49,7 @@ def arrange(
     _require(view, request.fields or ())
     merged, pinned = _with_pinned(view, candidates.merged, rules, where)
     names = _needed(request, rules)
-    _require(view, names)
+    _require(view, [name for name in names if name != CATEGORY_PATHS])
     columns = view.columns.select(merged.keys, names) if names else pl.DataFrame()
     ruled = apply_rules(rules, merged, columns, pinned)
     if rules:
@@ -85,6 +85,7 @@ def _needed(request: SearchRequest, rules: Iterable[Rule]) -> list[str]:
     names += [request.cap.column] if request.cap else []
     for rule in rules:
         names += sorted(columns_of(parse_filter(rule.where))) if rule.where else []
+    names += [CATEGORY_PATHS] if "category" in names else []
     return list(dict.fromkeys(names))
 
 

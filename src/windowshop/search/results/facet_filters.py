@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
+from windowshop.data import CATEGORY_PATHS, every_path
 from windowshop.errors import SearchError
 from windowshop.search.request import FacetFilter, FacetRange, FacetValues
 
@@ -20,7 +21,8 @@ def passing(
     Raises SearchError for an unknown column, and for a value that a column cannot hold.
     """
     return {
-        name: _passing(column_of(columns, name), wanted) for name, wanted in facet_filters.items()
+        name: _passing(listed_column(columns, name), wanted)
+        for name, wanted in facet_filters.items()
     }
 
 
@@ -29,6 +31,13 @@ def column_of(columns: pl.DataFrame, name: str) -> pl.Series:
     if name not in columns.columns:
         raise no_column(name, columns.columns)
     return columns[name]
+
+
+def listed_column(columns: pl.DataFrame, name: str) -> pl.Series:
+    """Return a column to count or to pick in; all paths of the category, not the first alone."""
+    if name == "category" and isinstance(columns.schema.get(CATEGORY_PATHS), pl.List):
+        return every_path(columns)
+    return column_of(columns, name)
 
 
 def no_column(name: str, known: Sequence[str]) -> SearchError:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from windowshop.data import fold_column
 from windowshop.errors import SearchError
 from windowshop.search.answer import Facet, NumberFacet
 from windowshop.search.request import BrandCap, FacetFilter, Sort
-from windowshop.search.results.facet_filters import column_of, passing
+from windowshop.search.results.facet_filters import column_of, listed_column, passing
 from windowshop.search.results.facets import count_numbers, count_values
 from windowshop.search.results.pins import Pin, rows_of, with_pins
 
@@ -90,7 +91,7 @@ class ResultSet:
     def facet(self, column: str, limit: int = 10) -> Facet:
         """Count a column's values among products that pass the facet filters of other columns."""
         rows = self._rows(without=column)
-        values = column_of(self.columns, column).gather(rows)
+        values = listed_column(self.columns, column).gather(rows)
         groups = pl.Series(self._groups[rows])
         return count_values(values, groups, limit, self.facet_filters.get(column))
 
@@ -158,7 +159,7 @@ class ResultSet:
             if column.dtype.is_float():
                 column = column.fill_nan(None)
             if column.dtype == pl.String:
-                column = column.str.to_lowercase()
+                column = fold_column(column)
             frame = frame.with_columns(column.alias(f"by{i}"))
         ordered: np.ndarray = frame.sort(
             [f"by{i}" for i in range(len(sort))],

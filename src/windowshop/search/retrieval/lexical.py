@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from windowshop.data import LexicalTexts, document_terms, joined, known_words, query_terms
+from windowshop.data import LexicalTexts, document_terms, joined, query_terms
 from windowshop.engines import BM25Config, BM25Index, best, count_terms, idf, permitted
 from windowshop.search.understanding.expansion import Part, expand
 from windowshop.search.understanding.spelling import Spelling
@@ -40,10 +40,15 @@ class LexicalIndex:
         counts = count_terms(texts)
         self._built = BM25Index(counts, config)
         self._known = counts.known
-        self._spelling = Spelling({term: self._built.frequency(term) for term in counts.ids})
+        self._spelling = Spelling({term: self._built.frequency(term) for term in counts.forms})
         self._keys = keys_N.astype(np.int64)
         self._later: dict[str, dict[int, float]] = {}
-        """Word -> place among the later products -> saturated frequency, in (0, 1]."""
+        """Stem -> place among the later products -> saturated frequency, in (0, 1]."""
+
+    @property
+    def language(self) -> str:
+        """Code of the language in which words are stemmed."""
+        return self._known.language
 
     @property
     def num_later(self) -> int:
@@ -53,13 +58,14 @@ class LexicalIndex:
     def add(self, keys: np.ndarray, texts: LexicalTexts) -> None:
         """Add products under new keys, int64."""
         assert len(keys) == len(texts.facts), "one text a key"
-        self._known |= known_words([*texts.facts, *texts.descriptions])
+        self._known.learn([*texts.facts, *texts.descriptions])
         counts: Counter[str] = Counter()
         for place, pair in enumerate(
             zip(texts.facts, texts.descriptions, strict=True), self.num_later
         ):
-            shares = self._built.shares(*(document_terms(text, self._known) for text in pair))
-            counts.update(shares.keys())
+            terms = [document_terms(text, self._known) for text in pair]
+            shares = self._built.shares(*terms)
+            counts.update({*terms[0], *terms[1]})
             for word, share in shares.items():
                 self._later.setdefault(word, {})[place] = share
         self._spelling.learn(counts)
@@ -99,7 +105,7 @@ class LexicalIndex:
     def _word_scores(self, words: Sequence[str]) -> np.ndarray:
         scores = np.append(self._built.scores(words), np.zeros(self.num_later, np.float32))
         for word in words:
-            later = self._later.get(word)
+            later = self._later.get(self._known.stem(word))
             if later:
                 places = np.fromiter(later, dtype=np.int64, count=len(later))
                 share = np.fromiter(later.values(), dtype=np.float32, count=len(later))
@@ -113,7 +119,7 @@ class LexicalIndex:
         """
         if self._built.frequency(word):
             return self._built.idf(word)
-        return idf(len(self._keys), len(self._later.get(word, ())))
+        return idf(len(self._keys), len(self._later.get(self._known.stem(word), ())))
 
     def _ceiling(self, part: Part) -> float:
         weights = (map(self._weight, joined(a.words, self._known)) for a in part)

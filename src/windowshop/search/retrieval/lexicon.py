@@ -50,8 +50,15 @@ class SearchState:
 class SharedLexicon:
     """Lexicon that many threads read; call it within `Collection.read_view`, with that view."""
 
-    def __init__(self, view: View, bm25: BM25Config, synonyms: Synonyms = NO_SYNONYMS) -> None:
-        self._bm25, self._synonyms = bm25, synonyms
+    def __init__(
+        self,
+        view: View,
+        bm25: BM25Config,
+        synonyms: Synonyms = NO_SYNONYMS,
+        language: str = "",
+    ) -> None:
+        """Read the words of a view; the language is detected where none is given."""
+        self._bm25, self._synonyms, self._language = bm25, synonyms, language
         self._gate = ReadWriteLock()
         self._making = threading.Lock()
         self._coming: Lexicon | None = None
@@ -114,7 +121,8 @@ class SharedLexicon:
 
     def _made(self, columns: Columns, table: pl.DataFrame, alive_N: np.ndarray) -> Lexicon:
         living = table.filter(alive_N)
-        lexical = LexicalIndex(np.flatnonzero(alive_N), lexical_texts(living), self._bm25)
-        vocabulary = Vocabulary(living, synonyms=self._synonyms)
+        texts = lexical_texts(living, self._language)
+        lexical = LexicalIndex(np.flatnonzero(alive_N), texts, self._bm25)
+        vocabulary = Vocabulary(living, synonyms=self._synonyms, language=lexical.language)
         made_of = (len(table), len(living))
         return Lexicon(columns, lexical, vocabulary, self._synonyms, made_of, len(table))

@@ -4,12 +4,20 @@ A phrase's key is its words written together, so "T-shirts", "tshirt" and "t shi
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from windowshop.data import PRODUCT_SCHEMA, TEXTS, inner_type, words_of
+from windowshop.data import (
+    CATEGORY_PATHS,
+    PRODUCT_SCHEMA,
+    TEXTS,
+    every_path,
+    inner_type,
+    with_articles,
+    words_of,
+)
 
 MAX_WORDS = 6
 LONGEST = MAX_WORDS + 2
@@ -55,17 +63,37 @@ def phrases(products: pl.DataFrame, columns: Sequence[str] | None) -> dict[str, 
     names = _columns(products) if columns is None else columns
     found: dict[str, list[Meaning]] = defaultdict(list)
     for name in names:
-        by_key = _levels(products[name]) if name == "category" else _values(products[name])
+        by_key = _by_key(products, name)
         for key, meaning in by_key.items():
             found[key].append(meaning)
-        if name not in ("brand", "category"):
+        if name not in ("brand", "category", CATEGORY_PATHS):
             label = "".join(words_of(name))
             for key, meaning in _values(products[name], bare=False).items():
                 for both in (label + key, key + label):
                     found[both].append(meaning)
+        for whole, meaning in _with_articles(by_key.values()):
+            found[whole].append(meaning)
     for meanings in found.values():
         meanings.sort(key=lambda m: (-m.count, m.column, m.value))
     return dict(found)
+
+
+def _with_articles(meanings: Iterable[Meaning]) -> Iterator[tuple[str, Meaning]]:
+    """Yield the keys that an elided article makes of a word: "L'Oréal" is "loreal" too."""
+    for meaning in meanings:
+        whole = "".join(with_articles(meaning.value))
+        if whole and len(words_of(meaning.value)) == 1:
+            yield whole, meaning
+
+
+def _by_key(products: pl.DataFrame, name: str) -> dict[str, Meaning]:
+    """Return the meanings of one column by key; of several categories, those of `category`."""
+    if name == CATEGORY_PATHS:
+        return {}
+    if name != "category":
+        return _values(products[name])
+    has_several = CATEGORY_PATHS in products.columns
+    return _levels(every_path(products) if has_several else products[name])
 
 
 def _columns(products: pl.DataFrame) -> list[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
+from windowshop.data import is_unspaced
+
 ONE_TYPO, TWO_TYPOS = 4, 8
 """Least lengths of words with one and with two typos."""
 
@@ -71,6 +73,6 @@ class Spelling:
 
 def allowed_typos(word: str) -> int:
     """Return the typos allowed in a word of this length."""
-    if any(char.isdigit() for char in word):
+    if is_unspaced(word) or any(char.isdigit() for char in word):
         return 0
     return (len(word) >= ONE_TYPO) + (len(word) >= TWO_TYPOS)

@@ -83,6 +83,7 @@ def load_synonyms(path: Path) -> Synonyms:
 def _extend(also: dict[str, list[Phrase]], text: str, others: Sequence[str]) -> None:
     phrase = _phrase(text)
     known = also.setdefault("".join(phrase), [])
+    also.setdefault("".join(words_of(text, singular=False)), known)  # of a stemmed language
     known += [p for p in dict.fromkeys(map(_phrase, others)) if p != phrase and p not in known]
 
 

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from windowshop.data import Token, all_texts, compared, tokens_of, written
+from windowshop.data import (
+    ENGLISH,
+    Token,
+    all_texts,
+    compared,
+    fold,
+    stemmer_of,
+    tokens_of,
+    with_articles,
+    words_of,
+    written,
+)
 from windowshop.search.understanding.phrases import LONGEST, STOP_WORDS, Meaning, phrases
 from windowshop.search.understanding.prices import PricePhrase, price_phrases
 from windowshop.search.understanding.spelling import Spelling
@@ -80,6 +91,7 @@ class Vocabulary:
         products: pl.DataFrame,
         columns: Sequence[str] | None = None,
         synonyms: Synonyms = NO_SYNONYMS,
+        language: str = ENGLISH,
     ) -> None:
         """Read the table; without `columns`, every text column with few enough values is used.
 
@@ -93,16 +105,19 @@ class Vocabulary:
             for other in also
             if "".join(other) in self._phrases
         }
-        self._phrases = named | self._phrases
+        self._stem = None if language == ENGLISH else stemmer_of(language)
+        self._phrases = self._stemmed() | named | self._phrases
         counts: Counter[str] = Counter()
         forms: Counter[str] = Counter()
         for text in all_texts(products):
             found = set(written(text))
             forms.update(found)
-            counts.update({word for one in found for word in compared(one)})
+            together = with_articles(text)
+            counts.update({word for one in found for word in compared(one)}.union(together))
         for key, meanings in self._phrases.items():
             counts[key] = max(counts[key], meanings[0].count)
         self._spelling = Spelling(counts)
+        self._stems = frozenset(self._stem(fold(one)) for one in forms) if self._stem else ()
         self._written = {key: m[0].value.lower() for key, m in self._phrases.items()}
         spelled: Counter[tuple[str, str]] = Counter()
         for one, count in forms.items():
@@ -142,10 +157,30 @@ class Vocabulary:
         token = typed[i]
         pairs = {"".join(t.word for t in typed[j : j + 2]) for j in (i - 1, i) if j >= 0}
         kept = token.word in KEPT or any(pair in self._phrases for pair in pairs)
+        kept = kept or (self._stem is not None and self._stem(fold(token.text)) in self._stems)
         near = [] if kept else self._spelling.near(token.word)
         word = near[0].word if near else token.word
         corrected = self._written[word] if near else None
         return QueryToken(token, corrected, word, self._spelling.count(word))
+
+    def _stemmed(self) -> dict[str, list[Meaning]]:
+        """Return the phrases by the stems of their words; none in English, which has none."""
+        if self._stem is None:
+            return {}
+        found = {}
+        for key, meanings in self._phrases.items():
+            if key == "".join(words_of(meanings[0].value)):
+                words = words_of(meanings[0].value, singular=False)
+                found["".join(map(self._stem, words))] = meanings
+        return found
+
+    def _key(self, words: Sequence[QueryToken]) -> str | None:
+        """Return the key of the phrase that words make, as they are or by their stems."""
+        key = "".join(word.word for word in words)
+        if key in self._phrases or self._stem is None:
+            return key if key in self._phrases else None
+        key = "".join(self._stem(fold(word.token.text)) for word in words)
+        return key if key in self._phrases else None
 
     def _match(self, words: Sequence[QueryToken]) -> list[tuple[int, int]]:
         """Return start and end of each phrase: none overlap, the longest come first."""
@@ -155,7 +190,7 @@ class Vocabulary:
                 end = start + length
                 span = [word.word for word in words[start:end]]
                 if (
-                    "".join(span) in self._phrases
+                    self._key(words[start:end]) is not None
                     and not STOP_WORDS.issuperset(span)
                     and not (start and words[start - 1].token.word in NEGATIONS)
                     and all(end <= s or start >= e for s, e in found)
@@ -165,7 +200,9 @@ class Vocabulary:
 
     def _found(self, query: str, words: Sequence[QueryToken]) -> Match:
         start, end = words[0].token.start, words[-1].token.end
-        meaning, *others = self._phrases["".join(word.word for word in words)]
+        key = self._key(words)
+        assert key is not None, "the words were matched"
+        meaning, *others = self._phrases[key]
         corrected = any(word.corrected is not None for word in words)
         return Match(query[start:end], start, end, meaning, tuple(others), corrected)
 

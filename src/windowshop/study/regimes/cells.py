@@ -198,7 +198,7 @@ class Grid:
     @cached_property
     def _logged(self) -> Ranking:
         """Rank the training queries by plain BM25, the search that simulated shoppers click in."""
-        counts = count_terms(lexical_texts(self.dataset.products))
+        counts = count_terms(lexical_texts(self.dataset.products, self.dataset.language))
         return BM25(counts, product_ids(self.prepared)).run(
             query_texts(self.dataset.split("train"))
         )

@@ -1,0 +1,75 @@
+"""Types of further columns: what is a code, a label, a number or a yes or no.
+
+Codes stay text, for a leading zero, an exponent ("12E5") or a long digit would be lost; so do
+sizes, of which a later one may be "XL". A number is one only where it is written as one.
+"""
+
+import re
+from collections.abc import Container
+
+import polars as pl
+
+CODES = frozenset({"id", "sku", "mpn", "gtin", "ean", "upc", "isbn", "asin", "barcode", "plu"})
+"""Last word of the names of identifiers."""
+TEXTS_BY_NAME = CODES | {"code", "zip", "postcode", "phone", "size", "model", "ref"}
+"""Last word of the names of columns whose numbers are read as texts in csv."""
+NUMBER = r"^-?(?:(?:0|[1-9]\d*)(?:\.\d+)?|\.\d+)$"
+_GTIN = r"^(?:\d{8}|\d{12,14})$"
+_EXACT = 2**53
+"""Whole numbers beyond it are not exact as floating point numbers."""
+
+
+def is_code(name: str, words: Container[str] = CODES) -> bool:
+    """Return whether a column's name says that it holds codes ("parent_sku", "GTIN-13")."""
+    found = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)
+    return bool(found) and found[-1].lower().removesuffix("s") in words
+
+
+def typed(column: pl.Series) -> pl.Series:
+    """Convert a column of texts to numbers or booleans where every value is written as one."""
+    known = column.drop_nulls()
+    if known.is_empty() or is_code(column.name, TEXTS_BY_NAME):
+        return column
+    lowered = column.str.to_lowercase()
+    if lowered.drop_nulls().is_in(["true", "false"]).all():
+        return (lowered == "true").alias(column.name)
+    return column if not _are_numbers(known.str.strip_chars()) else _numbers(column)
+
+
+def _are_numbers(known: pl.Series) -> bool:
+    if not known.str.contains(NUMBER).all() or _are_gtins(known):
+        return False
+    values = known.cast(pl.Float64, strict=False)
+    return values.null_count() == 0 and bool((values.abs() <= _EXACT).all())
+
+
+def _are_gtins(known: pl.Series) -> bool:
+    """Return whether all are trade item numbers: of their length, with a right check digit."""
+    if not known.str.contains(_GTIN).all():
+        return False
+    return all(_has_check_digit(digits) for digits in known.unique())
+
+
+def _has_check_digit(digits: str) -> bool:
+    weighed = zip(reversed(digits), (1, 3) * len(digits), strict=False)
+    return sum(int(digit) * weight for digit, weight in weighed) % 10 == 0
+
+
+def _numbers(column: pl.Series) -> pl.Series:
+    return column.str.strip_chars().cast(pl.Float64)
+
+
+def codes_as_text(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame:
+    """Convert further columns of numbers that their names call codes to texts."""
+    columns = []
+    for name, dtype in frame.schema.items():
+        if name in declared or not dtype.is_numeric() or not is_code(name):
+            continue
+        column = frame[name]
+        if dtype.is_float():
+            column = column.fill_nan(None)
+            if not (column.drop_nulls() == column.drop_nulls().floor()).all():
+                continue
+            column = column.cast(pl.Int64, strict=False)
+        columns.append(column.cast(pl.String))
+    return frame.with_columns(columns)

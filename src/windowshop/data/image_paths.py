@@ -1,0 +1,61 @@
+"""Path of an image as a shop's export writes it -> the file below the data folder.
+
+Tried in turn, until there is a file: the path as written, without blanks around it, with slashes
+for backslashes, without a leading slash, file:// or query string, percent signs decoded, the
+other Unicode form (archives of macOS), and letters in another case.
+"""
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import unquote
+
+WEB_ADDRESS = re.compile(r"\s*(?:https?:)?//", re.I)
+
+
+def spellings(image: str) -> Iterator[str]:
+    """Yield the ways to read a path, itself first, each once."""
+    plain = image.strip()
+    seen = set()
+    for name in (image, plain, *_decoded(plain)):
+        for form in (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))):
+            if form and form not in seen:
+                seen.add(form)
+                yield form
+
+
+def _decoded(path: str) -> Iterator[str]:
+    forward = re.sub(r"^file:(?://(?:localhost)?(?=/))?", "", path.replace("\\", "/"), flags=re.I)
+    bare = re.sub(r"[?#].*$", "", forward)
+    for name in (forward, bare, unquote(forward), unquote(bare)):
+        yield name
+        yield re.sub(r"^(?:[A-Za-z]:)?(?:\.?/)+", "", name)
+
+
+def in_another_case(root: Path, image: str) -> Path | None:
+    """Return the one file below `root` that has the path but for the case of letters."""
+    path = root
+    for part in image.split("/"):
+        if part in ("", ".", ".."):
+            return None
+        try:
+            names = _names(str(path), path.stat().st_mtime_ns)
+        except OSError:
+            return None
+        found = names.get(part.lower(), ())
+        if len(found) != 1:
+            return None
+        path = path / found[0]
+    return path
+
+
+@lru_cache(maxsize=64)
+def _names(folder: str, _changed: int) -> dict[str, list[str]]:
+    """Return the names in a folder by their lower case; `_changed` renews them."""
+    names: dict[str, list[str]] = {}
+    for name in os.listdir(folder):
+        names.setdefault(name.lower(), []).append(name)
+    return names

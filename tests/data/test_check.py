@@ -53,6 +53,11 @@ PRODUCT_IMAGE_CASES = [
         products=products((1, {"image": "../a.png"}), (2, {"image": "/a.png"})),
     ),
     case(
+        "warning image-web-address: products.jsonl, row 3",
+        "'https://x.example/a.jpg'",
+        products=products((3, {"image": "https://x.example/a.jpg"})),
+    ),
+    case(
         "warning image-unreadable: products.jsonl, row 3",
         "directory",
         products=products((3, {"image": "."})),
@@ -81,7 +86,11 @@ QUERY_IMAGE_CASES = [
         repr(path),
         queries=changed(QUERIES, 3, query=None, image=path),
     )
-    for kind, path in (("bad-path", "../q3.jpg"), ("unreadable", "."))
+    for kind, path in (
+        ("bad-path", "../q3.jpg"),
+        ("unreadable", "."),
+        ("web-address", "//x.example/q3.jpg"),
+    )
 ]
 TABLE_CASES = [
     case("error no-products: products", products=None),

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from support.shops import HUGE_PNG, image_bytes
 
 from windowshop.data import images
+from windowshop.data.images import FORMATS as IMAGE_FORMATS
 from windowshop.data.images import (
     MAX_AREA,
     MAX_FILE_BYTES,
@@ -56,6 +57,90 @@ def test_cmyk_keeps_its_colour():
     red = Image.new("RGB", (16, 16), (200, 30, 30)).convert("CMYK")
     pixel = decode(encoded(red, "JPEG", quality=95)).getpixel((8, 8))
     assert np.allclose(pixel, (200, 30, 30), atol=8)
+
+
+@pytest.mark.parametrize("bits", ["I;16", "F", "F255"])
+def test_deep_images_are_scaled_and_not_clipped(bits):
+    ramp = np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
+    if bits == "I;16":
+        data = encoded(Image.fromarray((ramp * 65535).astype(np.uint16)), "PNG")
+    else:
+        data = encoded(Image.fromarray(ramp * (255 if bits == "F255" else 1)), "TIFF")
+    shown = np.asarray(decode(data))[:, :, 0]
+    assert np.abs(shown.astype(float) - ramp * 255).max() <= 1
+
+
+def test_colour_profiles_are_converted_as_browsers_do():
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = srgb.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+    for old, new in ((b"rXYZ", b"????"), (b"bXYZ", b"rXYZ"), (b"????", b"bXYZ")):
+        profile = profile.replace(old, new)  # its red is sRGB's blue
+    red = Image.new("RGB", (16, 16), (200, 30, 30))
+    plain = decode(encoded(red, "PNG")).getpixel((8, 8))
+    shown = decode(encoded(red, "PNG", icc_profile=profile)).getpixel((8, 8))
+    assert np.allclose(shown, (30, 30, 200), atol=3)
+    assert decode(encoded(red, "PNG", icc_profile=srgb)).getpixel((8, 8)) == plain
+    assert decode(encoded(red, "PNG", icc_profile=b"no profile")).getpixel((8, 8)) == plain
+
+
+@pytest.mark.skipif("AVIF" not in IMAGE_FORMATS, reason="this Pillow has no AVIF")
+def test_avif_is_read():
+    red = Image.new("RGB", (32, 32), (200, 30, 30))
+    assert np.allclose(decode(encoded(red, "AVIF")).getpixel((8, 8)), (200, 30, 30), atol=8)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_without_its_last_byte_is_used(progressive):
+    noise = np.random.default_rng(0).integers(0, 255, (400, 300, 3), dtype=np.uint8)
+    whole = encoded(Image.fromarray(noise), "JPEG", progressive=progressive)
+    shown = decode(whole)
+    assert np.array_equal(decode(whole[:-1]), shown)
+    if not progressive:
+        assert np.array_equal(decode(whole[:-2]), shown)
+        assert np.array_equal(np.asarray(decode(whole[:-50]))[:380], np.asarray(shown)[:380])
+    assert decode(whole[: len(whole) // 2]).kind == "truncated or corrupt"
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"<!DOCTYPE html><html>", "HTML"), (b'<?xml version="1.0"?><svg ', "SVG"),
+        (b"%PDF-1.7", "PDF"), (b"\0\0\0\x0cjP  \r\n", "JPEG 2000"),
+    ],
+)  # fmt: skip
+def test_other_formats_are_named(data, name):
+    assert decode(data).detail == f"found {name}"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "images/plain.jpg", "images\\plain.jpg", "/images/plain.jpg", "./images/plain.jpg",
+        " images/plain.jpg ", "images/plain.jpg?v=2", "images/PLAIN.JPG", "Images/plain.jpg#x",
+        "file://{root}/images/plain.jpg", "file:///images/plain.jpg", "{root}/images/plain.jpg",
+        "C:\\images\\plain.jpg", "images/red shirt.jpg", "images/red%20shirt.jpg",
+        "images/caf\u00e9.jpg", "images/cafe\u0301.jpg", "images/caf%C3%A9.jpg", "images/50%.jpg",
+    ],
+)  # fmt: skip
+def test_paths_are_read_as_exports_write_them(tmp_path, written):
+    (tmp_path / "images").mkdir()
+    for name in ("plain.jpg", "red shirt.jpg", "cafe\u0301.jpg", "50%.jpg"):
+        (tmp_path / "images" / name).write_bytes(b"x")
+    assert locate(tmp_path, written.format(root=tmp_path)).read_bytes() == b"x"
+
+
+def test_a_path_that_leads_out_is_refused_however_it_is_written(tmp_path):
+    (tmp_path / "secret.jpg").write_bytes(b"x")
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    for written in (
+        "../secret.jpg", "..\\secret.jpg", "%2e%2e/secret.jpg", "..%2fsecret.jpg", "link.jpg",
+        "LINK.jpg", f"file://{tmp_path}/secret.jpg", f"{tmp_path}/secret.jpg", "x/../../secret.jpg",
+    ):  # fmt: skip
+        found = locate(root, written)
+        assert isinstance(found, BrokenImage) or not found.exists(), written
+    assert locate(root, "https://cdn.example/a.jpg").kind == "web address"
 
 
 def test_transparency_is_laid_on_white():

@@ -253,6 +253,14 @@ def test_parquet_ids_become_text(read_parquet):
     assert read_parquet({"product_id": [1.0, None]})["product_id"].to_list() == ["1", None]
 
 
+@pytest.mark.parametrize("image", [b"\x89PNG", {"bytes": b"\x89PNG", "path": None}])
+def test_images_in_a_table_are_named(tmp_path, image):
+    pl.DataFrame({"product_id": ["1"], "image": [image]}).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="'image' holds images themselves") as caught:
+        read_table(tmp_path / "t.parquet", {"product_id": pl.String(), "image": pl.String()})
+    assert len(str(caught.value)) < 300
+
+
 def test_parquet_nan_is_an_empty_field(read_parquet):
     assert read_parquet({"price": [1.5, float("nan")]})["price"].to_list() == [1.5, None]
 

@@ -177,6 +177,9 @@ def test_lists_in_a_column_of_texts_are_json(tmp_path, opened):
     with_lists(collection, "b", sizes=[["S", "M"]])
     assert collection.products(["b"])["sizes"].to_list() == ['["S", "M"]']
     with_lists(collection, "c", stock=[1])
+    for code in ("012", "1E5", "XL"):  # a leading zero is never dropped
+        with pytest.raises(DataError, match=r"'stock' is of type String.*columns\.yaml"):
+            with_lists(collection, "d", stock=[code])
     with pytest.raises(DataError, match="'stock' is of type Float64, the catalogue has Int64"):
         with_lists(collection, "c", stock=[1.5])
 

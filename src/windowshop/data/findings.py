@@ -30,9 +30,10 @@ class Rule:
 IMAGE_REMEDIES: dict[str, str] = {
     "missing": "Copy the file there, or correct the path; paths start at the data folder.",
     "bad path": "Copy the image into the data folder and write its path below that folder.",
+    "web address": "Download the image into the folder, and write its path there.",
     "empty file": "Fetch the image again.",
     "truncated or corrupt": "Fetch the image again; the file ends early or is damaged.",
-    "not an image": "Save the image as JPEG, PNG, WebP, GIF, BMP or TIFF; look what the file is.",
+    "not an image": "Save the image as JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF; look what it is.",
     "too large": "Scale the image down; 1000 pixels a side are plenty.",
     "too small": "Replace the placeholder with an image, or leave the field empty.",
     "unreadable": "Check that the path names a file and that you may read it.",

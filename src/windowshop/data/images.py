@@ -5,14 +5,18 @@ No bad image raises: a product with a broken one falls back to its text.
 
 import io
 import math
+import re
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
 from windowshop.data.image_memory import DECODING
+from windowshop.data.image_paths import WEB_ADDRESS, in_another_case, spellings
 from windowshop.errors import SHORT, storage_error
 
 ImageInput: TypeAlias = str | Path | bytes | Image.Image
@@ -23,7 +27,36 @@ MAX_PIXELS = 60_000_000
 """Larger images are refused by their header, before a pixel is decoded."""
 MIN_SIDE = 8
 """Pixels of the shorter side; smaller images are placeholders."""
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow opens MPO through JPEG
+FORMATS: tuple[str, ...] = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "GIF",
+    "BMP",
+    "TIFF",
+)  # Pillow opens MPO through JPEG
+if features.check("avif"):
+    FORMATS += ("AVIF",)
+with suppress(ImportError):
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    FORMATS += ("HEIF",)
+SIGNATURES = {
+    "HTML": rb"\s*<(?:!doctype html|html)",
+    "SVG": rb"\s*(?:<\?xml[^>]*>)?\s*(?:<!--.*?-->\s*)?<svg",
+    "PDF": rb"%PDF",
+    "AVIF": rb".{4}ftypavi[fs]",
+    "HEIC": rb".{4}ftyp(?:hei|hev|mif1|msf1)",
+    "JPEG 2000": rb"\x00\x00\x00\x0cjP",
+    "JPEG XL": rb"\xff\x0a|\x00\x00\x00\x0cJXL",
+    "PSD": rb"8BPS",
+    "ICO": rb"\x00\x00\x01\x00",
+    "ZIP": rb"PK",
+}
+"""First bytes of formats that are no images here, to name them."""
+MAX_LOST_ROWS, MAX_LOST = 18, 8
+"""Most rows that the end of a JPEG may lack, and the share of the image (1/8)."""
 REDUCING_GAP = 2
 """Times the wanted side that an averaged image keeps, as `Image.thumbnail` does."""
 MAX_AREA, MAX_KEPT_PIXELS = 16, 8_000_000
@@ -48,7 +81,25 @@ class BrokenImage:
 
 
 def locate(root: Path, image: str) -> Path | BrokenImage:
-    """Return the image's path below the data folder; a path that leads out is refused."""
+    """Return the image's path below the data folder, however an export writes it.
+
+    A path that leads out, by links too, is refused, and so is a web address.
+    """
+    if WEB_ADDRESS.match(image):
+        return BrokenImage("web address", f"{image!r} is on the web")
+    as_written = _inside(root, image)
+    if isinstance(as_written, Path) and _is_file(as_written):
+        return as_written
+    names = list(spellings(image))
+    cased = (in_another_case(root, name) for name in names)
+    for name in (*names, *(str(path.relative_to(root)) for path in cased if path is not None)):
+        place = _inside(root, name)
+        if isinstance(place, Path) and _is_file(place):
+            return place
+    return as_written
+
+
+def _inside(root: Path, image: str) -> Path | BrokenImage:
     path = root / image
     try:
         inside = path.resolve().is_relative_to(root.resolve())
@@ -57,6 +108,13 @@ def locate(root: Path, image: str) -> Path | BrokenImage:
     if not inside:
         return BrokenImage("bad path", f"{image!r} leads out of the data folder")
     return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def read_bytes(path: Path) -> bytes | BrokenImage:
@@ -88,7 +146,10 @@ def num_pixels(data: bytes) -> int:
 
 
 def decode(data: bytes, min_side: int = 0) -> Image.Image | BrokenImage:
-    """Decode to an upright RGB image; transparency is laid on white, CMYK is converted.
+    """Decode to an upright sRGB image as a browser shows it; transparency is laid on white.
+
+    Colour profiles and CMYK are converted, 16 bits and floats scaled; the last rows of a JPEG may
+    be missing.
 
     With `min_side`, a large image is made smaller while it is decoded. A JPEG is decoded at the
     smallest of its built-in scales whose short side still has `min_side` pixels, which is several
@@ -102,7 +163,7 @@ def decode(data: bytes, min_side: int = 0) -> Image.Image | BrokenImage:
     try:
         return _decode(data, min_side)
     except UnidentifiedImageError:
-        return BrokenImage("not an image", f"no {'/'.join(FORMATS)} header")
+        return BrokenImage("not an image", _format_found(data))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return BrokenImage("too large", f"over the limit of {MAX_PIXELS} pixels")
     except DECODE_ERRORS as error:
@@ -119,13 +180,46 @@ def _decode(data: bytes, min_side: int) -> Image.Image | BrokenImage:
     if min_side and image.format in ("JPEG", "MPO"):
         image.draft("RGB", (min_side, min_side))
     with DECODING.taken(_decode_bytes(image, width * height)):
-        image.load()
+        image = _loaded(image, data, min_side)
         small = _reduced_rgb(image, _factor(image.size, min_side))
         small.info = image.info
         del image
     ImageOps.exif_transpose(small, in_place=True)
     small.info = {}
     return small
+
+
+def _loaded(image: Image.Image, data: bytes, min_side: int) -> Image.Image:
+    """Load an image; of a JPEG, the end may be missing, as browsers allow."""
+    try:
+        image.load()
+        return image
+    except OSError:
+        if image.format not in ("JPEG", "MPO") or not _lacks_its_end(image, data):
+            raise
+    mended: Image.Image = Image.open(io.BytesIO(data + b"\xff\xd9"), formats=FORMATS)
+    if min_side:
+        mended.draft("RGB", (min_side, min_side))
+    mended.load()
+    return mended
+
+
+def _lacks_its_end(image: Image.Image, data: bytes) -> bool:
+    """Return whether all but the last rows of a cut JPEG were decoded."""
+    if data.endswith(b"\xff"):  # the last byte alone
+        return True
+    try:
+        box = image.im.getbbox()
+    except AssertionError:  # nothing was decoded
+        return False
+    lost = image.height - (box[3] if box else 0)
+    return lost <= min(MAX_LOST_ROWS, image.height // MAX_LOST)
+
+
+def _format_found(data: bytes) -> str:
+    """Describe the format of a file that is no image here."""
+    named = [n for n, start in SIGNATURES.items() if re.match(start, data[:500], re.I | re.S)]
+    return f"found {named[0]}" if named else f"no {'/'.join(FORMATS)} header"
 
 
 def _decode_bytes(image: Image.Image, num_pixels: int) -> int:
@@ -152,16 +246,52 @@ def _reduced_rgb(image: Image.Image, factor: int) -> Image.Image:
     So there is never a second copy of a large image.
     """
     width, height = image.size
+    to_srgb = _transform_of(image)
+    highest = _highest(image)
     small = Image.new("RGB", (-(-width // factor), -(-height // factor)))
     rows = factor * max(1, BAND_PIXELS // (factor * width))
     for top in range(0, height, rows):
         band = image.crop((0, top, width, min(top + rows, height)))
+        if highest:
+            band = _eight_bits(band, highest)
+        if to_srgb is not None and band.mode == to_srgb.input_mode:
+            band = ImageCms.applyTransform(band, to_srgb) or band
         if band.has_transparency_data:
             canvas = Image.new("RGBA", band.size, "white")
             canvas.alpha_composite(band.convert("RGBA"))
             band = canvas
         small.paste(band.convert("RGB").reduce(factor), (0, top // factor))
     return small
+
+
+def _transform_of(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
+    """Return the transform from an image's colour profile to sRGB; None without need of one."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "CMYK"):
+        return None
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(own):
+            return None
+        return ImageCms.buildTransform(own, ImageCms.createProfile("sRGB"), image.mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # browsers ignore it too
+        return None
+
+
+def _highest(image: Image.Image) -> float:
+    """Return the value that is white in an image of 16 bits or of floats; 0 for another."""
+    if not image.mode.startswith(("I", "F")):
+        return 0
+    values = np.asarray(image, dtype=np.float32)
+    top = float(np.nanmax(values)) if values.size else 0.0
+    if image.mode.startswith("I"):
+        return 65535.0 if top > 255 else 255.0
+    return 1.0 if top <= 1 else max(255.0, top)
+
+
+def _eight_bits(band: Image.Image, highest: float) -> Image.Image:
+    values = np.nan_to_num(np.asarray(band, dtype=np.float32)) * (255 / highest)
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
 
 
 def broken_note(kind: str, count: int) -> str:

@@ -12,7 +12,7 @@ import polars as pl
 
 from windowshop.data.category_paths import CATEGORY, split_paths
 from windowshop.data.column_types import codes_as_text, typed
-from windowshop.data.list_columns import has_items, list_column, parse_list, tidy
+from windowshop.data.list_columns import has_items, inner_type, list_column, parse_list, tidy
 from windowshop.errors import DataError
 from windowshop.registry import READERS
 
@@ -55,11 +55,25 @@ def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], source: str)
 def _typed(
     frame: pl.DataFrame, schema: Mapping[str, pl.DataType], path: Path, keep_lists: bool
 ) -> pl.DataFrame:
+    for name in ("image", "images"):
+        if name in schema and name in frame.columns and _holds_bytes(frame[name].dtype):
+            raise DataError(
+                f"{path}: column {name!r} holds images themselves ({frame[name].dtype}), not "
+                "paths. Write each to a file in the data folder, and its path into the column."
+            )
     frame = codes_as_text(split_paths(frame) if CATEGORY in schema else frame, schema)
     for name, dtype in schema.items():
         if name in frame.columns:
             frame = frame.with_columns(_cast(frame, name, dtype, path))
     return _flatten_nested(frame, keep_lists)
+
+
+def _holds_bytes(dtype: pl.DataType) -> bool:
+    if isinstance(dtype, pl.List | pl.Array):
+        return _holds_bytes(inner_type(dtype))
+    if isinstance(dtype, pl.Struct):
+        return any(field.dtype == pl.Binary for field in dtype.fields)
+    return dtype == pl.Binary
 
 
 def _read(path: Path) -> pl.DataFrame:

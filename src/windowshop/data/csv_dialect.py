@@ -12,6 +12,7 @@ import codecs
 import csv
 import io
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -39,16 +40,14 @@ def read_csv(path: Path) -> pl.DataFrame:
         head = file.read(_HEAD_BYTES)
     plain = _is_plain(head)
     separator = _separator(head.decode("utf-8", errors="replace")) if plain else ","
+    frame = None
     if plain and not _has_odd_quotes(path, separator):
-        try:
+        with suppress(pl.exceptions.PolarsError):  # read again below, which names the row
             frame = pl.read_csv(path, infer_schema=False, separator=separator)
-        except pl.exceptions.PolarsError:
-            frame = _read_text(path, _text(path))
-    else:
-        frame = _read_text(path, _text(path))
-    separated_by_comma = separator == "," and len(frame.columns) > 1 and plain
+    if frame is None:
+        frame, separator = _read_text(path, _text(path))
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-    return frame if separated_by_comma else _with_points(frame)
+    return frame if separator == "," else _with_points(frame)
 
 
 def _is_plain(head: bytes) -> bool:
@@ -96,8 +95,8 @@ def _text(path: Path) -> str:
         return text
 
 
-def _read_text(path: Path, text: str) -> pl.DataFrame:
-    """Read a decoded file by the csv module."""
+def _read_text(path: Path, text: str) -> tuple[pl.DataFrame, str]:
+    """Read a decoded file by the csv module; returns its separator too."""
     named = re.match(r'"?sep=(.)"?\s*', text, re.I)
     text = text[named.end() :] if named else text
     separator = named[1] if named else _separator(text[:_HEAD_BYTES])
@@ -133,7 +132,7 @@ def _read_text(path: Path, text: str) -> pl.DataFrame:
         pl.Series(name, [value or None for value in values], dtype=pl.String)
         for name, values in zip(names, columns, strict=True)
     ]
-    return pl.DataFrame(series)
+    return pl.DataFrame(series), separator
 
 
 def _too_many(path: Path, row: int, fields: list[str], header: list[str], separator: str) -> str:

@@ -32,7 +32,7 @@ MIN_CERTAINTY = 0.75
 """Least probability of another language than English."""
 MIN_ENGLISH = 0.03
 """Share of words that are common in English alone, from which a text is English."""
-_COMMON_ENGLISH = frozenset({"the", "and", "with", "for", "of", "women", "men", "your", "shirt"})
+_COMMON_ENGLISH = frozenset({"the", "and", "with", "for", "your", "women"})
 SAMPLED, SAMPLE_CHARS = 300, 30_000
 """Texts of a catalogue, and characters of them, that are read to detect its language."""
 MAX_ROUNDS = 4

@@ -12,6 +12,7 @@ from .catalogue.ledger import position_to_json as position_to_json
 from .catalogue.snapshot import read_snapshot as read_snapshot
 from .check import check_generations as check_generations
 from .database import DATABASE_FILE as DATABASE_FILE
+from .database import MARK_FILE as MARK_FILE
 from .database import Database as Database
 from .database_tables import Table as Table
 from .folder import GENERATIONS_FOLDER as GENERATIONS_FOLDER

@@ -34,6 +34,8 @@ FULL = {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}
 PASSING = ("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED")
 """Errors after which a connection is as good as before."""
 DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT"}
+UNREADABLE = {"", "SQLITE_ERROR"}
+"""Codes of texts that are no UTF-8, and of tables and columns that are not there."""
 REMEDY = "Restore the index from a copy, or build it again from the data folder."
 
 
@@ -205,6 +207,8 @@ class Database:
         if not self._read_only:
             mode = "?mode=rwc"
         elif not self.path.is_file():
+            if self._noted()[0]:
+                raise self._lacks(self._noted()[0])
             raise StorageError(f"{self.path}: there is no such file. {REMEDY}")
         else:  # a reader of a WAL needs its shared memory, unless nobody can write at all
             mode = "?mode=rw" if os.access(self.path.parent, os.W_OK) else "?immutable=1"
@@ -328,7 +332,7 @@ def named_errors(path: Path) -> Iterator[None]:
                 f"{path}: the disk is full. Make room, then send it again: nothing was changed.",
                 is_full=True,
             ) from None
-        if code.startswith(tuple(DAMAGED)):
+        if code.startswith(tuple(DAMAGED)) or code in UNREADABLE:
             raise DamagedError(f"{path}: is damaged ({error}). {REMEDY}") from None
         if isinstance(error, sqlite3.OperationalError):
             raise StorageError(

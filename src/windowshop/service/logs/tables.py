@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from windowshop.errors import DamagedError
-from windowshop.index import DATABASE_FILE, Database, Table
+from windowshop.index import DATABASE_FILE, MARK_FILE, Database, Table
 
 SEARCHES = Table(
     "searches",
@@ -114,7 +114,7 @@ def read_tables(index: Path, *tables: Table) -> list[list[tuple[object, ...]]]:
 
     An index that was never served has no such tables, and no rows.
     """
-    if not (index / DATABASE_FILE).is_file():
+    if not (index / DATABASE_FILE).exists() and not (index / MARK_FILE).exists():
         return [[] for _ in tables]
     database = Database(index, read_only=True)
     try:

@@ -116,7 +116,7 @@ TABLE_CASES = [
     ),
     case(
         "error bad-columns: columns.yaml",
-        "'colour' is not in products",
+        "'colour' is neither a column nor",
         {"columns.yaml": b"columns: {colour: {type: text}}"},
     ),
     case("error unreadable-table: qrels", "qrels.csv, qrels.jsonl", {"qrels.csv": b"query_id\n"}),

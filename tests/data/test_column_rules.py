@@ -3,7 +3,7 @@ from datetime import datetime
 
 import pytest
 
-from windowshop.data import check_dataset
+from windowshop.data import attribute_columns, check_dataset, fill_attributes
 from windowshop.data.column_rules import read_rules, seen_rules, write_rules
 from windowshop.data.dataset import read_dataset, read_products
 from windowshop.errors import ConfigError, DataError
@@ -57,7 +57,7 @@ def test_nothing_is_declared_without_a_file(tmp_path):
         (
             "columns: {colour: {type: text}}",
             DataError,
-            "columns.yaml: column 'colour' is not in prod",
+            "columns.yaml: 'colour' is neither a column nor an attribute in prod",
         ),
         (
             "columns: {made: {type: number}}",
@@ -85,7 +85,8 @@ def test_the_check_finds_a_wrong_declaration(tmp_path):
 def test_what_is_seen_is_written_and_read_back_to_the_same_table(tmp_path):
     rows = [
         {"product_id": str(i), "title": f"Chair {i}", "price": i, "mpn": f"0{i}", "new": True,
-         "tags": ["a", "b"], "widths": [1, 2], "material": "oak", "category": "Home > Chairs"}
+         "tags": ["a", "b"], "widths": [1, 2], "material": "oak", "category": "Home > Chairs",
+         "attributes": {"kg": i, "legs": "4"}}
         for i in range(6)
     ]  # fmt: skip
     (tmp_path / "products.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -96,6 +97,45 @@ def test_what_is_seen_is_written_and_read_back_to_the_same_table(tmp_path):
     assert rules.columns["mpn"].roles == ("identifier", "filter", "shown")
     assert rules.columns["material"].roles == ("filter", "facet", "shown")
     assert rules.columns["tags"].type == "texts"
+    assert (rules.columns["kg"].type, rules.columns["legs"].type) == ("number", "text")
     assert read_products(tmp_path).equals(before)
     with pytest.raises(DataError, match="is there already"):
         write_rules(path.parent, rules)
+
+
+ATTRIBUTES = [
+    {
+        "weight_kg": "9",
+        "lock": "yes",
+        "code": 12,
+        "sizes": [38, "39"],
+        "cost": 3,
+        "made": "2024-01-02",
+    },
+    {"weight_kg": 20.5, "lock": False, "code": "012", "sizes": ["40"]},
+    {"weight_kg": None},
+]
+
+
+def test_attributes_have_the_types_that_are_declared(tmp_path):
+    rows = [
+        {"product_id": str(i), "title": "Case", "attributes": attributes}
+        for i, attributes in enumerate(ATTRIBUTES)
+    ]
+    (tmp_path / "products.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "columns.yaml").write_text(
+        "columns: {weight_kg: {type: number}, lock: {type: boolean}, code: {roles: [identifier]},"
+        " sizes: {type: texts}, cost: {roles: [hidden]}, made: {type: date}}"
+    )
+    products = read_products(tmp_path)
+    columns = attribute_columns(products)
+    table = fill_attributes(products, columns)
+    assert table["weight_kg"].to_list() == [9.0, 20.5, None]
+    assert table["lock"].to_list() == [True, False, None]
+    assert table["code"].to_list() == ["12", "012", None]
+    assert table["sizes"].to_list() == [["38", "39"], ["40"], None]
+    assert "cost" not in table.columns
+    assert "cost" not in products["attributes"][0]
+    (tmp_path / "columns.yaml").write_text("columns: {lock: {type: number}}")
+    with pytest.raises(DataError, match="row 1: attribute 'lock' is declared as number.*'yes'"):
+        read_products(tmp_path)

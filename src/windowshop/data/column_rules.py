@@ -1,7 +1,7 @@
 """Types and roles of a catalogue's columns, declared in `columns.yaml` of its data folder.
 
     language: de                   of the texts; left out, it is detected
-    columns:
+    columns:                       of the table, and attributes by their names
       size: {type: text}           text, number, boolean, date, texts or numbers (lists)
       mpn: {type: text, roles: [identifier]}
       cost: {roles: [hidden]}      hidden columns reach neither an index nor a page
@@ -10,12 +10,15 @@
 `windowshop check --write-columns` writes the file from what it sees, to be corrected.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import polars as pl
 
+from windowshop.data.attribute_rules import convert_attributes, names_of
+from windowshop.data.attributes import attribute_columns
 from windowshop.data.category_paths import CATEGORY_PATHS
 from windowshop.data.column_types import is_code
 from windowshop.data.language import detect_language, require_language
@@ -102,11 +105,15 @@ def apply_rules(products: pl.DataFrame, rules: ColumnRules, path: Path) -> pl.Da
 
     Raises DataError for a column that the table lacks, and for a value that does not fit.
     """
-    lacking = [name for name in rules.columns if name not in (*products.columns, *OWN)]
-    if lacking:
+    others = {name for name in rules.columns if name not in (*products.columns, *OWN)}
+    known: set[str] = set()
+    if others and "attributes" in products.columns:
+        known = others & names_of(products["attributes"])
+        products = products.with_columns(_attributes(products["attributes"], rules, known, path))
+    if lacking := sorted(others - known):
         raise DataError(
-            f"{path.parent / COLUMNS_FILE}: column {lacking[0]!r} is not in {path.name}, found "
-            f"{products.columns}. Correct the name or take it out."
+            f"{path.parent / COLUMNS_FILE}: {lacking[0]!r} is neither a column nor an attribute in "
+            f"{path.name}, found {products.columns}. Correct the name or take it out."
         )
     for name, rule in rules.columns.items():
         if name not in products.columns:
@@ -116,6 +123,15 @@ def apply_rules(products: pl.DataFrame, rules: ColumnRules, path: Path) -> pl.Da
     if images and "image" not in products.columns:
         products = products.rename({images[0]: "image"})
     return products.drop(rules.named("hidden"), strict=False)
+
+
+def _attributes(column: pl.Series, rules: ColumnRules, names: Set[str], path: Path) -> pl.Series:
+    own = {name: rules.columns[name] for name in names}
+    kinds = {name: rule.type.removesuffix("s") for name, rule in own.items() if rule.type}
+    kinds |= {name: "text" for name, rule in own.items() if "identifier" in rule.roles}
+    read = {name: kind for name, kind in kinds.items() if kind != "date"}  # ISO text is in order
+    hidden = names & set(rules.named("hidden"))
+    return convert_attributes(column, read, hidden, path)
 
 
 def _as_declared(column: pl.Series, kind: ColumnType, path: Path) -> pl.Series:
@@ -159,6 +175,10 @@ def seen_rules(products: pl.DataFrame) -> ColumnRules:
         for name, dtype in products.schema.items()
         if products[name].null_count() < len(products)
     }
+    for column in attribute_columns(products):
+        kind: ColumnType = "texts" if column.several else column.kind
+        roles: tuple[Role, ...] = ("filter", "facet", "shown")
+        columns.setdefault(column.attribute, ColumnRule(type=kind, roles=roles))
     return ColumnRules(language=detect_language(all_texts(products)), columns=columns)
 
 

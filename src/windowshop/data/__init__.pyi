@@ -1,6 +1,7 @@
 from .attributes import AttributeColumn as AttributeColumn
 from .attributes import attribute_columns as attribute_columns
 from .attributes import fill_attributes as fill_attributes
+from .attributes import parse_attributes as parse_attributes
 from .category_paths import CATEGORY_PATHS as CATEGORY_PATHS
 from .category_paths import every_path as every_path
 from .check import check_dataset as check_dataset

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from windowshop.search.retrieval.merge import ChannelPlace
-from windowshop.search.understanding.recognition import Action, Recognised
+from windowshop.search.understanding.recognition import Action, Kind, Recognised
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,8 @@ class Explanation:
     """Probability of relevance; None where the channels are not calibrated."""
     boosted_by: tuple[str, ...]
     """Names of the recognised items that moved it up."""
+    last_by: tuple[str, ...]
+    """Names of the recognised exclusions that put it last."""
     effects: tuple[Effect, ...]
     """Effects of the shop's rules."""
     text_weight: float | None
@@ -107,16 +109,20 @@ class RecognisedPart:
     action: Action
     certainty: float
     reason: str
+    kind: Kind
+    """Of an exclusion, `filter` leaves out what has it, `boost` puts it last; of an identifier,
+    `boost` puts its products first."""
 
 
 def shown(item: Recognised) -> RecognisedPart:
-    """Something that the query names, with the action taken."""
+    """Return what an answer says about a recognised item."""
     return RecognisedPart(
         name=item.name,
         text=item.text,
         action=item.action,
         certainty=item.certainty,
         reason=item.reason,
+        kind=item.kind,
     )
 
 

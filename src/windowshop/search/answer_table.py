@@ -8,6 +8,13 @@ from rich.text import Text
 
 from windowshop.search.answer import Answer
 
+DONE = {
+    ("exclusion", "filter"): "left out",
+    ("exclusion", "boost"): "last",
+    ("identifier", "boost"): "first",
+}
+"""Words for the actions of some kinds of recognised items; others name themselves."""
+
 
 def render_answer(answer: Answer, query_image: Path | None) -> RenderableType:
     """Return a table of the results, best first."""
@@ -40,7 +47,7 @@ def _notes(answer: Answer) -> list[str]:
     """Return the corrected query, what was recognised in it, and what was relaxed."""
     notes = [f"Read as: {answer.corrected}"] if answer.corrected else []
     notes += [
-        f"{part.action}: {part.name} ({part.reason})"
+        f"{DONE.get((part.kind, part.action), part.action)}: {part.name} ({part.reason})"
         for part in answer.recognised
         if part.action != "off"
     ]

@@ -28,6 +28,7 @@ from windowshop.search.retrieval.query import (
     RetrievalQuery,
     correct_vectors,
     encode_query,
+    leave_out,
     query_by_product,
 )
 from windowshop.search.retrieval.relax import relax
@@ -145,7 +146,7 @@ class Searcher:
         for name in names:
             recognised = recognise(vocabulary.understand(name), precision, {}, strongest)
             with self.state() as state:
-                trees = [item.tree for item in recognised]
+                trees = [item.tree for item in recognised if item.tree is not None]
                 state.view.columns.matching(trees, np.zeros(0, dtype=np.int64))
 
     def close(self) -> None:
@@ -175,7 +176,7 @@ class Searcher:
             query = query_by_product(self.index, state.view, query, request.similar_to)
             return Found(find_candidates(state, query))
         if query.text is None and query.image is None:
-            return Found(browse(state.view, query.where))
+            return Found(browse(state, query))
         understood = partial(self._understand, state, request, query)
         if encoded is not None:
             query, understanding = understood()
@@ -188,10 +189,14 @@ class Searcher:
             query, understanding = pending.result()
         query = replace(query, vectors=encoded.vectors)
         if understanding and request.understand:
+            query = leave_out(self.index, query, understanding)
+            if query.text is None and query.image is None:  # "anything but red"
+                candidates = browse(state, query)
+                return Found(candidates, query.recognised, understanding, encoded=encoded)
             query = correct_vectors(self.index, state.view, query, understanding)
         candidates = find_candidates(state, query)
         found = Found(candidates, query.recognised, understanding, encoded=encoded)
-        if understanding is None or len(candidates.merged.keys):
+        if query.text is None or understanding is None or len(candidates.merged.keys):
             return found
         return relax(self.index, state, query, found)
 
@@ -201,12 +206,14 @@ class Searcher:
         """Add what the text names, and the rankings of the text channels, which need no encoder."""
         if query.text is None:
             return query, None
-        understanding = state.lexicon.vocabulary.understand(query.text)
-        if request.understand:
-            precision, strongest = self.settings.precision, self.settings.strongest
-            recognised = recognise(understanding, precision, request.choices, strongest)
-            query = replace(query, recognised=recognised)
-        return replace(query, rankings=search_by_text(state, query)), understanding
+        understanding = state.understand(query.text)
+        if not request.understand:
+            return replace(query, rankings=search_by_text(state, query)), understanding
+        precision, strongest = self.settings.precision, self.settings.strongest
+        recognised = recognise(understanding, precision, request.choices, strongest)
+        query = replace(query, recognised=recognised)
+        asked = replace(query, text=understanding.asked or None)
+        return replace(query, rankings=search_by_text(state, asked)), understanding
 
 
 def open_searcher(folder: str | Path, generation: str | None = None) -> Searcher:

@@ -25,6 +25,7 @@ def explain(view: View, arranged: ArrangedResults, candidates: Candidates) -> li
             channels=arranged.ruled.merged.explain(place),
             probability=probability,
             boosted_by=tuple(name for name, keys in candidates.boosted if key in keys),
+            last_by=tuple(name for name, keys in candidates.last if key in keys),
             effects=arranged.ruled.explain(place),
             text_weight=text_weight,
             photo_weight=photo_weight,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from windowshop.index import GenerationManifest, OpenIndex
-from windowshop.search.answer import Answer, Explanation, RecognisedPart, Result, Retrieved
+from windowshop.search.answer import Answer, Explanation, Result, Retrieved, shown
 from windowshop.search.request import SearchRequest
 from windowshop.search.results.arrange import ArrangedResults
 from windowshop.search.results.result_set import Page
@@ -60,16 +60,7 @@ def assemble(
         text=request.query,
         where=request.where,
         corrected=corrected,
-        recognised=tuple(
-            RecognisedPart(
-                name=item.name,
-                text=item.text,
-                action=item.action,
-                certainty=item.certainty,
-                reason=item.reason,
-            )
-            for item in found.recognised
-        ),
+        recognised=tuple(map(shown, found.recognised)),
         relaxed=found.notes,
         total=arranged.page.total,
         total_products=arranged.total_products,

@@ -1,30 +1,94 @@
-"""Move up the products that match what a query names.
+"""Move products by what a query names.
+
+Up those that match, to the front those of an identifier, to the end those that have what it
+excludes.
 
 Shapes: R recognised boosts, M merged products.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 
-from windowshop.data import Filter, to_polars
+from windowshop.data import CATEGORY_PATHS, Filter, Not, lexical_texts, to_polars, words_of
 from windowshop.index import View
 from windowshop.search.retrieval.config import Boost
+from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.merge import Merged
 from windowshop.search.retrieval.query import RetrievalQuery
+from windowshop.search.understanding.exclusions import states
+from windowshop.search.understanding.recognition import Recognised
+
+Named = tuple[tuple[str, np.ndarray], ...]
+"""Names of recognised items, each with the keys of its products."""
+TEXTS = ("title", "brand", "category", CATEGORY_PATHS, "attributes")
 
 
-def boost(
-    view: View, merged: Merged, query: RetrievalQuery
-) -> tuple[Merged, tuple[tuple[str, np.ndarray], ...]]:
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A ranking after what the query names has moved products."""
+
+    merged: Merged
+    boosted: Named = ()
+    """Items that moved products up."""
+    last: Named = ()
+    """Items that put products last."""
+    num_first: int = 0
+    """Products with an identifier that the query gives, before all others."""
+
+
+def move(state: SearchState, merged: Merged, query: RetrievalQuery, allowed_N: np.ndarray) -> Moved:
+    """Boost, put last and put first what the query's recognised items say."""
+    merged, boosted = _boosted(state.view, merged, query)
+    last = tuple(
+        (item.name, keys)
+        for item in query.recognised
+        if item.kind == "exclusion"
+        and item.action != "off"
+        and len(keys := _having(state, item, merged.keys))
+    )
+    if last:
+        is_last_M = np.isin(merged.keys, np.concatenate([keys for _, keys in last]))
+        merged = merged.take(np.argsort(is_last_M, kind="stable"))
+    first: Named = ()
+    for item in query.recognised:
+        keys = np.array([key for key in item.keys if allowed_N[key]], dtype=np.int64)
+        if item.action == "boost" and len(keys):
+            first += ((item.name, keys),)
+    if not first:
+        return Moved(merged, boosted, last)
+    keys = np.unique(np.concatenate([keys for _, keys in first]))
+    return Moved(merged.first(keys), boosted + first, last, len(keys))
+
+
+def _boosted(view: View, merged: Merged, query: RetrievalQuery) -> tuple[Merged, Named]:
     """Move up the products that match the query's boosts; returns the keys of each boost too."""
     if not query.boosts:
         return merged, ()
-    matched_RM = view.columns.matching([item.tree for item in query.boosts], merged.keys)
+    matched_RM = view.columns.matching([tree for _, tree in query.boosts], merged.keys)
     boosted = tuple(
-        (item.name, merged.keys[matched_M])
-        for item, matched_M in zip(query.boosts, matched_RM, strict=True)
+        (name, merged.keys[matched_M])
+        for (name, _), matched_M in zip(query.boosts, matched_RM, strict=True)
     )
     return boost_matches(merged, matched_RM, query.boost), boosted
+
+
+def _having(state: SearchState, item: Recognised, keys_M: np.ndarray) -> np.ndarray:
+    """Return the keys that state what is excluded, and those that say so where no column does."""
+    columns = state.view.columns
+    says = keys_M[np.isin(keys_M, state.lexicon.lexical.having(item.words))]
+    if item.excluded:
+        states_another = columns.matching([Not(item.excluded[0])], says)[0]
+        says = says[~states_another]
+    if len(says):
+        facts = lexical_texts(columns.select(says, TEXTS)).facts
+        stem = state.lexicon.lexical.stem
+        says = says[[states(words_of(text), item.words, stem) for text in facts]]
+    if item.tree is None:
+        return says
+    stated = keys_M[columns.matching([item.tree], keys_M)[0]]
+    return np.union1d(stated, says)
 
 
 def boost_matches(merged: Merged, matched_RM: np.ndarray, boost: Boost) -> Merged:

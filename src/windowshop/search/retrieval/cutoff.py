@@ -24,8 +24,16 @@ class Cut:
     beyond_max: int
 
 
-def cut(merged: Merged, config: CutoffConfig, probabilities_M: np.ndarray | None = None) -> Cut:
-    """Leave out products below the bounds; `probabilities_M` are those of calibrated channels."""
+def cut(
+    merged: Merged,
+    config: CutoffConfig,
+    probabilities_M: np.ndarray | None = None,
+    num_first: int = 0,
+) -> Cut:
+    """Leave out products below the bounds; `probabilities_M` are those of calibrated channels.
+
+    So many first ones stay in any case.
+    """
     if (config.min_probability or config.sure_from) and probabilities_M is None:
         raise ConfigError(
             f"min_probability={config.min_probability} and sure_from={config.sure_from} need "
@@ -33,7 +41,7 @@ def cut(merged: Merged, config: CutoffConfig, probabilities_M: np.ndarray | None
         )
     if probabilities_M is not None and probabilities_M.max(initial=0.0) < config.sure_from:
         config = replace(config, min_probability=0.0, min_share=0.0)
-    first_M = np.arange(len(merged.keys)) < config.min_results
+    first_M = np.arange(len(merged.keys)) < max(config.min_results, num_first)
     likely_M = np.ones(len(merged.keys), dtype=bool)
     if probabilities_M is not None:
         likely_M = first_M | (probabilities_M >= config.min_probability)

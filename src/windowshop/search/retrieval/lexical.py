@@ -91,6 +91,17 @@ class LexicalIndex:
         is_found_K = keys_K >= 0
         return LexicalAnswer(keys_K[is_found_K], scores_K[is_found_K], ceiling)
 
+    def stem(self, word: str) -> str:
+        """Return the form in which a word is compared."""
+        return self._known.stem(word)
+
+    def having(self, words: Sequence[str]) -> np.ndarray:
+        """Return the keys of the products that have every word, int64."""
+        has_N = np.ones(len(self._keys), dtype=bool)
+        for word in words:
+            has_N &= self._word_scores([word]) > 0
+        return self._keys[has_N]
+
     def _part_scores(self, part: Part) -> np.ndarray:
         """Score every product for one part by its best alternative."""
         highest: np.ndarray | None = None

@@ -16,8 +16,9 @@ from windowshop.data import lexical_texts
 from windowshop.engines import BM25Config, ReadWriteLock
 from windowshop.index import Collection, Columns, View
 from windowshop.search.retrieval.lexical import LexicalIndex
+from windowshop.search.understanding.identifiers import Identifiers
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
-from windowshop.search.understanding.vocabulary import Vocabulary
+from windowshop.search.understanding.vocabulary import Understanding, Vocabulary
 
 STALE_ROWS = 2_000
 STALE_SHARE = 0.1
@@ -32,6 +33,7 @@ class Lexicon:
     lexical: LexicalIndex
     """Index of the products that lived when it was made, and of all later ones."""
     vocabulary: Vocabulary
+    identifiers: Identifiers
     synonyms: Synonyms
     made_of: tuple[int, int]
     """Rows and living products of the columns when it was made."""
@@ -45,6 +47,13 @@ class SearchState:
 
     view: View
     lexicon: Lexicon
+
+    def understand(self, text: str) -> Understanding:
+        """Find identifiers, values, prices and exclusions in the text of a query."""
+        lexicon = self.lexicon
+        having = lexicon.lexical.having
+        identified = lexicon.identifiers.find(text, self.view.columns, having)
+        return lexicon.vocabulary.understand(text, identified)
 
 
 class SharedLexicon:
@@ -116,13 +125,21 @@ class SharedLexicon:
             lexicon = self._lexicon
             keys = np.arange(lexicon.num_keys, columns.num_keys, dtype=np.int64)
             if len(keys):
-                lexicon.lexical.add(keys, lexical_texts(columns.rows(keys)))
+                rows = columns.rows(keys)
+                lexicon.lexical.add(keys, lexical_texts(rows))
+                lexicon.identifiers.add(keys, rows)
                 lexicon.num_keys = columns.num_keys
 
     def _made(self, columns: Columns, table: pl.DataFrame, alive_N: np.ndarray) -> Lexicon:
         living = table.filter(alive_N)
-        texts = lexical_texts(living, self._language)
-        lexical = LexicalIndex(np.flatnonzero(alive_N), texts, self._bm25)
-        vocabulary = Vocabulary(living, synonyms=self._synonyms, language=lexical.language)
-        made_of = (len(table), len(living))
-        return Lexicon(columns, lexical, vocabulary, self._synonyms, made_of, len(table))
+        keys_N = np.flatnonzero(alive_N)
+        lexical = LexicalIndex(keys_N, lexical_texts(living, self._language), self._bm25)
+        return Lexicon(
+            columns=columns,
+            lexical=lexical,
+            vocabulary=Vocabulary(living, synonyms=self._synonyms, language=lexical.language),
+            identifiers=Identifiers(keys_N, living),
+            synonyms=self._synonyms,
+            made_of=(len(table), len(living)),
+            num_keys=len(table),
+        )

@@ -90,6 +90,14 @@ class Merged:
         scores = self.scores + points_M
         return replace(self, scores=scores).take(np.argsort(-scores, kind="stable"))
 
+    def first(self, keys: np.ndarray) -> "Merged":
+        """Put products before all others, appending those that are missing, with the top score."""
+        merged = self.including(keys.tolist())
+        is_first_M = np.isin(merged.keys, keys)
+        top = merged.scores[~is_first_M].max(initial=0.0)
+        scores = np.where(is_first_M, np.maximum(merged.scores, top), merged.scores)
+        return replace(merged, scores=scores).take(np.argsort(~is_first_M, kind="stable"))
+
     def including(self, keys: Sequence[int]) -> "Merged":
         """Append products that are missing, with score 0."""
         have = set(self.keys.tolist())

@@ -50,9 +50,10 @@ class RetrievalQuery:
         return required(self.recognised, self.where)
 
     @property
-    def boosts(self) -> tuple[Recognised, ...]:
-        """The recognised items that boost."""
-        return tuple(item for item in self.recognised if item.action == "boost")
+    def boosts(self) -> tuple[tuple[str, Filter], ...]:
+        """The names of recognised items that move products up, each with the test of these."""
+        named = ((item.name, item.boosted) for item in self.recognised)
+        return tuple((name, tree) for name, tree in named if tree is not None)
 
     def takes(self, config: ChannelConfig) -> bool:
         """Return whether a channel can search for the query."""
@@ -85,6 +86,18 @@ def encode_query(index: OpenIndex, query: RetrievalQuery) -> EncodedQuery:
     return EncodedQuery(vectors, (time.perf_counter() - started) * 1000)
 
 
+def leave_out(
+    index: OpenIndex, query: RetrievalQuery, understanding: Understanding
+) -> RetrievalQuery:
+    """Search by the text without what it excludes: encoders and words do not read a "not"."""
+    if understanding.asked == query.text:
+        return query
+    if understanding.asked:
+        return with_text(index, query, understanding.asked)
+    query = replace(query, text=None)
+    return replace(query, vectors=encode_query(index, query).vectors)
+
+
 def with_text(index: OpenIndex, query: RetrievalQuery, text: str) -> RetrievalQuery:
     """Replace the text of a query, and the vectors that depend on it."""
     encoded = {name: vector_1D for name, _, vector_1D in _encode_text(index, query, text)}
@@ -99,10 +112,10 @@ def correct_vectors(
     A word that the catalogue lacks may be a typo, which encoders understand badly, or a word that
     only the encoder knows.
     """
-    if understanding.corrected == understanding.query:
+    if understanding.asked_corrected == understanding.asked:
         return query
     vectors = dict(query.vectors)
-    for name, vector, corrected_1D in _encode_text(index, query, understanding.corrected):
+    for name, vector, corrected_1D in _encode_text(index, query, understanding.asked_corrected):
         both_2D = np.concatenate([query.vectors[name], corrected_1D])
         scores_2K = view.engine.search(both_2D, CLOSEST, None, vector).scores
         typed, corrected = np.nan_to_num(scores_2K, neginf=0).sum(axis=1)

@@ -67,9 +67,11 @@ def relaxations(query: RetrievalQuery, understanding: Understanding) -> list[Ste
             for item in recognised
         )
         note = f"Without the filter {dropped.name}."
+        if dropped.kind == "exclusion":
+            note = f"With {dropped.name.removeprefix('not ')} too, last."
         steps.append(Step("drop_filter", note, text, recognised, query.by_text))
-    if understanding.corrected != understanding.query and text == understanding.query:
-        text = understanding.corrected
+    if understanding.asked_corrected != understanding.asked and text == understanding.asked:
+        text = understanding.asked_corrected
         note = f"For {text!r} instead."
         steps.append(Step("correct_spelling", note, text, recognised, query.by_text))
     if query.by_text:

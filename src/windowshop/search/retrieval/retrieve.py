@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from windowshop.data import Filter
 from windowshop.engines import Allowed
 from windowshop.index import View
-from windowshop.search.retrieval.boosts import boost
+from windowshop.search.retrieval.boosts import Named, move
 from windowshop.search.retrieval.channel import TextChannel, channel, vector_channel
-from windowshop.search.retrieval.config import ChannelConfig, CutoffConfig, MergeConfig
+from windowshop.search.retrieval.config import NO_BOOST, ChannelConfig, CutoffConfig, MergeConfig
 from windowshop.search.retrieval.cutoff import Cut, cut
 from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.merge import (
@@ -38,10 +37,12 @@ class Candidates:
     """Probabilities of relevance; None where channels are not calibrated."""
     num_found: Mapping[str, int]
     """Products found, by channel."""
-    boosted: tuple[tuple[str, np.ndarray], ...]
-    """Names of recognised boosts, each with the keys that match it."""
+    boosted: Named
+    """Recognised items that moved products up, or to the front."""
     num_allowed: int
     """Products that pass the filter."""
+    last: Named = ()
+    """Recognised exclusions that put products last."""
 
     @property
     def merged(self) -> Merged:
@@ -67,27 +68,34 @@ def find_candidates(state: SearchState, query: RetrievalQuery) -> Candidates:
     configs = channels_for(query)
     allowed = _allowed(state.view, query)
     rankings = retrieve(state, query, configs, allowed)
-    merged, boosted = boost(state.view, merge(rankings, configs, query.merging), query)
+    moved = move(state, merge(rankings, configs, query.merging), query, allowed.mask_N)
+    merged = moved.merged
     known = curves(configs)
     chances_M = None
     if len(known) == len(configs):
         chances_M = probabilities(merged, [config.weight for config in configs], known)
-    kept = cut(merged, _cutoff(query.merging, configs, known=chances_M is not None), chances_M)
+    cutoff = _cutoff(query.merging, configs, known=chances_M is not None)
+    kept = cut(merged, cutoff, chances_M, moved.num_first)
     if chances_M is not None:
         chances_M = chances_M[kept.places]
     num_found = {ranking.name: len(ranking.keys) for ranking in rankings}
-    return Candidates(kept, chances_M, num_found, boosted, allowed.count)
+    return Candidates(kept, chances_M, num_found, moved.boosted, allowed.count, moved.last)
 
 
-def browse(view: View, where: Filter | None) -> Candidates:
-    """Take every product that passes the filter, in the order of the catalogue."""
-    allowed = view.columns.allowed(where)
+def browse(state: SearchState, query: RetrievalQuery) -> Candidates:
+    """Take every product that passes the filter, in the order of the catalogue.
+
+    Those that have what the query excludes come last.
+    """
+    allowed = state.view.columns.allowed(query.filter)
     keys = np.flatnonzero(allowed.mask_N)
     empty = (0, len(keys))
     merged = Merged(
         keys, np.zeros(len(keys)), (), np.zeros(empty, dtype=np.int64), np.zeros(empty, np.float32)
     )
-    return Candidates(Cut(merged, np.arange(len(keys)), 0, 0, 0), None, {}, (), len(keys))
+    moved = move(state, merged, replace(query, boost=NO_BOOST), allowed.mask_N)
+    kept = Cut(moved.merged, np.arange(len(keys)), 0, 0, 0)
+    return Candidates(kept, None, {}, moved.boosted, len(keys), moved.last)
 
 
 def channels_for(query: RetrievalQuery) -> list[ChannelConfig]:

@@ -18,7 +18,12 @@ from windowshop.progress import Reporter
 from windowshop.search.retrieval.config import ChannelConfig, MergeConfig
 from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.merge import ChannelRanking
-from windowshop.search.retrieval.query import RetrievalQuery, correct_vectors, encode_query
+from windowshop.search.retrieval.query import (
+    RetrievalQuery,
+    correct_vectors,
+    encode_query,
+    leave_out,
+)
 from windowshop.search.retrieval.retrieve import retrieve
 from windowshop.search.searcher import Searcher
 from windowshop.search.understanding.recognition import (
@@ -118,7 +123,8 @@ def _found(
     """Return the products found by the strongest action of recognised items."""
     understanding = None
     if query.text is not None:
-        understanding = state.lexicon.vocabulary.understand(query.text)
+        understanding = state.understand(query.text)
+        query = leave_out(index, query, understanding)
         query = correct_vectors(index, state.view, query, understanding)
     rankings: dict[tuple[str, ...], tuple[ChannelRanking, ...]]
     rankings = {(): _rankings(state, query)}
@@ -133,7 +139,11 @@ def _found(
             rankings[names] = _rankings(state, replace(query, recognised=filters))
         if not any(len(ranking.keys) for ranking in rankings[names]):
             names, filters = (), ()
-        boosts = [item for item in recognised if item.action != "off" and item not in filters]
+        boosts = [
+            replace(item, action="boost")
+            for item in recognised
+            if item.action != "off" and item not in filters
+        ]
         found[strongest] = _with_matches(state.view, rankings[names], boosts)
     return found
 
@@ -147,8 +157,8 @@ def _with_matches(
     view: View, rankings: tuple[ChannelRanking, ...], boosts: Sequence[Recognised]
 ) -> ChannelResults:
     keys_K = np.unique(np.concatenate([ranking.keys for ranking in rankings]))
-    if not boosts:
+    trees = [item.boosted for item in boosts if item.boosted is not None]
+    if not trees:
         return ChannelResults(rankings, keys_K, (), np.zeros((0, len(keys_K)), dtype=bool))
-    trees = [item.tree for item in boosts]
     columns = tuple(min(columns_of(tree)) for tree in trees)  # each tree asks about one
     return ChannelResults(rankings, keys_K, columns, view.columns.matching(trees, keys_K))

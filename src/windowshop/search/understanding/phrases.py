@@ -13,6 +13,7 @@ from windowshop.data import (
     CATEGORY_PATHS,
     PRODUCT_SCHEMA,
     TEXTS,
+    Scalar,
     every_path,
     inner_type,
     with_articles,
@@ -39,7 +40,7 @@ class Meaning:
     """A value of a column that a phrase may stand for."""
 
     column: str
-    values: tuple[str, ...]
+    values: tuple[Scalar, ...]
     """Its spellings in the column, the commonest first."""
     count: int
     """Products that have it."""
@@ -51,7 +52,8 @@ class Meaning:
     @property
     def value(self) -> str:
         """The commonest spelling."""
-        return self.values[0]
+        value = self.values[0]
+        return value if isinstance(value, str) else f"{value:g}"
 
 
 def phrases(products: pl.DataFrame, columns: Sequence[str] | None) -> dict[str, list[Meaning]]:
@@ -60,7 +62,7 @@ def phrases(products: pl.DataFrame, columns: Sequence[str] | None) -> dict[str, 
     Without `columns`, every column of text, or of lists of text, with few enough values is read. A
     number or one letter ("M") counts beside its column's name only ("size m").
     """
-    names = _columns(products) if columns is None else columns
+    names = columns_of_phrases(products) if columns is None else columns
     found: dict[str, list[Meaning]] = defaultdict(list)
     for name in names:
         by_key = _by_key(products, name)
@@ -96,7 +98,8 @@ def _by_key(products: pl.DataFrame, name: str) -> dict[str, Meaning]:
     return _levels(every_path(products) if has_several else products[name])
 
 
-def _columns(products: pl.DataFrame) -> list[str]:
+def columns_of_phrases(products: pl.DataFrame) -> list[str]:
+    """Return the columns of text, or of lists of text, with few enough values."""
     return [
         name
         for name, dtype in products.schema.items()

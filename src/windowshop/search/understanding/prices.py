@@ -1,56 +1,19 @@
-"""A price in a query ("under 500", "between 20 and 50", "500-1000") -> a range of numbers.
+"""A price in a query ("under 500", "between 20 and 50", "500-1000 €") -> a range of numbers.
 
-English only. Understood, with or without a currency sign or word:
-
-    under, below, less than, cheaper than, lower than        below it
-    up to, at most, no more than, not more than              at most it
-    above, more than, over $                                 above it
-    at least, starting at, from $                            at least it
-    maximum of, minimum of, max $, min $                     at most it, at least it
-    between 20 and 50, from 20 to 50, 20 to 50, 20-50        both ends included
-
-Where $ stands, only with a currency: "air max 90" is a shoe and "over 50" an age.
-A number may have a decimal point, commas between thousands, and a k. One that a unit follows
-("under 5 kg", "20-30 ml") is no price. Of a bare range, without a word or a sign of currency, the
-catalogue must have prices in it: "jeans 30-32" is a size where all prices lie above.
+The words stand in `wordings.yaml`. "Under" and "between" mean prices by themselves; other words,
+and ranges without words, only beside a sign, code or word of money: "size 38-40", "4 to 6 seater",
+"ages 6-8" and "over 50" are none. A number that a unit follows ("under 5 kg") is no price, nor is
+a bare one after a word for ages or sizes ("kids under 5").
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from windowshop.data import And, Comparison, Filter, Operator
-
-_AMOUNT = (
-    r"(?:(?:[$€£₹¥]|rs\.?|inr|usd|eur|gbp)\s*)?"
-    r"(\d{1,3}(?:,\d{2,3})+(?:\.\d+)?|\d+(?:\.\d+)?)(\s?k\b)?"
-)
-_END = (
-    r"(?![\w.]*\d)(?:\s*(?:€|£|\$|₹|rs\b|inr\b|usd\b|eur\b|gbp\b|euros?\b|dollars?\b|pounds?\b"
-    r"|rupees?\b|bucks?\b))?(?!\w)"
-    r"(?!\s*(?:[%\"]|''|(?:x|ml|cl|l|lit(?:er|re)s?|g|gm|gr|grams?|kgs?|mg|oz|lbs?"
-    r"|mm|cm|m|met(?:er|re)s?|inch(?:es)?|ft|feet|gb|tb|mb|w|watts?|v|volts?|mah|hz"
-    r"|years?|yrs?|months?|days?|hours?|hrs?|min(?:ute)?s?|pieces?|pcs|packs?|people|persons?"
-    r"|denier|threads?|degrees?)\b))"
-)
-_BOUNDS: tuple[tuple[Operator, str, bool], ...] = (
-    ("<", r"under|below|less than|cheaper than|lower than", False),
-    ("<=", r"up ?to|at most|max(?:imum)? of|no more than|not more than", False),
-    ("<=", r"max(?:imum)?|within", True),
-    (">", r"above|more than", False),
-    (">", r"over", True),
-    (">=", r"at least|min(?:imum)? of|starting (?:at|from)", False),
-    (">=", r"from|min(?:imum)?", True),
-)
-"""Comparison, its words, and whether they need a currency."""
-_BOUND = [
-    (op, re.compile(rf"\b(?:{words})\s+{_AMOUNT}{_END}", re.I), needs_currency)
-    for op, words, needs_currency in _BOUNDS
-]
-_WORDED = re.compile(rf"\b(?:between|from)\s+{_AMOUNT}\s*(?:and|to|-|–)\s*{_AMOUNT}{_END}", re.I)
-_BARE = re.compile(rf"(?<![\w.,/-]){_AMOUNT}\s*(?:-|–|\.\.|to)\s*{_AMOUNT}{_END}(?![-/])", re.I)
-_CURRENCY = re.compile(
-    r"[$€£₹¥]|\b(?:rs|inr|usd|eur|gbp|euros?|dollars?|pounds?|rupees?|bucks?)\b", re.I
-)
+from windowshop.search.understanding.numbers import MONEY_DECIMALS, NUMBER, number
+from windowshop.search.understanding.wordings import wordings
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,34 +27,113 @@ class PricePhrase:
     tree: Filter
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """One way to ask for prices."""
+
+    op: Operator | None
+    """None for a range."""
+    pattern: re.Pattern[str]
+    needs_money: bool
+
+
 def price_phrases(
-    query: str, catalogue_prices: tuple[float, float] | None, column: str = "price"
+    query: str,
+    catalogue_prices: tuple[float, float] | None,
+    column: str = "price",
+    *,
+    weighs_in_pounds: bool = False,
 ) -> list[PricePhrase]:
     """Return the prices in a query, in order, none overlapping; ranges come before single bounds.
 
-    `catalogue_prices` are the lowest and the highest; nothing is found where they are None.
+    `catalogue_prices` are the lowest and the highest; nothing is found where they are None. Where
+    the catalogue has weights in pounds, pounds are no money.
     """
-    if catalogue_prices is None:
+    if catalogue_prices is None or not any(char.isdigit() for char in query):
         return []
     found: list[PricePhrase] = []
-    for pattern, needs_overlap in ((_WORDED, False), (_BARE, True)):
-        for match in pattern.finditer(query):
-            low, high = sorted((_amount(match[1], match[2]), _amount(match[3], match[4])))
-            overlaps = low <= catalogue_prices[1] and high >= catalogue_prices[0]
-            if overlaps or not needs_overlap or _CURRENCY.search(match[0]):
-                tree = And((Comparison(column, ">=", low), Comparison(column, "<=", high)))
-                _add(found, match, tree)
-    for op, pattern, needs_currency in _BOUND:
-        for match in pattern.finditer(query):
-            if _CURRENCY.search(match[0]) or not needs_currency:
-                _add(found, match, Comparison(column, op, _amount(match[1], match[2])))
+    for form in _forms(weighs_in_pounds):
+        for match in form.pattern.finditer(query):
+            if all(match.end() <= p.start or match.start() >= p.end for p in found):
+                tree = _tree(form, match, column, query[: match.start()])
+                if tree is not None:
+                    text = match[0].strip()
+                    start = match.start() + match[0].index(text)
+                    found.append(PricePhrase(text, start, match.end(), tree))
     return sorted(found, key=lambda phrase: phrase.start)
 
 
-def _add(found: list[PricePhrase], match: re.Match[str], tree: Filter) -> None:
-    if all(match.end() <= other.start or match.start() >= other.end for other in found):
-        found.append(PricePhrase(match[0].strip(), match.start(), match.end(), tree))
+def alternatives(words: Iterable[str]) -> str:
+    """Return a pattern of any of these words, the longest first."""
+    ordered = sorted(dict.fromkeys(words), key=len, reverse=True)
+    return "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in ordered)
 
 
-def _amount(digits: str, thousands: str | None) -> float:
-    return float(digits.replace(",", "")) * (1000 if thousands else 1)
+def _tree(form: _Form, match: re.Match[str], column: str, before: str) -> Filter | None:
+    groups = match.groupdict()
+    has_money = any(v for name, v in groups.items() if v and name[0] == "m")
+    if not has_money and (form.needs_money or _last_word(before) in wordings().not_prices_after):
+        return None
+    amounts = [_amount(groups, i) for i in range(1 if form.op else 2)]
+    known = sorted(amount for amount in amounts if amount is not None)
+    if len(known) < len(amounts):
+        return None
+    if form.op is not None:
+        return Comparison(column, form.op, known[0])
+    return And((Comparison(column, ">=", known[0]), Comparison(column, "<=", known[1])))
+
+
+def _last_word(text: str) -> str:
+    words = re.findall(r"\w+", text.lower())
+    return words[-1] if words else ""
+
+
+def _amount(groups: dict[str, str | None], i: int) -> float | None:
+    value = number(groups[f"number{i}"] or "", MONEY_DECIMALS)
+    return value * 1000 if value is not None and groups[f"k{i}"] else value
+
+
+@cache
+def _forms(weighs_in_pounds: bool) -> tuple[_Form, ...]:
+    words = wordings()
+    forms = []
+    for one in words.ranges:
+        # Two numbers with nothing but money between pounds are weights ("5-10 pounds").
+        first, pounds = alternatives(one.first), weighs_in_pounds or one.needs_money
+        start = rf"\b(?:{first})\s+" if first else r"(?<![\w.,/-])"
+        middle = rf"\s*(?:{alternatives(one.middle)})\s*"
+        end = _END_OF_RANGE if not first else ""
+        pattern = rf"{start}{_money(0, pounds)}{middle}{_money(1, pounds)}{_end(pounds)}{end}"
+        forms.append(_Form(None, re.compile(pattern, re.I), one.needs_money))
+    for bound in words.bounds:
+        own = alternatives(word for some in bound.words.values() for word in some)
+        amount = _money(0, weighs_in_pounds) + _end(weighs_in_pounds)
+        pattern = rf"(?<!\w)(?:{own})\.?\s+{amount}"
+        forms.append(_Form(bound.op, re.compile(pattern, re.I), bound.needs_money))
+    return tuple(forms)
+
+
+_END_OF_RANGE = r"(?![-/])"
+"""Nothing that makes a date or a code of it."""
+
+
+def _money(i: int, pounds_weigh: bool) -> str:
+    """Return the pattern of an amount, with the groups number, k, and m for money, of index i."""
+    money = wordings().money
+    after = money.after if pounds_weigh else (*money.after, *money.unclear)
+    return (
+        rf"(?:(?P<ma{i}>[{money.signs}]|\b(?:{alternatives(money.before)})\b\.?)\s*)?"
+        rf"(?P<number{i}>{NUMBER})(?P<k{i}>\s?k\b)?"
+        rf"(?:\s*(?P<mb{i}>[{money.signs}]|(?:{alternatives(after)})\b\.?))?"
+    )
+
+
+def _end(pounds_weigh: bool) -> str:
+    """Return the pattern of what may not follow an amount: a letter, a unit, a count."""
+    words = wordings()
+    names = {name for unit in words.units for name in unit.names} | set(words.counts)
+    if not pounds_weigh:
+        names -= set(words.money.unclear)
+    signs = {name for name in names if not name[0].isalnum()}
+    named = alternatives(names - signs)
+    return rf"(?!\w)(?!\s*[-–]\s*\d)(?!\s*(?:[%°]|{alternatives(signs)}|-?\s*(?:{named})(?!\w)))"

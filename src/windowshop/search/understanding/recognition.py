@@ -1,17 +1,29 @@
-"""Turn matches and prices of a query into filters and boosts that the shopper can switch."""
+"""Turn what a query names into filters and boosts that the shopper can switch."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from windowshop.data import And, Comparison, Filter, In, Or, Under
+from windowshop.data import And, Comparison, Filter, In, Not, Null, Or, Under
 from windowshop.errors import ConfigError, SearchError
-from windowshop.search.understanding.vocabulary import Match, Understanding
+from windowshop.search.understanding.identifiers import Identified
+from windowshop.search.understanding.phrases import Meaning
+from windowshop.search.understanding.vocabulary import (
+    CORRECTED,
+    Exclusion,
+    Match,
+    Understanding,
+)
 
 Action: TypeAlias = Literal["filter", "boost", "off"]
 ACTIONS: tuple[Action, ...] = ("filter", "boost", "off")
 """The strongest first."""
+Kind: TypeAlias = Literal["value", "price", "identifier", "exclusion"]
+"""Kind of a recognised item. Products with an identifier come first where it boosts; those with an
+excluded value go where it filters, and come last where it boosts."""
 PRICE = "price"
+NAMES = frozenset(["brand", "category"])
+"""Columns of names, whose words mean something else in other columns."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,12 +61,45 @@ class Recognised:
     """Key in `choices`, for example "brand: Nike"; prices are "price"."""
     text: str
     """Words of the query."""
-    tree: Filter
+    tree: Filter | None
+    """Test of the products that have it; None for an excluded word that no column states."""
     action: Action
     certainty: float
     """Certainty in (0, 1]."""
     reason: str
     """Reason of the action, for the answer."""
+    kind: Kind = "value"
+    words: tuple[str, ...] = ()
+    """Normalised words of an exclusion."""
+    keys: tuple[int, ...] = ()
+    """Products of an identifier."""
+    columns: tuple[str, ...] = ()
+    """Columns that may state an excluded value, the one that it is first."""
+    excluded: tuple[Filter, ...] = ()
+    """Test of each of these columns for the value."""
+
+    @property
+    def required(self) -> Filter | None:
+        """Return the test of the products that pass as a filter; unstated is not excluded."""
+        if self.kind != "exclusion":
+            return self.tree
+        tests = [
+            Or((Not(tree), Null(column, is_null=True)))
+            for column, tree in zip(self.columns, self.excluded, strict=True)
+        ]
+        if len(tests) < 2:
+            return tests[0] if tests else None
+        return And(tuple(tests))
+
+    @property
+    def boosted(self) -> Filter | None:
+        """Return the test of the products that move up: of an exclusion, those that state another.
+
+        None where no product moves up.
+        """
+        if self.kind == "exclusion":
+            return Not(self.excluded[0]) if self.excluded and self.action != "off" else None
+        return self.tree if self.kind != "identifier" and self.action == "boost" else None
 
 
 def recognise(
@@ -65,9 +110,10 @@ def recognise(
 ) -> tuple[Recognised, ...]:
     """Choose an action for everything recognised, at most `strongest`.
 
-    Prices filter where others may boost; `choices` by name override everything. Values of one
-    column are alternatives ("red or blue"); levels of a category one below the other become one
-    narrower category. Raises SearchError for a choice that is no action; unknown names are ignored.
+    Prices and exclusions filter where others may boost; `choices` by name override everything.
+    Values of one column are alternatives ("red or blue"); levels of a category one below the other
+    become one narrower category. Raises SearchError for a choice that is no action; unknown names
+    are ignored.
     """
     by_column: dict[str, list[Match]] = {}
     for match in understanding.matches:
@@ -78,7 +124,9 @@ def recognise(
         text = ", ".join(phrase.text for phrase in understanding.prices)
         tree = parts[0] if len(parts) == 1 else And(parts)
         action: Action = "off" if PRICE in config.ignored else "filter"
-        found.append(Recognised(PRICE, text, tree, action, 1.0, "a price in words"))
+        found.append(Recognised(PRICE, text, tree, action, 1.0, "a price in words", "price"))
+    found += [_of_exclusion(exclusion, config) for exclusion in understanding.exclusions]
+    found += [_of_identifier(one) for one in understanding.identified]
     capped = (_capped(item, strongest) for item in found)
     return tuple(_chosen(item, choices or {}) for item in capped)
 
@@ -86,7 +134,8 @@ def recognise(
 def required(recognised: Iterable[Recognised], where: Filter | None = None) -> Filter | None:
     """Return the filter of a search: the request's own and every recognised one."""
     parts = [] if where is None else [where]
-    parts += [item.tree for item in recognised if item.action == "filter"]
+    filters = (item.required for item in recognised if item.action == "filter")
+    parts += [tree for tree in filters if tree is not None]
     if len(parts) < 2:
         return parts[0] if parts else None
     return And(tuple(parts))
@@ -113,21 +162,69 @@ def _of_column(column: str, matches: Sequence[Match], config: PrecisionConfig) -
     return Recognised(
         name=f"{column}: {', '.join(values)}",
         text=", ".join(match.text for match in matches),
-        tree=_tree(column, matches),
+        tree=_tree([match.meaning for match in matches]),
         action=action,
         certainty=certainty,
         reason=reason,
     )
 
 
-def _tree(column: str, matches: Sequence[Match]) -> Filter:
-    if any(match.meaning.paths for match in matches):
-        paths = list(matches[0].meaning.paths)
-        for match in matches[1:]:
-            paths = _narrowed(paths, match.meaning.paths)
+def _of_exclusion(exclusion: Exclusion, config: PrecisionConfig) -> Recognised:
+    name, meanings = exclusion.name, exclusion.meanings
+    action: Action = "boost"
+    if not meanings:
+        reason = f"{exclusion.count} products have the word, no column states it"
+        return Recognised(
+            f"not {name}", exclusion.text, None, action, 1.0, reason, "exclusion", exclusion.words
+        )
+    first = meanings[0]
+    # "No leather" means leather of the sole too, "not orange" no brand of that name.
+    meant = [m for m in meanings if m == first or not {first.column, m.column} & NAMES]
+    total = sum(meaning.count for meaning in meanings)
+    certainty = sum(meaning.count for meaning in meant) / total
+    certainty *= CORRECTED if exclusion.corrected else 1
+    if first.column in config.ignored:
+        action, reason = "off", f"{first.column} is ignored"
+    elif first.column in config.boost_only:
+        reason = f"{first.column} never filters"
+    elif certainty < config.min_certainty:
+        reason = f"may mean something else (certainty {certainty:.2f})"
+    else:
+        action, reason = "filter", f"products that state it are left out, {first.count} of them"
+    trees = tuple(_tree([meaning]) for meaning in meant)
+    return Recognised(
+        name=f"not {first.column}: {first.value}",
+        text=exclusion.text,
+        tree=trees[0] if len(trees) == 1 else Or(trees),
+        action=action,
+        certainty=certainty,
+        reason=reason,
+        kind="exclusion",
+        words=exclusion.words,
+        columns=tuple(meaning.column for meaning in meant),
+        excluded=trees,
+    )
+
+
+def _of_identifier(one: Identified) -> Recognised:
+    tree = In("product_id", one.product_ids)
+    reason = f"{len(one.keys)} products have this {one.column}"
+    action: Action = "boost"
+    if one.is_word:
+        action, reason = "off", f"{reason}, and others the word"
+    name = f"{one.column}: {one.text}"
+    return Recognised(name, one.text, tree, action, 1.0, reason, kind="identifier", keys=one.keys)
+
+
+def _tree(meanings: Sequence[Meaning]) -> Filter:
+    column = meanings[0].column
+    if any(meaning.paths for meaning in meanings):
+        paths = list(meanings[0].paths)
+        for meaning in meanings[1:]:
+            paths = _narrowed(paths, meaning.paths)
         under = tuple(Under(column, path) for path in paths)
         return under[0] if len(under) == 1 else Or(under)
-    values = tuple(dict.fromkeys(value for match in matches for value in match.meaning.values))
+    values = tuple(dict.fromkeys(value for meaning in meanings for value in meaning.values))
     return Comparison(column, "=", values[0]) if len(values) == 1 else In(column, values)
 
 
@@ -145,10 +242,12 @@ def _narrowed(
 
 
 def _capped(item: Recognised, strongest: Action) -> Recognised:
+    if item.kind == "identifier":
+        return item
     if ACTIONS.index(item.action) >= ACTIONS.index(strongest):
         return item
-    if item.name == PRICE and strongest == "boost":
-        return item  # who says "under 500" wants nothing dearer
+    if item.kind in ("price", "exclusion") and strongest == "boost":
+        return item  # who says "under 500" wants nothing dearer, who says "not red" nothing red
     return replace(item, action=strongest, reason=f"the search settings say {strongest} at most")
 
 
@@ -160,4 +259,6 @@ def _chosen(item: Recognised, choices: Mapping[str, Action]) -> Recognised:
         raise SearchError(
             f"{item.name!r} is switched to {choice!r}. Choose one of: {', '.join(ACTIONS)}."
         )
+    if choice == "filter" and item.kind == "exclusion" and not item.excluded:
+        return item  # no column says which products to leave out
     return replace(item, action=choice, reason="as chosen")

@@ -9,11 +9,13 @@ one_way:
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
 from windowshop.data import words_of
 from windowshop.errors import ConfigError
+from windowshop.search.understanding.wordings import wordings
 from windowshop.settings import load_settings
 
 Phrase: TypeAlias = tuple[str, ...]
@@ -38,7 +40,7 @@ class SynonymRules:
 
 @dataclass(frozen=True)
 class Synonyms:
-    """Synonyms of phrases."""
+    """Synonyms of phrases: those of the shop, and the spellings of sizes ("2XL", "XXL")."""
 
     rules: SynonymRules = field(default_factory=SynonymRules)
     _also: dict[str, list[Phrase]] = field(init=False, repr=False)
@@ -61,12 +63,13 @@ class Synonyms:
 
     def items(self) -> Iterable[tuple[str, list[Phrase]]]:
         """Return each phrase of a query, written together, with its synonyms."""
-        return self._also.items()
+        return (_sizes() | self._also).items()
 
     def at(self, words: Sequence[str], start: int) -> tuple[int, list[Phrase]]:
         """Return the length and synonyms of the longest phrase that starts here; 0 without one."""
-        for length in range(min(self._longest, len(words) - start), 0, -1):
-            also = self._also.get("".join(words[start : start + length]))
+        for length in range(min(max(self._longest, 2), len(words) - start), 0, -1):
+            phrase = "".join(words[start : start + length])
+            also = self._also.get(phrase) or _sizes().get(phrase)
             if also:
                 return length, also
         return 0, []
@@ -78,6 +81,16 @@ NO_SYNONYMS = Synonyms()
 def load_synonyms(path: Path) -> Synonyms:
     """Read the YAML file; raises ConfigError for an invalid one."""
     return Synonyms(load_settings(path, SynonymRules))
+
+
+@cache
+def _sizes() -> dict[str, list[Phrase]]:
+    """Return the spellings of sizes, of two words at most."""
+    also: dict[str, list[Phrase]] = {}
+    for equal in wordings().sizes:
+        for text in equal:
+            _extend(also, text, equal)
+    return also
 
 
 def _extend(also: dict[str, list[Phrase]], text: str, others: Sequence[str]) -> None:

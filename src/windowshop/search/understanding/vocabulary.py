@@ -1,12 +1,13 @@
 """Find the brands, categories, attributes and prices of a catalogue in a query.
 
 The longest phrase comes first. A word that no product has is corrected to the closest known word.
-A phrase after "without" or "not" is ignored.
+What "not" or "without" excludes is told apart (`exclusions`).
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import polars as pl
 
@@ -16,20 +17,28 @@ from windowshop.data import (
     all_texts,
     compared,
     fold,
+    lexical_texts,
     stemmer_of,
     tokens_of,
     with_articles,
     words_of,
     written,
 )
+from windowshop.search.understanding.exclusions import (
+    Excluded,
+    compounds_of,
+    excluded_parts,
+    excluding_words,
+    stem_of_excluding,
+    without,
+)
+from windowshop.search.understanding.identifiers import Identified
 from windowshop.search.understanding.phrases import LONGEST, STOP_WORDS, Meaning, phrases
 from windowshop.search.understanding.prices import PricePhrase, price_phrases
+from windowshop.search.understanding.quantities import Quantities
 from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 
-NEGATIONS = frozenset(["without", "not", "no", "non", "except", "minus"])
-KEPT = STOP_WORDS | NEGATIONS
-"""Words that are never corrected."""
 CORRECTED = 0.8
 """Certainty of a meaning found by correcting a word, where one as typed has 1."""
 
@@ -68,6 +77,23 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Something that the query does not want."""
+
+    text: str
+    """Words of the query, with the one that excludes."""
+    words: tuple[str, ...]
+    """Normalised words of what is excluded."""
+    name: str
+    """Words of what is excluded, as the query has them."""
+    meanings: tuple[Meaning, ...]
+    """Values of the catalogue that it names, the commonest first; empty for another word."""
+    count: int
+    """Products that have the word, where it names no value."""
+    corrected: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Understanding:
     """Parts of a query in terms of the catalogue."""
 
@@ -81,6 +107,13 @@ class Understanding:
     """Words, corrected, that belong to no match and no price."""
     corrected: str
     """The query with corrections in place."""
+    asked: str
+    """Text that channels search by: the query without what it excludes."""
+    asked_corrected: str
+    """`asked` with corrections in place."""
+    exclusions: tuple[Exclusion, ...] = ()
+    identified: tuple[Identified, ...] = ()
+    """Identifiers of products; their words are no other part."""
 
 
 class Vocabulary:
@@ -125,39 +158,67 @@ class Vocabulary:
         for (word, text), _ in sorted(spelled.items(), key=lambda item: (item[1], item[0])):
             self._written[word] = text
         self._prices = _price_range(products)
+        self._quantities = Quantities(products if columns is None else products.select(columns))
+        self._compounds = frozenset(
+            pair for text in lexical_texts(products).facts for pair in compounds_of(words_of(text))
+        )
+        self._weighs_in_pounds = any(self._spelling.count(word) for word in ("pound", "lb"))
 
     def names(self, most: int) -> list[str]:
         """Return the commonest values of phrases, commonest first."""
         meanings = sorted({m[0].value: m[0].count for m in self._phrases.values()}.items())
         return [value for value, _ in sorted(meanings, key=lambda item: -item[1])[:most]]
 
-    def understand(self, query: str) -> Understanding:
-        """Find phrases and prices in a query; other words stay in `rest`."""
-        prices = price_phrases(query, self._prices)
+    def understand(self, query: str, identified: Sequence[Identified] = ()) -> Understanding:
+        """Find phrases, prices and exclusions in a query; other words stay in `rest`."""
+        prices = price_phrases(query, self._prices, weighs_in_pounds=self._weighs_in_pounds)
+        prices = [
+            p for p in prices if not any(i.start < p.end and p.start < i.end for i in identified)
+        ]
+        apart = [(p.start, p.end) for p in prices] + [(i.start, i.end) for i in identified]
         typed = [
             token
             for token in tokens_of(query)
-            if not any(p.start <= token.start < p.end for p in prices)
+            if not any(start <= token.start < end for start, end in apart)
         ]
         words = tuple(self._read(typed, i) for i in range(len(typed)))
-        places = self._match(words)
-        matched = {i for start, end in places for i in range(start, end)}
-        matches = tuple(self._found(query, words[start:end]) for start, end in sorted(places))
+        measures = self._measures(query, typed)
+        places = sorted({*measures, *self._match(words, list(measures))})
+        excluded = self._excluded(query, words, places)
+        wanted = [
+            place
+            for place in places
+            if not any(e.first < place[1] and place[0] < e.last for e in excluded)
+        ]
+        found = partial(self._found, query, words, measures)
+        used = {i for start, end in wanted for i in range(start, end)}
+        used |= {
+            i for e in excluded for i, w in enumerate(words) if e.start <= w.token.start < e.end
+        }
         return Understanding(
             query=query,
             tokens=words,
-            matches=matches,
+            matches=tuple(found(place) for place in wanted),
             prices=tuple(prices),
-            rest=" ".join(_shown(w) for i, w in enumerate(words) if i not in matched),
+            rest=" ".join(_shown(w) for i, w in enumerate(words) if i not in used),
             corrected=_corrected(query, words),
+            asked=without(query, excluded) if excluded else query,
+            asked_corrected=_without_corrected(query, words, excluded),
+            exclusions=tuple(self._exclusion(query, words, measures, e) for e in excluded),
+            identified=tuple(identified),
         )
 
     def _read(self, typed: Sequence[Token], i: int) -> QueryToken:
         """Correct word i, unless it is one half of a phrase ("sun glasses")."""
         token = typed[i]
         pairs = {"".join(t.word for t in typed[j : j + 2]) for j in (i - 1, i) if j >= 0}
-        kept = token.word in KEPT or any(pair in self._phrases for pair in pairs)
-        kept = kept or (self._stem is not None and self._stem(fold(token.text)) in self._stems)
+        kept = (
+            token.word in STOP_WORDS
+            or token.word in excluding_words()
+            or self._before_suffix(token.word)
+            or any(pair in self._phrases for pair in pairs)
+            or (self._stem is not None and self._stem(fold(token.text)) in self._stems)
+        )
         near = [] if kept else self._spelling.near(token.word)
         word = near[0].word if near else token.word
         corrected = self._written[word] if near else None
@@ -182,9 +243,11 @@ class Vocabulary:
         key = "".join(self._stem(fold(word.token.text)) for word in words)
         return key if key in self._phrases else None
 
-    def _match(self, words: Sequence[QueryToken]) -> list[tuple[int, int]]:
+    def _match(
+        self, words: Sequence[QueryToken], taken: list[tuple[int, int]]
+    ) -> list[tuple[int, int]]:
         """Return start and end of each phrase: none overlap, the longest come first."""
-        found: list[tuple[int, int]] = []
+        found = list(taken)
         for length in range(min(LONGEST, len(words)), 0, -1):
             for start in range(len(words) - length + 1):
                 end = start + length
@@ -192,19 +255,82 @@ class Vocabulary:
                 if (
                     self._key(words[start:end]) is not None
                     and not STOP_WORDS.issuperset(span)
-                    and not (start and words[start - 1].token.word in NEGATIONS)
                     and all(end <= s or start >= e for s, e in found)
                 ):
                     found.append((start, end))
         return found
 
-    def _found(self, query: str, words: Sequence[QueryToken]) -> Match:
-        start, end = words[0].token.start, words[-1].token.end
+    def _measures(self, query: str, typed: Sequence[Token]) -> dict[tuple[int, int], list[Meaning]]:
+        """Return the meanings of the measures that products state, by their words."""
+        found = {}
+        for quantity, meanings in self._quantities.find(query):
+            own = [i for i, t in enumerate(typed) if quantity.start <= t.start < quantity.end]
+            if own:
+                found[own[0], own[-1] + 1] = meanings
+        return found
+
+    def _found(
+        self,
+        query: str,
+        words: Sequence[QueryToken],
+        measures: Mapping[tuple[int, int], list[Meaning]],
+        place: tuple[int, int],
+    ) -> Match:
+        own = words[place[0] : place[1]]
+        start, end = own[0].token.start, own[-1].token.end
+        meaning, *others = measures.get(place) or self._meanings(own)
+        corrected = any(word.corrected is not None for word in own)
+        return Match(query[start:end], start, end, meaning, tuple(others), corrected)
+
+    def _meanings(self, words: Sequence[QueryToken]) -> list[Meaning]:
+        """Return the meanings of matched words."""
         key = self._key(words)
         assert key is not None, "the words were matched"
-        meaning, *others = self._phrases[key]
-        corrected = any(word.corrected is not None for word in words)
-        return Match(query[start:end], start, end, meaning, tuple(others), corrected)
+        return self._phrases[key]
+
+    def _excluded(
+        self, query: str, words: Sequence[QueryToken], places: Sequence[tuple[int, int]]
+    ) -> list[Excluded]:
+        def is_attribute(place: tuple[int, int]) -> bool:
+            key = self._key(words[place[0] : place[1]])
+            return key is None or self._phrases[key][0].column != "category"
+
+        tokens = [replace(word.token, word=word.word) for word in words]
+        found = excluded_parts(query, tokens, places, is_attribute, self._compounds)
+        found += [
+            Excluded(i, i + 1, token.start, token.end, is_phrase=True)
+            for i, token in enumerate(tokens)
+            if self._before_suffix(token.word)
+        ]
+        return found
+
+    def _before_suffix(self, word: str) -> str | None:
+        """Return the value that a word excludes ("lederfrei"), unless products have the word."""
+        stem = None if self._spelling.count(word) else stem_of_excluding(word)
+        return stem if stem in self._phrases else None
+
+    def _exclusion(
+        self,
+        query: str,
+        words: Sequence[QueryToken],
+        measures: Mapping[tuple[int, int], list[Meaning]],
+        part: Excluded,
+    ) -> Exclusion:
+        own = words[part.first : part.last]
+        stem = self._before_suffix(own[0].word) if len(own) == 1 else None
+        names = (stem,) if stem else tuple(word.word for word in own)
+        meanings: list[Meaning] = []
+        if part.is_phrase:
+            place = (part.first, part.last)
+            meanings = self._phrases[stem] if stem else measures.get(place) or self._meanings(own)
+        return Exclusion(
+            text=query[part.start : part.end].strip(" ,;"),
+            words=names,
+            name=query[own[0].token.start : own[-1].token.end],
+            meanings=tuple(meanings),
+            count=own[0].count,
+            corrected=any(word.corrected is not None for word in own),
+        )
 
 
 def _shown(word: QueryToken) -> str:
@@ -218,6 +344,18 @@ def _corrected(query: str, words: Sequence[QueryToken]) -> str:
             parts += [query[at : word.token.start], word.corrected]
             at = word.token.end
     return "".join([*parts, query[at:]])
+
+
+def _without_corrected(
+    query: str, words: Sequence[QueryToken], excluded: Sequence[Excluded]
+) -> str:
+    """Return the corrected query without what it excludes."""
+    kept = [w for w in words if not any(e.start <= w.token.start < e.end for e in excluded)]
+    if not excluded:
+        return _corrected(query, kept)
+    if all(word.corrected is None for word in kept):
+        return without(query, excluded)
+    return " ".join(map(_shown, kept))
 
 
 def _price_range(products: pl.DataFrame) -> tuple[float, float] | None:

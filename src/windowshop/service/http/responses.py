@@ -54,6 +54,7 @@ class RecognisedAnswer(BaseModel):
     action: Literal["filter", "boost", "off"]
     certainty: float
     reason: str
+    kind: Literal["value", "price", "identifier", "exclusion"]
 
 
 RESULT_EXAMPLE: dict[str, Any] = {
@@ -82,6 +83,7 @@ SEARCH_ANSWER_EXAMPLE: dict[str, Any] = {
             "action": "boost",
             "certainty": 1.0,
             "reason": "12 products have it, certainty 1.00",
+            "kind": "value",
         }
     ],
     "relaxed": [],

@@ -15,6 +15,7 @@ export function why(result) {
     el("div", { class: "inside" },
       el("dl", {}, reasons.channels.flatMap(channelRow), scoreRows(result, reasons)),
       reasons.boosted_by.map((name) => el("p", { text: `Preferred for ${name}` })),
+      reasons.last_by.map((name) => el("p", { text: `Last, as the search says ${name}` })),
       reasons.effects.map((effect) => el("p", { text: `${DID[effect.kind] ?? effect.kind} “${effect.rule}”` })),
       gate("What counted for this product", reasons.text_weight, reasons.photo_weight)));
 }

@@ -4,6 +4,10 @@ import { byId, el, focusResults, icon, refill } from "./dom.js";
 import { columnName, pickWords } from "./words.js";
 
 const ACTIONS = { filter: "Only these", boost: "Prefer", off: "Ignore" };
+const ACTIONS_OF = {
+  exclusion: { filter: "Leave out", boost: "Show last", off: "Ignore" },
+  identifier: { filter: "Only these", boost: "Show first", off: "Ignore" },
+};
 
 /** "Showing results for", and what was given up so that something was found. */
 export function showNotes(answer) {
@@ -65,7 +69,7 @@ export const clearBlank = () => byId("blank").replaceChildren();
 function recognisedPart(part, i, choose) {
   const { column, value } = named(part);
   const select = el("select", { data: { key: `part:${part.name}` }, "aria-label": `What to do about ${part.name}`, "aria-describedby": `reason-${i}` },
-    Object.entries(ACTIONS).map(([action, text]) => el("option", { value: action, text })));
+    Object.entries(ACTIONS_OF[part.kind] ?? ACTIONS).map(([action, text]) => el("option", { value: action, text })));
   select.value = part.action;
   select.addEventListener("change", () => choose(part.name, select.value));
   return el("span", { class: "part", data: { action: part.action, name: part.name }, title: part.reason },
@@ -73,7 +77,11 @@ function recognisedPart(part, i, choose) {
     el("span", { class: "unseen", id: `reason-${i}`, text: part.reason }));
 }
 
-function named({ name, text }) {
+function named({ name, text, kind }) {
+  if (kind === "exclusion") {
+    const { column, value } = named({ name: name.slice("not ".length), text: name.slice("not ".length) });
+    return column === columnName(value) ? { column: "not", value } : { column: `${column} not`, value };
+  }
   const at = name.indexOf(": ");
   return at < 0 ? { column: columnName(name), value: text } : { column: columnName(name.slice(0, at)), value: name.slice(at + 2) };
 }

@@ -1,0 +1,232 @@
+"""Identifiers of products (ids, SKUs, GTINs, part and model numbers), found without a scan.
+
+Columns and attributes are identifiers by name, and columns of texts by content: a code without
+blanks in nearly every row, nearly always another. Case and separators do not count ("GSR12V-15" is
+"gsr 12v15"), nor do zeros before a GTIN.
+
+Shapes: P pairs of an identifier and a product.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import polars as pl
+
+from windowshop.data import PRODUCT_SCHEMA, parse_attributes, words_of
+from windowshop.index import Columns
+
+_GTIN = re.compile(r"(?:.*gtin|.*upc|.*isbn|.*barcode|ean|.*eancode)(?:a|\d+)?")
+_NAMED = re.compile(
+    rf"productid|groupid|{_GTIN.pattern}|.*skus?|.*mpn|.*asin|code|model|(?:.*[a-z])?(?:"
+    r"(?:part|model|item|article|style|catalog|product|order|serial)(?:id|code|number|num|nr|no)"
+    r"|artikel(?:nummer|nr)|modell?nummer|bestellnummer|referenz|reference|referencia|riferimento"
+    r"|codigo|codice)"
+)
+"""Names of identifiers, in lower case without separators."""
+_LABEL = re.compile(
+    r"(?:(?:gtin|ean|upc|isbn|barcode|sku|mpn|asin|id|item|art|artikel|article|model|part|ref|code|no|nr|nummer|number)"
+    r"[\s.:#]+)+|#",
+    re.I,
+)
+"""Words before an identifier in a query."""
+CODE = r"^[\p{L}\p{N}][\p{L}\p{N}._#-]{2,39}$"
+"""Pattern of a code, for polars; one has a digit too."""
+MIN_ROWS = 20
+"""Least number of values from which a column is known by its content."""
+MIN_SHARE = 0.95
+"""Least share of values that are codes, and of different ones among them."""
+MAX_PRODUCTS = 50
+"""More products than this share no identifier."""
+MAX_PARTS = 4
+"""Most parts, apart by blanks, of an identifier in a query."""
+SHORT = 3
+"""Digits of a number that may be a model of a brand ("501"), rather than an id."""
+MIN_CODE, MIN_DIGITS = 4, 6
+"""Least length of an identifier among other words: with letters and digits, and of digits alone."""
+
+Having: TypeAlias = Callable[[Sequence[str]], np.ndarray]
+"""Looks up the keys of the products that have every one of some words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """An identifier in a query, with its products."""
+
+    text: str
+    start: int
+    end: int
+    """Its characters in the query are `start : end`."""
+    column: str
+    keys: tuple[int, ...]
+    product_ids: tuple[str, ...]
+    is_word: bool
+    """True for letters alone or few digits, where other products have it as a word."""
+
+
+class Identifiers:
+    """Identifiers of products by hash, sorted; guarded from outside, as the words are."""
+
+    def __init__(self, keys_N: np.ndarray, products: pl.DataFrame) -> None:
+        """Read the identifiers of products by key, int64, each once."""
+        self._columns = identifier_columns(products)
+        self._built = _pairs(keys_N, products, self._columns)
+        self._later = _pairs(keys_N[:0], products[:0], self._columns)
+
+    def add(self, keys: np.ndarray, products: pl.DataFrame) -> None:
+        """Add products under new keys."""
+        later = (self._later, _pairs(keys, products, self._columns))
+        self._later = pl.concat(later).sort("hash")
+
+    def find(self, query: str, columns: Columns, having: Having) -> list[Identified]:
+        """Return the identifiers in a query that living products have: the whole, else parts.
+
+        `having` returns the keys of the products that have words.
+        """
+        found: list[Identified] = []
+        for start, end, is_whole in _spans(query):
+            if all(end <= other.start or start >= other.end for other in found):
+                one = self._look_up(query[start:end], columns, having, is_whole=is_whole)
+                one = replace(one, start=start, end=end) if one else None
+                found += [one] if one else []
+        return sorted(found, key=lambda one: one.start)
+
+    def _look_up(
+        self, text: str, columns: Columns, having: Having, *, is_whole: bool
+    ) -> Identified | None:
+        code = normal(text)
+        has_letter, has_digit = any(map(str.isalpha, code)), any(map(str.isdigit, code))
+        if not code or (not is_whole and (not has_digit or len(code) < _least(code))):
+            return None
+        codes = [code, code.lstrip("0")] if 8 <= len(code) <= 14 and not has_letter else [code]
+        hashes = pl.Series(codes, dtype=pl.String).hash().to_numpy()
+        rows = [_equal(table, value) for table in (self._built, self._later) for value in hashes]
+        matched = pl.concat(rows).unique(["key"], keep="first", maintain_order=True)
+        is_alive = columns.alive_N[matched["key"].to_numpy()]
+        matched = matched.filter(pl.Series(is_alive, dtype=pl.Boolean))
+        if not 0 < len(matched) <= MAX_PRODUCTS:
+            return None
+        column = self._columns[matched["column"][0]]
+        may_be_word = not has_digit or (not has_letter and len(code) <= SHORT)
+        keys = matched["key"].to_numpy()
+        is_word = may_be_word and len(np.setdiff1d(having(words_of(text)), keys)) > 0
+        ids = tuple(columns.ids(keys))
+        return Identified(text, 0, len(text), column, tuple(keys.tolist()), ids, is_word)
+
+
+def identifier_columns(products: pl.DataFrame) -> list[str]:
+    """Return the columns that hold identifiers, product_id first, and then "attributes"."""
+    named = [name for name, dtype in products.schema.items() if _is_named(name, dtype)]
+    coded = [
+        name
+        for name, dtype in products.schema.items()
+        if name not in named
+        and name not in PRODUCT_SCHEMA
+        and not name.startswith("_")
+        and dtype == pl.String
+        and _holds_codes(products[name])
+    ]
+    return [*sorted(named, key=lambda name: name != "product_id"), *coded, "attributes"]
+
+
+def normal(text: str) -> str:
+    """Return the letters and digits of a text in lower case, as identifiers are compared."""
+    plain = unicodedata.normalize("NFKC", text).lower()
+    return "".join(char for char in plain if char.isalnum())
+
+
+def _least(code: str) -> int:
+    return MIN_DIGITS if code.isdigit() else MIN_CODE
+
+
+def _is_named(name: str, dtype: pl.DataType) -> bool:
+    inner = dtype.inner if isinstance(dtype, pl.List) else dtype
+    readable = inner == pl.String or inner in (pl.Categorical, pl.Null) or inner.is_integer()
+    return readable and _NAMED.fullmatch(normal(name)) is not None
+
+
+def _holds_codes(column: pl.Series) -> bool:
+    values = column.drop_nulls()
+    if len(values) < MIN_ROWS:
+        return False
+    first = values.head(1_000)  # most columns are seen through early
+    for some in (first, values):
+        are_codes = some.str.contains(CODE) & some.str.contains(r"\d")
+        are_dates = some.str.contains(r"^\d{4}-\d\d-\d\d")
+        share = (are_codes & ~are_dates).sum() / len(some)
+        if share < MIN_SHARE or some.n_unique() < MIN_SHARE * len(some):
+            return False
+    return True
+
+
+def _pairs(keys: np.ndarray, products: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Return hash, key and place of the column of each identifier, by rising hash."""
+    parts = [pl.DataFrame(schema={"text": pl.String, "key": pl.Int64, "column": pl.UInt32})]
+    for place, name in enumerate(columns):
+        if name == "attributes":
+            found = _in_attributes(products)
+        elif name in products.columns:
+            found = products.select(text=pl.col(name)).with_row_index("row")
+            if isinstance(found["text"].dtype, pl.List):
+                found = found.explode("text")
+            found = found.select("row", pl.col("text").cast(pl.String)).drop_nulls()
+        else:
+            continue
+        text = pl.col("text").str.normalize("NFKC").str.to_lowercase()
+        found = found.with_columns(text=text.str.replace_all(r"[^\p{L}\p{N}]", ""))
+        key = pl.Series(keys[found["row"].to_numpy()], dtype=pl.Int64)
+        found = found.with_columns(key=key, column=pl.lit(place, pl.UInt32))
+        if _GTIN.fullmatch(normal(name)) or name == "attributes":
+            short = found.filter(pl.col("text").str.contains(r"^0\d{7,13}$"))
+            found = pl.concat(
+                [found, short.with_columns(pl.col("text").str.strip_chars_start("0"))]
+            )
+        parts.append(found.select("text", "key", "column"))
+    table = pl.concat(parts).filter(pl.col("text") != "")
+    return table.select("key", "column", hash=pl.col("text").hash()).sort(
+        "hash", maintain_order=True
+    )
+
+
+def _in_attributes(products: pl.DataFrame) -> pl.DataFrame:
+    """Return row and text of the identifiers in attributes, which few products may have."""
+    schema = {"row": pl.UInt32, "text": pl.String}
+    if "attributes" not in products.columns or products["attributes"].dtype != pl.String:
+        return pl.DataFrame(schema=schema)
+    likely = (
+        r'(?i)"[^"]*(?:gtin|ean|upc|isbn|sku|mpn|asin|id|cod|num|model|nr|no|ref|rif)[^"]*"\s*:'
+    )
+    table = products.select("attributes").with_row_index("row")
+    table = table.filter(pl.col("attributes").str.contains(likely).fill_null(False))
+    rows = [
+        (row, text)
+        for row, attributes in table.iter_rows()
+        for name, text in parse_attributes(attributes).items()
+        if _NAMED.fullmatch(normal(name))
+    ]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _equal(table: pl.DataFrame, value: np.uint64) -> pl.DataFrame:
+    hashes = table["hash"].to_numpy()
+    low, high = (int(np.searchsorted(hashes, value, side=side)) for side in ("left", "right"))
+    return table[low : min(high, low + MAX_PRODUCTS + 1)]
+
+
+def _spans(query: str) -> Iterator[tuple[int, int, bool]]:
+    """Yield the places in a query that may be an identifier, the whole first, then the longest."""
+    parts = [part.span() for part in re.finditer(r"\S+", query)]
+    if not parts:
+        return
+    start, end = parts[0][0], parts[-1][1]
+    yield start, end, True
+    label = _LABEL.match(query, start)
+    if label and label.end() < end:
+        yield label.end(), end, True
+    if any(char.isdigit() for char in query):
+        for length in range(min(MAX_PARTS, len(parts) - 1), 0, -1):
+            for first, last in zip(parts, parts[length - 1 :], strict=False):
+                yield first[0], last[1], False

@@ -1,0 +1,142 @@
+"""Measures in a query (`32"`, "5 ft", "500 ml") -> the values of columns that measure the same.
+
+A value is a text that is one measure ("0.5 l"), or a number in a column whose name ends in a unit
+(`volume_ml`, `Screen size (inch)`).
+"""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import polars as pl
+
+from windowshop.data import Scalar
+from windowshop.search.understanding.numbers import NUMBER, number
+from windowshop.search.understanding.phrases import Meaning, columns_of_phrases
+from windowshop.search.understanding.prices import alternatives
+from windowshop.search.understanding.wordings import Unit, wordings
+
+TOLERANCE = 0.005
+"""Relative difference of two measures that are one: 5 ft are 152 cm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A measure in a text."""
+
+    start: int
+    end: int
+    dimension: str
+    size: float
+    """In the smallest unit of the dimension."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    column: str
+    value: Scalar
+    count: int
+
+
+class Quantities:
+    """The measures that a catalogue states."""
+
+    def __init__(self, products: pl.DataFrame) -> None:
+        """Read the columns of texts with few enough values, and those of numbers with a unit."""
+        found: dict[str, list[tuple[float, _Value]]] = defaultdict(list)
+        self._coverage: dict[str, float] = {}
+        texts = set(columns_of_phrases(products))
+        for name, dtype in products.schema.items():
+            if name not in texts and not dtype.is_numeric():
+                continue
+            unit = _unit_of_column(name)
+            if dtype.is_numeric() and unit is None:
+                continue
+            column = products[name]
+            measured = list(_measured(column, unit))
+            for dimension, size, value in measured:
+                found[dimension].append((size, value))
+            self._coverage[name] = 1 - column.null_count() / max(1, len(column))
+        self._values = {
+            dimension: sorted(values, key=lambda pair: pair[0])
+            for dimension, values in found.items()
+        }
+        self._sizes = {d: [size for size, _ in values] for d, values in self._values.items()}
+
+    def find(self, query: str) -> list[tuple[Quantity, list[Meaning]]]:
+        """Return the measures of a query that products state, with their meanings."""
+        if not self._values or not any(char.isdigit() for char in query):
+            return []
+        found = ((quantity, self._meanings(quantity)) for quantity in quantities_of(query))
+        return [(quantity, meanings) for quantity, meanings in found if meanings]
+
+    def _meanings(self, quantity: Quantity) -> list[Meaning]:
+        """Return a meaning a column, the commonest first."""
+        sizes = self._sizes.get(quantity.dimension, [])
+        values = self._values.get(quantity.dimension, [])
+        low = bisect_left(sizes, quantity.size * (1 - TOLERANCE))
+        high = bisect_right(sizes, quantity.size * (1 + TOLERANCE))
+        by_column: dict[str, list[_Value]] = defaultdict(list)
+        for _, value in values[low:high]:
+            by_column[value.column].append(value)
+        meanings = [
+            Meaning(
+                column,
+                tuple(v.value for v in sorted(own, key=lambda v: -v.count)),
+                sum(v.count for v in own),
+                self._coverage[column],
+            )
+            for column, own in by_column.items()
+        ]
+        return sorted(meanings, key=lambda m: (-m.count, m.column))
+
+
+def quantities_of(text: str) -> list[Quantity]:
+    """Return the measures of a text, in order."""
+    units, found = _units(), []
+    for match in _pattern().finditer(text):
+        value = number(match["number"])
+        unit = units[re.sub(r"\s+", " ", match["unit"].lower())]
+        if value is not None:
+            found.append(Quantity(match.start(), match.end(), unit.dimension, value * unit.factor))
+    return found
+
+
+def _measured(column: pl.Series, unit: Unit | None) -> Iterable[tuple[str, float, _Value]]:
+    """Yield dimension, size and value of each different value that is a measure."""
+    single = column.explode() if isinstance(column.dtype, pl.List) else column
+    counts = single.drop_nulls().alias("value").value_counts()
+    for value, count in counts.iter_rows():
+        shown = _Value(column.name, value, count)
+        if not isinstance(value, str):
+            assert unit is not None, "numbers are read in columns with a unit only"
+            yield unit.dimension, float(value) * unit.factor, shown
+            continue
+        text = value.strip()
+        measures = quantities_of(text) if text[:1].isdigit() else []
+        if len(measures) == 1 and measures[0].start == 0 and measures[0].end == len(text):
+            yield measures[0].dimension, measures[0].size, shown
+        elif unit is not None and (bare := number(text)) is not None:
+            yield unit.dimension, bare * unit.factor, shown
+
+
+def _unit_of_column(name: str) -> Unit | None:
+    """Return the unit that ends a column's name, if letters or a bracket set it apart."""
+    words = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+    return _units().get(words[-1]) if len(words) > 1 else None
+
+
+@cache
+def _units() -> Mapping[str, Unit]:
+    return {name: unit for unit in wordings().units for name in unit.names}
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    signs = [name for name in _units() if not name[0].isalnum()]
+    words = alternatives(set(_units()) - set(signs))
+    unit = rf"{alternatives(signs)}|(?:{words})(?!\w)"
+    return re.compile(rf"(?<![\w.,])(?P<number>{NUMBER})[\s-]?(?P<unit>{unit})", re.I)

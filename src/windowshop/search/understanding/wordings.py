@@ -1,0 +1,87 @@
+"""Words of queries that ask for prices, units, sizes and exclusions, from `wordings.yaml`."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from windowshop.data import Operator
+from windowshop.settings import load_settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bound:
+    """Words before a price that bounds on one side."""
+
+    op: Operator
+    words: dict[str, tuple[str, ...]]
+    """By language."""
+    needs_money: bool = False
+    """True where the words may bound something else than a price."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Range:
+    """Words around two prices."""
+
+    first: tuple[str, ...]
+    middle: tuple[str, ...]
+    needs_money: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Money:
+    """Signs, codes and words of money."""
+
+    signs: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    unclear: tuple[str, ...]
+    """Words of money that are units of weight too."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unit:
+    """A unit of measure."""
+
+    dimension: str
+    factor: float
+    """One of it in the smallest unit of its dimension."""
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExclusionWords:
+    """Words that exclude what follows them, or what they follow."""
+
+    before: dict[str, tuple[str, ...]]
+    after: dict[str, tuple[str, ...]]
+    suffixes: tuple[str, ...]
+    compounds: tuple[str, ...]
+    """Those of them that also make names: "non-stick", "no-show", "sugar free"."""
+    fillers: tuple[str, ...]
+    """Words between them and what is excluded."""
+    either: tuple[str, ...]
+    """Words between two things that are excluded."""
+    not_free: tuple[str, ...]
+    """Words that "free" describes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wordings:
+    """Content of the file."""
+
+    bounds: tuple[Bound, ...]
+    ranges: tuple[Range, ...]
+    money: Money
+    not_prices_after: tuple[str, ...]
+    counts: tuple[str, ...]
+    """Words for what is counted."""
+    units: tuple[Unit, ...]
+    sizes: tuple[tuple[str, ...], ...]
+    exclusion: ExclusionWords
+
+
+@cache
+def wordings() -> Wordings:
+    """Read the file that lies beside this one."""
+    return load_settings(Path(__file__).with_name("wordings.yaml"), Wordings)

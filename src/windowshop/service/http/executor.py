@@ -6,6 +6,7 @@ than another gives up its latest one.
 """
 
 import asyncio
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,7 +26,7 @@ class _Call:
 
     client: str
     work: Callable[[], Any]
-    answer: asyncio.Future[Any]
+    job: Future[Any]
 
 
 class Executor:
@@ -35,33 +36,34 @@ class Executor:
         """`seconds` is how long a call may take, its wait included."""
         self._name, self._seconds = name, seconds
         self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix=name)
-        self._num_threads, self._most = num_threads, num_threads + max_waiting
+        self._most = num_threads + max_waiting
+        self._lock = threading.Lock()
         self._waiting: OrderedDict[str, deque[_Call]] = OrderedDict()
-        self._running: set[Future[Any]] = set()
+        self._num_running = self._num_asked = 0
 
     @property
     def num_pending(self) -> int:
         """Number of calls that wait or run."""
-        return len(self._running) + sum(len(calls) for calls in list(self._waiting.values()))
+        with self._lock:
+            return self._num_running + self._num_waiting()
 
     async def run(self, call: Callable[[], T]) -> T:
         """Return the call's result; raises its errors, and ServiceError 503 where there is no room.
 
         A call that takes too long keeps its thread and counts as pending until it ends.
         """
-        client = CLIENT.get()
-        self._make_room(client)
-        item = _Call(client, call, asyncio.get_running_loop().create_future())
-        self._waiting.setdefault(client, deque()).append(item)
-        self._begin()
+        item = _Call(CLIENT.get(), call, Future())
+        self._wait_in_line(item)
+        answer = asyncio.wrap_future(item.job)
         try:
-            done, _ = await asyncio.wait((item.answer,), timeout=self._seconds)
+            done, _ = await asyncio.wait((answer,), timeout=self._seconds)
             if done:
-                result: T = item.answer.result()
+                result: T = answer.result()
                 return result
         finally:
-            self._forget(item)  # where it has not begun
-            item.answer.cancel()
+            with self._lock:
+                self._forget(item)  # where it has not begun
+            answer.cancel()
         raise ServiceError(
             503,
             "too_slow",
@@ -69,17 +71,57 @@ class Executor:
             headers={"Retry-After": "5"},
         )
 
-    def _make_room(self, client: str) -> None:
-        """Raise ServiceError 503 where the queue is full and nobody waits with more calls."""
-        if self.num_pending < self._most:
-            return
-        refusal = busy(f"{self.num_pending} requests of this kind ({self._name})")
+    def _wait_in_line(self, item: _Call) -> None:
+        """Put a call into the queue; raises ServiceError 503 where nobody makes room for it."""
+        with self._lock:
+            num_pending = self._num_running + self._num_waiting()
+            if num_pending >= self._most:
+                self._make_room(item.client, num_pending)
+            self._waiting.setdefault(item.client, deque()).append(item)
+            if self._num_asked < self._num_waiting():  # a thread for each call that waits
+                self._num_asked += 1
+                self._threads.submit(self._serve)
+
+    def _make_room(self, client: str, num_pending: int) -> None:
+        """Let the client that waits with most calls give up its latest one."""
+        refusal = busy(f"{num_pending} requests of this kind ({self._name})")
         longest = max(self._waiting.values(), key=len, default=deque[_Call]())
         if len(longest) <= len(self._waiting.get(client, ())) + 1:
             raise refusal
         latest = longest[-1]
         self._forget(latest)
-        latest.answer.set_exception(refusal)
+        if latest.job.set_running_or_notify_cancel():
+            latest.job.set_exception(refusal)
+
+    def _serve(self) -> None:
+        """Make the next call, in a thread."""
+        with self._lock:
+            self._num_asked -= 1
+            item = self._next()
+            if item is None or not item.job.set_running_or_notify_cancel():
+                return
+            self._num_running += 1
+        try:
+            result, error = item.work(), None
+        except BaseException as raised:  # noqa: BLE001 (passed on to who waits)
+            result, error = None, raised
+        with self._lock:
+            self._num_running -= 1
+        if error is not None:
+            item.job.set_exception(error)
+        else:
+            item.job.set_result(result)
+
+    def _next(self) -> _Call | None:
+        """Take the oldest call of the client whose turn it is out of the queue."""
+        if not self._waiting:
+            return None
+        client, calls = next(iter(self._waiting.items()))
+        item = calls.popleft()
+        self._waiting.move_to_end(client)
+        if not calls:
+            del self._waiting[client]
+        return item
 
     def _forget(self, item: _Call) -> None:
         """Take a call out of the queue."""
@@ -91,33 +133,5 @@ class Executor:
         if not calls:
             del self._waiting[item.client]
 
-    def _begin(self) -> None:
-        """Start calls that wait, as many as there are free threads, by turns of the clients."""
-        while self._waiting and len(self._running) < self._num_threads:
-            client, calls = next(iter(self._waiting.items()))
-            item = calls.popleft()
-            self._waiting.move_to_end(client)
-            if not calls:
-                del self._waiting[client]
-            self._start(item)
-
-    def _start(self, item: _Call) -> None:
-        loop = item.answer.get_loop()
-
-        def ended(job: Future[Any]) -> None:  # in the thread
-            self._running.discard(job)
-            with suppress(RuntimeError):  # the loop is closed: nobody waits
-                loop.call_soon_threadsafe(self._pass_on, item, job)
-
-        job = self._threads.submit(item.work)
-        self._running.add(job)
-        job.add_done_callback(ended)
-
-    def _pass_on(self, item: _Call, job: Future[Any]) -> None:
-        if not item.answer.done():
-            error = job.exception()
-            if error is not None:
-                item.answer.set_exception(error)
-            else:
-                item.answer.set_result(job.result())
-        self._begin()
+    def _num_waiting(self) -> int:
+        return sum(len(calls) for calls in self._waiting.values())

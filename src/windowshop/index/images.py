@@ -157,7 +157,7 @@ class ShopImages:
 
     def _write(self, path: Path, content: bytes) -> None:
         try:
-            write_atomic(path, lambda aside: aside.write_bytes(content), durable=False)
+            write_atomic(path, lambda aside: aside.write_bytes(content))
         except ConfigError as error:  # the folder is not the user's choice
             raise StorageError(str(error)) from None
 

@@ -189,7 +189,7 @@ LONG, SHORT = "shoe shoe " + " ".join(f"word{i}" for i in range(30)), "shoe"
 @pytest.mark.parametrize("relevant_in_test", ["p0", "p1"])
 def test_bm25_is_tuned_to_what_dev_prefers_and_never_test(preferred, relevant_in_test):
     products = table_of(LONG, SHORT, "hat", "bag")
-    prepared = SimpleNamespace(dataset=SimpleNamespace(products=products))
+    prepared = SimpleNamespace(dataset=SimpleNamespace(products=products, language=""))
     names = [f"v{i}" for i in range(12)]
     dev = asked({name: [preferred] for name in names}, dict.fromkeys(names, "shoe"))
     bm25 = lexical_ranker(prepared, dev)
@@ -204,7 +204,7 @@ def test_bm25_is_tuned_to_what_dev_prefers_and_never_test(preferred, relevant_in
 @pytest.mark.parametrize("texts", [("", "", ""), ("shoe", "hat", "bag")])
 def test_bm25_finds_nothing_without_words(texts):
     """Products without text, or queries by image alone."""
-    prepared = SimpleNamespace(dataset=SimpleNamespace(products=table_of(*texts)))
+    prepared = SimpleNamespace(dataset=SimpleNamespace(products=table_of(*texts), language=""))
     found = lexical_ranker(prepared, asked({"v": ["p0"]}))
     assert found.run({} if any(texts) else {"t": "shoe"}) == ({} if any(texts) else {"t": {}})
 

@@ -7,6 +7,7 @@ hash of every file. It is written last, after the files, so a folder that has on
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,10 +23,12 @@ from windowshop.errors import (
     ExportError,
     IndexFolderError,
     ModelError,
+    StorageError,
     WindowshopError,
     storage_error,
 )
 
+OS_ERROR = re.compile(r"\(os error (\d+)\)")
 DEFAULT_CACHE = Path(os.environ.get("WINDOWSHOP_CACHE") or Path.home() / ".cache" / "windowshop")
 """Folder of encoded features where no other is given."""
 
@@ -41,21 +44,38 @@ def write_atomic(
     """
     aside = path.with_name(f".{path.name}.writing")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(aside)
-        if durable:
-            sync(aside)
-        aside.replace(path)
-        if durable:
-            sync(path.parent)
-    except OSError as error:
+        with named_shortage(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(aside)
+            if durable:
+                sync(aside)
+            aside.replace(path)
+            if durable:
+                sync(path.parent)
+    except (OSError, StorageError) as error:
         with suppress(OSError):
             aside.unlink()
-        if error.errno in SHORT:
-            raise storage_error(path, error) from None
+        if isinstance(error, StorageError):
+            raise
         raise ConfigError(
             f"{path}: cannot be written ({error.strerror or error}). Choose another {chosen}."
         ) from None
+
+
+@contextmanager
+def named_shortage(path: Path) -> Iterator[None]:
+    """Turn a lack of room, memory or open files within the block into a StorageError of `path`.
+
+    Libraries in Rust tell the number of the system's error in a text of their own kind of error.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = OS_ERROR.search(str(error))
+        number = error.errno if isinstance(error, OSError) else told and int(told[1])
+        if number not in SHORT:
+            raise
+        raise storage_error(path, OSError(number, os.strerror(number))) from None
 
 
 @contextmanager
@@ -63,10 +83,11 @@ def new_folder(out: Path) -> Iterator[Path]:
     """Yield an empty folder beside `out`, and rename it to `out` when the block ends."""
     made = out.with_name(f".{out.name}.partial")
     shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
     try:
-        yield made
-        replace_folder(made, out)
+        with named_shortage(out):
+            made.mkdir(parents=True)
+            yield made
+            replace_folder(made, out)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
@@ -92,6 +113,20 @@ def write_json(path: Path, content: object, chosen: str = "folder") -> None:
     """Write a small JSON file with `write_atomic`; a number not finite becomes null."""
     text = json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomic(path, lambda aside: aside.write_text(text, "utf-8"), chosen)
+
+
+def write_sealed(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON object with a hash of its content, which `read_sealed` checks."""
+    plain = _finite(content)
+    write_json(path, {**plain, "hash": content_hash(plain)})
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Read what `write_sealed` wrote; raises ValueError, TypeError or OSError for anything else."""
+    content = {**json.loads(path.read_text(encoding="utf-8"))}
+    if content.pop("hash", None) != content_hash(content):
+        raise ValueError("its content is not what was written")
+    return content
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401

@@ -1,7 +1,6 @@
 """A server that gets no more memory, open files or room: it answers, refuses, and recovers."""
 
 import base64
-import ctypes
 import io
 import os
 import resource
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.faults import small_disk
 from support.services import Server
 from support.shops import image_bytes
 
@@ -88,24 +88,6 @@ def test_without_open_files_searches_go_on_and_writes_come_back(server):
     assert searches(server)
     assert put(server, "later", SMALL)[1]["num_upserted"] == 1
     assert server.ask("GET", "/ready")[1] == {"status": "ready", "refused": {}}
-
-
-@contextmanager
-def small_disk(folder, num_bytes):
-    """Mount a small file system; skips the test where that is not allowed."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    folder.mkdir(exist_ok=True)
-
-    def mount(flags, size):
-        given = (b"tmpfs", str(folder).encode(), b"tmpfs", flags, f"size={size}".encode())
-        return libc.mount(*given)
-
-    if mount(0, num_bytes) != 0:
-        pytest.skip(f"no file system can be mounted here ({os.strerror(ctypes.get_errno())})")
-    try:
-        yield lambda size: mount(32, size)  # MS_REMOUNT
-    finally:
-        libc.umount2(str(folder).encode(), 2)  # MNT_DETACH
 
 
 def test_a_full_disk_for_photos_refuses_writes_until_there_is_room(index):

@@ -1,13 +1,14 @@
-import json
 from dataclasses import replace
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from support.faults import outcomes, some
 from support.interrupting import Interrupted
 from support.studies import LEVELS, load_results, seed_result, study
 
 from windowshop.errors import ConfigError, DataError
+from windowshop.files import read_sealed, write_sealed
 from windowshop.study import results
 from windowshop.study.results import (
     RESULTS_FILE,
@@ -107,7 +108,7 @@ def test_scores_of_other_settings_never_stand_behind_an_older_json(tmp_path, mon
     def cut_off(path, content):
         raise Interrupted
 
-    monkeypatch.setattr(results, "write_json", cut_off)
+    monkeypatch.setattr(results, "write_sealed", cut_off)
     with pytest.raises(Interrupted):
         save_seed(tmp_path, "experts", seed_result("experts", 0), "b")
     assert load_seed(tmp_path, "experts", 0, "a") is None
@@ -134,11 +135,28 @@ def test_damaged_insights_are_named(tmp_path, damage):
 def test_a_seed_that_lacks_a_part_is_named(tmp_path, key):
     save_seed(tmp_path, "experts", seed_result("experts", 0), "f")
     [path] = tmp_path.glob("*/*.json")
-    content = json.loads(path.read_text())
+    content = read_sealed(path)
     del content[key]
-    path.write_text(json.dumps(content))
+    write_sealed(path, content)
     with pytest.raises(DataError, match=key):
         load_seed(tmp_path, "experts", 0, "f")
+
+
+def test_damage_to_a_kept_seed_is_named(tmp_path):
+    kept = seed_result("experts", 0)
+    save_seed(tmp_path / "whole", "experts", kept, "f")
+
+    def same(found, expected):
+        if found is not None:  # without its JSON it is trained again
+            assert_same(found, expected)
+        return True
+
+    def load(folder):
+        return load_seed(folder, "experts", 0, "f")
+
+    equal, named, wrong = outcomes(tmp_path / "whole", tmp_path, load, same, some(40, 400))
+    assert wrong == []
+    assert named > 20 * equal
 
 
 def test_a_damaged_table_is_named(tmp_path):

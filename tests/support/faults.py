@@ -1,9 +1,13 @@
 """Damage to files, and what comes of it: the same as before, or a named error."""
 
+import ctypes
 import os
 import random
 import shutil
 import zlib
+from contextlib import contextmanager
+
+import pytest
 
 from windowshop.errors import WindowshopError
 
@@ -71,3 +75,21 @@ def outcomes(whole, tmp_path, answer, same, count):
                 wrong.append(f"{name}, {kind}: {type(error).__name__}: {error}")
             path.write_bytes(content)
     return equal, named, wrong
+
+
+@contextmanager
+def small_disk(folder, num_bytes):
+    """Mount a small file system; skips the test where that is not allowed."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    folder.mkdir(exist_ok=True)
+
+    def mount(flags, size):
+        given = (b"tmpfs", str(folder).encode(), b"tmpfs", flags, f"size={size}".encode())
+        return libc.mount(*given)
+
+    if mount(0, num_bytes) != 0:
+        pytest.skip(f"no file system can be mounted here ({os.strerror(ctypes.get_errno())})")
+    try:
+        yield lambda size: mount(32, size)  # MS_REMOUNT
+    finally:
+        libc.umount2(str(folder).encode(), 2)  # MNT_DETACH

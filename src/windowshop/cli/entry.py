@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from windowshop.cli import checking, searching, training
 from windowshop.cli import demo as demos
 from windowshop.cli.options import err, out
 from windowshop.errors import WindowshopError
+from windowshop.files import named_shortage
 
 app = typer.Typer(
     help="Multimodal product search: check, train, evaluate, index, search.",
@@ -59,7 +61,8 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     warnings.filterwarnings("ignore", module="PIL")
     try:
-        app()
+        with named_shortage(Path.cwd()):
+            app()
     except WindowshopError as error:
         err.print("error: ", style="bold red", end="")
         err.print(str(error), highlight=False, markup=False, soft_wrap=True)

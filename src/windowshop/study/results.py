@@ -5,7 +5,6 @@ whole study is saved beside its report.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,12 +15,12 @@ import polars as pl
 
 from windowshop.errors import ConfigError, DataError
 from windowshop.evaluation import SCORES_SCHEMA, BM25Choice, Diagnostics, write_scores
-from windowshop.files import write_atomic, write_json
+from windowshop.files import file_hash, read_sealed, write_atomic, write_json, write_sealed
 from windowshop.settings import from_dict
 from windowshop.study.config import Falsifier
 
 FORMAT = "windowshop-study-3"
-SEED_FORMAT = "windowshop-study-seed-2"
+SEED_FORMAT = "windowshop-study-seed-3"
 RESULTS_FILE = "results.json"
 UNRETRIEVED_FILE = "unretrieved.parquet"
 """Products that no test query has in its first 100: variant, seed, product_id."""
@@ -167,7 +166,9 @@ def save_seed(folder: Path, variant: str, result: SeedResult, fingerprint: str) 
     path.unlink(missing_ok=True)  # another settings' JSON must not come to stand for these tables
     for name in TABLES:
         write_atomic(path.with_suffix(f".{name}.parquet"), getattr(result, name).write_parquet)
-    write_json(path, {"format": SEED_FORMAT, "fingerprint": fingerprint, **_figures(result)})
+    tables = {name: file_hash(path.with_suffix(f".{name}.parquet")) for name in TABLES}
+    head = {"format": SEED_FORMAT, "fingerprint": fingerprint, "tables": tables}
+    write_sealed(path, {**head, **_figures(result)})
 
 
 def load_seed(folder: Path, variant: str, seed: int, fingerprint: str) -> SeedResult | None:
@@ -175,12 +176,17 @@ def load_seed(folder: Path, variant: str, seed: int, fingerprint: str) -> SeedRe
     path = _seed_path(folder, variant, seed)
     if not path.exists():
         return None
-    content = _read_json(path)
+    content = _read_kept(path)
     if content.pop("fingerprint", None) != fingerprint:
         return None  # of other settings, or of another version, whose format it names
     del content["format"]
+    hashes = content.pop("tables")
     try:
-        tables = {n: pl.read_parquet(path.with_suffix(f".{n}.parquet")) for n in TABLES}
+        files = {name: path.with_suffix(f".{name}.parquet") for name in TABLES}
+        for name, file in files.items():
+            if file_hash(file) != hashes[name]:
+                raise OSError(f"{file.name} is not what was written")
+        tables = {name: pl.read_parquet(file) for name, file in files.items()}
         result: SeedResult = from_dict(SeedResult, content | tables, path.name)
     except (OSError, ConfigError, pl.exceptions.PolarsError) as error:
         raise _damaged(path, error) from None
@@ -189,7 +195,7 @@ def load_seed(folder: Path, variant: str, seed: int, fingerprint: str) -> SeedRe
 
 def save_insights(path: Path, insights: Insights) -> None:
     """Keep the insights of a study as JSON."""
-    write_json(path, asdict(insights))
+    write_sealed(path, asdict(insights))
 
 
 def load_insights(path: Path) -> Insights | None:
@@ -197,7 +203,7 @@ def load_insights(path: Path) -> Insights | None:
     if not path.exists():
         return None
     try:
-        insights: Insights = from_dict(Insights, _read_json(path), path.name)
+        insights: Insights = from_dict(Insights, _read_kept(path), path.name)
     except ConfigError as error:
         raise _damaged(path, error) from None
     return insights
@@ -232,12 +238,11 @@ def _seed_path(folder: Path, variant: str, seed: int) -> Path:
     return folder / f"{plain}-{digest}" / f"seed-{seed}.json"
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_kept(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return read_sealed(path)
+    except (OSError, ValueError, TypeError) as error:
         raise _damaged(path, error) from None
-    return dict(content) if isinstance(content, dict) else {}
 
 
 def _damaged(path: Path, error: Exception) -> DataError:

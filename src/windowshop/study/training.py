@@ -15,7 +15,8 @@ from typing import Any
 from filelock import FileLock
 
 from windowshop.config import FUSED, SINGLE, LossConfig, ModelConfig, TrainConfig
-from windowshop.files import write_atomic, write_json
+from windowshop.errors import ModelError
+from windowshop.files import read_sealed, write_atomic, write_sealed
 from windowshop.model import StageContext, TwoTower
 from windowshop.settings import to_dict
 from windowshop.study.memory import peak_memory_mb, reset_peak
@@ -177,12 +178,20 @@ def _train_with_encoders(prepared: PreparedData, config: TrainConfig, work: Path
 def _peak(state_file: Path, *, measured: bool) -> float | None:
     """Return the peak memory of a training, kept beside its state for later loads."""
     if not state_file.with_suffix(MEMORY_SUFFIX).exists():
-        write_json(state_file.with_suffix(MEMORY_SUFFIX), peak_memory_mb() if measured else None)
+        peak = {"peak_mb": peak_memory_mb() if measured else None}
+        write_sealed(state_file.with_suffix(MEMORY_SUFFIX), peak)
     return _kept_peak(state_file)
 
 
 def _kept_peak(state_file: Path) -> float | None:
-    peak: float | None = json.loads(state_file.with_suffix(MEMORY_SUFFIX).read_text())
+    path = state_file.with_suffix(MEMORY_SUFFIX)
+    try:
+        peak: float | None = read_sealed(path)["peak_mb"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(
+            f"{path}: cannot be read ({error}). Delete it and {state_file.name} beside it, and run "
+            "the study again."
+        ) from None
     return peak
 
 

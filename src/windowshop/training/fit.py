@@ -21,6 +21,7 @@ from windowshop.files import (
     MANIFEST_FILE,
     MODEL,
     file_hash,
+    named_shortage,
     place_folder,
     require_files,
 )
@@ -110,8 +111,10 @@ def _fit_locked(
     manifest = replace(
         _describe(prepared, config, key, trained), environment=started, served=served
     )
-    save_model(finished, config, manifest, {name: item.system for name, item in trained.items()})
-    place_folder(finished, out)
+    with named_shortage(out):
+        systems = {name: item.system for name, item in trained.items()}
+        save_model(finished, config, manifest, systems)
+        place_folder(finished, out)
     shutil.rmtree(work)
     return manifest
 

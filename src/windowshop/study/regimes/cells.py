@@ -1,6 +1,5 @@
 """Cells of a study of regimes: thinned, trained, ranked, scored and kept on disk one by one."""
 
-import json
 import shutil
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -12,8 +11,9 @@ from windowshop._version import __version__
 from windowshop.config import TrainConfig
 from windowshop.data import Dataset, lexical_texts
 from windowshop.engines import count_terms
+from windowshop.errors import DataError
 from windowshop.evaluation import BM25, TunedBM25, query_texts, relevance_threshold, score_queries
-from windowshop.files import write_json
+from windowshop.files import read_sealed, write_sealed
 from windowshop.progress import Reporter, SilentReporter
 from windowshop.settings import to_dict
 from windowshop.study.controls import without_images
@@ -32,7 +32,7 @@ from windowshop.study.training import Sharing, digest, train_variant
 from windowshop.study.workers import Do
 from windowshop.training import PreparedData, open_cache, prepare, with_generated
 
-FORMAT = "windowshop-regime-cell-1"
+FORMAT = "windowshop-regime-cell-2"
 MEASURES = ("ndcg@10", "recall@100")
 """Measures kept of every test query."""
 BASELINES = ("bm25", "frozen_text")
@@ -125,7 +125,7 @@ class Grid:
                 dev=scorer(trained.model) if scorer else {},
                 seconds=trained.state.seconds,
             )
-            write_json(self._path(cell, task.seed), {"cell": cell.name, **asdict(result)})
+            write_sealed(self._path(cell, task.seed), {"cell": cell.name, **asdict(result)})
         shutil.rmtree(work, ignore_errors=True)
 
     def kept(self, cell: Cell, seed: int) -> CellResult | None:
@@ -133,9 +133,14 @@ class Grid:
         path = self._path(cell, seed)
         if not path.exists():
             return None
-        content = json.loads(path.read_text(encoding="utf-8"))
-        del content["cell"]
-        return CellResult(**content)
+        try:
+            content = read_sealed(path)
+            del content["cell"]
+            return CellResult(**content)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise DataError(
+                f"{path}: cannot be read ({error}). Delete the file and run the study again."
+            ) from None
 
     def clear(self) -> None:
         """Delete the weights of finished seeds."""

@@ -265,3 +265,14 @@ def test_opening_beside_a_writer_misses_nothing(tmp_path: Path) -> None:
         finally:
             ended.set()
             thread.join()
+
+
+def test_a_statement_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as database:
+        add(database, "a")
+    path = tmp_path / DATABASE_FILE
+    content = path.read_bytes()
+    assert content.count(b"CREATE TABLE things") == 1
+    path.write_bytes(content.replace(b"CREATE TABLE things", b"CR\xe1ATE TABLE things"))
+    with pytest.raises(DamagedError, match="is damaged"):
+        Database(tmp_path)

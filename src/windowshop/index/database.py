@@ -325,6 +325,8 @@ def named_errors(path: Path) -> Iterator[None]:
     """Turn errors of SQLite into StorageError and DamagedError."""
     try:
         yield
+    except UnicodeDecodeError as error:  # in a message of SQLite, which quotes what it cannot read
+        raise DamagedError(f"{path}: is damaged ({error}). {REMEDY}") from None
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorname", "") or ""
         if code in FULL:

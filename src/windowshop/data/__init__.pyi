@@ -8,6 +8,7 @@ from .check import check_dataset as check_dataset
 from .column_rules import seen_rules as seen_rules
 from .column_rules import write_rules as write_rules
 from .column_types import NUMBER as NUMBER
+from .column_types import to_moments as to_moments
 from .dataset import DESIRABILITY as DESIRABILITY
 from .dataset import KINDS as KINDS
 from .dataset import PRODUCT_SCHEMA as PRODUCT_SCHEMA

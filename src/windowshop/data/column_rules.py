@@ -20,7 +20,7 @@ import polars as pl
 from windowshop.data.attribute_rules import convert_attributes, names_of
 from windowshop.data.attributes import attribute_columns
 from windowshop.data.category_paths import CATEGORY_PATHS
-from windowshop.data.column_types import is_code
+from windowshop.data.column_types import is_code, to_moments
 from windowshop.data.language import detect_language, require_language
 from windowshop.data.list_columns import as_lists, inner_type
 from windowshop.data.product_text import all_texts
@@ -147,11 +147,7 @@ def _as_declared(column: pl.Series, kind: ColumnType, path: Path) -> pl.Series:
         read = lowered.replace_strict(known, default=None, return_dtype=pl.Boolean)
         return _fitting(column, read, kind, path)
     if kind == "date" and column.dtype not in (pl.Date, pl.Datetime):
-        text = column.cast(pl.String).str.strip_chars().str.replace("T", " ")
-        read = text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False)
-        read = read.fill_null(text.str.to_datetime("%Y-%m-%d %H:%M", strict=False))
-        days = text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
-        read = read.fill_null(days)
+        read = to_moments(column.cast(pl.String))
         return _fitting(column, read, kind, path)
     return column
 

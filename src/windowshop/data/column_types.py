@@ -6,6 +6,7 @@ sizes, of which a later one may be "XL". A number is one only where it is writte
 
 import re
 from collections.abc import Container
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -57,6 +58,23 @@ def _has_check_digit(digits: str) -> bool:
 
 def _numbers(column: pl.Series) -> pl.Series:
     return column.str.strip_chars().cast(pl.Float64)
+
+
+def to_moments(column: pl.Series) -> pl.Series:
+    """Parse texts of days and moments in ISO form, null where there is none; offsets go to UTC."""
+    return pl.Series(
+        column.name,
+        [None if text is None else _moment(text) for text in column],
+        dtype=pl.Datetime("us"),
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def codes_as_text(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame:

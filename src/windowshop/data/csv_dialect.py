@@ -15,12 +15,14 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from windowshop.errors import DataError
 
 SEPARATORS = (",", ";", "\t", "|")
 """In order of preference."""
+QUOTE, BACKSLASH = ord('"'), ord("\\")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _HEAD_BYTES = 1 << 16
 _MAX_FOREIGN = 0.5
@@ -58,13 +60,20 @@ def _is_plain(head: bytes) -> bool:
 
 
 def _has_odd_quotes(path: Path, separator: str) -> bool:
-    """Return whether a field has a quote that does not open it, or one after a backslash."""
-    content = path.read_bytes()
-    if b'"' not in content:
+    """Return whether a quote neither opens nor closes a field, nor is doubled.
+
+    Counted through the file, the first of each two quotes opens and the second closes.
+    """
+    signs = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+    places = np.flatnonzero(signs == QUOTE)
+    if not len(places):
         return False
-    sign = re.escape(separator.encode())
-    odd = re.compile(rb"(?:^|[\n\r" + sign + rb'])[^"\n\r' + sign + rb']+"|\\"')
-    return odd.search(content) is not None
+    ends = np.frombuffer(f'\n\r{separator}"'.encode(), dtype=np.uint8)
+    start = len(codecs.BOM_UTF8) if signs[:3].tobytes() == codecs.BOM_UTF8 else 0
+    opens, closes = places[::2], places[1::2]
+    before, after = opens[opens > start] - 1, closes[closes < len(signs) - 1] + 1
+    is_plain = np.isin(signs[before], ends).all() and np.isin(signs[after], ends).all()
+    return not is_plain or len(opens) != len(closes) or bool((signs[places - 1] == BACKSLASH).any())
 
 
 def _separator(text: str) -> str:

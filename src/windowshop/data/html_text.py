@@ -34,7 +34,7 @@ _MARKUP = re.compile(
     re.I | re.S,
 )
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_SPACES = re.compile(r"[^\S\n]*\n\s*|[^\S\n]+")
+_SPACES = re.compile(r"[^\S\n]*\n\s*|[^\S\n]{2,}|[^\S\n ]")
 MAX_ENCODED = 3
 """Times that a text may have been encoded."""
 _MARKED = "[<&]"

@@ -23,6 +23,7 @@ from windowshop.data import (
     as_lists,
     columns_of,
     inner_type,
+    to_moments,
     to_polars,
 )
 from windowshop.engines import Allowed
@@ -283,6 +284,13 @@ def _converted(column: pl.Series, dtype: pl.DataType) -> pl.Series:
         written = column.str.strip_chars().drop_nulls()
         if not written.str.contains(NUMBER).all():  # "012" and "1E5" are codes
             raise pl.exceptions.InvalidOperationError("not all are written as numbers")
+    if column.dtype == pl.String and isinstance(dtype, pl.Date | pl.Datetime):
+        moments = to_moments(column)
+        if moments.null_count() > column.null_count():
+            raise pl.exceptions.InvalidOperationError("not all are dates")
+        if isinstance(dtype, pl.Datetime) and dtype.time_zone:
+            moments = moments.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone)
+        return moments.cast(dtype)
     converted = column.cast(dtype)
     cuts = _item_type(dtype).is_integer() and _item_type(column.dtype).is_float()  # 38.5 to 38
     if cuts and converted.cast(column.dtype).ne_missing(column).any():

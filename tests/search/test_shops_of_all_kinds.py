@@ -1,0 +1,189 @@
+"""Products as shops export them, read from a file and searched: scripts, types, texts, dates."""
+
+import json
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from windowshop.data import attribute_columns, fill_attributes, read_dataset
+from windowshop.engines.base import EngineSpec, VectorSpec
+from windowshop.errors import DataError, FilterError
+from windowshop.index.catalogue.collection import Collection
+from windowshop.index.open import GenerationManifest
+from windowshop.search.request import FacetValues, SearchRequest, Sort
+from windowshop.search.searcher import Searcher
+
+
+class ReadIndex:
+    """An index of a data folder whose vectors are all alike, so that words alone rank."""
+
+    def __init__(self, data, folder):
+        vectors = {name: VectorSpec(width=4, storage="float32") for name in ("fused", "photo")}
+        self.collection = Collection(folder, EngineSpec(kind="exact", vectors=vectors))
+        dataset = read_dataset(data)
+        table = fill_attributes(dataset.products, attribute_columns(dataset.products))
+        x_BW = np.ones((len(table), 4), dtype=np.float32)
+        self.collection.upsert(table, {"fused": x_BW, "photo": x_BW})
+        self.generation = "g1"
+        self.manifest = GenerationManifest(
+            model_key="k",
+            num_products=len(table),
+            width=4,
+            image_width=4,
+            data_root=str(data),
+            broken_images={},
+            unsearchable=0,
+            attributes=[],
+            language=dataset.language,
+            filled_to={"segment": 1, "offset": 0},
+        )
+
+    def encode_queries(self, texts, images):
+        return np.ones((len(texts), 4), dtype=np.float32) / 2
+
+    def recent_image_path(self, image):
+        return None
+
+    def close(self):
+        self.collection.close()
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """Makes a searcher of rows, or of the text of a csv file."""
+    opened = []
+
+    def make(products, declared=""):
+        data = tmp_path / "data"
+        data.mkdir()
+        if isinstance(products, str):
+            (data / "products.csv").write_text(products)
+        elif isinstance(products, pl.DataFrame):
+            products.write_parquet(data / "products.parquet")
+        else:
+            (data / "products.jsonl").write_text("\n".join(map(json.dumps, products)))
+        if declared:
+            (data / "columns.yaml").write_text(declared)
+        opened.append(ReadIndex(data, tmp_path / "index"))
+        return Searcher(opened[0])
+
+    yield make
+    for index in opened:
+        index.close()
+
+
+def found(searcher, text=None, **request):
+    mode = {"mode": "words"} if text else {}
+    answer = searcher.answer(SearchRequest(text=text, **mode, **request))
+    return [result.product_id for result in answer.results]
+
+
+def rows(**titles):
+    return [{"product_id": name, "title": title} for name, title in titles.items()]
+
+
+def test_words_with_vowel_signs_are_whole(shop):
+    searcher = shop(rows(shoe="काला जूता", chips="केला चिप्स", mine="मेरा कप", peacock="मोर पंख"))
+    assert found(searcher, "केला") == ["chips"]
+    assert found(searcher, "मेरा") == ["mine"]
+    assert found(searcher, "काला") == ["shoe"]
+
+
+@pytest.mark.parametrize(
+    ("language", "titles", "query", "ids"),
+    [
+        ("de", {"a": "Winterjacke", "b": "Jacke", "c": "Winter"}, "jacken", ["b", "a"]),
+        ("de", {"a": "Herren Schuh", "b": "Hut"}, "schuhe", ["a"]),
+        ("fr", {"a": "Robe d'été", "b": "Robes", "c": "Sac"}, "l'été", ["a"]),
+        ("fr", {"a": "Chapeaux brodés", "b": "Sac"}, "chapeau brodé", ["a"]),
+        ("ja", {"a": "黒いスニーカー", "b": "黒いバッグ"}, "スニーカー", ["a"]),
+        ("tr", {"a": "KIRMIZI ELBİSE", "b": "mavi gömlek"}, "kırmızı elbiseler", ["a"]),
+        ("", {"a": "STRASSENSCHUH", "b": "Hut"}, "straßenschuh", ["a"]),
+    ],
+)  # fmt: skip
+def test_words_are_found_in_the_shop_s_language(shop, language, titles, query, ids):
+    searcher = shop(rows(**titles), f"language: {language}" if language else "")
+    assert found(searcher, query) == ids
+
+
+def test_a_known_stem_is_not_corrected(shop):
+    searcher = shop(rows(a="Herren Schuh", b="Hut"), "language: de")
+    answer = searcher.answer(SearchRequest(text="schuhe", mode="words"))
+    assert answer.corrected in (None, "", "schuhe")
+
+
+def test_numbers_in_attributes_are_numbers(shop):
+    searcher = shop(
+        "product_id,title,attributes\n"
+        + "".join(
+            f'w{kg},Suitcase,"{{""weight_kg"": {kg}, ""lock"": true, ""size"": {kg}}}"\n'
+            for kg in (9, 20, 100, 150)
+        )
+    )
+    assert found(searcher, where="weight_kg > 50") == ["w100", "w150"]
+    assert len(found(searcher, where="lock = true")) == 4
+    assert found(searcher, sort=(Sort(column="weight_kg"),)) == ["w9", "w20", "w100", "w150"]
+    with pytest.raises(FilterError, match=r"declare the column as a number in columns\.yaml"):
+        found(searcher, where="size > 50")
+
+
+def test_sizes_and_codes_keep_their_values(shop):
+    searcher = shop("product_id,title,size,gtin\n1,Shoe,36,4006381333931\n2,Shoe,37,012345678905\n")
+    (facet,) = searcher.answer(SearchRequest(facets=("size",))).facets
+    assert {value.value for value in facet.values} == {"36", "37"}
+    assert found(searcher, where='gtin = "012345678905"') == ["2"]
+
+
+def test_a_product_is_in_each_of_its_categories(shop):
+    searcher = shop(
+        [
+            {"product_id": "1", "title": "Tee", "category": ["Women > Tops", "Sale"]},
+            {"product_id": "2", "title": "Top", "category": ["Women > Tops"]},
+        ]
+    )
+    assert found(searcher, where='category under "Women"') == ["1", "2"]
+    assert found(searcher, where='category under "Sale"') == ["1"]
+    answer = searcher.answer(SearchRequest(facets=("category",)))
+    counts = {value.value: value.products for value in answer.facets[0].values}
+    assert counts == {"Women > Tops": 2, "Sale": 1}
+    assert answer.results[0].category == "Women > Tops"
+    assert found(searcher, facet_filters={"category": FacetValues(("Sale",))}) == ["1"]
+
+
+def test_html_is_neither_found_nor_shown(shop):
+    searcher = shop(
+        [
+            {
+                "product_id": "apron",
+                "title": "Women&#39;s caf&eacute; apron",
+                "brand": "H&amp;M",
+                "description": "<p>Made of <strong>linen</strong>.</p><li>Machine&nbsp;wash</li>",
+            },
+            *rows(c0="Phone case 0", c1="Phone case 1"),
+        ]
+    )
+    assert found(searcher, "café") == ["apron"]
+    for word in ("nbsp", "strong", "li"):
+        assert found(searcher, word, understand=False) == []
+    assert found(searcher, where='brand = "H&M"') == ["apron"]
+
+
+def test_moments_are_compared_as_dates(shop):
+    created = [datetime(2024, 2, 29), datetime(2024, 3, 1, 12)]
+    table = pl.DataFrame({"product_id": ["1", "2"], "title": ["a", "b"], "created": created})
+    searcher = shop(table)
+    assert found(searcher, where='created >= "2024-03-01"') == ["2"]
+    assert found(searcher, where='created < "2024-03-01T12:00"') == ["1"]
+    later = pl.DataFrame({"product_id": ["3"], "title": ["c"], "created": ["2024-03-05T08:00Z"]})
+    vectors = dict.fromkeys(("fused", "photo"), np.ones((1, 4), dtype=np.float32))
+    searcher.index.collection.upsert(later, vectors)
+    assert found(searcher, where='created > "2024-03-02"') == ["3"]
+    with pytest.raises(DataError, match="'created' is of type String"):
+        searcher.index.collection.upsert(later.with_columns(created=pl.lit("soon")), vectors)
+
+
+def test_filters_fold_texts_as_words_are_folded(shop):
+    searcher = shop([{"product_id": "1", "title": "C3", "brand": "Citroën"}])
+    assert found(searcher, where='brand = "CITROEN"') == ["1"]

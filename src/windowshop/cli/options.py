@@ -1,18 +1,43 @@
 """Consoles, arguments and options that several commands share."""
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
+from rich.segment import Segment
 
 from windowshop.errors import ConfigError
 from windowshop.progress import TerminalReporter
 from windowshop.registry import ENGINES, FUSIONS, STORAGES
 
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Characters that a terminal obeys, but for tabs and ends of lines."""
+
+
+class _Shown:
+    """What is printed, with a mark for each control character that a feed or a folder brought."""
+
+    def __init__(self, content: ConsoleRenderable) -> None:
+        self._content = content
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for text, style, control in console.render(self._content, options):
+            yield Segment(text if control else CONTROLS.sub("\ufffd", text), style, control)
+
+
+class _ShowControls(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Shown(content) for content in renderables]
+
+
 out = Console()
 err = Console(stderr=True)
+for console in (out, err):
+    console.push_render_hook(_ShowControls())
 reporter = TerminalReporter(err)
 
 Data = Annotated[Path, typer.Argument(help="Folder with products, queries and qrels.")]
@@ -46,4 +71,5 @@ def print_line(text: str) -> None:
 
 def print_json(content: object) -> None:
     """Print as indented JSON."""
-    print(json.dumps(content, indent=2, ensure_ascii=False))
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    print(CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))

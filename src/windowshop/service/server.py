@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -27,6 +28,8 @@ SWITCH_SECONDS = 0.0005
 """Time after which a thread yields Python to others, the event loop among them."""
 OPEN_FILES = 65_536
 DEFAULT_RATE = "50/second"
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters that a terminal or a reader of lines obeys, but for tabs and ends of lines."""
 
 
 class _Server(uvicorn.Server):
@@ -105,9 +108,20 @@ def _settings(app: FastAPI) -> uvicorn.Config:
     )
 
 
+class LogFormatter(logging.Formatter):
+    """Format that requests cannot forge: only a record begins at the margin.
+
+    Further lines are indented, and other control characters are shown as a mark.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record's lines."""
+        return "\n    ".join(CONTROLS.sub("\ufffd", super().format(record)).split("\n"))
+
+
 def _log_to_stderr() -> None:
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(LogFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     for name, level in (("windowshop", logging.INFO), ("uvicorn", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.setLevel(level)

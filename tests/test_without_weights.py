@@ -1,4 +1,4 @@
-"""Saved models and indexes need no package that carries an encoder's weights."""
+"""Saved models and indexes need no package that carries an encoder's weights, and no network."""
 
 import json
 import shutil

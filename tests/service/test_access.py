@@ -1,5 +1,6 @@
 """Who may do what, how often, and from which pages."""
 
+import logging
 import shutil
 
 import pytest
@@ -77,6 +78,34 @@ def test_a_client_is_limited_and_told_when_to_come_again(colours_index, tmp_path
         images = [client.get("/products/p0/photo").status_code for _ in range(7)]
         assert images == [200] * 6 + [429]
         assert client.get("/health").status_code == 200
+
+
+def test_guesses_count_towards_the_rate(colours_index, tmp_path):
+    index = shutil.copytree(colours_index, tmp_path / "index")
+    keys = load_keys(write_keys(tmp_path / "keys.yaml"))
+    with serving(index, keys, rate="3/hour", address=("10.0.0.9", 5000)) as client:
+        guesses = [client.get("/info", headers={"X-API-Key": f"guess {i}"}) for i in range(4)]
+        assert [told.status_code for told in guesses] == [401, 401, 401, 429]
+        own = client.get("/info", headers={"X-API-Key": SECRETS["front"]})
+        assert own.status_code == 200  # others behind the same address are not shut out
+
+
+def test_no_key_is_logged(colours_index, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.WARNING, "httpx2")  # the client of this test
+    index = shutil.copytree(colours_index, tmp_path / "index")
+    keys = load_keys(write_keys(tmp_path / "keys.yaml"))
+    with serving(index, keys, address=("10.0.0.9", 5000)) as client:
+        for key in (SECRETS["front"], "guess-of-a-key"):
+            client.get(f"/products/p0/photo?key={key}")
+            client.get("/info", headers={"Authorization": f"Bearer {key}"})
+        with client.app.state.service.pool.lease() as searcher:
+            monkeypatch.setattr(searcher, "answer", lambda request: 1 / 0)
+        told = client.post("/search", json={"text": "red"}, headers={"X-API-Key": SECRETS["front"]})
+        assert told.status_code == 500
+    assert "ZeroDivisionError" in caplog.text  # a fault, logged with its traceback
+    assert SECRETS["front"] not in caplog.text
+    assert "guess-of-a-key" not in caplog.text
 
 
 def test_other_sites_may_call_where_they_were_named(colours_index, tmp_path):

@@ -283,6 +283,18 @@ def test_thumbnails_stay_within_their_memory(tmp_path):
         thumbnails.etag(tmp_path / "3.png", 64)
 
 
+@pytest.mark.parametrize("side", [64, 2000])
+def test_a_thumbnail_has_none_of_the_notes(tmp_path, side):
+    exif = Image.Exif()
+    exif[0x010F] = "secret camera"
+    notes = {"exif": exif, "comment": b"secret comment", "icc_profile": b"secret profile" * 20}
+    path = tmp_path / "photo.jpg"
+    Image.new("RGB", (side, side), "red").save(path, **notes)
+    assert b"secret" in path.read_bytes()
+    thumbnails = Thumbnails(2**20)
+    assert b"secret" not in thumbnails.get(path, 64, thumbnails.etag(path, 64))
+
+
 def test_a_request_waits_for_a_slow_body_only_so_long(colours_index, tmp_path_factory):
     index = shutil.copytree(colours_index, tmp_path_factory.mktemp("slow") / "index")
     with serving(index, body_seconds=0.1) as client:

@@ -1,5 +1,6 @@
-"""Processes that cannot import some packages."""
+"""Processes that cannot import some packages, and end where they ask the network."""
 
+import os
 import subprocess
 import sys
 
@@ -11,6 +12,15 @@ class Blocker:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Blocker())
 """
+OFFLINE = """
+import os
+def refuse(event, arguments):
+    named = event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
+    if named or (event == "socket.connect" and isinstance(arguments[1], tuple)):
+        print("asked the network:", event, arguments[1:], file=sys.stderr, flush=True)
+        os._exit(77)
+sys.addaudithook(refuse)
+"""
 RUN = """
 sys.argv = ["windowshop", *{args}]
 from windowshop.cli import main
@@ -21,10 +31,11 @@ main()
 def run_without(names, code):
     """Run Python code in a process that cannot import some packages."""
     return subprocess.run(
-        [sys.executable, "-c", BLOCKER.format(names=names) + code],
+        [sys.executable, "-c", BLOCKER.format(names=names) + OFFLINE + code],
         capture_output=True,
         text=True,
         check=False,
+        env=os.environ | {"HF_HUB_OFFLINE": "0"},
     )
 
 

@@ -155,6 +155,16 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
         load_config(path)
 
 
+@pytest.mark.parametrize(
+    "tag", ["object/apply:os.system", "object/new:os.system", "name:os.system"]
+)
+def test_a_file_that_names_code_is_refused(read, tag, tmp_path):
+    witness = tmp_path / "it ran"
+    with pytest.raises(ConfigError, match="cannot be read as YAML"):
+        read(f"seed: !!python/{tag} ['touch \"{witness}\"']")
+    assert not witness.exists()
+
+
 STAGE = {"name": "fused", "steps": 3}
 OUT_OF_RANGE = [
     (ModelConfig, {"width": 4}, "width=4"),

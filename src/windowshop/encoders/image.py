@@ -7,6 +7,7 @@ texture and colour in style transfer, arXiv:1703.06868).
 """
 
 import json
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -171,7 +172,7 @@ def _packaged_weights(name: str) -> dict[str, Tensor]:
         path = getattr(import_module(package), attribute).get_model_file_path()
         # Without weights_only a pickle would be run.
         weights = torch.load(path, weights_only=True, map_location="cpu")
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, pickle.UnpicklingError) as error:
         raise missing_weights("image", name, package, error) from None
     return {name: tensor.contiguous() for name, tensor in weights.items()}
 

@@ -8,7 +8,7 @@ LOCKS := requirements/packages.txt requirements/torch-cpu.txt requirements/torch
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := $(PIP) install --quiet --require-hashes --only-binary :all: --no-deps
 
-.PHONY: demo check quick test faults docs figures lock licences clean
+.PHONY: demo check quick test faults docs figures lock licences dist audit clean
 
 demo: $(READY)
 	$(BIN)/python -m windowshop demo build/demo
@@ -46,6 +46,16 @@ figures: $(READY)
 lock: $(READY)
 	$(BIN)/python -m tools.lock $(ARGS)
 
+# Wheel and source package, each extra installed by itself in a new environment and tried there.
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m tools.dist
+
+# Known vulnerabilities of what is locked; needs PyPI's own index, and says what it could not check.
+audit: $(READY)
+	$(BIN)/python -m tools.audit
+
 licences: $(READY)
 	$(BIN)/python -m tools.licences
 
@@ -60,4 +70,4 @@ $(READY): pyproject.toml $(LOCKS)
 	touch $(READY)
 
 clean:
-	rm -rf build $(VENV)
+	rm -rf build dist $(VENV)

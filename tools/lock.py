@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.packages import DEVELOPMENT, LOCKS, ROOT
+from tools.packages import DEVELOPMENT, LOCKS, ROOT, entries
 
 TORCH = re.compile(r"torch$|cuda-|nvidia-|triton$")
 TORCH_PIN = "torch==2.13.0"
@@ -76,12 +76,6 @@ def compile_lock(locked: str, *sources: str) -> str:
         command += ["--constraint", str(constraints), "--output-file", str(out)]
         subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True)
         return out.read_text()
-
-
-def entries(lock: str) -> dict[str, str]:
-    """Split a lock into its packages, each with its lines of hashes."""
-    found = re.findall(r"^(?:[\w.-]+)==.*(?:\n    .*)*\n", lock, re.MULTILINE)
-    return {entry.partition("==")[0]: entry for entry in found}
 
 
 if __name__ == "__main__":

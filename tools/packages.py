@@ -1,5 +1,6 @@
 """Packages that the project asks for, that the lock names, and that are installed."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from importlib.metadata import distribution
@@ -54,6 +55,12 @@ def locked(file: str) -> dict[str, Requirement]:
     text = (LOCKS / f"{file}.txt").read_text("utf-8").replace("\\\n", "")
     lines = [line.partition("--hash")[0] for line in text.splitlines() if not line.startswith("#")]
     return {canonicalize_name(pin.name): pin for pin in map(Requirement, lines)}
+
+
+def entries(lock: str) -> dict[str, str]:
+    """Split the text of a lock into its packages, each with its lines of hashes."""
+    found = re.findall(r"^(?:[\w.-]+)==.*(?:\n    .*)*\n", lock, re.MULTILINE)
+    return {entry.partition("==")[0]: entry for entry in found}
 
 
 def version_of(pin: Requirement) -> str:

@@ -62,6 +62,8 @@ def test_a_lock_file_has_hashes_and_no_places(path):
     assert "://" not in text
     entries = [e for e in re.split(r"\n(?=\S)", text.strip()) if not e.startswith("#")]
     assert entries
+    names = [entry.partition("==")[0] for entry in entries]
+    assert len(names) == len(set(names)), "a package is locked twice: `make lock`"
     for entry in entries:
         first, *hashes = entry.split(" \\\n    ")
         assert re.fullmatch(r"[\w.-]+==[\w.+]+( ; .*)?", first)

@@ -239,7 +239,8 @@ def serve(place: Place) -> None:
     address = f"http://127.0.0.1:{port}"
     image = next((place.folder / "demo" / "data").rglob("*.jpg")).read_bytes()
     product = {"product_id": "new", "title": TEXT, "photo_base64": base64.b64encode(image).decode()}
-    with subprocess.Popen(command, cwd=place.folder, env=environment()) as server:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=place.folder, env=environment(), stdout=quiet) as server:
         try:
             wait_for(f"{address}/ready", server)
             assert ask(f"{address}/search", {"text": TEXT})["results"]

@@ -19,9 +19,11 @@ import venv
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from packaging.metadata import Metadata
@@ -35,7 +37,7 @@ MADE = {"PKG-INFO", ".gitignore"}
 NEVER = ("benchmarks/", "shared/", ".ci/")
 TEXT = "red dress"
 PRODUCTS = 100
-START_S = 180
+START_S, ANSWER_S = 180, 300
 STUDY = """\
 seeds: [0]
 budget: 1
@@ -268,11 +270,18 @@ def wait_for(address: str, server: "subprocess.Popen[bytes]") -> None:
 
 
 def ask(address: str, content: object, method: str = "POST") -> Any:  # noqa: ANN401
-    """Send JSON to the server; returns its answer."""
+    """Send JSON to the server, again where it is busy while a model loads; returns its answer."""
     body = json.dumps(content).encode()
     request = Request(address, body, {"Content-Type": "application/json"}, method=method)
-    with urlopen(request, timeout=120) as answer:
-        return json.load(answer)
+    end = time.monotonic() + ANSWER_S
+    while True:
+        try:
+            with urlopen(request, timeout=ANSWER_S) as answer:
+                return json.load(answer)
+        except HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > end:
+                raise
+            time.sleep(1)
 
 
 def study(place: Place) -> None:

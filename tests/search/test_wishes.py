@@ -110,6 +110,18 @@ def test_an_excluded_word_puts_last_what_says_it(shop, query, last):
         assert "l" not in ids(answer)
 
 
+def test_an_attribute_that_says_none_is_not_what_is_excluded(shop):
+    rows = [
+        {"product_id": "r", "title": "Dress", "attributes": '{"sleeves": "long sleeves"}'},
+        {"product_id": "b", "title": "Dress sleeveless", "attributes": '{"sleeves": "none"}'},
+        {"product_id": "n", "title": "Dress, no sleeves", "attributes": '{"hood": "No"}'},
+    ]
+    searcher = shop(rows)
+    assert ids(ask(searcher, text="dress without sleeves"))[-1] == "r"
+    answer = ask(searcher, text="dress without hood", explain=True)
+    assert all(result.explanation.last_by == () for result in answer.results)
+
+
 def test_an_exclusion_can_be_switched_and_is_relaxed(shop):
     searcher = shop(DRESSES)
     last = ask(searcher, text="dress -red", choices={"not colour: red": "boost"})

@@ -6,23 +6,24 @@ excludes.
 Shapes: R recognised boosts, M merged products.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from windowshop.data import CATEGORY_PATHS, Filter, Not, lexical_texts, to_polars, words_of
+from windowshop.data import Filter, Not, parse_attributes, to_polars, words_of
 from windowshop.index import View
 from windowshop.search.retrieval.config import Boost
 from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.merge import Merged
 from windowshop.search.retrieval.query import RetrievalQuery
-from windowshop.search.understanding.exclusions import states
+from windowshop.search.understanding.exclusions import says_none, states
 from windowshop.search.understanding.recognition import Recognised
 
 Named = tuple[tuple[str, np.ndarray], ...]
 """Names of recognised items, each with the keys of its products."""
-TEXTS = ("title", "brand", "category", CATEGORY_PATHS, "attributes")
+TEXTS = ("title", "brand", "category", "attributes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +83,21 @@ def _having(state: SearchState, item: Recognised, keys_M: np.ndarray) -> np.ndar
         states_another = columns.matching([Not(item.excluded[0])], says)[0]
         says = says[~states_another]
     if len(says):
-        facts = lexical_texts(columns.select(says, TEXTS)).facts
         stem = state.lexicon.lexical.stem
+        facts = map(_said, columns.select(says, TEXTS).iter_rows(named=True))
         says = says[[states(words_of(text), item.words, stem) for text in facts]]
     if item.tree is None:
         return says
     stated = keys_M[columns.matching([item.tree], keys_M)[0]]
     return np.union1d(stated, says)
+
+
+def _said(row: Mapping[str, str | None]) -> str:
+    """Return the text of a product, without attributes that it says it has not ("hood: none")."""
+    parts = [row.get(name) or "" for name in ("title", "brand", "category")]
+    attributes = parse_attributes(row.get("attributes"))
+    parts += [f"{name} {value}" for name, value in attributes.items() if not says_none(value)]
+    return ". ".join(parts)
 
 
 def boost_matches(merged: Merged, matched_RM: np.ndarray, boost: Boost) -> Merged:

@@ -97,6 +97,11 @@ def states(words: Sequence[str], phrase: Sequence[str], stem: Callable[[str], st
     return False
 
 
+def says_none(value: str) -> bool:
+    """Return whether the value of an attribute says that a product has none of it."""
+    return value.strip().lower() in wordings().exclusion.nothing
+
+
 @cache
 def excluding_words() -> frozenset[str]:
     """Return the single words that exclude what follows or precedes them."""

@@ -62,6 +62,8 @@ class ExclusionWords:
     """Words between them and what is excluded."""
     either: tuple[str, ...]
     """Words between two things that are excluded."""
+    nothing: tuple[str, ...]
+    """Values of attributes that say there is none."""
     not_free: tuple[str, ...]
     """Words that "free" describes."""
 

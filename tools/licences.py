@@ -121,6 +121,7 @@ HEAD = (
     "Weights that a training starts from come in packages, and are copied into the folder of each "
     "model trained with them: who passes a model on passes them on, under these licences.",
     "",
+    "<!-- settings -->",
     "| weights | licence | package | stated in |",
     "|---|---|---|---|",
 )

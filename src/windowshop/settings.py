@@ -26,7 +26,7 @@ def read_yaml(path: Path) -> object:
     """Read a YAML file as plain values; an empty one gives no settings."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read as YAML: {error}") from None
     return {} if content is None else content
 

@@ -5,6 +5,7 @@ Shapes: B products of a batch, C candidates, D width.
 
 import math
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from zvec import StatusCode
 from windowshop.data import fold_column
 from windowshop.engines.base import EngineSpec, VectorSpec
 from windowshop.engines.filter_zvec import ColumnKind
-from windowshop.errors import EngineError
+from windowshop.errors import EngineError, StorageError, storage_error
 
 DOCS_AT_ONCE = 500
 LANES = 4
@@ -34,6 +35,9 @@ QUANTIZE: dict[str, Any] = {
 }
 BRUTE_FORCE_RATIO = 0.03
 """zvec scans a smaller share of the collection itself; above, the graph is faster and as exact."""
+RESERVE_BYTES = 64 * 2**20
+"""Room on the disk below which nothing is written: zvec maps files with holes, and a page of one
+that finds no room would end the process. What a batch writes is far less."""
 POOL_THREADS = 1024
 MAX_SEARCHES = 16
 """zvec 0.8.0 runs a search over several segments as a task that waits for other tasks of the same
@@ -87,6 +91,7 @@ class ZvecStore:
         x_BD = _padded(x_BD)
         columns = {name: self._stored(products, name).to_list() for name in self.kinds}
         for start in range(0, len(keys_B), DOCS_AT_ONCE):
+            self._require_room(RESERVE_BYTES)
             docs = []
             for i in range(start, min(start + DOCS_AT_ONCE, len(keys_B))):
                 fields: dict[str, object] = {name: held[i] for name, held in columns.items()}
@@ -95,6 +100,7 @@ class ZvecStore:
                 docs.append(zvec.Doc(id=str(keys_B[i]), fields=fields, vectors=vectors))
             with self._reported("write"):
                 self._checked(self._collection.upsert(docs))
+            self._fill_holes()
 
     def delete(self, keys: np.ndarray) -> None:
         """Take keys out; those it lacks are ignored."""
@@ -122,12 +128,41 @@ class ZvecStore:
 
     def optimise(self) -> None:
         """Add recent writes to the graph, and drop deleted keys."""
+        sizes = (path.stat().st_size for path in self._mapped_files())
+        self._require_room(RESERVE_BYTES + sum(sizes))  # they are written anew
         with self._reported("optimise"):
             self._collection.optimize()
+        self._fill_holes()
 
     def close(self) -> None:
         """Release the files."""
         self._collection.close()
+
+    def _require_room(self, needed: int) -> None:
+        """Raise StorageError where the disk has less room."""
+        free = shutil.disk_usage(self._folder).free
+        if free < needed:
+            raise StorageError(
+                f"{self._folder}: the disk has {free:,} bytes left, and {needed:,} are needed to "
+                "write safely. Make room and try again.",
+                is_full=True,
+            )
+
+    def _fill_holes(self) -> None:
+        """Take the room of all mapped files on the disk."""
+        if not hasattr(os, "posix_fallocate"):
+            return
+        for path in self._mapped_files():
+            found = path.stat()
+            if found.st_blocks * 512 < found.st_size:
+                with path.open("r+b") as file:
+                    try:
+                        os.posix_fallocate(file.fileno(), 0, found.st_size)
+                    except OSError as error:
+                        raise storage_error(path, error) from None
+
+    def _mapped_files(self) -> list[Path]:
+        return list(self._folder.rglob("*.proxima"))
 
     @contextmanager
     def _reported(self, action: str) -> Iterator[None]:

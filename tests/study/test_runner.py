@@ -271,7 +271,7 @@ def small(small_file, run_study):
 STOPS = [
     ("windowshop.training.state.save_state", 3, "a variant is half trained"),
     ("windowshop.study.seed.save_seed", 3, "a variant is trained and not kept"),
-    ("windowshop.study.results.write_json", 4, "the figures of the insights are not written"),
+    ("windowshop.study.results.write_sealed", 4, "the figures of the insights are not written"),
 ]
 
 

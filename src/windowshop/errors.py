@@ -42,10 +42,6 @@ class SearchError(WindowshopError):
     """A search request cannot be answered as it stands."""
 
 
-class LedgerError(WindowshopError):
-    """A ledger of products cannot be read or written, or is damaged."""
-
-
 class EngineError(WindowshopError):
     """A search engine's files cannot be used, or a call names products or vectors that it lacks."""
 

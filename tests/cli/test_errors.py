@@ -240,10 +240,9 @@ def test_a_model_with_damaged_weights(cli, sound, tmp_path):
     ("file", "message"),
     [
         ("manifest.json", "Make one with `windowshop index`"),
-        ("generations/current.json", "has no generation to search. Run `windowshop index`"),
+        ("shop.db", "has no generation to search. Run `windowshop index`"),
         ("generations/g1/generation.json", "Make one with `windowshop index`"),
         ("generations/g1/model/export/query.onnx", "is missing"),
-        ("generations/g1/ledger/ledger.json", "is missing. Restore it"),
     ],
 )
 def test_an_index_without_one_of_its_files(cli, sound, tmp_path, file, message):

@@ -29,7 +29,7 @@ def test_a_rebuild_leaves_the_dead_behind(tmp_path, opened, kind):
         put(collection, {f"p{i}": version for i in range(6)})
     collection.delete(["p0", "p5"])
     wear = collection.backlog
-    assert (wear.num_rows, wear.num_dead, wear.num_unsaved) == (24, 20, 25)
+    assert (wear.num_rows, wear.num_dead, wear.num_unsaved) == (24, 20, 26)
     collection.rebuild()
     wear = collection.backlog
     assert (wear.num_rows, wear.num_dead, wear.num_unsaved, wear.num_unoptimised) == (4, 0, 0, 0)
@@ -63,14 +63,12 @@ def test_a_snapshot_lets_writes_go_on(tmp_path, opened, monkeypatch):
     saved = read_snapshot(tmp_path)
     assert saved.table["product_id"].to_list() == ["a", "b"]
     assert saved.alive_N.tolist() == [True, True]
-    assert collection.backlog.num_unsaved == 3
-    rest = [change for change, _ in collection.changes(saved.position)]
-    assert [len(getattr(change, "products", "b")) for change in rest] == [2, 1]
+    assert (collection.backlog.num_unsaved, saved.seq) == (3, 2)
     with monkeypatch.context() as patch:
         patch.setattr(Collection, "_put", lambda self, *args: None)  # ends as if killed
         collection.close()
     again = opened(tmp_path)
-    assert again.backlog.num_unsaved == 2  # what is replayed is not written again at once
+    assert again.backlog.num_unsaved == 3  # what is applied is not written again at once
     agrees(again, {"a": 2, "c": 2})
 
 

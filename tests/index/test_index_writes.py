@@ -3,17 +3,22 @@
 import json
 import os
 import shutil
+from contextlib import closing
+from dataclasses import replace
 
 import polars as pl
 import pytest
 from support.indexes import IMAGES, ids_of, opened
 from support.shops import image_bytes
 
+from windowshop.data.dataset import read_dataset
 from windowshop.data.images import decode
-from windowshop.errors import DataError, IndexFolderError, LedgerError
-from windowshop.index.folder import remove_unnamed_images
+from windowshop.errors import DataError
+from windowshop.index import build
+from windowshop.index.folder import purge_deleted, remove_unnamed_images, rollback
 from windowshop.index.images import remove_uploads
-from windowshop.index.write_sync import copy_writes
+from windowshop.index.product_table import open_products
+from windowshop.model.retriever import load
 
 
 @pytest.fixture
@@ -72,7 +77,7 @@ def test_broken_images_are_reported_and_the_product_kept(index, monkeypatch):
         report = shop.upsert(rows, {"a": b"no image", "b": bytes(100_001)})
         assert report.num_upserted == 4
         assert report.problems == {
-            "a": "the image sent: not an image (no JPEG/PNG/WEBP/GIF/BMP/TIFF header)",
+            "a": "the image sent: not an image (no JPEG/PNG/WEBP/GIF/BMP/TIFF/AVIF header)",
             "b": "the image sent: too large (100001 bytes, limit 100000)",
             "c": "gone.png: missing (no such file)",
             "d": "../../secret.png: bad path ('../../secret.png' leads out of the data folder)",
@@ -169,64 +174,97 @@ def written(index):
     }
 
 
-def test_writes_during_a_build_are_copied(index, colours, build_colours):
-    """The new generation has what its data has, then what was written since, nothing before."""
+def during(monkeypatch, task):
+    """Run a task in the middle of a build, after the data was read."""
+    provide = build.gate_columns
+
+    def meanwhile(parts):
+        task()
+        return provide(parts)
+
+    monkeypatch.setattr(build, "gate_columns", meanwhile)
+
+
+def test_what_is_written_during_a_build_wins(index, build_colours, monkeypatch):
+    """Products changed, added and deleted meanwhile; the rest is as the data has it."""
     own = image_bytes(60, size=(40, 40))
     with opened(index) as old:
-        old.upsert(pl.DataFrame({"product_id": ["early"], "title": ["before the build"]}))
+        old.upsert(pl.DataFrame({"product_id": ["early", "p3"], "title": ["gone", "gone too"]}))
+
+        def write():
+            rows = {"product_id": ["late", "p1"], "title": ["since then", "kept"]}
+            old.upsert(pl.DataFrame(rows), {"late": own})
+            old.delete(["p2", "p13"])
+
+        during(monkeypatch, write)
         build_colours(index, "later")
-        sent = {"late": own}
-        late = {"product_id": ["late", "moved"], "title": ["since then", "seen in data only"]}
-        images = {"image": [None, "only.png"], "images": [None, '["only.png", "gone.png"]']}
-        (colours / "data" / "only.png").write_bytes(image_bytes(61, size=(40, 40)))
-        attributes = {"attributes": ['{"colour": "red", "size": ["S", "XL"]}', None]}
-        old.upsert(pl.DataFrame(late | images | attributes), sent)
-        old.delete(["p1", "late"])
-        old.upsert(pl.DataFrame(late | images | attributes), sent)
         with opened(index) as new:
-            before = set(new.collection.ids())
-            position = copy_writes(old, new)
-            assert set(new.collection.ids()) == before - {"p1"} | {"late", "moved"}
+            assert new.generation == "g2"
+            ids = {f"p{i}" for i in range(1, 14)} - {"p2"} | {"late"}
+            assert set(new.collection.ids()) == ids
             assert written(new)["late"] == ("since then", own)
-            assert written(new)["moved"] == ("seen in data only", image_bytes(61, size=(40, 40)))
-            row = new.collection.products(["late"]).to_dicts()[0]
-            assert (row["colour"], row["size"]) == ("red", ["S", "XL"])
+            titles = new.collection.products(["p1", "p3"])["title"].to_list()
+            assert titles == ["kept", "red shoe number 3"]
             (hit, *_) = new.collection.search(new.encode_images([own]), 1, name="photo")[0]
-            expected = old.collection.search(old.encode_images([own]), 1, name="photo")[0][0]
-            assert hit == expected
-            assert copy_writes(old, new, position) == position
-            old.upsert(pl.DataFrame({"product_id": ["last"], "title": ["the last"]}))
-            copy_writes(old, new, position)
-            assert "last" in new.collection
-            assert "early" not in new.collection
+            assert hit.product_id == "late"
+            assert old.collection.is_behind
+            old.collection.catch_up()
+            assert set(old.collection.ids()) == ids
 
 
-def test_a_rollback_loses_no_write(index, build_colours):
+def test_a_build_of_the_same_data_changes_no_product(index, build_colours, monkeypatch):
+    with opened(index) as old:
+        before = old.collection.seq
+        during(monkeypatch, lambda: None)
+        build_colours(index)
+        assert old.collection.seq == before
+        assert not old.collection.is_behind
+    with opened(index) as new:
+        assert new.collection.count() == 12
+        monkeypatch.setattr(type(new), "_encode", None)  # nothing is left to encode
+        new.collection.rebuild()
+        assert new.collection.count() == 12
+
+
+def test_a_build_may_change_types_of_columns(index, colours):
+    later = read_dataset(colours / "later")
+    dated = later.products.with_columns(stock=pl.col("stock").cast(pl.String) + " left")
+    with opened(index) as old:
+        model = load(colours / "model")
+        build.build_index(
+            model,
+            replace(later, products=dated),
+            index,
+            colours / "cache",
+            config=build.IndexConfig(engine="exact"),
+        )
+        with opened(index) as new:
+            assert new.collection.products(["p1"])["stock"].to_list() == ["1 left"]
+        old.collection.catch_up()
+        assert old.collection.products(["p1"])["stock"].to_list() == ["1 left"]
+        assert old.collection.count() == 13
+
+
+def test_a_rollback_keeps_every_write(index, build_colours, cli):
     build_colours(index, "later")
-    with opened(index, "g1") as old, opened(index, "g2") as new:
+    with opened(index) as new:
         new.upsert(pl.DataFrame({"product_id": ["p0", "x"], "title": ["changed", "added"]}))
         new.delete(["p3"])
-        position = copy_writes(new, old)
-        expected = {f"p{i}" for i in range(12)} - {"p3"} | {"x"}
-        assert set(old.collection.ids()) == expected
-        assert old.collection.products(["p0"])["title"].to_list() == ["changed"]
-        assert copy_writes(new, old, position) == position
-
-
-def test_what_cannot_be_copied_is_told(index, build_colours):
+    assert cli("revert-index", index).out.endswith("generation g1 is current\n")
     with opened(index) as old:
-        build_colours(index)
-        old.upsert(pl.DataFrame({"product_id": ["x"], "title": ["x"]}))
-        old.collection.compact()
-        with opened(index) as new, pytest.raises(IndexFolderError, match="no longer apart"):
-            copy_writes(old, new)
-        build_colours(index)
-        with opened(index) as new, pytest.raises(IndexFolderError, match="not built beside g1"):
-            copy_writes(old, new)
+        assert old.generation == "g1"
+        assert set(old.collection.ids()) == {f"p{i}" for i in range(14)} - {"p3"} | {"x"}
+        assert old.collection.products(["p0"])["title"].to_list() == ["changed"]
+        query = old.encode_queries(["added"], [None])
+        assert "x" in ids_of(old.collection.search(query, 99)[0])
+        old.delete(["x"])
+    rollback(index)
+    with opened(index) as new:
+        assert "x" not in new.collection
 
 
 def test_images_that_nobody_names_are_removed(index, build_colours):
-    """Named by a product, by one of another generation, by none; and what a write has just put."""
+    """Named by a product, by none; and what a write has just put."""
     folder = index / "photos"
 
     def put(shop, name, seed, **further):
@@ -239,44 +277,36 @@ def test_images_that_nobody_names_are_removed(index, build_colours):
         for name in names or [path.name for path in folder.iterdir()]:
             os.utime(folder / name, (1, 1))
 
-    def remove(*shops):
-        opened_here = {shop.generation: shop.collection for shop in shops}
-        return remove_unnamed_images(index, opened_here)
-
-    with opened(index) as old:
-        assert remove(old) == 0  # no image was ever sent
-        replaced, elsewhere, further = (put(old, f"n{i}", 70 + i) for i in range(3))
-        build_colours(index)
-        old.delete(["n1"])
-        old.collection.compact()
-        put(old, "n0", 80)  # replaced in a record that still lies behind the compaction
-        put(old, "n3", 0, images=[json.dumps(["extra.png", f"upload:./{further}"])])
-        old.delete(["n2"])
+    with opened(index) as shop, closing(open_products(index)) as products:
+        assert remove_unnamed_images(index, products) == 0  # no image was ever sent
+        replaced, gone, further = (put(shop, f"n{i}", 70 + i) for i in range(3))
+        shop.delete(["n1"])
+        kept = put(shop, "n0", 80)
+        put(shop, "n3", 0, images=[json.dumps(["extra.png", f"upload:./{further}"])])
+        shop.delete(["n2"])
+        assert remove_unnamed_images(index, products) == 0  # young
         age()
-        assert remove(old) == 1
-        assert not (folder / elsewhere).exists()
-        old.collection.compact()
-        with opened(index, "g2") as new:
-            elsewhere = put(new, "n1", 71)
-            new.delete(["n1"])
-            age()
-            assert remove(old, new) == 1
-            assert not (folder / replaced).exists()
-        assert {path.name for path in folder.iterdir()} > {elsewhere, further}
-        assert remove(old) == 0  # the records of a generation that nobody has open count too
-        with opened(index, "g2") as new:
-            new.collection.compact()
-            with pytest.raises(LedgerError, match="another process"):
-                remove(old)
-            young = folder / "young.png"
-            young.write_bytes(b"a write in progress has put it")
-            age(elsewhere)
-            assert remove(old, new) == 1
-            assert young.exists()
-            assert not (folder / elsewhere).exists()
-            assert new.image_path(f"upload:{further}").read_bytes() == image_bytes(
-                72, size=(40, 40)
-            )
+        young = folder / "young.png"
+        young.write_bytes(b"a write in progress has put it")
+        assert remove_unnamed_images(index, products) == 2
+        assert {path.name for path in folder.iterdir()} == {kept, further, "young.png"}
+        assert {replaced, gone}.isdisjoint({kept, further})
+
+
+def test_deleted_products_are_forgotten_once_every_generation_is_past_them(index, build_colours):
+    build_colours(index)
+    with opened(index) as shop, closing(open_products(index)) as products:
+        shop.delete(["p1", "p2"])
+        shop.collection.save_snapshot()
+        assert purge_deleted(index, products) == 0  # g1 has not seen it
+        with opened(index, "g1") as old:
+            assert "p1" not in old.collection
+        assert purge_deleted(index, products) == 1  # the latest change stays
+        shop.upsert(pl.DataFrame({"product_id": ["p1"], "title": ["back"]}))
+        shop.collection.compact()
+        assert len(shop.collection._store.versions()) == 11
+    with opened(index) as shop:
+        assert shop.collection.count() == 11
 
 
 @pytest.mark.parametrize("by", ["content", "name"])
@@ -288,7 +318,6 @@ def test_a_write_that_names_an_old_image_keeps_it(index, by):
         (image,) = shop.collection.products(["a"])["image"]
         path = shop.image_path(image)
         shop.delete(["a"])
-        shop.collection.compact()
         os.utime(path, (1, 1))
         row = pl.DataFrame({"product_id": ["b"], "title": ["b"]})
 
@@ -300,11 +329,10 @@ def test_a_write_that_names_an_old_image_keeps_it(index, by):
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("windowshop.index.folder.remove_uploads", write_meanwhile)
-            assert remove_unnamed_images(index, {"g1": shop.collection}) == 0
+            assert remove_unnamed_images(index, shop.collection._products) == 0
         assert path.read_bytes() == sent
         shop.delete(["b"])
-        shop.collection.compact()
         os.utime(path, (1, 1))
-        assert remove_unnamed_images(index, {"g1": shop.collection}) == 1
+        assert remove_unnamed_images(index, shop.collection._products) == 1
         shop.upsert(row, {"b": sent})  # it comes again
         assert path.read_bytes() == sent

@@ -1,16 +1,13 @@
-"""Compactions by a service: generations still follow one another, and old images go."""
+"""Compactions by a service: no write is lost by one, and old images go."""
 
 import base64
 import logging
 import os
 import shutil
-from contextlib import closing
 
 import pytest
 from support.services import problem, serving
 from support.shops import image_bytes
-
-from windowshop.index.open import open_index
 
 
 @pytest.fixture
@@ -25,7 +22,7 @@ def titles(client):
 
 
 def test_compactions_do_not_keep_a_rollback_from_any_write(build_colours, index):
-    """Forth and back over compacted ledgers, by manifests and by notes, over restarts too."""
+    """Forth and back over compactions, and over restarts too."""
     build_colours(index, "later")  # g2: without p0, with p12 and p13
     put = {"products": [{"product_id": name, "title": f"first {name}"} for name in "abc"]}
     with serving(index) as client:
@@ -35,46 +32,28 @@ def test_compactions_do_not_keep_a_rollback_from_any_write(build_colours, index)
         client.post("/admin/compact")
         client.put("/products", json={"products": [{"product_id": "b", "title": "second b"}]})
         client.post("/admin/compact")
-        written = {"b": "second b", "c": "first c"}
-        assert (
-            titles(client)
-            == {name: title for name, title in data.items() if name not in ("p1", "p13")} | written
-        )
+        found = {name: title for name, title in data.items() if name not in ("p1", "p13")}
+        found |= {"b": "second b", "c": "first c"}
+        assert titles(client) == found
     with serving(index) as client:
         assert client.post("/admin/rollback").json() == {"generation": "g1"}
-        found = titles(client)
-        assert found.items() >= written.items()
-        assert set(found) == {f"p{i}" for i in range(12)} - {"p1"} | {"b", "c"}  # its own data
+        assert titles(client) == found
         client.post("/admin/compact")
         client.request("DELETE", "/products", json={"product_ids": ["c"]})
         client.put("/products", json={"products": [{"product_id": "d", "title": "first d"}]})
         for _ in range(2):
             client.post("/admin/compact")
+    del found["c"]
+    found["d"] = "first d"
     with serving(index) as client:
         assert client.post("/admin/switch", json={"generation": "g2"}).status_code == 200
-        assert set(titles(client)) == set(data) - {"p1", "p13"} | {"b", "d"}
+        assert titles(client) == found
         client.post("/admin/compact")
         assert client.post("/admin/rollback").json() == {"generation": "g1"}
-        assert set(titles(client)) == set(found) - {"c"} | {"d"}
+        assert titles(client) == found
 
 
-def test_a_generation_is_followed_over_a_compaction_since(build_colours, index, monkeypatch):
-    """The new generation notes a position of a ledger, which is compacted before it is opened."""
-    monkeypatch.setattr("windowshop.service.state.TICK_SECONDS", 600)  # nobody looks meanwhile
-    with serving(index) as client:
-        client.put("/products", json={"products": [{"product_id": "early", "title": "before"}]})
-        build_colours(index, "later")
-        client.put("/products", json={"products": [{"product_id": "late", "title": "since"}]})
-        client.post("/admin/compact")
-        client.put("/products", json={"products": [{"product_id": "last", "title": "since"}]})
-        assert client.post("/admin/switch", json={}).json() == {"generation": "g2"}
-        assert {"late", "last"} <= set(titles(client))
-        assert "early" not in titles(client)
-    with serving(index) as client:
-        assert {"late", "last"} <= set(titles(client))
-
-
-def test_no_ledger_is_compacted_during_a_build(build_colours, index, monkeypatch):
+def test_nothing_is_compacted_during_a_build(build_colours, index, monkeypatch):
     with serving(index) as client:
         told = []
 
@@ -111,12 +90,7 @@ def test_compactions_remove_the_images_that_nobody_names(build_colours, index, c
         assert client.get("/products/new/photo").status_code == 200
         assert client.post("/admin/rollback").json() == {"generation": "g1"}
         put(client, 53)
-        assert compact(client) == 0  # g2 names the one before, g1 what has come
-        assert "removed 2 images" in caplog.text
-        put(client, 54)
-        with closing(open_index(index, "g2")):  # as another process would
-            assert compact(client) == 0
-        assert "another process is writing this ledger" in caplog.text
         assert compact(client) == 1
+        assert "removed 2 images" in caplog.text
         assert client.get("/products/new/photo").status_code == 200
-    assert len(list((index / "photos").iterdir())) == 2
+    assert len(list((index / "photos").iterdir())) == 1

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from support.services import serving, wait_until
 
-from windowshop.index.catalogue.collection import WriteBacklog
+from windowshop.index.catalogue.view import WriteBacklog
 from windowshop.service import maintenance
 from windowshop.service.maintenance import Maintenance, Pace
 

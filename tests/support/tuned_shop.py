@@ -32,7 +32,7 @@ class VectorIndex:
             broken_images={},
             unsearchable=0,
             attributes=[],
-            filled_to={},
+            engine={},
         )
 
     def encode_queries(self, texts, images):

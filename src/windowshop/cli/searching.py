@@ -126,7 +126,7 @@ def tune(
         Path | None, typer.Option("--json", help="JSON file to write with every setting tried.")
     ] = None,
 ) -> None:
-    """Choose the search settings of an index, open in no other process, on judged queries."""
+    """Choose the search settings of an index on judged queries; a service may have it open."""
     require_manifest(index_folder, INDEX)
     require_products(data)
 
@@ -135,7 +135,7 @@ def tune(
     from windowshop.search import tune as run
 
     config = TuneConfig(split=split, slices=tuple(slices or ()), guard=guard, max_lost=max_lost)
-    with closing(open_searcher(index_folder)) as searcher:
+    with closing(open_searcher(index_folder, read_only=True)) as searcher:
         tuning = run(searcher, read_dataset(data), config, reporter)
         path = save_tuning(tuning, searcher, json_file)
     out.print(render_tuning(tuning))
@@ -174,7 +174,7 @@ def search(
         understand=understand,
         explain=explain,
     )
-    with closing(open_searcher(index_folder)) as searcher:
+    with closing(open_searcher(index_folder, read_only=True)) as searcher:
         answer = searcher.answer(request)
     if json_output:
         print_json(answer.to_json())

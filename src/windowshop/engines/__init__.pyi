@@ -4,6 +4,7 @@ from .base import Engine as Engine
 from .base import EngineSpec as EngineSpec
 from .base import VectorSpec as VectorSpec
 from .base import best as best
+from .base import cut as cut
 from .base import open_engine as open_engine
 from .base import permitted as permitted
 from .bm25 import BM25Config as BM25Config

@@ -134,6 +134,10 @@ class Engine(Protocol):
         """Return whether its rows and graphs agree in number with the living keys."""
         ...
 
+    def fixed_files(self, num_keys: int) -> dict[str, int]:
+        """Return the bytes of each file that hold the first keys, and never change."""
+        ...
+
     def flush(self) -> None:
         """Put everything on the disk, against power loss."""
         ...
@@ -147,14 +151,18 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> Engine:
+def open_engine(
+    folder: Path, spec: EngineSpec, alive_N: np.ndarray, *, read_only: bool = False
+) -> Engine:
     """Open or create the engine of a folder with the living keys, `alive_N` (bool, by key).
 
-    Keys from N on are forgotten, so the caller sends them again. Raises EngineError where its files
-    cannot be used; call `holds` before relying on its content.
+    Keys from N on are forgotten, so the caller sends them again. With `read_only`, another process
+    may have it open: no file is changed, and rows that are added stay in memory. Raises EngineError
+    where its files cannot be used; call `holds` before relying on its content.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    engine: Engine = ENGINES[spec.kind](folder, spec, alive_N)
+    if not read_only:
+        folder.mkdir(parents=True, exist_ok=True)
+    engine: Engine = ENGINES[spec.kind](folder, spec, alive_N, read_only=read_only)
     return engine
 
 

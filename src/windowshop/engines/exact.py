@@ -19,10 +19,14 @@ class ExactEngine(Engine):
 
     storages: ClassVar[tuple[str, ...]] = ("fp16", "float32")
 
-    def __init__(self, folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> None:
-        self._folder, self._spec = folder, spec
+    def __init__(
+        self, folder: Path, spec: EngineSpec, alive_N: np.ndarray, *, read_only: bool = False
+    ) -> None:
+        """With `read_only`, no file is changed: rows that are added stay in memory."""
+        self._folder, self._spec, self._read_only = folder, spec, read_only
         self._originals = {
-            name: Originals(folder, name, vector, alive_N) for name, vector in spec.vectors.items()
+            name: Originals(folder, name, vector, alive_N, read_only=read_only)
+            for name, vector in spec.vectors.items()
         }
 
     def upsert(self, batch: Batch) -> None:
@@ -54,6 +58,13 @@ class ExactEngine(Engine):
             len(originals) == len(alive_N) and not (originals.has(len(alive_N)) & ~alive_N).any()
             for originals in self._originals.values()
         )
+
+    def fixed_files(self, num_keys: int) -> dict[str, int]:
+        """Return the bytes of each file that hold the first keys, and never change."""
+        files: dict[str, int] = {}
+        for originals in self._originals.values():
+            files |= originals.fixed_files(num_keys)
+        return files
 
     def flush(self) -> None:
         """Put the vectors on the disk."""

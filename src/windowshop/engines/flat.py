@@ -110,8 +110,10 @@ class FlatEngine(ExactEngine):
 
     storages = ("4bit",)
 
-    def __init__(self, folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> None:
-        super().__init__(folder, spec, alive_N)
+    def __init__(
+        self, folder: Path, spec: EngineSpec, alive_N: np.ndarray, *, read_only: bool = False
+    ) -> None:
+        super().__init__(folder, spec, alive_N, read_only=read_only)
         self._codes = {name: self._in_memory(name) for name in spec.vectors}
 
     def upsert(self, batch: Batch) -> None:

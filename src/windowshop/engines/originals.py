@@ -6,6 +6,7 @@
 Shapes: B products of a batch, N keys, C candidates, K results, D width.
 """
 
+import errno
 import math
 import os
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from windowshop.engines.base import VectorSpec, best, cut
-from windowshop.errors import EngineError
+from windowshop.errors import EngineError, StorageError
 
 BLOCK = 512
 """Rows scored at a time; they fit the processor's cache as float32."""
@@ -27,20 +28,28 @@ GROWTH = 1.5
 class Originals:
     """Rows of one vector name, memory-mapped; a row of zeros is no vector."""
 
-    def __init__(self, folder: Path, name: str, spec: VectorSpec, alive_N: np.ndarray) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        spec: VectorSpec,
+        alive_N: np.ndarray,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        """With `read_only`, rows that are put stay in memory."""
         self.width = spec.width
-        self._name = name
+        self._name, self._read_only = name, read_only
         self._rows_path, self._present_path = folder / f"{name}.rows", folder / f"{name}.present"
         self._dtype = np.dtype(np.float32 if spec.storage == "float32" else np.float16)
         self._num_rows = len(alive_N)
-        self._rows_path.touch()
-        held = self._rows_path.stat().st_size // (self._dtype.itemsize * self.width)
+        held = self._held()
         if held < self._num_rows:
             raise EngineError(
                 f"{self._rows_path}: holds {held} vectors, needs {self._num_rows}. "
-                "Rebuild it from the ledger."
+                "Delete the folder: it is made again."
             )
-        self._map(max(held, 1024))
+        self._map(held if read_only else max(held, 1024))
         self._has_N = self._present_N.astype(bool)
         self._has_N[: self._num_rows] &= alive_N
         self._has_N[self._num_rows :] = False
@@ -96,8 +105,25 @@ class Originals:
 
     def flush(self) -> None:
         """Put the rows on the disk."""
-        self._rows_ND.flush()
-        self._present_N.flush()
+        for array in (self._rows_ND, self._present_N):
+            if isinstance(array, np.memmap):
+                array.flush()
+
+    def fixed_files(self, num_keys: int) -> dict[str, int]:
+        """Return the bytes of each file that hold the first keys, and never change."""
+        return {
+            self._rows_path.name: num_keys * self.width * self._dtype.itemsize,
+            self._present_path.name: num_keys,
+        }
+
+    def _held(self) -> int:
+        """Return the number of rows that the files have."""
+        if not self._rows_path.exists():
+            return 0
+        held = self._rows_path.stat().st_size // (self._dtype.itemsize * self.width)
+        if not self._read_only:
+            return held
+        return min(held, self._present_path.stat().st_size if self._present_path.exists() else 0)
 
     def _grow(self, num_rows: int) -> None:
         """Map more rows; readers keep their shorter map of the same file."""
@@ -107,9 +133,19 @@ class Originals:
         self._has_N = has_N
 
     def _map(self, capacity: int) -> None:
-        shape = (capacity, self.width)
-        self._rows_ND = _mapped(self._rows_path, self._dtype, shape)
-        self._present_N = _mapped(self._present_path, np.dtype(bool), (capacity,))
+        shape, flag = (capacity, self.width), np.dtype(bool)
+        if not self._read_only:
+            self._rows_ND: np.ndarray = _mapped(self._rows_path, self._dtype, shape)
+            self._present_N: np.ndarray = _mapped(self._present_path, flag, (capacity,))
+        elif self._num_rows and not hasattr(self, "_rows_ND"):  # "c": what is written stays here
+            self._rows_ND = np.memmap(self._rows_path, self._dtype, mode="c", shape=shape)
+            self._present_N = np.memmap(self._present_path, flag, mode="c", shape=(capacity,))
+        else:
+            rows_ND, present_N = np.zeros(shape, self._dtype), np.zeros(capacity, flag)
+            if self._num_rows:
+                rows_ND[: self._num_rows] = self._rows_ND[: self._num_rows]
+                present_N[: self._num_rows] = self._present_N[: self._num_rows]
+            self._rows_ND, self._present_N = rows_ND, present_N
 
 
 def _float32(x_CD: np.ndarray) -> np.ndarray:
@@ -125,9 +161,21 @@ def _float32(x_CD: np.ndarray) -> np.ndarray:
 
 
 def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.memmap[Any, Any]:
-    """Map a file as an array, extended with zeros where it is shorter."""
-    path.touch()
+    """Map a file as an array, extended with zeros where it is shorter.
+
+    Its room on the disk is taken first: a page without room would end the process when written.
+    Raises StorageError where there is none.
+    """
     size = dtype.itemsize * math.prod(shape)
-    if path.stat().st_size < size:
-        os.truncate(path, size)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        raise StorageError(
+            f"{path}: has no room for {size} bytes ({error.strerror}). Make room, then send the "
+            "products again.",
+            is_full=error.errno in (errno.ENOSPC, errno.EDQUOT),
+        ) from None
+    finally:
+        os.close(descriptor)
     return np.memmap(path, dtype=dtype, mode="r+", shape=shape)

@@ -23,15 +23,21 @@ MAX_CANDIDATES = 2_048
 
 
 class ZvecEngine(ExactEngine):
-    """Engine with one zvec collection for each vector name, beside the originals."""
+    """Engine with one zvec collection for each vector name, beside the originals.
+
+    zvec lets one process in, so one that only reads scores every allowed product.
+    """
 
     storages = ("int8", "float32", "fp16", "4bit")
 
-    def __init__(self, folder: Path, spec: EngineSpec, alive_N: np.ndarray) -> None:
-        super().__init__(folder, spec, alive_N)
+    def __init__(
+        self, folder: Path, spec: EngineSpec, alive_N: np.ndarray, *, read_only: bool = False
+    ) -> None:
+        super().__init__(folder, spec, alive_N, read_only=read_only)
         self._stores = {
             name: ZvecStore(folder / f"{name}.graph", spec, vector, len(alive_N))
             for name, vector in spec.vectors.items()
+            if not read_only
         }
 
     def upsert(self, batch: Batch) -> None:
@@ -93,9 +99,9 @@ class ZvecEngine(ExactEngine):
         express it; else the graph is asked for more, and the bitmap applied to its answer. Where
         that leaves fewer than k, every allowed key is returned.
         """
-        store, num_usable = self._stores[name], np.count_nonzero(usable_N)
+        store, num_usable = self._stores.get(name), np.count_nonzero(usable_N)
         wanted = math.ceil(k * self._spec.oversample)
-        if num_usable > max(wanted, self._spec.scan_rows):
+        if store is not None and num_usable > max(wanted, self._spec.scan_rows):
             native = None if where is None else to_zvec(where, store.kinds)
             size = wanted if native else math.ceil(wanted * store.count() / num_usable)
             if size <= MAX_CANDIDATES:

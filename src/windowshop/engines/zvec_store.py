@@ -171,7 +171,7 @@ class ZvecStore:
         except (ValueError, RuntimeError) as error:
             raise EngineError(
                 f"{self._folder}: zvec could not {action} ({error}). Close what else has it open "
-                "and make room on the disk, or rebuild it from the ledger."
+                "and make room on the disk, or delete the folder: it is made again."
             ) from None
 
     def _checked(self, statuses: list[zvec.Status]) -> None:

@@ -12,11 +12,21 @@ from windowshop.data import Dataset, attribute_columns, fill_attributes
 from windowshop.engines import EngineSpec, VectorSpec, choose
 from windowshop.errors import ConfigError
 from windowshop.files import DEFAULT_CACHE, EVERYTHING, MODEL, require_files, write_manifest
-from windowshop.index.catalogue.collection import Collection
-from windowshop.index.catalogue.ledger import LEDGER_FOLDER, end_of, position_to_json
+from windowshop.index.catalogue.restore import Encoded, fill
+from windowshop.index.catalogue.snapshot import write_snapshot
+from windowshop.index.catalogue.state import empty_state
+from windowshop.index.catalogue.vector_store import VectorStore
 from windowshop.index.folder import building, next_name
+from windowshop.index.merge import Staging
 from windowshop.index.open import EXPORT_FOLDER, GENERATION, MODEL_FOLDER, GenerationManifest
-from windowshop.index.vector_names import FUSED_VECTOR, IMAGE_VECTOR, vectors_by_name, with_gate
+from windowshop.index.product_table import ProductTable
+from windowshop.index.rows import plain
+from windowshop.index.vector_names import (
+    FUSED_VECTOR,
+    IMAGE_VECTOR,
+    gate_columns,
+    vectors_by_name,
+)
 from windowshop.progress import SILENT, Reporter
 from windowshop.registry import ENGINES
 
@@ -64,30 +74,33 @@ def build_index(
     reporter: Reporter = SILENT,
     config: IndexConfig | None = None,
 ) -> GenerationManifest:
-    """Encode a catalogue as the next generation of the index at `out`, and switch to it.
+    """Encode a data folder as the next generation of the index at `out`, and switch to it.
 
-    The previous one stays for a rollback. A kill leaves the index as it was; a process may search
-    and write the current generation meanwhile. Raises IndexFolderError where `out` is no index.
+    Products that are not in the data are deleted, unless they were written during the build: what
+    is written meanwhile wins. The previous generation stays for a rollback. A kill leaves the index
+    as it was. Raises IndexFolderError where `out` is no index.
     """
     from windowshop.model import provide_export
 
-    with building(Path(out)) as generations:
-        before, since = generations.current, None
-        if before is not None:
-            since = position_to_json(end_of(generations.path(before) / LEDGER_FOLDER))
-        name = next_name(generations)
+    with (
+        building(Path(out)) as generations,
+        closing(ProductTable(generations.index)) as products,
+    ):
+        before, name = generations.current, next_name(generations)
         path = generations.path(name)
-        source = model.read_products(dataset.products, dataset.root, cache_folder, reporter)
-        shutil.copytree(model.folder, path / MODEL_FOLDER)
-        require_files(path / MODEL_FOLDER, MODEL, EVERYTHING)
-        export = path / MODEL_FOLDER / EXPORT_FOLDER
-        if before is not None and not export.exists():  # that of the previous generation may fit
-            shutil.copytree(generations.path(before) / MODEL_FOLDER / EXPORT_FOLDER, export)
-        provide_export(model, dataset, source, export)
-        filled = _fill(path, model, dataset, source, reporter, config or IndexConfig())
-        manifest = replace(filled, copied_from=before, copied_since=since)
-        write_manifest(path, manifest, GENERATION)
-        generations.switch(name)
+        with closing(Staging(path, products)) as staging:
+            source = model.read_products(dataset.products, dataset.root, cache_folder, reporter)
+            shutil.copytree(model.folder, path / MODEL_FOLDER)
+            require_files(path / MODEL_FOLDER, MODEL, EVERYTHING)
+            export = path / MODEL_FOLDER / EXPORT_FOLDER
+            if before is not None and not export.exists():  # that of the previous one may fit
+                shutil.copytree(generations.path(before) / MODEL_FOLDER / EXPORT_FOLDER, export)
+            provide_export(model, dataset, source, export)
+            manifest = _fill(
+                path, model, dataset, source, staging, reporter, config or IndexConfig()
+            )
+            write_manifest(path, manifest, GENERATION)
+            staging.merge(name)
     return manifest
 
 
@@ -96,12 +109,11 @@ def _fill(
     model: "Retriever",
     dataset: Dataset,
     source: "ProductSource",
+    staging: Staging,
     reporter: Reporter,
     config: IndexConfig,
 ) -> GenerationManifest:
-    """Fill a collection with a catalogue; returns the manifest of the generation."""
-    products = dataset.products
-    columns = attribute_columns(products)
+    """Fill a generation with a data folder's products; returns its manifest."""
     if config.width not in (0, *model.towers.widths):
         raise ConfigError(
             f"width={config.width} is not a width that the model was trained for. "
@@ -110,17 +122,23 @@ def _fill(
     widths = {FUSED_VECTOR: model.width}
     if model.image_width is not None:
         widths[IMAGE_VECTOR] = model.image_width
-    unsearchable = 0
-    with closing(Collection(path, config.spec(len(products), widths))) as collection:
-        position = collection.start
+    products = dataset.products
+    columns = attribute_columns(products)
+    spec, unsearchable = config.spec(len(products), widths), 0
+    state = empty_state(path / "engine-1", spec)
+    with closing(VectorStore(path)) as store, closing(state.engine):
         with reporter.bar("Fill the index", len(products)) as advance:
             for start in range(0, len(products), config.chunk_rows):
-                rows = fill_attributes(products[start : start + config.chunk_rows], columns)
-                vectors = model.encode_for_index(source, np.arange(start, start + len(rows)))
-                position = collection.upsert(with_gate(rows, [vectors]), vectors_by_name([vectors]))
-                unsearchable += int((~np.any(vectors.fused, axis=1)).sum())
+                rows = plain(products[start : start + config.chunk_rows])
+                made = model.encode_for_index(source, np.arange(start, start + len(rows)))
+                encoded = Encoded(vectors_by_name([made]), gate_columns([made]))
+                fill(state, store, fill_attributes(rows, columns), staging.add(rows), encoded)
+                unsearchable += int((~np.any(made.fused, axis=1)).sum())
                 advance(len(rows), "")
-        collection.optimise()
+        state.engine.optimise()
+        state.engine.flush()
+        state.seq = staging.begin
+        write_snapshot(path, state.snapshot(), state.engine.fixed_files(state.columns.num_keys))
     return GenerationManifest(
         model_key=model.manifest.run_key,
         num_products=len(products),
@@ -131,5 +149,5 @@ def _fill(
         unsearchable=unsearchable,
         attributes=[asdict(column) for column in columns],
         language=dataset.language,
-        filled_to=position_to_json(position),
+        engine=asdict(spec),
     )

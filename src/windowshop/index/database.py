@@ -21,6 +21,7 @@ from typing import Any
 import xxhash
 
 from windowshop.errors import DamagedError, StorageError
+from windowshop.files import sync
 from windowshop.index.database_tables import Table, definitions, row_checksum
 
 DATABASE_FILE, MARK_FILE = "shop.db", "shop.mark"
@@ -30,6 +31,8 @@ MARK = struct.Struct("<Q36sQ")
 """Transaction number, boot of the machine, and xxh3-64 of both."""
 BUSY_SECONDS = 30.0
 CACHE_KIB = 16 * 1024
+SHRINK_PAGES = 1_024
+"""Free pages from which a file is shrunk."""
 FULL = {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}
 PASSING = ("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED")
 """Errors after which a connection is as good as before."""
@@ -58,7 +61,7 @@ class Database:
         self.path, self._mark_path = folder / DATABASE_FILE, folder / MARK_FILE
         self._durable, self._read_only = durable, read_only
         self._lock, self._own = threading.Lock(), threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: dict[threading.Thread, sqlite3.Connection] = {}
         self._mark: int | None = None
         self.num_lost = 0
         """Transactions that a power loss has cost, as far as is known."""
@@ -135,6 +138,32 @@ class Database:
                 self._compare(connection, table.name, (checksum for _, checksum in pairs))
         return [row for row, _ in pairs]
 
+    @contextmanager
+    def attached(self, path: Path, name: str) -> Iterator[None]:
+        """Let the calling thread's statements read another database file as `name`."""
+        with named_errors(path):
+            self._connection().execute("ATTACH ? AS " + name, (str(path),))
+            try:
+                yield
+            finally:
+                self._connection().execute("DETACH " + name)
+
+    def sync(self) -> None:
+        """Put the transactions so far on the disk, against power loss."""
+        wal = self.path.with_name(f"{DATABASE_FILE}-wal")
+        with suppress(FileNotFoundError):  # emptied by another process, which syncs
+            sync(wal)
+
+    def shrink(self) -> None:
+        """Give room of deleted rows back to the disk, where that is a fourth of the file."""
+        with self._lock, named_errors(self.path):
+            connection = self._connection()
+            (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+            (pages,) = connection.execute("PRAGMA page_count").fetchone()
+            if free > SHRINK_PAGES and free > pages // 4:
+                connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def check(self, *tables: Table) -> dict[str, int]:
         """Read everything, or the given tables, and return the number of rows by table.
 
@@ -153,7 +182,7 @@ class Database:
     def close(self) -> None:
         """Close all connections; the last process to do so empties the WAL."""
         with self._lock:
-            for connection in self._connections:
+            for connection in self._connections.values():
                 with suppress(sqlite3.Error):
                     connection.close()
             self._connections.clear()
@@ -198,8 +227,10 @@ class Database:
         """Return the calling thread's connection."""
         connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
         if connection is None:
+            for thread in [thread for thread in self._connections if not thread.is_alive()]:
+                self._connections.pop(thread).close()
             connection = self._own.connection = self._connect()
-            self._connections.append(connection)
+            self._connections[threading.current_thread()] = connection
         return connection
 
     def _connect(self) -> sqlite3.Connection:
@@ -210,8 +241,8 @@ class Database:
             if self._noted()[0]:
                 raise self._lacks(self._noted()[0])
             raise StorageError(f"{self.path}: there is no such file. {REMEDY}")
-        else:  # a reader of a WAL needs its shared memory, unless nobody can write at all
-            mode = "?mode=rw" if os.access(self.path.parent, os.W_OK) else "?immutable=1"
+        else:
+            mode = read_mode(self.path)
         connection = sqlite3.connect(
             uri + mode,
             uri=True,
@@ -313,6 +344,15 @@ class Database:
                 f"{REMEDY}"
             )
         return num
+
+
+def read_mode(path: Path) -> str:
+    """Return the parameter by which a database in WAL mode is opened and nothing is changed."""
+    if not os.access(path.parent, os.W_OK):
+        return "?immutable=1"  # nobody makes the shared memory that readers of a WAL need
+    # "ro" would leave the WAL that it makes, "rw" would empty one that is there
+    wal = path.with_name(f"{path.name}-wal")
+    return "?mode=ro" if wal.exists() and wal.stat().st_size else "?mode=rw"
 
 
 def damaged_row(path: Path, table: str, key: object) -> DamagedError:

@@ -1,32 +1,34 @@
 """The folder of an index: generations of an online catalogue, and one build at a time.
 
-INDEX/manifest.json             the format
-INDEX/generations/current.json  which generation is searched, and the one before it
-INDEX/generations/gN/           a collection, its manifest, and the model it was made by
-INDEX/photos/                   images that came with online writes
-INDEX/build.lock                held by the process that builds a generation, or compacts one
-INDEX/.partial/                 the first generation while it is built
+INDEX/manifest.json     the format
+INDEX/shop.db           products, and which generation is searched
+INDEX/generations/gN/   a collection, its manifest, and the model it was made by
+INDEX/photos/           images that came with online writes
+INDEX/build.lock        held by the process that builds a generation, or compacts the index
+INDEX/writer.lock       held by the process that writes products
+INDEX/.partial/         the index while its first generation is built
 """
 
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
 from filelock import FileLock, Timeout
 
-from windowshop.errors import IndexFolderError
-from windowshop.files import INDEX, MANIFEST_FILE, read_manifest, write_manifest
-from windowshop.index.catalogue.collection import Collection
-from windowshop.index.catalogue.ledger import LEDGER_FOLDER, Ledger, Position, is_open
-from windowshop.index.catalogue.records import Change, Upsert
-from windowshop.index.generations import Generations
+from windowshop.errors import IndexFolderError, StorageError
+from windowshop.files import INDEX, MANIFEST_FILE, read_manifest, sync, write_manifest
+from windowshop.index.catalogue.collection import LOCK_FILE as COLLECTION_LOCK
+from windowshop.index.catalogue.snapshot import SNAPSHOT_FILE, snapshot_seq
+from windowshop.index.database import DATABASE_FILE, MARK_FILE
+from windowshop.index.generations import GENERATIONS_FOLDER, Generations
 from windowshop.index.images import remove_uploads, uploads_of
+from windowshop.index.product_table import ProductTable, taken
 
-GENERATIONS_FOLDER = "generations"
 IMAGES_FOLDER = "photos"
 LOCK_FILE = "build.lock"
 PARTIAL_FOLDER = ".partial"
@@ -46,7 +48,7 @@ class IndexManifest:
 def open_generations(folder: Path) -> Generations:
     """Return the generations of an index; raises IndexFolderError where the folder is not one."""
     read_manifest(IndexManifest, folder, INDEX)
-    return Generations(folder / GENERATIONS_FOLDER)
+    return Generations(folder)
 
 
 def current_generation(folder: Path) -> str:
@@ -60,7 +62,7 @@ def current_generation(folder: Path) -> str:
 def rollback(folder: Path) -> str:
     """Swap the current and the previous generation, and return the new current one.
 
-    Raises EngineError where there is no previous one.
+    It gets what was written since when it is opened. Raises EngineError where there is none.
     """
     return open_generations(folder).rollback()
 
@@ -81,14 +83,17 @@ def building(out: Path) -> Iterator[Generations]:
         partial = out / PARTIAL_FOLDER
         shutil.rmtree(partial, ignore_errors=True)
         root = partial if is_first else out
-        generations = Generations(root / GENERATIONS_FOLDER)
+        generations = Generations(root)
+        root.mkdir(exist_ok=True)
         write_manifest(root, IndexManifest(), INDEX)
         _drop_others(generations)
         yield generations
         _drop_others(generations)
         if is_first:  # the manifest comes last: it makes the folder an index
-            (partial / GENERATIONS_FOLDER).rename(out / GENERATIONS_FOLDER)
-            (partial / MANIFEST_FILE).rename(out / MANIFEST_FILE)
+            for name in (GENERATIONS_FOLDER, DATABASE_FILE, MARK_FILE, MANIFEST_FILE):
+                if (partial / name).exists():
+                    (partial / name).rename(out / name)
+            sync(out)
             shutil.rmtree(partial, ignore_errors=True)
 
 
@@ -110,34 +115,27 @@ def without_builds(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def remove_unnamed_images(folder: Path, opened: Mapping[str, Collection]) -> int:
-    """Remove uploaded images that no record of any ledger names; returns how many.
+def remove_unnamed_images(folder: Path, products: ProductTable) -> int:
+    """Remove uploaded images that no product names; returns how many.
 
-    Images that were stored or named within the last hour stay. `opened` are the collections that
-    this process has open, by generation. Raises LedgerError, and removes nothing, where another
-    process has one open.
+    Images that were stored or named within the last hour stay.
     """
     begun, named = time.time(), set[str]()
-    generations = Generations(folder / GENERATIONS_FOLDER)
-    for name in generations.names():
-        if name in opened:
-            named |= _uploads(opened[name].changes())
-            continue
-        path = generations.path(name) / LEDGER_FOLDER
-        if path.is_dir():
-            with closing(Ledger(path)) as ledger:
-                named |= _uploads(ledger.replay())
+    for text in products.texts():
+        row = orjson.loads(text)
+        named |= uploads_of(row.get("image"), row.get("images"))
     return remove_uploads(folder / IMAGES_FOLDER, named, begun - UNNAMED_SECONDS)
 
 
-def _uploads(changes: Iterator[tuple[Change, Position]]) -> set[str]:
-    """Return the uploaded images that changes name."""
-    named: set[str] = set()
-    for change, _ in changes:
-        if isinstance(change, Upsert):
-            for image, images in change.products.select("image", "images").iter_rows():
-                named |= uploads_of(image, images)
-    return named
+def purge_deleted(folder: Path, products: ProductTable) -> int:
+    """Forget deleted products that every generation's snapshot is past; returns how many.
+
+    A generation without a snapshot is made of the products that there are, so it needs none.
+    """
+    generations = Generations(folder)
+    paths = [generations.path(name) for name in generations.names() if name.isidentifier()]
+    seqs = [snapshot_seq(path) for path in paths if (path / SNAPSHOT_FILE).exists()]
+    return products.purge(min((seq for seq in seqs if seq is not None), default=0))
 
 
 def next_name(generations: Generations) -> str:
@@ -149,8 +147,17 @@ def next_name(generations: Generations) -> str:
 def _drop_others(generations: Generations) -> None:
     kept = (generations.current, generations.previous)
     for name in generations.names():
-        if name not in kept and not is_open(generations.path(name) / LEDGER_FOLDER):
+        if name not in kept and not _is_open(generations.path(name)):
             generations.drop(name)
+
+
+def _is_open(path: Path) -> bool:
+    """Return whether a process writes the collection of a folder."""
+    try:
+        taken(path / COLLECTION_LOCK, path).release()
+    except StorageError:
+        return True
+    return False
 
 
 def _is_empty(out: Path) -> bool:

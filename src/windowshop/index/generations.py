@@ -1,26 +1,27 @@
 """Generations of an index side by side, one of them current, with rollback.
 
-FOLDER/current.json     the current generation and the one before it
-FOLDER/NAME/            a collection (`windowshop.index.catalogue.collection`)
+INDEX/shop.db               table `generations`: the current one and the one before it
+INDEX/generations/NAME/     a collection (`windowshop.index.catalogue.collection`)
 """
 
-import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from windowshop.errors import EngineError
-from windowshop.files import write_json
 from windowshop.index.catalogue.snapshot import SNAPSHOT_FILE
+from windowshop.index.database import DATABASE_FILE, Database
+from windowshop.index.product_table import GENERATIONS
 
-CURRENT_FILE = "current.json"
+GENERATIONS_FOLDER = "generations"
 
 
 class Generations:
-    """Collections of a folder, one of them current; the choice is a file, replaced atomically."""
+    """Collections of an index, one of them current."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
+    def __init__(self, index: Path) -> None:
+        self.index, self._folder = index, index / GENERATIONS_FOLDER
 
     @property
     def current(self) -> str | None:
@@ -34,6 +35,8 @@ class Generations:
 
     def names(self) -> list[str]:
         """Return the names of all generations, complete or not."""
+        if not self._folder.is_dir():
+            return []
         return sorted(path.name for path in self._folder.iterdir() if path.is_dir())
 
     def path(self, name: str) -> Path:
@@ -49,37 +52,56 @@ class Generations:
                 f"{self.path(name)}: holds no complete collection. Build it and close it, then "
                 "switch."
             )
-        if name != self.current:
-            self._choose(name, self.current)
+        with closing(self._database()) as database, database.writing() as connection:
+            choose(connection, name)
 
     def rollback(self) -> str:
         """Swap the current and the previous generation, and return the new current one."""
-        current, previous = self._chosen()
+        previous = self.previous
         if previous is None or not self.path(previous).is_dir():
             raise EngineError(f"{self._folder}: there is no generation to go back to.")
-        self._choose(previous, current)
+        self.switch(previous)
         return previous
 
     def drop(self, name: str) -> None:
         """Delete a generation that is not current."""
-        current, previous = self._chosen()
-        if name == current:
+        if name == self.current:
             raise EngineError(f"{name!r} is the current generation. Switch to another one first.")
-        if name == previous:
-            self._choose(current, None)
+        if name == self.previous:
+            with closing(self._database()) as database, database.writing() as connection:
+                connection.execute("DELETE FROM generations WHERE place = 'previous'")
         shutil.rmtree(self.path(name))
 
     def _chosen(self) -> tuple[str | None, str | None]:
-        path = self._folder / CURRENT_FILE
-        if not path.exists():
+        if not (self.index / DATABASE_FILE).exists():
             return None, None
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return content["current"], content["previous"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise EngineError(
-                f"{path}: cannot be read ({error!r}). Delete it and switch to a generation."
-            ) from None
+        with (
+            closing(Database(self.index, read_only=True)) as database,
+            database.reading() as connection,
+        ):
+            return chosen(connection)
 
-    def _choose(self, current: str | None, previous: str | None) -> None:
-        write_json(self._folder / CURRENT_FILE, {"current": current, "previous": previous})
+    def _database(self) -> Database:
+        database = Database(self.index)
+        database.declare(GENERATIONS)
+        return database
+
+
+def chosen(connection: sqlite3.Connection) -> tuple[str | None, str | None]:
+    """Return the current generation and the one before it."""
+    names = dict(connection.execute("SELECT place, name FROM generations").fetchall())
+    return names.get("current"), names.get("previous")
+
+
+def choose(connection: sqlite3.Connection, name: str) -> None:
+    """Make a generation current, within a transaction; the current one becomes the previous."""
+    current, _ = chosen(connection)
+    if name == current:
+        return
+    put = (
+        "INSERT INTO generations VALUES (?, ?) "
+        "ON CONFLICT (place) DO UPDATE SET name = excluded.name"
+    )
+    if current is not None:
+        connection.execute(put, ("previous", current))
+    connection.execute(put, ("current", name))

@@ -6,7 +6,6 @@ it in `image` by `upload:NAME`.
 
 import hashlib
 import io
-import json
 import os
 import stat
 import threading
@@ -21,7 +20,6 @@ from PIL import Image
 from windowshop.data import (
     FORMATS,
     MAX_FILE_BYTES,
-    MIN_SIDE,
     BrokenImage,
     decode,
     locate,
@@ -117,22 +115,6 @@ class ShopImages:
         for name in parse_images(images):
             opened.add(name, self._read(name), side)
         return opened
-
-    def copy_from(self, origin: "ShopImages", image: str) -> str:
-        """Copy an image of another catalogue unless its name is known here; returns its name here.
-
-        Raises ConfigError where it cannot be stored.
-        """
-        content = origin._read(image) if self.path(image) is None else None
-        if not isinstance(content, bytes) or isinstance(decode(content, MIN_SIDE), BrokenImage):
-            return image
-        return self._keep(content)
-
-    def copy_all_from(self, origin: "ShopImages", images: str | None) -> str | None:
-        """Copy a list of further images by `copy_from`; returns the list with their names here."""
-        names = parse_images(images)
-        copied = [self.copy_from(origin, name) for name in names]
-        return images if copied == names else json.dumps(copied, ensure_ascii=False)
 
     def _read(self, image: str) -> bytes | BrokenImage:
         found = self._locate(image)

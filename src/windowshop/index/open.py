@@ -32,9 +32,11 @@ from windowshop.data import (
 from windowshop.errors import DataError, IndexFolderError, SearchError, needs_extra
 from windowshop.files import INDEX, MODEL, FolderKind, read_manifest, require_files
 from windowshop.index.catalogue.collection import Collection
+from windowshop.index.catalogue.restore import Derivation, Encoded
+from windowshop.index.catalogue.snapshot import spec_from_json
 from windowshop.index.folder import IMAGES_FOLDER, current_generation, open_generations
 from windowshop.index.images import OpenedImages, ShopImages
-from windowshop.index.vector_names import GATE_COLUMNS, vectors_by_name, with_gate
+from windowshop.index.vector_names import gate_columns, vectors_by_name
 from windowshop.model import QueryEncoder, open_query_encoder
 
 if TYPE_CHECKING:
@@ -72,14 +74,10 @@ class GenerationManifest:
     """Products with neither text nor a usable image; no vector search finds them."""
     attributes: list[dict[str, Any]]
     """Columns filled from the attributes, as of `attribute_columns`."""
-    filled_to: dict[str, int]
-    """End of the ledger after the data; later changes were written online."""
+    engine: dict[str, Any]
+    """Settings of the engine, as of the build."""
     language: str = ""
     """Code of the catalogue's language; "" where it is detected."""
-    copied_from: str | None = None
-    """Current generation when the build began."""
-    copied_since: dict[str, int] | None = None
-    """End of its ledger then; later changes are not in the data."""
     format: str = GENERATION.format
 
     @property
@@ -100,7 +98,9 @@ class UpsertReport:
 class OpenIndex:
     """A generation of an index that the threads of one process search and write."""
 
-    def __init__(self, folder: Path, generation: str, path: Path) -> None:
+    def __init__(
+        self, folder: Path, generation: str, path: Path, *, read_only: bool = False
+    ) -> None:
         """Open the generation at `path`; use `open_index`."""
         self.folder, self.generation, self._path = folder, generation, path
         self.manifest = read_manifest(GenerationManifest, path, GENERATION)
@@ -112,7 +112,14 @@ class OpenIndex:
         self._images = ShopImages(Path(self.manifest.data_root), folder / IMAGES_FOLDER)
         self._model: Retriever | None = None
         self._loading = threading.Lock()
-        self.collection = Collection(path)
+        derivation = Derivation(
+            complete=self._complete,
+            encode=self._encode,
+            spec=spec_from_json(self.manifest.engine),
+        )
+        self.collection = Collection(
+            path, products=folder, derivation=derivation, read_only=read_only
+        )
 
     @property
     def model(self) -> "Retriever":
@@ -164,7 +171,7 @@ class OpenIndex:
         Raises:
             DataError: A row does not fit, or an image is of no row; nothing is changed.
         """
-        rows = fill_attributes(_completed(products), self.manifest.attribute_columns)
+        rows = _completed(products)
         sent = dict(images or {})
         stray = sent.keys() - set(rows["product_id"])
         if stray:
@@ -178,7 +185,8 @@ class OpenIndex:
             problems |= {name: "; ".join(row.problems) for name, row in named if row.problems}
         if parts:
             rows = rows.with_columns(pl.Series("image", stored, dtype=pl.String))
-            self.collection.upsert(with_gate(rows, parts), vectors_by_name(parts))
+            gates = gate_columns(parts).get_columns()
+            self.collection.upsert(rows.with_columns(*gates), vectors_by_name(parts))
         return UpsertReport(num_upserted=len(rows), problems=problems)
 
     def _opened(
@@ -194,18 +202,6 @@ class OpenIndex:
             if len(opened) == WRITE_ROWS or num_pixels >= WRITE_PIXELS or end == len(rows):
                 yield rows[start:end], opened
                 opened, start, num_pixels = [], end, 0
-
-    def upsert_from(self, products: pl.DataFrame, origin: "OpenIndex") -> UpsertReport:
-        """Upsert rows of another generation, with copies of the images that they have there."""
-        filled = [column.name for column in origin.manifest.attribute_columns] + list(GATE_COLUMNS)
-        images, others = self._images, origin._images
-        first = [name and images.copy_from(others, name) for name in products["image"]]
-        further = [names and images.copy_all_from(others, names) for names in products["images"]]
-        rows = products.drop(filled, strict=False).with_columns(
-            pl.Series("image", first, dtype=pl.String),
-            pl.Series("images", further, dtype=pl.String),
-        )
-        return self.upsert(rows)
 
     def delete(self, product_ids: list[str]) -> int:
         """Delete products; returns how many there were."""
@@ -226,6 +222,19 @@ class OpenIndex:
         """Write a snapshot and release everything."""
         self.collection.close()
 
+    def _complete(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Add the columns of attributes."""
+        complete = complete_columns(rows, PRODUCT_SCHEMA)
+        return fill_attributes(complete, self.manifest.attribute_columns)
+
+    def _encode(self, rows: pl.DataFrame) -> Encoded:
+        """Encode products that are there without vectors of this model."""
+        parts = [
+            self.model.encode_rows(part, [row.pictures for row in opened])
+            for part, opened in self._opened(rows, {})
+        ]
+        return Encoded(vectors_by_name(parts), gate_columns(parts))
+
     def _load(self) -> "Retriever":
         with needs_extra("train"):
             from windowshop.model import load
@@ -238,16 +247,19 @@ class OpenIndex:
         return model
 
 
-def open_index(folder: str | Path, generation: str | None = None) -> OpenIndex:
-    """Open a generation of an index, the current one by default.
+def open_index(
+    folder: str | Path, generation: str | None = None, *, read_only: bool = False
+) -> OpenIndex:
+    """Open a generation of an index, the current one by default, with every write so far.
 
-    Raises IndexFolderError where the folder is no index, ExportError where its query encoder is
-    damaged, LedgerError where another process has the generation open.
+    With `read_only`, another process may have it open, and nothing on the disk changes. Raises
+    IndexFolderError where the folder is no index, ExportError where its query encoder is damaged,
+    DamagedError where the products are, StorageError where another process writes it.
     """
     path = Path(folder)
     generations = open_generations(path)
     name = generation or current_generation(path)
-    return OpenIndex(path, name, generations.path(name))
+    return OpenIndex(path, name, generations.path(name), read_only=read_only)
 
 
 def _completed(products: pl.DataFrame) -> pl.DataFrame:

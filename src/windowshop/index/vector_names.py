@@ -25,10 +25,10 @@ def vectors_by_name(parts: Sequence["IndexVectors"]) -> dict[str, np.ndarray]:
     return vectors | ({IMAGE_VECTOR: np.concatenate(images)} if images else {})
 
 
-def with_gate(rows: pl.DataFrame, parts: Sequence["IndexVectors"]) -> pl.DataFrame:
-    """Add the gate weights of the fusion to the rows."""
+def gate_columns(parts: Sequence["IndexVectors"]) -> pl.DataFrame:
+    """Return the gate weights of the fusion as internal columns; none where it has no gate."""
     gates = [part.gate for part in parts if part.gate is not None]
     if not gates:
-        return rows
-    gate_N2 = np.concatenate(gates)
-    return rows.with_columns(pl.Series(name, gate_N2[:, i]) for i, name in enumerate(GATE_COLUMNS))
+        return pl.DataFrame()
+    gate_N2 = np.concatenate(gates).astype(np.float64)
+    return pl.DataFrame({name: gate_N2[:, i] for i, name in enumerate(GATE_COLUMNS)})

@@ -216,10 +216,15 @@ class Searcher:
         return replace(query, rankings=search_by_text(state, asked)), understanding
 
 
-def open_searcher(folder: str | Path, generation: str | None = None) -> Searcher:
-    """Open an index folder with its search settings and the shop's rules and synonyms."""
+def open_searcher(
+    folder: str | Path, generation: str | None = None, *, read_only: bool = False
+) -> Searcher:
+    """Open an index folder with its search settings and the shop's rules and synonyms.
+
+    With `read_only`, another process may have it open, and nothing on the disk changes.
+    """
     root = Path(folder)
-    index = open_index(root, generation)
+    index = open_index(root, generation, read_only=read_only)
     try:
         synonyms, rules = root / SYNONYMS_FILE, root / RULES_FILE
         schema = index.collection.products([]).schema

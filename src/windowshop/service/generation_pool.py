@@ -4,22 +4,22 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from windowshop.engines import ReadWriteLock
-from windowshop.errors import IndexFolderError, LedgerError, WindowshopError
+from windowshop.errors import IndexFolderError, WindowshopError
 from windowshop.index import (
-    copy_writes,
     current_generation,
     open_generations,
+    open_products,
+    purge_deleted,
     remove_unnamed_images,
     without_builds,
 )
 from windowshop.search import Searcher, SearchRequest, open_searcher
-from windowshop.service import copied_positions
 from windowshop.service.http.errors import ServiceError
 from windowshop.service.maintenance import Maintenance
 
@@ -27,6 +27,8 @@ LOG = logging.getLogger(__name__)
 State: TypeAlias = Literal["starting", "ready", "stopping"]
 DRAIN_SECONDS = 60.0
 """Time that a generation gets to finish its requests after a switch."""
+FEW_CHANGES = 100
+"""Changes that a generation may lack when writes have to wait for it."""
 RETRY_SECONDS = 60.0
 """Time until a generation that could not be switched to is tried again."""
 
@@ -84,11 +86,10 @@ class GenerationPool:
         return self._num_written
 
     def open(self) -> None:
-        """Open the generations, copy the writes that the current one lacks, and search once."""
+        """Open the generations, with every write so far, and search once."""
         name = current_generation(self.folder)
         searcher = self._opener(self.folder, name)
         self._loaded[name] = _Loaded(searcher)
-        copied_positions.catch_up(self.generations, searcher.index)
         for other in self._also:
             if other != name:
                 self._loaded[other] = _Loaded(self._opener(self.folder, other))
@@ -124,8 +125,8 @@ class GenerationPool:
     def switch(self, generation: str | None) -> str:
         """Switch searches to another generation, with every write; return its name.
 
-        None is the one that the folder names. No request fails meanwhile. Raises ServiceError 404
-        for an unknown one, 409 where its writes cannot be told apart.
+        None is the one that the index names. No request fails meanwhile. Raises ServiceError 404
+        for an unknown one.
         """
         with self._administration:
             name = generation or current_generation(self.folder)
@@ -147,19 +148,18 @@ class GenerationPool:
             self._maintenance.optimise()
 
     def compact(self) -> int:
-        """Shorten the ledger and remove images that no product names; returns their number.
+        """Drop what nothing needs: deleted products, their vectors, images that no product names.
 
-        Other generations can take over the writes as before. Raises ServiceError 409 during a
-        build, which goes by a position in the ledger.
+        Returns the number of images. Raises ServiceError 409 during a build, which needs to know
+        what was deleted since it began.
         """
         with self._administration, self.lease() as searcher:
-            index = searcher.index
+            collection = searcher.index.collection
             try:
                 with without_builds(self.folder):
-                    index.collection.compact(
-                        copied_positions.in_use(self.generations, index.generation)
-                    )
-                    return self._remove_images()
+                    collection.save_snapshot()
+                    collection.compact()
+                    return self._compact_products()
             except IndexFolderError as error:
                 raise ServiceError(409, "cannot_compact", str(error)) from None
 
@@ -197,20 +197,21 @@ class GenerationPool:
             self._maintenance.end()
         self._maintenance = Maintenance(lambda: self.lease(name))
 
-    def _remove_images(self) -> int:
-        opened = {name: item.searcher.index.collection for name, item in self._loaded.items()}
-        try:
-            num_removed = remove_unnamed_images(self.folder, opened)
-        except LedgerError as error:
-            LOG.warning("images that no product names are not removed: %s", error)
-            return 0
-        LOG.info("removed %d images that no product names", num_removed)
+    def _compact_products(self) -> int:
+        with closing(open_products(self.folder)) as products:
+            num_purged = purge_deleted(self.folder, products)
+            num_removed = remove_unnamed_images(self.folder, products)
+            products.database.shrink()
+        LOG.info("forgot %d deleted products, removed %d images", num_purged, num_removed)
         return num_removed
 
     def _follow(self) -> None:
-        """Switch where another process built a generation, or rolled back."""
+        """Follow what another process did: a build, which changes products too, or a rollback."""
         name = self.generations.current
         if name is None or name == self._current:
+            with self.lease() as searcher:
+                if searcher.index.collection.is_behind:
+                    searcher.index.collection.catch_up(lambda: self.state != "stopping")
             return
         failed, since = self._failed
         if name == failed and time.monotonic() - since < RETRY_SECONDS:
@@ -228,7 +229,7 @@ class GenerationPool:
         known = self._loaded.get(name)
         target = known or _Loaded(self._opener(self.folder, name))
         try:
-            self._copy_writes(before, name, self._loaded[before].searcher, target.searcher, choose)
+            self._exchange(name, target.searcher, choose=choose)
         except BaseException:
             if known is None:
                 target.searcher.close()
@@ -240,28 +241,18 @@ class GenerationPool:
                 left = self._loaded.pop(before)
             self._close(before, left, DRAIN_SECONDS)
 
-    def _copy_writes(
-        self, before: str, name: str, old: Searcher, new: Searcher, choose: bool
-    ) -> None:
+    def _exchange(self, name: str, searcher: Searcher, *, choose: bool) -> None:
         """Make `name` current once it has every write; writes wait for the last few only."""
-        generations = self.generations
-        try:
-            position = copy_writes(
-                old.index, new.index, copied_positions.read(generations, name, before)
-            )
-        except WindowshopError as error:
-            raise ServiceError(409, "cannot_switch", str(error)) from None
-        position = copy_writes(old.index, new.index, position)
-        new.answer(SearchRequest(text="warm up", limit=1))
+        collection = searcher.index.collection
+        while collection.catch_up() > FEW_CHANGES:
+            pass
+        searcher.answer(SearchRequest(text="warm up", limit=1))
         with self._writes.write():
-            position = copy_writes(old.index, new.index, position)
-            end = copied_positions.end(generations, name)
-            copied_positions.write(generations, name, before, position)
-            copied_positions.write(generations, before, name, end)
+            collection.catch_up()
             if choose:
-                generations.switch(name)
+                self.generations.switch(name)
             with self._changed:
-                self._loaded.setdefault(name, _Loaded(new))
+                self._loaded.setdefault(name, _Loaded(searcher))
                 self._current = name
 
     def _close(self, name: str, item: _Loaded, seconds: float) -> None:

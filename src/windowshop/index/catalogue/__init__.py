@@ -1,1 +1,1 @@
-"""One online catalogue: ledger, columns, snapshots."""
+"""One online catalogue: columns, engine, vectors, snapshots."""

@@ -1,104 +1,106 @@
-"""An online catalogue of ledger, columns and engine, which survives a kill at any moment.
+"""An online catalogue: products of an index, and the columns and engine that a search reads.
 
-    FOLDER/ledger/              upserts and deletes; everything else can be made from it
-    FOLDER/snapshot.json        files and ledger position of the last snapshot
-    FOLDER/products-N.parquet   every row ever added, in the order of keys, with `_alive`
+    FOLDER/snapshot.json        files of the last snapshot, and the number of changes that it has
+    FOLDER/products-X.parquet   every row ever added, in the order of keys, with `_alive`
     FOLDER/engine-N/            the engine's own files
+    FOLDER/vectors.db           vectors by record (`windowshop.index.catalogue.vector_store`)
 
-A write is acknowledged once the ledger has it. Opening restores the snapshot and applies the
-changes after it; as keys follow the ledger's order and the engine forgets keys beyond the
-snapshot, no change is lost or applied twice.
+A write puts vectors into the store, then the products into the index's database, which
+acknowledges it, then both into columns and engine. Opening restores the snapshot and applies the
+changes of the database after it; records that the columns have already are left out, and the engine
+forgets keys beyond the snapshot, so no change is lost or applied twice.
 
 Shapes: B queries or products of a batch, W full width of a vector, K results.
 """
 
+import logging
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from filelock import FileLock
 
 from windowshop.data import Filter
-from windowshop.engines import Engine, EngineSpec, Neighbours, ReadWriteLock
-from windowshop.errors import EngineError
-from windowshop.index.catalogue.columns import Columns, Prepared
-from windowshop.index.catalogue.ledger import LEDGER_FOLDER, Ledger, Position
-from windowshop.index.catalogue.records import Change, Delete, Upsert
-from windowshop.index.catalogue.restore import catch_up, made_state, restored_state
-from windowshop.index.catalogue.snapshot import Snapshot, read_snapshot, write_snapshot
+from windowshop.engines import EngineSpec, Neighbours, ReadWriteLock
+from windowshop.errors import DataError, EngineError, StorageError
+from windowshop.index.catalogue.restore import (
+    Derivation,
+    Source,
+    apply_next,
+    catch_up,
+    made_state,
+    opened_state,
+    with_internal,
+)
+from windowshop.index.catalogue.snapshot import Snapshot, write_snapshot
 from windowshop.index.catalogue.state import State, check_filters, stored_vectors
+from windowshop.index.catalogue.vector_store import VectorStore
+from windowshop.index.catalogue.view import Hit, View, WriteBacklog
+from windowshop.index.product_table import new_versions, open_products, taken
 
+LOG = logging.getLogger(__name__)
+LOCK_FILE = "collection.lock"
 SNAPSHOT_ROWS = 10_000
 """Rows written between snapshots; opening after a kill applies at most so many."""
+CATCH_UP_ROWS = 500
+"""Changes of others that are applied at a time while searches and writes go on."""
 FEW_CHANGES = 100
 """A rebuild that lacks at most so many changes stops writes and applies them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One retrieved product."""
-
-    product_id: str
-    score: float
-    """Cosine; higher is better."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """Columns and engine of one moment, which agree about every key; see `Collection.read_view`."""
-
-    columns: Columns
-    engine: Engine
-
-
-@dataclass(frozen=True, slots=True)
-class WriteBacklog:
-    """Amount of maintenance that writes have made necessary."""
-
-    num_rows: int
-    """Rows of columns and engine, with dead ones."""
-    num_dead: int
-    """Rows of products that were replaced or deleted since the last rebuild."""
-    num_unsaved: int
-    """Rows written since the last snapshot."""
-    num_unoptimised: int
-    """Rows written since the last `optimise` or `rebuild`, or the opening."""
 
 
 class Collection:
     """Products that the threads of one process search and change at the same time."""
 
     def __init__(
-        self, folder: Path, spec: EngineSpec | None = None, *, durable: bool = False
+        self,
+        folder: Path,
+        spec: EngineSpec | None = None,
+        *,
+        products: Path | None = None,
+        derivation: Derivation | None = None,
+        durable: bool = False,
+        read_only: bool = False,
     ) -> None:
         """Open or create the collection of a folder.
 
         Args:
-            folder: Folder of ledger, snapshot and engine.
+            folder: Folder of snapshot, engine and vectors.
             spec: Settings of the engine, made again if they differ; None keeps the folder's.
+            products: Folder of the products' database; None is the same folder.
+            derivation: How rows are completed, and vectors that are missing are made.
             durable: Whether an acknowledged write survives a power loss, at one fsync each.
+            read_only: Whether nothing on the disk may change; others may have it open.
 
         Raises:
+            DamagedError: The database of the products is damaged.
             EngineError: Without a spec, where the folder has none.
-            LedgerError: The ledger is damaged, or another process has it open.
+            StorageError: Another process has it open to write.
         """
-        self._folder = folder
+        self._folder, self._read_only = folder, read_only
+        self._scratch: Path | None = None
         self._lock = ReadWriteLock()
         # A thread takes locks in the order: maintenance, writer, saving, lock.
         self._maintenance, self._writer = threading.Lock(), threading.Lock()
         self._saving = threading.Lock()
-        self._write_error: EngineError | None = None
+        self._is_closed = self._has_failed = self._is_torn = False
         self._num_written = self._num_saved = self._num_optimised = 0
-        self._ledger = Ledger(folder / LEDGER_FOLDER, durable=durable)
+        self._products = open_products(products or folder, durable=durable, read_only=read_only)
+        self._owner: FileLock | None = None
+        self._store = VectorStore(folder, read_only=read_only)
         try:
+            if not read_only:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._owner = taken(folder / LOCK_FILE, folder)
+            self._source = Source(self._products, self._store, derivation or Derivation())
             self._state = self._opened(spec)
-            self._tidy()
+            if not read_only:
+                self._tidy()
         except BaseException:
-            self._ledger.close()
+            self._close_files()
             raise
 
     @property
@@ -106,30 +108,73 @@ class Collection:
         """Settings of the engine."""
         return self._state.spec
 
-    def upsert(self, products: pl.DataFrame, vectors: Mapping[str, np.ndarray]) -> Position:
+    @property
+    def seq(self) -> int:
+        """Number of the last change of the products that it has all changes up to."""
+        return self._state.seq
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the products have changes that this lacks: see `catch_up`."""
+        return self._products.seq > self._state.seq
+
+    def upsert(self, products: pl.DataFrame, vectors: Mapping[str, np.ndarray]) -> None:
         """Add or replace whole products; they are acknowledged and found on return.
 
-        Vectors are (B, W) by name, float; a row of zeros or a missing name means no vector. Raises
-        DataError or EngineError, and changes nothing, where rows or vectors do not fit.
+        Vectors are (B, W) by name, float; a row of zeros or a missing name means no vector. Columns
+        whose names begin with _ are kept here and not with the products. Raises DataError or
+        EngineError, and changes nothing, where rows or vectors do not fit.
         """
         with self._writer:
-            self._raise_write_error()
-            prepared = self._state.columns.prepare(products)
+            self._require_writable()
+            internal = products.select(n for n in products.columns if n.startswith("_"))
+            rows = self._products.fit(products.drop(internal.columns))
+            versions = list(new_versions(len(rows)))
+            complete = self._source.derivation.complete(rows)
+            prepared = self._state.columns.prepare(with_internal(complete, internal, versions))
             check_filters(prepared.rows, self.spec)
             stored = {
                 name: stored_vectors(self.spec, name, x, len(products))
                 for name, x in vectors.items()
             }
-            return self._write(Upsert(prepared.rows, stored), prepared)
+            self._store.put(versions, prepared.ids, stored, internal)
+            with self._failing():
+                first = self._products.upsert(rows, versions)
+            with self._failing(torn=True):
+                old = self._state.upsert(prepared, stored, self._lock.write)
+                self._store.outdate(self._state.columns.versions_of(old))
+            self._applied(first, len(rows))
 
     def delete(self, product_ids: list[str]) -> int:
         """Delete products; returns how many there were."""
         with self._writer:
-            self._raise_write_error()
-            known = tuple(name for name in dict.fromkeys(product_ids) if name in self)
+            self._require_writable()
+            known = [name for name in dict.fromkeys(product_ids) if name in self]
             if known:
-                self._write(Delete(known))
+                with self._failing():
+                    first = self._products.delete(known, new_versions(len(known)))
+                with self._failing(torn=True):
+                    old = self._state.delete(known, self._lock.write)
+                    self._store.outdate(self._state.columns.versions_of(old))
+                self._applied(first, len(known))
             return len(known)
+
+    def catch_up(self, wanted: Callable[[], bool] = lambda: True) -> int:
+        """Apply the products' changes that others have made; returns their number.
+
+        Searches go on, and so do writes between groups of changes.
+        """
+        total, count = 0, 1
+        while count and wanted():
+            try:
+                with self._writer:
+                    self._require_writable()
+                    count = self._apply_next()
+            except DataError as error:  # other types of columns
+                LOG.warning("%s: cannot catch up (%s); it is made again", self._folder, error)
+                self.rebuild(wanted=wanted)
+            total += count
+        return total
 
     @contextmanager
     def read_view(self) -> Iterator[View]:
@@ -165,21 +210,8 @@ class Collection:
 
     def ids(self) -> list[str]:
         """Return the ids of all products, in the order of keys."""
-        with self._lock.read():
-            return self._state.columns.ids(np.flatnonzero(self._state.columns.alive_N))
-
-    def changes(self, since: Position | None = None) -> Iterator[tuple[Change, Position]]:
-        """Yield the ledger's changes after `since`; not while `compact` runs."""
-        return self._ledger.replay(since)
-
-    @property
-    def start(self) -> Position:
-        """Position before the ledger's first change."""
-        return self._ledger.start
-
-    def reaches(self, position: Position) -> bool:
-        """Return whether `changes` can begin there; `compact` keeps only its `marks`."""
-        return self._ledger.reaches(position)
+        with self.read_view() as view:
+            return view.columns.ids(np.flatnonzero(view.columns.alive_N))
 
     @property
     def backlog(self) -> WriteBacklog:
@@ -195,7 +227,7 @@ class Collection:
     def save_snapshot(self) -> None:
         """Write a snapshot of the moment of the call while writes continue."""
         with self._writer:
-            self._raise_write_error()
+            self._require_writable()
             state, saved, num_written = self._state, self._state.snapshot(), self._num_written
         self._put(state, saved, num_written)
 
@@ -206,16 +238,11 @@ class Collection:
             self._state.engine.optimise()
             self._num_optimised = num_written
 
-    def compact(self, marks: Iterable[Position] = ()) -> None:
-        """Shorten the ledger to each product's last change; searches continue, writes wait.
-
-        Of earlier positions, `changes` can begin at `marks` only.
-        """
-        with self._maintenance, self._writer:
-            self._raise_write_error()
-            saved = self._state.position
-            self._save()
-            self._ledger.compact((*marks, saved))
+    def compact(self) -> None:
+        """Drop vectors of products that were replaced or deleted, and give back their room."""
+        with self._maintenance:
+            self._drop_outdated()
+            self._store.shrink()
 
     def rebuild(
         self,
@@ -235,13 +262,15 @@ class Collection:
             wanted: Polled during the rebuild; False raises RebuildCancelled and changes nothing.
         """
         with self._maintenance:
+            with self._writer:
+                self._require_writable()
             num_written = self._num_written
-            state = made_state(self._folder, self._ledger, spec or self._state.spec, wanted)
+            state = made_state(self._folder, self._source, spec or self._state.spec, wanted)
             try:
                 state.engine.optimise()
                 if prepare is not None:
                     prepare(View(state.columns, state.engine))
-                while catch_up(state, self._ledger, wanted) > FEW_CHANGES:
+                while catch_up(state, self._source, wanted) > FEW_CHANGES:
                     pass
                 self._switch(state)
             except BaseException:
@@ -251,54 +280,73 @@ class Collection:
             self._num_optimised = num_written
             self.save_snapshot()
             self._tidy()
+            self._drop_outdated()
 
     def close(self) -> None:
         """Write a snapshot and release everything; after a failed write, only release."""
         with self._maintenance, self._writer:
-            if self._write_error is None:
-                self._save()
-                self._write_error = EngineError(f"{self._folder}: is closed. Open it again.")
-            with self._saving, self._lock.write():
-                self._state.engine.close()
-            self._ledger.close()
+            if self._is_closed:
+                return
+            try:
+                if not self._read_only and not self._has_failed:
+                    self._save()
+            finally:
+                self._is_closed = True
+                with self._saving, self._lock.write():
+                    self._state.engine.close()
+                self._close_files()
 
-    def _write(self, change: Change, prepared: Prepared | None = None) -> Position:
-        """Append a change to the ledger and apply it; an upsert comes with its prepared rows."""
-        state, position = self._state, self._ledger.append(change)
+    @contextmanager
+    def _failing(self, *, torn: bool = False) -> Iterator[None]:
+        """Note a failure, which the next write mends; `torn`: columns and engine may differ."""
         try:
-            state.apply(change, self._lock.write, prepared)
+            yield
         except BaseException as error:
-            self._write_error = EngineError(
-                f"{self._folder}: takes no writes since one failed ({error}). Mend that and open "
-                "it again: acknowledged writes are in the ledger."
-            )
+            if not isinstance(error, DataError):  # which is raised before anything is changed
+                self._has_failed, self._is_torn = True, self._is_torn or torn
             raise
-        state.position = position
-        self._num_written += 1 if prepared is None else len(prepared.rows)
+
+    def _applied(self, first: int, count: int) -> None:
+        """Count changes of the products that columns and engine have now."""
+        if first == self._state.seq + 1:  # else others made changes before, to be applied yet
+            self._state.seq = first + count - 1
+        self._num_written += count
         if self._num_written - self._num_saved >= SNAPSHOT_ROWS:
             self._save()
-        return position
+
+    def _apply_next(self) -> int:
+        with self._failing(torn=True):
+            count = apply_next(self._state, self._source, self._lock.write, CATCH_UP_ROWS)
+        self._num_written += count
+        return count
+
+    def _require_writable(self) -> None:
+        """Raise EngineError where writes are not possible; mend what a failed one has left."""
+        if self._is_closed:
+            raise EngineError(f"{self._folder}: is closed. Open it again.")
+        if self._read_only:
+            raise StorageError(f"{self._folder}: is open to be read only.")
+        if self._is_torn:
+            self._state.reopen_engine(self._lock.write)
+            self._is_torn = False
+        if self._has_failed:
+            while self._apply_next():
+                pass
+            self._has_failed = False
 
     def _opened(self, spec: EngineSpec | None) -> State:
-        saved = read_snapshot(self._folder)
-        if spec is None and saved is not None:
-            spec = saved.spec
-        if spec is None:
-            raise EngineError(f"{self._folder}: has no snapshot. Open it with a spec.")
-        if saved is not None and saved.spec == spec:
-            restored = restored_state(saved, self._ledger)
-            if restored is not None:
-                state, self._num_written = restored
-                return state
-        self._state = made_state(self._folder, self._ledger, spec)
-        self._save()
+        opened = opened_state(self._folder, spec, self._source, read_only=self._read_only)
+        self._state, self._scratch = opened.state, opened.scratch
+        self._num_written = opened.num_changes
+        if opened.is_made and not self._read_only:
+            self._save()
         return self._state
 
     def _switch(self, state: State) -> None:
         """Replace the state by one that has caught up with all writes."""
         with self._writer:
-            self._raise_write_error()
-            catch_up(state, self._ledger)
+            self._require_writable()
+            catch_up(state, self._source)
             with self._saving:  # no snapshot of the previous state is being written
                 with self._lock.write():
                     previous, self._state = self._state, state
@@ -309,16 +357,16 @@ class Collection:
         self._put(self._state, self._state.snapshot(), self._num_written)
 
     def _put(self, state: State, saved: Snapshot, num_written: int) -> None:
-        """Write a snapshot after syncing ledger and engine.
+        """Write a snapshot after syncing products and engine.
 
         Does nothing if a later one was written, or the state was replaced, meanwhile.
         """
         with self._saving:
-            if state is not self._state or num_written < self._num_saved or self._write_error:
+            if state is not self._state or num_written < self._num_saved or self._has_failed:
                 return
-            self._ledger.sync()
+            self._products.database.sync()
             state.engine.flush()
-            write_snapshot(self._folder, saved)
+            write_snapshot(self._folder, saved, state.engine.fixed_files(len(saved.alive_N)))
             self._num_saved = num_written
 
     def _tidy(self) -> None:
@@ -327,6 +375,22 @@ class Collection:
             if path != self._state.folder:
                 shutil.rmtree(path)
 
+    def _drop_outdated(self) -> None:
+        with self._writer:  # no write is between its vectors and its columns
+            self._require_writable()
+            columns = self._state.columns
+            living = columns.versions_of(np.flatnonzero(columns.alive_N))
+            gone = set(self._store.versions()).difference(living)
+        self._store.drop(sorted(gone))
+
+    def _close_files(self) -> None:
+        self._store.close()
+        self._products.close()
+        if self._owner is not None:
+            self._owner.release()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
     def _hits(self, found: Neighbours) -> list[list[Hit]]:
         has_BK = found.rows >= 0
         ids = iter(self._state.columns.ids(found.rows[has_BK]))
@@ -334,7 +398,3 @@ class Collection:
             [Hit(next(ids), float(score)) for score in scores_K[has_K]]
             for scores_K, has_K in zip(found.scores, has_BK, strict=True)
         ]
-
-    def _raise_write_error(self) -> None:
-        if self._write_error is not None:
-            raise self._write_error

@@ -17,19 +17,16 @@ import polars as pl
 
 from windowshop.data import (
     CATEGORY_PATHS,
-    NUMBER,
     Filter,
-    as_json,
-    as_lists,
     columns_of,
-    inner_type,
-    to_moments,
     to_polars,
 )
 from windowshop.engines import Allowed
 from windowshop.errors import DataError, FilterError
+from windowshop.index.rows import check_product_ids, fitted, joined
 
-GROUP = "group_id"
+GROUP, VERSION = "group_id", "_version"
+"""Columns of the group of variants, and of the number of the record that a row was made of."""
 TAIL_ROWS = 20_000
 TAIL_CHUNKS = 64
 """Limits of the small table: beyond, it joins the large one, or is rechunked."""
@@ -101,9 +98,9 @@ class Columns:
 
     def prepare(self, products: pl.DataFrame) -> Prepared:
         """Append rows to copies of the tables; raises DataError where a row does not fit."""
-        _check_ids(products)
-        schema = _joined(self._large.schema, products.schema)
-        large, small, rows = (_fitted(t, schema) for t in (self._large, self._small, products))
+        check_product_ids(products)
+        schema = joined(self._large.schema, products.schema)
+        large, small, rows = (fitted(t, schema) for t in (self._large, self._small, products))
         small = small.vstack(rows)
         if len(small) > max(TAIL_ROWS, len(large) // 20):
             return Prepared(large.vstack(small).rechunk(), small.clear(), rows)
@@ -195,6 +192,17 @@ class Columns:
         """Return some columns of keys, in the given order; unknown columns are absent."""
         return self._gather(keys, [name for name in names if name in self._large.columns])
 
+    def versions(self, product_ids: Sequence[str]) -> list[int | None]:
+        """Return the versions of products; None for one that is not there."""
+        keys = [self._key[name] if name in self else None for name in product_ids]
+        known = np.array([key for key in keys if key is not None], dtype=np.int64)
+        held = iter(self.versions_of(known))
+        return [None if key is None else next(held) for key in keys]
+
+    def versions_of(self, keys: np.ndarray) -> list[int]:
+        """Return the versions of keys."""
+        return self._gather(keys, [VERSION])[VERSION].to_list() if len(keys) else []
+
     def groups(self, keys_C: np.ndarray) -> np.ndarray:
         """Return the group of variants of each key as the group's first key, int64 (C,).
 
@@ -231,72 +239,3 @@ class Columns:
 def _passing(table: pl.DataFrame, where: Filter) -> np.ndarray:
     passes = table.select(to_polars(where, table.schema).alias("passes"))["passes"]
     return passes.fill_null(False).to_numpy()
-
-
-def _check_ids(products: pl.DataFrame) -> None:
-    ids = products["product_id"].to_list() if "product_id" in products.columns else [None]
-    if products.schema.get("product_id") != pl.String or None in ids or "" in ids:
-        raise DataError("Products to add: each needs a product_id, a text. Give every row one.")
-    if len(set(ids)) < len(ids):
-        raise DataError("Products to add: a product_id occurs twice. Send each product once.")
-
-
-def _joined(held: pl.Schema, new: pl.Schema) -> dict[str, pl.DataType]:
-    """Join the schemas; a column that was never filled takes the new type."""
-    kept = {
-        name: new.get(name, dtype) if dtype == pl.Null else dtype for name, dtype in held.items()
-    }
-    return kept | {name: dtype for name, dtype in new.items() if name not in kept}
-
-
-def _fitted(table: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:
-    if dict(table.schema) == schema:
-        return table
-    columns = []
-    for name, dtype in schema.items():
-        if name not in table.columns:
-            columns.append(pl.lit(None, dtype=dtype).alias(name))
-            continue
-        try:
-            columns.append(pl.lit(_converted(table[name], dtype)).alias(name))
-        except pl.exceptions.PolarsError:
-            raise DataError(
-                f"Products to add: column {name!r} is of type {table[name].dtype}, the catalogue "
-                f"has {dtype}, and not every value fits. Send it as {dtype}, or declare "
-                "its type in columns.yaml of the data folder and build the index again."
-            ) from None
-    return table.select(columns)
-
-
-def _converted(column: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """Convert a column to a type; raises PolarsError where not every value fits.
-
-    A single value in a column of lists becomes a list of one; lists in a column of texts become
-    JSON.
-    """
-    if dtype == column.dtype:
-        return column
-    if dtype == pl.String and column.dtype.is_nested():
-        return as_json(column)
-    if isinstance(dtype, pl.List) and not column.dtype.is_nested():
-        column = as_lists(column)
-    if column.dtype == pl.String and dtype.is_numeric():
-        written = column.str.strip_chars().drop_nulls()
-        if not written.str.contains(NUMBER).all():  # "012" and "1E5" are codes
-            raise pl.exceptions.InvalidOperationError("not all are written as numbers")
-    if column.dtype == pl.String and isinstance(dtype, pl.Date | pl.Datetime):
-        moments = to_moments(column)
-        if moments.null_count() > column.null_count():
-            raise pl.exceptions.InvalidOperationError("not all are dates")
-        if isinstance(dtype, pl.Datetime) and dtype.time_zone:
-            moments = moments.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone)
-        return moments.cast(dtype)
-    converted = column.cast(dtype)
-    cuts = _item_type(dtype).is_integer() and _item_type(column.dtype).is_float()  # 38.5 to 38
-    if cuts and converted.cast(column.dtype).ne_missing(column).any():
-        raise pl.exceptions.InvalidOperationError("not all are whole numbers")
-    return converted
-
-
-def _item_type(dtype: pl.DataType) -> pl.DataType:
-    return inner_type(dtype) if isinstance(dtype, pl.List | pl.Array) else dtype

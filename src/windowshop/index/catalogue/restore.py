@@ -1,37 +1,142 @@
-"""Columns and engine of a collection, restored from a snapshot or made from the ledger alone."""
+"""Columns and engine of a collection, brought up to the products of its index.
 
-from collections.abc import Callable, Iterable, Iterator
+Shapes: B products of a group, W width of a vector.
+"""
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import polars as pl
+
 from windowshop.engines import EngineSpec
-from windowshop.errors import EngineError
-from windowshop.index.catalogue.ledger import Ledger, Position
-from windowshop.index.catalogue.records import Change
-from windowshop.index.catalogue.replay import latest_of, merged
-from windowshop.index.catalogue.snapshot import Snapshot
-from windowshop.index.catalogue.state import State, empty_state, saved_state
+from windowshop.errors import DataError, EngineError
+from windowshop.index.catalogue.columns import VERSION
+from windowshop.index.catalogue.snapshot import Snapshot, read_snapshot, snapshot_spec
+from windowshop.index.catalogue.state import (
+    Alone,
+    State,
+    check_filters,
+    empty_state,
+    saved_state,
+    stored_vectors,
+)
+from windowshop.index.catalogue.vector_store import Stored, VectorStore
+from windowshop.index.product_table import ProductTable
+
+LOG = logging.getLogger(__name__)
+GROUP_ROWS = 5_000
+"""Most changes that are applied together; they are in memory."""
+ENCODED_ROWS = 256
+"""Products encoded and kept at a time: a kill loses at most so much work."""
 
 
 class RebuildCancelled(EngineError):
     """A rebuild was cancelled; nothing has changed."""
 
 
-def restored_state(saved: Snapshot, ledger: Ledger) -> tuple[State, int] | None:
-    """Restore a snapshot and apply the rest of the ledger, with the number of changes applied.
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What a model makes of products."""
+
+    vectors: Mapping[str, np.ndarray]
+    """Name -> (B, W) of any float type."""
+    columns: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """Internal columns, whose names begin with _."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """How a collection is made of products."""
+
+    complete: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows
+    """Adds the columns that are made of others."""
+    encode: Callable[[pl.DataFrame], Encoded] | None = None
+    """Makes vectors that are missing; without it, such products are found by no vector."""
+    spec: EngineSpec | None = None
+    """Settings of the engine where no snapshot tells them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What columns and engine are made of."""
+
+    products: ProductTable
+    store: VectorStore
+    derivation: Derivation
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Columns and engine that have every change so far."""
+
+    state: State
+    num_changes: int = 0
+    """Changes that the snapshot lacked."""
+    is_made: bool = True
+    """Whether they were made anew."""
+    scratch: Path | None = None
+    """Folder of what was made for one that only reads; it removes the folder."""
+
+
+def opened_state(
+    folder: Path, spec: EngineSpec | None, source: Source, *, read_only: bool
+) -> Opened:
+    """Restore a folder's snapshot; where there is no usable one, make columns and engine again.
+
+    Raises EngineError where neither `spec` nor anything else tells the engine's settings.
+    """
+    try:
+        saved = read_snapshot(folder)
+    except EngineError as error:
+        LOG.warning("%s It is made again.", error)
+        saved = None
+    wanted = spec or snapshot_spec(folder) or source.derivation.spec
+    if wanted is None:
+        raise EngineError(f"{folder}: has no snapshot. Open it with a spec.")
+    if saved is not None and saved.spec == wanted:
+        restored = restored_state(saved, source, read_only=read_only)
+        if restored is not None:
+            return Opened(*restored, is_made=False)
+    if not read_only:
+        return Opened(made_state(folder, source, wanted))
+    scratch = Path(tempfile.mkdtemp(prefix="windowshop-"))
+    try:
+        return Opened(made_state(scratch, source, wanted), scratch=scratch)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+
+
+def restored_state(saved: Snapshot, source: Source, *, read_only: bool) -> tuple[State, int] | None:
+    """Restore a snapshot and apply the changes after it, with their number.
 
     Returns None where the snapshot or the engine's files cannot be used.
     """
-    if not ledger.reaches(saved.position):
+    if saved.seq > source.products.seq:  # a power loss has cost the products their latest changes
         return None
     try:
-        state = saved_state(saved)
-    except EngineError:
+        state = saved_state(saved, read_only=read_only)
+    except EngineError as error:
+        LOG.warning("%s; it is made again", error)
         return None
     try:
-        num_changes = catch_up(state, ledger)
-        whole = state.engine.holds(state.columns.alive_N)
-    except EngineError:
+        num_changes = catch_up(state, source)
+        seq, num_products = source.products.state()
+        whole = state.engine.holds(state.columns.alive_N) and (
+            seq != state.seq or num_products == len(state.columns)
+        )
+    except (EngineError, DataError) as error:  # other types of columns
+        LOG.warning("%s: cannot catch up (%s); it is made again", saved.engine_folder.parent, error)
         whole = False
+    except BaseException:
+        state.engine.close()
+        raise
     if whole:
         return state, num_changes
     state.engine.close()
@@ -39,32 +144,103 @@ def restored_state(saved: Snapshot, ledger: Ledger) -> tuple[State, int] | None:
 
 
 def made_state(
-    folder: Path, ledger: Ledger, spec: EngineSpec, wanted: Callable[[], bool] = lambda: True
+    folder: Path, source: Source, spec: EngineSpec, wanted: Callable[[], bool] = lambda: True
 ) -> State:
-    """Make columns and a new engine of all living products.
+    """Make columns and a new engine of all products.
 
     Raises RebuildCancelled once `wanted` returns False.
     """
     used = [int(path.name.split("-")[1]) for path in folder.glob("engine-*")]
-    latest = latest_of(_while(wanted, ledger.replay()))
-    state = empty_state(folder / f"engine-{max(used, default=0) + 1}", spec, ledger.start)
+    state = empty_state(folder / f"engine-{max(used, default=0) + 1}", spec)
     try:
-        state.replay(merged(_while(wanted, ledger.replay()), latest))
+        catch_up(state, source, wanted)
     except BaseException:
         state.discard()
         raise
     return state
 
 
-def catch_up(state: State, ledger: Ledger, wanted: Callable[[], bool] = lambda: True) -> int:
+def catch_up(state: State, source: Source, wanted: Callable[[], bool] = lambda: True) -> int:
     """Apply the changes that a state lacks, while no thread reads it; returns their number."""
-    return state.replay(merged(_while(wanted, ledger.replay(state.position))))
-
-
-def _while(
-    wanted: Callable[[], bool], changes: Iterable[tuple[Change, Position]]
-) -> Iterator[tuple[Change, Position]]:
-    for item in changes:
+    total = 0
+    while count := apply_next(state, source):
+        total += count
         if not wanted():
             raise RebuildCancelled("The rebuild was cancelled.")
-        yield item
+    return total
+
+
+def apply_next(
+    state: State, source: Source, alone: Alone = nullcontext, most: int = GROUP_ROWS
+) -> int:
+    """Apply the next changes that a state lacks; returns their number, 0 where it has all."""
+    changes = source.products.changes(state.seq, most)
+    if not changes:
+        return 0
+    held = state.columns.versions([change.product_id for change in changes])
+    pairs = list(zip(changes, held, strict=True))
+    gone = [change.product_id for change, version in pairs if change.deleted and version]
+    if gone:
+        source.store.outdate(state.columns.versions_of(state.delete(gone, alone)))
+    new = [c.product_id for c, version in pairs if not c.deleted and c.version != version]
+    if new:
+        _upsert(state, source, new, alone)
+    state.seq = changes[-1].seq
+    return len(changes)
+
+
+def fill(
+    state: State, store: VectorStore, rows: pl.DataFrame, versions: list[int], encoded: Encoded
+) -> None:
+    """Add encoded products to a state that nobody reads, and their vectors to a store."""
+    vectors = _stored(state.spec, encoded, len(rows))
+    store.put(versions, rows["product_id"].to_list(), vectors, encoded.columns)
+    complete = with_internal(rows, encoded.columns, versions)
+    check_filters(complete, state.spec)
+    state.upsert(state.columns.prepare(complete), vectors)
+
+
+def with_internal(rows: pl.DataFrame, columns: pl.DataFrame, versions: list[int]) -> pl.DataFrame:
+    """Add internal columns and the versions of their records to rows."""
+    version = pl.Series(VERSION, versions, dtype=pl.Int64)
+    return rows.with_columns(*columns.get_columns(), version)
+
+
+def _upsert(state: State, source: Source, product_ids: list[str], alone: Alone) -> None:
+    records = source.products.records(product_ids)
+    if records.rows.is_empty():  # deleted meanwhile: later changes say so
+        return
+    rows = source.derivation.complete(records.rows)
+    stored = source.store.get(records.versions, rows["product_id"].to_list())
+    _encode_missing(stored, source, rows, records.versions, state.spec)
+    internal = pl.DataFrame(stored.values, strict=False)
+    rows = with_internal(rows, internal, records.versions)
+    check_filters(rows, state.spec)
+    old = state.upsert(state.columns.prepare(rows), stored.vectors, alone)
+    source.store.outdate(state.columns.versions_of(old))
+
+
+def _encode_missing(
+    stored: Stored, source: Source, rows: pl.DataFrame, versions: list[int], spec: EngineSpec
+) -> None:
+    """Make the vectors that the store lacks, and keep them there."""
+    missing = np.flatnonzero(~stored.has_B)
+    encode = source.derivation.encode
+    if not len(missing):
+        return
+    if encode is None:
+        LOG.warning("%s: %d products lack vectors", source.products.folder, len(missing))
+        return
+    for start in range(0, len(missing), ENCODED_ROWS):
+        places = missing[start : start + ENCODED_ROWS]
+        part = rows[places]
+        encoded = encode(part)
+        vectors = _stored(spec, encoded, len(part))
+        ids, numbers = part["product_id"].to_list(), [versions[place] for place in places]
+        source.store.put(numbers, ids, vectors, encoded.columns)
+        stored.fill(places, vectors, encoded.columns)
+        LOG.info("encoded %d of %d products again", start + len(part), len(missing))
+
+
+def _stored(spec: EngineSpec, encoded: Encoded, count: int) -> dict[str, np.ndarray]:
+    return {name: stored_vectors(spec, name, x_BW, count) for name, x_BW in encoded.vectors.items()}

@@ -4,10 +4,11 @@ Shapes: N keys given out so far, B products of a batch, W full width of a vector
 """
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -15,59 +16,56 @@ import polars as pl
 from windowshop.engines import Batch, Engine, EngineSpec, open_engine
 from windowshop.errors import EngineError
 from windowshop.index.catalogue.columns import Columns, Prepared
-from windowshop.index.catalogue.ledger import Position
-from windowshop.index.catalogue.records import Change, Delete
-from windowshop.index.catalogue.replay import MergedChanges
 from windowshop.index.catalogue.snapshot import Snapshot
+
+Alone: TypeAlias = Callable[[], AbstractContextManager[None]]
+"""Keeps readers out."""
 
 
 @dataclass(slots=True)
 class State:
-    """Columns and engine that agree, with their position in the ledger."""
+    """Columns and engine that agree, with the number of changes that they have."""
 
     columns: Columns
     engine: Engine
     folder: Path
     """Folder of the engine."""
     spec: EngineSpec
-    position: Position
+    seq: int
+    """Number of the last change of the products that it has all changes up to."""
 
-    def apply(
-        self,
-        change: Change,
-        alone: Callable[[], AbstractContextManager[None]] = nullcontext,
-        prepared: Prepared | None = None,
-    ) -> None:
-        """Apply a change to both; readers see a product's previous row or its new one.
+    def delete(self, product_ids: Sequence[str], alone: Alone = nullcontext) -> np.ndarray:
+        """Take products out; returns the keys that they had, int64."""
+        with alone():
+            keys = self.columns.remove(tuple(product_ids))
+            self.engine.delete(keys)
+        return keys
 
-        `alone` keeps readers out; `prepared` holds the rows of an upsert, if already prepared.
+    def upsert(
+        self, prepared: Prepared, vectors: Mapping[str, np.ndarray], alone: Alone = nullcontext
+    ) -> np.ndarray:
+        """Add or replace products; readers see a product's previous row or its new one.
+
+        Returns the keys that they had before, int64.
         """
-        if isinstance(change, Delete):
-            with alone():
-                self.engine.delete(self.columns.remove(change.product_ids))
-            return
-        prepared = prepared or self.columns.prepare(change.products)
-        check_filters(prepared.rows, self.spec)
         first = self.columns.num_keys
         keys = np.arange(first, first + len(prepared.rows), dtype=np.int64)
-        self.engine.upsert(Batch(keys, change.vectors, prepared.rows))
+        self.engine.upsert(Batch(keys, vectors, prepared.rows))
         with alone():
-            self.engine.delete(self.columns.commit(prepared))
+            old = self.columns.commit(prepared)
+            self.engine.delete(old)
+        return old
 
-    def replay(self, runs: Iterable[MergedChanges]) -> int:
-        """Apply changes while no thread reads; returns how many changes of the ledger they are."""
-        num_changes = 0
-        for run in runs:
-            for change in run.changes:
-                self.apply(change)
-            self.position = run.end
-            num_changes += run.num_changes
-        return num_changes
+    def reopen_engine(self, alone: Alone) -> None:
+        """Open the engine again after a failed write: it forgets what the columns lack."""
+        with alone():
+            self.engine.close()
+            self.engine = open_engine(self.folder, self.spec, self.columns.alive_N)
 
     def snapshot(self) -> Snapshot:
         """Return the content of now, unaffected by later changes; not while a thread writes."""
         table, alive_N = self.columns.table(), self.columns.alive_N
-        return Snapshot(table, alive_N, self.folder, self.spec, self.position)
+        return Snapshot(table, alive_N, self.folder, self.spec, self.seq)
 
     def discard(self) -> None:
         """Close the engine and remove its files."""
@@ -75,18 +73,18 @@ class State:
         shutil.rmtree(self.folder)
 
 
-def empty_state(folder: Path, spec: EngineSpec, start: Position) -> State:
+def empty_state(folder: Path, spec: EngineSpec) -> State:
     """Make empty columns and an empty engine, in a new folder."""
     nothing_N = np.zeros(0, dtype=bool)
     columns = Columns(pl.DataFrame(schema={"product_id": pl.String}), nothing_N)
-    return State(columns, open_engine(folder, spec, nothing_N), folder, spec, start)
+    return State(columns, open_engine(folder, spec, nothing_N), folder, spec, 0)
 
 
-def saved_state(saved: Snapshot) -> State:
+def saved_state(saved: Snapshot, *, read_only: bool = False) -> State:
     """Open the state of a snapshot; raises EngineError where the engine's files do not fit it."""
     columns = Columns(saved.table, saved.alive_N)
-    engine = open_engine(saved.engine_folder, saved.spec, saved.alive_N)
-    return State(columns, engine, saved.engine_folder, saved.spec, saved.position)
+    engine = open_engine(saved.engine_folder, saved.spec, saved.alive_N, read_only=read_only)
+    return State(columns, engine, saved.engine_folder, saved.spec, saved.seq)
 
 
 def check_filters(rows: pl.DataFrame, spec: EngineSpec) -> None:
@@ -100,7 +98,7 @@ def check_filters(rows: pl.DataFrame, spec: EngineSpec) -> None:
 
 
 def stored_vectors(spec: EngineSpec, name: str, x_BW: np.ndarray, num_products: int) -> np.ndarray:
-    """Convert vectors to the type of the ledger; raises EngineError where they do not fit."""
+    """Convert vectors to the type in which they are kept; raises EngineError for unfit ones."""
     vector = spec.vectors.get(name)
     wide = vector is not None and vector.storage == "float32"
     with np.errstate(over="ignore"):  # refused below

@@ -1,6 +1,6 @@
 """Data folder to train on, from an index with its feedback and judgements.
 
-    DATA/products.parquet   the products of the index as of its last snapshot
+    DATA/products.parquet   the products of the index
     DATA/photos/            their images, linked where the file system can
     DATA/queries.parquet    texts that were searched with a result clicked, or judged
     DATA/qrels.parquet      `desirability` from what shoppers did, `relevance` from judgements, of
@@ -15,11 +15,12 @@ nothing about a text and are left out.
 import json
 import os
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import polars as pl
 
-from windowshop.data import DESIRABILITY, PRODUCT_SCHEMA, parse_images
+from windowshop.data import DESIRABILITY, PRODUCT_SCHEMA, complete_columns, parse_images
 from windowshop.errors import DataError
 from windowshop.files import read_manifest
 from windowshop.index import (
@@ -29,7 +30,7 @@ from windowshop.index import (
     GenerationManifest,
     ShopImages,
     current_generation,
-    read_snapshot,
+    open_products,
 )
 from windowshop.service.logs.feedback import read_log
 from windowshop.service.logs.judgements import judged_tables, query_id
@@ -99,15 +100,11 @@ def click_tables(searches: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataF
 
 
 def _products(index: Path, out: Path) -> pl.DataFrame:
-    """Return the products of the index without columns that it fills, images linked to `out`."""
+    """Return the products of the index, with images linked to `out`."""
     folder = index / GENERATIONS_FOLDER / current_generation(index)
     manifest = read_manifest(GenerationManifest, folder, GENERATION)
-    saved = read_snapshot(folder)
-    if saved is None:
-        raise DataError(f"{folder}: has no snapshot. Start the service once, and stop it.")
-    filled = {column.name for column in manifest.attribute_columns} - set(PRODUCT_SCHEMA)
-    table = saved.table.filter(pl.Series(saved.alive_N))
-    table = table.drop(name for name in table.columns if name in filled or name.startswith("_"))
+    with closing(open_products(index, read_only=True)) as products:
+        table = complete_columns(products.table(), PRODUCT_SCHEMA)
     shop_images = ShopImages(Path(manifest.data_root), index / IMAGES_FOLDER)
     images = [name and _linked(shop_images, name, out) for name in table["image"]]
     further = [

@@ -55,7 +55,7 @@ def _add_maintenance(router: APIRouter, service: ServiceState) -> None:
 
     @router.post("/admin/compact")
     async def compact() -> CompactAnswer:
-        """Shorten the ledger to the present products, and remove images that none of them names."""
+        """Forget deleted products and old vectors, and remove images that no product names."""
         num_removed = await service.administering.run(pool.compact)
         return CompactAnswer(status="done", num_removed_photos=num_removed)
 

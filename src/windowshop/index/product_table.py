@@ -1,0 +1,306 @@
+"""Products of an index: the latest record of each, in the index's database.
+
+    products      a row a product: its values as JSON, or that it was deleted
+    columns       names and types of the values
+    generations   which generation is searched, and the one before it
+
+`seq` counts the changes of all products; `version` is a number that each record has for itself, so
+that what is made of a record, such as vectors, can tell whose it is.
+"""
+
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+from filelock import FileLock, Timeout
+
+from windowshop.errors import StorageError
+from windowshop.index.database import Database, damaged_row
+from windowshop.index.database_tables import Table, row_checksum
+from windowshop.index.rows import (
+    check_product_ids,
+    fitted,
+    from_texts,
+    joined,
+    plain,
+    to_texts,
+    type_name,
+    type_of,
+)
+
+LOCK_FILE = "writer.lock"
+PRODUCTS = Table(
+    "products",
+    (
+        "product_id TEXT PRIMARY KEY",
+        "seq INTEGER UNIQUE NOT NULL",
+        "version INTEGER NOT NULL",
+        "deleted INTEGER NOT NULL",
+        "row TEXT",
+    ),
+    indexes=("deleted",),
+)
+COLUMNS = Table("columns", ("name TEXT PRIMARY KEY", "place INTEGER NOT NULL", "type TEXT"))
+GENERATIONS = Table("generations", ("place TEXT PRIMARY KEY", "name TEXT NOT NULL"))
+TABLES = (PRODUCTS, COLUMNS, GENERATIONS)
+PARAMETERS = 500
+"""Ids in one statement."""
+ROW_COLUMNS = f"{', '.join(PRODUCTS.names)}, checksum"
+PUT = (
+    "INSERT INTO products (product_id, seq, version, deleted, row) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT (product_id) DO UPDATE SET seq = excluded.seq, version = excluded.version, "
+    "deleted = excluded.deleted, row = excluded.row"
+)
+
+
+class Change(NamedTuple):
+    """Latest change of a product."""
+
+    product_id: str
+    seq: int
+    version: int
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Products that are there, in the order asked for."""
+
+    rows: pl.DataFrame
+    versions: list[int]
+
+
+class ProductTable:
+    """Products in the database of an index; many threads read, one at a time writes."""
+
+    def __init__(self, folder: Path, *, durable: bool = False, read_only: bool = False) -> None:
+        """Open the table of an index folder, or make one; see `Database` for what it raises."""
+        self.folder, self._num_users = folder, 0
+        self.database = Database(folder, durable=durable, read_only=read_only)
+        self._lock: FileLock | None = None
+        try:
+            if not read_only:
+                self.database.declare(*TABLES)
+            with self.database.reading() as connection:
+                self._types = read_types(connection)
+        except BaseException:
+            self.database.close()
+            raise
+
+    @property
+    def seq(self) -> int:
+        """Number of the latest change; 0 before the first."""
+        with self.database.reading() as connection:
+            return latest_seq(connection)
+
+    @property
+    def types(self) -> Mapping[str, pl.DataType]:
+        """Types of the columns, in order."""
+        return self._types
+
+    def state(self) -> tuple[int, int]:
+        """Return the number of the latest change and of the products then."""
+        with self.database.reading() as connection:
+            (count,) = connection.execute(
+                "SELECT count(*) FROM products WHERE deleted = 0"
+            ).fetchone()
+            return latest_seq(connection), count
+
+    def fit(self, products: pl.DataFrame) -> pl.DataFrame:
+        """Return rows with the columns and types of the table.
+
+        A column that it lacks comes with its own type. Raises DataError for a row that cannot fit.
+        """
+        check_product_ids(products)
+        with self.database.reading() as connection:
+            self._types = read_types(connection)
+        return fitted(plain(products), joined(self._types, plain(products).schema))
+
+    def upsert(self, rows: pl.DataFrame, versions: Sequence[int]) -> int:
+        """Write whole products, fitted; returns the number of the first change."""
+        with self.database.writing() as connection:
+            rows = fitted(rows, joined(read_types(connection), rows.schema))
+            texts = to_texts(rows)
+            write_types(connection, rows.schema)
+            first = latest_seq(connection) + 1
+            seqs = range(first, first + len(rows))
+            deleted = [0] * len(rows)
+            connection.executemany(
+                PUT, zip(rows["product_id"], seqs, versions, deleted, texts, strict=True)
+            )
+        self._types = dict(rows.schema)
+        return first
+
+    def delete(self, product_ids: Sequence[str], versions: Sequence[int]) -> int:
+        """Delete products; returns the number of the first change."""
+        with self.database.writing() as connection:
+            first = latest_seq(connection) + 1
+            connection.executemany(
+                PUT,
+                [
+                    (name, first + i, version, 1, None)
+                    for i, (name, version) in enumerate(zip(product_ids, versions, strict=True))
+                ],
+            )
+        return first
+
+    def changes(self, since: int, most: int) -> list[Change]:
+        """Return up to so many products that were changed after a number, in the order of changes.
+
+        Raises DamagedError for a damaged record of one that was deleted.
+        """
+        with self.database.reading() as connection:
+            found = connection.execute(
+                "SELECT product_id, seq, version, deleted, CASE WHEN deleted THEN row END, "
+                "CASE WHEN deleted THEN checksum END FROM products WHERE seq > ? ORDER BY seq "
+                "LIMIT ?",
+                (since, most),
+            ).fetchall()
+        for name, seq, version, deleted, row, checksum in found:
+            if deleted and row_checksum(name, seq, version, deleted, row) != checksum:
+                raise damaged_row(self.database.path, "products", name)
+        return [
+            Change(name, seq, version, bool(deleted)) for name, seq, version, deleted, *_ in found
+        ]
+
+    def records(self, product_ids: Sequence[str]) -> Records:
+        """Return the products of these ids; raises DamagedError for a damaged one."""
+        with self.database.reading() as connection:
+            types = read_types(connection)
+            found = self.held(product_ids)
+        held = [found[name] for name in product_ids if name in found]
+        rows = from_texts([text for _, text in held], types)
+        return Records(rows, [version for version, _ in held])
+
+    def held(self, product_ids: Sequence[str]) -> dict[str, tuple[int, str]]:
+        """Return version and values, as JSON, of the products of these ids that are there."""
+        found: dict[str, tuple[int, str]] = {}
+        with self.database.reading() as connection:
+            for start in range(0, len(product_ids), PARAMETERS):
+                part = product_ids[start : start + PARAMETERS]
+                marks = ", ".join("?" * len(part))
+                query = f"SELECT {ROW_COLUMNS} FROM products WHERE product_id IN ({marks})"
+                for values in connection.execute(query, part):
+                    self._check(values)
+                    if not values[3]:
+                        found[values[0]] = (values[2], values[4])
+        return found
+
+    def texts(self) -> Iterator[str]:
+        """Yield the values of every product as JSON; raises DamagedError for a damaged one."""
+        with self.database.reading() as connection:
+            for values in connection.execute(
+                f"SELECT {ROW_COLUMNS} FROM products WHERE deleted = 0"
+            ):
+                self._check(values)
+                yield values[4]
+
+    def table(self) -> pl.DataFrame:
+        """Return every product, by id; raises DamagedError for a damaged one."""
+        with self.database.reading() as connection:
+            types = read_types(connection)
+            return from_texts(self.texts(), types).sort("product_id") if types else pl.DataFrame()
+
+    def purge(self, until: int) -> int:
+        """Forget deleted products of changes up to a number; returns how many.
+
+        The latest change of all stays: it tells the next number.
+        """
+        with self.database.writing() as connection:
+            done = connection.execute(
+                "DELETE FROM products WHERE deleted = 1 AND seq <= ? AND seq < "
+                "(SELECT max(seq) FROM products)",
+                (until,),
+            )
+            return done.rowcount
+
+    def close(self) -> None:
+        """Release the table, if nobody else in this process has it; closing twice does nothing."""
+        with _opening:
+            self._num_users -= 1
+            if self._num_users > 0:
+                return
+            if _open.get(self.folder.resolve()) is self:
+                del _open[self.folder.resolve()]
+            self.database.close()
+            if self._lock is not None:
+                self._lock.release()
+
+    def _check(self, values: tuple[str, int, int, int, str | None, int]) -> None:
+        if row_checksum(*values[:-1]) != values[-1]:
+            raise damaged_row(self.database.path, "products", values[0])
+
+
+_open: dict[Path, ProductTable] = {}
+_opening = threading.Lock()
+
+
+def open_products(folder: Path, *, durable: bool = False, read_only: bool = False) -> ProductTable:
+    """Open the products of an index to write; within a process, all who do so share one table.
+
+    With `read_only`, others may have it open. Raises StorageError where another process writes it.
+    """
+    if read_only:
+        return ProductTable(folder, read_only=True)
+    with _opening:
+        key = folder.resolve()
+        table = _open.get(key)
+        if table is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = taken(folder / LOCK_FILE, folder)
+            try:
+                table = _open[key] = ProductTable(folder, durable=durable)
+            except BaseException:
+                lock.release()
+                raise
+            table._lock = lock
+        table._num_users += 1
+        return table
+
+
+def taken(path: Path, folder: Path) -> FileLock:
+    """Take a lock file of a folder; raises StorageError where another process has it."""
+    lock = FileLock(path, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StorageError(
+            f"{folder}: another process has it open to write. Stop it, send it your writes, or "
+            "open the index read-only."
+        ) from None
+    return lock
+
+
+def new_versions(count: int) -> range:
+    """Return numbers that no other record of a product has."""
+    start = (time.time_ns() // 1_000_000 << 20) + secrets.randbits(20)
+    return range(start, start + count)
+
+
+def latest_seq(connection: sqlite3.Connection) -> int:
+    """Return the number of the latest change; 0 before the first."""
+    (seq,) = connection.execute("SELECT max(seq) FROM products").fetchone()
+    return int(seq or 0)
+
+
+def read_types(connection: sqlite3.Connection) -> dict[str, pl.DataType]:
+    """Return the types of the columns, in order."""
+    found = connection.execute("SELECT name, type FROM columns ORDER BY place").fetchall()
+    return {name: type_of(text) for name, text in found}
+
+
+def write_types(connection: sqlite3.Connection, types: Mapping[str, pl.DataType]) -> None:
+    """Set the types of columns that are new or have others."""
+    held = read_types(connection)
+    changed = [name for name, dtype in types.items() if held.get(name) != dtype]
+    connection.executemany(
+        "INSERT INTO columns VALUES (?, ?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET type = excluded.type",
+        [(name, list(types).index(name), type_name(types[name])) for name in changed],
+    )

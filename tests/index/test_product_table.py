@@ -1,0 +1,214 @@
+"""Products in the database: types, changes, and writes that end anywhere."""
+
+import os
+import signal
+from contextlib import closing
+from datetime import UTC, date, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+from index.test_collection import agrees, put, spec_of, vector_of
+from support.killing import CONTEXT
+
+from windowshop.errors import DataError, StorageError
+from windowshop.index.catalogue.collection import Collection
+from windowshop.index.catalogue.restore import Derivation, Encoded
+from windowshop.index.catalogue.state import State
+from windowshop.index.catalogue.vector_store import VectorStore
+from windowshop.index.product_table import ProductTable, new_versions, open_products
+from windowshop.index.rows import from_texts, plain, to_texts, type_name, type_of
+
+TYPED = pl.DataFrame(
+    {
+        "product_id": ["a", "b"],
+        "price": [0.1, float("nan")],
+        "stock": pl.Series([1, None], dtype=pl.UInt8),
+        "big": pl.Series([2**64 - 1, 0], dtype=pl.UInt64),
+        "sale": [True, None],
+        "since": [date(2024, 2, 29), None],
+        "at": [datetime(2024, 2, 29, 12, 30, 1, 5), None],
+        "zoned": pl.Series([datetime(2024, 7, 1, 9, tzinfo=UTC)] * 2).dt.convert_time_zone(
+            "Europe/Rome"
+        ),
+        "sizes": [["S", "ü"], None],
+        "widths": [[36.5], [1.0, 2.0]],
+        "nothing": [None, None],
+    }
+)
+
+
+def test_rows_come_back_with_their_types(tmp_path):
+    types = {name: type_of(type_name(dtype)) for name, dtype in TYPED.schema.items()}
+    assert types == dict(TYPED.schema)
+    assert from_texts(to_texts(TYPED), types).equals(TYPED)
+    other = pl.DataFrame(
+        {
+            "product_id": ["a"],
+            "kind": pl.Series(["x"], dtype=pl.Categorical),
+            "cost": pl.Series(["1.25"]).cast(pl.Decimal(10, 2)),
+            "box": [{"w": 1, "h": None}],
+            "pair": pl.Series([[1, 2]], dtype=pl.Array(pl.Int64, 2)),
+        }
+    )
+    assert plain(other).row(0) == ("a", "x", 1.25, '{"w": 1}', [1, 2])
+    with closing(open_products(tmp_path)) as products:
+        rows = products.fit(TYPED)
+        assert products.upsert(rows, new_versions(2)) == 1
+        with pytest.raises(DataError, match="column 'stock' is of type String"):
+            products.fit(pl.DataFrame({"product_id": ["a"], "stock": ["many"]}))
+        more = products.fit(pl.DataFrame({"product_id": ["c"], "nothing": ["x"], "extra": [1]}))
+        assert products.upsert(more, new_versions(1)) == 3
+        assert products.delete(["a"], [7]) == 4
+        assert [change[:2] for change in products.changes(0, 9)] == [("b", 2), ("c", 3), ("a", 4)]
+        assert products.state() == (4, 2)
+    with closing(ProductTable(tmp_path, read_only=True)) as products:
+        table = products.table()
+        assert table["product_id"].to_list() == ["b", "c"]
+        assert table.schema["extra"] == pl.Int64
+        assert table["nothing"].to_list() == [None, "x"]
+        assert products.database.check()["products"] == 3
+
+
+def test_one_process_shares_a_table(tmp_path):
+    first, second = open_products(tmp_path), open_products(tmp_path)
+    assert first is second
+    first.close()
+    assert second.seq == 0
+    second.close()
+    with closing(open_products(tmp_path)) as third:
+        assert third is not first
+
+
+STEPS = (
+    (VectorStore, "put"),
+    (ProductTable, "upsert"),
+    (ProductTable, "delete"),
+    (State, "upsert"),
+    (State, "delete"),
+    (VectorStore, "outdate"),
+)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("owner", "name"), STEPS)
+@pytest.mark.parametrize("kind", ["flat", "zvec"])
+def test_a_write_that_stops_at_any_step_is_whole_or_absent(
+    tmp_path, monkeypatch, owner, name, after, kind
+):
+    """The step fails before or after it has done its work, as it would where a disk is full."""
+    folder = tmp_path / "shop"
+    collection = Collection(folder, spec_of(kind))
+    put(collection, {"a": 1, "b": 1})
+    real = getattr(owner, name)
+
+    def fails(*args, **kwargs):
+        if after:
+            real(*args, **kwargs)
+        raise StorageError("no room")
+
+    state, is_delete = {"a": 1, "b": 1}, name == "delete"
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, fails)
+        with pytest.raises(StorageError, match="no room"):
+            collection.delete(["a"]) if is_delete else put(collection, {"a": 2, "c": 2})
+    done = {"b": 1} if is_delete else {"a": 2, "b": 1, "c": 2}
+    committed = after or (owner, name) not in STEPS[:3]
+    expected = done if committed and (owner, name) != STEPS[0] else state
+    put(collection, {"z": 9})
+    agrees(collection, expected | {"z": 9})
+    collection.close()
+    with closing(Collection(folder)) as again:
+        agrees(again, expected | {"z": 9})
+
+
+def killed_at(folder, owner, name, after):
+    """Write, and die at a step."""
+    real = getattr(owner, name)
+
+    def dies(*args, **kwargs):
+        if after:
+            real(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    collection = Collection(folder, spec_of("flat"))
+    put(collection, {"a": 1, "b": 1})
+    collection.save_snapshot()
+    setattr(owner, name, dies)
+    collection.delete(["a"]) if name == "delete" else put(collection, {"a": 2, "c": 2})
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("owner", "name"), STEPS)
+def test_a_kill_at_any_step_leaves_a_write_whole_or_absent(tmp_path, owner, name, after):
+    child = CONTEXT.Process(target=killed_at, args=(tmp_path, owner, name, after))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    done = {"b": 1} if name == "delete" else {"a": 2, "b": 1, "c": 2}
+    committed = after or (owner, name) not in STEPS[:3]
+    expected = done if committed and (owner, name) != STEPS[0] else {"a": 1, "b": 1}
+    with closing(Collection(tmp_path, read_only=True)) as reader:
+        agrees(reader, expected)
+    with closing(Collection(tmp_path)) as collection:
+        agrees(collection, expected)
+        put(collection, {"z": 9})
+        agrees(collection, expected | {"z": 9})
+
+
+def test_vectors_that_are_missing_are_made_again_and_kept(tmp_path):
+    made = []
+
+    def encode(rows):
+        made.extend(rows["product_id"])
+        vectors = [
+            vector_of(*pair)
+            for pair in zip(rows["product_id"], rows["price"].cast(int), strict=True)
+        ]
+        return Encoded({"fused": np.array(vectors)}, pl.DataFrame({"_weight": [0.5] * len(rows)}))
+
+    derivation = Derivation(encode=encode)
+    with closing(Collection(tmp_path, spec_of("exact"), derivation=derivation)) as collection:
+        put(collection, {f"p{i}": i for i in range(6)})
+        gone = collection._state.columns.versions(["p1", "p2", "p3", "p5"])
+        collection._store.drop(gone)
+        collection.rebuild()
+        agrees(collection, {f"p{i}": i for i in range(6)})
+        assert sorted(made) == ["p1", "p2", "p3", "p5"]
+        assert collection.products(["p1", "p4"])["_weight"].to_list() == [0.5, None]
+        collection.rebuild()
+        assert len(made) == 4
+
+
+def test_generations_follow_the_same_products(tmp_path):
+    derivation = Derivation(
+        encode=lambda rows: Encoded(
+            {
+                "fused": np.array(
+                    [
+                        vector_of(n, int(v))
+                        for n, v in rows.select("product_id", "price").iter_rows()
+                    ]
+                )
+            }
+        )
+    )
+    with (
+        closing(Collection(tmp_path / "one", spec_of("flat"), products=tmp_path)) as one,
+        closing(
+            Collection(tmp_path / "two", spec_of("exact"), products=tmp_path, derivation=derivation)
+        ) as two,
+    ):
+        put(one, {"a": 1, "b": 1})
+        assert two.is_behind
+        assert two.count() == 0
+        assert two.catch_up() == 2
+        put(two, {"b": 2, "c": 2})  # one is behind, and writes before it catches up
+        put(one, {"d": 3})
+        one.delete(["a"])
+        assert one.is_behind
+        one.catch_up()
+        two.catch_up()
+        assert not one.is_behind
+        agrees(two, {"b": 2, "c": 2, "d": 3})
+        assert sorted(one.ids()) == ["b", "c", "d"]

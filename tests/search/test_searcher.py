@@ -63,7 +63,7 @@ class HandMade:
             broken_images={},
             unsearchable=0,
             attributes=[],
-            filled_to={"segment": 1, "offset": 0},
+            engine={},
         )
 
     def encode_queries(self, texts, images):

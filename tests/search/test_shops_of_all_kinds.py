@@ -36,8 +36,8 @@ class ReadIndex:
             broken_images={},
             unsearchable=0,
             attributes=[],
+            engine={},
             language=dataset.language,
-            filled_to={"segment": 1, "offset": 0},
         )
 
     def encode_queries(self, texts, images):

@@ -19,7 +19,7 @@ CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class _Shown:
-    """What is printed, with a mark for each control character that a feed or a folder brought."""
+    """Printed content, with a mark for each control character that a feed or a folder brought."""
 
     def __init__(self, content: ConsoleRenderable) -> None:
         self._content = content

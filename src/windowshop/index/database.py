@@ -15,6 +15,7 @@ import struct
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -384,6 +385,7 @@ def named_errors(path: Path) -> Iterator[None]:
         raise
 
 
+@cache
 def _boot() -> bytes:
     """Return an id of this start of the machine; empty where the system has none."""
     try:

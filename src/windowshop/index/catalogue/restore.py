@@ -42,7 +42,7 @@ class RebuildCancelled(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What a model makes of products."""
+    """Vectors and internal columns that a model makes of products."""
 
     vectors: Mapping[str, np.ndarray]
     """Name -> (B, W) of any float type."""
@@ -64,7 +64,7 @@ class Derivation:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What columns and engine are made of."""
+    """Products and vectors that columns and engine are made of."""
 
     products: ProductTable
     store: VectorStore

@@ -205,7 +205,8 @@ class VectorStore:
         if not self._read_only:
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
+            # After a power loss what is damaged is missing: it needs no flush to the disk.
+            connection.execute("PRAGMA synchronous = OFF")
         if not self._read_only or uri == "file::memory:":
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS vectors (version INTEGER PRIMARY KEY, "

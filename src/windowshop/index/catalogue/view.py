@@ -1,4 +1,4 @@
-"""What a collection shows: hits, one moment of columns and engine, and what writes leave to do."""
+"""Views of a collection: hits, one moment of columns and engine, and what writes leave to do."""
 
 from dataclasses import dataclass
 

@@ -7,15 +7,20 @@ Rows are texts, the head first.
 import math
 import statistics
 from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from published import Results, figure, written
+
+from windowshop.study import load_regime_results, report_parts
 
 Rows = list[list[str]]
 SYSTEMS = {"fused": "**fused**", "text_only": "text only", "image_only": "image only"}
 SYSTEMS["bm25"] = "BM25"
 FASHION = "fashion_test.json"
 SEEDS = (FASHION, "fashion_test_seed1.json", "fashion_test_seed2.json")
+REGIMES = "study_regimes"
 T_975 = {2: 4.303, 4: 2.776}
 """97.5% quantiles of Student's t by degrees of freedom."""
 
@@ -59,6 +64,19 @@ def headlines(results: Results) -> Rows:
             gains = [figure(minus["all"][m], "+.123 [") if minus else "–" for m in measures]
             queries = f"{found['num_queries']:,}"
             rows.append([found["data"], queries, SYSTEMS[system], *cells, *gains])
+    return rows
+
+
+def few(results: Results) -> Rows:
+    """The default, by vectors alone, where judgements are few, beside BM25 chosen on dev."""
+    measures = ("ndcg@10", "recall@100")
+    names = ("nDCG@10", "Recall@100")
+    rows = [["judged training queries", "seeds", *names, *(f"BM25, {name}" for name in names)]]
+    for count in ("0", "30", "100", "300"):
+        found = results.at(f"few_{count}_test.json", "")
+        systems = (found["systems"][name]["all"] for name in ("fused", "bm25"))
+        cells = [figure(system[m], ".123 ±") for system in systems for m in measures]
+        rows.append([count, str(found["num_seeds"]), *cells])
     return rows
 
 
@@ -179,13 +197,36 @@ def engines(results: Results) -> Rows:
     return rows
 
 
+def regimes_map(results: Results) -> Rows:
+    """Which ingredient pays in which regime."""
+    return _of_regimes(results, "Which ingredient pays when")
+
+
+def regimes_best(results: Results) -> Rows:
+    """The training that dev chooses in each regime, beside BM25 and the encoder as it comes."""
+    return _of_regimes(results, "Best training of each regime, beside BM25")
+
+
 TABLES: dict[str, Callable[[Results], Rows]] = {
     table.__name__: table
     for table in (
-        *(headlines, fashion, seeds, shuffled, claims, variants, peers),
-        *(search, composed, service, engines),
+        *(headlines, fashion, seeds, few, shuffled, claims, variants, peers),
+        *(search, composed, service, engines, regimes_map, regimes_best),
     )
 }
+
+
+def _of_regimes(results: Results, title: str) -> Rows:
+    """Return a table of the study of regimes, made again from its figures and scores."""
+    results.at(f"{REGIMES}/results.json", "environment")  # noted as used
+    head, rows = _regime_tables(results.folder / REGIMES)[title]
+    return [list(head), *(list(row) for row in rows)]
+
+
+@cache
+def _regime_tables(folder: Path) -> dict[str, tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]]:
+    tables, _ = report_parts(load_regime_results(folder))
+    return {table.title: (table.head, table.rows) for table in tables}
 
 
 def _over_seeds(values: Iterable[float]) -> dict[str, float]:

@@ -41,7 +41,9 @@ def _of_evaluation(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _of_study(path: Path, results: Path) -> Iterator[tuple[str, str, str]]:
-    """Compare a study's report."""
+    """Compare a study's report; tables of a study of regimes are made of its scores."""
+    if "value" not in pl.read_parquet_schema(path):
+        return
     report = str(path.with_name("report.md").relative_to(results))
     known = Results(results)
     for variant, part, measure, mean in _means(path, "variant", "slice", "measure"):

@@ -92,6 +92,7 @@ def read_shop(index: Path, texts: list[str], folder: Path, rng: np.random.Genera
         with opened.collection.read_view() as view:
             keys = np.flatnonzero(view.columns.alive_N)
             products, x_NW = view.columns.rows(keys), view.engine.vectors(keys, FUSED_VECTOR)
+    products = products.drop(name for name in products.columns if name.startswith("_"))
     found = np.any(x_NW, axis=1)
     products = products.filter(pl.Series(found))
     products = products.with_columns(pl.Series(LOT, rng.random(len(products))))

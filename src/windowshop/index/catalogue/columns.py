@@ -201,7 +201,11 @@ class Columns:
 
     def versions_of(self, keys: np.ndarray) -> list[int]:
         """Return the versions of keys."""
-        return self._gather(keys, [VERSION])[VERSION].to_list() if len(keys) else []
+        if not len(keys):
+            return []
+        large, small = self._large[VERSION], self._small[VERSION]
+        first = len(large)
+        return [large[key] if key < first else small[key - first] for key in keys.tolist()]
 
     def groups(self, keys_C: np.ndarray) -> np.ndarray:
         """Return the group of variants of each key as the group's first key, int64 (C,).

@@ -50,7 +50,7 @@ REFUSED = (429, 503)
 
 @dataclass
 class Shop:
-    """What the clients send, and where."""
+    """Texts and images that clients send, the port they send them to, and when they end."""
 
     port: int
     texts: list[str]

@@ -1,1 +1,1 @@
-"""What makes a release: the lock, licences, known vulnerabilities, the packages themselves."""
+"""Tools that make a release: the lock, licences, known vulnerabilities, the packages themselves."""

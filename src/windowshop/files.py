@@ -9,6 +9,7 @@ import math
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -28,6 +29,8 @@ from windowshop.errors import (
     storage_error,
 )
 
+CHUNK_BYTES = 1 << 20
+"""Bytes of a file that are hashed at a time."""
 OS_ERROR = re.compile(r"\(os error (\d+)\)")
 DEFAULT_CACHE = Path(os.environ.get("WINDOWSHOP_CACHE") or Path.home() / ".cache" / "windowshop")
 """Folder of encoded features where no other is given."""
@@ -154,12 +157,13 @@ def sync_tree(folder: Path) -> None:
     sync(folder)
 
 
-def file_hash(path: Path) -> str:
-    """Hash a file's content."""
+def file_hash(path: Path, num_bytes: int = sys.maxsize) -> str:
+    """Hash a file's content, or its first bytes."""
     digest = xxhash.xxh3_128()
     with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
+        while chunk := file.read(min(CHUNK_BYTES, num_bytes)):
             digest.update(chunk)
+            num_bytes -= len(chunk)
     return digest.hexdigest()
 
 

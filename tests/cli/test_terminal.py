@@ -1,4 +1,4 @@
-"""What feeds and requests bring never reaches a terminal or a log as a command."""
+"""Texts that feeds and requests bring never reach a terminal or a log as a command."""
 
 import json
 import logging

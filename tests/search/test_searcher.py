@@ -7,11 +7,9 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from support.tabled_index import TabledIndex
 
-from windowshop.engines.base import EngineSpec, VectorSpec
 from windowshop.errors import ConfigError, FilterError, SearchError
-from windowshop.index.catalogue.collection import Collection
-from windowshop.index.open import GenerationManifest
 from windowshop.search.request import FacetRange, FacetValues, SearchRequest, Sort
 from windowshop.search.results.rules import Rule, Rules
 from windowshop.search.retrieval.calibration import Curve
@@ -39,32 +37,14 @@ PRODUCTS = [
 ]
 
 
-class HandMade:
+class HandMade(TabledIndex):
     """An index whose encoder is a table."""
 
     def __init__(self, folder):
-        spec = EngineSpec(
-            kind="exact",
-            vectors={name: VectorSpec(width=4, storage="float32") for name in ("fused", "photo")},
-        )
-        self.collection = Collection(folder, spec)
         names = ("product_id", "title", "brand", "category", "price", "group_id")
         table = pl.DataFrame([row[:6] for row in PRODUCTS], schema=names, orient="row")
         table = table.with_columns(image=pl.lit(None, pl.String))
-        x_BW = np.stack([row[6] for row in PRODUCTS])
-        self.collection.upsert(table, {"fused": x_BW, "photo": x_BW})
-        self.generation = "g1"
-        self.manifest = GenerationManifest(
-            model_key="k",
-            num_products=len(PRODUCTS),
-            width=4,
-            image_width=4,
-            data_root=str(folder),
-            broken_images={},
-            unsearchable=0,
-            attributes=[],
-            engine={},
-        )
+        super().__init__(folder, table, np.stack([row[6] for row in PRODUCTS]), folder)
 
     def encode_queries(self, texts, images):
         vectors = [BLUE + SHOE if images[0] else QUERIES.get(text, RED) for text in texts]
@@ -72,12 +52,6 @@ class HandMade:
 
     def encode_images(self, images):
         return np.stack([BLUE + SHOE for _ in images])
-
-    def recent_image_path(self, image):
-        return None
-
-    def close(self):
-        self.collection.close()
 
 
 @pytest.fixture

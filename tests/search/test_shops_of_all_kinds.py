@@ -6,48 +6,25 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 import pytest
+from support.tabled_index import TabledIndex
 
 from windowshop.data import attribute_columns, fill_attributes, read_dataset
-from windowshop.engines.base import EngineSpec, VectorSpec
 from windowshop.errors import DataError, FilterError
-from windowshop.index.catalogue.collection import Collection
-from windowshop.index.open import GenerationManifest
 from windowshop.search.request import FacetValues, SearchRequest, Sort
 from windowshop.search.searcher import Searcher
 
 
-class ReadIndex:
+class ReadIndex(TabledIndex):
     """An index of a data folder whose vectors are all alike, so that words alone rank."""
 
     def __init__(self, data, folder):
-        vectors = {name: VectorSpec(width=4, storage="float32") for name in ("fused", "photo")}
-        self.collection = Collection(folder, EngineSpec(kind="exact", vectors=vectors))
         dataset = read_dataset(data)
         table = fill_attributes(dataset.products, attribute_columns(dataset.products))
-        x_BW = np.ones((len(table), 4), dtype=np.float32)
-        self.collection.upsert(table, {"fused": x_BW, "photo": x_BW})
-        self.generation = "g1"
-        self.manifest = GenerationManifest(
-            model_key="k",
-            num_products=len(table),
-            width=4,
-            image_width=4,
-            data_root=str(data),
-            broken_images={},
-            unsearchable=0,
-            attributes=[],
-            engine={},
-            language=dataset.language,
-        )
+        x_NW = np.ones((len(table), 4), dtype=np.float32)
+        super().__init__(folder, table, x_NW, data, dataset.language)
 
     def encode_queries(self, texts, images):
         return np.ones((len(texts), 4), dtype=np.float32) / 2
-
-    def recent_image_path(self, image):
-        return None
-
-    def close(self):
-        self.collection.close()
 
 
 @pytest.fixture

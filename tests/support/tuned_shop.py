@@ -2,38 +2,21 @@
 
 import numpy as np
 import polars as pl
+from support.tabled_index import TabledIndex
 
 from windowshop.data.dataset import PRODUCT_SCHEMA, QUERY_SCHEMA, Dataset, complete_columns
-from windowshop.engines.base import EngineSpec, VectorSpec
-from windowshop.index.catalogue.collection import Collection
-from windowshop.index.open import GenerationManifest
 
 WIDTH = 16
 NUM_PRODUCTS = 48
 LOOKS = 8
 
 
-class VectorIndex:
+class VectorIndex(TabledIndex):
     """An index whose encoder is a table: text or image name -> vector."""
 
-    generation = "g1"
-
     def __init__(self, folder, products, x_NW, queries):
-        spec = {name: VectorSpec(width=WIDTH, storage="float32") for name in ("fused", "photo")}
         self.folder, self._queries = folder, queries
-        self.collection = Collection(folder / "c", EngineSpec(kind="exact", vectors=spec))
-        self.collection.upsert(products, {"fused": x_NW, "photo": x_NW})
-        self.manifest = GenerationManifest(
-            model_key="k",
-            num_products=len(products),
-            width=WIDTH,
-            image_width=WIDTH,
-            data_root=str(folder),
-            broken_images={},
-            unsearchable=0,
-            attributes=[],
-            engine={},
-        )
+        super().__init__(folder / "c", products, x_NW, folder)
 
     def encode_queries(self, texts, images):
         asked = [t or p.name for t, p in zip(texts, images, strict=True)]
@@ -41,12 +24,6 @@ class VectorIndex:
 
     def encode_images(self, images):
         return np.stack([self._queries[image.name] for image in images])
-
-    def recent_image_path(self, image):
-        return None
-
-    def close(self):
-        self.collection.close()
 
 
 def unit(x):

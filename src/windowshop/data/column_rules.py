@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 
 import polars as pl
 
-from windowshop.data.attribute_rules import convert_attributes, names_of
+from windowshop.data.attribute_rules import BOOLEANS, convert_attributes, names_of
 from windowshop.data.attributes import attribute_columns
 from windowshop.data.category_paths import CATEGORY_PATHS
 from windowshop.data.column_types import is_code, to_moments
@@ -142,8 +142,7 @@ def _as_declared(column: pl.Series, kind: ColumnType, path: Path) -> pl.Series:
         return _fitting(column, column.cast(pl.List(pl.Float64), strict=False), kind, path)
     if kind == "boolean" and column.dtype != pl.Boolean:
         lowered = column.cast(pl.String).str.to_lowercase().str.strip_chars()
-        known = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
-        known |= {"yes": True, "no": False}
+        known = {**BOOLEANS, "1.0": True, "0.0": False}
         read = lowered.replace_strict(known, default=None, return_dtype=pl.Boolean)
         return _fitting(column, read, kind, path)
     if kind == "date" and column.dtype not in (pl.Date, pl.Datetime):

@@ -6,7 +6,6 @@
 Shapes: B products of a batch, N keys, C candidates, K results, D width.
 """
 
-import errno
 import math
 import os
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from windowshop.engines.base import VectorSpec, best, cut
-from windowshop.errors import EngineError, StorageError
+from windowshop.errors import FULL, EngineError, StorageError
 
 BLOCK = 512
 """Rows scored at a time; they fit the processor's cache as float32."""
@@ -174,7 +173,7 @@ def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.memm
         raise StorageError(
             f"{path}: has no room for {size} bytes ({error.strerror}). Make room, then send the "
             "products again.",
-            is_full=error.errno in (errno.ENOSPC, errno.EDQUOT),
+            is_full=error.errno in FULL,
         ) from None
     finally:
         os.close(descriptor)

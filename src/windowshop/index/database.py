@@ -24,6 +24,7 @@ import xxhash
 from windowshop.errors import DamagedError, StorageError
 from windowshop.files import sync
 from windowshop.index.database_tables import Table, definitions, row_checksum
+from windowshop.index.transactions import REMEDY, named_errors, transaction, vacuum
 
 DATABASE_FILE, MARK_FILE = "shop.db", "shop.mark"
 VERSION = 1
@@ -34,13 +35,16 @@ BUSY_SECONDS = 30.0
 CACHE_KIB = 16 * 1024
 SHRINK_PAGES = 1_024
 """Free pages from which a file is shrunk."""
-FULL = {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}
 PASSING = ("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED")
 """Errors after which a connection is as good as before."""
-DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT"}
-UNREADABLE = {"", "SQLITE_ERROR"}
-"""Codes of texts that are no UTF-8, and of tables and columns that are not there."""
-REMEDY = "Restore the index from a copy, or build it again from the data folder."
+MAKE = (
+    "CREATE TABLE IF NOT EXISTS _transactions (number INTEGER NOT NULL)",
+    "INSERT INTO _transactions SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM _transactions)",
+    "CREATE TABLE IF NOT EXISTS _totals "
+    "(name TEXT PRIMARY KEY, num INTEGER NOT NULL, digest INTEGER NOT NULL)",
+    f"PRAGMA user_version = {VERSION}",
+)
+"""Statements that make a database without tables of its own."""
 
 
 class Database:
@@ -112,17 +116,12 @@ class Database:
         with self._lock, named_errors(self.path):
             connection = self._connection()
             try:
-                connection.execute("BEGIN IMMEDIATE")
-                yield connection
-                connection.execute("UPDATE _transactions SET number = number + 1")
-                (number,) = connection.execute("SELECT number FROM _transactions").fetchone()
-                connection.execute("COMMIT")
-            except BaseException as error:
-                if connection.in_transaction:
-                    with suppress(sqlite3.Error):
-                        connection.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError):
-                    self._renew(connection, error)
+                with transaction(connection):
+                    yield connection
+                    connection.execute("UPDATE _transactions SET number = number + 1")
+                    (number,) = connection.execute("SELECT number FROM _transactions").fetchone()
+            except sqlite3.OperationalError as error:
+                self._renew(connection, error)
                 raise
             self._note(number)
 
@@ -134,7 +133,7 @@ class Database:
         Raises DamagedError at a row that does not fit its checksum, and where all are not there.
         """
         with self.reading() as connection:
-            pairs = list(self._checked(connection, table.name, table.names, rest, values))
+            pairs = list(self.checked(connection, table.name, table.names, rest, values))
             if not rest:
                 self._compare(connection, table.name, (checksum for _, checksum in pairs))
         return [row for row, _ in pairs]
@@ -159,10 +158,7 @@ class Database:
         """Give room of deleted rows back to the disk, where that is a fourth of the file."""
         with self._lock, named_errors(self.path):
             connection = self._connection()
-            (free,) = connection.execute("PRAGMA freelist_count").fetchone()
-            (pages,) = connection.execute("PRAGMA page_count").fetchone()
-            if free > SHRINK_PAGES and free > pages // 4:
-                connection.execute("VACUUM")
+            vacuum(connection, SHRINK_PAGES)
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def check(self, *tables: Table) -> dict[str, int]:
@@ -212,17 +208,9 @@ class Database:
                 return
             if self._noted()[0]:
                 raise self._lacks(self._noted()[0])
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("CREATE TABLE IF NOT EXISTS _transactions (number INTEGER NOT NULL)")
-            connection.execute(
-                "INSERT INTO _transactions SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM _transactions)"
-            )
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS _totals "
-                "(name TEXT PRIMARY KEY, num INTEGER NOT NULL, digest INTEGER NOT NULL)"
-            )
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-            connection.execute("COMMIT")
+            with transaction(connection):
+                for statement in MAKE:
+                    connection.execute(statement)
 
     def _connection(self) -> sqlite3.Connection:
         """Return the calling thread's connection."""
@@ -310,7 +298,7 @@ class Database:
             self._own.connection = None
             connection.close()
 
-    def _checked(
+    def checked(
         self,
         connection: sqlite3.Connection,
         name: str,
@@ -318,7 +306,10 @@ class Database:
         rest: str = "",
         values: Sequence[Any] = (),
     ) -> Iterator[tuple[tuple[Any, ...], int]]:
-        """Yield rows with their checksums, after comparing them."""
+        """Yield rows of some columns, each with its checksum; `rest` is as in `rows`.
+
+        Raises DamagedError at a row that does not fit its checksum.
+        """
         names = ", ".join(columns)
         for *row, checksum in connection.execute(
             f"SELECT {names}, checksum FROM {name} {rest}", values
@@ -330,7 +321,7 @@ class Database:
     def _check_table(self, connection: sqlite3.Connection, name: str) -> int:
         found = connection.execute(f"PRAGMA table_xinfo({name})").fetchall()
         columns = [row[1] for row in found if row[1] != "checksum"]
-        pairs = self._checked(connection, name, columns) if found else iter(())
+        pairs = self.checked(connection, name, columns) if found else iter(())
         return self._compare(connection, name, (checksum for _, checksum in pairs))
 
     def _compare(self, connection: sqlite3.Connection, name: str, checksums: Iterable[int]) -> int:
@@ -359,30 +350,6 @@ def read_mode(path: Path) -> str:
 def damaged_row(path: Path, table: str, key: object) -> DamagedError:
     """Return the error of a row that does not fit its checksum."""
     return DamagedError(f"{path}: the row {key!r} of table {table} is damaged. {REMEDY}")
-
-
-@contextmanager
-def named_errors(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite into StorageError and DamagedError."""
-    try:
-        yield
-    except UnicodeDecodeError as error:  # in a message of SQLite, which quotes what it cannot read
-        raise DamagedError(f"{path}: is damaged ({error}). {REMEDY}") from None
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorname", "") or ""
-        if code in FULL:
-            raise StorageError(
-                f"{path}: the disk is full. Make room, then send it again: nothing was changed.",
-                is_full=True,
-            ) from None
-        if code.startswith(tuple(DAMAGED)) or code in UNREADABLE:
-            raise DamagedError(f"{path}: is damaged ({error}). {REMEDY}") from None
-        if isinstance(error, sqlite3.OperationalError):
-            raise StorageError(
-                f"{path}: cannot be read or written ({error}; {code}). Give the right to it and "
-                "room, then try again: nothing was changed."
-            ) from None
-        raise
 
 
 @cache

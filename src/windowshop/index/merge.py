@@ -11,7 +11,6 @@ from pathlib import Path
 import polars as pl
 
 from windowshop.errors import DataError
-from windowshop.index.database import named_errors
 from windowshop.index.generations import choose
 from windowshop.index.product_table import (
     ProductTable,
@@ -21,6 +20,7 @@ from windowshop.index.product_table import (
     write_types,
 )
 from windowshop.index.rows import from_texts, to_texts
+from windowshop.index.transactions import named_errors, transaction
 
 STAGE_FILE = "stage.db"
 PUT_CHANGED = """
@@ -73,12 +73,10 @@ class Staging:
             if known == text:
                 versions[i] = version
             staged.append((name, versions[i], None if known == text else text))
-        with named_errors(self._path):
-            self._connection.execute("BEGIN")
+        with named_errors(self._path), transaction(self._connection):
             self._connection.executemany(
                 "INSERT INTO rows (product_id, version, row) VALUES (?, ?, ?)", staged
             )
-            self._connection.execute("COMMIT")
         self._types = dict(rows.schema)
         return versions
 
@@ -120,4 +118,4 @@ class Staging:
                     "fit its column's type in the data. Give the data's column the type that the "
                     "index has, or write the product again with the other, and build again."
                 ) from None
-        write_types(connection, types)
+        write_types(connection, held, types)

@@ -51,7 +51,6 @@ GENERATIONS = Table("generations", ("place TEXT PRIMARY KEY", "name TEXT NOT NUL
 TABLES = (PRODUCTS, COLUMNS, GENERATIONS)
 PARAMETERS = 500
 """Ids in one statement."""
-ROW_COLUMNS = f"{', '.join(PRODUCTS.names)}, checksum"
 PUT = (
     "INSERT INTO products (product_id, seq, version, deleted, row) VALUES (?, ?, ?, ?, ?) "
     "ON CONFLICT (product_id) DO UPDATE SET seq = excluded.seq, version = excluded.version, "
@@ -88,7 +87,7 @@ class ProductTable:
             if not read_only:
                 self.database.declare(*TABLES)
             with self.database.reading() as connection:
-                self._types = read_types(connection)
+                read_types(connection)
         except BaseException:
             self.database.close()
             raise
@@ -98,11 +97,6 @@ class ProductTable:
         """Number of the latest change; 0 before the first."""
         with self.database.reading() as connection:
             return latest_seq(connection)
-
-    @property
-    def types(self) -> Mapping[str, pl.DataType]:
-        """Types of the columns, in order."""
-        return self._types
 
     def state(self) -> tuple[int, int]:
         """Return the number of the latest change and of the products then."""
@@ -119,23 +113,23 @@ class ProductTable:
         """
         check_product_ids(products)
         with self.database.reading() as connection:
-            self._types = read_types(connection)
+            types = read_types(connection)
         rows = plain(products)
-        return fitted(rows, joined(self._types, rows.schema))
+        return fitted(rows, joined(types, rows.schema))
 
     def upsert(self, rows: pl.DataFrame, versions: Sequence[int]) -> int:
         """Write whole products, fitted; returns the number of the first change."""
         with self.database.writing() as connection:
-            rows = fitted(rows, joined(read_types(connection), rows.schema))
+            types = read_types(connection)
+            rows = fitted(rows, joined(types, rows.schema))
             texts = to_texts(rows)
-            write_types(connection, rows.schema)
+            write_types(connection, types, rows.schema)
             first = latest_seq(connection) + 1
             seqs = range(first, first + len(rows))
             deleted = [0] * len(rows)
             connection.executemany(
                 PUT, zip(rows["product_id"], seqs, versions, deleted, texts, strict=True)
             )
-        self._types = dict(rows.schema)
         return first
 
     def delete(self, product_ids: Sequence[str], versions: Sequence[int]) -> int:
@@ -186,21 +180,17 @@ class ProductTable:
             for start in range(0, len(product_ids), PARAMETERS):
                 part = product_ids[start : start + PARAMETERS]
                 marks = ", ".join("?" * len(part))
-                query = f"SELECT {ROW_COLUMNS} FROM products WHERE product_id IN ({marks})"
-                for values in connection.execute(query, part):
-                    self._check(values)
-                    if not values[3]:
-                        found[values[0]] = (values[2], values[4])
+                where = f"WHERE product_id IN ({marks})"
+                for row in self._checked(connection, where, part):
+                    if not row.deleted:
+                        found[row.product_id] = (row.version, row.row)
         return found
 
     def texts(self) -> Iterator[str]:
         """Yield the values of every product as JSON; raises DamagedError for a damaged one."""
         with self.database.reading() as connection:
-            for values in connection.execute(
-                f"SELECT {ROW_COLUMNS} FROM products WHERE deleted = 0"
-            ):
-                self._check(values)
-                yield values[4]
+            for row in self._checked(connection, "WHERE deleted = 0"):
+                yield row.row
 
     def table(self) -> pl.DataFrame:
         """Return every product, by id; raises DamagedError for a damaged one."""
@@ -233,9 +223,22 @@ class ProductTable:
             if self._lock is not None:
                 self._lock.release()
 
-    def _check(self, values: tuple[str, int, int, int, str | None, int]) -> None:
-        if row_checksum(*values[:-1]) != values[-1]:
-            raise damaged_row(self.database.path, "products", values[0])
+    def _checked(
+        self, connection: sqlite3.Connection, where: str, values: Sequence[str] = ()
+    ) -> Iterator["_Row"]:
+        rows = self.database.checked(connection, PRODUCTS.name, PRODUCTS.names, where, values)
+        return (_Row(*row) for row, _ in rows)
+
+
+class _Row(NamedTuple):
+    """Row of PRODUCTS."""
+
+    product_id: str
+    seq: int
+    version: int
+    deleted: int
+    row: str
+    """Values as JSON; null of one that was deleted."""
 
 
 _open: dict[Path, ProductTable] = {}
@@ -296,12 +299,19 @@ def read_types(connection: sqlite3.Connection) -> dict[str, pl.DataType]:
     return {name: type_of(text) for name, text in found}
 
 
-def write_types(connection: sqlite3.Connection, types: Mapping[str, pl.DataType]) -> None:
-    """Set the types of columns that are new or have others."""
-    held = read_types(connection)
-    changed = [name for name, dtype in types.items() if held.get(name) != dtype]
+def write_types(
+    connection: sqlite3.Connection,
+    held: Mapping[str, pl.DataType],
+    types: Mapping[str, pl.DataType],
+) -> None:
+    """Set the types of columns that are new or have others than those held."""
+    changed = [
+        (name, place, type_name(dtype))
+        for place, (name, dtype) in enumerate(types.items())
+        if held.get(name) != dtype
+    ]
     connection.executemany(
         "INSERT INTO columns VALUES (?, ?, ?) "
         "ON CONFLICT (name) DO UPDATE SET type = excluded.type",
-        [(name, list(types).index(name), type_name(types[name])) for name in changed],
+        changed,
     )

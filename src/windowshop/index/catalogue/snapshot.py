@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 import polars as pl
-import xxhash
 
 from windowshop.engines import EngineSpec, VectorSpec
 from windowshop.errors import EngineError
-from windowshop.files import write_atomic, write_json
+from windowshop.files import file_hash, read_sealed, write_atomic, write_sealed
 
 LOG = logging.getLogger(__name__)
 FORMAT = "windowshop-snapshot/2"
@@ -25,7 +23,6 @@ SNAPSHOT_FILE = "snapshot.json"
 ALIVE = "_alive"
 SMALL_BYTES = 64 * 2**20
 """Files of an engine are compared with their hashes up to so many bytes in all."""
-CHUNK = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,7 @@ def write_snapshot(folder: Path, saved: Snapshot, fixed_files: Mapping[str, int]
         "spec": asdict(saved.spec),
         "seq": saved.seq,
     }
-    write_json(folder / SNAPSHOT_FILE, content | {"hash": _content_hash(content)})
+    write_sealed(folder / SNAPSHOT_FILE, content)
     for path in folder.glob("*products-*"):
         if path.name != table_file:
             path.unlink(missing_ok=True)
@@ -117,29 +114,15 @@ def require_hash(path: Path, num_bytes: int, digest: str) -> None:
         raise EngineError(f"{path}: is not as it was written.")
 
 
-def file_hash(path: Path, num_bytes: int) -> str:
-    """Return the xxh3 hash of a file's first bytes."""
-    state = xxhash.xxh3_64()
-    with path.open("rb") as file:
-        while num_bytes > 0 and (part := file.read(min(CHUNK, num_bytes))):
-            state.update(part)
-            num_bytes -= len(part)
-    return state.hexdigest()
-
-
-def _content_hash(content: Mapping[str, Any]) -> str:
-    return xxhash.xxh3_64_hexdigest(orjson.dumps(content, option=orjson.OPT_SORT_KEYS))
-
-
 def _read(path: Path) -> dict[str, Any]:
     """Return the content of snapshot.json; raises EngineError where it is not as it was written."""
     try:
-        content = orjson.loads(path.read_bytes())
-        if content["format"] == FORMAT and content.pop("hash") == _content_hash(content):
-            return dict(content)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        content = read_sealed(path)
+    except (OSError, ValueError, TypeError) as error:
         raise EngineError(f"{path}: cannot be read ({error!r}).") from None
-    raise EngineError(f"{path}: is not as it was written.")
+    if content.get("format") != FORMAT:
+        raise EngineError(f"{path}: is of another format than {FORMAT}.")
+    return content
 
 
 def spec_from_json(content: Mapping[str, Any]) -> EngineSpec:

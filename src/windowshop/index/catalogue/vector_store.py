@@ -12,7 +12,6 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +21,8 @@ import orjson
 import polars as pl
 import xxhash
 
-from windowshop.index.database import DAMAGED, named_errors, read_mode
+from windowshop.index.database import read_mode
+from windowshop.index.transactions import DAMAGED, named_errors, transaction, vacuum
 
 LOG = logging.getLogger(__name__)
 VECTORS_FILE = "vectors.db"
@@ -148,14 +148,7 @@ class VectorStore:
 
     def shrink(self) -> None:
         """Give room of dropped records back to the disk, where that is a fourth of the file."""
-
-        def shrink(connection: sqlite3.Connection) -> None:
-            (free,) = connection.execute("PRAGMA freelist_count").fetchone()
-            (pages,) = connection.execute("PRAGMA page_count").fetchone()
-            if free > pages // 4:
-                connection.execute("VACUUM")
-
-        self._done(shrink)
+        self._done(vacuum)
 
     def close(self) -> None:
         """Release the file; closing twice does nothing."""
@@ -170,7 +163,7 @@ class VectorStore:
             gone = [(version,) for version in self._outdated] if is_due else []
 
             def write(connection: sqlite3.Connection) -> None:
-                with _transaction(connection):
+                with transaction(connection):
                     change(connection)
                     connection.executemany("DELETE FROM vectors WHERE version = ?", gone)
 
@@ -224,18 +217,6 @@ class VectorStore:
 
 def _lacks_table(error: sqlite3.DatabaseError) -> bool:
     return "no such table" in str(error)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _checksum(product_id: str, content: bytes) -> int:

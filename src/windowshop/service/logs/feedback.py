@@ -19,7 +19,7 @@ from windowshop.index import Database
 from windowshop.search import Answer, SearchRequest
 from windowshop.service.http.errors import ServiceError
 from windowshop.service.http.requests import FeedbackBody
-from windowshop.service.logs.tables import EVENTS, SEARCHES, LogDatabase, read_tables
+from windowshop.service.logs.tables import EVENTS, SEARCHES, LogDatabase, insert_next, read_tables
 
 LOG = logging.getLogger(__name__)
 SEARCH_SCHEMA: dict[str, pl.DataType] = {
@@ -54,16 +54,8 @@ WAITING_BYTES = 16 * 2**20
 ROW_BYTES = 1_000
 """Estimated size of a waiting search without its text and products."""
 
-ADD_SEARCH = (
-    f"INSERT INTO searches ({', '.join(SEARCHES.names)}) "
-    f"VALUES ((SELECT coalesce(max(number), 0) + 1 FROM searches){', ?' * len(SEARCH_SCHEMA)}) "
-    "ON CONFLICT (search_id) DO NOTHING"
-)
-ADD_EVENT = (
-    f"INSERT INTO events ({', '.join(EVENTS.names)}) "
-    f"VALUES ((SELECT coalesce(max(number), 0) + 1 FROM events){', ?' * len(EVENT_SCHEMA)}) "
-    "ON CONFLICT (search_id, product_id, position, event) DO NOTHING"
-)
+ADD_SEARCH = insert_next(SEARCHES, "ON CONFLICT (search_id) DO NOTHING")
+ADD_EVENT = insert_next(EVENTS, "ON CONFLICT (search_id, product_id, position, event) DO NOTHING")
 
 
 class FeedbackLog:

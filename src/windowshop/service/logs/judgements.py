@@ -15,13 +15,12 @@ import xxhash
 from windowshop.data import RELEVANCE
 from windowshop.service.http.requests import JudgementBody
 from windowshop.service.logs.feedback import query_key
-from windowshop.service.logs.tables import GRADES, LogDatabase, read_tables
+from windowshop.service.logs.tables import GRADES, LogDatabase, insert_next, read_tables
 
-ADD_GRADE = (
-    f"INSERT INTO grades ({', '.join(GRADES.names)}) "
-    "VALUES ((SELECT coalesce(max(number), 0) + 1 FROM grades), ?, ?, ?, ?, ?, ?) "
+ADD_GRADE = insert_next(
+    GRADES,
     "ON CONFLICT (query_key, product_id, judge) DO UPDATE SET "
-    "grade = excluded.grade, time = excluded.time"
+    "grade = excluded.grade, time = excluded.time",
 )
 QUERIES = {"query_id": pl.String(), "query": pl.String(), "weight": pl.Float64()}
 QRELS = {

@@ -61,6 +61,15 @@ twice makes no second row. Null is a grade that was taken away."""
 TABLES = (SEARCHES, EVENTS, GRADES)
 
 
+def insert_next(table: Table, on_conflict: str) -> str:
+    """Return the statement that inserts a row, without its number, under the next number."""
+    marks = ", ?" * (len(table.names) - 1)
+    return (
+        f"INSERT INTO {table.name} ({', '.join(table.names)}) "
+        f"VALUES ((SELECT coalesce(max(number), 0) + 1 FROM {table.name}){marks}) {on_conflict}"
+    )
+
+
 class LogDatabase:
     """Database of an index with TABLES, opened at the first use and again where that fails."""
 

@@ -1,5 +1,7 @@
 """Room on the disk for zvec, whose mapped files would end the process where there is none."""
 
+import os
+
 import numpy as np
 import polars as pl
 import pytest
@@ -31,6 +33,15 @@ def test_no_mapped_file_has_holes(tmp_path):
         files = [path.stat() for path in (tmp_path / "zvec").rglob("*.proxima")]
         assert files
         assert all(found.st_blocks * 512 >= found.st_size for found in files)
+    store.close()
+
+
+def test_files_may_vanish_while_they_are_looked_at(tmp_path, monkeypatch):
+    store, walk = open_store(tmp_path / "zvec"), os.walk
+    monkeypatch.setattr(os, "walk", lambda top: [*walk(top), (str(top), [], ["gone.proxima"])])
+    put(store, 0, 100)
+    store.optimise()
+    assert len(store.nearest(np.ones(WIDTH, np.float32), 5, None)) >= 5
     store.close()
 
 

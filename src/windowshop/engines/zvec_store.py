@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,7 @@ class ZvecStore:
 
     def optimise(self) -> None:
         """Add recent writes to the graph, and drop deleted keys."""
-        sizes = (path.stat().st_size for path in self._mapped_files())
+        sizes = (found.st_size for _, found in self._mapped_files())
         self._require_room(RESERVE_BYTES + sum(sizes))  # they are written anew
         with self._reported("optimise"):
             self._collection.optimize()
@@ -152,17 +152,24 @@ class ZvecStore:
         """Take the room of all mapped files on the disk."""
         if not hasattr(os, "posix_fallocate"):
             return
-        for path in self._mapped_files():
-            found = path.stat()
+        for path, found in self._mapped_files():
             if found.st_blocks * 512 < found.st_size:
-                with path.open("r+b") as file:
-                    try:
-                        os.posix_fallocate(file.fileno(), 0, found.st_size)
-                    except OSError as error:
-                        raise storage_error(path, error) from None
+                with suppress(FileNotFoundError):
+                    self._allocate(path, found.st_size)
 
-    def _mapped_files(self) -> list[Path]:
-        return list(self._folder.rglob("*.proxima"))
+    def _allocate(self, path: Path, num_bytes: int) -> None:
+        with path.open("r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, num_bytes)
+            except OSError as error:
+                raise storage_error(path, error) from None
+
+    def _mapped_files(self) -> Iterator[tuple[Path, os.stat_result]]:
+        """Yield the files that zvec maps; it may remove some and their folders meanwhile."""
+        for folder, _, names in os.walk(self._folder):
+            for path in (Path(folder, name) for name in names if name.endswith(".proxima")):
+                with suppress(FileNotFoundError):
+                    yield path, path.stat()
 
     @contextmanager
     def _reported(self, action: str) -> Iterator[None]:

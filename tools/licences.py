@@ -12,7 +12,7 @@ from pathlib import Path
 from tools.packages import DEVELOPMENT, ROOT, build_requirements, reached, wanted
 
 PAGE = ROOT / "docs" / "licences.md"
-USES = ("train", "serve", "study")
+USES = ("train", "serve", "study", "import")
 SPDX = {
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD",
@@ -21,6 +21,7 @@ SPDX = {
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
+    "2-clause BSD License": "BSD-2-Clause",
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache": "Apache-2.0",
     "Apache 2.0": "Apache-2.0",

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windowshop.errors import SearchError
+from windowshop.errors import ConfigError, SearchError
 from windowshop.search.answer import FacetValue
-from windowshop.search.request import BrandCap, FacetRange, FacetValues, Sort
+from windowshop.search.request import BrandCap, Diversity, FacetRange, FacetValues, Sort
+from windowshop.search.results.diversify import Diversifier, mmr
 from windowshop.search.results.pins import Pin, with_pins
 from windowshop.search.results.result_set import ResultSet
 
@@ -38,6 +39,12 @@ def groups(products):
 
 def keys(result_set, **settings):
     return result_set.ranking(**settings).keys.tolist()
+
+
+def capped(result_set, within=20, **most):
+    columns = {name: result_set.columns[name] for name in most}
+    config = Diversity(max_per=most, within=within)
+    return Diversifier(config, result_set.scores, columns, lambda rows: np.zeros((len(rows), 2)))
 
 
 def values(facet):
@@ -127,16 +134,17 @@ def test_numbers_spread_over_what_other_picks_leave():
 
 
 def test_the_cap_moves_products_down_and_drops_none():
-    cap = BrandCap("brand", most=1, among=3)
+    cap = capped(shop(), brand=1, within=3)
     # Nike, Puma and the product without a brand fill three places; then the others as they were.
-    assert keys(shop(), cap=cap, collapse=False) == [50, 30, 60, 40, 20, 10]
-    assert keys(shop(), cap=cap, sort=(Sort("price"),)) == keys(shop(), sort=(Sort("price"),))
+    assert keys(shop(), diversify=cap, collapse=False) == [50, 30, 60, 40, 20, 10]
+    assert keys(shop(), diversify=cap, sort=(Sort("price"),)) == keys(shop(), sort=(Sort("price"),))
 
 
 def test_pins_stand_outside_the_cap_and_for_their_group():
     pins = (Pin(10, 2), Pin(999, 1))
     assert keys(shop(), pins=pins) == [50, 10, 20, 60]
-    assert keys(shop(), pins=(Pin(60, 1), Pin(20, 2)), cap=BrandCap(most=1)) == [60, 20, 50, 30]
+    cap = capped(shop(), brand=1)
+    assert keys(shop(), pins=(Pin(60, 1), Pin(20, 2)), diversify=cap) == [60, 20, 50, 30]
     assert keys(shop(), pins=(Pin(60, 1),), sort=(Sort("price"),)) == [40, 30, 60, 20]
     assert keys(shop(brand=FacetValues(("Puma",))), pins=(Pin(50, 1),)) == [30]
 
@@ -152,7 +160,7 @@ def test_nothing_found():
     empty = ResultSet(
         KEYS[:0], SCORES[:0], SHOP.clear(), KEYS[:0], {"brand": FacetValues(("Nike",))}
     )
-    ranking = empty.ranking(cap=BrandCap(), pins=(Pin(1, 1),))
+    ranking = empty.ranking(diversify=capped(empty, brand=3), pins=(Pin(1, 1),))
     assert (ranking.page(0, 10).total, ranking.total_groups) == (0, 0)
     assert empty.facet("colours").values == ()
     assert empty.numbers("price").missing == 0
@@ -201,7 +209,10 @@ def result_set(products, **facet_filters):
 def test_pages_never_overlap_and_make_up_the_whole(products, collapse, sort, limit):
     found = result_set(products, brand=FacetValues(("A", "B")))
     ranking = found.ranking(
-        sort=sort, collapse=collapse, cap=BrandCap(most=2, among=5), pins=(Pin(3, 2), Pin(0, 1))
+        sort=sort,
+        collapse=collapse,
+        diversify=capped(found, brand=2, within=5),
+        pins=(Pin(3, 2), Pin(0, 1)),
     )
     pages = [ranking.page(offset, limit) for offset in range(0, len(products) + limit, limit)]
     paged = [key for page in pages for key in page.keys.tolist()]
@@ -218,7 +229,8 @@ def test_pages_never_overlap_and_make_up_the_whole(products, collapse, sort, lim
 @settings(max_examples=60, deadline=None)
 @given(rows, st.integers(1, 3), st.integers(1, 10))
 def test_the_cap_holds_as_long_as_it_can(products, most, among):
-    ranking = result_set(products).ranking(collapse=False, cap=BrandCap(most=most, among=among))
+    found = result_set(products)
+    ranking = found.ranking(collapse=False, diversify=capped(found, brand=most, within=among))
     brands = [products[row][1] for row in ranking.rows.tolist()]
     free = sum(min(most, brands.count(b)) for b in ("A", "B")) + brands.count(None)
     head = brands[: min(among, free)]
@@ -232,3 +244,47 @@ def test_facet_counts_agree_with_what_picking_them_gives(products):
     for value in result_set(products).facet("brand").values:
         ranking = result_set(products, brand=FacetValues((value.value,))).ranking()
         assert (ranking.total_products, ranking.total_groups) == (value.products, value.groups)
+
+
+def test_caps_on_several_columns_hold_together():
+    found = shop()
+    order = found.ranking(collapse=False, diversify=capped(found, brand=1, group_id=1, within=3))
+    brands = found.columns["brand"].gather(order.rows).to_list()[:3]
+    groups_ = found.columns["group_id"].gather(order.rows).to_list()[:3]
+    for values in (brands, groups_):
+        known = [value for value in values if value is not None]
+        assert len(known) == len(set(known))
+
+
+def test_mmr_takes_the_next_product_that_is_unlike_those_above_it():
+    # Two alike at the top, a third of its own: by hand, 1 x .7 first; then .7 x .9 - .3 x 1 = .33
+    # against .7 x .5 - 0 = .35.
+    x_TD = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], dtype=np.float32)
+    scores = np.array([1.0, 0.9, 0.5, 0.0])
+    assert mmr(scores, x_TD, 0.3).tolist() == [0, 2, 1, 3]
+    assert mmr(scores, x_TD, 0.2).tolist() == [0, 1, 2, 3]
+    assert mmr(scores, x_TD, 0.0).tolist() == [0, 1, 2, 3]
+    assert mmr(np.ones(4), x_TD, 0.5).tolist() == [0, 2, 1, 3]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 30), st.floats(0, 1), st.integers(1, 40))
+def test_mmr_orders_the_first_ones_only_and_loses_none(count, weight, within):
+    rng = np.random.default_rng(count)
+    x_MD = rng.normal(size=(count, 3))
+    config = Diversity(method="mmr", weight=weight, within=within)
+    rows = rng.permutation(count)
+    order = Diversifier(config, rng.random(count), {}, lambda rows: x_MD[rows])(rows)
+    assert sorted(order.tolist()) == list(range(count))
+    assert sorted(order[:within].tolist()) == sorted(rows[:within].tolist())
+    assert order[within:].tolist() == rows[within:].tolist()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"method": "far"}, {"weight": 2}, {"within": 0}, {"max_per": {"brand": 0}}],
+    ids=str,
+)
+def test_a_diversity_that_means_nothing_is_refused(options):
+    with pytest.raises(ConfigError, match="diversity: "):
+        Diversity(**options)

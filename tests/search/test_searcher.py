@@ -10,7 +10,14 @@ import pytest
 from support.tabled_index import TabledIndex
 
 from windowshop.errors import ConfigError, FilterError, SearchError
-from windowshop.search.request import FacetRange, FacetValues, SearchRequest, Sort
+from windowshop.search.request import (
+    BrandCap,
+    Diversity,
+    FacetRange,
+    FacetValues,
+    SearchRequest,
+    Sort,
+)
 from windowshop.search.results.rules import Rule, Rules
 from windowshop.search.retrieval.calibration import Curve
 from windowshop.search.retrieval.config import ChannelConfig, CutoffConfig, MergeConfig
@@ -359,3 +366,40 @@ def test_an_index_opens_with_rules_about_columns_that_it_has(colours_index, tmp_
         open_searcher(index)
     (index / "rules.yaml").unlink()
     open_searcher(index).close()  # the failed one has let the index go
+
+
+@pytest.mark.parametrize(
+    "diversity",
+    [
+        Diversity(method="mmr", weight=0.6),
+        Diversity(max_per={"brand": 1}, within=3),
+        Diversity(method="mmr", max_per={"brand": 1}, within=4),
+    ],
+    ids=["mmr", "caps", "both"],
+)
+def test_diversity_changes_the_order_and_nothing_else(index, diversity):
+    searcher = Searcher(index, SearchSettings(diversity=diversity))
+    asked = {"text": "red shoe", "facets": ("brand",), "limit": 100}
+    plain = ask(searcher, **asked, diversity=Diversity())
+    diverse = ask(searcher, **asked, explain=True)
+    assert sorted(ids(plain)) == sorted(ids(diverse))
+    assert ids(plain) != ids(diverse)
+    assert (plain.total, plain.facets) == (diverse.total, diverse.facets)
+    pages = [ask(searcher, **asked | {"limit": 2}, offset=i) for i in range(0, plain.total, 2)]
+    assert [name for page in pages for name in ids(page)] == ids(diverse)
+    for result in diverse.results:
+        before = ids(plain).index(result.product_id) + 1
+        moved = result.explanation.diversified_from
+        assert moved == (None if before == result.rank else before)
+    by_price = {**asked, "sort": (Sort("price"),)}
+    assert ids(ask(searcher, **by_price)) == ids(ask(searcher, **by_price, diversity=Diversity()))
+
+
+def test_a_cap_is_a_diversity_with_that_cap(searcher):
+    cap = ask(searcher, text="red shoe", cap=BrandCap(most=1, among=3))
+    same = ask(searcher, text="red shoe", diversity=Diversity(max_per={"brand": 1}, within=3))
+    assert ids(cap) == ids(same)
+    with pytest.raises(SearchError, match="either a cap or a diversity"):
+        SearchRequest(cap=BrandCap(), diversity=Diversity())
+    with pytest.raises(SearchError, match="no column 'brands'"):
+        ask(searcher, text="red", diversity=Diversity(max_per={"brands": 1}))

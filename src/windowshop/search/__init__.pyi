@@ -3,6 +3,7 @@ from .answer import Result as Result
 from .answer_table import render_answer as render_answer
 from .request import MAX_RESULTS as MAX_RESULTS
 from .request import BrandCap as BrandCap
+from .request import Diversity as Diversity
 from .request import FacetFilter as FacetFilter
 from .request import FacetRange as FacetRange
 from .request import FacetValues as FacetValues

@@ -72,6 +72,8 @@ class Explanation:
     """Names of the recognised exclusions that put it last."""
     effects: tuple[Effect, ...]
     """Effects of the shop's rules."""
+    diversified_from: int | None
+    """Rank without diversity; None where that is the rank it has."""
     text_weight: float | None
     photo_weight: float | None
     """Weights of text and image in the model's gate for this product; None without a gate, or

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from windowshop.data import ImageInput
-from windowshop.errors import SearchError
+from windowshop.errors import ConfigError, SearchError
 from windowshop.search.understanding.recognition import Action
 
 MAX_RESULTS = 10_000
 MAX_TEXT = 1_000
 """Characters of a query; encoders read far fewer."""
+TOP_BY_MMR = 50
 
 Mode: TypeAlias = Literal["hybrid", "vectors", "words"]
 
@@ -56,6 +57,45 @@ class BrandCap:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Diversity:
+    """Order that keeps alike products apart at the top; without method and caps, no change.
+
+    It moves products within the set of results and leaves none out.
+    """
+
+    method: Literal["none", "mmr"] = "none"
+    """`mmr` prefers products whose vectors differ from those above them."""
+    weight: float = 0.3
+    """Weight of the difference beside the relevance, by `mmr`; 0 changes nothing."""
+    max_per: dict[str, int] = field(default_factory=dict)
+    """Most products of one value at the top, by column."""
+    within: int | None = None
+    """Number of products at the top; None is 50 by `mmr`, and 20 for caps alone."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.method not in ("none", "mmr"):
+            raise ConfigError(f"diversity: method={self.method!r} must be none or mmr.")
+        if not 0 <= self.weight <= 1:
+            raise ConfigError(f"diversity: weight={self.weight} must lie between 0 and 1.")
+        if self.within is not None and not 1 <= self.within <= MAX_RESULTS:
+            raise ConfigError(f"diversity: within={self.within} must be 1 to {MAX_RESULTS}.")
+        for column, most in self.max_per.items():
+            if most < 1:
+                raise ConfigError(f"diversity: max_per {column}={most} must be at least 1.")
+
+    @property
+    def is_active(self) -> bool:
+        """Return whether it may change an order."""
+        return bool(self.max_per) or (self.method == "mmr" and self.weight > 0)
+
+    @property
+    def num_top(self) -> int:
+        """Return the number of products at the top."""
+        return self.within or (TOP_BY_MMR if self.method == "mmr" else BrandCap().among)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SearchRequest:
     """A search by text, image, both, or by a product; with none of them, the catalogue itself."""
 
@@ -82,6 +122,9 @@ class SearchRequest:
     collapse: bool = False
     """One result a group of variants."""
     cap: BrandCap | None = None
+    """Short for a `diversity` with this one cap."""
+    diversity: Diversity | None = None
+    """None is that of the search settings."""
     rules: bool = True
     """Apply the shop's pins and boosts."""
     offset: int = 0
@@ -103,10 +146,18 @@ class SearchRequest:
                 f"The query has {len(self.text)} characters, at most {MAX_TEXT} are read. "
                 "Shorten it."
             )
+        if self.cap is not None and self.diversity is not None:
+            raise SearchError("Give either a cap or a diversity, which has caps as max_per.")
         if self.similar_to is not None and (self.query or self.image is not None):
             raise SearchError("Search by a product, or by text and image, not by both at once.")
         if self.mode == "words" and self.query is None:
             raise SearchError("Without a text there are no words to search by. Give a text.")
+
+    def diversity_or(self, default: Diversity) -> Diversity:
+        """Return the diversity asked for, else the default."""
+        if self.cap is not None:
+            return Diversity(max_per={self.cap.column: self.cap.most}, within=self.cap.among)
+        return default if self.diversity is None else self.diversity
 
     @property
     def query(self) -> str | None:

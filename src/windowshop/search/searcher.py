@@ -13,6 +13,7 @@ import numpy as np
 
 from windowshop.data import ImageInput, parse_filter
 from windowshop.engines import BM25Config
+from windowshop.errors import ConfigError
 from windowshop.index import KEPT_ROWS, OpenIndex, open_generations, open_index
 from windowshop.search.answer import Answer
 from windowshop.search.request import SearchRequest
@@ -33,7 +34,7 @@ from windowshop.search.retrieval.query import (
 )
 from windowshop.search.retrieval.relax import relax
 from windowshop.search.retrieval.retrieve import Found, browse, find_candidates, search_by_text
-from windowshop.search.settings import SearchSettings, load_search_settings
+from windowshop.search.settings import SETTINGS_FILE, SearchSettings, load_search_settings
 from windowshop.search.understanding.recognition import recognise
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms, load_synonyms
 from windowshop.search.understanding.vocabulary import Understanding
@@ -86,7 +87,14 @@ class Searcher:
             found = self._find(state, request, query, encoded)
             retrieved = time.perf_counter()
             rules = active_rules(self._rules, request, date.today())
-            arranged = arrange(state.view, found.candidates, request, query.where, rules)
+            arranged = arrange(
+                state.view,
+                found.candidates,
+                request,
+                query.where,
+                rules,
+                self.settings.diversity,
+            )
             rows = state.view.columns.records(arranged.page.keys)
             reasons = None
             if request.explain:
@@ -228,9 +236,15 @@ def open_searcher(
     try:
         synonyms, rules = root / SYNONYMS_FILE, root / RULES_FILE
         schema = index.collection.products([]).schema
+        settings = load_search_settings(open_generations(root).path(index.generation))
+        if unknown := [name for name in settings.diversity.max_per if name not in schema]:
+            raise ConfigError(
+                f"{SETTINGS_FILE} of {index.generation}: diversity: max_per names {unknown[0]!r}, "
+                f"and products have {', '.join(schema)}. Name one of those."
+            )
         return Searcher(
             index,
-            load_search_settings(open_generations(root).path(index.generation)),
+            settings,
             synonyms=load_synonyms(synonyms) if synonyms.exists() else NO_SYNONYMS,
             rules=load_rules(rules, schema) if rules.exists() else None,
         )

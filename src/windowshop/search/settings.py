@@ -5,7 +5,7 @@ from pathlib import Path
 
 from windowshop.engines import BM25Config
 from windowshop.files import write_atomic
-from windowshop.search.request import SearchRequest
+from windowshop.search.request import Diversity, SearchRequest
 from windowshop.search.retrieval.config import (
     MAX_CANDIDATES,
     ChannelConfig,
@@ -56,6 +56,8 @@ class SearchSettings:
     precision: PrecisionConfig = field(default_factory=PrecisionConfig)
     bm25: BM25Config = field(default_factory=BM25Config)
     """Parameters of the words channel."""
+    diversity: Diversity = field(default_factory=Diversity)
+    """Order of the first results where a request says none."""
 
     def merging_of(self, request: SearchRequest) -> MergeConfig:
         """Return the settings of a request's kind of query."""

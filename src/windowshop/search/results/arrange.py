@@ -12,7 +12,8 @@ import polars as pl
 from windowshop.data import CATEGORY_PATHS, Filter, columns_of, parse_filter
 from windowshop.index import View
 from windowshop.search.answer import Facet, NumberFacet
-from windowshop.search.request import SearchRequest
+from windowshop.search.request import Diversity, SearchRequest
+from windowshop.search.results.diversify import Diversifier
 from windowshop.search.results.facet_filters import no_column
 from windowshop.search.results.result_set import Page, ResultSet
 from windowshop.search.results.rules import Rule, RuledRanking, Rules, apply_rules, pinned_ids
@@ -44,11 +45,16 @@ def arrange(
     request: SearchRequest,
     where: Filter | None,
     rules: Sequence[Rule],
+    default: Diversity,
 ) -> ArrangedResults:
-    """Apply rules, filter by facets, count, sort, collapse and page; `where` is the request's."""
+    """Apply rules, filter by facets, count, sort, collapse and page; `where` is the request's.
+
+    The default diversity is that of the search settings.
+    """
+    diversity = request.diversity_or(default)
     _require(view, request.fields or ())
     merged, pinned = _with_pinned(view, candidates.merged, rules, where)
-    names = _needed(request, rules)
+    names = _needed(request, rules, diversity)
     _require(view, [name for name in names if name != CATEGORY_PATHS])
     columns = view.columns.select(merged.keys, names) if names else pl.DataFrame()
     ruled = apply_rules(rules, merged, columns, pinned)
@@ -57,8 +63,16 @@ def arrange(
     merged = ruled.merged
     groups_M = view.columns.groups(merged.keys)
     results = ResultSet(merged.keys, merged.scores, columns, groups_M, request.facet_filters)
+    diversify = None
+    if diversity.is_active and not request.sort:
+        diversify = Diversifier(
+            diversity,
+            merged.scores,
+            {name: columns[name] for name in diversity.max_per},
+            lambda rows: view.engine.vectors(merged.keys[rows]),
+        )
     ranking = results.ranking(
-        sort=request.sort, collapse=request.collapse, cap=request.cap, pins=ruled.pins
+        sort=request.sort, collapse=request.collapse, diversify=diversify, pins=ruled.pins
     )
     facets = tuple(_facet(results, name, request.facet_limit) for name in request.facets)
     page = ranking.page(request.offset, request.limit)
@@ -78,11 +92,11 @@ def _with_pinned(
     return merged.including(list(pinned.values())), pinned
 
 
-def _needed(request: SearchRequest, rules: Iterable[Rule]) -> list[str]:
+def _needed(request: SearchRequest, rules: Iterable[Rule], diversity: Diversity) -> list[str]:
     """Return the columns that request and rules read, each once."""
     names = [*request.facet_filters, *request.facets]
     names += [by.column for by in request.sort]
-    names += [request.cap.column] if request.cap else []
+    names += diversity.max_per
     for rule in rules:
         names += sorted(columns_of(parse_filter(rule.where))) if rule.where else []
     names += [CATEGORY_PATHS] if "category" in names else []

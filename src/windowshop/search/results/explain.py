@@ -14,7 +14,10 @@ def explain(view: View, arranged: ArrangedResults, candidates: Candidates) -> li
     names = [name for name in GATE_COLUMNS if name in view.columns.names]
     gates = view.columns.select(keys, names).rows(named=True) if names else [{}] * len(keys)
     explanations = []
-    for key, gate in zip(keys.tolist(), gates, strict=True):
+    for rank, (key, gate, plain) in enumerate(
+        zip(keys.tolist(), gates, arranged.page.plain_places.tolist(), strict=True),
+        arranged.page.offset + 1,
+    ):
         place = int(np.flatnonzero(arranged.ruled.merged.keys == key)[0])
         probability = None
         if candidates.probabilities_M is not None:
@@ -27,6 +30,7 @@ def explain(view: View, arranged: ArrangedResults, candidates: Candidates) -> li
             boosted_by=tuple(name for name, keys in candidates.boosted if key in keys),
             last_by=tuple(name for name, keys in candidates.last if key in keys),
             effects=arranged.ruled.explain(place),
+            diversified_from=None if plain == rank else plain,
             text_weight=text_weight,
             photo_weight=photo_weight,
         )

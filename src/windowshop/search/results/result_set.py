@@ -6,7 +6,7 @@ and page is of that one set, so totals are true.
 Shapes: M products of the set, P of them that pass all facet filters, R ranked ones, G groups.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ import polars as pl
 from windowshop.data import fold_column
 from windowshop.errors import SearchError
 from windowshop.search.answer import Facet, NumberFacet
-from windowshop.search.request import BrandCap, FacetFilter, Sort
+from windowshop.search.request import FacetFilter, Sort
 from windowshop.search.results.facet_filters import column_of, listed_column, passing
 from windowshop.search.results.facets import count_numbers, count_values
 from windowshop.search.results.pins import Pin, rows_of, with_pins
@@ -29,6 +29,8 @@ class Page:
     scores: np.ndarray
     group_sizes: np.ndarray
     """Products of each result's group that pass the facet filters, itself included."""
+    plain_places: np.ndarray
+    """Place of each result without diversity, from 1."""
     offset: int
     total: int
     """Results over all pages: groups where they are collapsed, else products."""
@@ -43,6 +45,8 @@ class Ranking:
     keys: np.ndarray
     scores: np.ndarray
     group_sizes: np.ndarray
+    plain_places: np.ndarray
+    """Place of each result without diversity, from 1."""
     total_products: int
     total_groups: int
 
@@ -57,6 +61,7 @@ class Ranking:
             self.keys[part],
             self.scores[part],
             self.group_sizes[part],
+            self.plain_places[part],
             offset,
             len(self.rows),
         )
@@ -105,14 +110,14 @@ class ResultSet:
         *,
         sort: tuple[Sort, ...] = (),
         collapse: bool = True,
-        cap: BrandCap | None = None,
+        diversify: Callable[[np.ndarray], np.ndarray] | None = None,
         pins: tuple[Pin, ...] = (),
     ) -> Ranking:
-        """Sort, collapse, cap and pin the products that pass every facet filter.
+        """Sort, collapse, diversify and pin the products that pass every facet filter.
 
         Equals are ordered by relevance, then by key. A group is represented by its first product.
-        Cap and pins apply without `sort` only; pins stand outside the cap and represent their
-        group.
+        `diversify` orders rows of the set; it and pins apply without `sort` only, and pins stand
+        outside it and represent their group.
         """
         rows = self._rows()
         total_products = len(rows)
@@ -130,14 +135,19 @@ class ResultSet:
             rows = rows[np.sort(first)]
         is_pinned = np.isin(rows, pinned)
         pinned, rows = rows[is_pinned], rows[~is_pinned]
-        if cap is not None and not sort:
-            rows = _capped(rows, column_of(self.columns, cap.column), cap)
-        rows = with_pins(rows, pinned, [places[row] for row in pinned.tolist()])
+        at = [places[row] for row in pinned.tolist()]
+        plain = with_pins(rows, pinned, at)
+        if diversify is not None and not sort:
+            rows = diversify(rows)
+        rows = with_pins(rows, pinned, at)
+        plain_places_M = np.zeros(len(self.keys), dtype=np.int64)
+        plain_places_M[plain] = np.arange(1, len(plain) + 1)
         return Ranking(
             rows,
             self.keys[rows],
             self.scores[rows],
             sizes_G[self._groups[rows]],
+            plain_places_M[rows],
             total_products,
             total_groups,
         )
@@ -178,14 +188,3 @@ def _pin_places(pins: Sequence[Pin], keys_M: np.ndarray, rows: np.ndarray) -> di
         if pin.key in row_of:
             places.setdefault(int(rows[row_of[pin.key]]), pin.place)
     return places
-
-
-def _capped(rows: np.ndarray, column: pl.Series, cap: BrandCap) -> np.ndarray:
-    """Move products down that are too many of one value; none is dropped, no value is no limit."""
-    values = column.gather(rows).alias("value").to_frame()
-    before = values.select(pl.int_range(pl.len()).over("value")).to_series().to_numpy()
-    allowed = (before < cap.most) | values["value"].is_null().to_numpy()
-    first = np.flatnonzero(allowed)[: cap.among]
-    rest = np.ones(len(rows), dtype=bool)
-    rest[first] = False
-    return np.concatenate([rows[first], rows[rest]])

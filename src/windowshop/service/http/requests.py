@@ -9,6 +9,7 @@ from windowshop.search import (
     MAX_RESULTS,
     Action,
     BrandCap,
+    Diversity,
     FacetFilter,
     FacetRange,
     FacetValues,
@@ -68,6 +69,26 @@ class CapBody(Body):
     among: int = Field(20, ge=1, le=MAX_RESULTS)
 
 
+class DiversityBody(Body):
+    """Order that keeps alike products apart at the top, by their vectors (`mmr`) or by caps."""
+
+    method: Literal["none", "mmr"] = "none"
+    weight: float = Field(0.3, ge=0, le=1, description="Weight of the difference, by `mmr`.")
+    max_per: dict[Name, Annotated[int, Field(ge=1, le=MAX_RESULTS)]] = Field(
+        default_factory=dict, max_length=8, description="Most products of one value, by column."
+    )
+    within: int | None = Field(None, ge=1, le=MAX_RESULTS)
+
+    def to_diversity(self) -> Diversity:
+        """Return the option of a search."""
+        return Diversity(
+            method=self.method,
+            weight=self.weight,
+            max_per=dict(self.max_per),
+            within=self.within,
+        )
+
+
 SEARCH_EXAMPLE: dict[str, Any] = {
     "text": "red shoes",
     "where": "price < 1000",
@@ -97,6 +118,9 @@ class SearchBody(Body):
     sort: list[SortBody] = Field(default_factory=list, max_length=8)
     collapse: bool = False
     cap: CapBody | None = None
+    diversity: DiversityBody | None = Field(
+        None, description="Null is that of the index's settings."
+    )
     rules: bool = True
     offset: int = Field(0, ge=0, le=MAX_RESULTS)
     limit: int = Field(20, ge=1, le=MAX_LIMIT)
@@ -126,6 +150,7 @@ class SearchBody(Body):
             sort=tuple(Sort(by.column, by.descending) for by in self.sort),
             collapse=self.collapse,
             cap=BrandCap(self.cap.column, self.cap.most, self.cap.among) if self.cap else None,
+            diversity=self.diversity.to_diversity() if self.diversity else None,
             rules=self.rules,
             offset=self.offset,
             limit=self.limit,

@@ -17,6 +17,8 @@ export function why(result) {
       reasons.boosted_by.map((name) => el("p", { text: `Preferred for ${name}` })),
       reasons.last_by.map((name) => el("p", { text: `Last, as the search says ${name}` })),
       reasons.effects.map((effect) => el("p", { text: `${DID[effect.kind] ?? effect.kind} “${effect.rule}”` })),
+      reasons.diversified_from === null ? null
+        : el("p", { text: `Moved from #${reasons.diversified_from} to keep alike products apart` }),
       gate("What counted for this product", reasons.text_weight, reasons.photo_weight)));
 }
 

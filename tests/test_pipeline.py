@@ -195,6 +195,26 @@ def test_the_index_holds_the_products_and_their_vectors(indexed, vectors, catalo
         assert {hit.product_id: hit.score for hit in hits} == pytest.approx(expected, abs=2e-3)
 
 
+def test_evaluate_scores_the_search_of_an_index(cli, shop, indexed, figures, tmp_path):
+    out = tmp_path / "served.json"
+    told = cli("evaluate", indexed, shop / "data", "--slice", "kind", "--json", out)
+    assert told.code == 0, told.err
+    assert "what served gains" in told.out
+    content = json.loads(out.read_text())
+    systems = ["served", "vectors", "words", "fused", "bm25"]
+    assert list(content["systems"]) == systems
+    assert list(content["served_minus"]) == systems[1:]
+    of_model = figures[1]["systems"]
+    assert content["systems"]["bm25"]["all"] == of_model["bm25"]["all"]
+    for measure, estimate in content["systems"]["fused"]["all"].items():
+        assert estimate["mean"] == pytest.approx(
+            of_model["fused"]["all"][measure]["mean"], abs=0.05
+        )
+    per_query = pl.read_parquet(out.with_name("served.per_query.parquet"))
+    assert set(per_query["system"]) == set(systems)
+    assert content["index"]["settings"]["text"]["channels"]
+
+
 def test_indexing_again_makes_another_generation(cli, shop, trained, indexed):
     args = ["index", trained, shop / "data", "--out", indexed, "--cache", shop / "cache"]
     told = cli(*args, "--engine", "exact")

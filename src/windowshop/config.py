@@ -13,6 +13,8 @@ from windowshop.settings import from_dict, load_settings, to_dict
 
 FUSED = "fused"
 """The model itself, among the systems that are trained and evaluated side by side."""
+SERVED = "served"
+"""The search as an index answers it, among the systems that are evaluated side by side."""
 StageName = Literal["domain", "separate", "fused"]
 SINGLE: tuple[str, ...] = ("text_only", "image_only")
 """Fusions that read one modality."""

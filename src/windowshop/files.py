@@ -259,6 +259,15 @@ def require_manifest(folder: Path, kind: FolderKind) -> Path:
     return path
 
 
+def is_of_kind(folder: Path, kind: FolderKind) -> bool:
+    """Return whether a folder has a manifest of a kind, of whatever version."""
+    try:
+        content = {**json.loads((folder / kind.file).read_text(encoding="utf-8"))}
+    except (OSError, ValueError, TypeError):
+        return False
+    return str(content.get("format")).partition("/")[0] == kind.format.partition("/")[0]
+
+
 def read_manifest(cls: type[T], folder: Path, kind: FolderKind) -> T:
     """Read a manifest as `cls`; raises the kind's error where the folder is not a complete one."""
     content = _read_content(folder, kind)

@@ -17,8 +17,9 @@ def table(mean):
     }
 
 
-def evaluation(tables, gains):
+def evaluation(tables, gains, reference="fused"):
     return Evaluation(
+        reference=reference,
         split="test",
         threshold=2,
         num_products=9583,
@@ -48,6 +49,19 @@ def test_everything_fits_eighty_columns():
     assert "-.150 [-.250, -.050]" in text
     assert "left out" in text
     assert text.count("kind=visual") == 1
+
+
+def test_a_search_and_all_its_channels_fit_eighty_columns():
+    systems = ("served", "vectors", "words", "photo", "fused", "bm25")
+    tables = {name: table(0.1 * place + 0.3) for place, name in enumerate(systems)}
+    gains = {name: table(-0.15) for name in systems[1:]}
+    shown = lines(evaluation(tables, gains, "served"))
+    assert max(map(len, shown)) <= 80
+    text = "\n".join(shown)
+    assert "…" not in text
+    assert "what served gains" in text
+    heading = next(line for line in shown if line.split()[:2] == ["slice", "n"])
+    assert heading.split() == ["slice", "n", *systems]
 
 
 def test_absent_systems_and_measures_leave_no_gap():

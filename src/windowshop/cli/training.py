@@ -1,5 +1,6 @@
 """Commands that train, evaluate and compare."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +28,7 @@ from windowshop.config import (
 )
 from windowshop.data import require_products
 from windowshop.errors import ConfigError, needs_extra
-from windowshop.files import DEFAULT_CACHE, MODEL, require_manifest
+from windowshop.files import DEFAULT_CACHE, INDEX, MODEL, is_of_kind, require_manifest
 
 
 @needs_extra("train")
@@ -98,7 +99,14 @@ def train(
 
 @needs_extra("train")
 def evaluate(
-    model: ModelPath,
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Model folder made by `windowshop train`, or index folder made by "
+            "`windowshop index`.",
+            metavar="MODEL_OR_INDEX",
+        ),
+    ],
     data: Data,
     split: Annotated[str, typer.Option(help="Which queries: train, dev or test.")] = "test",
     slices: Annotated[
@@ -122,12 +130,15 @@ def evaluate(
     ] = None,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
-    """Score a model, its text-only and image-only baselines and BM25 on the same queries."""
-    require_manifest(model, MODEL)
+    """Score a model beside its baselines, or the search of an index beside its channels.
+
+    BM25 ranks for the same queries.
+    """
+    is_index = is_of_kind(folder, INDEX)
+    require_manifest(folder, INDEX if is_index else MODEL)
     require_products(data)
 
     from windowshop.data import read_dataset
-    from windowshop.evaluation import evaluate as run
     from windowshop.evaluation import (
         read_scores,
         render_evaluation,
@@ -135,10 +146,19 @@ def evaluate(
         write_evaluation,
         write_per_query,
     )
-    from windowshop.model import load
 
     others = [read_scores(path) for path in other_seeds or []]
-    evaluation = run(load(model), read_dataset(data), split, slices or [], cache, reporter)
+    dataset = read_dataset(data)
+    if is_index:
+        from windowshop.search import evaluate_searcher, open_searcher
+
+        with closing(open_searcher(folder, read_only=True)) as searcher:
+            evaluation = evaluate_searcher(searcher, dataset, split, slices or [], reporter)
+    else:
+        from windowshop.evaluation import evaluate as run
+        from windowshop.model import load
+
+        evaluation = run(load(folder), dataset, split, slices or [], cache, reporter)
     if others:
         evaluation = with_seeds(evaluation, others)
     if json_file is not None:

@@ -16,7 +16,9 @@ from .diagnostics import modality_gap as modality_gap
 from .diagnostics import never_retrieved as never_retrieved
 from .diagnostics import uniformity as uniformity
 from .diagnostics import unretrieved_products as unretrieved_products
+from .evaluator import Evaluation as Evaluation
 from .evaluator import evaluate as evaluate
+from .evaluator import judged_split as judged_split
 from .evaluator import pool_seeds as pool_seeds
 from .evaluator import with_seeds as with_seeds
 from .evaluator import write_evaluation as write_evaluation
@@ -25,6 +27,7 @@ from .metrics import DEPTH as DEPTH
 from .metrics import MEASURES as MEASURES
 from .metrics import Estimate as Estimate
 from .metrics import Qrels as Qrels
+from .metrics import Run as Run
 from .metrics import as_qrels as as_qrels
 from .metrics import bootstrap as bootstrap
 from .metrics import measure_label as measure_label

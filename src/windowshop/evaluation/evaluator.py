@@ -1,10 +1,10 @@
-"""Evaluation of a model and its baselines on one split of a data set.
+"""Evaluation of systems on one split of a data set: a model and its baselines, or a search.
 
 All systems rank the full catalogue for the same queries; scores are per query and differences are
 paired. Intervals of one model are over queries alone; `pool_seeds` takes further seeds into them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from windowshop.config import FUSED
+from windowshop.config import FUSED, SERVED
 from windowshop.data import FACTS, Dataset, all_texts, held_out_notes
 from windowshop.encoders import FeatureCache, product_features, query_features
 from windowshop.errors import DataError
 from windowshop.evaluation.bm25 import BM25Choice, tuned_bm25
-from windowshop.evaluation.metrics import Estimate, bootstrap
+from windowshop.evaluation.metrics import Estimate, Run, bootstrap
 from windowshop.evaluation.runs import make_run, product_vectors, query_vectors
 from windowshop.evaluation.seed_scores import scores_of_seeds
 from windowshop.evaluation.significance import compare, mean_estimate
 from windowshop.evaluation.slices import (
     ALL,
     LABELS,
+    GradedQrels,
     Scores,
     judged_slices,
     query_texts,
@@ -58,12 +59,12 @@ class Evaluation:
     tables: dict[str, dict[str, Table]]
     """system -> "all" or slice -> measure -> estimate."""
     gains: dict[str, dict[str, Table]]
-    """Other system -> "all" or slice -> measure -> fused minus that system, paired by query."""
+    """Other system -> "all" or slice -> measure -> the reference minus it, paired by query."""
     per_query: pl.DataFrame
     """system, slice, query_id, measure, value."""
     notes: tuple[str, ...]
     origin: dict[str, Any] = field(default_factory=dict)
-    """Environment, content hashes of the data, and key, seed, data and environment of the model."""
+    """Environment, content hashes of the data, and what the model or the index was made from."""
     labels: dict[str, int] = field(default_factory=dict)
     """Label set -> its lowest relevant grade, where there are two; the first is the headline's.
 
@@ -73,6 +74,8 @@ class Evaluation:
     """Parameters of BM25; None where nothing has words."""
     num_seeds: int = 1
     """Trainings that the figures are means of; with one, intervals are over queries alone."""
+    reference: str = FUSED
+    """System that the others are compared with."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values: systems -> all, slices -> measure -> mean, low, high, n."""
@@ -84,7 +87,7 @@ class Evaluation:
             "num_seeds": self.num_seeds,
             "intervals_over": _drawn(self.num_seeds),
             "systems": {name: _nested(tables) for name, tables in self.tables.items()},
-            "fused_minus": {name: _nested(tables) for name, tables in self.gains.items()},
+            f"{self.reference}_minus": {name: _nested(t) for name, t in self.gains.items()},
             "label_sets": {
                 kind: {"relevant_from_grade": grade} for kind, grade in self.labels.items()
             },
@@ -94,15 +97,64 @@ class Evaluation:
         }
 
 
-def evaluate(
-    model: Retriever,
-    dataset: Dataset,
-    split: str = "test",
-    slice_specs: Sequence[str] = (),
-    cache_folder: Path = DEFAULT_CACHE,
-    reporter: Reporter = SILENT,
-) -> Evaluation:
-    """Score the model, its baselines and BM25 on the judged queries of a split.
+@dataclass(frozen=True, slots=True)
+class JudgedSplit:
+    """Judged queries of a split of a data set, with the judgements of every slice."""
+
+    dataset: Dataset
+    split: str
+    queries: pl.DataFrame
+    slices: dict[str, GradedQrels]
+    """"all", each label set where there are two, and every slice by columns."""
+
+    def evaluation(
+        self, runs: Mapping[str, Run], *, origin: dict[str, Any], notes: Iterable[str] = ()
+    ) -> Evaluation:
+        """Score runs by system, and BM25 beside them; the first one is the reference."""
+        reference = next(iter(runs))
+        runs, lexical = dict(runs), _lexical_run(self.dataset, self.queries)
+        if lexical is not None:
+            runs[BM25] = lexical[0]
+        scores = {system: score_slices(run, self.slices) for system, run in runs.items()}
+        return Evaluation(
+            split=self.split,
+            threshold=self.slices[ALL].threshold,
+            num_products=len(self.dataset.products),
+            num_queries=len(self.slices[ALL].qrels),
+            tables={
+                system: {name: _estimates(part) for name, part in by_slice.items()}
+                for system, by_slice in scores.items()
+            },
+            gains={
+                system: {
+                    name: _estimates(_difference(scores[reference][name], part))
+                    for name, part in by_slice.items()
+                }
+                for system, by_slice in scores.items()
+                if system != reference
+            },
+            per_query=pl.concat(
+                scores_table(by_slice).select(pl.lit(system).alias("system"), pl.all())
+                for system, by_slice in scores.items()
+            ),
+            notes=(*self.dataset.notes, *held_out_notes(self.dataset, self.split), *notes),
+            origin={
+                "environment": environment(),
+                "hashes": self.dataset.hashes(),
+                **origin,
+            },
+            labels={
+                name.removeprefix(LABELS): part.threshold
+                for name, part in self.slices.items()
+                if name.startswith(LABELS)
+            },
+            bm25=lexical and lexical[1],
+            reference=reference,
+        )
+
+
+def judged_split(dataset: Dataset, split: str, slice_specs: Sequence[str]) -> JudgedSplit:
+    """Return the judged queries of a split and their slices; raises DataError without any.
 
     Where there are judgements of people and of a log, those of people are the headline.
     """
@@ -114,50 +166,27 @@ def evaluate(
             f"{dataset.root}: split {split!r} has no judged query (judged queries: {found}). "
             "Choose another --split, or add qrels."
         )
-    origin = _origin(model, dataset)
     slices = judged_slices(dataset, dataset.qrels_of(queries), slice_specs)
-    runs = _runs(model, dataset, queries, cache_folder, reporter)
-    lexical = _lexical_run(dataset, queries)
-    if lexical is not None:
-        runs[BM25] = lexical[0]
-    scores = {system: score_slices(run, slices) for system, run in runs.items()}
-    return Evaluation(
-        split=split,
-        threshold=slices[ALL].threshold,
-        num_products=len(dataset.products),
-        num_queries=len(slices[ALL].qrels),
-        tables={
-            system: {name: _estimates(part) for name, part in by_slice.items()}
-            for system, by_slice in scores.items()
-        },
-        gains={
-            system: {
-                name: _estimates(_difference(scores[FUSED][name], part))
-                for name, part in by_slice.items()
-            }
-            for system, by_slice in scores.items()
-            if system != FUSED
-        },
-        per_query=pl.concat(
-            scores_table(by_slice).select(pl.lit(system).alias("system"), pl.all())
-            for system, by_slice in scores.items()
-        ),
-        notes=(*dataset.notes, *held_out_notes(dataset, split)),
-        origin=origin,
-        labels={
-            name.removeprefix(LABELS): part.threshold
-            for name, part in slices.items()
-            if name.startswith(LABELS)
-        },
-        bm25=lexical and lexical[1],
-    )
+    return JudgedSplit(dataset, split, queries, slices)
 
 
-def _origin(model: Retriever, dataset: Dataset) -> dict[str, Any]:
+def evaluate(
+    model: Retriever,
+    dataset: Dataset,
+    split: str = "test",
+    slice_specs: Sequence[str] = (),
+    cache_folder: Path = DEFAULT_CACHE,
+    reporter: Reporter = SILENT,
+) -> Evaluation:
+    """Score the model, its baselines and BM25 on the judged queries of a split."""
+    judged = judged_split(dataset, split, slice_specs)
+    runs = _runs(model, dataset, judged.queries, cache_folder, reporter)
+    return judged.evaluation(runs, origin=_origin(model))
+
+
+def _origin(model: Retriever) -> dict[str, Any]:
     made = model.manifest
     return {
-        "environment": environment(),
-        "hashes": dataset.hashes(),
         "model": {
             "run_key": made.run_key,
             "seed": made.seed,
@@ -175,7 +204,9 @@ class PooledSeeds:
     tables: dict[str, dict[str, Table]]
     """system -> "all" or slice -> measure -> estimate."""
     gains: dict[str, dict[str, Table]]
-    """Other system -> "all" or slice -> measure -> fused minus that system."""
+    """Other system -> "all" or slice -> measure -> the reference minus it."""
+    reference: str = FUSED
+    """System that the others are compared with: `served`, of an index, else `fused`."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, as `Evaluation` does."""
@@ -183,7 +214,7 @@ class PooledSeeds:
             "num_seeds": self.num_seeds,
             "intervals_over": _drawn(self.num_seeds),
             "systems": {name: _nested(tables) for name, tables in self.tables.items()},
-            "fused_minus": {name: _nested(tables) for name, tables in self.gains.items()},
+            f"{self.reference}_minus": {name: _nested(t) for name, t in self.gains.items()},
         }
 
 
@@ -203,17 +234,18 @@ def pool_seeds(per_query: Sequence[pl.DataFrame]) -> PooledSeeds:
         for system in per_query[0]["system"].unique(maintain_order=True)
         if system in shared
     }
+    reference = SERVED if SERVED in found else FUSED
     tables: dict[str, dict[str, Table]] = {}
     gains: dict[str, dict[str, Table]] = {}
     for system, scores in found.items():
         for (part, measure), values in scores.items():
             tables.setdefault(system, {}).setdefault(part, {})[measure] = mean_estimate(values)
-            fused = found.get(FUSED, {}).get((part, measure))
-            gain = compare(fused, values) if fused and system != FUSED else None
+            referred = found.get(reference, {}).get((part, measure))
+            gain = compare(referred, values) if referred and system != reference else None
             if gain:
                 table = gains.setdefault(system, {}).setdefault(part, {})
                 table[measure] = gain.difference
-    return PooledSeeds(len(per_query), tables, gains)
+    return PooledSeeds(len(per_query), tables, gains, reference)
 
 
 def with_seeds(evaluation: Evaluation, others: Sequence[pl.DataFrame]) -> Evaluation:
@@ -270,10 +302,10 @@ def _estimates(scores: Scores) -> Table:
     return {m: bootstrap(list(values.values())) for m, values in scores.items() if values}
 
 
-def _difference(fused: Scores, other: Scores) -> Scores:
+def _difference(reference: Scores, other: Scores) -> Scores:
     return {
         measure: {query: value - other[measure][query] for query, value in values.items()}
-        for measure, values in fused.items()
+        for measure, values in reference.items()
     }
 
 

@@ -5,7 +5,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from windowshop.config import FUSED
+from windowshop.config import FUSED, SERVED
 from windowshop.evaluation.evaluator import Evaluation
 from windowshop.evaluation.metrics import MEASURES, Estimate, measure_label, three_decimals
 from windowshop.evaluation.slices import ALL, LABELS
@@ -14,7 +14,19 @@ HEADINGS = {measure: measure_label(measure).replace("Recall", "R") for measure i
 GAIN_MEASURES = ("recall@100", "ndcg@10", "mrr@10")
 SLICE_MEASURES = ("recall@100", "ndcg@10")
 KIND_MEASURES = ("ndcg@1", "ndcg@10")
-SYSTEMS = {FUSED: "fused", "text_only": "text", "image_only": "image", "bm25": "bm25"}
+SHORT_MEASURES = ("ndcg@10",)
+"""Measures of slices where there are more systems than MAX_SYSTEMS."""
+MAX_SYSTEMS = 4
+SYSTEMS = {
+    SERVED: "served",
+    "vectors": "vectors",
+    "words": "words",
+    "photo": "photo",
+    FUSED: "fused",
+    "text_only": "text",
+    "image_only": "image",
+    "bm25": "bm25",
+}
 """Known systems in their order, with short names for the slice columns."""
 
 
@@ -52,12 +64,13 @@ def _overall(evaluation: Evaluation) -> Table:
     for system in _systems(evaluation):
         estimates = evaluation.tables[system][ALL]
         cells = [_cell(estimates.get(m), _best(evaluation, ALL, m)) for m in MEASURES]
-        table.add_row(system, *cells, style="bold" if system == FUSED else "")
+        table.add_row(system, *cells, style="bold" if system == evaluation.reference else "")
     return table
 
 
 def _gains(evaluation: Evaluation) -> Table:
-    table = _table("what fused gains, paired by query (green: interval above 0)", "over")
+    title = f"what {evaluation.reference} gains, paired by query (green: interval above 0)"
+    table = _table(title, "over")
     for measure in GAIN_MEASURES:
         table.add_column(HEADINGS[measure], justify="right", no_wrap=True)
     for system in _systems(evaluation)[1:]:
@@ -80,33 +93,34 @@ def _label_sets(evaluation: Evaluation) -> Table:
             for name in names
             for m in KIND_MEASURES
         ]
-        table.add_row(system, *cells, style="bold" if system == FUSED else "")
+        table.add_row(system, *cells, style="bold" if system == evaluation.reference else "")
     return table
 
 
 def _slice_names(evaluation: Evaluation) -> list[str]:
     """Return the names of the slices by columns."""
     shown = {ALL, *(f"{LABELS}{kind}" for kind in evaluation.labels)}
-    return [name for name in evaluation.tables[FUSED] if name not in shown]
+    return [name for name in evaluation.tables[evaluation.reference] if name not in shown]
 
 
 def _slices(evaluation: Evaluation) -> Table:
     table = _table("slices (green: the best)", "slice")
     table.add_column("n", justify="right", no_wrap=True)
     systems = _systems(evaluation)
-    for measure in SLICE_MEASURES:
+    measures = SLICE_MEASURES if len(systems) <= MAX_SYSTEMS else SHORT_MEASURES
+    for measure in measures:
         for place, system in enumerate(systems):
             heading = HEADINGS[measure] if place == 0 else ""
             label = f"{heading}\n{SYSTEMS.get(system, system)}"
             table.add_column(label, justify="right", no_wrap=True)
     for name in _slice_names(evaluation):
-        fused = evaluation.tables[FUSED][name]
+        estimates = evaluation.tables[evaluation.reference][name].values()
         cells = [
             _mean(evaluation.tables[s][name].get(m), _best(evaluation, name, m))
-            for m in SLICE_MEASURES
+            for m in measures
             for s in systems
         ]
-        table.add_row(name, str(max((e.n for e in fused.values()), default=0)), *cells)
+        table.add_row(name, str(max((e.n for e in estimates), default=0)), *cells)
     return table
 
 

@@ -1,5 +1,6 @@
 """A search from request to answer: understand, retrieve, relax, arrange, explain."""
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -134,6 +135,12 @@ class Searcher:
             self._lexicon = SharedLexicon(
                 view, config, self._synonyms, self.index.manifest.language
             )
+
+    def with_settings(self, settings: SearchSettings) -> "Searcher":
+        """Return a searcher of other settings that shares index and words; close only this one."""
+        other = copy.copy(self)
+        other.settings = replace(settings, bm25=self.settings.bm25)
+        return other
 
     def rebuild(self, wanted: Callable[[], bool] = lambda: True) -> None:
         """Leave deleted rows out of index and words; searches and writes go on.

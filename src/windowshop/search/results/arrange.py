@@ -58,7 +58,7 @@ def arrange(
     _require(view, [name for name in names if name != CATEGORY_PATHS])
     columns = view.columns.select(merged.keys, names) if names else pl.DataFrame()
     ruled = apply_rules(rules, merged, columns, pinned)
-    if rules:
+    if rules and names:
         columns = columns[ruled.order_M]
     merged = ruled.merged
     groups_M = view.columns.groups(merged.keys)

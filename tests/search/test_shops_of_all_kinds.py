@@ -26,6 +26,9 @@ class ReadIndex(TabledIndex):
     def encode_queries(self, texts, images):
         return np.ones((len(texts), 4), dtype=np.float32) / 2
 
+    def reads(self, text):
+        return text.isascii()
+
 
 @pytest.fixture
 def shop(tmp_path):
@@ -51,8 +54,8 @@ def shop(tmp_path):
         index.close()
 
 
-def found(searcher, text=None, **request):
-    mode = {"mode": "words"} if text else {}
+def found(searcher, text=None, mode="words", **request):
+    mode = {"mode": mode} if text else {}
     answer = searcher.answer(SearchRequest(text=text, **mode, **request))
     return [result.product_id for result in answer.results]
 
@@ -66,6 +69,14 @@ def test_words_with_vowel_signs_are_whole(shop):
     assert found(searcher, "केला") == ["chips"]
     assert found(searcher, "मेरा") == ["mine"]
     assert found(searcher, "काला") == ["shoe"]
+
+
+def test_vectors_stay_out_of_a_script_that_the_encoder_does_not_read(shop):
+    searcher = shop(rows(shoe="काला जूता", chips="केला चिप्स", red="red shoe", cup="cup"))
+    assert found(searcher, "केला", mode="hybrid") == ["chips"]
+    assert len(found(searcher, "shoe", mode="hybrid")) == 4
+    assert len(found(searcher, "केला", mode="vectors")) == 4
+    assert len(found(searcher, "стол", mode="hybrid")) == 4
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ class TabledIndex:
             language=language,
         )
 
+    def reads(self, text):
+        return True
+
     def recent_image_path(self, image):
         return None
 

@@ -146,6 +146,10 @@ class OpenIndex:
                 )
         return self.query_encoder.encode([text or "" for text in texts])
 
+    def reads(self, text: str) -> bool:
+        """Return whether the text encoder has words of the writing system of a text."""
+        return self.query_encoder.reads(text)
+
     def encode_images(self, images: Sequence[ImageInput]) -> np.ndarray:
         """Return unit vectors of query images for the vectors named `photo`, float32 (B, D).
 

@@ -10,6 +10,7 @@ Shapes: B texts, L tokens, P width of query vectors. Image queries stay with `wi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,7 @@ from tokenizers import Tokenizer
 from windowshop.errors import ConfigError, ExportError, SearchError
 from windowshop.files import EVERYTHING, EXPORT, Files, read_manifest, require_files
 from windowshop.model.micro_batch import BatchConfig, BatchCounts, Key, MicroBatcher
+from windowshop.model.writing_systems import is_latin, reads, systems_read
 
 GRAPH_FILE = "query.onnx"
 TOKENIZER_FILE = "tokenizer.json"
@@ -88,6 +90,11 @@ class QueryGraph:
         """Token ids of each text, cut at the encoder's length."""
         return [tuple(self._tokenizer.encode(text).ids) for text in texts]
 
+    @cached_property
+    def systems(self) -> frozenset[str]:
+        """Writing systems that the encoder has words of."""
+        return systems_read(self._tokenizer)
+
     def run(self, ids: Sequence[Key]) -> np.ndarray:
         """Return unit vectors, float32 (B, P)."""
         longest = max(len(row) for row in ids)
@@ -121,6 +128,10 @@ class QueryEncoder:
     def counts(self) -> BatchCounts:
         """Rows found in the cache, rows computed, and the runs it took."""
         return self._batcher.counts()
+
+    def reads(self, text: str) -> bool:
+        """Return whether the encoder has words of the writing system that a text is mostly in."""
+        return is_latin(text) or reads(self._graph.systems, text)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return unit query vectors, float32 (B, P), as `Retriever.encode_queries` does.

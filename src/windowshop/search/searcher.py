@@ -176,6 +176,7 @@ class Searcher:
             text=request.query,
             image=request.image,
             where=parse_filter(request.where) if request.where else None,
+            is_read=request.query is None or self.index.reads(request.query),
             by_text=request.mode != "vectors",
             boost=Boost(factor=self.settings.precision.boost, points=merging.points),
         )

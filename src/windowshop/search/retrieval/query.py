@@ -33,6 +33,8 @@ class RetrievalQuery:
     where: Filter | None = None
     """Filter of the request."""
     recognised: tuple[Recognised, ...] = ()
+    is_read: bool = True
+    """The encoder reads the writing system of the text."""
     by_text: bool = True
     """Text channels take part."""
     vectors: Mapping[str, np.ndarray] = field(default_factory=dict)

@@ -68,6 +68,8 @@ def find_candidates(state: SearchState, query: RetrievalQuery) -> Candidates:
     configs = channels_for(query)
     allowed = _allowed(state.view, query)
     rankings = retrieve(state, query, configs, allowed)
+    if query.image is None and not query.is_read:
+        configs = words_alone(configs, rankings)
     moved = move(state, merge(rankings, configs, query.merging), query, allowed.mask_N)
     merged = moved.merged
     known = curves(configs)
@@ -116,6 +118,22 @@ def retrieve(
     """Rank the allowed products by each channel."""
     return [
         query.rankings.get(config.name) or _search(state, query, config, allowed)
+        for config in configs
+    ]
+
+
+def words_alone(
+    configs: Sequence[ChannelConfig], rankings: Sequence[ChannelRanking]
+) -> Sequence[ChannelConfig]:
+    """Let text channels alone rank where one of them found anything.
+
+    To an encoder all texts in a writing system that it does not read are alike.
+    """
+    has_found = [_reads_words(c) and len(r.keys) for c, r in zip(configs, rankings, strict=True)]
+    if not any(has_found):
+        return configs
+    return [
+        replace(config, weight=(config.weight or 1.0) if _reads_words(config) else 0.0)
         for config in configs
     ]
 

@@ -89,7 +89,7 @@ index.close()
         ("train", ["search", "{index}", "--image", "{photo}"]),
         ("study", ["compare", "{data}", "--out", "{out}"]),
         ("serve", ["serve", "{index}"]),
-        ("serve", ["export-feedback", "{index}", "--out", "{out}"]),
+        ("serve", ["judgements", "{index}", "--out", "{out}"]),
     ],
 )
 def test_what_is_missing_is_named(colours, colours_index, tmp_path, extra, args):

@@ -253,7 +253,7 @@ def serve(place: Place) -> None:
         finally:
             server.send_signal(signal.SIGTERM)
     assert server.returncode == 0, server.returncode
-    place.run("windowshop", "export-feedback", "demo/index", "--out", "exported")
+    place.run("windowshop", "judgements", "demo/index", "--out", "exported")
 
 
 def wait_for(address: str, server: "subprocess.Popen[bytes]") -> None:

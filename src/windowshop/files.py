@@ -140,6 +140,17 @@ def _finite(value: Any) -> Any:  # noqa: ANN401
     return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def link_file(source: Path, target: Path) -> None:
+    """Put a file in another place too: linked where the file system can, else copied."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        return
+    try:
+        os.link(source.resolve(), target)
+    except OSError:  # another file system
+        shutil.copyfile(source, target)
+
+
 def sync(path: Path) -> None:
     """Flush a file, or a folder's list of files, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)

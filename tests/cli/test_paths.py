@@ -70,7 +70,8 @@ def test_a_wrong_path_is_answered_first(tmp_path):
         ["search", index, "--image", gone],
         ["serve", gone],
         ["serve", index, "--keys", gone],
-        ["export-feedback", gone, "--out", out],
+        ["judgements", gone, "--out", out],
+        ["judgements", data, "--shop", gone, "--out", out],
     ]
     told = run_all(commands)
     assert [args for args, *_ in told] == commands

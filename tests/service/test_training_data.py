@@ -7,11 +7,12 @@ import pytest
 from support.services import serving
 
 from windowshop.data.check import check_dataset
+from windowshop.data.clicks.judgements import JudgementConfig
 from windowshop.data.dataset import DESIRABILITY, RELEVANCE, read_dataset
 from windowshop.errors import DataError
 from windowshop.progress import SilentReporter
 from windowshop.service.logs.feedback import EVENT_SCHEMA, SEARCH_SCHEMA
-from windowshop.service.logs.training_data import click_tables, write_clicks
+from windowshop.service.logs.training_data import judge_index, log_events
 from windowshop.training.judged_pairs import make_pairs
 
 
@@ -19,7 +20,9 @@ def searches(*rows):
     """Rows of (id, text, product ids), and what differs from a plain search by text."""
     plain = {"photo": False, "by_relevance": True, "offset": 0, "total": 9, "generation": "g1"}
     found = [
-        plain | {"search_id": row[0], "text": row[1], "product_ids": row[2]} | dict(*row[3:])
+        plain
+        | {"search_id": row[0], "text": row[1], "product_ids": row[2], "time": 5.0}
+        | dict(*row[3:])
         for row in rows
     ]
     return pl.DataFrame(found, schema=SEARCH_SCHEMA)
@@ -30,43 +33,26 @@ def events(*rows):
     return pl.DataFrame([dict(zip(names, row, strict=True)) for row in rows], schema=EVENT_SCHEMA)
 
 
-def test_clicks_become_grades_and_what_was_passed_over_zero():
-    queries, qrels = click_tables(
+def test_searches_by_text_and_relevance_alone_are_read():
+    log = log_events(
         searches(
-            ("s1", "red shoe", ["a", "b", "c", "d"]),
-            ("s2", "Red  SHOE", ["b", "e", "c"], {"offset": 4}),
-            ("s3", "nothing clicked", ["a"]),
+            ("s1", "red shoe", ["a", "b"]),
+            ("s2", "Red  SHOE", ["c"], {"offset": 4}),
             ("s4", "sorted", ["a", "b"], {"by_relevance": False}),
             ("s5", "seen", ["a"], {"photo": True}),
             ("s6", "like", ["a"], {"similar_to": "z"}),
             ("s7", None, ["a"]),
+            ("s8", " ", ["a"]),
         ),
-        events(
-            ("s1", "c", 3, "click"),
-            ("s1", "c", 3, "purchase"),
-            ("s1", "c", 3, "purchase"),
-            ("s2", "c", 7, "click"),
-            ("s2", "never shown", 1, "purchase"),
-            ("s9", "a", 1, "click"),
-            *((f"s{i}", "a", 1, "click") for i in (4, 5, 6, 7)),
-        ),
+        events(("s1", "b", 2, "purchase"), *((f"s{i}", "a", 1, "click") for i in (4, 5, 6, 7, 8))),
     )
-    (query,) = queries.iter_rows(named=True)
-    assert (query["query"], query["weight"]) == ("red shoe", 2.0)
-    found = set(qrels.select("product_id", "grade", "weight", "kind").iter_rows())
-    assert found == {
-        ("c", 3, 3.0, DESIRABILITY),  # a click and a purchase, and a click under another search
-        ("a", 0, 1.0, DESIRABILITY),  # above the last one that was clicked; d was below it
-        ("b", 0, 1.0, DESIRABILITY),
-        ("e", 0, 1.0, DESIRABILITY),
-    }
-    assert set(qrels["query_id"]) == {query["query_id"]}
-
-
-def test_a_log_without_clicks_gives_empty_tables():
-    queries, qrels = click_tables(searches(), events())
-    assert (len(queries), len(qrels)) == (0, 0)
-    assert {"query_id", "query", "weight"} == set(queries.columns)
+    found = log.select("search_id", "query", "product_id", "position", "action").rows()
+    assert found == [
+        ("s1", "red shoe", "a", 1, "impression"),
+        ("s1", "red shoe", "b", 2, "impression"),
+        ("s2", "Red  SHOE", "c", 5, "impression"),
+        ("s1", "red shoe", "b", 2, "purchase"),
+    ]
 
 
 @pytest.fixture
@@ -93,10 +79,11 @@ def served(colours_index, tmp_path):
 
 
 def test_the_folder_can_be_trained_on(served, tmp_path):
-    counts = write_clicks(served, tmp_path / "data")
+    counts = judge_index(served, tmp_path / "data", JudgementConfig()).counts
     dataset = read_dataset(tmp_path / "data")
     assert dataset.notes == ()
-    assert counts["products"] == len(dataset.products) == 12
+    assert (counts["searches"], counts["queries"], counts["qrels"]) == (2, 3, 8)
+    assert len(dataset.products) == 12
     assert "new" in set(dataset.products["product_id"])
     assert "p4" not in set(dataset.products["product_id"])
     assert {"colour", "size"}.isdisjoint(dataset.products.columns)  # filled by an index
@@ -118,10 +105,11 @@ def test_the_folder_can_be_trained_on(served, tmp_path):
 
 def test_the_command_says_what_it_wrote_or_why_not(served, tmp_path, cli):
     out = tmp_path / "data"
-    told = cli("export-feedback", served, "--out", out)
-    assert (told.code, told.out) == (0, f"{out}: 12 products, 3 queries, 8 qrels\n")
-    told = cli("export-feedback", served, "--out", out)
+    told = cli("judgements", served, "--out", out)
+    assert told.code == 0
+    assert "3 queries, 8 qrels" in told.out
+    told = cli("judgements", served, "--out", out)
     assert told.code == 1
     assert "is not empty" in told.err
     with pytest.raises(DataError, match="is not empty"):
-        write_clicks(served, out)
+        judge_index(served, out, JudgementConfig())

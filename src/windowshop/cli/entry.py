@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from windowshop._version import __version__
-from windowshop.cli import checking, searching, training
+from windowshop.cli import checking, judging, searching, training
 from windowshop.cli import demo as demos
 from windowshop.cli.options import err, out
 from windowshop.errors import WindowshopError
@@ -35,7 +35,7 @@ for command in (
     searching.export_onnx,
     searching.search,
     searching.serve,
-    searching.export_feedback,
+    judging.judgements,
     demos.demo,
     demos.demo_data,
 ):

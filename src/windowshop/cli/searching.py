@@ -220,18 +220,3 @@ def serve(
         also=also or (),
         listening=lambda address: out.print(address, highlight=False),
     )
-
-
-@needs_extra("serve")
-def export_feedback(
-    index_folder: IndexPath,
-    data_folder: Annotated[Path, typer.Option("--out", help="Data folder to write.")],
-) -> None:
-    """Write a data folder for training from an index and the feedback that its service recorded."""
-    require_manifest(index_folder, INDEX)
-
-    from windowshop.service import write_clicks
-
-    counts = write_clicks(index_folder, data_folder)
-    line = ", ".join(f"{count} {name}" for name, count in counts.items())
-    print_line(f"{data_folder}: {line}")

@@ -5,6 +5,17 @@ from .attributes import parse_attributes as parse_attributes
 from .category_paths import CATEGORY_PATHS as CATEGORY_PATHS
 from .category_paths import every_path as every_path
 from .check import check_dataset as check_dataset
+from .clicks.events import EVENT_SCHEMA as EVENT_SCHEMA
+from .clicks.events import query_id as query_id
+from .clicks.events import query_key as query_key
+from .clicks.folder import WrittenJudgements as WrittenJudgements
+from .clicks.folder import require_empty as require_empty
+from .clicks.folder import save_judgements as save_judgements
+from .clicks.folder import write_judgements as write_judgements
+from .clicks.judgements import JudgementConfig as JudgementConfig
+from .clicks.judgements import LogJudgements as LogJudgements
+from .clicks.judgements import judge as judge
+from .clicks.visits import join_events as join_events
 from .column_rules import seen_rules as seen_rules
 from .column_rules import write_rules as write_rules
 from .column_types import NUMBER as NUMBER

@@ -1,3 +1,3 @@
 from .config import ServiceConfig as ServiceConfig
-from .logs.training_data import write_clicks as write_clicks
+from .logs.training_data import judge_index as judge_index
 from .server import serve as serve

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from windowshop.service.logs.feedback import query_key
+from windowshop.data import query_key
 
 MAX_TITLES = 50_000
 MAX_QUERIES = 10_000

@@ -4,6 +4,9 @@ from .config import StudyConfig as StudyConfig
 from .config import load_study as load_study
 from .memory import peak_memory_mb as peak_memory_mb
 from .memory import reset_peak as reset_peak
+from .regimes.clicks import ClickModel as ClickModel
+from .regimes.clicks import look_chance as look_chance
+from .regimes.clicks import simulate_log as simulate_log
 from .regimes.config import RegimesConfig as RegimesConfig
 from .regimes.config import is_regimes as is_regimes
 from .regimes.config import load_regimes as load_regimes

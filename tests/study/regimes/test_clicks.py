@@ -1,17 +1,15 @@
-"""Simulated clicks: chances by position and grade, and judgements as the service makes them."""
+"""Simulated clicks: chances by position and grade, and the log they leave."""
 
-import numpy as np
 import polars as pl
 import pytest
 
+from windowshop.data.clicks.events import EVENT_SCHEMA
 from windowshop.errors import ConfigError
-from windowshop.service.logs.judgements import query_id
-from windowshop.service.logs.training_data import click_tables
 from windowshop.study.regimes.clicks import (
     ClickModel,
-    count_clicks,
     look_chance,
     simulate_clicks,
+    simulate_log,
 )
 
 
@@ -48,42 +46,33 @@ def test_only_what_is_shown_is_clicked_and_what_stood_above_a_click_is_refused()
     assert refused == {"a", "b"}
 
 
-def test_judgements_are_those_that_the_service_makes_of_such_a_log():
-    rng = np.random.default_rng(0)
-    click_SK = rng.random((6, 8)) < 0.2
-    shown = [f"p{i}" for i in range(8)]
-    searches = pl.DataFrame(
-        {
-            "search_id": [f"s{i}" for i in range(6)],
-            "text": "red hat",
-            "photo": False,
-            "similar_to": pl.Series([None] * 6, dtype=pl.String),
-            "by_relevance": True,
-            "offset": 0,
-            "product_ids": [shown] * 6,
-        }
-    )
-    session, place = np.nonzero(click_SK)
-    events = pl.DataFrame(
-        {
-            "search_id": [f"s{i}" for i in session],
-            "product_id": [shown[i] for i in place],
-            "event": "click",
-        }
-    )
-    _, qrels = click_tables(searches, events)
-    assert set(qrels["query_id"]) == {query_id("red hat")}
-    count_K, above_K = count_clicks(click_SK)
-    expected = {
-        (product, 1, float(count)) if count else (product, 0, 1.0)
-        for product, count, above in zip(shown, count_K, above_K, strict=True)
-        if count or above
-    }
-    assert set(qrels.select("product_id", "grade", "weight").iter_rows()) == expected
-    assert {grade for _, grade, _ in expected} == {0, 1}
+def test_a_log_has_the_clicks_of_the_model():
+    ranking = {"q": {name: -float(place) for place, name in enumerate("abcd")}}
+    model = ClickModel(sessions=4_000, shown=3, eta=1.0, noise=0.1)
+    log = simulate_log({"q": "red hat"}, judged({"a": 3, "b": 3}), ranking, model, seed=0)
+    assert log.schema == pl.Schema(EVENT_SCHEMA)
+    shown = log.filter(action="impression")
+    assert shown.group_by("product_id").len().sort("product_id").rows() == [
+        (name, 4_000)
+        for name in "abc"  # d is not among the first three
+    ]
+    clicks = dict(log.filter(action="click").group_by("product_id").len().iter_rows())
+    assert clicks == pytest.approx({"a": 4_000, "b": 2_000, "c": 400 / 3}, rel=0.1)
 
 
-@pytest.mark.parametrize("wrong", [{"sessions": 0}, {"shown": 0}, {"eta": -1.0}, {"noise": 1.0}])
+def test_swaps_show_other_orders():
+    ranking = {"q": {name: -float(place) for place, name in enumerate("abcdef")}}
+    model = ClickModel(sessions=200, shown=3, swaps=0.5)
+    log = simulate_log({"q": "red hat"}, judged({"a": 3}), ranking, model, seed=0)
+    first = log.filter(action="impression", position=1)["product_id"].value_counts()
+    counts = dict(first.iter_rows())
+    assert counts["a"] == max(counts.values())
+    assert len(counts) > 3
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"sessions": 0}, {"shown": 0}, {"eta": -1.0}, {"swaps": -1.0}, {"noise": 1.0}]
+)
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError, match="clicks: "):
         ClickModel(**wrong)

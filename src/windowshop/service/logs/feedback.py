@@ -198,11 +198,6 @@ def read_log(index: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     return _frame(searches, SEARCH_SCHEMA), _frame(events, EVENT_SCHEMA)
 
 
-def query_key(text: str) -> str:
-    """Key of a query text: case folded, single spaces."""
-    return " ".join(text.casefold().split())
-
-
 def _frame(rows: list[tuple[Any, ...]], schema: dict[str, pl.DataType]) -> pl.DataFrame:
     """Return rows, which begin with their number, as a table."""
     columns: list[Any] = list(zip(*rows, strict=True))[1:] or [()] * len(schema)

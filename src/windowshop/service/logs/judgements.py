@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import xxhash
 
-from windowshop.data import RELEVANCE
+from windowshop.data import RELEVANCE, query_id, query_key
 from windowshop.service.http.requests import JudgementBody
-from windowshop.service.logs.feedback import query_key
 from windowshop.service.logs.tables import GRADES, LogDatabase, insert_next, read_tables
 
 ADD_GRADE = insert_next(
@@ -72,11 +70,6 @@ def judged_tables(index: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
         pl.DataFrame(queries, schema=QUERIES, orient="row"),
         pl.DataFrame(qrels, schema=QRELS, orient="row"),
     )
-
-
-def query_id(query: str) -> str:
-    """Return the id of a query text; equal texts have one id."""
-    return f"asked-{xxhash.xxh3_64_hexdigest(query_key(query).encode())}"
 
 
 def _pairs(rows: Iterable[tuple[Any, ...]]) -> list[tuple[str, str, int]]:

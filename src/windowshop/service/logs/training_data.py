@@ -3,26 +3,32 @@
     DATA/products.parquet   the products of the index
     DATA/photos/            their images, linked where the file system can
     DATA/queries.parquet    texts that were searched with a result clicked, or judged
-    DATA/qrels.parquet      `desirability` from what shoppers did, `relevance` from judgements, of
-                            products that are still there
+    DATA/qrels.parquet      `desirability` from what shoppers did (windowshop.data.clicks),
+                            `relevance` from judgements, of products that are still there
 
-A purchase is grade 3, a cart 2, a click 1; a pair's weight is its number of events. A product that
-was shown above the last one that a shopper engaged with, and was itself never engaged with under
-that query, is grade 0. Searches by image, by product, or in another order than relevance say
-nothing about a text and are left out.
+Searches by image, by product, or in another order than relevance say nothing about a text and are
+left out.
 """
 
 import json
-import os
-import shutil
 from contextlib import closing
 from pathlib import Path
 
 import polars as pl
 
-from windowshop.data import DESIRABILITY, PRODUCT_SCHEMA, complete_columns, parse_images
-from windowshop.errors import DataError
-from windowshop.files import read_manifest
+from windowshop.data import (
+    EVENT_SCHEMA,
+    PRODUCT_SCHEMA,
+    JudgementConfig,
+    WrittenJudgements,
+    complete_columns,
+    join_events,
+    judge,
+    parse_images,
+    require_empty,
+    save_judgements,
+)
+from windowshop.files import link_file, read_manifest
 from windowshop.index import (
     GENERATION,
     GENERATIONS_FOLDER,
@@ -33,70 +39,53 @@ from windowshop.index import (
     open_products,
 )
 from windowshop.service.logs.feedback import read_log
-from windowshop.service.logs.judgements import judged_tables, query_id
-
-GRADES = {"click": 1, "cart": 2, "purchase": 3}
-PAIR = ["query_id", "product_id"]
+from windowshop.service.logs.judgements import judged_tables
 
 
-def write_clicks(index: Path, out: Path) -> dict[str, int]:
-    """Write a data folder of an index, its feedback and judgements; returns row counts.
+def judge_index(index: Path, out: Path, config: JudgementConfig) -> WrittenJudgements:
+    """Write a data folder of an index, its feedback and judgements.
 
     A service may have the index open. Raises DataError where `out` holds something already, and
     DamagedError where what was recorded is damaged.
     """
-    if out.exists() and any(out.iterdir()):
-        raise DataError(f"{out}: is not empty. Choose another --out.")
-    queries, qrels = click_tables(*read_log(index))
-    judged, grades = judged_tables(index)
-    queries = pl.concat([queries, judged]).unique("query_id", maintain_order=True)
-    qrels = pl.concat([qrels, grades.select(qrels.columns)])
+    require_empty(out)
+    events = log_events(*read_log(index))
+    graded, grades = judged_tables(index)
     out.mkdir(parents=True, exist_ok=True)
     products = _products(index, out)
     products.write_parquet(out / "products.parquet")
-    qrels = qrels.join(products, "product_id", how="semi")
-    queries = queries.join(qrels, "query_id", how="semi")
-    queries.write_parquet(out / "queries.parquet")
-    qrels.write_parquet(out / "qrels.parquet")
-    return {"products": len(products), "queries": len(queries), "qrels": len(qrels)}
+    known = pl.col("product_id").is_in(products["product_id"].implode())
+    visits = join_events(events.filter(known | pl.col("product_id").is_null()))
+    judged = judge(visits, config)
+    return save_judgements(
+        out, judged, visits, {index.name: "windowshop"}, extra=(graded, grades.filter(known))
+    )
 
 
-def click_tables(searches: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return queries and qrels of a feedback log (`windowshop.service.logs.feedback.read_log`)."""
+def log_events(searches: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Return a feedback log (`windowshop.service.logs.feedback.read_log`) as EVENT_SCHEMA."""
     asked = searches.filter(
-        pl.col("text").is_not_null(),
+        pl.col("text").str.strip_chars() != "",
         ~pl.col("photo"),
         pl.col("similar_to").is_null(),
         pl.col("by_relevance"),
     )
-    keys = pl.Series("query_id", [query_id(text) for text in asked["text"]], dtype=pl.String)
-    asked = asked.with_columns(keys)
     shown = (
-        asked.select("search_id", "query_id", "offset", "product_ids")
-        .explode("product_ids")
-        .drop_nulls("product_ids")
-        .rename({"product_ids": "product_id"})
-        .with_columns(place=pl.int_range(pl.len()).over("search_id") + pl.col("offset") + 1)
+        asked.select("search_id", "time", "offset", product_id="product_ids", query="text")
+        .explode("product_id")
+        .drop_nulls("product_id")
+        .with_columns(
+            position=pl.int_range(pl.len()).over("search_id") + pl.col("offset") + 1,
+            action=pl.lit("impression"),
+        )
     )
-    done = events.unique(["search_id", "product_id", "event"], maintain_order=True)
-    engaged = shown.join(
-        done.select("search_id", "product_id", "event"), ["search_id", "product_id"]
+    done = events.join(asked.select("search_id", query="text"), "search_id").rename(
+        {"event": "action"}
     )
-    grade = pl.col("event").replace_strict(GRADES, return_dtype=pl.Int64)
-    wanted = engaged.group_by(PAIR, maintain_order=True).agg(
-        grade=grade.max(), weight=pl.len().cast(pl.Float64)
+    parts = (
+        complete_columns(part, EVENT_SCHEMA).select(list(EVENT_SCHEMA)) for part in (shown, done)
     )
-    last = engaged.group_by("search_id").agg(last=pl.col("place").max())
-    seen = shown.join(last, "search_id").filter(pl.col("place") < pl.col("last"))
-    passed = seen.select(PAIR).unique(maintain_order=True).join(wanted, PAIR, how="anti")
-    refused = passed.with_columns(grade=pl.lit(0, dtype=pl.Int64), weight=pl.lit(1.0))
-    qrels = pl.concat([wanted, refused]).with_columns(kind=pl.lit(DESIRABILITY))
-    queries = (
-        asked.filter(pl.col("query_id").is_in(qrels["query_id"].implode()))
-        .group_by("query_id", maintain_order=True)
-        .agg(query=pl.col("text").first(), weight=pl.len().cast(pl.Float64))
-    )
-    return queries, qrels
+    return pl.concat(parts).with_columns(place=pl.lit("service"))
 
 
 def _products(index: Path, out: Path) -> pl.DataFrame:
@@ -123,12 +112,6 @@ def _linked(images: ShopImages, name: str, out: Path) -> str | None:
     source = images.path(name)
     if source is None:
         return None
-    folder = out / "photos" / source.parent.name
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / source.name
-    if not target.exists():
-        try:
-            os.link(source, target)
-        except OSError:  # another file system
-            shutil.copyfile(source, target)
+    target = out / "photos" / source.parent.name / source.name
+    link_file(source, target)
     return str(target.relative_to(out))

@@ -1,0 +1,94 @@
+"""Commands that make queries and judgements for a shop."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from windowshop.cli.options import out, print_line
+from windowshop.data import require_products
+from windowshop.errors import DataError, needs_extra
+
+if TYPE_CHECKING:
+    from windowshop.data import JudgementConfig, WrittenJudgements
+
+SHOWN_POSITIONS = 10
+"""Positions of the bias that are printed; the file has all."""
+
+
+def judgements(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Index of a service, or a log: UBI, GA4 or Snowplow export, or plain tables."
+        ),
+    ],
+    data_folder: Annotated[Path, typer.Option("--out", help="Data folder to write.")],
+    shop: Annotated[
+        Path | None,
+        typer.Option(help="Data folder of the log's products, which are linked to the new one."),
+    ] = None,
+    correct: Annotated[
+        bool, typer.Option(help="Correct for the position that products were shown at.")
+    ] = True,
+    by_time: Annotated[
+        bool, typer.Option(help="Split by time as well as by text, where the log is long enough.")
+    ] = True,
+    cap: Annotated[int, typer.Option(help="Largest weight of a query, in visits.")] = 100,
+    min_looks: Annotated[
+        float,
+        typer.Option(help="Looks that a product needs, with nothing come of it, to be grade 0."),
+    ] = 1.0,
+) -> None:
+    """Make desirability judgements of what shoppers clicked, put in carts and bought."""
+    if not source.exists():
+        raise DataError(f"{source}: missing. Name an index, a log file or a folder of them.")
+    if shop is not None:
+        require_products(shop)
+
+    from windowshop.data import JudgementConfig, write_judgements
+
+    config = JudgementConfig(correct=correct, by_time=by_time, cap=cap, min_looks=min_looks)
+    if (source / "generations").is_dir():
+        written = _of_index(source, data_folder, config)
+    else:
+        written = write_judgements(source, data_folder, shop, config)
+    _print(written, data_folder)
+
+
+@needs_extra("serve")
+def _of_index(index: Path, data_folder: Path, config: "JudgementConfig") -> "WrittenJudgements":
+    from windowshop.service import judge_index
+
+    return judge_index(index, data_folder, config)
+
+
+def _print(written: "WrittenJudgements", data_folder: Path) -> None:
+    judged, counts = written.judged, written.counts
+    for name, told in written.formats.items():
+        print_line(f"{name}: {told}")
+    line = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
+    print_line(f"{data_folder}: {line}")
+    for note in judged.notes:
+        out.print(note, style="yellow", highlight=False)
+    if judged.bias is None:
+        return
+    table = Table(
+        title=f"Looks at a position, from {judged.bias.num_pairs:,} products that changed places",
+        title_justify="left",
+        title_style="bold",
+    )
+    for column in ("position", "shown", "clicked", "expected", "looked at", "95%"):
+        table.add_column(column, justify="right")
+    for row in judged.fit.head(SHOWN_POSITIONS).to_dicts():
+        span = f"{row['low']:.3f} to {row['high']:.3f}" if row["own"] else "by the others"
+        table.add_row(
+            str(row["position"]),
+            f"{row['shown']:,}",
+            f"{row['clicked']:,}",
+            f"{row['expected']:,.0f}",
+            f"{row['look']:.3f}",
+            span,
+        )
+    out.print(table)

@@ -1,0 +1,1 @@
+"""Logs of shoppers -> desirability judgements."""

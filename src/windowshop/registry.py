@@ -73,6 +73,18 @@ READERS = Registry(
 )
 """Table readers by file suffix: a path to a frame."""
 
+FORMATS = Registry(
+    "format",
+    {
+        "shopify": "windowshop.imports.formats.shopify:FORMAT",
+        "woocommerce": "windowshop.imports.formats.woocommerce:FORMAT",
+        "table": "windowshop.imports.formats.table:FORMAT",
+    },
+)
+"""Formats of files that `windowshop import` reads."""
+FOLDER_FORMATS = Registry("format", {})
+"""Formats of several files that belong together."""
+
 FUSIONS = Registry(
     "fusion",
     {

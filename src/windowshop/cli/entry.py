@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from windowshop._version import __version__
-from windowshop.cli import checking, judging, searching, training
+from windowshop.cli import checking, importing, judging, searching, training
 from windowshop.cli import demo as demos
 from windowshop.cli.options import err, out
 from windowshop.errors import WindowshopError
@@ -40,6 +40,7 @@ for command in (
     demos.demo_data,
 ):
     app.command()(command)
+app.command("import")(importing.import_export)
 
 
 @app.callback(invoke_without_command=True)

@@ -16,10 +16,15 @@ from .clicks.judgements import JudgementConfig as JudgementConfig
 from .clicks.judgements import LogJudgements as LogJudgements
 from .clicks.judgements import judge as judge
 from .clicks.visits import join_events as join_events
+from .column_rules import ColumnRule as ColumnRule
+from .column_rules import ColumnRules as ColumnRules
 from .column_rules import seen_rules as seen_rules
 from .column_rules import write_rules as write_rules
 from .column_types import NUMBER as NUMBER
+from .column_types import TEXTS_BY_NAME as TEXTS_BY_NAME
+from .column_types import is_code as is_code
 from .column_types import to_moments as to_moments
+from .column_types import typed as typed
 from .dataset import DESIRABILITY as DESIRABILITY
 from .dataset import KINDS as KINDS
 from .dataset import PRODUCT_SCHEMA as PRODUCT_SCHEMA

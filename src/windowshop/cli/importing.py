@@ -1,0 +1,64 @@
+"""The command that imports exports of other systems."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import typer
+
+from windowshop.cli.options import JsonFlag, out, print_json, print_line, reporter, require_file
+from windowshop.registry import FOLDER_FORMATS, FORMATS
+
+if TYPE_CHECKING:
+    FormatChoice: TypeAlias = str
+else:
+    FormatChoice = Literal[("auto", *FORMATS, *FOLDER_FORMATS)]
+
+
+def import_export(
+    source: Annotated[Path, typer.Argument(help="Export of another system: a file or a folder.")],
+    shop: Annotated[Path | None, typer.Option("--out", help="Data folder to write.")] = None,
+    format: Annotated[FormatChoice, typer.Option(help="Format; auto recognises it.")] = "auto",
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="Mapping of a table's columns, corrected by hand.")
+    ] = None,
+    write_map_file: Annotated[
+        Path | None,
+        typer.Option("--write-map", help="Write the mapping of a table here, and import nothing."),
+    ] = None,
+    currency: Annotated[str, typer.Option(help="Currency of prices that name none (EUR).")] = "",
+    decimal: Annotated[str, typer.Option(help="Sign before the cents, where it is unclear.")] = "",
+    separator: Annotated[str, typer.Option(help="Sign between the fields of a csv.")] = "",
+    encoding: Annotated[str, typer.Option(help="Encoding of a text file.")] = "",
+    published_only: Annotated[
+        bool, typer.Option("--published-only", help="Leave out what the shop does not show.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a data folder that no import made.")
+    ] = False,
+    json_output: JsonFlag = False,
+) -> None:
+    """Import a shop's export (Shopify, WooCommerce, any table, ...) into a data folder."""
+    from windowshop.imports import ImportOptions, import_shop, render_import, table_map, write_map
+
+    require_file("--map", map_file)
+    options = ImportOptions(
+        format="" if format == "auto" else format, map=map_file, currency=currency, decimal=decimal,
+        separator=separator, encoding=encoding, published_only=published_only, replace=replace,
+    )  # fmt: skip
+    if write_map_file is not None:
+        found = table_map(source, options)
+        write_map(write_map_file, found.columns, found.sample, source.name)
+        reporter.note(
+            f"Wrote {write_map_file}. Correct it, then import with --map {write_map_file}."
+        )
+        return
+    if shop is None:
+        raise typer.BadParameter("needs a folder to write", param_hint="--out")
+    report = import_shop(source, shop, options, reporter=reporter)
+    if json_output:
+        print_json(report.to_json())
+        return
+    out.print(render_import(report))
+    print_line(
+        f"{shop}: {report.counts.get('products', 0):,} products. Next: windowshop check {shop}"
+    )

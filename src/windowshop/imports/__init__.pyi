@@ -1,0 +1,13 @@
+from .column_map import ColumnMap as ColumnMap
+from .column_map import guess_map as guess_map
+from .column_map import map_text as map_text
+from .column_map import read_map as read_map
+from .column_map import write_map as write_map
+from .recognise import Recognised as Recognised
+from .report import ImportReport as ImportReport
+from .report import render_import as render_import
+from .run import MAP_FILE as MAP_FILE
+from .run import REPORT_FILE as REPORT_FILE
+from .run import ImportOptions as ImportOptions
+from .run import import_shop as import_shop
+from .run import table_map as table_map

@@ -1,0 +1,318 @@
+"""Columns of any table -> fields of products: guessed from names and values, corrected by hand.
+
+format: table
+decimal: ","
+columns:
+  Artikelnummer: product_id
+  Bezeichnung: title
+  Preis: price
+  Farbe: keep                a column of its own
+  Material: attribute        one of the attributes
+  Notiz: drop
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from windowshop.errors import ConfigError
+from windowshop.files import write_atomic
+from windowshop.imports.names import field_of
+from windowshop.imports.record import FIELDS
+from windowshop.imports.values import decimal_sign, is_web, parse_money, split_images
+from windowshop.settings import load_settings
+
+Target: TypeAlias = Literal[
+    "product_id", "group_id", "title", "description", "brand", "category", "price", "currency",
+    "sale_price", "list_price", "availability", "images", "link", "gtin", "mpn", "sku", "tags",
+    "keep", "attribute", "drop",
+]  # fmt: skip
+SEVERAL = ("images", "category", "description", "tags")
+"""Fields that several columns may hold; their values are joined in the order of the columns."""
+MIN_DISTINCT = 0.98
+MAX_EXAMPLE = 40
+_LETTERS = re.compile(r"[^\W\d_]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ColumnMap:
+    """Content of a mapping file."""
+
+    format: str = "table"
+    decimal: str = ""
+    """Sign before the cents, "" where each value tells."""
+    currency: str = ""
+    """Currency of prices without one."""
+    category_separator: str = ""
+    """Sign between the parts of a category's path, beside ">"."""
+    categories_separator: str = ""
+    """Sign between several categories of a product."""
+    separator: str = ""
+    encoding: str = ""
+    columns: dict[str, Target] = field(default_factory=dict)
+    """Field that each column holds; one that is not named is kept as it is."""
+
+    def __post_init__(self) -> None:
+        """Check that a field stands once."""
+        counts: Counter[str] = Counter(self.columns.values())
+        for target in FIELDS:
+            if counts[target] > 1 and target not in SEVERAL:
+                names = [name for name, found in self.columns.items() if found == target]
+                raise ConfigError(f"{', '.join(names)} are all {target}. Leave one of them.")
+
+    def first(self, target: str) -> str | None:
+        """Return the first column of a field."""
+        return next((name for name, found in self.columns.items() if found == target), None)
+
+    @property
+    def lacks(self) -> str:
+        """Return which needed field no column holds, "" where none is lacking."""
+        if all(self.first(target) is None for target in ("title", "images", "description")):
+            return "title"
+        return "" if self.first("product_id") is not None else "product_id"
+
+
+def read_map(path: Path) -> ColumnMap:
+    """Read a mapping file; raises ConfigError for what it may not say."""
+    found: ColumnMap = load_settings(path, ColumnMap)
+    return found
+
+
+def guess_map(
+    header: Sequence[str], sample: Sequence[Mapping[str, Any]]
+) -> tuple[ColumnMap, float]:
+    """Return what columns hold by their names and first values, and how sure that is."""
+    values = {name: [row[name] for row in sample if name in row] for name in header}
+    offers: list[tuple[float, int, str, str]] = []
+    for place, name in enumerate(header):
+        named = field_of(name)
+        if named is not None:
+            target, certainty = named
+            fit = _fit(target, values[name], len(sample))
+            if fit > 0:
+                offers.append((certainty * fit, -place, name, target))
+    columns: dict[str, str] = {}
+    taken: set[str] = set()
+    surest: dict[str, float] = {}
+    for certainty, _, name, target in sorted(offers, reverse=True):
+        if name in columns or (target in taken and target != "images"):
+            continue
+        columns[name] = target
+        taken.add(target)
+        surest.setdefault(target, certainty)
+    _by_values(columns, taken, surest, header, values, len(sample))
+    _second_codes(columns, header)
+    ordered: dict[str, Target] = {}
+    for name in header:
+        ordered[name] = columns.get(name, "keep")  # type: ignore[assignment]
+    needed = [
+        surest.get("product_id", 0.0),
+        max(surest.get("title", 0.0), 0.5 * surest.get("images", 0.0)),
+    ]
+    found = ColumnMap(columns=ordered, **_signs(ordered, values))
+    return found, round(sum(needed) / len(needed), 2)
+
+
+def _fit(target: str, values: Sequence[Any], num_rows: int) -> float:
+    """Return how well values fit a field, 0 where they cannot be it."""
+    given = [value for value in values if value not in (None, "", [], {})]
+    if not given:
+        return 0.0 if target in ("product_id", "title", "price") else 0.3
+    texts = [value if isinstance(value, str) else json.dumps(value, default=str) for value in given]
+    is_nested = any(isinstance(value, dict | list) for value in given)
+    if target in ("product_id", "group_id") and is_nested:
+        return 0.0
+    return _share(target, given, texts, len(given) / max(num_rows, 1))
+
+
+def _share(target: str, given: Sequence[Any], texts: Sequence[str], filled: float) -> float:
+    """Return the share of values that are what a field holds; `filled` is that of given ones."""
+    if target == "product_id":
+        is_unique = len(set(texts)) >= MIN_DISTINCT * len(texts)
+        return 0.3 + 0.7 * filled if is_unique else 0.1 * filled
+    if target == "category":
+        is_path = any(">" in text for text in texts)
+        return 1.0 if is_path or len(set(texts)) <= max(3, 0.7 * len(texts)) else 0.6
+    if target == "currency":
+        return 1.0 if all(len(text) <= 4 for text in texts) else 0.0
+    tests: dict[str, tuple[Callable[[Any], bool], float]] = {
+        "price": (_is_money, 0.0), "sale_price": (_is_money, 0.0), "list_price": (_is_money, 0.0),
+        "title": (_is_title, 0.0), "images": (_has_picture, 0.0), "link": (_is_link, 0.2),
+    }  # fmt: skip
+    if target not in tests:
+        return 1.0
+    test, least = tests[target]
+    share = sum(map(test, given)) / len(given)
+    return share if share > 0.5 else least
+
+
+def _is_money(value: Any) -> bool:  # noqa: ANN401
+    return parse_money(value) is not None
+
+
+def _is_title(value: Any) -> bool:  # noqa: ANN401
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return bool(_LETTERS.search(text)) and not is_web(text)
+
+
+def _has_picture(value: Any) -> bool:  # noqa: ANN401
+    return any(map(_is_picture, split_images(value)))
+
+
+def _is_link(value: Any) -> bool:  # noqa: ANN401
+    return is_web(str(value))
+
+
+def _is_picture(text: str) -> bool:
+    return is_web(text) or bool(re.search(r"\.[a-z]{3,4}$", text, re.IGNORECASE))
+
+
+def _by_values(
+    columns: dict[str, str],
+    taken: set[str],
+    surest: dict[str, float],
+    header: Sequence[str],
+    values: Mapping[str, Sequence[Any]],
+    num_rows: int,
+) -> None:
+    """Find what no name told: the id, the title, the price and the images."""
+    free = [name for name in header if name not in columns]
+    tests = {
+        "images": _looks_images, "price": _looks_price, "product_id": _looks_id,
+        "title": _looks_title, "category": _looks_category,
+    }  # fmt: skip
+    for target, looks in tests.items():
+        if target in taken:
+            continue
+        scored = [
+            (looks([str(v) for v in values[name]], num_rows), -i, name)
+            for i, name in enumerate(free)
+        ]
+        best = max(scored, default=(0.0, 0, ""))
+        if best[0] > 0.5:
+            columns[best[2]] = target
+            taken.add(target)
+            surest[target] = 0.5 * best[0]
+            free.remove(best[2])
+
+
+def _looks_images(texts: Sequence[str], num_rows: int) -> float:
+    good = sum(
+        bool(re.search(r"\.(?:jpe?g|png|webp|avif|gif)(?:\?|$)", text, re.I)) for text in texts
+    )
+    return good / max(num_rows, 1)
+
+
+def _looks_price(texts: Sequence[str], num_rows: int) -> float:
+    good = sum(bool(re.search(r"[.,]\d\d\b|[€$£]|[A-Z]{3}$", text)) and len(text) < 16
+               and parse_money(text) is not None for text in texts)  # fmt: skip
+    return good / max(num_rows, 1)
+
+
+def _looks_id(texts: Sequence[str], num_rows: int) -> float:
+    good = [text for text in texts if len(text) <= 40 and " " not in text and not is_web(text)]
+    is_unique = len(set(good)) >= MIN_DISTINCT * len(good) and len(good) >= 0.95 * num_rows
+    return 0.8 if is_unique and good else 0.0
+
+
+def _looks_title(texts: Sequence[str], num_rows: int) -> float:
+    good = [text for text in texts if 5 <= len(text) <= 200 and " " in text and not is_web(text)]
+    if len(good) < 0.6 * num_rows:
+        return 0.0
+    return min(1.0, len(set(good)) / len(good)) * len(good) / max(num_rows, 1)
+
+
+def _looks_category(texts: Sequence[str], num_rows: int) -> float:
+    return sum(text.count(" > ") > 0 for text in texts) / max(num_rows, 1)
+
+
+def _second_codes(columns: dict[str, str], header: Sequence[str]) -> None:
+    """Name a SKU that is not the id."""
+    for name in header:
+        if name not in columns and re.fullmatch(r"(?:variant[ _]|product[ _])?sku", name, re.I):
+            columns[name] = "sku"
+
+
+def _signs(columns: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Return the signs in prices and categories."""
+    prices = [str(v) for n, t in columns.items() if t in ("price", "sale_price", "list_price")
+              for v in values.get(n, ()) if not isinstance(v, dict)]  # fmt: skip
+    found: dict[str, Any] = {"decimal": decimal_sign(prices)}
+    paths = [v for n, t in columns.items() if t == "category" for v in values.get(n, ())
+             if isinstance(v, str)]  # fmt: skip
+    if not paths:
+        return found
+    has_arrow = sum(bool(re.search(r"\s>\s|[^\s]>[^\s]|›|»", path)) for path in paths)
+    if not has_arrow:
+        for sign in ("/", "|", "\\", "::"):
+            if sum(sign in path for path in paths) > 0.5 * len(paths) and _shares_roots(
+                paths, sign
+            ):
+                found["category_separator"] = sign
+                break
+    for sign in ("|", ";", "\n"):
+        if sign != found.get("category_separator") and sum(
+            sign in path for path in paths
+        ) > 0.02 * len(paths):
+            found["categories_separator"] = sign
+            break
+    else:
+        if has_arrow and any(re.search(r">[^,]*,[^,>]*>", path) for path in paths):
+            found["categories_separator"] = ","
+    return found
+
+
+def _shares_roots(paths: Sequence[str], sign: str) -> bool:
+    roots = {path.split(sign)[0].strip() for path in paths}
+    return len(paths) < 5 or len(roots) <= 0.7 * len(set(paths)) + 1
+
+
+def write_map(
+    path: Path, found: ColumnMap, sample: Sequence[Mapping[str, Any]], source: str
+) -> None:
+    """Write a mapping file with examples of each column, to be corrected."""
+    write_atomic(
+        path, lambda aside: aside.write_text(map_text(found, sample, source), "utf-8"), "file"
+    )
+
+
+def map_text(found: ColumnMap, sample: Sequence[Mapping[str, Any]], source: str) -> str:
+    """Return the text of a mapping file."""
+    lines = [
+        f"# What each column of {source} holds. Correct it, then import again with --map.",
+        f"# A column may be {', '.join(FIELDS)},",
+        "# keep (a column of its own), attribute (one of the attributes) or drop.",
+        "format: table",
+    ]
+    for name in (
+        "decimal",
+        "currency",
+        "category_separator",
+        "categories_separator",
+        "separator",
+        "encoding",
+    ):
+        lines.append(f"{name}: {json.dumps(getattr(found, name), ensure_ascii=False)}")
+    lines.append("columns:")
+    for name, target in found.columns.items():
+        shown = _examples([row[name] for row in sample if row.get(name) not in (None, "")])
+        lines.append(f"  {json.dumps(name, ensure_ascii=False)}: {target}{shown}")
+    return "\n".join(lines) + "\n"
+
+
+def _examples(values: Sequence[Any]) -> str:
+    texts = []
+    for value in values[:50]:
+        text = (
+            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        )
+        text = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text)[:MAX_EXAMPLE].strip()
+        if text not in texts:
+            texts.append(text)
+        if len(texts) == 3:
+            break
+    return f"  # {' | '.join(texts)}" if texts else "  # empty"

@@ -1,0 +1,158 @@
+"""Encoding of a text file, told by its bytes, and its text as a stream."""
+
+import codecs
+import gzip
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from windowshop.errors import DataError, needs_extra
+
+CHUNK = 1 << 20
+MAX_SAMPLE = 1 << 18
+"""Bytes of lines with letters beyond ASCII by which an encoding is told."""
+MAX_BAD_SHARE = 0.2
+"""Share of lines with foreign letters, below which those that are no UTF-8 are read as Western."""
+MIXED = "utf-8 and cp1252"
+WESTERN = "cp1252"
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_CODE_PAGES = [
+    "cp1250", "cp1252", "cp1251", "cp1253", "cp1254", "iso8859_2", "iso8859_15", "koi8_r", "cp932",
+    "euc_jp", "gb18030", "big5", "euc_kr", "mac_roman", "cp850",
+]  # fmt: skip
+_WESTERN_LETTERS = "äöüßéèêàçñáíóúâôîûãõåæøìòùÄÖÜÉ€°–’”“®™½²\u00a0"
+_VOWELS = {
+    "cp1251": "аеиоуыэюяёіїє", "koi8_r": "аеиоуыэюяё", "cp1253": "αεηιουωάέήίόύώ",
+}  # fmt: skip
+MIN_VOWELS = 0.28
+_GZIP = b"\x1f\x8b"
+
+
+def is_gzip(path: Path) -> bool:
+    """Return whether a file is compressed by gzip, by its first bytes."""
+    with path.open("rb") as file:
+        return file.read(2) == _GZIP
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Open a file, or what a compressed one holds."""
+    return gzip.open(path) if is_gzip(path) else path.open("rb")  # type: ignore[return-value]
+
+
+def detect_encoding(path: Path) -> str:
+    """Return the encoding of a text file; MIXED for UTF-8 with some Western lines.
+
+    Raises DataError where none can be told.
+    """
+    with open_bytes(path) as file:
+        head = file.read(4)
+    for mark, name in _MARKS.items():
+        if head.startswith(mark):
+            return name
+    if b"\0" in head:
+        return "utf-16-le" if head[1:2] == b"\0" else "utf-16-be"
+    if _is_utf8(path):
+        return "utf-8"
+    good, bad = _foreign_lines(path)
+    if good and len(bad) < MAX_BAD_SHARE * (len(good) + len(bad)):
+        return MIXED
+    return _guess(path, b"\n".join([*bad, *good])[:MAX_SAMPLE])
+
+
+def _is_utf8(path: Path) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with open_bytes(path) as file:
+        try:
+            while chunk := file.read(CHUNK):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def _foreign_lines(path: Path) -> tuple[list[bytes], list[bytes]]:
+    """Return lines with letters beyond ASCII: those that are UTF-8, and others."""
+    good: list[bytes] = []
+    bad: list[bytes] = []
+    size = 0
+    with open_bytes(path) as file:
+        for line in file:
+            if line.isascii():
+                continue
+            try:
+                line.decode("utf-8")
+                good.append(line[:2000])
+            except UnicodeDecodeError:
+                bad.append(line[:2000])
+            size += len(line)
+            if size > 4 * MAX_SAMPLE:
+                break
+    return good, bad
+
+
+def _guess(path: Path, sample: bytes) -> str:
+    """Return the least chaotic code page by charset-normalizer; of equals, the commonest."""
+    if _looks_western(sample):
+        return WESTERN
+    with needs_extra("import"):
+        from charset_normalizer import from_bytes
+    lines = list(dict.fromkeys(re.sub(rb"\d+", b"", line) for line in sample.split(b"\n")))
+    for part in (lines[:200], lines[:5], lines[:1]):
+        text = b"\n".join(part)
+        found = [(round(match.chaos, 1), match.encoding) for match in
+                 from_bytes(text, cp_isolation=_CODE_PAGES)]  # fmt: skip
+        likely = [pair for pair in found if _has_vowels(text, pair[1])]
+        if likely:
+            return min(likely, key=lambda pair: (pair[0], _CODE_PAGES.index(pair[1])))[1]
+    raise DataError(f"{path}: its encoding cannot be told. Name it with --encoding.")
+
+
+def _has_vowels(sample: bytes, encoding: str) -> bool:
+    """Return whether text read as Cyrillic or Greek has as many vowels as those languages."""
+    if encoding not in _VOWELS:
+        return True
+    letters = [c for c in sample.decode(encoding, errors="ignore").lower() if not c.isascii()]
+    letters = [char for char in letters if char.isalpha()]
+    vowels = sum(char in _VOWELS[encoding] for char in letters)
+    return vowels > MIN_VOWELS * max(len(letters), 1)
+
+
+def _looks_western(sample: bytes) -> bool:
+    """Return whether foreign letters stand alone among plain ones, as in Western languages."""
+    try:
+        text = sample.decode(WESTERN)
+    except UnicodeDecodeError:
+        return False
+    common = sum(text.count(char) for char in _WESTERN_LETTERS)
+    others = sum(not char.isascii() for char in text)
+    words = [word for word in re.findall(r"[^\W\d_]+", text) if not word.isascii()]
+    foreign = sum(not char.isascii() for word in words for char in word)
+    return others > 0 and common >= 0.8 * others and foreign <= 0.5 * sum(map(len, words))
+
+
+def open_text(
+    path: Path, encoding: str, on_mixed: Callable[[str], None] | None = None
+) -> io.TextIOWrapper:
+    """Open a file as text with its line ends as they are.
+
+    `on_mixed` gets each piece of another encoding.
+    """
+    if encoding != MIXED:
+        return io.TextIOWrapper(open_bytes(path), encoding, errors="replace", newline="")
+
+    def as_western(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeDecodeError)
+        text = error.object[error.start : error.end].decode(WESTERN, errors="replace")
+        if on_mixed is not None:
+            on_mixed(text)
+        return text, error.end
+
+    codecs.register_error("windowshop-western", as_western)
+    return io.TextIOWrapper(open_bytes(path), "utf-8", errors="windowshop-western", newline="")

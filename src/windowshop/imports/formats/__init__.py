@@ -1,0 +1,1 @@
+"""Formats of other systems, each in one file, named in `windowshop.registry`."""

@@ -1,0 +1,245 @@
+"""Names of columns in several languages -> the field that a column holds.
+
+Names are compared without case, accents and signs; exact ones come before those that hold a known
+word.
+"""
+
+from windowshop.imports.values import plain_name
+
+_NAMES = {
+    "product_id": (
+        "product id,productid,item id,itemid,id,uuid,article id,artikel id,sku,product sku,"
+        "variant sku,item sku,artikelnummer,artikelnr,artikel nr,art nr,artnr,artikel nummer,"
+        "produktnummer,produktnr,produkt id,bestellnummer,bestellnr,item number,item no,"
+        "itemno,item code,itemcode,product code,productcode,article number,article no,"
+        "part number,partnumber,product number,reference,ref,ref article,reference produit,"
+        "identifiant,id produit,code article,code produit,referencia,codigo,id producto,"
+        "id articulo,clave,codice,codice articolo,codice prodotto,id prodotto,riferimento,"
+        "artikelcode,productnummer,product nummer,codigo do produto,id do produto,id produto,"
+        "kod,kod produktu,kod produktu producenta,id produktu,symbol,indeks,numer katalogowy,"
+        "varenummer,varenr,tuotenumero,tuotekoodi,kod zbozi,cislo produktu,stok kodu,"
+        "urun kodu,urun id,asin,uniq id,unique id,nr,no,docid,doc id,object id,objectid,"
+        "corpus id,handle,key,product key,pid,externalid,external id,entity id,"
+        "merchant product id,aw product id,stock code,stockcode,item,upc code"
+    ),
+    "group_id": (
+        "group id,item group id,itemgroupid,parent id,parentid,parent sku,parent,parent asin,"
+        "master id,masterid,master sku,model id,style id,styleid,style number,style code,"
+        "family id,product group id,product group,vaterartikel,vater artikelnummer,"
+        "hauptartikel,elternartikel,modellnummer,reference parent,id parent,sku parent,"
+        "produit parent,id padre,sku padre,padre,codice padre,hoofdartikel,id pai,sku pai,"
+        "produto pai,id rodzica,produkt nadrzedny,grupa wariantow,configurable sku,"
+        "variant group,variantengruppe,id grupy,parent product id,base id,spu"
+    ),
+    "title": (
+        "title,name,product title,product name,productname,item name,itemname,article name,"
+        "display name,productdisplayname,label,product,heading,titel,bezeichnung,"
+        "artikelbezeichnung,artikelname,produktname,produkttitel,produktbezeichnung,artikel,"
+        "titre,nom,nom du produit,nom produit,designation,libelle,intitule,titulo,nombre,"
+        "nombre del producto,nombre producto,denominacion,producto,articulo,titolo,nome,"
+        "nome prodotto,nome del prodotto,denominazione,prodotto,productnaam,naam,artikelnaam,"
+        "omschrijving kort,nome do produto,nome produto,produto,tytul,nazwa,nazwa produktu,"
+        "nazwa towaru,namn,produktnamn,benamning,navn,varenavn,produktnavn,nimi,tuotenimi,"
+        "nazev,nazev produktu,nazov,urun adi,baslik,nume,denumire,termeknev,nev,short name,"
+        "item description,artikelbeschreibung kurz,item title,model name,kurzbezeichnung"
+    ),
+    "description": (
+        "description,product description,long description,full description,body html,body,"
+        "body text,details,product details,content,text,about product,overview,beschreibung,"
+        "produktbeschreibung,langbeschreibung,artikelbeschreibung,langtext,beschreibungstext,"
+        "description longue,description du produit,descriptif,descripcion,descripcion larga,"
+        "descripcion del producto,descrizione,descrizione lunga,descrizione prodotto,"
+        "omschrijving,productomschrijving,beschrijving,descricao,descricao do produto,"
+        "descricao longa,opis,opis produktu,dlugi opis,beskrivning,produktbeskrivning,"
+        "beskrivelse,kuvaus,popis,leiras,aciklama,descriere,summary,short description,"
+        "kurzbeschreibung,description courte,resume,descripcion corta,descrizione breve,"
+        "korte omschrijving,descricao curta,krotki opis,plot,bullet points,features"
+    ),
+    "brand": (
+        "brand,brand name,brandname,manufacturer,manufacturer name,vendor,maker,label name,"
+        "marke,hersteller,herstellername,markenname,marque,fabricant,fabrique par,marca,"
+        "fabricante,produttore,merk,fabrikant,merknaam,producent,marka,varumarke,tillverkare,"
+        "maerke,merke,brand slug,valmistaja,merkki,znacka,vyrobce,uretici,gyarto,producator,"
+        "product brand,designer"
+    ),
+    "category": (
+        "category,categories,category name,category path,categorypath,category tree,"
+        "category hierarchy,product category,product categories,product category tree,"
+        "product type,producttype,type,google product category,categoria path,main category,"
+        "department,kategorie,kategorien,warengruppe,produktkategorie,kategoriepfad,"
+        "produkttyp,categorie,categories produit,rayon,famille,categoria,categorias,"
+        "categoria del producto,familia,tipo,reparto,categoria prodotto,categorieen,"
+        "productcategorie,productgroep,groep,categoria do produto,kategoria,"
+        "kategorie produktu,kategoria produktu,grupa,kategori,varugrupp,varegruppe,"
+        "tuoteryhma,kategorie zbozi,article type,articletype,product class,class,taxonomy,"
+        "breadcrumb,breadcrumbs,mastercategory,collection,section,"
+        "amazon category and sub category,categoryname,path"
+    ),
+    "price": (
+        "price,current price,unit price,selling price,retail price,list price,regular price,"
+        "product price,item price,price amount,net price,gross price,price incl tax,"
+        "price value,actual price,preis,bruttopreis,verkaufspreis,vk,vk preis,vk brutto,"
+        "einzelpreis,endpreis,prix,prix ttc,prix de vente,prix unitaire,prix public,precio,"
+        "pvp,precio venta,precio de venta,precio con iva,prezzo,prezzo di vendita,"
+        "prezzo ivato,prijs,verkoopprijs,prijs incl btw,preco,preco de venda,valor,cena,"
+        "cena brutto,cena sprzedazy,pris,forsaljningspris,salgspris,hinta,ara,ar,fiyat,"
+        "satis fiyati,pret,variant price,search price,final price,amount,price usd,price eur,"
+        "price gbp,cost"
+    ),
+    "currency": (
+        "currency,currency code,currencycode,price currency,wahrung,waehrung,devise,monnaie,"
+        "moneda,divisa,valuta,moeda,waluta,mena,para birimi,penznem,currency iso"
+    ),
+    "sale_price": (
+        "sale price,saleprice,special price,specialprice,discount price,discounted price,"
+        "offer price,promo price,promotional price,deal price,angebotspreis,sonderpreis,"
+        "aktionspreis,reduzierter preis,prix promo,prix remise,prix solde,prix promotionnel,"
+        "prix reduit,precio de oferta,precio oferta,precio rebajado,prezzo scontato,"
+        "prezzo offerta,aanbiedingsprijs,actieprijs,preco promocional,preco de oferta,"
+        "cena promocyjna,cena po rabacie,reapris,tilbudspris,kampanjpris,alehinta,akcni cena,"
+        "indirimli fiyat,rabattpris"
+    ),
+    "list_price": (
+        "compare at price,compareatprice,old price,oldprice,original price,was price,msrp,"
+        "rrp,recommended price,uvp,streichpreis,alter preis,unverbindliche preisempfehlung,"
+        "listenpreis,prix barre,ancien prix,prix conseille,precio anterior,precio original,"
+        "precio tachado,prezzo precedente,prezzo originale,prezzo di listino,adviesprijs,"
+        "oude prijs,van prijs,preco original,preco de tabela,preco antigo,cena katalogowa,"
+        "stara cena,cena przed rabatem,ordinarie pris,foer pris,veiledende pris,"
+        "normaalihinta,bezna cena,variant compare at price,compare price,crossed price,mrp,"
+        "maximum price"
+    ),
+    "availability": (
+        "availability,in stock,instock,is in stock,stock status,stockstatus,available,"
+        "is available,verfugbarkeit,lagerstatus,lieferbar,auf lager,verfugbar,disponibilite,"
+        "disponible,en stock,disponibilidad,disponibilita,in magazzino,beschikbaarheid,"
+        "op voorraad,beschikbaar,disponibilidade,em estoque,disponivel,dostepnosc,dostepny,"
+        "dostupnost,tillganglighet,i lager,tilgaengelighed,pa lager,saatavuus,varastossa,"
+        "stok durumu,stock availability,qty status"
+    ),
+    "images": (
+        "image,images,image url,imageurl,image urls,image link,imagelink,image src,imagesrc,"
+        "img,img url,imgurl,picture,pictures,picture url,photo,photos,photo url,thumbnail,"
+        "thumbnail url,main image,main image url,image path,image file,image name,filename,"
+        "file name,additional images,additional image link,additional image links,gallery,"
+        "bild,bilder,bild url,bildurl,bildlink,bildpfad,bilddatei,foto,fotos,produktbild,"
+        "hauptbild,vorschaubild,image principale,url image,lien image,url de l image,"
+        "photo produit,imagen,imagenes,url imagen,enlace imagen,imagen principal,immagine,"
+        "immagini,url immagine,link immagine,foto prodotto,afbeelding,afbeeldingen,"
+        "afbeelding url,afbeeldingslink,imagem,imagens,url da imagem,link da imagem,zdjecie,"
+        "zdjecia,obraz,obrazek,link do zdjecia,url zdjecia,bildadress,billede,billeder,bilde,"
+        "bildelank,kuva,kuvat,kuvan osoite,obrazok,url obrazku,resim,resim url,kep,imagine,"
+        "swatch image,base image,small image,large image,product image,product image url,"
+        "media,medium,imagepath,img src,images urls,image 1,image1,bild 1,bild1,foto 1,"
+        "image url 1,picture 1,hoofdafbeelding,imgur l,img link"
+    ),
+    "link": (
+        "link,url,product url,producturl,product link,page url,permalink,deeplink,deep link,"
+        "href,web address,produktlink,produkturl,produkt url,lien,lien produit,url produit,"
+        "url du produit,enlace,url producto,url del producto,collegamento,url prodotto,"
+        "link prodotto,productlink,url do produto,link do produto,link produktu,"
+        "adres produktu,url produktu,lank,produktlank,odkaz,landing page,canonical url,"
+        "aw deep link,merchant deep link,website link,item url"
+    ),
+    "gtin": (
+        "gtin,gtin13,gtin 13,gtin14,gtin 14,gtin12,gtin 12,gtin8,ean,ean13,ean 13,eancode,"
+        "ean code,ean nummer,upc,barcode,bar code,isbn,isbn13,jan,strichcode,code barre,"
+        "code barres,codigo de barras,codice a barre,streepjescode,kod kreskowy,kod ean,"
+        "streckkod,stregkode,viivakoodi,carovy kod"
+    ),
+    "mpn": (
+        "mpn,manufacturer part number,manufacturer sku,manufacturer number,herstellernummer,"
+        "hersteller artikelnummer,herstellerartikelnummer,han,reference fabricant,"
+        "ref fabricant,referencia fabricante,codice produttore,fabrikantcode,"
+        "codigo do fabricante,kod producenta,vendor sku,model number,modelnumber"
+    ),
+    "tags": (
+        "tags,tag,keywords,keyword,labels,schlagworte,schlagworter,stichworte,suchbegriffe,"
+        "mots cles,motscles,etiquettes,palabras clave,etiquetas,parole chiave,etichette,"
+        "trefwoorden,zoekwoorden,palavras chave,slowa kluczowe,tagi,nyckelord,nogleord,"
+        "avainsanat,klicova slova"
+    ),
+}
+FIELD_OF: dict[str, tuple[str, int]] = {}
+"""Field and place of each name in the field's list; earlier names are surer."""
+for _field, _listed in _NAMES.items():
+    for _place, _name in enumerate(_listed.split(",")):
+        FIELD_OF.setdefault(_name.strip(), (_field, _place))
+
+_ENDINGS = {
+    "price": "price preis prix precio prezzo prijs preco cena pris",
+    "images": "image images imageurl imagelink picture bild photo foto imagen immagine afbeelding "
+    "imagem zdjecie",
+    "title": "title titel titre titulo titolo bezeichnung",
+    "description": "description beschreibung descripcion descrizione omschrijving descricao opis",
+    "category": "category kategorie categorie categoria kategoria",
+    "brand": "brand marke marque marca merk marka hersteller manufacturer",
+    "link": "url link",
+    "product_id": "sku artikelnummer",
+    "gtin": "gtin ean upc barcode",
+}
+_BY_WORD = {word: field for field, words in _ENDINGS.items() for word in words.split()}
+_NOT = frozenset(
+    [
+        "cost",
+        "tax",
+        "shipping",
+        "versand",
+        "seo",
+        "meta",
+        "alt",
+        "video",
+        "per",
+        "unit",
+        "base",
+        "grund",
+        "ek",
+        "einkauf",
+        "min",
+        "max",
+        "currency",
+        "supplier",
+        "purchase",
+        "buying",
+        "wholesale",
+        "count",
+        "number",
+        "of",
+        "num",
+        "position",
+        "sort",
+        "rating",
+        "review",
+        "language",
+        "width",
+        "height",
+        "size",
+        "type",
+        "date",
+        "label",
+        "color",
+        "colour",
+        "id",
+    ]
+)
+
+
+def field_of(name: str) -> tuple[str, float] | None:
+    """Return the field that a column's name tells, and how sure it is (0 to 1)."""
+    plain = plain_name(name)
+    if plain in FIELD_OF:
+        field, place = FIELD_OF[plain]
+        return field, max(0.7, 1 - 0.01 * place)
+    joined = plain.replace(" ", "")
+    if joined in FIELD_OF:
+        return FIELD_OF[joined][0], 0.8
+    words = plain.split()
+    if _NOT & set(words[:-1]) or len(words) > 4 or not words:
+        return None
+    for word in (words[-1], words[0]):
+        if word in _BY_WORD and not _NOT & set(words):
+            return _BY_WORD[word], 0.55
+    return None
+
+
+LANGUAGE_WORDS = frozenset(["de", "en", "fr", "es", "it", "nl", "pt", "pl"])

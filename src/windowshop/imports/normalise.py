@@ -1,0 +1,310 @@
+"""Record of a format -> row of the products table; what is lost or guessed is reported."""
+
+import html
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from windowshop.data import is_code
+from windowshop.imports.record import Record
+from windowshop.imports.report import ImportReport
+from windowshop.imports.values import (
+    Money,
+    hash_of,
+    is_web,
+    mended,
+    parse_availability,
+    parse_money,
+    slug,
+    split_images,
+    split_list,
+)
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?")
+_PATH = re.compile(r"\s*(?:>|›|»|→|\u2192)\s*")
+_EMPTY = frozenset(("n/a", "na", "none", "null", "nan", "-", "--", "#n/a", "\\n", "undefined"))
+MONEY = ("price", "sale_price", "list_price")
+TEXTS = ("title", "description", "brand")
+CODES = ("gtin", "mpn", "sku")
+OWN_COLUMNS = (
+    "product_id", "group_id", "title", "description", "brand", "category", "category_paths",
+    "price", "currency", "sale_price", "list_price", "availability", "image", "images", "image_url",
+    "image_urls", "link", "gtin", "mpn", "sku", "tags", "attributes",
+)  # fmt: skip
+"""Columns that this module makes; further ones of a source get another name where it is theirs."""
+Row = dict[str, Any]
+
+
+@dataclass(kw_only=True, slots=True)
+class Reading:
+    """How the values of a source are to be read."""
+
+    decimal: str = ""
+    """Sign before the cents, "" where each value tells."""
+    currency: str = ""
+    """Currency of prices without one."""
+    published_only: bool = False
+    """Leave out products that the shop does not show."""
+
+
+@dataclass(slots=True)
+class Normaliser:
+    """Reads the values of one record after another; knows the ids so far."""
+
+    reading: Reading
+    report: ImportReport
+    _contents: dict[int, int] = field(default_factory=dict)
+    """Hash of the content by hash of the id."""
+
+    def row(self, record: Record) -> Row | None:
+        """Return the row of a record; None where it is left out, which is reported."""
+        row: Row = {}
+        for name in TEXTS:
+            if text := _text(record.fields.get(name)):
+                row[name] = self._mended(text, record.row)
+        self._images(row, record)
+        if not any(row.get(name) for name in ("title", "description", "image", "image_url")):
+            self.report.add("no-content", record.row, _text(record.fields.get("product_id")))
+            return None
+        if record.columns.get("published") is False:
+            self.report.add("not-published", record.row, row.get("title", ""))
+            if self.reading.published_only:
+                self.report.add("left-unpublished", record.row, row.get("title", ""))
+                return None
+        self._categories(row, record)
+        self._prices(row, record)
+        self._availability(row, record)
+        self._codes(row, record)
+        self._facts(row, record)
+        return row if self._identify(row, record) else None
+
+    def _mended(self, text: str, number: int) -> str:
+        if text.isascii():
+            return text
+        fixed = mended(text)
+        if fixed != text:
+            self.report.add("mended-text", number, text)
+        return fixed
+
+    def _images(self, row: Row, record: Record) -> None:
+        images = list(dict.fromkeys(split_images(record.fields.get("images"))))
+        web = [f"https:{i}" if i.startswith("//") else i for i in images if is_web(i)]
+        paths = [image for image in images if not is_web(image)]
+        if web:
+            row["image_url"] = web[0]
+            if len(web) > 1:
+                row["image_urls"] = web[1:]
+        if paths:
+            row["image"] = paths[0]
+            if len(paths) > 1:
+                row["images"] = paths[1:]
+
+    def _categories(self, row: Row, record: Record) -> None:
+        given = record.fields.get("category")
+        if given in (None, "", [], {}):
+            return
+        paths = [category_path(self._mended(item, record.row)) for item in category_texts(given)]
+        paths = [path for path in dict.fromkeys(paths) if path and path.lower() not in _EMPTY]
+        kept = [p for p in paths if not any(o.startswith(f"{p} > ") for o in paths)]
+        if kept:
+            row["category"] = kept[0]
+            row["category_paths"] = kept
+
+    def _prices(self, row: Row, record: Record) -> None:
+        currency = _text(record.fields.get("currency")).upper()
+        for name in MONEY:
+            money = self._money(record.fields.get(name), record.row)
+            if money is not None:
+                row[name] = money.amount
+                currency = currency or money.currency
+        if "price" not in row and "sale_price" in row:
+            row["price"] = row["sale_price"]
+        if "price" not in row:
+            self.report.add("no-price", record.row, row.get("title", ""))
+        elif currency := currency or self.reading.currency:
+            row["currency"] = currency
+
+    def _money(self, value: Any, number: int) -> Money | None:  # noqa: ANN401
+        """Read an amount; what is none is reported."""
+        value = value[0] if isinstance(value, list) and value else value
+        if value in (None, "", [], {}):
+            return None
+        money = parse_money(value, self.reading.decimal)
+        if money is None or money.amount < 0:
+            if str(value).strip().lower() not in _EMPTY:
+                self.report.add("bad-price", number, value)
+            return None
+        if money.is_range:
+            self.report.add("price-range", number, value)
+        return money
+
+    def _availability(self, row: Row, record: Record) -> None:
+        given = record.fields.get("availability")
+        given = given[0] if isinstance(given, list) and given else given
+        if given in (None, "", []):
+            return
+        row["availability"] = parse_availability(given)
+        if row["availability"] is None:
+            self.report.add("bad-availability", record.row, given)
+
+    def _codes(self, row: Row, record: Record) -> None:
+        for name in (*CODES, "link"):
+            value = record.fields.get(name)
+            value = value[0] if isinstance(value, list) and value else value
+            text = id_text(value).lstrip("'")
+            if text and text.lower() not in _EMPTY:
+                row[name] = text
+        if tags := split_list(record.fields.get("tags"), ",;|"):
+            row["tags"] = [self._mended(tag, record.row) for tag in tags]
+
+    def _facts(self, row: Row, record: Record) -> None:
+        """Fill attributes and further columns."""
+        facts: dict[str, Any] = {}
+        for name, value in record.options.items():
+            if (text := value if isinstance(value, list) else _text(value)) not in ("", []):
+                facts[_text(name)] = text
+        for name, value in record.attributes.items():
+            plain = fact(name, value)
+            if plain not in (None, "", []) and (key := _text(name)) not in facts:
+                facts[key] = plain
+        if facts:
+            row["attributes"] = json.dumps(facts, ensure_ascii=False)
+        for name, value in record.columns.items():
+            if value is None or value in ("", []):
+                continue
+            shown = cell(value)
+            if shown is None:
+                self.report.add("nested-value", record.row, name)
+            elif shown.lower() not in _EMPTY:
+                row[free_name(name)] = self._mended(shown, record.row)
+
+    def _identify(self, row: Row, record: Record) -> bool:
+        """Give the row its ids; returns whether it is a new one."""
+        content = hash_of(repr(sorted(row.items())))
+        given = id_text(record.fields.get("product_id"))
+        if not given:
+            given = f"made-{content:016x}"
+            self.report.add("no-id", record.row, row.get("title", ""))
+        for place, name in enumerate(self._names(given, record)):
+            key = hash_of(name)
+            known = self._contents.get(key)
+            if known is None:
+                if place:
+                    self.report.add("renamed-variant", record.row, f"{given}: {name}")
+                self._contents[key] = content
+                row["product_id"] = name
+                row["group_id"] = id_text(record.fields.get("group_id")) or name
+                return True
+            if known == content:
+                self.report.add("repeated-row", record.row, name)
+                return False
+        self.report.add("repeated-id", record.row, given)
+        return False
+
+    def _names(self, given: str, record: Record) -> list[str]:
+        options = "-".join(slug(str(value)) for value in record.options.values())
+        more = [record.fallback_id, f"{given}-{options}" if options else ""]
+        return [given, *(name for name in more if name and name != given)]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        text = value
+    elif value is None:
+        return ""
+    elif isinstance(value, dict):
+        found = next((value[k] for k in ("name", "title", "value", "label", "@value", "text")
+                      if value.get(k)), "")  # fmt: skip
+        return _text(found)
+    elif isinstance(value, list):
+        return "\n".join(dict.fromkeys(text for item in value if (text := _text(item))))
+    else:
+        text = id_text(value)
+    text = text.replace("\u200b", "").replace("\ufeff", "")
+    if not text.isprintable():  # half of a surrogate pair is no text
+        text = _CONTROLS.sub(" ", text).encode(errors="replace").decode()
+    return text.strip()
+
+
+def id_text(value: object) -> str:
+    """Return an id as text; whole numbers as such (123.0 of a spreadsheet is 123)."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if value is None or isinstance(value, dict | list):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _CONTROLS.sub("", str(value)).strip()
+
+
+def category_texts(value: object) -> list[str]:
+    """Return the paths of a value: a text, a list of paths, or objects with names."""
+    if isinstance(value, str):
+        if value.startswith("[") and (items := split_list(value, "")) != [value]:
+            return items
+        return [value]
+    if isinstance(value, dict):
+        for key in ("path", "full_path", "fullPath", "breadcrumb", "name", "title", "label"):
+            if value.get(key):
+                return category_texts(value[key])
+        return []
+    if isinstance(value, list):
+        return [text for item in value for text in category_texts(item)]
+    return [_text(value)]
+
+
+def category_path(text: str) -> str:
+    """Return a path as `A > B > C`."""
+    parts = (part.strip() for part in _PATH.split(html.unescape(_text(text))))
+    return " > ".join(part for part in parts if part)
+
+
+def fact(name: str, value: object) -> Any:  # noqa: ANN401
+    """Return a value of an attribute: numbers and booleans as such, lists of them, else text."""
+    if isinstance(value, bool | int) or (isinstance(value, float) and value == value):
+        return value
+    if isinstance(value, list):
+        items = [fact(name, item) for item in value]
+        plain = [item for item in items if item not in (None, "", [])]
+        return plain[0] if len(plain) == 1 else plain
+    if isinstance(value, dict):
+        amount = next((value[k] for k in ("value", "amount") if k in value), None)
+        unit = next(
+            (value[k] for k in ("unit", "unitText", "units", "unitCode") if value.get(k)), ""
+        )
+        if amount is not None:
+            return f"{amount} {unit}" if unit else fact(name, amount)
+        texts = {key: _text(item) for key, item in value.items() if not key.startswith("@")}
+        return _text(value) or ", ".join(f"{key} {text}" for key, text in texts.items() if text)
+    text = _text(value)
+    if _NUMBER.fullmatch(text) and not is_code(name):
+        return float(text) if "." in text else int(text)
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    return "" if text.lower() in _EMPTY else text
+
+
+def cell(value: object) -> str | None:
+    """Return a value of a further column as text, lists as JSON; None for what is nested."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        if all(isinstance(item, str | int | float | bool) for item in value):
+            return json.dumps(list(value), ensure_ascii=False)
+        texts = [_text(item) for item in value]
+        return json.dumps(texts, ensure_ascii=False) if all(texts) else None
+    if isinstance(value, dict):
+        return _text(value) or None
+    if isinstance(value, bytes):
+        return None
+    return id_text(value)
+
+
+def free_name(name: str) -> str:
+    """Return the name of a further column, another one where it is taken."""
+    bare = re.sub(r"\s+", " ", _CONTROLS.sub("", name)).strip()
+    return f"{bare} of the source" if bare.lower() in OWN_COLUMNS else bare

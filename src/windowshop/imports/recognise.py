@@ -1,0 +1,163 @@
+"""Format of a file or a folder of another system, and how sure it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from windowshop.errors import DataError, MissingExtraError
+from windowshop.imports.formats.format import FolderFormat, Format, Found
+from windowshop.imports.source import Source
+from windowshop.registry import FOLDER_FORMATS, FORMATS
+
+DATA_SUFFIXES = frozenset(
+    [
+        ".csv",
+        ".tsv",
+        ".txt",
+        ".tab",
+        ".psv",
+        ".json",
+        ".jsonl",
+        ".ndjson",
+        ".xml",
+        ".rss",
+        ".atom",
+        ".html",
+        ".htm",
+        ".xlsx",
+        ".xlsm",
+        ".xls",
+        ".xlsb",
+        ".ods",
+        ".parquet",
+        ".qrels",
+    ]
+)
+TABLE = "table"
+AMBIGUOUS = 0.15
+"""Difference of certainty below which two formats are both named."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recognised:
+    """A source with its format."""
+
+    path: Path
+    format: str
+    """Name in the registry."""
+    title: str
+    found: Found
+    sources: tuple[Source, ...] = ()
+    """Files to read one after another; none where the format reads the folder."""
+    others: tuple[str, ...] = ()
+    """Other formats that it might be."""
+    passed_over: tuple[Path, ...] = ()
+    """Files of the folder that are not read."""
+
+
+def recognise(
+    path: Path, *, format: str = "", separator: str = "", encoding: str = ""
+) -> Recognised:
+    """Find the format of a file, or of the files of a folder; `format` names it.
+
+    Raises DataError where it is none, ConfigError for an unknown name.
+    """
+    if format and format not in (*FORMATS, *FOLDER_FORMATS):
+        FORMATS.require(format)
+    if path.is_dir():
+        return _folder(path, format, separator, encoding)
+    if not path.exists():
+        raise DataError(f"{path}: found nothing, need a file or a folder of exports.")
+    return _file(Source(path, separator=separator, encoding=encoding), format)
+
+
+def _file(source: Source, format: str) -> Recognised:
+    if format:
+        chosen: Format = FORMATS[format]
+        return Recognised(path=source.path, format=format, title=chosen.title, sources=(source,),
+                          found=Found(1.0, ("as told",)))  # fmt: skip
+    hits = sorted(_hits(source), key=lambda hit: -hit[2].certainty)
+    if not hits:
+        raise DataError(
+            f"{source.path}: holds no records that can be read ({source.kind}). Name its format "
+            f"with --format: {', '.join(FORMATS)}."
+        )
+    name, title, found = hits[0]
+    near = [t for _, t, other in hits[1:] if found.certainty - other.certainty < AMBIGUOUS]
+    return Recognised(
+        path=source.path,
+        format=name,
+        title=title,
+        found=found,
+        sources=(source,),
+        others=tuple(near),
+    )
+
+
+def _hits(source: Source) -> list[tuple[str, str, Found]]:
+    found = []
+    for name in FORMATS:
+        each: Format = FORMATS[name]
+        hit = each.recognise(source)
+        if hit is not None:
+            found.append((name, each.title, hit))
+    return found
+
+
+def data_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that may hold records, by their names."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+        if path.is_file() and not hidden and suffix in DATA_SUFFIXES:
+            found.append(path)
+    return found
+
+
+def _folder(folder: Path, format: str, separator: str, encoding: str) -> Recognised:
+    files = data_files(folder)
+    if not files:
+        raise DataError(
+            f"{folder}: holds no file to import. Put an export there: csv, tsv, xlsx, json, jsonl, "
+            "xml or parquet."
+        )
+    if not format or format in FOLDER_FORMATS:
+        for name in FOLDER_FORMATS if not format else (format,):
+            each: FolderFormat = FOLDER_FORMATS[name]
+            found = each.recognise(folder)
+            if found is None and format:
+                raise DataError(f"{folder}: lacks the files of {each.title}.")
+            if found is not None:
+                read = set(each.files(folder))
+                left = tuple(path for path in files if read and path not in read)
+                return Recognised(
+                    path=folder, format=name, title=each.title, found=found, passed_over=left
+                )
+    return _same_files(folder, files, format, separator, encoding)
+
+
+def _same_files(
+    folder: Path, files: Sequence[Path], format: str, separator: str, encoding: str
+) -> Recognised:
+    """Take the files of the surest format, in the order of their names."""
+    hits: list[Recognised] = []
+    failed: list[DataError | MissingExtraError] = []
+    for path in files:
+        try:
+            hits.append(_file(Source(path, separator=separator, encoding=encoding), format))
+        except (DataError, MissingExtraError) as error:
+            failed.append(error)
+    if not hits:
+        raise failed[0]
+    surest = max(hits, key=lambda hit: hit.found.certainty)
+    same = [hit for hit in hits if hit.format == surest.format]
+    if surest.format == TABLE:
+        header = set(surest.sources[0].header)
+        same = [hit for hit in same if set(hit.sources[0].header) == header]
+    read = {hit.path for hit in same}
+    return Recognised(
+        path=folder, format=surest.format, title=surest.title, found=surest.found,
+        sources=tuple(hit.sources[0] for hit in same), others=surest.others,
+        passed_over=tuple(path for path in files if path not in read),
+    )  # fmt: skip

@@ -1,0 +1,299 @@
+"""An export of another system -> a data folder, whole or not at all."""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from windowshop.data import (
+    ColumnRules,
+    read_products,
+    seen_rules,
+    write_rules,
+)
+from windowshop.errors import ConfigError, DataError
+from windowshop.files import new_folder, write_json
+from windowshop.imports.column_map import ColumnMap, guess_map, read_map, write_map
+from windowshop.imports.formats.format import FolderFormat, Format, Item, Job
+from windowshop.imports.judged import JudgedWriter
+from windowshop.imports.normalise import Normaliser, Reading
+from windowshop.imports.own_images import take_images
+from windowshop.imports.recognise import TABLE, Recognised, recognise
+from windowshop.imports.record import JudgedQuery, Judgement, Record
+from windowshop.imports.report import ImportReport
+from windowshop.imports.writing import ProductWriter
+from windowshop.progress import SILENT, Reporter
+from windowshop.registry import FOLDER_FORMATS, FORMATS
+
+REPORT_FILE = "import_report.json"
+MAP_FILE = "map.yaml"
+SAMPLE_ROWS = 20_000
+"""Products by which types and roles are declared."""
+TICK_ROWS = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportOptions:
+    """How an export is read, where it does not say itself."""
+
+    format: str = ""
+    """Name of the format; "" recognises it."""
+    map: Path | None = None
+    """Mapping file of a table."""
+    currency: str = ""
+    """Currency of prices without one."""
+    decimal: str = ""
+    """Sign before the cents."""
+    separator: str = ""
+    encoding: str = ""
+    published_only: bool = False
+    """Leave out what the shop does not show."""
+    replace: bool = False
+    """Replace a data folder that no import made."""
+
+
+def import_shop(
+    source: str | Path,
+    out: str | Path,
+    options: ImportOptions | None = None,
+    *,
+    reporter: Reporter = SILENT,
+) -> ImportReport:
+    """Import a file or a folder of another system into a data folder, and return the report.
+
+    Raises DataError or ConfigError; then nothing is left but, for a table whose columns cannot be
+    told, a mapping file beside the source's name to correct.
+    """
+    source, out, options = Path(source), Path(out), options or ImportOptions()
+    _require_free(out, replace_all=options.replace)
+    found_map = read_map(options.map) if options.map is not None else None
+    if found_map is not None:
+        options = replace(
+            options,
+            format=options.format or found_map.format,
+            separator=options.separator or found_map.separator,
+            encoding=options.encoding or found_map.encoding,
+        )
+    found = recognise(
+        source, format=options.format, separator=options.separator, encoding=options.encoding
+    )
+    if found.format == TABLE:
+        found_map = _require_map(found, found_map, out)
+    with _folder(out) as made:
+        report = _import(found, made, options, found_map, reporter)
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class TableMap:
+    """Mapping of a table as it was guessed, with first rows to show."""
+
+    columns: ColumnMap
+    sample: list[dict[str, Any]]
+
+
+def table_map(source: str | Path, options: ImportOptions | None = None) -> TableMap:
+    """Guess what the columns of a table hold, whatever its format."""
+    options = options or ImportOptions()
+    found = recognise(
+        Path(source), format=TABLE, separator=options.separator, encoding=options.encoding
+    )
+    first = found.sources[0]
+    return TableMap(guess_map(first.header, first.sample)[0], first.sample)
+
+
+def _require_map(found: Recognised, given: ColumnMap | None, out: Path) -> ColumnMap:
+    """Return the mapping of a table; raises DataError where it lacks a needed field."""
+    first = found.sources[0]
+    guessed = given or guess_map(first.header, first.sample)[0]
+    if given is not None:
+        unknown = sorted(set(given.columns) - set(first.header))
+        if unknown:
+            raise ConfigError(
+                f"{first.path}: has no column {unknown[0]!r}, which the mapping names; found "
+                f"{', '.join(first.header)}. Correct the name."
+            )
+    if guessed.lacks == "title":
+        path = out.with_name(f"{out.name}.{MAP_FILE}")
+        if given is None:
+            write_map(path, guessed, first.sample, first.path.name)
+        told = f"It is written to {path}: name" if given is None else "Name"
+        raise DataError(
+            f"{first.path}: no column is known to hold {guessed.lacks}; columns: "
+            f"{', '.join(first.header)}. {told} what each holds, and import with --map {path}."
+        )
+    return guessed
+
+
+def _require_free(out: Path, *, replace_all: bool) -> None:
+    """Raise DataError where the folder holds what an import did not make."""
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out}: is a file. Choose another folder.")
+    if replace_all or not out.exists() or (out / REPORT_FILE).exists() or not any(out.iterdir()):
+        return
+    raise DataError(
+        f"{out}: holds files that no import made. Choose another folder, or use --replace."
+    )
+
+
+@contextmanager
+def _folder(out: Path) -> Iterator[Path]:
+    """Yield a folder to write, which becomes `out`, or whose files take their place there.
+
+    In a folder that is there, images and a corrected `columns.yaml` stay.
+    """
+    if not out.exists():
+        with new_folder(out) as made:
+            yield made
+        return
+    made = out / ".import.partial"
+    shutil.rmtree(made, ignore_errors=True)
+    try:
+        made.mkdir(parents=True)
+        yield made
+        for old in ("products", "queries", "qrels"):
+            for suffix in (".csv", ".jsonl", ".ndjson"):
+                with suppress(FileNotFoundError):
+                    (out / f"{old}{suffix}").unlink()
+        for path in sorted(made.rglob("*")):
+            place = out / path.relative_to(made)
+            if path.is_file() and not (place.name == "columns.yaml" and place.exists()):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(path, place)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _import(
+    found: Recognised,
+    made: Path,
+    options: ImportOptions,
+    column_map: ColumnMap | None,
+    reporter: Reporter,
+) -> ImportReport:
+    report = ImportReport(
+        source=str(found.path), format=found.title, reasons=[*found.found.reasons]
+    )
+    report.certainty = found.found.certainty
+    report.passed_over = [str(path) for path in found.passed_over]
+    if found.sources:
+        report.read_as = found.sources[0].read_as
+    reading = Reading(
+        decimal=options.decimal,
+        currency=options.currency.upper(),
+        published_only=options.published_only,
+    )
+    job = Job(report=report, reading=reading, column_map=column_map, images=made / "images")
+    products, judged = ProductWriter(made, report), JudgedWriter(report)
+    _sort_in(_with_progress(_items(found, job), found, reporter), job, products, judged)
+    if not products.num_rows and not judged.num_queries:
+        raise DataError(
+            f"{found.path}: no product could be read as {found.title}. Name another --format, or "
+            "correct the mapping (--map)."
+        )
+    priceless = report.notes.get("no-price")
+    if priceless is not None and priceless.count >= products.num_rows:
+        del report.notes["no-price"]  # the source has no prices
+    if products.num_rows:
+        products.finish(made / "products.parquet")
+        root = found.path if found.path.is_dir() else found.path.parent
+        take_images(made, root, report)
+    judged.write(made)
+    _count(made, products.num_rows, judged, report)
+    if column_map is not None:
+        first = found.sources[0]
+        write_map(made / MAP_FILE, column_map, first.sample, first.path.name)
+    if products.num_rows:
+        _declare(made, report)
+    write_json(made / REPORT_FILE, report.to_json())
+    return report
+
+
+def _sort_in(
+    items: Iterable[Item], job: Job, products: ProductWriter, judged: JudgedWriter
+) -> None:
+    """Give each item to its writer, products with their values read."""
+    normaliser = Normaliser(job.reading, job.report)
+    for item in items:
+        match item:
+            case Record():
+                row = normaliser.row(item)
+                if row is not None:
+                    products.add(row)
+            case JudgedQuery():
+                judged.add_query(item)
+            case Judgement():
+                judged.add_judgement(item)
+
+
+def _items(found: Recognised, job: Job) -> Iterator[Item]:
+    if not found.sources:
+        whole: FolderFormat = FOLDER_FORMATS[found.format]
+        yield from whole.read(found.path, job)
+        return
+    chosen: Format = FORMATS[found.format]
+    for source in found.sources:
+        yield from chosen.read(source, job)
+
+
+def _with_progress(items: Iterable[Item], found: Recognised, reporter: Reporter) -> Iterator[Item]:
+    """Show how many records were read; the total is not known before."""
+    total = sum(source.num_rows for source in found.sources)
+    done = 0
+    with reporter.bar("Import", max(total, 1)) as advance:
+        for number, item in enumerate(items, start=1):
+            yield item
+            if number % TICK_ROWS == 0:
+                advance(TICK_ROWS, "")
+                done += TICK_ROWS
+        advance(max(total - done, 0), "")
+
+
+def _count(made: Path, num_products: int, judged: JudgedWriter, report: ImportReport) -> None:
+    if num_products:
+        groups = pl.scan_parquet(made / "products.parquet").select(pl.col("group_id").n_unique())
+        report.counts = {
+            "products": num_products,
+            "groups": groups.collect().item(),
+            **report.counts,
+        }
+    if judged.num_queries:
+        report.counts |= {"queries": judged.num_queries, "judgements": judged.num_judgements}
+
+
+def _declare(made: Path, report: ImportReport) -> None:
+    """Write `columns.yaml`: what columns are, columns of one value hidden."""
+    num_rows = report.counts["products"]
+    is_small = num_rows <= SAMPLE_ROWS
+    rules = seen_rules(read_products(made)) if is_small else _sampled_rules(made)
+    columns = dict(rules.columns)
+    for name in report.constant_columns:
+        if name in columns:
+            columns[name] = replace(columns[name], roles=("hidden",))
+    write_rules(made, ColumnRules(language=rules.language, columns=columns))
+
+
+def _sampled_rules(made: Path) -> ColumnRules:
+    """Declare by the first products; attributes without a type, which later ones may not have."""
+    sample = made / ".sample"
+    sample.mkdir()
+    table = pl.scan_parquet(made / "products.parquet")
+    names = table.collect_schema().names()
+    table.head(SAMPLE_ROWS).sink_parquet(sample / "products.parquet")
+    rules = seen_rules(read_products(sample))
+    shutil.rmtree(sample)
+    columns = {
+        name: rule if name in names else replace(rule, type="")
+        for name, rule in rules.columns.items()
+    }
+    return ColumnRules(language=rules.language, columns=columns)
+
+
+def has_import(folder: Path) -> bool:
+    """Return whether a folder was made by an import."""
+    return (folder / REPORT_FILE).is_file()

@@ -1,0 +1,227 @@
+"""A file of another system, as a stream of records, whatever it is written in."""
+
+import codecs
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from windowshop.errors import DataError, needs_extra
+from windowshop.imports.csv_rows import HEAD_CHARS, CsvShape, csv_rows, csv_shape, unique_names
+from windowshop.imports.encodings import detect_encoding, is_gzip, open_bytes, open_text
+from windowshop.imports.report import ImportReport
+from windowshop.imports.tree_rows import Row, json_items, json_lines, json_place, xml_items
+
+Kind = Literal["csv", "jsonl", "json", "xml", "html", "xlsx", "parquet"]
+NUM_SAMPLE = 500
+CHUNK_ROWS = 5000
+MAX_LINE = 1 << 25
+_SHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
+_OTHERS = {
+    b"PK": "a zip archive", b"\xff\xd8": "a JPEG image", b"\x89PNG": "a PNG image",
+    b"%PDF": "a PDF document", b"GIF8": "a GIF image", b"SQLite format": "an SQLite database",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd", b"BZh": "compressed by bzip2",
+}  # fmt: skip
+
+
+class Source:
+    """One file to read records from."""
+
+    def __init__(self, path: Path, *, separator: str = "", encoding: str = "") -> None:
+        self.path = path
+        self._separator, self._encoding = separator, encoding
+        if not path.is_file():
+            found = "a folder" if path.is_dir() else "nothing"
+            raise DataError(f"{path}: found {found}, need a file.")
+        if path.stat().st_size == 0:
+            raise DataError(f"{path}: the file is empty. Export it again.")
+
+    @property
+    def suffix(self) -> str:
+        """Ending of the name, without that of a compression."""
+        name = self.path.name.lower()
+        return Path(name.removesuffix(".gz")).suffix
+
+    @cached_property
+    def kind(self) -> Kind:
+        """Kind of file, by its bytes, and by its name where they do not tell."""
+        try:
+            with open_bytes(self.path) as file:
+                head = file.read(1 << 16)
+        except (OSError, EOFError, zlib.error) as error:
+            raise _damaged(self.path, error) from None
+        if head.startswith(b"PAR1"):
+            return "parquet"
+        if self.suffix in _SHEETS:
+            return "xlsx"
+        for start, what in _OTHERS.items():
+            if head.startswith(start):
+                raise DataError(f"{self.path}: is {what}, not an export. Unpack or export it.")
+        text = head.decode("utf-8", errors="replace").replace("\0", "").lstrip("\ufeff \t\r\n")
+        if text[:1] == "<":
+            is_page = re.match(r"<(?:!doctype html|html)", text, re.IGNORECASE)
+            return "html" if is_page or "application/ld+json" in text.lower() else "xml"
+        if text[:1] == "{":
+            return "jsonl" if self._has_lines() else "json"
+        if text[:1] == "[":
+            return "json"
+        return "csv"
+
+    def _has_lines(self) -> bool:
+        """Return whether the first two lines are an object each."""
+        with open_bytes(self.path) as file:
+            lines = [line for _ in range(4) if (line := file.readline(MAX_LINE).strip())]
+        return len(lines) > 1 and all(map(_is_object, lines[:2]))
+
+    @cached_property
+    def encoding(self) -> str:
+        """Encoding of the text."""
+        return self._encoding or detect_encoding(self.path)
+
+    @cached_property
+    def shape(self) -> CsvShape:
+        """Shape of a table in text."""
+        with open_text(self.path, self.encoding) as file:
+            return csv_shape(self.path, file.read(HEAD_CHARS), self._separator)
+
+    @cached_property
+    def place(self) -> str:
+        """Where a JSON document has its records; "" where it is one itself."""
+        return json_place(self.path)
+
+    @cached_property
+    def sample(self) -> list[dict[str, Any]]:
+        """First records."""
+        return [record for _, record in islice(self.rows(ImportReport(source="")), NUM_SAMPLE)]
+
+    @cached_property
+    def header(self) -> tuple[str, ...]:
+        """Names of the fields, as they come."""
+        if self.kind == "csv":
+            return self.shape.header
+        return tuple(dict.fromkeys(name for record in self.sample for name in record))
+
+    @cached_property
+    def num_rows(self) -> int:
+        """Number of rows, about: by the size and the first rows."""
+        if self.kind == "parquet":
+            import polars as pl
+
+            return int(pl.scan_parquet(self.path).select(pl.len()).collect().item())
+        rows = len(self.sample)
+        if rows < NUM_SAMPLE or self.kind not in ("csv", "jsonl"):
+            return rows
+        with open_bytes(self.path) as file:
+            return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+
+    @property
+    def read_as(self) -> dict[str, str]:
+        """How the file is read, for a report."""
+        found = {"kind": self.kind + (" in gzip" if is_gzip(self.path) else "")}
+        if self.kind == "csv":
+            found |= {"encoding": self.encoding, "separator": repr(self.shape.separator)}
+        elif self.kind == "json":
+            found["records at"] = self.place or "the top"
+        return found
+
+    def rows(self, report: ImportReport) -> Iterator[Row]:
+        """Yield each record with its number; the first is 1. What cannot be read is reported."""
+        try:
+            yield from self._rows(report)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise _damaged(self.path, error) from None
+
+    def _rows(self, report: ImportReport) -> Iterator[Row]:
+        match self.kind:
+            case "csv":
+                yield from self._csv_rows(report)
+            case "jsonl":
+                yield from json_lines(self.path, self.encoding, report)
+            case "json":
+                yield from self._json_rows()
+            case "xml":
+                yield from xml_items(self.path)
+            case "xlsx":
+                yield from _sheet_rows(self.path)
+            case "parquet":
+                yield from _parquet_rows(self.path)
+            case "html":
+                return
+
+    def _csv_rows(self, report: ImportReport) -> Iterator[Row]:
+        mixed: list[str] = []
+        with open_text(self.path, self.encoding, mixed.append) as file:
+            for number, record in csv_rows(file, self.path, self.shape, report):
+                if mixed:
+                    report.add("mixed-encoding", number, " ".join(mixed))
+                    mixed.clear()
+                yield number, record
+
+    def _json_rows(self) -> Iterator[Row]:
+        if self.place:
+            yield from json_items(self.path, self.place)
+            return
+        yield from json_items(self.path, "")
+
+    def text(self, limit: int = 1 << 26) -> str:
+        """Return the text of a page."""
+        with open_text(self.path, self.encoding) as file:
+            return file.read(limit)
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: the file is cut or damaged ({error}). Fetch or export it again.")
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line.removeprefix(codecs.BOM_UTF8)), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    import polars as pl
+
+    number = 0
+    try:
+        for frame in pl.scan_parquet(path).collect_batches(chunk_size=CHUNK_ROWS):
+            for record in frame.iter_rows(named=True):
+                number += 1
+                yield number, {n: v for n, v in record.items() if v is not None and v != ""}
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise DataError(f"{path}: cannot be read as parquet: {reason}. Export it again.") from None
+
+
+def _sheet_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of the first sheet that has some; the header may stand below a title."""
+    with needs_extra("import"):
+        import fastexcel
+    try:
+        book = fastexcel.read_excel(str(path))
+        for name in book.sheet_names:
+            sheet = book.load_sheet(name, header_row=None, dtypes="string").to_polars()
+            if sheet.height > 1:
+                break
+        else:
+            raise DataError(f"{path}: no sheet has a header and rows. Export it again.")
+    except fastexcel.FastExcelError as error:
+        reason = str(error).strip().split("\n")[0]
+        raise DataError(f"{path}: cannot be read as a workbook: {reason}. Save it again.") from None
+    rows = sheet.iter_rows()
+    width = 0.4 * max(sum(cell is not None for cell in row) for row in sheet.head(50).iter_rows())
+    header = next(row for row in rows if sum(bool(cell) for cell in row) >= width)
+    names = unique_names([str(cell or "").strip() for cell in header])
+    number = 0
+    for row in rows:
+        texts = ((name, str(cell).strip()) for name, cell in zip(names, row, strict=True) if cell)
+        record: dict[str, object] = {name: text for name, text in texts if text}
+        if record:
+            number += 1
+            yield number, record

@@ -1,0 +1,196 @@
+"""Records in JSON, XML and HTML, found wherever they are nested, as streams."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from windowshop.errors import DataError, needs_extra
+from windowshop.imports.encodings import open_bytes
+from windowshop.imports.report import ImportReport
+
+HEAD_EVENTS = 200_000
+"""Events of a JSON document by which the list of records is found."""
+ITEMS = ("item", "entry")
+MAX_DEPTH = 12
+_JSON_LD = re.compile(
+    r"<script[^>]*application/ld\+json[^>]*>(.*?)</script>", re.IGNORECASE | re.DOTALL
+)
+Row = tuple[int, dict[str, object]]
+
+
+def json_lines(path: Path, encoding: str, report: ImportReport) -> Iterator[Row]:
+    """Yield the objects of a file of one a line; a line that is none is reported."""
+    with open_bytes(path) as file:
+        for number, line in enumerate(file, start=1):
+            text = line.strip().removeprefix(b"\xef\xbb\xbf")
+            if not text:
+                continue
+            try:
+                record = json.loads(text.decode(encoding, errors="replace"))
+            except (ValueError, RecursionError):
+                record = None
+            if isinstance(record, dict):
+                yield number, record
+            else:
+                report.add("broken-row", number, text[:80].decode(errors="replace"))
+
+
+def json_place(path: Path) -> str:
+    """Return the prefix, as ijson names it, of the longest list of objects near the beginning.
+
+    Raises DataError where the document holds no object.
+    """
+    with needs_extra("import"):
+        import ijson
+    found: Counter[str] = Counter()
+    with open_bytes(path) as file:
+        try:
+            for place, (prefix, event, _) in enumerate(ijson.parse(file)):
+                if event == "start_map" and prefix.endswith("item") and prefix.count("item") == 1:
+                    found[prefix] += 1
+                if place > HEAD_EVENTS:
+                    break
+        except (ijson.JSONError, UnicodeDecodeError) as error:
+            if not found:
+                raise _broken(path, error) from None
+    return found.most_common(1)[0][0] if found else ""
+
+
+def json_items(path: Path, prefix: str) -> Iterator[Row]:
+    """Yield the objects at a place of a JSON document."""
+    with needs_extra("import"):
+        import ijson
+    number = 0
+    with open_bytes(path) as file:
+        try:
+            for number, record in enumerate(ijson.items(file, prefix, use_float=True), start=1):
+                if isinstance(record, dict):
+                    yield number, record
+        except (ijson.JSONError, UnicodeDecodeError) as error:
+            raise _broken(path, error, number) from None
+
+
+def _broken(path: Path, error: Exception, number: int = 0) -> DataError:
+    reason = str(error).strip().split("\n")[0]
+    after = f" after record {number}" if number else ""
+    return DataError(f"{path}: is no JSON{after}: {reason}. Export the file again.")
+
+
+def xml_items(path: Path, tag: str = "") -> Iterator[Row]:
+    """Yield the repeated elements of an XML document as records, each freed after it.
+
+    Elements of the Google namespace win over others of the same name.
+    """
+    with needs_extra("import"):
+        from defusedxml.common import DefusedXmlException
+        from defusedxml.ElementTree import ParseError, iterparse
+    tag = tag or xml_tag(path)
+    number = 0
+    parents: list[Element] = []
+    with open_bytes(path) as file:
+        try:
+            for event, element in iterparse(file, events=("start", "end")):
+                if event == "start":
+                    parents.append(element)
+                    continue
+                parents.pop()
+                if _local(element.tag) == tag and not any(_local(p.tag) == tag for p in parents):
+                    number += 1
+                    record = element_value(element)
+                    if isinstance(record, dict):
+                        yield number, record
+                    element.clear()
+                    if parents:
+                        parents[-1].remove(element)
+        except (ParseError, DefusedXmlException) as error:
+            after = f" after record {number}" if number else ""
+            reason = str(error) or type(error).__name__
+            raise DataError(
+                f"{path}: is no sound XML{after}: {reason}. Export the file again."
+            ) from None
+
+
+def xml_tag(path: Path) -> str:
+    """Return the name of the record elements: item, entry, or the outermost repeated one."""
+    with needs_extra("import"):
+        from defusedxml.common import DefusedXmlException
+        from defusedxml.ElementTree import ParseError, iterparse
+    found: Counter[tuple[int, str]] = Counter()
+    depth = 0
+    children = [0]
+    with open_bytes(path) as file:
+        try:
+            for place, (event, element) in enumerate(iterparse(file, events=("start", "end"))):
+                if event == "start":
+                    depth += 1
+                    children[-1] += 1
+                    children.append(0)
+                else:
+                    depth -= 1
+                    if children.pop() > 1:
+                        found[depth, _local(element.tag)] += 1
+                if place > HEAD_EVENTS // 10:
+                    break
+        except (ParseError, DefusedXmlException) as error:
+            if not found:
+                reason = str(error) or type(error).__name__
+                raise DataError(f"{path}: is no sound XML: {reason}. Export it again.") from None
+    named = [name for _, name in found if name in ITEMS]
+    if named:
+        return named[0]
+    inner = {key: number for key, number in found.items() if key[0] > 0}
+    if not inner:
+        raise DataError(f"{path}: holds no records: no element with parts below the first one.")
+    return min(inner, key=lambda key: (key[0], -inner[key]))[1]
+
+
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def element_value(element: Element) -> object:
+    """Return an element as text, or as an object of its parts; repeated ones are a list."""
+    plain: dict[str, Any] = {}
+    google: dict[str, Any] = {}
+    for name, given in element.attrib.items():
+        plain[_local(name)] = given
+    for child in element:
+        into = google if "base.google.com" in child.tag else plain
+        part, value = _local(child.tag), element_value(child)
+        if value in ("", None):
+            continue
+        if part not in into:
+            into[part] = value
+        elif isinstance(into[part], list):
+            into[part].append(value)
+        else:
+            into[part] = [into[part], value]
+    parts = {**plain, **google}
+    text = (element.text or "").strip()
+    if not parts or (text and not len(element)):
+        return text or parts.get("href", "") or parts
+    return parts
+
+
+def json_ld_blocks(text: str) -> Iterator[str]:
+    """Yield the JSON-LD blocks of an HTML page."""
+    for block in _JSON_LD.findall(text):
+        bare = re.sub(r"^\s*(?:<!--|/\*.*?\*/|//\s*<!\[CDATA\[)|(?:-->|//\s*\]\]>)\s*$", "", block)
+        yield bare.strip()
+
+
+def objects_of(value: object, depth: int = 0) -> Iterable[dict[str, Any]]:
+    """Yield all objects in a JSON value, outer ones first."""
+    if depth > MAX_DEPTH:
+        return
+    if isinstance(value, dict):
+        yield value
+        for item in value.values():
+            yield from objects_of(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            yield from objects_of(item, depth + 1)

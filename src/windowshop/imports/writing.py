@@ -1,0 +1,123 @@
+"""Rows of products -> `products.parquet` of typed columns, in parts, so that memory stays small."""
+
+from pathlib import Path
+
+import polars as pl
+
+from windowshop.data import clean_texts
+from windowshop.imports.column_guesses import guess_type
+from windowshop.imports.normalise import OWN_COLUMNS, Row, free_name
+from windowshop.imports.report import ImportReport
+
+PART_ROWS = 10_000
+GROUP_ROWS = 50_000
+"""Rows of a row group of the file."""
+MAX_COLUMNS = 300
+MIN_CONSTANT = 10
+"""Products from which on a column of one value is hidden."""
+_NUMBERS = ("price", "sale_price", "list_price")
+_LISTS = ("category_paths", "images", "image_urls", "tags")
+_HTML = ("title", "description", "brand", "category")
+
+
+class ProductWriter:
+    """Collects rows, writes each 10,000 to a part, and joins the parts at the end."""
+
+    def __init__(self, folder: Path, report: ImportReport) -> None:
+        self._folder, self._report = folder, report
+        self._rows: list[Row] = []
+        self._parts: list[Path] = []
+        self._extras: dict[str, None] = {}
+        self.num_rows = 0
+
+    def add(self, row: Row) -> None:
+        """Take a row."""
+        self._rows.append(row)
+        self.num_rows += 1
+        if len(self._rows) >= PART_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        for row in self._rows:
+            for name in row:
+                if name not in OWN_COLUMNS:
+                    self._extras[name] = None
+        columns = [_column(name, self._rows) for name in (*OWN_COLUMNS, *self._extras)]
+        frame = pl.DataFrame(columns)
+        clean = clean_texts(frame, as_given=_links(frame))
+        changed = pl.any_horizontal([frame[name].ne_missing(clean[name]) for name in _HTML])
+        start = self.num_rows - len(frame)
+        for place in pl.select(changed.alias("changed"))["changed"].arg_true():
+            self._report.add("html", start + place + 1, frame["title"][place])
+        path = self._folder / f"part-{len(self._parts):05}.parquet"
+        clean.write_parquet(path, compression="lz4")
+        self._parts.append(path)
+        self._rows.clear()
+
+    def finish(self, out: Path) -> None:
+        """Write the table, and tell the report about its columns."""
+        self._flush()
+        for name in map(free_name, self._report.kept_columns):
+            if name not in self._extras:
+                self._report.empty_columns.append(name)
+        lazy = pl.concat([pl.scan_parquet(path) for path in self._parts], how="diagonal")
+        kept: list[pl.Expr] = []
+        for name in (*OWN_COLUMNS, *self._extras):
+            column = lazy.select(name).collect().to_series()
+            if column.null_count() < len(column):
+                kept.extend(self._kept(column))
+        lazy.select(kept).sink_parquet(out, row_group_size=GROUP_ROWS, compression="zstd")
+        for path in self._parts:
+            path.unlink()
+
+    def _kept(self, column: pl.Series) -> list[pl.Expr]:
+        """Return the expressions of a column that has values."""
+        name = column.name
+        if name == "category_paths" and (column.list.len() < 2).fill_null(True).all():
+            return []
+        if name == "sku" and self._same_as_id(column):
+            return []
+        if name in ("currency", "price"):
+            self._tell_currencies(column)
+        if name in OWN_COLUMNS:
+            return [pl.col(name)]
+        is_constant = column.null_count() == 0 and column.n_unique() == 1
+        if is_constant and len(column) >= MIN_CONSTANT:
+            self._report.constant_columns.append(name)
+        guess = None if column.dtype != pl.String else guess_type(column)
+        if guess is None:
+            return [pl.col(name)]
+        new = free_name(guess.name or name)
+        self._report.types[name] = guess.kind
+        if is_constant and len(column) >= MIN_CONSTANT:
+            self._report.constant_columns[-1] = new
+        return [guess.values.alias(new)]
+
+    def _same_as_id(self, column: pl.Series) -> bool:
+        lazy = pl.concat([pl.scan_parquet(path) for path in self._parts], how="diagonal")
+        ids = lazy.select("product_id").collect().to_series()
+        return bool((ids == column).all())
+
+    def _tell_currencies(self, column: pl.Series) -> None:
+        if column.name != "currency":
+            return
+        counts = column.drop_nulls().value_counts(sort=True)
+        if len(counts) > 1:
+            commonest = counts["currency"][0]
+            for place in (column != commonest).fill_null(False).arg_true():
+                self._report.add("several-currencies", place + 1, column[place])
+
+
+def _column(name: str, rows: list[Row]) -> pl.Series:
+    values = [row.get(name) for row in rows]
+    if name in _NUMBERS:
+        return pl.Series(name, values, dtype=pl.Float64, strict=False)
+    if name in _LISTS:
+        return pl.Series(name, values, dtype=pl.List(pl.String))
+    return pl.Series(name, values, dtype=pl.String)
+
+
+def _links(frame: pl.DataFrame) -> list[str]:
+    return ["image_url", "image_urls", "link", "gtin", "mpn", "sku", "currency", "availability"]

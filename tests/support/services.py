@@ -76,6 +76,7 @@ def made_answer(search_id="0" * 32, products=("p1", "p2"), text="red shoe", tota
         corrected=None,
         recognised=(),
         relaxed=(),
+        certainty=None,
         total=total,
         total_products=total,
         matching=total,

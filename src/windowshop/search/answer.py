@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from windowshop.search.certainty.verdict import Certainty
 from windowshop.search.retrieval.merge import ChannelPlace
 from windowshop.search.understanding.recognition import Action, Kind, Recognised
 
@@ -155,6 +156,8 @@ class Answer:
     recognised: tuple[RecognisedPart, ...]
     relaxed: tuple[str, ...]
     """Changes that relaxed the query, in order, because nothing was found."""
+    certainty: Certainty | None
+    """Whether the results are what was asked, or only the closest to it; None but for texts."""
     total: int
     """Results over all pages: groups where they are collapsed, else products."""
     total_products: int

@@ -51,4 +51,16 @@ def _notes(answer: Answer) -> list[str]:
         for part in answer.recognised
         if part.action != "off"
     ]
-    return notes + list(answer.relaxed)
+    return notes + list(answer.relaxed) + _uncertain(answer)
+
+
+def _uncertain(answer: Answer) -> list[str]:
+    """Return what was not found, and what is there instead."""
+    certainty = answer.certainty
+    if certainty is None or certainty.found == "certain":
+        return []
+    notes = [f"{certainty.text} The closest:" if answer.results else certainty.text]
+    if certainty.unmet:
+        there = [f"{other.text} ({other.total})" for other in certainty.unmet.alternatives]
+        notes += [f"There is: {'; '.join(there)}"] if there else []
+    return notes

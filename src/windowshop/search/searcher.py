@@ -17,6 +17,8 @@ from windowshop.engines import BM25Config
 from windowshop.errors import ConfigError
 from windowshop.index import KEPT_ROWS, OpenIndex, open_generations, open_index
 from windowshop.search.answer import Answer
+from windowshop.search.certainty.judge import closest_only, judge
+from windowshop.search.certainty.signs import Signs, background_of, signs_of
 from windowshop.search.request import SearchRequest
 from windowshop.search.results.arrange import active_rules, arrange
 from windowshop.search.results.explain import explain
@@ -65,6 +67,7 @@ class Searcher:
             self._lexicon = SharedLexicon(
                 view, self.settings.bm25, synonyms, index.manifest.language
             )
+            self._background = background_of(view)
 
     def search(
         self,
@@ -86,6 +89,8 @@ class Searcher:
             encoded = encode_query(self.index, query)  # slow, so before any write has to wait
         with self.state() as state:
             found = self._find(state, request, query, encoded)
+            certainty = judge(state, request, found, self.settings.certainty, self._background)
+            found = closest_only(found, certainty, self.settings.certainty)
             retrieved = time.perf_counter()
             rules = active_rules(self._rules, request, date.today())
             arranged = arrange(
@@ -107,9 +112,16 @@ class Searcher:
         }
         image_path = self.index.recent_image_path
         results = present(arranged.page, rows, image_path, request.fields, reasons)
-        answer = assemble(self.index, request, found, arranged, results)
+        answer = assemble(self.index, request, found, certainty, arranged, results)
         took_ms = (time.perf_counter() - started) * 1000
         return replace(answer, timings_ms=timings, took_ms=took_ms)
+
+    def signs(self, text: str) -> Signs | None:
+        """Return the signs by which a search by text is judged to have what was asked."""
+        request = SearchRequest(text=text)
+        with self.state() as state:
+            found = self._find(state, request, self._query(request), None)
+            return signs_of(state, self._background, found) if self._background else None
 
     @contextmanager
     def state(self) -> Iterator[SearchState]:
@@ -127,6 +139,8 @@ class Searcher:
     def renew_words(self) -> None:
         """Read the words of the catalogue again: names, spelling, statistics."""
         self._lexicon.renew(self.index.collection)
+        with self.index.collection.read_view() as view:
+            self._background = background_of(view)
 
     def use_bm25(self, config: BM25Config) -> None:
         """Change the parameters of the words channel; no search may run meanwhile."""
@@ -211,7 +225,7 @@ class Searcher:
                 return Found(candidates, query.recognised, understanding, encoded=encoded)
             query = correct_vectors(self.index, state.view, query, understanding)
         candidates = find_candidates(state, query)
-        found = Found(candidates, query.recognised, understanding, encoded=encoded)
+        found = Found(candidates, query.recognised, understanding, encoded=encoded, query=query)
         if query.text is None or understanding is None or len(candidates.merged.keys):
             return found
         return relax(self.index, state, query, found)

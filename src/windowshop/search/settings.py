@@ -5,6 +5,7 @@ from pathlib import Path
 
 from windowshop.engines import BM25Config
 from windowshop.files import write_atomic
+from windowshop.search.certainty.config import CertaintyConfig
 from windowshop.search.request import Diversity, SearchRequest
 from windowshop.search.retrieval.config import (
     MAX_CANDIDATES,
@@ -58,6 +59,8 @@ class SearchSettings:
     """Parameters of the words channel."""
     diversity: Diversity = field(default_factory=Diversity)
     """Order of the first results where a request says none."""
+    certainty: CertaintyConfig = CertaintyConfig()
+    """Probability that a search by text has what was asked."""
 
     def merging_of(self, request: SearchRequest) -> MergeConfig:
         """Return the settings of a request's kind of query."""

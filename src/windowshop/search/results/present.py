@@ -9,6 +9,7 @@ import numpy as np
 
 from windowshop.index import GenerationManifest, OpenIndex
 from windowshop.search.answer import Answer, Explanation, Result, Retrieved, shown
+from windowshop.search.certainty.verdict import Certainty
 from windowshop.search.request import SearchRequest
 from windowshop.search.results.arrange import ArrangedResults
 from windowshop.search.results.result_set import Page
@@ -46,6 +47,7 @@ def assemble(
     index: OpenIndex,
     request: SearchRequest,
     found: Found,
+    certainty: Certainty | None,
     arranged: ArrangedResults,
     results: tuple[Result, ...],
 ) -> Answer:
@@ -62,6 +64,7 @@ def assemble(
         corrected=corrected,
         recognised=tuple(map(shown, found.recognised)),
         relaxed=found.notes,
+        certainty=certainty,
         total=arranged.page.total,
         total_products=arranged.total_products,
         matching=found.candidates.num_allowed,

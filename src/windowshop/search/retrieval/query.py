@@ -96,7 +96,9 @@ def leave_out(
         return query
     if understanding.asked:
         return with_text(index, query, understanding.asked)
-    query = replace(query, text=None)
+    query = replace(query, text=None, vectors={})
+    if query.image is None:
+        return query
     return replace(query, vectors=encode_query(index, query).vectors)
 
 

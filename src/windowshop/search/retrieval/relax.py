@@ -44,6 +44,7 @@ def relax(index: OpenIndex, state: SearchState, query: RetrievalQuery, found: Fo
                 candidates=find_candidates(state, broader),
                 recognised=step.recognised,
                 notes=tuple(notes),
+                query=broader,
             )
         if len(found.candidates.merged.keys):
             break

@@ -61,6 +61,8 @@ class Found:
     """Changes that relaxed the query."""
     encoded: EncodedQuery = NO_VECTORS
     """The query as typed."""
+    query: RetrievalQuery | None = None
+    """The query as it was searched; None where nothing was compared with a text."""
 
 
 def find_candidates(state: SearchState, query: RetrievalQuery) -> Candidates:

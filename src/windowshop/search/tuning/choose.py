@@ -20,6 +20,7 @@ from windowshop.search.retrieval.channel import TextChannel, channel
 from windowshop.search.retrieval.config import MergeConfig
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import SearchSettings
+from windowshop.search.tuning.certainty import CertaintyChoice, fit_certainty
 from windowshop.search.tuning.cutoffs import CutChoice, choose_cut
 from windowshop.search.tuning.judgements import ALL, Judgements, judgements
 from windowshop.search.tuning.probes import JudgedQuery, probe
@@ -57,13 +58,16 @@ class TuneConfig:
     """Slices of fewer queries are shown, and refuse nothing."""
     max_lost: float = 0.001
     """Share of a query's relevant products found that the cut-off may leave out, the mean."""
+    max_told: float = 0.01
+    """Share of the judged queries that may be said to have no answer."""
     max_queries: int = 2_000
     """More judged queries than this are sampled."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        if not 0 <= self.max_lost < 1:
-            raise ConfigError(f"max_lost={self.max_lost} must be from 0 on and below 1.")
+        for name in ("max_lost", "max_told"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} must be from 0 on and below 1.")
         if self.max_slice_loss < 0 or self.min_slice_queries < 1 or self.max_queries < 1:
             raise ConfigError(
                 f"max_slice_loss={self.max_slice_loss} must not be negative, "
@@ -102,6 +106,8 @@ class Tuning:
     settings: SearchSettings
     kinds: tuple[KindTuning, ...]
     notes: tuple[str, ...]
+    certainty: CertaintyChoice | None = None
+    """None where the settings stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +159,14 @@ def tune(searcher: Searcher, dataset: Dataset, config: TuneConfig, reporter: Rep
         settings = _with(settings, tuned)
     if not kinds:
         raise DataError(f"{dataset.root}: no {config.split} query can be tuned on. Add queries.")
-    return Tuning(settings, tuple(kinds), tuple(notes))
+    searcher.settings = settings
+    texts = [query.text for query in judged.queries if query.text and query.image is None]
+    certainty = fit_certainty(searcher, texts, config.max_told, reporter)
+    if certainty is None:
+        notes.append("The catalogue has too many trades to fit what cannot be found.")
+    else:
+        settings = replace(settings, certainty=certainty.config)
+    return Tuning(settings, tuple(kinds), tuple(notes), certainty)
 
 
 def _kind(

@@ -14,6 +14,7 @@ from windowshop.index import open_generations
 from windowshop.search.retrieval.config import CutoffConfig
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import SETTINGS_FILE, save_search_settings
+from windowshop.search.tuning.certainty import CertaintyChoice
 from windowshop.search.tuning.choose import KindTuning, Tuning
 from windowshop.search.tuning.scoring import SliceRow, TrialScore
 from windowshop.search.tuning.trials import Trial
@@ -29,6 +30,8 @@ def render_tuning(tuning: Tuning) -> RenderableType:
         if kind.slices:
             parts.append(_slices(kind))
         parts += [Text(line) for line in _summary(kind)]
+    if tuning.certainty:
+        parts.append(Text(_certainty(tuning.certainty)))
     parts += [Text(note, style="yellow") for note in tuning.notes]
     return Group(*parts)
 
@@ -37,6 +40,7 @@ def tuning_to_json(tuning: Tuning) -> dict[str, Any]:
     """Return all trials as plain values."""
     return {
         "kinds": {kind.kind: _kind_to_json(kind) for kind in tuning.kinds},
+        "certainty": _certainty_to_json(tuning.certainty) if tuning.certainty else None,
         "notes": list(tuning.notes),
     }
 
@@ -103,6 +107,19 @@ def _summary(kind: KindTuning) -> list[str]:
             f"{kind.cut.lost:.2%} of the relevant ones lost."
         )
     return lines
+
+
+def _certainty(chosen: CertaintyChoice) -> str:
+    return (
+        f"Not found: said of {chosen.told:.1%} of {chosen.num_off_topic} queries of other trades "
+        f"and nonsense, and of {chosen.told_wrongly:.1%} of {chosen.num_judged} judged ones "
+        f"({chosen.misspelt_wrongly:.1%} with typos), by fits on other trades and queries."
+    )
+
+
+def _certainty_to_json(chosen: CertaintyChoice) -> dict[str, Any]:
+    shares = {name: value for name, value in asdict(chosen).items() if name != "config"}
+    return {**shares, "min_probability": chosen.config.min_probability}
 
 
 def _end(cutoff: CutoffConfig) -> str:

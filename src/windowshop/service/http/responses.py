@@ -87,6 +87,14 @@ SEARCH_ANSWER_EXAMPLE: dict[str, Any] = {
         }
     ],
     "relaxed": [],
+    "certainty": {
+        "found": "certain",
+        "probability": 0.98,
+        "text": "",
+        "unknown": [],
+        "unmet": None,
+        "signs": {},
+    },
     "total": 1,
     "total_products": 2,
     "matching": 340,
@@ -104,6 +112,36 @@ SEARCH_ANSWER_EXAMPLE: dict[str, Any] = {
 }
 
 
+class AlternativeAnswer(BaseModel):
+    """Products that meet all wishes of a query but one."""
+
+    text: str
+    gives_up: str
+    total: int
+    low: float | None
+    high: float | None
+    choices: dict[str, Literal["filter", "boost", "off"]]
+
+
+class UnmetAnswer(BaseModel):
+    """Wishes that no product meets together."""
+
+    names: list[str]
+    text: str
+    alternatives: list[AlternativeAnswer]
+
+
+class CertaintyAnswer(BaseModel):
+    """Whether the results are what was asked, or only the closest to it."""
+
+    found: Literal["certain", "closest"]
+    probability: float | None
+    text: str
+    unknown: list[str]
+    unmet: UnmetAnswer | None
+    signs: dict[str, float]
+
+
 class SearchAnswer(BaseModel):
     """Results of a search."""
 
@@ -116,6 +154,7 @@ class SearchAnswer(BaseModel):
     corrected: str | None
     recognised: list[RecognisedAnswer]
     relaxed: list[str]
+    certainty: CertaintyAnswer | None
     total: int
     total_products: int
     matching: int

@@ -1,0 +1,99 @@
+"""Found candidates -> the verdict on them, and what is left of candidates that are only close."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+from scipy.special import expit
+
+from windowshop.search.certainty.config import CertaintyConfig
+from windowshop.search.certainty.signs import Background, Signs, signs_of
+from windowshop.search.certainty.verdict import Certainty
+from windowshop.search.certainty.wishes import unmet_wishes
+from windowshop.search.request import SearchRequest
+from windowshop.search.retrieval.cutoff import Cut
+from windowshop.search.retrieval.lexicon import SearchState
+from windowshop.search.retrieval.retrieve import Candidates, Found
+
+NOT_FOUND = "Nothing is certain to be what was asked."
+
+
+def judge(
+    state: SearchState,
+    request: SearchRequest,
+    found: Found,
+    config: CertaintyConfig,
+    background: Background | None,
+) -> Certainty | None:
+    """Judge a search by text through all channels; None for any other."""
+    query = found.query
+    if query is None or request.query is None or request.image is not None:
+        return None
+    if any(len(item.keys) and item.action == "boost" for item in found.recognised):
+        return Certainty(found="certain", probability=1.0, text="")
+    unmet = unmet_wishes(state, found.candidates, found.recognised, query.where)
+    signs = None
+    if background is not None and request.mode == "hybrid":
+        signs = signs_of(state, background, found)
+    if signs is None and unmet is None:
+        return None
+    probability = probability_of(signs, config) if signs else None
+    is_likely = probability is None or probability >= config.min_probability
+    return Certainty(
+        found="certain" if is_likely and unmet is None else "closest",
+        probability=probability,
+        text=_reason(unmet.text if unmet else "", signs, is_likely=is_likely),
+        unknown=signs.unknown if signs else (),
+        unmet=unmet,
+        signs=parts_of(signs, config) if signs and request.explain else {},
+    )
+
+
+def probability_of(signs: Signs, config: CertaintyConfig) -> float:
+    """Return the probability that the search has what was asked."""
+    return float(expit(config.intercept + sum(parts_of(signs, config).values())))
+
+
+def parts_of(signs: Signs, config: CertaintyConfig) -> dict[str, float]:
+    """Return what each sign adds to the logit."""
+    weights = asdict(config.weights)
+    parts = {name: weights[name] * value for name, value in signs.values.items()}
+    if len(config.direction) == len(signs.vector_D):
+        parts["vector"] = float(np.array(config.direction) @ signs.vector_D)
+    return parts
+
+
+def closest_only(found: Found, certainty: Certainty | None, config: CertaintyConfig) -> Found:
+    """Leave the first few candidates of a search that is not likely to have what was asked."""
+    if certainty is None or certainty.probability is None:
+        return found
+    if certainty.probability >= config.min_probability:
+        return found
+    return replace(found, candidates=_first(found.candidates, config.max_closest))
+
+
+def _first(candidates: Candidates, most: int) -> Candidates:
+    cut, chances_M = candidates.cut, candidates.probabilities_M
+    kept = np.arange(min(most, len(cut.places)))
+    shorter = Cut(
+        cut.merged.take(kept),
+        cut.places[kept],
+        below_probability=cut.below_probability,
+        below_share=cut.below_share,
+        beyond_max=cut.beyond_max + len(cut.places) - len(kept),
+    )
+    return replace(
+        candidates, cut=shorter, probabilities_M=None if chances_M is None else chances_M[kept]
+    )
+
+
+def _reason(unmet: str, signs: Signs | None, *, is_likely: bool) -> str:
+    if unmet or is_likely:
+        return unmet
+    if signs and signs.unknown:
+        return f"{NOT_FOUND} No product has {_words(signs.unknown)}."
+    return NOT_FOUND
+
+
+def _words(unknown: Sequence[str]) -> str:
+    return " or ".join(f'"{word}"' for word in unknown)

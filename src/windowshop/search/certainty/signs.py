@@ -1,0 +1,120 @@
+"""Signs of whether a search has what was asked, from its words and from its channels.
+
+Shapes: D width of the searched vectors, M candidates, B sampled products.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from windowshop.engines import idf
+from windowshop.index import FUSED_VECTOR, View
+from windowshop.search.retrieval.lexicon import SearchState
+from windowshop.search.retrieval.retrieve import Found
+from windowshop.search.understanding.exclusions import excluding_words
+from windowshop.search.understanding.phrases import STOP_WORDS
+from windowshop.search.understanding.vocabulary import QueryToken, Understanding
+
+VECTORS, WORDS = "vectors", "words"
+"""Channels that are looked at."""
+NEAREST = 3
+"""Best products by vector whose mean cosine counts."""
+AGREEING = 5
+"""Best products by vector whose words are compared."""
+SAMPLED = 2_048
+"""Products by which the spread of cosines is known."""
+MIN_SPREAD = 1e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Background:
+    """Mean and covariance of the vectors of a catalogue: how near any query is to any product."""
+
+    mean_D: np.ndarray
+    covariance_DD: np.ndarray
+
+    def nearness(self, query_D: np.ndarray, cosines: np.ndarray) -> float:
+        """Return the mean cosine of the best products, in standard deviations above any product."""
+        if not len(cosines):
+            return 0.0
+        spread = float(np.sqrt(max(0.0, query_D @ self.covariance_DD @ query_D)))
+        best = np.sort(cosines)[::-1][:NEAREST].mean()
+        return float((best - query_D @ self.mean_D) / max(spread, MIN_SPREAD))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signs:
+    """Signs of one query."""
+
+    values: Mapping[str, float]
+    """By the names of `SignWeights`."""
+    vector_D: np.ndarray
+    """Unit vector by which products were searched."""
+    unknown: tuple[str, ...]
+    """Words of the query that no product has, nor one that is close to it."""
+
+
+def background_of(view: View) -> Background | None:
+    """Return the background of a catalogue; None without products."""
+    keys = np.flatnonzero(view.columns.alive_N)
+    sample = np.sort(np.random.default_rng(0).permutation(keys)[:SAMPLED])
+    if not len(sample):
+        return None
+    x_BD = view.engine.vectors(sample, FUSED_VECTOR)
+    centred_BD = x_BD - x_BD.mean(axis=0)
+    return Background(x_BD.mean(axis=0), centred_BD.T @ centred_BD / len(x_BD))
+
+
+def signs_of(state: SearchState, background: Background, found: Found) -> Signs | None:
+    """Return the signs of a search by text; None where it was no such search."""
+    query, understanding = found.query, found.understanding
+    if query is None or understanding is None or VECTORS not in query.vectors:
+        return None
+    vector_D = unit(query.vectors[VECTORS][0], len(background.mean_D))
+    merged = found.candidates.merged
+    scores = dict(zip(merged.channels, merged.scores_CM, strict=True))
+    cosine_M = np.nan_to_num(scores.get(VECTORS, np.zeros(0)), nan=-1.0)
+    share_M = np.nan_to_num(scores.get(WORDS, np.zeros(len(merged.keys))), nan=0.0)
+    nearest = np.argsort(-cosine_M, kind="stable")[:AGREEING]
+    values = {
+        "nearness": background.nearness(vector_D, cosine_M[cosine_M > -1]),
+        "cosine": float(cosine_M.max(initial=-1.0)),
+        "words": float(share_M.max(initial=0.0)),
+        "agreement": float(share_M[nearest].mean()) if len(nearest) else 0.0,
+        **_of_words(understanding, len(state.view.columns)),
+    }
+    unknown = tuple(t.token.text for t in _asked(understanding) if not t.count)
+    return Signs(values, vector_D, unknown)
+
+
+def unit(vector_P: np.ndarray, width: int) -> np.ndarray:
+    """Return the first numbers of a vector as a unit vector."""
+    cut_D: np.ndarray = vector_P[:width]
+    return cut_D / max(float(np.linalg.norm(cut_D)), 1e-9)
+
+
+def _of_words(understanding: Understanding, num_products: int) -> dict[str, float]:
+    """Return shares of the query's words, each word by its inverse document frequency."""
+    tokens = _asked(understanding)
+    weights = np.array([idf(num_products, token.count) for token in tokens])
+    if not weights.sum():
+        return {"unknown": 0.0, "corrected": 0.0, "named": 1.0}
+    kinds = {
+        "unknown": [not token.count for token in tokens],
+        "corrected": [token.corrected is not None for token in tokens],
+        "named": [_is_named(token, understanding) for token in tokens],
+    }
+    total = weights.sum()
+    return {name: float(weights @ np.array(own) / total) for name, own in kinds.items()}
+
+
+def _asked(understanding: Understanding) -> list[QueryToken]:
+    """Return the words that say what is wanted."""
+    excluded = {word for one in understanding.exclusions for word in one.words}
+    ignored = STOP_WORDS | excluding_words() | excluded
+    return [token for token in understanding.tokens if token.word not in ignored]
+
+
+def _is_named(token: QueryToken, understanding: Understanding) -> bool:
+    return any(match.start <= token.token.start < match.end for match in understanding.matches)

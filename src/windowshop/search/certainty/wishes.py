@@ -1,0 +1,147 @@
+"""Wishes of a query that no product meets together, and the nearest alternatives.
+
+A wish counts as met by a product that states it, or that has its words. Where products state
+nothing in the column, their images may still show it, so nothing is said.
+
+Shapes: N keys given out so far.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from windowshop.data import Filter, Null, columns_of, words_of
+from windowshop.index import Columns
+from windowshop.search.certainty.verdict import Alternative, Unmet
+from windowshop.search.retrieval.lexicon import SearchState
+from windowshop.search.retrieval.retrieve import Candidates
+from windowshop.search.understanding.recognition import Action, Recognised
+
+PRICE = "price"
+MAX_ALTERNATIVES = 3
+
+
+def unmet_wishes(
+    state: SearchState,
+    candidates: Candidates,
+    recognised: Sequence[Recognised],
+    where: Filter | None,
+) -> Unmet | None:
+    """Return the wishes that no product meets together, as far as the catalogue says so."""
+    wishes = [
+        item
+        for item in recognised
+        if item.action != "off" and item.kind in ("value", "price") and item.tree is not None
+    ]
+    if not wishes or _meets_all(candidates, wishes):
+        return None
+    columns = state.view.columns
+    allowed_N = columns.allowed(where).mask_N
+    stated = [_mask(columns, item.tree) for item in wishes]
+    open_to = [
+        own_N | _may(state, item, len(allowed_N))
+        for item, own_N in zip(wishes, stated, strict=True)
+    ]
+    if not allowed_N.any() or _all(open_to, allowed_N).any():
+        return None
+    names = tuple(item.name for item in wishes)
+    text = f"Nothing is {_listed([item.text for item in wishes])}"
+    text += " at once." if len(wishes) > 1 else "."
+    found = _alternatives(columns, wishes, stated, allowed_N)
+    return Unmet(names=names, text=text, alternatives=tuple(found[:MAX_ALTERNATIVES]))
+
+
+def _meets_all(candidates: Candidates, wishes: Sequence[Recognised]) -> bool:
+    """Return whether a candidate meets every wish, by what boosts and filters have tested."""
+    keys, boosted = candidates.merged.keys, dict(candidates.boosted)
+    for item in wishes:
+        if item.action == "boost":
+            keys = np.intersect1d(keys, boosted.get(item.name, np.zeros(0, dtype=np.int64)))
+    return bool(len(keys))
+
+
+def _may(state: SearchState, item: Recognised, num_keys: int) -> np.ndarray:
+    """Return the products that may meet a wish though they do not state it."""
+    columns = state.view.columns
+    may_N = np.zeros(num_keys, dtype=bool)
+    assert item.tree is not None, "wishes are tested"
+    for name in columns_of(item.tree).intersection(columns.names):
+        may_N |= _mask(columns, Null(name, is_null=True))
+    if item.kind == "value":
+        may_N[state.lexicon.lexical.having(words_of(item.text))] = True
+    return may_N
+
+
+def _alternatives(
+    columns: Columns,
+    wishes: Sequence[Recognised],
+    stated: Sequence[np.ndarray],
+    allowed_N: np.ndarray,
+) -> list[Alternative]:
+    """Return what is there without one of the wishes: a price first, a category last."""
+    found = []
+    for place in sorted(range(len(wishes)), key=lambda i: _worth(wishes[i])):
+        kept = [i for i in range(len(wishes)) if i != place]
+        mask_N = _all([stated[i] for i in kept], allowed_N)
+        keys = np.flatnonzero(mask_N)
+        if not len(keys):
+            continue
+        low, high = _prices(columns, keys)
+        choices: dict[str, Action] = {wishes[i].name: "filter" for i in kept}
+        found.append(
+            Alternative(
+                text=_described([wishes[i] for i in kept], wishes[place], low, high),
+                gives_up=wishes[place].name,
+                total=len(keys),
+                low=low,
+                high=high,
+                choices=choices | {wishes[place].name: "off"},
+            )
+        )
+    return found
+
+
+def _worth(item: Recognised) -> int:
+    """Return how much is given up without a wish."""
+    if item.kind == "price":
+        return 0
+    return 2 if item.tree is not None and "category" in columns_of(item.tree) else 1
+
+
+def _described(
+    kept: Sequence[Recognised], dropped: Recognised, low: float | None, high: float | None
+) -> str:
+    what = _listed([item.text for item in kept]) or "anything"
+    if dropped.kind == "price" and low is not None and high is not None:
+        return f"{what}, from {low:g}" + (f" to {high:g}" if high > low else "")
+    return f"{what}, without {dropped.text}"
+
+
+def _prices(columns: Columns, keys: np.ndarray) -> tuple[float | None, float | None]:
+    rows = columns.select(keys, [PRICE])
+    if PRICE not in rows.columns:
+        return None, None
+    prices = rows[PRICE].drop_nulls().drop_nans()
+    return (float(prices.min()), float(prices.max())) if len(prices) else (None, None)
+
+
+def _mask(columns: Columns, tree: Filter | None) -> np.ndarray:
+    return columns.allowed(tree).mask_N
+
+
+def _all(masks: Sequence[np.ndarray], allowed_N: np.ndarray) -> np.ndarray:
+    all_N = allowed_N.copy()
+    for mask_N in masks:
+        all_N &= mask_N
+    return all_N
+
+
+def _listed(texts: Sequence[str]) -> str:
+    quoted = [f'"{text}"' for text in texts]
+    return (
+        quoted[0]
+        if len(quoted) == 1
+        else ", ".join(quoted[:-1]) + f" and {quoted[-1]}"
+        if quoted
+        else ""
+    )

@@ -14,6 +14,7 @@ from windowshop.errors import ConfigError, DataError
 from windowshop.evaluation.bm25 import BM25Choice
 from windowshop.evaluation.metrics import as_qrels, score_queries
 from windowshop.progress import SilentReporter
+from windowshop.search.certainty.config import CertaintyConfig
 from windowshop.search.request import SearchRequest
 from windowshop.search.retrieval.config import Boost, CutoffConfig
 from windowshop.search.retrieval.merge import ChannelRanking
@@ -208,7 +209,12 @@ def test_a_trial_ranks_as_a_search_with_its_settings(made, trial):
     curves = fit_curves(probes, judge.parts[ALL], NAMES)
     merging = trial.merging(NAMES, curves)
     precision = replace(LENIENT, boost=trial.boost.factor)
-    settings = SearchSettings(text=merging, strongest=trial.strongest, precision=precision)
+    settings = SearchSettings(
+        text=merging,
+        strongest=trial.strongest,
+        precision=precision,
+        certainty=CertaintyConfig(min_probability=0),
+    )
     search = Searcher(searcher.index, settings)
     scorer = TrialScorer(probes, NAMES, judge.parts[ALL])
     with searcher.state() as state:

@@ -33,6 +33,9 @@ class TabledIndex:
     def reads(self, text):
         return True
 
+    def knows(self, word):
+        return False
+
     def recent_image_path(self, image):
         return None
 

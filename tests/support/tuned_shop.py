@@ -20,7 +20,13 @@ class VectorIndex(TabledIndex):
 
     def encode_queries(self, texts, images):
         asked = [t or p.name for t, p in zip(texts, images, strict=True)]
-        return np.stack([self._queries[name] for name in asked])
+        return np.stack([self._vector(name) for name in asked])
+
+    def _vector(self, name):
+        """The vector of a query; of any other text, one that looks like nothing."""
+        seed = sum(map(ord, name))
+        other = unit(np.random.default_rng(seed).normal(size=WIDTH))
+        return self._queries.get(name, other)
 
     def encode_images(self, images):
         return np.stack([self._queries[image.name] for image in images])

@@ -122,6 +122,9 @@ def tune(
     max_lost: Annotated[
         float, typer.Option(help="Share of relevant products that the cutoff may drop.")
     ] = 0.001,
+    max_told: Annotated[
+        float, typer.Option(help="Share of judged queries that may be called not found.")
+    ] = 0.01,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="JSON file to write with every setting tried.")
     ] = None,
@@ -134,7 +137,13 @@ def tune(
     from windowshop.search import TuneConfig, open_searcher, render_tuning, save_tuning
     from windowshop.search import tune as run
 
-    config = TuneConfig(split=split, slices=tuple(slices or ()), guard=guard, max_lost=max_lost)
+    config = TuneConfig(
+        split=split,
+        slices=tuple(slices or ()),
+        guard=guard,
+        max_lost=max_lost,
+        max_told=max_told,
+    )
     with closing(open_searcher(index_folder, read_only=True)) as searcher:
         tuning = run(searcher, read_dataset(data), config, reporter)
         path = save_tuning(tuning, searcher, json_file)

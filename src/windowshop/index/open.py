@@ -150,6 +150,10 @@ class OpenIndex:
         """Return whether the text encoder has words of the writing system of a text."""
         return self.query_encoder.reads(text)
 
+    def knows(self, word: str) -> bool:
+        """Return whether the text encoder has a word whole, as it has common words and brands."""
+        return self.query_encoder.knows(word)
+
     def encode_images(self, images: Sequence[ImageInput]) -> np.ndarray:
         """Return unit vectors of query images for the vectors named `photo`, float32 (B, D).
 

@@ -25,6 +25,8 @@ from windowshop.model.writing_systems import is_latin, reads, systems_read
 
 GRAPH_FILE = "query.onnx"
 TOKENIZER_FILE = "tokenizer.json"
+UNKNOWN = ("[UNK]", "<unk>")
+"""Pieces that stand for what the encoder has no pieces of."""
 PROBES_FILE = "probes.npy"
 Precision = Literal["int8", "fp32"]
 IDS, MASK = "input_ids", "attention_mask"
@@ -90,6 +92,15 @@ class QueryGraph:
         """Token ids of each text, cut at the encoder's length."""
         return [tuple(self._tokenizer.encode(text).ids) for text in texts]
 
+    def has_whole(self, word: str) -> bool:
+        """Return whether a word is one piece of the vocabulary."""
+        pieces = self._tokenizer.encode(word, add_special_tokens=False).tokens
+        return len(pieces) == 1 and self._tokenizer.token_to_id(pieces[0]) not in self._unknown
+
+    @cached_property
+    def _unknown(self) -> frozenset[int | None]:
+        return frozenset({None, *(self._tokenizer.token_to_id(name) for name in UNKNOWN)})
+
     @cached_property
     def systems(self) -> frozenset[str]:
         """Writing systems that the encoder has words of."""
@@ -132,6 +143,10 @@ class QueryEncoder:
     def reads(self, text: str) -> bool:
         """Return whether the encoder has words of the writing system that a text is mostly in."""
         return is_latin(text) or reads(self._graph.systems, text)
+
+    def knows(self, word: str) -> bool:
+        """Return whether the encoder has a word whole: common words and brands, hardly a typo."""
+        return self._graph.has_whole(word)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return unit query vectors, float32 (B, P), as `Retriever.encode_queries` does.

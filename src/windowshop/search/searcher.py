@@ -127,7 +127,7 @@ class Searcher:
     def state(self) -> Iterator[SearchState]:
         """Hold one state of the catalogue and of its words; writes wait meanwhile."""
         with self.index.collection.read_view() as view, self._lexicon.read(view) as lexicon:
-            yield SearchState(view, lexicon)
+            yield SearchState(view, lexicon, self.index.knows)
 
     def words_are_stale(self, *, by_any_change: bool = False) -> bool:
         """Return whether enough was written since the words were read to read them again."""

@@ -25,6 +25,8 @@ AGREEING = 5
 SAMPLED = 2_048
 """Products by which the spread of cosines is known."""
 MIN_SPREAD = 1e-3
+TYPICAL_NEARNESS, TYPICAL_COSINE = 4.5, 0.65
+"""Signs of the vectors where what was asked is found."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +52,7 @@ class Signs:
     values: Mapping[str, float]
     """By the names of `SignWeights`."""
     vector_D: np.ndarray
-    """Unit vector by which products were searched."""
+    """Unit vector by which products were searched; zeros where the encoder does not read it."""
     unknown: tuple[str, ...]
     """Words of the query that no product has, nor one that is close to it."""
 
@@ -69,21 +71,26 @@ def background_of(view: View) -> Background | None:
 def signs_of(state: SearchState, background: Background, found: Found) -> Signs | None:
     """Return the signs of a search by text; None where it was no such search."""
     query, understanding = found.query, found.understanding
-    if query is None or understanding is None or VECTORS not in query.vectors:
+    if query is None or understanding is None:
         return None
-    vector_D = unit(query.vectors[VECTORS][0], len(background.mean_D))
     merged = found.candidates.merged
     scores = dict(zip(merged.channels, merged.scores_CM, strict=True))
     cosine_M = np.nan_to_num(scores.get(VECTORS, np.zeros(0)), nan=-1.0)
     share_M = np.nan_to_num(scores.get(WORDS, np.zeros(len(merged.keys))), nan=0.0)
     nearest = np.argsort(-cosine_M, kind="stable")[:AGREEING]
     values = {
-        "nearness": background.nearness(vector_D, cosine_M[cosine_M > -1]),
-        "cosine": float(cosine_M.max(initial=-1.0)),
         "words": float(share_M.max(initial=0.0)),
         "agreement": float(share_M[nearest].mean()) if len(nearest) else 0.0,
         **_of_words(understanding, len(state.view.columns)),
     }
+    vector_D = np.zeros(len(background.mean_D))
+    if query.is_read and VECTORS in query.vectors:
+        vector_D = unit(query.vectors[VECTORS][0], len(vector_D))
+        values["nearness"] = background.nearness(vector_D, cosine_M[cosine_M > -1])
+        values["cosine"] = float(cosine_M.max(initial=-1.0))
+    else:  # the encoder says nothing of the text, so the words say all
+        known = 1 - values["unknown"]
+        values |= {"nearness": TYPICAL_NEARNESS * known, "cosine": TYPICAL_COSINE * known}
     unknown = tuple(t.token.text for t in _asked(understanding) if not t.count)
     return Signs(values, vector_D, unknown)
 

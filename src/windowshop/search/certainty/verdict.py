@@ -49,4 +49,4 @@ class Certainty:
     """Words that no product has."""
     unmet: Unmet | None = None
     signs: Mapping[str, float] = field(default_factory=dict)
-    """What each sign adds to the logit of the probability; in explained answers."""
+    """Part of each sign in the logit of the probability; in explained answers."""

@@ -121,8 +121,9 @@ def _prices(columns: Columns, keys: np.ndarray) -> tuple[float | None, float | N
     rows = columns.select(keys, [PRICE])
     if PRICE not in rows.columns:
         return None, None
-    prices = rows[PRICE].drop_nulls().drop_nans()
-    return (float(prices.min()), float(prices.max())) if len(prices) else (None, None)
+    price_K = rows[PRICE].drop_nulls().to_numpy().astype(np.float64)
+    price_K = price_K[np.isfinite(price_K)]
+    return (float(price_K.min()), float(price_K.max())) if len(price_K) else (None, None)
 
 
 def _mask(columns: Columns, tree: Filter | None) -> np.ndarray:

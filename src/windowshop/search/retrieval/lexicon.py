@@ -16,6 +16,7 @@ from windowshop.data import lexical_texts
 from windowshop.engines import BM25Config, ReadWriteLock
 from windowshop.index import Collection, Columns, View
 from windowshop.search.retrieval.lexical import LexicalIndex
+from windowshop.search.understanding.foreign import Knows, knows_none
 from windowshop.search.understanding.identifiers import Identifiers
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 from windowshop.search.understanding.vocabulary import Understanding, Vocabulary
@@ -47,13 +48,14 @@ class SearchState:
 
     view: View
     lexicon: Lexicon
+    knows: Knows = knows_none
 
     def understand(self, text: str) -> Understanding:
         """Find identifiers, values, prices and exclusions in the text of a query."""
         lexicon = self.lexicon
         having = lexicon.lexical.having
         identified = lexicon.identifiers.find(text, self.view.columns, having)
-        return lexicon.vocabulary.understand(text, identified)
+        return lexicon.vocabulary.understand(text, identified, self.knows)
 
 
 class SharedLexicon:

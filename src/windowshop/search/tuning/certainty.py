@@ -38,8 +38,10 @@ MAX_HAD = 0.25
 """Share of a trade's wishes that the catalogue may have; beyond, it has the trade."""
 SIGN_PENALTY, VECTOR_PENALTY = 0.001, 0.01
 """Ridge of the signs, and of the numbers of the vector, which are many."""
-WANTED_TOLD = 0.975
+WANTED_TOLD = 0.985
 """Share of the queries without an answer beyond which a higher bound is not worth its risk."""
+MISSPELT_TOLD = 0.03
+"""Share of the misspelt queries that may be told for more than that."""
 MIN_OFF_TOPIC, MIN_JUDGED = 50, 100
 """Least queries without an answer to fit, and least judged ones that choose a bound alone."""
 JUDGED, MISSPELT, OWN, NONSENSE = "judged", "misspelt", "own", "nonsense"
@@ -167,7 +169,7 @@ def _with_typo(word: str, rng: np.random.Generator) -> str:
 
 def _own_trades(searcher: Searcher, asked: Sequence[Asked], signs: Sequence[Signs]) -> set[str]:
     """Return the trades of which the catalogue has many wishes, by words or by meaning."""
-    cosine = {JUDGED: [], OWN: []} | {name: [] for name in trades()}  # type: dict[str, list[float]]
+    cosine: dict[str, list[float]] = {name: [] for name in (JUDGED, OWN, *trades())}
     had: dict[str, list[bool]] = {name: [] for name in trades()}
     for one, found in zip(asked, signs, strict=True):
         if one.sort in cosine:
@@ -213,7 +215,7 @@ def _fitted(
         logit_Q[~rest_Q] = x_QF[~rest_Q] @ weight_F + intercept
     judged_Q = sort_Q == JUDGED
     choosing_Q = judged_Q if np.count_nonzero(judged_Q) >= MIN_JUDGED else answered_Q
-    bound = _bound(logit_Q[choosing_Q], logit_Q[~answered_Q], max_told)
+    bound = _bound(logit_Q[choosing_Q], logit_Q[sort_Q == MISSPELT], logit_Q[~answered_Q], max_told)
     weight_F, intercept = _regression(x_QF, answered_Q)
     weights = dict(zip(SIGNS, map(_rounded, weight_F.tolist()), strict=False))
     told_Q = logit_Q < bound
@@ -248,7 +250,7 @@ def _regression(x_QF: np.ndarray, answered_Q: np.ndarray) -> tuple[np.ndarray, f
     mean_F, spread_F = x_QF.mean(axis=0), x_QF.std(axis=0)
     spread_F = np.where(spread_F > 0, spread_F, 1.0)
     z_QF = (x_QF - mean_F) / spread_F
-    num = np.count_nonzero(answered_Q)
+    num = int(np.count_nonzero(answered_Q))
     weight_Q = np.where(answered_Q, 0.5 / max(num, 1), 0.5 / max(len(answered_Q) - num, 1))
     penalty_F = np.full(x_QF.shape[1], VECTOR_PENALTY)
     penalty_F[: len(SIGNS)] = SIGN_PENALTY
@@ -266,17 +268,23 @@ def _regression(x_QF: np.ndarray, answered_Q: np.ndarray) -> tuple[np.ndarray, f
     return weight_F, float(fitted[-1] - weight_F @ mean_F)
 
 
-def _bound(answered: np.ndarray, off_topic: np.ndarray, max_told: float) -> float:
+def _bound(
+    answered: np.ndarray, misspelt: np.ndarray, off_topic: np.ndarray, max_told: float
+) -> float:
     """Return the logit below which a query counts as not found.
 
-    Midway between what tells enough of those without an answer and what tells at most `max_told`
-    of the others; the latter where it is lower. One more query told must still be within the share.
+    The highest that tells at most `max_told` of the answered, where one more told must still be
+    within the share. What tells enough of those without an answer is lower: then midway, or as far
+    up as few of the misspelt are told.
     """
     ordered = np.sort(answered)
     num_told = int(max_told * (len(ordered) + 1)) - 1
     highest = ordered[num_told] if num_told >= 0 else ordered[0] - 0.5
     lowest = float(np.quantile(off_topic, WANTED_TOLD))
-    return float(min(highest, (highest + lowest) / 2))
+    middle = (highest + lowest) / 2
+    if len(misspelt):
+        middle = min(middle, max(lowest, float(np.quantile(misspelt, MISSPELT_TOLD))))
+    return float(min(highest, middle))
 
 
 def _share(told: np.ndarray) -> float:

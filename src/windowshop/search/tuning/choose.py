@@ -159,9 +159,8 @@ def tune(searcher: Searcher, dataset: Dataset, config: TuneConfig, reporter: Rep
         settings = _with(settings, tuned)
     if not kinds:
         raise DataError(f"{dataset.root}: no {config.split} query can be tuned on. Add queries.")
-    searcher.settings = settings
     texts = [query.text for query in judged.queries if query.text and query.image is None]
-    certainty = fit_certainty(searcher, texts, config.max_told, reporter)
+    certainty = fit_certainty(searcher.with_settings(settings), texts, config.max_told, reporter)
     if certainty is None:
         notes.append("The catalogue has too many trades to fit what cannot be found.")
     else:

@@ -81,6 +81,8 @@ class Wordings:
     units: tuple[Unit, ...]
     sizes: tuple[tuple[str, ...], ...]
     exclusion: ExclusionWords
+    of_languages: dict[str, tuple[str, ...]]
+    """Common words of shops by language, which are no typos of another one's."""
 
 
 @cache

@@ -172,7 +172,7 @@ function show(answer, asked) {
   byId("summary").textContent = found + more;
   byId("filters-done").textContent = `Show ${found}`;
   announce(answer.corrected ? `${found} for ${answer.corrected}` : found);
-  showNotes(answer);
+  showNotes(answer, (choices) => go({ choices: { ...state.choices, ...choices } }));
   showRecognised(answer.recognised, (name, action) => go({ choices: { ...state.choices, [name]: action } }));
   byId("measured").hidden = !asked.explain;
   byId("measured").replaceChildren(...(asked.explain ? howAnswered(answer) : []));

@@ -33,6 +33,7 @@ export function howAnswered(answer) {
     el("dl", {},
       pair("Answered in", inMs(answer.took_ms)), times, found,
       pair("Left out as too weak", cut.toLocaleString()),
+      ...(answer.certainty?.probability == null ? [] : [pair("Likely to be what was asked", inPercent(answer.certainty.probability))]),
       pair("Pass the filters", counted(answer.matching, "product")),
       pair("Generation", answer.generation)),
     gate("How far the query trusts text", answer.text_weight, answer.text_weight === null ? null : 1 - answer.text_weight),

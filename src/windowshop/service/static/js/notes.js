@@ -1,7 +1,7 @@
 // What stands above and below the results: how the query was read, what is picked, what went wrong.
 
 import { byId, el, focusResults, icon, refill } from "./dom.js";
-import { columnName, pickWords } from "./words.js";
+import { columnName, inNumbers, pickWords } from "./words.js";
 
 const ACTIONS = { filter: "Only these", boost: "Prefer", off: "Ignore" };
 const ACTIONS_OF = {
@@ -9,18 +9,32 @@ const ACTIONS_OF = {
   identifier: { filter: "Only these", boost: "Show first", off: "Ignore" },
 };
 
-/** "Showing results for", and what was given up so that something was found. */
-export function showNotes(answer) {
+/** "Showing results for", what was not found and what is there instead, and what was given up so
+ * that something was found. `choose(choices)` asks for an alternative. */
+export function showNotes(answer, choose) {
   const notes = [];
   if (answer.corrected && answer.corrected !== answer.text) {
     notes.push(el("p", { class: "note" }, "Showing results for ", el("strong", { dir: "auto", text: answer.corrected }), "."));
   }
+  if (answer.certainty?.found === "closest") notes.push(notFound(answer, choose));
   if (answer.relaxed.length) {
     notes.push(el("div", { class: "note" },
       el("p", {}, el("strong", { text: answer.results.length ? "Nothing fits all of it. These come closest:" : "Nothing was found, however loosely:" })),
       el("ul", {}, answer.relaxed.map((step) => el("li", { text: step })))));
   }
   refill(byId("notes"), notes);
+}
+
+function notFound({ certainty, results }, choose) {
+  const others = certainty.unmet?.alternatives ?? [];
+  const offers = others.map((other, i) => el("button", {
+    class: "chip offer", type: "button", data: { key: `offer:${i}` }, on: { click: () => choose(other.choices) },
+    text: `${other.text} (${inNumbers(other.total)})`,
+  }));
+  return el("div", { class: "note closest" },
+    el("p", { dir: "auto" }, el("strong", { text: certainty.text })),
+    offers.length ? el("p", { class: "row offers" }, el("span", { class: "quietly", text: "There is" }), offers) : null,
+    results.length ? el("p", { class: "quietly", text: "The closest to it:" }) : null);
 }
 
 /** What was recognised in the query; each can be made a filter, a preference, or be left alone. */

@@ -4,6 +4,7 @@ A manifest holds a hash of its own content and, for folders that stay as they ar
 hash of every file. It is written last, after the files, so a folder that has one is complete.
 """
 
+import ctypes
 import json
 import math
 import os
@@ -29,6 +30,8 @@ from windowshop.errors import (
     storage_error,
 )
 
+AT_CWD, RENAME_EXCHANGE = -100, 2
+"""Arguments of renameat2, of linux/fcntl.h and linux/fs.h."""
 CHUNK_BYTES = 1 << 20
 """Bytes of a file that are hashed at a time."""
 OS_ERROR = re.compile(r"\(os error (\d+)\)")
@@ -96,13 +99,34 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, out: Path) -> None:
-    """Rename the folder `new` to `out`, replacing a folder of that name."""
+    """Rename the folder `new` to `out`, replacing a folder of that name.
+
+    At no moment is there none, where the file system can exchange two names.
+    """
+    if not out.exists():
+        place_folder(new, out)
+        return
+    sync_tree(new)
     old = out.parent / f".{out.name}.old"
-    if out.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        out.rename(old)
-    place_folder(new, out)
     shutil.rmtree(old, ignore_errors=True)
+    if _exchange(new, out):
+        new.rename(old)
+    else:
+        out.rename(old)
+        new.rename(out)
+    sync(out.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders change their names in one step; returns whether the system could."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
+    if renameat2 is None:
+        return False
+    failed: int = renameat2(
+        AT_CWD, os.fsencode(one.absolute()), AT_CWD, os.fsencode(other.absolute()), RENAME_EXCHANGE
+    )
+    return failed == 0
 
 
 def place_folder(new: Path, out: Path) -> None:

@@ -1,5 +1,7 @@
 """A disk without room: a named error, nothing half written, and all well with room again."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -48,6 +50,27 @@ def test_a_folder_that_finds_no_room_does_not_appear(disk):
     with pytest.raises(StorageError, match="No space left on device"):
         fill()
     assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_is_replaced_is_there_at_every_moment(tmp_path, monkeypatch):
+    out, rename = tmp_path / "made", Path.rename
+    seen = []
+
+    def renamed(path, target):
+        seen.append((out / "file").exists())
+        moved = rename(path, target)
+        seen.append((out / "file").exists())
+        return moved
+
+    for number in range(3):
+        with new_folder(out) as made:
+            (made / "file").write_text(str(number))
+            if number:
+                monkeypatch.setattr(Path, "rename", renamed)
+        assert (out / "file").read_text() == str(number)
+    assert seen
+    assert all(seen)
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
 def test_other_errors_stay_as_they_are(tmp_path):

@@ -1,7 +1,9 @@
 """Products in the database: types, changes, and writes that end anywhere."""
 
 import os
+import shutil
 import signal
+import sqlite3
 from contextlib import closing
 from datetime import UTC, date, datetime
 
@@ -11,7 +13,7 @@ import pytest
 from index.test_collection import agrees, put, spec_of, vector_of
 from support.killing import CONTEXT
 
-from windowshop.errors import DataError, StorageError
+from windowshop.errors import DamagedError, DataError, StorageError
 from windowshop.index.catalogue.collection import Collection
 from windowshop.index.catalogue.restore import Derivation, Encoded
 from windowshop.index.catalogue.state import State
@@ -86,7 +88,6 @@ STEPS = (
     (ProductTable, "delete"),
     (State, "upsert"),
     (State, "delete"),
-    (VectorStore, "outdate"),
 )
 
 
@@ -178,6 +179,51 @@ def test_vectors_that_are_missing_are_made_again_and_kept(tmp_path):
         assert collection.products(["p1", "p4"])["_weight"].to_list() == [0.5, None]
         collection.rebuild()
         assert len(made) == 4
+
+
+def test_a_lost_file_of_vectors_is_filled_again(tmp_path):
+    made = []
+
+    def encode(rows):
+        made.extend(rows["product_id"])
+        return Encoded({"fused": np.array([vector_of(name, 1) for name in rows["product_id"]])})
+
+    derivation = Derivation(encode=encode)
+    with closing(Collection(tmp_path, spec_of("exact"), derivation=derivation)) as collection:
+        put(collection, {"a": 1, "b": 1})
+        collection.refill()
+        assert not collection.backlog.lacks_vectors
+    (tmp_path / "vectors.db").unlink()
+    with closing(Collection(tmp_path, derivation=derivation)) as collection:
+        assert collection.backlog.lacks_vectors
+        assert made == []  # searches do without
+        put(collection, {"b": 2, "c": 1})
+        collection.refill(wanted=lambda: False)
+        assert collection.backlog.lacks_vectors
+        collection.refill()
+        assert made == ["a"]
+        assert not collection.backlog.lacks_vectors
+    with closing(Collection(tmp_path, derivation=derivation)) as collection:
+        assert not collection.backlog.lacks_vectors
+        agrees(collection, {"a": 1, "b": 2, "c": 1})
+
+
+def test_a_record_that_its_index_hides_is_damage(tmp_path):
+    """A damaged page of an index hides a row: that is no deleted product."""
+    with closing(Collection(tmp_path, spec_of("exact"))) as collection:
+        put(collection, {"other": 1, "hidden": 1})
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path)) as connection:
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        (page,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_products_1'"
+        ).fetchone()
+    content, start = path.read_bytes(), (page - 1) * size
+    changed = content[start : start + size].replace(b"hidden", b"hiddem")
+    path.write_bytes(content[:start] + changed + content[start + size :])
+    shutil.rmtree(tmp_path / "engine-1")
+    with pytest.raises(DamagedError, match=r"shop\.db: an index is damaged"):
+        Collection(tmp_path)
 
 
 def test_generations_follow_the_same_products(tmp_path):

@@ -13,7 +13,9 @@ from windowshop.index.catalogue.view import WriteBacklog
 from windowshop.service import maintenance
 from windowshop.service.maintenance import Maintenance, Pace
 
-NONE = WriteBacklog(num_rows=10_000, num_dead=0, num_unsaved=0, num_unoptimised=0)
+NONE = WriteBacklog(
+    num_rows=10_000, num_dead=0, num_unsaved=0, num_unoptimised=0, lacks_vectors=False
+)
 
 
 class Worn:

@@ -8,13 +8,22 @@ import io
 import multiprocessing
 import os
 import signal
+import sqlite3
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["windowshop.training.fit", "windowshop.search", "windowshop.evaluation.evaluator"]
+    [
+        "windowshop.training.fit",
+        "windowshop.search",
+        "windowshop.evaluation.evaluator",
+        "windowshop.service.server",
+    ]
 )
+CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link"}
+"""Audit events of Python that change names and sizes of files."""
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 def run_and_kill(args, call, number):
@@ -27,6 +36,64 @@ def run_and_kill(args, call, number):
     child.join(120)
     assert child.exitcode in (0, -signal.SIGKILL)
     return child.exitcode == -signal.SIGKILL
+
+
+def run_and_kill_at(args, number=0):
+    """Run `windowshop ARGS`, killed before its nth change of a file or statement of SQLite.
+
+    Returns whether the process was killed, and how many there were; without a number, all.
+    """
+    receiver, sender = CONTEXT.Pipe(duplex=False)
+    child = CONTEXT.Process(target=_run_counted, args=([str(a) for a in args], number, sender))
+    child.start()
+    sender.close()
+    child.join(180)
+    if child.exitcode == -signal.SIGKILL:
+        return True, number
+    num_changes, told = receiver.recv()
+    assert child.exitcode == 0, told
+    return False, num_changes
+
+
+def _run_counted(args, number, sender):
+    num_changes = 0
+
+    def count():
+        nonlocal num_changes
+        num_changes += 1
+        if num_changes == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def audited(event, given):
+        if event in CHANGES or (event == "open" and isinstance(given[2], int)):
+            is_change = event != "open" or given[2] & WRITING
+            if is_change and not str(given[0]).startswith(("/dev/", "/proc/")):
+                count()
+
+    class Counted(sqlite3.Connection):
+        def execute(self, *given):
+            count()
+            return super().execute(*given)
+
+        def executemany(self, *given):
+            count()
+            return super().executemany(*given)
+
+    import torch
+
+    from windowshop.cli.entry import main
+
+    torch.set_num_threads(1)
+    connect = sqlite3.connect
+    sqlite3.connect = lambda *given, **named: connect(*given, factory=Counted, **named)
+    sys.argv = ["windowshop", *args]
+    sys.addaudithook(audited)
+    told = io.StringIO()
+    with redirect_stdout(io.StringIO()), redirect_stderr(told):
+        try:
+            main()
+        finally:
+            sender.send((num_changes, told.getvalue()))
 
 
 def _run(args, call, number):

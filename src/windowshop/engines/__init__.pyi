@@ -16,3 +16,4 @@ from .choice import choose as choose
 from .neighbours import Neighbours as Neighbours
 from .neighbours import nearest as nearest
 from .rwlock import ReadWriteLock as ReadWriteLock
+from .sealed import damaged_files as damaged_files

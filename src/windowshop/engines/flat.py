@@ -19,6 +19,7 @@ from windowshop.engines.floats import Floats
 from windowshop.engines.neighbours import Neighbours
 from windowshop.engines.originals import Originals
 from windowshop.engines.rwlock import ReadWriteLock
+from windowshop.engines.sealed import difference, seal
 
 BITS = 4
 LANES = 8
@@ -71,6 +72,7 @@ class Codes:
         """Put the codes on the disk."""
         with self._lock.read():
             self._index.sync(str(self._path))
+            seal(self._path)
 
     def _nearest(self, query_QD: np.ndarray, k: int, usable_N: np.ndarray) -> np.ndarray:
         """Return about the k nearest usable keys for each query, (Q, at most k)."""
@@ -82,8 +84,8 @@ class Codes:
 
     def _load(self) -> TurboQuantIndex:
         """Return the codes on disk; empty ones where they cannot be read."""
-        if not self._path.exists():
-            return self._empty()
+        if not self._path.exists() or difference(self._path, hashed=True) is not None:
+            return self._empty()  # damaged, or killed between the codes and their seal
         try:
             index = TurboQuantIndex.load(str(self._path))
         except (ValueError, OSError):

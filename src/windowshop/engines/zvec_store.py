@@ -22,6 +22,7 @@ from zvec import StatusCode
 from windowshop.data import fold_column
 from windowshop.engines.base import EngineSpec, VectorSpec
 from windowshop.engines.filter_zvec import ColumnKind
+from windowshop.engines.sealed import difference, is_sealed, seal, unseal
 from windowshop.errors import EngineError, StorageError, storage_error
 
 DOCS_AT_ONCE = 500
@@ -77,10 +78,13 @@ class ZvecStore:
     def __init__(self, folder: Path, spec: EngineSpec, vector: VectorSpec, num_keys: int) -> None:
         start_zvec()
         self._folder, self._spec, self._vector = folder, spec, vector
+        self._is_closed = False
         self.kinds: dict[str, ColumnKind] = {name: "text" for name in spec.text_columns}
         self.kinds |= {name: "number" for name in spec.number_columns}
         with self._reported("open"):
             if folder.exists():
+                self._require_whole()
+                unseal(folder)  # opening changes files
                 self._collection = zvec.open(str(folder))
                 self._collection.delete_by_filter(f"key >= {num_keys}")
             else:
@@ -135,8 +139,19 @@ class ZvecStore:
         self._fill_holes()
 
     def close(self) -> None:
-        """Release the files."""
+        """Release the files, and note what they are."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._collection.close()
+        with suppress(OSError, StorageError):  # without a note they are not compared
+            seal(self._folder)
+
+    def _require_whole(self) -> None:
+        """Raise EngineError where files are not as they were at the last closing."""
+        found = difference(self._folder, hashed=False) if is_sealed(self._folder) else None
+        if found is not None:
+            raise EngineError(f"{found}. Delete the folder: it is made again.")
 
     def _require_room(self, needed: int) -> None:
         """Raise StorageError where the disk has less room."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from windowshop.engines import EngineSpec, cut
+from windowshop.engines import EngineSpec, cut, damaged_files
 from windowshop.errors import DamagedError, EngineError, StorageError, WindowshopError
 from windowshop.files import EXPORT, INDEX, MODEL, FolderCheck, check_folder
 from windowshop.index.catalogue.restore import GROUP_ROWS
@@ -39,7 +39,7 @@ def check_generations(folder: Path) -> list[FolderCheck]:
     except WindowshopError as error:
         return [*checks, FolderCheck(folder, 0, (str(error),))]
     with closing(products):
-        checks.append(_checked(folder / DATABASE_FILE, products.database.check))
+        checks.append(_checked(folder / DATABASE_FILE, partial(_check_database, products)))
         for name in filter(None, names):
             path = generations.path(name)
             model = path / MODEL_FOLDER
@@ -50,6 +50,17 @@ def check_generations(folder: Path) -> list[FolderCheck]:
                 check_folder(model / EXPORT_FOLDER, EXPORT),
             ]
     return checks
+
+
+def _check_database(products: ProductTable) -> None:
+    """Read all tables; raises DamagedError where something is damaged or was lost."""
+    database = products.database
+    database.check()
+    if database.num_lost:
+        raise DamagedError(
+            f"{database.path}: lacks its last {database.num_lost} transactions: a power loss cost "
+            "them. Send the writes of that time again; the first of them ends this message."
+        )
 
 
 def _checked(path: Path, check: Callable[[], object]) -> FolderCheck:
@@ -75,6 +86,8 @@ def check_generation(path: Path, products: ProductTable) -> int:
         raise DamagedError(f"{error} Start the service: it is made again.") from None
     num_compared = 0
     with closing(VectorStore(path, read_only=True)) as store, closing(state.engine):
+        for found in damaged_files(state.folder):
+            raise DamagedError(f"{found}. {_remedy(state)}")
         keys = np.flatnonzero(state.columns.alive_N)
         if saved.seq == products.seq and len(keys) != products.state()[1]:
             raise DamagedError(f"{path}: its snapshot lacks products. {_remedy(state)}")
@@ -94,7 +107,7 @@ def _compare(state: State, store: VectorStore, products: ProductTable, keys: np.
     if lacking:
         raise DamagedError(
             f"{state.folder.parent / VECTORS_FILE}: the vectors of {lacking} products are damaged "
-            "or missing. Optimise the index, or build it again: they are made again."
+            "or missing. Stop the service, delete that file, and start it: they are made again."
         )
     for name, x_BD in _expected(state.spec, stored).items():
         found_BD = state.engine.vectors(keys[kept], name)

@@ -9,6 +9,7 @@ their checksums, and the number of each transaction is noted outside the databas
 committed. `check` compares all of them.
 """
 
+import logging
 import os
 import sqlite3
 import struct
@@ -26,6 +27,7 @@ from windowshop.files import sync
 from windowshop.index.database_tables import Table, definitions, row_checksum
 from windowshop.index.transactions import REMEDY, named_errors, transaction, vacuum
 
+LOG = logging.getLogger(__name__)
 DATABASE_FILE, MARK_FILE = "shop.db", "shop.mark"
 VERSION = 1
 """Version of the tables, in `user_version`."""
@@ -265,6 +267,7 @@ class Database:
         if boot == _boot() or self._durable:
             raise self._lacks(lost)
         self.num_lost = lost  # the machine failed since: what the system had not written yet
+        LOG.warning("%s: a power loss cost its last %d transactions", self.path, lost)
 
     def _lacks(self, count: int) -> DamagedError:
         return DamagedError(

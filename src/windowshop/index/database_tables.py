@@ -15,7 +15,7 @@ class Table:
     """Definitions of columns, each beginning with the column's name."""
     constraints: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
-    """Lists of columns, one an index."""
+    """Columns in parentheses, and which rows where not all, one an index."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -25,12 +25,12 @@ class Table:
 
 def row_checksum(*values: str | bytes | float | None) -> int:
     """Return the checksum of a row's values, 63 bits."""
-    plain = [len(value) if isinstance(value, bytes) else value for value in values]
-    state = xxhash.xxh3_64(repr(plain).encode("utf-8", "surrogatepass"))
-    for value in values:
-        if isinstance(value, bytes):
-            state.update(value)
-    return state.intdigest() >> 1
+    plain, parts = list(values), []
+    if bytes in map(type, values):
+        parts = [value for value in values if isinstance(value, bytes)]
+        plain = [len(value) if isinstance(value, bytes) else value for value in values]
+    text = repr(plain).encode("utf-8", "surrogatepass")
+    return xxhash.xxh3_64_intdigest(b"".join((text, *parts))) >> 1
 
 
 def definitions(table: Table) -> Iterator[str]:
@@ -41,16 +41,21 @@ def definitions(table: Table) -> Iterator[str]:
     parts = ", ".join((*table.columns, checksum, *table.constraints))
     yield f"CREATE TABLE IF NOT EXISTS {table.name} ({parts})"
     for place, columns in enumerate(table.indexes):
-        yield f"CREATE INDEX IF NOT EXISTS {table.name}_{place} ON {table.name} ({columns})"
+        yield f"CREATE INDEX IF NOT EXISTS {table.name}_{place} ON {table.name} {columns}"
     yield f"INSERT INTO _totals VALUES ('{table.name}', 0, 0) ON CONFLICT DO NOTHING"
-    change = (
-        "UPDATE _totals SET num = num {sign} 1, "
-        "digest = (digest | {row}.checksum) - (digest & {row}.checksum) "
-        f"WHERE name = '{table.name}';"
-    )
-    added, removed = change.format(sign="+", row="new"), change.format(sign="-", row="old")
-    for event, body in (("INSERT", added), ("DELETE", removed), ("UPDATE", removed + added)):
+    both = _exclusive_or("old.checksum", "new.checksum")
+    for event, num, changed in (
+        ("INSERT", "num + 1", "new.checksum"),
+        ("DELETE", "num - 1", "old.checksum"),
+        ("UPDATE", "num", f"({both})"),
+    ):
         yield (
             f"CREATE TRIGGER IF NOT EXISTS {table.name}_{event} AFTER {event} ON {table.name} "
-            f"BEGIN {body} END"
+            f"BEGIN UPDATE _totals SET num = {num}, digest = {_exclusive_or('digest', changed)} "
+            f"WHERE name = '{table.name}'; END"
         )
+
+
+def _exclusive_or(one: str, other: str) -> str:
+    """Return the SQL of an exclusive or, which SQLite has no sign for."""
+    return f"({one} | {other}) - ({one} & {other})"

@@ -44,7 +44,7 @@ PRODUCTS = Table(
         "deleted INTEGER NOT NULL",
         "row TEXT",
     ),
-    indexes=("deleted",),
+    indexes=("(seq) WHERE deleted = 1",),
 )
 COLUMNS = Table("columns", ("name TEXT PRIMARY KEY", "place INTEGER NOT NULL", "type TEXT"))
 GENERATIONS = Table("generations", ("place TEXT PRIMARY KEY", "name TEXT NOT NULL"))
@@ -102,7 +102,8 @@ class ProductTable:
         """Return the number of the latest change and of the products then."""
         with self.database.reading() as connection:
             (count,) = connection.execute(
-                "SELECT count(*) FROM products WHERE deleted = 0"
+                "SELECT num - (SELECT count(*) FROM products WHERE deleted = 1) "
+                "FROM _totals WHERE name = 'products'"
             ).fetchone()
             return latest_seq(connection), count
 
@@ -128,7 +129,7 @@ class ProductTable:
             seqs = range(first, first + len(rows))
             deleted = [0] * len(rows)
             connection.executemany(
-                PUT, zip(rows["product_id"], seqs, versions, deleted, texts, strict=True)
+                PUT, zip(rows["product_id"].to_list(), seqs, versions, deleted, texts, strict=True)
             )
         return first
 
@@ -197,6 +198,10 @@ class ProductTable:
         with self.database.reading() as connection:
             types = read_types(connection)
             return from_texts(self.texts(), types).sort("product_id") if types else pl.DataFrame()
+
+    def check(self) -> None:
+        """Read all records; raises DamagedError where one is not as it was written."""
+        self.database.check(*TABLES)
 
     def purge(self, until: int) -> int:
         """Forget deleted products of changes up to a number; returns how many.
@@ -310,8 +315,9 @@ def write_types(
         for place, (name, dtype) in enumerate(types.items())
         if held.get(name) != dtype
     ]
-    connection.executemany(
-        "INSERT INTO columns VALUES (?, ?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET type = excluded.type",
-        changed,
-    )
+    if changed:
+        connection.executemany(
+            "INSERT INTO columns VALUES (?, ?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET type = excluded.type",
+            changed,
+        )

@@ -6,6 +6,7 @@ Types are those that JSON and a few conversions keep exactly; `plain` brings oth
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 import orjson
@@ -35,6 +36,7 @@ def type_name(dtype: pl.DataType) -> str:
     return str(dtype)
 
 
+@cache
 def type_of(name: str) -> pl.DataType:
     """Return the type that has a name; raises DamagedError for an unknown one."""
     if name.startswith(LIST) and name.endswith(")"):
@@ -55,15 +57,11 @@ def plain(products: pl.DataFrame) -> pl.DataFrame:
 
 def to_texts(rows: pl.DataFrame) -> list[str]:
     """Return each row's values as JSON, without nulls, keys in order; columns are `plain`."""
-    columns = [_writable(column) for column in rows.get_columns()]
+    names = sorted(rows.columns)
+    columns = [_writable(rows[name]) for name in names]
     return [
         orjson.dumps(
-            {
-                name: value
-                for name, value in zip(rows.columns, values, strict=True)
-                if value is not None
-            },
-            option=orjson.OPT_SORT_KEYS,
+            {name: value for name, value in zip(names, values, strict=True) if value is not None}
         ).decode()
         for values in zip(*columns, strict=True)
     ]
@@ -137,8 +135,8 @@ def _plain(column: pl.Series) -> pl.Series:
 def _writable(column: pl.Series) -> Sequence[Any]:
     """Return the values as JSON has them; numbers that are not finite become texts."""
     values = column.to_list()
-    if column.dtype.is_float() and not column.drop_nulls().is_finite().all():
-        return [str(x) if x is not None and not math.isfinite(x) else x for x in values]
+    if column.dtype.is_float():
+        return [x if x is None or math.isfinite(x) else str(x) for x in values]
     return values
 
 

@@ -26,6 +26,8 @@ def refused_now(pool: GenerationPool, logs: LogDatabase) -> dict[str, str]:
     folders = (pool.folder, pool.folder / IMAGES_FOLDER)  # which may be disks of their own
     reasons = [reason for folder in folders if (reason := _why_unwritable(folder))]
     refused = {"writes": reasons[0]} if reasons else {}
+    if pool.damage is not None:
+        refused["writes"] = "The products' database is damaged: the server's log has the remedy."
     try:
         logs()
     except StorageError:

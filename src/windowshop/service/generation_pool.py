@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from windowshop.engines import ReadWriteLock
-from windowshop.errors import IndexFolderError, WindowshopError
+from windowshop.errors import DamagedError, IndexFolderError, WindowshopError
 from windowshop.index import (
     current_generation,
     open_generations,
@@ -69,6 +69,8 @@ class GenerationPool:
         self._num_written = 0
         self._maintenance: Maintenance | None = None
         self.state: State = "starting"
+        self.damage: str | None = None
+        """Damage of the products' database, once it was found."""
 
     @property
     def current(self) -> str:
@@ -115,9 +117,23 @@ class GenerationPool:
                 if not loaded.num_leases:
                     self._changed.notify_all()
 
+    def check_products(self) -> None:
+        """Read the record of each product; after a DamagedError writes are refused."""
+        with closing(open_products(self.folder)) as products:
+            try:
+                products.check()
+            except DamagedError as error:
+                self.damage = str(error)
+                raise
+
     @contextmanager
     def writing(self) -> Iterator[Searcher]:
-        """Keep the current searcher current inside `with`."""
+        """Keep the current searcher current inside `with`.
+
+        Raises DamagedError where `check_products` found damage.
+        """
+        if self.damage is not None:
+            raise DamagedError(self.damage)
         with self._writes.read(), self.lease() as searcher:
             yield searcher
             self._num_written += 1

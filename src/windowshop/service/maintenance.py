@@ -59,7 +59,7 @@ class Maintenance:
     def __init__(self, lease: Callable[[], AbstractContextManager[Searcher]]) -> None:
         """`lease` returns the generation's searcher and keeps it open."""
         self._lease = lease
-        self._reading, self._rebuilding = Pace(), Pace()
+        self._reading, self._rebuilding, self._refilling = Pace(), Pace(), Pace()
         self._saving, self._optimising = Pace(SHORT_REST), Pace(SHORT_REST)
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -98,6 +98,8 @@ class Maintenance:
         )
         if saving and self._saving.is_rested:
             return self._save
+        if backlog.lacks_vectors and self._refilling.is_rested:
+            return self._refill
         is_worn = backlog.num_dead >= max(DEAD_ROWS, DEAD_SHARE * backlog.num_rows)
         if is_worn and self._rebuilding.is_rested:
             return self._rebuild
@@ -128,6 +130,10 @@ class Maintenance:
     def _rebuild(self, searcher: Searcher) -> None:
         with self._rebuilding.doing():
             searcher.rebuild(lambda: not self._ended.is_set())
+
+    def _refill(self, searcher: Searcher) -> None:
+        with self._refilling.doing():
+            searcher.index.collection.refill(lambda: not self._ended.is_set())
 
     def _renew_words(self, searcher: Searcher) -> None:
         with self._reading.doing():

@@ -148,7 +148,11 @@ class ServiceState:
             self._attempt(self._refresh_suggestions)
 
     def _recall(self) -> None:
-        """Check what was logged, then count earlier searches for suggestions."""
+        """Check products and what was logged, then count earlier searches for suggestions."""
+        try:
+            self.pool.check_products()
+        except (DamagedError, StorageError) as error:
+            LOG.error("products could not be checked, or writes are refused: %s", error)
         while not self._ended.is_set():
             try:
                 self._logs.check()

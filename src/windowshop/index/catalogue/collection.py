@@ -25,16 +25,20 @@ import polars as pl
 from filelock import FileLock
 
 from windowshop.data import Filter
-from windowshop.engines import EngineSpec, Neighbours, ReadWriteLock
+from windowshop.engines import EngineSpec, ReadWriteLock
 from windowshop.errors import DataError, EngineError, StorageError
 from windowshop.index.catalogue.restore import (
     Derivation,
     Source,
     apply_next,
     catch_up,
+    lacking_vectors,
     made_state,
     opened_state,
+    refill,
+    unused_vectors,
     with_internal,
+    without_internal,
 )
 from windowshop.index.catalogue.snapshot import Snapshot, write_snapshot
 from windowshop.index.catalogue.state import State, check_filters, stored_vectors
@@ -127,22 +131,19 @@ class Collection:
         """
         with self._writer:
             self._require_writable()
-            internal = products.select(n for n in products.columns if n.startswith("_"))
-            rows = self._products.fit(products.drop(internal.columns))
+            plain, internal = without_internal(products)
+            rows = self._products.fit(plain)
             versions = list(new_versions(len(rows)))
             complete = self._source.derivation.complete(rows)
             prepared = self._state.columns.prepare(with_internal(complete, internal, versions))
             check_filters(prepared.rows, self.spec)
-            stored = {
-                name: stored_vectors(self.spec, name, x, len(products))
-                for name, x in vectors.items()
-            }
+            count = len(products)
+            stored = {n: stored_vectors(self.spec, n, x, count) for n, x in vectors.items()}
             self._store.put(versions, prepared.ids, stored, internal)
             with self._failing():
                 first = self._products.upsert(rows, versions)
             with self._failing(torn=True):
-                old = self._state.upsert(prepared, stored, self._lock.write)
-                self._store.outdate(self._state.columns.versions_of(old))
+                self._state.upsert(prepared, stored, self._lock.write)
             self._applied(first, len(rows))
 
     def delete(self, product_ids: list[str]) -> int:
@@ -154,8 +155,7 @@ class Collection:
                 with self._failing():
                     first = self._products.delete(known, new_versions(len(known)))
                 with self._failing(torn=True):
-                    old = self._state.delete(known, self._lock.write)
-                    self._store.outdate(self._state.columns.versions_of(old))
+                    self._state.delete(known, self._lock.write)
                 self._applied(first, len(known))
             return len(known)
 
@@ -180,8 +180,7 @@ class Collection:
     def read_view(self) -> Iterator[View]:
         """Give one state of the catalogue for several reads; writes wait meanwhile.
 
-        Within the block, use the view only: methods of the collection would wait for a write that
-        waits for the block.
+        Within the block, use the view only: the collection may wait for a write that waits for it.
         """
         with self._lock.read():
             yield View(self._state.columns, self._state.engine)
@@ -190,9 +189,8 @@ class Collection:
         self, query_BD: np.ndarray, k: int, where: Filter | None = None, name: str = "fused"
     ) -> list[list[Hit]]:
         """Return up to k hits for each query by cosine, best first, that pass the filter."""
-        with self._lock.read():
-            allowed = self._state.columns.allowed(where)
-            return self._hits(self._state.engine.search(query_BD, k, allowed, name))
+        with self.read_view() as view:
+            return view.search(query_BD, k, where, name)
 
     def products(self, product_ids: list[str]) -> pl.DataFrame:
         """Return the rows of products in the given order, deleted ones too."""
@@ -201,8 +199,8 @@ class Collection:
 
     def count(self, where: Filter | None = None) -> int:
         """Return the number of products that pass the filter."""
-        with self._lock.read():
-            return self._state.columns.allowed(where).count
+        with self.read_view() as view:
+            return view.columns.allowed(where).count
 
     def __contains__(self, product_id: str) -> bool:
         """Return whether there is such a product."""
@@ -222,6 +220,7 @@ class Collection:
             num_dead=columns.num_keys - len(columns),
             num_unsaved=num_written - self._num_saved,
             num_unoptimised=num_written - self._num_optimised,
+            lacks_vectors=self._store.was_lost and columns.num_keys > 0,
         )
 
     def save_snapshot(self) -> None:
@@ -244,6 +243,17 @@ class Collection:
             self._drop_outdated()
             self._store.shrink()
 
+    def refill(self, wanted: Callable[[], bool] = lambda: True) -> None:
+        """Make vectors again that were lost with their file; searches and writes continue.
+
+        They are not needed for searches, but for the next engine.
+        """
+        with self._maintenance:
+            with self._writer:
+                self._require_writable()
+                lacking = lacking_vectors(self._state, self._store)
+            refill(self._state, self._source, lacking, wanted)
+
     def rebuild(
         self,
         spec: EngineSpec | None = None,
@@ -257,8 +267,8 @@ class Collection:
 
         Args:
             spec: Settings of the new engine; None keeps the present ones.
-            prepare: Called with the new columns and engine before the switch, to prepare data by
-                key; they may get more products afterwards.
+            prepare: Called with the new columns and engine before the switch; they may get more
+                products afterwards.
             wanted: Polled during the rebuild; False raises RebuildCancelled and changes nothing.
         """
         with self._maintenance:
@@ -378,10 +388,8 @@ class Collection:
     def _drop_outdated(self) -> None:
         with self._writer:  # no write is between its vectors and its columns
             self._require_writable()
-            columns = self._state.columns
-            living = columns.versions_of(np.flatnonzero(columns.alive_N))
-            gone = set(self._store.versions()).difference(living)
-        self._store.drop(sorted(gone))
+            gone = unused_vectors(self._state, self._store)
+        self._store.drop(gone)
 
     def _close_files(self) -> None:
         self._store.close()
@@ -390,11 +398,3 @@ class Collection:
             self._owner.release()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
-
-    def _hits(self, found: Neighbours) -> list[list[Hit]]:
-        has_BK = found.rows >= 0
-        ids = iter(self._state.columns.ids(found.rows[has_BK]))
-        return [
-            [Hit(next(ids), float(score)) for score in scores_K[has_K]]
-            for scores_K, has_K in zip(found.scores, has_BK, strict=True)
-        ]

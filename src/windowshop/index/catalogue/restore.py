@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from windowshop.engines import EngineSpec
-from windowshop.errors import DataError, EngineError
+from windowshop.errors import DamagedError, DataError, EngineError
 from windowshop.index.catalogue.columns import VERSION
 from windowshop.index.catalogue.snapshot import Snapshot, read_snapshot, snapshot_spec
 from windowshop.index.catalogue.state import (
@@ -27,7 +27,8 @@ from windowshop.index.catalogue.state import (
     stored_vectors,
 )
 from windowshop.index.catalogue.vector_store import Stored, VectorStore
-from windowshop.index.product_table import ProductTable
+from windowshop.index.product_table import ProductTable, Records
+from windowshop.index.transactions import REMEDY
 
 LOG = logging.getLogger(__name__)
 GROUP_ROWS = 5_000
@@ -174,17 +175,21 @@ def apply_next(
     state: State, source: Source, alone: Alone = nullcontext, most: int = GROUP_ROWS
 ) -> int:
     """Apply the next changes that a state lacks; returns their number, 0 where it has all."""
-    changes = source.products.changes(state.seq, most)
-    if not changes:
-        return 0
-    held = state.columns.versions([change.product_id for change in changes])
-    pairs = list(zip(changes, held, strict=True))
+    with source.products.database.reading():  # one state, in which each record is there
+        changes = source.products.changes(state.seq, most)
+        if not changes:
+            return 0
+        held = state.columns.versions([change.product_id for change in changes])
+        pairs = list(zip(changes, held, strict=True))
+        new = [c.product_id for c, version in pairs if not c.deleted and c.version != version]
+        records = source.products.records(new)
+    if len(records.versions) < len(new):
+        raise DamagedError(f"{source.products.database.path}: an index is damaged. {REMEDY}")
     gone = [change.product_id for change, version in pairs if change.deleted and version]
     if gone:
-        source.store.outdate(state.columns.versions_of(state.delete(gone, alone)))
-    new = [c.product_id for c, version in pairs if not c.deleted and c.version != version]
+        state.delete(gone, alone)
     if new:
-        _upsert(state, source, new, alone)
+        _upsert(state, source, records, alone)
     state.seq = changes[-1].seq
     return len(changes)
 
@@ -200,24 +205,57 @@ def fill(
     state.upsert(state.columns.prepare(complete), vectors)
 
 
+def unused_vectors(state: State, store: VectorStore) -> list[int]:
+    """Return the versions that the store has and no product."""
+    columns = state.columns
+    living = columns.versions_of(np.flatnonzero(columns.alive_N))
+    return sorted(set(store.versions()).difference(living))
+
+
+def lacking_vectors(state: State, store: VectorStore) -> list[str]:
+    """Return the ids of products that the store has no vectors of."""
+    keys, held = np.flatnonzero(state.columns.alive_N), set(store.versions())
+    lacks = [version not in held for version in state.columns.versions_of(keys)]
+    return state.columns.ids(keys[np.array(lacks, dtype=bool)])
+
+
+def refill(
+    state: State, source: Source, product_ids: list[str], wanted: Callable[[], bool]
+) -> None:
+    """Make the vectors of products again that the store lacks, as long as that is wanted."""
+    for start in range(0, len(product_ids), ENCODED_ROWS):
+        records = source.products.records(product_ids[start : start + ENCODED_ROWS])
+        if records.versions:
+            rows = source.derivation.complete(records.rows)
+            stored = source.store.get(records.versions, rows["product_id"].to_list())
+            _encode_missing(stored, source, rows, records.versions, state.spec)
+        if not wanted():
+            return
+    source.store.was_lost = False
+
+
 def with_internal(rows: pl.DataFrame, columns: pl.DataFrame, versions: list[int]) -> pl.DataFrame:
     """Add internal columns and the versions of their records to rows."""
     version = pl.Series(VERSION, versions, dtype=pl.Int64)
-    return rows.with_columns(*columns.get_columns(), version)
+    return rows.hstack([*columns.get_columns(), version])
 
 
-def _upsert(state: State, source: Source, product_ids: list[str], alone: Alone) -> None:
-    records = source.products.records(product_ids)
-    if records.rows.is_empty():  # deleted meanwhile: later changes say so
-        return
+def without_internal(products: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return a table without internal columns, and those; a query of polars takes far longer."""
+    columns = products.get_columns()
+    internal = [column for column in columns if column.name.startswith("_")]
+    plain = [column for column in columns if not column.name.startswith("_")]
+    return pl.DataFrame(plain), pl.DataFrame(internal)
+
+
+def _upsert(state: State, source: Source, records: Records, alone: Alone) -> None:
     rows = source.derivation.complete(records.rows)
     stored = source.store.get(records.versions, rows["product_id"].to_list())
     _encode_missing(stored, source, rows, records.versions, state.spec)
     internal = pl.DataFrame(stored.values, strict=False)
     rows = with_internal(rows, internal, records.versions)
     check_filters(rows, state.spec)
-    old = state.upsert(state.columns.prepare(rows), stored.vectors, alone)
-    source.store.outdate(state.columns.versions_of(old))
+    state.upsert(state.columns.prepare(rows), stored.vectors, alone)
 
 
 def _encode_missing(

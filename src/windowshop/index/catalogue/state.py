@@ -34,27 +34,22 @@ class State:
     seq: int
     """Number of the last change of the products that it has all changes up to."""
 
-    def delete(self, product_ids: Sequence[str], alone: Alone = nullcontext) -> np.ndarray:
-        """Take products out; returns the keys that they had, int64."""
+    def delete(self, product_ids: Sequence[str], alone: Alone = nullcontext) -> None:
+        """Take products out."""
         with alone():
             keys = self.columns.remove(tuple(product_ids))
             self.engine.delete(keys)
-        return keys
 
     def upsert(
         self, prepared: Prepared, vectors: Mapping[str, np.ndarray], alone: Alone = nullcontext
-    ) -> np.ndarray:
-        """Add or replace products; readers see a product's previous row or its new one.
-
-        Returns the keys that they had before, int64.
-        """
+    ) -> None:
+        """Add or replace products; readers see a product's previous row or its new one."""
         first = self.columns.num_keys
         keys = np.arange(first, first + len(prepared.rows), dtype=np.int64)
         self.engine.upsert(Batch(keys, vectors, prepared.rows))
         with alone():
             old = self.columns.commit(prepared)
             self.engine.delete(old)
-        return old
 
     def reopen_engine(self, alone: Alone) -> None:
         """Open the engine again after a failed write: it forgets what the columns lack."""
@@ -89,10 +84,11 @@ def saved_state(saved: Snapshot, *, read_only: bool = False) -> State:
 
 def check_filters(rows: pl.DataFrame, spec: EngineSpec) -> None:
     """Raise EngineError for lists in a column that the engine filters by itself."""
+    schema = rows.schema
     for name in (*spec.text_columns, *spec.number_columns):
-        if rows.schema.get(name, pl.Null()).is_nested():
+        if schema.get(name, pl.Null()).is_nested():
             raise EngineError(
-                f"Products: column {name!r} is of type {rows.schema[name]}, and the engine filters "
+                f"Products: column {name!r} is of type {schema[name]}, and the engine filters "
                 "by it. Leave it out of the spec's text_columns and number_columns."
             )
 

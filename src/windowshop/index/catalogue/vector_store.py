@@ -11,7 +11,7 @@ Shapes: B records, W width of a vector.
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,10 +75,11 @@ class VectorStore:
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self._path, self._read_only = folder / VECTORS_FILE, read_only
         self._lock = threading.RLock()
-        self._outdated: list[int] = []
         self._connection: sqlite3.Connection | None = None
         self._is_lost = False
         """Whether the file was damaged, and this process only reads."""
+        self.was_lost = not self._path.exists()
+        """Whether the file was missing or damaged, so that vectors have to be made again."""
 
     def put(
         self,
@@ -100,18 +101,7 @@ class VectorStore:
             )
         ]
 
-        def add(connection: sqlite3.Connection) -> None:
-            connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
-
-        self._write(add, is_put=True)
-
-    def outdate(self, versions: Iterable[int]) -> None:
-        """Note records that were replaced: a later write drops many at once.
-
-        They lie in pages of their own each, so dropping a few costs as much as dropping hundreds.
-        """
-        with self._lock:
-            self._outdated += versions
+        self._write("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
 
     def get(self, versions: Sequence[int], product_ids: Sequence[str]) -> Stored:
         """Return what is stored of records; damaged ones count as missing."""
@@ -143,8 +133,8 @@ class VectorStore:
     def drop(self, versions: Sequence[int]) -> None:
         """Drop records, in parts between which others may write."""
         for start in range(0, len(versions), DROPPED_ROWS):
-            self.outdate(versions[start : start + DROPPED_ROWS])
-            self._write(lambda connection: None, is_put=False)
+            part = versions[start : start + DROPPED_ROWS]
+            self._write("DELETE FROM vectors WHERE version = ?", [(version,) for version in part])
 
     def shrink(self) -> None:
         """Give room of dropped records back to the disk, where that is a fourth of the file."""
@@ -157,18 +147,12 @@ class VectorStore:
                 self._connection.close()
                 self._connection = None
 
-    def _write(self, change: Callable[[sqlite3.Connection], None], *, is_put: bool) -> None:
-        with self._lock:
-            is_due = len(self._outdated) >= DROPPED_ROWS or not is_put
-            gone = [(version,) for version in self._outdated] if is_due else []
+    def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        def write(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                connection.executemany(statement, rows)
 
-            def write(connection: sqlite3.Connection) -> None:
-                with transaction(connection):
-                    change(connection)
-                    connection.executemany("DELETE FROM vectors WHERE version = ?", gone)
-
-            self._done(write)
-            del self._outdated[: len(gone)]
+        self._done(write)
 
     def _done(self, task: Callable[[sqlite3.Connection], T]) -> T:
         """Run a task; where the file is damaged, on an empty one."""
@@ -209,7 +193,7 @@ class VectorStore:
 
     def _renew(self) -> None:
         self.close()
-        self._is_lost = self._read_only
+        self._is_lost, self.was_lost = self._read_only, True
         if not self._read_only:
             for suffix in ("", "-wal", "-shm"):
                 self._path.with_name(VECTORS_FILE + suffix).unlink(missing_ok=True)

@@ -1,7 +1,13 @@
-"""Views of a collection: hits, one moment of columns and engine, and what writes leave to do."""
+"""Views of a collection: hits, one moment of columns and engine, and what writes leave to do.
+
+Shapes: B queries, D width of a vector, K results.
+"""
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from windowshop.data import Filter
 from windowshop.engines import Engine
 from windowshop.index.catalogue.columns import Columns
 
@@ -22,6 +28,18 @@ class View:
     columns: Columns
     engine: Engine
 
+    def search(
+        self, query_BD: np.ndarray, k: int, where: Filter | None = None, name: str = "fused"
+    ) -> list[list[Hit]]:
+        """Return up to k hits for each query by cosine, best first, that pass the filter."""
+        found = self.engine.search(query_BD, k, self.columns.allowed(where), name)
+        has_BK = found.rows >= 0
+        ids = iter(self.columns.ids(found.rows[has_BK]))
+        return [
+            [Hit(next(ids), float(score)) for score in scores_K[has_K]]
+            for scores_K, has_K in zip(found.scores, has_BK, strict=True)
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class WriteBacklog:
@@ -35,3 +53,5 @@ class WriteBacklog:
     """Rows written since the last snapshot."""
     num_unoptimised: int
     """Rows written since the last `optimise` or `rebuild`, or the opening."""
+    lacks_vectors: bool
+    """Whether the file of vectors was lost or damaged: see `Collection.refill`."""

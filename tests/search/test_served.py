@@ -13,8 +13,8 @@ from windowshop.search.request import SearchRequest
 from windowshop.search.results.rules import Rule, Rules
 from windowshop.search.retrieval.config import CutoffConfig
 from windowshop.search.searcher import Searcher
-from windowshop.search.served import alone_settings, evaluate_searcher
 from windowshop.search.settings import SearchSettings
+from windowshop.search.tuning.served import alone_settings, evaluate_searcher
 from windowshop.search.understanding.recognition import PrecisionConfig
 
 LENIENT = PrecisionConfig(min_products=1, min_coverage=0)

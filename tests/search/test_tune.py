@@ -56,7 +56,7 @@ def made(tmp_path_factory):
 
 
 def tuned(searcher, dataset, **config):
-    return tune(searcher, dataset, TuneConfig(**config), SilentReporter())
+    return tune(searcher, dataset, TuneConfig(classifier=False, **config), SilentReporter())
 
 
 def only(dataset, *kinds):

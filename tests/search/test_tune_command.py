@@ -36,6 +36,27 @@ def test_settings_are_written_beside_the_generation_and_used(index, colours, cli
         assert answer.results[0].title.startswith("green")
 
 
+def test_a_classifier_is_written_beside_the_generation(index, colours, cli, tmp_path):
+    told = cli("tune", index, colours / "data", "--json", tmp_path / "tried.json")
+    assert told.code == 0, told.err
+    folder = index / "generations" / "g1" / "classifier"
+    assert {path.name for path in folder.iterdir()} == {"classifier.json", "heads.safetensors"}
+    # One dev query proves nothing.
+    assert "Not shown to be right often enough: " in " ".join(told.out.split())
+    tried = json.loads((tmp_path / "tried.json").read_text())
+    heads = tried["classifier"]["heads"].values()
+    assert {one["action"] for head in heads for one in head["permissions"]} == {"off"}
+    with closing(open_searcher(index)) as searcher:
+        answer = searcher.answer(SearchRequest(text="green shoe"))
+    assert {part.kind for part in answer.recognised} == {"value"}
+
+
+def test_tuning_without_a_classifier_writes_none(index, colours, cli):
+    told = cli("tune", index, colours / "data", "--no-classifier")
+    assert told.code == 0, told.err
+    assert not (index / "generations" / "g1" / "classifier").exists()
+
+
 def test_what_cannot_be_tuned_is_one_message(index, colours, cli):
     told = cli("tune", index, colours / "later", "--split", "tost")
     assert (told.code, told.out) == (1, "")

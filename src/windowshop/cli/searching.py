@@ -125,6 +125,9 @@ def tune(
     max_told: Annotated[
         float, typer.Option(help="Share of judged queries that may be called not found.")
     ] = 0.01,
+    classifier: Annotated[
+        bool, typer.Option(help="Train a classifier of what queries mean and do not name.")
+    ] = True,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="JSON file to write with every setting tried.")
     ] = None,
@@ -143,6 +146,7 @@ def tune(
         guard=guard,
         max_lost=max_lost,
         max_told=max_told,
+        classifier=classifier,
     )
     with closing(open_searcher(index_folder, read_only=True)) as searcher:
         tuning = run(searcher, read_dataset(data), config, reporter)
@@ -163,6 +167,9 @@ def search(
     understand: Annotated[
         bool, typer.Option(help="Recognise brands, categories and prices in the text.")
     ] = True,
+    infer: Annotated[
+        bool, typer.Option(help="Infer what the text means and does not name.")
+    ] = True,
     explain: Annotated[bool, typer.Option(help="Show why each product has its rank.")] = False,
     json_output: JsonFlag = False,
 ) -> None:
@@ -181,6 +188,7 @@ def search(
         limit=k,
         mode=mode,
         understand=understand,
+        infer=infer,
         explain=explain,
     )
     with closing(open_searcher(index_folder, read_only=True)) as searcher:

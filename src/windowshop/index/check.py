@@ -12,7 +12,15 @@ import numpy as np
 
 from windowshop.engines import EngineSpec, cut, damaged_files
 from windowshop.errors import DamagedError, EngineError, StorageError, WindowshopError
-from windowshop.files import EXPORT, INDEX, MODEL, FolderCheck, check_folder
+from windowshop.files import (
+    CLASSIFIER,
+    CLASSIFIER_FOLDER,
+    EXPORT,
+    INDEX,
+    MODEL,
+    FolderCheck,
+    check_folder,
+)
 from windowshop.index.catalogue.restore import GROUP_ROWS
 from windowshop.index.catalogue.snapshot import read_snapshot
 from windowshop.index.catalogue.state import State, saved_state
@@ -49,6 +57,8 @@ def check_generations(folder: Path) -> list[FolderCheck]:
                 check_folder(model, MODEL),
                 check_folder(model / EXPORT_FOLDER, EXPORT),
             ]
+            if (path / CLASSIFIER_FOLDER).is_dir():
+                checks.append(check_folder(path / CLASSIFIER_FOLDER, CLASSIFIER))
     return checks
 
 

@@ -12,9 +12,9 @@ from .request import SearchRequest as SearchRequest
 from .request import Sort as Sort
 from .searcher import Searcher as Searcher
 from .searcher import open_searcher as open_searcher
-from .served import evaluate_searcher as evaluate_searcher
 from .tuning.choose import TuneConfig as TuneConfig
 from .tuning.choose import tune as tune
 from .tuning.report import render_tuning as render_tuning
 from .tuning.report import save_tuning as save_tuning
+from .tuning.served import evaluate_searcher as evaluate_searcher
 from .understanding.recognition import Action as Action

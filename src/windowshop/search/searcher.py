@@ -19,6 +19,8 @@ from windowshop.index import KEPT_ROWS, OpenIndex, open_generations, open_index
 from windowshop.search.answer import Answer
 from windowshop.search.certainty.judge import closest_only, judge
 from windowshop.search.certainty.signs import Signs, background_of, signs_of
+from windowshop.search.classifier.inference import Inference
+from windowshop.search.classifier.model import Classifier, load_classifier
 from windowshop.search.request import SearchRequest
 from windowshop.search.results.arrange import active_rules, arrange
 from windowshop.search.results.explain import explain
@@ -34,8 +36,9 @@ from windowshop.search.retrieval.query import (
     encode_query,
     leave_out,
     query_by_product,
+    with_inferred,
 )
-from windowshop.search.retrieval.relax import relax
+from windowshop.search.retrieval.relax import relax, without_inferred
 from windowshop.search.retrieval.retrieve import Found, browse, find_candidates, search_by_text
 from windowshop.search.settings import SETTINGS_FILE, SearchSettings, load_search_settings
 from windowshop.search.understanding.recognition import recognise
@@ -58,9 +61,11 @@ class Searcher:
         *,
         synonyms: Synonyms = NO_SYNONYMS,
         rules: Rules | None = None,
+        classifier: Classifier | None = None,
     ) -> None:
         self.index = index
         self.settings = settings or SearchSettings()
+        self._inference = _inference(classifier, self.settings)
         self._rules, self._synonyms = rules or Rules(), synonyms
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="words")
         with index.collection.read_view() as view:
@@ -150,10 +155,18 @@ class Searcher:
                 view, config, self._synonyms, self.index.manifest.language
             )
 
-    def with_settings(self, settings: SearchSettings) -> "Searcher":
-        """Return a searcher of other settings that shares index and words; close only this one."""
+    def with_settings(
+        self, settings: SearchSettings, classifier: Classifier | None = None
+    ) -> "Searcher":
+        """Return a searcher of other settings that shares index and words; close only this one.
+
+        Without a classifier, it has the one of this searcher.
+        """
         other = copy.copy(self)
         other.settings = replace(settings, bm25=self.settings.bm25)
+        if classifier is None and self._inference is not None:
+            classifier = self._inference.classifier
+        other._inference = _inference(classifier, settings)
         return other
 
     def rebuild(self, wanted: Callable[[], bool] = lambda: True) -> None:
@@ -224,9 +237,12 @@ class Searcher:
                 candidates = browse(state, query)
                 return Found(candidates, query.recognised, understanding, encoded=encoded)
             query = correct_vectors(self.index, state.view, query, understanding)
+            if self._inference and request.infer:
+                query = with_inferred(query, self._inference, understanding, request.choices)
         candidates = find_candidates(state, query)
         found = Found(candidates, query.recognised, understanding, encoded=encoded, query=query)
-        if query.text is None or understanding is None or len(candidates.merged.keys):
+        found = without_inferred(state, query, found)
+        if query.text is None or understanding is None or len(found.candidates.merged.keys):
             return found
         return relax(self.index, state, query, found)
 
@@ -246,6 +262,10 @@ class Searcher:
         return replace(query, rankings=search_by_text(state, asked)), understanding
 
 
+def _inference(classifier: Classifier | None, settings: SearchSettings) -> Inference | None:
+    return None if classifier is None else Inference(classifier, settings.classifier)
+
+
 def open_searcher(
     folder: str | Path, generation: str | None = None, *, read_only: bool = False
 ) -> Searcher:
@@ -258,7 +278,8 @@ def open_searcher(
     try:
         synonyms, rules = root / SYNONYMS_FILE, root / RULES_FILE
         schema = index.collection.products([]).schema
-        settings = load_search_settings(open_generations(root).path(index.generation))
+        path = open_generations(root).path(index.generation)
+        settings = load_search_settings(path)
         if unknown := [name for name in settings.diversity.max_per if name not in schema]:
             raise ConfigError(
                 f"{SETTINGS_FILE} of {index.generation}: diversity: max_per names {unknown[0]!r}, "
@@ -269,6 +290,7 @@ def open_searcher(
             settings,
             synonyms=load_synonyms(synonyms) if synonyms.exists() else NO_SYNONYMS,
             rules=load_rules(rules, schema) if rules.exists() else None,
+            classifier=load_classifier(path, index.manifest.model_key),
         )
     except BaseException:
         index.close()

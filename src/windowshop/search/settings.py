@@ -6,6 +6,7 @@ from pathlib import Path
 from windowshop.engines import BM25Config
 from windowshop.files import write_atomic
 from windowshop.search.certainty.config import CertaintyConfig
+from windowshop.search.classifier.inference import ClassifierConfig
 from windowshop.search.request import Diversity, SearchRequest
 from windowshop.search.retrieval.config import (
     MAX_CANDIDATES,
@@ -57,6 +58,8 @@ class SearchSettings:
     precision: PrecisionConfig = field(default_factory=PrecisionConfig)
     bm25: BM25Config = field(default_factory=BM25Config)
     """Parameters of the words channel."""
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    """Bounds of what is inferred beside what a query names."""
     diversity: Diversity = field(default_factory=Diversity)
     """Order of the first results where a request says none."""
     certainty: CertaintyConfig = CertaintyConfig()

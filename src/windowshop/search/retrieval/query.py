@@ -13,12 +13,16 @@ from windowshop.data import Filter, ImageInput
 from windowshop.errors import SearchError
 from windowshop.index import OpenIndex, View
 from windowshop.registry import CHANNELS
+from windowshop.search.classifier.inference import Inference
+from windowshop.search.classifier.model import Guess
 from windowshop.search.retrieval.channel import vector_channel
 from windowshop.search.retrieval.config import NO_BOOST, Boost, ChannelConfig, MergeConfig
 from windowshop.search.retrieval.merge import ChannelRanking
-from windowshop.search.understanding.recognition import Recognised, required
+from windowshop.search.understanding.recognition import Action, Recognised, required
 from windowshop.search.understanding.vocabulary import Understanding
 
+MEANING = "vectors"
+"""Channel whose vector of the query says what it means."""
 CLOSEST = 10
 """Nearest products by whose similarity two spellings of a query are compared."""
 
@@ -33,6 +37,8 @@ class RetrievalQuery:
     where: Filter | None = None
     """Filter of the request."""
     recognised: tuple[Recognised, ...] = ()
+    guesses: tuple[Guess, ...] = ()
+    """Likeliest class of each head of the classifier, whether it may act or not."""
     is_read: bool = True
     """The encoder reads the writing system of the text."""
     by_text: bool = True
@@ -126,6 +132,24 @@ def correct_vectors(
         if corrected > typed:
             vectors[name] = corrected_1D
     return replace(query, vectors=vectors)
+
+
+def with_inferred(
+    query: RetrievalQuery,
+    inference: Inference,
+    understanding: Understanding,
+    choices: Mapping[str, Action],
+) -> RetrievalQuery:
+    """Add what a text means and does not name; its vector is of the text alone."""
+    vector_1P = query.vectors.get(MEANING)
+    if vector_1P is None or query.image is not None or not query.is_read:
+        return query
+    guesses = inference.classifier.guess(vector_1P)
+    items = inference.infer(guesses, understanding, choices)
+    query = replace(query, guesses=guesses, recognised=(*query.recognised, *items))
+    if any(item.action == "filter" for item in items):
+        query = replace(query, rankings={})  # they have all products, so far
+    return query
 
 
 def query_by_product(

@@ -33,7 +33,8 @@ class Step:
 def relax(index: OpenIndex, state: SearchState, query: RetrievalQuery, found: Found) -> Found:
     """Search more broadly, step by step, until something is found."""
     assert found.understanding is not None, "only texts are relaxed"
-    notes: list[str] = []
+    notes = list(found.notes)
+    query = replace(query, recognised=found.recognised)
     for step in relaxations(query, found.understanding):
         notes.append(step.note)
         broader = query if step.text == query.text else with_text(index, query, step.text)
@@ -49,6 +50,25 @@ def relax(index: OpenIndex, state: SearchState, query: RetrievalQuery, found: Fo
         if len(found.candidates.merged.keys):
             break
     return found
+
+
+def without_inferred(state: SearchState, query: RetrievalQuery, found: Found) -> Found:
+    """Search again without inferred filters where they leave nothing, or nothing that is named."""
+    inferred = [i for i in query.recognised if i.kind == "inferred" and i.action == "filter"]
+    named = {item.name for item in query.recognised if item.kind == "value"}
+    kept = all(len(keys) for name, keys in found.candidates.boosted if name in named)
+    if not inferred or (len(found.candidates.merged.keys) and kept):
+        return found
+    recognised = tuple(
+        replace(item, action="boost", reason="with it as a filter, nothing named was found")
+        if item in inferred
+        else item
+        for item in query.recognised
+    )
+    notes = tuple(f"Without the inferred filter {item.name}." for item in inferred)
+    broader = replace(query, recognised=recognised, rankings={})
+    candidates = find_candidates(state, broader)
+    return replace(found, candidates=candidates, recognised=recognised, notes=notes, query=broader)
 
 
 def relaxations(query: RetrievalQuery, understanding: Understanding) -> list[Step]:

@@ -22,6 +22,7 @@ from windowshop.search.searcher import Searcher
 from windowshop.search.settings import SearchSettings
 from windowshop.search.tuning.certainty import CertaintyChoice, fit_certainty
 from windowshop.search.tuning.cutoffs import CutChoice, choose_cut
+from windowshop.search.tuning.inferring import InferenceTuning, tune_classifier
 from windowshop.search.tuning.judgements import ALL, Judgements, judgements
 from windowshop.search.tuning.probes import JudgedQuery, probe
 from windowshop.search.tuning.scoring import SliceRow, TrialScore, TrialScorer
@@ -62,6 +63,8 @@ class TuneConfig:
     """Share of the judged queries that may be said to have no answer."""
     max_queries: int = 2_000
     """More judged queries than this are sampled."""
+    classifier: bool = True
+    """Train a classifier of what queries mean and do not name."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -108,6 +111,8 @@ class Tuning:
     notes: tuple[str, ...]
     certainty: CertaintyChoice | None = None
     """None where the settings stay."""
+    inferring: InferenceTuning | None = None
+    """The classifier, and what it may do; None where none is trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +164,41 @@ def tune(searcher: Searcher, dataset: Dataset, config: TuneConfig, reporter: Rep
         settings = _with(settings, tuned)
     if not kinds:
         raise DataError(f"{dataset.root}: no {config.split} query can be tuned on. Add queries.")
+    tuning = Tuning(settings, tuple(kinds), tuple(notes))
+    if config.classifier:
+        tuning = _with_classifier(tuning, searcher, dataset, config.split, judged, reporter)
+    return _with_certainty(tuning, searcher, judged, config.max_told, reporter)
+
+
+def _with_classifier(
+    tuning: Tuning,
+    searcher: Searcher,
+    dataset: Dataset,
+    split: str,
+    judged: Judgements,
+    reporter: Reporter,
+) -> Tuning:
+    own = searcher.with_settings(tuning.settings)
+    found = tune_classifier(own, dataset, split, judged, reporter)
+    if found is None:
+        return tuning
+    settings = replace(tuning.settings, classifier=found.config)
+    return replace(tuning, settings=settings, inferring=found)
+
+
+def _with_certainty(
+    tuning: Tuning, searcher: Searcher, judged: Judgements, max_told: float, reporter: Reporter
+) -> Tuning:
+    classifier = tuning.inferring.classifier if tuning.inferring else None
+    own = searcher.with_settings(tuning.settings, classifier)
     texts = [query.text for query in judged.queries if query.text and query.image is None]
-    certainty = fit_certainty(searcher.with_settings(settings), texts, config.max_told, reporter)
-    if certainty is None:
-        notes.append("The catalogue has too many trades to fit what cannot be found.")
-    else:
-        settings = replace(settings, certainty=certainty.config)
-    return Tuning(settings, tuple(kinds), tuple(notes), certainty)
+    found = fit_certainty(own, texts, max_told, reporter)
+    if found is None:
+        note = "The catalogue has too many trades to fit what cannot be found."
+        return replace(tuning, notes=(*tuning.notes, note))
+    return replace(
+        tuning, settings=replace(tuning.settings, certainty=found.config), certainty=found
+    )
 
 
 def _kind(

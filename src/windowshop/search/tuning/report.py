@@ -11,6 +11,7 @@ from rich.text import Text
 
 from windowshop.files import write_json
 from windowshop.index import open_generations
+from windowshop.search.classifier.model import save_classifier
 from windowshop.search.retrieval.config import CutoffConfig
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import SETTINGS_FILE, save_search_settings
@@ -32,6 +33,8 @@ def render_tuning(tuning: Tuning) -> RenderableType:
         parts += [Text(line) for line in _summary(kind)]
     if tuning.certainty:
         parts.append(Text(_certainty(tuning.certainty)))
+    if tuning.inferring is not None:
+        parts += [Text(line) for line in tuning.inferring.lines()]
     parts += [Text(note, style="yellow") for note in tuning.notes]
     return Group(*parts)
 
@@ -41,6 +44,7 @@ def tuning_to_json(tuning: Tuning) -> dict[str, Any]:
     return {
         "kinds": {kind.kind: _kind_to_json(kind) for kind in tuning.kinds},
         "certainty": _certainty_to_json(tuning.certainty) if tuning.certainty else None,
+        "classifier": tuning.inferring and tuning.inferring.to_json(),
         "notes": list(tuning.notes),
     }
 
@@ -49,6 +53,8 @@ def save_tuning(tuning: Tuning, searcher: Searcher, json_file: Path | None) -> P
     """Write the settings beside the generation that was searched, and all trials to `json_file`."""
     generation = open_generations(searcher.index.folder).path(searcher.index.generation)
     save_search_settings(tuning.settings, generation)
+    if tuning.inferring is not None:
+        save_classifier(tuning.inferring.classifier, generation)
     if json_file is not None:
         write_json(json_file, tuning_to_json(tuning), chosen="file")
     return generation / SETTINGS_FILE

@@ -18,8 +18,9 @@ from windowshop.search.understanding.vocabulary import (
 Action: TypeAlias = Literal["filter", "boost", "off"]
 ACTIONS: tuple[Action, ...] = ("filter", "boost", "off")
 """The strongest first."""
-Kind: TypeAlias = Literal["value", "price", "identifier", "exclusion"]
-"""Kind of a recognised item. Products with an identifier come first where it boosts; those with an
+Kind: TypeAlias = Literal["value", "price", "identifier", "exclusion", "inferred"]
+"""Kind of a recognised item. What is inferred is meant and not named.
+Products with an identifier come first where it boosts; those with an
 excluded value go where it filters, and come last where it boosts."""
 PRICE = "price"
 NAMES = frozenset(["brand", "category"])
@@ -128,7 +129,7 @@ def recognise(
     found += [_of_exclusion(exclusion, config) for exclusion in understanding.exclusions]
     found += [_of_identifier(one) for one in understanding.identified]
     capped = (_capped(item, strongest) for item in found)
-    return tuple(_chosen(item, choices or {}) for item in capped)
+    return tuple(chosen(item, choices or {}) for item in capped)
 
 
 def required(recognised: Iterable[Recognised], where: Filter | None = None) -> Filter | None:
@@ -251,7 +252,8 @@ def _capped(item: Recognised, strongest: Action) -> Recognised:
     return replace(item, action=strongest, reason=f"the search settings say {strongest} at most")
 
 
-def _chosen(item: Recognised, choices: Mapping[str, Action]) -> Recognised:
+def chosen(item: Recognised, choices: Mapping[str, Action]) -> Recognised:
+    """Give an item the action that a request chooses; raises SearchError for what is none."""
     choice = choices.get(item.name)
     if choice is None:
         return item

@@ -111,6 +111,7 @@ class SearchBody(Body):
     )
     mode: Mode = "hybrid"
     understand: bool = True
+    infer: bool = True
     choices: dict[Name, Action] = Field(default_factory=dict, max_length=64)
     picks: dict[Name, PickValues | PickRange] = Field(default_factory=dict, max_length=32)
     facets: list[Name] = Field(default_factory=list, max_length=32)
@@ -143,6 +144,7 @@ class SearchBody(Body):
             where=self.where or None,
             mode=self.mode,
             understand=self.understand,
+            infer=self.infer,
             choices=self.choices,
             facet_filters={name: _pick(pick) for name, pick in self.picks.items()},
             facets=tuple(dict.fromkeys(self.facets)),

@@ -47,14 +47,14 @@ class ResultAnswer(BaseModel):
 
 
 class RecognisedAnswer(BaseModel):
-    """Value, price or category that a query names, and what was done about it."""
+    """Value, price or category that a query names or means, and what was done about it."""
 
     name: str
     text: str
     action: Literal["filter", "boost", "off"]
     certainty: float
     reason: str
-    kind: Literal["value", "price", "identifier", "exclusion"]
+    kind: Literal["value", "price", "identifier", "exclusion", "inferred"]
 
 
 RESULT_EXAMPLE: dict[str, Any] = {

@@ -86,8 +86,9 @@ function recognisedPart(part, i, choose) {
     Object.entries(ACTIONS_OF[part.kind] ?? ACTIONS).map(([action, text]) => el("option", { value: action, text })));
   select.value = part.action;
   select.addEventListener("change", () => choose(part.name, select.value));
-  return el("span", { class: "part", data: { action: part.action, name: part.name }, title: part.reason },
-    el("span", { class: "what", dir: "auto" }, el("span", { class: "column-name", text: `${column} ` }), el("b", { text: value })), select,
+  const likely = part.kind === "inferred" ? el("span", { class: "quietly", text: ` likely, ${Math.round(part.certainty * 100)}%` }) : null;
+  return el("span", { class: "part", data: { action: part.action, name: part.name, kind: part.kind }, title: part.reason },
+    el("span", { class: "what", dir: "auto" }, el("span", { class: "column-name", text: `${column} ` }), el("b", { text: value }), likely), select,
     el("span", { class: "unseen", id: `reason-${i}`, text: part.reason }));
 }
 

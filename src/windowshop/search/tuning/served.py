@@ -57,14 +57,14 @@ def evaluate_searcher(
     """
     judged = judged_split(dataset, split, slice_specs)
     queries = queries_of(dataset, judged.queries)
-    served = _outcome(SERVED, searcher, queries, reporter)
+    served = outcome(SERVED, searcher, queries, reporter)
     runs = {SERVED: served.run}
     for name in _channels(searcher, queries):
         alone = searcher.with_settings(alone_settings(searcher.settings, name))
         readable = [query for query in queries if _reads(name, query)]
-        runs[name] = _outcome(name, alone, readable, reporter).run
+        runs[name] = outcome(name, alone, readable, reporter).run
     vectors = searcher.with_settings(alone_settings(searcher.settings, VECTORS))
-    runs[FUSED] = _outcome(FUSED, vectors, queries, reporter, understand=False, rules=False).run
+    runs[FUSED] = outcome(FUSED, vectors, queries, reporter, understand=False, rules=False).run
     return judged.evaluation(
         runs, origin=_origin(searcher), notes=_notes(searcher, dataset, served, len(queries))
     )
@@ -106,7 +106,7 @@ def _reads(name: str, query: JudgedQuery) -> bool:
     return bool(by_text or by_image)
 
 
-def _outcome(
+def outcome(
     name: str,
     searcher: Searcher,
     queries: Sequence[JudgedQuery],

@@ -1,0 +1,1 @@
+"""Category and attributes that a query means without naming them, inferred from its vector."""

@@ -35,7 +35,7 @@ def import_names(extras):
     }
 
 
-OPTIONAL = import_names(["train", "serve", "study"]) - {"pydantic"}  # typer imports it
+OPTIONAL = import_names(["train", "serve", "study", "import"]) - {"pydantic"}  # typer imports it
 
 
 def test_the_extras_hold_what_is_heavy():
@@ -46,7 +46,9 @@ def test_the_extras_hold_what_is_heavy():
     assert {"fastapi", "uvicorn"} <= import_names(["serve"])
     assert {"jinja2", "matplotlib", "psutil"} <= import_names(["study"])
     assert not distributions(PROJECT["dependencies"]) & distributions(
-        requirement for extra in ("train", "serve", "study") for requirement in EXTRAS[extra]
+        requirement
+        for extra in ("train", "serve", "study", "import")
+        for requirement in EXTRAS[extra]
     )
 
 
@@ -87,6 +89,7 @@ index.close()
         ("train", ["export-onnx", "{model}", "--data", "{data}"]),
         ("train", ["demo", "{out}"]),
         ("train", ["search", "{index}", "--image", "{photo}"]),
+        ("import", ["fetch-images", "{linked}"]),
         ("study", ["compare", "{data}", "--out", "{out}"]),
         ("serve", ["serve", "{index}"]),
         ("serve", ["judgements", "{index}", "--out", "{out}"]),
@@ -94,10 +97,12 @@ index.close()
 )
 def test_what_is_missing_is_named(colours, colours_index, tmp_path, extra, args):
     (tmp_path / "photo.png").write_bytes(image_bytes())
+    write_shop(tmp_path / "linked")
     places = {
         **{name: colours / name for name in ("data", "model")},
         "index": colours_index,
         "photo": tmp_path / "photo.png",
+        "linked": tmp_path / "linked",
         "out": tmp_path / "out",
     }
     done = command_without(OPTIONAL, *(arg.format(**places) for arg in args))

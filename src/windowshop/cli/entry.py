@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from windowshop._version import __version__
-from windowshop.cli import checking, importing, judging, searching, training
+from windowshop.cli import checking, fetching, importing, judging, searching, training
 from windowshop.cli import demo as demos
 from windowshop.cli.options import err, out
 from windowshop.errors import WindowshopError
@@ -25,6 +25,7 @@ STOPPED = 130
 
 for command in (
     checking.check,
+    fetching.fetch_images,
     training.train,
     training.evaluate,
     training.mine_negatives,

@@ -99,6 +99,7 @@ from .ragged import place_in_run as place_in_run
 from .ragged import starts_of as starts_of
 from .tables import as_json as as_json
 from .tables import conform as conform
+from .tables import read_table as read_table
 from .terms import KnownWords as KnownWords
 from .terms import document_terms as document_terms
 from .terms import is_unspaced as is_unspaced

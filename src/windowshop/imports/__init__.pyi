@@ -11,3 +11,7 @@ from .run import REPORT_FILE as REPORT_FILE
 from .run import ImportOptions as ImportOptions
 from .run import import_shop as import_shop
 from .run import table_map as table_map
+from .images.config import FetchConfig as FetchConfig
+from .images.fetch import fetch_images as fetch_images
+from .images.report import FetchReport as FetchReport
+from .images.report import render_fetch as render_fetch

@@ -1,0 +1,1 @@
+"""Images by their web addresses, brought into a shop's folder."""

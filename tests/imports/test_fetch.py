@@ -34,7 +34,7 @@ def test_images_come_into_the_shop(host, tmp_path):
 def test_a_table_of_another_format_is_kept_beside(host, tmp_path):
     host.pages = {"/a%20b.png": answer(body=image_bytes(1))}
     (tmp_path / "products.csv").write_text(
-        f"product_id;title;image;price\n007;"A &amp; c";{host.url('/a b.png')};3,50\n"
+        'product_id;title;image;price\n007;"A &amp; c";' + host.url("/a b.png") + ";3,50\n"
     )
     fetch_images(tmp_path, config())
     assert (tmp_path / "products.csv.before").is_file()

@@ -3,6 +3,10 @@ from .column_map import guess_map as guess_map
 from .column_map import map_text as map_text
 from .column_map import read_map as read_map
 from .column_map import write_map as write_map
+from .images.config import FetchConfig as FetchConfig
+from .images.fetch import fetch_images as fetch_images
+from .images.report import FetchReport as FetchReport
+from .images.report import render_fetch as render_fetch
 from .recognise import Recognised as Recognised
 from .report import ImportReport as ImportReport
 from .report import render_import as render_import
@@ -11,7 +15,3 @@ from .run import REPORT_FILE as REPORT_FILE
 from .run import ImportOptions as ImportOptions
 from .run import import_shop as import_shop
 from .run import table_map as table_map
-from .images.config import FetchConfig as FetchConfig
-from .images.fetch import fetch_images as fetch_images
-from .images.report import FetchReport as FetchReport
-from .images.report import render_fetch as render_fetch

@@ -249,6 +249,14 @@ EXPORT = FolderKind(
     error=ExportError,
     file="export.json",
 )
+PRODUCTS = FolderKind(
+    noun="an export of products",
+    format="windowshop-products/1",
+    command="windowshop export",
+    remedy="Copy the folder again, or run `windowshop export`.",
+    error=ExportError,
+    file="contents.json",
+)
 INDEX = FolderKind(
     noun="an index folder",
     format="windowshop-index/4",

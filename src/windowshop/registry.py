@@ -123,3 +123,13 @@ CHANNELS = Registry(
     },
 )
 """Search channels, by the names that search settings use."""
+
+
+BULK_FORMATS = Registry(
+    "to",
+    {
+        name: f"windowshop.index.exports.formats:write_{name}"
+        for name in ("parquet", "qdrant", "milvus", "opensearch", "pgvector")
+    },
+)
+"""Formats of `windowshop export`: folder and catalogue to files, and how to load them."""

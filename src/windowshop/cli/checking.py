@@ -7,7 +7,7 @@ import typer
 
 from windowshop.cli.options import JsonFlag, out, print_json, print_line, reporter
 from windowshop.data import require_folder
-from windowshop.files import EXPORT, MANIFEST_FILE, MODEL, FolderCheck, check_folder
+from windowshop.files import EXPORT, MANIFEST_FILE, MODEL, PRODUCTS, FolderCheck, check_folder
 
 
 def check(
@@ -53,6 +53,8 @@ def _check_made(folder: Path) -> list[FolderCheck] | None:
     """Check what windowshop made; None where the folder is nothing of that kind."""
     if (folder / EXPORT.file).is_file():
         return [check_folder(folder, EXPORT)]
+    if (folder / PRODUCTS.file).is_file():
+        return [check_folder(folder, PRODUCTS)]
     if (folder / "generations").is_dir():
         from windowshop.index import check_generations
 

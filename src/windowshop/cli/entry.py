@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from windowshop._version import __version__
-from windowshop.cli import checking, fetching, importing, judging, searching, training
+from windowshop.cli import checking, exporting, fetching, importing, judging, searching, training
 from windowshop.cli import demo as demos
 from windowshop.cli.options import err, out
 from windowshop.errors import WindowshopError
@@ -34,6 +34,7 @@ for command in (
     searching.revert_index,
     searching.tune,
     searching.export_onnx,
+    exporting.export,
     searching.search,
     searching.serve,
     judging.judgements,

@@ -128,6 +128,9 @@ def evaluate(
             "each: figures are then means, with intervals over queries and seeds.",
         ),
     ] = None,
+    trec: Annotated[
+        Path | None, typer.Option(help="Folder for runs and qrels in TREC's form.")
+    ] = None,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Score a model beside its baselines, or the search of an index beside its channels.
@@ -145,6 +148,7 @@ def evaluate(
         with_seeds,
         write_evaluation,
         write_per_query,
+        write_trec,
     )
 
     others = [read_scores(path) for path in other_seeds or []]
@@ -161,6 +165,8 @@ def evaluate(
         evaluation = run(load(folder), dataset, split, slices or [], cache, reporter)
     if others:
         evaluation = with_seeds(evaluation, others)
+    if trec is not None:
+        write_trec(evaluation, trec)
     if json_file is not None:
         write_evaluation(evaluation, json_file)
         per_query = per_query or json_file.with_suffix(".per_query.parquet")

@@ -65,3 +65,4 @@ from .slices import scores_table as scores_table
 from .slices import split_kinds as split_kinds
 from .slices import write_scores as write_scores
 from .tables import render_evaluation as render_evaluation
+from .trec import write_trec as write_trec

@@ -17,7 +17,7 @@ from windowshop.data import FACTS, Dataset, all_texts, held_out_notes
 from windowshop.encoders import FeatureCache, product_features, query_features
 from windowshop.errors import DataError
 from windowshop.evaluation.bm25 import BM25Choice, tuned_bm25
-from windowshop.evaluation.metrics import Estimate, Run, bootstrap
+from windowshop.evaluation.metrics import Estimate, Qrels, Run, bootstrap
 from windowshop.evaluation.runs import make_run, product_vectors, query_vectors
 from windowshop.evaluation.seed_scores import scores_of_seeds
 from windowshop.evaluation.significance import compare, mean_estimate
@@ -76,6 +76,10 @@ class Evaluation:
     """Trainings that the figures are means of; with one, intervals are over queries alone."""
     reference: str = FUSED
     """System that the others are compared with."""
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    """Rankings by system."""
+    qrels: Qrels = field(default_factory=dict)
+    """Judgements that the headline is of."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values: systems -> all, slices -> measure -> mean, low, high, n."""
@@ -150,6 +154,8 @@ class JudgedSplit:
             },
             bm25=lexical and lexical[1],
             reference=reference,
+            runs=runs,
+            qrels=self.slices[ALL].qrels,
         )
 
 

@@ -10,6 +10,12 @@ from .database import DATABASE_FILE as DATABASE_FILE
 from .database import MARK_FILE as MARK_FILE
 from .database import Database as Database
 from .database_tables import Table as Table
+from .exports.catalogue import data_catalogue as data_catalogue
+from .exports.catalogue import index_catalogue as index_catalogue
+from .exports.openai_feed import FeedConfig as FeedConfig
+from .exports.openai_feed import write_feed as write_feed
+from .exports.write import ProductsManifest as ProductsManifest
+from .exports.write import export_products as export_products
 from .folder import IMAGES_FOLDER as IMAGES_FOLDER
 from .folder import current_generation as current_generation
 from .folder import open_generations as open_generations

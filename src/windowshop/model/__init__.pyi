@@ -4,6 +4,7 @@ from .batches import ProductSource as ProductSource
 from .batches import QueryBatch as QueryBatch
 from .batches import QuerySource as QuerySource
 from .batches import needed_views as needed_views
+from .card import model_card as model_card
 from .checkpoint import Manifest as Manifest
 from .checkpoint import System as System
 from .checkpoint import load_manifest as load_manifest
@@ -31,5 +32,7 @@ from .retriever import IndexVectors as IndexVectors
 from .retriever import Retriever as Retriever
 from .retriever import load as load
 from .retriever import load_system as load_system
+from .sentence_tower import export_sentence_model as export_sentence_model
+from .sentence_tower import open_sentence_model as open_sentence_model
 from .two_tower import Projection as Projection
 from .two_tower import TwoTower as TwoTower

@@ -1,0 +1,1 @@
+"""Products and their vectors in the bulk formats of other systems."""

@@ -9,7 +9,9 @@ import pytest
 from support.image_hosts import answer, config, jpeg, shop_of
 
 from windowshop.data import read_products
+from windowshop.errors import StorageError
 from windowshop.imports import fetch_images
+from windowshop.imports.images import fetch
 
 CONTEXT = multiprocessing.get_context("forkserver")
 
@@ -50,6 +52,24 @@ def test_a_kill_before_the_table_is_written_loses_nothing(host, tmp_path, monkey
     assert fetch_images(shop, config(max_age_hours=0)).num_known == 1
     assert host.count("/a") == 1
     assert read_products(shop)["image"].null_count() == 0
+
+
+def test_a_full_disk_is_named_and_what_came_before_stays(host, tmp_path, monkeypatch):
+    host.pages = {f"/{i}": answer(body=jpeg(i)) for i in range(5)}
+    shop = shop_of(tmp_path / "shop", [host.url(path) for path in host.pages])
+    real = fetch.store
+
+    def filling(shop, data, max_side):
+        if data == jpeg(3):
+            raise StorageError("the disk is full")
+        return real(shop, data, max_side)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fetch, "store", filling)
+        with pytest.raises(StorageError, match="the disk is full"):
+            fetch_images(shop, config(connections=1))
+    report = fetch_images(shop, config())
+    assert (report.num_known, report.num_fetched) == (3, 2)
 
 
 def _stopped(*args):

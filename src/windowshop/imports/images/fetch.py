@@ -47,7 +47,10 @@ def fetch_images(
     with _alone(folder / LOCK), open_fetched(folder / DATABASE) as fetched:
         urls = links.every_url()
         run = _Run(root, config, fetched)
-        asyncio.run(run.fetch(urls, reporter))
+        try:
+            asyncio.run(run.fetch(urls, reporter))
+        except BaseExceptionGroup as group:  # of the tasks: a full disk, for example
+            raise group.exceptions[0] from None
         reviewed = review(links, run.records, config)
         table = write_images(links, reviewed.files, reviewed.groups)
         report = FetchReport(

@@ -34,3 +34,16 @@ def test_white_space_in_ids_does_not_break_fields(colours, colours_model, tmp_pa
         "q%201 Q0 p%09%251 1 0.75 fused",
         "q%201 Q0 b 2 0.5 fused",
     ]
+
+
+def test_ties_keep_the_order_of_the_run(colours, colours_model, tmp_path):
+    from dataclasses import replace
+
+    dataset = read_dataset(colours / "data")
+    evaluation = evaluate(colours_model, dataset, "dev", cache_folder=colours / "cache")
+    tied = replace(evaluation, runs={"fused": {"q": {"a": 1.0, "b": 1.0, "c": 1.0, "d": 0.5}}})
+    write_trec(tied, tmp_path)
+    scores = [float(line.split()[4]) for line in (tmp_path / "fused.run").read_text().splitlines()]
+    assert scores == sorted(set(scores), reverse=True)
+    assert scores[0] == 1.0
+    assert scores[-1] == 0.5

@@ -52,7 +52,7 @@ def test_a_feed_has_the_fields_of_the_specification(tmp_path, name):
         "product_category": "Shoes > Red",
         "group_id": "a",
         "listing_has_variations": True,
-        "variant_dict": {"color": "red"},
+        "variant_dict": {"color": "red", "heel": "3"},
         "color": "red",
         "seller_name": "Shop",
         "target_countries": ["DE"],

@@ -7,8 +7,11 @@ Fields end at white space, so white space within an id is written as %20 and the
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
+
+import numpy as np
 
 from windowshop.evaluation.evaluator import Evaluation
 from windowshop.files import write_atomic
@@ -34,8 +37,15 @@ def write_trec(evaluation: Evaluation, folder: Path) -> list[Path]:
     return written
 
 
-def _ranked(scores: dict[str, float]) -> list[tuple[str, float]]:
-    return sorted(scores.items(), key=lambda item: -item[1])
+def _ranked(scores: dict[str, float]) -> Iterator[tuple[str, float]]:
+    """Yield products by score, each below the one before it as a 32-bit float.
+
+    trec_eval keeps scores as such, and breaks ties by the products' ids.
+    """
+    last = np.float32(np.inf)
+    for product, score in sorted(scores.items(), key=lambda item: -item[1]):
+        last = min(np.float32(score), np.nextafter(last, np.float32(-np.inf)))
+        yield product, float(last)
 
 
 def _field(text: str) -> str:

@@ -137,6 +137,5 @@ def export_sentence_model(folder: Path, out: Path, evaluation: Path | None = Non
 
 def open_sentence_model(folder: str | Path) -> SentenceTransformer:
     """Open an exported folder without trusting code that it names."""
-    return SentenceTransformer(
-        str(folder), device="cpu", module_classes={MODULE: SentenceTower}, local_files_only=True
-    )
+    tower = SentenceTower.load(str(folder))
+    return SentenceTransformer(modules=[tower], device="cpu", similarity_fn_name="cosine")

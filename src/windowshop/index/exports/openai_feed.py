@@ -86,9 +86,7 @@ def write_feed(products: pl.DataFrame, path: Path, config: FeedConfig) -> FeedCo
 
     def write(aside: Path) -> None:
         nonlocal num
-        with aside.open("wb") as plain:
-            packed = gzip.GzipFile(fileobj=plain, mode="wb", mtime=0, filename="")
-            file: BinaryIO | gzip.GzipFile = packed if path.suffix == ".gz" else plain
+        with _opened(aside, packed=path.suffix == ".gz") as file:
             for row in products.iter_rows(named=True):
                 item = dict(_item(row, config, variants))
                 absent = [name for name in REQUIRED if not item.get(name)]
@@ -96,10 +94,14 @@ def write_feed(products: pl.DataFrame, path: Path, config: FeedConfig) -> FeedCo
                 if not absent:
                     file.write(orjson.dumps(item) + b"\n")
                     num += 1
-            packed.close() if file is packed else None
 
     write_atomic(path, write, "file")
     return FeedCounts(num, dict(lacking))
+
+
+def _opened(path: Path, *, packed: bool) -> BinaryIO | gzip.GzipFile:
+    """Open a file to write, packed without a time, so that the same products give the same file."""
+    return gzip.GzipFile(path, "wb", mtime=0) if packed else path.open("wb")
 
 
 def _item(

@@ -47,8 +47,8 @@ def test_images_are_queries_too(opened, colours, colours_model):
     with Image.open(colours / "data/0.png") as opened_image:
         image = opened_image.convert("RGB")
     wanted = colours_model.encode_queries([None, "red"], [image, image])
-    found = opened.encode([{"image": image}, {"text": "red", "image": image}])
-    assert np.allclose(found, wanted, atol=1e-5)
+    assert np.allclose(opened.encode([{"image": image}]), wanted[:1], atol=1e-5)
+    assert np.allclose(opened.encode([{"text": "red", "image": image}]), wanted[1:], atol=1e-5)
     assert np.allclose(opened.encode(image), wanted[0], atol=1e-5)
 
 

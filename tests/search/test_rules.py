@@ -10,7 +10,7 @@ from windowshop.errors import ConfigError, SearchError
 from windowshop.search.answer import Effect
 from windowshop.search.results.pins import Pin
 from windowshop.search.results.rules import Rule, apply_rules, load_rules, pinned_ids
-from windowshop.search.retrieval.boosts import boost_matches, matching
+from windowshop.search.retrieval.boosts import REACH, boost_matches, matching
 from windowshop.search.retrieval.config import Boost, ChannelConfig, MergeConfig
 from windowshop.search.retrieval.merge import ChannelRanking, reciprocal_rank, weighted_sum
 from windowshop.search.retrieval.query import RetrievalQuery
@@ -100,6 +100,18 @@ def test_boosts_divide_places_or_add_points():
     by_points = boost_matches(merged, matched_RM, Boost(factor=3, points=0.15))
     assert by_points.keys.tolist() == [0, 2, 1, 3]
     assert by_points.scores == pytest.approx([0.9, 0.85, 0.8, 0.7])
+
+
+@pytest.mark.parametrize("boost", [Boost(factor=1000), Boost(factor=2, points=5)])
+def test_boosts_leave_the_first_hundred_what_they_are(boost):
+    scores = np.linspace(1, 0, REACH + 50)
+    merged = weighted_sum([ChannelRanking("a", np.arange(len(scores)), scores)], [1])
+    matched_RM = np.zeros((1, len(scores)), dtype=bool)
+    matched_RM[0, [3, REACH - 1, REACH, REACH + 20]] = True
+    for matched in (matched_RM, matched_RM[:, :REACH]):
+        moved = boost_matches(merged, matched, boost)
+        assert moved.keys[:3].tolist() == [3, REACH - 1, 0]
+        assert moved.keys[REACH:].tolist() == list(range(REACH, len(scores)))
 
 
 def test_what_is_recognised_can_be_switched():

@@ -23,6 +23,8 @@ from windowshop.search.understanding.recognition import Recognised
 
 Named = tuple[tuple[str, np.ndarray], ...]
 """Names of recognised items, each with the keys of its products."""
+REACH = 100
+"""Products of a ranking, from its first on, among which boosts move."""
 TEXTS = ("title", "brand", "category", "attributes")
 
 
@@ -67,9 +69,10 @@ def _boosted(view: View, merged: Merged, query: RetrievalQuery) -> tuple[Merged,
     """Move up the products that match the query's boosts; returns the keys of each boost too."""
     if not query.boosts:
         return merged, ()
-    matched_RM = view.columns.matching([tree for _, tree in query.boosts], merged.keys)
+    first = merged.keys[:REACH]
+    matched_RM = view.columns.matching([tree for _, tree in query.boosts], first)
     boosted = tuple(
-        (name, merged.keys[matched_M])
+        (name, first[matched_M])
         for (name, _), matched_M in zip(query.boosts, matched_RM, strict=True)
     )
     return boost_matches(merged, matched_RM, query.boost), boosted
@@ -101,8 +104,13 @@ def _said(row: Mapping[str, str | None]) -> str:
 
 
 def boost_matches(merged: Merged, matched_RM: np.ndarray, boost: Boost) -> Merged:
-    """Move products up once for each boost that they match; `matched_RM` is bool."""
-    counts_M = matched_RM.sum(axis=0)
+    """Move products up once for each boost that they match; `matched_RM` is bool.
+
+    Those past the first REACH stay: they come from far down, where what they state is all that
+    they have, and would push out what the channels found and states less (docs/log.md).
+    """
+    counts_M = np.zeros(len(merged.keys), dtype=np.int64)
+    counts_M[:REACH] = matched_RM[:, :REACH].sum(axis=0)
     if boost.points:
         return merged.raised(boost.points * counts_M)
     return merged.take(merged.moved(boost.factor**counts_M))

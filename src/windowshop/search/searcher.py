@@ -65,7 +65,7 @@ class Searcher:
     ) -> None:
         self.index = index
         self.settings = settings or SearchSettings()
-        self._inference = _inference(classifier, self.settings)
+        self.inference = _inference(classifier, self.settings)
         self._rules, self._synonyms = rules or Rules(), synonyms
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="words")
         with index.collection.read_view() as view:
@@ -164,9 +164,9 @@ class Searcher:
         """
         other = copy.copy(self)
         other.settings = replace(settings, bm25=self.settings.bm25)
-        if classifier is None and self._inference is not None:
-            classifier = self._inference.classifier
-        other._inference = _inference(classifier, settings)
+        if classifier is None and self.inference is not None:
+            classifier = self.inference.classifier
+        other.inference = _inference(classifier, settings)
         return other
 
     def rebuild(self, wanted: Callable[[], bool] = lambda: True) -> None:
@@ -237,8 +237,8 @@ class Searcher:
                 candidates = browse(state, query)
                 return Found(candidates, query.recognised, understanding, encoded=encoded)
             query = correct_vectors(self.index, state.view, query, understanding)
-            if self._inference and request.infer:
-                query = with_inferred(query, self._inference, understanding, request.choices)
+            if self.inference and request.infer:
+                query = with_inferred(query, self.inference, understanding, request.choices)
         candidates = find_candidates(state, query)
         found = Found(candidates, query.recognised, understanding, encoded=encoded, query=query)
         found = without_inferred(state, query, found)

@@ -71,7 +71,7 @@ def find_candidates(state: SearchState, query: RetrievalQuery) -> Candidates:
     allowed = _allowed(state.view, query)
     rankings = retrieve(state, query, configs, allowed)
     if query.image is None and not query.is_read:
-        configs = words_alone(configs, rankings)
+        configs = list(words_alone(configs, rankings))
     moved = move(state, merge(rankings, configs, query.merging), query, allowed.mask_N)
     merged = moved.merged
     known = curves(configs)

@@ -77,12 +77,29 @@ FORMATS = Registry(
     "format",
     {
         "shopify": "windowshop.imports.formats.shopify:FORMAT",
+        "shopify-json": "windowshop.imports.formats.shopify_json:FORMAT",
         "woocommerce": "windowshop.imports.formats.woocommerce:FORMAT",
+        "magento": "windowshop.imports.formats.magento:FORMAT",
+        "bigcommerce": "windowshop.imports.formats.bigcommerce:FORMAT",
+        "google": "windowshop.imports.formats.google:FORMAT",
+        "openai": "windowshop.imports.formats.openai:FORMAT",
+        "schema-org": "windowshop.imports.formats.schema_org:FORMAT",
+        "json": "windowshop.imports.formats.json_products:FORMAT",
+        "embedded": "windowshop.imports.formats.embedded:FORMAT",
+        "judged": "windowshop.imports.formats.judged_tables:FORMAT",
         "table": "windowshop.imports.formats.table:FORMAT",
     },
 )
 """Formats of files that `windowshop import` reads."""
-FOLDER_FORMATS = Registry("format", {})
+FOLDER_FORMATS = Registry(
+    "format",
+    {
+        "esci": "windowshop.imports.formats.judged_folders:ESCI",
+        "wands": "windowshop.imports.formats.judged_folders:WANDS",
+        "beir": "windowshop.imports.formats.judged_folders:BEIR",
+        "trec": "windowshop.imports.formats.judged_folders:TREC",
+    },
+)
 """Formats of several files that belong together."""
 
 FUSIONS = Registry(

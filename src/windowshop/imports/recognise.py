@@ -30,6 +30,7 @@ DATA_SUFFIXES = frozenset(
         ".xlsb",
         ".ods",
         ".parquet",
+        ".arrow",
         ".qrels",
     ]
 )

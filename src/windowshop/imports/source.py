@@ -17,11 +17,14 @@ from windowshop.imports.encodings import detect_encoding, is_gzip, open_bytes, o
 from windowshop.imports.report import ImportReport
 from windowshop.imports.tree_rows import Row, json_items, json_lines, json_place, xml_items
 
-Kind = Literal["csv", "jsonl", "json", "xml", "html", "xlsx", "parquet"]
+Kind = Literal["csv", "jsonl", "json", "xml", "html", "xlsx", "parquet", "arrow"]
 NUM_SAMPLE = 500
 CHUNK_ROWS = 5000
 MAX_LINE = 1 << 25
 _SHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
+_BINARY: dict[bytes, Kind] = {
+    b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow",
+}  # fmt: skip
 _OTHERS = {
     b"PK": "a zip archive", b"\xff\xd8": "a JPEG image", b"\x89PNG": "a PNG image",
     b"%PDF": "a PDF document", b"GIF8": "a GIF image", b"SQLite format": "an SQLite database",
@@ -55,8 +58,9 @@ class Source:
                 head = file.read(1 << 16)
         except (OSError, EOFError, zlib.error) as error:
             raise _damaged(self.path, error) from None
-        if head.startswith(b"PAR1"):
-            return "parquet"
+        for start, kind in _BINARY.items():
+            if head.startswith(start):
+                return kind
         if self.suffix in _SHEETS:
             return "xlsx"
         for start, what in _OTHERS.items():
@@ -150,6 +154,8 @@ class Source:
                 yield from _sheet_rows(self.path)
             case "parquet":
                 yield from _parquet_rows(self.path)
+            case "arrow":
+                yield from _arrow_rows(self.path)
             case "html":
                 return
 
@@ -197,6 +203,21 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         raise DataError(f"{path}: cannot be read as parquet: {reason}. Export it again.") from None
+
+
+def _arrow_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of an Arrow file, or of a stream as datasets are saved."""
+    import polars as pl
+
+    with path.open("rb") as file:
+        is_file = file.read(6) == b"ARROW1"
+    try:
+        frame = pl.read_ipc(path) if is_file else pl.read_ipc_stream(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise DataError(f"{path}: cannot be read as Arrow: {reason}. Save it again.") from None
+    for number, record in enumerate(frame.iter_rows(named=True), start=1):
+        yield number, {n: v for n, v in record.items() if v is not None and v != ""}
 
 
 def _sheet_rows(path: Path) -> Iterator[Row]:

@@ -42,31 +42,52 @@ def json_lines(path: Path, encoding: str, report: ImportReport) -> Iterator[Row]
 def json_place(path: Path) -> str:
     """Return the prefix, as ijson names it, of the longest list of objects near the beginning.
 
-    Raises DataError where the document holds no object.
+    One that ends in `*` is an object of objects by their ids; "" is the document itself.
     """
     with needs_extra("import"):
         import ijson
     found: Counter[str] = Counter()
     with open_bytes(path) as file:
         try:
-            for place, (prefix, event, _) in enumerate(ijson.parse(file)):
-                if event == "start_map" and prefix.endswith("item") and prefix.count("item") == 1:
-                    found[prefix] += 1
+            for place, (prefix, event, value) in enumerate(ijson.parse(file)):
+                if event == "map_key" and not prefix and str(value).startswith("@"):
+                    return ""  # linked data, which is read whole
+                if event == "start_map":
+                    _count_parent(prefix, found)
                 if place > HEAD_EVENTS:
                     break
         except (ijson.JSONError, UnicodeDecodeError) as error:
             if not found:
                 raise _broken(path, error) from None
-    return found.most_common(1)[0][0] if found else ""
+    best, number = max(
+        found.items(), key=lambda item: (item[1], item[0][-1:] != "*"), default=("", 0)
+    )
+    return best if number > 1 or not best.endswith("*") else ""
+
+
+def _count_parent(prefix: str, found: Counter[str]) -> None:
+    """Count an object for the list, or the object of objects, that it is in."""
+    parts = prefix.split(".")
+    if parts.count("item") == 1 and parts[-1] == "item":
+        found[prefix] += 1
+    elif prefix and "item" not in parts and len(parts) <= 2:
+        found[".".join([*parts[:-1], "*"])] += 1
 
 
 def json_items(path: Path, prefix: str) -> Iterator[Row]:
-    """Yield the objects at a place of a JSON document."""
+    """Yield the objects at a place of a JSON document; one by an id gets it as `id`."""
     with needs_extra("import"):
         import ijson
     number = 0
     with open_bytes(path) as file:
         try:
+            if prefix.endswith("*"):
+                inner = prefix.removesuffix("*").removesuffix(".")
+                for key, record in ijson.kvitems(file, inner, use_float=True):
+                    if isinstance(record, dict):
+                        number += 1
+                        yield number, {"id": key, **record}
+                return
             for number, record in enumerate(ijson.items(file, prefix, use_float=True), start=1):
                 if isinstance(record, dict):
                     yield number, record
@@ -171,8 +192,10 @@ def element_value(element: Element) -> object:
             into[part] = [into[part], value]
     parts = {**plain, **google}
     text = (element.text or "").strip()
+    if not len(element) and not text and "href" in parts:
+        return parts["href"]
     if not parts or (text and not len(element)):
-        return text or parts.get("href", "") or parts
+        return text or parts
     return parts
 
 

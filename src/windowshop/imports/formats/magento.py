@@ -1,0 +1,155 @@
+r"""Magento's (Adobe Commerce) product CSV.
+
+Rows with a `store_view_code` say a product again in another language. `additional_attributes` is
+`a=b,c=d|e`, `configurable_variations` is `sku=A,color=Red|sku=B,color=Blue`; commas and bars may be
+part of values, so each is split only before a name.
+"""
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from io import StringIO
+from typing import Any
+
+from windowshop.imports.formats.format import Format, Found, Job, by_anchors
+from windowshop.imports.record import Record
+from windowshop.imports.source import Source
+from windowshop.imports.values import IN_STOCK, OUT_OF_STOCK, parse_boolean
+
+_ANCHORS = (
+    "attribute_set_code", "product_type", "product_websites", "categories", "visibility", "url_key",
+    "base_image", "additional_attributes", "configurable_variations", "tax_class_name",
+    "store_view_code", "product_online",
+)  # fmt: skip
+_KEPT = ("weight", "special_price_from_date", "special_price_to_date", "new_from_date")
+_USED = {
+    "sku": "product_id", "name": "title", "description": "description",
+    "short_description": "description", "price": "price", "special_price": "sale_price",
+    "categories": "category", "base_image": "image", "additional_images": "images",
+    "additional_attributes": "attributes", "configurable_variations": "group_id, attributes",
+    "qty": "stock", "is_in_stock": "availability", "product_online": "published",
+    "manufacturer": "brand", "visibility": "visibility", "product_type": "type",
+}  # fmt: skip
+_PAIR = re.compile(r",(?=[A-Za-z][\w ]*=)")
+_ROOTS = ("default category", "root catalog")
+_BRANDS = ("manufacturer", "brand")
+
+
+def _recognise(source: Source) -> Found | None:
+    if source.kind not in ("csv", "xlsx"):
+        return None
+    return by_anchors(source.header, _ANCHORS, needed=("sku", "name", "product_type"), least=3)
+
+
+def _read(source: Source, job: Job) -> Iterator[Record]:
+    job.report.columns |= {n: t for n, t in _USED.items() if n in source.header}
+    job.report.dropped_columns += [n for n in source.header if n not in _USED and n not in _KEPT]
+    base, options, children = _first_pass(source, job)
+    for number, row in source.rows(job.report):
+        sku = str(row.get("sku", ""))
+        if row.get("store_view_code") and sku in base:
+            job.report.add("store-view", number, f"{sku} {row['store_view_code']}")
+        elif row.get("product_type") == "configurable" and children.get(sku):
+            job.report.add("parent-passed-on", number, sku)
+        else:
+            parent, chosen = options.get(sku, ({}, {}))
+            yield _record(number, row, parent, chosen)
+
+
+Options = dict[str, tuple[Mapping[str, Any], dict[str, str]]]
+
+
+def _first_pass(source: Source, job: Job) -> tuple[set[str], Options, dict[str, int]]:
+    """Read the SKUs of base rows, the parent and options of variants, and variants a parent has."""
+    base: set[str] = set()
+    options: Options = {}
+    for _, row in source.rows(job.report.quiet()):
+        if row.get("store_view_code"):
+            continue
+        base.add(str(row.get("sku", "")))
+        text = str(row.get("configurable_variations", ""))
+        for chosen in variations(text):
+            options[chosen.pop("sku", "")] = row, chosen
+    options.pop("", None)
+    children: dict[str, int] = {}
+    for sku, (parent, _) in options.items():
+        if sku in base:
+            name = str(parent.get("sku"))
+            children[name] = children.get(name, 0) + 1
+    return base, options, children
+
+
+def variations(text: str) -> list[dict[str, str]]:
+    """Return the variants of a configurable product, each with its `sku` and options."""
+    parts = re.split(r"\|(?=\s*sku=)", text) if text.strip() else []
+    return [dict(pairs(part)) for part in parts]
+
+
+def pairs(text: str) -> list[tuple[str, str]]:
+    """Return names and values of `a=b,c=d`, also where each stands in quotes."""
+    text = text.strip()
+    quoted = text.startswith('"')
+    items = next(csv.reader(StringIO(text)), []) if quoted else _PAIR.split(text)
+    split = (item.partition("=") for item in items)
+    return [(name.strip(), value.strip()) for name, sign, value in split if sign and name.strip()]
+
+
+def categories(text: str) -> list[str]:
+    """Return paths of `Default Category/Gear/Bags,Default Category/New`, without their root."""
+    if not text.strip():
+        return []
+    root = re.split(r"(?<!\\)[/,]", text)[0].strip()
+    found = []
+    for path in re.split(rf",\s*(?={re.escape(root)}(?:/|,|$))", text):
+        parts = [part.replace("\\/", "/").strip() for part in re.split(r"(?<!\\)/", path)]
+        if parts[0].lower() in _ROOTS:
+            parts = parts[1:]
+        if parts:
+            found.append(" > ".join(parts))
+    return found
+
+
+def _record(
+    number: int, row: Mapping[str, Any], parent: Mapping[str, Any], chosen: Mapping[str, str]
+) -> Record:
+    def value(name: str) -> Any:  # noqa: ANN401
+        return row.get(name) or parent.get(name)
+
+    record = Record(number, {})
+    facts = dict(pairs(str(parent.get("additional_attributes", ""))))
+    facts |= dict(pairs(str(row.get("additional_attributes", ""))))
+    brand = next((facts[n] for n in _BRANDS if facts.get(n)), value("manufacturer"))
+    record.options = dict(chosen)
+    record.attributes = {
+        name: text.split("|") if "|" in text else text
+        for name, text in facts.items()
+        if name not in chosen and name not in _BRANDS
+    }
+    images = [value("base_image"), *str(value("additional_images") or "").split(",")]
+    record.fields = {
+        "product_id": row.get("sku"),
+        "group_id": parent.get("sku"),
+        "title": value("name"),
+        "description": [text for n in ("short_description", "description") if (text := value(n))],
+        "brand": brand,
+        "category": categories(str(value("categories") or "")),
+        "price": value("price"),
+        "sale_price": row.get("special_price"),
+        "availability": _availability(row),
+        "images": [path.strip().lstrip("/") for path in images if path and path.strip()],
+    }
+    for name in _KEPT:
+        if row.get(name) not in (None, ""):
+            record.columns[name] = row[name]
+    record.columns |= {"type": row.get("product_type"), "stock": row.get("qty")}
+    if (online := parse_boolean(row.get("product_online", ""))) is not None:
+        record.columns["published"] = online or row.get("product_online") == "1"
+    return record
+
+
+def _availability(row: Mapping[str, Any]) -> str:
+    said = parse_boolean(row.get("is_in_stock", ""))
+    return "" if said is None else IN_STOCK if said else OUT_OF_STOCK
+
+
+FORMAT = Format(title="Magento CSV", recognise=_recognise, read=_read)

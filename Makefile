@@ -8,7 +8,7 @@ LOCKS := requirements/packages.txt requirements/torch-cpu.txt requirements/torch
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := $(PIP) install --quiet --require-hashes --only-binary :all: --no-deps
 
-.PHONY: demo check quick test faults docs figures lock licences dist audit clean
+.PHONY: demo check quick test faults docs figures lock licences packages dist dist-quick audit clean
 
 demo: $(READY)
 	$(BIN)/python -m windowshop demo build/demo
@@ -46,11 +46,17 @@ figures: $(READY)
 lock: $(READY)
 	$(BIN)/python -m tools.lock $(ARGS)
 
-# Wheel and source package, each extra installed by itself in a new environment and tried there.
-dist: $(READY)
+packages: $(READY)
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist .
+
+# Wheel and source package, each extra installed by itself in a new environment and tried there.
+dist: packages
 	$(BIN)/python -m tools.dist
+
+# The part of it that takes two minutes: the wheel without extras.
+dist-quick: packages
+	$(BIN)/python -m tools.dist --quick
 
 # Known vulnerabilities of what is locked; needs PyPI's own index, and says what it could not check.
 audit: $(READY)

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
-from windowshop.cli.options import JsonFlag, out, print_json, print_line, reporter, require_file
+from windowshop.cli.options import (
+    JsonFlag,
+    err,
+    out,
+    print_json,
+    print_line,
+    reporter,
+    require_file,
+)
+from windowshop.errors import DataError, needs_extra
 from windowshop.registry import FOLDER_FORMATS, FORMATS
 
 if TYPE_CHECKING:
@@ -35,6 +44,10 @@ def import_export(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace a data folder that no import made.")
     ] = False,
+    with_images: Annotated[
+        bool,
+        typer.Option("--fetch-images", help="Download the images that products name by address."),
+    ] = False,
     json_output: JsonFlag = False,
 ) -> None:
     """Import a shop's export (Shopify, WooCommerce, any table, ...) into a data folder."""
@@ -55,6 +68,8 @@ def import_export(
     if shop is None:
         raise typer.BadParameter("needs a folder to write", param_hint="--out")
     report = import_shop(source, shop, options, reporter=reporter)
+    if with_images:
+        _fetch(shop)
     if json_output:
         print_json(report.to_json())
         return
@@ -62,3 +77,16 @@ def import_export(
     print_line(
         f"{shop}: {report.counts.get('products', 0):,} products. Next: windowshop check {shop}"
     )
+
+
+@needs_extra("import")
+def _fetch(shop: Path) -> None:
+    """Download the images of a shop; one that names no address is told so."""
+    from windowshop.imports import fetch_images, render_fetch
+
+    try:
+        report = fetch_images(shop, reporter=reporter)
+    except DataError as error:
+        reporter.note(str(error))
+    else:
+        err.print(render_fetch(report))

@@ -7,7 +7,7 @@ Fields end at white space, so white space within an id is written as %20 and the
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -37,7 +37,7 @@ def write_trec(evaluation: Evaluation, folder: Path) -> list[Path]:
     return written
 
 
-def _ranked(scores: dict[str, float]) -> Iterator[tuple[str, float]]:
+def _ranked(scores: Mapping[str, float]) -> Iterator[tuple[str, float]]:
     """Yield products by score, each below the one before it as a 32-bit float.
 
     trec_eval keeps scores as such, and breaks ties by the products' ids.

@@ -30,15 +30,16 @@ QUERY, DOCUMENT = "query", "document"
 """Tasks of `encode_query` and `encode_document`."""
 
 
-class SentenceTower(InputModule):  # type: ignore[misc]
+class SentenceTower(InputModule):
     """Query tower and product tower; `task` chooses."""
 
     save_in_root = True
     forward_kwargs = {"task"}
 
     def __init__(self, model: Retriever) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._model = model
+        self.tokenizer = model.text.tokenizer
         self.register_buffer("_place", torch.zeros(1), persistent=False)
 
     @property
@@ -50,11 +51,6 @@ class SentenceTower(InputModule):  # type: ignore[misc]
     def max_seq_length(self) -> int:
         """Most tokens of a text that are read."""
         return int(self._model.text.tokenizer.model_max_length)
-
-    @property
-    def tokenizer(self) -> Any:  # noqa: ANN401
-        """Tokenizer of the text encoder."""
-        return self._model.text.tokenizer
 
     def get_embedding_dimension(self) -> int:
         """Return the width of the vectors."""
@@ -97,8 +93,13 @@ class SentenceTower(InputModule):  # type: ignore[misc]
         shutil.copytree(self._model.folder, Path(output_path) / INNER, dirs_exist_ok=True)
 
     @classmethod
-    def load(cls, model_name_or_path: str, subfolder: str = "", **kwargs: Any) -> "SentenceTower":  # noqa: ANN401
-        """Load the model of an exported folder."""
+    def load(  # type: ignore[override]
+        cls,
+        model_name_or_path: str,
+        subfolder: str = "",
+        **kwargs: Any,  # noqa: ANN401
+    ) -> "SentenceTower":
+        """Load the model of an exported folder; options of hubs are of no use to it."""
         return cls(load(Path(model_name_or_path) / subfolder / INNER, "cpu"))
 
 

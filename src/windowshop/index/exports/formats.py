@@ -19,6 +19,7 @@ import numpy as np
 import orjson
 import polars as pl
 
+from windowshop.data import inner_type
 from windowshop.index.exports.catalogue import EMBEDDING, JSON_COLUMNS, Catalogue, Part
 
 ID_SPACE = uuid.UUID("6f1d2b1c-6c52-5a0e-9a4e-6f0d9a3c7f10")
@@ -172,9 +173,7 @@ def _unique(names: dict[str, str]) -> dict[str, str]:
 
 def _milvus_type(name: str, dtype: pl.DataType) -> dict[str, Any]:
     if isinstance(dtype, pl.List):
-        inner = _milvus_type(
-            "", pl.DataType.from_python(str) if dtype.inner is None else dtype.inner
-        )
+        inner = _milvus_type("", inner_type(dtype))
         return {
             "dataType": "Array",
             "elementDataType": inner["dataType"],
@@ -192,7 +191,7 @@ def _milvus_type(name: str, dtype: pl.DataType) -> dict[str, Any]:
 
 
 def _opensearch_type(name: str, dtype: pl.DataType) -> dict[str, Any]:
-    inner = dtype.inner if isinstance(dtype, pl.List) else dtype
+    inner = inner_type(dtype) if isinstance(dtype, pl.List) else dtype
     if name in JSON_COLUMNS:
         return {"type": "object", "enabled": False}
     if inner == pl.Boolean:
@@ -211,7 +210,7 @@ def _opensearch_type(name: str, dtype: pl.DataType) -> dict[str, Any]:
 
 def _sql_type(name: str, dtype: pl.DataType) -> str:
     if isinstance(dtype, pl.List):
-        return f"{_sql_type('', dtype.inner)}[]"
+        return f"{_sql_type('', inner_type(dtype))}[]"
     if name in JSON_COLUMNS:
         return "jsonb"
     if dtype == pl.Boolean:

@@ -14,7 +14,7 @@ from windowshop.imports.images.placeholders import (
     titles_alike,
     uses_of,
 )
-from windowshop.imports.images.report import MAX_ALIKE, Example, findings
+from windowshop.imports.images.report import MAX_ALIKE, Example, Finding, findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +29,20 @@ class Review:
 
 def review(links: ProductLinks, records: Mapping[str, Record], config: FetchConfig) -> Review:
     """Choose the images that products get; placeholders are left out."""
-    ids = links.table["product_id"].to_list()
-    groups = group_ids(links.table)
+    ids, groups = links.table["product_id"].to_list(), group_ids(links.table)
     titles = _titles(links, groups)
     owner = {
         url: i for i, urls in reversed(list(zip(ids, links.urls, strict=True))) for url in urls
     }
     known = {url: records[url] for url in owner if url in records and records[url].file}
-    likeness_of = {record.file: record.likeness for record in known.values()}
-    names = list(likeness_of)
-    likenesses = Likenesses.read([likeness_of[name] for name in names])
-    looks = [[names[i] for i in group] for group in alike_groups(likenesses, config.max_bits)]
     files = {url: record.file for url, record in known.items()}
+    stored = {record.file: record.likeness for record in known.values()}
+    names, likenesses = list(stored), Likenesses.read(list(stored.values()))
+    looks = [[names[i] for i in group] for group in alike_groups(likenesses, config.max_bits)]
+    uses = uses_of(zip(groups, links.urls, strict=True), files)
     reasons = _placeholders(
         files,
-        shared=shared_by_unlike(
-            [*([name] for name in names), *looks],
-            uses_of(zip(groups, links.urls, strict=True), files),
-            titles,
-        ),
+        shared=shared_by_unlike([*([name] for name in names), *looks], uses, titles),
         flat={name for name, flat in zip(names, likenesses.is_flat_N, strict=True) if flat},
     )
     used = {url: name for url, name in files.items() if name not in reasons}
@@ -57,14 +52,9 @@ def review(links: ProductLinks, records: Mapping[str, Record], config: FetchConf
     counts = {
         "num_products": len(ids),
         "num_with_image": sum(
-            name is not None or bool(others)
-            for name, others in zip(first, links.files, strict=True)
+            name is not None or bool(own) for name, own in zip(first, links.files, strict=True)
         ),
-        "failures": findings(
-            (r.kind, Example(owner[url], url, r.detail))
-            for url in owner
-            if (r := records.get(url)) is not None and r.kind != FETCHED
-        ),
+        "failures": _failures(owner, records),
         "placeholders": findings(
             (reasons[name], Example(owner[url], url, ""))
             for url, name in files.items()
@@ -75,6 +65,15 @@ def review(links: ProductLinks, records: Mapping[str, Record], config: FetchConf
         "num_grouped": sum(group in other for group in groups),
     }
     return Review(used, other, counts)
+
+
+def _failures(owner: Mapping[str, str], records: Mapping[str, Record]) -> tuple[Finding, ...]:
+    asked = ((url, records[url]) for url in owner if url in records)
+    return findings(
+        (record.kind, Example(owner[url], url, record.detail))
+        for url, record in asked
+        if record.kind != FETCHED
+    )
 
 
 def _titles(links: ProductLinks, groups: list[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from windowshop.files import read_manifest
 from windowshop.index.catalogue.vector_store import VectorStore
 from windowshop.index.folder import current_generation, open_generations
 from windowshop.index.open import GENERATION, GenerationManifest
-from windowshop.index.product_table import open_products
+from windowshop.index.product_table import ProductTable, open_products
 from windowshop.index.vector_names import FUSED_VECTOR
 from windowshop.progress import Reporter
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 PART = 1_000
 """Products of a part."""
+CHANGES = 10_000
+"""Changes of products that are read at a time."""
 EMBEDDING = "embedding"
 """Name of the vector's field; a column of that name is renamed."""
 JSON_COLUMNS = ("attributes",)
@@ -86,7 +88,7 @@ def index_catalogue(index: Path) -> Iterator[Catalogue]:
         closing(open_products(index, read_only=True)) as products,
         closing(VectorStore(folder, read_only=True)) as store,
     ):
-        ids = products.table()["product_id"].to_list()
+        ids = sorted(_ids(products))
         first = _tidied(products.records(ids[:1]).rows)
 
         def parts() -> Iterator[Part]:
@@ -102,6 +104,14 @@ def index_catalogue(index: Path) -> Iterator[Catalogue]:
         yield Catalogue(
             model_key=manifest.model_key, width=manifest.width, schema=first.schema, parts=parts()
         )
+
+
+def _ids(products: ProductTable) -> Iterator[str]:
+    """Yield the ids of the products that are there, without reading their values."""
+    since = 0
+    while changes := products.changes(since, CHANGES):
+        yield from (change.product_id for change in changes if not change.deleted)
+        since = changes[-1].seq
 
 
 @contextmanager

@@ -70,6 +70,8 @@ def test_a_wrong_path_is_answered_first(tmp_path):
         ["search", index, "--image", gone],
         ["serve", gone],
         ["serve", index, "--keys", gone],
+        ["queries", gone],
+        ["queries", data, "--suggestions", gone],
         ["judgements", gone, "--out", out],
         ["judgements", data, "--shop", gone, "--out", out],
     ]

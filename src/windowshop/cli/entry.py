@@ -38,6 +38,7 @@ for command in (
     searching.search,
     searching.serve,
     judging.judgements,
+    judging.queries,
     demos.demo,
     demos.demo_data,
 ):

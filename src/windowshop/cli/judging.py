@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from windowshop.cli.options import out, print_line
+from windowshop.cli.options import out, print_line, require_file
 from windowshop.data import require_products
 from windowshop.errors import DataError, needs_extra
 
 if TYPE_CHECKING:
     from windowshop.data import JudgementConfig, WrittenJudgements
 
+SHOWN_QUERIES = 5
 SHOWN_POSITIONS = 10
 """Positions of the bias that are printed; the file has all."""
 
@@ -62,6 +63,54 @@ def _of_index(index: Path, data_folder: Path, config: "JudgementConfig") -> "Wri
     from windowshop.service import judge_index
 
     return judge_index(index, data_folder, config)
+
+
+def queries(
+    shop: Annotated[Path, typer.Argument(help="Data folder with products.")],
+    data_folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Data folder to write; default: SHOP, where it has no queries."),
+    ] = None,
+    count: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Queries of the catalogue's values; 0 is four a product, at most 2,000."
+        ),
+    ] = 0,
+    with_test: Annotated[
+        bool, typer.Option("--with-test", help="Put some into split test as well.")
+    ] = False,
+    suggestions: Annotated[
+        Path | None,
+        typer.Option(help="File of the shop's search suggestions: a text a line, or a table."),
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(help="OpenAI-compatible address to ask for queries too; off by default."),
+    ] = None,
+    endpoint_model: Annotated[str, typer.Option(help="Model of the endpoint.")] = "",
+    endpoint_products: Annotated[
+        int, typer.Option(help="Products to ask the endpoint about, one request each.")
+    ] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+) -> None:
+    """Make synthetic queries with grades for a shop, of what its catalogue states."""
+    require_products(shop)
+    require_file("--suggestions", suggestions)
+
+    from windowshop.training import EndpointConfig, ShopQueriesConfig, write_shop_queries
+
+    asked = None
+    if endpoint is not None:
+        asked = EndpointConfig(url=endpoint, model=endpoint_model, products=endpoint_products)
+    config = ShopQueriesConfig(
+        count=count, seed=seed, with_test=with_test, suggestions=suggestions, endpoint=asked
+    )
+    made = write_shop_queries(shop, data_folder, config)
+    line = ", ".join(f"{number:,} {name}" for name, number in made.counts().items())
+    print_line(f"{data_folder or shop}: synthetic queries: {line}")
+    for text in made.queries["query"].head(SHOWN_QUERIES):
+        print_line(f"  {text}")
 
 
 def _print(written: "WrittenJudgements", data_folder: Path) -> None:

@@ -9,12 +9,14 @@ from .clicks.events import EVENT_SCHEMA as EVENT_SCHEMA
 from .clicks.events import query_id as query_id
 from .clicks.events import query_key as query_key
 from .clicks.folder import WrittenJudgements as WrittenJudgements
+from .clicks.folder import link_products as link_products
 from .clicks.folder import require_empty as require_empty
 from .clicks.folder import save_judgements as save_judgements
 from .clicks.folder import write_judgements as write_judgements
 from .clicks.judgements import JudgementConfig as JudgementConfig
 from .clicks.judgements import LogJudgements as LogJudgements
 from .clicks.judgements import judge as judge
+from .clicks.records import read_any_table as read_any_table
 from .clicks.visits import join_events as join_events
 from .column_rules import ColumnRule as ColumnRule
 from .column_rules import ColumnRules as ColumnRules
@@ -32,6 +34,7 @@ from .dataset import RELEVANCE as RELEVANCE
 from .dataset import Dataset as Dataset
 from .dataset import check_ids as check_ids
 from .dataset import complete_columns as complete_columns
+from .dataset import has_own_queries as has_own_queries
 from .dataset import held_out_notes as held_out_notes
 from .dataset import normal_text as normal_text
 from .dataset import read_dataset as read_dataset
@@ -97,6 +100,9 @@ from .product_text import product_views as product_views
 from .ragged import expand as expand
 from .ragged import place_in_run as place_in_run
 from .ragged import starts_of as starts_of
+from .synthetic import SYNTHETIC as SYNTHETIC
+from .synthetic import is_synthetic as is_synthetic
+from .synthetic import synthetic_note as synthetic_note
 from .tables import as_json as as_json
 from .tables import conform as conform
 from .tables import read_table as read_table

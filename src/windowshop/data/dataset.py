@@ -4,7 +4,7 @@ Rows that cannot be used (qrels naming an unknown query or product) are left out
 in `Dataset.notes`; `windowshop check` lists them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +13,7 @@ import xxhash
 from windowshop.data.column_rules import apply_rules, read_rules
 from windowshop.data.folder import find_table, require_products
 from windowshop.data.html_text import clean_texts
+from windowshop.data.synthetic import is_synthetic, synthetic_note
 from windowshop.data.tables import read_table
 from windowshop.errors import DataError
 from windowshop.files import file_hash
@@ -94,6 +95,11 @@ class Dataset:
             pl.col("split") == name, pl.col("query_id").is_in(judged.implode())
         )
 
+    def asked(self) -> "Dataset":
+        """Return the data set without its synthetic queries."""
+        made = is_synthetic(self.queries)
+        return replace(self, queries=self.queries.filter(~made)) if made.any() else self
+
     def qrels_of(self, queries: pl.DataFrame) -> pl.DataFrame:
         """Return the judgements of the given queries."""
         return self.qrels.filter(pl.col("query_id").is_in(queries["query_id"].implode()))
@@ -166,6 +172,15 @@ def read_queries(root: Path) -> pl.DataFrame:
     return with_splits(complete_columns(queries, QUERY_SCHEMA), given="split" in queries.columns)
 
 
+def has_own_queries(folder: Path) -> bool:
+    """Return whether a data folder has queries or judgements that are not all synthetic."""
+    queries, qrels = find_table(folder, "queries"), find_table(folder, "qrels")
+    if queries is None:
+        return qrels is not None
+    others = [path for path in (queries, qrels) if path is not None and path.suffix != ".parquet"]
+    return bool(others) or not is_synthetic(read_queries(folder)).all()
+
+
 def with_splits(queries: pl.DataFrame, *, given: bool) -> pl.DataFrame:
     """Fill `split`: an empty one means train; a table without splits is split by query hash.
 
@@ -190,7 +205,7 @@ def held_out_notes(dataset: Dataset, split: str) -> tuple[str, ...]:
         queries.select(*_query_keys())
         for queries in (dataset.split(split), dataset.queries.filter(split="train"))
     )
-    notes = []
+    notes = [*synthetic_note(dataset.split(split), split)]
     repeated = len(held_out) - held_out.n_unique()
     if repeated:
         notes.append(

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from windowshop.config import FUSED, SERVED
-from windowshop.data import FACTS, Dataset, all_texts, held_out_notes
+from windowshop.data import FACTS, Dataset, all_texts, held_out_notes, is_synthetic
 from windowshop.encoders import FeatureCache, product_features, query_features
 from windowshop.errors import DataError
 from windowshop.evaluation.bm25 import BM25Choice, tuned_bm25
@@ -80,6 +80,8 @@ class Evaluation:
     """Rankings by system."""
     qrels: Qrels = field(default_factory=dict)
     """Judgements that the headline is of."""
+    num_synthetic: int = 0
+    """Queries that were made of the catalogue, and that nobody asked."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values: systems -> all, slices -> measure -> mean, low, high, n."""
@@ -88,6 +90,7 @@ class Evaluation:
             "relevant_from_grade": self.threshold,
             "num_products": self.num_products,
             "num_queries": self.num_queries,
+            "num_synthetic": self.num_synthetic,
             "num_seeds": self.num_seeds,
             "intervals_over": _drawn(self.num_seeds),
             "systems": {name: _nested(tables) for name, tables in self.tables.items()},
@@ -156,6 +159,7 @@ class JudgedSplit:
             reference=reference,
             runs=runs,
             qrels=self.slices[ALL].qrels,
+            num_synthetic=int(is_synthetic(self.queries).sum()),
         )
 
 

@@ -56,6 +56,9 @@ def render_evaluation(evaluation: Evaluation) -> RenderableType:
 
 def _overall(evaluation: Evaluation) -> Table:
     counts = f"{evaluation.num_queries:,} queries, {evaluation.num_products:,} products"
+    if evaluation.num_synthetic:
+        share = "all" if evaluation.num_synthetic == evaluation.num_queries else "some"
+        counts += f", {share} queries synthetic"
     if evaluation.labels:
         counts += f", by {next(iter(evaluation.labels))} labels"
     table = _table(f"{evaluation.split}: {counts}", "system")

@@ -5,6 +5,9 @@ from .fine_tuning.trainable import TrainableEncoder as TrainableEncoder
 from .fine_tuning.trainable import make_trainable as make_trainable
 from .fit import require_negatives as require_negatives
 from .fit import train as train
+from .generated.endpoint import EndpointConfig as EndpointConfig
+from .generated.shop_queries import ShopQueriesConfig as ShopQueriesConfig
+from .generated.shop_queries import write_shop_queries as write_shop_queries
 from .job import TrainingJob as TrainingJob
 from .job import run_stages as run_stages
 from .loop import num_steps as num_steps

@@ -14,7 +14,7 @@ import polars as pl
 import torch
 
 from windowshop.config import LossConfig, ModelConfig, StageConfig, TrainConfig
-from windowshop.data import Dataset, broken_note
+from windowshop.data import Dataset, broken_note, is_synthetic, synthetic_note
 from windowshop.encoders import (
     FeatureCache,
     ImageEncoder,
@@ -128,7 +128,9 @@ def with_generated(prepared: PreparedData, config: TrainConfig) -> PreparedData:
     texts = dataset.queries["query"].gather(pairs.query).fill_null("").to_list()
     asked = [text for text in texts if text]
     rng = np.random.default_rng(config.seed)
-    generated = generate_queries(facts, config.generated_queries, asked, rng)
+    made = dataset.queries.filter(is_synthetic(dataset.queries), pl.col("split") != "train")
+    held_out = made["query"].drop_nulls().to_list()
+    generated = generate_queries(facts, config.generated_queries, asked, rng, held_out)
     if not generated.texts:
         prepared.reporter.note(NOTHING_GENERATED)
         _require_queries(dataset, source, len(pairs), prepared.reporter)
@@ -217,7 +219,7 @@ def _require_signal(
     dataset: Dataset, products: ProductSource, num_queries: int, reporter: Reporter
 ) -> None:
     """Refuse data that no stage can learn from; say which stages are left out."""
-    for note in dataset.notes:
+    for note in (*dataset.notes, *synthetic_note(dataset.split("dev"), "dev")):
         reporter.note(note)
     for kind, count in products.features.broken_images.items():
         reporter.note(broken_note(kind, count))

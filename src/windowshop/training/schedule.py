@@ -17,10 +17,10 @@ def scheduled(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trai
     """Return the config with the stages that `schedule: auto` takes for this data set."""
     if config.schedule != "auto":
         return config
-    pairs = training_pairs(dataset, config.loss)
+    pairs = training_pairs(dataset.asked(), config.loss)
     per_query = len(pairs.product) / max(1, len(pairs))
     found = f"{len(pairs)} judged training queries of {per_query:.1f} products each"
-    num_texts = dataset.queries["query"].gather(pairs.query).count()  # nulls do not count
+    num_texts = dataset.asked().queries["query"].gather(pairs.query).count()  # nulls do not count
     # Generated queries are texts; they say nothing of what an image asks for.
     images = 2 * num_texts < len(pairs)
     if images or (len(pairs) >= DENSE_QUERIES and per_query >= DENSE_JUDGEMENTS):

@@ -136,3 +136,12 @@ def parsed_list(value: object) -> list[Any]:
 
 def _suffix(path: Path) -> str:
     return path.with_suffix("").suffix.lower() if path.suffix == ".gz" else path.suffix.lower()
+
+
+def read_any_table(path: Path) -> pl.DataFrame:
+    """Read a table of csv, tsv, parquet or JSON, gzipped or not; csv values are text."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file.")
+    if not is_json(path):
+        return read_frame(path)
+    return pl.DataFrame(list(read_records(path)), infer_schema_length=None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from windowshop.data import Dataset, lexical_texts
+from windowshop.data import Dataset, lexical_texts, synthetic_note
 from windowshop.engines import count_terms
 from windowshop.errors import ConfigError, DataError
 from windowshop.evaluation import BM25Choice, GradedQrels, choose_bm25
@@ -142,7 +142,8 @@ def tune(searcher: Searcher, dataset: Dataset, config: TuneConfig, reporter: Rep
     if not slices and DEFAULT_SLICE in dataset.queries.columns:
         slices = (DEFAULT_SLICE,)
     judged = judgements(dataset, config.split, slices, keys)
-    settings, kinds, notes = searcher.settings, [], []
+    settings, kinds = searcher.settings, []
+    notes = [*synthetic_note(dataset.split(config.split), config.split)]
     if len(held) < len(ids):
         notes.append(f"{len(ids) - len(held)} products of the data are not in the index.")
     if searcher.index.manifest.image_width is None:

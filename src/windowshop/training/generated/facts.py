@@ -1,7 +1,8 @@
 """Values that products are known to have: what generated queries ask for, and are graded by.
 
-A product's facts are its brand, the levels of its category and the values of its attributes. A
-column in which a product has no value says nothing: nobody wrote it down.
+A product's facts are its brand, the levels of its category and the values of its attributes, and
+phrases of its title where a catalogue states few attributes. A column in which a product has no
+value says nothing: nobody wrote it down.
 
 Shapes: N products, V values, F columns, T words of titles, B queries, C products of a batch.
 """
@@ -14,6 +15,7 @@ import polars as pl
 from scipy import sparse
 
 from windowshop.data import attribute_columns, fill_attributes, words_of, written
+from windowshop.training.generated.title_phrases import Phrases, title_phrases
 
 MIN_PRODUCTS = 3
 """Products that a value needs to be asked for, and that a word needs to be an alias."""
@@ -25,7 +27,9 @@ ALIAS_RECALL, ALIAS_PRECISION, MAX_ALIASES = 0.1, 0.6, 3
 """A word is an alias of a value if so many titles of its products have the word, and so many titles
 with the word are of its products."""
 NO_VALUES = frozenset(["yes", "no", "true", "false", "none", "null", "nan", "n/a", "na", "other"])
-CATEGORY = "category"
+CATEGORY, TITLE_COLUMN = "category", "title"
+FEW_VALUES = 0.5
+"""Values a product, beside brand and category, below which phrases of titles count too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Facts:
     """Whether a product has any value in a column, bool."""
     titled_F: np.ndarray
     """Share of products, of those that have a value in a column, whose title names it."""
+    phrases: Phrases | None = None
+    """Phrases of titles: the last values, all of them in TITLE_COLUMN."""
 
     @property
     def count_V(self) -> np.ndarray:
@@ -55,15 +61,24 @@ class Facts:
         """Count wanted values that products have, and that they are known to lack.
 
         Both are float32 (B, C), for products by row. A product lacks a value if it has another one
-        in its column.
+        in its column, and a phrase by its clues.
         """
         used_V = np.unique(wanted_BV.indices)
         wanted_BU = wanted_BV[:, used_V].toarray()
-        met_BC = wanted_BU @ self.has_NV[products][:, used_V].toarray().T
+        has_UC = self.has_NV[products][:, used_V].toarray().T
+        met_BC = wanted_BU @ has_UC
+        num_phrases = len(self.phrases.names) if self.phrases else 0
+        first_phrase = len(self.names) - num_phrases
+        is_phrase_U = used_V >= first_phrase
         in_column_UF = self.column_V[used_V][:, None] == np.arange(len(self.columns))
+        in_column_UF &= ~is_phrase_U[:, None]
         known_FC = self.known_NF[products].T.astype(np.float32)
         known_BC = wanted_BU @ in_column_UF.astype(np.float32) @ known_FC
-        return met_BC, known_BC - met_BC
+        lacked_BC = known_BC - wanted_BU[:, ~is_phrase_U] @ has_UC[~is_phrase_U]
+        if self.phrases is not None and is_phrase_U.any():
+            lacked_UC = self.phrases.lacked(used_V[is_phrase_U] - first_phrase, products)
+            lacked_BC = lacked_BC + wanted_BU[:, is_phrase_U] @ lacked_UC
+        return met_BC, lacked_BC
 
     def of_column(self, wanted_BV: sparse.csr_matrix, column: str) -> sparse.csr_matrix:
         """Return the wanted values of one column alone."""
@@ -112,7 +127,9 @@ def read_facts(products: pl.DataFrame) -> Facts:
         known_NF=known_NF,
         titled_F=_titled(own, of_column[kept], has_NV, known_NF, titles),
     )
-    return _with_titles(facts, titles)
+    facts = _with_titles(facts, titles)
+    stated = facts.has_NV[:, _is_attribute(facts)].sum() / max(1, len(products))
+    return facts if stated >= FEW_VALUES else _with_phrases(facts, products)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,3 +261,28 @@ def _with_titles(facts: Facts, titles: Sequence[str]) -> Facts:
     ]
     rows, values = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     return facts.with_values(rows, values)
+
+
+def _is_attribute(facts: Facts) -> np.ndarray:
+    """Return which values are of neither brand nor category, bool (V,)."""
+    other = [name not in ("brand", CATEGORY) for name in facts.columns]
+    return np.array(other, dtype=bool)[facts.column_V]
+
+
+def _with_phrases(facts: Facts, products: pl.DataFrame) -> Facts:
+    """Add phrases of titles as values of a column of their own."""
+    known = frozenset(_key(name) for names in facts.names for name in names)
+    phrases = title_phrases(products, known)
+    if not phrases.names:
+        return facts
+    every_N = np.ones((len(products), 1), dtype=bool)
+    column_P = np.full(len(phrases.names), len(facts.columns))
+    return Facts(
+        columns=(*facts.columns, TITLE_COLUMN),
+        column_V=np.concatenate([facts.column_V, column_P]),
+        names=(*facts.names, *((name,) for name in phrases.names)),
+        has_NV=sparse.csr_matrix(sparse.hstack([facts.has_NV, phrases.has_NP])),
+        known_NF=np.hstack([facts.known_NF, every_N]),
+        titled_F=np.append(facts.titled_F, 1.0),
+        phrases=phrases,
+    )

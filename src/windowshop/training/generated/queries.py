@@ -51,15 +51,22 @@ def column_interest(facts: Facts, asked: Sequence[str]) -> np.ndarray:
 
 
 def generate_queries(
-    facts: Facts, count: int, asked: Sequence[str], rng: np.random.Generator
+    facts: Facts,
+    count: int,
+    asked: Sequence[str],
+    rng: np.random.Generator,
+    held_out: Sequence[str] = (),
 ) -> GeneratedQueries:
-    """Return up to `count` queries that ask for different values, each by those of one product."""
+    """Return up to `count` queries that ask for different values, each by those of one product.
+
+    None asks for just the values that a text of `held_out` names.
+    """
     interest_F = column_interest(facts, asked)
     start_N, value, count_V = facts.has_NV.indptr, facts.has_NV.indices, facts.count_V
     described = np.flatnonzero(np.diff(start_N))
     texts: list[str] = []
     wanted: list[list[int]] = []
-    seen: set[tuple[int, ...]] = set()
+    seen = {tuple(sorted(named.values)) for named in named_values(facts, held_out)}
     for _ in range(MAX_TRIES * count if len(described) else 0):
         if len(texts) == count:
             break

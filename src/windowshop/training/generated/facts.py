@@ -266,7 +266,7 @@ def _with_titles(facts: Facts, titles: Sequence[str]) -> Facts:
 def _is_attribute(facts: Facts) -> np.ndarray:
     """Return which values are of neither brand nor category, bool (V,)."""
     other = [name not in ("brand", CATEGORY) for name in facts.columns]
-    return np.array(other, dtype=bool)[facts.column_V]
+    return np.asarray(np.array(other, dtype=bool)[facts.column_V])
 
 
 def _with_phrases(facts: Facts, products: pl.DataFrame) -> Facts:

@@ -39,6 +39,8 @@ from windowshop.search.settings import SearchSettings
 from windowshop.search.tuning.choose import TuneConfig, tune
 from windowshop.search.understanding.recognition import PrecisionConfig
 
+pytestmark = pytest.mark.slow
+
 WIDTH = 24
 KINDS = {"Sofas": "couch", "Lamps": "light", "Rugs": "carpet"}
 """Category -> another word for it, which no product has."""
@@ -335,6 +337,17 @@ def test_it_can_be_switched_off(search, strongest, options):
     answer = search("couch", strongest=strongest, **options)
     assert inferred(answer) == {}
     assert set(kinds_of(answer)) == set(KINDS)
+
+
+def test_an_explained_answer_has_what_may_not_act_too(search):
+    quiet = inferred(search("couch", strongest="off", explain=True))["category: Sofas"]
+    assert quiet.action == "off"
+    assert "likely by its meaning; the search settings infer nothing" in quiet.reason
+    moods = [p for n, p in inferred(search("couch", explain=True)).items() if n.startswith("mood")]
+    assert {part.action for part in moods} <= {"off"}
+    assert all("do not show that it is right often enough" in part.reason for part in moods)
+    acting = inferred(search("couch", explain=True))["category: Sofas"]
+    assert acting.action == "filter"
 
 
 def test_a_choice_counts_more(search):

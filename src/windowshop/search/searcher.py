@@ -238,7 +238,9 @@ class Searcher:
                 return Found(candidates, query.recognised, understanding, encoded=encoded)
             query = correct_vectors(self.index, state.view, query, understanding)
             if self.inference and request.infer:
-                query = with_inferred(query, self.inference, understanding, request.choices)
+                query = with_inferred(
+                    query, self.inference, understanding, request.choices, idle=request.explain
+                )
         candidates = find_candidates(state, query)
         found = Found(candidates, query.recognised, understanding, encoded=encoded, query=query)
         found = without_inferred(state, query, found)

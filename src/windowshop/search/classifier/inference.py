@@ -113,15 +113,18 @@ class Inference:
         guesses: tuple[Guess, ...],
         understanding: Understanding,
         choices: Mapping[str, Action],
+        *,
+        idle: bool = False,
     ) -> tuple[Recognised, ...]:
         """Return the guesses that act beside what the query names, which goes first.
 
-        None does in a query with an identifier.
+        None does in a query with an identifier. With `idle`, likely ones that may not act come too.
         """
         if understanding.identified:
             return ()
         named = _named(understanding)
-        return tuple(self._items(guesses, named, choices, understanding.query))
+        items = self._items(guesses, named, choices, understanding.query)
+        return tuple(item for item in items if idle or item.action != "off" or item.name in choices)
 
     def _items(
         self,
@@ -130,7 +133,7 @@ class Inference:
         choices: Mapping[str, Action],
         text: str,
     ) -> Iterator[Recognised]:
-        """Yield what acts, or is switched; of the levels of a category the lowest that may."""
+        """Yield what is likely; of the levels of a category the lowest that may act, acts."""
         filtered: set[str] = set()
         boosted: set[str] = set()
         for guess in sorted(guesses, key=lambda guess: -guess.head.level):
@@ -140,20 +143,24 @@ class Inference:
             item = self._item(guess, text)
             if item.name in choices:
                 item = chosen(item, choices)
-            elif item.action == "off" or (item.action == "boost" and column in boosted):
+            elif item.action == "boost" and column in boosted:
                 continue
             yield item
-            (filtered if item.action == "filter" else boosted).add(column)
+            if item.action != "off":
+                (filtered if item.action == "filter" else boosted).add(column)
 
     def _item(self, guess: Guess, text: str) -> Recognised:
         head, value = guess.head, guess.head.words(guess.place)
         action: Action = "off"
-        reason = "too little is known of it"
+        reason = "the search settings infer nothing"
         for permission in self.permissions[head]:
+            reason = f"held-out queries do not show that it is right often enough: {permission}"
             if permission.action != "off" and guess.probability >= permission.threshold:
-                action = "off" if guess.is_common else permission.action
-                reason = f"{guess.probability:.0%} likely by its meaning; {permission}"
+                action, reason = permission.action, str(permission)
                 break
+        if guess.is_common:
+            action, reason = "off", "most products are of it"
+        reason = f"{guess.probability:.0%} likely by its meaning; {reason}"
         return Recognised(
             name=f"{head.column}: {value}",
             text=text,

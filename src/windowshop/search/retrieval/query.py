@@ -139,13 +139,18 @@ def with_inferred(
     inference: Inference,
     understanding: Understanding,
     choices: Mapping[str, Action],
+    *,
+    idle: bool,
 ) -> RetrievalQuery:
-    """Add what a text means and does not name; its vector is of the text alone."""
+    """Add what a text means and does not name, with `idle` what may not act too.
+
+    Its vector is of the text alone.
+    """
     vector_1P = query.vectors.get(MEANING)
     if vector_1P is None or query.image is not None or not query.is_read:
         return query
     guesses = inference.classifier.guess(vector_1P)
-    items = inference.infer(guesses, understanding, choices)
+    items = inference.infer(guesses, understanding, choices, idle=idle)
     query = replace(query, guesses=guesses, recognised=(*query.recognised, *items))
     if any(item.action == "filter" for item in items):
         query = replace(query, rankings={})  # they have all products, so far

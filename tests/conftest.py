@@ -39,7 +39,7 @@ from windowshop.training.data import TrainingData
 from windowshop.training.judged_pairs import make_pairs
 from windowshop.training.prepared_data import open_cache, prepare
 
-SLOW = {"train_cli", "make_prepared", "embedded"}
+SLOW = {"train_cli", "make_prepared", "embedded", "quick_config"}
 """Fixtures that train, or load encoders of full size."""
 
 

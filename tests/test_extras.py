@@ -58,6 +58,19 @@ def test_the_base_checks_a_folder(tmp_path):
     assert "OK: no errors" in done.stdout
 
 
+def test_the_base_makes_queries_and_judgements(tmp_path):
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    rows = [f"p{n},Red hat {n},Acme" for n in range(6)]
+    (folder / "products.csv").write_text("\n".join(["product_id,title,brand", *rows]))
+    done = command_without(OPTIONAL, "queries", folder, "--out", tmp_path / "made")
+    assert (done.returncode, done.stderr) == (0, "")
+    log = tmp_path / "clicks.csv"
+    log.write_text("session_id,query,product_id,position\ns,hat,p1,1\n")
+    done = command_without(OPTIONAL, "judgements", log, "--shop", folder, "--out", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("engine", ["exact", "flat", "zvec"])
 def test_the_base_searches_by_text(build_colours, tmp_path, engine):
     build_colours(tmp_path / "index", engine=engine)

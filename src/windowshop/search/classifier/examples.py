@@ -8,6 +8,7 @@ Shapes: Q texts, N products, K classes of all heads, H heads.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
 
 import numpy as np
 import polars as pl
@@ -21,6 +22,8 @@ MAX_JUDGED, MAX_MIXED, MAX_TITLES = 8_000, 1_500, 1_500
 """Most texts of a sort; of more, so many are drawn."""
 MADE_WEIGHT = 0.3
 """Weight of a text that is made of the catalogue, where a judged query has 1."""
+MAX_ANSWERS = 1_000
+"""Most products of a text that is made; of more, so many are drawn."""
 MAX_VALUES = 3
 """Values of a product in a text of several."""
 
@@ -66,7 +69,8 @@ def made_examples(products: pl.DataFrame, classes: Classes) -> Examples:
     rng = np.random.default_rng(0)
     names = [head.words(place) for head in classes.heads for place in range(len(head.values))]
     of_KN = classes.of_NK.T.tocsr()
-    found = [(name, of_KN[place].indices.tolist()) for place, name in enumerate(names)]
+    own_K = [of_KN[place].indices for place in range(len(names))]
+    found = [(name, _some(own, rng)) for name, own in zip(names, own_K, strict=True)]
     head_K = np.repeat(np.arange(len(classes.heads)), np.diff(classes.starts))
     leaf = max((i for i, head in enumerate(classes.heads) if head.level), default=-1)
     described = np.flatnonzero(np.diff(classes.of_NK.indptr))
@@ -78,8 +82,8 @@ def made_examples(products: pl.DataFrame, classes: Classes) -> Examples:
         chosen += [h for h in rng.permutation(heads) if h not in chosen][: number - len(chosen)]
         chosen.sort(reverse=True)
         places = [int(rng.choice(own[head_K[own] == head])) for head in chosen]
-        having = np.asarray(classes.of_NK[:, places].sum(axis=1)).ravel() == len(places)
-        found.append((" ".join(names[p] for p in places), np.flatnonzero(having).tolist()))
+        having = reduce(partial(np.intersect1d, assume_unique=True), [own_K[p] for p in places])
+        found.append((" ".join(names[p] for p in places), _some(having, rng)))
     titles = products["title"].fill_null("").to_list()
     for row in rng.permutation(len(titles))[:MAX_TITLES]:
         if titles[row].strip():
@@ -116,6 +120,13 @@ def shares(examples: Examples, classes: Classes) -> tuple[np.ndarray, np.ndarray
         shares_QK[:, start:end] = mass_QK / np.maximum(total_Q1, 1e-9)
         stated_QH[:, place] = (total_Q1 / counts_Q1).ravel()
     return shares_QK, stated_QH
+
+
+def _some(rows: np.ndarray, rng: np.random.Generator) -> list[int]:
+    if len(rows) > MAX_ANSWERS:
+        rows = rng.choice(rows, MAX_ANSWERS, replace=False)
+    kept: list[int] = np.sort(rows).tolist()
+    return kept
 
 
 def _examples(

@@ -48,14 +48,14 @@ class Part:
         """Whether a product has a vector: one with neither text nor a usable image has none."""
         return np.asarray(self.vector_NP.any(axis=1))
 
-    def rows(self) -> Iterator[tuple[dict[str, Any], list[float] | None]]:
+    def rows(self) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:
         """Yield the values of each product that are there, and its vector."""
         vectors = zip(self.has_vector_N, self.vector_NP, strict=True)
         for row, (has_vector, vector_P) in zip(
             self.products.iter_rows(named=True), vectors, strict=True
         ):
             values = {name: plain(name, value) for name, value in row.items() if value is not None}
-            yield values, vector_P.tolist() if has_vector else None
+            yield values, vector_P if has_vector else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,7 +137,7 @@ def _unit(vector_NP: np.ndarray) -> np.ndarray:
     """Return float32 rows of length 1; a zero row stays zero."""
     x_NP = vector_NP.astype(np.float32)
     length_N1 = np.linalg.norm(x_NP, axis=1, keepdims=True)
-    return np.asarray(x_NP / np.where(length_N1 > 0, length_N1, 1))
+    return np.ascontiguousarray(x_NP / np.where(length_N1 > 0, length_N1, 1))
 
 
 def _tidied(products: pl.DataFrame) -> pl.DataFrame:

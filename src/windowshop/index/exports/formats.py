@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 import polars as pl
 
@@ -26,6 +25,8 @@ ID_SPACE = uuid.UUID("6f1d2b1c-6c52-5a0e-9a4e-6f0d9a3c7f10")
 """Namespace of the points' ids, which Qdrant wants to be numbers or UUIDs."""
 MAX_VARCHAR = 65_535
 """Bytes of a text in Milvus."""
+SHORT = orjson.OPT_SERIALIZE_NUMPY
+"""Option that writes 32-bit floats in as few digits as they need."""
 KEYWORD_BYTES = 8_191
 """Longest text that OpenSearch compares whole."""
 Writer = Callable[[Path, Catalogue], str]
@@ -48,7 +49,7 @@ def write_qdrant(folder: Path, catalogue: Catalogue) -> str:
             for row, vector in part.rows()
             if vector is not None
         ]
-        path.write_bytes(orjson.dumps({"points": points}))
+        path.write_bytes(orjson.dumps({"points": points}, option=SHORT))
     return (
         "curl -X PUT $QDRANT/collections/products -H 'Content-Type: application/json' "
         "-d @collection.json\n"
@@ -114,7 +115,10 @@ def write_opensearch(folder: Path, catalogue: Catalogue) -> str:
             document = {names[name]: value for name, value in row.items()}
             if vector is not None:
                 document[EMBEDDING] = vector
-            lines += [orjson.dumps({"index": {"_id": row["product_id"]}}), orjson.dumps(document)]
+            lines += [
+                orjson.dumps({"index": {"_id": row["product_id"]}}),
+                orjson.dumps(document, option=SHORT),
+            ]
         path.write_bytes(b"\n".join(lines) + b"\n")
     return (
         "curl -X PUT $OPENSEARCH/products -H 'Content-Type: application/json' -d @index.json\n"
@@ -137,7 +141,9 @@ def write_pgvector(folder: Path, catalogue: Catalogue) -> str:
         with path.open("w", encoding="utf-8", newline="\n") as file:
             for row, vector in part.rows():
                 cells = [_copied(row.get(n), t) for n, t in catalogue.schema.items()]
-                cells.append(r"\N" if vector is None else f"[{','.join(map(_short, vector))}]")
+                cells.append(
+                    r"\N" if vector is None else orjson.dumps(vector, option=SHORT).decode()
+                )
                 file.write("\t".join(cells) + "\n")
         listed = ", ".join([*map(_quoted, catalogue.schema), EMBEDDING])
         copies.append(f"\\copy products ({listed}) FROM '{path.name}'\n")
@@ -247,8 +253,3 @@ def _array_item(item: object) -> str:
     if isinstance(item, bool | int | float):
         return str(item).lower()
     return '"' + str(item).replace("\\", r"\\").replace('"', r"\"") + '"'
-
-
-def _short(value: float) -> str:
-    """Return the shortest text of a 32-bit float."""
-    return np.format_float_positional(np.float32(value), trim="-")

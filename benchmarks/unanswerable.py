@@ -4,9 +4,9 @@
 
 Each shop is asked 300 queries that it cannot answer: nonsense, wishes of other trades
 (`unanswerable_queries.yaml`, without those all of whose words one product has), and a category with
-a brand or a price that no product of it has. All count as told where the answer's `certainty` says
-that the results are the closest only. Then its judged test queries, of which none should be told.
-Nothing is fitted or chosen on either.
+a brand or a price, or both, that no product of it has. One counts as told where the answer's
+`certainty` says that the results are the closest only. Then its judged test queries, of which none
+should be told. Nothing is fitted or chosen on either.
 """
 
 import argparse
@@ -27,6 +27,8 @@ from windowshop.settings import read_yaml
 QUERIES = Path(__file__).with_name("unanswerable_queries.yaml")
 NONSENSE = "nonsense"
 NUM_NONSENSE, NUM_TRADES, NUM_IMPOSSIBLE = 60, 180, 60
+MIN_PRODUCTS = 5
+"""Fewer make no category or brand that is asked for."""
 
 
 def main() -> None:
@@ -67,30 +69,37 @@ def unanswerable(searcher: Searcher, products: pl.DataFrame) -> dict[str, list[s
 
 
 def impossible(products: pl.DataFrame, count: int, rng: np.random.Generator) -> list[str]:
-    """Return categories with a price below their cheapest, or with a brand that has none of it."""
+    """Return categories below their cheapest price, of a brand that has none, and both at once."""
     table = products.select(
         "brand",
         pl.col("price").cast(pl.Float64),
         leaf=pl.col("category").str.split(" > ").list.last(),
     ).drop_nulls("leaf")
-    leaves = table.group_by("leaf").agg(pl.len(), pl.col("price").min()).sort("leaf")
-    leaves = leaves.filter(pl.col("len") >= 5)
-    common = table["brand"].drop_nulls().value_counts().filter(pl.col("count") >= 10)
+    common = table.group_by("brand").len().drop_nulls().filter(pl.col("len") >= MIN_PRODUCTS)
     brands = sorted(common["brand"].to_list())
-    has = set(table.select("leaf", "brand").unique().iter_rows())
-    cheap = [
-        f"{leaf.lower()} under {max(1, int(price * 0.8))}"
-        for leaf, _, price in leaves.iter_rows()
-        if price is not None and price > 2
-    ]
-    of_brand = [
-        f"{brand.lower()} {leaf.lower()}"
-        for leaf in leaves["leaf"]
-        for brand in brands
-        if (leaf, brand) not in has
-    ]
-    chosen = _drawn(cheap, count // 2, rng)
-    return chosen + _drawn(of_brand, count - len(chosen), rng)
+    leaves = table.group_by("leaf").agg(pl.len(), pl.col("price").min()).sort("leaf")
+    leaves = leaves.filter(pl.col("len") >= MIN_PRODUCTS)
+    pairs = (
+        table.group_by("leaf", "brand")
+        .agg(pl.col("price").min())
+        .drop_nulls()
+        .sort("leaf", "brand")
+    )
+    has = set(pairs.select("leaf", "brand").iter_rows())
+    sorts = (
+        [f"{leaf} under {_below(price)}" for leaf, _, price in leaves.drop_nulls().iter_rows()],
+        [f"{b} {leaf}" for leaf in leaves["leaf"] for b in brands if (leaf, b) not in has],
+        [
+            f"{b} {leaf} under {_below(price)}"
+            for leaf, b, price in pairs.iter_rows()
+            if b in brands
+        ],
+    )
+    chosen: list[str] = []
+    for place, texts in enumerate(sorts, 1):
+        chosen += _drawn(sorted(texts), round(count * place / len(sorts)) - len(chosen), rng)
+    chosen += _drawn(sorted({*sorts[-1]} - {*chosen}), count - len(chosen), rng)
+    return [text.lower() for text in chosen]
 
 
 def told(searcher: Searcher, asked: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -115,6 +124,10 @@ def told(searcher: Searcher, asked: Mapping[str, Sequence[str]]) -> dict[str, An
         }
     every = [one for sort, own in is_told.items() if sort != "judged" for one in own]
     return {**shares, "unanswerable": {"queries": len(every), "told": float(np.mean(every))}}
+
+
+def _below(price: float) -> int:
+    return max(1, int(price * 0.8))
 
 
 def _drawn(texts: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:

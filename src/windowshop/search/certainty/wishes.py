@@ -1,7 +1,7 @@
 """Wishes of a query that no product meets together, and the nearest alternatives.
 
-A wish counts as met by a product that states it, or that has its words. Where products state
-nothing in the column, their images may still show it, so nothing is said.
+A wish counts as met by a product that states it, or that names it in title or brand. Where
+products state nothing in the column, their images may still show it, so nothing is said.
 
 Shapes: N keys given out so far.
 """
@@ -15,10 +15,15 @@ from windowshop.index import Columns
 from windowshop.search.certainty.verdict import Alternative, Unmet
 from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.retrieve import Candidates
+from windowshop.search.understanding.exclusions import states
 from windowshop.search.understanding.recognition import Action, Recognised
 
 PRICE = "price"
 MAX_ALTERNATIVES = 3
+FACTS = ("title", "brand")
+"""Texts that name what a product is; descriptions name what it goes with too."""
+MOST_READ = 200
+"""Most products whose texts are read."""
 
 
 def unmet_wishes(
@@ -38,11 +43,7 @@ def unmet_wishes(
     columns = state.view.columns
     allowed_N = columns.allowed(where).mask_N
     stated = [_mask(columns, item.tree) for item in wishes]
-    open_to = [
-        own_N | _may(state, item, len(allowed_N))
-        for item, own_N in zip(wishes, stated, strict=True)
-    ]
-    if not allowed_N.any() or _all(open_to, allowed_N).any():
+    if not allowed_N.any() or _may_be_met(state, wishes, stated, allowed_N):
         return None
     names = tuple(item.name for item in wishes)
     text = f"Nothing is {_listed([item.text for item in wishes])}"
@@ -60,16 +61,36 @@ def _meets_all(candidates: Candidates, wishes: Sequence[Recognised]) -> bool:
     return bool(len(keys))
 
 
-def _may(state: SearchState, item: Recognised, num_keys: int) -> np.ndarray:
-    """Return the products that may meet a wish though they do not state it."""
-    columns = state.view.columns
-    may_N = np.zeros(num_keys, dtype=bool)
-    assert item.tree is not None, "wishes are tested"
-    for name in columns_of(item.tree).intersection(columns.names):
-        may_N |= _mask(columns, Null(name, is_null=True))
-    if item.kind == "value":
-        may_N[state.lexicon.lexical.having(words_of(item.text))] = True
-    return may_N
+def _may_be_met(
+    state: SearchState,
+    wishes: Sequence[Recognised],
+    stated: Sequence[np.ndarray],
+    allowed_N: np.ndarray,
+) -> bool:
+    """Return whether a product meets every wish, does not state the column, or names the value."""
+    columns, lexical = state.view.columns, state.lexicon.lexical
+    open_to, has_words = [], []
+    for item, own_N in zip(wishes, stated, strict=True):
+        open_N = own_N.copy()
+        for name in columns_of(item.tree).intersection(columns.names) if item.tree else ():
+            open_N |= _mask(columns, Null(name, is_null=True))
+        open_to.append(open_N)
+        has_N = open_N.copy()
+        if item.kind == "value":
+            has_N[lexical.having(words_of(item.text))] = True
+        has_words.append(has_N)
+    if _all(open_to, allowed_N).any():
+        return True
+    keys = np.flatnonzero(_all(has_words, allowed_N))[:MOST_READ]
+    facts = columns.select(keys, FACTS).iter_rows()
+    for key, row in zip(keys.tolist(), facts, strict=True):
+        words = words_of(". ".join(text for text in row if text))
+        if all(
+            open_N[key] or states(words, words_of(item.text), lexical.stem)
+            for item, open_N in zip(wishes, open_to, strict=True)
+        ):
+            return True
+    return False
 
 
 def _alternatives(

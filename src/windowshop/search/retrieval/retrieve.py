@@ -67,7 +67,7 @@ class Found:
 
 def find_candidates(state: SearchState, query: RetrievalQuery) -> Candidates:
     """Retrieve by every channel that takes the query, merge, boost and cut off."""
-    configs = channels_for(query)
+    configs: Sequence[ChannelConfig] = channels_for(query)
     allowed = _allowed(state.view, query)
     rankings = retrieve(state, query, configs, allowed)
     if query.image is None and not query.is_read:

@@ -32,6 +32,7 @@ class Metrics:
         self.in_flight = gauge("in_flight", "Requests under way.")
         self._zero = counter("zero_results", "Searches without a result.")
         self._relaxed = counter("relaxed", "Searches that gave something up to find anything.")
+        self._closest = counter("closest", "Searches that had only the closest to what was asked.")
         self.upserts = counter("upserts", "Products written, by outcome.", "status")
         self.deletes = counter("deletes", "Products deleted.")
         self.events = counter("feedback", "What shoppers did.", "event")
@@ -55,6 +56,8 @@ class Metrics:
             self._zero.inc()
         if answer.relaxed:
             self._relaxed.inc()
+        if answer.certainty and answer.certainty.found == "closest":
+            self._closest.inc()
 
     def catalogue(
         self, name: str, model_key: str, num_products: int, queries: Mapping[str, int]

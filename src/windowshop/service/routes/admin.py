@@ -99,6 +99,7 @@ def _info(pool: GenerationPool) -> dict[str, Any]:
             if not name.startswith("_")
         ]
         settings = asdict(searcher.settings)
+        del settings["certainty"]["direction"]  # long, and nothing to read
         sees = searcher.index.manifest.image_width is not None
     return {
         "name": pool.folder.resolve().name,

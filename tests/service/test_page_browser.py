@@ -205,8 +205,16 @@ def test_what_was_given_up_to_find_anything_is_said(open_page, page_address):
     found = answer(page_address, text="red shoe under 5")
     assert found["relaxed"] == ["Without the filter price."]
     assert ids == [result["product_id"] for result in found["results"]] != []
-    assert page.inner_text("#notes strong") == "Nothing fits all of it. These come closest:"
+    assert page.inner_text("#notes strong") == found["certainty"]["text"]
+    assert page.inner_text("#notes .closest > .quietly") == "The closest to it:"
     assert page.locator("#notes li").all_text_contents() == found["relaxed"]
+    (dearer, *_) = found["certainty"]["unmet"]["alternatives"]
+    assert (
+        page.locator("#notes .offer").first.inner_text() == f"{dearer['text']} ({dearer['total']})"
+    )
+    asked = after(page, lambda: page.locator("#notes .offer").first.click())
+    assert asked["choices"] == dearer["choices"]
+    until(lambda: page.locator("#notes .offer").count() == 0)
     ask(page, "red shoe under 50")
     until(lambda: page.locator("#notes li").count() == 0)
 

@@ -12,17 +12,17 @@ from windowshop.errors import ConfigError
 class SignWeights:
     """Weight of each sign in the logit (`windowshop.search.certainty.signs`)."""
 
-    nearness: float = 2.4
-    """Of the best products by vector, in standard deviations above any product."""
+    nearness: float = 10.9
+    """Of the best products by vector, as a share of what the best of any would be by chance."""
     cosine: float = 0.0
     """Of the best product; what is high differs by model."""
     unknown: float = 0.0
     """Share of the query's words that no product has, by inverse document frequency."""
-    corrected: float = 4.2
+    corrected: float = 4.6
     """Share of the words that were read as others."""
-    words: float = 2.4
+    words: float = 3.2
     """Of the best product by words."""
-    agreement: float = 13.8
+    agreement: float = 11.2
     """Words of the best products by vector."""
     named: float = 0.0
     """Share of the words that name a value of the catalogue."""
@@ -33,11 +33,11 @@ class CertaintyConfig:
     """Logistic regression of the signs of a query, and what follows from it."""
 
     weights: SignWeights = SignWeights()
-    intercept: float = -11.6
+    intercept: float = -12.6
     direction: tuple[float, ...] = ()
     """Weight of each number of the query's vector; without any, the vector's own place says
     nothing."""
-    min_probability: float = 0.2
+    min_probability: float = 0.25
     """Probability from which what was asked counts as found, where as many queries can be answered
     as cannot."""
     max_closest: int = 12

@@ -24,8 +24,8 @@ AGREEING = 5
 """Best products by vector whose words are compared."""
 SAMPLED = 2_048
 """Products by which the spread of cosines is known."""
-MIN_SPREAD = 1e-3
-TYPICAL_NEARNESS, TYPICAL_COSINE = 4.5, 0.65
+MIN_SPREAD, MIN_PRODUCTS = 1e-3, 3
+TYPICAL_NEARNESS, TYPICAL_COSINE = 1.15, 0.65
 """Signs of the vectors where what was asked is found."""
 
 
@@ -35,14 +35,19 @@ class Background:
 
     mean_D: np.ndarray
     covariance_DD: np.ndarray
+    num_products: int
 
     def nearness(self, query_D: np.ndarray, cosines: np.ndarray) -> float:
-        """Return the mean cosine of the best products, in standard deviations above any product."""
+        """Return how far the best products are above any product, by cosine.
+
+        In standard deviations, as a share of what the best of so many random ones are above.
+        """
         if not len(cosines):
             return 0.0
         spread = float(np.sqrt(max(0.0, query_D @ self.covariance_DD @ query_D)))
         best = np.sort(cosines)[::-1][:NEAREST].mean()
-        return float((best - query_D @ self.mean_D) / max(spread, MIN_SPREAD))
+        by_chance = np.sqrt(2 * np.log(max(self.num_products, MIN_PRODUCTS)))
+        return float((best - query_D @ self.mean_D) / max(spread, MIN_SPREAD) / by_chance)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +70,8 @@ def background_of(view: View) -> Background | None:
         return None
     x_BD = view.engine.vectors(sample, FUSED_VECTOR)
     centred_BD = x_BD - x_BD.mean(axis=0)
-    return Background(x_BD.mean(axis=0), centred_BD.T @ centred_BD / len(x_BD))
+    covariance_DD = centred_BD.T @ centred_BD / len(x_BD)
+    return Background(x_BD.mean(axis=0), covariance_DD, len(keys))
 
 
 def signs_of(state: SearchState, background: Background, found: Found) -> Signs | None:

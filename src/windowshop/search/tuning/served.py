@@ -14,6 +14,7 @@ from windowshop.evaluation import DEPTH, Evaluation, judged_split
 from windowshop.progress import SILENT, Reporter
 from windowshop.registry import CHANNELS
 from windowshop.search.answer import Answer
+from windowshop.search.certainty.config import CertaintyConfig
 from windowshop.search.request import SearchRequest
 from windowshop.search.retrieval.channel import TextChannel, channel
 from windowshop.search.retrieval.config import (
@@ -74,6 +75,7 @@ def alone_settings(settings: SearchSettings, name: str) -> SearchSettings:
     """Return settings by which one channel answers alone, with every product that it finds."""
     return replace(
         settings,
+        certainty=CertaintyConfig(min_probability=0),
         text=_alone(settings.text, name),
         photo=_alone(settings.photo, name),
         text_and_photo=_alone(settings.text_and_photo, name),

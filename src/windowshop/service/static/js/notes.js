@@ -16,8 +16,9 @@ export function showNotes(answer, choose) {
   if (answer.corrected && answer.corrected !== answer.text) {
     notes.push(el("p", { class: "note" }, "Showing results for ", el("strong", { dir: "auto", text: answer.corrected }), "."));
   }
-  if (answer.certainty?.found === "closest") notes.push(notFound(answer, choose));
-  if (answer.relaxed.length) {
+  if (answer.certainty?.found === "closest") {
+    notes.push(notFound(answer, choose));
+  } else if (answer.relaxed.length) {
     notes.push(el("div", { class: "note" },
       el("p", {}, el("strong", { text: answer.results.length ? "Nothing fits all of it. These come closest:" : "Nothing was found, however loosely:" })),
       el("ul", {}, answer.relaxed.map((step) => el("li", { text: step })))));
@@ -25,7 +26,7 @@ export function showNotes(answer, choose) {
   refill(byId("notes"), notes);
 }
 
-function notFound({ certainty, results }, choose) {
+function notFound({ certainty, relaxed, results }, choose) {
   const others = certainty.unmet?.alternatives ?? [];
   const offers = others.map((other, i) => el("button", {
     class: "chip offer", type: "button", data: { key: `offer:${i}` }, on: { click: () => choose(other.choices) },
@@ -34,6 +35,7 @@ function notFound({ certainty, results }, choose) {
   return el("div", { class: "note closest" },
     el("p", { dir: "auto" }, el("strong", { text: certainty.text })),
     offers.length ? el("p", { class: "row offers" }, el("span", { class: "quietly", text: "There is" }), offers) : null,
+    relaxed.length ? el("ul", {}, relaxed.map((step) => el("li", { text: step }))) : null,
     results.length ? el("p", { class: "quietly", text: "The closest to it:" }) : null);
 }
 

@@ -180,9 +180,23 @@ def test_a_word_of_its_own_is_not_corrected(clothes, text, corrected):
     assert ask(clothes, text=text).corrected == corrected
 
 
+def test_among_words_of_the_catalogue_a_word_of_the_encoder_is_a_typo(clothes):
+    clothes.index.known = ("boats",)
+    assert ask(clothes, text="red boats").corrected is None
+    assert ask(clothes, text="red acme boats").corrected == "red acme boots"
+
+
+def test_a_list_with_corrections_is_not_cut(clothes):
+    answer = ask(clothes, text="qwxzv blorp fluum zzyzx drress", limit=50)
+    assert answer.corrected.endswith("dress")
+    assert answer.certainty.found == "closest"
+    assert answer.total > clothes.settings.certainty.max_closest
+
+
 def test_a_text_in_another_language_is_left_as_typed(clothes):
-    text = "ein schönes drress für meine liebe Freundin und ihre Schwester"
+    text = "ein schickes drress wie meine liebe Freundin und ihre Schwester es tragen"
     assert ask(clothes, text=text).corrected is None
+    assert ask(clothes, text=f"{text} Acme").corrected is not None
     assert ask(clothes, text="a nice drress").corrected == "a nice dress"
 
 

@@ -1,13 +1,16 @@
 """Words of a query that are no typos: of another language, or known to the text encoder."""
 
-from collections.abc import Callable, Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
 
-from windowshop.data import ENGLISH, detect_language
+from windowshop.data import ENGLISH, Token, detect_language
+from windowshop.search.understanding.phrases import STOP_WORDS
+from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.wordings import wordings
 
 MIN_WORDS = 4
 """Least words of a text whose language can be told, typos and all."""
+MIN_OTHERS = 2
+"""Other words of the catalogue from which on even a word that the encoder has may be a typo."""
 Knows = Callable[[str], bool]
 """Says whether the text encoder has a word whole, which it has of common words and brands."""
 
@@ -17,51 +20,36 @@ def knows_none(word: str) -> bool:
     return False
 
 
-class OwnLanguage:
-    """Language of a catalogue, and the letters that its products use."""
+class OwnWords:
+    """Words of a catalogue, the letters that they use, and their language."""
 
-    def __init__(self, words: Iterable[str], language: str) -> None:
+    def __init__(self, words: Iterable[str], spelling: Spelling, language: str) -> None:
         self._letters = frozenset(char for word in words for char in word.lower())
+        self._spelling = spelling
         self._languages = frozenset({ENGLISH, language})
         others = wordings().of_languages
-        self._words = frozenset(
+        self._elsewhere = frozenset(
             word for code, own in others.items() if code not in self._languages for word in own
         )
 
-    def reader(self, query: str, knows: Knows) -> "ForeignWords":
-        """Return what tells the foreign words of a query."""
-        return ForeignWords(self, query, knows)
-
-    def has_letters(self, word: str) -> bool:
-        """Return whether products use every letter of a word."""
-        return self._letters.issuperset(word.lower())
-
-    def is_elsewhere(self, word: str) -> bool:
-        """Return whether a word is a common one of another language."""
-        return word.lower() in self._words
-
-    def is_own(self, query: str) -> bool:
-        """Return whether a text is in the catalogue's language or English, or may be."""
-        if len(query.split()) < MIN_WORDS:
+    def is_foreign(self, query: str, tokens: Sequence[Token], at: int, knows: Knows) -> bool:
+        """Return whether a word that the catalogue lacks stands for itself."""
+        text = tokens[at].text.lower()
+        if text in self._elsewhere or not self._letters.issuperset(text):
             return True
-        return detect_language([query]) in self._languages
+        others = [
+            token
+            for place, token in enumerate(tokens)
+            if place != at and token.word not in STOP_WORDS
+        ]
+        if knows(text):
+            return sum(self._is_own(token, knows) for token in others) < MIN_OTHERS
+        if len(tokens) < MIN_WORDS or any(token.word in self._spelling for token in others):
+            return False
+        return detect_language([query]) not in self._languages
 
-
-class ForeignWords:
-    """Tells the words of one query that the catalogue lacks and that are no typos."""
-
-    def __init__(self, own: OwnLanguage, query: str, knows: Knows) -> None:
-        self._own, self._query, self._knows = own, query, knows
-
-    @cached_property
-    def _is_own(self) -> bool:
-        return self._own.is_own(self._query)
-
-    def __contains__(self, word: str) -> bool:
-        """Return whether a word, as typed, is of another language or known to the encoder."""
-        return (
-            self._knows(word)
-            or self._own.is_elsewhere(word)
-            or not self._own.has_letters(word)
-            or not self._is_own
-        )
+    def _is_own(self, token: Token, knows: Knows) -> bool:
+        """Return whether the catalogue has a word, or one that it must be a typo of."""
+        if token.word in self._spelling:
+            return True
+        return not knows(token.text.lower()) and bool(self._spelling.near(token.word))

@@ -32,12 +32,7 @@ from windowshop.search.understanding.exclusions import (
     stem_of_excluding,
     without,
 )
-from windowshop.search.understanding.foreign import (
-    ForeignWords,
-    Knows,
-    OwnLanguage,
-    knows_none,
-)
+from windowshop.search.understanding.foreign import Knows, OwnWords, knows_none
 from windowshop.search.understanding.identifiers import Identified
 from windowshop.search.understanding.phrases import LONGEST, STOP_WORDS, Meaning, phrases
 from windowshop.search.understanding.prices import PricePhrase, price_phrases
@@ -163,7 +158,7 @@ class Vocabulary:
             spelled.update({(word, one.lower()): count for word in compared(one)})
         for (word, text), _ in sorted(spelled.items(), key=lambda item: (item[1], item[0])):
             self._written[word] = text
-        self._own_language = OwnLanguage(forms, language)
+        self._own_words = OwnWords(forms, self._spelling, language)
         self._prices = _price_range(products)
         self._quantities = Quantities(products if columns is None else products.select(columns))
         self._compounds = frozenset(
@@ -190,8 +185,7 @@ class Vocabulary:
             for token in tokens_of(query)
             if not any(start <= token.start < end for start, end in apart)
         ]
-        foreign = self._own_language.reader(query, knows)
-        words = tuple(self._read(typed, i, foreign) for i in range(len(typed)))
+        words = tuple(self._read(query, typed, i, knows) for i in range(len(typed)))
         measures = self._measures(query, typed)
         places = sorted({*measures, *self._match(words, list(measures))})
         excluded = self._excluded(query, words, places)
@@ -218,7 +212,7 @@ class Vocabulary:
             identified=tuple(identified),
         )
 
-    def _read(self, typed: Sequence[Token], i: int, foreign: ForeignWords) -> QueryToken:
+    def _read(self, query: str, typed: Sequence[Token], i: int, knows: Knows) -> QueryToken:
         """Correct word i, unless it is one half of a phrase ("sun glasses")."""
         token = typed[i]
         pairs = {"".join(t.word for t in typed[j : j + 2]) for j in (i - 1, i) if j >= 0}
@@ -230,7 +224,7 @@ class Vocabulary:
             or (self._stem is not None and self._stem(fold(token.text)) in self._stems)
         )
         near = [] if kept else self._spelling.near(token.word)
-        if near and token.text in foreign:
+        if near and self._own_words.is_foreign(query, typed, i, knows):
             near = []
         word = near[0].word if near else token.word
         corrected = self._written[word] if near else None

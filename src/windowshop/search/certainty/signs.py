@@ -24,7 +24,9 @@ AGREEING = 5
 """Best products by vector whose words are compared."""
 SAMPLED = 2_048
 """Products by which the spread of cosines is known."""
-MIN_SPREAD, MIN_PRODUCTS = 1e-3, 3
+MIN_SPREAD = 1e-3
+ENOUGH = 200
+"""Products from which on it is known how near one is by chance."""
 TYPICAL_NEARNESS, TYPICAL_COSINE = 1.15, 0.65
 """Signs of the vectors where what was asked is found."""
 
@@ -46,7 +48,7 @@ class Background:
             return 0.0
         spread = float(np.sqrt(max(0.0, query_D @ self.covariance_DD @ query_D)))
         best = np.sort(cosines)[::-1][:NEAREST].mean()
-        by_chance = np.sqrt(2 * np.log(max(self.num_products, MIN_PRODUCTS)))
+        by_chance = np.sqrt(2 * np.log(max(self.num_products, 2)))
         return float((best - query_D @ self.mean_D) / max(spread, MIN_SPREAD) / by_chance)
 
 
@@ -90,13 +92,14 @@ def signs_of(state: SearchState, background: Background, found: Found) -> Signs 
         **_of_words(understanding, len(state.view.columns)),
     }
     vector_D = np.zeros(len(background.mean_D))
+    # Where the encoder says nothing of the text, the words say all.
+    known = 1 - values["unknown"]
+    values |= {"nearness": TYPICAL_NEARNESS * known, "cosine": TYPICAL_COSINE * known}
     if query.is_read and VECTORS in query.vectors:
         vector_D = unit(query.vectors[VECTORS][0], len(vector_D))
-        values["nearness"] = background.nearness(vector_D, cosine_M[cosine_M > -1])
         values["cosine"] = float(cosine_M.max(initial=-1.0))
-    else:  # the encoder says nothing of the text, so the words say all
-        known = 1 - values["unknown"]
-        values |= {"nearness": TYPICAL_NEARNESS * known, "cosine": TYPICAL_COSINE * known}
+        if background.num_products >= ENOUGH:
+            values["nearness"] = background.nearness(vector_D, cosine_M[cosine_M > -1])
     unknown = tuple(t.token.text for t in _asked(understanding) if not t.count)
     return Signs(values, vector_D, unknown)
 

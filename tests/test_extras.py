@@ -10,6 +10,7 @@ import pytest
 from support.blocking import command_without, run_without
 from support.shops import image_bytes, write_shop
 
+from windowshop.data import read_products
 from windowshop.errors import MissingExtraError, needs_extra
 
 pytestmark = pytest.mark.slow
@@ -71,6 +72,16 @@ def test_the_base_makes_queries_and_judgements(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_base_imports_a_table(tmp_path):
+    (tmp_path / "articles.csv").write_text("Artikelnr;Bezeichnung;Preis\n07;Roter Hut;5,90 EUR\n")
+    source, out = tmp_path / "articles.csv", tmp_path / "shop"
+    done = command_without(OPTIONAL, "import", source, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert read_products(out).select("product_id", "title", "price").rows() == [
+        ("07", "Roter Hut", 5.9)
+    ]
+
+
 @pytest.mark.parametrize("engine", ["exact", "flat", "zvec"])
 def test_the_base_searches_by_text(build_colours, tmp_path, engine):
     build_colours(tmp_path / "index", engine=engine)
@@ -103,6 +114,7 @@ index.close()
         ("train", ["demo", "{out}"]),
         ("train", ["search", "{index}", "--image", "{photo}"]),
         ("import", ["fetch-images", "{linked}"]),
+        ("import", ["import", "{feed}", "--out", "{out}"]),
         ("study", ["compare", "{data}", "--out", "{out}"]),
         ("serve", ["serve", "{index}"]),
         ("serve", ["judgements", "{index}", "--out", "{out}"]),
@@ -111,11 +123,13 @@ index.close()
 def test_what_is_missing_is_named(colours, colours_index, tmp_path, extra, args):
     (tmp_path / "photo.png").write_bytes(image_bytes())
     write_shop(tmp_path / "linked")
+    (tmp_path / "feed.xml").write_text("<rss><item><id>1</id><title>a</title></item></rss>")
     places = {
         **{name: colours / name for name in ("data", "model")},
         "index": colours_index,
         "photo": tmp_path / "photo.png",
         "linked": tmp_path / "linked",
+        "feed": tmp_path / "feed.xml",
         "out": tmp_path / "out",
     }
     done = command_without(OPTIONAL, *(arg.format(**places) for arg in args))

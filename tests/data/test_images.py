@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageCms
 from support.shops import HUGE_PNG, image_bytes
 
-from windowshop.data import images
+from windowshop.data import images, read_products
 from windowshop.data.images import FORMATS as IMAGE_FORMATS
 from windowshop.data.images import (
     MAX_AREA,
@@ -18,6 +18,7 @@ from windowshop.data.images import (
     locate,
     read_bytes,
 )
+from windowshop.errors import ConfigError
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO"]
 
@@ -296,3 +297,31 @@ def test_fit_square_keeps_the_whole_image():
     assert square.size == (64, 64)
     assert square.getpixel((32, 32)) == (0, 0, 0)
     assert square.getpixel((32, 4)) == (255, 255, 255)
+
+
+def test_images_elsewhere_are_found_where_they_are_told(tmp_path):
+    root, elsewhere, secret = tmp_path / "shop", tmp_path / "disk", tmp_path / "secret"
+    for folder in (root, elsewhere / "a", secret):
+        folder.mkdir(parents=True)
+    (elsewhere / "a" / "1.jpg").write_bytes(b"image")
+    (secret / "2.jpg").write_bytes(b"image")
+    (root / "link.jpg").symlink_to(elsewhere / "a" / "1.jpg")
+    (elsewhere / "out.jpg").symlink_to(secret / "2.jpg")
+    assert locate(root, "link.jpg").kind == "bad path"
+    assert not locate(root, "a/1.jpg").is_file()
+    (root / "columns.yaml").write_text(f"images: {elsewhere}\n")
+    assert locate(root, "a/1.jpg").read_bytes() == b"image"
+    assert locate(root, "A\\1.JPG").read_bytes() == b"image"
+    assert locate(root, "link.jpg").read_bytes() == b"image"
+    for path in ("out.jpg", "../secret/2.jpg", str(secret / "2.jpg")):
+        found = locate(root, path)
+        assert not isinstance(found, Path) or not found.is_file()
+    (root / "columns.yaml").write_text("images: ../disk\nlanguage: en\n")
+    assert locate(root, "a/1.jpg").read_bytes() == b"image"
+
+
+def test_a_folder_of_images_that_is_none_is_named(tmp_path):
+    (tmp_path / "products.csv").write_text("product_id,title\n1,a\n")
+    (tmp_path / "columns.yaml").write_text("images: gone\n")
+    with pytest.raises(ConfigError, match="images: gone is no folder"):
+        read_products(tmp_path)

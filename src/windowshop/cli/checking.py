@@ -21,7 +21,13 @@ def check(
         ),
     ] = False,
 ) -> None:
-    """Check a data folder, or every file of an index, a model or an export; exit 1 on errors."""
+    """Check a data folder, or every file of an index, a model or an export; exit 1 on errors.
+
+    Of a file of another system, say what it is and how to import it.
+    """
+    if folder.is_file():
+        _print_recognised(folder, json_output)
+        raise typer.Exit(1)
     require_folder(folder)
     checks = _check_made(folder)
     if checks is None:
@@ -67,6 +73,23 @@ def _check_made(folder: Path) -> list[FolderCheck] | None:
     return None
 
 
+def _print_recognised(path: Path, json_output: bool) -> None:
+    """Say what a file of another system is, and show the mapping of a table."""
+    from windowshop.data import Report, render
+    from windowshop.imports import guess_map, import_finding, map_text, recognise_source
+
+    found = recognise_source(path)
+    report = Report(root=path, counts={}, findings=(import_finding(found, path.name),))
+    if json_output:
+        print_json({**report.to_json(), "ok": False})
+        return
+    out.print(render(report))
+    if found.format == "table":
+        source = found.sources[0]
+        columns, _ = guess_map(source.header, source.sample)
+        print_line(map_text(columns, source.sample, path.name))
+
+
 def _write_columns(folder: Path) -> None:
     """Write what columns look like, for a person to correct."""
     from windowshop.data import read_products, seen_rules, write_rules
@@ -78,8 +101,9 @@ def _write_columns(folder: Path) -> None:
 def _check_data(folder: Path, json_output: bool) -> bool:
     """Check a data folder, print the report, and return whether it has no error."""
     from windowshop.data import check_dataset, render
+    from windowshop.imports import advise
 
-    report = check_dataset(folder, reporter=reporter)
+    report = advise(check_dataset(folder, reporter=reporter))
     if json_output:
         print_json(report.to_json())
     else:

@@ -18,8 +18,10 @@ from .clicks.judgements import LogJudgements as LogJudgements
 from .clicks.judgements import judge as judge
 from .clicks.records import read_any_table as read_any_table
 from .clicks.visits import join_events as join_events
+from .column_rules import COLUMNS_FILE as COLUMNS_FILE
 from .column_rules import ColumnRule as ColumnRule
 from .column_rules import ColumnRules as ColumnRules
+from .column_rules import read_rules as read_rules
 from .column_rules import seen_rules as seen_rules
 from .column_rules import write_rules as write_rules
 from .column_types import NUMBER as NUMBER
@@ -56,7 +58,11 @@ from .filter_grammar import Under as Under
 from .filter_grammar import columns_of as columns_of
 from .filter_grammar import parse_filter as parse_filter
 from .filter_polars import to_polars as to_polars
+from .findings import Finding as Finding
+from .findings import Report as Report
+from .findings import finding_of as finding_of
 from .findings import render as render
+from .folder import find_table as find_table
 from .folder import require_folder as require_folder
 from .folder import require_products as require_products
 from .folding import fold as fold

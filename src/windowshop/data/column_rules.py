@@ -1,6 +1,7 @@
 """Types and roles of a catalogue's columns, declared in `columns.yaml` of its data folder.
 
     language: de                   of the texts; left out, it is detected
+    images: /srv/images            a folder of images elsewhere; left out, all are below the data
     columns:                       of the table, and attributes by their names
       size: {type: text}           text, number, boolean, date, texts or numbers (lists)
       mpn: {type: text, roles: [identifier]}
@@ -24,7 +25,7 @@ from windowshop.data.column_types import is_code, to_moments
 from windowshop.data.language import detect_language, require_language
 from windowshop.data.list_columns import as_lists, inner_type
 from windowshop.data.product_text import all_texts
-from windowshop.errors import DataError
+from windowshop.errors import ConfigError, DataError
 from windowshop.files import write_atomic
 from windowshop.settings import load_settings, to_yaml
 
@@ -76,6 +77,8 @@ class ColumnRules:
     language: str = ""
     """Code of the language of the texts; "" detects it."""
     columns: dict[str, ColumnRule] = field(default_factory=dict)
+    images: str = ""
+    """Folder of images elsewhere, from the data folder; paths are looked for there too."""
 
     def __post_init__(self) -> None:
         """Check the language."""
@@ -97,7 +100,14 @@ class ColumnRules:
 def read_rules(root: Path) -> ColumnRules:
     """Read the file of a data folder; nothing is declared where there is none."""
     path = root / COLUMNS_FILE
-    return load_settings(path, ColumnRules) if path.exists() else ColumnRules()
+    if not path.exists():
+        return ColumnRules()
+    rules = load_settings(path, ColumnRules)
+    if rules.images and not (root / rules.images).is_dir():
+        raise ConfigError(
+            f"{path}: images: {rules.images} is no folder. Correct it or take it out."
+        )
+    return rules
 
 
 def apply_rules(products: pl.DataFrame, rules: ColumnRules, path: Path) -> pl.DataFrame:

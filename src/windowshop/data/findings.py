@@ -83,11 +83,17 @@ REMEDIES: dict[Severity, dict[str, str]] = {
         "conflicting-grades": "Keep the right grade; the first one read counts.",
         "empty-title": "Add titles; such a product is found by its other fields only.",
         "bad-attributes": 'Write a JSON object such as {"colour": "red"}.',
+        "to-import": "Run windowshop import FILE --out SHOP.",
+        "not-imported": "Export it again, or move it away.",
+        "another-name": "Rename the columns, or import the table.",
+        "image-not-fetched": "Run windowshop fetch-images.",
+        "useless-column": "Fill it, take it out, or give it the role hidden in columns.yaml.",
         "same-photo": "Give duplicates one group_id, so that none is a negative of another.",
         **{image_code(kind): remedy for kind, remedy in IMAGE_REMEDIES.items()},
         **{f"query-{image_code(kind)}": remedy for kind, remedy in IMAGE_REMEDIES.items()},
     },
     "info": {
+        "file-not-taken": "Nothing to do, if it is no product, query or judgement; else import it.",
         "groups": "Nothing to do: a variant of a right product is never a negative in training.",
     },
 }
@@ -204,6 +210,10 @@ def _findings_table(findings: Iterable[Finding]) -> Table:
     return table
 
 
+LOST = ("to-import", "another-name", "image-not-fetched", "useless-column", "image-web-address")
+"""Codes of findings by which something in the folder is not used."""
+
+
 def _closing_line(report: Report) -> Text:
     numbers = {
         severity: sum(finding.severity == severity for finding in report.findings)
@@ -214,6 +224,9 @@ def _closing_line(report: Report) -> Text:
         for severity, number in numbers.items()
         if number
     ]
+    lost = sum(finding.code in LOST for finding in report.findings)
+    if report.ok and lost:
+        return Text(f"Usable, but not all of it is used: {', '.join(parts)}", style="bold yellow")
     if report.ok:
         return Text("OK: " + (", ".join(parts) or "no errors, no warnings"), style="bold green")
     return Text(", ".join(parts), style="bold red")

@@ -13,6 +13,11 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
+from windowshop.errors import ConfigError
+from windowshop.settings import read_yaml
+
+TOLD_FILE, TOLD_KEY = "columns.yaml", "images"
+"""File of a data folder, and its setting, that name another folder of images."""
 WEB_ADDRESS = re.compile(r"\s*(?:https?:)?//", re.I)
 
 
@@ -59,3 +64,24 @@ def _names(folder: str, _changed: int) -> dict[str, list[str]]:
     for name in os.listdir(folder):
         names.setdefault(name.lower(), []).append(name)
     return names
+
+
+def image_folders(root: Path) -> tuple[Path, ...]:
+    """Return the folders that images of a data folder may lie in: itself, and one it names."""
+    try:
+        changed = (root / TOLD_FILE).stat().st_mtime_ns
+    except OSError:
+        return (root,)
+    told = _told(str(root), changed)
+    return (root,) if told is None else (root, told)
+
+
+@lru_cache(maxsize=64)
+def _told(root: str, _changed: int) -> Path | None:
+    """Return the folder that `columns.yaml` names; `_changed` renews it."""
+    try:
+        content = read_yaml(Path(root) / TOLD_FILE)
+    except ConfigError:  # reading the products names it
+        return None
+    name = content.get(TOLD_KEY) if isinstance(content, dict) else None
+    return Path(root) / name if isinstance(name, str) and name else None

@@ -16,7 +16,12 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
 from windowshop.data.image_memory import DECODING
-from windowshop.data.image_paths import WEB_ADDRESS, in_another_case, spellings
+from windowshop.data.image_paths import (
+    WEB_ADDRESS,
+    image_folders,
+    in_another_case,
+    spellings,
+)
 from windowshop.errors import SHORT, storage_error
 
 ImageInput: TypeAlias = str | Path | bytes | Image.Image
@@ -83,26 +88,34 @@ class BrokenImage:
 def locate(root: Path, image: str) -> Path | BrokenImage:
     """Return the image's path below the data folder, however an export writes it.
 
-    A path that leads out, by links too, is refused, and so is a web address.
+    Or below the folder that `columns.yaml` names for images. A path that leads out of both, by
+    links too, is refused, and so is a web address.
     """
     if WEB_ADDRESS.match(image):
         return BrokenImage("web address", f"{image!r} is on the web")
-    as_written = _inside(root, image)
+    folders = image_folders(root)
+    found = [_locate(folder, image, folders) for folder in folders]
+    return next((path for path in found if isinstance(path, Path) and _is_file(path)), found[0])
+
+
+def _locate(root: Path, image: str, folders: tuple[Path, ...]) -> Path | BrokenImage:
+    as_written = _inside(root, image, folders)
     if isinstance(as_written, Path) and _is_file(as_written):
         return as_written
     names = list(spellings(image))
     cased = (in_another_case(root, name) for name in names)
     for name in (*names, *(str(path.relative_to(root)) for path in cased if path is not None)):
-        place = _inside(root, name)
+        place = _inside(root, name, folders)
         if isinstance(place, Path) and _is_file(place):
             return place
     return as_written
 
 
-def _inside(root: Path, image: str) -> Path | BrokenImage:
+def _inside(root: Path, image: str, folders: tuple[Path, ...]) -> Path | BrokenImage:
     path = root / image
     try:
-        inside = path.resolve().is_relative_to(root.resolve())
+        whole = path.resolve()
+        inside = any(whole.is_relative_to(folder.resolve()) for folder in folders)
     except (OSError, ValueError, RuntimeError):  # RuntimeError: a loop of links
         return BrokenImage("bad path", f"{image!r} is no path")
     if not inside:

@@ -1,3 +1,5 @@
+from .advice import advise as advise
+from .advice import import_finding as import_finding
 from .column_map import ColumnMap as ColumnMap
 from .column_map import guess_map as guess_map
 from .column_map import map_text as map_text
@@ -8,6 +10,7 @@ from .images.fetch import fetch_images as fetch_images
 from .images.report import FetchReport as FetchReport
 from .images.report import render_fetch as render_fetch
 from .recognise import Recognised as Recognised
+from .recognise import recognise_source as recognise_source
 from .report import ImportReport as ImportReport
 from .report import render_import as render_import
 from .run import MAP_FILE as MAP_FILE

@@ -56,7 +56,7 @@ class Recognised:
     """Files of the folder that are not read."""
 
 
-def recognise(
+def recognise_source(
     path: Path, *, format: str = "", separator: str = "", encoding: str = ""
 ) -> Recognised:
     """Find the format of a file, or of the files of a folder; `format` names it.

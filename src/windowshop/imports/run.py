@@ -23,7 +23,7 @@ from windowshop.imports.formats.format import FolderFormat, Format, Item, Job
 from windowshop.imports.judged import JudgedWriter
 from windowshop.imports.normalise import Normaliser, Reading
 from windowshop.imports.own_images import take_images
-from windowshop.imports.recognise import TABLE, Recognised, recognise
+from windowshop.imports.recognise import TABLE, Recognised, recognise_source
 from windowshop.imports.record import JudgedQuery, Judgement, Record
 from windowshop.imports.report import ImportReport
 from windowshop.imports.writing import ProductWriter
@@ -79,7 +79,7 @@ def import_shop(
             separator=options.separator or found_map.separator,
             encoding=options.encoding or found_map.encoding,
         )
-    found = recognise(
+    found = recognise_source(
         source, format=options.format, separator=options.separator, encoding=options.encoding
     )
     if found.format == TABLE:
@@ -100,7 +100,7 @@ class TableMap:
 def table_map(source: str | Path, options: ImportOptions | None = None) -> TableMap:
     """Guess what the columns of a table hold, whatever its format."""
     options = options or ImportOptions()
-    found = recognise(
+    found = recognise_source(
         Path(source), format=TABLE, separator=options.separator, encoding=options.encoding
     )
     first = found.sources[0]

@@ -301,5 +301,5 @@ def test_json_of_products_with_variants(tmp_path):
     lamp = shop.row("L-1")
     assert (lamp["title"], lamp["brand"], lamp["category"]) == ("Lamp", "Acme", "Light")
     assert (lamp["group_id"], lamp["currency"]) == ("7", "EUR")
-    assert attributes(shop, "L-1") == {"colour": "red", "specs watt": 60, "specs dimmable": True}
+    assert attributes(shop, "L-1") == {"colour": "red", "watt": 60, "dimmable": True}
     assert lamp["image_url"] == "https://x.example/1.jpg"

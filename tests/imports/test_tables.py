@@ -1,7 +1,10 @@
+# ruff: noqa: E501
 """Any table: separators, encodings, names in several languages, the mapping file, defects."""
 
 import gzip
+import io
 import json
+import zipfile
 
 import polars as pl
 import pytest
@@ -283,3 +286,67 @@ def test_an_import_is_a_sound_data_folder(tmp_path):
     report = check_dataset(shop.folder)
     assert report.ok
     assert read_products(shop.folder)["Lagernd"].to_list() == [True, False, True]
+
+
+def workbook(rows):
+    """A workbook of one sheet, its cells as texts, or as numbers where they are some."""
+
+    def cell(place, value):
+        if isinstance(value, str):
+            text = value.replace("&", "&amp;").replace("<", "&lt;")
+            return f'<c r="{place}" t="inlineStr"><is><t>{text}</t></is></c>'
+        return f'<c r="{place}"><v>{value}</v></c>'
+
+    lines = "".join(
+        f'<row r="{i}">'
+        + "".join(cell(f"{'ABCDEFGH'[j]}{i}", v) for j, v in enumerate(row) if v is not None)
+        + "</row>"
+        for i, row in enumerate(rows, start=1)
+    )
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    kinds = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    files = {
+        "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        '<Default Extension="xml" ContentType="application/xml"/></Types>',
+        "_rels/.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+        f'<Relationship Id="rId1" Type="{kinds}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{kinds}"><sheets>'
+        '<sheet name="Artikel" sheetId="1" r:id="rId1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+        f'<Relationship Id="rId1" Type="{kinds}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{lines}</sheetData></worksheet>',
+    }
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as book:
+        for name, text in files.items():
+            book.writestr(name, text)
+    return out.getvalue()
+
+
+def test_a_workbook_with_a_title_above_its_header(tmp_path):
+    rows = [
+        ["Artikel & Preise"],
+        [],
+        ["Artikelnummer", "Bezeichnung", "Preis", "Farbe"],
+        [4711, "Roter Hut", 19.9, "rot"],
+        ["0042", "Blauer Hut", 5, None],
+    ]
+    shop = import_text(tmp_path, "artikel.xlsx", workbook(rows))
+    assert shop.column("title") == {"4711": "Roter Hut", "0042": "Blauer Hut"}
+    assert shop.column("price") == {"4711": 19.9, "0042": 5.0}
+    assert shop.row("4711")["Farbe"] == "rot"
+
+
+def test_a_data_folder_in_csv_comes_back_as_it_was(tmp_path):
+    text = csv_text(
+        ["product_id", "group_id", "title", "category", "price", "attributes", "image", "sizes"],
+        {"product_id": "a1", "group_id": "a", "title": "Red coat", "category": "A > B", "price": "5",
+         "attributes": '{"colour": "red", "warm": true}', "image": "i/1.jpg", "sizes": '["S", "M"]'},
+        {"product_id": "a2", "group_id": "a", "title": "Blue coat", "category": "A > B", "price": "6",
+         "attributes": '{"colour": "blue"}', "image": "i/2.jpg", "sizes": '["L"]'},
+    )  # fmt: skip
+    shop = import_text(tmp_path, "products.csv", text)
+    coat = shop.row("a1")
+    assert json.loads(coat["attributes"]) == {"colour": "red", "warm": True}
+    assert (coat["group_id"], coat["image"], coat["sizes"]) == ("a", "i/1.jpg", ["S", "M"])

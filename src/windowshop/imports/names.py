@@ -53,7 +53,7 @@ _NAMES = {
         "descricao longa,opis,opis produktu,dlugi opis,beskrivning,produktbeskrivning,"
         "beskrivelse,kuvaus,popis,leiras,aciklama,descriere,summary,short description,"
         "kurzbeschreibung,description courte,resume,descripcion corta,descrizione breve,"
-        "korte omschrijving,descricao curta,krotki opis,plot,bullet points,features"
+        "korte omschrijving,descricao curta,krotki opis,plot,bullet points"
     ),
     "brand": (
         "brand,brand name,brandname,manufacturer,manufacturer name,vendor,maker,label name,"

@@ -1,5 +1,6 @@
 """Any table: its columns are guessed by names and values, or mapped by hand."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -7,7 +8,14 @@ from windowshop.imports.column_map import ColumnMap, guess_map
 from windowshop.imports.formats.format import Format, Found, Job
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
-from windowshop.imports.values import split_images, split_list
+from windowshop.imports.values import plain_name, split_images, split_list
+
+BAGS = frozenset((
+    "attributes", "specs", "specifications", "properties", "features", "options", "custom fields",
+    "custom attributes", "params", "parameters", "facts", "details", "metadata", "eigenschaften",
+    "merkmale", "caracteristiques", "caracteristicas", "caratteristiche", "kenmerken", "parametry",
+))  # fmt: skip
+"""Columns that are themselves a set of attributes."""
 
 
 def _recognise(source: Source) -> Found | None:
@@ -41,9 +49,9 @@ def record_of(number: int, row: Mapping[str, Any], found: ColumnMap) -> Record:
         if target == "drop":
             continue
         if target == "keep":
-            if isinstance(value, dict):
-                record.attributes |= {f"{name} {key}": item for key, item in value.items()}
-            else:
+            facts = facts_of(name, value)
+            record.attributes |= facts
+            if not facts:
                 record.columns[name] = value
         elif target == "attribute":
             record.attributes[name] = value
@@ -57,6 +65,30 @@ def record_of(number: int, row: Mapping[str, Any], found: ColumnMap) -> Record:
         else:
             fields[target] = value
     return record
+
+
+def facts_of(name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return facts of an object, of its JSON, or of a list of names and values; else none."""
+    is_bag = plain_name(name) in BAGS
+    if is_bag and isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {}
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        pairs = [_pair(item) for item in value]
+        return {} if None in pairs else dict(pair for pair in pairs if pair is not None)
+    if not isinstance(value, dict):
+        return {}
+    return {key if is_bag else f"{name} {key}": item for key, item in value.items()}
+
+
+def _pair(item: Mapping[str, Any]) -> tuple[str, Any] | None:
+    name = next(
+        (item[n] for n in ("name", "attribute_code", "code", "key", "label") if n in item), ""
+    )
+    value = next((item[n] for n in ("value", "values", "option", "options") if n in item), None)
+    return (str(name), value) if name and value is not None else None
 
 
 def _categories(value: Any, found: ColumnMap) -> list[Any]:  # noqa: ANN401

@@ -29,6 +29,13 @@ def test_a_folder_of_an_export_says_how_to_import_it(tmp_path, cli):
     assert "no-products" in found
 
 
+def test_a_file_that_cannot_be_read_is_named(tmp_path, cli):
+    (tmp_path / "articles.csv").write_bytes(b"%PDF-1.4")
+    code, found = findings(cli, tmp_path)
+    assert code == 1
+    assert "is a PDF document" in found["not-imported"]["found"]
+
+
 def test_a_file_shows_its_mapping(tmp_path, cli):
     (tmp_path / "artikel.csv").write_text(HOUSE)
     told = cli("check", tmp_path / "artikel.csv")

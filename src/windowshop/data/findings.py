@@ -83,17 +83,11 @@ REMEDIES: dict[Severity, dict[str, str]] = {
         "conflicting-grades": "Keep the right grade; the first one read counts.",
         "empty-title": "Add titles; such a product is found by its other fields only.",
         "bad-attributes": 'Write a JSON object such as {"colour": "red"}.',
-        "to-import": "Run windowshop import FILE --out SHOP.",
-        "not-imported": "Export it again, or move it away.",
-        "another-name": "Rename the columns, or import the table.",
-        "image-not-fetched": "Run windowshop fetch-images.",
-        "useless-column": "Fill it, take it out, or give it the role hidden in columns.yaml.",
         "same-photo": "Give duplicates one group_id, so that none is a negative of another.",
         **{image_code(kind): remedy for kind, remedy in IMAGE_REMEDIES.items()},
         **{f"query-{image_code(kind)}": remedy for kind, remedy in IMAGE_REMEDIES.items()},
     },
     "info": {
-        "file-not-taken": "Nothing to do, if it is no product, query or judgement; else import it.",
         "groups": "Nothing to do: a variant of a right product is never a negative in training.",
     },
 }
@@ -102,6 +96,19 @@ RULES = {
     for severity, remedies in REMEDIES.items()
     for code, remedy in remedies.items()
 }
+ADVICE = {
+    "to-import": Rule("warning", "Run windowshop import FILE --out SHOP."),
+    "not-imported": Rule("warning", "Export it again, or move it away."),
+    "another-name": Rule("warning", "Rename the columns, or import the table."),
+    "image-not-fetched": Rule("warning", "Run windowshop fetch-images."),
+    "useless-column": Rule(
+        "warning", "Fill it, take it out, or give it the role hidden in columns.yaml."
+    ),
+    "file-not-taken": Rule(
+        "info", "Nothing to do, if it is no product, query or judgement; else import it."
+    ),
+}
+"""Rules of findings that `windowshop.imports` adds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,7 +146,7 @@ def finding_of(
 
     `severity` replaces that of the rule.
     """
-    rule = RULES[code]
+    rule = (RULES | ADVICE)[code]
     rows = () if concerned is None else tuple(concerned.arg_true().head(MAX_ROWS) + 1)
     return Finding(
         severity=severity or rule.severity,

@@ -16,7 +16,6 @@ from windowshop.imports.values import (
     mended,
     parse_availability,
     parse_money,
-    slug,
     split_images,
     split_list,
 )
@@ -187,7 +186,8 @@ class Normaliser:
         if not given:
             given = f"made-{content:016x}"
             self.report.add("no-id", record.row, row.get("title", ""))
-        for place, name in enumerate(self._names(given, record)):
+        fallback = record.fallback_id if record.fallback_id != given else ""
+        for place, name in enumerate([given, fallback] if fallback else [given]):
             key = hash_of(name)
             known = self._contents.get(key)
             if known is None:
@@ -202,11 +202,6 @@ class Normaliser:
                 return False
         self.report.add("repeated-id", record.row, given)
         return False
-
-    def _names(self, given: str, record: Record) -> list[str]:
-        options = "-".join(slug(str(value)) for value in record.options.values())
-        more = [record.fallback_id, f"{given}-{options}" if options else ""]
-        return [given, *(name for name in more if name and name != given)]
 
 
 def _text(value: object) -> str:

@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections import defaultdict
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.client import HTTPException
 
 import pytest
@@ -16,6 +16,7 @@ from support.faults import small_disk, some
 from support.services import Server, serving, wait_until
 
 from windowshop.index.check import check_generations
+from windowshop.index.database import Database
 
 pytestmark = pytest.mark.slow
 MEGABYTE = 2**20
@@ -162,6 +163,17 @@ def test_a_disk_that_fills_up_at_any_write_refuses_and_recovers(build_colours, t
             feed.check(titles(server))
             assert server.end()[0] == 0
         assert [text for check in check_generations(index) for text in check.damage] == []
+
+
+def test_what_a_power_loss_cost_is_counted(colours_index, tmp_path, monkeypatch):
+    index = shutil.copytree(colours_index, tmp_path / "index")
+    monkeypatch.setattr("windowshop.index.database._boot", lambda: b"an earlier start")
+    with closing(Database(index)) as database, database.reading() as connection:
+        (number,) = connection.execute("SELECT number FROM _transactions").fetchone()
+        database._note(number + 2)
+    monkeypatch.undo()
+    with serving(index) as client:
+        wait_until(lambda: "windowshop_lost_transactions 2.0" in client.get("/metrics").text)
 
 
 def test_damaged_products_are_told_and_not_written_over(colours_index, tmp_path):

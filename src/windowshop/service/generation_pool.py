@@ -71,6 +71,8 @@ class GenerationPool:
         self.state: State = "starting"
         self.damage: str | None = None
         """Damage of the products' database, once it was found."""
+        self.num_lost = 0
+        """Transactions of the database that a power loss has cost, as seen at the start."""
 
     @property
     def current(self) -> str:
@@ -120,6 +122,7 @@ class GenerationPool:
     def check_products(self) -> None:
         """Read the record of each product; after a DamagedError writes are refused."""
         with closing(open_products(self.folder)) as products:
+            self.num_lost = products.database.num_lost
             try:
                 products.check()
             except DamagedError as error:

@@ -38,6 +38,7 @@ class Metrics:
         self.events = counter("feedback", "What shoppers did.", "event")
         text = "Searches that were not written down for want of room."
         self.dropped_searches = counter("dropped_searches", text)
+        self.lost = gauge("lost_transactions", "Writes that a power loss cost, at the start.")
         self._products = gauge("products", "Products.")
         self._queries = gauge("query_vectors", "Query texts, by where their vector was.", "found")
         text = "The generation that is searched."

@@ -148,6 +148,7 @@ def _kind(dtype: pl.DataType) -> str:
 def _count(service: ServiceState) -> None:
     if not service.pool.current:
         return
+    service.metrics.lost.set(service.pool.num_lost)
     with service.pool.lease() as searcher:
         index = searcher.index
         counts = index.query_encoder.counts

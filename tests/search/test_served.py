@@ -9,6 +9,7 @@ from support.tuned_shop import shop
 
 from windowshop.errors import DataError
 from windowshop.evaluation.metrics import as_qrels, score_queries
+from windowshop.search.certainty.config import CertaintyConfig
 from windowshop.search.request import SearchRequest
 from windowshop.search.results.rules import Rule, Rules
 from windowshop.search.retrieval.config import CutoffConfig
@@ -24,7 +25,8 @@ LENIENT = PrecisionConfig(min_products=1, min_coverage=0)
 def made(tmp_path_factory):
     index, dataset = shop(tmp_path_factory.mktemp("shop"))
     with closing(index):
-        yield Searcher(index, SearchSettings(precision=LENIENT)), dataset
+        settings = SearchSettings(precision=LENIENT, certainty=CertaintyConfig(min_probability=0))
+        yield Searcher(index, settings), dataset
 
 
 def only(dataset, *kinds):
@@ -87,6 +89,16 @@ def test_the_cutoff_counts_as_served_and_is_told(made):
     for system in ("vectors", "words", "fused"):
         assert cut.tables[system] == whole.tables[system]
     assert any("ended 8 of 8 lists of served before rank 100" in note for note in cut.notes)
+
+
+def test_a_search_that_has_only_the_closest_is_as_short_as_it_is_shown(made):
+    searcher, dataset = made
+    doubtful = CertaintyConfig(min_probability=1, max_closest=2)
+    settings = replace(searcher.settings, certainty=doubtful)
+    found = evaluate_searcher(searcher.with_settings(settings), only(dataset, "look"), "dev")
+    assert mean(found, "served", measure="recall@100") < 0.5
+    assert mean(found, "vectors", measure="recall@100") == 1
+    assert any("ended 8 of 8 lists of served before rank 100" in note for note in found.notes)
 
 
 def test_the_rules_of_the_shop_count_as_served(made):

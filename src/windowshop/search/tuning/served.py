@@ -141,7 +141,8 @@ def _answer(searcher: Searcher, query: JudgedQuery, **options: Any) -> Answer:  
 
 
 def _was_cut(answer: Answer) -> bool:
-    return bool(answer.retrieved.below_probability or answer.retrieved.below_share)
+    cut = answer.retrieved
+    return bool(cut.below_probability or cut.below_share or cut.beyond_max)
 
 
 def _origin(searcher: Searcher) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def likenesses(hashes, flat=()):
     num = len(hashes)
     is_flat = np.isin(np.arange(num), flat)
     codes = np.array(hashes, dtype=np.uint64)
-    return Likenesses(codes, is_flat, np.zeros((num, 192), np.uint8))
+    return Likenesses(codes, is_flat, np.zeros((num, 768), np.uint8))
 
 
 def flipped(code, *bits):

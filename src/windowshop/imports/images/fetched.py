@@ -16,7 +16,7 @@ from windowshop.errors import DataError, StorageError
 FETCHED = "fetched"
 """Kind of a record that has an image."""
 COMMIT_SECONDS = 0.5
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,11 +17,11 @@ from PIL import Image
 
 HASH_BYTES = 8
 SIDE = 16
-MAX_DIFFERENCE = 2.5
+MAX_DIFFERENCE = 2.0
 """Mean difference of two small pictures' values, 0 to 255, up to which they look alike.
 
-Sizes and encodings of one image differ in about 1. Other shoes in the same pose before the same
-white have equal hashes, and differ in more.
+Sizes and encodings of one image differ in less. Other shoes in the same pose before the same white
+have equal hashes, and differ in more.
 """
 FLAT_DEVIATION = 3.0
 """Standard deviation of the values, in each colour, up to which a picture is flat."""
@@ -29,7 +29,7 @@ FLAT_DEVIATION = 3.0
 
 def likeness_of(image: Image.Image) -> bytes:
     """Return an image's perceptual hash and its small picture."""
-    small = image.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0)
+    small = image.resize((SIDE, SIDE), Image.Resampling.BOX)
     code = np.packbits(np.asarray(imagehash.phash(image).hash)).tobytes()
     return code + (b"\1" if _is_flat(image) else b"\0") + small.tobytes()
 

@@ -2,8 +2,9 @@
 
 import os
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +26,9 @@ from windowshop.cli.options import (
 from windowshop.data import require_products
 from windowshop.errors import SearchError, needs_extra
 from windowshop.files import DEFAULT_CACHE, INDEX, MODEL, require_manifest
+
+if TYPE_CHECKING:
+    from windowshop.search import Engagement
 
 
 @needs_extra("train")
@@ -128,6 +132,13 @@ def tune(
     classifier: Annotated[
         bool, typer.Option(help="Train a classifier of what queries mean and do not name.")
     ] = True,
+    ranker: Annotated[
+        bool, typer.Option(help="Fit the learned ranker, where there are enough judged texts.")
+    ] = True,
+    log: Annotated[
+        Path | None,
+        typer.Option(help="Log file or folder, for the ranker; default: the service's own."),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="JSON file to write with every setting tried.")
     ] = None,
@@ -147,12 +158,29 @@ def tune(
         max_lost=max_lost,
         max_told=max_told,
         classifier=classifier,
+        ranker=ranker,
     )
+    engagement = _engagement(index_folder, log)
     with closing(open_searcher(index_folder, read_only=True)) as searcher:
-        tuning = run(searcher, read_dataset(data), config, reporter)
+        tuning = run(searcher, read_dataset(data), config, reporter, engagement)
         path = save_tuning(tuning, searcher, json_file)
     out.print(render_tuning(tuning))
     print_line(f"{path}: written")
+
+
+def _engagement(index_folder: Path, log: Path | None) -> "Engagement":
+    """Count what shoppers did: by a log, or by what the service recorded where it is installed."""
+    from windowshop.data import join_events, read_events
+    from windowshop.search import NO_ENGAGEMENT, count_engagement
+
+    if log is not None:
+        return count_engagement(join_events(read_events(log).events))
+    if find_spec("fastapi") is None:
+        return NO_ENGAGEMENT
+    from windowshop.service import index_events
+
+    events = index_events(index_folder)
+    return NO_ENGAGEMENT if events.is_empty() else count_engagement(join_events(events))
 
 
 def search(
@@ -169,6 +197,9 @@ def search(
     ] = True,
     infer: Annotated[
         bool, typer.Option(help="Infer what the text means and does not name.")
+    ] = True,
+    use_ranker: Annotated[
+        bool, typer.Option("--ranker/--no-ranker", help="Let the learned ranker order results.")
     ] = True,
     explain: Annotated[bool, typer.Option(help="Show why each product has its rank.")] = False,
     json_output: JsonFlag = False,
@@ -189,6 +220,7 @@ def search(
         mode=mode,
         understand=understand,
         infer=infer,
+        ranker=use_ranker,
         explain=explain,
     )
     with closing(open_searcher(index_folder, read_only=True)) as searcher:

@@ -5,6 +5,8 @@ from .attributes import parse_attributes as parse_attributes
 from .category_paths import CATEGORY_PATHS as CATEGORY_PATHS
 from .category_paths import every_path as every_path
 from .check import check_dataset as check_dataset
+from .clicks.attraction import cells_of as cells_of
+from .clicks.attraction import with_looks as with_looks
 from .clicks.events import EVENT_SCHEMA as EVENT_SCHEMA
 from .clicks.events import query_id as query_id
 from .clicks.events import query_key as query_key
@@ -16,7 +18,10 @@ from .clicks.folder import write_judgements as write_judgements
 from .clicks.judgements import JudgementConfig as JudgementConfig
 from .clicks.judgements import LogJudgements as LogJudgements
 from .clicks.judgements import judge as judge
+from .clicks.position_bias import fit_position_bias as fit_position_bias
 from .clicks.records import read_any_table as read_any_table
+from .clicks.sources import read_events as read_events
+from .clicks.visits import Visits as Visits
 from .clicks.visits import join_events as join_events
 from .column_rules import COLUMNS_FILE as COLUMNS_FILE
 from .column_rules import ColumnRule as ColumnRule

@@ -1,6 +1,9 @@
 from .answer import Answer as Answer
 from .answer import Result as Result
 from .answer_table import render_answer as render_answer
+from .ranking.engagement import NO_ENGAGEMENT as NO_ENGAGEMENT
+from .ranking.engagement import Engagement as Engagement
+from .ranking.engagement import count_engagement as count_engagement
 from .request import MAX_RESULTS as MAX_RESULTS
 from .request import BrandCap as BrandCap
 from .request import Diversity as Diversity
@@ -12,8 +15,8 @@ from .request import SearchRequest as SearchRequest
 from .request import Sort as Sort
 from .searcher import Searcher as Searcher
 from .searcher import open_searcher as open_searcher
-from .tuning.choose import TuneConfig as TuneConfig
 from .tuning.choose import tune as tune
+from .tuning.config import TuneConfig as TuneConfig
 from .tuning.report import render_tuning as render_tuning
 from .tuning.report import save_tuning as save_tuning
 from .tuning.served import evaluate_searcher as evaluate_searcher

@@ -59,6 +59,29 @@ class Effect:
     """The place was divided by it; 1 for a pin."""
 
 
+@dataclass(frozen=True, slots=True)
+class RankerReason:
+    """Feature by which the learned ranker moved a product."""
+
+    feature: str
+    value: float | None
+    """None where it is not known of the product."""
+    points: float
+
+
+@dataclass(frozen=True, slots=True)
+class RankerPlace:
+    """Place of a product before and by the learned ranker."""
+
+    place_before: int
+    """Place by the mix, from 1."""
+    score: float
+    mix: float
+    """Part of the score that is the mix's; the trees add the rest."""
+    reasons: tuple[RankerReason, ...]
+    """Features that added or took away most, the weightiest first."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
     """Explanation of the place of a product."""
@@ -73,6 +96,8 @@ class Explanation:
     """Names of the recognised exclusions that put it last."""
     effects: tuple[Effect, ...]
     """Effects of the shop's rules."""
+    ranker: RankerPlace | None
+    """None where the learned ranker did not order the product."""
     diversified_from: int | None
     """Rank without diversity; None where that is the rank it has."""
     text_weight: float | None
@@ -170,6 +195,8 @@ class Answer:
     the model gives none."""
     took_ms: float
     timings_ms: Mapping[str, float]
+    ranked: bool = False
+    """Whether the learned ranker ordered the first candidates."""
     results: tuple[Result, ...] = field(default_factory=tuple)
 
     def to_json(self) -> dict[str, Any]:

@@ -127,6 +127,8 @@ class SearchRequest:
     """Short for a `diversity` with this one cap."""
     diversity: Diversity | None = None
     """None is that of the search settings."""
+    ranker: bool = True
+    """Let the learned ranker order the first candidates, where there is one."""
     rules: bool = True
     """Apply the shop's pins and boosts."""
     offset: int = 0

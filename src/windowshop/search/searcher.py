@@ -21,6 +21,7 @@ from windowshop.search.certainty.judge import closest_only, judge
 from windowshop.search.certainty.signs import Signs, background_of, signs_of
 from windowshop.search.classifier.inference import Inference
 from windowshop.search.classifier.model import Classifier, load_classifier
+from windowshop.search.ranking.ranker import Ranker, load_ranker, settings_hash
 from windowshop.search.request import SearchRequest
 from windowshop.search.results.arrange import active_rules, arrange
 from windowshop.search.results.explain import explain
@@ -62,8 +63,9 @@ class Searcher:
         synonyms: Synonyms = NO_SYNONYMS,
         rules: Rules | None = None,
         classifier: Classifier | None = None,
+        ranker: Ranker | None = None,
     ) -> None:
-        self.index = index
+        self.index, self._ranker = index, ranker
         self.settings = settings or SearchSettings()
         self.inference = _inference(classifier, self.settings)
         self._rules, self._synonyms = rules or Rules(), synonyms
@@ -97,6 +99,11 @@ class Searcher:
             certainty = judge(state, request, found, self.settings.certainty, self._background)
             found = closest_only(found, certainty, self.settings.certainty)
             retrieved = time.perf_counter()
+            ranked = None
+            if self._ranker is not None and self._ranker.takes(request, found):
+                ranked = self._ranker.rank(state, request, found, self.settings.ranker.depth)
+                found = replace(found, candidates=ranked.candidates)
+            in_order = time.perf_counter()
             rules = active_rules(self._rules, request, date.today())
             arranged = arrange(
                 state.view,
@@ -109,17 +116,18 @@ class Searcher:
             rows = state.view.columns.records(arranged.page.keys)
             reasons = None
             if request.explain:
-                reasons = explain(state.view, arranged, found.candidates)
+                reasons = explain(state.view, arranged, found.candidates, ranked)
         timings = {
             "encode": found.encoded.took_ms,
             "retrieve": (retrieved - started) * 1000,
-            "arrange": (time.perf_counter() - retrieved) * 1000,
+            "rank": (in_order - retrieved) * 1000,
+            "arrange": (time.perf_counter() - in_order) * 1000,
         }
         image_path = self.index.recent_image_path
         results = present(arranged.page, rows, image_path, request.fields, reasons)
         answer = assemble(self.index, request, found, certainty, arranged, results)
         took_ms = (time.perf_counter() - started) * 1000
-        return replace(answer, timings_ms=timings, took_ms=took_ms)
+        return replace(answer, timings_ms=timings, took_ms=took_ms, ranked=ranked is not None)
 
     def signs(self, text: str) -> Signs | None:
         """Return the signs by which a search by text is judged to have what was asked."""
@@ -127,6 +135,14 @@ class Searcher:
         with self.state() as state:
             found = self._find(state, request, self._query(request), None)
             return signs_of(state, self._background, found) if self._background else None
+
+    def find(self, state: SearchState, request: SearchRequest) -> Found:
+        """Retrieve the candidates of a request, in the order of the merge."""
+        query = self._query(request)
+        encoded = NO_VECTORS if request.mode == "words" else None
+        if encoded is None and request.image is not None:
+            encoded = encode_query(self.index, query)
+        return self._find(state, request, query, encoded)
 
     @contextmanager
     def state(self) -> Iterator[SearchState]:
@@ -167,6 +183,8 @@ class Searcher:
         if classifier is None and self.inference is not None:
             classifier = self.inference.classifier
         other.inference = _inference(classifier, settings)
+        if self._ranker is not None and self._ranker.settings != settings_hash(other.settings):
+            other._ranker = None
         return other
 
     def rebuild(self, wanted: Callable[[], bool] = lambda: True) -> None:
@@ -293,6 +311,7 @@ def open_searcher(
             synonyms=load_synonyms(synonyms) if synonyms.exists() else NO_SYNONYMS,
             rules=load_rules(rules, schema) if rules.exists() else None,
             classifier=load_classifier(path, index.manifest.model_key),
+            ranker=load_ranker(path, settings),
         )
     except BaseException:
         index.close()

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from windowshop.engines import BM25Config
+from windowshop.errors import ConfigError
 from windowshop.files import write_atomic
 from windowshop.search.certainty.config import CertaintyConfig
 from windowshop.search.classifier.inference import ClassifierConfig
@@ -46,6 +47,28 @@ def _merging(**weights: float) -> MergeConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RankerConfig:
+    """Use of the learned ranker, where `windowshop tune` left one beside the generation."""
+
+    use: bool = True
+    depth: int = 200
+    """First candidates that it orders; those behind keep their places."""
+    relevance: float = 1.0
+    desirability: float = 1.0
+    """Weights of the label sets in what `tune` fits it to."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.depth < 1:
+            raise ConfigError(f"ranker: depth={self.depth} must be at least 1.")
+        if min(self.relevance, self.desirability) < 0 or not self.relevance + self.desirability:
+            raise ConfigError(
+                f"ranker: relevance={self.relevance} and desirability={self.desirability} must "
+                "not be negative, and one of them above 0."
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SearchSettings:
     """Settings that `windowshop tune` chooses, by kind of query."""
 
@@ -64,6 +87,7 @@ class SearchSettings:
     """Order of the first results where a request says none."""
     certainty: CertaintyConfig = CertaintyConfig()
     """Probability that a search by text has what was asked."""
+    ranker: RankerConfig = field(default_factory=RankerConfig)
 
     def merging_of(self, request: SearchRequest) -> MergeConfig:
         """Return the settings of a request's kind of query."""

@@ -4,13 +4,17 @@ import numpy as np
 
 from windowshop.index import GATE_COLUMNS, View
 from windowshop.search.answer import Explanation
+from windowshop.search.ranking.ranker import Ranked
 from windowshop.search.results.arrange import ArrangedResults
 from windowshop.search.retrieval.retrieve import Candidates
 
 
-def explain(view: View, arranged: ArrangedResults, candidates: Candidates) -> list[Explanation]:
+def explain(
+    view: View, arranged: ArrangedResults, candidates: Candidates, ranked: Ranked | None
+) -> list[Explanation]:
     """Explain the place of each product of the page."""
     keys = arranged.page.keys
+    by_ranker = ranked.explain(keys.tolist()) if ranked else [None] * len(keys)
     names = [name for name in GATE_COLUMNS if name in view.columns.names]
     gates = view.columns.select(keys, names).rows(named=True) if names else [{}] * len(keys)
     explanations = []
@@ -30,6 +34,7 @@ def explain(view: View, arranged: ArrangedResults, candidates: Candidates) -> li
             boosted_by=tuple(name for name, keys in candidates.boosted if key in keys),
             last_by=tuple(name for name, keys in candidates.last if key in keys),
             effects=arranged.ruled.explain(place),
+            ranker=by_ranker[rank - arranged.page.offset - 1],
             diversified_from=None if plain == rank else plain,
             text_weight=text_weight,
             photo_weight=photo_weight,

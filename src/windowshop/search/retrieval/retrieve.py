@@ -43,6 +43,8 @@ class Candidates:
     """Products that pass the filter."""
     last: Named = ()
     """Recognised exclusions that put products last."""
+    num_first: int = 0
+    """Products with an identifier that the query gives, before all others."""
 
     @property
     def merged(self) -> Merged:
@@ -83,7 +85,8 @@ def find_candidates(state: SearchState, query: RetrievalQuery) -> Candidates:
     if chances_M is not None:
         chances_M = chances_M[kept.places]
     num_found = {ranking.name: len(ranking.keys) for ranking in rankings}
-    return Candidates(kept, chances_M, num_found, moved.boosted, allowed.count, moved.last)
+    counts = num_found, moved.boosted, allowed.count, moved.last, moved.num_first
+    return Candidates(kept, chances_M, *counts)
 
 
 def browse(state: SearchState, query: RetrievalQuery) -> Candidates:

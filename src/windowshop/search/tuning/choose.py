@@ -12,19 +12,22 @@ import numpy as np
 
 from windowshop.data import Dataset, lexical_texts, synthetic_note
 from windowshop.engines import count_terms
-from windowshop.errors import ConfigError, DataError
+from windowshop.errors import DataError
 from windowshop.evaluation import BM25Choice, GradedQrels, choose_bm25
 from windowshop.progress import Reporter
 from windowshop.registry import CHANNELS
+from windowshop.search.ranking.engagement import NO_ENGAGEMENT, Engagement
 from windowshop.search.retrieval.channel import TextChannel, channel
 from windowshop.search.retrieval.config import MergeConfig
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import SearchSettings
 from windowshop.search.tuning.certainty import CertaintyChoice, fit_certainty
+from windowshop.search.tuning.config import TuneConfig
 from windowshop.search.tuning.cutoffs import CutChoice, choose_cut
 from windowshop.search.tuning.inferring import InferenceTuning, tune_classifier
 from windowshop.search.tuning.judgements import ALL, Judgements, judgements
 from windowshop.search.tuning.probes import JudgedQuery, probe
+from windowshop.search.tuning.ranker import RankerTuning, tune_ranker
 from windowshop.search.tuning.scoring import SliceRow, TrialScore, TrialScorer
 from windowshop.search.tuning.trials import (
     FACTORS,
@@ -42,41 +45,6 @@ KINDS = ("text", "photo", "text_and_photo")
 """Kinds of queries that are tuned, each with a field of `SearchSettings`."""
 DEFAULT_SLICE = "kind"
 """The column of the queries that is a slice where none is named."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TuneConfig:
-    """Queries to choose on, and limits of a choice."""
-
-    split: str = "dev"
-    slices: tuple[str, ...] = ()
-    """Columns of queries or products, or several: a+b."""
-    guard: bool = True
-    """Refuse settings by which a slice loses."""
-    max_slice_loss: float = 0.002
-    """nDCG@10 that a slice may lose against the channel that is better there."""
-    min_slice_queries: int = 30
-    """Slices of fewer queries are shown, and refuse nothing."""
-    max_lost: float = 0.001
-    """Share of a query's relevant products found that the cut-off may leave out, the mean."""
-    max_told: float = 0.01
-    """Share of the judged queries that may be said to have no answer."""
-    max_queries: int = 2_000
-    """More judged queries than this are sampled."""
-    classifier: bool = True
-    """Train a classifier of what queries mean and do not name."""
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        for name in ("max_lost", "max_told"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{name}={getattr(self, name)} must be from 0 on and below 1.")
-        if self.max_slice_loss < 0 or self.min_slice_queries < 1 or self.max_queries < 1:
-            raise ConfigError(
-                f"max_slice_loss={self.max_slice_loss} must not be negative, "
-                f"min_slice_queries={self.min_slice_queries} and max_queries={self.max_queries} "
-                "must be at least 1."
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +81,8 @@ class Tuning:
     """None where the settings stay."""
     inferring: InferenceTuning | None = None
     """The classifier, and what it may do; None where none is trained."""
+    ranker: RankerTuning | None = None
+    """None where none was fitted; a note says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +98,17 @@ class _Kind:
     """Columns may be ignored."""
 
 
-def tune(searcher: Searcher, dataset: Dataset, config: TuneConfig, reporter: Reporter) -> Tuning:
+def tune(
+    searcher: Searcher,
+    dataset: Dataset,
+    config: TuneConfig,
+    reporter: Reporter,
+    engagement: Engagement = NO_ENGAGEMENT,
+) -> Tuning:
     """Choose settings for each kind of query that the split has, from those of the searcher.
 
-    Raises DataError where no query of the split is judged.
+    `engagement` is what a log says about products, for the ranker. Raises DataError where no query
+    of the split is judged.
     """
     with searcher.state() as state:
         columns = state.view.columns
@@ -168,7 +145,11 @@ def tune(searcher: Searcher, dataset: Dataset, config: TuneConfig, reporter: Rep
     tuning = Tuning(settings, tuple(kinds), tuple(notes))
     if config.classifier:
         tuning = _with_classifier(tuning, searcher, dataset, config.split, judged, reporter)
-    return _with_certainty(tuning, searcher, judged, config.max_told, reporter)
+    tuning = _with_certainty(tuning, searcher, judged, config.max_told, reporter)
+    classifier = tuning.inferring.classifier if tuning.inferring else None
+    served = searcher.with_settings(tuning.settings, classifier)
+    ranker, note = tune_ranker(served, dataset, judged, keys, config, engagement, reporter)
+    return replace(tuning, ranker=ranker, notes=(*tuning.notes, *([note] if note else [])))
 
 
 def _with_classifier(

@@ -71,6 +71,11 @@ class Judge:
             return ndcg, np.nan
         return ndcg, float((found >= self.threshold).sum()) / grades.num_relevant
 
+    def grades(self, query_id: str, keys_M: np.ndarray) -> np.ndarray:
+        """Return the grade of each product, int64 (M,); 0 where it is not judged."""
+        of = self._grades[query_id].of
+        return np.array([of.get(key, 0) for key in keys_M.tolist()], dtype=np.int64)
+
     def relevant(self, query_id: str, keys_M: np.ndarray) -> np.ndarray:
         """Return which products are relevant, bool (M,)."""
         of = self._grades[query_id].of

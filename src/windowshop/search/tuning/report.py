@@ -1,5 +1,6 @@
 """Report of a tuning, as tables for the terminal and as plain values."""
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from rich.text import Text
 from windowshop.files import write_json
 from windowshop.index import open_generations
 from windowshop.search.classifier.model import save_classifier
+from windowshop.search.ranking.ranker import RANKER_FOLDER, save_ranker
 from windowshop.search.retrieval.config import CutoffConfig
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import SETTINGS_FILE, save_search_settings
 from windowshop.search.tuning.certainty import CertaintyChoice
 from windowshop.search.tuning.choose import KindTuning, Tuning
+from windowshop.search.tuning.ranker_report import render_ranker
 from windowshop.search.tuning.scoring import SliceRow, TrialScore
 from windowshop.search.tuning.trials import Trial
 
@@ -35,6 +38,8 @@ def render_tuning(tuning: Tuning) -> RenderableType:
         parts.append(Text(_certainty(tuning.certainty)))
     if tuning.inferring is not None:
         parts += [Text(line) for line in tuning.inferring.lines()]
+    if tuning.ranker is not None:
+        parts.append(render_ranker(tuning.ranker))
     parts += [Text(note, style="yellow") for note in tuning.notes]
     return Group(*parts)
 
@@ -46,6 +51,7 @@ def tuning_to_json(tuning: Tuning) -> dict[str, Any]:
         "certainty": _certainty_to_json(tuning.certainty) if tuning.certainty else None,
         "classifier": tuning.inferring and tuning.inferring.to_json(),
         "notes": list(tuning.notes),
+        "ranker": tuning.ranker.to_json() if tuning.ranker else None,
     }
 
 
@@ -55,9 +61,27 @@ def save_tuning(tuning: Tuning, searcher: Searcher, json_file: Path | None) -> P
     save_search_settings(tuning.settings, generation)
     if tuning.inferring is not None:
         save_classifier(tuning.inferring.classifier, generation)
+    _save_ranker(tuning, generation)
     if json_file is not None:
         write_json(json_file, tuning_to_json(tuning), chosen="file")
     return generation / SETTINGS_FILE
+
+
+def _save_ranker(tuning: Tuning, generation: Path) -> None:
+    """Write the ranker, or remove one that an earlier tuning left: it was fitted to another mix."""
+    ranker = tuning.ranker
+    if ranker is None or not ranker.used:
+        shutil.rmtree(generation / RANKER_FOLDER, ignore_errors=True)
+        return
+    save_ranker(
+        generation,
+        ranker.text,
+        ranker.spec,
+        ranker.engagement,
+        tuning.settings,
+        ranker.to_json(),
+        ranker.num_queries,
+    )
 
 
 def _settings(kind: KindTuning) -> Table:

@@ -122,6 +122,9 @@ class SearchBody(Body):
     diversity: DiversityBody | None = Field(
         None, description="Null is that of the index's settings."
     )
+    ranker: bool = Field(
+        True, description="Whether the learned ranker takes part, if there is one."
+    )
     rules: bool = True
     offset: int = Field(0, ge=0, le=MAX_RESULTS)
     limit: int = Field(20, ge=1, le=MAX_LIMIT)
@@ -152,6 +155,7 @@ class SearchBody(Body):
             sort=tuple(Sort(by.column, by.descending) for by in self.sort),
             collapse=self.collapse,
             cap=BrandCap(self.cap.column, self.cap.most, self.cap.among) if self.cap else None,
+            ranker=self.ranker,
             diversity=self.diversity.to_diversity() if self.diversity else None,
             rules=self.rules,
             offset=self.offset,

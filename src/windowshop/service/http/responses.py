@@ -107,7 +107,8 @@ SEARCH_ANSWER_EXAMPLE: dict[str, Any] = {
     },
     "text_weight": 0.61,
     "took_ms": 4.2,
-    "timings_ms": {"encode": 1.9, "retrieve": 3.1, "arrange": 0.8},
+    "timings_ms": {"encode": 1.9, "retrieve": 3.1, "rank": 0.9, "arrange": 0.8},
+    "ranked": True,
     "results": [RESULT_EXAMPLE],
 }
 
@@ -163,6 +164,7 @@ class SearchAnswer(BaseModel):
     text_weight: float | None
     took_ms: float
     timings_ms: dict[str, float]
+    ranked: bool
     results: list[ResultAnswer]
 
 

@@ -62,6 +62,14 @@ def judge_index(index: Path, out: Path, config: JudgementConfig) -> WrittenJudge
     )
 
 
+def index_events(index: Path) -> pl.DataFrame:
+    """Read what an index's service recorded of searches by text, as EVENT_SCHEMA.
+
+    A service may have the index open. Raises DamagedError where what was recorded is damaged.
+    """
+    return log_events(*read_log(index))
+
+
 def log_events(searches: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Return a feedback log (`windowshop.service.logs.feedback.read_log`) as EVENT_SCHEMA."""
     asked = searches.filter(

@@ -17,6 +17,7 @@ export function why(result) {
       reasons.boosted_by.map((name) => el("p", { text: `Preferred for ${name}` })),
       reasons.last_by.map((name) => el("p", { text: `Last, as the search says ${name}` })),
       reasons.effects.map((effect) => el("p", { text: `${DID[effect.kind] ?? effect.kind} “${effect.rule}”` })),
+      ranked(reasons.ranker),
       reasons.diversified_from === null ? null
         : el("p", { text: `Moved from #${reasons.diversified_from} to keep alike products apart` }),
       gate("What counted for this product", reasons.text_weight, reasons.photo_weight)));
@@ -52,6 +53,16 @@ function scoreRows(result, reasons) {
   }
   return rows;
 }
+
+/** What the learned ranker made of the product; null where it did not order it. */
+function ranked(place) {
+  if (!place) return null;
+  return el("div", { class: "ranked" },
+    el("p", { text: `Ranked by what was learned: #${place.place_before} by the mix, ${signed(place.score - place.mix)} points` }),
+    el("dl", {}, place.reasons.map((reason) => pair(reason.feature.replace(": ", " · "), signed(reason.points)))));
+}
+
+const signed = (points) => `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(2)}`;
 
 function pair(name, value) {
   const label = name.charAt(0).toUpperCase() + name.slice(1);

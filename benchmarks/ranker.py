@@ -1,0 +1,113 @@
+"""What the learned ranker adds to the tuned mix, as served.
+
+    python benchmarks/ranker.py INDEX DATA --json benchmarks/results/ranker.json
+
+INDEX is tuned on dev (`windowshop tune INDEX DATA`). Every test query is answered with the ranker
+and without it, as asked and misspelt (`hybrid.py`'s typos); differences are paired by query. Slices
+of products (text_quality, cold) count the relevant products of that kind alone.
+"""
+
+import argparse
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hybrid import misspelt, ranked
+from kept_figures import write_figures
+from rich.console import Console
+
+from windowshop.data import Dataset, read_dataset
+from windowshop.evaluation import (
+    DEPTH,
+    Qrels,
+    as_qrels,
+    bootstrap,
+    compare,
+    make_slices,
+    one_seed,
+    relevance_threshold,
+    score_queries,
+    split_kinds,
+)
+from windowshop.progress import TerminalReporter
+from windowshop.search import Searcher, SearchRequest, open_searcher
+
+MEASURES = ("ndcg@10", "recall@100")
+Run = dict[str, dict[str, float]]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("index", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--slice", action="append", default=[])
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    dataset = read_dataset(arguments.data)
+    rows = dataset.split(arguments.split).select("query_id", "query").iter_rows()
+    texts = {query_id: text.strip() for query_id, text in rows if text and text.strip()}
+    with closing(open_searcher(arguments.index, read_only=True)) as searcher:
+        asked = answered(searcher, texts, "as asked")
+        typos = answered(searcher, misspelt(texts), "misspelt")
+    figures = {
+        "split": arguments.split,
+        "queries": len(texts),
+        "as_asked": compared(dataset, texts, arguments.slice, asked["runs"]),
+        "misspelt": compared(dataset, texts, (), typos["runs"]),
+        "rank_ms": {"median": asked["median_ms"], "p95": asked["p95_ms"]},
+    }
+    write_figures(figures, arguments.json, dataset)
+
+
+def answered(searcher: Searcher, texts: dict[str, str], name: str) -> dict[str, Any]:
+    """Answer every text with the ranker and without it; times are of the ranker alone."""
+    runs: dict[str, Run] = {"ranker": {}, "mix": {}}
+    times = []
+    with TerminalReporter(Console(stderr=True)).bar(f"Search {name}", len(texts)) as advance:
+        for query_id, text in texts.items():
+            request = SearchRequest(text=text, limit=DEPTH, rules=False, fields=())
+            answer = searcher.answer(request)
+            if answer.ranked:
+                times.append(answer.timings_ms["rank"])
+            runs["ranker"][query_id] = {r.product_id: -float(r.rank) for r in answer.results}
+            plain = SearchRequest(text=text, limit=DEPTH, rules=False, fields=(), ranker=False)
+            runs["mix"][query_id] = ranked(searcher, plain)
+            advance(1, "")
+    median, p95 = np.percentile(times or [0.0], [50, 95])
+    return {"runs": runs, "median_ms": float(median), "p95_ms": float(p95)}
+
+
+def compared(
+    dataset: Dataset, texts: dict[str, str], slices: Sequence[str], runs: dict[str, Run]
+) -> dict[str, Any]:
+    """Part -> means of both, and ranker minus mix."""
+    queries = dataset.queries.filter(dataset.queries["query_id"].is_in(list(texts)))
+    kind, qrels = next(iter(split_kinds(dataset.qrels_of(queries)).items()))
+    threshold = relevance_threshold(dataset.qrels.filter(kind=kind))
+    parts: dict[str, Qrels] = {"all": as_qrels(qrels)}
+    for spec in slices:
+        parts |= {part.name: as_qrels(part.qrels) for part in make_slices(dataset, qrels, spec)}
+    figures = {}
+    for name, part in parts.items():
+        values = {system: score_queries(part, run, threshold) for system, run in runs.items()}
+        gains = {
+            measure: compare(one_seed(values["ranker"][measure]), one_seed(values["mix"][measure]))
+            for measure in MEASURES
+        }
+        figures[name] = {
+            "means": {
+                system: {m: asdict(bootstrap(list(scores[m].values()))) for m in MEASURES}
+                for system, scores in values.items()
+            },
+            "gains": {measure: asdict(gain) for measure, gain in gains.items() if gain},
+        }
+    return figures
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Learned order of the candidates of a text search."""

@@ -1,0 +1,277 @@
+"""Features of candidates, by which the learned ranker orders them.
+
+Every feature is of one group, the word before its colon; NaN is unknown. Identifiers are no
+features, and a product that does not state what the query names neither matches nor contradicts.
+
+Shapes: M candidates, F features, D width of a vector, R recognised items.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from windowshop.data import CATEGORY_PATHS, Null, columns_of, to_polars
+from windowshop.index import FUSED_VECTOR, GATE_COLUMNS, IMAGE_VECTOR
+from windowshop.search.ranking.engagement import Counted, Engagement
+from windowshop.search.retrieval.lexicon import SearchState
+from windowshop.search.retrieval.merge import Merged
+from windowshop.search.retrieval.retrieve import Found
+from windowshop.search.understanding.recognition import Recognised
+
+GROUPS = ("channels", "agreement", "recognised", "modalities", "columns", "query", "engagement")
+FACTS = ("title", "description", "brand", "category", "attributes")
+"""Columns of which it matters whether a product has them."""
+CLOSEST = 10
+"""First candidates that others are compared with."""
+RISING = ("score", "likeness", "match", "clicks", "orders")
+FALLING = ("rank", "place", "contradict")
+"""Ends of names of features that can only help, or only harm."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FeatureSpec:
+    """Features of one index, in the order of the matrix."""
+
+    channels: tuple[str, ...]
+    """Channels of a text search."""
+    named: tuple[str, ...] = ()
+    """Columns that queries name."""
+    numbers: tuple[str, ...] = ()
+    """Columns of numbers, moments and yes or no, but for identifiers; the price among them."""
+    images: bool = False
+    """Whether products have vectors of their images."""
+    engagement: bool = False
+    """Whether there is a log."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the features."""
+        names = ["channels: place", "channels: merged score"]
+        for name in self.channels:
+            names += [f"channels: {name} score", f"channels: {name} rank"]
+        names += ["agreement: channels", "agreement: spread", "agreement: likeness"]
+        names += ["recognised: match", "recognised: contradict", "recognised: unstated"]
+        names += [f"recognised: {name} match" for name in self.named]
+        names += ["modalities: first score", "modalities: second score", "modalities: query text"]
+        names += ["modalities: text weight"]
+        if self.images:
+            names += ["modalities: image score", "modalities: image likeness"]
+        names += [f"columns: has {name}" for name in FACTS]
+        for name in self.numbers:
+            names += [f"columns: {name}", f"columns: {name} among candidates"]
+        names += ["query: words", "query: known", "query: recognised", "query: best", "query: gap"]
+        if self.engagement:
+            names += ["engagement: clicks", "engagement: orders"]
+            names += ["engagement: query clicks", "engagement: query orders"]
+        return tuple(names)
+
+    @property
+    def monotone(self) -> list[int]:
+        """Return 1 for a feature that can only help, -1 for one that can only harm, else 0."""
+        return [name.endswith(RISING) - name.endswith(FALLING) for name in self.names]
+
+
+def group_of(name: str) -> str:
+    """Return the group of a feature."""
+    return name.partition(":")[0]
+
+
+def candidate_features(
+    state: SearchState,
+    found: Found,
+    merged: Merged,
+    spec: FeatureSpec,
+    engagement: Engagement,
+    off: Sequence[str] = (),
+) -> np.ndarray:
+    """Return the features of the first candidates, float64 (M, F); `off` names what is off."""
+    items = [
+        item
+        for item in found.recognised
+        if item.kind in ("value", "price", "inferred")
+        and item.tree is not None
+        and item.name not in off
+    ]
+    table = _table(state, merged.keys, items, spec)
+    by_name: dict[str, np.ndarray | float] = {
+        **_channels(merged),
+        **_recognised(table, items, len(merged.keys)),
+        **(_modalities(state, found, merged.keys) if spec.images else _vectors(state, merged.keys)),
+        **_columns(table, spec),
+        **_query(found, merged, len(items)),
+    }
+    if "_text_weight" in table.columns:
+        by_name["modalities: text weight"] = table["_text_weight"].to_numpy()
+    if spec.engagement:
+        query = found.understanding.query if found.understanding else ""
+        by_name |= _engagement(engagement.of(query), table["product_id"].to_list())
+    x_MF = np.full((len(merged.keys), len(spec.names)), np.nan)
+    for place, name in enumerate(spec.names):
+        if name in by_name:
+            x_MF[:, place] = by_name[name]
+    return x_MF
+
+
+def _table(
+    state: SearchState, keys_M: np.ndarray, items: Sequence[Recognised], spec: FeatureSpec
+) -> pl.DataFrame:
+    """Return what is read of the candidates: columns, and matches `m0`.. and statements `s0`.."""
+    columns = state.view.columns
+    asked = {name for item in items if item.tree for name in columns_of(item.tree)}
+    if "category" in asked:
+        asked.add(CATEGORY_PATHS)
+    names = ["product_id", *FACTS, *spec.numbers, GATE_COLUMNS[0], *asked]
+    table = columns.select(keys_M, dict.fromkeys(names))
+    tests = []
+    for i, item in enumerate(items):
+        assert item.tree is not None, "only what has a test is asked"
+        stated = to_polars(Null(_column(item), is_null=False), table.schema)
+        tests += [
+            to_polars(item.tree, table.schema).fill_null(False).alias(f"m{i}"),
+            stated.alias(f"s{i}"),
+        ]
+    return table.with_columns(tests) if tests else table
+
+
+def _channels(merged: Merged) -> dict[str, np.ndarray | float]:
+    num_candidates = len(merged.keys)
+    found_CM = merged.ranks_CM > 0
+    ranks_CM = np.where(found_CM, merged.ranks_CM, np.nan)
+    best = merged.scores.max(initial=-np.inf)
+    features: dict[str, np.ndarray | float] = {
+        "channels: place": np.arange(1.0, num_candidates + 1),
+        "channels: merged score": merged.scores - best,
+        "agreement: channels": found_CM.sum(axis=0),
+    }
+    far_CM = np.where(found_CM, merged.ranks_CM, num_candidates)
+    features["agreement: spread"] = np.ptp(np.log(far_CM), axis=0)
+    for name, scores_M, ranks_M in zip(merged.channels, merged.scores_CM, ranks_CM, strict=True):
+        features[f"channels: {name} score"] = scores_M
+        features[f"channels: {name} rank"] = ranks_M
+    return features
+
+
+def _recognised(
+    table: pl.DataFrame, items: Sequence[Recognised], num_candidates: int
+) -> dict[str, np.ndarray | float]:
+    """Count matches and contradictions; a column has 1, -1, or 0 where a product states none."""
+    if not items:
+        return {}
+    match_RM = np.array([table[f"m{i}"].to_numpy() for i in range(len(items))])
+    states_RM = np.array([table[f"s{i}"].to_numpy() for i in range(len(items))]) | match_RM
+    sign_RM = match_RM.astype(np.int64) - (states_RM & ~match_RM)
+    features: dict[str, np.ndarray | float] = {
+        "recognised: match": (sign_RM > 0).mean(axis=0),
+        "recognised: contradict": (sign_RM < 0).mean(axis=0),
+        "recognised: unstated": (sign_RM == 0).mean(axis=0),
+    }
+    for item, sign_M in zip(items, sign_RM, strict=True):
+        features[f"recognised: {_column(item)} match"] = sign_M
+    return features
+
+
+def _column(item: Recognised) -> str:
+    """Return the column that an item is about."""
+    assert item.tree is not None, "an item without a test is about no column"
+    return min(columns_of(item.tree))
+
+
+def _vectors(state: SearchState, keys_M: np.ndarray) -> dict[str, np.ndarray | float]:
+    return {"agreement: likeness": _likeness(state.view.engine.vectors(keys_M, FUSED_VECTOR))}
+
+
+def _modalities(
+    state: SearchState, found: Found, keys_M: np.ndarray
+) -> dict[str, np.ndarray | float]:
+    """Compare with the query by each part of the vectors, and with the first candidates."""
+    engine, query_1P = state.view.engine, found.encoded.vectors.get("vectors")
+    x_MP = engine.vectors(keys_M, FUSED_VECTOR)
+    image_MD = engine.vectors(keys_M, IMAGE_VECTOR)
+    features: dict[str, np.ndarray | float] = {
+        "agreement: likeness": _likeness(x_MP),
+        "modalities: image likeness": _likeness(image_MD),
+    }
+    if query_1P is None:
+        return features
+    query_P, width = query_1P[0], image_MD.shape[1]
+    if len(query_P) == x_MP.shape[1] == 2 * width:  # [b q; (1 - b) q], interleaved (`QueryWeight`)
+        first_D, second_D = query_P[0::2], query_P[1::2]
+        norms = float(np.linalg.norm(first_D)), float(np.linalg.norm(second_D))
+        features["modalities: first score"] = x_MP[:, 0::2] @ first_D / max(norms[0], 1e-9)
+        features["modalities: second score"] = x_MP[:, 1::2] @ second_D / max(norms[1], 1e-9)
+        features["modalities: query text"] = norms[0] / max(sum(norms), 1e-9)
+        query_P = first_D if norms[0] > norms[1] else second_D
+    if len(query_P) == width:
+        unit_D = query_P / max(float(np.linalg.norm(query_P)), 1e-9)
+        features["modalities: image score"] = np.where(
+            image_MD.any(axis=1), image_MD @ unit_D, np.nan
+        )
+    return features
+
+
+def _likeness(x_MD: np.ndarray) -> np.ndarray:
+    """Return the mean cosine to the first candidates, itself left out."""
+    first = min(CLOSEST, len(x_MD))
+    has_M = np.asarray(x_MD.any(axis=1))
+    sums_M = x_MD @ x_MD[:first].sum(axis=0)
+    others_M = np.full(len(x_MD), float(has_M[:first].sum()))
+    sums_M[:first] -= has_M[:first]
+    others_M[:first] -= has_M[:first]
+    return np.where(has_M & (others_M > 0), sums_M / np.maximum(others_M, 1), np.nan)
+
+
+def _columns(table: pl.DataFrame, spec: FeatureSpec) -> dict[str, np.ndarray | float]:
+    features: dict[str, np.ndarray | float] = {}
+    for name in FACTS:
+        if name in table.columns:
+            features[f"columns: has {name}"] = table[name].is_not_null().to_numpy()
+    for name in spec.numbers:
+        if name not in table.columns:
+            continue
+        column = table[name]
+        if column.dtype.is_temporal():
+            column = column.to_physical()
+        values_M = column.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
+        features[f"columns: {name}"] = values_M
+        features[f"columns: {name} among candidates"] = share_below(values_M)
+    return features
+
+
+def share_below(values_M: np.ndarray) -> np.ndarray:
+    """Return the share of the known values that are lower, equal ones counted half; NaN stays."""
+    known_M = ~np.isnan(values_M)
+    share_M = np.full(len(values_M), np.nan)
+    ordered = np.sort(values_M[known_M])
+    low = np.searchsorted(ordered, values_M[known_M], side="left")
+    high = np.searchsorted(ordered, values_M[known_M], side="right")
+    share_M[known_M] = (low + high) / 2 / max(1, len(ordered))
+    return share_M
+
+
+def _query(found: Found, merged: Merged, num_items: int) -> dict[str, np.ndarray | float]:
+    features: dict[str, np.ndarray | float] = {"query: recognised": num_items}
+    if found.understanding is not None:
+        tokens = found.understanding.tokens
+        features["query: words"] = len(tokens)
+        known = sum(token.count > 0 and token.corrected is None for token in tokens)
+        features["query: known"] = known / max(1, len(tokens))
+    if len(merged.scores):
+        first = merged.scores[:CLOSEST]
+        features["query: best"] = float(merged.scores.max())
+        features["query: gap"] = float(first[0] - first[-1])
+    return features
+
+
+def _engagement(
+    of_query: Mapping[str, Counted], product_ids: Sequence[str]
+) -> dict[str, np.ndarray | float]:
+    nothing = Counted()
+    counted = [of_query.get(name, nothing) for name in product_ids]
+    return {
+        "engagement: clicks": np.array([one.clicks for one in counted]),
+        "engagement: orders": np.array([one.orders for one in counted]),
+        "engagement: query clicks": np.array([one.query_clicks for one in counted]),
+        "engagement: query orders": np.array([one.query_orders for one in counted]),
+    }

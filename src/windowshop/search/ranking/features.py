@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from windowshop.data import CATEGORY_PATHS, Null, columns_of, to_polars
+from windowshop.data import Null, columns_of
 from windowshop.index import FUSED_VECTOR, GATE_COLUMNS, IMAGE_VECTOR
 from windowshop.search.ranking.engagement import Counted, Engagement
 from windowshop.search.retrieval.lexicon import SearchState
@@ -94,10 +94,10 @@ def candidate_features(
         and item.tree is not None
         and item.name not in off
     ]
-    table = _table(state, merged.keys, items, spec)
+    table = _table(state, merged.keys, spec)
     by_name: dict[str, np.ndarray | float] = {
         **_channels(merged),
-        **_recognised(table, items, len(merged.keys)),
+        **_recognised(state, items, merged.keys),
         **(_modalities(state, found, merged.keys) if spec.images else _vectors(state, merged.keys)),
         **_columns(table, spec),
         **_query(found, merged, len(items)),
@@ -114,25 +114,10 @@ def candidate_features(
     return x_MF
 
 
-def _table(
-    state: SearchState, keys_M: np.ndarray, items: Sequence[Recognised], spec: FeatureSpec
-) -> pl.DataFrame:
-    """Return what is read of the candidates: columns, and matches `m0`.. and statements `s0`.."""
-    columns = state.view.columns
-    asked = {name for item in items if item.tree for name in columns_of(item.tree)}
-    if "category" in asked:
-        asked.add(CATEGORY_PATHS)
-    names = ["product_id", *FACTS, *spec.numbers, GATE_COLUMNS[0], *asked]
-    table = columns.select(keys_M, dict.fromkeys(names))
-    tests = []
-    for i, item in enumerate(items):
-        assert item.tree is not None, "only what has a test is asked"
-        stated = to_polars(Null(_column(item), is_null=False), table.schema)
-        tests += [
-            to_polars(item.tree, table.schema).fill_null(False).alias(f"m{i}"),
-            stated.alias(f"s{i}"),
-        ]
-    return table.with_columns(tests) if tests else table
+def _table(state: SearchState, keys_M: np.ndarray, spec: FeatureSpec) -> pl.DataFrame:
+    """Return the columns that are read of the candidates."""
+    names = ["product_id", *FACTS, *spec.numbers, GATE_COLUMNS[0]]
+    return state.view.columns.select(keys_M, dict.fromkeys(names))
 
 
 def _channels(merged: Merged) -> dict[str, np.ndarray | float]:
@@ -154,13 +139,16 @@ def _channels(merged: Merged) -> dict[str, np.ndarray | float]:
 
 
 def _recognised(
-    table: pl.DataFrame, items: Sequence[Recognised], num_candidates: int
+    state: SearchState, items: Sequence[Recognised], keys_M: np.ndarray
 ) -> dict[str, np.ndarray | float]:
     """Count matches and contradictions; a column has 1, -1, or 0 where a product states none."""
-    if not items:
+    trees = [item.tree for item in items if item.tree is not None]
+    if not trees:
         return {}
-    match_RM = np.array([table[f"m{i}"].to_numpy() for i in range(len(items))])
-    states_RM = np.array([table[f"s{i}"].to_numpy() for i in range(len(items))]) | match_RM
+    stated = [Null(_column(item), is_null=False) for item in items]
+    both_RM = state.view.columns.matching([*trees, *stated], keys_M)  # bitmaps are cached
+    match_RM = both_RM[: len(trees)]
+    states_RM = both_RM[len(trees) :] | match_RM
     sign_RM = match_RM.astype(np.int64) - (states_RM & ~match_RM)
     features: dict[str, np.ndarray | float] = {
         "recognised: match": (sign_RM > 0).mean(axis=0),
@@ -224,9 +212,9 @@ def _likeness(x_MD: np.ndarray) -> np.ndarray:
 
 def _columns(table: pl.DataFrame, spec: FeatureSpec) -> dict[str, np.ndarray | float]:
     features: dict[str, np.ndarray | float] = {}
-    for name in FACTS:
-        if name in table.columns:
-            features[f"columns: has {name}"] = table[name].is_not_null().to_numpy()
+    facts = [name for name in FACTS if name in table.columns]
+    has_MC = table.select(pl.col(facts).is_not_null()).to_numpy()
+    features |= {f"columns: has {name}": has_MC[:, place] for place, name in enumerate(facts)}
     for name in spec.numbers:
         if name not in table.columns:
             continue

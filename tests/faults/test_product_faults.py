@@ -4,6 +4,7 @@ What was acknowledged is there once, in its latest version, and nothing that was
 """
 
 import random
+import re
 import shutil
 import threading
 import time
@@ -184,7 +185,13 @@ def test_damaged_products_are_told_and_not_written_over(colours_index, tmp_path)
         wait_until(lambda: "writes" in client.get("/ready").json()["refused"])
         assert "damaged" in client.get("/ready").json()["refused"]["writes"]
         body = {"products": [{"product_id": "x", "title": "t"}]}
+        found = client.post("/search", json={"text": "shoe"}).json()
+        assert found["results"]  # searches go on with what they had, and so does feedback
+        shown = {"search_id": found["search_id"], "product_id": "p0", "position": 1}
+        assert client.post("/feedback", json=shown | {"event": "click"}).status_code == 200
+        assert client.get("/products/p4").json()["product_id"] == "p4"
         told = client.put("/products", json=body)
-        assert told.json()["error"]["code"] == "damaged"
-        found = client.post("/search", json={"text": "shoe"}).json()["results"]
-        assert found  # searches go on with what they had
+        assert (told.status_code, told.json()["error"]["code"]) == (503, "damaged")
+        message = told.json()["error"]["message"]
+        assert re.match(r"shop\.db: the row 'p4' .* Restore .* start it again", message)
+        assert str(index) not in told.text

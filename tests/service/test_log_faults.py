@@ -1,6 +1,7 @@
 """Searches, events and grades through kills, full disks, damage and two threads."""
 
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -178,9 +179,14 @@ def test_a_damaged_row_is_a_named_error_and_searches_go_on(
         wait_until(lambda: logs._damage is not None)
         assert client.post("/search", json={"text": "red shoe"}).json()["results"]
         asked = {"search_id": name, "position": 2}
-        problem(client.post("/feedback", json=click | asked), 500, "damaged")
-        problem(client.post("/judgements", json=judged), 500, "damaged")
-        problem(client.get("/judgements?query=red+shoe"), 500, "damaged")
+        problem(client.post("/feedback", json=click | asked), 503, "damaged")
+        problem(client.get("/judgements?query=red+shoe"), 503, "damaged")
+        told = client.post("/judgements", json=judged)
+        message = problem(told, 503, "damaged")["message"]
+        assert re.match(rf"shop\.db: .*table {table}.* Restore .* start it again", message)
+        assert str(index) not in told.text
+        row = {"product_id": "new", "title": "a blue shoe"}
+        assert client.put("/products", json={"products": [row]}).status_code == 200
 
 
 def test_a_full_disk_is_507_and_searches_are_answered(colours_index, tmp_path, monkeypatch):

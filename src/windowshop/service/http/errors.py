@@ -1,6 +1,7 @@
 """Errors as HTTP answers: `{"error": {"code", "message", "where"}}`."""
 
 import logging
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -25,6 +26,8 @@ RETRY_SECONDS = "10"
 """When to come again where the disk is full or cannot be written."""
 MAX_SHOWN = 300
 """Characters kept at each end of a long message, which may quote the client."""
+UNTIL_DATABASE = re.compile(r".*?(?=\w+\.db: )", re.DOTALL)
+"""Folder of a database at the beginning of an error."""
 
 
 class ServiceError(WindowshopError):
@@ -107,15 +110,9 @@ def as_service_error(error: Exception) -> ServiceError:
         LOG.error("no memory for a request", exc_info=error)
         message = "There is no memory for this now: nothing was changed. Send it again later."
         return ServiceError(503, "no_memory", message, headers={"Retry-After": RETRY_SECONDS})
-    number = uuid.uuid4().hex[:12]
     if isinstance(error, DamagedError):
-        LOG.error("error %s: %s", number, error)
-        return ServiceError(
-            500,
-            "damaged",
-            "The index is damaged, and this cannot be answered: the server's log has the file and "
-            f"the remedy as error {number}.",
-        )
+        return _from_damage(error)
+    number = uuid.uuid4().hex[:12]
     LOG.error("error %s", number, exc_info=error)
     return ServiceError(
         500, "internal", f"That is our fault: the server's log has it as error {number}. Try again."
@@ -131,6 +128,19 @@ def _from_storage(error: StorageError) -> ServiceError:
         return ServiceError(507, "disk_full", message, headers=headers)
     message = "The index cannot be read or written now: nothing was changed. Send it again later."
     return ServiceError(503, "not_available", message, headers=headers)
+
+
+def _from_damage(error: DamagedError) -> ServiceError:
+    """Return a 503 with what is damaged and the remedy, without the path, which is logged.
+
+    It does not say when to come again: nothing is read anew before the next start.
+    """
+    LOG.error("%s", error)
+    folder = UNTIL_DATABASE.match(str(error))
+    what = str(error)[folder.end() :] if folder else "The index is damaged; the log says where."
+    return ServiceError(
+        503, "damaged", f"{what} Stop the service before, and start it again afterwards."
+    )
 
 
 def from_validation(error: ValidationError) -> ServiceError:

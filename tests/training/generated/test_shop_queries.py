@@ -87,6 +87,16 @@ def test_attributes_are_enough_where_they_are_stated():
     assert TITLE_COLUMN not in read_facts(stated).columns
 
 
+def test_attributes_of_every_type_are_read_and_numbers_are_not_asked_for():
+    stated = {"mood": "calm", "width_cm": 40.5, "sizes": [36, 37.5], "foldable": True, "tags": []}
+    odd = stated | {"mood": None, "sizes": ["one size"], "nested": {"a": 1}}
+    attributes = [json.dumps((stated, odd)[n % 2]) for n in range(60)]
+    facts = read_facts(furniture().with_columns(attributes=pl.Series(attributes)))
+    names = {name for names in facts.names for name in names}
+    assert "calm" in names
+    assert not any(char.isdigit() for name in names for char in name)
+
+
 def test_a_phrase_is_lacked_only_by_what_shares_no_word_and_no_category():
     table = furniture()
     other = table.row(0, named=True) | {"product_id": "x", "group_id": "x", "title": "Comfy couch"}

@@ -183,14 +183,15 @@ def _column_sums(matrix: sparse.csr_matrix) -> np.ndarray:
 
 
 def _listed(products: pl.DataFrame) -> Iterator[tuple[int, str, str]]:
-    """Yield row, column and value of every fact; a path has its levels."""
+    """Yield row, column and value of every fact that is a text; a path has its levels."""
     added = attribute_columns(products)
     table = fill_attributes(products, added)
     names = ("brand", CATEGORY, *(column.name for column in added))
     for name in (name for name in names if name in table.columns):
         for row, item in enumerate(table[name].to_list()):
             items = item if isinstance(item, list) else [item]
-            for level in (level for text in items if text for level in text.split(">")):
+            texts = (text for text in items if isinstance(text, str))
+            for level in (level for text in texts for level in text.split(">")):
                 value = " ".join(level.lower().split())
                 if _can_be_asked(value):
                     yield row, name, value

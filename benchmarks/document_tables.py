@@ -5,8 +5,7 @@ Rows are texts, the head first.
 """
 
 import math
-import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,8 @@ from windowshop.study import load_regime_results, report_parts
 Rows = list[list[str]]
 SYSTEMS = {"fused": "**fused**", "text_only": "text only", "image_only": "image only"}
 SYSTEMS["bm25"] = "BM25"
-FASHION = "fashion_test.json"
-SEEDS = (FASHION, "fashion_test_seed1.json", "fashion_test_seed2.json")
+FASHION = "headline_fashion.json"
 REGIMES = "study_regimes"
-T_975 = {2: 4.303, 4: 2.776}
-"""97.5% quantiles of Student's t by degrees of freedom."""
 
 
 def fashion(results: Results) -> Rows:
@@ -36,18 +32,6 @@ def fashion(results: Results) -> Rows:
         rows.append(
             [name, *whole, *(figure(found["slices"][p]["recall@100"], ".123") for p in parts)]
         )
-    return rows
-
-
-def seeds(results: Results) -> Rows:
-    """Means over three seeds, with the t interval over them."""
-    rows = [["system", "Recall@100", "nDCG@10", "nDCG@1"]]
-    for system in ("fused", "text_only"):
-        cells = []
-        for measure in ("recall@100", "ndcg@10", "ndcg@1"):
-            address = f"systems.{system}.all.{measure}.mean"
-            cells.append(figure(_over_seeds(results.at(f, address) for f in SEEDS), ".123 ±"))
-        rows.append([SYSTEMS[system], *cells])
     return rows
 
 
@@ -210,7 +194,7 @@ def regimes_best(results: Results) -> Rows:
 TABLES: dict[str, Callable[[Results], Rows]] = {
     table.__name__: table
     for table in (
-        *(headlines, fashion, seeds, few, shuffled, claims, variants, peers),
+        *(headlines, fashion, few, shuffled, claims, variants, peers),
         *(search, composed, service, engines, regimes_map, regimes_best),
     )
 }
@@ -227,11 +211,3 @@ def _of_regimes(results: Results, title: str) -> Rows:
 def _regime_tables(folder: Path) -> dict[str, tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]]:
     tables, _ = report_parts(load_regime_results(folder))
     return {table.title: (table.head, table.rows) for table in tables}
-
-
-def _over_seeds(values: Iterable[float]) -> dict[str, float]:
-    """Return the mean and its 95% t interval."""
-    means = list(values)
-    half = T_975[len(means) - 1] * statistics.stdev(means) / math.sqrt(len(means))
-    mean = statistics.fmean(means)
-    return {"mean": mean, "low": mean - half, "high": mean + half}

@@ -1,6 +1,9 @@
 """Rate and peak memory of importing a large feed, in a process of its own.
 
 python benchmarks/import_speed.py --rows 1000000 --out benchmarks/results/import_speed.json
+python benchmarks/import_speed.py --rows 1000000 --kill --out benchmarks/results/import_killed.json
+
+With --kill the import is killed once half of the products are written, and run again.
 """
 
 import argparse
@@ -13,6 +16,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from windowshop.imports.writing import PART_ROWS
 
 WORDS = ("red", "blue", "green", "checked", "striped", "cotton", "wool", "shirt", "coat", "shoe")
 HEADER = (
@@ -49,24 +54,46 @@ def measure(source: Path, out: Path) -> dict[str, float]:
     return {"seconds": round(seconds, 1), "peak_mb": round(peak)}
 
 
+def measure_killed(source: Path, out: Path, num_rows: int) -> dict[str, float]:
+    """Kill an import half way and run it again; returns the seconds of each and peak memory."""
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "windowshop", "import", str(source), "--out", str(out)]
+    half = out.with_name(f".{out.name}.import") / f"part-{num_rows // 2 // PART_ROWS - 1:05}"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as first:
+        while not half.exists() and first.poll() is None:
+            time.sleep(0.1)
+        first.kill()
+    killed_after = round(time.perf_counter() - started, 1)
+    again = measure(source, out)
+    return {
+        "killed_after_s": killed_after,
+        "killed_after_products": (num_rows // 2 // PART_ROWS) * PART_ROWS,
+        "seconds": again["seconds"],
+        "peak_mb": again["peak_mb"],
+    }
+
+
 def main() -> None:
     """Write a feed, import it, and write what it took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--kill", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "feed.csv"
         write_feed(source, options.rows)
-        found = measure(source, Path(folder) / "shop")
+        out = Path(folder) / "shop"
+        found = measure_killed(source, out, options.rows) if options.kill else measure(source, out)
         report = json.loads((Path(folder) / "shop" / "import_report.json").read_text())
         megabytes = source.stat().st_size / 1e6
+    flags = " --kill" if options.kill else ""
     result = {
-        "command": f"python benchmarks/import_speed.py --rows {options.rows}",
+        "command": f"python benchmarks/import_speed.py --rows {options.rows}{flags}",
         "num_rows": options.rows,
         "feed_mb": round(megabytes),
         **found,
-        "rows_per_s": round(options.rows / found["seconds"]),
+        **({} if options.kill else {"rows_per_s": round(options.rows / found["seconds"])}),
         "counts": report["counts"],
         "notes": {note["kind"]: note["count"] for note in report["notes"]},
         "format": report["format"],

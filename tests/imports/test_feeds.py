@@ -56,6 +56,7 @@ def test_a_google_feed_in_xml(tmp_path):
     assert tv["image_urls"] == ["https://x.example/tv2.jpg", "https://x.example/tv3.jpg"]
     assert (tv["gtin"], tv["availability"]) == ("04012345123456", "in_stock")
     assert json.loads(tv["attributes"]) == {"Resolution": "4K"}
+    assert shop.row("S-red")["google_product_category"] == "212"
     assert shop.column("group_id")["S-red"] == shop.column("group_id")["S-blue"] == "S"
     assert json.loads(shop.row("S-red")["attributes"]) == {"color": "Red", "size": "40"}
     assert "category" not in shop.row("S-red")

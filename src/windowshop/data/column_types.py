@@ -12,7 +12,7 @@ import polars as pl
 
 CODES = frozenset({"id", "sku", "mpn", "gtin", "ean", "upc", "isbn", "asin", "barcode", "plu"})
 """Last word of the names of identifiers."""
-TEXTS_BY_NAME = CODES | {"code", "zip", "postcode", "phone", "size", "model", "ref"}
+TEXTS_BY_NAME = CODES | {"code", "zip", "postcode", "phone", "size", "model", "ref", "category"}
 """Last word of the names of columns whose numbers are read as texts in csv."""
 NUMBER = r"^-?(?:(?:0|[1-9]\d*)(?:\.\d+)?|\.\d+)$"
 _GTIN = r"^(?:\d{8}|\d{12,14})$"

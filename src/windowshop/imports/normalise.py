@@ -54,8 +54,8 @@ class Normaliser:
 
     reading: Reading
     report: ImportReport
-    _contents: dict[int, int] = field(default_factory=dict)
-    """Hash of the content by hash of the id."""
+    seen: dict[int, int] = field(default_factory=dict)
+    """Hash of the content by hash of the id; a pair of each row, in their order."""
 
     def row(self, record: Record) -> Row | None:
         """Return the row of a record; None where it is left out, which is reported."""
@@ -189,11 +189,11 @@ class Normaliser:
         fallback = record.fallback_id if record.fallback_id != given else ""
         for place, name in enumerate([given, fallback] if fallback else [given]):
             key = hash_of(name)
-            known = self._contents.get(key)
+            known = self.seen.get(key)
             if known is None:
                 if place:
                     self.report.add("renamed-variant", record.row, f"{given}: {name}")
-                self._contents[key] = content
+                self.seen[key] = content
                 row["product_id"] = name
                 row["group_id"] = id_text(record.fields.get("group_id")) or name
                 return True

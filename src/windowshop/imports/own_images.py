@@ -7,7 +7,15 @@ from pathlib import Path
 import polars as pl
 
 from windowshop.data import BrokenImage, locate
+from windowshop.files import link_file
 from windowshop.imports.report import ImportReport
+
+
+def link_images(images: Path, folder: Path) -> None:
+    """Bring the images that stood in the source itself."""
+    for path in images.rglob("*"):
+        if path.is_file():
+            link_file(path, folder / images.name / path.relative_to(images))
 
 
 def take_images(folder: Path, root: Path, report: ImportReport) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -101,11 +101,18 @@ class ImportReport:
         note.count += 1
         if len(note.rows) < MAX_EXAMPLES:
             note.rows.append(row)
-            note.examples.append(f"{example}"[:MAX_SHOWN])
+            shown = f"{example}"[:MAX_SHOWN]
+            note.examples.append(shown.encode(errors="replace").decode())
 
     def count(self, name: str, number: int = 1) -> None:
         """Add to a count."""
         self.counts[name] = self.counts.get(name, 0) + number
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Become the report that `to_json` told of."""
+        for name, value in saved.items():
+            setattr(self, name, value)
+        self.notes = {note["kind"]: Note(**note) for note in saved["notes"]}
 
     def quiet(self) -> "ImportReport":
         """Return a report that nobody reads, for a source that is read twice."""

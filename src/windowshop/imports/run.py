@@ -4,12 +4,13 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from windowshop._version import __version__
 from windowshop.data import (
     ColumnRules,
     read_products,
@@ -17,13 +18,14 @@ from windowshop.data import (
     write_rules,
 )
 from windowshop.errors import ConfigError, DataError
-from windowshop.files import new_folder, write_json
+from windowshop.files import content_hash, file_hash, new_folder, write_json
 from windowshop.imports.column_map import ColumnMap, guess_map, read_map, write_map
 from windowshop.imports.formats.format import FolderFormat, Format, Item, Job
 from windowshop.imports.judged import JudgedWriter
 from windowshop.imports.normalise import Normaliser, Reading
-from windowshop.imports.own_images import take_images
-from windowshop.imports.recognise import TABLE, Recognised, recognise_source
+from windowshop.imports.own_images import link_images, take_images
+from windowshop.imports.parts import WORK, Parts, kept_parts
+from windowshop.imports.recognise import TABLE, Recognised, data_files, recognise_source
 from windowshop.imports.record import JudgedQuery, Judgement, Record
 from windowshop.imports.report import ImportReport
 from windowshop.imports.writing import ProductWriter
@@ -66,8 +68,10 @@ def import_shop(
 ) -> ImportReport:
     """Import a file or a folder of another system into a data folder, and return the report.
 
-    Raises DataError or ConfigError; then nothing is left but, for a table whose columns cannot be
-    told, a mapping file beside the source's name to correct.
+    What is written is kept in a hidden folder until the import has ended, so a stopped one goes on
+    where it was. Raises DataError or ConfigError; then nothing is left but, for a table whose
+    columns cannot be told, a mapping file beside the source's name to correct. Raises StorageError
+    where another process imports to the same folder.
     """
     source, out, options = Path(source), Path(out), options or ImportOptions()
     _require_free(out, replace_all=options.replace)
@@ -84,9 +88,28 @@ def import_shop(
     )
     if found.format == TABLE:
         found_map = _require_map(found, found_map, out)
-    with _folder(out) as made:
-        report = _import(found, made, options, found_map, reporter)
+    key = _key(found, options, found_map)
+    with kept_parts(out, key, reporter) as parts, _folder(out) as made:
+        report = _import(found, made, parts, options, found_map, reporter)
     return report
+
+
+def _key(found: Recognised, options: ImportOptions, column_map: ColumnMap | None) -> str:
+    """Return a hash of all that decides the result: files, options, mapping and version."""
+    files = {source.path for source in found.sources}
+    if not files:
+        whole: FolderFormat = FOLDER_FORMATS[found.format]
+        files = {*data_files(found.path), *whole.files(found.path)}
+    content = {
+        "version": __version__,
+        "source": str(found.path),
+        "format": found.format,
+        "files": [(str(path), file_hash(path)) for path in sorted(files)],
+        "passed_over": [str(path) for path in found.passed_over],
+        "options": asdict(replace(options, map=None, replace=False)),
+        "map": column_map and [asdict(column_map), [*column_map.columns]],
+    }
+    return content_hash(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +157,9 @@ def _require_free(out: Path, *, replace_all: bool) -> None:
     """Raise DataError where the folder holds what an import did not make."""
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file. Choose another folder.")
-    if replace_all or not out.exists() or (out / REPORT_FILE).exists() or not any(out.iterdir()):
+    if replace_all or not out.exists() or (out / REPORT_FILE).exists():
+        return
+    if all(path.name.startswith(WORK) for path in out.iterdir()):
         return
     raise DataError(
         f"{out}: holds files that no import made. Choose another folder, or use --replace."
@@ -151,7 +176,7 @@ def _folder(out: Path) -> Iterator[Path]:
         with new_folder(out) as made:
             yield made
         return
-    made = out / ".import.partial"
+    made = out / f"{WORK}.partial"
     shutil.rmtree(made, ignore_errors=True)
     try:
         made.mkdir(parents=True)
@@ -172,6 +197,7 @@ def _folder(out: Path) -> Iterator[Path]:
 def _import(
     found: Recognised,
     made: Path,
+    parts: Parts,
     options: ImportOptions,
     column_map: ColumnMap | None,
     reporter: Reporter,
@@ -188,9 +214,9 @@ def _import(
         currency=options.currency.upper(),
         published_only=options.published_only,
     )
-    job = Job(report=report, reading=reading, column_map=column_map, images=made / "images")
-    products, judged = ProductWriter(made, report), JudgedWriter(report)
-    _sort_in(_with_progress(_items(found, job), found, reporter), job, products, judged)
+    job = Job(report=report, reading=reading, column_map=column_map, images=parts.images)
+    products, judged = ProductWriter(parts, report), JudgedWriter(report)
+    _sort_in(_with_progress(_items(found, job), found, reporter), job, parts, products, judged)
     if not products.num_rows and not judged.num_queries:
         raise DataError(
             f"{found.path}: no product could be read as {found.title}. Name another --format, or "
@@ -201,6 +227,7 @@ def _import(
         del report.notes["no-price"]  # the source has no prices
     if products.num_rows:
         products.finish(made / "products.parquet")
+        link_images(parts.images, made)
         root = found.path if found.path.is_dir() else found.path.parent
         take_images(made, root, report)
     judged.write(made)
@@ -215,20 +242,33 @@ def _import(
 
 
 def _sort_in(
-    items: Iterable[Item], job: Job, products: ProductWriter, judged: JudgedWriter
+    items: Iterable[Item],
+    job: Job,
+    parts: Parts,
+    products: ProductWriter,
+    judged: JudgedWriter,
 ) -> None:
-    """Give each item to its writer, products with their values read."""
-    normaliser = Normaliser(job.reading, job.report)
-    for item in items:
+    """Give each item to its writer, products with their values read.
+
+    Products of earlier parts are passed over; then the report is as it was after the last of them.
+    """
+    normaliser = Normaliser(job.reading, job.report, parts.seen())
+    last = parts.last
+    num_done = last.num_items if last is not None else 0
+    for number, item in enumerate(items, start=1):
         match item:
-            case Record():
+            case Record() if number > num_done:
                 row = normaliser.row(item)
-                if row is not None:
-                    products.add(row)
+                if row is not None and products.add(row):
+                    products.keep(normaliser.seen, number)
+            case Record():
+                pass
             case JudgedQuery():
                 judged.add_query(item)
             case Judgement():
                 judged.add_judgement(item)
+        if last is not None and number == num_done:
+            job.report.restore(last.report)
 
 
 def _items(found: Recognised, job: Job) -> Iterator[Item]:

@@ -7,6 +7,7 @@ import polars as pl
 from windowshop.data import clean_texts
 from windowshop.imports.column_guesses import guess_type
 from windowshop.imports.normalise import OWN_COLUMNS, Row, free_name
+from windowshop.imports.parts import PRODUCTS_FILE, Parts
 from windowshop.imports.report import ImportReport
 
 PART_ROWS = 10_000
@@ -23,23 +24,29 @@ _HTML = ("title", "description", "brand", "category")
 class ProductWriter:
     """Collects rows, writes each 10,000 to a part, and joins the parts at the end."""
 
-    def __init__(self, folder: Path, report: ImportReport) -> None:
-        self._folder, self._report = folder, report
+    def __init__(self, parts: Parts, report: ImportReport) -> None:
+        self._parts, self._report = parts, report
         self._rows: list[Row] = []
-        self._parts: list[Path] = []
-        self._extras: dict[str, None] = {}
-        self.num_rows = 0
+        self._files = [folder / PRODUCTS_FILE for folder in parts.folders]
+        names = pl.read_parquet_schema(self._files[-1]) if self._files else {}
+        self._extras = dict.fromkeys(name for name in names if name not in OWN_COLUMNS)
+        self.num_rows = sum(
+            pl.scan_parquet(path).select(pl.len()).collect().item() for path in self._files
+        )
 
-    def add(self, row: Row) -> None:
-        """Take a row."""
+    def add(self, row: Row) -> bool:
+        """Take a row; returns whether a part is full and to be kept."""
         self._rows.append(row)
         self.num_rows += 1
-        if len(self._rows) >= PART_ROWS:
-            self._flush()
+        return len(self._rows) >= PART_ROWS
 
-    def _flush(self) -> None:
-        if not self._rows:
-            return
+    def keep(self, seen: dict[int, int], num_items: int) -> None:
+        """Write a full part, with the ids so far and the number of items of the source."""
+        self._parts.add(self._frame(), seen, num_items, self._report)
+        self._files.append(self._parts.folders[-1] / PRODUCTS_FILE)
+
+    def _frame(self) -> pl.DataFrame:
+        """Return the rows since the last part as a table of clean texts."""
         for row in self._rows:
             for name in row:
                 if name not in OWN_COLUMNS:
@@ -51,26 +58,25 @@ class ProductWriter:
         start = self.num_rows - len(frame)
         for place in pl.select(changed.alias("changed"))["changed"].arg_true():
             self._report.add("html", start + place + 1, frame["title"][place])
-        path = self._folder / f"part-{len(self._parts):05}.parquet"
-        clean.write_parquet(path, compression="lz4")
-        self._parts.append(path)
         self._rows.clear()
+        return clean
 
     def finish(self, out: Path) -> None:
         """Write the table, and tell the report about its columns."""
-        self._flush()
+        if self._rows:
+            rest = self._parts.folder / "rest.parquet"
+            self._frame().write_parquet(rest, compression="lz4")
+            self._files.append(rest)
         for name in map(free_name, self._report.kept_columns):
             if name not in self._extras:
                 self._report.empty_columns.append(name)
-        lazy = pl.concat([pl.scan_parquet(path) for path in self._parts], how="diagonal")
+        lazy = pl.concat([pl.scan_parquet(path) for path in self._files], how="diagonal")
         kept: list[pl.Expr] = []
         for name in (*OWN_COLUMNS, *self._extras):
             column = lazy.select(name).collect().to_series()
             if column.null_count() < len(column):
                 kept.extend(self._kept(column))
         lazy.select(kept).sink_parquet(out, row_group_size=GROUP_ROWS, compression="zstd")
-        for path in self._parts:
-            path.unlink()
 
     def _kept(self, column: pl.Series) -> list[pl.Expr]:
         """Return the expressions of a column that has values."""
@@ -96,7 +102,7 @@ class ProductWriter:
         return [guess.values.alias(new)]
 
     def _same_as_id(self, column: pl.Series) -> bool:
-        lazy = pl.concat([pl.scan_parquet(path) for path in self._parts], how="diagonal")
+        lazy = pl.concat([pl.scan_parquet(path) for path in self._files], how="diagonal")
         ids = lazy.select("product_id").collect().to_series()
         return bool((ids == column).all())
 

@@ -92,7 +92,7 @@ def _saved(content: bytes, folder: Path) -> str:
         return ""
     name = f"{xxhash.xxh3_64_hexdigest(content)}{ending}"
     place = folder / name[:2] / name
-    if not place.exists():
+    if not place.exists() or place.read_bytes() != content:  # cut short by a kill
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
     return f"{folder.name}/{name[:2]}/{name}"

@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from windowshop.imports.writing import PART_ROWS
-
+PART_ROWS = 10_000
+"""Products that an import writes at a time."""
 WORDS = ("red", "blue", "green", "checked", "striped", "cotton", "wool", "shirt", "coat", "shoe")
 HEADER = (
     "id,title,description,link,image link,price,sale price,availability,brand,product type,"

@@ -5,14 +5,16 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 
 import polars as pl
 import pytest
 from support.indexes import ids_of, opened
 
 from windowshop.errors import DamagedError, StorageError
+from windowshop.files import write_manifest
 from windowshop.index.check import check_generation, check_generations
-from windowshop.index.open import open_index
+from windowshop.index.open import GENERATION, open_index
 from windowshop.index.product_table import open_products
 
 
@@ -122,3 +124,35 @@ def test_a_damaged_product_is_told(index):
             shop.collection.rebuild()
     damage = [text for check in check_generations(index) for text in check.damage]
     assert any("'p4' of table products is damaged" in text for text in damage)
+
+
+def test_vectors_are_made_again_of_the_features_that_the_cache_has(
+    index, colours_model, monkeypatch
+):
+    generation, encoded = index / "generations" / "g1", []
+    for encoder in (colours_model.text, colours_model.image):
+        real = type(encoder).encode
+
+        def noted(self, items, real=real):
+            encoded.extend(items)
+            return real(self, items)
+
+        monkeypatch.setattr(type(encoder), "encode", noted)
+    with opened(index) as shop:
+        shop.upsert(pl.DataFrame({"product_id": ["x"], "title": ["a lilac clog"]}))
+        query = shop.encode_queries(["a lilac clog"], [None])
+        expected = shop.collection.search(query, 99)[0]
+        manifest = shop.manifest
+    found = []
+    for cache in (manifest.cache, str(index / "no cache")):
+        write_manifest(generation, replace(manifest, cache=cache), GENERATION)
+        DAMAGES["everything"](generation)
+        encoded.clear()
+        with opened(index) as shop:
+            hits = shop.collection.search(query, 99)[0]
+        assert ids_of(hits) == ids_of(expected)
+        assert [h.score for h in hits] == pytest.approx([h.score for h in expected], abs=1e-3)
+        found.append(list(encoded))
+    assert len(found[0]) == 1  # the text of what was written since
+    assert "lilac" in found[0][0]
+    assert len(found[1]) > 12

@@ -99,6 +99,7 @@ def build_index(
             manifest = _fill(
                 path, model, dataset, source, staging, reporter, config or IndexConfig()
             )
+            manifest = replace(manifest, cache=str(cache_folder.resolve()))
             write_manifest(path, manifest, GENERATION)
             staging.merge(name)
     return manifest

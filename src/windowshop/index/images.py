@@ -10,11 +10,13 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
+import numpy as np
 from PIL import Image
 
 from windowshop.data import (
@@ -29,6 +31,8 @@ from windowshop.data import (
 from windowshop.errors import ConfigError, StorageError
 from windowshop.files import write_atomic
 
+Kept: TypeAlias = Callable[[bytes], np.ndarray | None]
+"""Features of an image file that are kept, or None."""
 UPLOAD = "upload:"
 KEPT_PATHS, RECENT_SECONDS = 100_000, 300.0
 SUFFIXES = {"MPO": "jpg", "JPEG": "jpg", "TIFF": "tif"}
@@ -40,7 +44,8 @@ class OpenedImages:
 
     image: str | None
     """Name of the first one, for the product's `image`."""
-    pictures: list[Image.Image] = field(default_factory=list)
+    pictures: list[Image.Image | np.ndarray] = field(default_factory=list)
+    """Those that can be used, or their features where these are kept."""
     problems: list[str] = field(default_factory=list)
     """Names of images that cannot be used, with the reason."""
     _known: set[bytes] = field(default_factory=set)
@@ -48,14 +53,21 @@ class OpenedImages:
     @property
     def num_pixels(self) -> int:
         """Pixels of the pictures together."""
-        return sum(picture.width * picture.height for picture in self.pictures)
+        pictures = (picture for picture in self.pictures if isinstance(picture, Image.Image))
+        return sum(picture.width * picture.height for picture in pictures)
 
-    def add(self, name: str, content: bytes | BrokenImage, side: int) -> bool:
+    def add(
+        self, name: str, content: bytes | BrokenImage, side: int, kept: Kept = lambda content: None
+    ) -> bool:
         """Decode one more image, unless it repeats another; returns whether it can be used."""
         if isinstance(content, bytes):
             if content in self._known:
                 return True
             self._known.add(content)
+            features = kept(content)
+            if features is not None:
+                self.pictures.append(features)
+                return True
         picture = decode(content, side) if isinstance(content, bytes) else content
         if isinstance(picture, BrokenImage):
             self.problems.append(f"{name}: {picture.kind} ({picture.detail})")
@@ -100,20 +112,26 @@ class ShopImages:
         return path
 
     def open(
-        self, image: str | None, images: str | None, sent: bytes | None, side: int
+        self,
+        image: str | None,
+        images: str | None,
+        sent: bytes | None,
+        side: int,
+        kept: Kept = lambda content: None,
     ) -> OpenedImages:
         """Decode the images of a product, equal ones once.
 
         An uploaded one (`sent`) is stored and replaces `image`, unless it is broken. `side` is the
-        side of the encoder's input in pixels. Raises StorageError where it cannot be stored.
+        side of the encoder's input in pixels. What is `kept` of others is not decoded. Raises
+        StorageError where it cannot be stored.
         """
         opened = OpenedImages(image)
         if sent is not None and opened.add("the image sent", _within_limit(sent), side):
             opened.image = self._keep(sent)
         elif image:
-            opened.add(image, self._read(image), side)
+            opened.add(image, self._read(image), side, kept)
         for name in parse_images(images):
-            opened.add(name, self._read(name), side)
+            opened.add(name, self._read(name), side, kept)
         return opened
 
     def _read(self, image: str) -> bytes | BrokenImage:

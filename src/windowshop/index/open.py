@@ -35,11 +35,12 @@ from windowshop.index.catalogue.collection import Collection
 from windowshop.index.catalogue.restore import Derivation, Encoded
 from windowshop.index.catalogue.snapshot import spec_from_json
 from windowshop.index.folder import IMAGES_FOLDER, current_generation, open_generations
-from windowshop.index.images import OpenedImages, ShopImages
+from windowshop.index.images import Kept, OpenedImages, ShopImages
 from windowshop.index.vector_names import gate_columns, vectors_by_name
 from windowshop.model import QueryEncoder, open_query_encoder
 
 if TYPE_CHECKING:
+    from windowshop.encoders import KeptFeatures
     from windowshop.model import Retriever
 
 GENERATION = FolderKind(
@@ -78,6 +79,8 @@ class GenerationManifest:
     """Settings of the engine, as of the build."""
     language: str = ""
     """Code of the catalogue's language; "" where it is detected."""
+    cache: str = ""
+    """Folder of the features that the build encoded or found; "" where it is not known."""
     format: str = GENERATION.format
 
     @property
@@ -111,6 +114,7 @@ class OpenIndex:
         )
         self._images = ShopImages(Path(self.manifest.data_root), folder / IMAGES_FOLDER)
         self._model: Retriever | None = None
+        self._kept: KeptFeatures | None = None
         self._loading = threading.Lock()
         derivation = Derivation(
             complete=self._complete,
@@ -198,14 +202,14 @@ class OpenIndex:
         return UpsertReport(num_upserted=len(rows), problems=problems)
 
     def _opened(
-        self, rows: pl.DataFrame, sent: Mapping[str, bytes]
+        self, rows: pl.DataFrame, sent: Mapping[str, bytes], kept: Kept = lambda content: None
     ) -> Iterator[tuple[pl.DataFrame, list[OpenedImages]]]:
         """Yield parts of the rows with their images, as many as are held in memory at a time."""
         opened: list[OpenedImages] = []
         start, num_pixels, side = 0, 0, self.model.image.side
         names = rows.select("product_id", "image", "images")
         for end, (name, image, further) in enumerate(names.iter_rows(), 1):
-            opened.append(self._images.open(image, further, sent.get(name), side))
+            opened.append(self._images.open(image, further, sent.get(name), side, kept))
             num_pixels += opened[-1].num_pixels
             if len(opened) == WRITE_ROWS or num_pixels >= WRITE_PIXELS or end == len(rows):
                 yield rows[start:end], opened
@@ -236,12 +240,27 @@ class OpenIndex:
         return fill_attributes(complete, self.manifest.attribute_columns)
 
     def _encode(self, rows: pl.DataFrame) -> Encoded:
-        """Encode products that are there without vectors of this model."""
+        """Encode products that are there without vectors of this model, but for what is kept."""
+        features = self._features()
+
+        def kept(content: bytes) -> np.ndarray | None:
+            return features.of("image", [content])[0] if features else None
+
         parts = [
-            self.model.encode_rows(part, [row.pictures for row in opened])
-            for part, opened in self._opened(rows, {})
+            self.model.encode_rows(part, [row.pictures for row in opened], features)
+            for part, opened in self._opened(rows, {}, kept)
         ]
         return Encoded(vectors_by_name(parts), gate_columns(parts))
+
+    def _features(self) -> "KeptFeatures | None":
+        """Return the features of the build's cache, if that is still there."""
+        cache = Path(self.manifest.cache)
+        if not self.manifest.cache or not cache.is_dir():
+            return None
+        if self._kept is None:
+            self._kept = self.model.kept_features(cache)
+        self._kept.renew()
+        return self._kept
 
     def _load(self) -> "Retriever":
         with needs_extra("train"):

@@ -29,6 +29,7 @@ from windowshop.encoders import (
     FeatureCache,
     FeatureTable,
     ImageEncoder,
+    KeptFeatures,
     ProductFeatures,
     TextEncoder,
     first_and_further,
@@ -204,20 +205,29 @@ class Retriever:
             np.concatenate(gates) if gates else None,
         )
 
-    def encode_rows(
-        self, table: pl.DataFrame, images: Sequence[Sequence[Image.Image]]
-    ) -> IndexVectors:
-        """Return vectors of a few products whose images are in memory, without a cache.
+    def kept_features(self, cache: Path) -> KeptFeatures:
+        """Return what a cache folder has of these encoders' features, for `encode_rows`."""
+        return KeptFeatures(FeatureCache(self.text, self.image, cache))
 
-        `images` has the usable ones of each row, first the most important, RGB. The vectors are
-        those that an index of the same products has, up to rounding.
+    def encode_rows(
+        self,
+        table: pl.DataFrame,
+        images: Sequence[Sequence[Image.Image | np.ndarray]],
+        kept: KeptFeatures | None = None,
+    ) -> IndexVectors:
+        """Return vectors of a few products whose images are in memory; adds nothing to a cache.
+
+        `images` has the usable ones of each row, first the most important, each RGB or its
+        features. Texts that are `kept` are not encoded. The vectors are those that an index of the
+        same products has, up to rounding.
         """
-        texts = product_views(table, [FACTS])[FACTS]
-        none: Sequence[Image.Image | None] = [None]
+        texts = [text or None for text in product_views(table, [FACTS])[FACTS]]
+        given = _known(texts, kept) if kept else texts
+        none: Sequence[Image.Image | np.ndarray | None] = [None]
         every = [item for row in images for item in row or none]
         owner = np.repeat(np.arange(len(images)), [max(1, len(row)) for row in images])
         image, further = first_and_further(_table(self.image, every), owner, len(table))
-        views = {FACTS: _table(self.text, [text or None for text in texts])}
+        views = {FACTS: _table(self.text, given)}
         source = ProductSource(ProductFeatures(views, image, Counter(), further))
         return self.encode_for_index(source, np.arange(len(table)))
 
@@ -259,12 +269,30 @@ def load_system(model: Retriever, name: str) -> System:
     )
 
 
+def _known(texts: Sequence[str | None], kept: KeptFeatures) -> list[str | np.ndarray | None]:
+    """Return the features of each text, or the text itself where they are not kept."""
+    found = kept.of("text", [(text or "").encode() for text in texts])
+    return [
+        text if text is None or features is None else features
+        for text, features in zip(texts, found, strict=True)
+    ]
+
+
 def _table(encoder: TextEncoder | ImageEncoder, items: Sequence[Any]) -> FeatureTable:
-    """Features of texts or images, None where an item is absent, rounded as a cache does."""
+    """Features of texts or images, None where an item is absent, rounded as a cache does.
+
+    An item may be its features already.
+    """
     present = [item for item in items if item is not None]
     has = np.array([item is not None for item in items], dtype=bool)
-    stored = encoder.encode(present) if present else np.empty((0, encoder.layout.width))
-    return FeatureTable(stored.astype(np.float16), np.where(has, np.cumsum(has) - 1, -1), "")
+    is_known = np.array([isinstance(item, np.ndarray) for item in present], dtype=bool)
+    stored = np.empty((len(present), encoder.layout.width), dtype=np.float16)
+    for place in np.flatnonzero(is_known):
+        stored[place] = present[place]
+    todo = [item for item in present if not isinstance(item, np.ndarray)]
+    if todo:
+        stored[~is_known] = encoder.encode(todo)
+    return FeatureTable(stored, np.where(has, np.cumsum(has) - 1, -1), "")
 
 
 def open_image(source: ImageInput | None, min_side: int) -> Image.Image:

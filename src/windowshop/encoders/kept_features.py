@@ -1,0 +1,48 @@
+"""Features that a cache has, looked up by content; nothing is added to it.
+
+H feature width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from windowshop.encoders.feature_cache import MODALITIES, FeatureCache, Modality
+from windowshop.encoders.feature_store import INDEX_FILE, FeatureStore, content_keys
+
+
+@dataclass(slots=True)
+class KeptFeatures:
+    """Features of one model's encoders in a cache, as of the last look at its files."""
+
+    cache: FeatureCache
+    _stores: dict[Modality, FeatureStore] = field(default_factory=dict)
+    _sizes: tuple[int, ...] = ()
+
+    def renew(self) -> None:
+        """Read what other processes have added."""
+        sizes = tuple(_size(self.cache.place(name) / INDEX_FILE) for name in MODALITIES)
+        if sizes != self._sizes:
+            widths = {"text": self.cache.text.layout.width, "image": self.cache.image.layout.width}
+            self._stores = {
+                name: FeatureStore(self.cache.place(name), widths[name]) for name in MODALITIES
+            }
+            self._sizes = sizes
+
+    def of(self, modality: Modality, contents: Sequence[bytes]) -> list[np.ndarray | None]:
+        """Return the features of each content, float16 (H,); None where they are not kept."""
+        store = self._stores.get(modality)
+        if store is None or not contents:
+            return [None] * len(contents)
+        rows = store.lookup(content_keys(list(contents)))
+        stored = store.open()
+        return [None if row < 0 else stored[np.array([row])][0] for row in rows.tolist()]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -208,11 +208,8 @@ def test_a_lost_file_of_vectors_is_filled_again(tmp_path):
         agrees(collection, {"a": 1, "b": 2, "c": 1})
 
 
-def test_a_record_that_its_index_hides_is_damage(tmp_path):
-    """A damaged page of an index hides a row: that is no deleted product."""
-    with closing(Collection(tmp_path, spec_of("exact"))) as collection:
-        put(collection, {"other": 1, "hidden": 1})
-    path = tmp_path / "shop.db"
+def hide(path):
+    """Damage the index of ids so that it has "hiddem" for the row of "hidden"."""
     with closing(sqlite3.connect(path)) as connection:
         (size,) = connection.execute("PRAGMA page_size").fetchone()
         (page,) = connection.execute(
@@ -220,9 +217,46 @@ def test_a_record_that_its_index_hides_is_damage(tmp_path):
         ).fetchone()
     content, start = path.read_bytes(), (page - 1) * size
     changed = content[start : start + size].replace(b"hidden", b"hiddem")
+    assert changed != content[start : start + size]
     path.write_bytes(content[:start] + changed + content[start + size :])
+
+
+def test_a_record_that_its_index_hides_is_damage(tmp_path):
+    """A damaged page of an index hides a row: that is no deleted product."""
+    with closing(Collection(tmp_path, spec_of("exact"))) as collection:
+        put(collection, {"other": 1, "hidden": 1})
+    hide(tmp_path / "shop.db")
     shutil.rmtree(tmp_path / "engine-1")
     with pytest.raises(DamagedError, match=r"shop\.db: an index is damaged"):
+        Collection(tmp_path)
+
+
+def test_a_damaged_index_misleads_no_write(tmp_path):
+    """Neither is a product that it hides added again, nor one replaced that it leads to."""
+    with closing(Collection(tmp_path, spec_of("exact"))) as collection:
+        put(collection, {"other": 1, "hidden": 1, "gone": 1})
+        collection.delete(["gone"])
+    hide(tmp_path / "shop.db")
+    with closing(Collection(tmp_path)) as collection:
+        before = list(collection._products.texts())
+        for name in ("hidden", "hiddem"):
+            with pytest.raises(DamagedError, match=r"shop\.db: an index is damaged.* Restore"):
+                put(collection, {name: 2})
+        with pytest.raises(DamagedError, match="an index is damaged"):
+            collection.delete(["hidden"])
+        assert list(collection._products.texts()) == before
+        agrees(collection, {"other": 1, "hidden": 1})
+        put(collection, {"other": 2, "gone": 2})
+        agrees(collection, {"other": 2, "hidden": 1, "gone": 2})
+
+
+def test_a_change_that_an_index_hides_is_damage(tmp_path, monkeypatch):
+    with closing(Collection(tmp_path, spec_of("exact"))) as collection:
+        put(collection, {"a": 1, "b": 1})
+    shutil.rmtree(tmp_path / "engine-1")
+    real = ProductTable.changes
+    monkeypatch.setattr(ProductTable, "changes", lambda *args: real(*args)[1:])
+    with pytest.raises(DamagedError, match="an index is damaged"):
         Collection(tmp_path)
 
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import polars as pl
 from filelock import FileLock, Timeout
 
-from windowshop.errors import StorageError
+from windowshop.errors import DamagedError, StorageError
 from windowshop.index.database import Database, damaged_row
 from windowshop.index.database_tables import Table, row_checksum
 from windowshop.index.rows import (
@@ -33,6 +33,7 @@ from windowshop.index.rows import (
     type_name,
     type_of,
 )
+from windowshop.index.transactions import REMEDY
 
 LOCK_FILE = "writer.lock"
 PRODUCTS = Table(
@@ -65,6 +66,14 @@ class Change(NamedTuple):
     seq: int
     version: int
     deleted: bool
+
+
+class Known(NamedTuple):
+    """Versions of products that a generation has; None for one that is not there."""
+
+    versions: Sequence[int | None]
+    seq: int
+    """Number of the change up to which it has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +127,18 @@ class ProductTable:
         rows = plain(products)
         return fitted(rows, joined(types, rows.schema))
 
-    def upsert(self, rows: pl.DataFrame, versions: Sequence[int]) -> int:
-        """Write whole products, fitted; returns the number of the first change."""
+    def upsert(
+        self, rows: pl.DataFrame, versions: Sequence[int], known: Known | None = None
+    ) -> int:
+        """Write whole products, fitted; returns the number of the first change.
+
+        Raises DamagedError, and changes nothing, where an index of the database is damaged, as far
+        as `known` versions tell.
+        """
+        ids = rows["product_id"].to_list()
         with self.database.writing() as connection:
+            if known is not None:
+                self._confirm(connection, ids, known)
             types = read_types(connection)
             rows = fitted(rows, joined(types, rows.schema))
             texts = to_texts(rows)
@@ -128,14 +146,17 @@ class ProductTable:
             first = latest_seq(connection) + 1
             seqs = range(first, first + len(rows))
             deleted = [0] * len(rows)
-            connection.executemany(
-                PUT, zip(rows["product_id"].to_list(), seqs, versions, deleted, texts, strict=True)
-            )
+            connection.executemany(PUT, zip(ids, seqs, versions, deleted, texts, strict=True))
+            self._confirm_put(connection, ids, first)
         return first
 
-    def delete(self, product_ids: Sequence[str], versions: Sequence[int]) -> int:
-        """Delete products; returns the number of the first change."""
+    def delete(
+        self, product_ids: Sequence[str], versions: Sequence[int], known: Known | None = None
+    ) -> int:
+        """Delete products; returns the number of the first change, and raises as `upsert`."""
         with self.database.writing() as connection:
+            if known is not None:
+                self._confirm(connection, product_ids, known)
             first = latest_seq(connection) + 1
             connection.executemany(
                 PUT,
@@ -144,6 +165,7 @@ class ProductTable:
                     for i, (name, version) in enumerate(zip(product_ids, versions, strict=True))
                 ],
             )
+            self._confirm_put(connection, product_ids, first)
         return first
 
     def changes(self, since: int, most: int) -> list[Change]:
@@ -228,6 +250,37 @@ class ProductTable:
             if self._lock is not None:
                 self._lock.release()
 
+    def _confirm(
+        self, connection: sqlite3.Connection, product_ids: Sequence[str], known: Known
+    ) -> None:
+        """Compare what the index of ids finds with the versions that are known.
+
+        A damaged page of it could hide a product, so that a write adds it a second time, or lead
+        to another one.
+        """
+        found: dict[str, tuple[int, int, int]] = {}
+        for start in range(0, len(product_ids), PARAMETERS):
+            part = product_ids[start : start + PARAMETERS]
+            marks = ", ".join("?" * len(part))
+            query = (
+                "SELECT product_id, seq, version, deleted FROM products "
+                f"WHERE product_id IN ({marks})"
+            )
+            found.update((row[0], row[1:]) for row in connection.execute(query, part))
+        for name, version in zip(product_ids, known.versions, strict=True):
+            seq, held, deleted = found.get(name, (0, 0, 1))
+            is_newer = seq > known.seq  # others changed it since
+            if not is_newer and (None if deleted else held) != version:
+                raise damaged_index(self.database.path)
+
+    def _confirm_put(
+        self, connection: sqlite3.Connection, product_ids: Sequence[str], first: int
+    ) -> None:
+        """Compare the ids of the rows that a write has changed with those it was of."""
+        query = "SELECT product_id FROM products WHERE seq >= ? ORDER BY seq"
+        if [name for (name,) in connection.execute(query, (first,))] != list(product_ids):
+            raise damaged_index(self.database.path)
+
     def _checked(
         self, connection: sqlite3.Connection, where: str, values: Sequence[str] = ()
     ) -> Iterator["_Row"]:
@@ -284,6 +337,11 @@ def taken(path: Path, folder: Path) -> FileLock:
             "open the index read-only."
         ) from None
     return lock
+
+
+def damaged_index(path: Path) -> DamagedError:
+    """Return the error of an index of a database that does not fit its table."""
+    return DamagedError(f"{path}: an index is damaged. {REMEDY}")
 
 
 def new_versions(count: int) -> range:

@@ -137,11 +137,10 @@ class Collection:
             complete = self._source.derivation.complete(rows)
             prepared = self._state.columns.prepare(with_internal(complete, internal, versions))
             check_filters(prepared.rows, self.spec)
-            count = len(products)
-            stored = {n: stored_vectors(self.spec, n, x, count) for n, x in vectors.items()}
+            stored = {n: stored_vectors(self.spec, n, x, len(rows)) for n, x in vectors.items()}
             self._store.put(versions, prepared.ids, stored, internal)
             with self._failing():
-                first = self._products.upsert(rows, versions)
+                first = self._products.upsert(rows, versions, self._state.known(prepared.ids))
             with self._failing(torn=True):
                 self._state.upsert(prepared, stored, self._lock.write)
             self._applied(first, len(rows))
@@ -153,7 +152,8 @@ class Collection:
             known = [name for name in dict.fromkeys(product_ids) if name in self]
             if known:
                 with self._failing():
-                    first = self._products.delete(known, new_versions(len(known)))
+                    new, held = new_versions(len(known)), self._state.known(known)
+                    first = self._products.delete(known, new, held)
                 with self._failing(torn=True):
                     self._state.delete(known, self._lock.write)
                 self._applied(first, len(known))

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from windowshop.engines import EngineSpec
-from windowshop.errors import DamagedError, DataError, EngineError
+from windowshop.errors import DataError, EngineError
 from windowshop.index.catalogue.columns import VERSION
 from windowshop.index.catalogue.snapshot import Snapshot, read_snapshot, snapshot_spec
 from windowshop.index.catalogue.state import (
@@ -27,8 +27,7 @@ from windowshop.index.catalogue.state import (
     stored_vectors,
 )
 from windowshop.index.catalogue.vector_store import Stored, VectorStore
-from windowshop.index.product_table import ProductTable, Records
-from windowshop.index.transactions import REMEDY
+from windowshop.index.product_table import ProductTable, Records, damaged_index
 
 LOG = logging.getLogger(__name__)
 GROUP_ROWS = 5_000
@@ -155,6 +154,9 @@ def made_state(
     state = empty_state(folder / f"engine-{max(used, default=0) + 1}", spec)
     try:
         catch_up(state, source, wanted)
+        seq, num_products = source.products.state()
+        if seq == state.seq and num_products != len(state.columns):  # a change is hidden
+            raise damaged_index(source.products.database.path)
     except BaseException:
         state.discard()
         raise
@@ -184,7 +186,7 @@ def apply_next(
         new = [c.product_id for c, version in pairs if not c.deleted and c.version != version]
         records = source.products.records(new)
     if len(records.versions) < len(new):
-        raise DamagedError(f"{source.products.database.path}: an index is damaged. {REMEDY}")
+        raise damaged_index(source.products.database.path)
     gone = [change.product_id for change, version in pairs if change.deleted and version]
     if gone:
         state.delete(gone, alone)

@@ -17,6 +17,7 @@ from windowshop.engines import Batch, Engine, EngineSpec, open_engine
 from windowshop.errors import EngineError
 from windowshop.index.catalogue.columns import Columns, Prepared
 from windowshop.index.catalogue.snapshot import Snapshot
+from windowshop.index.product_table import Known
 
 Alone: TypeAlias = Callable[[], AbstractContextManager[None]]
 """Keeps readers out."""
@@ -56,6 +57,10 @@ class State:
         with alone():
             self.engine.close()
             self.engine = open_engine(self.folder, self.spec, self.columns.alive_N)
+
+    def known(self, product_ids: list[str]) -> Known:
+        """Return the versions of products that it has."""
+        return Known(self.columns.versions(product_ids), self.seq)
 
     def snapshot(self) -> Snapshot:
         """Return the content of now, unaffected by later changes; not while a thread writes."""

@@ -116,7 +116,7 @@ def test_acknowledged_writes_survive_kills(build_colours, colours_index, tmp_pat
         if number % some(2, 10) == 0:
             assert [text for check in check_generations(index) for text in check.damage] == []
     assert all(feed.num_acknowledged for feed in feeds)
-    assert sorted(seconds)[len(seconds) // 2] < 10  # a busy machine takes a multiple
+    assert sorted(seconds)[len(seconds) // 2] < 60  # a busy machine takes a multiple
     with Server(index) as server:
         server.wait_ready(120)
         server.ask("POST", "/admin/compact")

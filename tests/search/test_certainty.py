@@ -186,11 +186,19 @@ def test_among_words_of_the_catalogue_a_word_of_the_encoder_is_a_typo(clothes):
     assert ask(clothes, text="red acme shift").corrected == "red acme shirt"
 
 
-def test_a_list_with_corrections_is_not_cut(clothes):
+def test_a_list_with_corrections_ends_early_where_another_word_is_unknown(clothes):
     answer = ask(clothes, text="qwxzv blorp fluum zzyzx drress", limit=50)
     assert answer.corrected.endswith("dress")
     assert answer.certainty.found == "closest"
-    assert answer.total > clothes.settings.certainty.max_closest
+    assert answer.total == clothes.settings.certainty.max_closest
+
+
+def test_a_list_is_whole_where_every_unknown_word_was_read_as_another(clothes):
+    surest = replace(clothes.settings.certainty, min_probability=1.0)
+    asking = clothes.with_settings(replace(clothes.settings, certainty=surest))
+    answer = ask(asking, text="drress", limit=50)
+    assert (answer.corrected, answer.certainty.found) == ("dress", "closest")
+    assert answer.total > surest.max_closest
 
 
 def test_a_text_in_another_language_is_left_as_typed(clothes):

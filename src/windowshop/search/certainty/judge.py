@@ -66,11 +66,11 @@ def parts_of(signs: Signs, config: CertaintyConfig) -> dict[str, float]:
 def closest_only(found: Found, certainty: Certainty | None, config: CertaintyConfig) -> Found:
     """Leave the first few candidates of a search that is not likely to have what was asked.
 
-    Where words were read as others, it may have, so nothing is left out.
+    Where words were read as others and no unknown one is left, it may have, so all stay.
     """
     if certainty is None or certainty.probability is None:
         return found
-    understood = found.understanding
+    understood = None if certainty.unknown else found.understanding
     if understood is not None and any(t.corrected is not None for t in understood.tokens):
         return found
     if certainty.probability >= config.min_probability:

@@ -165,3 +165,15 @@ def test_importing_is_light_and_has_no_effects(module, tmp_path):
     )
     assert (done.stdout, done.stderr) == ("[]\n", "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are listed on Linux")
+def test_imports_start_no_threads_of_polars():
+    # A process that is forked from one in which they run waits for them for ever.
+    code = (
+        "import os, support.killing as killing\n"
+        "for name in killing.PRELOADED: __import__(name)\n"
+        "tasks = [open(f'/proc/self/task/{t}/comm').read() for t in os.listdir('/proc/self/task')]\n"
+        "assert not [name for name in tasks if name.startswith('polars-0')], tasks\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)

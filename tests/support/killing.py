@@ -13,14 +13,13 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    [
-        "windowshop.training.fit",
-        "windowshop.search",
-        "windowshop.evaluation.evaluator",
-        "windowshop.service.server",
-    ]
-)
+PRELOADED = [
+    "windowshop.training.fit",
+    "windowshop.search",
+    "windowshop.evaluation.evaluator",
+    "windowshop.service.server",
+]
+CONTEXT.set_forkserver_preload(PRELOADED)
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link"}
 """Audit events of Python that change names and sizes of files."""
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC

@@ -61,6 +61,10 @@ class Engagement:
 
     def __post_init__(self) -> None:
         """Look up by query and by product."""
+        if self.table.is_empty():  # made at import, when polars must not start its threads
+            object.__setattr__(self, "_rows", {})
+            object.__setattr__(self, "_totals", {})
+            return
         table = self.table.sort("query", maintain_order=True)
         object.__setattr__(self, "table", table)
         lengths = table.group_by("query", maintain_order=True).len()

@@ -173,7 +173,8 @@ def test_imports_start_no_threads_of_polars():
     code = (
         "import os, support.killing as killing\n"
         "for name in killing.PRELOADED: __import__(name)\n"
-        "tasks = [open(f'/proc/self/task/{t}/comm').read() for t in os.listdir('/proc/self/task')]\n"
+        "folder = '/proc/self/task'\n"
+        "tasks = [open(f'{folder}/{task}/comm').read() for task in os.listdir(folder)]\n"
         "assert not [name for name in tasks if name.startswith('polars-0')], tasks\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from hybrid import ranked
 from kept_figures import write_figures
 from rich.console import Console
 
@@ -121,7 +120,7 @@ def measured(index: Path, folder: Path) -> tuple[dict[str, dict[str, Any]], pl.D
             figures[split] = {}
             for way in WAYS:
                 run = {
-                    name: ranked(searcher, asked)
+                    name: searcher.answer(asked).run()
                     for name, asked in _requests(dataset, queries, way)
                 }
                 scores = score_queries(qrels, run, threshold)

@@ -24,16 +24,13 @@ from rich.console import Console
 from windowshop.data import Dataset, all_texts, read_dataset, words_of
 from windowshop.evaluation import (
     DEPTH,
-    Qrels,
-    as_qrels,
     bootstrap,
     compare,
-    make_slices,
+    judged_slices,
     one_seed,
-    relevance_threshold,
-    score_queries,
+    query_texts,
+    score_slices,
     scores_table,
-    split_kinds,
 )
 from windowshop.progress import Reporter, TerminalReporter
 from windowshop.search import Mode, Searcher, SearchRequest, open_searcher
@@ -62,7 +59,7 @@ def main() -> None:
     dataset = read_dataset(arguments.data)
     reporter = TerminalReporter(Console(stderr=True))
     with closing(open_searcher(arguments.index)) as searcher:
-        texts = _texts(dataset, arguments.split)
+        texts = query_texts(dataset.split(arguments.split))
         asked = {"quality": texts, "typos": misspelt(texts)}
         found = {
             section: quality(searcher, dataset, queries, arguments.slice, reporter)
@@ -100,20 +97,14 @@ def quality(
     reporter: Reporter,
 ) -> Quality:
     """Return the quality of every mode on the queries and on every slice of them."""
-    runs = {mode: _run(searcher, texts, mode, reporter) for mode in MODES}
     queries = dataset.queries.filter(pl.col("query_id").is_in(list(texts)))
-    kind, qrels = next(iter(split_kinds(dataset.qrels_of(queries)).items()))
-    threshold = relevance_threshold(dataset.qrels.filter(kind=kind))
-    parts: dict[str, Qrels] = {"all": as_qrels(qrels)}
-    for spec in slices:
-        parts |= {part.name: as_qrels(part.qrels) for part in make_slices(dataset, qrels, spec)}
+    parts = judged_slices(dataset, dataset.qrels_of(queries), slices)
+    scores = {mode: score_slices(_run(searcher, texts, mode, reporter), parts) for mode in MODES}
     tables = [
-        scores_table({n: score_queries(part, run, threshold) for n, part in parts.items()}).select(
-            pl.lit(mode).alias("system"), pl.all()
-        )
-        for mode, run in runs.items()
+        scores_table(own).select(pl.lit(mode).alias("system"), pl.all())
+        for mode, own in scores.items()
     ]
-    figures = {name: _compared(part, runs, threshold) for name, part in parts.items()}
+    figures = {name: _compared({mode: scores[mode][name] for mode in MODES}) for name in parts}
     return Quality(figures, pl.concat(tables).filter(pl.col("measure").is_in(MEASURES)))
 
 
@@ -174,11 +165,6 @@ def unseen(dataset: Dataset, texts: Sequence[str]) -> dict[str, list[str]]:
     }
 
 
-def _texts(dataset: Dataset, split: str) -> dict[str, str]:
-    rows = dataset.split(split).select("query_id", "query").iter_rows()
-    return {query_id: text.strip() for query_id, text in rows if text and text.strip()}
-
-
 def _run(
     searcher: Searcher, texts: dict[str, str], mode: Mode, reporter: Reporter
 ) -> dict[str, dict[str, float]]:
@@ -186,21 +172,12 @@ def _run(
     with reporter.bar(f"Search: {mode}", len(texts)) as advance:
         for query_id, text in texts.items():
             request = SearchRequest(text=text, mode=mode, limit=DEPTH, rules=False)
-            run[query_id] = ranked(searcher, request)
+            run[query_id] = searcher.answer(request).run()
             advance(1, "")
     return run
 
 
-def ranked(searcher: Searcher, request: SearchRequest) -> dict[str, float]:
-    """The results with scores that fall as the page does."""
-    results = searcher.answer(request).results
-    return {result.product_id: -float(result.rank) for result in results}
-
-
-def _compared(
-    qrels: Qrels, runs: dict[Mode, dict[str, dict[str, float]]], threshold: int
-) -> dict[str, Any]:
-    values = {mode: score_queries(qrels, run, threshold) for mode, run in runs.items()}
+def _compared(values: dict[Mode, dict[str, dict[str, float]]]) -> dict[str, Any]:
     means = {
         mode: {m: asdict(bootstrap(list(scores[m].values()))) for m in MEASURES if scores[m]}
         for mode, scores in values.items()

@@ -1,4 +1,4 @@
-"""What the query classifier of an index changes, and how often its heads are right.
+"""Measure what the query classifier of an index changes, and how often its heads are right.
 
     python benchmarks/inferred.py INDEX DATA --split test --slice kind --json inferred.json
 
@@ -105,7 +105,7 @@ def served(
         with reporter.bar(f"Search: {strongest}", len(texts)) as advance:
             for query_id, text in texts.items():
                 answer = own.answer(SearchRequest(text=text, limit=DEPTH, fields=()))
-                run[query_id] = {r.product_id: -float(r.rank) for r in answer.results}
+                run[query_id] = answer.run()
                 items.append([p.action for p in answer.recognised if p.kind == "inferred"])
                 advance(1, "")
         scores[strongest] = score_slices(run, parts)

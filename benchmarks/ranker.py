@@ -1,4 +1,4 @@
-"""What the learned ranker adds to the tuned mix, as served.
+"""Measure what the learned ranker adds to the tuned mix, as served.
 
     python benchmarks/ranker.py INDEX DATA --json benchmarks/results/ranker.json
 
@@ -10,27 +10,24 @@ of products (text_quality, cold) count the relevant products of that kind alone.
 import argparse
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hybrid import misspelt, ranked
+from hybrid import misspelt
 from kept_figures import write_figures
 from rich.console import Console
 
 from windowshop.data import Dataset, read_dataset
 from windowshop.evaluation import (
     DEPTH,
-    Qrels,
-    as_qrels,
     bootstrap,
     compare,
-    make_slices,
+    judged_slices,
     one_seed,
-    relevance_threshold,
-    score_queries,
-    split_kinds,
+    query_texts,
+    score_slices,
 )
 from windowshop.progress import TerminalReporter
 from windowshop.search import Searcher, SearchRequest, open_searcher
@@ -49,8 +46,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     dataset = read_dataset(arguments.data)
-    rows = dataset.split(arguments.split).select("query_id", "query").iter_rows()
-    texts = {query_id: text.strip() for query_id, text in rows if text and text.strip()}
+    texts = query_texts(dataset.split(arguments.split))
     with closing(open_searcher(arguments.index, read_only=True)) as searcher:
         asked = answered(searcher, texts, "as asked")
         typos = answered(searcher, misspelt(texts), "misspelt")
@@ -74,9 +70,8 @@ def answered(searcher: Searcher, texts: dict[str, str], name: str) -> dict[str, 
             answer = searcher.answer(request)
             if answer.ranked:
                 times.append(answer.timings_ms["rank"])
-            runs["ranker"][query_id] = {r.product_id: -float(r.rank) for r in answer.results}
-            plain = SearchRequest(text=text, limit=DEPTH, rules=False, fields=(), ranker=False)
-            runs["mix"][query_id] = ranked(searcher, plain)
+            runs["ranker"][query_id] = answer.run()
+            runs["mix"][query_id] = searcher.answer(replace(request, ranker=False)).run()
             advance(1, "")
     median, p95 = np.percentile(times or [0.0], [50, 95])
     return {"runs": runs, "median_ms": float(median), "p95_ms": float(p95)}
@@ -87,22 +82,19 @@ def compared(
 ) -> dict[str, Any]:
     """Part -> means of both, and ranker minus mix."""
     queries = dataset.queries.filter(dataset.queries["query_id"].is_in(list(texts)))
-    kind, qrels = next(iter(split_kinds(dataset.qrels_of(queries)).items()))
-    threshold = relevance_threshold(dataset.qrels.filter(kind=kind))
-    parts: dict[str, Qrels] = {"all": as_qrels(qrels)}
-    for spec in slices:
-        parts |= {part.name: as_qrels(part.qrels) for part in make_slices(dataset, qrels, spec)}
+    parts = judged_slices(dataset, dataset.qrels_of(queries), slices)
+    scores = {system: score_slices(run, parts) for system, run in runs.items()}
     figures = {}
-    for name, part in parts.items():
-        values = {system: score_queries(part, run, threshold) for system, run in runs.items()}
+    for name in parts:
+        values = {system: own[name] for system, own in scores.items()}
         gains = {
             measure: compare(one_seed(values["ranker"][measure]), one_seed(values["mix"][measure]))
             for measure in MEASURES
         }
         figures[name] = {
             "means": {
-                system: {m: asdict(bootstrap(list(scores[m].values()))) for m in MEASURES}
-                for system, scores in values.items()
+                system: {m: asdict(bootstrap(list(own[m].values()))) for m in MEASURES}
+                for system, own in values.items()
             },
             "gains": {measure: asdict(gain) for measure, gain in gains.items() if gain},
         }

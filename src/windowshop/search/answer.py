@@ -199,6 +199,10 @@ class Answer:
     """Whether the learned ranker ordered the first candidates."""
     results: tuple[Result, ...] = field(default_factory=tuple)
 
+    def run(self) -> dict[str, float]:
+        """Return product_id -> score that falls with the rank, as runs of an evaluation have it."""
+        return {result.product_id: -float(result.rank) for result in self.results}
+
     def to_json(self) -> dict[str, Any]:
         """Return the answer as plain values."""
         return asdict(self)

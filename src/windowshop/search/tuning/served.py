@@ -126,9 +126,8 @@ def outcome(
             except SearchError as error:
                 refused.append(str(error))
             else:
-                results = answer.results
-                run[query.query_id] = {r.product_id: -float(r.rank) for r in results}
-                num_cut += len(results) < DEPTH and _was_cut(answer)
+                run[query.query_id] = answer.run()
+                num_cut += len(answer.results) < DEPTH and _was_cut(answer)
             advance(1, "")
     return Outcome(run, num_cut, tuple(refused))
 

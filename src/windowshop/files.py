@@ -265,17 +265,6 @@ INDEX = FolderKind(
     error=IndexFolderError,
 )
 
-CLASSIFIER = FolderKind(
-    noun="a query classifier",
-    format="windowshop-classifier/1",
-    command="windowshop tune",
-    remedy="Remove the folder, or run `windowshop tune`.",
-    error=IndexFolderError,
-    file="classifier.json",
-)
-CLASSIFIER_FOLDER = "classifier"
-"""Folder of the query classifier in a generation of an index."""
-
 
 def describe_files(folder: Path) -> Files:
     """Return size and hash of every file below a folder, for a manifest that is written next."""

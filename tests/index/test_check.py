@@ -3,8 +3,21 @@
 import shutil
 import struct
 from contextlib import closing
+from dataclasses import dataclass
 
+import pytest
+
+from windowshop.files import Files, describe_files, write_manifest
 from windowshop.index.database import Database
+from windowshop.index.tuned_parts import TUNED_PARTS
+
+
+@dataclass(frozen=True)
+class Part:
+    """Manifest of a part."""
+
+    files: Files
+    format: str
 
 
 def test_an_index_is_checked_in_full(cli, colours_index, tmp_path):
@@ -37,3 +50,18 @@ def test_what_a_power_loss_cost_is_told(cli, colours_index, tmp_path, monkeypatc
     told = cli("check", index)
     assert told.code == 1
     assert "lacks its last 2 transactions: a power loss cost them" in told.out
+
+
+@pytest.mark.parametrize(("folder", "kind"), TUNED_PARTS.items())
+def test_what_tuning_added_is_checked(cli, colours_index, tmp_path, folder, kind):
+    index = shutil.copytree(colours_index, tmp_path / "index")
+    part = index / "generations" / "g1" / folder
+    part.mkdir()
+    (part / "numbers").write_text("1 2 3")
+    write_manifest(part, Part(files=describe_files(part), format=kind.format), kind)
+    assert cli("check", index).code == 0
+    (part / "numbers").write_text("1 2 4")
+    told = cli("check", index)
+    assert told.code == 1
+    assert f"{part / 'numbers'}: is damaged" in told.out
+    assert "windowshop tune" in told.out

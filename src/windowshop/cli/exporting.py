@@ -8,12 +8,14 @@ import typer
 from windowshop.cli.options import CacheOption, print_line, reporter
 from windowshop.data import require_folder, require_products
 from windowshop.errors import ConfigError, needs_extra
-from windowshop.files import DEFAULT_CACHE, INDEX, MODEL, is_of_kind, require_manifest
+from windowshop.files import DEFAULT_CACHE, INDEX, MODEL, is_of_kind, require_manifest, write_atomic
 from windowshop.registry import BULK_FORMATS
 
 SENTENCE, CARD, FEED, UBI = "sentence-transformers", "model-card", "openai-feed", "ubi"
 if TYPE_CHECKING:
-    from windowshop.index import FeedConfig
+    from contextlib import AbstractContextManager
+
+    from windowshop.index import Catalogue, FeedConfig
 
     TargetChoice: TypeAlias = str
 else:
@@ -78,35 +80,32 @@ def _products(source: Path, to: str, place: Path, data: Path | None, cache: Path
     if is_of_kind(source, MODEL):
         if data is None:
             raise ConfigError(f"{source}: is a model. Name the products with --data, or an index.")
-        _encoded(source, to, place, data, cache)
-        return
-    require_manifest(source, INDEX)
-    from windowshop.index import export_products, index_catalogue
+        catalogue = _encoded(source, data, cache)
+    else:
+        require_manifest(source, INDEX)
+        from windowshop.index import index_catalogue
 
-    done = export_products(index_catalogue(source), to, place, reporter)
-    _print_products(place, done.num_products, done.num_without_vector)
+        catalogue = index_catalogue(source)
+    from windowshop.index import export_products
+
+    done = export_products(catalogue, to, place, reporter)
+    told = f"{done.num_products:,} products, {done.num_without_vector:,} of them without a vector"
+    print_line(f"{place}: {told}")
 
 
 @needs_extra("train")
-def _encoded(source: Path, to: str, place: Path, data: Path, cache: Path) -> None:
+def _encoded(source: Path, data: Path, cache: Path) -> "AbstractContextManager[Catalogue]":
     require_products(data)
     from windowshop.data import read_dataset
-    from windowshop.index import data_catalogue, export_products
+    from windowshop.index import data_catalogue
     from windowshop.model import load
 
-    catalogue = data_catalogue(load(source), read_dataset(data), cache, reporter)
-    done = export_products(catalogue, to, place, reporter)
-    _print_products(place, done.num_products, done.num_without_vector)
-
-
-def _print_products(place: Path, num_products: int, num_without: int) -> None:
-    print_line(f"{place}: {num_products:,} products, {num_without:,} of them without a vector")
+    return data_catalogue(load(source), read_dataset(data), cache, reporter)
 
 
 @needs_extra("train")
 def _model(source: Path, to: str, place: Path, evaluation: Path | None) -> None:
     require_manifest(source, MODEL)
-    from windowshop.files import write_atomic
     from windowshop.model import export_sentence_model, model_card
 
     if to == SENTENCE:

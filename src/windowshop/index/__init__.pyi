@@ -10,6 +10,7 @@ from .database import DATABASE_FILE as DATABASE_FILE
 from .database import MARK_FILE as MARK_FILE
 from .database import Database as Database
 from .database_tables import Table as Table
+from .exports.catalogue import Catalogue as Catalogue
 from .exports.catalogue import data_catalogue as data_catalogue
 from .exports.catalogue import index_catalogue as index_catalogue
 from .exports.openai_feed import FeedConfig as FeedConfig
@@ -32,6 +33,10 @@ from .open import OpenIndex as OpenIndex
 from .open import open_index as open_index
 from .product_table import ProductTable as ProductTable
 from .product_table import open_products as open_products
+from .tuned_parts import CLASSIFIER as CLASSIFIER
+from .tuned_parts import CLASSIFIER_FOLDER as CLASSIFIER_FOLDER
+from .tuned_parts import RANKER as RANKER
+from .tuned_parts import RANKER_FOLDER as RANKER_FOLDER
 from .vector_names import FUSED_VECTOR as FUSED_VECTOR
 from .vector_names import GATE_COLUMNS as GATE_COLUMNS
 from .vector_names import IMAGE_VECTOR as IMAGE_VECTOR

@@ -13,8 +13,6 @@ import numpy as np
 from windowshop.engines import EngineSpec, cut, damaged_files
 from windowshop.errors import DamagedError, EngineError, StorageError, WindowshopError
 from windowshop.files import (
-    CLASSIFIER,
-    CLASSIFIER_FOLDER,
     EXPORT,
     INDEX,
     MODEL,
@@ -29,6 +27,7 @@ from windowshop.index.database import DATABASE_FILE
 from windowshop.index.folder import open_generations
 from windowshop.index.open import EXPORT_FOLDER, GENERATION, MODEL_FOLDER
 from windowshop.index.product_table import ProductTable, open_products
+from windowshop.index.tuned_parts import TUNED_PARTS
 
 
 def check_generations(folder: Path) -> list[FolderCheck]:
@@ -57,8 +56,8 @@ def check_generations(folder: Path) -> list[FolderCheck]:
                 check_folder(model, MODEL),
                 check_folder(model / EXPORT_FOLDER, EXPORT),
             ]
-            if (path / CLASSIFIER_FOLDER).is_dir():
-                checks.append(check_folder(path / CLASSIFIER_FOLDER, CLASSIFIER))
+            parts = {path / name: kind for name, kind in TUNED_PARTS.items()}
+            checks += [check_folder(part, kind) for part, kind in parts.items() if part.is_dir()]
     return checks
 
 

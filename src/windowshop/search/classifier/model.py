@@ -6,7 +6,6 @@
 Shapes: P width of query vectors, K classes of all heads, R held-out records of a head.
 """
 
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,15 @@ from safetensors.numpy import load_file, save_file
 
 from windowshop.errors import IndexFolderError
 from windowshop.files import (
-    CLASSIFIER,
-    CLASSIFIER_FOLDER,
     EVERYTHING,
     Files,
     describe_files,
+    new_folder,
     read_manifest,
-    replace_folder,
     require_files,
     write_manifest,
 )
+from windowshop.index import CLASSIFIER, CLASSIFIER_FOLDER
 from windowshop.search.classifier.classes import Head, starts_of
 from windowshop.search.classifier.fit import log_softmax
 
@@ -124,9 +122,7 @@ def save_classifier(classifier: Classifier, folder: Path) -> None:
     for place, held in enumerate(classifier.held_out):
         for name, values in asdict(held).items():
             tensors[f"held_out.{place}.{name}"] = np.asarray(values, dtype=np.float32)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".classifier") as made:
-        aside = Path(made) / CLASSIFIER_FOLDER
-        aside.mkdir()
+    with new_folder(folder / CLASSIFIER_FOLDER) as aside:
         save_file(tensors, aside / WEIGHTS_FILE)
         manifest = ClassifierManifest(
             model_key=classifier.model_key,
@@ -138,7 +134,6 @@ def save_classifier(classifier: Classifier, folder: Path) -> None:
             files=describe_files(aside),
         )
         write_manifest(aside, manifest, CLASSIFIER)
-        replace_folder(aside, folder / CLASSIFIER_FOLDER)
 
 
 def load_classifier(folder: Path, model_key: str) -> Classifier | None:

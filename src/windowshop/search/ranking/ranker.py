@@ -18,10 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from windowshop.errors import ConfigError, IndexFolderError
+from windowshop.errors import ConfigError
 from windowshop.files import (
     EVERYTHING,
-    FolderKind,
     content_hash,
     describe_files,
     new_folder,
@@ -29,6 +28,7 @@ from windowshop.files import (
     require_files,
     write_manifest,
 )
+from windowshop.index import RANKER, RANKER_FOLDER
 from windowshop.search.answer import RankerPlace, RankerReason
 from windowshop.search.ranking.boosting import Boosting
 from windowshop.search.ranking.engagement import NO_ENGAGEMENT, Engagement, load_engagement
@@ -40,15 +40,7 @@ from windowshop.search.settings import SearchSettings
 from windowshop.settings import to_dict
 
 LOG = logging.getLogger(__name__)
-RANKER_FOLDER, MODEL_FILE = "ranker", "model.txt"
-RANKER = FolderKind(
-    noun="a learned ranker",
-    format="windowshop-ranker/1",
-    command="windowshop tune",
-    remedy="Remove the folder, or run `windowshop tune`.",
-    error=IndexFolderError,
-    file="ranker.json",
-)
+MODEL_FILE = "model.txt"
 NUM_REASONS = 5
 """Features that an explanation names."""
 

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from windowshop.files import write_json
-from windowshop.index import open_generations
+from windowshop.index import RANKER_FOLDER, open_generations
 from windowshop.search.classifier.model import save_classifier
-from windowshop.search.ranking.ranker import RANKER_FOLDER, save_ranker
+from windowshop.search.ranking.ranker import save_ranker
 from windowshop.search.retrieval.config import CutoffConfig
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import SETTINGS_FILE, save_search_settings

@@ -99,6 +99,7 @@ def candidate_features(
         **_channels(merged),
         **_recognised(state, items, merged.keys),
         **(_modalities(state, found, merged.keys) if spec.images else _vectors(state, merged.keys)),
+        **_stated(state, merged.keys),
         **_columns(table, spec),
         **_query(found, merged, len(items)),
     }
@@ -116,7 +117,7 @@ def candidate_features(
 
 def _table(state: SearchState, keys_M: np.ndarray, spec: FeatureSpec) -> pl.DataFrame:
     """Return the columns that are read of the candidates."""
-    names = ["product_id", *FACTS, *spec.numbers, GATE_COLUMNS[0]]
+    names = [*spec.numbers, GATE_COLUMNS[0], *(["product_id"] if spec.engagement else [])]
     return state.view.columns.select(keys_M, dict.fromkeys(names))
 
 
@@ -210,11 +211,16 @@ def _likeness(x_MD: np.ndarray) -> np.ndarray:
     return np.where(has_M & (others_M > 0), sums_M / np.maximum(others_M, 1), np.nan)
 
 
+def _stated(state: SearchState, keys_M: np.ndarray) -> dict[str, np.ndarray | float]:
+    """Return which texts products have, by bitmaps that are cached, without reading them."""
+    columns = state.view.columns
+    facts = [name for name in FACTS if name in columns.names]
+    has_CM = columns.matching([Null(name, is_null=False) for name in facts], keys_M)
+    return {f"columns: has {name}": own_M for name, own_M in zip(facts, has_CM, strict=True)}
+
+
 def _columns(table: pl.DataFrame, spec: FeatureSpec) -> dict[str, np.ndarray | float]:
     features: dict[str, np.ndarray | float] = {}
-    facts = [name for name in FACTS if name in table.columns]
-    has_MC = table.select(pl.col(facts).is_not_null()).to_numpy()
-    features |= {f"columns: has {name}": has_MC[:, place] for place, name in enumerate(facts)}
     for name in spec.numbers:
         if name not in table.columns:
             continue

@@ -90,10 +90,7 @@ class Searcher:
     def answer(self, request: SearchRequest) -> Answer:
         """Answer one request; raises SearchError or FilterError for an invalid one."""
         started = time.perf_counter()
-        query = self._query(request)
-        encoded = NO_VECTORS if request.mode == "words" else None
-        if encoded is None and request.image is not None:
-            encoded = encode_query(self.index, query)  # slow, so before any write has to wait
+        query, encoded = self._begin(request)
         with self.state() as state:
             found = self._find(state, request, query, encoded)
             certainty = judge(state, request, found, self.settings.certainty, self._background)
@@ -131,18 +128,13 @@ class Searcher:
 
     def signs(self, text: str) -> Signs | None:
         """Return the signs by which a search by text is judged to have what was asked."""
-        request = SearchRequest(text=text)
         with self.state() as state:
-            found = self._find(state, request, self._query(request), None)
+            found = self.find(state, SearchRequest(text=text))
             return signs_of(state, self._background, found) if self._background else None
 
     def find(self, state: SearchState, request: SearchRequest) -> Found:
         """Retrieve the candidates of a request, in the order of the merge."""
-        query = self._query(request)
-        encoded = NO_VECTORS if request.mode == "words" else None
-        if encoded is None and request.image is not None:
-            encoded = encode_query(self.index, query)
-        return self._find(state, request, query, encoded)
+        return self._find(state, request, *self._begin(request))
 
     @contextmanager
     def state(self) -> Iterator[SearchState]:
@@ -214,9 +206,13 @@ class Searcher:
         self._pool.shutdown()
         self.index.close()
 
-    def _query(self, request: SearchRequest) -> RetrievalQuery:
+    def _begin(self, request: SearchRequest) -> tuple[RetrievalQuery, EncodedQuery | None]:
+        """Return the query, and its vectors where none are needed or they take long.
+
+        An image is encoded before any write has to wait for the search.
+        """
         merging = self.settings.merging_of(request)
-        return RetrievalQuery(
+        query = RetrievalQuery(
             merging=merging,
             text=request.query,
             image=request.image,
@@ -225,6 +221,9 @@ class Searcher:
             by_text=request.mode != "vectors",
             boost=Boost(factor=self.settings.precision.boost, points=merging.points),
         )
+        if request.mode == "words":
+            return query, NO_VECTORS
+        return query, None if request.image is None else encode_query(self.index, query)
 
     def _find(
         self,

@@ -160,10 +160,4 @@ def _all(masks: Sequence[np.ndarray], allowed_N: np.ndarray) -> np.ndarray:
 
 def _listed(texts: Sequence[str]) -> str:
     quoted = [f'"{text}"' for text in texts]
-    return (
-        quoted[0]
-        if len(quoted) == 1
-        else ", ".join(quoted[:-1]) + f" and {quoted[-1]}"
-        if quoted
-        else ""
-    )
+    return " and ".join([*filter(None, [", ".join(quoted[:-1])]), *quoted[-1:]])

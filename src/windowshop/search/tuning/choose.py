@@ -16,6 +16,7 @@ from windowshop.errors import DataError
 from windowshop.evaluation import BM25Choice, GradedQrels, choose_bm25
 from windowshop.progress import Reporter
 from windowshop.registry import CHANNELS
+from windowshop.search.classifier.model import Classifier
 from windowshop.search.ranking.engagement import NO_ENGAGEMENT, Engagement
 from windowshop.search.retrieval.channel import TextChannel, channel
 from windowshop.search.retrieval.config import MergeConfig
@@ -84,6 +85,11 @@ class Tuning:
     ranker: RankerTuning | None = None
     """None where none was fitted; a note says why."""
 
+    @property
+    def classifier(self) -> Classifier | None:
+        """Return the classifier that was trained; None where none was."""
+        return self.inferring.classifier if self.inferring else None
+
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
@@ -146,8 +152,7 @@ def tune(
     if config.classifier:
         tuning = _with_classifier(tuning, searcher, dataset, config.split, judged, reporter)
     tuning = _with_certainty(tuning, searcher, judged, config.max_told, reporter)
-    classifier = tuning.inferring.classifier if tuning.inferring else None
-    served = searcher.with_settings(tuning.settings, classifier)
+    served = searcher.with_settings(tuning.settings, tuning.classifier)
     ranker, note = tune_ranker(served, dataset, judged, keys, config, engagement, reporter)
     return replace(tuning, ranker=ranker, notes=(*tuning.notes, *([note] if note else [])))
 
@@ -171,8 +176,7 @@ def _with_classifier(
 def _with_certainty(
     tuning: Tuning, searcher: Searcher, judged: Judgements, max_told: float, reporter: Reporter
 ) -> Tuning:
-    classifier = tuning.inferring.classifier if tuning.inferring else None
-    own = searcher.with_settings(tuning.settings, classifier)
+    own = searcher.with_settings(tuning.settings, tuning.classifier)
     texts = [query.text for query in judged.queries if query.text and query.image is None]
     found = fit_certainty(own, texts, max_told, reporter)
     if found is None:

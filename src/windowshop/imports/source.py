@@ -147,7 +147,7 @@ class Source:
             case "jsonl":
                 yield from json_lines(self.path, self.encoding, report)
             case "json":
-                yield from self._json_rows()
+                yield from json_items(self.path, self.place)
             case "xml":
                 yield from xml_items(self.path)
             case "xlsx":
@@ -167,12 +167,6 @@ class Source:
                     report.add("mixed-encoding", number, " ".join(mixed))
                     mixed.clear()
                 yield number, record
-
-    def _json_rows(self) -> Iterator[Row]:
-        if self.place:
-            yield from json_items(self.path, self.place)
-            return
-        yield from json_items(self.path, "")
 
     def text(self, limit: int = 1 << 26) -> str:
         """Return the text of a page."""

@@ -29,62 +29,14 @@ _NUMBER = re.compile(
 )
 _RANGE = re.compile(r"\d\s*(?:-|\u2013|\u2014|bis|to|à)\s*\D{0,4}\d", re.I)
 _WORDS = re.compile(r"[^\W\d_]+\$|[^\W\d_]+\.?|[$€£¥₹₩₺₽₴₪₫฿₱₦円]")
-YES = frozenset(
-    [
-        "true",
-        "yes",
-        "y",
-        "ja",
-        "oui",
-        "si",
-        "sí",
-        "sì",
-        "sim",
-        "tak",
-        "wahr",
-        "vrai",
-        "verdadero",
-        "vero",
-        "verdadeiro",
-        "prawda",
-        "áno",
-        "ano",
-        "kyllä",
-        "да",
-        "evet",
-        "igen",
-        "t",
-        "x",
-        "on",
-        "wahr",
-    ]
-)
-NO = frozenset(
-    [
-        "false",
-        "no",
-        "n",
-        "nein",
-        "non",
-        "nee",
-        "não",
-        "nao",
-        "nie",
-        "falsch",
-        "faux",
-        "falso",
-        "fałsz",
-        "ne",
-        "ei",
-        "нет",
-        "hayır",
-        "hayir",
-        "nem",
-        "f",
-        "off",
-        "nej",
-    ]
-)
+YES = frozenset((
+    "true", "yes", "y", "ja", "oui", "si", "sí", "sì", "sim", "tak", "wahr", "vrai", "verdadero",
+    "vero", "verdadeiro", "prawda", "áno", "ano", "kyllä", "да", "evet", "igen", "t", "x", "on",
+))  # fmt: skip
+NO = frozenset((
+    "false", "no", "n", "nein", "non", "nee", "não", "nao", "nie", "falsch", "faux", "falso",
+    "fałsz", "ne", "ei", "нет", "hayır", "hayir", "nem", "f", "off", "nej",
+))  # fmt: skip
 IN_STOCK, OUT_OF_STOCK, PREORDER, BACKORDER = "in_stock", "out_of_stock", "preorder", "backorder"
 _AVAILABLE = {
     IN_STOCK: "in stock,instock,available,limitedavailability,onlineonly,instoreonly,auf lager,"
@@ -219,7 +171,7 @@ def decimal_sign(texts: Iterable[str]) -> str:
     votes = {".": 0, ",": 0}
     for text in texts:
         for number in _NUMBER.findall(text):
-            signs = [sign for sign in re.findall(r"[.,]", number.rstrip(".,"))]
+            signs = re.findall(r"[.,]", number.rstrip(".,"))
             if len(set(signs)) == 2:
                 votes[signs[-1]] += 1
             elif len(signs) == 1 and not re.search(r"[.,]\d{3}$", number.strip()):

@@ -18,6 +18,9 @@ MIN_CONSTANT = 10
 """Products from which on a column of one value is hidden."""
 _NUMBERS = ("price", "sale_price", "list_price")
 _LISTS = ("category_paths", "images", "image_urls", "tags")
+_LINKS_AND_CODES = (
+    "image_url", "image_urls", "link", "gtin", "mpn", "sku", "currency", "availability",
+)  # fmt: skip
 _HTML = ("title", "description", "brand", "category")
 
 
@@ -53,7 +56,7 @@ class ProductWriter:
                     self._extras[name] = None
         columns = [_column(name, self._rows) for name in (*OWN_COLUMNS, *self._extras)]
         frame = pl.DataFrame(columns)
-        clean = clean_texts(frame, as_given=_links(frame))
+        clean = clean_texts(frame, as_given=_LINKS_AND_CODES)
         changed = pl.any_horizontal([frame[name].ne_missing(clean[name]) for name in _HTML])
         start = self.num_rows - len(frame)
         for place in pl.select(changed.alias("changed"))["changed"].arg_true():
@@ -70,13 +73,16 @@ class ProductWriter:
         for name in map(free_name, self._report.kept_columns):
             if name not in self._extras:
                 self._report.empty_columns.append(name)
-        lazy = pl.concat([pl.scan_parquet(path) for path in self._files], how="diagonal")
+        lazy = self._all()
         kept: list[pl.Expr] = []
         for name in (*OWN_COLUMNS, *self._extras):
             column = lazy.select(name).collect().to_series()
             if column.null_count() < len(column):
                 kept.extend(self._kept(column))
         lazy.select(kept).sink_parquet(out, row_group_size=GROUP_ROWS, compression="zstd")
+
+    def _all(self) -> pl.LazyFrame:
+        return pl.concat([pl.scan_parquet(path) for path in self._files], how="diagonal")
 
     def _kept(self, column: pl.Series) -> list[pl.Expr]:
         """Return the expressions of a column that has values."""
@@ -85,7 +91,7 @@ class ProductWriter:
             return []
         if name == "sku" and self._same_as_id(column):
             return []
-        if name in ("currency", "price"):
+        if name == "currency":
             self._tell_currencies(column)
         if name in OWN_COLUMNS:
             return [pl.col(name)]
@@ -102,13 +108,10 @@ class ProductWriter:
         return [guess.values.alias(new)]
 
     def _same_as_id(self, column: pl.Series) -> bool:
-        lazy = pl.concat([pl.scan_parquet(path) for path in self._files], how="diagonal")
-        ids = lazy.select("product_id").collect().to_series()
+        ids = self._all().select("product_id").collect().to_series()
         return bool((ids == column).all())
 
     def _tell_currencies(self, column: pl.Series) -> None:
-        if column.name != "currency":
-            return
         counts = column.drop_nulls().value_counts(sort=True)
         if len(counts) > 1:
             commonest = counts["currency"][0]
@@ -123,7 +126,3 @@ def _column(name: str, rows: list[Row]) -> pl.Series:
     if name in _LISTS:
         return pl.Series(name, values, dtype=pl.List(pl.String))
     return pl.Series(name, values, dtype=pl.String)
-
-
-def _links(frame: pl.DataFrame) -> list[str]:
-    return ["image_url", "image_urls", "link", "gtin", "mpn", "sku", "currency", "availability"]

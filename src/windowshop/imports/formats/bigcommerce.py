@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from windowshop.imports.formats.format import Format, Found, Job, Names, by_anchors
+from windowshop.imports.formats.format import Format, Found, Job, Names, by_anchors, tell_columns
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
 from windowshop.imports.tree_rows import Row
@@ -78,9 +78,7 @@ def _recognise(source: Source) -> Found | None:
 
 def _read(source: Source, job: Job) -> Iterator[Record]:
     names = Names(source.header, ALIASES)
-    for own, target in _FIELDS.items():
-        if own in names.column:
-            job.report.columns[names.column[own]] = target
+    tell_columns(job.report, names, _FIELDS)
     pictures = [name for name in source.header if _IMAGE.match(plain_name(name))]
     known = names.used | set(pictures)
     job.report.dropped_columns += [name for name in source.header if name not in known]

@@ -7,7 +7,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from windowshop.imports.formats.format import Format, Found, Job, Names, by_anchors, grouped
+from windowshop.imports.formats.format import (
+    Format,
+    Found,
+    Job,
+    Names,
+    by_anchors,
+    grouped,
+    tell_columns,
+)
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
 from windowshop.imports.tree_rows import Row
@@ -89,9 +97,7 @@ def _recognise(source: Source) -> Found | None:
 
 def _read(source: Source, job: Job) -> Iterator[Record]:
     names = Names(source.header, ALIASES)
-    for own, target in _FIELDS.items():
-        if own in names.column:
-            job.report.columns[names.column[own]] = target
+    tell_columns(job.report, names, _FIELDS)
     further = _further(source.header, names, job)
     for rows in grouped(source, job.report, lambda row: str(names.get(row, "handle"))):
         yield from _product(rows, names, further, job)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from windowshop.imports.formats.format import Format, Found, Job, Names, by_anchors
+from windowshop.imports.formats.format import Format, Found, Job, Names, by_anchors, tell_columns
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
 from windowshop.imports.values import (
@@ -100,9 +100,7 @@ def _kinds(row: Mapping[str, Any], names: Names) -> list[str]:
 
 def _read(source: Source, job: Job) -> Iterator[Record]:
     names = Names(source.header, ALIASES)
-    for own, target in _FIELDS.items():
-        if own in names.column:
-            job.report.columns[names.column[own]] = target
+    tell_columns(job.report, names, _FIELDS)
     pairs = _attribute_columns(source.header)
     further = _further(source.header, names, pairs, job)
     job.reading.decimal = job.reading.decimal or decimal_sign(

@@ -141,10 +141,8 @@ def _by_session(events: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
         search=pl.col("search_id").fill_null(own)
     )
     names = ["session_id", "key", "at", "number", "search", "query"]
-    known = by_id.filter(pl.col("session_id").is_not_null()).with_columns(
-        key=_keys(by_id.filter(pl.col("session_id").is_not_null())["query"]),
-        at=pl.col("time").fill_null(0.0),
-    )
+    known = by_id.drop_nulls("session_id")
+    known = known.with_columns(key=_keys(known["query"]), at=pl.col("time").fill_null(0.0))
     begun = pl.concat([starts.select(names), known.unique("search", keep="first").select(names)])
     listed = _of_searches(events.filter(pl.col("action") != SEARCH))
     texted = listed.filter(pl.col("key").is_not_null())
@@ -154,11 +152,11 @@ def _by_session(events: pl.DataFrame, by_id: pl.DataFrame) -> pl.DataFrame:
         pl.col("search").fill_null(apart),
         query=pl.col("query").fill_null(texted["query"]),
     )
-    shows = (IMPRESSION,)
+    is_shown = pl.col("action") == IMPRESSION
     untold = listed.filter(pl.col("key").is_null()).drop("query")
-    shown = _latest(untold.filter(pl.col("action").is_in(shows)), begun, ["session_id"])
+    shown = _latest(untold.filter(is_shown), begun, ["session_id"])
     seen = pl.concat([known, same_text, shown], how="diagonal").drop_nulls(["search", "product_id"])
-    others = untold.filter(~pl.col("action").is_in(shows))
+    others = untold.filter(~is_shown)
     done = _latest(others, seen.select(*names, "product_id"), ["session_id", "product_id"])
     # Without impressions, what was done belongs to the search before it.
     bare = set(begun["search"]) - set(seen["search"])

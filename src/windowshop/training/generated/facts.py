@@ -15,7 +15,7 @@ import polars as pl
 from scipy import sparse
 
 from windowshop.data import attribute_columns, fill_attributes, words_of, written
-from windowshop.training.generated.title_phrases import Phrases, title_phrases
+from windowshop.training.generated.title_phrases import Phrases, indicator, title_phrases
 
 MIN_PRODUCTS = 3
 """Products that a value needs to be asked for, and that a word needs to be an alias."""
@@ -106,7 +106,7 @@ def read_facts(products: pl.DataFrame) -> Facts:
         (row, number.setdefault((column, value), len(number)))
         for row, column, value in _listed(products)
     ]
-    all_values = _indicator(entries, (len(products), len(number)))
+    all_values = indicator(entries, (len(products), len(number)))
     count = _column_sums(all_values)
     frequent = np.flatnonzero(count >= MIN_PRODUCTS)
     kept = np.sort(frequent[np.argsort(-count[frequent], kind="stable")][:MAX_VALUES])
@@ -168,14 +168,7 @@ def named_values(facts: Facts, texts: Sequence[str]) -> list[Named]:
 def values_matrix(values: Sequence[Sequence[int]], num_values: int) -> sparse.csr_matrix:
     """Return lists of values as rows of 0 and 1, float32."""
     entries = [(row, value) for row, listed in enumerate(values) for value in listed]
-    return _indicator(entries, (len(values), num_values))
-
-
-def _indicator(entries: Sequence[tuple[int, int]], shape: tuple[int, int]) -> sparse.csr_matrix:
-    rows, places = np.array(entries, dtype=np.int64).reshape(-1, 2).T
-    matrix = sparse.csr_matrix((np.ones(len(rows), dtype=np.float32), (rows, places)), shape)
-    matrix.data[:] = 1
-    return matrix
+    return indicator(entries, (len(values), num_values))
 
 
 def _column_sums(matrix: sparse.csr_matrix) -> np.ndarray:
@@ -216,7 +209,7 @@ def _names(
         for row, title in enumerate(titles)
         for word in dict.fromkeys(written(title.lower()))
     ]
-    word_NT = _indicator(entries, (len(titles), len(number)))
+    word_NT = indicator(entries, (len(titles), len(number)))
     both_VT = sparse.csr_matrix(has_NV.T @ word_NT)
     count_V, count_T = _column_sums(has_NV), _column_sums(word_NT)
     words, keys = list(number), {_key(name) for name in own}

@@ -77,7 +77,7 @@ def title_phrases(products: pl.DataFrame, known: frozenset[str]) -> Phrases:
     entries = [
         (row, place[gram]) for row, grams in enumerate(found) for gram in grams if gram in place
     ]
-    has_NP = _matrix(entries, (len(titles), len(kept)))
+    has_NP = indicator(entries, (len(titles), len(kept)))
     clue_NK, clue_PK = _clues(products, titles, kept, has_NP)
     return Phrases(tuple(" ".join(gram) for gram in kept), has_NP, clue_NK, clue_PK)
 
@@ -128,13 +128,13 @@ def _clues(
         if word in number
     ]
     of_phrases = [(row, number[word]) for row, own in enumerate(words) for word in own]
-    word_NK = _matrix(of_products, (len(titles), len(number)))
-    word_PK = _matrix(of_phrases, (len(phrases), len(number)))
+    word_NK = indicator(of_products, (len(titles), len(number)))
+    word_PK = indicator(of_phrases, (len(phrases), len(number)))
     category = products["category"].fill_null("")
     rows = np.flatnonzero((category != "").to_numpy())
     code = category.rank("dense").to_numpy().astype(np.int64) - 1
     shape = (len(titles), int(code.max()) + 1 if len(code) else 0)
-    category_NG = _matrix(list(zip(rows.tolist(), code[rows].tolist(), strict=True)), shape)
+    category_NG = indicator(list(zip(rows.tolist(), code[rows].tolist(), strict=True)), shape)
     count_PG = sparse.csr_matrix(has_NP.T @ category_NG)
     share_PG = count_PG.multiply(1 / np.maximum(1, has_NP.sum(axis=0)).T)
     in_PG = sparse.csr_matrix(share_PG >= IN_CATEGORY).astype(np.float32)
@@ -144,7 +144,8 @@ def _clues(
     )
 
 
-def _matrix(entries: Sequence[tuple[int, int]], shape: tuple[int, int]) -> sparse.csr_matrix:
+def indicator(entries: Sequence[tuple[int, int]], shape: tuple[int, int]) -> sparse.csr_matrix:
+    """Return a matrix, float32, that is 1 at some places and 0 elsewhere."""
     rows, places = np.array(entries, dtype=np.int64).reshape(-1, 2).T
     matrix = sparse.csr_matrix((np.ones(len(rows), dtype=np.float32), (rows, places)), shape)
     matrix.data[:] = 1

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from support.exports import csv_text
 from support.faults import damages, files_of, some
-from support.killing import CHANGES, WRITING
+from support.killing import changes_a_file
 
 from windowshop.cli.entry import STOPPED
 from windowshop.errors import DataError, StorageError
@@ -95,12 +95,10 @@ def _run(source, out, moment, signal_number, sender):
 
     def audited(event, given):
         nonlocal num_changes
-        if event in CHANGES or (event == "open" and isinstance(given[2], int)):
-            is_change = event != "open" or given[2] & WRITING
-            if is_change and not str(given[0]).startswith(("/dev/", "/proc/")):
-                num_changes += 1
-                if num_changes == moment:
-                    os.kill(os.getpid(), signal_number)
+        if changes_a_file(event, given):
+            num_changes += 1
+            if num_changes == moment:
+                os.kill(os.getpid(), signal_number)
 
     sys.argv = ["windowshop", "import", str(source), "--out", str(out)]
     with open(os.devnull, "w") as nowhere:

@@ -7,6 +7,7 @@ import importlib
 import io
 import multiprocessing
 import os
+import re
 import signal
 import sqlite3
 import sys
@@ -23,6 +24,17 @@ CONTEXT.set_forkserver_preload(PRELOADED)
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link"}
 """Audit events of Python that change names and sizes of files."""
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+ELSEWHERE = re.compile(r"^/(dev|proc)/|/__pycache__/")
+"""Paths that do not count: bytecode is written by the first process alone."""
+
+
+def changes_a_file(event, given):
+    """Whether an audit event of Python changes a file of the command."""
+    if event == "open":
+        is_change = isinstance(given[2], int) and given[2] & WRITING
+    else:
+        is_change = event in CHANGES
+    return bool(is_change) and not ELSEWHERE.search(str(given[0]))
 
 
 def run_and_kill(args, call, number):
@@ -64,10 +76,8 @@ def _run_counted(args, number, sender):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def audited(event, given):
-        if event in CHANGES or (event == "open" and isinstance(given[2], int)):
-            is_change = event != "open" or given[2] & WRITING
-            if is_change and not str(given[0]).startswith(("/dev/", "/proc/")):
-                count()
+        if changes_a_file(event, given):
+            count()
 
     class Counted(sqlite3.Connection):
         def execute(self, *given):

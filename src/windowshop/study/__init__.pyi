@@ -12,6 +12,8 @@ from .regimes.config import is_regimes as is_regimes
 from .regimes.config import load_regimes as load_regimes
 from .regimes.page import render_regimes as render_regimes
 from .regimes.page import report_parts as report_parts
+from .regimes.regime import Regime as Regime
+from .regimes.regime import thinned as thinned
 from .regimes.results import load_regime_results as load_regime_results
 from .regimes.runner import compare_regimes as compare_regimes
 from .runner import compare as compare

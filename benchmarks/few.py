@@ -65,7 +65,7 @@ def measure(dataset: Dataset, folder: Path, seed: int, cache: Path, reporter: Re
         build_index(model, dataset, index, cache, reporter, IndexConfig(engine="exact"))
         if not dataset.split("dev").is_empty():
             with closing(open_searcher(index, read_only=True)) as searcher:
-                save_tuning(tune(searcher, dataset, TuneConfig(), reporter), searcher)
+                save_tuning(tune(searcher, dataset, TuneConfig(), reporter), searcher, None)
         with closing(open_searcher(index, read_only=True)) as searcher:
             found = evaluate_searcher(searcher, dataset, SPLIT, (), reporter)
         write_scores(found.per_query, scores)

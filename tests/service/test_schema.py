@@ -34,6 +34,7 @@ def calls(client):
 
 CALLS = [
     "POST /search",
+    "GET /search",
     "POST /search/image",
     "GET /products/{id}/similar",
     "GET /facets",

@@ -54,6 +54,67 @@ def test_a_search_gives_the_answer_of_the_searcher(client, index):
     assert "image" not in first["fields"]
 
 
+BY_ADDRESS = [
+    ({"q": "red shoe"}, {"text": "red shoe"}),
+    ({}, {}),
+    ({"q": "shoe", "where": "price is null or price > 1", "limit": 3, "offset": 2, "explain": True},
+     {"text": "shoe", "where": "price is null or price > 1", "limit": 3, "offset": 2, "explain": True}),
+    ({"sort": ["-price", "title"], "facets": ["brand", "category"], "fields": ["title"]},
+     {"sort": [{"column": "price", "descending": True}, {"column": "title"}],
+      "facets": ["brand", "category"], "fields": ["title"]}),
+    ({"similar_to": "p3", "mode": "vectors", "collapse": True},
+     {"similar_to": "p3", "mode": "vectors", "collapse": True}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("address", "body"), BY_ADDRESS)
+def test_a_search_by_address_is_the_same_search(client, address, body):
+    own = {"search_id", "took_ms", "timings_ms"}
+    found = [client.get("/search", params=address), client.post("/search", json=body)]
+    assert [answer.status_code for answer in found] == [200, 200], found[0].text
+    told = [{k: v for k, v in answer.json().items() if k not in own} for answer in found]
+    assert told[0] == told[1]
+    assert told[0]["results"]
+
+
+@pytest.mark.parametrize(("name", "ours"), [
+    ("size", "limit"), ("hitsPerPage", "limit"), ("per_page", "limit"), ("limt", "limit"),
+    ("page", "offset"), ("from", "offset"), ("filters", "where"), ("sort_by", "sort"),
+    ("aggs", "facets"), ("_source", "fields"), ("Offset", "offset"),
+])  # fmt: skip
+def test_a_field_of_another_system_is_refused_with_ours(client, name, ours):
+    for answer in (
+        client.post("/search", json={name: 3}),
+        client.get("/search", params={name: 3}),
+        client.post("/search/image", files={"photo": b""}, data={"request": f'{{"{name}": 3}}'}),
+    ):
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["where"]) == (422, "bad_request", name)
+        assert f"Did you mean {ours}?" in error["message"]
+
+
+def test_the_text_has_its_name_in_body_and_address(client):
+    told = client.post("/search", json={"q": "shoe"}).json()["error"]["message"]
+    assert "Did you mean text?" in told
+    assert "Did you mean q?" in client.get("/search?query=shoe").json()["error"]["message"]
+    told = client.get("/search?zzzz=1").json()["error"]["message"]
+    assert told == "There is no field 'zzzz'. See /openapi.json for all of them."
+
+
+@pytest.mark.parametrize(("path", "is_compressed"), [
+    ("/search?limit=12", True), ("/openapi.json", True), ("/static/js/state.js", True),
+    ("/health", False), ("/products/p4/photo?size=1600", False),
+])  # fmt: skip
+def test_large_answers_are_compressed_for_who_takes_it(client, path, is_compressed):
+    told = client.get(path, headers={"Accept-Encoding": "gzip"})
+    assert told.status_code == 200
+    assert (told.headers.get("Content-Encoding") == "gzip") == is_compressed
+    plain = client.get(path, headers={"Accept-Encoding": "identity"})
+    assert "Content-Encoding" not in plain.headers
+    if not path.startswith("/search"):
+        assert told.content == plain.content
+
+
 def test_no_path_of_a_file_leaves_the_service(client, index, colours):
     every = client.post("/search", json={"limit": 20, "explain": True})
     assert len(ids(every)) == 12

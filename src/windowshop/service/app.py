@@ -11,8 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from windowshop._version import __version__
 from windowshop.errors import WindowshopError
@@ -20,9 +21,10 @@ from windowshop.service.config import ServiceConfig
 from windowshop.service.generation_pool import GenerationPool
 from windowshop.service.http.api_keys import Keys
 from windowshop.service.http.bodies import body_schemas
-from windowshop.service.http.errors import ServiceError, as_service_error, shortened
+from windowshop.service.http.errors import ServiceError, as_service_error, shortened, unknown_field
 from windowshop.service.http.limits import RateLimits
 from windowshop.service.http.middleware import RequestMiddleware
+from windowshop.service.http.requests import SearchQuery
 from windowshop.service.http.responses import ErrorAnswer
 from windowshop.service.routes.admin import admin_routes
 from windowshop.service.routes.feedback import feedback_routes
@@ -89,6 +91,23 @@ class _PageFiles(StaticFiles):
         return response
 
 
+class _Compression:
+    """Middleware that compresses answers by gzip where the client takes it.
+
+    Photos are small as they are, and a stream of products is answered line by line.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._plain = app
+        self._compressed = GZipMiddleware(app, minimum_size=1_000, compresslevel=1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer by one of the two."""
+        path = scope.get("path", "")
+        is_left = path == "/products" or path.endswith("/photo")
+        await (self._plain if is_left else self._compressed)(scope, receive, send)
+
+
 def _add_page(app: FastAPI) -> None:
     files = _PageFiles(directory=STATIC, check_dir=False)
 
@@ -105,6 +124,7 @@ def _add_handling(app: FastAPI, service: ServiceState, keys: Keys | None) -> Non
     app.add_exception_handler(WindowshopError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_middleware(_Compression)
     app.add_middleware(
         RequestMiddleware,
         config=config,
@@ -144,6 +164,8 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
 async def _answer_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if first["type"] == "extra_forbidden":
+        return unknown_field(str(first["loc"][-1]), SearchQuery.model_fields).response()
     where = str(first["loc"][-1])
     message = f"{where}: {first['msg']}. See /openapi.json for what is allowed."
     return ServiceError(422, "bad_request", message, where=where).response()

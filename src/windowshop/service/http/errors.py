@@ -3,7 +3,7 @@
 import logging
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ from windowshop.errors import (
     WindowshopError,
     storage_error,
 )
+from windowshop.service.http.field_names import hint
 
 LOG = logging.getLogger(__name__)
 RETRY_SECONDS = "10"
@@ -143,15 +144,27 @@ def _from_damage(error: DamagedError) -> ServiceError:
     )
 
 
-def from_validation(error: ValidationError) -> ServiceError:
-    """Return the first problem that pydantic found as a ServiceError 400 or 422."""
+def from_validation(error: ValidationError, known: Collection[str] = ()) -> ServiceError:
+    """Return the first problem that pydantic found as a ServiceError 400 or 422.
+
+    `known` are the names of the fields there are, to suggest one for a name that is not there.
+    """
     first, *others = error.errors(include_url=False, include_input=False, include_context=False)
+    if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+        return unknown_field(str(first["loc"][0]), known)
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "json_invalid":
         return ServiceError(400, "bad_json", f"The body is no JSON: {first['msg']}.")
     more = f" ({len(others)} more problems)" if others else ""
     message = f"{where or 'body'}: {first['msg']}{more}. See /openapi.json for what is allowed."
     return ServiceError(422, "bad_request", message, where=shortened(where) or None)
+
+
+def unknown_field(name: str, known: Collection[str]) -> ServiceError:
+    """Return the ServiceError 422 of a field that is not there, with one that may be meant."""
+    told = shortened(name)
+    message = f"There is no field {told!r}.{hint(name, known)} See /openapi.json for all of them."
+    return ServiceError(422, "bad_request", message, where=told)
 
 
 def unknown_product(product_id: str) -> ServiceError:

@@ -89,22 +89,9 @@ class DiversityBody(Body):
         )
 
 
-SEARCH_EXAMPLE: dict[str, Any] = {
-    "text": "red shoes",
-    "where": "price < 1000",
-    "facets": ["brand", "price"],
-    "picks": {"brand": {"values": ["Nike"]}, "price": {"low": 10, "high": 50}},
-    "sort": [{"column": "price"}],
-    "limit": 20,
-}
+class SearchOptions(Body):
+    """What a search may say beside what it looks for, in a body or in an address."""
 
-
-class SearchBody(Body):
-    """Search; without a text or a product, the whole catalogue."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [SEARCH_EXAMPLE]})
-
-    text: str | None = None
     similar_to: ProductId | None = None
     where: str | None = Field(
         None, description="A filter, for example `price < 50 and brand = 'X'`."
@@ -112,16 +99,9 @@ class SearchBody(Body):
     mode: Mode = "hybrid"
     understand: bool = True
     infer: bool = True
-    choices: dict[Name, Action] = Field(default_factory=dict, max_length=64)
-    picks: dict[Name, PickValues | PickRange] = Field(default_factory=dict, max_length=32)
     facets: list[Name] = Field(default_factory=list, max_length=32)
     facet_limit: int = Field(10, ge=0, le=MAX_LIMIT)
-    sort: list[SortBody] = Field(default_factory=list, max_length=8)
     collapse: bool = False
-    cap: CapBody | None = None
-    diversity: DiversityBody | None = Field(
-        None, description="Null is that of the index's settings."
-    )
     ranker: bool = Field(
         True, description="Whether the learned ranker takes part, if there is one."
     )
@@ -136,6 +116,31 @@ class SearchBody(Body):
     log: bool = Field(True, description="Whether the search is written down.")
     follow_up: bool = Field(
         False, description="Whether it shows an earlier search again, for example with a filter."
+    )
+
+
+SEARCH_EXAMPLE: dict[str, Any] = {
+    "text": "red shoes",
+    "where": "price < 1000",
+    "facets": ["brand", "price"],
+    "picks": {"brand": {"values": ["Nike"]}, "price": {"low": 10, "high": 50}},
+    "sort": [{"column": "price"}],
+    "limit": 20,
+}
+
+
+class SearchBody(SearchOptions):
+    """Search; without a text or a product, the whole catalogue."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SEARCH_EXAMPLE]})
+
+    text: str | None = None
+    choices: dict[Name, Action] = Field(default_factory=dict, max_length=64)
+    picks: dict[Name, PickValues | PickRange] = Field(default_factory=dict, max_length=32)
+    sort: list[SortBody] = Field(default_factory=list, max_length=8)
+    cap: CapBody | None = None
+    diversity: DiversityBody | None = Field(
+        None, description="Null is that of the index's settings."
     )
 
     def to_request(self, image: ImageInput | None = None) -> SearchRequest:
@@ -163,6 +168,27 @@ class SearchBody(Body):
             fields=None if self.fields is None else tuple(dict.fromkeys(self.fields)),
             explain=self.explain,
         )
+
+
+class SearchQuery(SearchOptions):
+    """Search as the part of an address behind the question mark; lists repeat their name."""
+
+    q: str | None = Field(None, description="The text to search for.", examples=["red shoes"])
+    sort: list[Name] = Field(
+        default_factory=list,
+        max_length=8,
+        description="Columns to order by, one of falling values with a minus before it.",
+        examples=[["-price"]],
+    )
+
+    def to_body(self) -> SearchBody:
+        """Return the same search as a body."""
+        options = {name: getattr(self, name) for name in SearchOptions.model_fields}
+        order = [
+            SortBody.model_construct(column=name.removeprefix("-"), descending=name[0] == "-")
+            for name in self.sort
+        ]
+        return SearchBody.model_construct(text=self.q, sort=order, **options)
 
 
 PRODUCT_EXAMPLE: dict[str, Any] = {

@@ -9,7 +9,7 @@ from windowshop.search import MAX_RESULTS
 from windowshop.service.http.access import sent_id
 from windowshop.service.http.bodies import REFERENCE, decoded, json_body, read_image, read_json
 from windowshop.service.http.errors import bytes_response, to_json, unknown_product
-from windowshop.service.http.requests import MAX_LIMIT, SearchBody
+from windowshop.service.http.requests import MAX_LIMIT, SearchBody, SearchQuery
 from windowshop.service.http.responses import FacetsAnswer, SearchAnswer, SuggestAnswer, search_json
 from windowshop.service.state import ServiceState
 
@@ -66,6 +66,12 @@ def _add_searches(router: APIRouter, service: ServiceState) -> None:
     async def search(request: Request) -> Response:
         """Search by text or by a product; with neither, show the catalogue."""
         body = await read_json(request, SearchBody)
+        return bytes_response(await service.searching.run(lambda: _search(service, body)))
+
+    @router.get("/search", responses={200: {"model": SearchAnswer}})
+    async def search_by_address(query: Annotated[SearchQuery, Query()]) -> Response:
+        """Search by text or by a product, as a link can say it."""
+        body = query.to_body()
         return bytes_response(await service.searching.run(lambda: _search(service, body)))
 
     @router.post("/search/image", responses={200: {"model": SearchAnswer}}, openapi_extra=FORM)

@@ -254,3 +254,13 @@ def test_motion_and_shortcuts_can_be_turned_off(open_page):
     page.focus("#results")
     page.keyboard.press("j")
     assert page.is_hidden(".judge-bar")
+
+
+def test_the_calls_can_be_tried_on_their_page(open_page):
+    page = open_page("docs")
+    page.locator("#operations-search-search_by_address_search_get .opblock-summary").click()
+    page.fill("[data-param-name=q] input", "red shoe")
+    page.locator("button.execute").click()
+    answer = page.locator(".live-responses-table .response-col_description pre").first
+    until(lambda: '"search_id"' in answer.inner_text())
+    assert "q=red%20shoe" in page.inner_text(".request-url")

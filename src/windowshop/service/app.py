@@ -115,6 +115,11 @@ def _add_page(app: FastAPI) -> None:
     async def page(request: Request) -> Response:
         return await files.get_response("index.html", request.scope)
 
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        return await files.get_response("docs.html", request.scope)
+
+    app.mount("/static/swagger-ui", _PageFiles(packages=[("fastapi_offline", "static")]))
     app.mount("/static", files)
 
 

@@ -12,7 +12,7 @@ from windowshop.service.config import ServiceConfig
 from windowshop.service.http.api_keys import Scope
 from windowshop.service.http.limits import BodyLimit
 
-OPEN = frozenset(["/", "/health", "/ready", "/openapi.json"])
+OPEN = frozenset(["/", "/docs", "/health", "/ready", "/openapi.json"])
 EXACT: dict[tuple[str, str], Scope] = {
     ("PUT", "/products"): "write",
     ("DELETE", "/products"): "write",

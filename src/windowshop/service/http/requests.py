@@ -90,7 +90,7 @@ class DiversityBody(Body):
 
 
 class SearchOptions(Body):
-    """What a search may say beside what it looks for, in a body or in an address."""
+    """Options of a search, which a body and an address may have."""
 
     similar_to: ProductId | None = None
     where: str | None = Field(

@@ -5,7 +5,7 @@ import math
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.shops import write_table
 
@@ -128,6 +128,8 @@ ITEMS |= st.floats(allow_nan=False, allow_infinity=False)
 
 @settings(max_examples=60, deadline=None, database=None)
 @given(rows=st.lists(st.none() | st.lists(ITEMS, max_size=3), max_size=4))
+@example(rows=[["\x1c"], ["a", " \x1f"]])  # blank to Python, a sign to polars
+@example(rows=[[2**53 + 1, 0.5]])  # a float would round it
 def test_any_lists_have_items_of_one_kind(rows):
     column = list_column("c", rows)
     given = [[x for x in row or () if x is not None and str(x).strip()] for row in rows]

@@ -9,6 +9,10 @@ import polars as pl
 
 Item: TypeAlias = str | int | float | bool | None
 TEXTS = (pl.String, pl.Categorical, pl.Enum)
+MAX_EXACT = 2**53
+"""Whole number up to which floats hold all of them."""
+_INK = r"[^\s\x1c-\x1f]"
+"""Sign that makes a text more than blank; \\x1c to \\x1f are blank to Python, and not to polars."""
 
 
 def has_items(dtype: pl.DataType) -> bool:
@@ -48,7 +52,8 @@ def items_of(value: Item | list[Item]) -> list[Item] | None:
 def list_column(name: str, rows: Sequence[list[Item] | None]) -> pl.Series:
     """Make a column of lists of numbers or of booleans, if all items are such, else of texts.
 
-    Empty items are left out; an empty list is null. Whole numbers beyond 64 bits are texts.
+    Empty items are left out; an empty list is null. Whole numbers beyond 64 bits are texts, and
+    beside fractions those that a float would round.
     """
     items = [item for row in rows for item in row or () if item is not None]
     kinds = {type(item) for item in items}
@@ -57,7 +62,9 @@ def list_column(name: str, rows: Sequence[list[Item] | None]) -> pl.Series:
     dtype: pl.DataType = pl.String()
     if kinds == {bool}:
         dtype = pl.Boolean()
-    elif kinds <= {int, float} and all(abs(i) < 2**63 for i in items if isinstance(i, int)):
+    elif kinds <= {int, float} and all(
+        abs(i) <= (MAX_EXACT if float in kinds else 2**63 - 1) for i in items if isinstance(i, int)
+    ):
         dtype = pl.Float64() if float in kinds else pl.Int64()
     else:
         rows = [None if row is None else [_as_text(item) for item in row] for row in rows]
@@ -80,7 +87,7 @@ def tidy(column: pl.Series) -> pl.Series:
     item = pl.element()
     if inner in TEXTS:
         item = item.cast(pl.String)
-        item = pl.when(item.str.strip_chars() != "").then(item)
+        item = pl.when(item.str.contains(_INK)).then(item)
     elif inner.is_float() or inner.is_decimal():
         item = item.cast(pl.Float64).fill_nan(None)
     kept = pl.col(column.name).list.eval(item).list.drop_nulls()

@@ -35,6 +35,10 @@ def test_columns_large_and_small_tables_are_one(monkeypatch):
             wanted = {name for name, (price, _) in latest.items() if price and price >= least}
             assert set(columns.ids(keys)) == wanted
             some = np.arange(0, columns.num_keys, 2)
+            own = columns.numbers(some, ["price", "nothing"])
+            prices = columns.rows(some)["price"].cast(pl.Float64).fill_null(np.nan)
+            assert np.array_equal(own.pop("price"), prices.to_numpy(), equal_nan=True)
+            assert not own
             for most in (0, 100):  # looked at one by one, or by the bitmap
                 monkeypatch.setattr("windowshop.index.catalogue.columns.MASK_ROWS", most)
                 (passes,) = columns.matching([parse_filter(text)], some)
@@ -43,3 +47,11 @@ def test_columns_large_and_small_tables_are_one(monkeypatch):
     assert table.rows() == [(name, float(p), b) for name, (p, b) in sorted(latest.items())]
     assert len(columns) == len(latest)
     assert columns.table().height == columns.num_keys
+
+
+def test_moments_are_numbers_that_rise():
+    added = pl.Series([None, "2024-01-02", "2024-01-03"]).cast(pl.Date)
+    table = pl.DataFrame({"product_id": ["a", "b", "c"], "added": added})
+    found = Columns(table, np.ones(3, dtype=bool)).numbers(np.array([2, 0, 1]), ["added"])["added"]
+    assert found[0] - found[2] == 1
+    assert np.isnan(found[1])

@@ -16,6 +16,7 @@ from windowshop.errors import ConfigError, IndexFolderError
 from windowshop.progress import SilentReporter
 from windowshop.search.ranking import boosting
 from windowshop.search.ranking.engagement import (
+    COUNTED,
     NO_ENGAGEMENT,
     count_engagement,
     load_engagement,
@@ -152,15 +153,18 @@ def test_engagement_is_apart_for_the_query_and_for_others(tmp_path):
         rows.append((f"t{i}", "shirt", "b", 1, "impression"))
         rows.append((f"t{i}", "shirt", "b", 1, "purchase"))
     counted = count_engagement(join_events(log(rows)))
-    here, there = counted.of("red shoe"), counted.of("never asked")
-    assert here["a"].query_clicks > 0 > here["c"].query_clicks
-    assert here["a"].clicks == 0  # nothing but this query showed it
-    assert here["b"].orders > 0
-    assert there["a"].clicks > 0
-    assert there["a"].query_clicks == 0
-    unknown = counted.of("red shoe", known=False)
-    assert (unknown["a"].clicks, unknown["a"].query_clicks) == (here["a"].clicks, 0)
-    assert here.get("never shown") is None
+    names = ["c", "never shown", "b", "a"]
+    here, there = (
+        {name: dict(zip(COUNTED, row, strict=True)) for name, row in zip(names, found, strict=True)}
+        for found in (counted.of("red shoe", names), counted.of("never asked", names))
+    )
+    assert here["a"]["query clicks"] > 0 > here["c"]["query clicks"]
+    assert here["a"]["clicks"] == 0  # nothing but this query showed it
+    assert here["b"]["orders"] > 0
+    assert there["a"]["clicks"] > 0
+    assert there["a"]["query clicks"] == 0
+    assert set(here["never shown"].values()) == {0}
+    assert not NO_ENGAGEMENT.of("red shoe", names).any()
     counted.save(tmp_path)
     assert load_engagement(tmp_path).table.equals(counted.table)
     assert not NO_ENGAGEMENT

@@ -60,9 +60,12 @@ class Columns:
         """Take every row ever added, in the order of keys, and which of them live."""
         self._large, self._small = table, table.clear()
         self._alive_N = alive_N.copy()
-        self._key = dict(zip(table["product_id"], range(len(table)), strict=True))
+        self._ids: list[str] = table["product_id"].to_list()
+        self._key = dict(zip(self._ids, range(len(table)), strict=True))
         self._masks: OrderedDict[str, np.ndarray] = OrderedDict()
         self._records: dict[int, dict[str, Any]] = {}
+        self._numbers: dict[str, np.ndarray] = {}
+        """Columns of the large table as float64."""
         self._grouping = threading.Lock()
         self._group: dict[str, int] = {}
         self._group_N = np.zeros(0, dtype=np.int64)
@@ -113,12 +116,14 @@ class Columns:
         first = self.num_keys
         if prepared.large is not self._large:
             self._masks.clear()
+            self._numbers.clear()
             self._records.clear()  # there may be new columns
         self._large, self._small = prepared.large, prepared.small
         old = [self._key[name] for name in prepared.ids if name in self]
         self._alive_N = np.concatenate([self._alive_N, np.ones(len(prepared.ids), dtype=bool)])
         self._alive_N[old] = False
         self._key.update(zip(prepared.ids, range(first, self.num_keys), strict=True))
+        self._ids.extend(prepared.ids)
         return np.array(old, dtype=np.int64)
 
     def remove(self, product_ids: tuple[str, ...]) -> np.ndarray:
@@ -157,7 +162,7 @@ class Columns:
 
     def ids(self, keys: np.ndarray) -> list[str]:
         """Return the product ids of keys."""
-        return self._gather(keys, ["product_id"])["product_id"].to_list()
+        return [self._ids[key] for key in keys.tolist()]
 
     def keys(self, product_ids: list[str]) -> np.ndarray:
         """Return last keys of products, int64, deleted ones too; raises DataError for others."""
@@ -191,6 +196,28 @@ class Columns:
     def select(self, keys: np.ndarray, names: Iterable[str]) -> pl.DataFrame:
         """Return some columns of keys, in the given order; unknown columns are absent."""
         return self._gather(keys, [name for name in names if name in self._large.columns])
+
+    def numbers(self, keys_C: np.ndarray, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Return numbers and moments of keys, float64 (C,); NaN is unknown.
+
+        Columns are held as arrays from the first call on; unknown columns are absent.
+        """
+        num_large = len(self._large)
+        in_large = keys_C < num_large
+        found = {}
+        for name in dict.fromkeys(names):
+            if name not in self._large.columns:
+                continue
+            if name not in self._numbers:
+                self._numbers[name] = _float64(self._large[name])
+            if in_large.all():
+                found[name] = self._numbers[name][keys_C]
+                continue
+            values_C = np.empty(len(keys_C))
+            values_C[in_large] = self._numbers[name][keys_C[in_large]]
+            values_C[~in_large] = _float64(self._small[name][keys_C[~in_large] - num_large])
+            found[name] = values_C
+        return found
 
     def versions(self, product_ids: Sequence[str]) -> list[int | None]:
         """Return the versions of products; None for one that is not there."""
@@ -243,3 +270,9 @@ class Columns:
 def _passing(table: pl.DataFrame, where: Filter) -> np.ndarray:
     passes = table.select(to_polars(where, table.schema).alias("passes"))["passes"]
     return passes.fill_null(False).to_numpy()
+
+
+def _float64(column: pl.Series) -> np.ndarray:
+    if column.dtype.is_temporal():
+        column = column.to_physical()
+    return column.cast(pl.Float64, strict=False).to_numpy()

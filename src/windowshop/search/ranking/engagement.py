@@ -8,7 +8,7 @@ Of each query a product has what happened under that query, and apart from it wh
 all others, so that the judgement of a query never meets itself.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,8 @@ CLICKED, ORDERED = 1, 2
 SMOOTHING = 1.0
 """Expected events that are added to both."""
 COUNTS = ("clicks", "expected_clicks", "orders", "expected_orders")
+COUNTED = ("clicks", "orders", "query clicks", "query orders")
+"""Logarithms of what was done over what was expected: under other queries, and under the query."""
 SCHEMA: dict[str, pl.DataType] = {
     "query": pl.String(),
     "product_id": pl.String(),
@@ -37,80 +39,68 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """Logarithms of what was done over what was expected."""
-
-    clicks: float = 0.0
-    orders: float = 0.0
-    """Under other queries."""
-    query_clicks: float = 0.0
-    query_orders: float = 0.0
-    """Under the query."""
-
-
 @dataclass(frozen=True, eq=False, slots=True)
 class Engagement:
-    """Events of a log by query and product."""
+    """Events of a log by query and product.
+
+    Shapes: P products that were shown, R rows of the table, M products that are asked about.
+    """
 
     table: pl.DataFrame
     """SCHEMA, a row a query and product that it showed."""
     _rows: dict[str, tuple[int, int]] = field(init=False, repr=False)
-    """First row and number of rows of each query."""
-    _totals: dict[str, np.ndarray] = field(init=False, repr=False)
+    """First row of each query, and the one after its last."""
+    _place: dict[str, int] = field(init=False, repr=False)
+    """Row of each product in the totals."""
+    _place_R: np.ndarray = field(init=False, repr=False)
+    """Products of the rows: rising within a query."""
+    _counts_R4: np.ndarray = field(init=False, repr=False)
+    _totals_P4: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Look up by query and by product."""
-        if self.table.is_empty():  # made at import, when polars must not start its threads
-            object.__setattr__(self, "_rows", {})
-            object.__setattr__(self, "_totals", {})
-            return
-        table = self.table.sort("query", maintain_order=True)
-        object.__setattr__(self, "table", table)
-        lengths = table.group_by("query", maintain_order=True).len()
-        ends = lengths["len"].cum_sum() - lengths["len"]
-        rows = zip(lengths["query"], zip(ends, lengths["len"], strict=True), strict=True)
-        object.__setattr__(self, "_rows", dict(rows))
-        totals = table.group_by("product_id").agg(pl.col(COUNTS).sum())
-        counts = zip(totals["product_id"], totals.select(COUNTS).to_numpy(), strict=True)
-        object.__setattr__(self, "_totals", dict(counts))
+        rows, place = {}, {}
+        counts_R4 = totals_P4 = np.zeros((0, len(COUNTS)))
+        place_R = np.zeros(0, dtype=np.int64)
+        if len(self.table):  # the empty one is made at import, when polars must not start threads
+            table = self.table.sort("query", "product_id")
+            object.__setattr__(self, "table", table)
+            names = table["product_id"].unique().sort()
+            place = dict(zip(names, range(len(names)), strict=True))
+            place_R = names.search_sorted(table["product_id"]).to_numpy().astype(np.int64)
+            counts_R4 = table.select(COUNTS).to_numpy()
+            totals_P4 = np.zeros((len(names), len(COUNTS)))
+            np.add.at(totals_P4, place_R, counts_R4)
+            lengths = table.group_by("query", maintain_order=True).len()
+            ends = lengths["len"].cum_sum()
+            rows = dict(
+                zip(lengths["query"], zip(ends - lengths["len"], ends, strict=True), strict=True)
+            )
+        for name, value in zip(
+            ("_rows", "_place", "_place_R", "_counts_R4", "_totals_P4"),
+            (rows, place, place_R, counts_R4, totals_P4),
+            strict=True,
+        ):
+            object.__setattr__(self, name, value)
 
     def __bool__(self) -> bool:
         """Return whether anything was shown."""
         return len(self.table) > 0
 
-    def of(self, query: str, *, known: bool = True) -> Mapping[str, Counted]:
-        """Return what is known of the products for a query; unless `known`, as for another text."""
-        rows = self.table.slice(*self._rows.get(query_key(query), (0, 0)))
-        own = dict(zip(rows["product_id"], rows.select(COUNTS).to_numpy(), strict=True))
-        return _Looked(own, self._totals, known)
+    def of(self, query: str, product_ids: Sequence[str]) -> np.ndarray:
+        """Return COUNTED of products for a query, float64 (M, 4); 0 for one that was not shown."""
+        place_M = np.array([self._place.get(name, -1) for name in product_ids], dtype=np.int64)
+        total_M4 = _rows_at(self._totals_P4, place_M)
+        first, end = self._rows.get(query_key(query), (0, 0))
+        place_K = self._place_R[first:end]
+        at_M = np.searchsorted(place_K, place_M)
+        at_M[(at_M == len(place_K)) | (np.append(place_K, -1)[at_M] != place_M)] = -1
+        here_M4 = _rows_at(self._counts_R4[first:end], at_M)
+        return np.hstack([_over_expected(total_M4 - here_M4), _over_expected(here_M4)])
 
     def save(self, folder: Path) -> None:
         """Write the table into a folder."""
         write_atomic(folder / ENGAGEMENT_FILE, self.table.write_parquet)
-
-
-class _Looked(Mapping[str, Counted]):
-    """Counts of the products that one query, or another one, has shown."""
-
-    def __init__(
-        self, own: dict[str, np.ndarray], totals: dict[str, np.ndarray], known: bool
-    ) -> None:
-        self._own, self._totals, self._known = own, totals, known
-
-    def __getitem__(self, product_id: str) -> Counted:
-        total = self._totals[product_id]
-        own = self._own.get(product_id)
-        here = np.zeros(len(COUNTS)) if own is None else own
-        clicks, orders = _over_expected(total - here)
-        mine = _over_expected(here) if self._known else (0.0, 0.0)
-        return Counted(clicks, orders, *mine)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._totals)
-
-    def __len__(self) -> int:
-        return len(self._totals)
 
 
 NO_ENGAGEMENT = Engagement(pl.DataFrame(schema=SCHEMA))
@@ -151,6 +141,14 @@ def count_engagement(visits: Visits) -> Engagement:
     return Engagement(table.select(list(SCHEMA)).sort("query", "product_id"))
 
 
-def _over_expected(counts: np.ndarray) -> tuple[float, float]:
-    clicks, expected_clicks, orders, expected_orders = np.maximum(counts, 0) + SMOOTHING
-    return float(np.log(clicks / expected_clicks)), float(np.log(orders / expected_orders))
+def _rows_at(counts_R4: np.ndarray, place_M: np.ndarray) -> np.ndarray:
+    """Return rows of counts; zeros for place -1."""
+    found_M4 = np.zeros((len(place_M), len(COUNTS)))
+    found_M4[place_M >= 0] = counts_R4[place_M[place_M >= 0]]
+    return found_M4
+
+
+def _over_expected(counts_M4: np.ndarray) -> np.ndarray:
+    """Return the logarithms of clicks and of orders over what was expected, (M, 2)."""
+    smoothed_M4 = np.maximum(counts_M4, 0) + SMOOTHING
+    return np.log(smoothed_M4[:, 0::2] / smoothed_M4[:, 1::2])

@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
 from windowshop.data import Null, columns_of
 from windowshop.index import FUSED_VECTOR, GATE_COLUMNS, IMAGE_VECTOR
-from windowshop.search.ranking.engagement import Counted, Engagement
+from windowshop.search.ranking.engagement import COUNTED, Engagement
 from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.merge import Merged
 from windowshop.search.retrieval.retrieve import Found
@@ -25,6 +24,7 @@ FACTS = ("title", "description", "brand", "category", "attributes")
 """Columns of which it matters whether a product has them."""
 CLOSEST = 10
 """First candidates that others are compared with."""
+TINY = 1e-9
 RISING = ("score", "likeness", "match", "clicks", "orders")
 FALLING = ("rank", "place", "contradict")
 """Ends of names of features that can only help, or only harm."""
@@ -63,8 +63,7 @@ class FeatureSpec:
             names += [f"columns: {name}", f"columns: {name} among candidates"]
         names += ["query: words", "query: known", "query: recognised", "query: best", "query: gap"]
         if self.engagement:
-            names += ["engagement: clicks", "engagement: orders"]
-            names += ["engagement: query clicks", "engagement: query orders"]
+            names += [f"engagement: {name}" for name in COUNTED]
         return tuple(names)
 
     @property
@@ -94,31 +93,27 @@ def candidate_features(
         and item.tree is not None
         and item.name not in off
     ]
-    table = _table(state, merged.keys, spec)
+    columns = state.view.columns
+    own = columns.numbers(merged.keys, [*spec.numbers, GATE_COLUMNS[0]])
     by_name: dict[str, np.ndarray | float] = {
         **_channels(merged),
         **_recognised(state, items, merged.keys),
         **(_modalities(state, found, merged.keys) if spec.images else _vectors(state, merged.keys)),
         **_stated(state, merged.keys),
-        **_columns(table, spec),
+        **_columns(own, spec),
         **_query(found, merged, len(items)),
     }
-    if "_text_weight" in table.columns:
-        by_name["modalities: text weight"] = table["_text_weight"].to_numpy()
+    if GATE_COLUMNS[0] in own:
+        by_name["modalities: text weight"] = own[GATE_COLUMNS[0]]
     if spec.engagement:
         query = found.understanding.query if found.understanding else ""
-        by_name |= _engagement(engagement.of(query), table["product_id"].to_list())
+        counted_MC = engagement.of(query, columns.ids(merged.keys))
+        by_name |= {f"engagement: {name}": counted_MC[:, c] for c, name in enumerate(COUNTED)}
     x_MF = np.full((len(merged.keys), len(spec.names)), np.nan)
     for place, name in enumerate(spec.names):
         if name in by_name:
             x_MF[:, place] = by_name[name]
     return x_MF
-
-
-def _table(state: SearchState, keys_M: np.ndarray, spec: FeatureSpec) -> pl.DataFrame:
-    """Return the columns that are read of the candidates."""
-    names = [*spec.numbers, GATE_COLUMNS[0], *(["product_id"] if spec.engagement else [])]
-    return state.view.columns.select(keys_M, dict.fromkeys(names))
 
 
 def _channels(merged: Merged) -> dict[str, np.ndarray | float]:
@@ -168,7 +163,8 @@ def _column(item: Recognised) -> str:
 
 
 def _vectors(state: SearchState, keys_M: np.ndarray) -> dict[str, np.ndarray | float]:
-    return {"agreement: likeness": _likeness(state.view.engine.vectors(keys_M, FUSED_VECTOR))}
+    x_MD = state.view.engine.vectors(keys_M, FUSED_VECTOR)
+    return {"agreement: likeness": _likeness(x_MD, x_MD @ _of_closest(x_MD))}
 
 
 def _modalities(
@@ -178,33 +174,46 @@ def _modalities(
     engine, query_1P = state.view.engine, found.encoded.vectors.get("vectors")
     x_MP = engine.vectors(keys_M, FUSED_VECTOR)
     image_MD = engine.vectors(keys_M, IMAGE_VECTOR)
-    features: dict[str, np.ndarray | float] = {
-        "agreement: likeness": _likeness(x_MP),
-        "modalities: image likeness": _likeness(image_MD),
-    }
-    if query_1P is None:
-        return features
-    query_P, width = query_1P[0], image_MD.shape[1]
+    query_P = np.zeros(0) if query_1P is None else query_1P[0]
+    width = image_MD.shape[1]
+    with_P3 = np.zeros((x_MP.shape[1], 3), dtype=x_MP.dtype)
+    with_P3[:, 0] = _of_closest(x_MP)
+    features: dict[str, np.ndarray | float] = {}
     if len(query_P) == x_MP.shape[1] == 2 * width:  # [b q; (1 - b) q], interleaved (`QueryWeight`)
         first_D, second_D = query_P[0::2], query_P[1::2]
         norms = float(np.linalg.norm(first_D)), float(np.linalg.norm(second_D))
-        features["modalities: first score"] = x_MP[:, 0::2] @ first_D / max(norms[0], 1e-9)
-        features["modalities: second score"] = x_MP[:, 1::2] @ second_D / max(norms[1], 1e-9)
-        features["modalities: query text"] = norms[0] / max(sum(norms), 1e-9)
+        with_P3[0::2, 1] = first_D / max(norms[0], TINY)
+        with_P3[1::2, 2] = second_D / max(norms[1], TINY)
+        features["modalities: query text"] = norms[0] / max(sum(norms), TINY)
         query_P = first_D if norms[0] > norms[1] else second_D
+    products_M3 = x_MP @ with_P3
+    features["agreement: likeness"] = _likeness(x_MP, products_M3[:, 0])
+    if features.get("modalities: query text") is not None:
+        features["modalities: first score"] = products_M3[:, 1]
+        features["modalities: second score"] = products_M3[:, 2]
+    with_D2 = np.zeros((width, 2), dtype=image_MD.dtype)
+    with_D2[:, 0] = _of_closest(image_MD)
     if len(query_P) == width:
-        unit_D = query_P / max(float(np.linalg.norm(query_P)), 1e-9)
-        features["modalities: image score"] = np.where(
-            image_MD.any(axis=1), image_MD @ unit_D, np.nan
-        )
+        with_D2[:, 1] = query_P / max(float(np.linalg.norm(query_P)), TINY)
+    products_M2 = image_MD @ with_D2
+    features["modalities: image likeness"] = _likeness(image_MD, products_M2[:, 0])
+    if len(query_P) == width:
+        has_M = image_MD.any(axis=1)
+        features["modalities: image score"] = np.where(has_M, products_M2[:, 1], np.nan)
     return features
 
 
-def _likeness(x_MD: np.ndarray) -> np.ndarray:
-    """Return the mean cosine to the first candidates, itself left out."""
+def _of_closest(x_MD: np.ndarray) -> np.ndarray:
+    """Return the sum of the first vectors."""
+    total_D: np.ndarray = x_MD[:CLOSEST].sum(axis=0)
+    return total_D
+
+
+def _likeness(x_MD: np.ndarray, sums_M: np.ndarray) -> np.ndarray:
+    """Return the mean cosine to the first candidates, itself left out, of the sums of cosines."""
     first = min(CLOSEST, len(x_MD))
     has_M = np.asarray(x_MD.any(axis=1))
-    sums_M = x_MD @ x_MD[:first].sum(axis=0)
+    sums_M = sums_M.copy()
     others_M = np.full(len(x_MD), float(has_M[:first].sum()))
     sums_M[:first] -= has_M[:first]
     others_M[:first] -= has_M[:first]
@@ -219,17 +228,12 @@ def _stated(state: SearchState, keys_M: np.ndarray) -> dict[str, np.ndarray | fl
     return {f"columns: has {name}": own_M for name, own_M in zip(facts, has_CM, strict=True)}
 
 
-def _columns(table: pl.DataFrame, spec: FeatureSpec) -> dict[str, np.ndarray | float]:
+def _columns(own: Mapping[str, np.ndarray], spec: FeatureSpec) -> dict[str, np.ndarray | float]:
     features: dict[str, np.ndarray | float] = {}
     for name in spec.numbers:
-        if name not in table.columns:
-            continue
-        column = table[name]
-        if column.dtype.is_temporal():
-            column = column.to_physical()
-        values_M = column.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
-        features[f"columns: {name}"] = values_M
-        features[f"columns: {name} among candidates"] = share_below(values_M)
+        if name in own:
+            features[f"columns: {name}"] = own[name]
+            features[f"columns: {name} among candidates"] = share_below(own[name])
     return features
 
 
@@ -256,16 +260,3 @@ def _query(found: Found, merged: Merged, num_items: int) -> dict[str, np.ndarray
         features["query: best"] = float(merged.scores.max())
         features["query: gap"] = float(first[0] - first[-1])
     return features
-
-
-def _engagement(
-    of_query: Mapping[str, Counted], product_ids: Sequence[str]
-) -> dict[str, np.ndarray | float]:
-    nothing = Counted()
-    counted = [of_query.get(name, nothing) for name in product_ids]
-    return {
-        "engagement: clicks": np.array([one.clicks for one in counted]),
-        "engagement: orders": np.array([one.orders for one in counted]),
-        "engagement: query clicks": np.array([one.query_clicks for one in counted]),
-        "engagement: query orders": np.array([one.query_orders for one in counted]),
-    }

@@ -10,17 +10,9 @@ import polars as pl
 import pytest
 from support.tuned_shop import shop
 
-from windowshop.data.clicks.events import EVENT_SCHEMA
-from windowshop.data.clicks.visits import join_events
 from windowshop.errors import ConfigError, IndexFolderError
 from windowshop.progress import SilentReporter
 from windowshop.search.ranking import boosting
-from windowshop.search.ranking.engagement import (
-    COUNTED,
-    NO_ENGAGEMENT,
-    count_engagement,
-    load_engagement,
-)
 from windowshop.search.ranking.features import GROUPS, FeatureSpec, group_of, share_below
 from windowshop.search.ranking.ranker import (
     RANKER_FOLDER,
@@ -37,7 +29,11 @@ from windowshop.search.retrieval.retrieve import Candidates
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import RankerConfig, SearchSettings
 from windowshop.search.tuning.choose import TuneConfig, tune
-from windowshop.search.tuning.ranker_data import number_columns, weighed_labels
+from windowshop.search.tuning.ranker_data import (
+    label_sets,
+    number_columns,
+    weighed_labels,
+)
 from windowshop.search.tuning.report import render_tuning, save_tuning, tuning_to_json
 from windowshop.search.understanding.recognition import PrecisionConfig
 
@@ -135,41 +131,6 @@ def test_numbers_are_columns_of_numbers_that_identify_nothing():
     assert number_columns(products) == ["price", "sold", "added"]
 
 
-def log(rows):
-    """Events (session, query, product, position, action)."""
-    events = [
-        (s, s, None, q, float(i), p, at, action, None, "log")
-        for i, (s, q, p, at, action) in enumerate(rows)
-    ]
-    return pl.DataFrame(events, schema=EVENT_SCHEMA, orient="row")
-
-
-def test_engagement_is_apart_for_the_query_and_for_others(tmp_path):
-    rows = []
-    for i in range(40):
-        for place, name in enumerate(("c", "a", "b"), 1):
-            rows.append((f"s{i}", "Red  Shoe", name, place, "impression"))
-        rows.append((f"s{i}", "Red  Shoe", "a", 2, "click"))
-        rows.append((f"t{i}", "shirt", "b", 1, "impression"))
-        rows.append((f"t{i}", "shirt", "b", 1, "purchase"))
-    counted = count_engagement(join_events(log(rows)))
-    names = ["c", "never shown", "b", "a"]
-    here, there = (
-        {name: dict(zip(COUNTED, row, strict=True)) for name, row in zip(names, found, strict=True)}
-        for found in (counted.of("red shoe", names), counted.of("never asked", names))
-    )
-    assert here["a"]["query clicks"] > 0 > here["c"]["query clicks"]
-    assert here["a"]["clicks"] == 0  # nothing but this query showed it
-    assert here["b"]["orders"] > 0
-    assert there["a"]["clicks"] > 0
-    assert there["a"]["query clicks"] == 0
-    assert set(here["never shown"].values()) == {0}
-    assert not NO_ENGAGEMENT.of("red shoe", names).any()
-    counted.save(tmp_path)
-    assert load_engagement(tmp_path).table.equals(counted.table)
-    assert not NO_ENGAGEMENT
-
-
 def test_first_and_excluded_products_keep_their_places():
     count = 5
     merged = Merged(
@@ -214,6 +175,17 @@ def test_the_same_judgements_give_the_same_trees(made, tuned):
     config = TuneConfig(min_ranker_queries=20, guard=False)
     again = tune(searcher, dataset, config, SilentReporter())
     assert again.ranker.text == tuned.ranker.text
+
+
+@pytest.mark.slow
+def test_the_ranker_alone_is_fitted_to_the_settings_that_there_are(made, tuned):
+    searcher, dataset = made
+    config = TuneConfig(min_ranker_queries=20, guard=False, settings=False)
+    chosen = searcher.with_settings(tuned.settings, tuned.classifier)
+    again = tune(chosen, dataset, config, SilentReporter())
+    assert (again.settings, again.kinds) == (tuned.settings, ())
+    assert again.ranker.text == tuned.ranker.text
+    assert render_tuning(again)
 
 
 @pytest.mark.slow
@@ -343,13 +315,16 @@ def test_label_sets_weigh_as_the_shop_says(made):
     both = pl.concat([relevance, wanted.cast(relevance.schema)])
     keys = {name: i for i, name in enumerate(dataset.products["product_id"])}
     dataset = replace(dataset, qrels=both)
-    judge, num_sets = weighed_labels(dataset, "dev", keys, RankerConfig())
-    assert num_sets == 2
-    assert judge.grades(query, np.array([keys["p47"]]))[0] >= 15
+    key = np.array([keys["p47"]])
+    sets = label_sets(dataset, "dev", RankerConfig())
+    assert list(sets) == ["relevance", "desirability"]
+    assert weighed_labels(sets, keys, RankerConfig()).grades(query, key)[0] >= 15
     config = RankerConfig(desirability=0)
-    judge, num_sets = weighed_labels(dataset, "dev", keys, config)
-    assert num_sets == 1
-    assert judge.grades(query, np.array([keys["p47"]]))[0] <= 3
+    relevance_only = label_sets(dataset, "dev", config)
+    assert list(relevance_only) == ["relevance"]
+    assert weighed_labels(relevance_only, keys, config).grades(query, key)[0] <= 3
+    nothing = pl.DataFrame({"query_id": [query], "product_id": ["p47"], "grade": [0]})
+    assert weighed_labels(sets, keys, RankerConfig(), nothing).grades(query, key)[0] <= 15
 
 
 @pytest.mark.slow

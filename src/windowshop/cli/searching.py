@@ -28,7 +28,7 @@ from windowshop.errors import SearchError, needs_extra
 from windowshop.files import DEFAULT_CACHE, INDEX, MODEL, require_manifest
 
 if TYPE_CHECKING:
-    from windowshop.search import Engagement
+    from windowshop.data import Visits
 
 
 @needs_extra("train")
@@ -132,6 +132,10 @@ def tune(
     classifier: Annotated[
         bool, typer.Option(help="Train a classifier of what queries mean and do not name.")
     ] = True,
+    settings: Annotated[
+        bool,
+        typer.Option(help="Choose settings; else fit the ranker alone, as with a newer log."),
+    ] = True,
     ranker: Annotated[
         bool, typer.Option(help="Fit the learned ranker, where there are enough judged texts.")
     ] = True,
@@ -158,29 +162,29 @@ def tune(
         max_lost=max_lost,
         max_told=max_told,
         classifier=classifier,
+        settings=settings,
         ranker=ranker,
     )
-    engagement = _engagement(index_folder, log)
+    visits = _visits(index_folder, log)
     with closing(open_searcher(index_folder, read_only=True)) as searcher:
-        tuning = run(searcher, read_dataset(data), config, reporter, engagement)
+        tuning = run(searcher, read_dataset(data), config, reporter, visits)
         path = save_tuning(tuning, searcher, json_file)
     out.print(render_tuning(tuning))
     print_line(f"{path}: written")
 
 
-def _engagement(index_folder: Path, log: Path | None) -> "Engagement":
-    """Count what shoppers did: by a log, or by what the service recorded where it is installed."""
+def _visits(index_folder: Path, log: Path | None) -> "Visits | None":
+    """Return what shoppers did: by a log, or by what the service recorded if it is installed."""
     from windowshop.data import join_events, read_events
-    from windowshop.search import NO_ENGAGEMENT, count_engagement
 
     if log is not None:
-        return count_engagement(join_events(read_events(log).events))
+        return join_events(read_events(log).events)
     if find_spec("fastapi") is None:
-        return NO_ENGAGEMENT
+        return None
     from windowshop.service import index_events
 
     events = index_events(index_folder)
-    return NO_ENGAGEMENT if events.is_empty() else count_engagement(join_events(events))
+    return None if events.is_empty() else join_events(events)
 
 
 def search(

@@ -1,9 +1,6 @@
 from .answer import Answer as Answer
 from .answer import Result as Result
 from .answer_table import render_answer as render_answer
-from .ranking.engagement import NO_ENGAGEMENT as NO_ENGAGEMENT
-from .ranking.engagement import Engagement as Engagement
-from .ranking.engagement import count_engagement as count_engagement
 from .request import MAX_RESULTS as MAX_RESULTS
 from .request import BrandCap as BrandCap
 from .request import Diversity as Diversity

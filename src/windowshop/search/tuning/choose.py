@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from windowshop.data import Dataset, lexical_texts, synthetic_note
+from windowshop.data import Dataset, Visits, lexical_texts, synthetic_note
 from windowshop.engines import count_terms
 from windowshop.errors import DataError
 from windowshop.evaluation import BM25Choice, GradedQrels, choose_bm25
 from windowshop.progress import Reporter
 from windowshop.registry import CHANNELS
 from windowshop.search.classifier.model import Classifier
-from windowshop.search.ranking.engagement import NO_ENGAGEMENT, Engagement
 from windowshop.search.retrieval.channel import TextChannel, channel
 from windowshop.search.retrieval.config import MergeConfig
 from windowshop.search.searcher import Searcher
@@ -109,12 +108,12 @@ def tune(
     dataset: Dataset,
     config: TuneConfig,
     reporter: Reporter,
-    engagement: Engagement = NO_ENGAGEMENT,
+    visits: Visits | None = None,
 ) -> Tuning:
     """Choose settings for each kind of query that the split has, from those of the searcher.
 
-    `engagement` is what a log says about products, for the ranker. Raises DataError where no query
-    of the split is judged.
+    `visits` are those of the shop's log, for the ranker. Raises DataError where no query of the
+    split is judged.
     """
     with searcher.state() as state:
         columns = state.view.columns
@@ -125,10 +124,27 @@ def tune(
     if not slices and DEFAULT_SLICE in dataset.queries.columns:
         slices = (DEFAULT_SLICE,)
     judged = judgements(dataset, config.split, slices, keys)
-    settings, kinds = searcher.settings, []
     notes = [*synthetic_note(dataset.split(config.split), config.split)]
     if len(held) < len(ids):
         notes.append(f"{len(ids) - len(held)} products of the data are not in the index.")
+    tuning = Tuning(searcher.settings, (), tuple(notes))
+    if config.settings:
+        tuning = _with_settings(tuning, searcher, dataset, config, judged, reporter)
+    served = searcher.with_settings(tuning.settings, tuning.classifier)
+    ranker, note = tune_ranker(served, dataset, judged, keys, config, visits, reporter)
+    return replace(tuning, ranker=ranker, notes=(*tuning.notes, *([note] if note else [])))
+
+
+def _with_settings(
+    tuning: Tuning,
+    searcher: Searcher,
+    dataset: Dataset,
+    config: TuneConfig,
+    judged: Judgements,
+    reporter: Reporter,
+) -> Tuning:
+    """Choose everything but the ranker."""
+    settings, kinds, notes = tuning.settings, [], [*tuning.notes]
     if searcher.index.manifest.image_width is None:
         notes.append("The model looks at no product image, so searches by image are left as is.")
     for name in KINDS:
@@ -151,10 +167,7 @@ def tune(
     tuning = Tuning(settings, tuple(kinds), tuple(notes))
     if config.classifier:
         tuning = _with_classifier(tuning, searcher, dataset, config.split, judged, reporter)
-    tuning = _with_certainty(tuning, searcher, judged, config.max_told, reporter)
-    served = searcher.with_settings(tuning.settings, tuning.classifier)
-    ranker, note = tune_ranker(served, dataset, judged, keys, config, engagement, reporter)
-    return replace(tuning, ranker=ranker, notes=(*tuning.notes, *([note] if note else [])))
+    return _with_certainty(tuning, searcher, judged, config.max_told, reporter)
 
 
 def _with_classifier(

@@ -22,6 +22,8 @@ class TuneConfig:
     """Share of a query's relevant products found that the cut-off may leave out, the mean."""
     max_told: float = 0.01
     """Share of the judged queries that may be said to have no answer."""
+    settings: bool = True
+    """Choose settings; else those of the index stay, and the ranker alone is fitted."""
     ranker: bool = True
     """Fit the learned ranker where there are enough judged texts."""
     min_ranker_queries: int = 100

@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import polars as pl
 
-from windowshop.data import Dataset
+from windowshop.data import DESIRABILITY, Dataset, Visits
 from windowshop.errors import ConfigError
 from windowshop.evaluation import Comparison, compare, one_seed
 from windowshop.progress import Reporter
@@ -28,9 +29,12 @@ from windowshop.search.tuning.ranker_data import (
     NUM_FOLDS,
     RankerData,
     Sample,
+    asked_again,
+    label_sets,
     make_samples,
     weighed_labels,
 )
+from windowshop.search.tuning.shop_log import ShopLog, read_log
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +94,20 @@ def tune_ranker(
     judged: Judgements,
     keys: Mapping[str, int],
     config: TuneConfig,
-    engagement: Engagement,
+    visits: Visits | None,
     reporter: Reporter,
 ) -> tuple[RankerTuning | None, str]:
     """Fit a ranker to texts as the tuned search finds candidates; else say why there is none."""
     if not config.ranker:
         return None, ""
-    labels, num_sets = weighed_labels(dataset, config.split, keys, searcher.settings.ranker)
-    queries = [q for q in judged.queries if q.text and q.image is None and q.query_id in labels]
+    by_kind = label_sets(dataset, config.split, searcher.settings.ranker)
+    texts = {q.query_id: q.text for q in judged.queries if q.text and q.image is None}
+    by_clicks = DESIRABILITY in by_kind
+    log = read_log(visits, texts, apart=by_clicks) if visits else ShopLog()
+    again = asked_again(texts, log.later)
+    later = log.later.filter(pl.col("query_id").is_in(list(again)))
+    labels = weighed_labels(by_kind, keys, searcher.settings.ranker, later)
+    queries = [q for q in judged.queries if q.query_id in texts and q.query_id in labels]
     least = config.min_ranker_queries
     if len(queries) < least:
         return None, f"No ranker: {len(queries)} judged texts, {least} are needed."
@@ -105,21 +115,21 @@ def tune_ranker(
         lightgbm()
     except ConfigError as error:
         return None, f"No ranker: {error}"
-    data = RankerData(queries[: config.max_queries], judged.parts, labels, num_sets)
+    queries = queries[: config.max_queries]
+    data = RankerData(queries, judged.parts, labels, log, by_clicks, again)
     loss = config.max_ranker_slice_loss if config.guard else float("inf")
-    return fit_ranker(searcher, data, engagement, loss, config.min_slice_queries, reporter), ""
+    return fit_ranker(searcher, data, loss, config.min_slice_queries, reporter), ""
 
 
 def fit_ranker(
     searcher: Searcher,
     data: RankerData,
-    engagement: Engagement,
     max_slice_loss: float,
     min_slice_queries: int,
     reporter: Reporter,
 ) -> RankerTuning:
     """Fit on the candidates that the searcher finds, and compare with their order."""
-    spec, samples = make_samples(searcher, data, engagement, reporter)
+    spec, samples = make_samples(searcher, data, reporter)
     num_fits = NUM_FOLDS * (1 + len({group_of(name) for name in spec.names})) + 1
     with reporter.bar("Fit the ranker", num_fits) as advance:
         scores = _cross_fitted(samples, spec, lambda: advance(1, ""))
@@ -145,7 +155,7 @@ def fit_ranker(
         groups=groups,
         text=text,
         spec=spec,
-        engagement=engagement,
+        engagement=data.log.whole,
     )
 
 

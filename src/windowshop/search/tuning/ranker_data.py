@@ -17,7 +17,6 @@ from windowshop.data import DESIRABILITY, RELEVANCE, Dataset, is_code
 from windowshop.evaluation import split_kinds
 from windowshop.index import IMAGE_VECTOR
 from windowshop.progress import Reporter
-from windowshop.search.ranking.engagement import Engagement
 from windowshop.search.ranking.features import FeatureSpec, candidate_features
 from windowshop.search.ranking.ranker import standardised
 from windowshop.search.request import SearchRequest
@@ -26,6 +25,7 @@ from windowshop.search.searcher import Searcher
 from windowshop.search.settings import RankerConfig
 from windowshop.search.tuning.judgements import Judge
 from windowshop.search.tuning.probes import JudgedQuery
+from windowshop.search.tuning.shop_log import ShopLog
 
 NUM_FOLDS = 5
 MIN_SHARE = 0.02
@@ -60,22 +60,49 @@ class RankerData:
     """Slices, by the label set that comes first."""
     labels: Judge
     """Grades that are fitted to."""
-    num_label_sets: int
+    log: ShopLog
+    by_clicks: bool
+    """Whether some of the grades are made of clicks."""
+    asked_again: frozenset[str]
+    """Queries with features of the log's first half, and labels of its second."""
 
 
-def weighed_labels(
-    dataset: Dataset, split: str, keys: Mapping[str, int], config: RankerConfig
-) -> tuple[Judge, int]:
-    """Return the grades of both label sets weighed as the shop says, and the number of sets."""
+def label_sets(dataset: Dataset, split: str, config: RankerConfig) -> dict[str, pl.DataFrame]:
+    """Return the judgements that weigh anything, by label set."""
     weights = {RELEVANCE: config.relevance, DESIRABILITY: config.desirability}
-    by_kind = {
-        kind: qrels
+    return {
+        kind: qrels.select("query_id", "product_id", "grade")
         for kind, qrels in split_kinds(dataset.qrels_of(dataset.split(split))).items()
         if weights.get(kind, 1.0) > 0
     }
+
+
+def asked_again(texts: Mapping[str, str], later: pl.DataFrame) -> frozenset[str]:
+    """Return the half of the queries with later grades that have features of their own clicks."""
+    graded = set(later["query_id"])
+    return frozenset(
+        query for query, text in texts.items() if query in graded and not _is_new(_digest(text))
+    )
+
+
+def weighed_labels(
+    by_kind: Mapping[str, pl.DataFrame],
+    keys: Mapping[str, int],
+    config: RankerConfig,
+    later: pl.DataFrame | None = None,
+) -> Judge:
+    """Return the grades of the label sets weighed as the shop says.
+
+    Grades of `later` stand for those by clicks where a query has some.
+    """
+    by_kind = dict(by_kind)
+    if later is not None and DESIRABILITY in by_kind:
+        others = by_kind[DESIRABILITY].join(later, "query_id", how="anti")
+        by_kind[DESIRABILITY] = pl.concat([others, later.cast(others.schema)])
+    weights = {RELEVANCE: config.relevance, DESIRABILITY: config.desirability}
     if len(by_kind) < 2:
-        qrels = next(iter(by_kind.values()), dataset.qrels.clear())
-        return Judge(qrels.select("query_id", "product_id", "grade"), 1, keys), len(by_kind)
+        schema = {"query_id": pl.String, "product_id": pl.String, "grade": pl.Int64}
+        return Judge(next(iter(by_kind.values()), pl.DataFrame(schema=schema)), 1, keys)
     total = sum(weights[kind] for kind in by_kind)
     parts = [
         qrels.select(
@@ -85,11 +112,11 @@ def weighed_labels(
     ]
     both = pl.concat(parts).group_by("query_id", "product_id", maintain_order=True).sum()
     both = both.with_columns(pl.col("grade").round().cast(pl.Int64))
-    return Judge(both, 1, keys), len(by_kind)
+    return Judge(both, 1, keys)
 
 
 def make_samples(
-    searcher: Searcher, data: RankerData, engagement: Engagement, reporter: Reporter
+    searcher: Searcher, data: RankerData, reporter: Reporter
 ) -> tuple[FeatureSpec, list[Sample]]:
     """Search for every query; features of columns are those that enough of the queries name."""
     config = searcher.settings
@@ -115,7 +142,7 @@ def make_samples(
             named=tuple(sorted(common)),
             numbers=tuple(numbers),
             images=IMAGE_VECTOR in searcher.index.collection.spec.vectors,
-            engagement=bool(engagement),
+            engagement=bool(data.log.whole),
         )
         samples = []
         for query, one in zip(data.queries, found, strict=True):
@@ -123,16 +150,20 @@ def make_samples(
             if merged.channels != channels or len(merged.keys) < 2:
                 continue
             first = merged.take(np.arange(min(config.ranker.depth, len(merged.keys))))
+            again = query.query_id in data.asked_again
+            engagement = data.log.earlier if again else data.log.whole
             x_MF = candidate_features(state, one, first, spec, engagement)
             digest = _digest(query.text or "")
-            is_new = bool(engagement) and (data.num_label_sets > 1 or digest // NUM_FOLDS % 2 == 0)
-            fitted_MF = _as_new(x_MF, spec) if is_new else x_MF
+            if data.by_clicks:
+                x_MF = fitted_MF = x_MF if again else _as_new(x_MF, spec)
+            else:
+                fitted_MF = _as_new(x_MF, spec) if _is_new(digest) else x_MF
             samples.append(
                 Sample(
                     query.query_id,
                     digest % NUM_FOLDS,
                     one.candidates,
-                    _as_new(x_MF, spec) if data.num_label_sets > 1 else x_MF,
+                    x_MF,
                     fitted_MF,
                     standardised(first.scores),
                     data.labels.grades(query.query_id, first.keys),
@@ -166,6 +197,11 @@ def _as_new(x_MF: np.ndarray, spec: FeatureSpec) -> np.ndarray:
         if name.startswith("engagement: query"):
             x_MF[:, place] = 0.0
     return x_MF
+
+
+def _is_new(digest: int) -> bool:
+    """Return whether a query is fitted as one that nobody has asked before: half of them."""
+    return digest // NUM_FOLDS % 2 == 0
 
 
 def _digest(text: str) -> int:

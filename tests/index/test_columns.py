@@ -1,5 +1,7 @@
 """Columns: large and small tables as one, against polars."""
 
+from datetime import date
+
 import numpy as np
 import polars as pl
 
@@ -50,7 +52,7 @@ def test_columns_large_and_small_tables_are_one(monkeypatch):
 
 
 def test_moments_are_numbers_that_rise():
-    added = pl.Series([None, "2024-01-02", "2024-01-03"]).cast(pl.Date)
+    added = pl.Series([None, date(2024, 1, 2), date(2024, 1, 3)])
     table = pl.DataFrame({"product_id": ["a", "b", "c"], "added": added})
     found = Columns(table, np.ones(3, dtype=bool)).numbers(np.array([2, 0, 1]), ["added"])["added"]
     assert found[0] - found[2] == 1

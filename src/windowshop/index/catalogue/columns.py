@@ -139,26 +139,19 @@ class Columns:
             return Allowed(self._alive_N)
         if not self.num_keys:
             raise FilterError("The catalogue is empty, so it has no columns. Add products first.")
-        key = repr(where)  # true and 1 differ there
-        kept_N = self._masks.get(key)
-        if kept_N is None:
-            self._masks[key] = kept_N = _passing(self._large, where)
-            while len(self._masks) > max(KEPT_MASKS, KEPT_BYTES // max(1, len(kept_N))):
-                self._masks.popitem(last=False)
-        if len(self._small):
-            kept_N = np.concatenate([kept_N, _passing(self._small, where)])
         # Engines know one category a product.
         is_split = CATEGORY_PATHS in self._large.columns and CATEGORY_PATHS in columns_of(where)
-        return Allowed(kept_N & self._alive_N, None if is_split else where)
+        return Allowed(self._mask(where) & self._alive_N, None if is_split else where)
 
     def matching(self, trees: Sequence[Filter], keys_C: np.ndarray) -> np.ndarray:
         """Return which of the given keys live and pass each filter, bool (filters, C)."""
         if self.num_keys <= MASK_ROWS:
-            rows = [self.allowed(tree).mask_N[keys_C] for tree in trees]
+            rows = [self._mask(tree)[keys_C] for tree in trees]
         else:
             table = self.select(keys_C, sorted(set().union(*map(columns_of, trees))))
-            rows = [_passing(table, tree) & self._alive_N[keys_C] for tree in trees]
-        return np.array(rows, dtype=bool).reshape(len(trees), len(keys_C))
+            rows = [_passing(table, tree) for tree in trees]
+        passes = np.array(rows, dtype=bool).reshape(len(trees), len(keys_C))
+        return passes & self._alive_N[keys_C]
 
     def ids(self, keys: np.ndarray) -> list[str]:
         """Return the product ids of keys."""
@@ -202,11 +195,11 @@ class Columns:
 
         Columns are held as arrays from the first call on; unknown columns are absent.
         """
-        num_large = len(self._large)
+        num_large, known = len(self._large), self.names
         in_large = keys_C < num_large
         found = {}
         for name in dict.fromkeys(names):
-            if name not in self._large.columns:
+            if name not in known:
                 continue
             if name not in self._numbers:
                 self._numbers[name] = _float64(self._large[name])
@@ -254,6 +247,18 @@ class Columns:
             numbers_N = self._group_N
         of_keys_C: np.ndarray = numbers_N[keys_C]
         return of_keys_C
+
+    def _mask(self, where: Filter) -> np.ndarray:
+        """Return which rows pass a filter, dead ones too, bool (N,); do not write to it."""
+        key = repr(where)  # true and 1 differ there
+        kept_N = self._masks.get(key)
+        if kept_N is None:
+            self._masks[key] = kept_N = _passing(self._large, where)
+            while len(self._masks) > max(KEPT_MASKS, KEPT_BYTES // max(1, len(kept_N))):
+                self._masks.popitem(last=False)
+        if len(self._small):
+            kept_N = np.concatenate([kept_N, _passing(self._small, where)])
+        return kept_N
 
     def _gather(self, keys: np.ndarray, columns: list[str]) -> pl.DataFrame:
         in_large = keys < len(self._large)

@@ -201,7 +201,7 @@ def measure(
     servers: dict[str, Server], texts: list[str], options: argparse.Namespace
 ) -> dict[str, Any]:
     """Figures of each server, by turns."""
-    fresh = {name: iter(_never_asked(texts)) for name in servers}
+    fresh = {name: iter(never_asked(texts)) for name in servers}
     for name, server in servers.items():
         alone(server.port, [next(fresh[name]) for _ in range(WARM_UP)])
     single: dict[str, list[tuple[float, bool]]] = {name: [] for name in servers}
@@ -223,7 +223,7 @@ def measure(
     return figures
 
 
-def _never_asked(texts: list[str]) -> Iterator[str]:
+def never_asked(texts: list[str]) -> Iterator[str]:
     """The queries, then two joined: real words, and no text twice."""
     yield from texts
     yield from (f"{first} {second}" for first, second in product(texts, reversed(texts)))

@@ -151,4 +151,5 @@ def _rows_at(counts_R4: np.ndarray, place_M: np.ndarray) -> np.ndarray:
 def _over_expected(counts_M4: np.ndarray) -> np.ndarray:
     """Return the logarithms of clicks and of orders over what was expected, (M, 2)."""
     smoothed_M4 = np.maximum(counts_M4, 0) + SMOOTHING
-    return np.log(smoothed_M4[:, 0::2] / smoothed_M4[:, 1::2])
+    logs_M2: np.ndarray = np.log(smoothed_M4[:, 0::2] / smoothed_M4[:, 1::2])
+    return logs_M2

@@ -48,7 +48,8 @@ def read_log(visits: Visits, asked: Mapping[str, str], *, apart: bool) -> ShopLo
         {"own": list(asked), "query_id": [query_id(text) for text in asked.values()]},
         schema={"own": pl.String, "query_id": pl.String},
     )
-    later = graded.join(ids, "query_id").with_columns(query_id=pl.col("own"))
-    later = later.select(list(SCHEMA)).cast(SCHEMA)
+    later = graded.join(ids, "query_id").select(
+        "product_id", pl.col("grade").cast(pl.Int64), query_id=pl.col("own")
+    )
     wanted = later.filter(pl.col("grade") > 0).select("query_id").unique()
     return ShopLog(whole, count_engagement(parts[0]), later.join(wanted, "query_id", how="semi"))

@@ -1,18 +1,29 @@
-"""Words of a query that are no typos: of another language, or known to the text encoder."""
+"""Words of a query that are no typos: of another language or trade, or known to the text encoder.
 
-from collections.abc import Callable, Iterable, Sequence
+What shoppers misspell is mostly what many products have: a rare word of the catalogue that is close
+to an unknown one is close by chance, and the more so where other words of the query are unknown.
+"""
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from math import sqrt
 
 from windowshop.data import ENGLISH, Token, detect_language
 from windowshop.search.understanding.phrases import STOP_WORDS
-from windowshop.search.understanding.spelling import Spelling
+from windowshop.search.understanding.spelling import Near, Spelling, allowed_typos
 from windowshop.search.understanding.wordings import wordings
 
 MIN_WORDS = 4
 """Least words of a text whose language can be told, typos and all."""
 MIN_OTHERS = 2
 """Other words of the catalogue from which on even a word that the encoder has may be a typo."""
+RARE = 0.1
+"""A word is rare below this share of the square root of the number of products."""
+STRANGE_FACTOR = 3.0
+"""Products that it needs more of where more of the other words are unknown than known."""
 Knows = Callable[[str], bool]
 """Says whether the text encoder has a word whole, which it has of common words and brands."""
+FindNear = Callable[[str], Sequence[Near]]
+"""Returns the likeliest words of the catalogue for one that it lacks."""
 
 
 def knows_none(word: str) -> bool:
@@ -23,16 +34,26 @@ def knows_none(word: str) -> bool:
 class OwnWords:
     """Words of a catalogue, the letters that they use, and their language."""
 
-    def __init__(self, words: Iterable[str], spelling: Spelling, language: str) -> None:
+    def __init__(
+        self,
+        words: Iterable[str],
+        spelling: Spelling,
+        language: str,
+        names: Container[str],
+        num_products: int,
+    ) -> None:
         self._letters = frozenset(char for word in words for char in word.lower())
-        self._spelling = spelling
+        self._spelling, self._names = spelling, names
+        self._common = RARE * sqrt(num_products)
         self._languages = frozenset({ENGLISH, language})
         others = wordings().of_languages
         self._elsewhere = frozenset(
             word for code, own in others.items() if code not in self._languages for word in own
         )
 
-    def is_foreign(self, query: str, tokens: Sequence[Token], at: int, knows: Knows) -> bool:
+    def is_foreign(
+        self, query: str, tokens: Sequence[Token], at: int, near: FindNear, knows: Knows
+    ) -> bool:
         """Return whether a word that the catalogue lacks stands for itself."""
         text = tokens[at].text.lower()
         if text in self._elsewhere or not self._letters.issuperset(text):
@@ -42,14 +63,42 @@ class OwnWords:
             for place, token in enumerate(tokens)
             if place != at and token.word not in STOP_WORDS
         ]
+        num_own = sum(token.word in self._spelling for token in others)
+        if self._is_by_chance(near(tokens[at].word)[0], num_own, others, near):
+            return True
         if knows(text):
-            return sum(self._is_own(token, knows) for token in others) < MIN_OTHERS
-        if len(tokens) < MIN_WORDS or any(token.word in self._spelling for token in others):
+            return sum(self._is_own(token, near, knows) for token in others) < MIN_OTHERS
+        if len(tokens) < MIN_WORDS or num_own or self._are_typos(others, near):
             return False
         return detect_language([query]) not in self._languages
 
-    def _is_own(self, token: Token, knows: Knows) -> bool:
+    def _is_by_chance(
+        self, found: Near, num_own: int, others: Sequence[Token], near: FindNear
+    ) -> bool:
+        """Return whether a word is too rare to be what was meant."""
+        num_strange = sum(
+            token.word not in self._spelling
+            and allowed_typos(token.word) > 0
+            and not near(token.word)
+            for token in others
+        )
+        if num_own < num_strange:
+            return found.count < STRANGE_FACTOR * self._common
+        return found.count < self._common and found.word not in self._names
+
+    def _is_own(self, token: Token, near: FindNear, knows: Knows) -> bool:
         """Return whether the catalogue has a word, or one that it must be a typo of."""
         if token.word in self._spelling:
             return True
-        return not knows(token.text.lower()) and bool(self._spelling.near(token.word))
+        found = near(token.word)
+        return not knows(token.text.lower()) and bool(found) and found[0].count >= self._common
+
+    def _are_typos(self, others: Sequence[Token], near: FindNear) -> bool:
+        """Return whether most words are close to common ones of the catalogue."""
+        least = STRANGE_FACTOR * self._common
+        close = [bool(found) and found[0].count >= least for found in map(near, _words(others))]
+        return 2 * sum(close) > len(close)
+
+
+def _words(tokens: Sequence[Token]) -> list[str]:
+    return [token.word for token in tokens]

@@ -7,7 +7,7 @@ What "not" or "without" excludes is told apart (`exclusions`).
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 import polars as pl
 
@@ -32,7 +32,12 @@ from windowshop.search.understanding.exclusions import (
     stem_of_excluding,
     without,
 )
-from windowshop.search.understanding.foreign import Knows, OwnWords, knows_none
+from windowshop.search.understanding.foreign import (
+    FindNear,
+    Knows,
+    OwnWords,
+    knows_none,
+)
 from windowshop.search.understanding.identifiers import Identified
 from windowshop.search.understanding.phrases import LONGEST, STOP_WORDS, Meaning, phrases
 from windowshop.search.understanding.prices import PricePhrase, price_phrases
@@ -158,7 +163,9 @@ class Vocabulary:
             spelled.update({(word, one.lower()): count for word in compared(one)})
         for (word, text), _ in sorted(spelled.items(), key=lambda item: (item[1], item[0])):
             self._written[word] = text
-        self._own_words = OwnWords(forms, self._spelling, language)
+        self._own_words = OwnWords(
+            forms, self._spelling, language, self._phrases.keys(), len(products)
+        )
         self._prices = _price_range(products)
         self._quantities = Quantities(products if columns is None else products.select(columns))
         self._compounds = frozenset(
@@ -185,7 +192,8 @@ class Vocabulary:
             for token in tokens_of(query)
             if not any(start <= token.start < end for start, end in apart)
         ]
-        words = tuple(self._read(query, typed, i, knows) for i in range(len(typed)))
+        near = cache(self._spelling.near)
+        words = tuple(self._read(query, typed, i, near, knows) for i in range(len(typed)))
         measures = self._measures(query, typed)
         places = sorted({*measures, *self._match(words, list(measures))})
         excluded = self._excluded(query, words, places)
@@ -212,7 +220,9 @@ class Vocabulary:
             identified=tuple(identified),
         )
 
-    def _read(self, query: str, typed: Sequence[Token], i: int, knows: Knows) -> QueryToken:
+    def _read(
+        self, query: str, typed: Sequence[Token], i: int, find_near: FindNear, knows: Knows
+    ) -> QueryToken:
         """Correct word i, unless it is one half of a phrase ("sun glasses")."""
         token = typed[i]
         pairs = {"".join(t.word for t in typed[j : j + 2]) for j in (i - 1, i) if j >= 0}
@@ -223,8 +233,8 @@ class Vocabulary:
             or any(pair in self._phrases for pair in pairs)
             or (self._stem is not None and self._stem(fold(token.text)) in self._stems)
         )
-        near = [] if kept else self._spelling.near(token.word)
-        if near and self._own_words.is_foreign(query, typed, i, knows):
+        near = [] if kept else find_near(token.word)
+        if near and self._own_words.is_foreign(query, typed, i, find_near, knows):
             near = []
         word = near[0].word if near else token.word
         corrected = self._written[word] if near else None

@@ -286,3 +286,32 @@ def test_attributes_become_columns():
     assert table["Size"].to_list() == [["S", "M"], ["L"], None, None]
     assert table["Colour"].to_list() == ["Red", None, None, None]
     assert table["Count"].to_list() == [None, 3.0, None, None]
+
+
+@pytest.fixture(scope="module")
+def large():
+    """A catalogue of 2,500 products: what fewer than five have is rare, below fifteen seldom."""
+    counts = {"red dress": 2470, "wicker basket": 4, "power law": 12, "linen shirt": 14}
+    titles = [title for title, count in counts.items() for _ in range(count)]
+    ids = [f"p{i}" for i in range(len(titles))]
+    brands = ["Zunta" if i == 0 else "Acme" for i in range(len(titles))]
+    return Vocabulary(pl.DataFrame({"product_id": ids, "title": titles, "brand": brands}))
+
+
+@pytest.mark.parametrize(
+    ("text", "corrected"),
+    [
+        ("gasket", "gasket"),  # few have baskets
+        ("zunte", "zunta"),  # a brand, however few products it has
+        ("dres", "dress"),
+        ("shrit", "shirt"),
+        ("vaporflyer shrit", "vaporflyer shrit"),  # next to another strange word, shirts are seldom
+        ("vaporflyer drress", "vaporflyer dress"),
+        ("vaporflyer tress", "vaporflyer tress"),  # nor does it begin alike
+        ("red tress", "red dress"),
+        ("carburetor gasket for lawn mower", "carburetor gasket for lawn mower"),
+        ("rde drses", "red dress"),
+    ],
+)
+def test_a_rare_word_close_to_an_unknown_one_is_not_what_was_meant(large, text, corrected):
+    assert large.understand(text).corrected == corrected

@@ -94,12 +94,12 @@ class Searcher:
         with self.state() as state:
             found = self._find(state, request, query, encoded)
             certainty = judge(state, request, found, self.settings.certainty, self._background)
-            found = closest_only(found, certainty, self.settings.certainty)
             retrieved = time.perf_counter()
             ranked = None
             if self._ranker is not None and self._ranker.takes(request, found):
                 ranked = self._ranker.rank(state, request, found, self.settings.ranker.depth)
                 found = replace(found, candidates=ranked.candidates)
+            found = closest_only(found, certainty, self.settings.certainty)
             in_order = time.perf_counter()
             rules = active_rules(self._rules, request, date.today())
             arranged = arrange(

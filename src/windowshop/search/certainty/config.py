@@ -37,7 +37,7 @@ class CertaintyConfig:
     direction: tuple[float, ...] = ()
     """Weight of each number of the query's vector; without any, the vector's own place says
     nothing."""
-    min_probability: float = 0.25
+    min_probability: float = 0.35
     """Probability from which what was asked counts as found, where as many queries can be answered
     as cannot."""
     max_closest: int = 12

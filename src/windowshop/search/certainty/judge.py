@@ -64,14 +64,8 @@ def parts_of(signs: Signs, config: CertaintyConfig) -> dict[str, float]:
 
 
 def closest_only(found: Found, certainty: Certainty | None, config: CertaintyConfig) -> Found:
-    """Leave the first few candidates of a search that is not likely to have what was asked.
-
-    Where words were read as others and no unknown one is left, it may have, so all stay.
-    """
+    """Leave the first few candidates of a search that is not likely to have what was asked."""
     if certainty is None or certainty.probability is None:
-        return found
-    understood = None if certainty.unknown else found.understanding
-    if understood is not None and any(t.corrected is not None for t in understood.tokens):
         return found
     if certainty.probability >= config.min_probability:
         return found

@@ -22,7 +22,7 @@ SCHEMA: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ShopLog:
-    """What a log says about products, as a whole and in two parts."""
+    """Counts of a log, as a whole and in two parts."""
 
     whole: Engagement = NO_ENGAGEMENT
     earlier: Engagement = NO_ENGAGEMENT

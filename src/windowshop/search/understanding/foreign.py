@@ -19,7 +19,8 @@ MIN_OTHERS = 2
 RARE = 0.1
 """A word is rare below this share of the square root of the number of products."""
 STRANGE_FACTOR = 3.0
-"""Products that it needs more of where more of the other words are unknown than known."""
+"""Where more of the other words are strange than known, it needs so many times the products, and
+must begin alike."""
 Knows = Callable[[str], bool]
 """Says whether the text encoder has a word whole, which it has of common words and brands."""
 FindNear = Callable[[str], Sequence[Near]]
@@ -64,7 +65,7 @@ class OwnWords:
             if place != at and token.word not in STOP_WORDS
         ]
         num_own = sum(token.word in self._spelling for token in others)
-        if self._is_by_chance(near(tokens[at].word)[0], num_own, others, near):
+        if self._is_by_chance(tokens[at].word, near(tokens[at].word)[0], num_own, others, near):
             return True
         if knows(text):
             return sum(self._is_own(token, near, knows) for token in others) < MIN_OTHERS
@@ -73,18 +74,20 @@ class OwnWords:
         return detect_language([query]) not in self._languages
 
     def _is_by_chance(
-        self, found: Near, num_own: int, others: Sequence[Token], near: FindNear
+        self, word: str, found: Near, num_own: int, others: Sequence[Token], near: FindNear
     ) -> bool:
-        """Return whether a word is too rare to be what was meant."""
-        num_strange = sum(
-            token.word not in self._spelling
-            and allowed_typos(token.word) > 0
-            and not near(token.word)
-            for token in others
-        )
-        if num_own < num_strange:
-            return found.count < STRANGE_FACTOR * self._common
+        """Return whether the word found for another is too rare, or too unlike, to be meant."""
+        if num_own < sum(self._is_strange(token.word, near) for token in others):
+            is_rare = found.count < STRANGE_FACTOR * self._common
+            return is_rare or found.word[0] != word[0]
         return found.count < self._common and found.word not in self._names
+
+    def _is_strange(self, word: str, near: FindNear) -> bool:
+        """Return whether a word is long enough to be corrected, and no common one is close."""
+        if word in self._spelling or not allowed_typos(word):
+            return False
+        found = near(word)
+        return not found or found[0].count < self._common
 
     def _is_own(self, token: Token, near: FindNear, knows: Knows) -> bool:
         """Return whether the catalogue has a word, or one that it must be a typo of."""

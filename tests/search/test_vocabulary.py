@@ -303,14 +303,14 @@ def large():
     [
         ("gasket", "gasket"),  # few have baskets
         ("zunte", "zunta"),  # a brand, however few products it has
-        ("dres", "dress"),
+        ("drress", "dress"),
         ("shrit", "shirt"),
         ("vaporflyer shrit", "vaporflyer shrit"),  # next to another strange word, shirts are seldom
         ("vaporflyer drress", "vaporflyer dress"),
         ("vaporflyer tress", "vaporflyer tress"),  # nor does it begin alike
         ("red tress", "red dress"),
         ("carburetor gasket for lawn mower", "carburetor gasket for lawn mower"),
-        ("rde drses", "red dress"),
+        ("rred drress", "red dress"),
     ],
 )
 def test_a_rare_word_close_to_an_unknown_one_is_not_what_was_meant(large, text, corrected):

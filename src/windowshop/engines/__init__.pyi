@@ -3,6 +3,7 @@ from .base import Batch as Batch
 from .base import Engine as Engine
 from .base import EngineSpec as EngineSpec
 from .base import VectorSpec as VectorSpec
+from .base import as_type as as_type
 from .base import best as best
 from .base import cut as cut
 from .base import open_engine as open_engine

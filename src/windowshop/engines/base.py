@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+import numkong
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from windowshop.data import Filter
@@ -19,6 +21,7 @@ from windowshop.registry import ENGINES
 
 FEW = 1_000
 """At most so many usable products are all scored exactly."""
+HALF_AND_SINGLE = {np.dtype(np.float16), np.dtype(np.float32)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,9 +169,20 @@ def open_engine(
     return engine
 
 
+def as_type(x: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:
+    """Return numbers as another type, rounded as numpy does; not copied where they are of it.
+
+    numkong converts float16 some twenty times faster than numpy.
+    """
+    wanted = np.dtype(dtype)
+    if {x.dtype, wanted} == HALF_AND_SINGLE:
+        return np.asarray(numkong.astype(x, wanted.name))
+    return x.astype(wanted, copy=False)
+
+
 def cut(x_BW: np.ndarray, width: int) -> np.ndarray:
     """Return the first `width` numbers of each vector as unit vectors, float32; zeros stay."""
-    x_BD = np.asarray(x_BW[:, :width], dtype=np.float32)
+    x_BD = as_type(x_BW[:, :width], np.float32)
     norm_B1 = np.linalg.norm(x_BD, axis=1, keepdims=True)
     return x_BD / np.where(norm_B1 > 0, norm_B1, 1)
 

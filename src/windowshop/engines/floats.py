@@ -9,7 +9,7 @@ Shapes: Q queries, N keys, C usable ones, K results, D width.
 import numkong
 import numpy as np
 
-from windowshop.engines.base import FEW, best, stack
+from windowshop.engines.base import FEW, as_type, best, stack
 from windowshop.engines.neighbours import Neighbours
 from windowshop.engines.originals import Originals
 
@@ -21,7 +21,7 @@ class Floats:
 
     def __init__(self, originals: Originals) -> None:
         self._originals = originals
-        self._buffer_ND = originals.read(np.arange(len(originals))).astype(np.float16)
+        self._buffer_ND = as_type(originals.read(np.arange(len(originals))), np.float16)
         self._rows_ND = self._buffer_ND
         """Rows that searches read; replaced whole, so that each search sees one state."""
 
@@ -32,7 +32,8 @@ class Floats:
             buffer_ND = np.empty((int(end * GROWTH), self._originals.width), dtype=np.float16)
             buffer_ND[:start] = self._rows_ND
             self._buffer_ND = buffer_ND
-        self._buffer_ND[start:end] = self._originals.read(np.arange(start, end))
+        added_BD = self._originals.read(np.arange(start, end))
+        self._buffer_ND[start:end] = as_type(added_BD, np.float16)
         self._rows_ND = self._buffer_ND[:end]
 
     def search(self, query_QD: np.ndarray, k: int, usable_N: np.ndarray) -> Neighbours:
@@ -57,5 +58,5 @@ def _dot(query_QD: np.ndarray, rows_ND: np.ndarray) -> np.ndarray:
     """Return dot products of float16 vectors, summed as float32, (Q, N)."""
     if not len(query_QD) or not len(rows_ND):
         return np.empty((len(query_QD), len(rows_ND)), dtype=np.float32)
-    products = numkong.cdist(query_QD.astype(np.float16), rows_ND, "dot")
+    products = numkong.cdist(as_type(query_QD, np.float16), rows_ND, "dot")
     return np.asarray(products, dtype=np.float32).reshape(len(query_QD), len(rows_ND))

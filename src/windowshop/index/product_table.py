@@ -32,6 +32,7 @@ from windowshop.index.rows import (
     to_texts,
     type_name,
     type_of,
+    types_of,
 )
 from windowshop.index.transactions import REMEDY
 
@@ -52,11 +53,9 @@ GENERATIONS = Table("generations", ("place TEXT PRIMARY KEY", "name TEXT NOT NUL
 TABLES = (PRODUCTS, COLUMNS, GENERATIONS)
 PARAMETERS = 500
 """Ids in one statement."""
-PUT = (
-    "INSERT INTO products (product_id, seq, version, deleted, row) VALUES (?, ?, ?, ?, ?) "
-    "ON CONFLICT (product_id) DO UPDATE SET seq = excluded.seq, version = excluded.version, "
-    "deleted = excluded.deleted, row = excluded.row"
-)
+ADD = "INSERT INTO products (product_id, seq, version, deleted, row) VALUES (?, ?, ?, ?, ?)"
+REPLACE = "UPDATE products SET seq = ?2, version = ?3, deleted = ?4, row = ?5 WHERE product_id = ?1"
+"""Statements of one row; one that does either would make the checksum twice."""
 
 
 class Change(NamedTuple):
@@ -125,7 +124,7 @@ class ProductTable:
         with self.database.reading() as connection:
             types = read_types(connection)
         rows = plain(products)
-        return fitted(rows, joined(types, rows.schema))
+        return fitted(rows, joined(types, types_of(rows)))
 
     def upsert(
         self, rows: pl.DataFrame, versions: Sequence[int], known: Known | None = None
@@ -137,36 +136,18 @@ class ProductTable:
         """
         ids = rows["product_id"].to_list()
         with self.database.writing() as connection:
-            if known is not None:
-                self._confirm(connection, ids, known)
             types = read_types(connection)
-            rows = fitted(rows, joined(types, rows.schema))
+            rows = fitted(rows, joined(types, types_of(rows)))
             texts = to_texts(rows)
-            write_types(connection, types, rows.schema)
-            first = latest_seq(connection) + 1
-            seqs = range(first, first + len(rows))
-            deleted = [0] * len(rows)
-            connection.executemany(PUT, zip(ids, seqs, versions, deleted, texts, strict=True))
-            self._confirm_put(connection, ids, first)
-        return first
+            write_types(connection, types, types_of(rows))
+            return self._put(connection, ids, versions, texts, known)
 
     def delete(
         self, product_ids: Sequence[str], versions: Sequence[int], known: Known | None = None
     ) -> int:
         """Delete products; returns the number of the first change, and raises as `upsert`."""
         with self.database.writing() as connection:
-            if known is not None:
-                self._confirm(connection, product_ids, known)
-            first = latest_seq(connection) + 1
-            connection.executemany(
-                PUT,
-                [
-                    (name, first + i, version, 1, None)
-                    for i, (name, version) in enumerate(zip(product_ids, versions, strict=True))
-                ],
-            )
-            self._confirm_put(connection, product_ids, first)
-        return first
+            return self._put(connection, product_ids, versions, [None] * len(product_ids), known)
 
     def changes(self, since: int, most: int) -> list[Change]:
         """Return up to so many products that were changed after a number, in the order of changes.
@@ -250,14 +231,35 @@ class ProductTable:
             if self._lock is not None:
                 self._lock.release()
 
-    def _confirm(
-        self, connection: sqlite3.Connection, product_ids: Sequence[str], known: Known
-    ) -> None:
-        """Compare what the index of ids finds with the versions that are known.
+    def _put(
+        self,
+        connection: sqlite3.Connection,
+        product_ids: Sequence[str],
+        versions: Sequence[int],
+        texts: Sequence[str | None],
+        known: Known | None,
+    ) -> int:
+        """Write records, None for one that is deleted; returns the number of the first change."""
+        found = self._found(connection, product_ids)
+        if known is not None:
+            self._confirm(found, product_ids, known)
+        first = latest_seq(connection) + 1
+        added, replaced = [], []
+        for i, (name, version, text) in enumerate(zip(product_ids, versions, texts, strict=True)):
+            rows = replaced if name in found else added
+            rows.append((name, first + i, version, int(text is None), text))
+        try:
+            connection.executemany(ADD, added)
+            connection.executemany(REPLACE, replaced)
+        except sqlite3.IntegrityError:
+            raise damaged_index(self.database.path) from None
+        self._confirm_put(connection, product_ids, first)
+        return first
 
-        A damaged page of it could hide a product, so that a write adds it a second time, or lead
-        to another one.
-        """
+    def _found(
+        self, connection: sqlite3.Connection, product_ids: Sequence[str]
+    ) -> dict[str, tuple[int, int, int]]:
+        """Return seq, version and whether deleted of the products that the index of ids finds."""
         found: dict[str, tuple[int, int, int]] = {}
         for start in range(0, len(product_ids), PARAMETERS):
             part = product_ids[start : start + PARAMETERS]
@@ -267,6 +269,19 @@ class ProductTable:
                 f"WHERE product_id IN ({marks})"
             )
             found.update((row[0], row[1:]) for row in connection.execute(query, part))
+        return found
+
+    def _confirm(
+        self,
+        found: Mapping[str, tuple[int, int, int]],
+        product_ids: Sequence[str],
+        known: Known,
+    ) -> None:
+        """Compare what the index of ids finds with the versions that are known.
+
+        A damaged page of it could hide a product, so that a write adds it a second time, or lead
+        to another one.
+        """
         for name, version in zip(product_ids, known.versions, strict=True):
             seq, held, deleted = found.get(name, (0, 0, 1))
             is_newer = seq > known.seq  # others changed it since

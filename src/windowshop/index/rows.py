@@ -48,6 +48,11 @@ def type_of(name: str) -> pl.DataType:
     return SINGLE[name]
 
 
+def types_of(table: pl.DataFrame) -> dict[str, pl.DataType]:
+    """Return the types of a table's columns, in order; quicker than its schema, which checks."""
+    return dict(zip(table.columns, table.dtypes, strict=True))
+
+
 def plain(products: pl.DataFrame) -> pl.DataFrame:
     """Convert columns to types that a text of JSON keeps."""
     pairs = [(column, _plain(column)) for column in products.get_columns()]
@@ -57,14 +62,17 @@ def plain(products: pl.DataFrame) -> pl.DataFrame:
 
 def to_texts(rows: pl.DataFrame) -> list[str]:
     """Return each row's values as JSON, without nulls, keys in order; columns are `plain`."""
-    names = sorted(rows.columns)
-    columns = [_writable(rows[name]) for name in names]
-    return [
-        orjson.dumps(
-            {name: value for name, value in zip(names, values, strict=True) if value is not None}
-        ).decode()
-        for values in zip(*columns, strict=True)
-    ]
+    columns = sorted(rows.get_columns(), key=lambda column: column.name)
+    columns = [column for column in columns if column.null_count() < len(column)]
+    names = [column.name for column in columns]
+    are_full = not any(column.null_count() for column in columns)
+    texts = []
+    for values in zip(*map(_writable, columns), strict=True):
+        row = dict(zip(names, values, strict=True))
+        if not are_full:
+            row = {name: value for name, value in row.items() if value is not None}
+        texts.append(orjson.dumps(row).decode())
+    return texts
 
 
 def from_texts(texts: Iterable[str], types: Mapping[str, pl.DataType]) -> pl.DataFrame:
@@ -77,8 +85,9 @@ def from_texts(texts: Iterable[str], types: Mapping[str, pl.DataType]) -> pl.Dat
 
 def check_product_ids(products: pl.DataFrame) -> None:
     """Raise DataError unless each row has an id of its own."""
-    ids = products["product_id"].to_list() if "product_id" in products.columns else [None]
-    if products.schema.get("product_id") != pl.String or None in ids or "" in ids:
+    column = products["product_id"] if "product_id" in products.columns else pl.Series([None])
+    ids = column.to_list()
+    if column.dtype != pl.String or None in ids or "" in ids:
         raise DataError("Products to add: each needs a product_id, a text. Give every row one.")
     if len(set(ids)) < len(ids):
         raise DataError("Products to add: a product_id occurs twice. Send each product once.")
@@ -89,14 +98,15 @@ def joined(
 ) -> dict[str, pl.DataType]:
     """Join the types of columns; a column that was never filled takes the new type."""
     kept = {
-        name: new.get(name, dtype) if dtype == pl.Null else dtype for name, dtype in held.items()
+        name: new.get(name, dtype) if isinstance(dtype, pl.Null) else dtype
+        for name, dtype in held.items()
     }
     return kept | {name: dtype for name, dtype in new.items() if name not in kept}
 
 
 def fitted(table: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:
     """Return a table with these columns; raises DataError where a value does not fit its type."""
-    if list(table.schema.items()) == list(schema.items()):
+    if list(types_of(table).items()) == list(schema.items()):
         return table
     columns = []
     for name, dtype in schema.items():

@@ -23,7 +23,7 @@ from windowshop.data import (
 )
 from windowshop.engines import Allowed
 from windowshop.errors import DataError, FilterError
-from windowshop.index.rows import check_product_ids, fitted, joined
+from windowshop.index.rows import check_product_ids, fitted, joined, types_of
 
 GROUP, VERSION = "group_id", "_version"
 """Columns of the group of variants, and of the number of the record that a row was made of."""
@@ -58,7 +58,7 @@ class Columns:
 
     def __init__(self, table: pl.DataFrame, alive_N: np.ndarray) -> None:
         """Take every row ever added, in the order of keys, and which of them live."""
-        self._large, self._small = table, table.clear()
+        self._large, self._small, self._types = table, table.clear(), types_of(table)
         self._alive_N = alive_N.copy()
         self._ids: list[str] = table["product_id"].to_list()
         self._key = dict(zip(self._ids, range(len(table)), strict=True))
@@ -102,8 +102,10 @@ class Columns:
     def prepare(self, products: pl.DataFrame) -> Prepared:
         """Append rows to copies of the tables; raises DataError where a row does not fit."""
         check_product_ids(products)
-        schema = joined(self._large.schema, products.schema)
-        large, small, rows = (fitted(t, schema) for t in (self._large, self._small, products))
+        schema = joined(self._types, types_of(products))
+        large, small, rows = self._large, self._small, fitted(products, schema)
+        if schema != self._types:
+            large, small = fitted(large, schema), fitted(small, schema)
         small = small.vstack(rows)
         if len(small) > max(TAIL_ROWS, len(large) // 20):
             return Prepared(large.vstack(small).rechunk(), small.clear(), rows)
@@ -118,6 +120,7 @@ class Columns:
             self._masks.clear()
             self._numbers.clear()
             self._records.clear()  # there may be new columns
+            self._types = types_of(prepared.large)
         self._large, self._small = prepared.large, prepared.small
         old = [self._key[name] for name in prepared.ids if name in self]
         self._alive_N = np.concatenate([self._alive_N, np.ones(len(prepared.ids), dtype=bool)])

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import polars as pl
 
-from windowshop.engines import Batch, Engine, EngineSpec, open_engine
+from windowshop.engines import Batch, Engine, EngineSpec, as_type, open_engine
 from windowshop.errors import EngineError
 from windowshop.index.catalogue.columns import Columns, Prepared
 from windowshop.index.catalogue.snapshot import Snapshot
@@ -89,11 +89,11 @@ def saved_state(saved: Snapshot, *, read_only: bool = False) -> State:
 
 def check_filters(rows: pl.DataFrame, spec: EngineSpec) -> None:
     """Raise EngineError for lists in a column that the engine filters by itself."""
-    schema = rows.schema
     for name in (*spec.text_columns, *spec.number_columns):
-        if schema.get(name, pl.Null()).is_nested():
+        dtype = rows[name].dtype if name in rows.columns else pl.Null()
+        if dtype.is_nested():
             raise EngineError(
-                f"Products: column {name!r} is of type {schema[name]}, and the engine filters "
+                f"Products: column {name!r} is of type {dtype}, and the engine filters "
                 "by it. Leave it out of the spec's text_columns and number_columns."
             )
 
@@ -103,13 +103,13 @@ def stored_vectors(spec: EngineSpec, name: str, x_BW: np.ndarray, num_products: 
     vector = spec.vectors.get(name)
     wide = vector is not None and vector.storage == "float32"
     with np.errstate(over="ignore"):  # refused below
-        stored_BW = np.asarray(x_BW).astype(np.float32 if wide else np.float16)
+        stored_BW = as_type(np.asarray(x_BW), np.float32 if wide else np.float16)
     width = vector.width if vector is not None else 1
     if stored_BW.ndim != 2 or len(stored_BW) != num_products or stored_BW.shape[1] < width:
         raise EngineError(
             f"{name!r} vectors have shape {stored_BW.shape}, need {num_products} rows at least "
             f"{width} wide. Encode the products with the model that the index is of."
         )
-    if not np.isfinite(stored_BW).all():
+    if not np.isfinite(as_type(stored_BW, np.float32)).all():
         raise EngineError(f"A {name!r} vector is not finite. Encode the product again.")
     return stored_BW

@@ -21,6 +21,7 @@ import orjson
 import polars as pl
 import xxhash
 
+from windowshop.engines import as_type
 from windowshop.index.database import read_mode
 from windowshop.index.transactions import DAMAGED, named_errors, transaction, vacuum
 
@@ -210,15 +211,21 @@ def _checksum(product_id: str, content: bytes) -> int:
 def _contents(
     vectors: Mapping[str, np.ndarray], columns: pl.DataFrame, count: int
 ) -> Iterator[bytes]:
-    has = {name: (x_BW != 0).any(axis=1).tolist() for name, x_BW in vectors.items()}
+    kinds = [(name, x_BW.dtype.char, x_BW.shape[1]) for name, x_BW in vectors.items()]
+    has = [as_type(x_BW, np.float32).any(axis=1).tolist() for x_BW in vectors.values()]
+    rows = [_row_bytes(x_BW) for x_BW in vectors.values()]
     values = columns.to_dicts() if columns.width else [{}] * count
     for i in range(count):
-        layout = {
-            name: [x_BW.dtype.char, x_BW.shape[1], has[name][i]] for name, x_BW in vectors.items()
-        }
+        layout = {kind[0]: [*kind[1:], has_B[i]] for kind, has_B in zip(kinds, has, strict=True)}
         head = orjson.dumps({"vectors": layout, "values": values[i]})
-        parts = [x_BW[i].tobytes() for name, x_BW in vectors.items() if has[name][i]]
+        parts = [row_B[i] for row_B, has_B in zip(rows, has, strict=True) if has_B[i]]
         yield b"\n".join((head, b"".join(parts)))
+
+
+def _row_bytes(x_BW: np.ndarray) -> list[bytes]:
+    """Return the bytes of each row."""
+    content, size = x_BW.tobytes(), x_BW.itemsize * x_BW.shape[1]
+    return [content[start : start + size] for start in range(0, size * len(x_BW), size)]
 
 
 def _stored(contents: Sequence[bytes | None]) -> Stored:

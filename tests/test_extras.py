@@ -36,7 +36,9 @@ def import_names(extras):
     }
 
 
-OPTIONAL = import_names(["train", "serve", "study", "import"]) - {"pydantic"}  # typer imports it
+OPTIONAL = import_names(["train", "serve", "study", "import", "mcp"]) - {
+    "pydantic"
+}  # typer imports it
 
 
 def test_the_extras_hold_what_is_heavy():
@@ -48,7 +50,7 @@ def test_the_extras_hold_what_is_heavy():
     assert {"jinja2", "matplotlib", "psutil"} <= import_names(["study"])
     assert not distributions(PROJECT["dependencies"]) & distributions(
         requirement
-        for extra in ("train", "serve", "study", "import")
+        for extra in ("train", "serve", "study", "import", "mcp")
         for requirement in EXTRAS[extra]
     )
 
@@ -116,6 +118,7 @@ index.close()
         ("import", ["fetch-images", "{linked}"]),
         ("import", ["import", "{feed}", "--out", "{out}"]),
         ("study", ["compare", "{data}", "--out", "{out}"]),
+        ("mcp", ["mcp", "{index}"]),
         ("serve", ["serve", "{index}"]),
         ("serve", ["judgements", "{index}", "--out", "{out}"]),
     ],

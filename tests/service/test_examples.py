@@ -16,6 +16,9 @@ CALLS = {
     ("POST", "/feedback"),
     ("POST", "/judgements"),
     ("POST", "/admin/switch"),
+    ("POST", "/ucp/catalog/search"),
+    ("POST", "/ucp/catalog/lookup"),
+    ("POST", "/ucp/catalog/product"),
     *WRITES,
 }
 
@@ -23,7 +26,7 @@ CALLS = {
 @pytest.fixture(scope="module")
 def client(colours_index, tmp_path_factory):
     index = shutil.copytree(colours_index, tmp_path_factory.mktemp("examples") / "index")
-    with serving(index) as client:
+    with serving(index, currency="EUR") as client:
         yield client
 
 

@@ -37,6 +37,7 @@ for command in (
     exporting.export,
     searching.search,
     searching.serve,
+    searching.mcp,
     judging.judgements,
     judging.queries,
     demos.demo,

@@ -252,6 +252,9 @@ def serve(
     rate: Annotated[
         str | None, typer.Option(help="Request limit for each key, for example 50/second.")
     ] = None,
+    currency: Annotated[
+        str, typer.Option(help="Currency of the prices (EUR), for shopping agents.")
+    ] = "",
 ) -> None:
     """Serve an index over HTTP, with a search page, until stopped."""
     require_manifest(index_folder, INDEX)
@@ -263,7 +266,7 @@ def serve(
     from windowshop.service import ServiceConfig
     from windowshop.service import serve as run
 
-    config = ServiceConfig(origins=tuple(cors or ()), rate=rate)
+    config = ServiceConfig(origins=tuple(cors or ()), rate=rate, currency=currency)
     run(
         index_folder,
         host,
@@ -273,3 +276,24 @@ def serve(
         also=also or (),
         listening=lambda address: out.print(address, highlight=False),
     )
+
+
+@needs_extra("mcp")
+def mcp(
+    index_folder: IndexPath,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Port of this machine to serve by HTTP, at /mcp; default: stdio."
+        ),
+    ] = None,
+    currency: Annotated[str, typer.Option(help="Currency of the prices (EUR).")] = "",
+) -> None:
+    """Offer the search of an index to assistants as tools, by the Model Context Protocol."""
+    require_manifest(index_folder, INDEX)
+
+    from windowshop.search import open_searcher
+    from windowshop.service import run_mcp
+
+    with closing(open_searcher(index_folder, read_only=True)) as searcher:
+        run_mcp(searcher, port, currency)

@@ -30,6 +30,7 @@ from windowshop.service.routes.admin import admin_routes
 from windowshop.service.routes.feedback import feedback_routes
 from windowshop.service.routes.products import product_routes
 from windowshop.service.routes.search import search_routes
+from windowshop.service.routes.ucp import ucp_routes
 from windowshop.service.state import ServiceState
 
 STATIC = Path(__file__).parent / "static"
@@ -73,7 +74,7 @@ def create_app(
         responses={"4XX": {"model": ErrorAnswer}, "5XX": {"model": ErrorAnswer}},
     )
     app.state.service = service
-    for routes in (search_routes, product_routes, feedback_routes, admin_routes):
+    for routes in (search_routes, product_routes, feedback_routes, admin_routes, ucp_routes):
         app.include_router(routes(service))
     _add_page(app)
     _add_handling(app, service, keys)

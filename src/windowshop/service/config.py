@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from babel.numbers import list_currencies
+
 from windowshop.errors import ConfigError
 
 MEGABYTE = 2**20
@@ -49,6 +51,8 @@ class ServiceConfig:
     """Size of the batches in which a stream is written."""
     thumbnail_bytes: int = 64 * MEGABYTE
     """Size of the thumbnails kept in memory."""
+    currency: str = ""
+    """ISO code of prices for shopping agents, where products have no column `currency`."""
     preload_model: bool = True
     """Whether the model is loaded at the start, not at the first image or write."""
 
@@ -58,6 +62,10 @@ class ServiceConfig:
             raise ConfigError(
                 f"search_threads={self.search_threads} must be at least 1, "
                 f"max_waiting={self.max_waiting} at least 0."
+            )
+        if self.currency and self.currency not in list_currencies():
+            raise ConfigError(
+                f"currency={self.currency!r} must be an ISO code in capitals, for example EUR."
             )
         if "*" in self.origins:
             raise ConfigError("origins: name each origin, for example https://shop.example.")

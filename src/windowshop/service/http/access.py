@@ -12,7 +12,7 @@ from windowshop.service.config import ServiceConfig
 from windowshop.service.http.api_keys import Scope
 from windowshop.service.http.limits import BodyLimit
 
-OPEN = frozenset(["/", "/docs", "/health", "/ready", "/openapi.json"])
+OPEN = frozenset(["/", "/docs", "/health", "/ready", "/openapi.json", "/.well-known/ucp"])
 EXACT: dict[tuple[str, str], Scope] = {
     ("PUT", "/products"): "write",
     ("DELETE", "/products"): "write",
@@ -27,6 +27,9 @@ KNOWN = OPEN | {
     "/facets",
     "/judgements",
     "/info",
+    "/ucp/catalog/search",
+    "/ucp/catalog/lookup",
+    "/ucp/catalog/product",
     "/metrics",
     "/admin/switch",
     "/admin/rollback",

@@ -8,6 +8,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from windowshop.data import BrokenImage, ImageInput, decode
+from windowshop.service.http.catalog_requests import CatalogLookup, CatalogProduct, CatalogSearch
 from windowshop.service.http.errors import ServiceError, from_validation
 from windowshop.service.http.requests import (
     DeleteBody,
@@ -29,6 +30,9 @@ BODIES = (
     SwitchBody,
     ProductBody,
     ProductsBody,
+    CatalogSearch,
+    CatalogLookup,
+    CatalogProduct,
 )
 REFERENCE = "#/components/schemas/{model}"
 IMAGE_SIDE = 512

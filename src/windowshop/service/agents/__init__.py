@@ -1,0 +1,1 @@
+"""Doors for shopping agents: the catalogue in the protocols that they speak."""

@@ -62,9 +62,9 @@ def index_shop(model, folder):
 
 
 @contextmanager
-def served(index, keys=None):
+def served(index, keys=None, also=("g1",)):
     """The address at which the index is served meanwhile."""
-    app = create_app(GenerationPool(index, also=("g1",)), keys=keys)
+    app = create_app(GenerationPool(index, also=also), keys=keys)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", lifespan="on"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from windowshop._version import __version__
-from windowshop.cli import checking, exporting, fetching, importing, judging, searching, training
+from windowshop.cli import (
+    checking,
+    exporting,
+    fetching,
+    importing,
+    judging,
+    searching,
+    training,
+    updating,
+)
 from windowshop.cli import demo as demos
 from windowshop.cli.options import err, out
 from windowshop.errors import WindowshopError
@@ -31,6 +40,7 @@ for command in (
     training.mine_negatives,
     training.compare,
     searching.index,
+    updating.update,
     searching.revert_index,
     searching.tune,
     searching.export_onnx,

@@ -37,6 +37,13 @@ from .tuned_parts import CLASSIFIER as CLASSIFIER
 from .tuned_parts import CLASSIFIER_FOLDER as CLASSIFIER_FOLDER
 from .tuned_parts import RANKER as RANKER
 from .tuned_parts import RANKER_FOLDER as RANKER_FOLDER
+from .update import MAX_REMOVED as MAX_REMOVED
+from .update import Changes as Changes
+from .update import apply_changes as apply_changes
+from .update import find_changes as find_changes
+from .update import note_look as note_look
+from .update import require_few_removed as require_few_removed
+from .update import update_index as update_index
 from .vector_names import FUSED_VECTOR as FUSED_VECTOR
 from .vector_names import GATE_COLUMNS as GATE_COLUMNS
 from .vector_names import IMAGE_VECTOR as IMAGE_VECTOR

@@ -1,6 +1,7 @@
 """Build the next generation of an index from a catalogue."""
 
 import shutil
+import time
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -86,6 +87,7 @@ def build_index(
         building(Path(out)) as generations,
         closing(ProductTable(generations.index)) as products,
     ):
+        began = time.time()
         before, name = generations.current, next_name(generations)
         path = generations.path(name)
         with closing(Staging(path, products)) as staging:
@@ -99,7 +101,7 @@ def build_index(
             manifest = _fill(
                 path, model, dataset, source, staging, reporter, config or IndexConfig()
             )
-            manifest = replace(manifest, cache=str(cache_folder.resolve()))
+            manifest = replace(manifest, cache=str(cache_folder.resolve()), began=began)
             write_manifest(path, manifest, GENERATION)
             staging.merge(name)
     return manifest

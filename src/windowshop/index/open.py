@@ -81,6 +81,8 @@ class GenerationManifest:
     """Code of the catalogue's language; "" where it is detected."""
     cache: str = ""
     """Folder of the features that the build encoded or found; "" where it is not known."""
+    began: float = 0.0
+    """When the build began to read the data, in seconds since 1970; 0 where it is not known."""
     format: str = GENERATION.format
 
     @property

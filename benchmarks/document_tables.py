@@ -167,6 +167,15 @@ def service(results: Results) -> Rows:
     return rows
 
 
+def faults(results: Results) -> Rows:
+    """Faults that were tried for this version, by kind and by what they hit."""
+    rows = [["fault", "of", "tried"]]
+    for key, name in (("kills", "kill"), ("damages", "damage"), ("full_disks", "full disk")):
+        for found in results.at("faults.json", key):
+            rows.append([name, found["name"], f"{found['count']:,}"])
+    return rows
+
+
 def engines(results: Results) -> Rows:
     """Lowest share of true neighbours and longest time of each engine, over filters and changes."""
     rows = [["engine", "lowest recall of the true 100", "ms, no filter", "ms, slowest filter"]]
@@ -195,7 +204,7 @@ TABLES: dict[str, Callable[[Results], Rows]] = {
     table.__name__: table
     for table in (
         *(headlines, fashion, few, shuffled, claims, variants, peers),
-        *(search, composed, service, engines, regimes_map, regimes_best),
+        *(search, composed, service, faults, engines, regimes_map, regimes_best),
     )
 }
 

@@ -44,7 +44,7 @@ def test_one_that_needs_more_than_there_is_runs_alone_and_in_its_turn():
                 time.sleep(0.001)
         assert order == []  # there would be room for the small one, which came later
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert order == ["large", "small"]
 
 

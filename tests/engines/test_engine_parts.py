@@ -33,7 +33,7 @@ def test_the_lock_lets_readers_share_and_writers_alone():
                 seen.append(dict(inside))
                 inside[kind] -= 1
 
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=60)
 
     def share():
         with lock.read():
@@ -44,7 +44,7 @@ def test_the_lock_lets_readers_share_and_writers_alone():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
     assert all(s.get("write", 0) + bool(s.get("read", 0)) <= 1 for s in seen)
     assert len(seen) == 180

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from index.test_collection import agrees, put, spec_of
-from support.faults import damages, files_of, some
+from support.faults import damages, files_of, some, tried
 
 from windowshop.engines.sealed import damaged_files
 from windowshop.index.catalogue.collection import Collection
@@ -42,6 +42,7 @@ def test_every_damage_is_seen_and_made_again(closed, tmp_path):
             agrees(with_it, STATE)
             with_it.close()
             assert damaged_files(next(used.glob("engine-*"))) == []
+            tried("damage", "codes and graphs", outcome="same")
             shutil.rmtree(used)
     assert num_files
 

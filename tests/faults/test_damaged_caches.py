@@ -51,7 +51,7 @@ def test_a_damaged_cache_gives_the_same_features(tmp_path):
     def same(one, other):
         return all(map(np.array_equal, one, other))
 
-    equal, named, wrong = outcomes(whole, tmp_path, answer, same, some(100, 1500))
+    equal, named, wrong = outcomes("feature cache", whole, tmp_path, answer, same, some(100, 1500))
     assert wrong == []
     assert named == 0
     assert equal > 200

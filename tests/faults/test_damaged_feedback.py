@@ -46,7 +46,9 @@ def test_a_damaged_database_gives_the_same_log_or_a_named_error(folders, tmp_pat
     def same(one, other):
         return all(table.equals(another) for table, another in zip(one, other, strict=True))
 
-    equal, named, wrong = outcomes(folders / kind, tmp_path, answer, same, some(40, 600))
+    equal, named, wrong = outcomes(
+        "searches, events and grades", folders / kind, tmp_path, answer, same, some(40, 600)
+    )
     assert wrong == []
     assert equal > 40  # marks, indexes and room that holds nothing
     assert named > 10

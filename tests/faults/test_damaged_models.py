@@ -31,7 +31,7 @@ def same_vectors(first, second):
 
 
 def test_a_damaged_model_is_named_or_gives_the_same_vectors(model, tmp_path):
-    equal, named, wrong = outcomes(model, tmp_path, vectors_of, same_vectors, some(3, 60))
+    equal, named, wrong = outcomes("model", model, tmp_path, vectors_of, same_vectors, some(3, 60))
     assert wrong == []
     assert named > 80
     assert equal < named / 10  # only flips that JSON does not mind
@@ -46,7 +46,9 @@ def test_a_damaged_export_is_named_or_gives_the_same_vectors(folders, tmp_path):
         encoder = open_query_encoder(folder)
         return encoder.manifest, encoder.encode(TEXTS)
 
-    equal, named, wrong = outcomes(whole, tmp_path, vectors, same_vectors, some(10, 100))
+    equal, named, wrong = outcomes(
+        "ONNX export", whole, tmp_path, vectors, same_vectors, some(10, 100)
+    )
     assert wrong == []
     assert named > 40
     assert equal < named / 4
@@ -70,7 +72,9 @@ def test_a_damaged_state_of_a_training_is_named(tmp_path):
             and all(torch.equal(tensor, second[1][name]) for name, tensor in first[1].items())
         )
 
-    equal, named, wrong = outcomes(whole, tmp_path, state_of, same, some(200, 2000))
+    equal, named, wrong = outcomes(
+        "state of a training", whole, tmp_path, state_of, same, some(200, 2000)
+    )
     assert wrong == []
     assert named > 190
     assert equal < named / 10

@@ -1,7 +1,7 @@
 """Settings that people edit have no hash: what cannot be read is a named error, never another."""
 
 import pytest
-from support.faults import damages, some
+from support.faults import damages, some, tried
 
 from windowshop.config import TrainConfig, load_config
 from windowshop.errors import ConfigError, WindowshopError
@@ -37,6 +37,7 @@ def test_damaged_settings_are_read_or_named(tmp_path):
                 told = str(error)
             assert isinstance(found, kind) or name in told
             num_named += found is None
+            tried("damage", "settings", outcome="read" if found else "named")
             path.write_bytes(content)
         assert num_named > 30
 

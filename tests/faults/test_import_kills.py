@@ -11,7 +11,7 @@ import sys
 import polars as pl
 import pytest
 from support.exports import csv_text
-from support.faults import damages, files_of, some
+from support.faults import damages, files_of, some, tried
 from support.killing import changes_a_file
 
 from windowshop.cli.entry import STOPPED
@@ -116,8 +116,10 @@ def run_and_stop(source, out, moment=0, signal_number=signal.SIGKILL):
     child = CONTEXT.Process(target=_run, args=(source, out, moment, signal_number, sender))
     child.start()
     sender.close()
-    child.join(120)
+    child.join(600)
     code = child.exitcode
+    if code == -signal.SIGKILL:
+        tried("kill", f"import of {source.suffix[1:]}")
     return code, receiver.recv() if code != -signal.SIGKILL else moment
 
 
@@ -275,6 +277,7 @@ def test_a_damaged_part_is_named_and_made_again(tmp_path, monkeypatch, num_read)
             assert "after 20 products" in notes.told[1]
             assert 90 - 2 * PART_ROWS < len(num_read) <= 90 - PART_ROWS
             assert contents(tmp_path / "shop") == contents(tmp_path / "whole")
+            tried("damage", "part of an import", outcome="named")
             shutil.rmtree(tmp_path / "shop")
 
 

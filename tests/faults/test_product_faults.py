@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from http.client import HTTPException
 
 import pytest
-from support.faults import small_disk, some
+from support.faults import small_disk, some, tried
 from support.services import Server, serving, wait_until
 
 from windowshop.index.check import check_generations
@@ -89,13 +89,11 @@ def administer(server, stop, rng):
 def test_acknowledged_writes_survive_kills(build_colours, colours_index, tmp_path):
     index = shutil.copytree(colours_index, tmp_path / "index")
     build_colours(index)
-    rng, feeds, seconds = random.Random(2), [Feed(number) for number in range(3)], []
+    rng, feeds = random.Random(2), [Feed(number) for number in range(3)]
     expected = None
     for number in range(some(4, 300)):
-        begun = time.monotonic()
         with Server(index) as server:
-            server.wait_ready(120)
-            seconds.append(time.monotonic() - begun)
+            server.wait_ready()
             found = titles(server)
             for feed in feeds:
                 feed.check(found)
@@ -112,15 +110,15 @@ def test_acknowledged_writes_survive_kills(build_colours, colours_index, tmp_pat
             if number == 0:  # a busy machine may have answered none yet
                 wait_until(lambda: all(feed.num_acknowledged for feed in feeds))
             server.process.kill()
+            tried("kill", "server under product writes", admin=bool(number % 2))
             stop.set()
             for thread in threads:
                 thread.join()
         if number % some(2, 10) == 0:
             assert [text for check in check_generations(index) for text in check.damage] == []
     assert all(feed.num_acknowledged for feed in feeds)
-    assert sorted(seconds)[len(seconds) // 2] < 60  # a busy machine takes a multiple
     with Server(index) as server:
-        server.wait_ready(120)
+        server.wait_ready()
         server.ask("POST", "/admin/compact")
         assert server.end()[0] == 0
     assert [path for path in index.rglob("*") if path.name.startswith(".")] == []
@@ -138,7 +136,7 @@ def test_a_disk_that_fills_up_at_any_write_refuses_and_recovers(build_colours, t
     with small_disk(tmp_path / "disk", 64 * MEGABYTE) as resize:
         index = shutil.copytree(whole, tmp_path / "disk" / "index")
         with Server(index) as server:
-            server.wait_ready(120)
+            server.wait_ready()
             feed.write(server)
             for number in range(some(6, 200)):
                 used = shutil.disk_usage(tmp_path / "disk").used
@@ -153,6 +151,7 @@ def test_a_disk_that_fills_up_at_any_write_refuses_and_recovers(build_colours, t
                 feed.check(titles(server))
                 assert resize(64 * MEGABYTE) == 0
                 wait_until(lambda: server.ask("GET", "/ready")[1].get("refused") == {})
+                tried("full disk", f"server with engine {engine} under product writes")
                 before = feed.num_acknowledged
                 feed.write(server)
                 assert feed.num_acknowledged == before + 1
@@ -162,7 +161,7 @@ def test_a_disk_that_fills_up_at_any_write_refuses_and_recovers(build_colours, t
             assert feed.num_refused
             assert server.end()[0] == 0
         with Server(index) as server:
-            server.wait_ready(120)
+            server.wait_ready()
             feed.check(titles(server))
             assert server.end()[0] == 0
         assert [text for check in check_generations(index) for text in check.damage] == []

@@ -261,4 +261,4 @@ def test_two_runs_do_not_mix(host, tmp_path):
         return answer(body=jpeg())
 
     host.pages = {"/a": other_run}
-    assert fetch_images(shop, config(seconds=5.0, silent_seconds=5.0)).num_fetched == 1
+    assert fetch_images(shop, config(seconds=60.0, silent_seconds=60.0)).num_fetched == 1

@@ -73,9 +73,7 @@ def test_sigkill_at_any_moment_loses_and_doubles_nothing(tmp_path, kind, num_kil
             except EOFError:
                 break
         child.join()
-        start = time.monotonic()
         collection = Collection(tmp_path)
-        assert time.monotonic() - start < 5
         unsure = one_change_apart(collection, state)
         agrees(collection, unsure)
         state = unsure

@@ -50,13 +50,13 @@ def test_a_snapshot_lets_writes_go_on(tmp_path, opened, monkeypatch):
 
     def slow():
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(120)
         flush()
 
     monkeypatch.setattr(collection._state.engine, "flush", slow)
     saving = threading.Thread(target=collection.save_snapshot)
     saving.start()
-    assert begun.wait(20)
+    assert begun.wait(120)
     put(collection, {"a": 2, "c": 2})  # would hang here
     collection.delete(["b"])
     agrees(collection, {"a": 2, "c": 2})

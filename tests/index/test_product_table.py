@@ -144,7 +144,7 @@ def killed_at(folder, owner, name, after):
 def test_a_kill_at_any_step_leaves_a_write_whole_or_absent(tmp_path, owner, name, after):
     child = CONTEXT.Process(target=killed_at, args=(tmp_path, owner, name, after))
     child.start()
-    child.join(60)
+    child.join(600)
     assert child.exitcode == -signal.SIGKILL
     done = {"b": 1} if name == "delete" else {"a": 2, "b": 1, "c": 2}
     committed = after or (owner, name) not in STEPS[:3]

@@ -157,7 +157,7 @@ class Gate:
     def __call__(self, keys):
         self.batches.append([key[0] for key in keys])
         self.started.set()
-        assert self.open.wait(10)
+        assert self.open.wait(120)
         if any(key[0] in self.fails for key in keys):
             raise ValueError("cannot be run")
         return square(keys)
@@ -179,7 +179,7 @@ def crowd(gate, numbers, **config):
     for place, number in enumerate(numbers):
         calls.append(pool.submit(batcher.rows, [(number,)]))
         if place == 0:
-            assert gate.started.wait(10)
+            assert gate.started.wait(120)
         wait_until(lambda: sum(vars_of(batcher)) == len(calls))
     gate.open.set()
     pool.shutdown()

@@ -120,9 +120,9 @@ def test_searches_are_written_in_groups_and_in_order(tmp_path, monkeypatch):
 def test_searches_are_written_soon(tmp_path):
     with logging_to(tmp_path) as log:
         log.search(made_answer(), SearchRequest(text="red shoe"))
-        wait_until(lambda: len(read_log(tmp_path)[0]) == 1, seconds=10)
+        wait_until(lambda: len(read_log(tmp_path)[0]) == 1)
         log.search(made_answer("1" * 32), SearchRequest(text="red shoe"))
-        wait_until(lambda: len(read_log(tmp_path)[0]) == 2, seconds=10)
+        wait_until(lambda: len(read_log(tmp_path)[0]) == 2)
 
 
 def test_recent_questions_are_counted(tmp_path, monkeypatch):

@@ -120,12 +120,12 @@ def test_one_thing_at_a_time_and_nothing_after_the_end(keeper, worn):
 
     def rebuild(is_wanted):
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(120)
         wanted.append(is_wanted())
 
     worn.rebuild = rebuild
     keeper.tick()
-    assert begun.wait(20)
+    assert begun.wait(120)
     worn.backlog = replace(NONE, num_unsaved=9_000)
     keeper.tick()
     keeper.end()

@@ -21,13 +21,19 @@ from windowshop.service.logs.feedback import read_log
 
 pytestmark = pytest.mark.slow
 
-READY_SECONDS = 15
-"""Of a restart, on a machine that is busy; benchmarks measure it."""
-
 
 @pytest.fixture
 def index(colours_index, tmp_path):
     return shutil.copytree(colours_index, tmp_path / "index")
+
+
+def refuses(server):
+    """Whether a service takes no more connections."""
+    try:
+        server.connect().close()
+    except ConnectionError:
+        return True
+    return False
 
 
 def test_it_ends_when_told_with_every_request_answered(index):
@@ -38,19 +44,18 @@ def test_it_ends_when_told_with_every_request_answered(index):
         assert server.ask("POST", "/feedback", event | {"event": "click"})[0] == 200
         slow = server.connect()
         body = json.dumps({"text": "red shoe", "limit": 1}).encode()
-        slow.sendall(b"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Type: ")
+        slow.sendall(b"POST /search HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n")
+        slow.sendall(b"Content-Type: ")
         slow.sendall(b"application/json\r\nContent-Length: %d\r\n\r\n" % len(body))
         slow.sendall(body[:5])
-        time.sleep(0.3)
+        assert slow.recv(100).startswith(b"HTTP/1.1 100")  # its body is being read
         os.kill(server.process.pid, signal.SIGTERM)
-        time.sleep(0.3)
+        wait_until(lambda: refuses(server))
         slow.sendall(body[5:])  # under way when the end was asked for
         assert slow.recv(100).startswith(b"HTTP/1.1 200")
-        with pytest.raises(ConnectionError):
-            server.connect()
         begun = time.monotonic()
         code, logged = server.end()
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 30
     assert (code, logged) == (0, "")
     searches, events = read_log(index)
     assert searches["text"].to_list() == ["red shoe", "red shoe"]
@@ -66,8 +71,8 @@ def test_a_search_that_hangs_does_not_keep_it_from_ending(index):
         client.sendall(b"Content-Type: application/json\r\n\r\n" + b'{"text": "hang"}')
         time.sleep(0.5)
         begun = time.monotonic()
-        assert server.end(seconds=40)[0] == 0
-        assert time.monotonic() - begun < 30
+        assert server.end(seconds=59)[0] == 0
+        assert time.monotonic() - begun < 55
 
 
 def test_a_stream_ends_with_the_service_and_says_what_was_written(index):
@@ -98,9 +103,7 @@ def test_what_was_acknowledged_survives_kills(index, kill_after):
     numbers = itertools.count()
     for seconds in kill_after:
         with Server(index) as server:
-            begun = time.monotonic()
-            server.wait_ready(READY_SECONDS)
-            assert time.monotonic() - begun < READY_SECONDS
+            server.wait_ready()
             check(server, acknowledged, deleted)
             told = server.ask("POST", "/search", {"text": "shoe", "limit": 3})[1]
             stop = threading.Event()
@@ -121,7 +124,7 @@ def test_what_was_acknowledged_survives_kills(index, kill_after):
                 thread.join()
     assert acknowledged
     with Server(index) as server:
-        server.wait_ready(READY_SECONDS)
+        server.wait_ready()
         check(server, acknowledged, deleted)
     logged = read_log(index)[1]
     kept = set(logged.select("search_id", "position").iter_rows())
@@ -165,7 +168,7 @@ def check(server, acknowledged, deleted):
 def test_a_server_whose_index_is_damaged_ends_and_says_so(index):
     (index / "generations" / "g1" / "model" / "export" / "query.onnx").write_bytes(b"x")
     with Server(index) as server:
-        server.process.join(30)
+        server.process.join(300)
         assert server.process.exitcode == 1
         assert "query.onnx" in server.logged()
 
@@ -177,7 +180,7 @@ def test_a_second_server_of_an_index_is_refused(index, tmp_path):
         told = server.ask("POST", "/search", {}, {"X-API-Key": SECRETS["front"]})
         assert told[1]["total"] == 12
         with Server(index) as second:
-            second.process.join(30)
+            second.process.join(300)
             assert second.process.exitcode == 1
             assert "another process" in second.logged()
         assert server.ask("GET", "/ready")[0] == 200

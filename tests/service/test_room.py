@@ -24,7 +24,7 @@ def test_clients_are_served_by_turns_and_the_one_with_most_calls_makes_room():
 
     async def work():
         executor = Executor("t", 1, 4, 5)
-        first = asyncio.create_task(executor.run(lambda: going.wait(10)))
+        first = asyncio.create_task(executor.run(lambda: going.wait(120)))
         await asyncio.sleep(0)
         many = [asyncio.create_task(ask(executor, "a", f"a{i}")) for i in range(4)]
         await asyncio.sleep(0)
@@ -114,9 +114,9 @@ def test_a_body_is_not_read_before_there_is_memory_for_it():
             read.append(1)
             return {"type": "http.request", "body": b"x" * 30, "more_body": False}
 
-        limit, large = BodyLimit(99, 0.1), HeldBody(memory, "a", 10)
+        limit, large = BodyLimit(99, 0.5), HeldBody(memory, "a", 10)
         waiting = asyncio.create_task(drained(limited_receive(receive, limit, b"30", large)))
-        await asyncio.sleep(0.2)  # longer than the body may take: its time has not begun
+        await asyncio.sleep(0.6)  # longer than the body may take: its time has not begun
         assert read == []
         memory.give("b", 50)
         assert await waiting == b"x" * 30

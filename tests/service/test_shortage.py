@@ -182,15 +182,15 @@ def test_a_search_by_image_waits_while_the_model_is_loaded(index, monkeypatch):
     load, going = OpenIndex._load, threading.Event()
 
     def slow(self):
-        going.wait(20)
+        going.wait(120)
         return load(self)
 
     monkeypatch.setattr(OpenIndex, "_load", slow)
-    with serving(index, search_seconds=0.2) as client, ThreadPoolExecutor(4) as pool:
+    with serving(index, search_seconds=2.0) as client, ThreadPoolExecutor(4) as pool:
         form = {"photo": ("x.png", image_bytes(5, size=(40, 40)))}
         asked = [pool.submit(client.post, "/search/image", files=form) for _ in range(4)]
         still_answers(client)
-        timer = threading.Timer(1.0, going.set)
+        timer = threading.Timer(3.0, going.set)  # longer than a search may take
         timer.start()
         assert [answer.result().status_code for answer in asked] == [200] * 4
 
@@ -199,7 +199,7 @@ def test_hundreds_of_images_at_once_wait_for_their_turn(index, monkeypatch):
     get, going = Thumbnails.get, threading.Event()
 
     def slow(self, path, size, etag):
-        going.wait(20)
+        going.wait(120)
         return get(self, path, size, etag)
 
     monkeypatch.setattr(Thumbnails, "get", slow)

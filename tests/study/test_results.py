@@ -154,7 +154,9 @@ def test_damage_to_a_kept_seed_is_named(tmp_path):
     def load(folder):
         return load_seed(folder, "experts", 0, "f")
 
-    equal, named, wrong = outcomes(tmp_path / "whole", tmp_path, load, same, some(40, 400))
+    equal, named, wrong = outcomes(
+        "results of a study", tmp_path / "whole", tmp_path, load, same, some(40, 400)
+    )
     assert wrong == []
     assert named > 20 * equal
 

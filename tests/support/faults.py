@@ -1,6 +1,7 @@
 """Damage to files, and what comes of it: the same as before, or a named error."""
 
 import ctypes
+import json
 import os
 import random
 import shutil
@@ -21,6 +22,14 @@ def some(few, all_of_them):
     if all_of_them < few:  # a step: each is tried
         return all_of_them if SHARE else few
     return max(few, round(SHARE * all_of_them))
+
+
+def tried(kind, what, **found):
+    """Note a fault in the file of counts that `make faults` names, for `benchmarks/faults.py`."""
+    path = os.environ.get("FAULTS_COUNTS")
+    if path:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, "what": what, **found}) + "\n")
 
 
 def flips(content, count, seed=0):
@@ -52,7 +61,7 @@ def files_of(folder):
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
-def outcomes(whole, tmp_path, answer, same, count):
+def outcomes(what, whole, tmp_path, answer, same, count):
     """Damage each file of a folder in each way, one at a time, and take answers from the folder.
 
     `answer(folder)` uses a copy of the folder, `same` compares two answers. Returns the numbers of
@@ -68,10 +77,12 @@ def outcomes(whole, tmp_path, answer, same, count):
             try:
                 if same(answer(copy), expected):
                     equal += 1
+                    tried("damage", what, outcome="same")
                 else:
                     wrong.append(f"{name}, {kind}: another answer")
             except WindowshopError as error:
                 named += 1
+                tried("damage", what, outcome="named")
                 if len(str(error)) < 20:
                     wrong.append(f"{name}, {kind}: the error says only {error}")
             except Exception as error:  # noqa: BLE001

@@ -7,11 +7,15 @@ import importlib
 import io
 import multiprocessing
 import os
+import random
 import re
 import signal
 import sqlite3
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+import time
+from contextlib import redirect_stderr, redirect_stdout, suppress
+
+from support.faults import some, tried
 
 CONTEXT = multiprocessing.get_context("forkserver")
 PRELOADED = [
@@ -19,12 +23,19 @@ PRELOADED = [
     "windowshop.search",
     "windowshop.evaluation.evaluator",
     "windowshop.service.server",
+    "windowshop.cli.entry",
+    "windowshop.index.build",
+    "windowshop.model.onnx_export",
+    "windowshop.search.tuning.choose",
+    "windowshop.search.tuning.report",
+    "windowshop.search.classifier.train",
 ]
 CONTEXT.set_forkserver_preload(PRELOADED)
+NUM_KILLS = some(5, 200)
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link"}
 """Audit events of Python that change names and sizes of files."""
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-ELSEWHERE = re.compile(r"^/(dev|proc)/|/__pycache__/")
+ELSEWHERE = re.compile(r"^/(dev/(?!shm/)|proc/)|/__pycache__/")
 """Paths that do not count: bytecode is written by the first process alone."""
 
 
@@ -44,7 +55,7 @@ def run_and_kill(args, call, number):
     """
     child = CONTEXT.Process(target=_run, args=([str(arg) for arg in args], call, number))
     child.start()
-    child.join(120)
+    child.join(600)
     assert child.exitcode in (0, -signal.SIGKILL)
     return child.exitcode == -signal.SIGKILL
 
@@ -54,19 +65,82 @@ def run_and_kill_at(args, number=0):
 
     Returns whether the process was killed, and how many there were; without a number, all.
     """
-    receiver, sender = CONTEXT.Pipe(duplex=False)
-    child = CONTEXT.Process(target=_run_counted, args=([str(a) for a in args], number, sender))
-    child.start()
-    sender.close()
-    child.join(180)
-    if child.exitcode == -signal.SIGKILL:
-        return True, number
-    num_changes, told = receiver.recv()
-    assert child.exitcode == 0, told
-    return False, num_changes
+    child = Dying(run_command, [str(arg) for arg in args], number=number)
+    return child.end()
 
 
-def _run_counted(args, number, sender):
+class Dying:
+    """Child process that calls a function, and is killed before its nth change, or after a time.
+
+    A change is one of a file or a statement of SQLite; number 0 is never reached.
+    """
+
+    def __init__(self, function, *given, number=0):
+        self._number, self.seconds = number, 0.0
+        self._receiver, sender = CONTEXT.Pipe(duplex=False)
+        self._process = CONTEXT.Process(target=_call, args=(function, given, number, sender))
+        self._process.start()
+        sender.close()
+
+    def end(self, seconds=None):
+        """Wait for its end, for so many seconds at most; returns as `run_and_kill_at` does."""
+        with suppress(EOFError):
+            self._receiver.recv()  # it has begun
+        begun = time.monotonic()
+        self._process.join(600 if seconds is None else seconds)
+        self.seconds = time.monotonic() - begun
+        if seconds is not None:
+            self._process.kill()
+            self._process.join()
+        if self._process.exitcode == -signal.SIGKILL:
+            return True, self._number
+        num_changes, told = self._receiver.recv()
+        assert self._process.exitcode == 0, told
+        return False, num_changes
+
+
+def kills(what, prepare, function, *given):
+    """Call a function in a child again and again, each time prepared again, and kill it.
+
+    The kills are before changes spread over the whole run; with `make faults` a quarter, and what
+    a run of few changes leaves of the number, after times by chance, which reach into libraries.
+    Yields the moment of each kill after it.
+    """
+    prepare()
+    whole = Dying(function, *given)
+    killed, count = whole.end()
+    assert not killed
+    assert count > 1
+    num_moments = min(count, NUM_KILLS * 3 // 4)
+    moments = {1 + i * (count - 1) // (num_moments - 1) for i in range(num_moments)}
+    num_killed, rng = 0, random.Random(0)
+    for moment in rng.sample(sorted(moments), len(moments)):  # spread, where a run is stopped too
+        prepare()
+        if Dying(function, *given, number=moment).end()[0]:
+            num_killed += 1
+            yield f"change {moment} of {count}"
+            tried("kill", what)
+    assert num_killed > num_moments / 2
+    for _ in range(3 * NUM_KILLS):  # some come after the end
+        if num_killed >= NUM_KILLS:
+            break
+        prepare()
+        wait = rng.uniform(0, whole.seconds)
+        if Dying(function, *given).end(wait)[0]:
+            num_killed += 1
+            yield f"{wait:.3f} s of {whole.seconds:.3f} s"
+            tried("kill", what)
+
+
+def run_command(args):
+    """Run `windowshop ARGS` in this process."""
+    from windowshop.cli.entry import main
+
+    sys.argv = ["windowshop", *args]
+    main()
+
+
+def _call(function, given, number, sender):
     num_changes = 0
 
     def count():
@@ -90,17 +164,15 @@ def _run_counted(args, number, sender):
 
     import torch
 
-    from windowshop.cli.entry import main
-
     torch.set_num_threads(1)
     connect = sqlite3.connect
     sqlite3.connect = lambda *given, **named: connect(*given, factory=Counted, **named)
-    sys.argv = ["windowshop", *args]
     sys.addaudithook(audited)
     told = io.StringIO()
+    sender.send("begun")
     with redirect_stdout(io.StringIO()), redirect_stderr(told):
         try:
-            main()
+            function(*given)
         finally:
             sender.send((num_changes, told.getvalue()))
 

@@ -89,7 +89,7 @@ def made_answer(search_id="0" * 32, products=("p1", "p2"), text="red shoe", tota
     )
 
 
-def wait_until(is_so, service=None, seconds=30):
+def wait_until(is_so, service=None, seconds=120):
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end, "it did not become so in time"
@@ -101,13 +101,13 @@ def wait_until(is_so, service=None, seconds=30):
 class Server:
     """`windowshop serve` in a process of its own, forked from one that has imported everything."""
 
-    def __init__(self, index, *arguments, before=None):
-        """`before` is called in the process before it serves."""
+    def __init__(self, index, *arguments, before=None, context=CONTEXT):
+        """`before` is called in the process before it serves; "spawn" imports everything again."""
         self._connections = []
         number = len(list(index.parent.glob("server-*.out")))
         self._out, self._log = (index.parent / f"server-{number}.{kind}" for kind in ("out", "log"))
         args = ["serve", str(index), "--port", "0", *map(str, arguments)]
-        self.process = CONTEXT.Process(target=_run, args=(args, self._out, self._log, before))
+        self.process = context.Process(target=_run, args=(args, self._out, self._log, before))
         self.process.start()
         wait_until(self._is_listening)
         self.url = self._out.read_text().strip()
@@ -120,7 +120,7 @@ class Server:
     def logged(self):
         return self._log.read_text()
 
-    def wait_ready(self, seconds=60):
+    def wait_ready(self, seconds=300):
         wait_until(self.is_ready, seconds=seconds)
 
     def is_ready(self):
@@ -136,7 +136,7 @@ class Server:
         given = {"Content-Type": "application/json", **(headers or {})}
         request = urllib.request.Request(self.url + path, data, given, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=120) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -144,11 +144,11 @@ class Server:
 
     def connect(self):
         """A plain connection."""
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=120)
         self._connections.append(connection)
         return connection
 
-    def end(self, sig=signal.SIGTERM, seconds=20):
+    def end(self, sig=signal.SIGTERM, seconds=120):
         """Send a signal; returns the exit code and what was logged."""
         os.kill(self.process.pid, sig)
         self.process.join(seconds)

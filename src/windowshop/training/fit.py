@@ -90,9 +90,11 @@ def _fit_locked(
     config = scheduled(config, dataset, reporter)
     prepared = prepare(dataset, config, open_cache(config, cache_folder), reporter)
     key = _run_key(config, prepared.hashes, prepared.cache)
-    if out.exists():
-        return _finished(out, key, reporter)
     work = out.parent / f".{out.name}.partial"
+    if out.exists():
+        manifest = _finished(out, key, reporter)
+        shutil.rmtree(work, ignore_errors=True)  # of a run that died once the folder had its name
+        return manifest
     _keep_only(work, key, reporter)
     if prepared.dev_scorer is None and len(prepared.data.pairs):
         reporter.note("No judged dev queries: the last weights are kept, not the best on dev.")

@@ -8,7 +8,7 @@ import shutil
 import polars as pl
 import pytest
 from index.test_folder import layout
-from support.faults import files_of, some
+from support.faults import contents, some
 from support.indexes import COLOURS, opened
 from support.killing import kills, run_and_kill, run_and_kill_at, run_command
 
@@ -43,11 +43,6 @@ def titles_of(shop):
 def hidden(folder):
     """What a run that died has left below a folder."""
     return [p for p in folder.rglob(".*") if p.name not in (".partial",) or any(p.iterdir())]
-
-
-def contents(model):
-    """Every file of a model by its path, but for what tells when it was made."""
-    return {name: (model / name).read_bytes() for name in files_of(model)}
 
 
 @pytest.fixture

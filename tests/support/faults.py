@@ -61,6 +61,16 @@ def files_of(folder):
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
+def contents(folder):
+    """Every file of a folder by its path, JSON without what tells how and where it was made."""
+    found = {name: (folder / name).read_bytes() for name in files_of(folder)}
+    for name in found:
+        if name.endswith(".json"):
+            read = json.loads(found[name])
+            found[name] = {key: read[key] for key in read if key not in ("environment", "hash")}
+    return found
+
+
 def outcomes(what, whole, tmp_path, answer, same, count):
     """Damage each file of a folder in each way, one at a time, and take answers from the folder.
 

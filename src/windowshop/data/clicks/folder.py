@@ -19,7 +19,7 @@ from windowshop.data.folder import require_products
 from windowshop.data.images import locate
 from windowshop.data.product_images import image_names_of
 from windowshop.errors import DataError
-from windowshop.files import link_file, write_json
+from windowshop.files import link_file, new_folder, write_json
 
 JUDGEMENTS_FILE = "judgements.json"
 """How judgements came about, beside the tables."""
@@ -69,11 +69,11 @@ def write_judgements(
             "and a time."
         )
     judged = judge(visits, config)
-    out.mkdir(parents=True, exist_ok=True)
-    if shop is not None and products is not None:
-        link_products(shop, products, out)
     more = {"ignored": log.ignored, "unknown_products": num_unknown}
-    return save_judgements(out, judged, visits, log.formats, more=more)
+    with new_folder(out) as made:
+        if shop is not None and products is not None:
+            link_products(shop, products, made)
+        return save_judgements(made, judged, visits, log.formats, more=more)
 
 
 def save_judgements(

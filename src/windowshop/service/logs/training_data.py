@@ -28,7 +28,7 @@ from windowshop.data import (
     require_empty,
     save_judgements,
 )
-from windowshop.files import link_file, read_manifest
+from windowshop.files import link_file, new_folder, read_manifest
 from windowshop.index import (
     GENERATION,
     GENERATIONS_FOLDER,
@@ -51,15 +51,14 @@ def judge_index(index: Path, out: Path, config: JudgementConfig) -> WrittenJudge
     require_empty(out)
     events = log_events(*read_log(index))
     graded, grades = judged_tables(index)
-    out.mkdir(parents=True, exist_ok=True)
-    products = _products(index, out)
-    products.write_parquet(out / "products.parquet")
-    known = pl.col("product_id").is_in(products["product_id"].implode())
-    visits = join_events(events.filter(known | pl.col("product_id").is_null()))
-    judged = judge(visits, config)
-    return save_judgements(
-        out, judged, visits, {index.name: "windowshop"}, extra=(graded, grades.filter(known))
-    )
+    with new_folder(out) as made:
+        products = _products(index, made)
+        products.write_parquet(made / "products.parquet")
+        known = pl.col("product_id").is_in(products["product_id"].implode())
+        visits = join_events(events.filter(known | pl.col("product_id").is_null()))
+        judged = judge(visits, config)
+        extra = (graded, grades.filter(known))
+        return save_judgements(made, judged, visits, {index.name: "windowshop"}, extra=extra)
 
 
 def index_events(index: Path) -> pl.DataFrame:

@@ -25,7 +25,7 @@ from windowshop.data import (
     require_empty,
 )
 from windowshop.errors import ConfigError, DataError
-from windowshop.files import write_atomic
+from windowshop.files import new_folder, write_atomic
 from windowshop.training.generated.endpoint import EndpointConfig, ask_endpoint
 from windowshop.training.generated.facts import Facts, named_values, read_facts, values_matrix
 from windowshop.training.generated.labels import (
@@ -121,13 +121,19 @@ def write_shop_queries(shop: Path, out: Path | None, config: ShopQueriesConfig) 
             "Name another folder with --out."
         )
     made = make_shop_queries(products, config, str(shop))
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        link_products(shop, products, out)
-    folder = out or shop
+    if out is None:
+        _write_tables(made, shop)
+        return made
+    with new_folder(out) as folder:
+        link_products(shop, products, folder)
+        _write_tables(made, folder)
+    return made
+
+
+def _write_tables(made: ShopQueries, folder: Path) -> None:
+    (folder / "qrels.parquet").unlink(missing_ok=True)  # never those of other queries
     write_atomic(folder / "queries.parquet", made.queries.write_parquet)
     write_atomic(folder / "qrels.parquet", made.qrels.write_parquet)
-    return made
 
 
 def make_shop_queries(

@@ -239,3 +239,23 @@ def test_a_service_that_dies_keeps_every_write(build_colours, fresh, tmp_path):
         for generation in (index / "generations").iterdir():
             assert len(list(generation.glob("engine-*"))) == 1, moment
             assert len(list(generation.glob("products-*"))) == 1, moment
+
+
+def test_an_update_that_dies_is_finished_by_the_next(colours, fresh, tmp_path):
+    index, ids = tmp_path / "index", {f"p{i}" for i in range(12)}
+    args = ["update", index, colours / "data", "--max-removed", 1]
+
+    def prepare():
+        fresh()
+        with opened(index) as shop:
+            shop.delete(["p3"])
+            shop.upsert(pl.DataFrame({"product_id": ["p4", "new"], "title": ["other", "new"]}))
+
+    for moment in killed(args, prepare):
+        assert is_whole(index), moment
+        assert ids - {"p3"} <= ids_of(index) <= ids | {"new"}, moment
+        assert not run_and_kill_at(args)[0], moment
+        with opened(index) as shop:
+            assert set(shop.collection.ids()) == ids, moment
+            assert shop.collection.products(["p4"])["title"].to_list() == ["blue shoe number 4"]
+        assert hidden(index) == [], moment

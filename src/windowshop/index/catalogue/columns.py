@@ -153,8 +153,9 @@ class Columns:
         else:
             table = self.select(keys_C, sorted(set().union(*map(columns_of, trees))))
             rows = [_passing(table, tree) for tree in trees]
-        passes = np.array(rows, dtype=bool).reshape(len(trees), len(keys_C))
-        return passes & self._alive_N[keys_C]
+        passes_TC = np.array(rows, dtype=bool).reshape(len(trees), len(keys_C))
+        passes_TC &= self._alive_N[keys_C]
+        return passes_TC
 
     def ids(self, keys: np.ndarray) -> list[str]:
         """Return the product ids of keys."""

@@ -54,7 +54,7 @@ SHOPPERS = ClickModel(sessions=40, shown=20, eta=1.0, swaps=0.5)
 DEPTH = 100
 MEASURE = "ndcg@10"
 Run = dict[str, dict[str, float]]
-MIX, WITHOUT, WITH, NEW = "mix", "ranker", "ranker with log", "ranker with log, new query"
+MIX, WITHOUT, WITH, NEW = "mix", "without_log", "with_log", "with_log_new_queries"
 
 
 def main() -> None:

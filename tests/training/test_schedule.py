@@ -6,7 +6,7 @@ from windowshop.encoders import Layout
 from windowshop.model import QueryBatch, System, TwoTower
 from windowshop.progress import SILENT
 from windowshop.training.fit import ENCODERS, best_on_dev, serve_best
-from windowshop.training.schedule import scheduled
+from windowshop.training.schedule import fitted, scheduled
 from windowshop.training.stages import Trained
 
 AUTO = TrainConfig(schedule="auto")
@@ -23,7 +23,7 @@ def data(make_dataset, num_queries: int, per_query: int):
 @pytest.mark.parametrize(("num_queries", "per_query"), [(3, 2), (1200, 2), (300, 12)])
 def test_few_judgements_take_all_stages_and_generated_queries(make_dataset, num_queries, per_query):
     config = scheduled(AUTO, data(make_dataset, num_queries, per_query), SILENT)
-    assert config.stages == few_stages()
+    assert config.stages == fitted(few_stages(), 20, num_queries + 80)
     assert config.schedule == "stages"
     assert config.generated_queries == 80  # four for each of twenty products
 
@@ -101,3 +101,23 @@ def test_a_stage_may_keep_its_last_weights():
     kept = [stage.keep for stage in few_stages()]
     assert kept == ["last", "best", "best"]
     assert {stage.keep for stage in default_stages()} == {"best"}
+
+
+def test_a_small_catalogue_takes_fewer_steps_of_smaller_batches():
+    full = few_stages()
+    assert fitted(full, 1500, 6000) == full
+    assert fitted(full, 9583, 6300) == full
+    for stage, quarter in zip(full, fitted(full, 375, 1500), strict=True):
+        assert (quarter.steps, quarter.batch_queries) == (
+            stage.steps // 2,
+            stage.batch_queries // 2,
+        )
+        assert quarter.eval_every == stage.eval_every // 2
+        assert quarter.warmup_steps == stage.warmup_steps // 2
+    tiny = fitted(full, 3, 3)
+    assert [stage.steps for stage in tiny] == [25, 50, 80]
+
+
+def test_many_judged_queries_keep_all_steps_of_a_small_catalogue(make_dataset):
+    config = scheduled(AUTO, data(make_dataset, 6000, 1), SILENT)
+    assert [stage.steps for stage in config.stages][1:] == [200, 320]

@@ -1,8 +1,16 @@
 """The schedule that a training takes by what a data set has (docs/training.md has the rule)."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
-from windowshop.config import GENERATED_QUERIES, TrainConfig, default_stages, few_stages
+from windowshop.config import (
+    GENERATED_QUERIES,
+    StageConfig,
+    TrainConfig,
+    default_stages,
+    few_stages,
+)
 from windowshop.data import Dataset
 from windowshop.progress import Reporter
 from windowshop.training.prepared_data import training_pairs
@@ -11,6 +19,10 @@ DENSE_QUERIES, DENSE_JUDGEMENTS = 1_000, 10.0
 """Judged training queries, and judged products of each on average, from which on the shop's own
 judgements teach more than queries made of its catalogue."""
 GENERATED_PER_PRODUCT = 4
+FULL_PRODUCTS = GENERATED_QUERIES // GENERATED_PER_PRODUCT
+"""Products from which on a stage takes all its steps; with fewer there is less to learn."""
+LEAST_SHARE = 1 / 16
+"""Share of a stage's compute that the smallest catalogue gets."""
 
 
 def scheduled(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> TrainConfig:
@@ -32,4 +44,28 @@ def scheduled(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trai
         f"Schedule: {found}, so all three stages, with {count} queries made of the catalogue's "
         "values beside them."
     )
-    return replace(config, schedule="stages", stages=few_stages(), generated_queries=count)
+    stages = fitted(few_stages(), len(dataset.products), len(pairs) + count)
+    return replace(config, schedule="stages", stages=stages, generated_queries=count)
+
+
+def fitted(
+    stages: Sequence[StageConfig], num_products: int, num_queries: int
+) -> tuple[StageConfig, ...]:
+    """Return the stages for a small catalogue: smaller batches, and fewer steps of them.
+
+    No query (product, in a domain stage) is drawn more often than where there are GENERATED_QUERIES
+    (FULL_PRODUCTS). Steps and batch shrink alike, by the root of what is left out.
+    """
+    made = []
+    for stage in stages:
+        in_domain = stage.name == "domain"
+        size, full = (
+            (num_products, FULL_PRODUCTS) if in_domain else (num_queries, GENERATED_QUERIES)
+        )
+        factor = math.sqrt(min(1.0, max(LEAST_SHARE, size / full)))
+        shorter = {
+            name: max(1, round(factor * getattr(stage, name)))
+            for name in ("steps", "batch_queries", "warmup_steps", "eval_every")
+        }
+        made.append(replace(stage, **shorter))
+    return tuple(made)

@@ -112,6 +112,7 @@ def measure(data: Path) -> dict[str, Any]:
         commands = [run(command, folder) for command in page_commands(PAGE)]
         busy_now, passed_now = processors()
         evaluated = json.loads((folder / EVALUATED).read_text("utf-8"))
+        dev = json.loads((folder / "model" / "manifest.json").read_text("utf-8"))["dev"]
     total = {key: round(sum(row[key] for row in commands), 1) for key in ("wall_s", "cpu_s")}
     total["wall_min"] = round(total["wall_s"] / 60, 1)
     total["cpu_min"] = round(total["cpu_s"] / 60, 1)
@@ -123,6 +124,7 @@ def measure(data: Path) -> dict[str, Any]:
         "total": total,
         "processors": os.cpu_count(),
         "taken_by_others": round(max(0.0, others) / (passed_now - passed), 2),
+        "dev": dev,
         "evaluation": {
             "num_queries": evaluated["num_queries"],
             "systems": {

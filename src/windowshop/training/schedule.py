@@ -21,8 +21,8 @@ judgements teach more than queries made of its catalogue."""
 GENERATED_PER_PRODUCT = 4
 FULL_PRODUCTS = GENERATED_QUERIES // GENERATED_PER_PRODUCT
 """Products from which on a stage takes all its steps; with fewer there is less to learn."""
-LEAST_SHARE = 1 / 16
-"""Share of a stage's compute that the smallest catalogue gets."""
+LEAST_SHARE = 0.25
+"""Share of a stage's steps that the smallest catalogue gets."""
 
 
 def scheduled(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> TrainConfig:
@@ -51,10 +51,10 @@ def scheduled(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trai
 def fitted(
     stages: Sequence[StageConfig], num_products: int, num_queries: int
 ) -> tuple[StageConfig, ...]:
-    """Return the stages for a small catalogue: smaller batches, and fewer steps of them.
+    """Return the stages with fewer steps where there is little to learn.
 
-    No query (product, in a domain stage) is drawn more often than where there are GENERATED_QUERIES
-    (FULL_PRODUCTS). Steps and batch shrink alike, by the root of what is left out.
+    Steps go with the root of the number of queries (products, in a domain stage), up to
+    GENERATED_QUERIES (FULL_PRODUCTS) of them. Batches stay: they hold most of a small catalogue.
     """
     made = []
     for stage in stages:
@@ -62,10 +62,10 @@ def fitted(
         size, full = (
             (num_products, FULL_PRODUCTS) if in_domain else (num_queries, GENERATED_QUERIES)
         )
-        factor = math.sqrt(min(1.0, max(LEAST_SHARE, size / full)))
-        shorter = {
-            name: max(1, round(factor * getattr(stage, name)))
-            for name in ("steps", "batch_queries", "warmup_steps", "eval_every")
+        share = min(1.0, max(LEAST_SHARE, math.sqrt(size / full)))
+        fewer = {
+            name: round(share * getattr(stage, name))
+            for name in ("steps", "warmup_steps", "eval_every")
         }
-        made.append(replace(stage, **shorter))
+        made.append(replace(stage, **fewer))
     return tuple(made)

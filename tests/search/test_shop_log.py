@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 
 from windowshop.data.clicks.events import EVENT_SCHEMA
@@ -12,7 +13,8 @@ from windowshop.search.ranking.engagement import (
     count_engagement,
     load_engagement,
 )
-from windowshop.search.tuning.ranker_data import asked_again
+from windowshop.search.settings import RankerConfig
+from windowshop.search.tuning.ranker_data import asked_again, weighed_labels
 from windowshop.search.tuning.shop_log import read_log
 
 
@@ -66,6 +68,11 @@ def test_clicks_are_no_features_of_the_judgements_that_are_made_of_them():
     grades = dict(found.later.select("product_id", "grade").iter_rows())
     assert grades["b"] > grades.get("a", 0)
     assert set(found.later["query_id"]) == {"q1"}
+    by_clicks = pl.DataFrame({"query_id": ["q1"], "product_id": ["a"], "grade": [3]})
+    labels = weighed_labels(
+        {"desirability": by_clicks}, {"a": 0, "b": 1}, RankerConfig(), found.later
+    )
+    assert labels.grades("q1", np.array([0, 1])).tolist() == [grades.get("a", 0), grades["b"]]
     assert found.whole.table["clicks"].sum() == 80
     untimed = replace(visits, shown=visits.shown.with_columns(time=pl.lit(None, dtype=pl.Float64)))
     assert read_log(untimed, {"q1": "red shoe"}, apart=True).later.is_empty()

@@ -49,7 +49,7 @@ def read_log(visits: Visits, asked: Mapping[str, str], *, apart: bool) -> ShopLo
         schema={"own": pl.String, "query_id": pl.String},
     )
     later = graded.join(ids, "query_id").select(
-        "product_id", pl.col("grade").cast(pl.Int64), query_id=pl.col("own")
+        pl.col("own").alias("query_id"), "product_id", pl.col("grade").cast(pl.Int64)
     )
     wanted = later.filter(pl.col("grade") > 0).select("query_id").unique()
     return ShopLog(whole, count_engagement(parts[0]), later.join(wanted, "query_id", how="semi"))

@@ -8,7 +8,7 @@ LOCKS := requirements/packages.txt requirements/torch-cpu.txt requirements/torch
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := $(PIP) install --quiet --require-hashes --only-binary :all: --no-deps
 
-FAULTY := tests/faults tests/engines/test_sealed.py tests/study/test_results.py
+FAULTY := tests/faults tests/index/test_collection_kills.py tests/engines/test_sealed.py tests/study/test_results.py
 
 .PHONY: demo check quick test faults docs figures lock licences packages dist dist-quick audit clean
 

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import torch
 import transformers
+from hypothesis import settings
 from support.indexes import shop_rows, write_colours
 from support.kinds import FUSED, SEPARATE, write_kinds
 from support.tiny_models import (
@@ -39,6 +40,8 @@ from windowshop.training.data import TrainingData
 from windowshop.training.judged_pairs import make_pairs
 from windowshop.training.prepared_data import open_cache, prepare
 
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 SLOW = {"train_cli", "make_prepared", "embedded", "quick_config"}
 """Fixtures that train, or load encoders of full size."""
 

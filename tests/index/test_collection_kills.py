@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from index.test_collection import agrees, put, spec_of
+from support.faults import some, tried
 
 from windowshop.index.catalogue import collection as collections
 from windowshop.index.catalogue.collection import Collection
@@ -52,7 +53,7 @@ def write_for_ever(folder, kind, seed, acknowledged):
             collection.compact()
 
 
-@pytest.mark.parametrize(("kind", "num_kills"), [("zvec", 3), ("flat", 2)])
+@pytest.mark.parametrize(("kind", "num_kills"), [("zvec", some(3, 100)), ("flat", some(2, 100))])
 def test_sigkill_at_any_moment_loses_and_doubles_nothing(tmp_path, kind, num_kills):
     rng = random.Random(7)
     state, unsure = {}, {}
@@ -73,6 +74,7 @@ def test_sigkill_at_any_moment_loses_and_doubles_nothing(tmp_path, kind, num_kil
             except EOFError:
                 break
         child.join()
+        tried("kill", f"collection with engine {kind} under writes")
         collection = Collection(tmp_path)
         unsure = one_change_apart(collection, state)
         agrees(collection, unsure)

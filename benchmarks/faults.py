@@ -19,43 +19,40 @@ from windowshop.model import environment
 
 
 def counted(lines: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return numbers of faults by kind and by what they hit."""
+    """Return numbers of faults by kind and by what they hit, and the times of restarts."""
+    kills, damages, disks = (_rows(lines, kind) for kind in ("kill", "damage", "full disk"))
+    for row, key in ((row, key) for row in kills for key in ("False", "True") if key in row):
+        count = row.pop(key)
+        row |= {"during_admin_calls": count} if key == "True" else {}
+    named = {"kills": kills, "damages": damages, "full_disks": disks}
+    totals = {f"num_{name}": sum(row["count"] for row in rows) for name, rows in named.items()}
+    return {**totals, **named, "restart": _restarts(lines)}
 
-    def numbers(kind: str, also: str = "") -> list[dict[str, Any]]:
-        found = [line for line in lines if line["kind"] == kind]
-        counts = Counter(line["what"] for line in found)
-        more = Counter((line["what"], str(line[also])) for line in found if also in line)
-        rows: list[dict[str, Any]] = []
-        for name, count in sorted(counts.items()):
-            parts = {part: n for (what, part), n in sorted(more.items()) if what == name}
-            rows.append({"name": name, "count": count, **parts})
-        return rows
 
-    def under_admin(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        for row in rows:
-            row.pop("False", None)
-            if "True" in row:
-                row["during_admin_calls"] = row.pop("True")
-        return rows
+def _rows(lines: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """Count faults by what they hit; parts are how they came out, or during admin calls or not."""
+    found = [line for line in lines if line["kind"] == kind]
+    rows = []
+    for name, count in sorted(Counter(line["what"] for line in found).items()):
+        of_it = (line for line in found if line["what"] == name)
+        parts = Counter(
+            str(line[key]) for line in of_it for key in ("outcome", "admin") if key in line
+        )
+        rows.append({"name": name, "count": count, **dict(sorted(parts.items()))})
+    return rows
 
-    restarts = [line for line in lines if line["kind"] == "restart"]
-    seconds = [line["seconds"] for line in restarts]
-    found = {
-        "kills": under_admin(numbers("kill", "admin")),
-        "damages": numbers("damage", "outcome"),
-        "full_disks": numbers("full disk"),
+
+def _restarts(lines: list[dict[str, Any]]) -> dict[str, Any] | None:
+    found = [line for line in lines if line["kind"] == "restart"]
+    if not found:
+        return None
+    seconds = [line["seconds"] for line in found]
+    return {
+        "products": found[0]["products"],
+        "count": len(seconds),
+        "median_s": round(statistics.median(seconds), 2),
+        "longest_s": round(max(seconds), 2),
     }
-    totals = {f"num_{kind}": sum(row["count"] for row in rows) for kind, rows in found.items()}
-    if seconds:
-        found |= {
-            "restart": {
-                "products": restarts[0]["products"],
-                "count": len(seconds),
-                "median_s": round(statistics.median(seconds), 2),
-                "longest_s": round(max(seconds), 2),
-            }
-        }
-    return {**totals, **found}
 
 
 def main() -> None:

@@ -345,6 +345,9 @@ def measure(server: Server, shop: Shop, keys: list[str], seconds: float) -> dict
             "last_fifth_mb": round(late),
             "growth": round(late / early - 1, 3),
             "peak_mb": round(max(samples)),
+            "minutes_mb": [
+                round(float(np.median(samples[i : i + 60]))) for i in range(0, len(samples), 60)
+            ],
         },
     }
 

@@ -176,7 +176,8 @@ def as_type(x: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:
     """
     wanted = np.dtype(dtype)
     if {x.dtype, wanted} == HALF_AND_SINGLE:
-        return np.asarray(numkong.astype(x, wanted.name))
+        is_half = wanted == np.float16
+        return np.asarray(numkong.astype(x, "float16" if is_half else "float32"))
     return x.astype(wanted, copy=False)
 
 

@@ -244,7 +244,8 @@ class ProductTable:
         if known is not None:
             self._confirm(found, product_ids, known)
         first = latest_seq(connection) + 1
-        added, replaced = [], []
+        added: list[tuple[str, int, int, int, str | None]] = []
+        replaced = added[:]
         for i, (name, version, text) in enumerate(zip(product_ids, versions, texts, strict=True)):
             rows = replaced if name in found else added
             rows.append((name, first + i, version, int(text is None), text))

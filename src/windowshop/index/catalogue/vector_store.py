@@ -212,7 +212,9 @@ def _contents(
     vectors: Mapping[str, np.ndarray], columns: pl.DataFrame, count: int
 ) -> Iterator[bytes]:
     kinds = [(name, x_BW.dtype.char, x_BW.shape[1]) for name, x_BW in vectors.items()]
-    has = [as_type(x_BW, np.float32).any(axis=1).tolist() for x_BW in vectors.values()]
+    has: list[list[bool]] = [
+        as_type(x_BW, np.float32).any(axis=1).tolist() for x_BW in vectors.values()
+    ]
     rows = [_row_bytes(x_BW) for x_BW in vectors.values()]
     values = columns.to_dicts() if columns.width else [{}] * count
     for i in range(count):

@@ -78,7 +78,9 @@ def visits_of(rows, times=None):
     ).with_columns(time=pl.Series(times or [0.0] * len(rows), dtype=pl.Float64))
     last = pl.col("position").filter(pl.col("level") > 0).max().over("visit")
     above = (pl.col("position") <= last).fill_null(False)
-    return Visits(table.with_columns(above=above).select(list(SHOWN_SCHEMA)), {}, {})
+    return Visits(
+        table.with_columns(above=above, until=pl.col("time")).select(list(SHOWN_SCHEMA)), {}, {}
+    )
 
 
 def test_what_was_bought_is_above_what_was_clicked_and_passed_over():

@@ -13,8 +13,11 @@ place        part of the log that counts positions alike, as an application
 """
 
 import math
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import polars as pl
@@ -51,6 +54,7 @@ _NAMES = {
     "conversion order_completed sale",
 }
 _ACTIONS = {name: action for action, names in _NAMES.items() for name in names.split()}
+_DAY = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 _MILLI, _MICRO, _NANO = 1e11, 1e14, 1e17
 """Numbers from which on a time is in milliseconds, microseconds and nanoseconds."""
 
@@ -62,18 +66,22 @@ def action_of(name: object) -> str | None:
 
 
 def seconds_of(value: object) -> float | None:
-    """Return a time as seconds since 1970: a number of any unit, or ISO 8601, UTC unless it says.
+    """Return a time as seconds since 1970, UTC unless it says another zone; None for no time.
 
-    None for anything else.
+    Read are numbers of any unit, days as 20240131, ISO 8601, and the forms of mail and of web
+    servers.
     """
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
+    text = str(value).strip()
     try:
-        number = float(str(value))
+        number = float(text)
     except ValueError:
-        return _iso_seconds(str(value).strip())
+        return _written_seconds(text)
+    if _DAY.fullmatch(text):
+        return _written_seconds(f"{text[:4]}-{text[4:6]}-{text[6:8]}")
     if not math.isfinite(number):
         return None
     for least, unit in ((_NANO, 1e9), (_MICRO, 1e6), (_MILLI, 1e3)):
@@ -82,13 +90,20 @@ def seconds_of(value: object) -> float | None:
     return number
 
 
-def _iso_seconds(text: str) -> float | None:
-    text = text.removesuffix("UTC").strip()
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+def _written_seconds(text: str) -> float | None:
+    text = re.sub(r"\s+(?=[+-]\d\d:?\d\d$|Z$)", "", text.removesuffix("UTC").strip())
+    moment = None
+    for read in (datetime.fromisoformat, parsedate_to_datetime, _of_web_server):
+        with suppress(ValueError, TypeError):
+            moment = read(text)
+            break
+    if moment is None:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _of_web_server(text: str) -> datetime:
+    return datetime.strptime(text.replace(" ", ""), "%d/%b/%Y:%H:%M:%S%z")
 
 
 def whole(value: object) -> int | None:

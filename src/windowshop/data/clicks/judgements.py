@@ -132,19 +132,24 @@ def text_splits(texts: pl.Series) -> pl.Series:
 def _windows(
     shown: pl.DataFrame, queries: pl.DataFrame, config: JudgementConfig
 ) -> tuple[dict[str, pl.DataFrame], list[str]]:
-    """Return what was shown in the time of each split; all of it, where the log is too short."""
+    """Return what was shown in the time of each split; all of it, where the log is too short.
+
+    A visit that goes on beyond the end of its split's time is in none: it would tell what came
+    later.
+    """
     whole = dict.fromkeys(SPLITS, shown)
     if not config.by_time:
         return whole, []
     if shown["time"].null_count():
         return whole, ["Split by text alone: some searches have no time."]
     begun = shown.select(pl.col("time").min().over("visit"))["time"]
+    ended = shown.select(pl.col("until").max().over("visit"))["until"]
     if begun.is_empty():
         return whole, []
     cuts = [float(np.quantile(begun, share / 100)) for share in AUTO_SPLIT]
     parts = {
-        "train": shown.filter(begun < cuts[0]),
-        "dev": shown.filter((begun >= cuts[0]) & (begun < cuts[1])),
+        "train": shown.filter(ended < cuts[0]),
+        "dev": shown.filter((begun >= cuts[0]) & (ended < cuts[1])),
         "test": shown.filter(begun >= cuts[1]),
     }
     for name in SPLITS[1:]:

@@ -21,8 +21,12 @@ from windowshop.data.clicks.events import (
 
 SESSION_GAP_S = 1_800.0
 """Pause after which the same user begins another session."""
+LONG_PAUSE_S = 43_200.0
+"""Pause after which an id of a session that a log keeps on using stands for another one."""
 MAX_SEARCHES = 500
-"""Searches from which on a session is a robot's."""
+"""Searches from which on a session, or a day of a user, is a robot's."""
+MAX_ENGAGED = 2_000
+"""Clicks, carts and purchases from which on a session, or a day of a user, is a robot's."""
 BASE_SHARE = 0.2
 """Positions count from 0 where the zeros among them are at least this share of the ones."""
 SHOWN_SCHEMA: dict[str, pl.DataType] = {
@@ -31,6 +35,7 @@ SHOWN_SCHEMA: dict[str, pl.DataType] = {
     "product_id": pl.String(),
     "position": pl.Int64(),
     "time": pl.Float64(),
+    "until": pl.Float64(),
     "level": pl.Int64(),
     "above": pl.Boolean(),
 }
@@ -41,7 +46,8 @@ class Visits:
     """Products shown under a text, once a visit: a session's searches of one text are one."""
 
     shown: pl.DataFrame
-    """SHOWN_SCHEMA: `position` from 1 on or null, `level` 0 to 3 (nothing, click, cart, purchase),
+    """SHOWN_SCHEMA: `time` and `until` of its first and last event, `position` from 1 on or null,
+    `level` 0 to 3 (nothing, click, cart, purchase),
     `above` whether the product is, or stands above, one that something came of."""
     bases: dict[str, int]
     """Part of the log -> number that its first position has."""
@@ -74,7 +80,12 @@ def _in_sessions(events: pl.DataFrame) -> pl.DataFrame:
     ordered = events.sort("user_id", "time", "number", nulls_last=True)
     visit = gap.fill_null(False).cum_sum().over("user_id")
     made = pl.format("{} {}", pl.col("user_id"), visit)
-    return ordered.with_columns(pl.col("session_id").fill_null(made)).sort("number")
+    ordered = ordered.with_columns(pl.col("session_id").fill_null(made))
+    ordered = ordered.sort("session_id", "time", "number", nulls_last=True)
+    pause = pl.col("time").diff().over("session_id") > LONG_PAUSE_S
+    part = pause.fill_null(False).cum_sum().over("session_id")
+    own = pl.when(part > 0).then(pl.format("{} {}", pl.col("session_id"), part))
+    return ordered.with_columns(session_id=own.otherwise(pl.col("session_id"))).sort("number")
 
 
 def _as_impressions(events: pl.DataFrame) -> pl.DataFrame:
@@ -109,10 +120,16 @@ def _with_positions(events: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]
 
 
 def _without_robots(events: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Leave out sessions, and days of users, with more searches or clicks than people make."""
     searches = pl.col("search_id").n_unique() + (pl.col("action") == SEARCH).sum()
-    busy = events.drop_nulls("session_id").group_by("session_id").agg(searches.alias("num"))
-    robots = busy.filter(pl.col("num") > 2 * MAX_SEARCHES)["session_id"]
-    kept = events.filter(~pl.col("session_id").is_in(robots.implode()).fill_null(False))
+    engaged = pl.col("action").is_in(list(LEVELS)).sum()
+    events = events.with_columns(day=(pl.col("time") // 86_400).fill_null(0))
+    is_robot = pl.lit(False)
+    for names in (["session_id"], ["user_id", "day"]):
+        known = pl.col(names[0]).is_not_null()
+        many = (searches.over(names) > 2 * MAX_SEARCHES) | (engaged.over(names) > MAX_ENGAGED)
+        is_robot = is_robot | (known & many)
+    kept = events.filter(~is_robot).drop("day")
     return kept, len(events) - len(kept)
 
 
@@ -212,6 +229,7 @@ def _shown(events: pl.DataFrame) -> tuple[pl.DataFrame, int]:
             position=pl.col("position").filter(pl.col("action") == IMPRESSION).min(),
             own=pl.col("position").min(),
             time=pl.col("time").min(),
+            until=pl.col("time").max(),
             level=pl.col("level").max(),
         )
         .with_columns(position=pl.col("position").fill_null(pl.col("own")))
@@ -224,6 +242,7 @@ def _shown(events: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     visit = pl.col("session_id").fill_null(pl.col("search"))
     once = (
         pages.with_columns(visit=visit, above=above)
+        .with_columns(until=pl.col("until").max().over("visit", "key"))
         .sort("level", descending=True, maintain_order=True)
         .unique(["visit", "key", "product_id"], keep="first", maintain_order=True)
         .sort("time", "position", nulls_last=True)

@@ -94,6 +94,7 @@ def free_port():
 
 QUICK = {
     "allow_private": True,
+    "robots": False,
     "rate": 1000.0,
     "first_wait": 0.01,
     "max_wait": 2.0,

@@ -1,10 +1,20 @@
 """The command that imports exports of other systems."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
+from windowshop.cli.fetching import (
+    AllowPrivate,
+    Attempts,
+    Connections,
+    IgnoreRobots,
+    MaxSide,
+    Rate,
+    UserAgent,
+    fetch_config,
+)
 from windowshop.cli.options import (
     JsonFlag,
     err,
@@ -41,6 +51,9 @@ def import_export(
     published_only: Annotated[
         bool, typer.Option("--published-only", help="Leave out what the shop does not show.")
     ] = False,
+    store_view: Annotated[
+        str, typer.Option(help="Store view of a Magento export, whose texts and prices are read.")
+    ] = "",
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace a data folder that no import made.")
     ] = False,
@@ -48,6 +61,13 @@ def import_export(
         bool,
         typer.Option("--fetch-images", help="Download the images that products name by address."),
     ] = False,
+    connections: Connections = 4,
+    rate: Rate = 10.0,
+    attempts: Attempts = 4,
+    max_side: MaxSide = 1024,
+    user_agent: UserAgent = None,
+    allow_private: AllowPrivate = False,
+    ignore_robots: IgnoreRobots = False,
     json_output: JsonFlag = False,
 ) -> None:
     """Import a shop's export (Shopify, WooCommerce, any table, ...) into a data folder."""
@@ -56,7 +76,8 @@ def import_export(
     require_file("--map", map_file)
     options = ImportOptions(
         format="" if format == "auto" else format, map=map_file, currency=currency, decimal=decimal,
-        separator=separator, encoding=encoding, published_only=published_only, replace=replace,
+        separator=separator, encoding=encoding, published_only=published_only,
+        store_view=store_view, replace=replace,
     )  # fmt: skip
     if write_map_file is not None:
         found = table_map(source, options)
@@ -69,7 +90,10 @@ def import_export(
         raise typer.BadParameter("needs a folder to write", param_hint="--out")
     report = import_shop(source, shop, options, reporter=reporter)
     if with_images:
-        _fetch(shop)
+        _fetch(
+            shop, connections=connections, rate=rate, attempts=attempts, max_side=max_side,
+            user_agent=user_agent, allow_private=allow_private, ignore_robots=ignore_robots,
+        )  # fmt: skip
     if json_output:
         print_json(report.to_json())
         return
@@ -80,12 +104,12 @@ def import_export(
 
 
 @needs_extra("import")
-def _fetch(shop: Path) -> None:
+def _fetch(shop: Path, **options: Any) -> None:  # noqa: ANN401
     """Download the images of a shop; one that names no address is told so."""
     from windowshop.imports import fetch_images, render_fetch
 
     try:
-        report = fetch_images(shop, reporter=reporter)
+        report = fetch_images(shop, fetch_config(**options), reporter)
     except DataError as error:
         reporter.note(str(error))
     else:

@@ -36,6 +36,10 @@ class FetchConfig:
     """Longest side in pixels of a stored image."""
     max_age_hours: float = 24.0
     """Age up to which a fetched image is taken as it is; an older one is asked for again."""
+    robots: bool = True
+    """Whether robots.txt of each host is read and kept; one that fails or is absent allows all."""
+    remove_unused: bool = False
+    """Whether stored images that no product names any more are removed."""
     allow_private: bool = False
     """Whether addresses of private networks and of this machine may be connected to."""
     group_near_duplicates: bool = False

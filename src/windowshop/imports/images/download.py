@@ -15,6 +15,7 @@ from windowshop.data import MAX_FILE_BYTES
 from windowshop.imports.images.addresses import CheckedTransport, parse_url
 from windowshop.imports.images.config import FetchConfig, FetchFailure, PassingFailure
 from windowshop.imports.images.hosts import Hosts
+from windowshop.imports.images.robots import Robots
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
@@ -51,6 +52,7 @@ class Downloader:
     def __init__(self, config: FetchConfig) -> None:
         self._config = config
         self._hosts = Hosts(config)
+        self._robots = Robots(config.user_agent, self._robots_text) if config.robots else None
         self._all = asyncio.Semaphore(config.all_connections)
         self._client = httpx2.AsyncClient(
             transport=CheckedTransport(
@@ -83,7 +85,10 @@ class Downloader:
             retry=tenacity.retry_if_exception_type(PassingFailure),
             reraise=True,
         )
-        return await retrying(self._follow, parse_url(url), known)
+        return await retrying(self._follow, parse_url(url), known, robots=self._robots)
+
+    async def _robots_text(self, url: httpx2.URL) -> bytes:
+        return (await self._follow(url, Validators())).data or b""
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """Return the seconds before the next attempt: what the host asked for, or doubled ones."""
@@ -93,10 +98,16 @@ class Downloader:
         doubled = self._config.first_wait * 2.0 ** (state.attempt_number - 1)
         return min(self._config.max_wait, doubled * random.uniform(0.5, 1.5))
 
-    async def _follow(self, url: httpx2.URL, known: Validators) -> Download:
-        """Make one attempt: the address and up to `max_redirects` others."""
+    async def _follow(
+        self, url: httpx2.URL, known: Validators, robots: Robots | None = None
+    ) -> Download:
+        """Make one attempt: the address and up to `max_redirects` others, as `robots` allow."""
         left = self._config.seconds
         for _ in range(self._config.max_redirects + 1):
+            if robots is not None:
+                if not await robots.allows(url):
+                    raise FetchFailure("forbidden by robots.txt", str(url))
+                self._hosts[url.host].slow_to(await robots.delay(url))
             async with self._hosts[url.host].turn(), self._all:
                 started = time.monotonic()
                 found = await self._ask(url, known, left)

@@ -22,7 +22,7 @@ from windowshop.imports.images.addresses import parse_url
 from windowshop.imports.images.config import FetchConfig, FetchFailure
 from windowshop.imports.images.download import Downloader, Validators
 from windowshop.imports.images.fetched import FETCHED, FetchedTable, Record, open_fetched
-from windowshop.imports.images.links import read_links, write_images
+from windowshop.imports.images.links import STORED, named_images, read_links, write_images
 from windowshop.imports.images.report import FetchReport
 from windowshop.imports.images.review import review
 from windowshop.imports.images.store import FOLDER, is_stored, store
@@ -60,11 +60,26 @@ def fetch_images(
             num_unchanged=run.num_unchanged,
             num_known=run.num_known,
             num_bytes=run.num_bytes,
+            num_unused=_tidy(root, table, [run.records[url].file for url in urls], config),
+            removed_unused=config.remove_unused,
             **reviewed.counts,
         )
         write_json(folder / REPORT, report.to_json())
         fetched.end(urls)
     return report
+
+
+def _tidy(shop: Path, table: Path, files: Iterable[str], config: FetchConfig) -> int:
+    """Count the stored images that neither products nor addresses name, and remove them if told."""
+    used = {*files, *named_images(table)}
+    unused = [
+        path
+        for path in (shop / FOLDER).glob("??/*.jpg")
+        if STORED.fullmatch(name := path.relative_to(shop).as_posix()) and name not in used
+    ]
+    for path in unused if config.remove_unused else ():
+        path.unlink(missing_ok=True)
+    return len(unused)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ class Host:
 
     def __init__(self, config: FetchConfig) -> None:
         self._config = config
+        self._gap = 1 / config.rate
         self._connections = asyncio.Semaphore(config.connections)
         self._next_at = self._paused_until = 0.0
         self._failed_in_row = 0
@@ -24,7 +25,7 @@ class Host:
         async with self._connections:
             now = time.monotonic()
             start = max(now, self._next_at)
-            self._next_at = start + 1 / self._config.rate
+            self._next_at = start + self._gap
             while self._given_up is None:
                 wait = max(start, self._paused_until) - time.monotonic()
                 if wait <= 0:
@@ -33,6 +34,10 @@ class Host:
             if self._given_up is not None:
                 raise FetchFailure(self._given_up.kind, self._given_up.detail)
             yield
+
+    def slow_to(self, seconds: float) -> None:
+        """Leave so long at least between requests."""
+        self._gap = max(self._gap, seconds)
 
     def answered(self) -> None:
         """Note that the host gave an HTTP answer."""

@@ -90,6 +90,12 @@ def write_images(links: ProductLinks, found: Mapping[str, str], groups: Mapping[
     return path
 
 
+def named_images(path: Path) -> set[str]:
+    """Return the paths of all images that a table names."""
+    table = pl.read_parquet(path, columns=["image", "images"])
+    return {*table["image"].drop_nulls(), *table["images"].explode().drop_nulls()}
+
+
 def group_ids(table: pl.DataFrame) -> list[str]:
     """Return the group of each product; one without a group is its own."""
     ids = table["product_id"]

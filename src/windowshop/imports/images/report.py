@@ -57,6 +57,10 @@ class FetchReport:
     """Number of such groups."""
     num_grouped: int
     """Products that were given another group."""
+    num_unused: int = 0
+    """Stored images that no product names any more."""
+    removed_unused: bool = False
+    """Whether these were removed."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -80,6 +84,9 @@ def render_fetch(report: FetchReport) -> RenderableType:
         f"({report.num_bytes / 2**20:.1f} MiB), {report.num_unchanged} unchanged, "
         f"{report.num_known} fresh from before",
     ]
+    if report.num_unused:
+        done = "removed" if report.removed_unused else "--remove-unused removes them"
+        lines.append(f"{report.num_unused} stored images that no product names: {done}")
     parts: list[RenderableType] = [Text("\n".join(lines))]
     for title, kinds in (
         ("No image from", report.failures),

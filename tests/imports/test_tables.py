@@ -2,13 +2,12 @@
 """Any table: separators, encodings, names in several languages, the mapping file, defects."""
 
 import gzip
-import io
 import json
-import zipfile
 
 import polars as pl
 import pytest
 from support.exports import csv_text, import_path, import_text
+from support.workbooks import workbook
 
 from windowshop.data import check_dataset, read_products
 from windowshop.errors import ConfigError, DataError
@@ -286,42 +285,6 @@ def test_an_import_is_a_sound_data_folder(tmp_path):
     report = check_dataset(shop.folder)
     assert report.ok
     assert read_products(shop.folder)["Lagernd"].to_list() == [True, False, True]
-
-
-def workbook(rows):
-    """A workbook of one sheet, its cells as texts, or as numbers where they are some."""
-
-    def cell(place, value):
-        if isinstance(value, str):
-            text = value.replace("&", "&amp;").replace("<", "&lt;")
-            return f'<c r="{place}" t="inlineStr"><is><t>{text}</t></is></c>'
-        return f'<c r="{place}"><v>{value}</v></c>'
-
-    lines = "".join(
-        f'<row r="{i}">'
-        + "".join(cell(f"{'ABCDEFGH'[j]}{i}", v) for j, v in enumerate(row) if v is not None)
-        + "</row>"
-        for i, row in enumerate(rows, start=1)
-    )
-    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    kinds = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-    files = {
-        "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
-        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-        '<Default Extension="xml" ContentType="application/xml"/></Types>',
-        "_rels/.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
-        f'<Relationship Id="rId1" Type="{kinds}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{kinds}"><sheets>'
-        '<sheet name="Artikel" sheetId="1" r:id="rId1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
-        f'<Relationship Id="rId1" Type="{kinds}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{lines}</sheetData></worksheet>',
-    }
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as book:
-        for name, text in files.items():
-            book.writestr(name, text)
-    return out.getvalue()
 
 
 def test_a_workbook_with_a_title_above_its_header(tmp_path):

@@ -76,18 +76,25 @@ def _check_made(folder: Path) -> list[FolderCheck] | None:
 def _print_recognised(path: Path, json_output: bool) -> None:
     """Say what a file of another system is, and show the mapping of a table."""
     from windowshop.data import Report, render
-    from windowshop.imports import guess_map, import_finding, map_text, recognise_source
+    from windowshop.imports import (
+        guess_map,
+        import_finding,
+        map_text,
+        recognise_source,
+        unpacked,
+    )
 
-    found = recognise_source(path)
-    report = Report(root=path, counts={}, findings=(import_finding(found, path.name),))
-    if json_output:
-        print_json({**report.to_json(), "ok": False})
-        return
-    out.print(render(report))
-    if found.format == "table":
-        source = found.sources[0]
-        columns, _ = guess_map(source.header, source.sample)
-        print_line(map_text(columns, source.sample, path.name))
+    with unpacked(path) as inside:
+        found = recognise_source(inside)
+        report = Report(root=path, counts={}, findings=(import_finding(found, path),))
+        if json_output:
+            print_json({**report.to_json(), "ok": False})
+            return
+        out.print(render(report))
+        if found.format == "table":
+            source = found.sources[0]
+            columns, _ = guess_map(source.header, source.sample)
+            print_line(map_text(columns, source.sample, path.name))
 
 
 def _write_columns(folder: Path) -> None:

@@ -1,5 +1,6 @@
 from .advice import advise as advise
 from .advice import import_finding as import_finding
+from .archives import unpacked as unpacked
 from .column_map import ColumnMap as ColumnMap
 from .column_map import guess_map as guess_map
 from .column_map import map_text as map_text

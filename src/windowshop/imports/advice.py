@@ -59,7 +59,7 @@ def _file_findings(folder: Path) -> Iterator[Finding]:
     left = [path for path in data_files(folder) if path.name not in OWN]
     for path in left[: 0 if has_products else MAX_FILES]:
         try:
-            yield import_finding(recognise_source(path), str(path.relative_to(folder)))
+            yield import_finding(recognise_source(path), path, str(path.relative_to(folder)))
         except (DataError, MissingExtraError) as error:
             yield finding_of("not-imported", str(path.relative_to(folder)), str(error))
     if has_products and left:
@@ -68,8 +68,12 @@ def _file_findings(folder: Path) -> Iterator[Finding]:
         yield finding_of("file-not-taken", "folder", f"{names}{more}: seen, and not read.")
 
 
-def import_finding(found: Recognised, name: str) -> Finding:
-    """Return the finding that a file can be imported, with its mapping where it is a table."""
+def import_finding(found: Recognised, path: Path, name: str = "") -> Finding:
+    """Return the finding that a file can be imported, with its mapping where it is a table.
+
+    `name` is what it is called in the report, "" for the file's own.
+    """
+    name = name or path.name
     text = f"{found.title}, {found.found.certainty:.0%} sure ({', '.join(found.found.reasons)})."
     if found.format == TABLE:
         source = found.sources[0]
@@ -77,7 +81,7 @@ def import_finding(found: Recognised, name: str) -> Finding:
         named = [f"{name!r} is {target}" for name, target in columns.items() if target != "keep"]
         text += f" Columns: {', '.join(named) or 'none is known'}."
     finding = finding_of("to-import", name, text)
-    return replace(finding, remedy=f"Run windowshop import {found.path} --out SHOP.")
+    return replace(finding, remedy=f"Run windowshop import {path} --out SHOP.")
 
 
 def _column_findings(path: Path) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from windowshop.errors import ConfigError
 from windowshop.files import write_atomic
 from windowshop.imports.names import field_of
 from windowshop.imports.record import FIELDS
-from windowshop.imports.values import decimal_sign, is_web, parse_money, split_images
+from windowshop.imports.values import decimal_sign, is_web, parse_money, plain_name, split_images
 from windowshop.settings import load_settings
 
 Target: TypeAlias = Literal[
@@ -35,6 +35,23 @@ SEVERAL = ("images", "category", "description", "tags")
 """Fields that several columns may hold; their values are joined in the order of the columns."""
 MIN_DISTINCT = 0.98
 MAX_EXAMPLE = 40
+_LEVEL = re.compile(
+    r"(?P<word>main|master|top|haupt|sub|unter|sub sub) ?(?:category|kategorie|categorie|categoria)"
+    r"|(?:category|kategorie|categorie|categoria|product category|warengruppe)"
+    r" ?(?:id|level|name|lvl|ebene|niveau|nivel)? ?(?P<number>\d)"
+    r"|(?P<type>article type)"
+)
+_DEPTHS = {"main": 0, "master": 0, "top": 0, "haupt": 0, "sub": 1, "unter": 1, "sub sub": 2,
+           "article type": 3}  # fmt: skip
+_SMALL = re.compile(r"small|thumb|swatch|klein|vorschau|miniature|mini image")
+_AMOUNT = re.compile(r"\d{1,3}(?:[.,]\d{3})+|\d+[.,]\d+")
+_PRODUCT_CODE = re.compile(r"(?:product|article|item|style|model) (?:code|number|id|no|nr)")
+CURRENCIES = frozenset((
+    "EUR", "USD", "GBP", "CHF", "PLN", "SEK", "NOK", "DKK", "CZK", "HUF", "RON", "BGN", "CAD",
+    "AUD", "NZD", "JPY", "CNY", "INR", "BRL", "MXN", "TRY", "UAH", "ILS", "AED", "SAR", "KRW",
+    "SGD", "HKD", "ZAR",
+))  # fmt: skip
+"""Currencies that the name of a price column may say."""
 _LETTERS = re.compile(r"[^\W\d_]")
 
 
@@ -51,6 +68,8 @@ class ColumnMap:
     """Sign between the parts of a category's path, beside ">"."""
     categories_separator: str = ""
     """Sign between several categories of a product."""
+    category_levels: bool = False
+    """Whether the columns of category are the levels of one path, and not a path each."""
     separator: str = ""
     encoding: str = ""
     columns: dict[str, Target] = field(default_factory=dict)
@@ -104,7 +123,13 @@ def guess_map(
         columns[name] = target
         taken.add(target)
         surest.setdefault(target, certainty)
+    levels = _levels(header, values)
+    columns = {n: t for n, t in columns.items() if not levels or t != "category"}
+    columns |= dict.fromkeys(levels, "category")
+    taken |= {"category"} if levels else set()
     _by_values(columns, taken, surest, header, values, len(sample))
+    _without_thumbs(columns)
+    _groups(columns, header, values, len(sample))
     _second_codes(columns, header)
     ordered: dict[str, Target] = {}
     for name in header:
@@ -113,7 +138,7 @@ def guess_map(
         surest.get("product_id", 0.0),
         max(surest.get("title", 0.0), 0.5 * surest.get("images", 0.0)),
     ]
-    found = ColumnMap(columns=ordered, **_signs(ordered, values))
+    found = ColumnMap(columns=ordered, category_levels=bool(levels), **_signs(ordered, values))
     return found, round(sum(needed) / len(needed), 2)
 
 
@@ -134,6 +159,8 @@ def _share(target: str, given: Sequence[Any], texts: Sequence[str], filled: floa
     if target == "product_id":
         is_unique = len(set(texts)) >= MIN_DISTINCT * len(texts)
         return 0.3 + 0.7 * filled if is_unique else 0.1 * filled
+    if target == "category" and all(re.fullmatch(r"[\d\s,;|]+", text) for text in texts):
+        return 0.0  # ids alone
     if target == "category":
         is_path = any(">" in text for text in texts)
         return 1.0 if is_path or len(set(texts)) <= max(3, 0.7 * len(texts)) else 0.6
@@ -214,20 +241,65 @@ def _looks_price(texts: Sequence[str], num_rows: int) -> float:
 
 
 def _looks_id(texts: Sequence[str], num_rows: int) -> float:
-    good = [text for text in texts if len(text) <= 40 and " " not in text and not is_web(text)]
+    good = [
+        text for text in texts
+        if len(text) <= 40 and " " not in text and not is_web(text) and not _AMOUNT.fullmatch(text)
+    ]  # fmt: skip
     is_unique = len(set(good)) >= MIN_DISTINCT * len(good) and len(good) >= 0.95 * num_rows
     return 0.8 if is_unique and good else 0.0
 
 
 def _looks_title(texts: Sequence[str], num_rows: int) -> float:
     good = [text for text in texts if 5 <= len(text) <= 200 and " " in text and not is_web(text)]
-    if len(good) < 0.6 * num_rows:
+    if not good or len(good) < 0.6 * num_rows:
         return 0.0
     return min(1.0, len(set(good)) / len(good)) * len(good) / max(num_rows, 1)
 
 
 def _looks_category(texts: Sequence[str], num_rows: int) -> float:
     return sum(text.count(" > ") > 0 for text in texts) / max(num_rows, 1)
+
+
+def _levels(header: Sequence[str], values: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Return the columns that are the levels of a category, the topmost first; none without two."""
+    found: list[tuple[int, int, str]] = []
+    for place, name in enumerate(header):
+        hit = _LEVEL.fullmatch(plain_name(name))
+        texts = [str(value) for value in values[name]]
+        if hit is None or not texts or all(text.isdigit() for text in texts):
+            continue
+        if any(">" in text for text in texts):
+            return []
+        depth = int(hit["number"]) if hit["number"] else _DEPTHS[hit["word"] or hit["type"]]
+        found.append((depth, place, name))
+    names = [name for _, _, name in sorted(found)]
+    return names if len({depth for depth, _, _ in found}) == len(found) > 1 else []
+
+
+def _without_thumbs(columns: dict[str, str]) -> None:
+    """Keep small images out where there are larger ones."""
+    pictures = [name for name, target in columns.items() if target == "images"]
+    small = [name for name in pictures if _SMALL.search(plain_name(name))]
+    if len(small) < len(pictures):
+        for name in small:
+            del columns[name]
+
+
+def _groups(
+    columns: dict[str, str],
+    header: Sequence[str],
+    values: Mapping[str, Sequence[Any]],
+    num_rows: int,
+) -> None:
+    """Take another column of product codes, whose values repeat, for the group."""
+    if "group_id" in columns.values():
+        return
+    for name in header:
+        texts = [str(value) for value in values[name]]
+        is_code = bool(_PRODUCT_CODE.fullmatch(plain_name(name))) and name not in columns
+        if is_code and len(texts) == num_rows and len(set(texts)) < MIN_DISTINCT * num_rows:
+            columns[name] = "group_id"
+            return
 
 
 def _second_codes(columns: dict[str, str], header: Sequence[str]) -> None:
@@ -242,6 +314,10 @@ def _signs(columns: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> d
     prices = [str(v) for n, t in columns.items() if t in ("price", "sale_price", "list_price")
               for v in values.get(n, ()) if not isinstance(v, dict)]  # fmt: skip
     found: dict[str, Any] = {"decimal": decimal_sign(prices)}
+    of_price = next((name for name, target in columns.items() if target == "price"), "")
+    words = [word.upper() for word in re.split(r"[\W_]+", of_price)]
+    found["currency"] = next((word for word in words if word in CURRENCIES), "")
+    found["currency"] = found["currency"] or ("EUR" if "€" in of_price else "")
     paths = [v for n, t in columns.items() if t == "category" for v in values.get(n, ())
              if isinstance(v, str)]  # fmt: skip
     if not paths:
@@ -293,6 +369,7 @@ def map_text(found: ColumnMap, sample: Sequence[Mapping[str, Any]], source: str)
         "currency",
         "category_separator",
         "categories_separator",
+        "category_levels",
         "separator",
         "encoding",
     ):

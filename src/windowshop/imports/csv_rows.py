@@ -5,7 +5,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html.entities import name2codepoint
 from io import StringIO, TextIOBase
+from itertools import groupby
 from pathlib import Path
 
 from windowshop.errors import DataError
@@ -18,6 +20,13 @@ MAX_PREAMBLE = 12
 """Lines before the header, such as a title of the export."""
 OPEN_QUOTE_LINES = 100
 _ESCAPED = re.compile(r'[^\\"]\\"(?![;,\t|\r\n]|$)')
+_ENTITIES = frozenset(
+    name for name, code in name2codepoint.items() if code < 0x180 or 0x2010 <= code <= 0x20AC
+) | {"trade", "apos"}
+"""Names of letters and punctuation; of mathematics, some are words (`sub`, `image`)."""
+_ENTITY = re.compile(r"&(#\d{1,6}|#[xX][\da-fA-F]{1,5}|[A-Za-z]\w{1,9})$")
+_AMAZON = re.compile(r"TemplateType=|settings=", re.IGNORECASE)
+_AMAZON_NAME = re.compile(r"::?\w+|[a-z]\w*(?:[\[#.].*)?")
 _DATA = re.compile(r"(?:https?://.*|[-+]?\d+[.,]\d+|[-+]?\d{4,})\s*$")
 
 
@@ -41,10 +50,13 @@ def csv_shape(path: Path, head: str, separator: str = "") -> CsvShape:
     separator = separator or (named[1] if named else _separator(head))
     has_backslashes = bool(_ESCAPED.search(head)) and '""' not in head.replace(separator + '""', "")
     rows = _parsed(head, separator, has_backslashes)
-    place = _header_place(rows)
+    is_amazon = bool(rows) and bool(_AMAZON.match(rows[0][0] if rows[0] else ""))
+    place = _amazon_place(rows) if is_amazon else _header_place(rows)
     if not rows or place >= len(rows):
         raise DataError(f"{path}: has no header and no rows. Export it again.")
     names = [name.strip().lstrip("\ufeff").strip() for name in rows[place]]
+    if is_amazon:
+        names = [_amazon_name(name) for name in names]
     has_header = not any(_DATA.match(name) for name in names) or len(set(names)) < len(names) - 2
     if not has_header:
         return CsvShape(separator, tuple(f"column {i}" for i in range(1, len(names) + 1)), place,
@@ -66,12 +78,16 @@ def unique_names(names: list[str]) -> tuple[str, ...]:
 
 
 def _separator(head: str) -> str:
-    """Return the sign that divides the first lines into the same number of fields."""
+    """Return the sign that most of the first lines have, and as often one after the other."""
     bare = re.sub(r'"(?:[^"]|"")*"', "", head)
-    lines = [line for line in bare.splitlines() if line.strip()][:MAX_PREAMBLE] or [""]
-    widest = {sign: max(line.count(sign) for line in lines) for sign in SEPARATORS}
-    best = max(SEPARATORS, key=lambda sign: (lines[0].count(sign), widest[sign]))
-    return best if lines[0].count(best) else max(SEPARATORS, key=lambda sign: widest[sign])
+    lines = [line for line in bare.splitlines() if line.strip()][: 2 * MAX_PREAMBLE] or [""]
+    scores = {}
+    for sign in SEPARATORS:
+        counts = [line.count(sign) for line in lines]
+        runs = [(len([*run]), number) for number, run in groupby(counts)]
+        length, number = max((run for run in runs if run[1]), default=(0, 0))
+        scores[sign] = (sum(map(bool, counts)), length, counts[0], number)
+    return max(SEPARATORS, key=lambda sign: scores[sign])
 
 
 def _parsed(head: str, separator: str, has_backslashes: bool) -> list[list[str]]:
@@ -92,9 +108,27 @@ def _header_place(rows: list[list[str]]) -> int:
     widths = [sum(bool(field.strip()) for field in row) for row in rows]
     full = max(widths[: 4 * MAX_PREAMBLE], default=0)
     for place, width in enumerate(widths[:MAX_PREAMBLE]):
-        if width and width >= 0.4 * full:
+        remarks = sum(field.startswith("#") for field in rows[place])
+        if width and width >= 0.4 * full and (remarks < 0.6 * width or place + 1 == len(rows)):
             return place
     return next((place for place, width in enumerate(widths) if width), len(rows))
+
+
+def _amazon_place(rows: list[list[str]]) -> int:
+    """Return the line of attribute names of an Amazon template, the last one above the data."""
+    named = [
+        place for place, row in enumerate(rows[:8])
+        if sum(bool(_AMAZON_NAME.fullmatch(field)) for field in row if field)
+        > 0.9 * sum(map(bool, row)) > 0
+    ]  # fmt: skip
+    return max(named, default=_header_place(rows), key=lambda place: sum(map(bool, rows[place])))
+
+
+def _amazon_name(name: str) -> str:
+    """Return `item_name` of `item_name[language_tag=en_US]#1.value`, `bullet_point2` of its #2."""
+    bare = re.sub(r"\[[^\]]*\]", "", name).removesuffix(".value")
+    bare = re.sub(r"#1(?!\d)", "", bare)
+    return re.sub(r"[#.]+", " ", bare).strip()
 
 
 def _reader(file: TextIOBase, separator: str, has_backslashes: bool) -> "Iterator[list[str]]":
@@ -127,6 +161,11 @@ def csv_rows(
             if not fields or not any(map(str.strip, fields)):
                 continue
             number += 1
+            if shape.separator == ";" and len(fields) > 2:
+                whole = _with_entities(fields)
+                if len(whole) < len(fields):
+                    fields = whole
+                    report.add("joined-fields", number, shape.separator.join(fields))
             if lines > OPEN_QUOTE_LINES and _swallowed(fields, shape):
                 raise csv.Error("a quote that opens a field is not closed")
             if len(fields) > width:
@@ -143,6 +182,20 @@ def csv_rows(
             f"{path}: row {number}, near line {line}: {error}. Put the field in quotes, double "
             'the quotes in it ("27"" monitor"), and close every quote.'
         ) from None
+
+
+def _with_entities(fields: list[str]) -> list[str]:
+    """Join fields that the semicolon of an HTML entity (`Tom &amp; Jerry`) has divided."""
+    if not any("&" in field for field in fields):
+        return fields
+    whole = [fields[0]]
+    for field in fields[1:]:
+        cut = _ENTITY.search(whole[-1])
+        if cut is not None and (cut[1][0] == "#" or cut[1] in _ENTITIES):
+            whole[-1] += f";{field}"
+        else:
+            whole.append(field)
+    return whole
 
 
 def _swallowed(fields: list[str], shape: CsvShape) -> bool:

@@ -1,10 +1,13 @@
 """Encoding of a text file, told by its bytes, and its text as a stream."""
 
+import bz2
 import codecs
 import gzip
 import io
+import lzma
 import re
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,18 +34,46 @@ _VOWELS = {
     "cp1251": "аеиоуыэюяёіїє", "koi8_r": "аеиоуыэюяё", "cp1253": "αεηιουωάέήίόύώ",
 }  # fmt: skip
 MIN_VOWELS = 0.28
-_GZIP = b"\x1f\x8b"
+_PACKED = {
+    "gzip": re.compile(rb"\x1f\x8b"), "bzip2": re.compile(rb"BZh[1-9]1AY&SY"),
+    "xz": re.compile(rb"\xfd7zXZ\0"), "zstd": re.compile(rb"\x28\xb5\x2f\xfd"),
+}  # fmt: skip
+PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 
 
-def is_gzip(path: Path) -> bool:
-    """Return whether a file is compressed by gzip, by its first bytes."""
+def packed_by(path: Path) -> str:
+    """Return what a file is compressed by, told by its first bytes; "" where it is not."""
     with path.open("rb") as file:
-        return file.read(2) == _GZIP
+        head = file.read(10)
+    return next((name for name, mark in _PACKED.items() if mark.match(head)), "")
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """Open a file, or what a compressed one holds."""
-    return gzip.open(path) if is_gzip(path) else path.open("rb")  # type: ignore[return-value]
+    """Open a file, or what a compressed one holds.
+
+    Raises DataError for zstd before Python 3.14, whose library reads it.
+    """
+    match packed_by(path):
+        case "gzip":
+            return gzip.open(path)  # type: ignore[return-value]
+        case "bzip2":
+            return bz2.open(path)  # type: ignore[return-value]
+        case "xz":
+            return lzma.open(path)  # type: ignore[return-value]
+        case "zstd":
+            return _open_zstd(path)
+    return path.open("rb")
+
+
+def _open_zstd(path: Path) -> BinaryIO:
+    try:
+        zstd = import_module("compression.zstd")
+    except ImportError:
+        raise DataError(
+            f"{path}: is compressed by zstd, which Python reads from 3.14 on. Unpack it by "
+            f"`zstd -d {path.name}`, or compress it by gzip."
+        ) from None
+    return zstd.open(path)  # type: ignore[no-any-return]
 
 
 def detect_encoding(path: Path) -> str:

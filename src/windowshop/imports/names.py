@@ -4,11 +4,13 @@ Names are compared without case, accents and signs; exact ones come before those
 word.
 """
 
+import re
+
 from windowshop.imports.values import plain_name
 
 _NAMES = {
     "product_id": (
-        "product id,productid,item id,itemid,id,uuid,article id,artikel id,sku,product sku,"
+        "product id,productid,item id,itemid,id,article id,artikel id,sku,product sku,"
         "variant sku,item sku,artikelnummer,artikelnr,artikel nr,art nr,artnr,artikel nummer,"
         "produktnummer,produktnr,produkt id,bestellnummer,bestellnr,item number,item no,"
         "itemno,item code,itemcode,product code,productcode,article number,article no,"
@@ -20,7 +22,8 @@ _NAMES = {
         "varenummer,varenr,tuotenumero,tuotekoodi,kod zbozi,cislo produktu,stok kodu,"
         "urun kodu,urun id,asin,uniq id,unique id,nr,no,docid,doc id,object id,objectid,"
         "corpus id,handle,key,product key,pid,externalid,external id,entity id,"
-        "merchant product id,aw product id,stock code,stockcode,item,upc code"
+        "merchant product id,aw product id,stock code,stockcode,item,upc code,seller sku,item sku,"
+        "uuid"
     ),
     "group_id": (
         "group id,item group id,itemgroupid,parent id,parentid,parent sku,parent,parent asin,"
@@ -29,7 +32,9 @@ _NAMES = {
         "hauptartikel,elternartikel,modellnummer,reference parent,id parent,sku parent,"
         "produit parent,id padre,sku padre,padre,codice padre,hoofdartikel,id pai,sku pai,"
         "produto pai,id rodzica,produkt nadrzedny,grupa wariantow,configurable sku,"
-        "variant group,variantengruppe,id grupy,parent product id,base id,spu"
+        "variant group,variantengruppe,id grupy,parent product id,base id,spu,"
+        "parent asin,parent product,parent code,parent number,configurable product,model code,"
+        "product model"
     ),
     "title": (
         "title,name,product title,product name,productname,item name,itemname,article name,"
@@ -41,7 +46,8 @@ _NAMES = {
         "omschrijving kort,nome do produto,nome produto,produto,tytul,nazwa,nazwa produktu,"
         "nazwa towaru,namn,produktnamn,benamning,navn,varenavn,produktnavn,nimi,tuotenimi,"
         "nazev,nazev produktu,nazov,urun adi,baslik,nume,denumire,termeknev,nev,short name,"
-        "item description,artikelbeschreibung kurz,item title,model name,kurzbezeichnung"
+        "item description,artikelbeschreibung kurz,item title,model name,kurzbezeichnung,"
+        "prod name,product full name,item title,titel de,nazwa pl"
     ),
     "description": (
         "description,product description,long description,full description,body html,body,"
@@ -53,7 +59,8 @@ _NAMES = {
         "descricao longa,opis,opis produktu,dlugi opis,beskrivning,produktbeskrivning,"
         "beskrivelse,kuvaus,popis,leiras,aciklama,descriere,summary,short description,"
         "kurzbeschreibung,description courte,resume,descripcion corta,descrizione breve,"
-        "korte omschrijving,descricao curta,krotki opis,plot,bullet points"
+        "korte omschrijving,descricao curta,krotki opis,plot,bullet points,"
+        "detail desc,detail description,item description,product text,long text,html description"
     ),
     "brand": (
         "brand,brand name,brandname,manufacturer,manufacturer name,vendor,maker,label name,"
@@ -73,10 +80,15 @@ _NAMES = {
         "kategorie produktu,kategoria produktu,grupa,kategori,varugrupp,varegruppe,"
         "tuoteryhma,kategorie zbozi,article type,articletype,product class,class,taxonomy,"
         "breadcrumb,breadcrumbs,mastercategory,collection,section,"
-        "amazon category and sub category,categoryname,path"
+        "amazon category and sub category,categoryname,path,"
+        "product type name,product group name,merchant category,merchant product category path,"
+        "sub category,subcategory,sub sub category,unterkategorie,sous categorie,subcategoria,"
+        "category leaf"
     ),
     "price": (
-        "price,current price,unit price,selling price,retail price,list price,regular price,"
+        "price,price tax incl,price tax included,price incl vat,price including tax,"
+        "price vat incl,price with tax,preis inkl mwst,preis brutto,price gross,current price,"
+        "unit price,selling price,retail price,list price,regular price,"
         "product price,item price,price amount,net price,gross price,price incl tax,"
         "price value,actual price,preis,bruttopreis,verkaufspreis,vk,vk preis,vk brutto,"
         "einzelpreis,endpreis,prix,prix ttc,prix de vente,prix unitaire,prix public,precio,"
@@ -84,7 +96,11 @@ _NAMES = {
         "prezzo ivato,prijs,verkoopprijs,prijs incl btw,preco,preco de venda,valor,cena,"
         "cena brutto,cena sprzedazy,pris,forsaljningspris,salgspris,hinta,ara,ar,fiyat,"
         "satis fiyati,pret,variant price,search price,final price,amount,price usd,price eur,"
-        "price gbp,cost"
+        "price gbp,cost,"
+        ""
+        "prix tva incluse,precio iva incluido,"
+        "price net,price tax excl,price tax excluded,price excl tax,preis netto,"
+        "prix ht,precio sin iva"
     ),
     "currency": (
         "currency,currency code,currencycode,price currency,wahrung,waehrung,devise,monnaie,"
@@ -107,7 +123,8 @@ _NAMES = {
         "oude prijs,van prijs,preco original,preco de tabela,preco antigo,cena katalogowa,"
         "stara cena,cena przed rabatem,ordinarie pris,foer pris,veiledende pris,"
         "normaalihinta,bezna cena,variant compare at price,compare price,crossed price,mrp,"
-        "maximum price"
+        "maximum price,"
+        "rrp price,retailprice,price old,price rrp,price before discount,strike price"
     ),
     "availability": (
         "availability,in stock,instock,is in stock,stock status,stockstatus,available,"
@@ -131,7 +148,9 @@ _NAMES = {
         "bildelank,kuva,kuvat,kuvan osoite,obrazok,url obrazku,resim,resim url,kep,imagine,"
         "swatch image,base image,small image,large image,product image,product image url,"
         "media,medium,imagepath,img src,images urls,image 1,image1,bild 1,bild1,foto 1,"
-        "image url 1,picture 1,hoofdafbeelding,imgur l,img link"
+        "image url 1,picture 1,hoofdafbeelding,imgur l,img link,"
+        "big image,bigimage,picture link,image file url,photo link,cover image,cover media url,"
+        "image links"
     ),
     "link": (
         "link,url,product url,producturl,product link,page url,permalink,deeplink,deep link,"
@@ -179,6 +198,8 @@ _ENDINGS = {
     "gtin": "gtin ean upc barcode",
 }
 _BY_WORD = {word: field for field, words in _ENDINGS.items() for word in words.split()}
+_BRACKETS = re.compile(r"\([^)]*\)|\[[^\]]*\]|\{[^}]*\}|\*")
+_NUMBERED = re.compile(r"(.+?) ?\d{1,2}")
 _NOT = frozenset(
     [
         "cost",
@@ -227,9 +248,15 @@ _NOT = frozenset(
 def field_of(name: str) -> tuple[str, float] | None:
     """Return the field that a column's name tells, and how sure it is (0 to 1)."""
     plain = plain_name(name)
-    if plain in FIELD_OF:
-        field, place = FIELD_OF[plain]
-        return field, max(0.7, 1 - 0.01 * place)
+    bare = plain_name(_BRACKETS.sub(" ", name))
+    path = plain_name(name.rpartition(".")[2])
+    for known, share in ((plain, 1.0), (bare, 0.95), (path, 0.9)):
+        if known and known in FIELD_OF:
+            field, place = FIELD_OF[known]
+            return field, share * max(0.7, 1 - 0.01 * place)
+    plain = bare or plain
+    if (single := _NUMBERED.fullmatch(plain)) and FIELD_OF.get(single[1], ("",))[0] == "images":
+        return "images", 0.6
     joined = plain.replace(" ", "")
     if joined in FIELD_OF:
         return FIELD_OF[joined][0], 0.8

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from windowshop.data import is_code
+from windowshop.imports.nested import LANGUAGE
 from windowshop.imports.record import Record
 from windowshop.imports.report import ImportReport
 from windowshop.imports.values import (
@@ -16,6 +17,7 @@ from windowshop.imports.values import (
     mended,
     parse_availability,
     parse_money,
+    plain_name,
     split_images,
     split_list,
 )
@@ -23,6 +25,10 @@ from windowshop.imports.values import (
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?")
 _PATH = re.compile(r"\s*(?:>|›|»|→|\u2192)\s*")
+TOTALS = frozenset((
+    "total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtsumme", "somme", "totaal",
+    "totale", "suma", "summa", "razem", "celkem", "yhteensa", "subtotal",
+))  # fmt: skip
 _EMPTY = frozenset(("n/a", "na", "none", "null", "nan", "-", "--", "#n/a", "\\n", "undefined"))
 MONEY = ("price", "sale_price", "list_price")
 TEXTS = ("title", "description", "brand")
@@ -46,6 +52,8 @@ class Reading:
     """Currency of prices without one."""
     published_only: bool = False
     """Leave out products that the shop does not show."""
+    store_view: str = ""
+    """Store view whose texts and prices are read, "" for the base rows."""
 
 
 @dataclass(slots=True)
@@ -183,6 +191,11 @@ class Normaliser:
         """Give the row its ids; returns whether it is a new one."""
         content = hash_of(repr(sorted(row.items())))
         given = id_text(record.fields.get("product_id"))
+        if re.match(r"'[\w-]", given):  # a spreadsheet's mark of a text
+            given = given[1:]
+        if not given and plain_name(row.get("title", "")) in TOTALS:
+            self.report.add("totals-row", record.row, row.get("title", ""))
+            return False
         if not given:
             given = f"made-{content:016x}"
             self.report.add("no-id", record.row, row.get("title", ""))
@@ -209,6 +222,8 @@ def _text(value: object) -> str:
         text = value
     elif value is None:
         return ""
+    elif isinstance(value, dict) and value and all(map(LANGUAGE.fullmatch, map(str, value))):
+        return _text(next((value[k] for k in value if k.startswith("en")), [*value.values()][0]))
     elif isinstance(value, dict):
         found = next((value[k] for k in ("name", "title", "value", "label", "@value", "text")
                       if value.get(k)), "")  # fmt: skip

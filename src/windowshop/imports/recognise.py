@@ -6,7 +6,7 @@ from pathlib import Path
 
 from windowshop.errors import DataError, MissingExtraError
 from windowshop.imports.formats.format import FolderFormat, Format, Found
-from windowshop.imports.source import Source
+from windowshop.imports.source import Source, bare_suffix
 from windowshop.registry import FOLDER_FORMATS, FORMATS
 
 DATA_SUFFIXES = frozenset(
@@ -110,8 +110,7 @@ def data_files(folder: Path) -> list[Path]:
     found = []
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        suffix = Path(path.name.lower().removesuffix(".gz")).suffix
-        if path.is_file() and not hidden and suffix in DATA_SUFFIXES:
+        if path.is_file() and not hidden and bare_suffix(path) in DATA_SUFFIXES:
             found.append(path)
     return found
 

@@ -19,6 +19,7 @@ from windowshop.data import (
 )
 from windowshop.errors import ConfigError, DataError
 from windowshop.files import content_hash, file_hash, new_folder, write_json
+from windowshop.imports.archives import unpacked
 from windowshop.imports.column_map import ColumnMap, guess_map, read_map, write_map
 from windowshop.imports.formats.format import FolderFormat, Format, Item, Job
 from windowshop.imports.judged import JudgedWriter
@@ -55,6 +56,8 @@ class ImportOptions:
     encoding: str = ""
     published_only: bool = False
     """Leave out what the shop does not show."""
+    store_view: str = ""
+    """Store view of a Magento export whose texts and prices are read."""
     replace: bool = False
     """Replace a data folder that no import made."""
 
@@ -75,6 +78,15 @@ def import_shop(
     """
     source, out, options = Path(source), Path(out), options or ImportOptions()
     _require_free(out, replace_all=options.replace)
+    with unpacked(source, out.resolve().parent) as path:
+        report = _import_from(path, source, out, options, reporter)
+    return report
+
+
+def _import_from(
+    path: Path, source: Path, out: Path, options: ImportOptions, reporter: Reporter
+) -> ImportReport:
+    """Import a path, which is the source or what it holds."""
     found_map = read_map(options.map) if options.map is not None else None
     if found_map is not None:
         options = replace(
@@ -84,28 +96,31 @@ def import_shop(
             encoding=options.encoding or found_map.encoding,
         )
     found = recognise_source(
-        source, format=options.format, separator=options.separator, encoding=options.encoding
+        path, format=options.format, separator=options.separator, encoding=options.encoding
     )
     if found.format == TABLE:
         found_map = _require_map(found, found_map, out)
-    key = _key(found, options, found_map)
+    key = _key(found, source, options, found_map)
     with kept_parts(out, key, reporter) as parts, _folder(out) as made:
-        report = _import(found, made, parts, options, found_map, reporter)
+        report = _import(found, source, made, parts, options, found_map, reporter)
     return report
 
 
-def _key(found: Recognised, options: ImportOptions, column_map: ColumnMap | None) -> str:
+def _key(
+    found: Recognised, source: Path, options: ImportOptions, column_map: ColumnMap | None
+) -> str:
     """Return a hash of all that decides the result: files, options, mapping and version."""
     files = {source.path for source in found.sources}
     if not files:
         whole: FolderFormat = FOLDER_FORMATS[found.format]
         files = {*data_files(found.path), *whole.files(found.path)}
+    root = found.path if found.path.is_dir() else found.path.parent
     content = {
         "version": __version__,
-        "source": str(found.path),
+        "source": str(source),
         "format": found.format,
-        "files": [(str(path), file_hash(path)) for path in sorted(files)],
-        "passed_over": [str(path) for path in found.passed_over],
+        "files": [(str(path.relative_to(root)), file_hash(path)) for path in sorted(files)],
+        "passed_over": [str(path.relative_to(root)) for path in found.passed_over],
         "options": asdict(replace(options, map=None, replace=False)),
         "map": column_map and [asdict(column_map), [*column_map.columns]],
     }
@@ -123,11 +138,12 @@ class TableMap:
 def table_map(source: str | Path, options: ImportOptions | None = None) -> TableMap:
     """Guess what the columns of a table hold, whatever its format."""
     options = options or ImportOptions()
-    found = recognise_source(
-        Path(source), format=TABLE, separator=options.separator, encoding=options.encoding
-    )
-    first = found.sources[0]
-    return TableMap(guess_map(first.header, first.sample)[0], first.sample)
+    with unpacked(Path(source)) as path:
+        found = recognise_source(
+            path, format=TABLE, separator=options.separator, encoding=options.encoding
+        )
+        first = found.sources[0]
+        return TableMap(guess_map(first.header, first.sample)[0], first.sample)
 
 
 def _require_map(found: Recognised, given: ColumnMap | None, out: Path) -> ColumnMap:
@@ -196,23 +212,25 @@ def _folder(out: Path) -> Iterator[Path]:
 
 def _import(
     found: Recognised,
+    source: Path,
     made: Path,
     parts: Parts,
     options: ImportOptions,
     column_map: ColumnMap | None,
     reporter: Reporter,
 ) -> ImportReport:
-    report = ImportReport(
-        source=str(found.path), format=found.title, reasons=[*found.found.reasons]
-    )
+    report = ImportReport(source=str(source), format=found.title, reasons=[*found.found.reasons])
     report.certainty = found.found.certainty
-    report.passed_over = [str(path) for path in found.passed_over]
+    root = found.path if found.path.is_dir() else found.path.parent
+    whole = source if source.is_dir() or source != found.path else source.parent
+    report.passed_over = [str(whole / path.relative_to(root)) for path in found.passed_over]
     if found.sources:
         report.read_as = found.sources[0].read_as
     reading = Reading(
         decimal=options.decimal,
         currency=options.currency.upper(),
         published_only=options.published_only,
+        store_view=options.store_view,
     )
     job = Job(report=report, reading=reading, column_map=column_map, images=parts.images)
     products, judged = ProductWriter(parts, report), JudgedWriter(report)
@@ -228,7 +246,6 @@ def _import(
     if products.num_rows:
         products.finish(made / "products.parquet")
         link_images(parts.images, made)
-        root = found.path if found.path.is_dir() else found.path.parent
         take_images(made, root, report)
     judged.write(made)
     _count(made, products.num_rows, judged, report)

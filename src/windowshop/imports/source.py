@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import json
+import lzma
 import re
 import zlib
 from collections.abc import Iterator
@@ -13,7 +14,14 @@ from typing import Any, Literal
 
 from windowshop.errors import DataError, needs_extra
 from windowshop.imports.csv_rows import HEAD_CHARS, CsvShape, csv_rows, csv_shape, unique_names
-from windowshop.imports.encodings import detect_encoding, is_gzip, open_bytes, open_text
+from windowshop.imports.encodings import (
+    PACKED_SUFFIXES,
+    detect_encoding,
+    open_bytes,
+    open_text,
+    packed_by,
+)
+from windowshop.imports.nested import flattened, has_titles
 from windowshop.imports.report import ImportReport
 from windowshop.imports.tree_rows import Row, json_items, json_lines, json_place, xml_items
 
@@ -28,8 +36,16 @@ _BINARY: dict[bytes, Kind] = {
 _OTHERS = {
     b"PK": "a zip archive", b"\xff\xd8": "a JPEG image", b"\x89PNG": "a PNG image",
     b"%PDF": "a PDF document", b"GIF8": "a GIF image", b"SQLite format": "an SQLite database",
-    b"\x28\xb5\x2f\xfd": "compressed by zstd", b"BZh": "compressed by bzip2",
+    b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive",
 }  # fmt: skip
+
+
+def bare_suffix(path: Path) -> str:
+    """Return the ending of a name in lower case, without that of a compression."""
+    name = path.name.lower()
+    for packed in PACKED_SUFFIXES:
+        name = name.removesuffix(packed)
+    return Path(name).suffix
 
 
 class Source:
@@ -47,8 +63,7 @@ class Source:
     @property
     def suffix(self) -> str:
         """Ending of the name, without that of a compression."""
-        name = self.path.name.lower()
-        return Path(name.removesuffix(".gz")).suffix
+        return bare_suffix(self.path)
 
     @cached_property
     def kind(self) -> Kind:
@@ -56,7 +71,7 @@ class Source:
         try:
             with open_bytes(self.path) as file:
                 head = file.read(1 << 16)
-        except (OSError, EOFError, zlib.error) as error:
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise _damaged(self.path, error) from None
         for start, kind in _BINARY.items():
             if head.startswith(start):
@@ -99,6 +114,14 @@ class Source:
         return json_place(self.path)
 
     @cached_property
+    def is_flat(self) -> bool:
+        """Whether titles stand at the top of records; else what is nested in them is flattened."""
+        if self.kind not in ("json", "jsonl", "parquet", "arrow"):
+            return True
+        rows = islice(self._rows(ImportReport(source="")), NUM_SAMPLE)
+        return has_titles(record for _, record in rows)
+
+    @cached_property
     def sample(self) -> list[dict[str, Any]]:
         """First records."""
         return [record for _, record in islice(self.rows(ImportReport(source="")), NUM_SAMPLE)]
@@ -126,7 +149,8 @@ class Source:
     @property
     def read_as(self) -> dict[str, str]:
         """How the file is read, for a report."""
-        found = {"kind": self.kind + (" in gzip" if is_gzip(self.path) else "")}
+        packed = packed_by(self.path)
+        found = {"kind": self.kind + (f" in {packed}" if packed else "")}
         if self.kind == "csv":
             found |= {"encoding": self.encoding, "separator": repr(self.shape.separator)}
         elif self.kind == "json":
@@ -136,8 +160,11 @@ class Source:
     def rows(self, report: ImportReport) -> Iterator[Row]:
         """Yield each record with its number; the first is 1. What cannot be read is reported."""
         try:
-            yield from self._rows(report)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            if self.is_flat:
+                yield from self._rows(report)
+            else:
+                yield from ((number, flattened(row)) for number, row in self._rows(report))
+        except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
             raise _damaged(self.path, error) from None
 
     def _rows(self, report: ImportReport) -> Iterator[Row]:
@@ -151,7 +178,7 @@ class Source:
             case "xml":
                 yield from xml_items(self.path)
             case "xlsx":
-                yield from _sheet_rows(self.path)
+                yield from _sheet_rows(self.path, report)
             case "parquet":
                 yield from _parquet_rows(self.path)
             case "arrow":
@@ -214,21 +241,30 @@ def _arrow_rows(path: Path) -> Iterator[Row]:
         yield number, {n: v for n, v in record.items() if v is not None and v != ""}
 
 
-def _sheet_rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of the first sheet that has some; the header may stand below a title."""
+def _sheet_rows(path: Path, report: ImportReport) -> Iterator[Row]:
+    """Yield the rows of the sheet with most cells; the header may stand below a title."""
     with needs_extra("import"):
         import fastexcel
     try:
         book = fastexcel.read_excel(str(path))
-        for name in book.sheet_names:
-            sheet = book.load_sheet(name, header_row=None, dtypes="string").to_polars()
-            if sheet.height > 1:
-                break
-        else:
-            raise DataError(f"{path}: no sheet has a header and rows. Export it again.")
+        sheets = {
+            name: book.load_sheet(name, header_row=None, dtypes="string").to_polars()
+            for name in book.sheet_names
+        }
     except fastexcel.FastExcelError as error:
         reason = str(error).strip().split("\n")[0]
         raise DataError(f"{path}: cannot be read as a workbook: {reason}. Save it again.") from None
+    cells = {
+        name: sum(sheet.height - column.null_count() for column in sheet.iter_columns())
+        for name, sheet in sheets.items() if sheet.height > 1
+    }  # fmt: skip
+    if not cells:
+        raise DataError(f"{path}: no sheet has a header and rows. Export it again.")
+    chosen = max(cells, key=lambda name: cells[name])
+    for name in cells:
+        if name != chosen:
+            report.add("sheet-not-read", 1, name)
+    sheet = sheets[chosen]
     rows = sheet.iter_rows()
     width = 0.4 * max(sum(cell is not None for cell in row) for row in sheet.head(50).iter_rows())
     header = next(row for row in rows if sum(bool(cell) for cell in row) >= width)

@@ -34,9 +34,31 @@ def json_lines(path: Path, encoding: str, report: ImportReport) -> Iterator[Row]
             except (ValueError, RecursionError):
                 record = None
             if isinstance(record, dict):
-                yield number, record
+                yield number, unwrapped(record)
             else:
                 report.add("broken-row", number, text[:80].decode(errors="replace"))
+
+
+def unwrapped(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what an API or a database wraps: GraphQL's `node`, Elasticsearch's `_source`.
+
+    Values as MongoDB exports them (`{"$oid": x}`) are x.
+    """
+    if isinstance(record.get("node"), dict) and record.keys() <= {"node", "cursor"}:
+        return record["node"]  # type: ignore[no-any-return]
+    if isinstance(record.get("_source"), dict) and "_id" in record:
+        return {"id": record["_id"], **record["_source"]}
+    if isinstance(record.get("_id"), dict):
+        record = {name: _mongo(value) for name, value in record.items()}
+        if "id" not in record:
+            record = {"id": record.pop("_id"), **record}
+    return record
+
+
+def _mongo(value: Any) -> Any:  # noqa: ANN401
+    while isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$"):
+        value = next(iter(value.values()))
+    return value
 
 
 def json_place(path: Path) -> str:
@@ -90,7 +112,7 @@ def json_items(path: Path, prefix: str) -> Iterator[Row]:
                 return
             for number, record in enumerate(ijson.items(file, prefix, use_float=True), start=1):
                 if isinstance(record, dict):
-                    yield number, record
+                    yield number, unwrapped(record)
         except (ijson.JSONError, UnicodeDecodeError) as error:
             raise _broken(path, error, number) from None
 

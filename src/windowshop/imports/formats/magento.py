@@ -1,6 +1,7 @@
 r"""Magento's (Adobe Commerce) product CSV.
 
-Rows with a `store_view_code` say a product again in another language. `additional_attributes` is
+Rows with a `store_view_code` say a product again, in another language for example; what they
+leave empty is that of the base row. `additional_attributes` is
 `a=b,c=d|e`, `configurable_variations` is `sku=A,color=Red|sku=B,color=Blue`; commas and bars may be
 part of values, so each is split only before a name.
 """
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from io import StringIO
 from typing import Any
 
+from windowshop.errors import ConfigError
 from windowshop.imports.formats.format import Format, Found, Job, by_anchors
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
@@ -45,15 +47,42 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
     job.report.columns |= {n: t for n, t in _USED.items() if n in source.header}
     job.report.dropped_columns += [n for n in source.header if n not in _USED and n not in _KEPT]
     base, options, children = _first_pass(source, job)
+    chosen_view = job.reading.store_view
+    views = _views(source, job) if chosen_view else {}
     for number, row in source.rows(job.report):
         sku = str(row.get("sku", ""))
-        if row.get("store_view_code") and sku in base:
-            job.report.add("store-view", number, f"{sku} {row['store_view_code']}")
+        view = str(row.get("store_view_code", ""))
+        if view == chosen_view and view and sku in base:
+            job.report.add("store-view-taken", number, f"{sku} {view}")
+        elif view and (sku in base or (chosen_view and view != chosen_view)):
+            job.report.add("store-view", number, f"{sku} {view}")
         elif row.get("product_type") == "configurable" and children.get(sku):
             job.report.add("parent-passed-on", number, sku)
         else:
             parent, chosen = options.get(sku, ({}, {}))
-            yield _record(number, row, parent, chosen)
+            above = str(parent.get("sku", ""))
+            yield _record(
+                number, row | views.get(sku, {}), {**parent, **views.get(above, {})}, chosen
+            )
+
+
+def _views(source: Source, job: Job) -> dict[str, dict[str, Any]]:
+    """Return what the chosen store view says of each SKU; an unknown view raises ConfigError."""
+    found: dict[str, dict[str, Any]] = {}
+    known: set[str] = set()
+    own = ("sku", "store_view_code", "product_type", "configurable_variations", "categories")
+    for _, row in source.rows(job.report.quiet()):
+        view = str(row.get("store_view_code", ""))
+        known.add(view)
+        if view == job.reading.store_view:
+            texts = {name: value for name, value in row.items() if name not in own}
+            found.setdefault(str(row.get("sku", "")), {}).update(texts)
+    if not found:
+        raise ConfigError(
+            f"{source.path}: has no store view {job.reading.store_view!r}; found "
+            f"{', '.join(sorted(known - {''})) or 'none'}. Name one of them."
+        )
+    return found
 
 
 Options = dict[str, tuple[Mapping[str, Any], dict[str, str]]]
@@ -141,7 +170,10 @@ def _record(
     for name in _KEPT:
         if row.get(name) not in (None, ""):
             record.columns[name] = row[name]
-    record.columns |= {"type": row.get("product_type"), "stock": row.get("qty")}
+    record.columns |= {
+        "type": row.get("product_type"), "stock": row.get("qty"),
+        "visibility": row.get("visibility"),
+    }  # fmt: skip
     if (online := parse_boolean(row.get("product_online", ""))) is not None:
         record.columns["published"] = online or row.get("product_online") == "1"
     return record

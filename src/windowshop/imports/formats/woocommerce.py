@@ -44,7 +44,7 @@ ALIASES = {
     "|Product categories",
     "tags": "Tags|Schlagwörter|Étiquettes|Etiquetas|Tag|Znaczniki|Product tags",
     "brands": "Brands|Brand|Marken|Marke|Marques|Marcas|Marchi|Merken|Marki|Product brands",
-    "images": "Images|Bilder|Imágenes|Immagini|Afbeeldingen|Obrazki|Image",
+    "images": "Images|Bilder|Imágenes|Immagini|Immagine|Afbeeldingen|Obrazki|Image",
     "parent": "Parent|Übergeordnetes Produkt|Superior|Genitore|Hoofd|Nadrzędny|Parent SKU|Principal"
     "|Übergeordnet|Hoofdproduct",
     "grouped": "Grouped products|Gruppierte Produkte|Produits groupés|Productos agrupados",
@@ -56,12 +56,21 @@ _ANCHORS = (
     "Attribute 1 name",
 )  # fmt: skip
 _ATTRIBUTE = re.compile(
-    r"^(?:attribut\w*|eigenschaft|kenmerk|atrybut\w*|nombre del atributo|valor\w* del atributo|"
-    r"nom de l.attribut|valeur\w* de l.attribut|nome attributo|valor\w* attributo)"
-    r"\D*(\d+)\s*(.*)$",
-    re.IGNORECASE,
+    r"^\D*(?:att?ribut|atrybut|atribut|eigenschap|eigenschaft|kenmerk|egenskap|vlastnost|ominaisuu)"
+    r"\D*(\d+)\D*$"
 )
-_NAME_WORDS = ("name", "nom", "nombre", "nome", "naam", "nazwa")
+"""Plain name of a column of a numbered attribute."""
+_NAME_WORDS = frozenset(("name", "nom", "nombre", "nome", "naam", "nazwa", "namn", "navn", "nimi",
+                         "nazev", "nazov"))  # fmt: skip
+_VALUE_WORD = re.compile(r"valu|wert|valeur|valor|waarde|wartosc|varde|vaerdi|verdi|hodnot|arvo")
+_OTHER_WORD = re.compile(r"default|standard|sichtbar|visible|visib|global|zichtbaar|widoczn|synlig")
+_POSITIONS = (
+    "id", "type", "sku", "gtin", "name", "published", "", "visibility", "short", "description", "",
+    "", "", "", "in_stock", "stock", "", "", "", "", "", "", "", "", "", "sale_price", "price",
+    "categories", "tags", "", "images", "", "", "parent", "grouped", "", "", "external", "", "",
+)  # fmt: skip
+"""Columns of an export in their order, which is that of every language."""
+MIN_IN_PLACE = 4
 _NO_USE = re.compile(
     r"is featured|tax |date sale|low stock|backorders|sold individually|allow customer|"
     r"purchase note|shipping class|download|upsells|cross sells|button text|position|"
@@ -80,7 +89,7 @@ Parents = dict[str, dict[str, Any]]
 def _recognise(source: Source) -> Found | None:
     if source.kind not in ("csv", "xlsx", "parquet"):
         return None
-    names = Names(source.header, ALIASES)
+    names = _names(source)
     found = by_anchors(source.header, _ANCHORS, least=5)
     has_type = any(kind in ("simple", "variable", "variation", "grouped", "external")
                    for row in source.sample for kind in _kinds(row, names))  # fmt: skip
@@ -94,12 +103,29 @@ def _recognise(source: Source) -> Found | None:
     return found if has_type or "parent" in names.column else None
 
 
+def _names(source: Source) -> Names:
+    """Find the columns by their names, and those of other languages by their places."""
+    names = Names(source.header, ALIASES)
+    order = [own for own in _POSITIONS if own != "gtin" or "gtin" in names.column]
+    placed = {
+        own: column
+        for own, column in zip(order, source.header, strict=False)
+        if own and not _ATTRIBUTE.match(plain_name(column))
+    }
+    agreeing = sum(names.column.get(own) == column for own, column in placed.items())
+    if agreeing >= MIN_IN_PLACE:
+        free = {own: column for own, column in placed.items() if column not in names.used}
+        names.column = {**free, **names.column}
+        names.used |= set(free.values())
+    return names
+
+
 def _kinds(row: Mapping[str, Any], names: Names) -> list[str]:
     return [kind.strip().lower() for kind in str(names.get(row, "type")).split(",")]
 
 
 def _read(source: Source, job: Job) -> Iterator[Record]:
-    names = Names(source.header, ALIASES)
+    names = _names(source)
     tell_columns(job.report, names, _FIELDS)
     pairs = _attribute_columns(source.header)
     further = _further(source.header, names, pairs, job)
@@ -156,14 +182,14 @@ def _attribute_columns(header: tuple[str, ...]) -> list[tuple[str, str]]:
     named: dict[int, str] = {}
     valued: dict[int, str] = {}
     for column in header:
-        found = _ATTRIBUTE.match(column)
-        if found is None:
+        plain = plain_name(column)
+        found = _ATTRIBUTE.match(plain)
+        if found is None or column.lower().startswith("meta:") or _OTHER_WORD.search(plain):
             continue
-        number, rest = int(found[1]), plain_name(found[2] or column)
-        if rest.split()[:1] and rest.split()[0] in _NAME_WORDS:
-            named[number] = column
-        elif re.match(r"(?:value|wert|valeur|valor|waarde|wartosc)", rest):
-            valued[number] = column
+        if _NAME_WORDS & set(plain.split()):
+            named[int(found[1])] = column
+        elif _VALUE_WORD.search(plain):
+            valued[int(found[1])] = column
     return [(named[n], valued[n]) for n in sorted(named.keys() & valued.keys())]
 
 
@@ -174,7 +200,7 @@ def _further(
     used = names.used | {column for pair in pairs for column in pair}
     found = {}
     for column in header:
-        if column in used or _ATTRIBUTE.match(column):
+        if column in used or _ATTRIBUTE.match(plain_name(column)):
             continue
         is_meta = column.lower().startswith("meta:")
         if column.lower().startswith("meta: _") or (

@@ -1,0 +1,149 @@
+# ruff: noqa: E501
+"""Tables as they are found: entities, totals, remarks, levels, groups, several sheets."""
+
+import io
+import json
+
+import polars as pl
+import pytest
+from support.exports import csv_text, import_text
+from support.workbooks import workbook
+
+WEB = "https://x.example/"
+
+
+def test_entities_that_divide_fields_are_joined(tmp_path):
+    text = (
+        "Art.-Nr.;Bezeichnung;VK-Preis;Bestand;Bild\n1;Hose & Hemd;49,90;0;b.jpg\n"
+        "2;Tom &amp; Jerry &#169; Tasse;9,90;3;c.jpg\n3;Salz &amp; Pfeffer;1.009,90;3\n"
+        "4;AT&T;5,00;1;d.jpg;mehr\n;Summe;1.074,70;;\n"
+    )
+    shop = import_text(tmp_path, "liste.csv", text)
+    assert shop.column("title") == {
+        "1": "Hose & Hemd", "2": "Tom & Jerry © Tasse", "3": "Salz & Pfeffer",
+    }  # fmt: skip
+    assert shop.column("price") == {"1": 49.9, "2": 9.9, "3": 1009.9}
+    assert shop.report.notes["joined-fields"].rows == [2, 3]
+    assert shop.report.notes["too-many-fields"].rows == [4]
+    assert shop.report.notes["totals-row"].rows == [5]
+
+
+def test_remarks_and_other_separators_above_the_header(tmp_path):
+    text = (
+        '# Required | id,"# Required | title, plain",# Optional | price\n'
+        "id,title,price\nA,Red shoe,10.00 USD\nB,Blue shoe,11.00 USD\n"
+    )
+    shop = import_text(tmp_path, "catalog.csv", text)
+    assert shop.column("price") == {"A": 10, "B": 11}
+    text = "Liste, Stand 1. Mai, intern\nid;title;price\nA;Schuh, rot;1,50\nB;Schuh, blau;2,50\n"
+    assert import_text(tmp_path, "liste.csv", text).column("title")["A"] == "Schuh, rot"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("main_category", "sub_category"),
+        ("categoryid1", "categoryid2"),
+        ("Category 1", "Category 2"),
+    ],
+)
+def test_levels_of_a_category_are_one_path(tmp_path, names):
+    rows = [{"id": f"p{i}", "name": f"Thing {i}", names[0]: "Home", names[1]: f"Cups {i % 2}"}
+            for i in range(6)]  # fmt: skip
+    shop = import_text(tmp_path, "t.csv", csv_text(["id", "name", *names], *rows))
+    assert shop.row("p1")["category"] == "Home > Cups 1"
+    assert "category_levels: true" in (shop.folder / "map.yaml").read_text()
+
+
+def test_a_count_of_ratings_is_no_id_and_two_price_columns_have_a_currency(tmp_path):
+    header = ["name", "image", "no_of_ratings", "discount_price", "actual_price"]
+    rows = [{"name": f"Lamp number {i}", "image": f"{WEB}{i}.jpg", "no_of_ratings": f"{i},255",
+             "discount_price": f"₹{i},999", "actual_price": f"₹{i},9990"[:-1]}
+            for i in range(2, 6)]  # fmt: skip
+    shop = import_text(tmp_path, "amazon.csv", csv_text(header, *rows))
+    assert shop.notes["no-id"] == 4
+    assert set(shop.column("currency").values()) == {"INR"}
+
+
+def test_codes_that_repeat_are_groups(tmp_path):
+    rows = [{"article_id": f"{code}{i:03}", "product_code": code, "prod_name": "Strap top",
+             "product_type_name": "Vest top", "colour": colour, "detail_desc": "Jersey"}
+            for code in ("0108775", "0110065")
+            for i, colour in enumerate(("Black", "White", "Red"))]  # fmt: skip
+    shop = import_text(tmp_path, "articles.csv", csv_text([*rows[0]], *rows))
+    assert shop.column("group_id")["0108775001"] == "0108775"
+    row = shop.row("0110065002")
+    assert (row["category"], row["description"], row["colour"]) == ("Vest top", "Jersey", "Red")
+
+
+def test_variants_take_from_the_parent_that_a_column_names(tmp_path):
+    header = ["Artikelnummer", "Vaterartikel", "Bezeichnung", "Preis EUR", "Marke", "Farbe", "Bild"]
+    text = csv_text(
+        header,
+        {"Artikelnummer": "J-1", "Vaterartikel": "J", "Preis EUR": "12,00", "Farbe": "rot"},
+        {"Artikelnummer": "J", "Bezeichnung": "Jacke", "Marke": "Muster", "Bild": f"{WEB}j.jpg",
+         "Preis EUR": "10,00"},
+        {"Artikelnummer": "J-2", "Vaterartikel": "J", "Farbe": "blau"},
+        {"Artikelnummer": "H", "Bezeichnung": "Hose", "Preis EUR": "5,50"},
+    )  # fmt: skip
+    shop = import_text(tmp_path, "artikel.csv", text)
+    assert shop.column("price") == {"J-1": 12, "J-2": 10, "H": 5.5}
+    assert shop.column("title") == {"J-1": "Jacke", "J-2": "Jacke", "H": "Hose"}
+    assert shop.column("group_id") == {"J-1": "J", "J-2": "J", "H": "H"}
+    assert (shop.row("J-2")["brand"], shop.row("J-2")["image_url"]) == ("Muster", f"{WEB}j.jpg")
+    assert (shop.row("J-2")["currency"], shop.row("J-2")["Farbe"]) == ("EUR", "blau")
+    assert shop.notes["parent-passed-on"] == 1
+
+
+def test_numbered_images_large_ones_and_names_in_brackets(tmp_path):
+    header = ["id", "name(en-gb)", "categories", "Price (tax excl.)", "Price (tax incl.)",
+              "small image", "image1", "image2", "image3"]  # fmt: skip
+    rows = [{"id": str(i), "name(en-gb)": f"Cup {i}", "categories": "20,24",
+             "Price (tax excl.)": "10.00", "Price (tax incl.)": "12.00",
+             "small image": f"{WEB}s.jpg", "image1": f"{WEB}{i}.jpg", "image3": f"{WEB}c.jpg"}
+            for i in range(3)]  # fmt: skip
+    shop = import_text(tmp_path, "t.csv", csv_text(header, *rows))
+    row = shop.row("1")
+    assert (row["title"], row["price"]) == ("Cup 1", 12)
+    assert [row["image_url"], *row["image_urls"]] == [f"{WEB}1.jpg", f"{WEB}c.jpg"]
+    assert "category" not in row
+    assert row["categories"] == "20,24"
+
+
+def test_facts_as_ruby_prints_them(tmp_path):
+    rows = [
+        {"uniq_id": "c1", "product_name": "Shorts", "image": f'["{WEB}a.jpg", "{WEB}b.jpg"]',
+         "product_category_tree": '["Clothing >> Shorts"]',
+         "product_specifications": '{"product_specification"=>[{"key"=>"Fabric", "value"=>"Cotton"}, '
+         '{"value"=>"x => nil"}]}'},
+        {"uniq_id": "c2", "product_name": "Bellies",
+         "product_specifications": '{"product_specification"=>nil}'},
+    ]  # fmt: skip
+    shop = import_text(tmp_path, "f.csv", csv_text([*rows[0]], *rows))
+    row = shop.row("c1")
+    assert json.loads(row["attributes"]) == {"Fabric": "Cotton"}
+    assert (row["category"], row["image_urls"]) == ("Clothing > Shorts", [f"{WEB}b.jpg"])
+
+
+def test_structs_in_parquet_are_flattened_where_titles_are_in_them(tmp_path):
+    rows = [{"product": {"id": f"p{i}", "name": f"Tee {i}"}, "price": {"value": 1.5 * i, "currency": "EUR"},
+             "images": [{"url": f"{WEB}{i}.jpg"}], "tags": ["a"]} for i in range(1, 4)]  # fmt: skip
+    out = io.BytesIO()
+    pl.DataFrame(rows).write_parquet(out)
+    shop = import_text(tmp_path, "t.parquet", out.getvalue())
+    assert shop.column("title") == {"p1": "Tee 1", "p2": "Tee 2", "p3": "Tee 3"}
+    assert (shop.row("p2")["price"], shop.row("p2")["currency"]) == (3, "EUR")
+
+
+def test_titles_in_several_languages_in_one_object(tmp_path):
+    rows = [{"id": i, "name": {"de-DE": "Hut", "en-US": f"Hat {i}"}, "price": 5} for i in range(3)]
+    shop = import_text(tmp_path, "t.json", json.dumps(rows))
+    assert shop.column("title") == {"0": "Hat 0", "1": "Hat 1", "2": "Hat 2"}
+
+
+def test_the_sheet_with_most_cells_is_read(tmp_path):
+    rows = [["id", "title", "price"], ["1", "Red hat", 5], ["2", "Blue hat", 6], ["3", "Hat", 7]]
+    book = workbook([["About this list"], ["Prices in EUR"]], rows)
+    shop = import_text(tmp_path, "t.xlsx", book)
+    assert shop.column("price") == {"1": 5, "2": 6, "3": 7}
+    assert shop.report.notes["sheet-not-read"].examples == ["Sheet 1"]

@@ -37,7 +37,7 @@ def _same(record: Record, row: Texts, head: Texts, names: Names) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """What one system's table looks like."""
+    """Columns of one system's table, and how they are read."""
 
     title: str
     aliases: Mapping[str, str]

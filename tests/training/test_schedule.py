@@ -6,7 +6,7 @@ from windowshop.encoders import Layout
 from windowshop.model import QueryBatch, System, TwoTower
 from windowshop.progress import SILENT
 from windowshop.training.fit import ENCODERS, best_on_dev, serve_best
-from windowshop.training.schedule import fitted, scheduled
+from windowshop.training.schedule import FULL_PRODUCTS, FULL_QUERIES, fitted, scheduled
 from windowshop.training.stages import Trained
 
 AUTO = TrainConfig(schedule="auto")
@@ -105,9 +105,9 @@ def test_a_stage_may_keep_its_last_weights():
 
 def test_a_small_catalogue_takes_fewer_steps():
     full = few_stages()
-    assert fitted(full, 1500, 6000) == full
+    assert fitted(full, FULL_PRODUCTS, FULL_QUERIES) == full
     assert fitted(full, 9583, 6300) == full
-    for stage, half in zip(full, fitted(full, 375, 1500), strict=True):
+    for stage, half in zip(full, fitted(full, FULL_PRODUCTS // 4, FULL_QUERIES // 4), strict=True):
         assert half.steps == stage.steps // 2
         assert half.eval_every == stage.eval_every // 2
         assert half.warmup_steps == stage.warmup_steps // 2

@@ -19,8 +19,8 @@ DENSE_QUERIES, DENSE_JUDGEMENTS = 1_000, 10.0
 """Judged training queries, and judged products of each on average, from which on the shop's own
 judgements teach more than queries made of its catalogue."""
 GENERATED_PER_PRODUCT = 4
-FULL_PRODUCTS = GENERATED_QUERIES // GENERATED_PER_PRODUCT
-"""Products from which on a stage takes all its steps; with fewer there is less to learn."""
+FULL_QUERIES, FULL_PRODUCTS = GENERATED_QUERIES // 2, GENERATED_QUERIES // 8
+"""Training queries, and products of a domain stage, from which on a stage takes all its steps."""
 LEAST_SHARE = 0.25
 """Share of a stage's steps that the smallest catalogue gets."""
 
@@ -54,14 +54,12 @@ def fitted(
     """Return the stages with fewer steps where there is little to learn.
 
     Steps go with the root of the number of queries (products, in a domain stage), up to
-    GENERATED_QUERIES (FULL_PRODUCTS) of them. Batches stay: they hold most of a small catalogue.
+    FULL_QUERIES (FULL_PRODUCTS) of them. Batches stay: they hold most of a small catalogue.
     """
     made = []
     for stage in stages:
         in_domain = stage.name == "domain"
-        size, full = (
-            (num_products, FULL_PRODUCTS) if in_domain else (num_queries, GENERATED_QUERIES)
-        )
+        size, full = (num_products, FULL_PRODUCTS) if in_domain else (num_queries, FULL_QUERIES)
         share = min(1.0, max(LEAST_SHARE, math.sqrt(size / full)))
         fewer = {
             name: round(share * getattr(stage, name))

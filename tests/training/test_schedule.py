@@ -6,7 +6,7 @@ from windowshop.encoders import Layout
 from windowshop.model import QueryBatch, System, TwoTower
 from windowshop.progress import SILENT
 from windowshop.training.fit import ENCODERS, best_on_dev, serve_best
-from windowshop.training.schedule import FULL_PRODUCTS, FULL_QUERIES, fitted, scheduled
+from windowshop.training.schedule import fitted, scheduled
 from windowshop.training.stages import Trained
 
 AUTO = TrainConfig(schedule="auto")
@@ -23,7 +23,7 @@ def data(make_dataset, num_queries: int, per_query: int):
 @pytest.mark.parametrize(("num_queries", "per_query"), [(3, 2), (1200, 2), (300, 12)])
 def test_few_judgements_take_all_stages_and_generated_queries(make_dataset, num_queries, per_query):
     config = scheduled(AUTO, data(make_dataset, num_queries, per_query), SILENT)
-    assert config.stages == fitted(few_stages(), 20, num_queries + 80)
+    assert config.stages == fitted(few_stages(), num_queries + 80)
     assert config.schedule == "stages"
     assert config.generated_queries == 80  # four for each of twenty products
 
@@ -103,18 +103,13 @@ def test_a_stage_may_keep_its_last_weights():
     assert {stage.keep for stage in default_stages()} == {"best"}
 
 
-def test_a_small_catalogue_takes_fewer_steps():
-    full = few_stages()
-    assert fitted(full, FULL_PRODUCTS, FULL_QUERIES) == full
-    assert fitted(full, 9583, 6300) == full
-    for stage, half in zip(full, fitted(full, FULL_PRODUCTS // 4, FULL_QUERIES // 4), strict=True):
-        assert half.steps == stage.steps // 2
-        assert half.eval_every == stage.eval_every // 2
-        assert half.warmup_steps == stage.warmup_steps // 2
-        assert half.batch_queries == stage.batch_queries
-    assert [stage.steps for stage in fitted(full, 3, 3)] == [25, 50, 80]
+@pytest.mark.parametrize(("queries", "steps"), [(6300, 320), (6000, 320), (2160, 192), (3, 160)])
+def test_fewer_queries_take_fewer_steps_of_the_fused_stage(queries, steps):
+    *before, fused = fitted(few_stages(), queries)
+    assert fused.steps == steps
+    assert before == list(few_stages()[:2])
 
 
 def test_many_judged_queries_keep_all_steps_of_a_small_catalogue(make_dataset):
     config = scheduled(AUTO, data(make_dataset, 6000, 1), SILENT)
-    assert [stage.steps for stage in config.stages][1:] == [200, 320]
+    assert config.stages == few_stages()

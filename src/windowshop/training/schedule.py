@@ -19,10 +19,8 @@ DENSE_QUERIES, DENSE_JUDGEMENTS = 1_000, 10.0
 """Judged training queries, and judged products of each on average, from which on the shop's own
 judgements teach more than queries made of its catalogue."""
 GENERATED_PER_PRODUCT = 4
-FULL_QUERIES, FULL_PRODUCTS = GENERATED_QUERIES // 2, GENERATED_QUERIES // 8
-"""Training queries, and products of a domain stage, from which on a stage takes all its steps."""
-LEAST_SHARE = 0.25
-"""Share of a stage's steps that the smallest catalogue gets."""
+LEAST_SHARE = 0.5
+"""Share of the fused stage's steps that the smallest catalogue gets."""
 
 
 def scheduled(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> TrainConfig:
@@ -44,26 +42,18 @@ def scheduled(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trai
         f"Schedule: {found}, so all three stages, with {count} queries made of the catalogue's "
         "values beside them."
     )
-    stages = fitted(few_stages(), len(dataset.products), len(pairs) + count)
+    stages = fitted(few_stages(), len(pairs) + count)
     return replace(config, schedule="stages", stages=stages, generated_queries=count)
 
 
-def fitted(
-    stages: Sequence[StageConfig], num_products: int, num_queries: int
-) -> tuple[StageConfig, ...]:
-    """Return the stages with fewer steps where there is little to learn.
+def fitted(stages: Sequence[StageConfig], num_queries: int) -> tuple[StageConfig, ...]:
+    """Return the stages with fewer steps of the fused one where there are few queries to learn.
 
-    Steps go with the root of the number of queries (products, in a domain stage), up to
-    FULL_QUERIES (FULL_PRODUCTS) of them. Batches stay: they hold most of a small catalogue.
+    They go with the root of the number of queries, judged and generated, up to GENERATED_QUERIES.
+    The stages before it need all their steps on small catalogues too (docs/log.md).
     """
-    made = []
-    for stage in stages:
-        in_domain = stage.name == "domain"
-        size, full = (num_products, FULL_PRODUCTS) if in_domain else (num_queries, FULL_QUERIES)
-        share = min(1.0, max(LEAST_SHARE, math.sqrt(size / full)))
-        fewer = {
-            name: round(share * getattr(stage, name))
-            for name in ("steps", "warmup_steps", "eval_every")
-        }
-        made.append(replace(stage, **fewer))
-    return tuple(made)
+    share = min(1.0, max(LEAST_SHARE, math.sqrt(num_queries / GENERATED_QUERIES)))
+    return tuple(
+        replace(stage, steps=round(share * stage.steps)) if stage.name == "fused" else stage
+        for stage in stages
+    )

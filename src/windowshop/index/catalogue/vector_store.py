@@ -213,7 +213,7 @@ def _contents(
 ) -> Iterator[bytes]:
     kinds = [(name, x_BW.dtype.char, x_BW.shape[1]) for name, x_BW in vectors.items()]
     has: list[list[bool]] = [
-        as_type(x_BW, np.float32).any(axis=1).tolist() for x_BW in vectors.values()
+        np.asarray(as_type(x_BW, np.float32).any(axis=1)).tolist() for x_BW in vectors.values()
     ]
     rows = [_row_bytes(x_BW) for x_BW in vectors.values()]
     values = columns.to_dicts() if columns.width else [{}] * count

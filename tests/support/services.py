@@ -61,6 +61,7 @@ def made_answer(search_id="0" * 32, products=("p1", "p2"), text="red shoe", tota
             title=None,
             brand=None,
             price=float("nan"),
+            currency=None,
             category=None,
             image="/srv/photos/1.png" if i else None,
             group_size=1,

@@ -1,3 +1,4 @@
+from .attribute_rules import without_attributes as without_attributes
 from .attributes import AttributeColumn as AttributeColumn
 from .attributes import attribute_columns as attribute_columns
 from .attributes import fill_attributes as fill_attributes
@@ -23,9 +24,12 @@ from .clicks.records import read_any_table as read_any_table
 from .clicks.sources import read_events as read_events
 from .clicks.visits import Visits as Visits
 from .clicks.visits import join_events as join_events
+from .column_roles import ColumnRoles as ColumnRoles
+from .column_roles import Role as Role
 from .column_rules import COLUMNS_FILE as COLUMNS_FILE
 from .column_rules import ColumnRule as ColumnRule
 from .column_rules import ColumnRules as ColumnRules
+from .column_rules import apply_to_written as apply_to_written
 from .column_rules import read_rules as read_rules
 from .column_rules import seen_rules as seen_rules
 from .column_rules import write_rules as write_rules

@@ -38,6 +38,11 @@ def convert_attributes(
     )
 
 
+def without_attributes(text: str, names: Collection[str]) -> str:
+    """Return attributes as JSON without these names."""
+    return _converted(text, {}, names, "")
+
+
 def _converted(text: str, kinds: Mapping[str, str], hidden: Collection[str], where: str) -> str:
     parsed = _parsed(text)
     if not parsed.keys() & {*kinds, *hidden}:

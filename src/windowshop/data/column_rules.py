@@ -21,6 +21,7 @@ import polars as pl
 from windowshop.data.attribute_rules import BOOLEANS, convert_attributes, names_of
 from windowshop.data.attributes import attribute_columns
 from windowshop.data.category_paths import CATEGORY_PATHS
+from windowshop.data.column_roles import ColumnRoles, Role
 from windowshop.data.column_types import is_code, to_moments
 from windowshop.data.language import detect_language, require_language
 from windowshop.data.list_columns import as_lists, inner_type
@@ -31,15 +32,12 @@ from windowshop.settings import load_settings, to_yaml
 
 COLUMNS_FILE = "columns.yaml"
 ColumnType: TypeAlias = Literal["", "text", "number", "boolean", "date", "texts", "numbers"]
-Role: TypeAlias = Literal[
-    "identifier", "filter", "facet", "sort", "shown", "hidden", "image", "currency", "language"
-]
 MAX_FACET_VALUES = 500
 """Maximum of different texts in a column that is taken for a facet."""
 MAX_FACET_CHARS = 40
 SEEN: dict[str, tuple[Role, ...]] = {
     "product_id": ("identifier", "shown"),
-    "group_id": ("filter",),
+    "group_id": ("filter", "shown"),
     "title": ("shown", "sort"),
     "description": ("shown",),
     "brand": ("filter", "facet", "sort", "shown"),
@@ -92,6 +90,11 @@ class ColumnRules:
         found |= {name: "text" for name in self.named("identifier") if not found[name]}
         return {name: types[kind] for name, kind in found.items() if kind in types}
 
+    @property
+    def column_roles(self) -> ColumnRoles:
+        """Declared roles by the name of a column or attribute."""
+        return ColumnRoles({name: rule.roles for name, rule in self.columns.items()})
+
     def named(self, role: Role) -> list[str]:
         """Return the columns that have a role."""
         return [name for name, rule in self.columns.items() if role in rule.roles]
@@ -132,6 +135,18 @@ def apply_rules(products: pl.DataFrame, rules: ColumnRules, path: Path) -> pl.Da
     images = [name for name in rules.named("image") if name not in ("image", "images")]
     if images and "image" not in products.columns:
         products = products.rename({images[0]: "image"})
+    return products.drop(rules.named("hidden"), strict=False)
+
+
+def apply_to_written(products: pl.DataFrame, rules: ColumnRules, source: str) -> pl.DataFrame:
+    """Give attributes of rows to write their declared types, and leave hidden columns out.
+
+    `source` is for messages. Raises DataError for a value that does not fit.
+    """
+    if "attributes" in products.columns and rules.columns:
+        column = products["attributes"]
+        own = names_of(column) & rules.columns.keys()
+        products = products.with_columns(_attributes(column, rules, own, Path(source)))
     return products.drop(rules.named("hidden"), strict=False)
 
 

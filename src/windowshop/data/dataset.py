@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import xxhash
 
-from windowshop.data.column_rules import apply_rules, read_rules
+from windowshop.data.column_rules import ColumnRules, apply_rules, read_rules
 from windowshop.data.folder import find_table, require_products
 from windowshop.data.html_text import clean_texts
 from windowshop.data.synthetic import is_synthetic, synthetic_note
@@ -73,14 +73,19 @@ class Dataset:
         default_factory=lambda: pl.DataFrame(schema={name: QRELS_SCHEMA[name] for name in REFUSED})
     )
     """Pairs of grade 0 by kind: judged irrelevant, or shown and not chosen."""
-    language: str = ""
-    """Code of the products' language, as `columns.yaml` declares it; "" where it does not."""
+    rules: ColumnRules = field(default_factory=ColumnRules)
+    """Declarations of `columns.yaml`."""
     notes: tuple[str, ...] = field(default=())
     """Sentences about rows that were left out on reading."""
 
     def __post_init__(self) -> None:
         """Give `qrels` its optional columns."""
         object.__setattr__(self, "qrels", _with_labels(self.qrels))
+
+    @property
+    def language(self) -> str:
+        """Code of the products' language as it is declared; "" where it is not."""
+        return self.rules.language
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -135,7 +140,7 @@ def read_dataset(folder: str | Path) -> Dataset:
         queries=queries,
         qrels=unique.filter(pl.col("grade") > 0),
         refused=unique.filter(pl.col("grade") <= 0).select(REFUSED),
-        language=read_rules(root).language,
+        rules=read_rules(root),
         notes=tuple(notes),
     )
 

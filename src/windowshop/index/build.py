@@ -152,5 +152,7 @@ def _fill(
         unsearchable=unsearchable,
         attributes=[asdict(column) for column in columns],
         language=dataset.language,
+        declared={name: asdict(rule) for name, rule in dataset.rules.columns.items()},
+        roles=dataset.rules.column_roles.of_index(products.columns, columns),
         engine=asdict(spec),
     )

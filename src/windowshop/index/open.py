@@ -12,7 +12,7 @@ Shapes: B batch, N products, P width of fused vectors, D width of image vectors.
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,12 @@ import polars as pl
 from windowshop.data import (
     PRODUCT_SCHEMA,
     AttributeColumn,
+    ColumnRoles,
+    ColumnRule,
+    ColumnRules,
     ImageInput,
+    Role,
+    apply_to_written,
     check_ids,
     clean_texts,
     complete_columns,
@@ -79,6 +84,10 @@ class GenerationManifest:
     """Settings of the engine, as of the build."""
     language: str = ""
     """Code of the catalogue's language; "" where it is detected."""
+    declared: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Types and roles of columns and attributes by their names, as `columns.yaml` had them."""
+    roles: dict[str, list[Role]] = field(default_factory=dict)
+    """Declared roles by the index's columns."""
     cache: str = ""
     """Folder of the features that the build encoded or found; "" where it is not known."""
     began: float = 0.0
@@ -89,6 +98,20 @@ class GenerationManifest:
     def attribute_columns(self) -> tuple[AttributeColumn, ...]:
         """Columns that an online write fills from a product's attributes."""
         return tuple(AttributeColumn(**column) for column in self.attributes)
+
+    @property
+    def column_rules(self) -> ColumnRules:
+        """Declarations that hold for online writes too."""
+        columns = {
+            name: ColumnRule(type=rule["type"], roles=tuple(rule["roles"]))
+            for name, rule in self.declared.items()
+        }
+        return ColumnRules(columns=columns)
+
+    @property
+    def column_roles(self) -> ColumnRoles:
+        """Roles of the index's columns."""
+        return ColumnRoles(self.roles)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,13 +202,13 @@ class OpenIndex:
 
         Args:
             products: Rows in the products format; missing columns become null. Attribute columns
-                of the index are filled from `attributes`.
+                of the index are filled from `attributes`. Hidden columns are left out.
             images: Image files by product id, stored with the index; `image` then names them.
 
         Raises:
             DataError: A row does not fit, or an image is of no row; nothing is changed.
         """
-        rows = _completed(products)
+        rows = _completed(apply_to_written(products, self.manifest.column_rules, WRITTEN))
         sent = dict(images or {})
         stray = sent.keys() - set(rows["product_id"])
         if stray:

@@ -117,6 +117,8 @@ class Result:
     title: str | None
     brand: str | None
     price: float | None
+    currency: str | None
+    """Currency of the price, where a column states it."""
     category: str | None
     image: str | None
     """Path of the image file; None where the product has none that may be shown."""

@@ -31,8 +31,8 @@ def render_answer(answer: Answer, query_image: Path | None) -> RenderableType:
     for column in ("#", "score", "product_id", "title", "brand", "price", "image"):
         table.add_column(column, justify="right" if column in ("#", "score", "price") else "left")
     for result in answer.results:
-        price = "" if result.price is None else f"{result.price:,.2f}"
-        cells = (result.product_id, result.title or "", result.brand or "", price)
+        price = "" if result.price is None else f"{result.price:,.2f} {result.currency or ''}"
+        cells = (result.product_id, result.title or "", result.brand or "", price.strip())
         image = Path(result.image).name if result.image else ""
         table.add_row(
             str(result.rank), f"{result.score:.3f}", *(Text(c) for c in cells), Text(image)

@@ -15,7 +15,7 @@ import numpy as np
 from windowshop.data import ImageInput, parse_filter
 from windowshop.engines import BM25Config
 from windowshop.errors import ConfigError
-from windowshop.index import KEPT_ROWS, OpenIndex, open_generations, open_index
+from windowshop.index import KEPT_ROWS, OpenIndex, View, open_generations, open_index
 from windowshop.search.answer import Answer
 from windowshop.search.certainty.judge import closest_only, judge
 from windowshop.search.certainty.signs import Signs, background_of, signs_of
@@ -27,6 +27,7 @@ from windowshop.search.results.arrange import active_rules, arrange
 from windowshop.search.results.explain import explain
 from windowshop.search.results.present import assemble, present
 from windowshop.search.results.rules import Rules, load_rules
+from windowshop.search.results.shown_columns import ShownColumns
 from windowshop.search.retrieval.config import Boost
 from windowshop.search.retrieval.lexicon import SearchState, SharedLexicon
 from windowshop.search.retrieval.query import (
@@ -69,11 +70,10 @@ class Searcher:
         self.settings = settings or SearchSettings()
         self.inference = _inference(classifier, self.settings)
         self._rules, self._synonyms = rules or Rules(), synonyms
+        self.shown = ShownColumns.of(index.manifest)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="words")
         with index.collection.read_view() as view:
-            self._lexicon = SharedLexicon(
-                view, self.settings.bm25, synonyms, index.manifest.language
-            )
+            self._lexicon = self._read_words(view, self.settings.bm25)
             self._background = background_of(view)
 
     def search(
@@ -121,7 +121,7 @@ class Searcher:
             "arrange": (time.perf_counter() - in_order) * 1000,
         }
         image_path = self.index.recent_image_path
-        results = present(arranged.page, rows, image_path, request.fields, reasons)
+        results = present(arranged.page, rows, image_path, request.fields, reasons, self.shown)
         answer = assemble(self.index, request, found, certainty, arranged, results)
         took_ms = (time.perf_counter() - started) * 1000
         return replace(answer, timings_ms=timings, took_ms=took_ms, ranked=ranked is not None)
@@ -159,9 +159,7 @@ class Searcher:
         """Change the parameters of the words channel; no search may run meanwhile."""
         self.settings = replace(self.settings, bm25=config)
         with self.index.collection.read_view() as view:
-            self._lexicon = SharedLexicon(
-                view, config, self._synonyms, self.index.manifest.language
-            )
+            self._lexicon = self._read_words(view, config)
 
     def with_settings(
         self, settings: SearchSettings, classifier: Classifier | None = None
@@ -205,6 +203,10 @@ class Searcher:
         """Release the index."""
         self._pool.shutdown()
         self.index.close()
+
+    def _read_words(self, view: View, bm25: BM25Config) -> SharedLexicon:
+        manifest = self.index.manifest
+        return SharedLexicon(view, bm25, self._synonyms, manifest.language, manifest.column_roles)
 
     def _begin(self, request: SearchRequest) -> tuple[RetrievalQuery, EncodedQuery | None]:
         """Return the query, and its vectors where none are needed or they take long.

@@ -184,4 +184,5 @@ class ServiceState:
             return
         with self.pool.lease() as searcher, searcher.index.collection.read_view() as view:
             table, alive_N = view.columns.table(), view.columns.alive_N
-        self.suggestions.renew(table.filter(alive_N), state)
+            unshown = searcher.shown.left_out
+        self.suggestions.renew(table.drop(*unshown, strict=False).filter(alive_N), state)

@@ -66,7 +66,8 @@ def train_classifier(
     """
     with index.collection.read_view() as view:
         products = view.columns.table().filter(view.columns.alive_N)
-    classes = read_classes(products)
+    unnamed = index.manifest.column_roles.unnamed
+    classes = read_classes(products.drop(*unnamed, strict=False))
     if not classes.heads:
         return None
     ids = products["product_id"].to_list()

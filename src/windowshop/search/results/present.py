@@ -13,6 +13,7 @@ from windowshop.search.certainty.verdict import Certainty
 from windowshop.search.request import SearchRequest
 from windowshop.search.results.arrange import ArrangedResults
 from windowshop.search.results.result_set import Page
+from windowshop.search.results.shown_columns import ShownColumns
 from windowshop.search.retrieval.retrieve import Found
 
 
@@ -22,25 +23,32 @@ def present(
     image_path: Callable[[str | None], Path | None],
     fields: Sequence[str] | None,
     explanations: Sequence[Explanation] | None,
+    columns: ShownColumns,
 ) -> tuple[Result, ...]:
-    """Return the results of a page, one a row, with these of its fields or with all of them."""
+    """Return the results of a page, one a row, with these of its fields or with all shown ones."""
     reasons = explanations or (None,) * len(rows)
+    shown_rows = [columns.of_row(row) for row in rows]
     return tuple(
         Result(
             rank=page.offset + place + 1,
             product_id=row["product_id"],
             score=float(page.scores[place]),
-            title=row.get("title"),
-            brand=row.get("brand"),
-            price=row.get("price"),
-            category=row.get("category"),
+            title=own.get("title"),
+            brand=own.get("brand"),
+            price=own.get("price"),
+            currency=_text(row.get(columns.currency)),
+            category=own.get("category"),
             image=str(path) if (path := image_path(row.get("image"))) else None,
             group_size=int(page.group_sizes[place]),
-            fields=row if fields is None else {name: row[name] for name in fields if name in row},
+            fields=own if fields is None else {name: row[name] for name in fields if name in row},
             explanation=reason,
         )
-        for place, (row, reason) in enumerate(zip(rows, reasons, strict=True))
+        for place, (row, own, reason) in enumerate(zip(rows, shown_rows, reasons, strict=True))
     )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def assemble(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from windowshop.data import lexical_texts
+from windowshop.data import ColumnRoles, lexical_texts
 from windowshop.engines import BM25Config, ReadWriteLock
 from windowshop.index import Collection, Columns, View
 from windowshop.search.retrieval.lexical import LexicalIndex
@@ -21,6 +21,7 @@ from windowshop.search.understanding.identifiers import Identifiers
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 from windowshop.search.understanding.vocabulary import Understanding, Vocabulary
 
+NO_ROLES = ColumnRoles()
 STALE_ROWS = 2_000
 STALE_SHARE = 0.1
 """Rows, and share of the products, added or deleted since the last reading that make it stale."""
@@ -67,9 +68,12 @@ class SharedLexicon:
         bm25: BM25Config,
         synonyms: Synonyms = NO_SYNONYMS,
         language: str = "",
+        roles: ColumnRoles = NO_ROLES,
     ) -> None:
         """Read the words of a view; the language is detected where none is given."""
         self._bm25, self._synonyms, self._language = bm25, synonyms, language
+        self._unnamed = roles.unnamed
+        self._identifiers = roles.named("identifier")
         self._gate = ReadWriteLock()
         self._making = threading.Lock()
         self._coming: Lexicon | None = None
@@ -139,8 +143,13 @@ class SharedLexicon:
         return Lexicon(
             columns=columns,
             lexical=lexical,
-            vocabulary=Vocabulary(living, synonyms=self._synonyms, language=lexical.language),
-            identifiers=Identifiers(keys_N, living),
+            vocabulary=Vocabulary(
+                living,
+                synonyms=self._synonyms,
+                language=lexical.language,
+                unnamed=self._unnamed,
+            ),
+            identifiers=Identifiers(keys_N, living, self._identifiers),
             synonyms=self._synonyms,
             made_of=(len(table), len(living)),
             num_keys=len(table),

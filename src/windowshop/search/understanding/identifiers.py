@@ -9,14 +9,14 @@ Shapes: P pairs of an identifier and a product.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 import polars as pl
 
-from windowshop.data import PRODUCT_SCHEMA, parse_attributes, words_of
+from windowshop.data import PRODUCT_SCHEMA, inner_type, parse_attributes, words_of
 from windowshop.index import Columns
 
 _GTIN = re.compile(r"(?:.*gtin|.*upc|.*isbn|.*barcode|ean|.*eancode)(?:a|\d+)?")
@@ -70,9 +70,14 @@ class Identified:
 class Identifiers:
     """Identifiers of products by hash, sorted; guarded from outside, as the words are."""
 
-    def __init__(self, keys_N: np.ndarray, products: pl.DataFrame) -> None:
-        """Read the identifiers of products by key, int64, each once."""
-        self._columns = identifier_columns(products)
+    def __init__(
+        self, keys_N: np.ndarray, products: pl.DataFrame, declared: Collection[str] = ()
+    ) -> None:
+        """Read the identifiers of products by key, int64, each once.
+
+        Columns of `declared` are identifiers whatever their names and values.
+        """
+        self._columns = identifier_columns(products, declared)
         self._built = _pairs(keys_N, products, self._columns)
         self._later = _pairs(keys_N[:0], products[:0], self._columns)
 
@@ -117,9 +122,13 @@ class Identifiers:
         return Identified(text, 0, len(text), column, tuple(keys.tolist()), ids, is_word)
 
 
-def identifier_columns(products: pl.DataFrame) -> list[str]:
+def identifier_columns(products: pl.DataFrame, declared: Collection[str] = ()) -> list[str]:
     """Return the columns that hold identifiers, product_id first, and then "attributes"."""
-    named = [name for name, dtype in products.schema.items() if _is_named(name, dtype)]
+    named = [
+        name
+        for name, dtype in products.schema.items()
+        if _is_readable(dtype) and (name in declared or _NAMED.fullmatch(normal(name)) is not None)
+    ]
     coded = [
         name
         for name, dtype in products.schema.items()
@@ -142,10 +151,9 @@ def _least(code: str) -> int:
     return MIN_DIGITS if code.isdigit() else MIN_CODE
 
 
-def _is_named(name: str, dtype: pl.DataType) -> bool:
-    inner = dtype.inner if isinstance(dtype, pl.List) else dtype
-    readable = inner == pl.String or inner in (pl.Categorical, pl.Null) or inner.is_integer()
-    return readable and _NAMED.fullmatch(normal(name)) is not None
+def _is_readable(dtype: pl.DataType) -> bool:
+    inner = inner_type(dtype) if isinstance(dtype, pl.List) else dtype
+    return inner == pl.String or inner in (pl.Categorical, pl.Null) or inner.is_integer()
 
 
 def _holds_codes(column: pl.Series) -> bool:

@@ -25,7 +25,7 @@ LONGEST = MAX_WORDS + 2
 """Maximum of words in a phrase: those of a value, and its column's name."""
 MAX_VALUES = 5_000
 """Maximum of different values in a column of phrases; a title has more."""
-FREE_TEXT = (*PRODUCT_SCHEMA.keys() - {"brand", "category"}, "url", "sku")
+FREE_TEXT = (*PRODUCT_SCHEMA.keys() - {"brand", "category"}, "url", "sku", "currency")
 STOP_WORDS = frozenset(
     words_of(
         "a all an and any are as at best by for from in is it me my na nan new no non none null of "

@@ -5,9 +5,9 @@ What "not" or "without" excludes is told apart (`exclusions`).
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 
 import polars as pl
 
@@ -131,13 +131,17 @@ class Vocabulary:
         columns: Sequence[str] | None = None,
         synonyms: Synonyms = NO_SYNONYMS,
         language: str = ENGLISH,
+        unnamed: Collection[str] = (),
     ) -> None:
         """Read the table; without `columns`, every text column with few enough values is used.
+
+        Queries name nothing in the columns of `unnamed`.
 
         Give it the table of `windowshop.data.fill_attributes`. A synonym of a phrase
         names the same things, unless the catalogue has it as a phrase of its own.
         """
-        self._phrases = phrases(products, columns)
+        named_by = products.drop(*unnamed, strict=False)
+        self._phrases = phrases(named_by, columns)
         named = {
             phrase: self._phrases["".join(other)]
             for phrase, also in synonyms.items()
@@ -166,8 +170,8 @@ class Vocabulary:
         self._own_words = OwnWords(
             forms, self._spelling, language, self._phrases.keys(), len(products)
         )
-        self._prices = _price_range(products)
-        self._quantities = Quantities(products if columns is None else products.select(columns))
+        self._prices = _price_range(named_by)
+        self._quantities = Quantities(named_by if columns is None else products.select(columns))
         self._compounds = frozenset(
             pair for text in lexical_texts(products).facts for pair in compounds_of(words_of(text))
         )

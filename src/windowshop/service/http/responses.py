@@ -39,6 +39,7 @@ class ResultAnswer(BaseModel):
     title: str | None
     brand: str | None
     price: float | None
+    currency: str | None
     category: str | None
     group_size: int
     explanation: dict[str, Any] | None
@@ -64,6 +65,7 @@ RESULT_EXAMPLE: dict[str, Any] = {
     "title": "Red shoe",
     "brand": "Nike",
     "price": 49.9,
+    "currency": "EUR",
     "category": "Footwear > Shoes",
     "photo_url": "/products/p1/photo",
     "group_size": 2,
@@ -244,6 +246,8 @@ class ColumnInfo(BaseModel):
 
     name: str
     type: Literal["text", "number", "list", "boolean", "date"]
+    roles: list[str] | None
+    """Declared uses; null where `columns.yaml` declares none."""
 
 
 class GenerationInfo(BaseModel):

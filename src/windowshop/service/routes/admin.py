@@ -93,8 +93,9 @@ def _info(pool: GenerationPool) -> dict[str, Any]:
     with pool.lease() as searcher:
         with searcher.index.collection.read_view() as view:
             schema = view.columns.table().schema
+        roles = searcher.index.manifest.column_roles
         columns = [
-            {"name": name, "type": _kind(dtype)}
+            {"name": name, "type": _kind(dtype), "roles": roles.uses(name)}
             for name, dtype in schema.items()
             if not name.startswith("_")
         ]

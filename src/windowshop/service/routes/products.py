@@ -1,7 +1,7 @@
 """Routes of products: fields, images, writing and deleting."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -157,6 +157,7 @@ def _product(service: ServiceState, product_id: str) -> dict[str, Any]:
     with service.pool.lease() as searcher:
         row = _row(searcher, product_id)
         path = searcher.index.image_path(row.get("image"))
+        row = searcher.shown.of_row(row)
     url = photo_url(product_id) if path is not None else None
     return without_paths(row) | {"photo_url": url}
 
@@ -174,7 +175,7 @@ def _image(service: ServiceState, product_id: str, size: int, known: str) -> Res
     return Response(content, headers=headers, media_type="image/jpeg")
 
 
-def _row(searcher: Searcher, product_id: str) -> dict[str, Any]:
+def _row(searcher: Searcher, product_id: str) -> Mapping[str, Any]:
     collection = searcher.index.collection
     if product_id not in collection:
         raise unknown_product(product_id)
@@ -185,8 +186,9 @@ def _columns(service: ServiceState) -> Columns:
     """Return the columns of the catalogue that a request may set."""
     with service.pool.lease() as searcher, searcher.index.collection.read_view() as view:
         schema = view.columns.table().schema
-        filled = [column.name for column in searcher.index.manifest.attribute_columns]
-    return settable_columns(schema, filled)
+        manifest = searcher.index.manifest
+    filled = [column.name for column in manifest.attribute_columns]
+    return settable_columns(schema, filled, manifest.column_rules.named("hidden"))
 
 
 def _items(service: ServiceState, content: bytes) -> list[Item]:

@@ -118,10 +118,15 @@ def read_removal(line: bytes) -> Item:
         return Refused(None, f"The line is no JSON: {error}.")
 
 
-def settable_columns(columns: Columns, filled: Iterable[str]) -> Columns:
-    """Return the columns of the catalogue that a request may set, without those `filled`."""
+def settable_columns(
+    columns: Columns, filled: Iterable[str], hidden: Iterable[str] = ()
+) -> Columns:
+    """Return the columns of the catalogue that a request may set, without those `filled`.
+
+    Hidden columns may be sent, as the files of the shop have them; writing leaves them out.
+    """
     left_out = {*filled, *PRODUCT_SCHEMA}
-    return {
+    return {name: pl.Null() for name in hidden if name not in PRODUCT_SCHEMA} | {
         name: dtype
         for name, dtype in columns.items()
         if name not in left_out

@@ -344,9 +344,15 @@ function watchPage() {
   watchForPhotos(askPhoto);
 }
 
+const DIRECTIONS = { number: ["low to high", "high to low"], date: ["oldest first", "newest first"], text: ["A to Z", "Z to A"] };
+
+/** Offer to sort by the columns declared for it, and by numbers that nobody declared. */
 function offerSorts() {
-  const numbers = shop.columns.filter(({ type }) => type === "number").map(({ name }) => name);
-  const options = numbers.flatMap((name) => [[name, `${columnName(name)}: low to high`], [`-${name}`, `${columnName(name)}: high to low`]]);
+  const sortable = shop.columns.filter(({ type, roles }) => (roles ? roles.includes("sort") && type in DIRECTIONS : type === "number"));
+  const options = sortable.flatMap(({ name, type }) => {
+    const [rising, falling] = DIRECTIONS[type];
+    return [[name, `${columnName(name)}: ${rising}`], [`-${name}`, `${columnName(name)}: ${falling}`]];
+  });
   byId("sort").replaceChildren(...[["", "Best match"], ...options].map(([value, text]) => new Option(text, value)));
 }
 

@@ -19,7 +19,7 @@ export function card(result, address, { extra = [], grouped = true } = {}) {
         el("h3", { class: "title" },
           el("a", { href: address, dir: "auto", text: nameOf(result), title: nameOf(result) })),
         el("p", { class: "end" },
-          result.price === null ? null : el("span", { class: "price", text: inPrice(result.price) }),
+          result.price === null ? null : el("span", { class: "price", text: inPrice(result.price, result.currency) }),
           grouped && result.group_size > 1 ? el("span", { class: "variants", text: `+${counted(result.group_size - 1, "variant")}` }) : null)),
       el("div", { class: "acts" }, likeButton(result), ...extra)));
 }

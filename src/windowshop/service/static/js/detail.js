@@ -8,7 +8,7 @@ import { columnName, inPrice, inWords } from "./words.js";
 
 const SIDE = 800;
 const NUM_ALIKE = 6;
-const SHOWN_ALREADY = new Set(["title", "brand", "price", "category", "description", "attributes", "image", "images", "photo_url"]);
+const SHOWN_ALREADY = new Set(["title", "brand", "price", "currency", "category", "description", "attributes", "image", "images", "photo_url"]);
 const LAST = ["group_id", "product_id"];
 
 /** Show the product, `known` where a result of it is at hand; `addressOf(id)` is where cards lead. */
@@ -20,7 +20,7 @@ export async function showDetail(id, { known, generation, addressOf, onLike }) {
   dialog.scrollTop = 0;
   dialog.removeAttribute("aria-labelledby");
   try {
-    const fields = known ? { ...known.fields, photo_url: known.photo_url } : await product(id, signal);
+    const fields = known ? { ...known.fields, photo_url: known.photo_url, currency: known.currency } : await product(id, signal);
     byId("detail-body").replaceChildren(page(id, fields, onLike));
     dialog.setAttribute("aria-labelledby", "detail-title");
     const answer = await similar(id, { limit: NUM_ALIKE, collapse: true, ...(generation ? { generation } : {}) }, signal);
@@ -41,7 +41,7 @@ function page(id, fields, onLike) {
       fields.brand ? el("p", { class: "brand", dir: "auto", text: fields.brand }) : null,
       el("h2", { id: "detail-title", dir: "auto", text: title }),
       fields.category ? el("p", { class: "trail", dir: "auto", text: String(fields.category).replaceAll(" > ", " › ") }) : null,
-      typeof fields.price === "number" ? el("p", { class: "price", text: inPrice(fields.price) }) : null,
+      typeof fields.price === "number" ? el("p", { class: "price", text: inPrice(fields.price, fields.currency) }) : null,
       fields.description ? el("p", { class: "about", dir: "auto", text: fields.description, tabindex: 0, role: "region", "aria-label": "Description" }) : null,
       el("div", { class: "row" }, el("button", { class: "button", type: "button", text: "Search for similar products", on: { click: () => onLike(id, title) } })),
       facts(fields)));

@@ -3,7 +3,7 @@
 import { el, refill } from "./dom.js";
 import { columnName, inNumbers, inWords, levels } from "./words.js";
 
-const NEVER = new Set(["product_id", "group_id", "title", "description", "image", "images", "attributes", "url"]);
+const NEVER = new Set(["product_id", "group_id", "title", "description", "image", "images", "attributes", "url", "currency"]);
 const FIRST = ["category", "brand", "price"];
 const MOST_VALUES = 300;
 const MOST_COLUMNS = 14;
@@ -25,9 +25,11 @@ export function columnsToOffer(facets, numProducts) {
   return offered.sort((one, other) => place(one) - place(other)).slice(0, MOST_COLUMNS).map((facet) => facet.column);
 }
 
-/** The columns worth asking about at all, as many as one search counts. */
+/** The columns worth asking about at all, as many as one search counts: those declared as facets,
+ * and any other that nobody declared. */
 export const candidates = (columns) =>
-  columns.filter(({ name, type }) => !NEVER.has(name) && ["text", "number", "list", "boolean"].includes(type))
+  columns.filter(({ name, type, roles }) =>
+    (roles ? roles.includes("facet") : !NEVER.has(name)) && ["text", "number", "list", "boolean"].includes(type))
     .map(({ name }) => name).slice(0, MOST_ASKED);
 
 /** The panel of filters. `change(column, pick)` is called with a new pick, null to lift it. */

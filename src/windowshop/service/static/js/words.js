@@ -5,8 +5,16 @@ const price = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maxim
 
 export const inNumbers = (value) => number.format(value);
 
-/** A price as the shop states it; the catalogue knows no currency. */
-export const inPrice = (value) => (Number.isInteger(value) ? number.format(value) : price.format(value));
+/** A price as the shop states it, with its currency where the catalogue has one. */
+export function inPrice(value, currency) {
+  const plain = Number.isInteger(value) ? number.format(value) : price.format(value);
+  if (!currency) return plain;
+  try {
+    return new Intl.NumberFormat(undefined, { style: "currency", currency, trailingZeroDisplay: "stripIfInteger" }).format(value);
+  } catch {
+    return `${plain} ${currency}`; // no code of three letters
+  }
+}
 
 export const counted = (count, one, many = `${one}s`) => `${number.format(count)} ${count === 1 ? one : many}`;
 

@@ -51,7 +51,7 @@ class Asked:
     query_id: str
     split: str
     value: str
-    """What it asks of the column."""
+    """Value that it asks of the column."""
     rest: frozenset[str]
     """All other words."""
 

@@ -191,7 +191,7 @@ def engines(results: Results) -> Rows:
 
 
 def regimes_map(results: Results) -> Rows:
-    """Which ingredient pays in which regime."""
+    """Gain of each ingredient by regime."""
     return _of_regimes(results, "Which ingredient pays when")
 
 

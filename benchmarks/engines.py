@@ -41,7 +41,7 @@ GRAPH_STORAGES: tuple[str, ...] = ("float32", "int8")
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """What an index holds, and what it is asked."""
+    """Content of an index, and its queries."""
 
     products: pl.DataFrame
     """N rows with `lot`, which is from 0 to 1 at random."""
@@ -100,7 +100,7 @@ def read_shop(index: Path, texts: list[str], folder: Path, rng: np.random.Genera
 
 
 def settings(width: int) -> dict[str, EngineSpec]:
-    """What is compared; the first is the reference."""
+    """Engines that are compared; the first is the reference."""
 
     def spec(kind: str, storage: str) -> EngineSpec:
         vectors = {FUSED_VECTOR: VectorSpec(width=width, storage=storage)}

@@ -1,4 +1,4 @@
-"""What words and vectors gain together, and how often a search finds nothing.
+"""Measure the gain of words and vectors together, and how often a search finds nothing.
 
     python benchmarks/hybrid.py INDEX DATA --split test --slice kind --json hybrid.json
 

@@ -1,4 +1,4 @@
-"""What every system of the comparison is given: the data, its training pairs, the budget.
+"""Input of every system of the comparison: the data, its training pairs, the budget.
 
 Shapes: Q queries, N products, P training pairs, B batch, D width of the vectors that are compared.
 """
@@ -21,7 +21,7 @@ from windowshop.training import PreparedData, open_cache, prepare
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
-    """What each system that trains an encoder may spend."""
+    """Budget of each system that trains an encoder."""
 
     steps: int = 200
     batch: int = 64

@@ -33,7 +33,7 @@ def fit_heads(shop: Shop, name: str) -> Fitted:
 
 
 def fit_tuned(shop: Shop, name: str, how: FineTuningName) -> Fitted:
-    """The same with one more fused stage that trains the text encoder too."""
+    """Return the configuration with one more fused stage that trains the text encoder too."""
     heads = _heads(shop, name)
     folder = shop.work / f"{name}-{how}"
     folder.mkdir()

@@ -48,7 +48,7 @@ TEXT_ONLY = "text_only"
 SLICES = ("kind", "text_quality", "cold+text_quality")
 """Columns to slice by, where the data has them."""
 REFERENCES = ("ours", "ours_tuned", "ours_text_only")
-"""What the others are set against."""
+"""System that the others are set against."""
 SHOWN = ("ndcg@10", "ndcg@1", "recall@10", "recall@100", "mrr@10")
 
 
@@ -174,7 +174,7 @@ def _fit_text(shop: Shop, rate: float) -> Fitted:
 
 
 def _text_peer() -> Callable[[Shop, float], Fitted]:
-    """What trains st_text_only; raises ConfigError where a package of its trainer is missing."""
+    """Return what trains st_text_only; raises ConfigError where its trainer lacks a package."""
     try:
         from peer_text import fit_sentence_transformer
     except ImportError as error:
@@ -186,7 +186,7 @@ def _text_peer() -> Callable[[Shop, float], Fitted]:
 
 
 def _head(shop: Shop, given: argparse.Namespace) -> dict[str, Any]:
-    """What the figures were made with."""
+    """Environment that the figures were made with."""
     return {
         "data": given.data.name,
         "num_products": len(shop.product_ids),

@@ -34,7 +34,7 @@ SMOOTHING = 60
 
 
 class Request(BaseModel):
-    """What is asked."""
+    """Queries."""
 
     text: str
     limit: int = 10

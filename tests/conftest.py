@@ -141,7 +141,7 @@ def make_toy_data(feature_table, make_dataset):
 
 @dataclass(frozen=True)
 class Told:
-    """What a command told: its exit code and everything it printed."""
+    """Outcome of a command: its exit code and everything it printed."""
 
     code: int
     out: str

@@ -86,7 +86,7 @@ def test_another_seed_does_not_overwrite_a_model(trained, train_cli):
 
 @pytest.fixture(scope="module")
 def figures(cli, shop, trained):
-    """What `windowshop evaluate` printed, wrote as JSON, and wrote as parquet."""
+    """Output of `windowshop evaluate`: printed, as JSON, and as parquet."""
     args = ["--slice", "kind", "--slice", "cold+text_quality", "--cache", shop / "cache"]
     out = shop / "figures" / "test.json"
     told = cli("evaluate", trained, shop / "data", "--json", out, *args)

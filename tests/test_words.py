@@ -12,6 +12,10 @@ import windowshop
 
 SRC = Path(windowshop.__file__).parent
 FILES = sorted(SRC.rglob("*.py"))
+ROOT = Path(__file__).parents[1]
+OTHERS = [
+    p for name in ("tests", "benchmarks", "examples") for p in sorted((ROOT / name).rglob("*.py"))
+]
 MAX_LINES = 400
 RIDDLES = re.compile(r"(What|Who|Whose|Which|That|The same|All that)\b")
 ON_DISK_OR_WIRE = {
@@ -36,12 +40,21 @@ def docstrings(tree):
                     yield node.lineno, text.strip()
 
 
+def riddles(source):
+    """Return the lines of docstrings that begin with no verb and no thing."""
+    return [line for line, text in docstrings(ast.parse(source)) if RIDDLES.match(text)]
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
 def test_a_file_is_short_and_its_words_are_plain(path):
     source = path.read_text(encoding="utf-8")
     assert len(source.splitlines()) <= MAX_LINES
-    found = [line for line, text in docstrings(ast.parse(source)) if RIDDLES.match(text)]
-    assert found == [], f"{path}: docstrings that begin with no verb and no thing"
+    assert riddles(source) == [], f"{path}: docstrings that begin with no verb and no thing"
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     names = {token.string for token in tokens if token.type == tokenize.NAME}
     assert {name for name in names if "photo" in name.lower()} <= ON_DISK_OR_WIRE
+
+
+def test_words_of_tests_benchmarks_and_examples_are_plain():
+    found = {str(path): riddles(path.read_text(encoding="utf-8")) for path in OTHERS}
+    assert {path: lines for path, lines in found.items() if lines} == {}

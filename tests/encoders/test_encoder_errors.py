@@ -1,4 +1,4 @@
-"""What cannot be loaded is one named error that says what to do, and no code of a folder runs."""
+"""Folders that cannot be loaded: one named error that says what to do, and no code runs."""
 
 import json
 import sys

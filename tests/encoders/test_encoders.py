@@ -192,7 +192,7 @@ def test_a_image_is_padded_to_a_white_square(embedded):
 
 
 def test_features_keep_colour_and_pattern(embedded):
-    """What the features beside the last layer are for: a red square is not a blue one."""
+    """Features beside the last layer tell a red square from a blue one."""
     encoder = embedded["efficientnet-lite0"]
     red, dark_red, blue = encoder.encode(
         [Image.new("RGB", (32, 32), colour) for colour in ("#c02020", "#b02020", "#2020c0")]

@@ -63,7 +63,7 @@ def cache(tmp_path):
 
 @pytest.fixture
 def fresh(cache):
-    """The same cache folder with encoders that have seen nothing yet."""
+    """Open a cache folder again with encoders that have seen nothing yet."""
     return lambda: FeatureCache(CountingText(), CountingImage(), cache.folder)
 
 

@@ -41,7 +41,7 @@ def titles_of(shop):
 
 
 def hidden(folder):
-    """What a run that died has left below a folder."""
+    """Files that a run that died has left below a folder."""
     return [p for p in folder.rglob(".*") if p.name not in (".partial",) or any(p.iterdir())]
 
 

@@ -25,7 +25,7 @@ CONTEXT.set_forkserver_preload(["windowshop.index.catalogue.collection"])
 
 
 def keep_up(collection, seed):
-    """What goes on beside writes, in a thread of its own."""
+    """Work that goes on beside writes, in a thread of its own."""
     rng = random.Random(-seed)
     while True:
         time.sleep(rng.uniform(0, 0.05))

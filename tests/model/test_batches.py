@@ -1,4 +1,4 @@
-"""Which view of its text a product shows in training."""
+"""View of its text that a product shows in training."""
 
 from dataclasses import replace
 

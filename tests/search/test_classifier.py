@@ -1,4 +1,4 @@
-"""What a query means and does not name: heads, their errors on held-out queries, what they do."""
+"""Classes that a query means and does not name: heads, held-out errors, actions."""
 
 from contextlib import closing
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a catalogue says, kept up to date while it changes."""
+"""Words of a catalogue, kept up to date while it changes."""
 
 import polars as pl
 import pytest

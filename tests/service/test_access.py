@@ -1,4 +1,4 @@
-"""Who may do what, how often, and from which pages."""
+"""Access by key, rate and origin."""
 
 import logging
 import shutil

@@ -1,4 +1,4 @@
-"""What nobody should send: each gets its 4xx, and the service goes on."""
+"""Requests that nobody should send: each gets its 4xx, and the service goes on."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""What is written down, and what becomes of it: feedback, judgements, suggestions."""
+"""Records of a service: feedback, judgements, suggestions."""
 
 import json
 import shutil

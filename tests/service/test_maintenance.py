@@ -1,4 +1,4 @@
-"""What a service does beside searches and writes, and when."""
+"""Tasks of a service beside searches and writes, and their times."""
 
 import shutil
 import threading
@@ -59,7 +59,7 @@ def keeper(worn, clock, monkeypatch):
 
 
 def ticked(keeper, worn, seconds=0.0):
-    """What is done after so long."""
+    """Tasks that are done after so long."""
     worn.clock.now += seconds
     worn.done.clear()
     keeper.tick()

@@ -22,7 +22,7 @@ HALVES = ('"\\ud800"', '["\\udfff"]', '{"\\ud800": 1}')
 
 
 def written_as(product):
-    """What becomes of a product sent as JSON and as a line: a fault of ours fails the test."""
+    """Write a product sent as JSON and as a line: a fault of ours fails the test."""
 
     def send(client):
         for content, kind in (

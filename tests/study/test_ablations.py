@@ -1,4 +1,4 @@
-"""Which stages the default study's ablations train, and for how many steps, reckoned by hand."""
+"""Stages that the default study's ablations train, and their steps, reckoned by hand."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def steps(stages):
 
 
 def separate_base(budget):
-    """What a study starts from whose base has a separate stage."""
+    """Start of a study whose base has a separate stage."""
     return base_training(StudyConfig(budget=budget, base=stage_settings(separate_stages())))
 
 

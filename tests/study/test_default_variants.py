@@ -1,4 +1,4 @@
-"""What a study's variants train and rank by, which are refused, and shops that lack something."""
+"""Variants of a study: how they train and rank, refused ones, shops that lack something."""
 
 import json
 import re

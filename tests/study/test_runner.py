@@ -235,7 +235,7 @@ def test_another_version_trains_again(
 
 
 def test_exclusive_matches_follow_the_text_only_variant(study, whole, run_study, tmp_path):
-    """What others have alone is counted against it, and `both` ranks with it."""
+    """Scores that others have alone are counted against it, and `both` ranks with it."""
     out = shutil.copytree(whole, tmp_path / "report")
     other = {"model": {"fusion": "text_only", "start_scale": 5.0}}
     pair = [v for v in study.variants if v.name in ("text_tower_experts", "text_only", "both")]

@@ -87,7 +87,7 @@ def until(happened, seconds=20):
 
 
 def answer(address, **request):
-    """What the service itself says."""
+    """Answer of the service itself."""
     body = json.dumps({"collapse": True, "limit": 24, **request}).encode()
     head = {"Content-Type": "application/json"}
     asked = urllib.request.Request(f"{address}search", data=body, headers=head)

@@ -32,7 +32,7 @@ def csv_text(header, *rows, separator=","):
 
 
 class Imported:
-    """What an import made, to look at."""
+    """Outcome of an import, to look at."""
 
     def __init__(self, folder, report):
         self.folder, self.report = folder, report

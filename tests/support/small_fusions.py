@@ -63,7 +63,7 @@ def doubled(x_BD):
 
 
 def stored(fusion, x_BD, first_BD=None):
-    """What a product with one vector is stored as; `first_BD` is that of the fusion's own tower."""
+    """Stored form of a product with one vector; `first_BD` is of the fusion's own tower."""
     if fusion.parts == 1:
         return x_BD
     if not fusion.has_own_text:

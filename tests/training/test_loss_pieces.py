@@ -1,4 +1,4 @@
-"""What decides a stage's loss, each piece on a batch of 4 x 4 worked by hand.
+"""Pieces of a stage's loss, each on a batch of 4 x 4 worked by hand.
 
 Unit axes and scale ln 3 make exp(s) 3 for a query's own product and 1 for the others, so a query
 with its own product against the three others costs ln((3 + 3) / 3) = ln 2.

@@ -64,7 +64,7 @@ def table_of(vectors, rows=None):
 
 
 def make_data(products, queries, judged, text, image, image_rows, asked, split="train"):
-    """What is mined, of product and query rows, judgements (query, product, grade) and features."""
+    """Mine negatives of product and query rows, judgements (query, product, grade) and features."""
     qrels = pl.DataFrame(
         judged,
         schema={"query_id": pl.String, "product_id": pl.String, "grade": pl.Int64},

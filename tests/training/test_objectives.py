@@ -130,7 +130,7 @@ def test_products_without_the_modality_take_no_part(
 
 
 def term(stage, name, model, data):
-    """What a weighted term adds to the loss."""
+    """Value that a weighted term adds to the loss."""
     losses = [loss_of(stage, model, data, replace(CONFIG, **{name: w})) for w in (0.0, 1.0)]
     return (losses[1] - losses[0]).item()
 

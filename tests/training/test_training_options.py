@@ -1,4 +1,4 @@
-"""What a stage may be asked to do beside its loss: hard negatives, a guide, other forms."""
+"""Options of a stage beside its loss: hard negatives, a guide, other forms."""
 
 from dataclasses import replace
 

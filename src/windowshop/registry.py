@@ -67,8 +67,8 @@ READERS = Registry(
     {
         ".parquet": "polars:read_parquet",
         ".csv": "windowshop.data.csv_dialect:read_csv",
-        ".jsonl": "windowshop.data.tables:read_lines",
-        ".ndjson": "windowshop.data.tables:read_lines",
+        ".jsonl": "windowshop.data.json_lines:read_lines",
+        ".ndjson": "windowshop.data.json_lines:read_lines",
     },
 )
 """Table readers by file suffix: a path to a frame."""

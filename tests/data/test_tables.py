@@ -308,3 +308,28 @@ def test_a_reader_is_added_by_one_file_and_one_line(tmp_path, monkeypatch):
         path = find_table(tmp_path, "products")
         assert path == tmp_path / "products.tsv"
         assert read_table(path, {}).rows() == [("p1", "Red hat")]
+
+
+def test_jsonl_columns_of_several_kinds_become_text(read):
+    rows = [
+        {"product_id": 1, "x": True, "y": 5, "z": ["a"], "attributes": {"size": 38, "new": None}},
+        {"product_id": 2, "x": 3, "y": {"a": 1}, "z": None, "attributes": {"size": [38, 39]}},
+        {"product_id": 3, "x": "yes", "price": 5, "attributes": {"size": {"eu": 38}}},
+    ]
+    table = read("t.jsonl", "\n".join(map(json.dumps, rows)))
+    assert table["product_id"].to_list() == ["1", "2", "3"]
+    assert table["x"].to_list() == ["true", "3", "yes"]
+    assert table["y"].to_list() == ["5", '{"a": 1}', None]
+    assert table["price"].to_list() == [None, None, 5.0]
+    assert [json.loads(text) for text in table["attributes"]] == [
+        {"size": 38},
+        {"size": [38, 39]},
+        {"size": {"eu": 38}},
+    ]
+    with pytest.raises(DataError, match="cannot be read as jsonl"):
+        read("t.jsonl", '{"product_id": 1, "x": true}\n{"product_id": 2, "x": 3}\n[1]')
+
+
+def test_prices_in_several_currencies_are_named(read):
+    with pytest.raises(DataError, match=r"several currencies \(EUR, USD\).*windowshop import"):
+        read("t.csv", "product_id,price\n1,19.99 EUR\n2,5 USD\n")

@@ -206,7 +206,7 @@ def test_what_was_given_up_to_find_anything_is_said(open_page, page_address):
     assert found["relaxed"] == ["Without the filter price."]
     assert ids == [result["product_id"] for result in found["results"]] != []
     assert page.inner_text("#notes strong") == found["certainty"]["text"]
-    assert page.inner_text("#notes .closest > .quietly") == "The closest to it:"
+    assert page.inner_text("#notes .closest > .quietly") == "Closest to your search:"
     assert page.locator("#notes li").all_text_contents() == found["relaxed"]
     (dearer, *_) = found["certainty"]["unmet"]["alternatives"]
     assert (
@@ -285,7 +285,7 @@ def test_a_correction_is_said(open_page, page_address):
     page = open_page("?q=" + quote("blue shrt"))
     settled(page)
     corrected = answer(page_address, text="blue shrt")["corrected"]
-    assert page.inner_text("#notes") == f"Showing results for {corrected}."
+    assert page.inner_text("#notes .spelling span") == f"Showing results for {corrected}."
 
 
 def test_similar_products_are_the_services(open_page, page_address):
@@ -342,7 +342,9 @@ def test_side_by_side_marks_what_differs(open_page, page_address):
     marks = page.locator(".column").first.locator(".mark .change").all_text_contents()
     assert marks == [mark_of(group, i, right) for i, group in enumerate(left)]
     assert len(set(marks)) > 1
-    assert page.locator(".column").first.locator("select").count() == 2  # and the generation
+    assert (
+        page.locator(".column").first.locator("select").count() == 3
+    )  # variety and generation too
 
 
 def mark_of(group, place, others):

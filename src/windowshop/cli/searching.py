@@ -202,6 +202,7 @@ def search(
     infer: Annotated[
         bool, typer.Option(help="Infer what the text means and does not name.")
     ] = True,
+    correct: Annotated[bool, typer.Option(help="Correct words that no product has.")] = True,
     use_ranker: Annotated[
         bool, typer.Option("--ranker/--no-ranker", help="Let the learned ranker order results.")
     ] = True,
@@ -224,6 +225,7 @@ def search(
         mode=mode,
         understand=understand,
         infer=infer,
+        correct=correct,
         ranker=use_ranker,
         explain=explain,
     )

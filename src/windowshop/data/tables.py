@@ -3,7 +3,6 @@
 Ids are always strings: a csv reader that guesses would turn "00123" into 123.
 """
 
-import codecs
 import json
 from collections.abc import Container, Mapping
 from pathlib import Path
@@ -89,13 +88,6 @@ def _read(path: Path) -> pl.DataFrame:
     return frame.rename(dict(zip(frame.columns, names, strict=True)))
 
 
-def read_lines(path: Path) -> pl.DataFrame:
-    """Read a file of one JSON object a line."""
-    with path.open("rb") as file:
-        has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
-        return pl.read_ndjson(file.read() if has_mark else path, infer_schema_length=None)
-
-
 def _blank_to_null(frame: pl.DataFrame) -> pl.DataFrame:
     """Replace text of white space alone by null."""
     texts = [pl.col(name) for name in frame.columns if frame[name].dtype == pl.String]
@@ -161,11 +153,24 @@ def _cast(frame: pl.DataFrame, name: str, dtype: pl.DataType, path: Path) -> pl.
         shown = ", ".join(f"row {row + 1}: {column[row]!r}" for row in rows)
         raise DataError(
             f"{path}: column {name!r} must hold {_plain(dtype)}, found {int(lost.sum())} other "
-            f"value(s) ({shown}). Correct them or leave the field empty."
+            f"value(s) ({shown}). {_remedy(column, dtype)}"
         )
     if dtype.is_float():
         return cast.fill_nan(None)  # pandas writes NaN for an empty field
     return cast.cast(dtype)
+
+
+def _remedy(column: pl.Series, dtype: pl.DataType) -> str:
+    """Return what to do about values that are none; several currencies are named."""
+    if dtype.is_numeric() and column.dtype == pl.String:
+        money = column.str.strip_chars().str.extract_groups(_MONEY).struct
+        found = pl.concat([money[0], money[2]]).drop_nulls().unique().sort().to_list()
+        if len(found) > 1:
+            return (
+                f"There are several currencies ({', '.join(found[:MAX_LISTED])}): give prices in "
+                "one of them, or run `windowshop import`, which names the others."
+            )
+    return "Correct them or leave the field empty."
 
 
 def _plain(dtype: pl.DataType) -> str:
@@ -180,10 +185,15 @@ def as_json(column: pl.Series) -> pl.Series:
     def dump(value: object) -> str:
         if isinstance(value, pl.Series):
             value = value.to_list()
-        return json.dumps(_without_nulls(value), ensure_ascii=False, default=str)
+        return json_of(value)
 
     values = [None if value is None else dump(value) for value in column.to_list()]
     return pl.Series(column.name, values, dtype=pl.String)
+
+
+def json_of(value: object) -> str:
+    """Return a value as JSON text without null keys."""
+    return json.dumps(_without_nulls(value), ensure_ascii=False, default=str)
 
 
 def _without_nulls(value: object) -> object:

@@ -112,6 +112,8 @@ class SearchRequest:
     """Turn names in the text into filters or boosts."""
     infer: bool = True
     """Infer what the text means and does not name, where the index has a classifier."""
+    correct: bool = True
+    """Correct words that no product has."""
     choices: Mapping[str, Action] = field(default_factory=dict)
     """Actions for recognised items, by their names in an earlier answer."""
     facet_filters: Mapping[str, FacetFilter] = field(default_factory=dict)

@@ -76,6 +76,13 @@ class Searcher:
             self._lexicon = self._read_words(view, self.settings.bm25)
             self._background = background_of(view)
 
+    @property
+    def learned(self) -> list[str]:
+        """Tuned parts that searches use: the classifier where it may act, the ranker."""
+        acts = self.inference is not None and self.inference.acts
+        parts = {"classifier": acts, "ranker": self._ranker is not None}
+        return [name for name, there in parts.items() if there]
+
     def search(
         self,
         text: str | None = None,
@@ -91,7 +98,7 @@ class Searcher:
         """Answer one request; raises SearchError or FilterError for an invalid one."""
         started = time.perf_counter()
         query, encoded = self._begin(request)
-        with self.state() as state:
+        with self.state(corrects=request.correct) as state:
             found = self._find(state, request, query, encoded)
             certainty = judge(state, request, found, self.settings.certainty, self._background)
             retrieved = time.perf_counter()
@@ -137,10 +144,10 @@ class Searcher:
         return self._find(state, request, *self._begin(request))
 
     @contextmanager
-    def state(self) -> Iterator[SearchState]:
+    def state(self, *, corrects: bool = True) -> Iterator[SearchState]:
         """Hold one state of the catalogue and of its words; writes wait meanwhile."""
         with self.index.collection.read_view() as view, self._lexicon.read(view) as lexicon:
-            yield SearchState(view, lexicon, self.index.knows)
+            yield SearchState(view, lexicon, self.index.knows, corrects)
 
     def words_are_stale(self, *, by_any_change: bool = False) -> bool:
         """Return whether enough was written since the words were read to read them again."""

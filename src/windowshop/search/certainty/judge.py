@@ -15,7 +15,7 @@ from windowshop.search.retrieval.cutoff import Cut
 from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.retrieve import Candidates, Found
 
-NOT_FOUND = "Nothing is certain to be what was asked."
+NOT_FOUND = "Nothing is surely what you asked for."
 
 
 def judge(
@@ -42,7 +42,7 @@ def judge(
     return Certainty(
         found="certain" if is_likely and unmet is None else "closest",
         probability=probability,
-        text=_reason(unmet.text if unmet else "", signs, is_likely=is_likely),
+        text=_reason(unmet.text if unmet else "", signs, _meant(found), is_likely=is_likely),
         unknown=signs.unknown if signs else (),
         unmet=unmet,
         signs=parts_of(signs, config) if signs and request.explain else {},
@@ -64,10 +64,13 @@ def parts_of(signs: Signs, config: CertaintyConfig) -> dict[str, float]:
 
 
 def closest_only(found: Found, certainty: Certainty | None, config: CertaintyConfig) -> Found:
-    """Leave the first few candidates of a search that is not likely to have what was asked."""
+    """Leave the first few candidates of a search that is not likely to have what was asked.
+
+    Those that have what is inferred surely enough to filter all stay.
+    """
     if certainty is None or certainty.probability is None:
         return found
-    if certainty.probability >= config.min_probability:
+    if certainty.probability >= config.min_probability or _meant(found):
         return found
     return replace(found, candidates=_first(found.candidates, config.max_closest))
 
@@ -87,12 +90,22 @@ def _first(candidates: Candidates, most: int) -> Candidates:
     )
 
 
-def _reason(unmet: str, signs: Signs | None, *, is_likely: bool) -> str:
+def _meant(found: Found) -> tuple[str, ...]:
+    """Return what is inferred surely enough to filter."""
+    return tuple(
+        item.text
+        for item in found.recognised
+        if item.kind == "inferred" and item.action == "filter"
+    )
+
+
+def _reason(unmet: str, signs: Signs | None, meant: Sequence[str], *, is_likely: bool) -> str:
     if unmet or is_likely:
         return unmet
-    if signs and signs.unknown:
-        return f"{NOT_FOUND} No product has {_words(signs.unknown)}."
-    return NOT_FOUND
+    has_not = f"No product has {_words(signs.unknown)}." if signs and signs.unknown else ""
+    if meant:
+        return f"{has_not} Likely meant: {', '.join(meant)}.".strip()
+    return f"{NOT_FOUND} {has_not}".strip()
 
 
 def _words(unknown: Sequence[str]) -> str:

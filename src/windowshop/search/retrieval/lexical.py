@@ -77,9 +77,12 @@ class LexicalIndex:
         k: int,
         allowed_N: np.ndarray | None = None,
         synonyms: Synonyms = NO_SYNONYMS,
+        *,
+        corrects: bool = True,
     ) -> LexicalAnswer:
         """Return the k best products, equal scores by key; `allowed_N` is a bitmap by key."""
-        parts = expand(query_terms(query, self._known), self._spelling, synonyms)
+        words = query_terms(query, self._known)
+        parts = expand(words, self._spelling, synonyms, corrects=corrects)
         scores = np.zeros(len(self._keys), dtype=np.float32)
         for part in parts:
             scores += self._part_scores(part)

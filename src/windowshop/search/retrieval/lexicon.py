@@ -50,13 +50,15 @@ class SearchState:
     view: View
     lexicon: Lexicon
     knows: Knows = knows_none
+    corrects: bool = True
+    """Words that no product has are corrected."""
 
     def understand(self, text: str) -> Understanding:
         """Find identifiers, values, prices and exclusions in the text of a query."""
         lexicon = self.lexicon
         having = lexicon.lexical.having
         identified = lexicon.identifiers.find(text, self.view.columns, having)
-        return lexicon.vocabulary.understand(text, identified, self.knows)
+        return lexicon.vocabulary.understand(text, identified, self.knows, corrects=self.corrects)
 
 
 class SharedLexicon:

@@ -25,11 +25,13 @@ Part: TypeAlias = tuple[Alternative, ...]
 """Alternatives of a word or phrase of a query, itself first; a product scores by its best one."""
 
 
-def expand(words: Sequence[str], spelling: Spelling, synonyms: Synonyms) -> list[Part]:
+def expand(
+    words: Sequence[str], spelling: Spelling, synonyms: Synonyms, *, corrects: bool = True
+) -> list[Part]:
     """Split a query into parts with their alternatives, the words as asked first.
 
-    An unknown word expands to the closest ones, to two known words written together, or, with its
-    neighbour, to one written apart.
+    An unknown word expands to the closest ones where it may be corrected, to two known words
+    written together, or, with its neighbour, to one written apart.
     """
     parts: list[Part] = []
     at = 0
@@ -41,7 +43,7 @@ def expand(words: Sequence[str], spelling: Spelling, synonyms: Synonyms) -> list
             length, others = 2, [Alternative((joined,), 1.0)]
         asked = tuple(words[at : at + max(length, 1)])
         if len(asked) == 1:
-            others += _mended(asked[0], spelling)
+            others += _mended(asked[0], spelling, corrects=corrects)
         parts.append((Alternative(asked, 1.0), *others))
         at += len(asked)
     return parts
@@ -52,12 +54,12 @@ def _written_apart(pair: Sequence[str], spelling: Spelling) -> bool:
     return len(pair) == 2 and one_unknown and "".join(pair) in spelling
 
 
-def _mended(word: str, spelling: Spelling) -> list[Alternative]:
+def _mended(word: str, spelling: Spelling, *, corrects: bool) -> list[Alternative]:
     if word in spelling:
         return []
     near = [
         Alternative((found.word,), TYPO**found.distance)
-        for found in spelling.near(word, MAX_CORRECTIONS)
+        for found in (spelling.near(word, MAX_CORRECTIONS) if corrects else ())
     ]
     splits = [(word[:i], word[i:]) for i in range(2, len(word) - 1)]
     known = [pair for pair in splits if pair[0] in spelling and pair[1] in spelling]

@@ -106,10 +106,23 @@ def _forms(weighs_in_pounds: bool) -> tuple[_Form, ...]:
         pattern = rf"{start}{_money(0, pounds)}{middle}{_money(1, pounds)}{_end(pounds)}{end}"
         forms.append(_Form(None, re.compile(pattern, re.I), one.needs_money))
     for bound in words.bounds:
-        own = alternatives(word for some in bound.words.values() for word in some)
-        amount = _money(0, weighs_in_pounds) + _end(weighs_in_pounds)
-        pattern = rf"(?<!\w)(?:{own})\.?\s+{amount}"
-        forms.append(_Form(bound.op, re.compile(pattern, re.I), bound.needs_money))
+        amount = _money(0, weighs_in_pounds)
+        before, behind = (
+            alternatives(word for some in by_language.values() for word in some)
+            for by_language in (bound.words, bound.behind)
+        )
+        patterns = [
+            rf"(?<!\w)(?:{before})\.?\s+{amount}{_end(weighs_in_pounds)}" if before else "",
+            rf"(?<![\w.,/-]){amount}\s+(?:{behind})(?!\w)" if behind else "",
+            rf"(?<![<>=])(?:{alternatives(bound.signs)})\s*{amount}{_end(weighs_in_pounds)}"
+            if bound.signs
+            else "",
+        ]
+        forms += [
+            _Form(bound.op, re.compile(pattern, re.I), bound.needs_money)
+            for pattern in patterns
+            if pattern
+        ]
     return tuple(forms)
 
 

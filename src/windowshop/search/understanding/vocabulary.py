@@ -183,7 +183,12 @@ class Vocabulary:
         return [value for value, _ in sorted(meanings, key=lambda item: -item[1])[:most]]
 
     def understand(
-        self, query: str, identified: Sequence[Identified] = (), knows: Knows = knows_none
+        self,
+        query: str,
+        identified: Sequence[Identified] = (),
+        knows: Knows = knows_none,
+        *,
+        corrects: bool = True,
     ) -> Understanding:
         """Find phrases, prices and exclusions in a query; other words stay in `rest`."""
         prices = price_phrases(query, self._prices, weighs_in_pounds=self._weighs_in_pounds)
@@ -196,8 +201,8 @@ class Vocabulary:
             for token in tokens_of(query)
             if not any(start <= token.start < end for start, end in apart)
         ]
-        near = cache(self._spelling.near)
-        words = tuple(self._read(query, typed, i, near, knows) for i in range(len(typed)))
+        find_near: FindNear = cache(self._spelling.near) if corrects else (lambda _: [])
+        words = tuple(self._read(query, typed, i, find_near, knows) for i in range(len(typed)))
         measures = self._measures(query, typed)
         places = sorted({*measures, *self._match(words, list(measures))})
         excluded = self._excluded(query, words, places)

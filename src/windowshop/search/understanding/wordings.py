@@ -1,6 +1,6 @@
 """Words of queries that ask for prices, units, sizes and exclusions, from `wordings.yaml`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -10,11 +10,15 @@ from windowshop.settings import load_settings
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bound:
-    """Words before a price that bounds on one side."""
+    """Words before or behind a price that bounds on one side."""
 
     op: Operator
-    words: dict[str, tuple[str, ...]]
-    """By language."""
+    words: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Words before it, by language."""
+    behind: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Words behind it, by language."""
+    signs: tuple[str, ...] = ()
+    """Signs before it."""
     needs_money: bool = False
     """True where the words may bound something else than a price."""
 

@@ -99,6 +99,7 @@ class SearchOptions(Body):
     mode: Mode = "hybrid"
     understand: bool = True
     infer: bool = True
+    correct: bool = Field(True, description="Whether words that no product has are corrected.")
     facets: list[Name] = Field(default_factory=list, max_length=32)
     facet_limit: int = Field(10, ge=0, le=MAX_LIMIT)
     collapse: bool = False
@@ -153,6 +154,7 @@ class SearchBody(SearchOptions):
             mode=self.mode,
             understand=self.understand,
             infer=self.infer,
+            correct=self.correct,
             choices=self.choices,
             facet_filters={name: _pick(pick) for name, pick in self.picks.items()},
             facets=tuple(dict.fromkeys(self.facets)),

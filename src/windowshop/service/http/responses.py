@@ -270,6 +270,8 @@ class InfoAnswer(BaseModel):
     columns: list[ColumnInfo]
     settings: dict[str, Any]
     kinds_of_query: list[str]
+    learned: list[Literal["classifier", "ranker"]]
+    """Tuned parts that searches use."""
     scopes: list[str]
 
 

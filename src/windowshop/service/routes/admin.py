@@ -101,6 +101,7 @@ def _info(pool: GenerationPool) -> dict[str, Any]:
         ]
         settings = asdict(searcher.settings)
         del settings["certainty"]["direction"]  # long, and nothing to read
+        learned = searcher.learned
         sees = searcher.index.manifest.image_width is not None
     return {
         "name": pool.folder.resolve().name,
@@ -110,6 +111,7 @@ def _info(pool: GenerationPool) -> dict[str, Any]:
         "columns": columns,
         "settings": settings,
         "kinds_of_query": ["text", "photo"] if sees else ["text"],
+        "learned": learned,
     }
 
 

@@ -16,10 +16,10 @@ import { watchQuery } from "./suggest.js";
 import { shortcutsOn, Tools } from "./tools.js";
 import { columnName, counted, inNumbers } from "./words.js";
 
-const FRESH = { picks: {}, choices: {}, sort: null, where: "", product: null };
+const FRESH = { picks: {}, choices: {}, correct: true, sort: null, where: "", product: null };
 
 let state = fromAddress(location.search);
-let shop = { generations: [], columns: [], scopes: [], kinds_of_query: [] };
+let shop = { generations: [], columns: [], scopes: [], kinds_of_query: [], learned: [] };
 const titles = new Map();
 
 const results = new Results(addressOf);
@@ -172,7 +172,10 @@ function show(answer, asked) {
   byId("summary").textContent = found + more;
   byId("filters-done").textContent = `Show ${found}`;
   announce(answer.corrected ? `${found} for ${answer.corrected}` : found);
-  showNotes(answer, (choices) => go({ choices: { ...state.choices, ...choices } }));
+  showNotes(answer, asked, {
+    choose: (choices) => go({ choices: { ...state.choices, ...choices } }),
+    correct: (correct) => go({ correct }),
+  });
   showRecognised(answer.recognised, (name, action) => go({ choices: { ...state.choices, [name]: action } }));
   byId("measured").hidden = !asked.explain;
   byId("measured").replaceChildren(...(asked.explain ? howAnswered(answer) : []));
@@ -235,7 +238,7 @@ async function runCompare() {
   await showCompare(asked, {
     ask: (side) => ask(toRequest({ ...asked, ...side }, { log: false }), asked, signal),
     change: (i, side) => go({ sides: state.sides.map((other, j) => (j === i ? side : other)) }),
-    generations: shop.generations, addressOf,
+    generations: shop.generations, learned: shop.learned, addressOf,
   });
   if (!signal.aborted) announce(byId("verdict").textContent);
 }

@@ -4,7 +4,7 @@ import { isAbort } from "./api.js";
 import { card } from "./cards.js";
 import { why } from "./explain.js";
 import { byId, el, refill } from "./dom.js";
-import { MODES } from "./state.js";
+import { MODES, SIDE, VARIETY } from "./state.js";
 import { counted, inMs } from "./words.js";
 
 /** Where each product of `ours` stands compared with `theirs`: "only", or how far up (above 0). */
@@ -18,7 +18,7 @@ export function moves(ours, theirs, keyOf) {
 
 /** Two settings to begin with: the state's own beside another one that differs. */
 export function startingSides(state, generations) {
-  const own = { mode: state.mode, understand: state.understand, rules: state.rules, generation: state.generation };
+  const own = Object.fromEntries(Object.keys(SIDE).map((name) => [name, state[name]]));
   const shown = own.generation ?? generations.find(({ current }) => current)?.name;
   const other = generations.find(({ name, loaded }) => loaded && name !== shown);
   if (other) return [own, { ...own, generation: other.name }];
@@ -26,7 +26,7 @@ export function startingSides(state, generations) {
 }
 
 /** Ask both and show them. `ask(side)` gives an answer, `change(i, side)` takes new settings. */
-export async function showCompare(state, { ask, change, generations, addressOf }) {
+export async function showCompare(state, { ask, change, generations, learned, addressOf }) {
   const root = byId("compare");
   if (!root.children.length) root.append(el("p", { class: "verdict", text: "Searching…" }));
   const answers = await Promise.allSettled(state.sides.map(ask));
@@ -36,7 +36,7 @@ export async function showCompare(state, { ask, change, generations, addressOf }
   refill(root,
     el("p", { class: "verdict", id: "verdict", text: verdict(lists, keyOf) }),
     el("div", { class: "pair" }, state.sides.map((side, i) =>
-      column({ side, answer: answers[i], results: lists[i], marks: moves(lists[i], lists[1 - i], keyOf), i }, { state, change, generations, addressOf }))));
+      column({ side, answer: answers[i], results: lists[i], marks: moves(lists[i], lists[1 - i], keyOf), i }, { state, change, generations, learned, addressOf }))));
   return answers.map(({ value }) => value);
 }
 
@@ -47,7 +47,7 @@ function verdict([left, right], keyOf) {
   return `${of}: ${both} on both sides, ${left.length - both} only left, ${right.length - both} only right.`;
 }
 
-function column({ side, answer, results, marks, i }, { state, change, generations, addressOf }) {
+function column({ side, answer, results, marks, i }, { state, change, generations, learned, addressOf }) {
   const name = i ? "Right" : "Left";
   const list = el("ol", { class: "cards", data: { side: i } },
     results.map((result, at) => marked(result, marks[at], { state, addressOf })));
@@ -55,14 +55,14 @@ function column({ side, answer, results, marks, i }, { state, change, generation
     ? el("p", { class: "about problem", role: "alert", text: answer.reason.message })
     : el("p", { class: "about", text: `${counted(answer.value.total, "result")} in ${inMs(answer.value.took_ms)}` });
   return el("section", { class: "column", "aria-labelledby": `side-${i}` },
-    el("h2", { id: `side-${i}`, text: name }), settings(side, i, name, change, generations), about, list);
+    el("h2", { id: `side-${i}`, text: name }), settings(side, i, name, { change, generations, learned }), about, list);
 }
 
-function settings(side, i, name, change, generations) {
+function settings(side, i, name, { change, generations, learned }) {
   const pick = (key, label, options) => {
     const select = el("select", { data: { key: `${i}:${key}` } }, options.map(([value, text]) => el("option", { value, text })));
     select.value = side[key] ?? "";
-    select.addEventListener("change", () => change(i, { ...side, [key]: select.value || null }));
+    select.addEventListener("change", () => change(i, { ...side, [key]: select.value || SIDE[key] }));
     return el("label", { class: "field" }, el("span", { text: label }), select);
   };
   const tick = (key, label) => {
@@ -74,7 +74,10 @@ function settings(side, i, name, change, generations) {
   return el("div", { class: "settings", role: "group", "aria-label": `${name} side` },
     pick("mode", "Search by", Object.entries(MODES)),
     loaded.length > 1 ? pick("generation", "Model", generationOptions(loaded)) : null,
-    el("div", { class: "ticks" }, tick("understand", "Read the query"), tick("rules", "Shop rules")));
+    pick("variety", "Variety", Object.entries(VARIETY)),
+    el("div", { class: "ticks" }, tick("understand", "Read the query"),
+      learned.includes("classifier") ? tick("infer", "Guess what is meant") : null,
+      learned.includes("ranker") ? tick("ranker", "Learned order") : null, tick("rules", "Shop rules")));
 }
 
 /** Choices of a model generation; "" is whichever is current. */

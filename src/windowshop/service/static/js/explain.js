@@ -1,9 +1,55 @@
 // Why a product stands where it does, and how an answer came about.
 
 import { el } from "./dom.js";
-import { counted, inMs, inPercent } from "./words.js";
+import { columnName, counted, inMs, inPercent } from "./words.js";
 
 const CHANNELS = { vectors: "Meaning", photo: "Photo", words: "Words" };
+
+/** What the learned ranker looks at, in words. */
+const FEATURES = {
+  "channels: place": "Place before",
+  "channels: merged score": "Score before",
+  "agreement: channels": "Found in several ways",
+  "agreement: spread": "Ways that disagree",
+  "agreement: likeness": "Like the first results",
+  "recognised: match": "Has what is named",
+  "recognised: contradict": "Has something else",
+  "recognised: unstated": "Does not say",
+  "modalities: first score": "Its text fits",
+  "modalities: second score": "Text and photo fit",
+  "modalities: query text": "The query is about text",
+  "modalities: text weight": "Weight of its text",
+  "modalities: image score": "Its photo fits",
+  "modalities: image likeness": "Photo like the first ones",
+  "query: words": "Words in the query",
+  "query: known": "Known words in it",
+  "query: recognised": "Things that it names",
+  "query: best": "Best score of all",
+  "query: gap": "Lead of the best",
+  "engagement: clicks": "Clicks",
+  "engagement: orders": "Orders",
+  "engagement: query clicks": "Clicks in this search",
+  "engagement: query orders": "Orders in this search",
+};
+const PATTERNS = [
+  [/^channels: (.+) score$/, (name) => `Score by ${(CHANNELS[name] ?? name).toLowerCase()}`],
+  [/^channels: (.+) rank$/, (name) => `Place by ${(CHANNELS[name] ?? name).toLowerCase()}`],
+  [/^recognised: (.+) match$/, (name) => `${columnName(name)} as named`],
+  [/^columns: has (.+)$/, (name) => `Has a ${name}`],
+  [/^columns: (.+) among candidates$/, (name) => `${columnName(name)} beside the others`],
+  [/^columns: (.+)$/, (name) => columnName(name)],
+];
+
+/** "channels: words rank" -> "Place by words". */
+export function featureName(feature) {
+  if (feature in FEATURES) return FEATURES[feature];
+  for (const [pattern, inWords] of PATTERNS) {
+    const found = pattern.exec(feature);
+    if (found) return inWords(found[1]);
+  }
+  return feature;
+}
+
 const DID = { pin: "Pinned by", boost: "Moved up by", bury: "Moved down by" };
 
 /** A disclosure for one card; null where the answer explains nothing. */
@@ -36,6 +82,7 @@ export function howAnswered(answer) {
       pair("Left out as too weak", cut.toLocaleString()),
       ...(answer.certainty?.probability == null ? [] : [pair("Likely to be what was asked", inPercent(answer.certainty.probability))]),
       pair("Pass the filters", counted(answer.matching, "product")),
+      answer.ranked ? pair("Order", "as learned") : null,
       pair("Generation", answer.generation)),
     gate("How far the query trusts text", answer.text_weight, answer.text_weight === null ? null : 1 - answer.text_weight),
   ].filter(Boolean);
@@ -58,8 +105,9 @@ function scoreRows(result, reasons) {
 function ranked(place) {
   if (!place) return null;
   return el("div", { class: "ranked" },
-    el("p", { text: `Ranked by what was learned: #${place.place_before} by the mix, ${signed(place.score - place.mix)} points` }),
-    el("dl", {}, place.reasons.map((reason) => pair(reason.feature.replace(": ", " · "), signed(reason.points)))));
+    el("p", { text: `Learned order: was #${place.place_before}, ${signed(place.score - place.mix)} points` }),
+    el("dl", {}, place.reasons.flatMap((reason) =>
+      [el("dt", { text: featureName(reason.feature) }), el("dd", { text: signed(reason.points) })])));
 }
 
 const signed = (points) => `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(2)}`;

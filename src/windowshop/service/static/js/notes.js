@@ -10,11 +10,14 @@ const ACTIONS_OF = {
 };
 
 /** "Showing results for", what was not found and what is there instead, and what was given up so
- * that something was found. `choose(choices)` asks for an alternative. */
-export function showNotes(answer, choose) {
+ * that something was found. `choose(choices)` asks for an alternative, `correct(yes)` again with
+ * the spelling corrected or as typed. */
+export function showNotes(answer, state, { choose, correct }) {
   const notes = [];
   if (answer.corrected && answer.corrected !== answer.text) {
-    notes.push(el("p", { class: "note" }, "Showing results for ", el("strong", { dir: "auto", text: answer.corrected }), "."));
+    notes.push(spelling(["Showing results for ", el("strong", { dir: "auto", text: answer.corrected }), "."], "Search as typed", () => correct(false)));
+  } else if (!state.correct && answer.text) {
+    notes.push(spelling(["Searched exactly as typed."], "Correct the spelling", () => correct(true)));
   }
   if (answer.certainty?.found === "closest") {
     notes.push(notFound(answer, choose));
@@ -24,6 +27,11 @@ export function showNotes(answer, choose) {
       el("ul", {}, answer.relaxed.map((step) => el("li", { text: step })))));
   }
   refill(byId("notes"), notes);
+}
+
+function spelling(said, way, run) {
+  const again = el("button", { class: "textual", type: "button", text: way, data: { key: "spelling" }, on: { click: run } });
+  return el("p", { class: "note spelling" }, el("span", {}, said), again);
 }
 
 function notFound({ certainty, relaxed, results }, choose) {
@@ -36,7 +44,7 @@ function notFound({ certainty, relaxed, results }, choose) {
     el("p", { dir: "auto" }, el("strong", { text: certainty.text })),
     offers.length ? el("p", { class: "row offers" }, el("span", { class: "quietly", text: "There is" }), offers) : null,
     relaxed.length ? el("ul", {}, relaxed.map((step) => el("li", { text: step }))) : null,
-    results.length ? el("p", { class: "quietly", text: "The closest to it:" }) : null);
+    results.length ? el("p", { class: "quietly", text: "Closest to your search:" }) : null);
 }
 
 /** What was recognised in the query; each can be made a filter, a preference, or be left alone. */

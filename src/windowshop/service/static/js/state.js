@@ -3,12 +3,17 @@
 export const PAGE = 24;
 export const MODES = { hybrid: "Words and meaning", vectors: "Meaning only", words: "Words only" };
 
+/** How alike products are kept apart; "" is how the shop has set it. */
+export const VARIETY = { "": "As the shop set it", none: "None", looks: "Mix what looks alike", brands: "At most 3 of a brand" };
+const DIVERSITY = { none: { method: "none" }, looks: { method: "mmr" }, brands: { max_per: { brand: 3 } } };
+
 /** What the two sides of a comparison may differ in. */
-export const SIDE = { mode: "hybrid", understand: true, rules: true, generation: null };
+export const SIDE = { mode: "hybrid", understand: true, infer: true, ranker: true, rules: true, variety: "", generation: null };
+const SWITCHES = ["understand", "infer", "ranker", "rules"];
 
 export const EMPTY = Object.freeze({
   text: "", similar: null, photo: null, where: "", picks: {}, choices: {}, sort: null, collapse: true,
-  explain: false, compare: false, product: null, ...SIDE, sides: null,
+  correct: true, explain: false, compare: false, product: null, ...SIDE, sides: null,
 });
 
 /** The state that an address stands for; unknown parts are passed over. */
@@ -21,6 +26,7 @@ export function fromAddress(query) {
   const sort = params.get("sort");
   if (sort) state.sort = { column: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
   state.collapse = params.get("variants") !== "all";
+  state.correct = params.get("spelling") !== "typed";
   state.explain = params.get("explain") === "1";
   state.compare = params.get("view") === "compare";
   Object.assign(state, sideFrom(params, ""));
@@ -40,6 +46,7 @@ export function toAddress(state) {
   put("where", state.where);
   put("sort", state.sort && `${state.sort.descending ? "-" : ""}${state.sort.column}`);
   put("variants", !state.collapse && "all");
+  put("spelling", !state.correct && "typed");
   put("explain", state.explain && "1");
   writeSide(params, "", state);
   if (state.compare) {
@@ -56,9 +63,9 @@ export function toRequest(state, { offset = 0, limit = PAGE, facets = [], facetL
   const text = state.text.trim();
   return {
     text: text || null, similar_to: state.similar, where: state.where.trim() || null,
-    mode: text ? state.mode : "hybrid", understand: state.understand, choices: state.choices,
+    mode: text ? state.mode : "hybrid", understand: state.understand, infer: state.infer, correct: state.correct, choices: state.choices,
     picks: state.picks, facets, facet_limit: facetLimit, sort: state.sort ? [state.sort] : [],
-    collapse: state.collapse, rules: state.rules, offset, limit, explain: state.explain,
+    collapse: state.collapse, ranker: state.ranker, rules: state.rules, diversity: DIVERSITY[state.variety] ?? null, offset, limit, explain: state.explain,
     generation: state.generation, follow_up: followUp, log,
   };
 }
@@ -73,18 +80,19 @@ export const sameAnswer = (one, other) =>
 
 function sideFrom(params, prefix) {
   const mode = params.get(`${prefix}mode`);
+  const variety = params.get(`${prefix}variety`);
   return {
     mode: mode in MODES ? mode : SIDE.mode,
-    understand: params.get(`${prefix}understand`) !== "off",
-    rules: params.get(`${prefix}rules`) !== "off",
+    ...Object.fromEntries(SWITCHES.map((name) => [name, params.get(`${prefix}${name}`) !== "off"])),
+    variety: variety in DIVERSITY ? variety : SIDE.variety,
     generation: params.get(`${prefix}generation`),
   };
 }
 
 function writeSide(params, prefix, side) {
   if (side.mode !== SIDE.mode) params.set(`${prefix}mode`, side.mode);
-  if (!side.understand) params.set(`${prefix}understand`, "off");
-  if (!side.rules) params.set(`${prefix}rules`, "off");
+  for (const name of SWITCHES) if (!side[name]) params.set(`${prefix}${name}`, "off");
+  if (side.variety) params.set(`${prefix}variety`, side.variety);
   if (side.generation) params.set(`${prefix}generation`, side.generation);
 }
 

@@ -2,7 +2,7 @@
 
 import { byId, el } from "./dom.js";
 import { generationOptions } from "./compare.js";
-import { MODES, SIDE } from "./state.js";
+import { EMPTY, MODES, SIDE, VARIETY } from "./state.js";
 
 const SHORTCUTS_OFF = "windowshop.no-shortcuts";
 
@@ -26,7 +26,7 @@ export class Tools {
     });
   }
 
-  build({ generations, scopes }) {
+  build({ generations, scopes, learned }) {
     this.mayJudge = scopes.includes("write");
     const loaded = generations.filter(({ loaded }) => loaded);
     this.compareButton = this.button("Side by side", this.toggleCompare);
@@ -34,8 +34,11 @@ export class Tools {
     byId("tools-sheet").replaceChildren(...[
       this.select("mode", "Search by", Object.entries(MODES)),
       loaded.length > 1 ? this.select("generation", "Model", generationOptions(loaded)) : null,
+      this.select("variety", "Variety", Object.entries(VARIETY)),
       this.expression(),
       this.tick("understand", "Read brands, categories and prices in the query"),
+      learned.includes("classifier") ? this.tick("infer", "Guess what is meant and not named") : null,
+      learned.includes("ranker") ? this.tick("ranker", "Order as learned from judgements") : null,
       this.tick("rules", "Apply the shop's rules"),
       this.tick("explain", "Explain each result"),
       this.shortcuts(),
@@ -60,7 +63,7 @@ export class Tools {
   }
 
   select(name, label, options) {
-    const field = el("select", { on: { change: () => this.change({ [name]: field.value || null }) } },
+    const field = el("select", { on: { change: () => this.change({ [name]: field.value || EMPTY[name] }) } },
       options.map(([value, text]) => el("option", { value, text })));
     this.fields[name] = field;
     return el("label", { class: "field" }, el("span", { text: label }), field);

@@ -320,6 +320,22 @@ def test_another_word_for_a_category_filters_by_it(search):
     assert set(inferred(answer)) == {"category: Sofas"}
 
 
+def test_what_is_surely_meant_is_named_and_its_list_stays_whole(index, classifier):
+    settings = SearchSettings(
+        precision=PrecisionConfig(min_products=1, min_coverage=0),
+        certainty=CertaintyConfig(min_probability=1.0),
+    )
+    searcher = Searcher(index, settings, classifier=classifier)
+    answer = searcher.answer(SearchRequest(text="couch", limit=50))
+    assert answer.certainty.found == "closest"
+    assert answer.certainty.text.startswith('No product has "couch". Likely meant: ')
+    assert answer.certainty.text.endswith("Sofas.")
+    assert answer.total == 20 > settings.certainty.max_closest
+    plain = searcher.answer(SearchRequest(text="couch", limit=50, infer=False))
+    assert plain.total == settings.certainty.max_closest
+    assert "Likely meant" not in plain.certainty.text
+
+
 def test_a_shop_that_allows_boosts_alone_loses_nothing(search):
     answer = search("couch", strongest="boost", explain=True)
     assert inferred(answer)["category: Sofas"].action == "boost"

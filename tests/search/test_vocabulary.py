@@ -330,3 +330,29 @@ def large():
 )
 def test_a_rare_word_close_to_an_unknown_one_is_not_what_was_meant(large, text, corrected):
     assert large.understand(text).corrected == corrected
+
+
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        ("shoes size 38-40", ["38", "39", "40"]),
+        ("sizes 38 to 39 shoes", ["38", "39"]),
+        ("size 39 – 41", ["39", "40"]),
+        ("size 40-38", ["40"]),
+        ("size 38-2024", ["38"]),
+        ("size 38", ["38"]),
+        ("38-40", []),
+    ],
+)
+def test_a_range_of_a_column_s_numbers_names_each(query, values):
+    rows = [{"product_id": f"{i}", "title": "shoe", "size": f"{38 + i % 3}"} for i in range(12)]
+    understood = Vocabulary(pl.DataFrame(rows)).understand(query)
+    assert [match.meaning.value for match in understood.matches] == values
+    assert understood.prices == ()
+
+
+@pytest.mark.parametrize("query", ["tv", "TVs", "tvs", "TV"])
+def test_plurals_of_initials_are_known(query):
+    rows = [{"product_id": "1", "title": "Screen", "category": "Electronics > TVs"}]
+    (match,) = Vocabulary(pl.DataFrame(rows)).understand(query).matches
+    assert match.meaning.value == "TVs"

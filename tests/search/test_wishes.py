@@ -207,6 +207,13 @@ def test_an_identifier_is_found_first_without_case_and_separators(shop, query, f
     assert ids(only) == [first]
 
 
+@pytest.mark.parametrize("sign", [" ", ",", ", ", ";", " or "])
+def test_several_identifiers_in_one_query_come_first(shop, sign):
+    answer = ask(shop(TOOLS), text=sign.join(["1003", "GSR12V-15", "xyz-1"]))
+    assert set(ids(answer)[:2]) == {"1003", "1001"}
+    assert [part.kind for part in answer.recognised] == ["identifier", "identifier"]
+
+
 def test_identifiers_that_are_words_of_the_catalogue_leave_searches_as_they_are(shop):
     searcher = shop(TOOLS)
     for query, first in (("501", "dress"), ("dress", "1005"), ("red dress", "1005")):

@@ -28,6 +28,9 @@ _ELIDED = frozenset(
 """Articles, prepositions and pronouns that French, Italian and Catalan write against a vowel."""
 _AFTER_SIBILANT = ("sse", "che", "she", "xe", "zze")
 _IRREGULAR = {
+    "tvs": "tv",
+    "cds": "cd",
+    "pcs": "pc",
     "man": "men",
     "woman": "women",
     "child": "children",

@@ -42,7 +42,7 @@ MIN_SHARE = 0.95
 MAX_PRODUCTS = 50
 """More products than this share no identifier."""
 MAX_PARTS = 4
-"""Most parts, apart by blanks, of an identifier in a query."""
+"""Most parts, apart by blanks or commas, of an identifier in a query."""
 SHORT = 3
 """Digits of a number that may be a model of a brand ("501"), rather than an id."""
 MIN_CODE, MIN_DIGITS = 4, 6
@@ -226,7 +226,7 @@ def _equal(table: pl.DataFrame, value: np.uint64) -> pl.DataFrame:
 
 def _spans(query: str) -> Iterator[tuple[int, int, bool]]:
     """Yield the places in a query that may be an identifier, the whole first, then the longest."""
-    parts = [part.span() for part in re.finditer(r"\S+", query)]
+    parts = [part.span() for part in re.finditer(r"[^\s,;|]+", query)]
     if not parts:
         return
     start, end = parts[0][0], parts[-1][1]

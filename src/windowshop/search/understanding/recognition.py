@@ -162,7 +162,7 @@ def _of_column(column: str, matches: Sequence[Match], config: PrecisionConfig) -
     values = list(dict.fromkeys(match.meaning.value for match in matches))
     return Recognised(
         name=f"{column}: {', '.join(values)}",
-        text=", ".join(match.text for match in matches),
+        text=", ".join(dict.fromkeys(match.text for match in matches)),
         tree=_tree([match.meaning for match in matches]),
         action=action,
         certainty=certainty,
@@ -193,8 +193,9 @@ def _of_exclusion(exclusion: Exclusion, config: PrecisionConfig) -> Recognised:
     else:
         action, reason = "filter", f"products that state it are left out, {first.count} of them"
     trees = tuple(_tree([meaning]) for meaning in meant)
+    values = dict.fromkeys(m.value for m in meant if m.column == first.column)
     return Recognised(
-        name=f"not {first.column}: {first.value}",
+        name=f"not {first.column}: {', '.join(values)}",
         text=exclusion.text,
         tree=trees[0] if len(trees) == 1 else Or(trees),
         action=action,

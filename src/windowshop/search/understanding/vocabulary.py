@@ -7,7 +7,7 @@ What "not" or "without" excludes is told apart (`exclusions`).
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 import polars as pl
 
@@ -42,6 +42,7 @@ from windowshop.search.understanding.identifiers import Identified
 from windowshop.search.understanding.phrases import LONGEST, STOP_WORDS, Meaning, phrases
 from windowshop.search.understanding.prices import PricePhrase, price_phrases
 from windowshop.search.understanding.quantities import Quantities
+from windowshop.search.understanding.ranges import value_ranges
 from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 
@@ -203,7 +204,8 @@ class Vocabulary:
         ]
         find_near: FindNear = cache(self._spelling.near) if corrects else (lambda _: [])
         words = tuple(self._read(query, typed, i, find_near, knows) for i in range(len(typed)))
-        measures = self._measures(query, typed)
+        ranges = value_ranges(query, typed, self._phrases)
+        measures = self._measures(query, typed) | ranges
         places = sorted({*measures, *self._match(words, list(measures))})
         excluded = self._excluded(query, words, places)
         wanted = [
@@ -219,7 +221,7 @@ class Vocabulary:
         return Understanding(
             query=query,
             tokens=words,
-            matches=tuple(found(place) for place in wanted),
+            matches=tuple(m for place in wanted for m in _apart(found(place), ranges.get(place))),
             prices=tuple(prices),
             rest=" ".join(_shown(w) for i, w in enumerate(words) if i not in used),
             corrected=_corrected(query, words),
@@ -356,6 +358,13 @@ class Vocabulary:
             count=own[0].count,
             corrected=any(word.corrected is not None for word in own),
         )
+
+
+def _apart(match: Match, values: Sequence[Meaning] | None) -> list[Match]:
+    """Return a match for each value of a range; any other match as it is."""
+    if values is None:
+        return [match]
+    return [replace(match, meaning=meaning, others=()) for meaning in values]
 
 
 def _shown(word: QueryToken) -> str:

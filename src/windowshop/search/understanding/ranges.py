@@ -1,0 +1,52 @@
+"""Ranges of a column's whole numbers ("size 38-40", "sizes 6 to 8") -> the values in them."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from windowshop.data import Token
+from windowshop.search.understanding.phrases import Meaning
+
+MOST = 30
+"""Most steps between the ends of a range."""
+_BETWEEN = re.compile(r"\s*[-–]\s*|\s+(?:to|bis|à|a|hasta)\s+", re.I)
+LONGEST_LABEL = 3
+
+
+def value_ranges(
+    query: str, tokens: Sequence[Token], phrases: Mapping[str, Sequence[Meaning]]
+) -> dict[tuple[int, int], list[Meaning]]:
+    """Return the values of each range behind a column's name, by its words in the query.
+
+    Values that no product has are left out, and so are ranges without any.
+    """
+    found: dict[tuple[int, int], list[Meaning]] = {}
+    for low, high in _ends(query, tokens):
+        for first in range(max(0, low - LONGEST_LABEL), low):
+            label = "".join(token.word for token in tokens[first:low])
+            meanings = _between(label, int(tokens[low].word), int(tokens[high].word), phrases)
+            if meanings:
+                found[first, high + 1] = meanings
+                break
+    return found
+
+
+def _ends(query: str, tokens: Sequence[Token]) -> list[tuple[int, int]]:
+    """Return the places of the two numbers of each range, which nothing but its sign parts."""
+    pairs = [(i, at) for i in range(len(tokens)) for at in (i + 1, i + 2) if at < len(tokens)]
+    return [
+        (low, high)
+        for low, high in pairs
+        if tokens[low].word.isdecimal()
+        and tokens[high].word.isdecimal()
+        and _BETWEEN.fullmatch(query[tokens[low].end : tokens[high].start])
+    ]
+
+
+def _between(
+    label: str, low: int, high: int, phrases: Mapping[str, Sequence[Meaning]]
+) -> list[Meaning]:
+    if not 0 < high - low <= MOST:
+        return []
+    named = [phrases.get(f"{label}{number}") for number in range(low, high + 1)]
+    meanings = [found[0] for found in named if found]
+    return [meaning for meaning in meanings if meaning.column == meanings[0].column]

@@ -97,6 +97,8 @@ def test_what_is_seen_is_written_and_read_back_to_the_same_table(tmp_path):
     assert rules.columns["mpn"].roles == ("identifier", "filter", "shown")
     assert rules.columns["material"].roles == ("filter", "facet", "shown")
     assert rules.columns["tags"].type == "texts"
+    assert rules.columns["kg"].roles == ("filter", "facet", "sort", "shown")
+    assert rules.columns["legs"].roles == ("filter", "facet", "shown")
     assert (rules.columns["kg"].type, rules.columns["legs"].type) == ("number", "text")
     assert read_products(tmp_path).equals(before)
     with pytest.raises(DataError, match="is there already"):

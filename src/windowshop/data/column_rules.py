@@ -198,6 +198,8 @@ def seen_rules(products: pl.DataFrame) -> ColumnRules:
     for column in attribute_columns(products):
         kind: ColumnType = "texts" if column.several else column.kind
         roles: tuple[Role, ...] = ("filter", "facet", "shown")
+        if kind == "number":
+            roles = ("filter", "facet", "sort", "shown")
         columns.setdefault(column.attribute, ColumnRule(type=kind, roles=roles))
     return ColumnRules(language=detect_language(all_texts(products)), columns=columns)
 
@@ -237,4 +239,6 @@ def _roles_of(column: pl.Series) -> tuple[Role, ...]:
     known = column.drop_nulls()
     has_few = known.n_unique() <= min(MAX_FACET_VALUES, max(2, len(known) // 2))
     is_short = (known.str.len_chars().mean() or 0) <= MAX_FACET_CHARS  # type: ignore[operator]
-    return ("filter", "facet", "shown") if has_few and is_short else ("shown",)
+    if not is_short:
+        return ("shown",)
+    return ("filter", "facet", "shown") if has_few else ("filter", "shown")

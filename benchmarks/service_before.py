@@ -1,4 +1,4 @@
-"""What later features cost over HTTP: `windowshop serve` of two states of the code, by turns.
+"""Measure the cost of later features over HTTP: `windowshop serve` of two states of the code, by turns.
 
     python benchmarks/service_before.py INDEX DATA --before INDEX_BEFORE --source SRC --json FILE
 

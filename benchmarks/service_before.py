@@ -1,4 +1,4 @@
-"""Measure the cost of later features over HTTP: `windowshop serve` of two states of the code, by turns.
+"""Cost of later features over HTTP: `windowshop serve` of two states of the code, by turns.
 
     python benchmarks/service_before.py INDEX DATA --before INDEX_BEFORE --source SRC --json FILE
 

@@ -91,7 +91,8 @@ def test_results_show_what_is_declared_as_shown_or_asked_for(client):
     assert not {"supplier", "cost", "margin", "shelf"} & fields.keys()
     assert json.loads(fields["attributes"]) == {"weight_kg": 3, "colour": "red"}
     one = client.get("/products/p3").json()
-    assert not {"supplier", "cost", "shelf"} & one.keys()
+    assert not {"supplier", "cost", "shelf", "money"} & one.keys()
+    assert one["currency"] == "EUR"
     assert one["attributes"] == fields["attributes"]
     (asked,) = search(client, text="p3", limit=1, mode="words", fields=["supplier"])["results"]
     assert asked["fields"] == {"supplier": "Jones"}

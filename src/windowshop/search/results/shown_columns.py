@@ -12,7 +12,7 @@ ALWAYS = frozenset(["product_id"])
 
 @dataclass(frozen=True, slots=True)
 class ShownColumns:
-    """Columns that are left out, and the column of the currency."""
+    """Columns that are left out, and the column of the currency, which stands by the price."""
 
     left_out: frozenset[str]
     attributes: frozenset[str]
@@ -23,7 +23,7 @@ class ShownColumns:
     def of(cls, manifest: GenerationManifest) -> "ShownColumns":
         """Return what the roles of an index say."""
         rules, roles = manifest.column_rules, manifest.column_roles
-        left_out = roles.lacking("shown") - ALWAYS
+        left_out = (roles.lacking("shown") | roles.named("currency")) - ALWAYS
         return cls(left_out, rules.column_roles.lacking("shown"), roles.currency)
 
     def of_row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from windowshop.data.dataset import SPLITS, read_dataset
+from windowshop.data.column_rules import read_rules
+from windowshop.data.dataset import SPLITS, read_dataset, read_products
 from windowshop.data.images import decode
 from windowshop.demo.catalogue import DemoConfig, write_demo
 from windowshop.demo.clicks import RESULTS_SHOWN, simulate_clicks
@@ -283,3 +284,12 @@ def test_the_same_look_is_drawn_differently_each_time():
     first, second = draw(look, 48, rng), draw(look, 48, rng)
     assert isinstance(first, Image.Image)
     assert first.tobytes() != second.tobytes()
+
+
+def test_columns_of_slices_are_for_evaluation_alone(folder):
+    rules = read_rules(folder).columns
+    assert {name: rule.roles for name, rule in rules.items()} == {
+        "text_quality": ("slice",),
+        "cold": ("slice",),
+    }
+    assert {"text_quality", "cold"} <= set(read_products(folder).columns)

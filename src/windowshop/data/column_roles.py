@@ -11,9 +11,18 @@ from typing import Literal, TypeAlias
 from windowshop.data.attributes import AttributeColumn
 
 Role: TypeAlias = Literal[
-    "identifier", "filter", "facet", "sort", "shown", "hidden", "image", "currency", "language"
+    "identifier",
+    "filter",
+    "facet",
+    "sort",
+    "shown",
+    "slice",
+    "hidden",
+    "image",
+    "currency",
+    "language",
 ]
-USES: frozenset[Role] = frozenset(["filter", "facet", "sort", "shown", "hidden"])
+USES: frozenset[Role] = frozenset(["filter", "facet", "sort", "shown", "slice", "hidden"])
 """Roles that say what a column is for; others say what it is."""
 CURRENCY = "currency"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from windowshop.data import ColumnRule, ColumnRules, write_rules
 from windowshop.demo.clicks import simulate_clicks
 from windowshop.demo.drawing import Look, draw
 from windowshop.demo.products import Product, make_products, product_rows
@@ -84,3 +85,5 @@ def _write_tables(folder: Path, products: Sequence[Product], seed: int) -> None:
     pl.DataFrame(queries).drop("facts").write_parquet(folder / "queries.parquet")
     pl.DataFrame(qrels).write_parquet(folder / "qrels.parquet")
     simulate_clicks(queries, products, grades_QN, seed).write_parquet(folder / "clicks.parquet")
+    slices = {name: ColumnRule(roles=("slice",)) for name in ("text_quality", "cold")}
+    write_rules(folder, ColumnRules(columns=slices))

@@ -208,7 +208,7 @@ class OpenIndex:
         Raises:
             DataError: A row does not fit, or an image is of no row; nothing is changed.
         """
-        rows = _completed(apply_to_written(products, self.manifest.column_rules, WRITTEN))
+        rows = apply_to_written(_completed(products), self.manifest.column_rules, WRITTEN)
         sent = dict(images or {})
         stray = sent.keys() - set(rows["product_id"])
         if stray:

@@ -100,6 +100,13 @@ def test_results_show_what_is_declared_as_shown_or_asked_for(client):
     assert asked["fields"] == {"supplier": "Jones"}
 
 
+def test_agents_see_what_is_shown_with_its_currency(client):
+    found = client.post("/ucp/catalog/lookup", json={"ids": ["p3"]}).json()
+    (product,) = found["products"]
+    assert product["variants"][0]["price"] == {"amount": 1300, "currency": "EUR"}
+    assert product["metadata"].keys() == {"brand", "weight_kg", "colour"}
+
+
 def test_hidden_columns_are_not_there(client):
     for asked in ({"facets": ["cost"]}, {"fields": ["cost"]}, {"sort": [{"column": "margin"}]}):
         answer = client.post("/search", json=asked)

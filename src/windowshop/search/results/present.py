@@ -13,7 +13,7 @@ from windowshop.search.certainty.verdict import Certainty
 from windowshop.search.request import SearchRequest
 from windowshop.search.results.arrange import ArrangedResults
 from windowshop.search.results.result_set import Page
-from windowshop.search.results.shown_columns import ShownColumns
+from windowshop.search.results.shown_columns import CURRENCY, ShownColumns
 from windowshop.search.retrieval.retrieve import Found
 
 
@@ -36,7 +36,7 @@ def present(
             title=own.get("title"),
             brand=own.get("brand"),
             price=own.get("price"),
-            currency=_text(row.get(columns.currency)),
+            currency=_text(own.get(CURRENCY)),
             category=own.get("category"),
             image=str(path) if (path := image_path(row.get("image"))) else None,
             group_size=int(page.group_sizes[place]),

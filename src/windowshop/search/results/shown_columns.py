@@ -8,6 +8,7 @@ from windowshop.data import without_attributes
 from windowshop.index import GenerationManifest
 
 ALWAYS = frozenset(["product_id"])
+CURRENCY = "currency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +24,16 @@ class ShownColumns:
     def of(cls, manifest: GenerationManifest) -> "ShownColumns":
         """Return what the roles of an index say."""
         rules, roles = manifest.column_rules, manifest.column_roles
-        left_out = (roles.lacking("shown") | roles.named("currency")) - ALWAYS
-        return cls(left_out, rules.column_roles.lacking("shown"), roles.currency)
+        left_out = roles.lacking("shown") | (roles.named("currency") - {CURRENCY})
+        return cls(left_out - ALWAYS, rules.column_roles.lacking("shown"), roles.currency)
 
     def of_row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the values of a product that are shown."""
+        """Return the values of a product that are shown, its currency as `currency`."""
         if not self.left_out and not self.attributes:
             return row
         kept = {name: value for name, value in row.items() if name not in self.left_out}
+        if self.currency != CURRENCY and self.currency in row:
+            kept[CURRENCY] = row[self.currency]
         if self.attributes and isinstance(text := kept.get("attributes"), str):
             kept["attributes"] = without_attributes(text, self.attributes)
         return kept

@@ -173,7 +173,7 @@ class Catalog:
         """Return the row that an id means, and how: its own, or the first of a group's."""
         collection = self.searcher.index.collection
         if name in collection:
-            row = collection.products([name]).row(0, named=True)
+            row = _whole(self.searcher.shown.of_row(collection.products([name]).row(0, named=True)))
             if not self._has_form(row):
                 return None
             is_whole = _group(row) == name and len(self._variants([name], PRICED).get(name, [])) > 1
@@ -183,7 +183,7 @@ class Catalog:
 
     def _states_currencies(self) -> bool:
         with self.searcher.state() as state:
-            return "currency" in state.view.columns.table().columns
+            return self.searcher.shown.currency in state.view.columns.table().columns
 
     def _has_form(self, row: Row) -> bool:
         price = row.get("price")

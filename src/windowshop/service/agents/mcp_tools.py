@@ -171,7 +171,7 @@ def _row(searcher: Searcher, product_id: str) -> Row:
     collection = searcher.index.collection
     if product_id not in collection:
         raise SearchError(f"There is no product {product_id!r}. Search for one that there is.")
-    return collection.products([product_id]).row(0, named=True)
+    return searcher.shown.of_row(collection.products([product_id]).row(0, named=True))
 
 
 def _facts(row: Row) -> dict[str, str]:

@@ -157,10 +157,9 @@ def _product(service: ServiceState, product_id: str) -> dict[str, Any]:
     with service.pool.lease() as searcher:
         row = _row(searcher, product_id)
         path = searcher.index.image_path(row.get("image"))
-        currency = row.get(searcher.shown.currency)
         row = searcher.shown.of_row(row)
     url = photo_url(product_id) if path is not None else None
-    return without_paths(row) | ({"currency": currency} if currency else {}) | {"photo_url": url}
+    return without_paths(row) | {"photo_url": url}
 
 
 def _image(service: ServiceState, product_id: str, size: int, known: str) -> Response:

@@ -93,7 +93,7 @@ def _first(candidates: Candidates, most: int) -> Candidates:
 def _meant(found: Found) -> tuple[str, ...]:
     """Return what is inferred surely enough to filter."""
     return tuple(
-        item.text
+        item.name.partition(": ")[2]
         for item in found.recognised
         if item.kind == "inferred" and item.action == "filter"
     )

@@ -28,7 +28,7 @@ def server(page_index):
 
 
 def asking(server, *calls):
-    """What tools answer; the last element is the list of tools."""
+    """Answers of tools; the last element is the list of tools."""
 
     async def run():
         async with Client(server) as client:

@@ -44,7 +44,7 @@ def expected(exported, queries):
 
 
 def same(found, expected):
-    """The same products in the same order, but for scores that are nearly equal."""
+    """Compare products and their order, but for scores that are nearly equal."""
     for hits, exact in zip(found, expected, strict=True):
         assert len(hits) == len(exact)
         for (_, score), wanted in zip(hits, exact.values(), strict=True):

@@ -9,7 +9,7 @@ import pytest
 
 from windowshop.files import Files, describe_files, write_manifest
 from windowshop.index.database import Database
-from windowshop.index.tuned_parts import TUNED_PARTS
+from windowshop.index.generation_parts import GENERATION_PARTS
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def test_what_a_power_loss_cost_is_told(cli, colours_index, tmp_path, monkeypatc
     assert "lacks its last 2 transactions: a power loss cost them" in told.out
 
 
-@pytest.mark.parametrize(("folder", "kind"), TUNED_PARTS.items())
-def test_what_tuning_added_is_checked(cli, colours_index, tmp_path, folder, kind):
+@pytest.mark.parametrize(("folder", "kind"), GENERATION_PARTS.items())
+def test_what_was_added_to_a_generation_is_checked(cli, colours_index, tmp_path, folder, kind):
     index = shutil.copytree(colours_index, tmp_path / "index")
     part = index / "generations" / "g1" / folder
     part.mkdir()
@@ -64,4 +64,4 @@ def test_what_tuning_added_is_checked(cli, colours_index, tmp_path, folder, kind
     told = cli("check", index)
     assert told.code == 1
     assert f"{part / 'numbers'}: is damaged" in told.out
-    assert "windowshop tune" in told.out
+    assert kind.remedy in told.out

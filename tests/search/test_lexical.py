@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from windowshop.data.product_text import LexicalTexts
 from windowshop.data.tokens import words_of
-from windowshop.engines.bm25 import BM25Config
+from windowshop.engines.bm25 import BM25Config, count_terms
 from windowshop.errors import ConfigError
 from windowshop.search.retrieval.lexical import LexicalIndex
 from windowshop.search.understanding.expansion import SYNONYM, TYPO, Alternative, expand
@@ -45,7 +45,7 @@ def index(texts):
 
 
 def lexical(keys, texts):
-    return LexicalIndex(keys, about(texts), BM25Config(k1=K1, b=B))
+    return LexicalIndex(keys, count_terms(about(texts)), BM25Config(k1=K1, b=B))
 
 
 def about(texts):

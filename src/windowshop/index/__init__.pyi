@@ -24,6 +24,12 @@ from .folder import purge_deleted as purge_deleted
 from .folder import remove_unnamed_images as remove_unnamed_images
 from .folder import rollback as rollback
 from .folder import without_builds as without_builds
+from .generation_parts import CLASSIFIER as CLASSIFIER
+from .generation_parts import CLASSIFIER_FOLDER as CLASSIFIER_FOLDER
+from .generation_parts import RANKER as RANKER
+from .generation_parts import RANKER_FOLDER as RANKER_FOLDER
+from .generation_parts import WORDS as WORDS
+from .generation_parts import WORDS_FOLDER as WORDS_FOLDER
 from .generations import GENERATIONS_FOLDER as GENERATIONS_FOLDER
 from .generations import Generations as Generations
 from .images import ShopImages as ShopImages
@@ -33,10 +39,6 @@ from .open import OpenIndex as OpenIndex
 from .open import open_index as open_index
 from .product_table import ProductTable as ProductTable
 from .product_table import open_products as open_products
-from .tuned_parts import CLASSIFIER as CLASSIFIER
-from .tuned_parts import CLASSIFIER_FOLDER as CLASSIFIER_FOLDER
-from .tuned_parts import RANKER as RANKER
-from .tuned_parts import RANKER_FOLDER as RANKER_FOLDER
 from .update import MAX_REMOVED as MAX_REMOVED
 from .update import Changes as Changes
 from .update import apply_changes as apply_changes

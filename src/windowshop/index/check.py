@@ -25,9 +25,9 @@ from windowshop.index.catalogue.state import State, saved_state
 from windowshop.index.catalogue.vector_store import VECTORS_FILE, Stored, VectorStore
 from windowshop.index.database import DATABASE_FILE
 from windowshop.index.folder import open_generations
+from windowshop.index.generation_parts import GENERATION_PARTS
 from windowshop.index.open import EXPORT_FOLDER, GENERATION, MODEL_FOLDER
 from windowshop.index.product_table import ProductTable, open_products
-from windowshop.index.tuned_parts import TUNED_PARTS
 
 
 def check_generations(folder: Path) -> list[FolderCheck]:
@@ -56,7 +56,7 @@ def check_generations(folder: Path) -> list[FolderCheck]:
                 check_folder(model, MODEL),
                 check_folder(model / EXPORT_FOLDER, EXPORT),
             ]
-            parts = {path / name: kind for name, kind in TUNED_PARTS.items()}
+            parts = {path / name: kind for name, kind in GENERATION_PARTS.items()}
             checks += [check_folder(part, kind) for part, kind in parts.items() if part.is_dir()]
     return checks
 

@@ -15,7 +15,14 @@ import numpy as np
 from windowshop.data import ImageInput, parse_filter
 from windowshop.engines import BM25Config
 from windowshop.errors import ConfigError
-from windowshop.index import KEPT_ROWS, OpenIndex, View, open_generations, open_index
+from windowshop.index import (
+    KEPT_ROWS,
+    WORDS_FOLDER,
+    OpenIndex,
+    View,
+    open_generations,
+    open_index,
+)
 from windowshop.search.answer import Answer
 from windowshop.search.certainty.judge import closest_only, judge
 from windowshop.search.certainty.signs import Signs, background_of, signs_of
@@ -29,6 +36,7 @@ from windowshop.search.results.present import assemble, present
 from windowshop.search.results.rules import Rules, load_rules
 from windowshop.search.results.shown_columns import ShownColumns
 from windowshop.search.retrieval.config import Boost
+from windowshop.search.retrieval.kept_words import KeptWords
 from windowshop.search.retrieval.lexicon import SearchState, SharedLexicon
 from windowshop.search.retrieval.query import (
     NO_VECTORS,
@@ -65,6 +73,7 @@ class Searcher:
         rules: Rules | None = None,
         classifier: Classifier | None = None,
         ranker: Ranker | None = None,
+        words: KeptWords | None = None,
     ) -> None:
         self.index, self._ranker = index, ranker
         self.settings = settings or SearchSettings()
@@ -73,7 +82,7 @@ class Searcher:
         self.shown = ShownColumns.of(index.manifest)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="words")
         with index.collection.read_view() as view:
-            self._lexicon = self._read_words(view, self.settings.bm25)
+            self._lexicon = self._read_words(view, self.settings.bm25, words)
             self._background = background_of(view)
 
     @property
@@ -211,9 +220,12 @@ class Searcher:
         self._pool.shutdown()
         self.index.close()
 
-    def _read_words(self, view: View, bm25: BM25Config) -> SharedLexicon:
+    def _read_words(
+        self, view: View, bm25: BM25Config, kept: KeptWords | None = None
+    ) -> SharedLexicon:
         manifest = self.index.manifest
-        return SharedLexicon(view, bm25, self._synonyms, manifest.language, manifest.column_roles)
+        language, roles = manifest.language, manifest.column_roles
+        return SharedLexicon(view, bm25, self._synonyms, language, roles, kept)
 
     def _begin(self, request: SearchRequest) -> tuple[RetrievalQuery, EncodedQuery | None]:
         """Return the query, and its vectors where none are needed or they take long.
@@ -320,6 +332,7 @@ def open_searcher(
             rules=load_rules(rules, schema) if rules.exists() else None,
             classifier=load_classifier(path, index.manifest.model_key),
             ranker=load_ranker(path, settings),
+            words=KeptWords(path / WORDS_FOLDER, read_only),
         )
     except BaseException:
         index.close()

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import xxhash
 
 from windowshop.data import (
     CATEGORY_PATHS,
@@ -230,6 +231,11 @@ class Columns:
         large, small = self._large[VERSION], self._small[VERSION]
         first = len(large)
         return [large[key] if key < first else small[key - first] for key in keys.tolist()]
+
+    def records_hash(self, num_keys: int) -> str:
+        """Hash which records the rows of the first keys are of."""
+        versions = self.table()[VERSION].head(num_keys).to_numpy()
+        return f"{len(versions)} {xxhash.xxh3_128_hexdigest(versions.tobytes())}"
 
     def groups(self, keys_C: np.ndarray) -> np.ndarray:
         """Return the group of variants of each key as the group's first key, int64 (C,).

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from windowshop.data import LexicalTexts, document_terms, joined, query_terms
-from windowshop.engines import BM25Config, BM25Index, best, count_terms, idf, permitted
+from windowshop.engines import BM25Config, BM25Index, TermCounts, best, idf, permitted
 from windowshop.search.understanding.expansion import Part, expand
 from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
@@ -34,10 +34,9 @@ class LexicalAnswer:
 class LexicalIndex:
     """Index of words, guarded from outside: many may search, or one may add."""
 
-    def __init__(self, keys_N: np.ndarray, texts: LexicalTexts, config: BM25Config) -> None:
-        """Index the texts of products by key, int64, each once."""
-        assert len(keys_N) == len(texts.facts), "one text a key"
-        counts = count_terms(texts)
+    def __init__(self, keys_N: np.ndarray, counts: TermCounts, config: BM25Config) -> None:
+        """Index the terms of products by key, int64, each once."""
+        assert len(keys_N) == len(counts.facts_length_N), "one text a key"
         self._built = BM25Index(counts, config)
         self._known = counts.known
         self._spelling = Spelling({term: self._built.frequency(term) for term in counts.forms})

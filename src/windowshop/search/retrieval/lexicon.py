@@ -13,12 +13,14 @@ import numpy as np
 import polars as pl
 
 from windowshop.data import ColumnRoles, lexical_texts
-from windowshop.engines import BM25Config, ReadWriteLock
+from windowshop.engines import BM25Config, ReadWriteLock, count_terms
 from windowshop.index import Collection, Columns, View
+from windowshop.search.retrieval.kept_words import CatalogueWords, KeptWords
 from windowshop.search.retrieval.lexical import LexicalIndex
 from windowshop.search.understanding.foreign import Knows, knows_none
 from windowshop.search.understanding.identifiers import Identifiers
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
+from windowshop.search.understanding.text_words import read_words
 from windowshop.search.understanding.vocabulary import Understanding, Vocabulary
 
 NO_ROLES = ColumnRoles()
@@ -71,16 +73,25 @@ class SharedLexicon:
         synonyms: Synonyms = NO_SYNONYMS,
         language: str = "",
         roles: ColumnRoles = NO_ROLES,
+        kept: KeptWords | None = None,
     ) -> None:
-        """Read the words of a view; the language is detected where none is given."""
+        """Read the words of a view, or those that were kept of it.
+
+        The language is detected where none is given.
+        """
         self._bm25, self._synonyms, self._language = bm25, synonyms, language
         self._unnamed = roles.unnamed
         self._identifiers = roles.named("identifier")
+        self._kept = kept
         self._gate = ReadWriteLock()
         self._making = threading.Lock()
         self._coming: Lexicon | None = None
         columns = view.columns
-        self._lexicon = self._made(columns, columns.table(), columns.alive_N)
+        words = kept.read(columns, language) if kept is not None else None
+        if words is not None:
+            self._lexicon = self._with_words(columns, columns.table(), words)
+        if words is None or self.is_stale(view):
+            self._lexicon = self._made(columns, columns.table(), columns.alive_N)
 
     @contextmanager
     def read(self, view: View) -> Iterator[Lexicon]:
@@ -140,19 +151,26 @@ class SharedLexicon:
 
     def _made(self, columns: Columns, table: pl.DataFrame, alive_N: np.ndarray) -> Lexicon:
         living = table.filter(alive_N)
-        keys_N = np.flatnonzero(alive_N)
-        lexical = LexicalIndex(keys_N, lexical_texts(living, self._language), self._bm25)
+        terms = count_terms(lexical_texts(living, self._language))
+        words = CatalogueWords(np.flatnonzero(alive_N), len(table), terms, read_words(living))
+        if self._kept is not None:
+            self._kept.write(words, columns, self._language)
+        return self._with_words(columns, table, words)
+
+    def _with_words(self, columns: Columns, table: pl.DataFrame, words: CatalogueWords) -> Lexicon:
+        living, language = table[words.keys], words.terms.known.language
         return Lexicon(
             columns=columns,
-            lexical=lexical,
+            lexical=LexicalIndex(words.keys, words.terms, self._bm25),
             vocabulary=Vocabulary(
                 living,
                 synonyms=self._synonyms,
-                language=lexical.language,
+                language=language,
                 unnamed=self._unnamed,
+                words=words.texts,
             ),
-            identifiers=Identifiers(keys_N, living, self._identifiers),
+            identifiers=Identifiers(words.keys, living, self._identifiers),
             synonyms=self._synonyms,
-            made_of=(len(table), len(living)),
-            num_keys=len(table),
+            made_of=(words.num_keys, len(words.keys)),
+            num_keys=words.num_keys,
         )

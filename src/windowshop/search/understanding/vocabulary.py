@@ -14,19 +14,14 @@ import polars as pl
 from windowshop.data import (
     ENGLISH,
     Token,
-    all_texts,
     compared,
     fold,
-    lexical_texts,
     stemmer_of,
     tokens_of,
-    with_articles,
     words_of,
-    written,
 )
 from windowshop.search.understanding.exclusions import (
     Excluded,
-    compounds_of,
     excluded_parts,
     excluding_words,
     stem_of_excluding,
@@ -45,6 +40,7 @@ from windowshop.search.understanding.quantities import Quantities
 from windowshop.search.understanding.ranges import value_ranges
 from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
+from windowshop.search.understanding.text_words import TextWords, read_words
 
 CORRECTED = 0.8
 """Certainty of a meaning found by correcting a word, where one as typed has 1."""
@@ -133,10 +129,12 @@ class Vocabulary:
         synonyms: Synonyms = NO_SYNONYMS,
         language: str = ENGLISH,
         unnamed: Collection[str] = (),
+        words: TextWords | None = None,
     ) -> None:
-        """Read the table; without `columns`, every text column with few enough values is used.
+        """Read the table, and its texts unless their words are given.
 
-        Queries name nothing in the columns of `unnamed`.
+        Without `columns`, every text column with few enough values is used; queries name nothing
+        in the columns of `unnamed`.
 
         Give it the table of `windowshop.data.fill_attributes`. A synonym of a phrase
         names the same things, unless the catalogue has it as a phrase of its own.
@@ -151,13 +149,8 @@ class Vocabulary:
         }
         self._stem = None if language == ENGLISH else stemmer_of(language)
         self._phrases = self._stemmed() | named | self._phrases
-        counts: Counter[str] = Counter()
-        forms: Counter[str] = Counter()
-        for text in all_texts(products):
-            found = set(written(text))
-            forms.update(found)
-            together = with_articles(text)
-            counts.update({word for one in found for word in compared(one)}.union(together))
+        words = words or read_words(products)
+        forms, counts = words.written, Counter(words.compared)
         for key, meanings in self._phrases.items():
             counts[key] = max(counts[key], meanings[0].count)
         self._spelling = Spelling(counts)
@@ -173,9 +166,7 @@ class Vocabulary:
         )
         self._prices = _price_range(named_by)
         self._quantities = Quantities(named_by if columns is None else products.select(columns))
-        self._compounds = frozenset(
-            pair for text in lexical_texts(products).facts for pair in compounds_of(words_of(text))
-        )
+        self._compounds = words.compounds
         self._weighs_in_pounds = any(self._spelling.count(word) for word in ("pound", "lb"))
 
     def names(self, most: int) -> list[str]:

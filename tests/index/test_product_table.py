@@ -6,6 +6,7 @@ import signal
 import sqlite3
 from contextlib import closing
 from datetime import UTC, date, datetime
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,7 @@ from windowshop.index.catalogue.collection import Collection
 from windowshop.index.catalogue.restore import Derivation, Encoded
 from windowshop.index.catalogue.state import State
 from windowshop.index.catalogue.vector_store import VectorStore
+from windowshop.index.merge import Staging
 from windowshop.index.product_table import ProductTable, new_versions, open_products
 from windowshop.index.rows import from_texts, plain, to_texts, type_name, type_of
 
@@ -248,6 +250,24 @@ def test_a_damaged_index_misleads_no_write(tmp_path):
         agrees(collection, {"other": 1, "hidden": 1})
         put(collection, {"other": 2, "gone": 2})
         agrees(collection, {"other": 2, "hidden": 1, "gone": 2})
+
+
+@pytest.mark.parametrize("moment", ["at the start", "before the merge"])
+def test_a_build_merges_nothing_by_a_damaged_index(tmp_path, moment):
+    rows = pl.DataFrame({"product_id": ["other", "hidden"], "title": ["a", "b"]})
+    with closing(ProductTable(tmp_path)) as table:
+        table.upsert(table.fit(rows), [1, 2])
+        staging = Staging(tmp_path / "g1", table)
+        staging.add(rows.with_columns(title=pl.lit("c")))
+    hide(tmp_path / "shop.db")
+    with closing(staging), closing(ProductTable(tmp_path)) as table:
+        before = list(table.texts())
+        staging._products = table
+        starts = moment == "at the start"
+        act = partial(Staging, tmp_path / "g2", table) if starts else partial(staging.merge, "g1")
+        with pytest.raises(DamagedError, match=r"shop\.db: is damaged \(row 2 missing"):
+            act()
+        assert list(table.texts()) == before
 
 
 def test_a_change_that_an_index_hides_is_damage(tmp_path, monkeypatch):

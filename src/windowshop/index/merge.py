@@ -46,7 +46,12 @@ class Staging:
     """Products of a data folder on their way into an index, which may be written meanwhile."""
 
     def __init__(self, folder: Path, products: ProductTable) -> None:
-        """Note the changes so far: what is changed from now on wins over the data."""
+        """Note the changes so far: what is changed from now on wins over the data.
+
+        Raises DamagedError, as `merge` does, where products or an index of them are damaged: both
+        find by id what the index has.
+        """
+        products.check()
         self._path, self._products = folder / STAGE_FILE, products
         self.begin = products.seq
         """Number of the latest change when the build began."""
@@ -87,6 +92,7 @@ class Staging:
         of them has a value that does not fit the type that its column has in the data.
         """
         self._connection.close()
+        self._products.check()
         database = self._products.database
         with database.attached(self._path, "stage"), database.writing() as connection:
             self._merge_types(connection)

@@ -50,6 +50,11 @@ class MissingExtraError(WindowshopError):
     """A package of one of windowshop's extras is not installed."""
 
 
+def first_line(error: object) -> str:
+    """Return the first line of a library's message, to stand within one of ours."""
+    return str(error).strip().split("\n")[0].strip(" .")
+
+
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
     """Raise MissingExtraError where a package that the block imports is not installed."""

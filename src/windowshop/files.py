@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
 import xxhash
+from filelock import FileLock, Timeout
 
 from windowshop.errors import (
     SHORT,
@@ -162,6 +163,20 @@ def _finite(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, dict):
         return {name: _finite(item) for name, item in value.items()}
     return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+@contextmanager
+def locked(path: Path, taken: WindowshopError) -> Iterator[None]:
+    """Hold a lock file within the block; raises `taken` where another process has it."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise taken from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def link_file(source: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ import polars as pl
 from windowshop.data.category_paths import CATEGORY, split_paths
 from windowshop.data.column_types import codes_as_text, typed
 from windowshop.data.list_columns import has_items, inner_type, list_column, parse_list, tidy
-from windowshop.errors import DataError
+from windowshop.errors import DataError, first_line
 from windowshop.registry import READERS
 
 _MONEY = r"^([A-Z]{3}|[$€£¥₹])?\s*(\d+(?:\.\d+)?)\s*([A-Z]{3}|[$€£¥₹])?$"
@@ -36,7 +36,7 @@ def read_table(
             frame = _typed_extras(_with_lists(frame, schema) if keep_lists else frame, schema)
         return _typed(frame, schema, path, keep_lists)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        reason = str(error).strip().split("\n")[0].rstrip(".")
+        reason = first_line(error)
         raise DataError(
             f"{path}: cannot be read as {path.suffix[1:]}: {reason}. "
             "Check that the file is whole and UTF-8, and that no row has more fields than columns."

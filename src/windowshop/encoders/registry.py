@@ -15,7 +15,7 @@ from windowshop.encoders.base import Encoder, ImageEncoder, TextEncoder
 from windowshop.encoders.clip import CLIP_TYPES, ClipImageEncoder, ClipTextEncoder
 from windowshop.encoders.image import SETTINGS_FILE, EfficientNetEncoder
 from windowshop.encoders.text import SentenceEncoder
-from windowshop.errors import EncoderError
+from windowshop.errors import EncoderError, first_line
 from windowshop.registry import IMAGE_ENCODERS, TEXT_ENCODERS
 
 __all__ = ["Encoder", "ImageEncoder", "TextEncoder", "load_image_encoder", "load_text_encoder"]
@@ -102,7 +102,7 @@ def _hub_answers() -> bool:
 
 
 def _not_loaded(kind: str, source: str, embedded: str, error: Exception) -> EncoderError:
-    reason = str(error).strip().split("\n")[0].strip(" .")
+    reason = first_line(error)
     return EncoderError(
         f"{kind} encoder {source!r} cannot be loaded: {reason}. "
         f"Use {embedded}, a local folder, or a Hugging Face name where there is a network."

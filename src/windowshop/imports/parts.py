@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from filelock import FileLock, Timeout
 
 from windowshop.errors import DataError, StorageError
 from windowshop.files import (
@@ -18,6 +17,7 @@ from windowshop.files import (
     Files,
     FolderKind,
     describe_files,
+    locked,
     new_folder,
     read_manifest,
     require_files,
@@ -136,22 +136,20 @@ def kept_parts(out: Path, key: str, reporter: Reporter) -> Iterator[Parts]:
         folder = out / WORK
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = folder.with_name(f"{folder.name}.lock")
-    try:
-        with FileLock(lock, timeout=0):
-            parts, is_stopped = Parts(folder, key), False
-            try:
-                parts.find(reporter)
-                yield parts
-            except DataError:
-                raise
-            except BaseException:
-                is_stopped = bool(parts.folders)
-                raise
-            finally:
-                if not is_stopped:
-                    shutil.rmtree(folder, ignore_errors=True)
-                lock.unlink()
-    except Timeout:
-        raise StorageError(
-            f"{out}: another import writes it. Wait for that one, or choose another --out."
-        ) from None
+    taken = StorageError(
+        f"{out}: another import writes it. Wait for that one, or choose another --out."
+    )
+    with locked(lock, taken):
+        parts, is_stopped = Parts(folder, key), False
+        try:
+            parts.find(reporter)
+            yield parts
+        except DataError:
+            raise
+        except BaseException:
+            is_stopped = bool(parts.folders)
+            raise
+        finally:
+            if not is_stopped:
+                shutil.rmtree(folder, ignore_errors=True)
+            lock.unlink()

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from windowshop.errors import DataError, needs_extra
+from windowshop.errors import DataError, first_line, needs_extra
 from windowshop.imports.csv_rows import HEAD_CHARS, CsvShape, csv_rows, csv_shape, unique_names
 from windowshop.imports.encodings import (
     PACKED_SUFFIXES,
@@ -222,7 +222,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
                 number += 1
                 yield number, {n: v for n, v in record.items() if v is not None and v != ""}
     except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).strip().split("\n")[0]
+        reason = first_line(error)
         raise DataError(f"{path}: cannot be read as parquet: {reason}. Export it again.") from None
 
 
@@ -235,7 +235,7 @@ def _arrow_rows(path: Path) -> Iterator[Row]:
     try:
         frame = pl.read_ipc(path) if is_file else pl.read_ipc_stream(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).strip().split("\n")[0]
+        reason = first_line(error)
         raise DataError(f"{path}: cannot be read as Arrow: {reason}. Save it again.") from None
     for number, record in enumerate(frame.iter_rows(named=True), start=1):
         yield number, {n: v for n, v in record.items() if v is not None and v != ""}
@@ -252,7 +252,7 @@ def _sheet_rows(path: Path, report: ImportReport) -> Iterator[Row]:
             for name in book.sheet_names
         }
     except fastexcel.FastExcelError as error:
-        reason = str(error).strip().split("\n")[0]
+        reason = first_line(error)
         raise DataError(f"{path}: cannot be read as a workbook: {reason}. Save it again.") from None
     cells = {
         name: sum(sheet.height - column.null_count() for column in sheet.iter_columns())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from windowshop.errors import DataError, needs_extra
+from windowshop.errors import DataError, first_line, needs_extra
 from windowshop.imports.encodings import open_bytes
 from windowshop.imports.report import ImportReport
 
@@ -118,7 +118,7 @@ def json_items(path: Path, prefix: str) -> Iterator[Row]:
 
 
 def _broken(path: Path, error: Exception, number: int = 0) -> DataError:
-    reason = str(error).strip().split("\n")[0]
+    reason = first_line(error)
     after = f" after record {number}" if number else ""
     return DataError(f"{path}: is no JSON{after}: {reason}. Export the file again.")
 

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
-from filelock import FileLock, Timeout
 
 from windowshop.errors import IndexFolderError, StorageError
-from windowshop.files import INDEX, MANIFEST_FILE, read_manifest, sync, write_manifest
+from windowshop.files import INDEX, MANIFEST_FILE, locked, read_manifest, sync, write_manifest
 from windowshop.index.catalogue.collection import LOCK_FILE as COLLECTION_LOCK
 from windowshop.index.catalogue.snapshot import SNAPSHOT_FILE, snapshot_seq
 from windowshop.index.database import DATABASE_FILE, MARK_FILE
@@ -101,18 +100,12 @@ def building(out: Path) -> Iterator[Generations]:
 def without_builds(folder: Path) -> Iterator[None]:
     """Keep builds of an index away; raises IndexFolderError where one is under way."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK_FILE)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise IndexFolderError(
-            f"{folder}: another process is building it, or compacting it. Wait until it has ended, "
-            "or stop it."
-        ) from None
-    try:
+    taken = IndexFolderError(
+        f"{folder}: another process is building it, or compacting it. Wait until it has ended, "
+        "or stop it."
+    )
+    with locked(folder / LOCK_FILE, taken):
         yield
-    finally:
-        lock.release()
 
 
 def remove_unnamed_images(folder: Path, products: ProductTable) -> int:

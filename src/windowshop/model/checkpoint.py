@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from windowshop.config import FUSED, TrainConfig, load_config
 from windowshop.encoders import ImageEncoder, Layout, TextEncoder
-from windowshop.errors import ModelError
+from windowshop.errors import ModelError, first_line
 from windowshop.files import (
     MODEL,
     Files,
@@ -128,7 +128,7 @@ def load_towers(folder: Path, name: str = FUSED) -> TwoTower:
     try:
         model.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).split("\n")[0]
+        reason = first_line(error)
         raise ModelError(f"{path}: cannot be read ({reason}). Copy the model again.") from None
     return model.eval()
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from windowshop._version import __version__
 from windowshop.config import FUSED, TrainConfig
@@ -21,6 +20,7 @@ from windowshop.files import (
     MANIFEST_FILE,
     MODEL,
     file_hash,
+    locked,
     named_shortage,
     place_folder,
     require_files,
@@ -69,16 +69,14 @@ def train(
         raise ModelError(f"{out}: already exists and is no model. Choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
     lock = out.parent / f".{out.name}.lock"
-    try:
-        with FileLock(lock, timeout=0):
-            try:
-                return _fit_locked(dataset, out, config, cache_folder, reporter)
-            finally:
-                lock.unlink()
-    except Timeout:
-        raise ModelError(
-            f"{out}: another training is writing it. Wait for that one, or choose another --out."
-        ) from None
+    taken = ModelError(
+        f"{out}: another training is writing it. Wait for that one, or choose another --out."
+    )
+    with locked(lock, taken):
+        try:
+            return _fit_locked(dataset, out, config, cache_folder, reporter)
+        finally:
+            lock.unlink()
 
 
 def _fit_locked(

@@ -11,7 +11,7 @@ import orjson
 import polars as pl
 
 from windowshop.data.csv_dialect import read_csv
-from windowshop.errors import DataError
+from windowshop.errors import DataError, first_line
 
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -51,7 +51,7 @@ def read_frame(path: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        reason = str(error).strip().split("\n")[0].rstrip(".")
+        reason = first_line(error)
         raise DataError(f"{path}: cannot be read as a table: {reason}.") from None
 
 

@@ -19,7 +19,7 @@ from windowshop.data.clicks.plain import plain_events
 from windowshop.data.clicks.records import Record, is_json, log_files, read_frame, read_records
 from windowshop.data.clicks.snowplow import is_line, is_snowplow, line_record, snowplow_rows
 from windowshop.data.clicks.ubi import is_ubi, ubi_rows
-from windowshop.errors import DataError
+from windowshop.errors import DataError, first_line
 
 SEEN_RECORDS = 20
 """Records of a file by which its format is recognised."""
@@ -103,7 +103,7 @@ def _plain_records(path: Path, records: Iterator[Record]) -> tuple[str, pl.DataF
     try:
         frame = pl.DataFrame(table, infer_schema_length=None)
     except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
-        reason = str(error).strip().split("\n")[0]
+        reason = first_line(error)
         raise DataError(f"{path}: its records are no table ({reason}).") from None
     events, ignored = plain_events(frame, path.name)
     return "plain table", events, ignored

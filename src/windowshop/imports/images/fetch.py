@@ -8,16 +8,13 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from windowshop.errors import StorageError
-from windowshop.files import write_json
+from windowshop.files import locked, write_json
 from windowshop.imports.images.addresses import parse_url
 from windowshop.imports.images.config import FetchConfig, FetchFailure
 from windowshop.imports.images.download import Downloader, Validators
@@ -44,7 +41,8 @@ def fetch_images(
     links = read_links(root)
     folder = root / FOLDER
     folder.mkdir(exist_ok=True)
-    with _alone(folder / LOCK), open_fetched(folder / DATABASE) as fetched:
+    taken = StorageError(f"{folder}: another process fetches these images. Wait until it ends.")
+    with locked(folder / LOCK, taken), open_fetched(folder / DATABASE) as fetched:
         urls = links.every_url()
         run = _Run(root, config, fetched)
         try:
@@ -80,18 +78,6 @@ def _tidy(shop: Path, table: Path, files: Iterable[str], config: FetchConfig) ->
     for path in unused if config.remove_unused else ():
         path.unlink(missing_ok=True)
     return len(unused)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the lock of the folder; raises StorageError where another process has it."""
-    try:
-        with FileLock(path, timeout=0):
-            yield
-    except Timeout:
-        raise StorageError(
-            f"{path.parent}: another process fetches these images. Wait until it ends."
-        ) from None
 
 
 class _Run:

@@ -16,7 +16,7 @@ import torch
 
 from windowshop.config import NegativesPool
 from windowshop.data import Dataset, expand, place_in_run, starts_of
-from windowshop.errors import ConfigError
+from windowshop.errors import ConfigError, first_line
 from windowshop.evaluation import (
     modality_vectors,
     product_vectors,
@@ -349,5 +349,5 @@ class _TableWriter:
         self._waiting = []
 
     def _unwritable(self, error: OSError) -> ConfigError:
-        reason = error.strerror or str(error).split("\n")[0]
+        reason = error.strerror or first_line(error)
         return ConfigError(f"{self._path}: cannot be written ({reason}). Choose another file.")

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from windowshop.data import Dataset, expand, normal_text, place_in_run, starts_of
-from windowshop.errors import DataError
+from windowshop.errors import DataError, first_line
 from windowshop.model import ProductSource
 from windowshop.training.judged_pairs import Pairs
 
@@ -59,7 +59,7 @@ def read_negatives(path: Path, dataset: Dataset, pairs: Pairs) -> HardNegatives:
     try:
         table = pl.read_parquet(path, columns=["query_id", "product_id"]).cast(pl.String)
     except (OSError, pl.exceptions.PolarsError) as error:
-        reason = str(error).split("\n")[0]
+        reason = first_line(error)
         raise DataError(
             f"{path}: cannot be read as a table of negatives ({reason}). "
             "Write one with `windowshop mine-negatives`."

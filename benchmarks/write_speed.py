@@ -2,10 +2,11 @@
 
     python benchmarks/write_speed.py MODEL DATA --before CHECKOUT --json write_speed.json
 
-Each version builds an index of the data in a process of its own, and then they take turns, many
-times over, so that whatever else the machine does meets both. A write replaces products: `whole` is
-what a shop sees, with the photo read and the product encoded, `stored` comes with vectors. Searches
-are measured in a thread beside whole writes. Times are medians over the turns, in milliseconds.
+Each version builds an index of the data in a process of its own, of the features of `--cache` where
+that is given, and then they take turns, many times over, so that whatever else the machine does
+meets both. A write replaces products: `whole` is what a shop sees, with the photo read and the
+product encoded, `stored` comes with vectors. Searches are measured in a thread beside whole writes.
+Times are medians over the turns, in milliseconds.
 """
 
 import argparse
@@ -44,24 +45,30 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("--before", type=Path, help="a checkout of the earlier version")
+    parser.add_argument("--cache", type=Path, help="folder of the products' features")
     parser.add_argument("--turns", type=int, default=TURNS)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
-        work(args.model, args.data)
+        work(args.model, args.data, args.cache)
     elif args.before is None:
         parser.error("name a checkout of the earlier version with --before")
     else:
-        compare(args.model, args.data, args.before, args.turns, args.json)
+        versions = {
+            "before": Version(args.before, args.model, args.data, args.cache),
+            "now": Version(ROOT, args.model, args.data, args.cache),
+        }
+        compare(versions, args.data, commit(args.before), args.turns, args.json)
 
 
-def compare(model: Path, data: Path, before: Path, turns: int, out: Path | None) -> None:
+def compare(
+    versions: "dict[str, Version]", data: Path, before: str, turns: int, out: Path | None
+) -> None:
     """Let both versions work by turns, and tell the medians of each."""
     from kept_figures import write_figures
 
     tasks = [["whole", n] for n in WRITES] + [["stored", n] for n in WRITES] + [["search", 1]]
-    versions = {"before": Version(before, model, data), "now": Version(ROOT, model, data)}
     times: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     try:
         for turn in range(turns):
@@ -72,7 +79,7 @@ def compare(model: Path, data: Path, before: Path, turns: int, out: Path | None)
     finally:
         for version in versions.values():
             version.end()
-    figures: dict[str, Any] = {"turns": turns, "commit_before": commit(before)}
+    figures: dict[str, Any] = {"turns": turns, "commit_before": before}
     for what, found in times.items():
         medians = {name: statistics.median(values) for name, values in found.items()}
         ratios = [now / then for now, then in zip(found["now"], found["before"], strict=True)]
@@ -84,8 +91,9 @@ def compare(model: Path, data: Path, before: Path, turns: int, out: Path | None)
 class Version:
     """A process that works with one version."""
 
-    def __init__(self, checkout: Path, model: Path, data: Path) -> None:
+    def __init__(self, checkout: Path, model: Path, data: Path, cache: Path | None) -> None:
         command = [sys.executable, __file__, str(model), str(data), "--work"]
+        command += ["--cache", str(cache)] if cache else []
         self._process = subprocess.Popen(
             command,
             env=os.environ | {"PYTHONPATH": str(checkout / "src"), "OMP_NUM_THREADS": "1"},
@@ -114,11 +122,11 @@ def commit(checkout: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def work(model: Path, data: Path) -> None:
+def work(model: Path, data: Path, kept: Path | None) -> None:
     """Build an index, and do the tasks of the standard input."""
     dataset = read_dataset(data)
     with tempfile.TemporaryDirectory(prefix="windowshop-") as folder:
-        index, cache = Path(folder) / "index", Path(folder) / "cache"
+        index, cache = Path(folder) / "index", kept or Path(folder) / "cache"
         build_index(load(model), dataset, index, cache)
         with closing(open_index(index)) as shop:
             assert shop.model is not None  # loaded

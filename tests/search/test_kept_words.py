@@ -75,12 +75,23 @@ def test_words_of_other_records_are_not_used(index, tmp_path):
     assert told(index, opened(index, kept=kept)) == told(index, opened(index))
 
 
+def test_words_are_read_again_once_many_products_have_changed(index, tmp_path, monkeypatch):
+    kept = KeptWords(tmp_path / "words")
+    opened(index, kept=kept)
+    monkeypatch.setattr("windowshop.search.retrieval.lexicon.STALE_ROWS", 0)
+    put(index, {**ROWS, "title": ["Stiefel", "slipper"]})
+    assert told(index, opened(index, kept=kept)) == told(index, opened(index))
+    with index.collection.read_view() as view:
+        words = kept.read(view.columns.table(), "")
+        assert words.num_keys == view.columns.num_keys
+
+
 @pytest.mark.parametrize(("asked", "is_read"), [("en", True), ("de", False)])
 def test_words_count_in_the_language_they_were_read_in(index, tmp_path, asked, is_read):
     kept = KeptWords(tmp_path / "words")
     opened(index, "en", kept)
     with index.collection.read_view() as view:
-        assert (kept.read(view.columns, asked) is not None) == is_read
+        assert (kept.read(view.columns.table(), asked) is not None) == is_read
 
 
 @pytest.mark.parametrize("name", ["words.json", "terms.safetensors", "texts.json"])

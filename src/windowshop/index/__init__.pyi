@@ -3,6 +3,7 @@ from .build import build_index as build_index
 from .catalogue.collection import Collection as Collection
 from .catalogue.columns import KEPT_ROWS as KEPT_ROWS
 from .catalogue.columns import Columns as Columns
+from .catalogue.columns import records_hash as records_hash
 from .catalogue.view import Hit as Hit
 from .catalogue.view import View as View
 from .check import check_generations as check_generations

@@ -232,11 +232,6 @@ class Columns:
         first = len(large)
         return [large[key] if key < first else small[key - first] for key in keys.tolist()]
 
-    def records_hash(self, num_keys: int) -> str:
-        """Hash which records the rows of the first keys are of."""
-        versions = self.table()[VERSION].head(num_keys).to_numpy()
-        return f"{len(versions)} {xxhash.xxh3_128_hexdigest(versions.tobytes())}"
-
     def groups(self, keys_C: np.ndarray) -> np.ndarray:
         """Return the group of variants of each key as the group's first key, int64 (C,).
 
@@ -291,3 +286,9 @@ def _float64(column: pl.Series) -> np.ndarray:
     if column.dtype.is_temporal():
         column = column.to_physical()
     return column.cast(pl.Float64, strict=False).to_numpy()
+
+
+def records_hash(table: pl.DataFrame, num_keys: int) -> str:
+    """Hash which records the rows of the first keys are of."""
+    versions = table[VERSION].head(num_keys).to_numpy()
+    return f"{len(versions)} {xxhash.xxh3_128_hexdigest(versions.tobytes())}"

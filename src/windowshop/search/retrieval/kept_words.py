@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import polars as pl
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csc_array
 
@@ -31,7 +32,7 @@ from windowshop.files import (
     require_files,
     write_manifest,
 )
-from windowshop.index import WORDS, Columns
+from windowshop.index import WORDS, records_hash
 from windowshop.search.understanding.text_words import TextWords
 
 LOG = logging.getLogger(__name__)
@@ -75,15 +76,15 @@ class KeptWords:
     folder: Path
     read_only: bool = False
 
-    def read(self, columns: Columns, language: str) -> CatalogueWords | None:
-        """Return the words that were kept of these columns; None where there are none to use."""
+    def read(self, table: pl.DataFrame, language: str) -> CatalogueWords | None:
+        """Return the words that were kept of these rows; None where there are none to use."""
         if not self.folder.is_dir():
             return None
         try:
             manifest = read_manifest(WordsManifest, self.folder, WORDS)
             if (manifest.version, manifest.language) != (__version__, language):
                 return None
-            if manifest.records != columns.records_hash(manifest.num_keys):
+            if manifest.records != records_hash(table, manifest.num_keys):
                 return None
             require_files(self.folder, WORDS, EVERYTHING)
         except IndexFolderError as error:
@@ -93,7 +94,7 @@ class KeptWords:
         texts = orjson.loads((self.folder / TEXTS_FILE).read_bytes())
         return _words(arrays, texts, manifest.num_keys)
 
-    def write(self, words: CatalogueWords, columns: Columns, language: str) -> None:
+    def write(self, words: CatalogueWords, table: pl.DataFrame, language: str) -> None:
         """Keep words, unless the catalogue is small; a failure costs only the next opening time."""
         if self.read_only or len(words.keys) < LEAST_PRODUCTS:
             return
@@ -103,7 +104,7 @@ class KeptWords:
                 (made / TEXTS_FILE).write_bytes(orjson.dumps(_plain(words)))
                 manifest = WordsManifest(
                     num_keys=words.num_keys,
-                    records=columns.records_hash(words.num_keys),
+                    records=records_hash(table, words.num_keys),
                     language=language,
                     version=__version__,
                     files=describe_files(made),

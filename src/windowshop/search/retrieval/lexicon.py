@@ -87,11 +87,12 @@ class SharedLexicon:
         self._making = threading.Lock()
         self._coming: Lexicon | None = None
         columns = view.columns
-        words = kept.read(columns, language) if kept is not None else None
+        table = columns.table()
+        words = kept.read(table, language) if kept is not None else None
         if words is not None:
-            self._lexicon = self._with_words(columns, columns.table(), words)
+            self._lexicon = self._with_words(columns, table, words)
         if words is None or self.is_stale(view):
-            self._lexicon = self._made(columns, columns.table(), columns.alive_N)
+            self._lexicon = self._made(columns, table, columns.alive_N)
 
     @contextmanager
     def read(self, view: View) -> Iterator[Lexicon]:
@@ -154,7 +155,7 @@ class SharedLexicon:
         terms = count_terms(lexical_texts(living, self._language))
         words = CatalogueWords(np.flatnonzero(alive_N), len(table), terms, read_words(living))
         if self._kept is not None:
-            self._kept.write(words, columns, self._language)
+            self._kept.write(words, table, self._language)
         return self._with_words(columns, table, words)
 
     def _with_words(self, columns: Columns, table: pl.DataFrame, words: CatalogueWords) -> Lexicon:

@@ -60,40 +60,45 @@ def main() -> None:
         large = args.work or Path(folder) / "index"
         if not large.exists():
             shutil.copytree(args.index, large)
-        figures: dict[str, Any] = fill(large, args.products)
+        num_real = read_dataset(args.data).products.height
+        figures: dict[str, Any] = fill(large, args.products, num_real)
         figures["with_texts"] = in_own_process(large, args.data)
         figures["with_kept_words"] = in_own_process(large, args.data)
         write_figures(figures, args.json, read_dataset(args.data))
 
 
-def fill(folder: Path, num_products: int) -> dict[str, Any]:
-    """Add generated products up to a number; returns what the index has then."""
+def fill(folder: Path, num_products: int, num_real: int) -> dict[str, Any]:
+    """Add generated products up to a number; returns what the index has then.
+
+    One that was filled up in part is filled on.
+    """
     with closing(open_index(folder)) as shop:
         collection = shop.collection
-        num_real = collection.count() if collection.count() < num_products else None
         width = collection.spec.vectors[FUSED_VECTOR].width
         begun, chance = time.perf_counter(), np.random.default_rng(0)
-        for rows in generated(num_products - collection.count()):
+        for rows in generated(num_real, num_products, collection.count()):
             vectors = {FUSED_VECTOR: chance.normal(size=(len(rows), width)).astype(np.float32)}
             collection.upsert(shop._complete(rows), vectors)
             print(f"{collection.count()} products", file=sys.stderr)
         collection.optimise()
         return {
             "products": collection.count(),
-            "generated": collection.count() - (num_real or 0),
+            "generated": collection.count() - num_real,
             "names": NAMES,
             "engine": collection.spec.kind,
             "fill_seconds": round(time.perf_counter() - begun),
         }
 
 
-def generated(count: int) -> Iterator[pl.DataFrame]:
-    """Yield tables of products of the generated shop."""
+def generated(start: int, end: int, reached: int) -> Iterator[pl.DataFrame]:
+    """Yield tables of products of the generated shop for places that are not reached yet."""
     chance = np.random.default_rng(1)
     syllables = np.array(SYLLABLES.split())
     names = ["".join(parts).title() for parts in chance.choice(syllables, (NAMES, 4))]
-    for seed, start in enumerate(range(0, count, BATCH)):
-        products = make_products(min(BATCH, count - start), seed)
+    for seed, first in enumerate(range(start, end, BATCH)):
+        if first + BATCH <= reached:
+            continue
+        products = make_products(min(BATCH, end - first), seed)
         products = [replace(product, has_image=False) for product in products]
         rows = pl.DataFrame(product_rows(products, seed), infer_schema_length=None)
         own = pl.Series([names[i] for i in chance.integers(NAMES, size=len(rows))])

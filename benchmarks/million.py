@@ -31,7 +31,7 @@ import polars as pl
 from kept_figures import write_figures
 
 from windowshop.data import read_dataset
-from windowshop.demo.products import make_products, product_rows
+from windowshop.demo import make_products, product_rows
 from windowshop.index import FUSED_VECTOR, open_index
 from windowshop.search import SearchRequest, open_searcher
 

@@ -37,8 +37,8 @@ from windowshop.search.understanding.text_words import TextWords
 
 LOG = logging.getLogger(__name__)
 TERMS_FILE, TEXTS_FILE = "terms.safetensors", "texts.json"
-LEAST_PRODUCTS = 20_000
-"""The words of a smaller catalogue are read in a second or two."""
+LEAST_PRODUCTS = 1_000
+"""The words of a smaller catalogue are read in half a second."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

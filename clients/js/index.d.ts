@@ -10,6 +10,8 @@ export interface SearchOptions {
   where?: string | null;
   mode?: "hybrid" | "vectors" | "words";
   understand?: boolean;
+  /** Whether unknown words are corrected. */
+  correct?: boolean;
   infer?: boolean;
   choices?: Record<string, Action>;
   picks?: Record<string, Pick>;
@@ -43,6 +45,7 @@ export interface Result {
   title: string | null;
   brand: string | null;
   price: number | null;
+  currency: string | null;
   category: string | null;
   group_size: number;
   photo_url: string | null;

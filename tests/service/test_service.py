@@ -172,8 +172,8 @@ def test_facets_and_info_describe_the_catalogue(client):
         ["search", "write", "admin"],
     )
     assert info["generations"][0]["num_products"] == 12
-    assert {"name": "size", "type": "list"} in info["columns"]
-    assert {"name": "price", "type": "number"} in info["columns"]
+    assert {"name": "size", "type": "list", "roles": None} in info["columns"]
+    assert {"name": "price", "type": "number", "roles": None} in info["columns"]
     assert info["kinds_of_query"] == ["text", "photo"]
     assert info["settings"]["text"]["channels"]
 

@@ -62,11 +62,16 @@ def files_of(folder):
 
 
 def contents(folder):
-    """Every file of a folder by its path, JSON without what tells how and where it was made."""
+    """Every file of a folder by its path, JSON without what tells how and where it was made.
+
+    What SQLite has beside a database while somebody reads it is left out: memory that readers
+    share, and a log without a change.
+    """
     found = {name: (folder / name).read_bytes() for name in files_of(folder)}
-    for name in found:
-        if name.endswith(".json"):
-            read = json.loads(found[name])
+    for name in list(found):
+        if name.endswith("-shm") or (name.endswith("-wal") and not found[name]):
+            del found[name]
+        if name.endswith(".json") and isinstance(read := json.loads(found[name]), dict):
             found[name] = {key: read[key] for key in read if key not in ("environment", "hash")}
     return found
 

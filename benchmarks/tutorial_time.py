@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from windowshop.model import environment
 
 PAGE = Path(__file__).parents[1] / "docs" / "tutorial.md"
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+TRIES, WAIT_SECONDS = 300, 0.2
 LAST = "serve"
 """Command that the measured part of the page ends with."""
 CACHED = ("train", "evaluate", "index")
@@ -85,13 +87,24 @@ def _serve(arguments: list[str], folder: Path) -> None:
                 break
         else:
             raise SystemExit(f"serve printed no address:\n{told}")
-        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60)
-        body = json.dumps({"text": "blue shirt"})
-        connection.request("POST", "/search", body, {"Content-Type": "application/json"})
-        answer = json.loads(connection.getresponse().read())
-        connection.close()
+        answer = _first_answer(int(found[1]))
         server.terminate()
         assert answer["results"], answer
+
+
+def _first_answer(port: int) -> dict[str, Any]:
+    """Search until the service has opened the index."""
+    body, kind = json.dumps({"text": "blue shirt"}), {"Content-Type": "application/json"}
+    for _ in range(TRIES):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("POST", "/search", body, kind)
+        told = connection.getresponse()
+        answer: dict[str, Any] = json.loads(told.read())
+        connection.close()
+        if told.status != HTTPStatus.SERVICE_UNAVAILABLE:
+            return answer
+        time.sleep(WAIT_SECONDS)
+    raise SystemExit(f"serve gave no answer: {answer}")
 
 
 def processors() -> tuple[float, float]:

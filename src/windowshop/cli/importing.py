@@ -1,7 +1,7 @@
 """The command that imports exports of other systems."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
@@ -28,6 +28,8 @@ from windowshop.errors import DataError, needs_extra
 from windowshop.registry import FOLDER_FORMATS, FORMATS
 
 if TYPE_CHECKING:
+    from windowshop.imports import FetchConfig
+
     FormatChoice: TypeAlias = str
 else:
     FormatChoice = Literal[("auto", *FORMATS, *FOLDER_FORMATS)]
@@ -90,10 +92,11 @@ def import_export(
         raise typer.BadParameter("needs a folder to write", param_hint="--out")
     report = import_shop(source, shop, options, reporter=reporter)
     if with_images:
-        _fetch(
-            shop, connections=connections, rate=rate, attempts=attempts, max_side=max_side,
+        config = fetch_config(
+            connections=connections, rate=rate, attempts=attempts, max_side=max_side,
             user_agent=user_agent, allow_private=allow_private, ignore_robots=ignore_robots,
         )  # fmt: skip
+        _fetch(shop, config)
     if json_output:
         print_json(report.to_json())
         return
@@ -104,12 +107,12 @@ def import_export(
 
 
 @needs_extra("import")
-def _fetch(shop: Path, **options: Any) -> None:  # noqa: ANN401
+def _fetch(shop: Path, config: "FetchConfig") -> None:
     """Download the images of a shop; one that names no address is told so."""
     from windowshop.imports import fetch_images, render_fetch
 
     try:
-        report = fetch_images(shop, fetch_config(**options), reporter)
+        report = fetch_images(shop, config, reporter)
     except DataError as error:
         reporter.note(str(error))
     else:

@@ -97,7 +97,6 @@ _NAMES = {
         "cena brutto,cena sprzedazy,pris,forsaljningspris,salgspris,hinta,ara,ar,fiyat,"
         "satis fiyati,pret,variant price,search price,final price,amount,price usd,price eur,"
         "price gbp,cost,"
-        ""
         "prix tva incluse,precio iva incluido,"
         "price net,price tax excl,price tax excluded,price excl tax,preis netto,"
         "prix ht,precio sin iva"

@@ -40,7 +40,6 @@ from .open import OpenIndex as OpenIndex
 from .open import open_index as open_index
 from .product_table import ProductTable as ProductTable
 from .product_table import open_products as open_products
-from .update import MAX_REMOVED as MAX_REMOVED
 from .update import Changes as Changes
 from .update import apply_changes as apply_changes
 from .update import find_changes as find_changes

@@ -6,7 +6,7 @@ an image file of it was changed since the last update, or since the build.
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,6 @@ from windowshop.progress import SILENT, Reporter
 UPDATE_FILE = "update.json"
 """When the images were last looked at."""
 COMPARED_ROWS, WRITTEN_ROWS = 20_000, 250
-MAX_REMOVED = 0.2
 SLACK_SECONDS = 2.0
 """Steps of a file system's clock."""
 
@@ -116,7 +115,7 @@ def update_index(index: OpenIndex, changes: Changes, reporter: Reporter = SILENT
     def write(rows: pl.DataFrame) -> None:
         problems.update(index.upsert(rows).problems)
 
-    apply_changes(changes, write, lambda ids: index.delete(ids), reporter)
+    apply_changes(changes, write, index.delete, reporter)
     note_look(index, changes)
     return problems
 
@@ -133,7 +132,8 @@ def apply_changes(
         for rows in changes.rows.iter_slices(WRITTEN_ROWS):
             write(rows)
             advance(len(rows), "")
-        for names in _batches(changes.gone):
+        for start in range(0, len(changes.gone), WRITTEN_ROWS):
+            names = [*changes.gone[start : start + WRITTEN_ROWS]]
             delete(names)
             advance(len(names), "")
 
@@ -181,8 +181,3 @@ def _is_newer(root: Path, image: str | None, images: str | None, since: float) -
 def _changed_at(found: os.stat_result) -> float:
     """Return when a file got its content, or its place."""
     return max(found.st_mtime, found.st_ctime)
-
-
-def _batches(names: tuple[str, ...]) -> Iterator[list[str]]:
-    for start in range(0, len(names), WRITTEN_ROWS):
-        yield list(names[start : start + WRITTEN_ROWS])

@@ -2,13 +2,14 @@
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -102,6 +103,13 @@ class Searcher:
     ) -> Answer:
         """Answer a text, an image, or both; `answer` takes every other option of a request."""
         return self.answer(SearchRequest(text=text, image=image, limit=k, where=where))
+
+    def product(self, product_id: str) -> Mapping[str, Any] | None:
+        """Return the columns of a product that results show; None where there is none."""
+        collection = self.index.collection
+        if product_id not in collection:
+            return None
+        return self.shown.of_row(collection.products([product_id]).row(0, named=True))
 
     def answer(self, request: SearchRequest) -> Answer:
         """Answer one request; raises SearchError or FilterError for an invalid one."""

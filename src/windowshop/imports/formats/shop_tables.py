@@ -113,15 +113,10 @@ SQUARESPACE = layout_format(Layout(
 ))  # fmt: skip
 
 
-def _ecwid_options(row: Texts, head: Texts) -> dict[str, Any]:
-    hits = ((re.fullmatch(r"product_variation_option_\{?(.+?)\}?", name), value)
+def _named_in_braces(row: Texts, start: str) -> dict[str, Any]:
+    """Return the values of columns as `start_{Color}`, by the name in braces."""
+    hits = ((re.fullmatch(rf"{start}_\{{?(.+?)\}}?", name), value)
             for name, value in row.items())  # fmt: skip
-    return {hit[1]: value for hit, value in hits if hit is not None and value}
-
-
-def _ecwid_facts(row: Texts, head: Texts) -> dict[str, Any]:
-    hits = ((re.fullmatch(r"product_attribute_\{?(.+?)\}?", name), value)
-            for name, value in {**head, **row}.items())  # fmt: skip
     return {hit[1]: value for hit, value in hits if hit is not None and value}
 
 
@@ -151,8 +146,8 @@ ECWID = layout_format(Layout(
     needed=("type", "product_internal_id", "product_name"),
     role=_by_kind({"product": "product", "product_variation": "variant"}),
     key=_by_group,
-    options=_ecwid_options,
-    facts=_ecwid_facts,
+    options=lambda row, head: _named_in_braces(row, "product_variation_option"),
+    facts=lambda row, head: _named_in_braces({**head, **row}, "product_attribute"),
     more_images=r"product media gallery image url \d+",
     no_use=r"product (?:variation|option|category|attribute|seo|tax|file|media|related)|category ",
     finish=_ecwid_finish,

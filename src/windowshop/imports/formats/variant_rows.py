@@ -118,12 +118,11 @@ def _read(source: Source, job: Job, layout: Layout) -> Iterator[Record]:
 def _product(
     rows: list[Row], names: Names, layout: Layout, columns: tuple[list[str], list[str]], job: Job
 ) -> Iterator[Record]:
-    roles = [layout.role(row, names) for _, row in rows]
-    found = zip(rows, roles, strict=True)
-    head = next((row for (_, row), role in found if role in ("product", "both")), {})
-    variants = [row for row, role in zip(rows, roles, strict=True) if role in ("variant", "both")]
+    parts = [(row, layout.role(row[1], names)) for row in rows]
+    head = next((row for (_, row), role in parts if role in ("product", "both")), {})
+    variants = [row for row, role in parts if role in ("variant", "both")]
     images: list[str] = []
-    for (number, row), role in zip(rows, roles, strict=True):
+    for (number, row), role in parts:
         if role in ("product", "both", "image"):
             images += _pictures(row, names, layout, columns[0])
         if role == "image":
@@ -132,7 +131,7 @@ def _product(
             job.report.add("option-row", number, names.get(row, "title") or names.get(row, "kind"))
         elif role == "product" and variants:
             job.report.add("parent-passed-on", number, names.get(row, "title"))
-    chosen = variants or [row for row, role in zip(rows, roles, strict=True) if role == "product"]
+    chosen = variants or [row for row, role in parts if role == "product"]
     for number, row in chosen:
         yield _record(number, row, head, names, layout, (images, *columns), len(chosen) == 1)
 
@@ -163,7 +162,7 @@ def _record(
     )  # fmt: skip
     spelled = "-".join(slug(str(item)) for item in record.options.values())
     own_id = names.get(row, "variant_id") or (f"{group}:{spelled}" if not is_alone else group)
-    own = [image for name in ("variant_images",) for image in layout.images(names.get(row, name))]
+    own = [*layout.images(names.get(row, "variant_images"))]
     if row is not head:
         own += _pictures(row, names, layout, pictures)
     record.fields = {

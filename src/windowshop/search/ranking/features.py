@@ -188,7 +188,7 @@ def _modalities(
         query_P = first_D if norms[0] > norms[1] else second_D
     products_M3 = x_MP @ with_P3
     features["agreement: likeness"] = _likeness(x_MP, products_M3[:, 0])
-    if features.get("modalities: query text") is not None:
+    if "modalities: query text" in features:
         features["modalities: first score"] = products_M3[:, 1]
         features["modalities: second score"] = products_M3[:, 2]
     with_D2 = np.zeros((width, 2), dtype=image_MD.dtype)

@@ -152,8 +152,13 @@ class SharedLexicon:
 
     def _made(self, columns: Columns, table: pl.DataFrame, alive_N: np.ndarray) -> Lexicon:
         living = table.filter(alive_N)
-        terms = count_terms(lexical_texts(living, self._language))
-        words = CatalogueWords(np.flatnonzero(alive_N), len(table), terms, read_words(living))
+        texts = lexical_texts(living, self._language)
+        words = CatalogueWords(
+            np.flatnonzero(alive_N),
+            len(table),
+            count_terms(texts),
+            read_words(living, texts.facts),
+        )
         if self._kept is not None:
             self._kept.write(words, table, self._language)
         return self._with_words(columns, table, words)

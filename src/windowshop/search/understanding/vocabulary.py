@@ -16,6 +16,7 @@ from windowshop.data import (
     Token,
     compared,
     fold,
+    lexical_texts,
     stemmer_of,
     tokens_of,
     words_of,
@@ -149,7 +150,7 @@ class Vocabulary:
         }
         self._stem = None if language == ENGLISH else stemmer_of(language)
         self._phrases = self._stemmed() | named | self._phrases
-        words = words or read_words(products)
+        words = words or read_words(products, lexical_texts(products).facts)
         forms, counts = words.written, Counter(words.compared)
         for key, meanings in self._phrases.items():
             counts[key] = max(counts[key], meanings[0].count)

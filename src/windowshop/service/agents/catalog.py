@@ -69,7 +69,7 @@ class Catalog:
         if paging["has_next_page"]:
             paging["cursor"] = str(end)
         paging["total_count"] = answer.total
-        messages += _told(answer)
+        messages += messages_of(answer)
         found = {"ucp": envelope(SEARCH), "products": products, "pagination": paging}
         return found | ({"messages": messages} if messages else {}), request, answer
 
@@ -171,9 +171,9 @@ class Catalog:
 
     def _find(self, name: str) -> tuple[Row, str] | None:
         """Return the row that an id means, and how: its own, or the first of a group's."""
-        collection = self.searcher.index.collection
-        if name in collection:
-            row = _whole(self.searcher.shown.of_row(collection.products([name]).row(0, named=True)))
+        own = self.searcher.product(name)
+        if own is not None:
+            row = _whole(own)
             if not self._has_form(row):
                 return None
             is_whole = _group(row) == name and len(self._variants([name], PRICED).get(name, [])) > 1
@@ -183,7 +183,7 @@ class Catalog:
 
     def _states_currencies(self) -> bool:
         with self.searcher.state() as state:
-            return self.searcher.shown.currency in state.view.columns.table().columns
+            return self.searcher.shown.currency in state.view.columns.names
 
     def _has_form(self, row: Row) -> bool:
         price = row.get("price")
@@ -233,7 +233,7 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _told(answer: Answer) -> list[dict[str, Any]]:
+def messages_of(answer: Answer) -> list[dict[str, Any]]:
     """Return what a buyer should know: how the query was read, and what was not found."""
     told = []
     if answer.corrected:

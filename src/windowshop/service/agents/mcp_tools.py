@@ -17,7 +17,7 @@ from windowshop._version import __version__
 from windowshop.data import parse_attributes
 from windowshop.errors import SearchError, WindowshopError
 from windowshop.search import Answer, Result, Searcher, SearchRequest
-from windowshop.service.agents.catalog import Catalog
+from windowshop.service.agents.catalog import Catalog, messages_of
 from windowshop.service.agents.shapes import Row, Shaper, link_of
 from windowshop.service.config import ServiceConfig
 from windowshop.service.http.catalog_requests import CatalogLookup, CatalogProduct, CatalogSearch
@@ -146,13 +146,11 @@ def _add_catalog(server: MCPServer, shop: Catalog) -> None:
 
 def _results(answer: Answer) -> Results:
     certainty = answer.certainty
-    notes = [f"Showing results for {answer.corrected}."] if answer.corrected else []
-    notes += [certainty.text] if certainty is not None and certainty.text else []
     return Results(
         results=[_found(result) for result in answer.results],
         total=answer.total,
         certain=certainty is None or certainty.found == "certain",
-        note=" ".join(notes),
+        note=" ".join(message["content"] for message in messages_of(answer)),
     )
 
 
@@ -168,10 +166,10 @@ def _found(result: Result) -> Found:
 
 
 def _row(searcher: Searcher, product_id: str) -> Row:
-    collection = searcher.index.collection
-    if product_id not in collection:
+    row = searcher.product(product_id)
+    if row is None:
         raise SearchError(f"There is no product {product_id!r}. Search for one that there is.")
-    return searcher.shown.of_row(collection.products([product_id]).row(0, named=True))
+    return row
 
 
 def _facts(row: Row) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Requests of the Universal Commerce Protocol for a catalogue; what else they say is ignored."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -96,7 +96,3 @@ class CatalogProduct(_Part):
         max_length=32,
         description="Options in order of importance; the last are given up first.",
     )
-
-
-Answered = dict[str, Any]
-"""Response of the protocol as plain values."""

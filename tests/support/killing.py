@@ -35,8 +35,8 @@ NUM_KILLS = some(5, 200)
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link"}
 """Audit events of Python that change names and sizes of files."""
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-ELSEWHERE = re.compile(r"^/(dev/(?!shm/)|proc/)|/__pycache__/")
-"""Paths that do not count: bytecode is written by the first process alone."""
+ELSEWHERE = re.compile(r"^/(dev/(?!shm/)|proc/)|/__pycache__(/|$)")
+"""Paths that do not count: folders and files of bytecode are made by the first process alone."""
 
 
 def changes_a_file(event, given):

@@ -291,5 +291,17 @@ def test_columns_of_slices_are_for_evaluation_alone(folder):
     assert {name: rule.roles for name, rule in rules.items()} == {
         "text_quality": ("slice",),
         "cold": ("slice",),
+        "currency": ("currency",),
+        "list_price": ("shown",),
     }
     assert {"text_quality", "cold"} <= set(read_products(folder).columns)
+
+
+def test_prices_have_a_currency_and_some_were_higher(dataset):
+    products = dataset.products
+    assert set(products["currency"]) == {"EUR"}
+    reduced = products.drop_nulls("list_price")
+    assert 0.05 < len(reduced) / len(products) < 0.4
+    assert (reduced["list_price"] > reduced["price"]).all()
+    per_group = products.group_by("group_id").agg(pl.col("list_price").n_unique())
+    assert (per_group["list_price"] == 1).all()

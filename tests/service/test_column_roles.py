@@ -158,7 +158,7 @@ def test_the_page_offers_what_is_declared(open_page, roles_index):
         settled(page)
         columns = page.eval_on_selector_all(".facet", "all => all.map(x => x.dataset.column)")
         assert {"price", "supplier", "weight_kg"} <= set(columns)
-        assert not {"brand", "shelf", "money", "batch"} & set(columns)
+        assert not {"brand", "shelf", "money", "batch", "part"} & set(columns)
         sorts = page.locator("#sort option").all_text_contents()
         assert sorts == [
             "Best match",
@@ -172,6 +172,6 @@ def test_the_page_offers_what_is_declared(open_page, roles_index):
         card.locator(".title a").click()
         page.wait_for_selector("#detail .facts")
         facts = page.inner_text("#detail .facts").lower()
-        assert "weight kg" in facts
+        assert "weight (kg)" in facts
         assert not [name for name in ("supplier", "shelf", "money", "cellar") if name in facts]
         assert page.locator("#detail .price").first.inner_text().startswith("€")

@@ -85,5 +85,7 @@ def _write_tables(folder: Path, products: Sequence[Product], seed: int) -> None:
     pl.DataFrame(queries).drop("facts").write_parquet(folder / "queries.parquet")
     pl.DataFrame(qrels).write_parquet(folder / "qrels.parquet")
     simulate_clicks(queries, products, grades_QN, seed).write_parquet(folder / "clicks.parquet")
-    slices = {name: ColumnRule(roles=("slice",)) for name in ("text_quality", "cold")}
-    write_rules(folder, ColumnRules(columns=slices))
+    columns = {name: ColumnRule(roles=("slice",)) for name in ("text_quality", "cold")}
+    columns["currency"] = ColumnRule(roles=("currency",))
+    columns["list_price"] = ColumnRule(roles=("shown",))
+    write_rules(folder, ColumnRules(columns=columns))

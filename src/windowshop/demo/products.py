@@ -11,6 +11,9 @@ from windowshop.demo.drawing import PALETTE, PATTERNS, contrasting
 
 Rng = np.random.Generator
 GROUP_SIZES = (1, 1, 1, 1, 1, 1, 1, 2, 2, 3)
+CURRENCY = "EUR"
+REDUCED_SHARE, REDUCTION = 0.2, 0.8
+"""Share of the groups that cost less than before, and what part of the price is left."""
 NO_IMAGE_SHARE = 0.06
 """Share of the products with full text that lack an image; the others show what texts omit."""
 
@@ -150,6 +153,8 @@ def product_rows(products: Sequence[Product], seed: int) -> list[dict[str, objec
             "brand": product.brand,
             "category": KINDS[product.kind].category,
             "price": product.price,
+            "currency": CURRENCY,
+            "list_price": _list_price(product, seed),
             "attributes": None if product.is_sparse else json.dumps(facts_of(product, ATTRIBUTES)),
             "image": f"images/{product.product_id}.jpg" if product.has_image else None,
             "text_quality": "sparse" if product.is_sparse else "full",
@@ -157,6 +162,12 @@ def product_rows(products: Sequence[Product], seed: int) -> list[dict[str, objec
         }
         for product in products
     ]
+
+
+def _list_price(product: Product, seed: int) -> float | None:
+    """Return the price before, of the groups that were reduced."""
+    is_reduced = share(seed, f"reduced/{product.group_id}") < REDUCED_SHARE
+    return round(product.price / REDUCTION) + 0.95 if is_reduced else None
 
 
 def _title(product: Product, rng: Rng) -> str:

@@ -28,6 +28,7 @@ from windowshop.service.http.requests import SearchQuery
 from windowshop.service.http.responses import ErrorAnswer
 from windowshop.service.routes.admin import admin_routes
 from windowshop.service.routes.feedback import feedback_routes
+from windowshop.service.routes.page import page_routes
 from windowshop.service.routes.products import product_routes
 from windowshop.service.routes.search import search_routes
 from windowshop.service.routes.ucp import ucp_routes
@@ -74,7 +75,8 @@ def create_app(
         responses={"4XX": {"model": ErrorAnswer}, "5XX": {"model": ErrorAnswer}},
     )
     app.state.service = service
-    for routes in (search_routes, product_routes, feedback_routes, admin_routes, ucp_routes):
+    rooms = (search_routes, product_routes, feedback_routes, page_routes, admin_routes, ucp_routes)
+    for routes in rooms:
         app.include_router(routes(service))
     _add_page(app)
     _add_handling(app, service, keys)

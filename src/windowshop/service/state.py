@@ -15,6 +15,7 @@ from windowshop.service.logs.feedback import FeedbackLog, recent_texts
 from windowshop.service.logs.judgements import Judgements
 from windowshop.service.logs.tables import LogDatabase
 from windowshop.service.metrics import Metrics
+from windowshop.service.page.shop_page import ShopPage
 from windowshop.service.suggestions import Suggestions
 from windowshop.service.thumbnails import Thumbnails
 
@@ -37,6 +38,7 @@ class ServiceState:
         self.metrics = Metrics()
         self.thumbnails = Thumbnails(config.thumbnail_bytes)
         self.suggestions = Suggestions()
+        self.page = ShopPage(pool.folder, config.currency)
         waiting, seconds = config.max_waiting, config.search_seconds
         self.searching = Executor("search", config.search_threads, waiting, seconds)
         self.seeing = Executor("image search", IMAGE_THREADS, waiting, config.image_seconds)
@@ -140,6 +142,7 @@ class ServiceState:
         while not self._ended.wait(TICK_SECONDS):
             if warm != self.pool.current:
                 warm = self.pool.current
+                self._attempt(self._read_page)
                 if self.config.preload_model:
                     self._attempt(self._preload)
                 self._attempt(self._warmed)
@@ -177,6 +180,10 @@ class ServiceState:
             index = searcher.index
             searcher.warm()
         _ = index.model  # takes seconds, and does not mind if the index is closed meanwhile
+
+    def _read_page(self) -> None:
+        with self.pool.lease() as searcher:
+            self.page.answer(searcher, self.pool.num_written)
 
     def _refresh_suggestions(self) -> None:
         state = (self.pool.current, self.pool.num_written)

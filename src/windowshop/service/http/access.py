@@ -12,7 +12,9 @@ from windowshop.service.config import ServiceConfig
 from windowshop.service.http.api_keys import Scope
 from windowshop.service.http.limits import BodyLimit
 
-OPEN = frozenset(["/", "/docs", "/health", "/ready", "/openapi.json", "/.well-known/ucp"])
+OPEN = frozenset(
+    ["/", "/docs", "/health", "/ready", "/openapi.json", "/.well-known/ucp", "/page/logo"]
+)
 EXACT: dict[tuple[str, str], Scope] = {
     ("PUT", "/products"): "write",
     ("DELETE", "/products"): "write",
@@ -27,6 +29,7 @@ KNOWN = OPEN | {
     "/facets",
     "/judgements",
     "/info",
+    "/page",
     "/ucp/catalog/search",
     "/ucp/catalog/lookup",
     "/ucp/catalog/product",

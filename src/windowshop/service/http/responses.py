@@ -275,6 +275,46 @@ class InfoAnswer(BaseModel):
     scopes: list[str]
 
 
+class PageFacet(BaseModel):
+    """Facet of the page."""
+
+    column: str
+    label: str
+    kind: Literal["values", "tree", "colour", "range"]
+
+
+class PageSort(BaseModel):
+    """Order that shoppers can choose."""
+
+    by: str
+    """Column, with a minus before it for falling values."""
+    label: str
+
+
+class PageAnswer(BaseModel):
+    """Settings of the shop's page, as `page.yaml` has them."""
+
+    name: str
+    logo: str | None
+    accents: dict[str, dict[str, str]]
+    """Colours by their names, for `light` and `dark`; empty are the page's own."""
+    currency: str
+    locale: str
+    product_link: str
+    sale_price: str
+    list_price: str
+    facets: list[PageFacet]
+    sorts: list[PageSort]
+    shown: list[str]
+    hidden: list[str]
+    labels: dict[str, str]
+    num_products: int
+    takes_images: bool
+    """Whether the model sees images, so that one can be searched by."""
+    problem: str
+    """Mistake in `page.yaml`, while which the settings before it hold."""
+
+
 class StateAnswer(BaseModel):
     """State of the service, or of a task."""
 

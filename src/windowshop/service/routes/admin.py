@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from typing import Any
 
-import polars as pl
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -21,6 +20,7 @@ from windowshop.service.http.responses import (
     ReadyAnswer,
     StateAnswer,
 )
+from windowshop.service.page.columns import column_type
 from windowshop.service.state import ServiceState
 
 
@@ -95,7 +95,7 @@ def _info(pool: GenerationPool) -> dict[str, Any]:
             schema = view.columns.table().schema
         roles = searcher.index.manifest.column_roles
         columns = [
-            {"name": name, "type": _kind(dtype), "roles": roles.uses(name)}
+            {"name": name, "type": column_type(dtype), "roles": roles.uses(name)}
             for name, dtype in schema.items()
             if not name.startswith("_")
         ]
@@ -136,16 +136,6 @@ def _generations(pool: GenerationPool) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def _kind(dtype: pl.DataType) -> str:
-    if isinstance(dtype, pl.List):
-        return "list"
-    if dtype == pl.Boolean:
-        return "boolean"
-    if dtype.is_temporal():
-        return "date"
-    return "number" if dtype.is_numeric() else "text"
 
 
 def _count(service: ServiceState) -> None:

@@ -40,15 +40,15 @@ export function searchByPhoto(photo, request, signal) {
 
 export const info = () => send("info");
 
+/** The shop's settings of this page. */
+export const pageSettings = () => send("page");
+
 export const product = (id, signal) => send(`products/${encodeURIComponent(id)}`, { signal });
 
 export const similar = (id, options, signal) =>
   send(`products/${encodeURIComponent(id)}/similar?${new URLSearchParams(options)}`, { signal });
 
 export const suggest = (text, signal) => send(`suggest?${new URLSearchParams({ q: text, limit: 8 })}`, { signal });
-
-export const facets = (columns, limit) =>
-  send(`facets?${new URLSearchParams([...columns.map((name) => ["column", name]), ["limit", limit]])}`);
 
 /** The grades that this page gave; those of named judges are theirs. */
 export const judgements = (query, signal) => send(`judgements?${new URLSearchParams({ query, judge: "" })}`, { signal });

@@ -6,20 +6,21 @@ import { showCompare, startingSides } from "./compare.js";
 import { showDetail } from "./detail.js";
 import { announce, byId, debounced, focusResults, refill } from "./dom.js";
 import { howAnswered } from "./explain.js";
-import { candidates, columnsToOffer, Facets } from "./facets.js";
+import { Facets } from "./facets.js";
 import { Judging } from "./judge.js";
 import { clearBlank, showChips, showEmpty, showFault, showNotes, showRecognised } from "./notes.js";
+import { page, usePage } from "./page.js";
 import { keepPhoto, photoNamed, photoToken, watchForPhotos } from "./photo.js";
 import { Results } from "./results.js";
 import { EMPTY, fromAddress, PAGE, sameAnswer, sameQuestion, toAddress, toRequest } from "./state.js";
 import { watchQuery } from "./suggest.js";
 import { shortcutsOn, Tools } from "./tools.js";
-import { columnName, counted, inNumbers } from "./words.js";
+import { counted, inNumbers } from "./words.js";
 
 const FRESH = { picks: {}, choices: {}, correct: true, sort: null, where: "", product: null };
 
 let state = fromAddress(location.search);
-let shop = { generations: [], columns: [], scopes: [], kinds_of_query: [], learned: [] };
+let shop = { generations: [], scopes: [], learned: [] };
 const titles = new Map();
 
 const results = new Results(addressOf);
@@ -53,7 +54,7 @@ function askLike(id, title) {
   scrollTo(0, 0);
 }
 
-const seesPhotos = () => shop.kinds_of_query.includes("photo");
+const seesPhotos = () => page.takes_images;
 
 async function askPhoto(file) {
   if (!seesPhotos()) return;
@@ -112,7 +113,7 @@ function syncControls() {
   byId("compare").hidden = !state.compare;
   byId("list-section").hidden = state.compare;
   byId("heading").textContent = headline();
-  document.title = `${headline()} – windowshop`;
+  document.title = page.name ? `${headline()} – ${page.name}` : headline();
   tools.sync(state);
   syncPhoto();
   syncChips();
@@ -347,25 +348,19 @@ function watchPage() {
   watchForPhotos(askPhoto);
 }
 
-const DIRECTIONS = { number: ["low to high", "high to low"], date: ["oldest first", "newest first"], text: ["A to Z", "Z to A"] };
-
-/** Offer to sort by the columns declared for it, and by numbers that nobody declared. */
 function offerSorts() {
-  const sortable = shop.columns.filter(({ type, roles }) => (roles ? roles.includes("sort") && type in DIRECTIONS : type === "number"));
-  const options = sortable.flatMap(({ name, type }) => {
-    const [rising, falling] = DIRECTIONS[type];
-    return [[name, `${columnName(name)}: ${rising}`], [`-${name}`, `${columnName(name)}: ${falling}`]];
-  });
-  byId("sort").replaceChildren(...[["", "Best match"], ...options].map(([value, text]) => new Option(text, value)));
+  const options = [["", "Best match"], ...page.sorts.map(({ by, label }) => [by, label])];
+  byId("sort").replaceChildren(...options.map(([value, text]) => new Option(text, value)));
+  byId("sort").closest("label").hidden = !page.sorts.length;
 }
 
 async function open() {
   results.wait(true);
   try {
-    shop = await api.info();
-    const counts = await api.facets(candidates(shop.columns), 1);
-    const size = shop.generations.find(({ current }) => current)?.num_products ?? 0;
-    facets.offer(columnsToOffer(counts.facets, size));
+    const [settings, info] = await Promise.all([api.pageSettings(), api.info()]);
+    shop = info;
+    usePage(settings);
+    facets.offer(page.facets);
     if (state.similar) titles.set(state.similar, (await api.product(state.similar)).title);
   } catch (error) {
     fail(error, open);

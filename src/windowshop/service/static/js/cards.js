@@ -2,6 +2,7 @@
 
 import { heldKey, photoBlob } from "./api.js";
 import { el, icon } from "./dom.js";
+import { prices } from "./page.js";
 import { counted, inPrice } from "./words.js";
 
 const THUMBNAIL = 320;
@@ -19,9 +20,19 @@ export function card(result, address, { extra = [], grouped = true } = {}) {
         el("h3", { class: "title" },
           el("a", { href: address, dir: "auto", text: nameOf(result), title: nameOf(result) })),
         el("p", { class: "end" },
-          result.price === null ? null : el("span", { class: "price", text: inPrice(result.price, result.currency) }),
+          priceOf(result.fields, result.price, result.currency),
           grouped && result.group_size > 1 ? el("span", { class: "variants", text: `+${counted(result.group_size - 1, "variant")}` }) : null)),
       el("div", { class: "acts" }, likeButton(result), ...extra)));
+}
+
+/** What it costs, and what it did before where it was reduced; null without a price. */
+export function priceOf(fields, price, currency) {
+  const { now, was } = prices(fields, price);
+  if (now === null) return null;
+  if (was === null) return el("span", { class: "price", text: inPrice(now, currency) });
+  return el("span", { class: "prices" },
+    el("span", { class: "unseen", text: "Now " }), el("span", { class: "price reduced", text: inPrice(now, currency) }),
+    el("span", { class: "unseen", text: ", before " }), el("s", { class: "was", text: inPrice(was, currency) }));
 }
 
 /** The photo, or a quiet placeholder where there is none or it is broken. */

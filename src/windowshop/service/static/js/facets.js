@@ -3,34 +3,9 @@
 import { el, refill } from "./dom.js";
 import { columnName, inNumbers, inWords, levels } from "./words.js";
 
-const NEVER = new Set(["product_id", "group_id", "title", "description", "image", "images", "attributes", "url", "currency"]);
-const FIRST = ["category", "brand", "price"];
-const MOST_VALUES = 300;
-const MOST_COLUMNS = 14;
-const MOST_ASKED = 32;
 const NUM_OPEN = 5;
 export const NUM_SHOWN = 6;
 const NUM_ALL = 500;
-
-/** Which columns to offer: few enough values to choose from, the ones that most products have first. */
-export function columnsToOffer(facets, numProducts) {
-  const offered = facets.filter((facet) => {
-    if (facet.edges) return facet.low !== null && facet.low < facet.high;
-    return facet.num_values > 1 && (facet.num_values <= MOST_VALUES || FIRST.includes(facet.column));
-  });
-  const place = (facet) => {
-    const first = FIRST.indexOf(facet.column);
-    return first >= 0 ? first - FIRST.length : facet.missing / Math.max(1, numProducts);
-  };
-  return offered.sort((one, other) => place(one) - place(other)).slice(0, MOST_COLUMNS).map((facet) => facet.column);
-}
-
-/** The columns worth asking about at all, as many as one search counts: those declared as facets,
- * and any other that nobody declared. */
-export const candidates = (columns) =>
-  columns.filter(({ name, type, roles }) =>
-    (roles ? roles.includes("facet") : !NEVER.has(name)) && ["text", "number", "list", "boolean"].includes(type))
-    .map(({ name }) => name).slice(0, MOST_ASKED);
 
 /** The panel of filters. `change(column, pick)` is called with a new pick, null to lift it. */
 export class Facets {
@@ -44,9 +19,10 @@ export class Facets {
     this.whole = new Set();
   }
 
-  offer(columns) {
-    this.columns = columns;
-    this.open = new Set(columns.slice(0, NUM_OPEN));
+  /** Offer the shop's facets, the first ones open. */
+  offer(facets) {
+    this.columns = facets.map(({ column }) => column);
+    this.open = new Set(this.columns.slice(0, NUM_OPEN));
   }
 
   /** What to count with the next search: what is open, and what is picked. */

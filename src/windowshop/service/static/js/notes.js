@@ -56,9 +56,9 @@ export function showRecognised(parts, choose) {
 /** What is picked, each removable. `lift(column)` removes one, `clear()` all. */
 export function showChips(state, { lift, liftValue, clear, liftWhere }) {
   const chips = Object.entries(state.picks).flatMap(([column, pick]) => {
-    if (!pick.values) return [chip(`${columnName(column)}: ${pickWords(pick)}`, column, () => lift(column))];
+    if (!pick.values) return [chip(`${columnName(column)}: ${pickWords(column, pick)}`, column, () => lift(column))];
     return pick.values.map((value) =>
-      chip(`${columnName(column)}: ${pickWords({ values: [value] })}`, `${column}:${value}`, () => liftValue(column, value)));
+      chip(`${columnName(column)}: ${pickWords(column, { values: [value] })}`, `${column}:${value}`, () => liftValue(column, value)));
   });
   if (state.where) chips.push(chip(state.where, "where", liftWhere));
   if (chips.length > 1) chips.push(el("button", { class: "textual", type: "button", data: { key: "chip:all" }, text: "Clear all", on: { click: clear } }));

@@ -1,0 +1,1 @@
+"""Settings of the shop's page, kept as `page.yaml` in an index folder."""

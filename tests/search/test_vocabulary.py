@@ -277,12 +277,50 @@ def bounds(tree):
         ("bike under 20 miles", None),
         ("duvet under 10 tog", None),
         ("under", None),
+        ("tv not over 500 dollars", "<=500"),
+        ("tv not under $50", ">=50"),
+        ("Jacke nicht über 150 €", "<=150"),
+        ("Jacke nicht teurer als 150", "<=150"),
+        ("tv under US$500", "<500"),
+        ("dress $100+", ">=100"),
+        ("price 20-50", ">=20 <=50"),
+        ("mas de 400 €", ">400"),
+        ("sukienka do 150 zł", "<=150"),
+        ("buty od 150 do 250 zł", ">=150 <=250"),
+        ("ponizej 150 zl", "<150"),
+        ("платье до 5 000 руб", "<=5000"),
+        ("обувь от 4000 до 5000 ₽", ">=4000 <=5000"),
+        ("не дороже 5 тыс. рублей", "<=5000"),
+        ("φόρεμα κάτω από 40 €", "<40"),
+        ("elbise 400 TL altında", "<400"),
+        ("400 TL'ye kadar elbise", "<=400"),
+        ("فستان تحت ١٥٠ ريال", "<150"),
+        ('שמלה מתחת ל-150 ש"ח', "<150"),
+        ("₹1000 से कम साड़ी", "<1000"),
+        ("साड़ी १००० से कम", "<1000"),
+        ("รองเท้าราคาไม่เกิน 800 บาท", "<=800"),
+        ("3000円以下の靴", "<=3000"),
+        ("１万円未満 バッグ", "<10000"),
+        ("2000〜4000円", ">=2000 <=4000"),
+        ("低于300元的连衣裙", "<300"),
+        ("5만원 이하 원피스", "<=50000"),
+        ("до 5 лет", None),
+        ("до 5 кг", None),
+        ("500毫升以下", None),
+        ("10歳以下", None),
+        ("do 42 rozmiar", None),
     ],
 )
 def test_price_phrases(query, expected):
     found = price_phrases(query, (10, 5000))
     assert [bounds(phrase.tree) for phrase in found] == ([] if expected is None else [expected])
     assert all(query[p.start : p.end].strip() == p.text for p in found)
+
+
+def test_words_that_a_price_is_written_against_are_searched():
+    table = pl.DataFrame({"product_id": ["1"], "title": ["革靴"], "price": [2800.0]})
+    found = Vocabulary(table).understand("3000円以下の靴")
+    assert (found.asked, [token.word for token in found.tokens]) == ("靴", ["靴"])
 
 
 def test_a_shop_without_prices_has_no_price_phrases():

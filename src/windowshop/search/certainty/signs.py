@@ -14,7 +14,8 @@ from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.retrieve import Found
 from windowshop.search.understanding.exclusions import excluding_words
 from windowshop.search.understanding.phrases import STOP_WORDS
-from windowshop.search.understanding.vocabulary import QueryToken, Understanding
+from windowshop.search.understanding.query_words import QueryToken
+from windowshop.search.understanding.vocabulary import Understanding
 
 VECTORS, WORDS = "vectors", "words"
 """Channels that are looked at."""

@@ -63,13 +63,12 @@ def excluded_parts(
     return found
 
 
-def without(query: str, parts: Iterable[Excluded]) -> str:
-    """Return a query without its exclusions."""
+def without(query: str, places: Iterable[tuple[int, int]]) -> str:
+    """Return a query without the characters of some places."""
     kept, at = [], 0
-    for part in sorted(parts, key=lambda part: part.start):
-        if not part.is_kept:
-            kept.append(query[at : part.start])
-            at = max(at, part.end)
+    for start, end in sorted(places):
+        kept.append(query[at:start])
+        at = max(at, end)
     rest = " ".join(" ".join([*kept, query[at:]]).split())
     rest = re.sub(r"\s+(?=[,;])", "", rest)
     return re.sub(r"[,;]\s*(?=$|[,;])", "", rest).strip(" ,;-−–")

@@ -3,17 +3,29 @@
 The words stand in `wordings.yaml`. "Under" and "between" mean prices by themselves; other words,
 and ranges without words, only beside a sign, code or word of money: "size 38-40", "4 to 6 seater",
 "ages 6-8" and "over 50" are none. A number that a unit follows ("under 5 kg") is no price, nor is
-a bare one after a word for ages or sizes ("kids under 5").
+a bare one after a word for ages or sizes ("kids under 5"). "Not over 50" is "at most 50".
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from windowshop.data import And, Comparison, Filter, Operator
-from windowshop.search.understanding.numbers import MONEY_DECIMALS, NUMBER, number
-from windowshop.search.understanding.wordings import wordings
+from windowshop.data import And, Comparison, Filter, Operator, fold
+from windowshop.search.understanding.numbers import (
+    GLUED,
+    MONEY_DECIMALS,
+    NUMBER,
+    STARTS,
+    number,
+)
+from windowshop.search.understanding.wordings import Bound, wordings
+
+OPPOSITE: dict[Operator, Operator] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+WRITTEN_AGAINST = frozenset(["he", "ja", "ko", "th", "zh"])
+"""Languages that write bounds against the number, or against the noun before it."""
+SUFFIX = r"(?:['’]\w{1,4})?"
+"""Turkish suffix of a currency ("400 TL'ye kadar")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +64,69 @@ def price_phrases(
     if catalogue_prices is None or not any(char.isdigit() for char in query):
         return []
     found: list[PricePhrase] = []
-    for form in _forms(weighs_in_pounds):
+    for form in _forms(weighs_in_pounds, query.isascii()):
         for match in form.pattern.finditer(query):
             if all(match.end() <= p.start or match.start() >= p.end for p in found):
-                tree = _tree(form, match, column, query[: match.start()])
-                if tree is not None:
-                    text = match[0].strip()
-                    start = match.start() + match[0].index(text)
-                    found.append(PricePhrase(text, start, match.end(), tree))
+                phrase = _phrase(form, match, column, query)
+                found += [phrase] if phrase else []
     return sorted(found, key=lambda phrase: phrase.start)
 
 
-def alternatives(words: Iterable[str]) -> str:
-    """Return a pattern of any of these words, the longest first."""
-    ordered = sorted(dict.fromkeys(words), key=len, reverse=True)
+def alternatives(words: Iterable[str], in_ascii: bool = False) -> str:
+    """Return a pattern of any of these words, with and without accents, the longest first.
+
+    With `in_ascii`, only of those that an ASCII text may have.
+    """
+    both = (form for word in words for form in (word, fold(word) if word[0].isalpha() else word))
+    found = (form for form in both if form.isascii() or not in_ascii)
+    ordered = sorted(dict.fromkeys(found), key=len, reverse=True)
     return "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in ordered)
 
 
-def _tree(form: _Form, match: re.Match[str], column: str, before: str) -> Filter | None:
+def _phrase(form: _Form, match: re.Match[str], column: str, query: str) -> PricePhrase | None:
+    """Return the price of a match; a word for prices or a "not" before it belongs to it."""
+    start = match.start() + len(match[0]) - len(match[0].lstrip())
+    named = _before(query[:start], wordings().money.named)
+    start -= len(named)
+    negated = _before(query[:start], wordings().negators) if form.op else ""
+    start -= len(negated)
+    op = OPPOSITE[form.op] if form.op and negated else form.op
+    tree = _tree(form, op, match, column, query[:start], is_named=bool(named))
+    text = query[start : match.end()].strip()
+    return PricePhrase(text, start, start + len(text), tree) if tree is not None else None
+
+
+def _tree(
+    form: _Form,
+    op: Operator | None,
+    match: re.Match[str],
+    column: str,
+    before: str,
+    *,
+    is_named: bool,
+) -> Filter | None:
     groups = match.groupdict()
-    has_money = any(v for name, v in groups.items() if v and name[0] == "m")
+    has_money = is_named or any(v for name, v in groups.items() if v and name[0] == "m")
     if not has_money and (form.needs_money or _last_word(before) in wordings().not_prices_after):
         return None
-    amounts = [_amount(groups, i) for i in range(1 if form.op else 2)]
+    amounts = [_amount(groups, i) for i in range(1 if op else 2)]
     known = sorted(amount for amount in amounts if amount is not None)
     if len(known) < len(amounts):
         return None
-    if form.op is not None:
-        return Comparison(column, form.op, known[0])
+    if op is not None:
+        return Comparison(column, op, known[0])
     return And((Comparison(column, ">=", known[0]), Comparison(column, "<=", known[1])))
+
+
+def _before(text: str, words: tuple[str, ...]) -> str:
+    """Return the end of a text that is one of these words, with the blanks behind it."""
+    found = _ending(words).search(text)
+    return found[0] if found else ""
+
+
+@cache
+def _ending(words: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"{STARTS}(?:{alternatives(words)})(?:\s*:|\s+|(?<=[{GLUED}]))\s*$", re.I)
 
 
 def _last_word(text: str) -> str:
@@ -90,63 +136,86 @@ def _last_word(text: str) -> str:
 
 def _amount(groups: dict[str, str | None], i: int) -> float | None:
     value = number(groups[f"number{i}"] or "", MONEY_DECIMALS)
-    return value * 1000 if value is not None and groups[f"k{i}"] else value
+    factor = (groups[f"k{i}"] or "").strip().lower().rstrip(".")
+    return value * wordings().money.factors.get(factor, 1) if value is not None else None
 
 
 @cache
-def _forms(weighs_in_pounds: bool) -> tuple[_Form, ...]:
-    words = wordings()
+def _forms(weighs_in_pounds: bool, in_ascii: bool) -> tuple[_Form, ...]:
     forms = []
-    for one in words.ranges:
+    for one in wordings().ranges:
         # Two numbers with nothing but money between pounds are weights ("5-10 pounds").
-        first, pounds = alternatives(one.first), weighs_in_pounds or one.needs_money
-        start = rf"\b(?:{first})\s+" if first else r"(?<![\w.,/-])"
-        middle = rf"\s*(?:{alternatives(one.middle)})\s*"
+        first = alternatives(filter(None, one.first), in_ascii)
+        pounds = weighs_in_pounds or one.needs_money
+        start = rf"{STARTS}(?:{first})\s*-?\s+" if first else rf"(?<![\d.,/-]){STARTS}"
+        middle = rf"\s*(?:{alternatives(one.middle, in_ascii)})[\s-]*"
         end = _END_OF_RANGE if not first else ""
-        pattern = rf"{start}{_money(0, pounds)}{middle}{_money(1, pounds)}{_end(pounds)}{end}"
+        pattern = rf"{start}{_money(0, pounds, in_ascii)}{middle}{_money(1, pounds, in_ascii)}"
+        pattern += f"{_end(pounds, in_ascii)}{end}"
         forms.append(_Form(None, re.compile(pattern, re.I), one.needs_money))
-    for bound in words.bounds:
-        amount = _money(0, weighs_in_pounds)
-        before, behind = (
-            alternatives(word for some in by_language.values() for word in some)
-            for by_language in (bound.words, bound.behind)
-        )
-        patterns = [
-            rf"(?<!\w)(?:{before})\.?\s+{amount}{_end(weighs_in_pounds)}" if before else "",
-            rf"(?<![\w.,/-]){amount}\s+(?:{behind})(?!\w)" if behind else "",
-            rf"(?<![<>=])(?:{alternatives(bound.signs)})\s*{amount}{_end(weighs_in_pounds)}"
-            if bound.signs
-            else "",
-        ]
+    for bound in wordings().bounds:
         forms += [
             _Form(bound.op, re.compile(pattern, re.I), bound.needs_money)
-            for pattern in patterns
-            if pattern
+            for pattern in _patterns(bound, weighs_in_pounds, in_ascii)
         ]
     return tuple(forms)
+
+
+def _patterns(bound: Bound, weighs_in_pounds: bool, in_ascii: bool) -> Iterator[str]:
+    """Yield the patterns of a bound: with its words and signs before and behind the amount."""
+    amount, end = _money(0, weighs_in_pounds, in_ascii), _end(weighs_in_pounds, in_ascii)
+    starts = rf"(?<![\d.,/-]){STARTS}"
+    if spaced := _words(bound.words, in_ascii, against=False):
+        yield rf"(?<!\w)(?:{spaced})\.?\s+{amount}{end}"
+    if against := _words(bound.words, in_ascii, against=True):
+        yield rf"(?:{against})[\s-]*{amount}{end}"
+    if spaced := _words(bound.behind, in_ascii, against=False):
+        yield rf"{starts}{amount}{SUFFIX}\s+(?:{spaced})(?!\w)"
+    if against := _words(bound.behind, in_ascii, against=True):
+        yield rf"{starts}{amount}\s*(?:{against})[の的]?"
+    if bound.signs:
+        yield rf"(?<![<>=])(?:{alternatives(bound.signs)})\s*{amount}{end}"
+    if bound.signs_behind:
+        yield rf"{starts}{amount}\s*(?:{alternatives(bound.signs_behind)})(?!\w)"
+
+
+def _words(by_language: Mapping[str, Sequence[str]], in_ascii: bool, *, against: bool) -> str:
+    """Return a pattern of the words of all languages that write them so."""
+    words = (
+        word
+        for code, some in by_language.items()
+        if (code in WRITTEN_AGAINST) is against
+        for word in some
+    )
+    return alternatives(words, in_ascii)
 
 
 _END_OF_RANGE = r"(?![-/])"
 """Nothing that makes a date or a code of it."""
 
 
-def _money(i: int, pounds_weigh: bool) -> str:
+def _money(i: int, pounds_weigh: bool, in_ascii: bool) -> str:
     """Return the pattern of an amount, with the groups number, k, and m for money, of index i."""
     money = wordings().money
     after = money.after if pounds_weigh else (*money.after, *money.unclear)
+    sign = rf"(?:\b(?:{alternatives(money.sign_prefixes)}))?[{money.signs}]"
+    words = rf"(?:{alternatives(after, in_ascii)})(?!\w)\.?"
     return (
-        rf"(?:(?P<ma{i}>[{money.signs}]|\b(?:{alternatives(money.before)})\b\.?)\s*)?"
-        rf"(?P<number{i}>{NUMBER})(?P<k{i}>\s?k\b)?"
-        rf"(?:\s*(?P<mb{i}>[{money.signs}]|(?:{alternatives(after)})\b\.?))?"
+        rf"(?:(?P<ma{i}>{sign}|\b(?:{alternatives(money.before)})\b\.?)\s*)?"
+        rf"(?P<number{i}>{NUMBER})(?P<k{i}>\s?(?:{alternatives(money.factors, in_ascii)})"
+        rf"(?:(?<=[{GLUED}])|(?!\w))\.?)?"
+        rf"(?:\s*(?P<mb{i}>[{money.signs}]|{words}))?"
     )
 
 
-def _end(pounds_weigh: bool) -> str:
+def _end(pounds_weigh: bool, in_ascii: bool) -> str:
     """Return the pattern of what may not follow an amount: a letter, a unit, a count."""
     words = wordings()
     names = {name for unit in words.units for name in unit.names} | set(words.counts)
     if not pounds_weigh:
         names -= set(words.money.unclear)
-    signs = {name for name in names if not name[0].isalnum()}
-    named = alternatives(names - signs)
-    return rf"(?!\w)(?!\s*[-–]\s*\d)(?!\s*(?:[%°]|{alternatives(signs)}|-?\s*(?:{named})(?!\w)))"
+    signs = {name for name in names if not name[0].isalnum() or re.match(rf"[{GLUED}]", name)}
+    named, glued = (alternatives(some, in_ascii) for some in (names - signs, signs))
+    no_letter = r"(?:(?<=[円元块])|(?!\w))"
+    no_range = r"(?!\s*[-–]\s*\d)"
+    return rf"{no_letter}{no_range}(?!\s*(?:[%°]|{glued}|-?\s*(?:{named})(?!\w)))"

@@ -13,8 +13,8 @@ from functools import cache
 
 import polars as pl
 
-from windowshop.data import Scalar
-from windowshop.search.understanding.numbers import NUMBER, number
+from windowshop.data import Scalar, fold
+from windowshop.search.understanding.numbers import GLUED, NUMBER, STARTS, number
 from windowshop.search.understanding.phrases import Meaning, columns_of_phrases
 from windowshop.search.understanding.prices import alternatives
 from windowshop.search.understanding.wordings import Unit, wordings
@@ -97,9 +97,9 @@ class Quantities:
 def quantities_of(text: str) -> list[Quantity]:
     """Return the measures of a text, in order."""
     units, found = _units(), []
-    for match in _pattern().finditer(text):
+    for match in _pattern(text.isascii()).finditer(text):
         value = number(match["number"])
-        unit = units[re.sub(r"\s+", " ", match["unit"].lower())]
+        unit = units[fold(re.sub(r"\s+", " ", match["unit"]))]
         if value is not None:
             found.append(Quantity(match.start(), match.end(), unit.dimension, value * unit.factor))
     return found
@@ -126,17 +126,18 @@ def _measured(column: pl.Series, unit: Unit | None) -> Iterable[tuple[str, float
 def _unit_of_column(name: str) -> Unit | None:
     """Return the unit that ends a column's name, if letters or a bracket set it apart."""
     words = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
-    return _units().get(words[-1]) if len(words) > 1 else None
+    return _units().get(fold(words[-1])) if len(words) > 1 else None
 
 
 @cache
 def _units() -> Mapping[str, Unit]:
-    return {name: unit for unit in wordings().units for name in unit.names}
+    """Return the units by their folded names."""
+    return {fold(name): unit for unit in wordings().units for name in unit.names}
 
 
 @cache
-def _pattern() -> re.Pattern[str]:
-    signs = [name for name in _units() if not name[0].isalnum()]
-    words = alternatives(set(_units()) - set(signs))
-    unit = rf"{alternatives(signs)}|(?:{words})(?!\w)"
-    return re.compile(rf"(?<![\w.,])(?P<number>{NUMBER})[\s-]?(?P<unit>{unit})", re.I)
+def _pattern(in_ascii: bool) -> re.Pattern[str]:
+    glued = [name for name in _units() if not name[0].isalnum() or re.match(rf"[{GLUED}]", name)]
+    words = alternatives(set(_units()) - set(glued), in_ascii)
+    unit = rf"{alternatives(glued, in_ascii)}|(?:{words})(?!\w)"
+    return re.compile(rf"(?<![\d.,]){STARTS}(?P<number>{NUMBER})[\s-]?(?P<unit>{unit})", re.I)

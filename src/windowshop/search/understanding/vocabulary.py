@@ -38,6 +38,14 @@ from windowshop.search.understanding.identifiers import Identified
 from windowshop.search.understanding.phrases import LONGEST, STOP_WORDS, Meaning, phrases
 from windowshop.search.understanding.prices import PricePhrase, price_phrases
 from windowshop.search.understanding.quantities import Quantities
+from windowshop.search.understanding.query_words import (
+    QueryToken,
+    blanked,
+    corrected_query,
+    corrected_without,
+    glued_prices,
+    shown,
+)
 from windowshop.search.understanding.ranges import value_ranges
 from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
@@ -45,19 +53,6 @@ from windowshop.search.understanding.text_words import TextWords, read_words
 
 CORRECTED = 0.8
 """Certainty of a meaning found by correcting a word, where one as typed has 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueryToken:
-    """One word of a query."""
-
-    token: Token
-    corrected: str | None
-    """Known word that replaces it, as the catalogue writes it; None where none does."""
-    word: str
-    """Normalised word, after correction."""
-    count: int
-    """Products that have the word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,17 +184,16 @@ class Vocabulary:
             p for p in prices if not any(i.start < p.end and p.start < i.end for i in identified)
         ]
         apart = [(p.start, p.end) for p in prices] + [(i.start, i.end) for i in identified]
-        typed = [
-            token
-            for token in tokens_of(query)
-            if not any(start <= token.start < end for start, end in apart)
-        ]
+        typed = tokens_of(blanked(query, apart))
         find_near: FindNear = cache(self._spelling.near) if corrects else (lambda _: [])
         words = tuple(self._read(query, typed, i, find_near, knows) for i in range(len(typed)))
         ranges = value_ranges(query, typed, self._phrases)
         measures = self._measures(query, typed) | ranges
         places = sorted({*measures, *self._match(words, list(measures))})
         excluded = self._excluded(query, words, places)
+        left_out = [(e.start, e.end) for e in excluded if not e.is_kept] + glued_prices(
+            query, prices
+        )
         wanted = [
             place
             for place in places
@@ -215,10 +209,10 @@ class Vocabulary:
             tokens=words,
             matches=tuple(m for place in wanted for m in _apart(found(place), ranges.get(place))),
             prices=tuple(prices),
-            rest=" ".join(_shown(w) for i, w in enumerate(words) if i not in used),
-            corrected=_corrected(query, words),
-            asked=without(query, excluded) if excluded else query,
-            asked_corrected=_without_corrected(query, words, excluded),
+            rest=" ".join(shown(w) for i, w in enumerate(words) if i not in used),
+            corrected=corrected_query(query, words),
+            asked=without(query, left_out) if left_out else query,
+            asked_corrected=corrected_without(query, words, left_out),
             exclusions=tuple(self._exclusion(query, words, measures, e) for e in excluded),
             identified=tuple(identified),
         )
@@ -357,31 +351,6 @@ def _apart(match: Match, values: Sequence[Meaning] | None) -> list[Match]:
     if values is None:
         return [match]
     return [replace(match, meaning=meaning, others=()) for meaning in values]
-
-
-def _shown(word: QueryToken) -> str:
-    return word.token.text if word.corrected is None else word.corrected
-
-
-def _corrected(query: str, words: Sequence[QueryToken]) -> str:
-    parts, at = [], 0
-    for word in words:
-        if word.corrected is not None:
-            parts += [query[at : word.token.start], word.corrected]
-            at = word.token.end
-    return "".join([*parts, query[at:]])
-
-
-def _without_corrected(
-    query: str, words: Sequence[QueryToken], excluded: Sequence[Excluded]
-) -> str:
-    """Return the corrected query without what it excludes."""
-    kept = [w for w in words if not any(e.start <= w.token.start < e.end for e in excluded)]
-    if not excluded:
-        return _corrected(query, kept)
-    if all(word.corrected is None for word in kept):
-        return without(query, excluded)
-    return " ".join(map(_shown, kept))
 
 
 def _price_range(products: pl.DataFrame) -> tuple[float, float] | None:

@@ -19,6 +19,8 @@ class Bound:
     """Words behind it, by language."""
     signs: tuple[str, ...] = ()
     """Signs before it."""
+    signs_behind: tuple[str, ...] = ()
+    """Signs behind it."""
     needs_money: bool = False
     """True where the words may bound something else than a price."""
 
@@ -37,8 +39,14 @@ class Money:
     """Signs, codes and words of money."""
 
     signs: str
+    sign_prefixes: tuple[str, ...]
+    """Letters before a sign that say whose it is ("US$")."""
     before: tuple[str, ...]
     after: tuple[str, ...]
+    factors: dict[str, float]
+    """Signs and letters behind a number that multiply it."""
+    named: tuple[str, ...]
+    """Words for a price, behind which a number is one."""
     unclear: tuple[str, ...]
     """Words of money that are units of weight too."""
 
@@ -78,6 +86,8 @@ class Wordings:
 
     bounds: tuple[Bound, ...]
     ranges: tuple[Range, ...]
+    negators: tuple[str, ...]
+    """Words that turn a bound round ("not over 50")."""
     money: Money
     not_prices_after: tuple[str, ...]
     counts: tuple[str, ...]

@@ -147,3 +147,71 @@ def test_the_sheet_with_most_cells_is_read(tmp_path):
     shop = import_text(tmp_path, "t.xlsx", book)
     assert shop.column("price") == {"1": 5, "2": 6, "3": 7}
     assert shop.report.notes["sheet-not-read"].examples == ["Sheet 1"]
+
+
+def test_counts_and_words_of_a_table_say_what_can_be_bought(tmp_path):
+    header = ["id", "name", "price", "quantity", "status", "retail_price"]
+    rows = [["1", "Red hat", "5.00", "3", "publish", "8.00"], ["2", "Blue hat", "6.00", "0", "draft", "0"],
+            ["3", "Hat", "7.00", "", "publish", "7.00"]]  # fmt: skip
+    shop = import_text(
+        tmp_path, "t.csv", csv_text(header, *(dict(zip(header, r, strict=True)) for r in rows))
+    )
+    assert shop.column("availability") == {"1": "in_stock", "2": "out_of_stock", "3": None}
+    assert shop.column("published") == {"1": True, "2": False, "3": True}
+    assert shop.column("list_price") == {"1": 8, "2": None, "3": None}
+    assert shop.column("quantity")["1"] == 3
+
+
+def test_names_and_values_in_numbered_columns_are_options(tmp_path):
+    header = [
+        "sku",
+        "item name",
+        "price",
+        "Option Name 1",
+        "Option Value 1",
+        "attribute2_name",
+        "attribute2_value",
+    ]
+    rows = [["a", "Tee red", "5.50", "Size", "S", "Fit", "slim"], ["b", "Tee blue", "5.50", "Size", "M", "", ""]]  # fmt: skip
+    shop = import_text(
+        tmp_path, "t.csv", csv_text(header, *(dict(zip(header, r, strict=True)) for r in rows))
+    )
+    assert json.loads(shop.row("a")["attributes"]) == {"Size": "S", "Fit": "slim"}
+    assert json.loads(shop.row("b")["attributes"]) == {"Size": "M"}
+
+
+def test_the_first_language_and_currency_of_columns_is_read(tmp_path):
+    """Akeneo's export: `name-en_US`, `description-en_US-ecommerce`, `price-EUR`."""
+    header = ["sku", "enabled", "parent", "name-en_US", "name-de_DE", "description-en_US-ecommerce",
+              "price-EUR", "price-USD", "main_image"]  # fmt: skip
+    rows = [["1", "1", "m", "Jacket", "Jacke", "Warm", "799.00", "899.00", "files/1/a.jpg"],
+            ["2", "0", "m", "Hat", "Hut", "", "12.50", "", ""]]  # fmt: skip
+    shop = import_text(
+        tmp_path, "t.csv", csv_text(header, *(dict(zip(header, r, strict=True)) for r in rows))
+    )
+    row = shop.row("1")
+    assert (row["title"], row["description"], row["group_id"]) == ("Jacket", "Warm", "m")
+    assert (row["price"], row["currency"], row["image"]) == (799, "EUR", "files/1/a.jpg")
+    assert shop.column("published") == {"1": True, "2": False}
+
+
+def test_a_table_of_affiliates(tmp_path):
+    """Columns of CJ: the shop's own address is no product's, `RETAIL_PRICE` is a higher price."""
+    text = (
+        "PROGRAM_URL|NAME|SKU|CURRENCY|SALE_PRICE|PRICE|RETAIL_PRICE|BUY_URL|IMAGE_URL|IN_STOCK\n"
+        f"https://s.example|Desk lamp|L-1|USD|19.99|24.99|29.99|https://b.example/1|{WEB}1.jpg|yes\n"
+        f"https://s.example|Floor lamp|L-2|USD|0.00|54.99||https://b.example/2|{WEB}2.jpg|no\n"
+    )
+    shop = import_text(tmp_path, "cj.txt", text)
+    row = shop.row("L-1")
+    assert (row["price"], row["sale_price"], row["list_price"]) == (24.99, 19.99, 29.99)
+    assert (row["link"], row["image_url"]) == ("https://b.example/1", f"{WEB}1.jpg")
+    assert shop.column("sale_price")["L-2"] is None
+
+
+def test_crowns_of_several_countries_are_told(tmp_path):
+    text = "id;titel;pris\n1;Lampa;1 299,00 kr\n2;Bord;99,50 kr\n"
+    shop = import_text(tmp_path, "t.csv", text)
+    assert shop.column("price") == {"1": 1299, "2": 99.5}
+    assert shop.notes["shared-sign"] == 2
+    assert import_text(tmp_path, "t.csv", text, currency="SEK").column("currency")["1"] == "SEK"

@@ -3,13 +3,13 @@ from .advice import import_finding as import_finding
 from .archives import unpacked as unpacked
 from .column_map import ColumnMap as ColumnMap
 from .column_map import guess_map as guess_map
-from .column_map import map_text as map_text
-from .column_map import read_map as read_map
-from .column_map import write_map as write_map
 from .images.config import FetchConfig as FetchConfig
 from .images.fetch import fetch_images as fetch_images
 from .images.report import FetchReport as FetchReport
 from .images.report import render_fetch as render_fetch
+from .map_file import map_text as map_text
+from .map_file import read_map as read_map
+from .map_file import write_map as write_map
 from .recognise import Recognised as Recognised
 from .recognise import recognise_source as recognise_source
 from .report import ImportReport as ImportReport

@@ -16,27 +16,37 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from windowshop.errors import ConfigError
-from windowshop.files import write_atomic
-from windowshop.imports.names import field_of
+from windowshop.imports.languages import without_language
+from windowshop.imports.names import ALSO, field_of
 from windowshop.imports.record import FIELDS
-from windowshop.imports.values import decimal_sign, is_web, parse_money, plain_name, split_images
-from windowshop.settings import load_settings
+from windowshop.imports.values import (
+    decimal_sign,
+    is_web,
+    parse_availability,
+    parse_money,
+    parse_published,
+    plain_name,
+    split_images,
+)
 
 Target: TypeAlias = Literal[
     "product_id", "group_id", "title", "description", "brand", "category", "price", "currency",
     "sale_price", "list_price", "availability", "images", "link", "gtin", "mpn", "sku", "tags",
-    "keep", "attribute", "drop",
+    "stock", "published", "keep", "attribute", "drop",
 ]  # fmt: skip
+FURTHER_TARGETS = ("stock", "published")
+"""Fields of tables beside those of a record: a count, and whether the shop shows a product."""
 SEVERAL = ("images", "category", "description", "tags")
 """Fields that several columns may hold; their values are joined in the order of the columns."""
 MIN_DISTINCT = 0.98
 MAX_EXAMPLE = 40
 _LEVEL = re.compile(
-    r"(?P<word>main|master|top|haupt|sub|unter|sub sub) ?(?:category|kategorie|categorie|categoria)"
+    r"(?P<word>main|master|top|haupt|sub sub|sub|unter) ?(?:category|kategorie|categorie|categoria)"
+    r"(?: ?(?P<deep>\d))?"
+    r"|(?P<plain>category|kategorie|categorie|categoria)"
     r"|(?:category|kategorie|categorie|categoria|product category|warengruppe)"
     r" ?(?:id|level|name|lvl|ebene|niveau|nivel)? ?(?P<number>\d)"
     r"|(?P<type>article type)"
@@ -44,6 +54,7 @@ _LEVEL = re.compile(
 _DEPTHS = {"main": 0, "master": 0, "top": 0, "haupt": 0, "sub": 1, "unter": 1, "sub sub": 2,
            "article type": 3}  # fmt: skip
 _SMALL = re.compile(r"small|thumb|swatch|klein|vorschau|miniature|mini image")
+_USUAL = frozenset(("retail price", "list price", "regular price", "full price", "catalog price"))
 _AMOUNT = re.compile(r"\d{1,3}(?:[.,]\d{3})+|\d+[.,]\d+")
 _PRODUCT_CODE = re.compile(r"(?:product|article|item|style|model) (?:code|number|id|no|nr)")
 CURRENCIES = frozenset((
@@ -52,6 +63,10 @@ CURRENCIES = frozenset((
     "SGD", "HKD", "ZAR",
 ))  # fmt: skip
 """Currencies that the name of a price column may say."""
+_SECOND_CODE = re.compile(
+    r"(?:variant |product |custom |merchant |seller |item )?sku|internal reference|default code|"
+    r"article code|artikelnummer|artikelnr|reference|model"
+)
 _LETTERS = re.compile(r"[^\W\d_]")
 
 
@@ -78,7 +93,7 @@ class ColumnMap:
     def __post_init__(self) -> None:
         """Check that a field stands once."""
         counts: Counter[str] = Counter(self.columns.values())
-        for target in FIELDS:
+        for target in (*FIELDS, "published"):
             if counts[target] > 1 and target not in SEVERAL:
                 names = [name for name, found in self.columns.items() if found == target]
                 raise ConfigError(f"{', '.join(names)} are all {target}. Leave one of them.")
@@ -90,15 +105,9 @@ class ColumnMap:
     @property
     def lacks(self) -> str:
         """Return which needed field no column holds, "" where none is lacking."""
-        if all(self.first(target) is None for target in ("title", "images", "description")):
+        if all(self.first(target) is None for target in ("title", "images")):
             return "title"
         return "" if self.first("product_id") is not None else "product_id"
-
-
-def read_map(path: Path) -> ColumnMap:
-    """Read a mapping file; raises ConfigError for what it may not say."""
-    found: ColumnMap = load_settings(path, ColumnMap)
-    return found
 
 
 def guess_map(
@@ -108,9 +117,7 @@ def guess_map(
     values = {name: [row[name] for row in sample if name in row] for name in header}
     offers: list[tuple[float, int, str, str]] = []
     for place, name in enumerate(header):
-        named = field_of(name)
-        if named is not None:
-            target, certainty = named
+        for target, certainty in _meanings(name):
             fit = _fit(target, values[name], len(sample))
             if fit > 0:
                 offers.append((certainty * fit, -place, name, target))
@@ -129,6 +136,7 @@ def guess_map(
     taken |= {"category"} if levels else set()
     _by_values(columns, taken, surest, header, values, len(sample))
     _without_thumbs(columns)
+    _higher_price(columns, header, values)
     _groups(columns, header, values, len(sample))
     _second_codes(columns, header)
     ordered: dict[str, Target] = {}
@@ -140,6 +148,13 @@ def guess_map(
     ]
     found = ColumnMap(columns=ordered, category_levels=bool(levels), **_signs(ordered, values))
     return found, round(sum(needed) / len(needed), 2)
+
+
+def _meanings(name: str) -> list[tuple[str, float]]:
+    """Return the fields that a column may be by its name, with how sure each is."""
+    named = field_of(name)
+    other = ALSO.get(plain_name(name))
+    return [*([named] if named else []), *([(other, 0.6)] if other else [])]
 
 
 def _fit(target: str, values: Sequence[Any], num_rows: int) -> float:
@@ -158,22 +173,28 @@ def _share(target: str, given: Sequence[Any], texts: Sequence[str], filled: floa
     """Return the share of values that are what a field holds; `filled` is that of given ones."""
     if target == "product_id":
         is_unique = len(set(texts)) >= MIN_DISTINCT * len(texts)
-        return 0.3 + 0.7 * filled if is_unique else 0.1 * filled
+        spaces = sum(" " in text.strip() for text in texts) / len(texts)
+        return (0.3 + 0.7 * filled) * (1 - 0.7 * spaces) if is_unique else 0.1 * filled
     if target == "category" and all(re.fullmatch(r"[\d\s,;|]+", text) for text in texts):
         return 0.0  # ids alone
     if target == "category":
         is_path = any(">" in text for text in texts)
-        return 1.0 if is_path or len(set(texts)) <= max(3, 0.7 * len(texts)) else 0.6
+        return 1.0 if is_path else 0.65 if len(set(texts)) <= max(3, 0.7 * len(texts)) else 0.5
     if target == "currency":
         return 1.0 if all(len(text) <= 4 for text in texts) else 0.0
+    if target == "link" and len(set(texts)) == 1 < len(texts):
+        return 0.1  # the shop's own
+    if target in FURTHER_TARGETS:
+        test = parse_published if target == "published" else parse_availability
+        return float(all(test(value) is not None for value in given))
     tests: dict[str, tuple[Callable[[Any], bool], float]] = {
         "price": (_is_money, 0.0), "sale_price": (_is_money, 0.0), "list_price": (_is_money, 0.0),
         "title": (_is_title, 0.0), "images": (_has_picture, 0.0), "link": (_is_link, 0.2),
     }  # fmt: skip
     if target not in tests:
         return 1.0
-    test, least = tests[target]
-    share = sum(map(test, given)) / len(given)
+    fits, least = tests[target]
+    share = sum(map(fits, given)) / len(given)
     return share if share > 0.5 else least
 
 
@@ -264,16 +285,24 @@ def _levels(header: Sequence[str], values: Mapping[str, Sequence[Any]]) -> list[
     """Return the columns that are the levels of a category, the topmost first; none without two."""
     found: list[tuple[int, int, str]] = []
     for place, name in enumerate(header):
-        hit = _LEVEL.fullmatch(plain_name(name))
+        hit = _LEVEL.fullmatch(plain_name(without_language(name)))
         texts = [str(value) for value in values[name]]
         if hit is None or not texts or all(text.isdigit() for text in texts):
             continue
         if any(">" in text for text in texts):
             return []
-        depth = int(hit["number"]) if hit["number"] else _DEPTHS[hit["word"] or hit["type"]]
-        found.append((depth, place, name))
+        found.append((_depth(hit), place, name))
     names = [name for _, _, name in sorted(found)]
     return names if len({depth for depth, _, _ in found}) == len(found) > 1 else []
+
+
+def _depth(hit: re.Match[str]) -> int:
+    """Return how deep the level of a column is."""
+    if hit["plain"]:
+        return 0
+    if hit["number"]:
+        return int(hit["number"])
+    return max(_DEPTHS[hit["word"] or hit["type"]], int(hit["deep"] or 0))
 
 
 def _without_thumbs(columns: dict[str, str]) -> None:
@@ -283,6 +312,22 @@ def _without_thumbs(columns: dict[str, str]) -> None:
     if len(small) < len(pictures):
         for name in small:
             del columns[name]
+
+
+def _higher_price(
+    columns: dict[str, str], header: Sequence[str], values: Mapping[str, Sequence[Any]]
+) -> None:
+    """Take a usual price beside the price that is asked for the one that is crossed out."""
+    if "price" not in columns.values() or "list_price" in columns.values():
+        return
+    for name in header:
+        if (
+            name not in columns
+            and plain_name(name) in _USUAL
+            and _fit("list_price", values[name], len(values[name]))
+        ):
+            columns[name] = "list_price"
+            return
 
 
 def _groups(
@@ -305,7 +350,9 @@ def _groups(
 def _second_codes(columns: dict[str, str], header: Sequence[str]) -> None:
     """Name a SKU that is not the id."""
     for name in header:
-        if name not in columns and re.fullmatch(r"(?:variant[ _]|product[ _])?sku", name, re.I):
+        if "sku" in columns.values():
+            return
+        if name not in columns and _SECOND_CODE.fullmatch(plain_name(name)):
             columns[name] = "sku"
 
 
@@ -345,51 +392,3 @@ def _signs(columns: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> d
 def _shares_roots(paths: Sequence[str], sign: str) -> bool:
     roots = {path.split(sign)[0].strip() for path in paths}
     return len(paths) < 5 or len(roots) <= 0.7 * len(set(paths)) + 1
-
-
-def write_map(
-    path: Path, found: ColumnMap, sample: Sequence[Mapping[str, Any]], source: str
-) -> None:
-    """Write a mapping file with examples of each column, to be corrected."""
-    write_atomic(
-        path, lambda aside: aside.write_text(map_text(found, sample, source), "utf-8"), "file"
-    )
-
-
-def map_text(found: ColumnMap, sample: Sequence[Mapping[str, Any]], source: str) -> str:
-    """Return the text of a mapping file."""
-    lines = [
-        f"# What each column of {source} holds. Correct it, then import again with --map.",
-        f"# A column may be {', '.join(FIELDS)},",
-        "# keep (a column of its own), attribute (one of the attributes) or drop.",
-        "format: table",
-    ]
-    for name in (
-        "decimal",
-        "currency",
-        "category_separator",
-        "categories_separator",
-        "category_levels",
-        "separator",
-        "encoding",
-    ):
-        lines.append(f"{name}: {json.dumps(getattr(found, name), ensure_ascii=False)}")
-    lines.append("columns:")
-    for name, target in found.columns.items():
-        shown = _examples([row[name] for row in sample if row.get(name) not in (None, "")])
-        lines.append(f"  {json.dumps(name, ensure_ascii=False)}: {target}{shown}")
-    return "\n".join(lines) + "\n"
-
-
-def _examples(values: Sequence[Any]) -> str:
-    texts = []
-    for value in values[:50]:
-        text = (
-            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        )
-        text = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text)[:MAX_EXAMPLE].strip()
-        if text not in texts:
-            texts.append(text)
-        if len(texts) == 3:
-            break
-    return f"  # {' | '.join(texts)}" if texts else "  # empty"

@@ -6,6 +6,7 @@ word.
 
 import re
 
+from windowshop.imports.languages import without_language
 from windowshop.imports.values import plain_name
 
 _NAMES = {
@@ -23,7 +24,8 @@ _NAMES = {
         "urun kodu,urun id,asin,uniq id,unique id,nr,no,docid,doc id,object id,objectid,"
         "corpus id,handle,key,product key,pid,externalid,external id,entity id,"
         "merchant product id,aw product id,stock code,stockcode,item,upc code,seller sku,item sku,"
-        "uuid"
+        "internal reference,default code,custom sku,unique merchant sku,system id,internal id,"
+        "token,kod towaru,artikul,article code,material number,materialnummer,matnr,uuid"
     ),
     "group_id": (
         "group id,item group id,itemgroupid,parent id,parentid,parent sku,parent,parent asin,"
@@ -34,7 +36,9 @@ _NAMES = {
         "produto pai,id rodzica,produkt nadrzedny,grupa wariantow,configurable sku,"
         "variant group,variantengruppe,id grupy,parent product id,base id,spu,"
         "parent asin,parent product,parent code,parent number,configurable product,model code,"
-        "product model"
+        "product model,itemgroup id,product template external id,product tmpl id,"
+        "product template id,product template,product tmpl id id,groupid,group,model number parent,"
+        "reference handle,variant group id,gruppen id,gruppe"
     ),
     "title": (
         "title,name,product title,product name,productname,item name,itemname,article name,"
@@ -47,7 +51,8 @@ _NAMES = {
         "nazwa towaru,namn,produktnamn,benamning,navn,varenavn,produktnavn,nimi,tuotenimi,"
         "nazev,nazev produktu,nazov,urun adi,baslik,nume,denumire,termeknev,nev,short name,"
         "item description,artikelbeschreibung kurz,item title,model name,kurzbezeichnung,"
-        "prod name,product full name,item title,titel de,nazwa pl"
+        "prod name,product full name,item title,titel de,nazwa pl,title short,title long,"
+        "name short,display title,matrix description,nom court,titre court,nazov produktu,nazva"
     ),
     "description": (
         "description,product description,long description,full description,body html,body,"
@@ -60,7 +65,9 @@ _NAMES = {
         "beskrivelse,kuvaus,popis,leiras,aciklama,descriere,summary,short description,"
         "kurzbeschreibung,description courte,resume,descripcion corta,descrizione breve,"
         "korte omschrijving,descricao curta,krotki opis,plot,bullet points,"
-        "detail desc,detail description,item description,product text,long text,html description"
+        "detail desc,detail description,item description,product text,long text,html description,"
+        "desc,long desc,description long,description short,description sale,sales description,"
+        "longdescription,shortdescription,prod desc,kurztext"
     ),
     "brand": (
         "brand,brand name,brandname,manufacturer,manufacturer name,vendor,maker,label name,"
@@ -83,7 +90,9 @@ _NAMES = {
         "amazon category and sub category,categoryname,path,"
         "product type name,product group name,merchant category,merchant product category path,"
         "sub category,subcategory,sub sub category,unterkategorie,sous categorie,subcategoria,"
-        "category leaf"
+        "category leaf,cat,categ id,categorytext,category text,category id,categories path,"
+        "product line,reporting category,kategorie nazev,kategoria id,"
+        "categorie produit,advertiser category"
     ),
     "price": (
         "price,price tax incl,price tax included,price incl vat,price including tax,"
@@ -98,12 +107,13 @@ _NAMES = {
         "satis fiyati,pret,variant price,search price,final price,amount,price usd,price eur,"
         "price gbp,cost,"
         "prix tva incluse,precio iva incluido,"
+        "sales price,sale price gross,price vat,price gross value,default price,base price,"
         "price net,price tax excl,price tax excluded,price excl tax,preis netto,"
         "prix ht,precio sin iva"
     ),
     "currency": (
-        "currency,currency code,currencycode,price currency,wahrung,waehrung,devise,monnaie,"
-        "moneda,divisa,valuta,moeda,waluta,mena,para birimi,penznem,currency iso"
+        "currency,currency code,currencycode,currency id,price currency,wahrung,waehrung,devise,"
+        "monnaie,moneda,divisa,valuta,moeda,waluta,mena,para birimi,penznem,currency iso"
     ),
     "sale_price": (
         "sale price,saleprice,special price,specialprice,discount price,discounted price,"
@@ -123,7 +133,8 @@ _NAMES = {
         "stara cena,cena przed rabatem,ordinarie pris,foer pris,veiledende pris,"
         "normaalihinta,bezna cena,variant compare at price,compare price,crossed price,mrp,"
         "maximum price,"
-        "rrp price,retailprice,price old,price rrp,price before discount,strike price"
+        "rrp price,retailprice,price old,price rrp,price before discount,strike price,"
+        "strikethrough price,comparison price,full price,price full,precio de lista,prix de base"
     ),
     "availability": (
         "availability,in stock,instock,is in stock,stock status,stockstatus,available,"
@@ -131,7 +142,7 @@ _NAMES = {
         "disponible,en stock,disponibilidad,disponibilita,in magazzino,beschikbaarheid,"
         "op voorraad,beschikbaar,disponibilidade,em estoque,disponivel,dostepnosc,dostepny,"
         "dostupnost,tillganglighet,i lager,tilgaengelighed,pa lager,saatavuus,varastossa,"
-        "stok durumu,stock availability,qty status"
+        "stok durumu,stock availability,qty status,availability status,inventory status"
     ),
     "images": (
         "image,images,image url,imageurl,image urls,image link,imagelink,image src,imagesrc,"
@@ -149,7 +160,8 @@ _NAMES = {
         "media,medium,imagepath,img src,images urls,image 1,image1,bild 1,bild1,foto 1,"
         "image url 1,picture 1,hoofdafbeelding,imgur l,img link,"
         "big image,bigimage,picture link,image file url,photo link,cover image,cover media url,"
-        "image links"
+        "image links,imgs,imgurl alternative,pic,pics,image 1920,main picture,gallery images,"
+        "media gallery,media urls,alternate image,alternative image,alternative images"
     ),
     "link": (
         "link,url,product url,producturl,product link,page url,permalink,deeplink,deep link,"
@@ -157,7 +169,8 @@ _NAMES = {
         "url du produit,enlace,url producto,url del producto,collegamento,url prodotto,"
         "link prodotto,productlink,url do produto,link do produto,link produktu,"
         "adres produktu,url produktu,lank,produktlank,odkaz,landing page,canonical url,"
-        "aw deep link,merchant deep link,website link,item url"
+        "aw deep link,merchant deep link,website link,item url,buy url,product page url,shop url,"
+        "product page,offer url"
     ),
     "gtin": (
         "gtin,gtin13,gtin 13,gtin14,gtin 14,gtin12,gtin 12,gtin8,ean,ean13,ean 13,eancode,"
@@ -176,6 +189,22 @@ _NAMES = {
         "mots cles,motscles,etiquettes,palabras clave,etiquetas,parole chiave,etichette,"
         "trefwoorden,zoekwoorden,palavras chave,slowa kluczowe,tagi,nyckelord,nogleord,"
         "avainsanat,klicova slova"
+    ),
+    "stock": (
+        "stock,quantity,qty,stock quantity,stock level,inventory,inventory quantity,stock qty,"
+        "inventory level,quantity on hand,qty on hand,on hand,available quantity,"
+        "quantity available,"
+        "available stock,bestand,lagerbestand,menge,lager,anzahl,quantite,qte,stocks,existencias,"
+        "cantidad,inventario,giacenza,quantita,magazzino,voorraad,aantal,estoque,quantidade,ilosc,"
+        "stan,stan magazynowy,antal,lagersaldo,lagerantal,varasto,sklad,pocet,pocet kusu,stok,"
+        "keszlet,stoc,current stock,stock on hand,units in stock,amount in stock,stock count"
+    ),
+    "published": (
+        "published,is published,enabled,is enabled,active,is active,visible,is visible,aktiv,"
+        "status,product status,sichtbar,veroffentlicht,actif,publie,activo,visible online,"
+        "publicado,attivo,"
+        "pubblicato,actief,gepubliceerd,ativo,aktywny,opublikowano,online,is online,online flag,"
+        "publish status,publish,show online,publish to ecom"
     ),
 }
 FIELD_OF: dict[str, tuple[str, int]] = {}
@@ -196,6 +225,18 @@ _ENDINGS = {
     "product_id": "sku artikelnummer",
     "gtin": "gtin ean upc barcode",
 }
+_WEAK = {"cost": 0.3}
+"""Names that a field has only where no other column is it."""
+ALSO = {
+    "item": "title", "article": "title", "artikel": "product_id", "product": "product_id",
+    "produkt": "product_id", "produit": "product_id", "producto": "product_id",
+    "articulo": "product_id", "prodotto": "product_id",
+}  # fmt: skip
+"""Names that may be another field too; the values tell."""
+_PICTURE = re.compile(
+    r"(?:.* )?(?:image|img|picture|photo|bild|foto|imagen|immagine|afbeelding|imagem|zdjecie)s?"
+    r"(?: (?:url|link|src|address|path))?(?: ?\d{1,2}| (?:two|three|four|five|alternative))?"
+)
 _BY_WORD = {word: field for field, words in _ENDINGS.items() for word in words.split()}
 _BRACKETS = re.compile(r"\([^)]*\)|\[[^\]]*\]|\{[^}]*\}|\*")
 _NUMBERED = re.compile(r"(.+?) ?\d{1,2}")
@@ -248,14 +289,17 @@ def field_of(name: str) -> tuple[str, float] | None:
     """Return the field that a column's name tells, and how sure it is (0 to 1)."""
     plain = plain_name(name)
     bare = plain_name(_BRACKETS.sub(" ", name))
+    spoken = plain_name(without_language(name))
     path = plain_name(name.rpartition(".")[2])
-    for known, share in ((plain, 1.0), (bare, 0.95), (path, 0.9)):
+    for known, share in ((plain, 1.0), (bare, 0.95), (spoken, 0.92), (path, 0.9)):
         if known and known in FIELD_OF:
             field, place = FIELD_OF[known]
-            return field, share * max(0.7, 1 - 0.01 * place)
+            return field, _WEAK.get(known, share * max(0.7, 1 - 0.01 * place))
     plain = bare or plain
     if (single := _NUMBERED.fullmatch(plain)) and FIELD_OF.get(single[1], ("",))[0] == "images":
         return "images", 0.6
+    if _PICTURE.fullmatch(plain) and not _NOT & set(plain.split()):
+        return "images", 0.55
     joined = plain.replace(" ", "")
     if joined in FIELD_OF:
         return FIELD_OF[joined][0], 0.8

@@ -1,15 +1,13 @@
 """Records whose fields are nested in objects -> records of one level, names with points."""
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from windowshop.imports.languages import LANGUAGE
 from windowshop.imports.names import field_of
 from windowshop.imports.values import plain_name
 
 MAX_DEPTH = 4
-LANGUAGE = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
-"""Key of an object that says one thing in several languages."""
 _LEAVES = frozenset((
     "amount", "value", "cent amount", "currency", "currency code", "url", "src", "href", "bytes",
     "unit", "content url",

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from windowshop.data import is_code
-from windowshop.imports.nested import LANGUAGE
+from windowshop.imports.languages import LANGUAGE
 from windowshop.imports.record import Record
 from windowshop.imports.report import ImportReport
 from windowshop.imports.values import (
     Money,
+    currency_of,
     hash_of,
     is_web,
     mended,
@@ -30,6 +31,8 @@ TOTALS = frozenset((
     "totale", "suma", "summa", "razem", "celkem", "yhteensa", "subtotal",
 ))  # fmt: skip
 _EMPTY = frozenset(("n/a", "na", "none", "null", "nan", "-", "--", "#n/a", "\\n", "undefined"))
+_SHARED_SIGN = re.compile(r"(?<![^\W\d_])kr\b", re.IGNORECASE)
+"""Sign of the crowns of several countries."""
 MONEY = ("price", "sale_price", "list_price")
 TEXTS = ("title", "description", "brand")
 CODES = ("gtin", "mpn", "sku")
@@ -120,7 +123,8 @@ class Normaliser:
             row["category_paths"] = kept
 
     def _prices(self, row: Row, record: Record) -> None:
-        currency = _text(record.fields.get("currency")).upper()
+        currency = _text(record.fields.get("currency"))
+        currency = (currency_of(currency) or currency).upper()
         for name in MONEY:
             money = self._money(record.fields.get(name), record.row)
             if money is not None:
@@ -128,6 +132,9 @@ class Normaliser:
                 currency = currency or money.currency
         if "price" not in row and "sale_price" in row:
             row["price"] = row["sale_price"]
+        for name in ("sale_price", "list_price"):
+            if name in row and row[name] in (0, row.get("price")):
+                del row[name]  # says that there is none
         if "price" not in row:
             self.report.add("no-price", record.row, row.get("title", ""))
         elif currency := currency or self.reading.currency:
@@ -143,6 +150,8 @@ class Normaliser:
             if str(value).strip().lower() not in _EMPTY:
                 self.report.add("bad-price", number, value)
             return None
+        if not money.currency and _SHARED_SIGN.search(str(value)) and not self.reading.currency:
+            self.report.add("shared-sign", number, value)
         if money.is_range:
             self.report.add("price-range", number, value)
         return money
@@ -223,7 +232,8 @@ def _text(value: object) -> str:
     elif value is None:
         return ""
     elif isinstance(value, dict) and value and all(map(LANGUAGE.fullmatch, map(str, value))):
-        return _text(next((value[k] for k in value if k.startswith("en")), [*value.values()][0]))
+        first = next((value[k] for k in value if k.startswith(("en", "x-", "default"))), None)
+        return _text(first if first is not None else [*value.values()][0])
     elif isinstance(value, dict):
         found = next((value[k] for k in ("name", "title", "value", "label", "@value", "text")
                       if value.get(k)), "")  # fmt: skip
@@ -256,7 +266,12 @@ def category_texts(value: object) -> list[str]:
             return items
         return [value]
     if isinstance(value, dict):
-        for key in ("path", "full_path", "fullPath", "breadcrumb", "name", "title", "label"):
+        if value and all(map(LANGUAGE.fullmatch, map(str, value))):
+            return [_text(value)]
+        if "id" in value and isinstance(value.get("obj"), dict):
+            return category_texts(value["obj"])
+        for key in ("path", "full_path", "fullPath", "breadcrumb", "name", "title", "label",
+                    "value", "Value", "Name"):  # fmt: skip
             if value.get(key):
                 return category_texts(value[key])
         return []
@@ -307,6 +322,8 @@ def cell(value: object) -> str | None:
             return json.dumps(list(value), ensure_ascii=False)
         texts = [_text(item) for item in value]
         return json.dumps(texts, ensure_ascii=False) if all(texts) else None
+    if isinstance(value, dict) and value.get("unit"):
+        return str(fact("", value))
     if isinstance(value, dict):
         return _text(value) or None
     if isinstance(value, bytes):

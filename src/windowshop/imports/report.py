@@ -32,6 +32,7 @@ KINDS: dict[str, tuple[What, str]] = {
     "html": ("changed", "texts with HTML, read as plain text"),
     "bad-price": ("dropped", "prices that are no amount"),
     "price-range": ("guessed", "prices of two amounts; the first was taken"),
+    "shared-sign": ("found", "prices whose sign is that of several currencies (--currency)"),
     "no-price": ("found", "products without a price"),
     "several-currencies": ("found", "products in another currency than most"),
     "bad-availability": ("dropped", "availabilities that are not understood"),

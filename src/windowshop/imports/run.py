@@ -20,9 +20,10 @@ from windowshop.data import (
 from windowshop.errors import ConfigError, DataError
 from windowshop.files import content_hash, file_hash, new_folder, write_json
 from windowshop.imports.archives import unpacked
-from windowshop.imports.column_map import ColumnMap, guess_map, read_map, write_map
+from windowshop.imports.column_map import ColumnMap, guess_map
 from windowshop.imports.formats.format import FolderFormat, Format, Item, Job
 from windowshop.imports.judged import JudgedWriter
+from windowshop.imports.map_file import read_map, write_map
 from windowshop.imports.normalise import Normaliser, Reading
 from windowshop.imports.own_images import link_images, take_images
 from windowshop.imports.parts import WORK, Parts, kept_parts

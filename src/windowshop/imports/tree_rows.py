@@ -3,18 +3,30 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from windowshop.errors import DataError, first_line, needs_extra
 from windowshop.imports.encodings import open_bytes
+from windowshop.imports.languages import LANGUAGE
 from windowshop.imports.report import ImportReport
 
 HEAD_EVENTS = 200_000
 """Events of a JSON document by which the list of records is found."""
-ITEMS = ("item", "entry")
+ITEMS = frozenset((
+    "item", "entry", "offer", "shopitem", "product", "artikel", "produkt", "produit", "producto",
+    "prodotto", "record", "row",
+))  # fmt: skip
+"""Names of elements that are a record, in lower case."""
+_NAMING = frozenset((
+    "name", "key", "code", "attribute-id", "attribute_id", "attributeid", "currency", "unit",
+    "currencycode", "lang",
+))  # fmt: skip
+"""Attributes of an element with text that are told beside it; others are of no use to a search."""
+_LISTING = re.compile(r"categor|kategor", re.IGNORECASE)
+"""Names of elements that are the shop's categories by their ids."""
 MAX_DEPTH = 12
 _JSON_LD = re.compile(
     r"<script[^>]*application/ld\+json[^>]*>(.*?)</script>", re.IGNORECASE | re.DOTALL
@@ -134,6 +146,7 @@ def xml_items(path: Path, tag: str = "") -> Iterator[Row]:
     tag = tag or xml_tag(path)
     number = 0
     parents: list[Element] = []
+    categories = CategoryNames()
     with open_bytes(path) as file:
         try:
             for event, element in iterparse(file, events=("start", "end")):
@@ -145,10 +158,12 @@ def xml_items(path: Path, tag: str = "") -> Iterator[Row]:
                     number += 1
                     record = element_value(element)
                     if isinstance(record, dict):
-                        yield number, record
+                        yield number, categories.named(record)
                     element.clear()
                     if parents:
                         parents[-1].remove(element)
+                elif _LISTING.search(_local(element.tag)):
+                    categories.add(element, [_local(p.tag) for p in parents], tag)
         except (ParseError, DefusedXmlException) as error:
             after = f" after record {number}" if number else ""
             reason = str(error) or type(error).__name__
@@ -182,10 +197,11 @@ def xml_tag(path: Path) -> str:
             if not found:
                 reason = str(error) or type(error).__name__
                 raise DataError(f"{path}: is no sound XML: {reason}. Export it again.") from None
-    named = [name for _, name in found if name in ITEMS]
-    if named:
-        return named[0]
     inner = {key: number for key, number in found.items() if key[0] > 0}
+    named = sorted(key for key in inner if key[1].lower() in ITEMS)
+    if named:
+        return named[0][1]
+    inner = {key: number for key, number in inner.items() if number > 1} or inner
     if not inner:
         raise DataError(f"{path}: holds no records: no element with parts below the first one.")
     return min(inner, key=lambda key: (key[0], -inner[key]))[1]
@@ -201,6 +217,9 @@ def element_value(element: Element) -> object:
     google: dict[str, Any] = {}
     for name, given in element.attrib.items():
         plain[_local(name)] = given
+    text = (element.text or "").strip()
+    if text and not len(element):
+        return _told(element, plain, text)
     for child in element:
         into = google if "base.google.com" in child.tag else plain
         part, value = _local(child.tag), element_value(child)
@@ -208,17 +227,74 @@ def element_value(element: Element) -> object:
             continue
         if part not in into:
             into[part] = value
+        elif (
+            isinstance(value, dict)
+            and isinstance(into[part], dict)
+            and _are_texts([into[part], value])
+        ):
+            into[part] |= value
         elif isinstance(into[part], list):
             into[part].append(value)
         else:
             into[part] = [into[part], value]
     parts = {**plain, **google}
-    text = (element.text or "").strip()
-    if not len(element) and not text and "href" in parts:
+    if not len(element) and "href" in parts:
         return parts["href"]
-    if not parts or (text and not len(element)):
-        return text or parts
-    return parts
+    return parts or text
+
+
+def _told(element: Element, attributes: Mapping[str, str], text: str) -> object:
+    """Return an element with text as text, or with what its attributes say of it."""
+    kept = {name: given for name, given in attributes.items() if name.lower() in _NAMING}
+    if "id" in attributes and _LISTING.search(element.tag):
+        kept["id"] = attributes["id"]
+    language = kept.pop("lang", "")
+    if LANGUAGE.fullmatch(language):
+        return {language: text}
+    return {**kept, "value": text} if kept else text
+
+
+def _are_texts(values: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether objects hold texts by languages."""
+    return all(LANGUAGE.fullmatch(str(key)) for value in values for key in value)
+
+
+class CategoryNames:
+    """Names of categories that a document lists by id before its products, with their parents."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, tuple[str, str]] = {}
+
+    def add(self, element: Element, parents: list[str], tag: str) -> None:
+        """Take the name of an element that is a category and no part of a record."""
+        name = element.get("id") or element.get("category-id") or ""
+        if not name or tag in parents:
+            return
+        label = next(
+            ((e.text or "") for e in element if "name" in _local(e.tag)), element.text or ""
+        )
+        parent = element.get("parentId") or element.get("parent_id") or ""
+        self._names[name] = label.strip(), parent
+
+    def named(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return a record with paths of names where it has ids of categories."""
+        if not self._names:
+            return record
+        for name, given in record.items():
+            ids = [str(item).strip() for item in (given if isinstance(given, list) else [given])]
+            if _LISTING.search(name) and all(item in self._names for item in ids):
+                record[name] = [self.path(item) for item in ids]
+        return record
+
+    def path(self, name: str) -> str:
+        """Return the path of a category."""
+        steps: list[str] = []
+        seen: set[str] = set()
+        while name in self._names and name not in seen:
+            seen.add(name)
+            label, name = self._names[name]
+            steps.append(label)
+        return " > ".join(step for step in reversed(steps) if step)
 
 
 def json_ld_blocks(text: str) -> Iterator[str]:

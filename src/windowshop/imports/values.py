@@ -20,7 +20,7 @@ SYMBOLS = {
     "₺": "TRY", "tl": "TRY", "₽": "RUB", "руб": "RUB", "руб.": "RUB", "₴": "UAH", "грн": "UAH",
     "zł": "PLN", "zl": "PLN", "kč": "CZK", "ft": "HUF", "lei": "RON", "лв": "BGN", "лв.": "BGN",
     "fr.": "CHF", "sfr.": "CHF", "₪": "ILS", "₫": "VND", "฿": "THB", "₱": "PHP", "₦": "NGN",
-    "r": "ZAR", "euro": "EUR", "eur": "EUR",
+    "r": "ZAR", "euro": "EUR", "eur": "EUR", "rur": "RUB", "nis": "ILS", "rmb": "CNY", "rs": "INR",
 }  # fmt: skip
 """Currencies by their signs; "$" and "¥" alone are the commonest ones."""
 THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
@@ -54,9 +54,23 @@ _AVAILABLE = {
     "bestellbar,sur commande,su ordinazione,na zamowienie",
 }
 AVAILABILITY = {name: what for what, names in _AVAILABLE.items() for name in names.split(",")}
+SHOWN = {
+    **dict.fromkeys(("publish", "published", "active", "enabled", "online", "live", "visible",
+                     "public", "aktiv", "actif", "activo", "attivo"), True),
+    **dict.fromkeys(("draft", "private", "pending", "trash", "inactive", "archived", "disabled",
+                     "offline", "hidden", "unlisted", "future", "inaktiv", "inactif", "inactivo",
+                     "proposed", "rejected"), False),
+}  # fmt: skip
+"""Words for whether a shop shows a product."""
 IMAGE_NAME = re.compile(
     r"\.(?:jpe?g|png|webp|gif|avif|heic|bmp|tiff?|jfif|svg)(?:[?#].*)?$", re.IGNORECASE
 )
+IMAGE_KEYS = (
+    "src", "url", "href", "link", "contentUrl", "image_url", "image", "largeUrl", "large",
+    "original", "hi_res", "url_zoom", "url_standard", "Pic", "HighPic", "sourceUrl", "source",
+    "path", "file", "name",
+)  # fmt: skip
+"""Keys of an object that is an image, larger ones first."""
 WEB = re.compile(r"(?:https?:)?//[^\s/]+", re.IGNORECASE)
 _MOJIBAKE = re.compile("[ÃÂâÅÄ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]")
 UNITS = {
@@ -127,10 +141,10 @@ def _money_of(value: dict[object, object], decimal: str) -> Money | None:
 def currency_of(text: str) -> str:
     """Return the code of the currency that a text names, "" where it names none."""
     for word in _WORDS.findall(text):
-        if word.upper() in codes() and (word.isupper() or len(text.strip()) <= 3):
-            return str(word.upper())
         if word.lower() in SYMBOLS:
             return SYMBOLS[word.lower()]
+        if word.upper() in codes() and (word.isupper() or len(text.strip()) <= 3):
+            return str(word.upper())
     return ""
 
 
@@ -210,6 +224,12 @@ def parse_availability(value: object) -> str | None:
         return None
 
 
+def parse_published(value: object) -> bool | None:
+    """Read whether a shop shows a product, by yes and no or by a word; None for anything else."""
+    said = parse_boolean(value)
+    return SHOWN.get(str(value).strip().lower()) if said is None else said
+
+
 def parse_quantity(text: str) -> tuple[float, str] | None:
     """Read a number with a unit, in kg, cm or l."""
     found = _QUANTITY.fullmatch(text.strip())
@@ -235,8 +255,16 @@ def split_list(value: object, separators: str) -> list[str]:
         items = parsed if isinstance(parsed, list) else _split_text(text, separators)
     else:
         items = [] if value is None else [value]
-    texts = (str(item).strip() for item in items if item is not None)
+    texts = (_item_text(item) for item in items if item is not None)
     return list(dict.fromkeys(text for text in texts if text))
+
+
+def _item_text(item: object) -> str:
+    if isinstance(item, dict):
+        item = next(
+            (item[k] for k in ("name", "title", "value", "label", "text") if item.get(k)), ""
+        )
+    return str(item).strip()
 
 
 def _split_text(text: str, separators: str) -> list[str]:
@@ -249,11 +277,11 @@ def _split_text(text: str, separators: str) -> list[str]:
 def split_images(value: object) -> list[str]:
     """Return addresses or paths of images: of a list, an object with an address, or a text."""
     if isinstance(value, dict):
-        for key in ("src", "url", "href", "link", "contentUrl", "image_url", "image", "large",
-                    "original", "hi_res", "path", "name"):  # fmt: skip
+        for key in IMAGE_KEYS:
             if value.get(key):
                 return split_images(value[key])
-        return []
+        inner = [part for part in value.values() if isinstance(part, dict | list)]
+        return split_images(inner) if inner else []
     if isinstance(value, list | tuple):
         return list(dict.fromkeys(image for item in value for image in split_images(item)))
     text = str(value or "").strip()

@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from windowshop.data import clean_texts
+from windowshop.errors import DataError
 from windowshop.imports.column_guesses import guess_type
 from windowshop.imports.normalise import OWN_COLUMNS, Row, free_name
 from windowshop.imports.parts import PRODUCTS_FILE, Parts
@@ -75,10 +76,18 @@ class ProductWriter:
                 self._report.empty_columns.append(name)
         lazy = self._all()
         kept: list[pl.Expr] = []
+        found: set[str] = set()
         for name in (*OWN_COLUMNS, *self._extras):
             column = lazy.select(name).collect().to_series()
             if column.null_count() < len(column):
                 kept.extend(self._kept(column))
+                found.add(name)
+        if not found & {"title", "image"}:
+            raise DataError(
+                f"{self._report.source}: no product has a title or an image file, read as "
+                f"{self._report.format}. Name the column of the title in a mapping (--write-map "
+                "shows what was guessed), or another --format."
+            )
         lazy.select(kept).sink_parquet(out, row_group_size=GROUP_ROWS, compression="zstd")
 
     def _all(self) -> pl.LazyFrame:

@@ -1,24 +1,22 @@
 """Any table: its columns are guessed by names and values, or mapped by hand."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from windowshop.imports.column_map import ColumnMap, guess_map
+from windowshop.imports.column_map import FURTHER_TARGETS, ColumnMap, guess_map
+from windowshop.imports.facts import facts_of, paired_columns
 from windowshop.imports.formats.format import Format, Found, Job
 from windowshop.imports.normalise import id_text
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
-from windowshop.imports.values import plain_name, split_images, split_list
-
-BAGS = frozenset((
-    "attributes", "specs", "specifications", "properties", "features", "options", "custom fields",
-    "custom attributes", "params", "parameters", "facts", "details", "metadata", "eigenschaften",
-    "merkmale", "caracteristiques", "caracteristicas", "caratteristiche", "kenmerken", "parametry",
-))  # fmt: skip
-"""Columns that are themselves a set of attributes."""
-
+from windowshop.imports.values import (
+    parse_availability,
+    parse_published,
+    plain_name,
+    split_images,
+    split_list,
+)
 
 _PARENT = re.compile(r"parent|vater|eltern|haupt|padre|pai$|nadrzed|rodzic|hoofd|configurable")
 _OWN = frozenset(("product_id", "group_id", "sku", "gtin", "mpn", "availability"))
@@ -42,10 +40,18 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
     job.reading.currency = job.reading.currency or found.currency
     job.report.columns |= {name: str(target) for name, target in found.columns.items()}
     job.report.dropped_columns += [n for n, target in found.columns.items() if target == "drop"]
-    job.report.kept_columns += [n for n, target in found.columns.items() if target == "keep"]
+    pairs = [*paired_columns(source.header).values()]
+    in_pairs = {name for pair in pairs for name in pair}
+    job.report.kept_columns += [
+        name for name, target in found.columns.items() if target == "keep" and name not in in_pairs
+    ]
+    job.report.columns |= dict.fromkeys(in_pairs, "attributes")
     parents = _parents(source, found, job)
     for number, row in source.rows(job.report):
-        record = record_of(number, row, found)
+        record = record_of(number, _without_pairs(row, in_pairs), found)
+        record.options = {
+            str(row[name]): row[value] for name, value in pairs if row.get(name) and row.get(value)
+        }
         own = {id_text(record.fields.get(name)) for name in ("product_id", "sku")}
         above = id_text(record.fields.get("group_id"))
         if own & parents.keys() and (not above or above in own):
@@ -54,6 +60,10 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
         if above in parents and above not in own:
             _inherit(record, record_of(number, parents[above], found))
         yield record
+
+
+def _without_pairs(row: Mapping[str, Any], names: set[str]) -> Mapping[str, Any]:
+    return {name: value for name, value in row.items() if name not in names} if names else row
 
 
 def _parents(source: Source, found: ColumnMap, job: Job) -> dict[str, dict[str, Any]]:
@@ -90,15 +100,8 @@ def record_of(number: int, row: Mapping[str, Any], found: ColumnMap) -> Record:
     fields = record.fields
     for name, value in row.items():
         target = found.columns.get(name, "keep")
-        if target == "drop":
-            continue
-        if target == "keep":
-            facts = facts_of(name, value)
-            record.attributes |= facts
-            if not facts:
-                record.columns[name] = value
-        elif target == "attribute":
-            record.attributes[name] = value
+        if target in ("keep", "attribute", "drop", *FURTHER_TARGETS):
+            _beside(record, name, value, target, found)
         elif target == "images":
             fields["images"] = [*fields.get("images", ()), *split_images(value)]
         elif target == "category" and found.category_levels:
@@ -113,47 +116,26 @@ def record_of(number: int, row: Mapping[str, Any], found: ColumnMap) -> Record:
     return record
 
 
-def facts_of(name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return facts of an object, of its JSON, or of a list of names and values; else none."""
-    plain = plain_name(name)
-    is_bag = plain in BAGS or plain.removeprefix("product ") in BAGS
-    if is_bag and isinstance(value, str) and value.lstrip().startswith(("{", "[")):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = _of_ruby(value)
-    if is_bag and isinstance(value, dict) and len(value) == 1:
-        inner = next(iter(value.values()))
-        value = inner if isinstance(inner, list) else value
-    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        pairs = [_pair(item) for item in value]
-        known = dict(pair for pair in pairs if pair is not None)
-        return known if is_bag or None not in pairs else {}
-    if not isinstance(value, dict):
-        return {}
-    return {key if is_bag else f"{name} {key}": item for key, item in value.items()}
-
-
-def _of_ruby(text: str) -> Any:  # noqa: ANN401
-    """Read a hash as Ruby prints it, `{"key"=>"value"}`; {} for any other text."""
-    parts = re.split(r'("(?:[^"\\]|\\.)*")', text)
-    signs = (part if part.startswith('"') else part.replace("=>", ":").replace("nil", "null")
-             for part in parts)  # fmt: skip
-    try:
-        return json.loads("".join(signs))
-    except ValueError:
-        return {}
-
-
-def _pair(item: Mapping[str, Any]) -> tuple[str, Any] | None:
-    name = next(
-        (item[n] for n in ("name", "attribute_code", "code", "key", "label") if n in item), ""
-    )
-    value = next((item[n] for n in ("value", "values", "option", "options") if n in item), None)
-    return (str(name), value) if name and value is not None else None
+def _beside(record: Record, name: str, value: Any, target: str, found: ColumnMap) -> None:  # noqa: ANN401
+    """Take a value that is no field of a record: an attribute, a column, a count."""
+    if target == "keep":
+        facts = facts_of(name, value)
+        record.attributes |= facts
+        if not facts:
+            record.columns[name] = value
+    elif target == "attribute":
+        record.attributes[name] = value
+    elif target == "stock":
+        record.columns[name] = value
+        if found.first("availability") is None and parse_availability(value) is not None:
+            record.fields["availability"] = value
+    elif target == "published":
+        record.columns["published"] = parse_published(value)
 
 
 def _categories(value: Any, found: ColumnMap) -> list[Any]:  # noqa: ANN401
+    if isinstance(value, list):
+        return [path for item in value for path in _categories(item, found)]
     if not isinstance(value, str):
         return [value]
     texts = split_list(value, found.categories_separator) if found.categories_separator else [value]

@@ -1,0 +1,109 @@
+"""Facts of products as sources hold them: objects, lists of names and values, texts of pairs."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from windowshop.imports.values import plain_name
+
+BAGS = frozenset((
+    "attributes", "specs", "specifications", "properties", "features", "options", "custom fields",
+    "custom attributes", "params", "parameters", "facts", "details", "metadata", "eigenschaften",
+    "merkmale", "caracteristiques", "caracteristicas", "caratteristiche", "kenmerken", "parametry",
+    "param", "parameter", "attribute", "attrs", "variant values", "attribute values",
+    "variant dict", "option values", "selected options", "custom attribute", "attribute list",
+    "variation attributes",
+))  # fmt: skip
+"""Columns that are themselves a set of attributes."""
+_NAMES = ("name", "attribute code", "attribute id", "attribute name", "param name", "code", "key",
+          "label", "title", "option display name", "attribute")  # fmt: skip
+_VALUES = ("value", "values", "val", "option", "options", "attribute value", "param value", "text",
+           "label", "option value")  # fmt: skip
+_PAIR = re.compile(r"\s*([^:=;|\n]{1,40}?)\s*[:=]\s*(.+?)\s*", re.DOTALL)
+_PAIRED = re.compile(
+    r"(?:\w+ )?(?:option|attribute|variation|variant|feature|spec|specification|property|merkmal|"
+    r"eigenschaft|caracteristica|attribut|parameter)s? ?(?:(\d{1,2}) ?(name|title|values?|label)|"
+    r"(name|title|values?|label) ?(\d{1,2}))(?: s)?"
+)
+
+
+def facts_of(name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return facts of an object, of its JSON, or of a list of names and values; else none."""
+    plain = plain_name(name)
+    is_bag = plain in BAGS or plain.removeprefix("product ") in BAGS
+    if is_bag and isinstance(value, str):
+        value = _of_text(value)
+    if isinstance(value, dict) and len(value) == 1:
+        inner = next(iter(value.values()))
+        if isinstance(inner, list) or (isinstance(inner, dict) and pair_of(inner) is not None):
+            value = inner
+    if isinstance(value, dict) and (pair := pair_of(value)) is not None and len(value) <= 3:
+        return dict([pair])
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        pairs = [pair_of(item) for item in value]
+        known = _joined(pair for pair in pairs if pair is not None)
+        return known if is_bag or None not in pairs else {}
+    if not isinstance(value, dict):
+        return {}
+    return {key if is_bag else f"{name} {key}": item for key, item in value.items()}
+
+
+def _joined(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return facts by their names; the values of one that stands several times are a list."""
+    found: dict[str, list[Any]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return {name: items[0] if len(items) == 1 else items for name, items in found.items()}
+
+
+def pair_of(item: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """Return the name and the value of an object that is one fact; None where it is none."""
+    named = {plain_name(str(key)): value for key, value in item.items()}
+    key = next((n for n in _NAMES if isinstance(named.get(n), str) and named[n]), "")
+    value = next((n for n in _VALUES if n != key and named.get(n) is not None), "")
+    if not key or not value:
+        return None
+    unit = named.get("unit")
+    is_measure = isinstance(unit, str) and unit and isinstance(named[value], str | int | float)
+    return str(named[key]), f"{named[value]} {unit}" if is_measure else named[value]
+
+
+def _of_text(text: str) -> Any:  # noqa: ANN401
+    """Return the facts of a text of JSON, of Ruby, or of pairs (`Color: Red; Size: M`)."""
+    text = text.strip()
+    if text.startswith(("{", "[")):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return _of_ruby(text)
+    for sign in ("\n", "|", ";", ","):
+        parts = re.split(r",(?=[^,:=]+[:=])", text) if sign == "," else text.split(sign)
+        hits = [_PAIR.fullmatch(part) for part in parts if part.strip()]
+        if hits and all(hits) and (len(hits) > 1 or sign == ","):
+            return {hit[1]: hit[2] for hit in hits if hit and not hit[2].startswith("//")}
+    return {}
+
+
+def _of_ruby(text: str) -> Any:  # noqa: ANN401
+    """Read a hash as Ruby prints it, `{"key"=>"value"}`; {} for any other text."""
+    parts = re.split(r'("(?:[^"\\]|\\.)*")', text)
+    signs = (part if part.startswith('"') else part.replace("=>", ":").replace("nil", "null")
+             for part in parts)  # fmt: skip
+    try:
+        return json.loads("".join(signs))
+    except ValueError:
+        return {}
+
+
+def paired_columns(header: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return columns of names and values (`Option Name 1`, `Option Value 1`), by their number."""
+    found: dict[str, dict[str, str]] = {}
+    for column in header:
+        hit = _PAIRED.fullmatch(plain_name(column))
+        if hit is None:
+            continue
+        word = (hit[2] or hit[3])[0]
+        place = (hit[1] or hit[4]).lstrip("0")
+        found.setdefault(place, {}).setdefault("value" if word in "vl" else "name", column)
+    return {n: (pair["name"], pair["value"]) for n, pair in found.items() if len(pair) == 2}

@@ -22,7 +22,7 @@ def begin_judging(page):
 
 def test_judging_by_keyboard_reaches_the_service(open_page, page_address):
     query = "green shirt"
-    page = open_page("?q=green+shirt")
+    page = open_page("workbench?q=green+shirt")
     ids = settled(page)
     begin_judging(page)
     for key in ("3", "0", "ArrowRight", "2"):
@@ -56,7 +56,7 @@ def test_judging_by_keyboard_reaches_the_service(open_page, page_address):
 
 def test_a_grade_that_was_sent_can_be_taken_away(open_page, page_address):
     query = "blue shoe"
-    page = open_page("?q=blue+shoe")
+    page = open_page("workbench?q=blue+shoe")
     ids = settled(page)
     begin_judging(page)
     for key in ("3", "0", "1"):
@@ -87,7 +87,7 @@ def test_a_grade_that_was_sent_can_be_taken_away(open_page, page_address):
 
 def test_grades_given_while_earlier_ones_are_loaded_stay(open_page, page_address):
     query = "blue shirt"
-    page = open_page("?q=blue+shirt")
+    page = open_page("workbench?q=blue+shirt")
     ids = settled(page)
     loading = []
     page.route(
@@ -111,7 +111,7 @@ def test_grades_given_while_earlier_ones_are_loaded_stay(open_page, page_address
 
 def test_results_of_a_image_are_not_judged_under_the_text(open_page, page_address):
     query = "red shirt"
-    page = open_page("?q=red+shirt")
+    page = open_page("workbench?q=red+shirt")
     ids = settled(page)
     begin_judging(page)
     page.keyboard.press("2")  # for the text alone; not sent yet

@@ -49,7 +49,7 @@ def open_tuned(open_page):
         settled(page)
         page.route("**/info", told)
         page.route("**/search", told)
-        page.goto(page.url.split("?")[0] + query)
+        page.goto(page.url.split("?")[0] + "workbench" + query)
         settled(page)
         return page
 
@@ -128,7 +128,7 @@ def test_the_learned_order_is_explained_and_switched_off(open_tuned, width):
 
 
 def test_variety_is_chosen_in_the_workbench(open_page, page_address):
-    page = open_page("?q=shoe")
+    page = open_page("workbench?q=shoe")
     before = settled(page)
     page.click("#tools summary")
     asked = after(page, lambda: page.select_option('label:has-text("Variety") select', "brands"))
@@ -144,7 +144,7 @@ def test_variety_is_chosen_in_the_workbench(open_page, page_address):
 
 
 def test_a_shop_without_learned_parts_offers_none(open_page):
-    page = open_page()
+    page = open_page("workbench")
     settled(page)
     page.click("#tools summary")
     said = page.inner_text("#tools-sheet")

@@ -415,7 +415,7 @@ def test_the_calls_are_described_on_a_page_without_a_network(client):
         assert client.get(f"/{file}").status_code == 200, file
 
 
-@pytest.mark.parametrize("path", ["/", "/static/js/app.js", "/static/icon.svg"])
+@pytest.mark.parametrize("path", ["/", "/workbench", "/static/js/app.js", "/static/icon.svg"])
 def test_files_of_the_page_are_asked_for_again_and_sent_when_they_changed(client, path):
     first = client.get(path)
     assert (first.status_code, first.headers["cache-control"]) == (200, "no-cache")

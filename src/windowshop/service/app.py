@@ -118,6 +118,10 @@ def _add_page(app: FastAPI) -> None:
     async def page(request: Request) -> Response:
         return await files.get_response("index.html", request.scope)
 
+    @app.get("/workbench", include_in_schema=False)
+    async def workbench(request: Request) -> Response:
+        return await files.get_response("index.html", request.scope)
+
     @app.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> Response:
         return await files.get_response("docs.html", request.scope)

@@ -13,7 +13,16 @@ from windowshop.service.http.api_keys import Scope
 from windowshop.service.http.limits import BodyLimit
 
 OPEN = frozenset(
-    ["/", "/docs", "/health", "/ready", "/openapi.json", "/.well-known/ucp", "/page/logo"]
+    [
+        "/",
+        "/workbench",
+        "/docs",
+        "/health",
+        "/ready",
+        "/openapi.json",
+        "/.well-known/ucp",
+        "/page/logo",
+    ]
 )
 EXACT: dict[tuple[str, str], Scope] = {
     ("PUT", "/products"): "write",

@@ -29,6 +29,8 @@ export const isAbort = (error) => error.name === "AbortError";
 
 export const heldKey = () => sessionStorage.getItem(KEY);
 
+export const forgetKey = () => sessionStorage.removeItem(KEY);
+
 export const search = (request, signal) => asJson("search", "POST", request, signal);
 
 export function searchByPhoto(photo, request, signal) {

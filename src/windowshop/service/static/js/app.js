@@ -2,31 +2,27 @@
 
 import * as api from "./api.js";
 import { nameOf } from "./cards.js";
-import { showCompare, startingSides } from "./compare.js";
 import { showDetail } from "./detail.js";
 import { announce, byId, debounced, focusResults, refill } from "./dom.js";
-import { howAnswered } from "./explain.js";
 import { Facets } from "./facets.js";
-import { Judging } from "./judge.js";
 import { clearBlank, showChips, showEmpty, showFault, showNotes, showRecognised } from "./notes.js";
 import { page, usePage } from "./page.js";
 import { keepPhoto, photoNamed, photoToken, watchForPhotos } from "./photo.js";
 import { Results } from "./results.js";
 import { EMPTY, fromAddress, PAGE, sameAnswer, sameQuestion, toAddress, toRequest } from "./state.js";
 import { watchQuery } from "./suggest.js";
-import { shortcutsOn, Tools } from "./tools.js";
 import { counted, inNumbers } from "./words.js";
 
 const FRESH = { picks: {}, choices: {}, correct: true, sort: null, where: "", product: null };
 
-let state = fromAddress(location.search);
-let shop = { generations: [], scopes: [], learned: [] };
+const isBench = location.pathname.endsWith("/workbench");
+
+let state = fromAddress(location.search, isBench);
 const titles = new Map();
 
-const results = new Results(addressOf);
-const judging = new Judging(byId("cards"), { onOff: (on) => document.body.classList.toggle("is-judging", on) });
+const bench = isBench ? new (await import("./workbench.js")).Workbench({ go, ask, addressOf, cardClicked, state: () => state }) : null;
+const results = new Results(addressOf, (result) => bench?.extra(result) ?? []);
 const facets = new Facets(byId("facets"), { change: pick, ask: askFacet });
-const tools = new Tools({ change: (changes) => go(changes), toggleCompare, judge: toggleJudging });
 
 // What is asked for.
 
@@ -43,7 +39,9 @@ function go(changes, { replace = false } = {}) {
   update(before);
 }
 
-const here = (address) => (address ? `?${address}` : "./");
+function here(address) {
+  return address ? `?${address}` : location.pathname;
+}
 
 const askText = (text) => go({ ...FRESH, text, similar: null });
 
@@ -78,17 +76,6 @@ function liftValue(column, value) {
   pick(column, values.length ? { values } : null);
 }
 
-function toggleCompare() {
-  const compare = !state.compare;
-  go({ compare, sides: compare ? startingSides(state, shop.generations) : null });
-}
-
-function toggleJudging() {
-  if (judging.on) judging.stop();
-  else if (tools.canJudge(state)) judging.start(state.text.trim());
-  else announce("Judging needs a text without a photo, one list, and a key that may write.");
-}
-
 function addressOf(product) {
   return here(toAddress({ ...state, product }));
 }
@@ -97,7 +84,6 @@ function addressOf(product) {
 
 function update(before, { shown = PAGE, y = null, again = false } = {}) {
   syncControls();
-  if (!tools.canJudge(state)) judging.stop();
   const isNew = !sameQuestion(before, state);
   const answered = sameAnswer(before, state) ? null : run(isNew, { limit: shown, again: again || !isNew });
   if (y !== null) Promise.resolve(answered).then(() => scrollTo(0, y));
@@ -108,13 +94,9 @@ function syncControls() {
   byId("query").value = state.text;
   byId("clear-query").hidden = !state.text;
   byId("sort").value = state.sort ? `${state.sort.descending ? "-" : ""}${state.sort.column}` : "";
-  byId("collapse").checked = state.collapse;
-  byId("page").classList.toggle("bare", state.compare);
-  byId("compare").hidden = !state.compare;
-  byId("list-section").hidden = state.compare;
   byId("heading").textContent = headline();
   document.title = page.name ? `${headline()} – ${page.name}` : headline();
-  tools.sync(state);
+  bench?.sync(state);
   syncPhoto();
   syncChips();
 }
@@ -176,13 +158,12 @@ function show(answer, asked) {
   showNotes(answer, asked, {
     choose: (choices) => go({ choices: { ...state.choices, ...choices } }),
     correct: (correct) => go({ correct }),
+    isBench,
   });
-  showRecognised(answer.recognised, (name, action) => go({ choices: { ...state.choices, [name]: action } }));
-  byId("measured").hidden = !asked.explain;
-  byId("measured").replaceChildren(...(asked.explain ? howAnswered(answer) : []));
+  showRecognised(answer.recognised, (name, action) => go({ choices: { ...state.choices, [name]: action } }), isBench);
   facets.show(answer.facets, asked);
   if (!answer.results.length) offerWays(answer, asked);
-  judging.renewed(asked.text.trim());
+  bench?.shown(answer, asked);
 }
 
 function offerWays(answer, asked) {
@@ -195,7 +176,7 @@ function fail(error, retry) {
   results.clear();
   for (const id of ["notes", "recognised"]) byId(id).replaceChildren();
   byId("summary").textContent = "";
-  byId("measured").hidden = true;
+  bench?.cleared();
   const isFiltered = state.where || Object.keys(state.picks).length;
   showFault(error, { retry, lift: isFiltered ? clearPicks : null, clear: () => go({ ...EMPTY }) });
   announce(error.message);
@@ -207,9 +188,10 @@ async function showMore() {
   button.disabled = true;
   try {
     const asked = state;
-    results.add(await ask(toRequest(asked, { offset: results.shown.length, followUp: true }), asked, signal), asked.collapse);
+    const answer = await ask(toRequest(asked, { offset: results.shown.length, followUp: true }), asked, signal);
+    results.add(answer, asked.collapse);
     history.replaceState({ ...history.state, shown: results.shown.length }, "");
-    judging.renewed(state.text.trim());
+    bench?.shown(answer, asked);
   } catch (error) {
     if (!api.isAbort(error)) byId("more-text").textContent = error.message;
   } finally {
@@ -234,14 +216,8 @@ async function runCompare() {
   const signal = api.latest("search");
   for (const id of ["notes", "recognised"]) byId(id).replaceChildren();
   clearBlank();
-  byId("measured").hidden = true;
   byId("summary").textContent = "";
-  await showCompare(asked, {
-    ask: (side) => ask(toRequest({ ...asked, ...side }, { log: false }), asked, signal),
-    change: (i, side) => go({ sides: state.sides.map((other, j) => (j === i ? side : other)) }),
-    generations: shop.generations, learned: shop.learned, addressOf,
-  });
-  if (!signal.aborted) announce(byId("verdict").textContent);
+  await bench.compare(asked, signal);
 }
 
 // One product.
@@ -284,7 +260,7 @@ function rememberPlace() {
 
 function cameBack(event) {
   const before = state;
-  state = fromAddress(location.search);
+  state = fromAddress(location.search, isBench);
   update(before, { shown: event.state?.shown, y: event.state?.y ?? null, again: true });
 }
 
@@ -310,7 +286,6 @@ function watchControls() {
   });
   byId("sort").addEventListener("change", ({ target }) =>
     go({ sort: target.value ? { column: target.value.replace(/^-/, ""), descending: target.value.startsWith("-") } : null }));
-  byId("collapse").addEventListener("change", ({ target }) => go({ collapse: target.checked }));
   byId("more-button").addEventListener("click", showMore);
 }
 
@@ -330,20 +305,19 @@ function watchDialogs() {
 }
 
 function watchPage() {
-  for (const id of ["cards", "compare", "detail"]) {
+  for (const id of ["cards", "detail"]) {
     byId(id).addEventListener("click", cardClicked);
     byId(id).addEventListener("auxclick", cardClicked);
   }
   addEventListener("popstate", cameBack);
   addEventListener("scroll", debounced(rememberPlace, 250), { passive: true });
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input, select, textarea, dialog");
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || !shortcutsOn()) return;
-    if (event.key === "j") toggleJudging();
-    if (event.key === "/") {
+    if (event.key === "k" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       byId("query").focus();
     }
+    const typing = event.target.closest("input, select, textarea, dialog");
+    if (!typing && !event.ctrlKey && !event.metaKey && !event.altKey) bench?.key(event);
   });
   watchForPhotos(askPhoto);
 }
@@ -357,9 +331,8 @@ function offerSorts() {
 async function open() {
   results.wait(true);
   try {
-    const [settings, info] = await Promise.all([api.pageSettings(), api.info()]);
-    shop = info;
-    usePage(settings);
+    usePage(await api.pageSettings());
+    await bench?.open();
     facets.offer(page.facets);
     if (state.similar) titles.set(state.similar, (await api.product(state.similar)).title);
   } catch (error) {
@@ -367,9 +340,8 @@ async function open() {
     return;
   }
   offerSorts();
-  tools.build(shop);
   byId("photo-pick").hidden = !seesPhotos();
-  if (state.compare && !state.sides) state.sides = startingSides(state, shop.generations);
+  if (bench) state.sides = bench.sidesOf(state);
   syncControls();
   run(true, { limit: history.state?.shown, again: history.state !== null });
   rememberPlace();

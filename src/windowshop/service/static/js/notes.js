@@ -1,7 +1,7 @@
 // What stands above and below the results: how the query was read, what is picked, what went wrong.
 
 import { byId, el, focusResults, icon, refill } from "./dom.js";
-import { columnName, inNumbers, pickWords } from "./words.js";
+import { columnName, inNumbers, levels, pickWords } from "./words.js";
 
 const ACTIONS = { filter: "Only these", boost: "Prefer", off: "Ignore" };
 const ACTIONS_OF = {
@@ -12,7 +12,8 @@ const ACTIONS_OF = {
 /** "Showing results for", what was not found and what is there instead, and what was given up so
  * that something was found. `choose(choices)` asks for an alternative, `correct(yes)` again with
  * the spelling corrected or as typed. */
-export function showNotes(answer, state, { choose, correct }) {
+export function showNotes(answer, state, { choose, correct, isBench }) {
+  const steps = isBench ? answer.relaxed : answer.relaxed.map(givenUp);
   const notes = [];
   if (answer.corrected && answer.corrected !== answer.text) {
     notes.push(spelling(["Showing results for ", el("strong", { dir: "auto", text: answer.corrected }), "."], "Search as typed", () => correct(false)));
@@ -20,11 +21,11 @@ export function showNotes(answer, state, { choose, correct }) {
     notes.push(spelling(["Searched exactly as typed."], "Correct the spelling", () => correct(true)));
   }
   if (answer.certainty?.found === "closest") {
-    notes.push(notFound(answer, choose));
+    notes.push(notFound({ ...answer, relaxed: steps }, choose));
   } else if (answer.relaxed.length) {
     notes.push(el("div", { class: "note" },
       el("p", {}, el("strong", { text: answer.results.length ? "Nothing fits all of it. These come closest:" : "Nothing was found, however loosely:" })),
-      el("ul", {}, answer.relaxed.map((step) => el("li", { text: step })))));
+      el("ul", {}, steps.map((step) => el("li", { text: step })))));
   }
   refill(byId("notes"), notes);
 }
@@ -47,10 +48,11 @@ function notFound({ certainty, relaxed, results }, choose) {
     results.length ? el("p", { class: "quietly", text: "Closest to your search:" }) : null);
 }
 
-/** What was recognised in the query; each can be made a filter, a preference, or be left alone. */
-export function showRecognised(parts, choose) {
+/** What was recognised in the query. A shopper takes each back or lets it count again; on the
+ * workbench (`isBench`) each can be made a filter, a preference, or be left alone. */
+export function showRecognised(parts, choose, isBench) {
   const label = parts.length ? el("span", { class: "quietly", text: "Understood" }) : null;
-  refill(byId("recognised"), label, parts.map((part, i) => recognisedPart(part, i, choose)));
+  refill(byId("recognised"), label, parts.map((part, i) => (isBench ? recognisedPart(part, i, choose) : understood(part, i, choose))));
 }
 
 /** What is picked, each removable. `lift(column)` removes one, `clear()` all. */
@@ -100,6 +102,27 @@ function recognisedPart(part, i, choose) {
   return el("span", { class: "part", data: { action: part.action, name: part.name, kind: part.kind }, title: part.reason },
     el("span", { class: "what", dir: "auto" }, el("span", { class: "column-name", text: `${column} ` }), el("b", { text: value }), likely), select,
     el("span", { class: "unseen", id: `reason-${i}`, text: part.reason }));
+}
+
+/** The action of each part before a shopper took it back. */
+const before = new Map();
+
+function understood(part, i, choose) {
+  const { column, value } = named(part);
+  const counts = part.action !== "off";
+  if (counts) before.set(part.name, part.action);
+  const toggle = () => choose(part.name, counts ? "off" : (before.get(part.name) ?? "boost"));
+  const text = part.kind === "exclusion" ? `${column} ${value}` : levels(value).last;
+  return el("button", { class: "chip part", type: "button", "aria-pressed": String(counts), title: counts ? "Ignore this" : "Let it count again",
+    data: { key: `part:${part.name}`, action: part.action, name: part.name, kind: part.kind }, on: { click: toggle } },
+    el("span", { dir: "auto", text }), part.kind === "inferred" ? el("span", { class: "quietly", text: " likely" }) : null);
+}
+
+/** What was given up, as a shopper would say it. */
+function givenUp(step) {
+  const filter = /^Without the (?:inferred )?filter (.+)\.$/.exec(step);
+  if (filter) return filter[1] === "price" ? "The price is not what was asked." : `“${levels(filter[1].split(": ").at(-1)).last}” is not kept to.`;
+  return step === "By meaning alone, not by words." ? "By what is meant, without the words themselves." : step;
 }
 
 function named({ name, text, kind }) {

@@ -2,7 +2,6 @@
 
 import { card, ghosts } from "./cards.js";
 import { announce, byId } from "./dom.js";
-import { why } from "./explain.js";
 import { counted } from "./words.js";
 
 const PATIENCE_MS = 120;
@@ -10,9 +9,11 @@ const NUM_GHOSTS = 8;
 
 /** The grid of cards and what is known about each product shown. */
 export class Results {
-  constructor(addressOf) {
+  /** `addressOf(id)`: where a card leads; `extra(result)`: further parts of a card. */
+  constructor(addressOf, extra) {
     this.list = byId("cards");
     this.addressOf = addressOf;
+    this.extra = extra;
     this.shown = [];
     this.timer = 0;
   }
@@ -65,7 +66,7 @@ export class Results {
 
   cells(answer, grouped) {
     return withSearch(answer).map((result) =>
-      card(result, this.addressOf(result.product_id), { extra: [why(result)], grouped }));
+      card(result, this.addressOf(result.product_id), { extra: this.extra(result), grouped }));
   }
 
   replace(cells, shown) {

@@ -16,23 +16,28 @@ export const EMPTY = Object.freeze({
   correct: true, explain: false, compare: false, product: null, ...SIDE, sides: null,
 });
 
-/** The state that an address stands for; unknown parts are passed over. */
-export function fromAddress(query) {
+/** The state that an address stands for; unknown parts are passed over, and the workbench's own
+ * ones in the shop. */
+export function fromAddress(query, isBench) {
   const params = new URLSearchParams(query);
   const state = { ...EMPTY, picks: {}, choices: {} };
   state.text = params.get("q") ?? "";
   for (const name of ["similar", "photo", "product"]) state[name] = params.get(name);
-  state.where = params.get("where") ?? "";
   const sort = params.get("sort");
   if (sort) state.sort = { column: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
-  state.collapse = params.get("variants") !== "all";
   state.correct = params.get("spelling") !== "typed";
+  if (isBench) readBench(state, params);
+  for (const [name, value] of params) readPart(state, name, value);
+  return state;
+}
+
+function readBench(state, params) {
+  state.where = params.get("where") ?? "";
+  state.collapse = params.get("variants") !== "all";
   state.explain = params.get("explain") === "1";
   state.compare = params.get("view") === "compare";
   Object.assign(state, sideFrom(params, ""));
   if (state.compare) state.sides = [sideFrom(params, "a."), sideFrom(params, "b.")];
-  for (const [name, value] of params) readPart(state, name, value);
-  return state;
 }
 
 /** The address of a state, "" for the plain start. */

@@ -19,6 +19,11 @@ CALLS = {
     ("POST", "/ucp/catalog/search"),
     ("POST", "/ucp/catalog/lookup"),
     ("POST", "/ucp/catalog/product"),
+    ("POST", "/1/indexes/*/queries"),
+    ("POST", "/1/indexes/{index}/query"),
+    ("POST", "/1/indexes/{index}/facets/{facet}/query"),
+    ("POST", "/1/events"),
+    ("POST", "/events"),
     *WRITES,
 }
 
@@ -69,6 +74,7 @@ def test_every_example_of_a_request_is_answered(client, described):
                 assert len(example["search_id"]) == len(search_id)
                 example = example | {"search_id": search_id}
             content = example if isinstance(example, str) else json.dumps(example)
+            path = path.format(index="shop", facet="brand")
             told = client.request(method, path, content=content, headers={"Content-Type": kind})
         assert told.status_code == 200, (method, path, kind, told.text)
         assert "failed" not in [line.get("status") for line in results_of(told, kind)]

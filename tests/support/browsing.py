@@ -16,6 +16,7 @@ from windowshop.data.dataset import read_dataset
 from windowshop.index.build import IndexConfig, build_index
 from windowshop.progress import SilentReporter
 from windowshop.service.app import create_app
+from windowshop.service.config import ServiceConfig
 from windowshop.service.generation_pool import GenerationPool
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -62,9 +63,9 @@ def index_shop(model, folder):
 
 
 @contextmanager
-def served(index, keys=None, also=("g1",)):
+def served(index, keys=None, also=("g1",), **settings):
     """The address at which the index is served meanwhile."""
-    app = create_app(GenerationPool(index, also=also), keys=keys)
+    app = create_app(GenerationPool(index, also=also), ServiceConfig(**settings), keys)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", lifespan="on"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

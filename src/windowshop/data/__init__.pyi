@@ -1,14 +1,17 @@
 from .attribute_rules import without_attributes as without_attributes
 from .attributes import AttributeColumn as AttributeColumn
 from .attributes import attribute_columns as attribute_columns
+from .attributes import attributes_of as attributes_of
 from .attributes import fill_attributes as fill_attributes
 from .attributes import parse_attributes as parse_attributes
 from .category_paths import CATEGORY_PATHS as CATEGORY_PATHS
+from .category_paths import cut_paths as cut_paths
 from .category_paths import every_path as every_path
 from .check import check_dataset as check_dataset
 from .clicks.attraction import cells_of as cells_of
 from .clicks.attraction import with_looks as with_looks
 from .clicks.events import EVENT_SCHEMA as EVENT_SCHEMA
+from .clicks.events import action_of as action_of
 from .clicks.events import query_id as query_id
 from .clicks.events import query_key as query_key
 from .clicks.folder import WrittenJudgements as WrittenJudgements

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import polars as pl
 
@@ -117,6 +117,15 @@ def _parsed(text: str | None) -> dict[str, list[Value]]:
 def _is_common(rows: dict[int, list[str]], num_products: int) -> bool:
     lengths = [len(text) for texts in rows.values() for text in texts]
     return len(rows) >= MIN_SHARE * num_products and sum(lengths) <= MAX_CHARS * len(lengths)
+
+
+def attributes_of(value: str | None) -> dict[str, Any] | None:
+    """Return attributes as the object that they are; None where they are none."""
+    try:
+        parsed = parse_json(value or "")
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
 
 
 def parse_attributes(value: str | None) -> dict[str, str]:

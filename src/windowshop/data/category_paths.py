@@ -34,6 +34,23 @@ def split_paths(products: pl.DataFrame) -> pl.DataFrame:
     return products.with_columns(pl.Series(CATEGORY_PATHS, listed, dtype=pl.List(pl.String)))
 
 
+def cut_paths(paths: pl.Series, num_levels: int) -> pl.Series:
+    """Return paths up to a level: "A > B > C" by two is "A > B"; null where there are fewer.
+
+    `paths` are texts, or lists of them, which keep those that are long enough.
+    """
+    if isinstance(paths.dtype, pl.List):
+        rows = paths.to_frame("path").with_row_index("row").explode("path")
+        rows = rows.with_columns(cut_paths(rows["path"], num_levels))
+        kept = pl.col("path").drop_nulls()
+        return rows.group_by("row", maintain_order=True).agg(kept)["path"].alias(paths.name)
+    whole = paths.drop_nulls().unique()
+    levels = [[level.strip() for level in path.split(">")] for path in whole]
+    cut = [" > ".join(own[:num_levels]) if len(own) >= num_levels else None for own in levels]
+    short = pl.Series(cut, dtype=pl.String)
+    return paths.replace_strict(whole, short, default=None, return_dtype=pl.String)
+
+
 def every_path(products: pl.DataFrame) -> pl.Series:
     """Return the paths of each product as a list, named CATEGORY."""
     alone = pl.when(pl.col(CATEGORY).is_not_null()).then(pl.concat_list(CATEGORY))

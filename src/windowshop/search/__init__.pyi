@@ -1,8 +1,10 @@
 from .answer import Answer as Answer
+from .answer import Facet as Facet
 from .answer import Result as Result
 from .answer_table import render_answer as render_answer
 from .request import MAX_RESULTS as MAX_RESULTS
 from .request import BrandCap as BrandCap
+from .request import Condition as Condition
 from .request import Diversity as Diversity
 from .request import FacetFilter as FacetFilter
 from .request import FacetRange as FacetRange

@@ -35,6 +35,15 @@ FacetFilter: TypeAlias = FacetValues | FacetRange
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """Condition on one column; with `excluded`, on products that have nothing of it."""
+
+    column: str
+    wanted: FacetFilter
+    excluded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Sort:
     """Order by a column; missing values come last either way."""
 
@@ -118,8 +127,13 @@ class SearchRequest:
     """Actions for recognised items, by their names in an earlier answer."""
     facet_filters: Mapping[str, FacetFilter] = field(default_factory=dict)
     """Filters that the shopper set in facets, by column."""
+    narrow: tuple[tuple[Condition, ...], ...] = ()
+    """Further filters of the results, of each of which one condition holds; the counts of every
+    facet keep to them, its own too."""
     facets: tuple[str, ...] = ()
-    """Columns to count over all results."""
+    """Columns to count over all results; `category.lvl0` and so on are levels of the category."""
+    counted: tuple[str, ...] = ()
+    """Columns whose values are counted, those of numbers too."""
     facet_limit: int = 10
     sort: tuple[Sort, ...] = ()
     """Empty: by relevance."""

@@ -93,6 +93,12 @@ class Searcher:
         parts = {"classifier": acts, "ranker": self._ranker is not None}
         return [name for name, there in parts.items() if there]
 
+    @property
+    def language(self) -> str:
+        """Code of the language in which the catalogue's words are stemmed."""
+        with self.state() as state:
+            return state.lexicon.lexical.language
+
     def search(
         self,
         text: str | None = None,

@@ -19,7 +19,7 @@ from windowshop._version import __version__
 from windowshop.errors import WindowshopError
 from windowshop.service.config import ServiceConfig
 from windowshop.service.generation_pool import GenerationPool
-from windowshop.service.http.api_keys import Keys
+from windowshop.service.http.api_keys import KEY_HEADERS, Keys
 from windowshop.service.http.bodies import body_schemas
 from windowshop.service.http.errors import ServiceError, as_service_error, shortened, unknown_field
 from windowshop.service.http.limits import RateLimits
@@ -28,6 +28,7 @@ from windowshop.service.http.requests import SearchQuery
 from windowshop.service.http.responses import ErrorAnswer
 from windowshop.service.routes.admin import admin_routes
 from windowshop.service.routes.feedback import feedback_routes
+from windowshop.service.routes.instantsearch import instantsearch_routes
 from windowshop.service.routes.page import page_routes
 from windowshop.service.routes.products import product_routes
 from windowshop.service.routes.search import search_routes
@@ -37,6 +38,15 @@ from windowshop.service.state import ServiceState
 STATIC = Path(__file__).parent / "static"
 CLOSE_SECONDS = 3.5
 CODES = {404: "not_found", 405: "wrong_method"}
+ROUTES = (
+    search_routes,
+    product_routes,
+    feedback_routes,
+    page_routes,
+    admin_routes,
+    ucp_routes,
+    instantsearch_routes,
+)
 SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -75,8 +85,7 @@ def create_app(
         responses={"4XX": {"model": ErrorAnswer}, "5XX": {"model": ErrorAnswer}},
     )
     app.state.service = service
-    rooms = (search_routes, product_routes, feedback_routes, page_routes, admin_routes, ucp_routes)
-    for routes in rooms:
+    for routes in ROUTES:
         app.include_router(routes(service))
     _add_page(app)
     _add_handling(app, service, keys)
@@ -149,7 +158,7 @@ def _add_handling(app: FastAPI, service: ServiceState, keys: Keys | None) -> Non
             CORSMiddleware,
             allow_origins=config.origins,
             allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["Authorization", "X-API-Key", "Content-Type"],
+            allow_headers=["Authorization", "Content-Type", *KEY_HEADERS],
         )
 
 
@@ -162,7 +171,7 @@ async def _close(service: ServiceState) -> None:
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
-    return as_service_error(error).response()
+    return as_service_error(error).response(request.url.path)
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
@@ -170,7 +179,8 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     code = CODES.get(error.status_code, "bad_request")
     message = f"{error.detail}. See /openapi.json for the calls there are."
     headers = error.headers
-    return ServiceError(error.status_code, code, shortened(message), headers=headers).response()
+    problem = ServiceError(error.status_code, code, shortened(message), headers=headers)
+    return problem.response(request.url.path)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:

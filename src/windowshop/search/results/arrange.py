@@ -14,7 +14,7 @@ from windowshop.index import View
 from windowshop.search.answer import Facet, NumberFacet
 from windowshop.search.request import Diversity, SearchRequest
 from windowshop.search.results.diversify import Diversifier
-from windowshop.search.results.facet_filters import no_column
+from windowshop.search.results.facet_filters import no_column, stored_name
 from windowshop.search.results.result_set import Page, ResultSet
 from windowshop.search.results.rules import Rule, RuledRanking, Rules, apply_rules, pinned_ids
 from windowshop.search.retrieval.merge import Merged
@@ -62,7 +62,9 @@ def arrange(
         columns = columns[ruled.order_M]
     merged = ruled.merged
     groups_M = view.columns.groups(merged.keys)
-    results = ResultSet(merged.keys, merged.scores, columns, groups_M, request.facet_filters)
+    results = ResultSet(
+        merged.keys, merged.scores, columns, groups_M, request.facet_filters, request.narrow
+    )
     diversify = None
     if diversity.is_active and not request.sort:
         diversify = Diversifier(
@@ -75,6 +77,7 @@ def arrange(
         sort=request.sort, collapse=request.collapse, diversify=diversify, pins=ruled.pins
     )
     facets = tuple(_facet(results, name, request.facet_limit) for name in request.facets)
+    facets += tuple(results.facet(name, request.facet_limit) for name in request.counted)
     page = ranking.page(request.offset, request.limit)
     return ArrangedResults(page, ranking.total_products, facets, ruled)
 
@@ -94,7 +97,9 @@ def _with_pinned(
 
 def _needed(request: SearchRequest, rules: Iterable[Rule], diversity: Diversity) -> list[str]:
     """Return the columns that request and rules read, each once."""
-    names = [*request.facet_filters, *request.facets]
+    names = [*request.facet_filters, *request.facets, *request.counted]
+    names += [by.column for conditions in request.narrow for by in conditions]
+    names = [stored_name(name) for name in names]
     names += [by.column for by in request.sort]
     names += diversity.max_per
     for rule in rules:

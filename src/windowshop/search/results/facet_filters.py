@@ -3,14 +3,19 @@
 Shapes: M products.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 
-from windowshop.data import CATEGORY_PATHS, every_path
+from windowshop.data import CATEGORY_PATHS, cut_paths, every_path
 from windowshop.errors import SearchError
-from windowshop.search.request import FacetFilter, FacetRange, FacetValues
+from windowshop.search.request import Condition, FacetFilter, FacetRange, FacetValues
+
+CATEGORY = "category"
+LEVEL = re.compile(r"category\.lvl(\d)")
+"""Name of a level of the category, counted from 0."""
 
 
 def passing(
@@ -26,6 +31,22 @@ def passing(
     }
 
 
+def narrowed(columns: pl.DataFrame, narrow: Sequence[Sequence[Condition]]) -> np.ndarray:
+    """Return the rows that meet one condition of each filter, bool (M,); raises as `passing`."""
+    passes = np.ones(len(columns), dtype=bool)
+    for conditions in narrow:
+        one = np.zeros(len(columns), dtype=bool)
+        for by in conditions:
+            one |= _passing(listed_column(columns, by.column), by.wanted) != by.excluded
+        passes &= one
+    return passes
+
+
+def stored_name(name: str) -> str:
+    """Return the column that holds what a name stands for: levels of the category lie in it."""
+    return CATEGORY if LEVEL.fullmatch(name) else name
+
+
 def column_of(columns: pl.DataFrame, name: str) -> pl.Series:
     """Return a column of the results; raises SearchError for an unknown one."""
     if name not in columns.columns:
@@ -35,7 +56,9 @@ def column_of(columns: pl.DataFrame, name: str) -> pl.Series:
 
 def listed_column(columns: pl.DataFrame, name: str) -> pl.Series:
     """Return a column to count or to pick in; all paths of the category, not the first alone."""
-    if name == "category" and isinstance(columns.schema.get(CATEGORY_PATHS), pl.List):
+    if level := LEVEL.fullmatch(name):
+        return cut_paths(listed_column(columns, CATEGORY), int(level[1]) + 1).alias(name)
+    if name == CATEGORY and isinstance(columns.schema.get(CATEGORY_PATHS), pl.List):
         return every_path(columns)
     return column_of(columns, name)
 

@@ -15,8 +15,8 @@ import polars as pl
 from windowshop.data import fold_column
 from windowshop.errors import SearchError
 from windowshop.search.answer import Facet, NumberFacet
-from windowshop.search.request import FacetFilter, Sort
-from windowshop.search.results.facet_filters import column_of, listed_column, passing
+from windowshop.search.request import Condition, FacetFilter, Sort
+from windowshop.search.results.facet_filters import column_of, listed_column, narrowed, passing
 from windowshop.search.results.facets import count_numbers, count_values
 from windowshop.search.results.pins import Pin, rows_of, with_pins
 
@@ -81,7 +81,10 @@ class ResultSet:
     """A number for each product's group of variants, int64 (M,)."""
     facet_filters: Mapping[str, FacetFilter] = field(default_factory=dict)
     """Facet filters by column."""
+    narrow: Sequence[Sequence[Condition]] = ()
+    """Filters that every count keeps to."""
     _passing: dict[str, np.ndarray] = field(init=False, repr=False)
+    _narrowed: np.ndarray = field(init=False, repr=False)
     _groups: np.ndarray = field(init=False, repr=False)
     """Groups numbered from 0."""
 
@@ -90,6 +93,10 @@ class ResultSet:
         assert len(self.keys) == len(self.scores) == len(self.groups), "one group a key"
         assert len(self.keys) == len(self.columns) or not self.columns.width, "one row a key"
         object.__setattr__(self, "_passing", passing(self.columns, self.facet_filters))
+        passes_M = np.ones(len(self.keys), dtype=bool)
+        if self.narrow:
+            passes_M = narrowed(self.columns, self.narrow)
+        object.__setattr__(self, "_narrowed", passes_M)
         numbered = np.unique(self.groups, return_inverse=True)[1]
         object.__setattr__(self, "_groups", numbered)
 
@@ -154,7 +161,7 @@ class ResultSet:
 
     def _rows(self, without: str | None = None) -> np.ndarray:
         """Return the rows that pass every facet filter but the one of the column `without`."""
-        passes_M = np.ones(len(self.keys), dtype=bool)
+        passes_M = self._narrowed.copy()
         for column, own_M in self._passing.items():
             if column != without:
                 passes_M &= own_M

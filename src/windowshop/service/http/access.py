@@ -3,6 +3,7 @@
 Ids stand in the path as they were sent, percent-encoded, so that one may have a slash in it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,9 @@ KNOWN = OPEN | {
     "/ucp/catalog/search",
     "/ucp/catalog/lookup",
     "/ucp/catalog/product",
+    "/1/indexes/*/queries",
+    "/1/events",
+    "/events",
     "/metrics",
     "/admin/switch",
     "/admin/rollback",
@@ -49,6 +53,7 @@ KNOWN = OPEN | {
     "/admin/compact",
 }
 OF_PRODUCT = ("similar", "photo")
+OF_INDEX = re.compile(r"/1/indexes/[^/]+(?:/facets/[^/]+)?/query")
 NDJSON = b"application/x-ndjson"
 
 
@@ -74,6 +79,11 @@ def call_of(method: str, path: str) -> Call:
         return Call(path, "admin")
     if path in KNOWN:
         return Call(path, EXACT.get((method, path), "search"))
+    if OF_INDEX.fullmatch(path):
+        return Call(
+            "/1/indexes/id/facets/id/query" if "/facets/" in path else "/1/indexes/id/query",
+            "search",
+        )
     parts = path.split("/")
     if parts[1] == "products" and len(parts) == 3:
         return Call("/products/id", "search")

@@ -23,6 +23,8 @@ from windowshop.settings import load_settings
 
 Scope: TypeAlias = Literal["search", "write", "admin"]
 SCOPES: tuple[Scope, ...] = ("search", "write", "admin")
+KEY_HEADERS = ("X-API-Key", "X-Algolia-API-Key", "X-Algolia-Application-Id", "X-Algolia-Agent")
+"""Headers, besides the usual ones, that pages may send with a call."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -84,14 +86,19 @@ def load_keys(path: Path) -> Keys:
     return load_settings(path, Keys)
 
 
-def given_key(headers: Mapping[bytes, bytes], query: bytes = b"") -> str | None:
-    """Return the secret in `Authorization: Bearer`, `X-API-Key`, or `key=` of the query."""
+def given_key(headers: Mapping[bytes, bytes], query: bytes = b"", name: str = "key") -> str | None:
+    """Return the secret in `Authorization: Bearer`, in `X-API-Key`, or under a name in the query.
+
+    The header `X-Algolia-API-Key` has it too.
+    """
     kind, _, token = headers.get(b"authorization", b"").partition(b" ")
     if kind.lower() == b"bearer" and token:
         return token.strip().decode("latin-1")
-    if b"x-api-key" in headers:
-        return headers[b"x-api-key"].decode("latin-1")
-    return dict(parse_qsl(query.decode("latin-1"))).get("key") if query else None
+    for header in (b"x-api-key", b"x-algolia-api-key"):
+        if header in headers:
+            return headers[header].decode("latin-1")
+    sent = {key.lower(): text for key, text in parse_qsl(query.decode("latin-1"))}
+    return sent.get(name)
 
 
 def admitted(keys: Keys, scope: Scope, given: str | None) -> Client:

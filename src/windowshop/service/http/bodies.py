@@ -10,6 +10,8 @@ from starlette.requests import Request
 from windowshop.data import BrokenImage, ImageInput, decode
 from windowshop.service.http.catalog_requests import CatalogLookup, CatalogProduct, CatalogSearch
 from windowshop.service.http.errors import ServiceError, from_validation
+from windowshop.service.http.event_requests import InsightsBody, UbiBody
+from windowshop.service.http.index_queries import FacetQueryBody, IndexQuery, QueriesBody
 from windowshop.service.http.requests import (
     DeleteBody,
     FeedbackBody,
@@ -33,6 +35,11 @@ BODIES = (
     CatalogSearch,
     CatalogLookup,
     CatalogProduct,
+    QueriesBody,
+    IndexQuery,
+    FacetQueryBody,
+    InsightsBody,
+    UbiBody,
 )
 REFERENCE = "#/components/schemas/{model}"
 IMAGE_SIDE = 512

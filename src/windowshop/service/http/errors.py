@@ -25,6 +25,8 @@ from windowshop.service.http.field_names import hint
 LOG = logging.getLogger(__name__)
 RETRY_SECONDS = "10"
 """When to come again where the disk is full or cannot be written."""
+ALGOLIA = "/1/"
+"""Beginning of the calls of InstantSearch front ends, which read a `message` beside `error`."""
 MAX_SHOWN = 300
 """Characters kept at each end of a long message, which may quote the client."""
 UNTIL_DATABASE = re.compile(r".*?(?=\w+\.db: )", re.DOTALL)
@@ -52,9 +54,12 @@ class ServiceError(WindowshopError):
         content = {"code": self.code, "message": shortened(str(self))}
         return {"error": content | ({"where": self.where} if self.where else {})}
 
-    def response(self) -> Response:
-        """Return the response."""
-        return json_response(self.body(), status=self.status, headers=self.headers)
+    def response(self, path: str = "") -> Response:
+        """Return the response to a call of this path."""
+        body = self.body()
+        if path.startswith(ALGOLIA):
+            body |= {"message": body["error"]["message"], "status": self.status}
+        return json_response(body, status=self.status, headers=self.headers)
 
 
 def busy(what: str) -> ServiceError:

@@ -23,7 +23,7 @@ from windowshop.service.http.api_keys import (
     check_origin,
     given_key,
 )
-from windowshop.service.http.errors import ServiceError, as_service_error
+from windowshop.service.http.errors import ALGOLIA, ServiceError, as_service_error
 from windowshop.service.http.limits import RateLimits, limited_receive, limited_send
 from windowshop.service.http.room import CLIENT, BodyMemory, HeldBody, Places
 from windowshop.service.metrics import Metrics
@@ -88,7 +88,7 @@ class RequestMiddleware:
             if status != GONE:  # the answer has begun; uvicorn cuts the connection
                 LOG.warning("%s: cut off: %s", call.route, problem)
                 return
-            await problem.response()(scope, receive, noted_send)
+            await problem.response(scope["path"])(scope, receive, noted_send)
         finally:
             metrics.in_flight.dec()
             metrics.request(call.route, status, time.perf_counter() - begun)
@@ -127,7 +127,7 @@ class RequestMiddleware:
             check_origin(scope["method"], headers, self._config.origins)
             client = Client(address, SCOPES)
         else:
-            given = given_key(headers, scope["query_string"] if is_image else b"")
+            given = _given_key(call, scope, headers)
             try:
                 client = admitted(self._keys, call.scope, given)
             except ServiceError:
@@ -142,6 +142,16 @@ class RequestMiddleware:
         if call.route == "/metrics" and config.open_metrics:
             return _is_local(address) and b"x-forwarded-for" not in headers
         return call.route == IMAGE_ROUTE and config.public_images
+
+
+def _given_key(call: Call, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
+    """Return the key of a request; of an image and of InstantSearch the address may have it."""
+    query = scope["query_string"]
+    if call.route == IMAGE_ROUTE:
+        return given_key(headers, query)
+    if call.route.startswith(ALGOLIA):
+        return given_key(headers, query, "x-algolia-api-key")
+    return given_key(headers)
 
 
 def _is_local(address: str) -> bool:

@@ -214,6 +214,23 @@ class NotedAnswer(BaseModel):
     status: Literal["noted", "known"]
 
 
+class IgnoredEvent(BaseModel):
+    """Event that was not noted, by its place in the request, and the reason."""
+
+    event: int
+    reason: str
+
+
+class EventsAnswer(BaseModel):
+    """Receipt of events: how many were new, how many were known, and which were left out."""
+
+    status: int
+    message: str
+    noted: int
+    known: int
+    ignored: list[IgnoredEvent]
+
+
 class SuggestedText(BaseModel):
     """Suggested query text."""
 

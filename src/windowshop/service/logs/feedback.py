@@ -123,6 +123,19 @@ class FeedbackLog:
         self._written(waiting)
         return is_new
 
+    def position(self, search_id: str, product_id: str) -> int | None:
+        """Return where a search showed a product, from 1; None where it did not."""
+        with self._lock:
+            row = self._waiting.get(search_id)
+        if row is None:
+            rows = self._database().rows(SEARCHES, "WHERE search_id = ?", (search_id,))
+            row = rows[0][1:] if rows else None
+        if row is None:
+            return None
+        asked = dict(zip(SEARCH_SCHEMA, row, strict=True))
+        shown: list[str] = orjson.loads(asked["product_ids"])
+        return asked["offset"] + shown.index(product_id) + 1 if product_id in shown else None
+
     def flush(self) -> None:
         """Commit the searches that wait; raises StorageError where they cannot be written."""
         waiting = self._rows()

@@ -1,13 +1,25 @@
-"""Routes of feedback and judgements."""
+"""Routes of feedback, events and judgements."""
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Query, Request
+from pydantic import ValidationError
 
-from windowshop.service.http.bodies import json_body, read_json
-from windowshop.service.http.requests import FeedbackBody, JudgementBody
-from windowshop.service.http.responses import Judgement, JudgementsAnswer, NotedAnswer
+from windowshop.service.http.bodies import json_body, parse, read_json
+from windowshop.service.http.errors import ServiceError, from_validation
+from windowshop.service.http.event_requests import InsightsBody, Report, UbiBody
+from windowshop.service.http.requests import Event, FeedbackBody, JudgementBody
+from windowshop.service.http.responses import (
+    EventsAnswer,
+    IgnoredEvent,
+    Judgement,
+    JudgementsAnswer,
+    NotedAnswer,
+)
 from windowshop.service.state import ServiceState
+
+ACTIONS = get_args(Event)
 
 
 def feedback_routes(service: ServiceState) -> APIRouter:
@@ -22,6 +34,20 @@ def feedback_routes(service: ServiceState) -> APIRouter:
         if is_new:
             service.metrics.events.labels(body.event).inc()
         return NotedAnswer(status="noted" if is_new else "known")
+
+    @router.post("/events", openapi_extra=json_body(UbiBody))
+    async def events(request: Request) -> EventsAnswer:
+        """Report clicks, carts and purchases in the form of User Behavior Insights 1.3."""
+        body = await read_json(request, UbiBody)
+        reports = [(at, r) for at, event in enumerate(body.root) for r in event.reports()]
+        return await service.noting.run(lambda: _note(service, reports))
+
+    @router.post("/1/events", openapi_extra=json_body(InsightsBody))
+    async def insights(request: Request) -> EventsAnswer:
+        """Report clicks, carts and purchases as InstantSearch front ends do."""
+        body = parse(await request.body(), InsightsBody)
+        reports = [(at, r) for at, event in enumerate(body.events) for r in event.reports()]
+        return await service.noting.run(lambda: _note(service, reports))
 
     @router.post("/judgements", openapi_extra=json_body(JudgementBody))
     async def judge(request: Request) -> NotedAnswer:
@@ -40,3 +66,46 @@ def feedback_routes(service: ServiceState) -> APIRouter:
         return JudgementsAnswer(judgements=[Judgement(**grade) for grade in found])
 
     return router
+
+
+def _note(service: ServiceState, reports: Iterable[tuple[int, Report]]) -> EventsAnswer:
+    """Note reports, by the place of their event in the request."""
+    counts = {True: 0, False: 0}
+    ignored = []
+    for at, report in reports:
+        outcome = _noted(service, report)
+        if isinstance(outcome, str):
+            ignored.append(IgnoredEvent(event=at, reason=outcome))
+        else:
+            counts[outcome] += 1
+    return EventsAnswer(
+        status=200, message="OK", noted=counts[True], known=counts[False], ignored=ignored
+    )
+
+
+def _noted(service: ServiceState, report: Report) -> bool | str:
+    """Note a report; returns whether it was new, or why it cannot be noted."""
+    if report.action not in ACTIONS:
+        return f"{report.action!r} is none of {', '.join(ACTIONS)}."
+    position = report.position
+    try:
+        if position is None:
+            position = service.feedback.position(report.search_id, report.product_id)
+        if position is None:
+            return "The event has no position, and its search did not show the product."
+        body = FeedbackBody(
+            search_id=report.search_id,
+            product_id=report.product_id,
+            position=position,
+            event=report.action,  # type: ignore[arg-type]
+        )
+        is_new = service.feedback.event(body)
+    except ValidationError as error:
+        return str(from_validation(error))
+    except ServiceError as error:
+        if error.code != "unknown_search":
+            raise
+        return str(error)
+    if is_new:
+        service.metrics.events.labels(body.event).inc()
+    return is_new

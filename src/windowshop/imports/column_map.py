@@ -175,7 +175,7 @@ def _share(target: str, given: Sequence[Any], texts: Sequence[str], filled: floa
         is_unique = len(set(texts)) >= MIN_DISTINCT * len(texts)
         spaces = sum(" " in text.strip() for text in texts) / len(texts)
         return (0.3 + 0.7 * filled) * (1 - 0.7 * spaces) if is_unique else 0.1 * filled
-    if target == "category" and all(re.fullmatch(r"[\d\s,;|]+", text) for text in texts):
+    if target == "category" and all(re.fullmatch(r"[\d\s,;|\[\]]+", text) for text in texts):
         return 0.0  # ids alone
     if target == "category":
         is_path = any(">" in text for text in texts)
@@ -199,6 +199,7 @@ def _share(target: str, given: Sequence[Any], texts: Sequence[str], filled: floa
 
 
 def _is_money(value: Any) -> bool:  # noqa: ANN401
+    value = value[0] if isinstance(value, list) and value else value
     return parse_money(value) is not None
 
 

@@ -69,6 +69,30 @@ def pair_of(item: Mapping[str, Any]) -> tuple[str, Any] | None:
     return str(named[key]), f"{named[value]} {unit}" if is_measure else named[value]
 
 
+def named_options(items: Any, product_options: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return the options of a variant by their names; the product may name them by their ids."""
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        return {}
+    listed = product_options if isinstance(product_options, list) else []
+    names = {str(o.get("id")): str(o.get("title") or o.get("name") or "") for o in listed
+             if isinstance(o, dict)}  # fmt: skip
+    found = {}
+    for item in items:
+        named = {plain_name(str(key)): value for key, value in item.items()}
+        owner = next((named[n] for n in ("option", "attribute", "group", "option group")
+                      if isinstance(named.get(n), dict)), {})  # fmt: skip
+        name = named.get("option display name") or owner.get("title") or owner.get("name")
+        name = name or names.get(str(named.get("option id")))
+        value = next((named[n] for n in ("label", "value", "values", "option value") if
+                      named.get(n) not in (None, "", [])), None)  # fmt: skip
+        if owner and value is None:
+            value = named.get("name")
+        name, value = (name, value) if name else pair_of(item) or ("", None)
+        if name and value is not None:
+            found[str(name)] = value
+    return found
+
+
 def _of_text(text: str) -> Any:  # noqa: ANN401
     """Return the facts of a text of JSON, of Ruby, or of pairs (`Color: Red; Size: M`)."""
     text = text.strip()

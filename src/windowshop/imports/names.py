@@ -25,7 +25,8 @@ _NAMES = {
         "corpus id,handle,key,product key,pid,externalid,external id,entity id,"
         "merchant product id,aw product id,stock code,stockcode,item,upc code,seller sku,item sku,"
         "internal reference,default code,custom sku,unique merchant sku,system id,internal id,"
-        "token,kod towaru,artikul,article code,material number,materialnummer,matnr,uuid"
+        "token,kod towaru,artikul,article code,material number,materialnummer,matnr,"
+        "code,uuid"
     ),
     "group_id": (
         "group id,item group id,itemgroupid,parent id,parentid,parent sku,parent,parent asin,"
@@ -70,8 +71,8 @@ _NAMES = {
         "longdescription,shortdescription,prod desc,kurztext"
     ),
     "brand": (
-        "brand,brand name,brandname,manufacturer,manufacturer name,vendor,maker,label name,"
-        "marke,hersteller,herstellername,markenname,marque,fabricant,fabrique par,marca,"
+        "brand,brand name,brandname,producer,manufacturer,manufacturer name,vendor,maker,"
+        "label name,marke,hersteller,herstellername,markenname,marque,fabricant,fabrique par,marca,"
         "fabricante,produttore,merk,fabrikant,merknaam,producent,marka,varumarke,tillverkare,"
         "maerke,merke,brand slug,valmistaja,merkki,znacka,vyrobce,uretici,gyarto,producator,"
         "product brand,designer"
@@ -107,7 +108,7 @@ _NAMES = {
         "satis fiyati,pret,variant price,search price,final price,amount,price usd,price eur,"
         "price gbp,cost,"
         "prix tva incluse,precio iva incluido,"
-        "sales price,sale price gross,price vat,price gross value,default price,base price,"
+        "sales price,prices,sale price gross,price vat,price gross value,default price,base price,"
         "price net,price tax excl,price tax excluded,price excl tax,preis netto,"
         "prix ht,precio sin iva"
     ),
@@ -137,7 +138,8 @@ _NAMES = {
         "strikethrough price,comparison price,full price,price full,precio de lista,prix de base"
     ),
     "availability": (
-        "availability,in stock,instock,is in stock,stock status,stockstatus,available,"
+        "availability,in stock,instock,is in stock,is on stock,on stock,"
+        "stock status,stockstatus,available,"
         "is available,verfugbarkeit,lagerstatus,lieferbar,auf lager,verfugbar,disponibilite,"
         "disponible,en stock,disponibilidad,disponibilita,in magazzino,beschikbaarheid,"
         "op voorraad,beschikbaar,disponibilidade,em estoque,disponivel,dostepnosc,dostepny,"
@@ -288,6 +290,8 @@ _NOT = frozenset(
 def field_of(name: str) -> tuple[str, float] | None:
     """Return the field that a column's name tells, and how sure it is (0 to 1)."""
     plain = plain_name(name)
+    if (owner := _owner(name)) is not None:
+        return owner if owner[0] else None
     bare = plain_name(_BRACKETS.sub(" ", name))
     spoken = plain_name(without_language(name))
     path = plain_name(name.rpartition(".")[2])
@@ -310,6 +314,20 @@ def field_of(name: str) -> tuple[str, float] | None:
         if word in _BY_WORD and not _NOT & set(words):
             return _BY_WORD[word], 0.55
     return None
+
+
+def _owner(name: str) -> tuple[str, float] | None:
+    """Return the field of an object that a path's end only names (`producer.name`).
+
+    The field is "" where the end is the object's own id; None where the path says more.
+    """
+    above, _, end = name.rpartition(".")
+    known = FIELD_OF.get(plain_name(above.rpartition(".")[2]), ("",))[0]
+    if known not in ("brand", "category", "currency", "group_id"):
+        return None
+    if plain_name(end) in ("name", "title", "label", "value", "path"):
+        return known, 0.85
+    return ("", 0.0) if plain_name(end) == "id" and known != "group_id" else None
 
 
 LANGUAGE_WORDS = frozenset(["de", "en", "fr", "es", "it", "nl", "pt", "pl"])

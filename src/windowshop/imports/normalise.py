@@ -8,6 +8,7 @@ from typing import Any
 
 from windowshop.data import is_code
 from windowshop.imports.languages import LANGUAGE
+from windowshop.imports.names import FIELD_OF
 from windowshop.imports.record import Record
 from windowshop.imports.report import ImportReport
 from windowshop.imports.values import (
@@ -33,6 +34,8 @@ TOTALS = frozenset((
 _EMPTY = frozenset(("n/a", "na", "none", "null", "nan", "-", "--", "#n/a", "\\n", "undefined"))
 _SHARED_SIGN = re.compile(r"(?<![^\W\d_])kr\b", re.IGNORECASE)
 """Sign of the crowns of several countries."""
+_STATES = ("is on stock", "is in stock", "in stock", "available", "status", "availability",
+           "quantity", "value")  # fmt: skip
 MONEY = ("price", "sale_price", "list_price")
 TEXTS = ("title", "description", "brand")
 CODES = ("gtin", "mpn", "sku")
@@ -71,6 +74,7 @@ class Normaliser:
     def row(self, record: Record) -> Row | None:
         """Return the row of a record; None where it is left out, which is reported."""
         row: Row = {}
+        _fill_from_facts(record)
         for name in TEXTS:
             if text := _text(record.fields.get(name)):
                 row[name] = self._mended(text, record.row)
@@ -159,6 +163,9 @@ class Normaliser:
     def _availability(self, row: Row, record: Record) -> None:
         given = record.fields.get("availability")
         given = given[0] if isinstance(given, list) and given else given
+        if isinstance(given, dict):
+            named = {plain_name(str(name)): value for name, value in given.items()}
+            given = next((named[n] for n in _STATES if n in named), None)
         if given in (None, "", []):
             return
         row["availability"] = parse_availability(given)
@@ -224,6 +231,14 @@ class Normaliser:
                 return False
         self.report.add("repeated-id", record.row, given)
         return False
+
+
+def _fill_from_facts(record: Record) -> None:
+    """Take the brand and the code of the trade from facts where a source has them only there."""
+    for name, value in record.attributes.items():
+        field = FIELD_OF.get(plain_name(name), ("",))[0]
+        if field in ("brand", "gtin") and not record.fields.get(field):
+            record.fields[field] = value
 
 
 def _text(value: object) -> str:

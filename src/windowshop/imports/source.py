@@ -116,7 +116,7 @@ class Source:
     @cached_property
     def is_flat(self) -> bool:
         """Whether titles stand at the top of records; else what is nested in them is flattened."""
-        if self.kind not in ("json", "jsonl", "parquet", "arrow"):
+        if self.kind not in ("json", "jsonl", "xml", "parquet", "arrow"):
             return True
         rows = islice(self._rows(ImportReport(source="")), NUM_SAMPLE)
         return has_titles(record for _, record in rows)

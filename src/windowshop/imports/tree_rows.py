@@ -277,7 +277,13 @@ class CategoryNames:
         self._names[name] = label.strip(), parent
 
     def named(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Return a record with paths of names where it has ids of categories."""
+        """Return a record with paths of names where it has ids of categories.
+
+        An offer of YML without a name is called by its type, vendor and model.
+        """
+        if "model" in record and "name" not in record:
+            parts = (record.get(name) for name in ("typePrefix", "vendor", "model"))
+            record["name"] = " ".join(part for part in parts if isinstance(part, str))
         if not self._names:
             return record
         for name, given in record.items():

@@ -130,6 +130,10 @@ def _money_of(value: dict[object, object], decimal: str) -> Money | None:
     """Read an object of an amount and its currency, as JSON has it."""
     named = {plain_name(str(key)): item for key, item in value.items()}
     currency = next((str(v) for k, v in named.items() if k.startswith("currency") and v), "")
+    if isinstance(cents := named.get("cent amount"), int):
+        digits = named.get("fraction digits", 2)
+        whole = cents / 10 ** (digits if isinstance(digits, int) else 2)
+        return Money(whole, currency_of(currency))
     for key in ("amount", "value", "price", "current", "regular price", "gross", "sale price"):
         if (found := parse_money(named.get(key), decimal)) is not None:
             if key == "amount" and isinstance(named.get("minor units"), int):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from windowshop.imports.column_map import ColumnMap
+from windowshop.imports.languages import without_language
 from windowshop.imports.normalise import Reading
 from windowshop.imports.record import JudgedQuery, Judgement, Record
 from windowshop.imports.report import ImportReport
@@ -78,7 +79,9 @@ class Names:
     """Columns of a table by a format's own names, old and new, in several languages."""
 
     def __init__(self, header: Iterable[str], aliases: Mapping[str, str]) -> None:
-        found = {plain_name(name): name for name in reversed(list(header))}
+        columns = list(header)
+        found = {plain_name(without_language(name)): name for name in reversed(columns)}
+        found |= {plain_name(name): name for name in reversed(columns)}
         self.column: dict[str, str] = {}
         """Column of the source by the format's own name."""
         for own, names in aliases.items():

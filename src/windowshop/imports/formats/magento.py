@@ -14,6 +14,7 @@ from typing import Any
 
 from windowshop.errors import ConfigError
 from windowshop.imports.formats.format import Format, Found, Job, by_anchors
+from windowshop.imports.formats.magento_rows import magento_rows, recognise_forms
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
 from windowshop.imports.values import IN_STOCK, OUT_OF_STOCK, parse_boolean
@@ -38,6 +39,8 @@ _BRANDS = ("manufacturer", "brand")
 
 
 def _recognise(source: Source) -> Found | None:
+    if (found := recognise_forms(source)) is not None:
+        return found
     if source.kind not in ("csv", "xlsx"):
         return None
     return by_anchors(source.header, _ANCHORS, needed=("sku", "name", "product_type"), least=3)
@@ -49,7 +52,7 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
     base, options, children = _first_pass(source, job)
     chosen_view = job.reading.store_view
     views = _views(source, job) if chosen_view else {}
-    for number, row in source.rows(job.report):
+    for number, row in magento_rows(source, job.report):
         sku = str(row.get("sku", ""))
         view = str(row.get("store_view_code", ""))
         if view == chosen_view and view and sku in base:
@@ -71,7 +74,7 @@ def _views(source: Source, job: Job) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     known: set[str] = set()
     own = ("sku", "store_view_code", "product_type", "configurable_variations", "categories")
-    for _, row in source.rows(job.report.quiet()):
+    for _, row in magento_rows(source, job.report.quiet()):
         view = str(row.get("store_view_code", ""))
         known.add(view)
         if view == job.reading.store_view:
@@ -92,12 +95,11 @@ def _first_pass(source: Source, job: Job) -> tuple[set[str], Options, dict[str, 
     """Read the SKUs of base rows, the parent and options of variants, and variants a parent has."""
     base: set[str] = set()
     options: Options = {}
-    for _, row in source.rows(job.report.quiet()):
+    for _, row in magento_rows(source, job.report.quiet()):
         if row.get("store_view_code"):
             continue
         base.add(str(row.get("sku", "")))
-        text = str(row.get("configurable_variations", ""))
-        for chosen in variations(text):
+        for chosen in variations(row.get("configurable_variations") or ""):
             options[chosen.pop("sku", "")] = row, chosen
     options.pop("", None)
     children: dict[str, int] = {}
@@ -108,14 +110,18 @@ def _first_pass(source: Source, job: Job) -> tuple[set[str], Options, dict[str, 
     return base, options, children
 
 
-def variations(text: str) -> list[dict[str, str]]:
+def variations(text: Any) -> list[dict[str, str]]:  # noqa: ANN401
     """Return the variants of a configurable product, each with its `sku` and options."""
+    if isinstance(text, list):
+        return [dict(item) for item in text]
     parts = re.split(r"\|(?=\s*sku=)", text) if text.strip() else []
     return [dict(pairs(part)) for part in parts]
 
 
-def pairs(text: str) -> list[tuple[str, str]]:
-    """Return names and values of `a=b,c=d`, also where each stands in quotes."""
+def pairs(text: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
+    """Return names and values of `a=b,c=d`, also where each stands in quotes, or of an object."""
+    if isinstance(text, dict):
+        return [*text.items()]
     text = text.strip()
     quoted = text.startswith('"')
     items = next(csv.reader(StringIO(text)), []) if quoted else _PAIR.split(text)
@@ -123,8 +129,10 @@ def pairs(text: str) -> list[tuple[str, str]]:
     return [(name.strip(), value.strip()) for name, sign, value in split if sign and name.strip()]
 
 
-def categories(text: str) -> list[str]:
+def categories(text: Any) -> list[str]:  # noqa: ANN401
     """Return paths of `Default Category/Gear/Bags,Default Category/New`, without their root."""
+    if isinstance(text, list):
+        return text
     if not text.strip():
         return []
     root = re.split(r"(?<!\\)[/,]", text)[0].strip()
@@ -145,27 +153,32 @@ def _record(
         return row.get(name) or parent.get(name)
 
     record = Record(number, {})
-    facts = dict(pairs(str(parent.get("additional_attributes", ""))))
-    facts |= dict(pairs(str(row.get("additional_attributes", ""))))
+    facts = dict(pairs(parent.get("additional_attributes") or ""))
+    facts |= dict(pairs(row.get("additional_attributes") or ""))
     brand = next((facts[n] for n in _BRANDS if facts.get(n)), value("manufacturer"))
     record.options = dict(chosen)
     record.attributes = {
-        name: text.split("|") if "|" in text else text
+        name: text.split("|") if isinstance(text, str) and "|" in text else text
         for name, text in facts.items()
         if name not in chosen and name not in _BRANDS
     }
-    images = [value("base_image"), *str(value("additional_images") or "").split(",")]
+    given = value("additional_images") or ""
+    images = [value("base_image"), *(given if isinstance(given, list) else str(given).split(","))]
     record.fields = {
         "product_id": row.get("sku"),
         "group_id": parent.get("sku"),
         "title": value("name"),
         "description": [text for n in ("short_description", "description") if (text := value(n))],
         "brand": brand,
-        "category": categories(str(value("categories") or "")),
+        "category": categories(value("categories") or ""),
         "price": value("price"),
         "sale_price": row.get("special_price"),
         "availability": _availability(row),
-        "images": [path.strip().lstrip("/") for path in images if path and path.strip()],
+        "images": [
+            path.strip().lstrip("/")
+            for path in images
+            if path and path.strip() not in ("", "no_selection")
+        ],
     }
     for name in _KEPT:
         if row.get(name) not in (None, ""):

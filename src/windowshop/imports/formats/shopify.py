@@ -68,10 +68,12 @@ _NO_USE = re.compile(
     r"variant (?:fulfillment|requires|taxable|tax|weight unit|inventory)|requires shipping|"
     r"tax code|charge tax|cost per item|fulfillment service|image (?:alt|position)|seo |"
     r"weight unit|included |option\d? linked|unit price|inventory|google shopping adwords|"
-    r"command|published (?:at|scope)|template suffix|continue selling|weight value|row|top row",
+    r"command|published (?:at|scope)|template suffix|continue selling|weight value|row|top row|"
+    r".*command$|variant (?:generate|hs code|country|position|weight|cost)|created at|updated at|"
+    r"total inventory|metafield title tag|metafield description tag|image (?:width|height|type)",
 )
 _METAFIELD = re.compile(
-    r"^(.*?)\s*\(product\.metafields\.([\w.-]+)\)$|^Metafield:\s*([\w.]+)", re.I
+    r"^(.*?)\s*\(product\.metafields\.([\w.-]+)\)$|^(?:Variant )?Metafield:\s*([\w.-]+)", re.I
 )
 _MARKET = re.compile(r"^(price|compare[ -]?at price|included) / (.+)$", re.I)
 _FIELDS = {
@@ -109,6 +111,9 @@ def _further(header: tuple[str, ...], names: Names, job: Job) -> dict[str, tuple
     for column in header:
         if column in names.used or re.match(r"option\d (?:name|value)$", plain_name(column)):
             continue
+        if _NO_USE.match(plain_name(column)):
+            job.report.dropped_columns.append(column)
+            continue
         field = _METAFIELD.match(column)
         if market := _MARKET.match(column):
             if market[1].lower() == "included":
@@ -117,8 +122,6 @@ def _further(header: tuple[str, ...], names: Names, job: Job) -> dict[str, tuple
         elif field is not None:
             name = (field[1] or field[3] or field[2]).strip()
             found[column] = ("attribute", name.removeprefix("custom."))
-        elif _NO_USE.match(plain_name(column)) or plain_name(column) == "variant weight unit":
-            job.report.dropped_columns.append(column)
         else:
             found[column] = ("column", column.removeprefix("Google Shopping / "))
     job.report.kept_columns += [name for kind, name in found.values() if kind == "column"]

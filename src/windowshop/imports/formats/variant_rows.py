@@ -31,6 +31,10 @@ def _no_facts(row: Texts, head: Texts) -> dict[str, Any]:
     return {}
 
 
+def _no_further(rows: Sequence[Texts]) -> dict[str, Any]:
+    return {}
+
+
 def _same(record: Record, row: Texts, head: Texts, names: Names) -> None:
     return None
 
@@ -60,6 +64,8 @@ class Layout:
     """Pattern of plain names of columns that say nothing to a search."""
     finish: Callable[[Record, Texts, Texts, Names], None] = _same
     """Change a record by what is this system's own."""
+    gather: Callable[[Sequence[Texts]], dict[str, Any]] = _no_further
+    """Facts of a product in its further rows."""
 
 
 _TOLD = {
@@ -132,8 +138,11 @@ def _product(
         elif role == "product" and variants:
             job.report.add("parent-passed-on", number, names.get(row, "title"))
     chosen = variants or [row for row, role in parts if role == "product"]
+    further = layout.gather([row for _, row in rows])
     for number, row in chosen:
-        yield _record(number, row, head, names, layout, (images, *columns), len(chosen) == 1)
+        record = _record(number, row, head, names, layout, (images, *columns), len(chosen) == 1)
+        record.attributes |= further
+        yield record
 
 
 def _pictures(row: Texts, names: Names, layout: Layout, columns: list[str]) -> list[str]:

@@ -1,0 +1,201 @@
+"""Tables of tills and of an ERP: Square, Lightspeed (R and eCom), Odoo."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from windowshop.imports.formats.format import Names
+from windowshop.imports.formats.variant_rows import (
+    Layout,
+    Role,
+    Texts,
+    availability,
+    layout_format,
+    options_of,
+)
+from windowshop.imports.record import Record
+from windowshop.imports.values import parse_boolean, plain_name, split_list
+
+
+def _both(row: Texts, names: Names) -> Role:
+    return "both"
+
+
+def _first(*columns: str) -> Any:  # noqa: ANN401
+    """Return a key of the first of a layout's columns that a row has."""
+
+    def key(row: Texts, names: Names) -> str:
+        return str(next((found for own in columns if (found := names.get(row, own))), ""))
+
+    return key
+
+
+def _square_options(row: Texts, head: Texts) -> dict[str, Any]:
+    found = options_of(row, head, r"option name (\d)", r"option value (\d)")
+    name = str(row.get("Variation Name", "")).strip()
+    return found or ({} if name.lower() in ("", "regular") else {"Variation": name})
+
+
+def _square_finish(record: Record, row: Texts, head: Texts, names: Names) -> None:
+    """Add the stock of all places, and hide what is archived."""
+    counts = [str(value) for name, value in row.items() if name.startswith("Current Quantity ")]
+    known = [int(float(text)) for text in counts if re.fullmatch(r"-?\d+(?:\.\d+)?", text)]
+    if known:
+        record.columns["stock"] = sum(known)
+        record.fields["availability"] = availability(sum(known))
+    record.fields["group_id"] = names.get(row, "group") or (
+        f"{record.fields['title']}" if record.options else record.fields["group_id"]
+    )
+    is_archived = parse_boolean(row.get("Archived", "")) is True
+    is_hidden = str(row.get("Square Online Item Visibility", "")).lower() == "hidden"
+    if is_archived or is_hidden or row.get("Archived"):
+        record.columns["published"] = not (is_archived or is_hidden)
+    for name in [name for name in record.columns if name.startswith("Current Quantity ")]:
+        del record.columns[name]
+
+
+SQUARE = layout_format(Layout(
+    title="Square CSV",
+    aliases={
+        "group": "Reference Handle", "title": "Item Name", "sku": "SKU", "variant_id": "Token",
+        "description": "Description", "category": "Categories|Category", "price": "Price",
+        "sale_price": "Online Sale Price", "gtin": "GTIN",
+    },
+    needed=("Token", "Item Name", "Variation Name"),
+    role=_both,
+    key=_first("group", "title"),
+    options=_square_options,
+    categories=lambda text: [re.sub(r"\s*\([A-Z0-9]{6,}\)$", "", part.strip())
+                             for part in text.split(",")],
+    no_use=r"option (?:name|value)|variation name|new quantity|stock alert|modifier set|tax |seo |"
+    r"social media|archived|sellable|stockable|square online|reporting category|item type|"
+    r"skip detail|permalink|delivery|self serve|pickup|shipping|contains alcohol|default unit cost|"
+    r"default vendor|auto add",
+    finish=_square_finish,
+))  # fmt: skip
+
+
+def _levels(record: Record, row: Texts, head: Texts, names: Names) -> None:
+    """Join the columns of a category's levels."""
+    levels = [names.get(row, "category"), *(row.get(f"Subcategory {i}") for i in range(1, 10))]
+    record.fields["category"] = [" > ".join(str(part) for part in levels if part)]
+    record.fields["group_id"] = names.get(row, "group") or record.fields["product_id"]
+
+
+LIGHTSPEED = layout_format(Layout(
+    title="Lightspeed Retail CSV",
+    aliases={
+        "group": "Matrix Description", "title": "Item", "sku": "Custom SKU|Manufact. SKU",
+        "variant_id": "System ID", "gtin": "UPC|EAN", "price": "Price|Default", "tags": "Tags",
+        "list_price": "MSRP", "brand": "Brand|Manufacturer", "category": "Category",
+        "stock": "Qty.|Qty", "images": "Image|Images", "description": "Description",
+    },
+    needed=("System ID", "Item"),
+    role=_both,
+    key=lambda row, names: str(names.get(row, "group") or names.get(row, "variant_id")),
+    options=lambda row, head: {name: row[name] for name in ("Color", "Size", "Attribute 1",
+                               "Attribute 2", "Attribute 3") if row.get(name)},
+    no_use=r"default cost|tax|subcategory|publish|matrix|color$|size$|attribute \d|vendor|"
+    r"reorder|labor|season|department|serialized|discountable|manufact",
+    finish=_levels,
+))  # fmt: skip
+
+
+def _ecom_finish(record: Record, row: Texts, head: Texts, names: Names) -> None:
+    """Join the columns of a category's levels; a variant is named in its language."""
+    found = [(plain_name(name), row.get(name) or head.get(name)) for name in {**head, **row}]
+    levels = sorted((name[-1], str(v)) for name, v in found
+                    if v and re.fullmatch(r"[a-z]{2} category \d", name))  # fmt: skip
+    record.fields["category"] = [" > ".join(name for _, name in levels)]
+    record.fields["images"] = [i for image in record.fields["images"] for i in image.split(",")]
+
+
+def _ecom_options(row: Texts, head: Texts) -> dict[str, Any]:
+    """Return the options of a variant's title (`Color: Red, Size: M`), or the title itself."""
+    title = next((str(value) for name, value in row.items()
+                  if plain_name(name).endswith("variant title")), "")  # fmt: skip
+    pairs = [part.partition(":") for part in title.replace('"', "").split(",")]
+    if title and all(sign for _, sign, _ in pairs):
+        return {name.strip(): value.strip() for name, _, value in pairs}
+    return {"Variant": title} if title and title.lower() != "default" else {}
+
+
+LIGHTSPEED_ECOM = layout_format(Layout(
+    title="Lightspeed eCom CSV",
+    aliases={
+        "group": "Internal_ID", "variant_id": "Internal_Variant_ID", "sku": "SKU|Article_Code",
+        "title": "Title_Short|Title_Long", "description": "Description_Long",
+        "short": "Description_Short", "brand": "Brand", "price": "Price", "list_price": "Price_Old",
+        "stock": "Stock_Level", "gtin": "EAN", "images": "Images", "tags": "Tags",
+        "published": "Visible",
+    },
+    needed=("Internal_ID", "Internal_Variant_ID"),
+    role=_both,
+    key=_first("group"),
+    options=_ecom_options,
+    no_use=r"(?:[a-z]{2} )?(?:category \d|variant title|title long|url|fulltitle|meta)|supplier|"
+    r"article code|tax|price cost|weight|stock ",
+    finish=_ecom_finish,
+))  # fmt: skip
+
+_ATTRIBUTE = re.compile(
+    r"(?:attribute line ids attribute id|product attributes attribute)(?: name)?"
+)
+_VALUES = re.compile(r"(?:attribute line ids value ids|product attributes values?)(?: name)?")
+
+
+def _odoo_role(row: Texts, names: Names) -> Role:
+    return "product" if names.get(row, "title") else "none"
+
+
+def _odoo_key(row: Texts, names: Names) -> str:
+    named = names.get(row, "variant_id") or names.get(row, "sku") or names.get(row, "title")
+    return str(named) if names.get(row, "title") else ""
+
+
+def _odoo_lines(rows: Sequence[Texts]) -> dict[str, Any]:
+    """Return the attributes of a template, one in each row."""
+    found = {}
+    for row in rows:
+        name = next((v for n, v in row.items() if _ATTRIBUTE.fullmatch(plain_name(n))), "")
+        values = next((v for n, v in row.items() if _VALUES.fullmatch(plain_name(n))), "")
+        if name and values:
+            items = split_list(values, ",")
+            found[str(name)] = items[0] if len(items) == 1 else items
+    return found
+
+
+def _odoo_options(row: Texts, head: Texts) -> dict[str, Any]:
+    text = str(row.get("Variant Values") or row.get("product_template_attribute_value_ids") or "")
+    pairs = [part.partition(":") for part in text.split(",")]
+    return {name.strip(): value.strip() for name, sign, value in pairs if sign}
+
+
+def _odoo_finish(record: Record, row: Texts, head: Texts, names: Names) -> None:
+    record.fields["group_id"] = names.get(row, "template") or record.fields["product_id"]
+
+
+ODOO = layout_format(Layout(
+    title="Odoo CSV",
+    aliases={
+        "variant_id": "id|External ID", "sku": "default_code|Internal Reference", "title": "name",
+        "template": "product_tmpl_id/id|product_tmpl_id|Product Template/External ID"
+        "|Product Template", "description": "description_sale|Sales Description|description",
+        "price": "lst_price|list_price|Sales Price|Sale Price", "gtin": "barcode",
+        "category": "categ_id|Product Category|categ_id/name|categ_id/complete_name",
+        "stock": "qty_available|Quantity On Hand", "published": "active|is_published|Active",
+        "images": "image_1920|image|image_url",
+    },
+    needed=("name",),
+    marks=("default_code", "list_price", "lst_price", "categ_id", "standard_price", "uom_id",
+           "attribute_line_ids/attribute_id", "product_tmpl_id/id", "Internal Reference",
+           "Sales Price", "Product Attributes/Attribute", "Variant Values"),
+    role=_odoo_role,
+    key=_odoo_key,
+    options=_odoo_options,
+    categories=lambda text: [text.replace(" / ", " > ")],
+    no_use=r"attribute line|product attributes|standard price|cost$|uom|variant values|taxes|route|"
+    r"product template attribute|type$|product type",
+    gather=_odoo_lines,
+    finish=_odoo_finish,
+))  # fmt: skip

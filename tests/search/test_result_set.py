@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windowshop.errors import ConfigError, SearchError
+from windowshop.index import Columns
 from windowshop.search.answer import FacetValue
 from windowshop.search.request import BrandCap, Diversity, FacetRange, FacetValues, Sort
 from windowshop.search.results.diversify import Diversifier, mmr
@@ -26,15 +27,16 @@ SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
 
 
 def shop(**facet_filters):
-    return ResultSet(KEYS, SCORES, SHOP, groups(SHOP), facet_filters)
+    return ResultSet(KEYS, SCORES, table(KEYS, SHOP), facet_filters)
 
 
-def groups(products):
-    """A number a group; a product without one is alone."""
-    known = {}
-    rows = enumerate(products["group_id"])
-    numbers = [-1 - i if name is None else known.setdefault(name, i) for i, name in rows]
-    return np.array(numbers, dtype=np.int64)
+def table(keys, products):
+    """A catalogue with these products at their keys; others have no values."""
+    every = pl.DataFrame({"key": range(max(keys.tolist(), default=0) + 1)})
+    products = products.with_columns(key=pl.Series(keys, dtype=pl.Int64))
+    every = every.join(products, on="key", how="left", maintain_order="left")
+    every = every.with_columns(pl.col("key").cast(pl.String).alias("product_id")).drop("key")
+    return Columns(every, np.ones(len(every), dtype=bool))
 
 
 def keys(result_set, **settings):
@@ -42,9 +44,13 @@ def keys(result_set, **settings):
 
 
 def capped(result_set, within=20, **most):
-    columns = {name: result_set.columns[name] for name in most}
+    columns = {name: column(result_set, name) for name in most}
     config = Diversity(max_per=most, within=within)
     return Diversifier(config, result_set.scores, columns, lambda rows: np.zeros((len(rows), 2)))
+
+
+def column(result_set, name):
+    return result_set.table.select(result_set.keys, [name])[name]
 
 
 def values(facet):
@@ -157,9 +163,7 @@ def test_pins_keep_their_places_or_the_next():
 
 
 def test_nothing_found():
-    empty = ResultSet(
-        KEYS[:0], SCORES[:0], SHOP.clear(), KEYS[:0], {"brand": FacetValues(("Nike",))}
-    )
+    empty = ResultSet(KEYS[:0], SCORES[:0], table(KEYS, SHOP), {"brand": FacetValues(("Nike",))})
     ranking = empty.ranking(diversify=capped(empty, brand=3), pins=(Pin(1, 1),))
     assert (ranking.page(0, 10).total, ranking.total_groups) == (0, 0)
     assert empty.facet("colours").values == ()
@@ -173,7 +177,7 @@ def test_nothing_found():
         (lambda: shop(colour=FacetValues(("red",))), "no column 'colour'"),
         (lambda: shop(price=FacetValues(("cheap",))), "cannot be picked"),
         (lambda: shop(brand=FacetRange(1, 2)), "not numbers"),
-        (lambda: shop().numbers("brand"), "not numbers"),
+        (lambda: shop().numbers("brand"), "not hold numbers"),
         (lambda: shop().numbers("price", 0), "0 bins"),
         (lambda: shop().facet("brand", -1), "must not be negative"),
         (lambda: keys(shop(), sort=(Sort("colours"),)), "has no order"),
@@ -201,7 +205,7 @@ SCHEMA = {"group_id": pl.String, "brand": pl.String, "price": pl.Float64}
 def result_set(products, **facet_filters):
     columns = pl.DataFrame(products, schema=SCHEMA, orient="row")
     keys = np.arange(len(products))[::-1]
-    return ResultSet(keys, np.zeros(len(products)), columns, groups(columns), facet_filters)
+    return ResultSet(keys, np.zeros(len(products)), table(keys, columns), facet_filters)
 
 
 @settings(max_examples=60, deadline=None)
@@ -249,8 +253,8 @@ def test_facet_counts_agree_with_what_picking_them_gives(products):
 def test_caps_on_several_columns_hold_together():
     found = shop()
     order = found.ranking(collapse=False, diversify=capped(found, brand=1, group_id=1, within=3))
-    brands = found.columns["brand"].gather(order.rows).to_list()[:3]
-    groups_ = found.columns["group_id"].gather(order.rows).to_list()[:3]
+    brands = column(found, "brand").gather(order.rows).to_list()[:3]
+    groups_ = column(found, "group_id").gather(order.rows).to_list()[:3]
     for values in (brands, groups_):
         known = [value for value in values if value is not None]
         assert len(known) == len(set(known))
@@ -288,3 +292,23 @@ def test_mmr_orders_the_first_ones_only_and_loses_none(count, weight, within):
 def test_a_diversity_that_means_nothing_is_refused(options):
     with pytest.raises(ConfigError, match="diversity: "):
         Diversity(**options)
+
+
+def test_values_of_products_written_since_are_counted_with_the_others():
+    def catalogue(brands):
+        rows = {"product_id": [f"p{i}" for i, _ in brands], "brand": [b for _, b in brands]}
+        return pl.DataFrame(rows, schema={"product_id": pl.String, "brand": pl.String})
+
+    known = list(enumerate(["Nike", None, "Puma", "Nike"]))
+    for new in ([(4, "Puma"), (5, None)], [(4, "Asics"), (0, "Zara")], [(6, "Nike")]):
+        table = Columns(catalogue(known), np.ones(len(known), dtype=bool))
+        table.codes(np.arange(2), "brand")  # held before the write
+        table.commit(table.prepare(catalogue(new)))
+        keys_ = np.flatnonzero(table.alive_N)[::-1]
+        facet = ResultSet(keys_, np.zeros(len(keys_)), table).facet("brand")
+        brands = [brand for _, brand in (dict(known) | dict(new)).items()]
+        wanted = sorted(set(brands) - {None}, key=lambda name: (-brands.count(name), name))
+        assert [(v.value, v.products) for v in facet.values] == [
+            (name, brands.count(name)) for name in wanted
+        ]
+        assert (facet.num_values, facet.missing) == (len(wanted), brands.count(None))

@@ -1,5 +1,8 @@
 from .build import IndexConfig as IndexConfig
 from .build import build_index as build_index
+from .catalogue.codes import Coded as Coded
+from .catalogue.codes import listed as listed
+from .catalogue.codes import stored_name as stored_name
 from .catalogue.collection import Collection as Collection
 from .catalogue.columns import KEPT_ROWS as KEPT_ROWS
 from .catalogue.columns import Columns as Columns

@@ -24,6 +24,7 @@ from windowshop.data import (
 )
 from windowshop.engines import Allowed
 from windowshop.errors import DataError, FilterError
+from windowshop.index.catalogue.codes import Coded, ColumnCodes, listed
 from windowshop.index.rows import check_product_ids, fitted, joined, types_of
 
 GROUP, VERSION = "group_id", "_version"
@@ -67,6 +68,8 @@ class Columns:
         self._records: dict[int, dict[str, Any]] = {}
         self._numbers: dict[str, np.ndarray] = {}
         """Columns of the large table as float64."""
+        self._codes: dict[str, ColumnCodes] = {}
+        """Columns of the large table as numbers of their values."""
         self._grouping = threading.Lock()
         self._group: dict[str, int] = {}
         self._group_N = np.zeros(0, dtype=np.int64)
@@ -120,6 +123,7 @@ class Columns:
         if prepared.large is not self._large:
             self._masks.clear()
             self._numbers.clear()
+            self._codes.clear()
             self._records.clear()  # there may be new columns
             self._types = types_of(prepared.large)
         self._large, self._small = prepared.large, prepared.small
@@ -216,6 +220,29 @@ class Columns:
             values_C[~in_large] = _float64(self._small[name][keys_C[~in_large] - num_large])
             found[name] = values_C
         return found
+
+    def codes(self, keys_C: np.ndarray, name: str) -> Coded:
+        """Return the values of keys in a column of theirs; all paths of the category.
+
+        The column is held as numbers from the first call on. Raises SearchError where it holds
+        more than single values and lists of them.
+        """
+        held = self._codes.get(name)
+        if held is None:
+            held = self._codes[name] = ColumnCodes(listed(self._large, name))
+        in_large = keys_C < len(self._large)
+        if in_large.all():
+            return held.of(keys_C)
+        places_C = np.flatnonzero(~in_large)
+        rows = self._small[keys_C[places_C] - len(self._large)]
+        few = ColumnCodes(listed(rows, name)).of(np.arange(len(rows)))
+        further = Coded(few.values, places_C[few.places_I], few.codes_I)
+        return held.joined(keys_C[in_large], np.flatnonzero(in_large), further)
+
+    def is_number(self, name: str) -> bool:
+        """Return whether a column of theirs holds numbers."""
+        dtype = self._large.schema.get(name)
+        return dtype is not None and dtype.is_numeric()
 
     def versions(self, product_ids: Sequence[str]) -> list[int | None]:
         """Return the versions of products; None for one that is not there."""

@@ -9,12 +9,12 @@ from datetime import date
 
 import polars as pl
 
-from windowshop.data import CATEGORY_PATHS, Filter, columns_of, parse_filter
+from windowshop.data import Filter, columns_of, parse_filter
 from windowshop.index import View
 from windowshop.search.answer import Facet, NumberFacet
 from windowshop.search.request import Diversity, SearchRequest
 from windowshop.search.results.diversify import Diversifier
-from windowshop.search.results.facet_filters import no_column, stored_name
+from windowshop.search.results.facet_filters import require_columns
 from windowshop.search.results.result_set import Page, ResultSet
 from windowshop.search.results.rules import Rule, RuledRanking, Rules, apply_rules, pinned_ids
 from windowshop.search.retrieval.merge import Merged
@@ -52,19 +52,17 @@ def arrange(
     The default diversity is that of the search settings.
     """
     diversity = request.diversity_or(default)
-    _require(view, request.fields or ())
+    known = view.columns
+    require_columns(known, [*(request.fields or ()), *request.facets, *request.counted])
     merged, pinned = _with_pinned(view, candidates.merged, rules, where)
-    names = _needed(request, rules, diversity)
-    _require(view, [name for name in names if name != CATEGORY_PATHS])
-    columns = view.columns.select(merged.keys, names) if names else pl.DataFrame()
+    names = _needed(rules, diversity)
+    require_columns(known, names)
+    columns = known.select(merged.keys, names) if names else pl.DataFrame()
     ruled = apply_rules(rules, merged, columns, pinned)
     if rules and names:
         columns = columns[ruled.order_M]
     merged = ruled.merged
-    groups_M = view.columns.groups(merged.keys)
-    results = ResultSet(
-        merged.keys, merged.scores, columns, groups_M, request.facet_filters, request.narrow
-    )
+    results = ResultSet(merged.keys, merged.scores, known, request.facet_filters, request.narrow)
     diversify = None
     if diversity.is_active and not request.sort:
         diversify = Diversifier(
@@ -95,28 +93,15 @@ def _with_pinned(
     return merged.including(list(pinned.values())), pinned
 
 
-def _needed(request: SearchRequest, rules: Iterable[Rule], diversity: Diversity) -> list[str]:
-    """Return the columns that request and rules read, each once."""
-    names = [*request.facet_filters, *request.facets, *request.counted]
-    names += [by.column for conditions in request.narrow for by in conditions]
-    names = [stored_name(name) for name in names]
-    names += [by.column for by in request.sort]
-    names += diversity.max_per
+def _needed(rules: Iterable[Rule], diversity: Diversity) -> list[str]:
+    """Return the columns that rules and diversity read, each once."""
+    names = [*diversity.max_per]
     for rule in rules:
         names += sorted(columns_of(parse_filter(rule.where))) if rule.where else []
-    names += [CATEGORY_PATHS] if "category" in names else []
     return list(dict.fromkeys(names))
 
 
 def _facet(results: ResultSet, name: str, limit: int) -> Facet | NumberFacet:
-    dtype = results.columns.schema.get(name)
-    if dtype is not None and dtype.is_numeric():
+    if results.table.is_number(name):
         return results.numbers(name)
     return results.facet(name, limit)
-
-
-def _require(view: View, names: Iterable[str]) -> None:
-    """Raise SearchError for a column that products do not have."""
-    for name in names:
-        if name not in view.columns.names:
-            raise no_column(name, [n for n in view.columns.names if not n.startswith("_")])

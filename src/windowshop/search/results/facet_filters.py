@@ -3,64 +3,47 @@
 Shapes: M products.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
 
-from windowshop.data import CATEGORY_PATHS, cut_paths, every_path
+from windowshop.data import CATEGORY_PATHS
 from windowshop.errors import SearchError
+from windowshop.index import Columns, listed, stored_name
 from windowshop.search.request import Condition, FacetFilter, FacetRange, FacetValues
-
-CATEGORY = "category"
-LEVEL = re.compile(r"category\.lvl(\d)")
-"""Name of a level of the category, counted from 0."""
 
 
 def passing(
-    columns: pl.DataFrame, facet_filters: Mapping[str, FacetFilter]
+    table: Columns, keys_M: np.ndarray, facet_filters: Mapping[str, FacetFilter]
 ) -> dict[str, np.ndarray]:
-    """Return the rows that pass, bool (M,) by column; a row without a value never passes.
+    """Return the products that pass, bool (M,) by column; one without a value never passes.
 
     Raises SearchError for an unknown column, and for a value that a column cannot hold.
     """
-    return {
-        name: _passing(listed_column(columns, name), wanted)
-        for name, wanted in facet_filters.items()
-    }
+    columns = _select(table, keys_M, facet_filters)
+    return {name: _passing(listed(columns, name), wanted) for name, wanted in facet_filters.items()}
 
 
-def narrowed(columns: pl.DataFrame, narrow: Sequence[Sequence[Condition]]) -> np.ndarray:
-    """Return the rows that meet one condition of each filter, bool (M,); raises as `passing`."""
-    passes = np.ones(len(columns), dtype=bool)
+def narrowed(
+    table: Columns, keys_M: np.ndarray, narrow: Sequence[Sequence[Condition]]
+) -> np.ndarray:
+    """Return the products that meet one condition of each filter, bool (M,); raises as `passing`."""
+    columns = _select(table, keys_M, {by.column for conditions in narrow for by in conditions})
+    passes_M = np.ones(len(keys_M), dtype=bool)
     for conditions in narrow:
-        one = np.zeros(len(columns), dtype=bool)
+        one_M = np.zeros(len(keys_M), dtype=bool)
         for by in conditions:
-            one |= _passing(listed_column(columns, by.column), by.wanted) != by.excluded
-        passes &= one
-    return passes
+            one_M |= _passing(listed(columns, by.column), by.wanted) != by.excluded
+        passes_M &= one_M
+    return passes_M
 
 
-def stored_name(name: str) -> str:
-    """Return the column that holds what a name stands for: levels of the category lie in it."""
-    return CATEGORY if LEVEL.fullmatch(name) else name
-
-
-def column_of(columns: pl.DataFrame, name: str) -> pl.Series:
-    """Return a column of the results; raises SearchError for an unknown one."""
-    if name not in columns.columns:
-        raise no_column(name, columns.columns)
-    return columns[name]
-
-
-def listed_column(columns: pl.DataFrame, name: str) -> pl.Series:
-    """Return a column to count or to pick in; all paths of the category, not the first alone."""
-    if level := LEVEL.fullmatch(name):
-        return cut_paths(listed_column(columns, CATEGORY), int(level[1]) + 1).alias(name)
-    if name == CATEGORY and isinstance(columns.schema.get(CATEGORY_PATHS), pl.List):
-        return every_path(columns)
-    return column_of(columns, name)
+def require_columns(table: Columns, names: Iterable[str]) -> None:
+    """Raise SearchError for a column that products do not have."""
+    for name in map(stored_name, names):
+        if name not in table.names:
+            raise no_column(name, [known for known in table.names if not known.startswith("_")])
 
 
 def no_column(name: str, known: Sequence[str]) -> SearchError:
@@ -78,6 +61,12 @@ def numbers_of(column: pl.Series) -> pl.Series:
     frame = column.to_frame().select(pl.col(column.name).cast(pl.Float64))
     finite = pl.when(pl.col(column.name).is_finite()).then(pl.col(column.name))
     return frame.select(finite.alias(column.name))[column.name]
+
+
+def _select(table: Columns, keys_M: np.ndarray, names: Iterable[str]) -> pl.DataFrame:
+    names = list(names)
+    require_columns(table, names)
+    return table.select(keys_M, {*map(stored_name, names), CATEGORY_PATHS} if names else ())
 
 
 def _passing(column: pl.Series, wanted: FacetFilter) -> np.ndarray:

@@ -1,62 +1,71 @@
 """Counts of a column's values among results, and histograms of its numbers.
 
-Shapes: M results.
+Shapes: M results, I items of a column: a product has none, one, or those of its list.
 """
 
 import numpy as np
-import polars as pl
 
 from windowshop.errors import SearchError
+from windowshop.index import Coded
 from windowshop.search.answer import Facet, FacetValue, NumberFacet
 from windowshop.search.request import FacetFilter, FacetValues
-from windowshop.search.results.facet_filters import numbers_of
 
 
 def count_values(
-    column: pl.Series, groups: pl.Series, limit: int, wanted: FacetFilter | None
+    name: str,
+    items: Coded,
+    passes_M: np.ndarray,
+    groups_M: np.ndarray,
+    limit: int,
+    wanted: FacetFilter | None,
 ) -> Facet:
-    """Count a column's values; lists count each of their items once. `groups` is aligned."""
+    """Count a column's values among products that pass, and their groups, numbered from 0."""
     if limit < 0:
-        raise SearchError(f"Facet {column.name!r}: limit={limit} must not be negative.")
-    rows = pl.DataFrame({"value": column, "group": groups}).with_row_index("row")
-    if isinstance(column.dtype, pl.List):
-        rows = rows.explode("value").unique(["row", "value"], maintain_order=True)
-    present = rows.drop_nulls("value")
-    if isinstance(present["value"].dtype, pl.List | pl.Struct | pl.Object | pl.Array):
-        raise SearchError(f"Column {column.name!r} holds {column.dtype}; it cannot be counted.")
-    counted = (
-        present.group_by("value")
-        .agg(products=pl.len(), groups=pl.col("group").n_unique())
-        .sort(["products", "value"], descending=[True, False])
-    )
+        raise SearchError(f"Facet {name!r}: limit={limit} must not be negative.")
+    passes_I = passes_M[items.places_I]
+    places_I, codes_I = items.places_I[passes_I], items.codes_I[passes_I]
+    counts_V = np.bincount(codes_I)
+    found = np.flatnonzero(counts_V)
+    ordered = found[np.argsort(-counts_V[found], kind="stable")]  # codes have the values' order
+    shown = ordered[:limit].tolist()
     picked = wanted.values if isinstance(wanted, FacetValues) else ()
-    shown = counted.head(limit)
-    rare = counted.slice(limit).filter(pl.col("value").is_in(list(picked))) if picked else None
-    if rare is not None and len(rare):
-        shown = pl.concat([shown, rare])
-    values = [FacetValue(v, p, g, v in picked) for v, p, g in shown.iter_rows()]
-    absent = set(picked) - set(counted["value"]) if picked else ()
+    if picked:
+        shown += [code for code in ordered[limit:].tolist() if items.values[code] in picked]
+    group_counts = _num_groups(codes_I, groups_M[places_I], shown)
+    values = [
+        FacetValue(value, int(counts_V[code]), num_groups, value in picked)
+        for code, num_groups in zip(shown, group_counts, strict=True)
+        for value in (items.values[code],)
+    ]
+    absent = set(picked) - {value.value for value in values}
     values += [FacetValue(value, 0, 0, True) for value in sorted(absent, key=str)]
-    return Facet(
-        column=column.name,
-        values=tuple(values),
-        num_values=len(counted),
-        missing=len(column) - present["row"].n_unique(),
-    )
+    missing = np.count_nonzero(passes_M) - np.count_nonzero(np.diff(places_I, prepend=-1))
+    return Facet(name, tuple(values), len(found), int(missing))
 
 
-def count_numbers(column: pl.Series, num_bins: int) -> NumberFacet:
+def _num_groups(codes_I: np.ndarray, groups_I: np.ndarray, shown: list[int]) -> list[int]:
+    """Return how many groups have each of the shown codes."""
+    if not shown:
+        return []
+    row_V = np.full(int(codes_I.max()) + 1, -1, dtype=np.int64)
+    row_V[shown] = np.arange(len(shown))
+    rows_I = row_V[codes_I]
+    is_shown = rows_I >= 0
+    pairs = np.unique(rows_I[is_shown] * (int(groups_I.max()) + 1) + groups_I[is_shown])
+    counted: list[int] = np.bincount(pairs // (int(groups_I.max()) + 1)).tolist()
+    return counted
+
+
+def count_numbers(name: str, numbers: np.ndarray, num_bins: int) -> NumberFacet:
     """Count numbers in equal bins; NaN and infinities count as missing."""
     if num_bins < 1:
-        raise SearchError(f"Facet {column.name!r}: {num_bins} bins; ask for at least 1.")
-    found = numbers_of(column).drop_nulls().to_numpy()
-    missing = len(column) - len(found)
+        raise SearchError(f"Facet {name!r}: {num_bins} bins; ask for at least 1.")
+    found = numbers[np.isfinite(numbers)]
+    missing = len(numbers) - len(found)
     if not len(found):
-        return NumberFacet(column.name, None, None, (), (), missing)
+        return NumberFacet(name, None, None, (), (), missing)
     low, high = float(found.min()), float(found.max())
     if low == high:
-        return NumberFacet(column.name, low, high, (low, high), (len(found),), missing)
+        return NumberFacet(name, low, high, (low, high), (len(found),), missing)
     counts, edges = np.histogram(found, bins=num_bins)
-    return NumberFacet(
-        column.name, low, high, tuple(edges.tolist()), tuple(counts.tolist()), missing
-    )
+    return NumberFacet(name, low, high, tuple(edges.tolist()), tuple(counts.tolist()), missing)

@@ -14,9 +14,10 @@ import polars as pl
 
 from windowshop.data import fold_column
 from windowshop.errors import SearchError
+from windowshop.index import Columns
 from windowshop.search.answer import Facet, NumberFacet
 from windowshop.search.request import Condition, FacetFilter, Sort
-from windowshop.search.results.facet_filters import column_of, listed_column, narrowed, passing
+from windowshop.search.results.facet_filters import narrowed, passing, require_columns
 from windowshop.search.results.facets import count_numbers, count_values
 from windowshop.search.results.pins import Pin, rows_of, with_pins
 
@@ -75,10 +76,8 @@ class ResultSet:
     """int64 (M,), each once."""
     scores: np.ndarray
     """(M,)."""
-    columns: pl.DataFrame
-    """M rows, aligned with the keys."""
-    groups: np.ndarray
-    """A number for each product's group of variants, int64 (M,)."""
+    table: Columns
+    """Columns of the catalogue by key."""
     facet_filters: Mapping[str, FacetFilter] = field(default_factory=dict)
     """Facet filters by column."""
     narrow: Sequence[Sequence[Condition]] = ()
@@ -90,27 +89,28 @@ class ResultSet:
 
     def __post_init__(self) -> None:
         """Check alignment and apply the facet filters."""
-        assert len(self.keys) == len(self.scores) == len(self.groups), "one group a key"
-        assert len(self.keys) == len(self.columns) or not self.columns.width, "one row a key"
-        object.__setattr__(self, "_passing", passing(self.columns, self.facet_filters))
-        passes_M = np.ones(len(self.keys), dtype=bool)
-        if self.narrow:
-            passes_M = narrowed(self.columns, self.narrow)
-        object.__setattr__(self, "_narrowed", passes_M)
-        numbered = np.unique(self.groups, return_inverse=True)[1]
+        assert len(self.keys) == len(self.scores), "one score a key"
+        found = passing(self.table, self.keys, self.facet_filters)
+        object.__setattr__(self, "_passing", found)
+        kept_M = narrowed(self.table, self.keys, self.narrow)
+        object.__setattr__(self, "_narrowed", kept_M)
+        numbered = np.unique(self.table.groups(self.keys), return_inverse=True)[1]
         object.__setattr__(self, "_groups", numbered)
 
     def facet(self, column: str, limit: int = 10) -> Facet:
         """Count a column's values among products that pass the facet filters of other columns."""
-        rows = self._rows(without=column)
-        values = listed_column(self.columns, column).gather(rows)
-        groups = pl.Series(self._groups[rows])
-        return count_values(values, groups, limit, self.facet_filters.get(column))
+        require_columns(self.table, [column])
+        items, wanted = self.table.codes(self.keys, column), self.facet_filters.get(column)
+        passes_M = self._passes(without=column)
+        return count_values(column, items, passes_M, self._groups, limit, wanted)
 
     def numbers(self, column: str, num_bins: int = 10) -> NumberFacet:
         """Bin a column's numbers among products that pass the facet filters of other columns."""
-        rows = self._rows(without=column)
-        return count_numbers(column_of(self.columns, column).gather(rows), num_bins)
+        require_columns(self.table, [column])
+        if not self.table.is_number(column):
+            raise SearchError(f"Column {column!r} does not hold numbers.")
+        numbers_M = self.table.numbers(self.keys, [column])[column]
+        return count_numbers(column, numbers_M[self._passes(without=column)], num_bins)
 
     def ranking(
         self,
@@ -126,7 +126,7 @@ class ResultSet:
         `diversify` orders rows of the set; it and pins apply without `sort` only, and pins stand
         outside it and represent their group.
         """
-        rows = self._rows()
+        rows = np.flatnonzero(self._passes())
         total_products = len(rows)
         sizes_G = np.bincount(self._groups[rows])
         total_groups = int(np.count_nonzero(sizes_G))
@@ -159,18 +159,20 @@ class ResultSet:
             total_groups,
         )
 
-    def _rows(self, without: str | None = None) -> np.ndarray:
-        """Return the rows that pass every facet filter but the one of the column `without`."""
+    def _passes(self, without: str | None = None) -> np.ndarray:
+        """Return which pass every facet filter but the one of the column `without`, bool (M,)."""
         passes_M = self._narrowed.copy()
         for column, own_M in self._passing.items():
             if column != without:
                 passes_M &= own_M
-        return np.flatnonzero(passes_M)
+        return passes_M
 
     def _sorted(self, rows: np.ndarray, sort: tuple[Sort, ...]) -> np.ndarray:
+        require_columns(self.table, [by.column for by in sort])
+        columns = self.table.select(self.keys[rows], {by.column for by in sort})
         frame = pl.DataFrame({"row": rows})
         for i, by in enumerate(sort):
-            column = column_of(self.columns, by.column).gather(rows)
+            column = columns[by.column]
             if column.dtype.is_nested():
                 raise SearchError(f"Column {by.column!r} holds {column.dtype}; it has no order.")
             if column.dtype.is_float():

@@ -1,0 +1,97 @@
+"""A column's values as numbers, by which they are counted without reading them again.
+
+Shapes: N rows of the column, C rows asked for, I their items: values that are not null, of a list
+each one once.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from windowshop.data import CATEGORY_PATHS, cut_paths, every_path
+from windowshop.errors import SearchError
+
+CATEGORY = "category"
+LEVEL = re.compile(r"category\.lvl(\d)")
+"""Name of a level of the category, counted from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """The items of some rows."""
+
+    values: Sequence[Any]
+    """Values of the column in order, other rows' too."""
+    places_I: np.ndarray
+    """Place of each item's row among the rows asked for, rising, int64."""
+    codes_I: np.ndarray
+    """Place of each item in `values`, int64."""
+
+
+class ColumnCodes:
+    """All items of a column; raises SearchError where its values are no single ones."""
+
+    def __init__(self, column: pl.Series) -> None:
+        items = pl.DataFrame({"value": column}).with_row_index("row")
+        if isinstance(column.dtype, pl.List):
+            items = items.explode("value").unique(["row", "value"], maintain_order=True)
+        if items["value"].dtype.is_nested() or items["value"].dtype == pl.Object:
+            raise SearchError(f"Column {column.name!r} holds {column.dtype}; it cannot be counted.")
+        if items["value"].dtype.is_float():
+            items = items.with_columns(pl.col("value").fill_nan(None))
+        items = items.drop_nulls("value")
+        known = items.select(pl.col("value").unique().sort()).with_row_index("code")
+        codes = items.join(known, on="value", how="left", maintain_order="left", nulls_equal=True)
+        self.values: list[Any] = known["value"].to_list()
+        self._codes_I = codes["code"].cast(pl.Int32).to_numpy()
+        counts_N = np.bincount(items["row"].to_numpy(), minlength=len(column))
+        self._start_N1 = np.concatenate([[0], np.cumsum(counts_N)]).astype(np.int32)
+        self._code: dict[Any, int] | None = None
+
+    def of(self, rows_C: np.ndarray) -> Coded:
+        """Return the items of rows, int64 (C,)."""
+        start_C = self._start_N1[rows_C]
+        length_C = self._start_N1[rows_C + 1] - start_C
+        places_I = np.repeat(np.arange(len(rows_C)), length_C)
+        before_C = np.cumsum(length_C) - length_C
+        items_I = np.arange(len(places_I)) + np.repeat(start_C - before_C, length_C)
+        return Coded(self.values, places_I, self._codes_I[items_I].astype(np.int64))
+
+    def joined(self, rows_C: np.ndarray, places_C: np.ndarray, further: Coded) -> Coded:
+        """Return the items of rows that stand at some places, and those of another table's rows.
+
+        The further ones have their places already.
+        """
+        if self._code is None:
+            self._code = {value: code for code, value in enumerate(self.values)}
+        own, known = self.of(rows_C), self._code
+        new = sorted({further.values[c] for c in np.unique(further.codes_I)} - known.keys())
+        values: Sequence[Any] = self.values
+        if new:
+            values = sorted([*self.values, *new])
+            known = {value: code for code, value in enumerate(values)}
+            to_new = np.array([known[value] for value in self.values], dtype=np.int64)
+            own = Coded(values, own.places_I, to_new[own.codes_I])
+        codes = np.array([known.get(value, -1) for value in further.values], dtype=np.int64)
+        places_I = np.concatenate([places_C[own.places_I], further.places_I])
+        codes_I = np.concatenate([own.codes_I, codes[further.codes_I]])
+        order = np.argsort(places_I, kind="stable")
+        return Coded(values, places_I[order], codes_I[order])
+
+
+def stored_name(name: str) -> str:
+    """Return the column that holds what a name stands for: levels of the category lie in it."""
+    return CATEGORY if LEVEL.fullmatch(name) else name
+
+
+def listed(table: pl.DataFrame, name: str) -> pl.Series:
+    """Return a column to count or to pick in; all paths of the category, not the first alone."""
+    if level := LEVEL.fullmatch(name):
+        return cut_paths(listed(table, CATEGORY), int(level[1]) + 1).alias(name)
+    if name == CATEGORY and isinstance(table.schema.get(CATEGORY_PATHS), pl.List):
+        return every_path(table)
+    return table[name]

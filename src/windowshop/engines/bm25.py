@@ -112,11 +112,17 @@ class BM25Index:
         """Score every product by terms, repeated ones as often, float32 (N,)."""
         scores_N = np.zeros(self.num_products, dtype=np.float32)
         for term in terms:
-            at = self._ids.get(self._stem(term))
-            if at is not None:
-                held = slice(self._start[at], self._start[at + 1])
-                scores_N[self._product[held]] += self._share[held] * np.float32(self.idf(term))
+            products_H, scores_H = self.hits(term)
+            scores_N[products_H] += scores_H
         return scores_N
+
+    def hits(self, term: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the products that have a term, int (H,), each once, and their float32 scores."""
+        at = self._ids.get(self._stem(term))
+        if at is None:
+            return self._product[:0], self._share[:0]
+        held = slice(self._start[at], self._start[at + 1])
+        return self._product[held], self._share[held] * np.float32(self.idf(term))
 
     def shares(self, facts: Sequence[str], description: Sequence[str]) -> dict[str, float]:
         """Return stem -> tf / (tf + damping) of a product that is not in the index, in (0, 1]."""

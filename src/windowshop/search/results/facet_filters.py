@@ -28,7 +28,7 @@ def passing(
 def narrowed(
     table: Columns, keys_M: np.ndarray, narrow: Sequence[Sequence[Condition]]
 ) -> np.ndarray:
-    """Return the products that meet one condition of each filter, bool (M,); raises as `passing`."""
+    """Return the products that meet a condition of each filter, bool (M,); raises as `passing`."""
     columns = _select(table, keys_M, {by.column for conditions in narrow for by in conditions})
     passes_M = np.ones(len(keys_M), dtype=bool)
     for conditions in narrow:
@@ -66,7 +66,9 @@ def numbers_of(column: pl.Series) -> pl.Series:
 def _select(table: Columns, keys_M: np.ndarray, names: Iterable[str]) -> pl.DataFrame:
     names = list(names)
     require_columns(table, names)
-    return table.select(keys_M, {*map(stored_name, names), CATEGORY_PATHS} if names else ())
+    if not names:
+        return pl.DataFrame()
+    return table.select(keys_M, {*map(stored_name, names), CATEGORY_PATHS})
 
 
 def _passing(column: pl.Series, wanted: FacetFilter) -> np.ndarray:

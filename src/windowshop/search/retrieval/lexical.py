@@ -3,7 +3,9 @@
 Products of the build lie in a BM25 index, later ones in a small one beside it; both score with the
 statistics of the build, so that a product scores alike in either. A new build renews them.
 
-Shapes: N products of the build, S later ones, K results.
+Scores are added where products have a word, so a search takes as long as its words are common.
+
+Shapes: N products of the build, S later ones, H products with a word, K results.
 """
 
 from collections import Counter
@@ -14,7 +16,7 @@ import numpy as np
 
 from windowshop.data import LexicalTexts, document_terms, joined, query_terms
 from windowshop.engines import BM25Config, BM25Index, TermCounts, best, idf, permitted
-from windowshop.search.understanding.expansion import Part, expand
+from windowshop.search.understanding.expansion import Alternative, Part, expand
 from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 
@@ -82,12 +84,12 @@ class LexicalIndex:
         """Return the k best products, equal scores by key; `allowed_N` is a bitmap by key."""
         words = query_terms(query, self._known)
         parts = expand(words, self._spelling, synonyms, corrects=corrects)
-        scores = np.zeros(len(self._keys), dtype=np.float32)
+        scores = self._zeros()
         for part in parts:
-            scores += self._part_scores(part)
-        found = scores > 0
+            self._add_part(scores, part)
+        found = np.flatnonzero(scores)
         if allowed_N is not None:
-            found &= permitted(self._keys, allowed_N)
+            found = found[permitted(self._keys[found], allowed_N)]
         keys_K, scores_K = best(self._keys[found], scores[found], k)
         ceiling = sum(self._ceiling(part) for part in parts)
         is_found_K = keys_K >= 0
@@ -99,31 +101,54 @@ class LexicalIndex:
 
     def having(self, words: Sequence[str]) -> np.ndarray:
         """Return the keys of the products that have every word, int64."""
-        has_N = np.ones(len(self._keys), dtype=bool)
+        counts = np.zeros(len(self._keys), dtype=np.int32)
         for word in words:
-            has_N &= self._word_scores([word]) > 0
-        return self._keys[has_N]
+            counts[self._hits(word)[0]] += 1
+        keys: np.ndarray = self._keys[counts == len(words)]
+        return keys
 
-    def _part_scores(self, part: Part) -> np.ndarray:
-        """Score every product for one part by its best alternative."""
-        highest: np.ndarray | None = None
+    def _add_part(self, scores: np.ndarray, part: Part) -> None:
+        """Add to every product's score that of one part by its best alternative."""
+        if len(part) == 1:
+            self._add_alternative(scores, part[0])
+            return
+        highest, own = self._zeros(), self._zeros()
         for alternative in part:
-            scores = self._word_scores(joined(alternative.words, self._known)) * np.float32(
-                alternative.weight
-            )
-            highest = scores if highest is None else np.maximum(highest, scores)
-        assert highest is not None, "a part has itself as an alternative"
-        return highest
+            places = self._add_alternative(own, alternative)
+            highest[places] = np.maximum(highest[places], own[places])
+            own[places] = 0
+        scores += highest
 
-    def _word_scores(self, words: Sequence[str]) -> np.ndarray:
-        scores = np.append(self._built.scores(words), np.zeros(self.num_later, np.float32))
-        for word in words:
-            later = self._later.get(self._known.stem(word))
-            if later:
-                places = np.fromiter(later, dtype=np.int64, count=len(later))
-                share = np.fromiter(later.values(), dtype=np.float32, count=len(later))
-                scores[self._built.num_products + places] += share * np.float32(self._weight(word))
-        return scores
+    def _add_alternative(self, scores: np.ndarray, alternative: Alternative) -> np.ndarray:
+        """Add the scores of an alternative; returns the places of products that have a word."""
+        words = joined(alternative.words, self._known)
+        weight = np.float32(alternative.weight)
+        hits = [self._hits(word) for word in words]
+        if len(hits) == 1:
+            places_H, scores_H = hits[0]
+            scores[places_H] += scores_H * weight
+            return places_H
+        sums = self._zeros()
+        for places_H, scores_H in hits:
+            sums[places_H] += scores_H
+        places: np.ndarray = np.flatnonzero(sums)
+        scores[places] += sums[places] * weight
+        return places
+
+    def _hits(self, word: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the places of products with a word, later ones too, and their scores."""
+        places_H, scores_H = self._built.hits(word)
+        later = self._later.get(self._known.stem(word))
+        if not later:
+            return places_H, scores_H
+        places = np.fromiter(later, dtype=np.int64, count=len(later))
+        share = np.fromiter(later.values(), dtype=np.float32, count=len(later))
+        added = share * np.float32(self._weight(word))
+        places_H = np.concatenate([places_H, self._built.num_products + places])
+        return places_H, np.concatenate([scores_H, added])
+
+    def _zeros(self) -> np.ndarray:
+        return np.zeros(len(self._keys), dtype=np.float32)
 
     def _weight(self, word: str) -> float:
         """Return the inverse document frequency of a word by the statistics of the build.

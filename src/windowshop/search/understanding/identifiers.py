@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -67,6 +68,29 @@ class Identified:
     """True for letters alone or few digits, where other products have it as a word."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Identifiers by rising hash, with the key of a product and the place of a column."""
+
+    hashes: np.ndarray
+    keys: np.ndarray
+    columns: np.ndarray
+
+    def of(self, value: np.uint64) -> list[tuple[int, int]]:
+        """Return key and column of those of a hash, some more than `MAX_PRODUCTS` at most."""
+        low, high = (int(np.searchsorted(self.hashes, value, side=s)) for s in ("left", "right"))
+        part = slice(low, min(high, low + MAX_PRODUCTS + 1))
+        return list(zip(self.keys[part].tolist(), self.columns[part].tolist(), strict=True))
+
+    def joined(self, other: "_Pairs") -> "_Pairs":
+        """Return those of both."""
+        hashes = np.concatenate([self.hashes, other.hashes])
+        keys = np.concatenate([self.keys, other.keys])
+        order = np.argsort(hashes, kind="stable")
+        columns = np.concatenate([self.columns, other.columns])
+        return _Pairs(hashes[order], keys[order], columns[order])
+
+
 class Identifiers:
     """Identifiers of products by hash, sorted; guarded from outside, as the words are."""
 
@@ -83,8 +107,7 @@ class Identifiers:
 
     def add(self, keys: np.ndarray, products: pl.DataFrame) -> None:
         """Add products under new keys."""
-        later = (self._later, _pairs(keys, products, self._columns))
-        self._later = pl.concat(later).sort("hash")
+        self._later = self._later.joined(_pairs(keys, products, self._columns))
 
     def find(self, query: str, columns: Columns, having: Having) -> list[Identified]:
         """Return the identifiers in a query that living products have: the whole, else parts.
@@ -108,15 +131,16 @@ class Identifiers:
             return None
         codes = [code, code.lstrip("0")] if 8 <= len(code) <= 14 and not has_letter else [code]
         hashes = pl.Series(codes, dtype=pl.String).hash().to_numpy()
-        rows = [_equal(table, value) for table in (self._built, self._later) for value in hashes]
-        matched = pl.concat(rows).unique(["key"], keep="first", maintain_order=True)
-        is_alive = columns.alive_N[matched["key"].to_numpy()]
-        matched = matched.filter(pl.Series(is_alive, dtype=pl.Boolean))
+        found = [pairs.of(value) for pairs in (self._built, self._later) for value in hashes]
+        matched: dict[int, int] = {}
+        for key, place in chain.from_iterable(found):
+            if columns.alive_N[key]:
+                matched.setdefault(key, place)
         if not 0 < len(matched) <= MAX_PRODUCTS:
             return None
-        column = self._columns[matched["column"][0]]
+        column = self._columns[next(iter(matched.values()))]
         may_be_word = not has_digit or (not has_letter and len(code) <= SHORT)
-        keys = matched["key"].to_numpy()
+        keys = np.array(list(matched), dtype=np.int64)
         is_word = may_be_word and len(np.setdiff1d(having(words_of(text)), keys)) > 0
         ids = tuple(columns.ids(keys))
         return Identified(text, 0, len(text), column, tuple(keys.tolist()), ids, is_word)
@@ -170,8 +194,7 @@ def _holds_codes(column: pl.Series) -> bool:
     return True
 
 
-def _pairs(keys: np.ndarray, products: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """Return hash, key and place of the column of each identifier, by rising hash."""
+def _pairs(keys: np.ndarray, products: pl.DataFrame, columns: Sequence[str]) -> _Pairs:
     parts = [pl.DataFrame(schema={"text": pl.String, "key": pl.Int64, "column": pl.UInt32})]
     for place, name in enumerate(columns):
         if name == "attributes":
@@ -194,9 +217,8 @@ def _pairs(keys: np.ndarray, products: pl.DataFrame, columns: Sequence[str]) -> 
             )
         parts.append(found.select("text", "key", "column"))
     table = pl.concat(parts).filter(pl.col("text") != "")
-    return table.select("key", "column", hash=pl.col("text").hash()).sort(
-        "hash", maintain_order=True
-    )
+    pairs = table.select(pl.col("text").hash(), "key", "column").sort("text", maintain_order=True)
+    return _Pairs(*(column.to_numpy() for column in pairs.get_columns()))
 
 
 def _in_attributes(products: pl.DataFrame) -> pl.DataFrame:
@@ -216,12 +238,6 @@ def _in_attributes(products: pl.DataFrame) -> pl.DataFrame:
         if _NAMED.fullmatch(normal(name))
     ]
     return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _equal(table: pl.DataFrame, value: np.uint64) -> pl.DataFrame:
-    hashes = table["hash"].to_numpy()
-    low, high = (int(np.searchsorted(hashes, value, side=side)) for side in ("left", "right"))
-    return table[low : min(high, low + MAX_PRODUCTS + 1)]
 
 
 def _spans(query: str) -> Iterator[tuple[int, int, bool]]:

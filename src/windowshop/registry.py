@@ -92,6 +92,7 @@ FORMATS = Registry(
         "square": "windowshop.imports.formats.point_of_sale:SQUARE",
         "lightspeed": "windowshop.imports.formats.point_of_sale:LIGHTSPEED",
         "lightspeed-ecom": "windowshop.imports.formats.point_of_sale:LIGHTSPEED_ECOM",
+        "ebay": "windowshop.imports.formats.point_of_sale:EBAY",
         "odoo": "windowshop.imports.formats.point_of_sale:ODOO",
         "google": "windowshop.imports.formats.google:FORMAT",
         "openai": "windowshop.imports.formats.openai:FORMAT",

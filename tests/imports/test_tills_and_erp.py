@@ -164,3 +164,28 @@ def test_magento_rest(tmp_path):
     assert (row["price"], row["sale_price"], row["group_id"]) == (34, 29, "B")
     assert (row["description"], row["image"], row["images"]) == ("Sporty", "a.jpg", ["b.jpg"])
     assert (row["availability"], row["published"], len(shop.products)) == ("in_stock", True, 1)
+
+
+def test_ebay(tmp_path):
+    """File Exchange: the names have signs, variations follow their listing."""
+    action = "*Action(SiteID=US|Country=US|Currency=USD|Version=1193|CC=UTF-8)"
+    header = [action, "CustomLabel", "*Category", "*Title", "PicURL", "*Description", "*StartPrice", "*Quantity",
+              "*ConditionID", "Relationship", "RelationshipDetails", "C:Brand"]  # fmt: skip
+    text = "Info,Version=1.0.0,Template=fx_category_template_EBAY_US\n" + csv_text(
+        header,
+        {action: "Add", "CustomLabel": "TEE", "*Title": "Cotton tee", "PicURL": f"{WEB}1.jpg|{WEB}2.jpg",
+         "*Description": "<p>Soft</p>", "RelationshipDetails": "Size=S;M", "C:Brand": "Acme", "*Category": "11450"},
+        {"CustomLabel": "TEE-S", "*StartPrice": "12.50", "*Quantity": "3", "Relationship": "Variation",
+         "RelationshipDetails": "Size=S"},
+        {"CustomLabel": "TEE-M", "*StartPrice": "13.50", "*Quantity": "0", "Relationship": "Variation",
+         "RelationshipDetails": "Size=M"},
+        {action: "Add", "CustomLabel": "MUG", "*Title": "Mug", "*StartPrice": "8.00", "*Quantity": "2"},
+    )  # fmt: skip
+    shop = import_text(tmp_path, "ebay.csv", text)
+    assert shop.column("price") == {"TEE-S": 12.5, "TEE-M": 13.5, "MUG": 8}
+    assert shop.column("group_id") == {"TEE-S": "TEE", "TEE-M": "TEE", "MUG": "MUG"}
+    row = shop.row("TEE-S")
+    assert (row["title"], row["brand"], row["currency"]) == ("Cotton tee", "Acme", "USD")
+    assert [row["image_url"], *row["image_urls"]] == [f"{WEB}1.jpg", f"{WEB}2.jpg"]
+    assert facts(shop, "TEE-M")["Size"] == "M"
+    assert shop.column("availability")["TEE-M"] == "out_of_stock"

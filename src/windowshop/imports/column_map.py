@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from windowshop.errors import ConfigError
-from windowshop.imports.languages import without_language
+from windowshop.imports.category_columns import category_levels
 from windowshop.imports.names import ALSO, field_of
 from windowshop.imports.record import FIELDS
 from windowshop.imports.values import (
@@ -43,20 +43,13 @@ SEVERAL = ("images", "category", "description", "tags")
 """Fields that several columns may hold; their values are joined in the order of the columns."""
 MIN_DISTINCT = 0.98
 MAX_EXAMPLE = 40
-_LEVEL = re.compile(
-    r"(?P<word>main|master|top|haupt|sub sub|sub|unter) ?(?:category|kategorie|categorie|categoria)"
-    r"(?: ?(?P<deep>\d))?"
-    r"|(?P<plain>category|kategorie|categorie|categoria)"
-    r"|(?:category|kategorie|categorie|categoria|product category|warengruppe)"
-    r" ?(?:id|level|name|lvl|ebene|niveau|nivel)? ?(?P<number>\d)"
-    r"|(?P<type>article type)"
-)
-_DEPTHS = {"main": 0, "master": 0, "top": 0, "haupt": 0, "sub": 1, "unter": 1, "sub sub": 2,
-           "article type": 3}  # fmt: skip
+MAX_TITLE = 160
 _SMALL = re.compile(r"small|thumb|swatch|klein|vorschau|miniature|mini image")
-_USUAL = frozenset(("retail price", "list price", "regular price", "full price", "catalog price"))
+_USUAL = frozenset(("retail price", "list price", "regular price", "full price", "catalog price",
+                    "listprice"))  # fmt: skip
+_LARGE = re.compile(r"large|big|original|zoom|gross|hi res")
 _AMOUNT = re.compile(r"\d{1,3}(?:[.,]\d{3})+|\d+[.,]\d+")
-_PRODUCT_CODE = re.compile(r"(?:product|article|item|style|model) (?:code|number|id|no|nr)")
+_PRODUCT_CODE = re.compile(r"handle|(?:product|article|item|style|model) (?:code|number|id|no|nr)")
 CURRENCIES = frozenset((
     "EUR", "USD", "GBP", "CHF", "PLN", "SEK", "NOK", "DKK", "CZK", "HUF", "RON", "BGN", "CAD",
     "AUD", "NZD", "JPY", "CNY", "INR", "BRL", "MXN", "TRY", "UAH", "ILS", "AED", "SAR", "KRW",
@@ -130,11 +123,13 @@ def guess_map(
         columns[name] = target
         taken.add(target)
         surest.setdefault(target, certainty)
-    levels = _levels(header, values)
+    levels = category_levels(header, values)
     columns = {n: t for n, t in columns.items() if not levels or t != "category"}
     columns |= dict.fromkeys(levels, "category")
     taken |= {"category"} if levels else set()
     _by_values(columns, taken, surest, header, values, len(sample))
+    if not {"title", "images"} & taken:
+        _short_description(columns, values)
     _without_thumbs(columns)
     _higher_price(columns, header, values)
     _groups(columns, header, values, len(sample))
@@ -282,34 +277,21 @@ def _looks_category(texts: Sequence[str], num_rows: int) -> float:
     return sum(text.count(" > ") > 0 for text in texts) / max(num_rows, 1)
 
 
-def _levels(header: Sequence[str], values: Mapping[str, Sequence[Any]]) -> list[str]:
-    """Return the columns that are the levels of a category, the topmost first; none without two."""
-    found: list[tuple[int, int, str]] = []
-    for place, name in enumerate(header):
-        hit = _LEVEL.fullmatch(plain_name(without_language(name)))
-        texts = [str(value) for value in values[name]]
-        if hit is None or not texts or all(text.isdigit() for text in texts):
-            continue
-        if any(">" in text for text in texts):
-            return []
-        found.append((_depth(hit), place, name))
-    names = [name for _, _, name in sorted(found)]
-    return names if len({depth for depth, _, _ in found}) == len(found) > 1 else []
-
-
-def _depth(hit: re.Match[str]) -> int:
-    """Return how deep the level of a column is."""
-    if hit["plain"]:
-        return 0
-    if hit["number"]:
-        return int(hit["number"])
-    return max(_DEPTHS[hit["word"] or hit["type"]], int(hit["deep"] or 0))
+def _short_description(columns: dict[str, str], values: Mapping[str, Sequence[Any]]) -> None:
+    """Take short descriptions for the title where nothing else is it."""
+    for name, target in columns.items():
+        texts = [value for value in values[name] if isinstance(value, str)]
+        if target == "description" and texts and max(map(len, texts)) <= MAX_TITLE:
+            columns[name] = "title"
+            return
 
 
 def _without_thumbs(columns: dict[str, str]) -> None:
     """Keep small images out where there are larger ones."""
     pictures = [name for name, target in columns.items() if target == "images"]
     small = [name for name in pictures if _SMALL.search(plain_name(name))]
+    if any(_LARGE.search(plain_name(name)) for name in pictures):
+        small += [name for name in pictures if "medium" in plain_name(name).split()]
     if len(small) < len(pictures):
         for name in small:
             del columns[name]

@@ -27,6 +27,7 @@ _ENTITIES = frozenset(
 _ENTITY = re.compile(r"&(#\d{1,6}|#[xX][\da-fA-F]{1,5}|[A-Za-z]\w{1,9})$")
 _AMAZON = re.compile(r"TemplateType=|settings=", re.IGNORECASE)
 _AMAZON_NAME = re.compile(r"::?\w+|[a-z]\w*(?:[\[#.].*)?")
+_VALUE = re.compile(r"\s*(?:https?://.*|[-+]?\d[\d.,:/ -]*)\s*$")
 _DATA = re.compile(r"(?:https?://.*|[-+]?\d+[.,]\d+|[-+]?\d{4,})\s*$")
 
 
@@ -110,8 +111,17 @@ def _header_place(rows: list[list[str]]) -> int:
     for place, width in enumerate(widths[:MAX_PREAMBLE]):
         remarks = sum(field.startswith("#") for field in rows[place])
         if width and width >= 0.4 * full and (remarks < 0.6 * width or place + 1 == len(rows)):
-            return place
+            return next(_wider(rows, widths, place, full), place)
     return next((place for place, width in enumerate(widths) if width), len(rows))
+
+
+def _wider(rows: list[list[str]], widths: list[int], place: int, full: int) -> Iterator[int]:
+    """Yield later records that are a header, where the first wide one has values in it."""
+    if widths[place] >= 0.8 * full or not any(_VALUE.match(field) for field in rows[place]):
+        return
+    for later in range(place + 1, min(len(rows), MAX_PREAMBLE)):
+        if widths[later] >= 0.8 * full and not any(_VALUE.match(field) for field in rows[later]):
+            yield later
 
 
 def _amazon_place(rows: list[list[str]]) -> int:

@@ -1,5 +1,6 @@
 """Facts of products as sources hold them: objects, lists of names and values, texts of pairs."""
 
+import ast
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,7 @@ _NAMES = ("name", "attribute code", "attribute id", "attribute name", "param nam
           "label", "title", "option display name", "attribute")  # fmt: skip
 _VALUES = ("value", "values", "val", "option", "options", "attribute value", "param value", "text",
            "label", "option value")  # fmt: skip
+_OWNERS = ("option", "attribute", "group", "option group")
 _PAIR = re.compile(r"\s*([^:=;|\n]{1,40}?)\s*[:=]\s*(.+?)\s*", re.DOTALL)
 _PAIRED = re.compile(
     r"(?:\w+ )?(?:option|attribute|variation|variant|feature|spec|specification|property|merkmal|"
@@ -79,14 +81,17 @@ def named_options(items: Any, product_options: Any) -> dict[str, Any]:  # noqa: 
     found = {}
     for item in items:
         named = {plain_name(str(key)): value for key, value in item.items()}
-        owner = next((named[n] for n in ("option", "attribute", "group", "option group")
-                      if isinstance(named.get(n), dict)), {})  # fmt: skip
+        owners = [named[n] for n in _OWNERS if isinstance(named.get(n), dict)]
+        owner: dict[str, Any] = owners[0] if owners else {}
         name = named.get("option display name") or owner.get("title") or owner.get("name")
         name = name or names.get(str(named.get("option id")))
         value = next((named[n] for n in ("label", "value", "values", "option value") if
                       named.get(n) not in (None, "", [])), None)  # fmt: skip
         if owner and value is None:
             value = named.get("name")
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            value = [item.get("name") or item.get("label") or item.get("value") for item in value]
+        value = value[0] if isinstance(value, list) and len(value) == 1 else value
         name, value = (name, value) if name else pair_of(item) or ("", None)
         if name and value is not None:
             found[str(name)] = value
@@ -100,13 +105,20 @@ def _of_text(text: str) -> Any:  # noqa: ANN401
         try:
             return json.loads(text)
         except ValueError:
-            return _of_ruby(text)
+            return _of_python(text) or _of_ruby(text)
     for sign in ("\n", "|", ";", ","):
         parts = re.split(r",(?=[^,:=]+[:=])", text) if sign == "," else text.split(sign)
         hits = [_PAIR.fullmatch(part) for part in parts if part.strip()]
         if hits and all(hits) and (len(hits) > 1 or sign == ","):
             return {hit[1]: hit[2] for hit in hits if hit and not hit[2].startswith("//")}
     return {}
+
+
+def _of_python(text: str) -> Any:  # noqa: ANN401
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
 
 
 def _of_ruby(text: str) -> Any:  # noqa: ANN401

@@ -7,38 +7,39 @@ word.
 import re
 
 from windowshop.imports.languages import without_language
+from windowshop.imports.names_of_scripts import NAMES_OF_SCRIPTS
 from windowshop.imports.values import plain_name
 
 _NAMES = {
     "product_id": (
         "product id,productid,item id,itemid,id,article id,artikel id,sku,product sku,"
         "variant sku,item sku,artikelnummer,artikelnr,artikel nr,art nr,artnr,artikel nummer,"
-        "produktnummer,produktnr,produkt id,bestellnummer,bestellnr,item number,item no,"
-        "itemno,item code,itemcode,product code,productcode,article number,article no,"
-        "part number,partnumber,product number,reference,ref,ref article,reference produit,"
-        "identifiant,id produit,code article,code produit,referencia,codigo,id producto,"
-        "id articulo,clave,codice,codice articolo,codice prodotto,id prodotto,riferimento,"
-        "artikelcode,productnummer,product nummer,codigo do produto,id do produto,id produto,"
-        "kod,kod produktu,kod produktu producenta,id produktu,symbol,indeks,numer katalogowy,"
-        "varenummer,varenr,tuotenumero,tuotekoodi,kod zbozi,cislo produktu,stok kodu,"
-        "urun kodu,urun id,asin,uniq id,unique id,nr,no,docid,doc id,object id,objectid,"
-        "corpus id,handle,key,product key,pid,externalid,external id,entity id,"
-        "merchant product id,aw product id,stock code,stockcode,item,upc code,seller sku,item sku,"
-        "internal reference,default code,custom sku,unique merchant sku,system id,internal id,"
-        "token,kod towaru,artikul,article code,material number,materialnummer,matnr,"
-        "code,uuid"
+        "produktnummer,produktnr,produkt id,bestellnummer,bestellnr,item number,item no,itemno,"
+        "item code,itemcode,product code,productcode,article number,article no,part number,"
+        "partnumber,product number,reference,ref,ref article,reference produit,identifiant,"
+        "id produit,code article,code produit,referencia,codigo,id producto,id articulo,clave,"
+        "codice,codice articolo,codice prodotto,id prodotto,riferimento,artikelcode,"
+        "productnummer,product nummer,codigo do produto,id do produto,id produto,kod,"
+        "kod produktu,kod produktu producenta,id produktu,symbol,indeks,numer katalogowy,"
+        "varenummer,varenr,tuotenumero,tuotekoodi,kod zbozi,cislo produktu,stok kodu,urun kodu,"
+        "urun id,asin,uniq id,unique id,nr,no,docid,doc id,object id,objectid,corpus id,handle,"
+        "key,product key,pid,externalid,external id,entity id,merchant product id,aw product id,"
+        "stock code,stockcode,item,upc code,seller sku,internal reference,default code,"
+        "custom sku,unique merchant sku,system id,internal id,token,kod towaru,artikul,"
+        "article code,material number,materialnummer,matnr,code,uuid"
     ),
     "group_id": (
         "group id,item group id,itemgroupid,parent id,parentid,parent sku,parent,parent asin,"
         "master id,masterid,master sku,model id,style id,styleid,style number,style code,"
-        "family id,product group id,product group,vaterartikel,vater artikelnummer,"
-        "hauptartikel,elternartikel,modellnummer,reference parent,id parent,sku parent,"
-        "produit parent,id padre,sku padre,padre,codice padre,hoofdartikel,id pai,sku pai,"
-        "produto pai,id rodzica,produkt nadrzedny,grupa wariantow,configurable sku,"
-        "variant group,variantengruppe,id grupy,parent product id,base id,spu,"
-        "parent asin,parent product,parent code,parent number,configurable product,model code,"
-        "product model,itemgroup id,product template external id,product tmpl id,"
-        "product template id,product template,product tmpl id id,groupid,group,model number parent,"
+        "family id,product group id,product group,vaterartikel,vater artikelnummer,hauptartikel,"
+        "elternartikel,modellnummer,reference parent,id parent,sku parent,produit parent,"
+        "id padre,sku padre,padre,codice padre,hoofdartikel,id pai,sku pai,produto pai,"
+        "id rodzica,produkt nadrzedny,grupa wariantow,configurable sku,variant group,"
+        "variantengruppe,id grupy,parent product id,base id,spu,parent product,parent code,"
+        "parent number,configurable product,model code,product model,itemgroup id,"
+        "product template external id,product tmpl id,product template id,product template,"
+        "product tmpl id id,groupid,group,model number parent,parent item id,parentproductid,"
+        "ischildofproductcode,is child of product code,product handle,parent handle,"
         "reference handle,variant group id,gruppen id,gruppe"
     ),
     "title": (
@@ -49,11 +50,11 @@ _NAMES = {
         "nombre del producto,nombre producto,denominacion,producto,articulo,titolo,nome,"
         "nome prodotto,nome del prodotto,denominazione,prodotto,productnaam,naam,artikelnaam,"
         "omschrijving kort,nome do produto,nome produto,produto,tytul,nazwa,nazwa produktu,"
-        "nazwa towaru,namn,produktnamn,benamning,navn,varenavn,produktnavn,nimi,tuotenimi,"
-        "nazev,nazev produktu,nazov,urun adi,baslik,nume,denumire,termeknev,nev,short name,"
+        "nazwa towaru,namn,produktnamn,benamning,navn,varenavn,produktnavn,nimi,tuotenimi,nazev,"
+        "nazev produktu,nazov,urun adi,baslik,nume,denumire,termeknev,nev,short name,"
         "item description,artikelbeschreibung kurz,item title,model name,kurzbezeichnung,"
-        "prod name,product full name,item title,titel de,nazwa pl,title short,title long,"
-        "name short,display title,matrix description,nom court,titre court,nazov produktu,nazva"
+        "prod name,product full name,titel de,nazwa pl,title short,title long,name short,"
+        "display title,matrix description,nom court,titre court,nazov produktu,nazva"
     ),
     "description": (
         "description,product description,long description,full description,body html,body,"
@@ -65,52 +66,48 @@ _NAMES = {
         "descricao longa,opis,opis produktu,dlugi opis,beskrivning,produktbeskrivning,"
         "beskrivelse,kuvaus,popis,leiras,aciklama,descriere,summary,short description,"
         "kurzbeschreibung,description courte,resume,descripcion corta,descrizione breve,"
-        "korte omschrijving,descricao curta,krotki opis,plot,bullet points,"
-        "detail desc,detail description,item description,product text,long text,html description,"
-        "desc,long desc,description long,description short,description sale,sales description,"
-        "longdescription,shortdescription,prod desc,kurztext"
+        "korte omschrijving,descricao curta,krotki opis,plot,bullet points,detail desc,"
+        "detail description,item description,product text,long text,html description,desc,"
+        "long desc,description long,description short,description sale,sales description,"
+        "productdescription,longdescription,shortdescription,prod desc,kurztext"
     ),
     "brand": (
         "brand,brand name,brandname,producer,manufacturer,manufacturer name,vendor,maker,"
-        "label name,marke,hersteller,herstellername,markenname,marque,fabricant,fabrique par,marca,"
-        "fabricante,produttore,merk,fabrikant,merknaam,producent,marka,varumarke,tillverkare,"
-        "maerke,merke,brand slug,valmistaja,merkki,znacka,vyrobce,uretici,gyarto,producator,"
-        "product brand,designer"
+        "label name,marke,hersteller,herstellername,markenname,marque,fabricant,fabrique par,"
+        "marca,fabricante,produttore,merk,fabrikant,merknaam,producent,marka,varumarke,"
+        "tillverkare,maerke,merke,brand slug,valmistaja,merkki,znacka,vyrobce,uretici,gyarto,"
+        "producator,product brand,designer,productmanufacturer,c brand"
     ),
     "category": (
         "category,categories,category name,category path,categorypath,category tree,"
         "category hierarchy,product category,product categories,product category tree,"
         "product type,producttype,type,google product category,categoria path,main category,"
-        "department,kategorie,kategorien,warengruppe,produktkategorie,kategoriepfad,"
-        "produkttyp,categorie,categories produit,rayon,famille,categoria,categorias,"
-        "categoria del producto,familia,tipo,reparto,categoria prodotto,categorieen,"
-        "productcategorie,productgroep,groep,categoria do produto,kategoria,"
-        "kategorie produktu,kategoria produktu,grupa,kategori,varugrupp,varegruppe,"
-        "tuoteryhma,kategorie zbozi,article type,articletype,product class,class,taxonomy,"
-        "breadcrumb,breadcrumbs,mastercategory,collection,section,"
-        "amazon category and sub category,categoryname,path,"
-        "product type name,product group name,merchant category,merchant product category path,"
-        "sub category,subcategory,sub sub category,unterkategorie,sous categorie,subcategoria,"
-        "category leaf,cat,categ id,categorytext,category text,category id,categories path,"
-        "product line,reporting category,kategorie nazev,kategoria id,"
-        "categorie produit,advertiser category"
+        "department,kategorie,kategorien,warengruppe,produktkategorie,kategoriepfad,produkttyp,"
+        "categorie,categories produit,rayon,famille,categoria,categorias,categoria del producto,"
+        "familia,tipo,reparto,categoria prodotto,categorieen,productcategorie,productgroep,groep,"
+        "categoria do produto,kategoria,kategorie produktu,kategoria produktu,grupa,kategori,"
+        "varugrupp,varegruppe,tuoteryhma,kategorie zbozi,article type,articletype,product class,"
+        "class,taxonomy,breadcrumb,breadcrumbs,mastercategory,collection,section,"
+        "amazon category and sub category,categoryname,path,product type name,product group name,"
+        "merchant category,merchant product category path,sub category,subcategory,"
+        "sub sub category,unterkategorie,sous categorie,subcategoria,category leaf,categorytree,"
+        "cat,categ id,categorytext,category text,category id,categories path,product line,"
+        "reporting category,kategorie nazev,kategoria id,categorie produit,advertiser category"
     ),
     "price": (
         "price,price tax incl,price tax included,price incl vat,price including tax,"
         "price vat incl,price with tax,preis inkl mwst,preis brutto,price gross,current price,"
-        "unit price,selling price,retail price,list price,regular price,"
-        "product price,item price,price amount,net price,gross price,price incl tax,"
-        "price value,actual price,preis,bruttopreis,verkaufspreis,vk,vk preis,vk brutto,"
-        "einzelpreis,endpreis,prix,prix ttc,prix de vente,prix unitaire,prix public,precio,"
-        "pvp,precio venta,precio de venta,precio con iva,prezzo,prezzo di vendita,"
-        "prezzo ivato,prijs,verkoopprijs,prijs incl btw,preco,preco de venda,valor,cena,"
-        "cena brutto,cena sprzedazy,pris,forsaljningspris,salgspris,hinta,ara,ar,fiyat,"
-        "satis fiyati,pret,variant price,search price,final price,amount,price usd,price eur,"
-        "price gbp,cost,"
-        "prix tva incluse,precio iva incluido,"
-        "sales price,prices,sale price gross,price vat,price gross value,default price,base price,"
-        "price net,price tax excl,price tax excluded,price excl tax,preis netto,"
-        "prix ht,precio sin iva"
+        "unit price,selling price,retail price,list price,regular price,product price,item price,"
+        "price amount,net price,gross price,price incl tax,price value,actual price,preis,"
+        "bruttopreis,verkaufspreis,vk,vk preis,vk brutto,einzelpreis,endpreis,prix,prix ttc,"
+        "prix de vente,prix unitaire,prix public,precio,pvp,precio venta,precio de venta,"
+        "precio con iva,prezzo,prezzo di vendita,prezzo ivato,prijs,verkoopprijs,prijs incl btw,"
+        "preco,preco de venda,valor,cena,cena brutto,cena sprzedazy,pris,forsaljningspris,"
+        "salgspris,hinta,ara,ar,fiyat,satis fiyati,pret,variant price,search price,final price,"
+        "amount,price usd,price eur,price gbp,cost,prix tva incluse,precio iva incluido,"
+        "sales price,prices,sale price gross,price vat,price gross value,default price,"
+        "base price,productprice,start price,offer price amount,price net,price tax excl,"
+        "price tax excluded,price excl tax,preis netto,prix ht,precio sin iva"
     ),
     "currency": (
         "currency,currency code,currencycode,currency id,price currency,wahrung,waehrung,devise,"
@@ -126,65 +123,65 @@ _NAMES = {
         "indirimli fiyat,rabattpris"
     ),
     "list_price": (
-        "compare at price,compareatprice,old price,oldprice,original price,was price,msrp,"
-        "rrp,recommended price,uvp,streichpreis,alter preis,unverbindliche preisempfehlung,"
+        "compare at price,compareatprice,old price,oldprice,original price,was price,msrp,rrp,"
+        "recommended price,uvp,streichpreis,alter preis,unverbindliche preisempfehlung,"
         "listenpreis,prix barre,ancien prix,prix conseille,precio anterior,precio original,"
         "precio tachado,prezzo precedente,prezzo originale,prezzo di listino,adviesprijs,"
         "oude prijs,van prijs,preco original,preco de tabela,preco antigo,cena katalogowa,"
-        "stara cena,cena przed rabatem,ordinarie pris,foer pris,veiledende pris,"
-        "normaalihinta,bezna cena,variant compare at price,compare price,crossed price,mrp,"
-        "maximum price,"
+        "stara cena,cena przed rabatem,ordinarie pris,foer pris,veiledende pris,normaalihinta,"
+        "bezna cena,variant compare at price,compare price,crossed price,mrp,maximum price,"
         "rrp price,retailprice,price old,price rrp,price before discount,strike price,"
-        "strikethrough price,comparison price,full price,price full,precio de lista,prix de base"
+        "former price,listprice,price original,usual price,strikethrough price,comparison price,"
+        "full price,price full,precio de lista,prix de base"
     ),
     "availability": (
-        "availability,in stock,instock,is in stock,is on stock,on stock,"
-        "stock status,stockstatus,available,"
-        "is available,verfugbarkeit,lagerstatus,lieferbar,auf lager,verfugbar,disponibilite,"
-        "disponible,en stock,disponibilidad,disponibilita,in magazzino,beschikbaarheid,"
-        "op voorraad,beschikbaar,disponibilidade,em estoque,disponivel,dostepnosc,dostepny,"
-        "dostupnost,tillganglighet,i lager,tilgaengelighed,pa lager,saatavuus,varastossa,"
-        "stok durumu,stock availability,qty status,availability status,inventory status"
+        "availability,in stock,instock,is in stock,is on stock,on stock,stock status,stockstatus,"
+        "available,is available,verfugbarkeit,lagerstatus,lieferbar,auf lager,verfugbar,"
+        "disponibilite,disponible,en stock,disponibilidad,disponibilita,in magazzino,"
+        "beschikbaarheid,op voorraad,beschikbaar,disponibilidade,em estoque,disponivel,"
+        "dostepnosc,dostepny,dostupnost,tillganglighet,i lager,tilgaengelighed,pa lager,"
+        "saatavuus,varastossa,stok durumu,stock availability,qty status,availability status,"
+        "inventory status"
     ),
     "images": (
-        "image,images,image url,imageurl,image urls,image link,imagelink,image src,imagesrc,"
-        "img,img url,imgurl,picture,pictures,picture url,photo,photos,photo url,thumbnail,"
+        "image,images,image url,imageurl,image urls,image link,imagelink,image src,imagesrc,img,"
+        "img url,imgurl,picture,pictures,picture url,photo,photos,photo url,thumbnail,"
         "thumbnail url,main image,main image url,image path,image file,image name,filename,"
-        "file name,additional images,additional image link,additional image links,gallery,"
-        "bild,bilder,bild url,bildurl,bildlink,bildpfad,bilddatei,foto,fotos,produktbild,"
-        "hauptbild,vorschaubild,image principale,url image,lien image,url de l image,"
-        "photo produit,imagen,imagenes,url imagen,enlace imagen,imagen principal,immagine,"
-        "immagini,url immagine,link immagine,foto prodotto,afbeelding,afbeeldingen,"
-        "afbeelding url,afbeeldingslink,imagem,imagens,url da imagem,link da imagem,zdjecie,"
-        "zdjecia,obraz,obrazek,link do zdjecia,url zdjecia,bildadress,billede,billeder,bilde,"
-        "bildelank,kuva,kuvat,kuvan osoite,obrazok,url obrazku,resim,resim url,kep,imagine,"
-        "swatch image,base image,small image,large image,product image,product image url,"
-        "media,medium,imagepath,img src,images urls,image 1,image1,bild 1,bild1,foto 1,"
-        "image url 1,picture 1,hoofdafbeelding,imgur l,img link,"
-        "big image,bigimage,picture link,image file url,photo link,cover image,cover media url,"
-        "image links,imgs,imgurl alternative,pic,pics,image 1920,main picture,gallery images,"
-        "media gallery,media urls,alternate image,alternative image,alternative images"
+        "file name,additional images,additional image link,additional image links,gallery,bild,"
+        "bilder,bild url,bildurl,bildlink,bildpfad,bilddatei,foto,fotos,produktbild,hauptbild,"
+        "vorschaubild,image principale,url image,lien image,url de l image,photo produit,imagen,"
+        "imagenes,url imagen,enlace imagen,imagen principal,immagine,immagini,url immagine,"
+        "link immagine,foto prodotto,afbeelding,afbeeldingen,afbeelding url,afbeeldingslink,"
+        "imagem,imagens,url da imagem,link da imagem,zdjecie,zdjecia,obraz,obrazek,"
+        "link do zdjecia,url zdjecia,bildadress,billede,billeder,bilde,bildelank,kuva,kuvat,"
+        "kuvan osoite,obrazok,url obrazku,resim,resim url,kep,imagine,swatch image,base image,"
+        "small image,large image,product image,product image url,media,medium,imagepath,img src,"
+        "images urls,image 1,image1,bild 1,bild1,foto 1,image url 1,picture 1,hoofdafbeelding,"
+        "imgur l,img link,big image,bigimage,picture link,image file url,photo link,cover image,"
+        "cover media url,image links,imgs,imgurl alternative,pic,pics,image 1920,main picture,"
+        "gallery images,media gallery,media urls,alternate image,alternative image,"
+        "alternative images"
     ),
     "link": (
-        "link,url,product url,producturl,product link,page url,permalink,deeplink,deep link,"
-        "href,web address,produktlink,produkturl,produkt url,lien,lien produit,url produit,"
+        "link,url,product url,producturl,product link,page url,permalink,deeplink,deep link,href,"
+        "web address,produktlink,produkturl,produkt url,lien,lien produit,url produit,"
         "url du produit,enlace,url producto,url del producto,collegamento,url prodotto,"
-        "link prodotto,productlink,url do produto,link do produto,link produktu,"
-        "adres produktu,url produktu,lank,produktlank,odkaz,landing page,canonical url,"
-        "aw deep link,merchant deep link,website link,item url,buy url,product page url,shop url,"
-        "product page,offer url"
+        "link prodotto,productlink,url do produto,link do produto,link produktu,adres produktu,"
+        "url produktu,lank,produktlank,odkaz,landing page,canonical url,aw deep link,"
+        "merchant deep link,website link,item url,buy url,product page url,shop url,product page,"
+        "offer url"
     ),
     "gtin": (
-        "gtin,gtin13,gtin 13,gtin14,gtin 14,gtin12,gtin 12,gtin8,ean,ean13,ean 13,eancode,"
-        "ean code,ean nummer,upc,barcode,bar code,isbn,isbn13,jan,strichcode,code barre,"
-        "code barres,codigo de barras,codice a barre,streepjescode,kod kreskowy,kod ean,"
-        "streckkod,stregkode,viivakoodi,carovy kod"
+        "gtin,eans,gtins,upccode,gtin13,gtin 13,gtin14,gtin 14,gtin12,gtin 12,gtin8,ean,ean13,"
+        "ean 13,eancode,ean code,ean nummer,upc,barcode,bar code,isbn,isbn13,jan,strichcode,"
+        "code barre,code barres,codigo de barras,codice a barre,streepjescode,kod kreskowy,"
+        "kod ean,streckkod,stregkode,viivakoodi,carovy kod"
     ),
     "mpn": (
         "mpn,manufacturer part number,manufacturer sku,manufacturer number,herstellernummer,"
-        "hersteller artikelnummer,herstellerartikelnummer,han,reference fabricant,"
-        "ref fabricant,referencia fabricante,codice produttore,fabrikantcode,"
-        "codigo do fabricante,kod producenta,vendor sku,model number,modelnumber"
+        "hersteller artikelnummer,herstellerartikelnummer,han,reference fabricant,ref fabricant,"
+        "referencia fabricante,codice produttore,fabrikantcode,codigo do fabricante,"
+        "kod producenta,vendor sku,model number,modelnumber"
     ),
     "tags": (
         "tags,tag,keywords,keyword,labels,schlagworte,schlagworter,stichworte,suchbegriffe,"
@@ -195,18 +192,17 @@ _NAMES = {
     "stock": (
         "stock,quantity,qty,stock quantity,stock level,inventory,inventory quantity,stock qty,"
         "inventory level,quantity on hand,qty on hand,on hand,available quantity,"
-        "quantity available,"
-        "available stock,bestand,lagerbestand,menge,lager,anzahl,quantite,qte,stocks,existencias,"
-        "cantidad,inventario,giacenza,quantita,magazzino,voorraad,aantal,estoque,quantidade,ilosc,"
-        "stan,stan magazynowy,antal,lagersaldo,lagerantal,varasto,sklad,pocet,pocet kusu,stok,"
-        "keszlet,stoc,current stock,stock on hand,units in stock,amount in stock,stock count"
+        "quantity available,available stock,bestand,lagerbestand,menge,lager,anzahl,quantite,qte,"
+        "stocks,existencias,cantidad,inventario,giacenza,quantita,magazzino,voorraad,aantal,"
+        "estoque,quantidade,ilosc,stan,stan magazynowy,antal,lagersaldo,lagerantal,varasto,sklad,"
+        "pocet,pocet kusu,stok,keszlet,stoc,current stock,stock on hand,units in stock,"
+        "amount in stock,stock count"
     ),
     "published": (
         "published,is published,enabled,is enabled,active,is active,visible,is visible,aktiv,"
         "status,product status,sichtbar,veroffentlicht,actif,publie,activo,visible online,"
-        "publicado,attivo,"
-        "pubblicato,actief,gepubliceerd,ativo,aktywny,opublikowano,online,is online,online flag,"
-        "publish status,publish,show online,publish to ecom"
+        "publicado,attivo,pubblicato,actief,gepubliceerd,ativo,aktywny,opublikowano,online,"
+        "is online,online flag,publish status,publish,show online,publish to ecom"
     ),
 }
 FIELD_OF: dict[str, tuple[str, int]] = {}
@@ -214,6 +210,9 @@ FIELD_OF: dict[str, tuple[str, int]] = {}
 for _field, _listed in _NAMES.items():
     for _place, _name in enumerate(_listed.split(",")):
         FIELD_OF.setdefault(_name.strip(), (_field, _place))
+for _field, _listed in NAMES_OF_SCRIPTS.items():
+    for _place, _name in enumerate(_listed.split(",")):
+        FIELD_OF.setdefault(plain_name(_name), (_field, _place))
 
 _ENDINGS = {
     "price": "price preis prix precio prezzo prijs preco cena pris",
@@ -316,6 +315,9 @@ def field_of(name: str) -> tuple[str, float] | None:
     return None
 
 
+_AMOUNTS = frozenset(("gross", "amount", "value", "current", "default", "tax incl", "min"))
+
+
 def _owner(name: str) -> tuple[str, float] | None:
     """Return the field of an object that a path's end only names (`producer.name`).
 
@@ -323,6 +325,8 @@ def _owner(name: str) -> tuple[str, float] | None:
     """
     above, _, end = name.rpartition(".")
     known = FIELD_OF.get(plain_name(above.rpartition(".")[2]), ("",))[0]
+    if known in ("price", "sale_price", "list_price") and plain_name(end) in _AMOUNTS:
+        return known, 0.85
     if known not in ("brand", "category", "currency", "group_id"):
         return None
     if plain_name(end) in ("name", "title", "label", "value", "path"):

@@ -11,6 +11,7 @@ from windowshop.imports.languages import LANGUAGE
 from windowshop.imports.names import FIELD_OF
 from windowshop.imports.record import Record
 from windowshop.imports.report import ImportReport
+from windowshop.imports.tree_rows import objects_of
 from windowshop.imports.values import (
     Money,
     currency_of,
@@ -20,6 +21,7 @@ from windowshop.imports.values import (
     parse_availability,
     parse_money,
     plain_name,
+    printed_list,
     split_images,
     split_list,
 )
@@ -76,7 +78,7 @@ class Normaliser:
         row: Row = {}
         _fill_from_facts(record)
         for name in TEXTS:
-            if text := _text(record.fields.get(name)):
+            if text := rich_text(_text(record.fields.get(name))):
                 row[name] = self._mended(text, record.row)
         self._images(row, record)
         if not any(row.get(name) for name in ("title", "description", "image", "image_url")):
@@ -178,7 +180,7 @@ class Normaliser:
             value = value[0] if isinstance(value, list) and value else value
             text = id_text(value).lstrip("'")
             if text and text.lower() not in _EMPTY:
-                row[name] = text
+                row[name] = re.split(r"[;,|\s]+", text)[0] if name == "gtin" else text
         if tags := split_list(record.fields.get("tags"), ",;|"):
             row["tags"] = [self._mended(tag, record.row) for tag in tags]
 
@@ -263,6 +265,18 @@ def _text(value: object) -> str:
     return text.strip()
 
 
+def rich_text(text: str) -> str:
+    """Return the text of an editor's JSON (`{"blocks": ...}`), any other as it is."""
+    if not text.startswith('{"'):
+        return text
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return text
+    found = [item["text"] for item in objects_of(parsed) if isinstance(item.get("text"), str)]
+    return "\n".join(found) or text
+
+
 def id_text(value: object) -> str:
     """Return an id as text; whole numbers as such (123.0 of a spreadsheet is 123)."""
     if isinstance(value, float) and value.is_integer():
@@ -277,9 +291,8 @@ def id_text(value: object) -> str:
 def category_texts(value: object) -> list[str]:
     """Return the paths of a value: a text, a list of paths, or objects with names."""
     if isinstance(value, str):
-        if value.startswith("[") and (items := split_list(value, "")) != [value]:
-            return items
-        return [value]
+        items = printed_list(value)
+        return [value] if items is None else category_texts(items)
     if isinstance(value, dict):
         if value and all(map(LANGUAGE.fullmatch, map(str, value))):
             return [_text(value)]

@@ -220,6 +220,8 @@ def element_value(element: Element) -> object:
     text = (element.text or "").strip()
     if text and not len(element):
         return _told(element, plain, text)
+    if (spoken := _first_language(element)) is not None:
+        return spoken
     for child in element:
         into = google if "base.google.com" in child.tag else plain
         part, value = _local(child.tag), element_value(child)
@@ -241,6 +243,14 @@ def element_value(element: Element) -> object:
     if not len(element) and "href" in parts:
         return parts["href"]
     return parts or text
+
+
+def _first_language(element: Element) -> str | None:
+    """Return the text of the first language, where an element holds one for each (PrestaShop)."""
+    parts = [child for child in element if _local(child.tag) == "language" and "id" in child.attrib]
+    if not parts or len(parts) < len(element) or any(len(child) for child in parts):
+        return None
+    return next((text for child in parts if (text := (child.text or "").strip())), "")
 
 
 def _told(element: Element, attributes: Mapping[str, str], text: str) -> object:

@@ -4,12 +4,15 @@
 is told by the value itself, or given where one alone cannot tell ("1.299").
 """
 
+import ast
+import csv
 import json
 import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote
 
 import xxhash
@@ -244,19 +247,28 @@ def parse_quantity(text: str) -> tuple[float, str] | None:
     return None if number is None else (round(number * times, 9), unit)
 
 
+def printed_list(text: str) -> list[Any] | None:
+    """Return a list that a text is: of JSON, of Python (`['a', 'b']`), of PostgreSQL (`{a,b}`)."""
+    text = text.strip()
+    if text.startswith("[") and text.endswith("]"):
+        for parse in (json.loads, ast.literal_eval):
+            try:
+                found = parse(text)
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                continue
+            return found if isinstance(found, list) else None
+    if re.fullmatch(r"\{[^{}:]*\}|\{(?:\"?https?://[^{}]*)\}", text):
+        return [part.strip() for part in next(csv.reader([text[1:-1]]), [])]
+    return None
+
+
 def split_list(value: object, separators: str) -> list[str]:
     """Return the texts of a list, a JSON list, or a text with separators, without empty ones."""
     if isinstance(value, list | tuple):
         items: Iterable[object] = value
     elif isinstance(value, str):
-        text = value.strip()
-        parsed: object = None
-        if text.startswith("["):
-            try:
-                parsed = json.loads(text)
-            except ValueError:
-                parsed = None
-        items = parsed if isinstance(parsed, list) else _split_text(text, separators)
+        parsed = printed_list(value)
+        items = _split_text(value.strip(), separators) if parsed is None else parsed
     else:
         items = [] if value is None else [value]
     texts = (_item_text(item) for item in items if item is not None)
@@ -281,15 +293,13 @@ def _split_text(text: str, separators: str) -> list[str]:
 def split_images(value: object) -> list[str]:
     """Return addresses or paths of images: of a list, an object with an address, or a text."""
     if isinstance(value, dict):
-        for key in IMAGE_KEYS:
-            if value.get(key):
-                return split_images(value[key])
-        inner = [part for part in value.values() if isinstance(part, dict | list)]
-        return split_images(inner) if inner else []
+        return _images_of(value)
     if isinstance(value, list | tuple):
         return list(dict.fromkeys(image for item in value for image in split_images(item)))
     text = str(value or "").strip()
-    if text.startswith(("[", "{")):
+    if (listed := printed_list(text)) is not None:
+        return split_images(listed)
+    if text.startswith("{"):
         try:
             return split_images(json.loads(text))
         except ValueError:
@@ -303,6 +313,15 @@ def split_images(value: object) -> list[str]:
     if len(parts) > 1 and all(WEB.match(part) for part in parts):
         return list(dict.fromkeys(parts))
     return [text] if text else []
+
+
+def _images_of(value: dict[str, Any]) -> list[str]:
+    """Return the images of an object: its address, or those of what it holds."""
+    for key in IMAGE_KEYS:
+        if value.get(key):
+            return split_images(value[key])
+    inner = [part for part in value.values() if isinstance(part, dict | list)]
+    return split_images(inner) if inner else []
 
 
 def _is_image(text: str) -> bool:

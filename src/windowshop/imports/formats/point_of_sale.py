@@ -1,4 +1,4 @@
-"""Tables of tills and of an ERP: Square, Lightspeed (R and eCom), Odoo."""
+"""Tables of tills, of a marketplace and of an ERP: Square, Lightspeed, eBay, Odoo."""
 
 import re
 from collections.abc import Sequence
@@ -136,6 +136,57 @@ LIGHTSPEED_ECOM = layout_format(Layout(
     no_use=r"(?:[a-z]{2} )?(?:category \d|variant title|title long|url|fulltitle|meta)|supplier|"
     r"article code|tax|price cost|weight|stock ",
     finish=_ecom_finish,
+))  # fmt: skip
+
+_EBAY_SKU = "CustomLabel|Custom label (SKU)"
+
+
+def _ebay_is_variant(row: Texts, names: Names) -> bool:
+    return str(names.get(row, "kind")).strip().lower() == "variation"
+
+
+def _ebay_key(row: Texts, names: Names) -> str:
+    named = names.get(row, "sku") or names.get(row, "title")
+    return "" if _ebay_is_variant(row, names) else str(named)
+
+
+def _ebay_options(row: Texts, head: Texts) -> dict[str, Any]:
+    """Return options of `Size=S|Color=Red`."""
+    text = next((str(value) for name, value in row.items()
+                 if plain_name(name) == "relationship details"), "")  # fmt: skip
+    pairs = [part.partition("=") for part in text.split("|")]
+    return {} if row is head else {n.strip(): v.strip() for n, sign, v in pairs if sign}
+
+
+def _ebay_finish(record: Record, row: Texts, head: Texts, names: Names) -> None:
+    """Read the currency of the header, and what an item says of itself (`C:Brand`)."""
+    said = next((hit[1] for name in {**head, **row}
+                 if (hit := re.search(r"Currency=([A-Z]{3})", name))), "")  # fmt: skip
+    record.fields["currency"] = said
+    record.fields["brand"] = row.get("C:Brand") or head.get("C:Brand") or ""
+    for name in [name for name in record.columns if name.startswith("C:")]:
+        record.attributes[name.removeprefix("C:")] = record.columns.pop(name)
+    record.columns.pop(next((n for n in record.columns if "Action(" in n), ""), None)
+
+
+EBAY = layout_format(Layout(
+    title="eBay listings CSV",
+    aliases={
+        "kind": "Relationship", "sku": _EBAY_SKU, "title": "Title|*Title",
+        "images": "PicURL|Item photo URL", "description": "Description|*Description",
+        "price": "StartPrice|Start price|*StartPrice|Buy It Now price", "gtin": "P:EAN|P:UPC|EAN",
+        "stock": "Quantity|*Quantity", "category": "Category name|Category",
+    },
+    needed=("Relationship", "Title"),
+    marks=("CustomLabel", "Custom label SKU", "PicURL", "Item photo URL", "StartPrice",
+           "Start price", "ConditionID", "Condition ID"),
+    role=lambda row, names: "variant" if _ebay_is_variant(row, names) else "product",
+    key=_ebay_key,
+    options=_ebay_options,
+    categories=lambda text: [] if text.isdigit() else [text],
+    no_use=r"relationship|condition|format|duration|location|shipping|returns?|dispatch|paypal|"
+    r"category id|postal|country|best offer|immediate",
+    finish=_ebay_finish,
 ))  # fmt: skip
 
 _ATTRIBUTE = re.compile(

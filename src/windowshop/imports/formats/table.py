@@ -18,7 +18,9 @@ from windowshop.imports.values import (
     split_list,
 )
 
-_PARENT = re.compile(r"parent|vater|eltern|haupt|padre|pai$|nadrzed|rodzic|hoofd|configurable")
+_PARENT = re.compile(
+    r"parent|child ?of|vater|eltern|haupt|padre|pai$|nadrzed|rodzic|hoofd|configurable"
+)
 _OWN = frozenset(("product_id", "group_id", "sku", "gtin", "mpn", "availability"))
 """Fields that a variant does not take from its parent."""
 
@@ -47,10 +49,17 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
     ]
     job.report.columns |= dict.fromkeys(in_pairs, "attributes")
     parents = _parents(source, found, job)
+    head: tuple[Record, Mapping[str, Any]] | None = None
     for number, row in source.rows(job.report):
         record = record_of(number, _without_pairs(row, in_pairs), found)
+        if head is None or not _goes_on(record, head[0]):
+            head = record, row
+        elif record.fields.get("title") in (None, ""):
+            _inherit(record, head[0])
         record.options = {
-            str(row[name]): row[value] for name, value in pairs if row.get(name) and row.get(value)
+            str(row.get(name) or head[1].get(name)): row[value]
+            for name, value in pairs
+            if row.get(value) and (row.get(name) or head[1].get(name))
         }
         own = {id_text(record.fields.get(name)) for name in ("product_id", "sku")}
         above = id_text(record.fields.get("group_id"))
@@ -60,6 +69,12 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
         if above in parents and above not in own:
             _inherit(record, record_of(number, parents[above], found))
         yield record
+
+
+def _goes_on(record: Record, head: Record) -> bool:
+    """Return whether a row is of the same product as the first row of one."""
+    group = id_text(record.fields.get("group_id"))
+    return group != "" and group == id_text(head.fields.get("group_id"))
 
 
 def _without_pairs(row: Mapping[str, Any], names: set[str]) -> Mapping[str, Any]:

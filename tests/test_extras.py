@@ -36,7 +36,7 @@ def import_names(extras):
     }
 
 
-OPTIONAL = import_names(["train", "serve", "study", "import", "mcp"]) - {
+OPTIONAL = import_names(["train", "serve", "study", "import", "client", "mcp"]) - {
     "pydantic"
 }  # typer imports it
 
@@ -50,7 +50,7 @@ def test_the_extras_hold_what_is_heavy():
     assert {"jinja2", "matplotlib", "psutil"} <= import_names(["study"])
     assert not distributions(PROJECT["dependencies"]) & distributions(
         requirement
-        for extra in ("train", "serve", "study", "import", "mcp")
+        for extra in ("train", "serve", "study", "import", "client", "mcp")
         for requirement in EXTRAS[extra]
     )
 

@@ -1,0 +1,15 @@
+from .answers import EventsAnswer as EventsAnswer
+from .answers import FacetsAnswer as FacetsAnswer
+from .answers import Hit as Hit
+from .answers import SearchAnswer as SearchAnswer
+from .answers import SearchOptions as SearchOptions
+from .answers import WriteAnswer as WriteAnswer
+from .connection import AsyncWindowshop as AsyncWindowshop
+from .connection import Windowshop as Windowshop
+from .problems import BusyError as BusyError
+from .problems import KeyRefusedError as KeyRefusedError
+from .problems import NoAnswerError as NoAnswerError
+from .problems import RequestRefusedError as RequestRefusedError
+from .problems import ServiceFaultError as ServiceFaultError
+from .problems import ServiceProblem as ServiceProblem
+from .problems import UnknownError as UnknownError

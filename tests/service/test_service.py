@@ -325,6 +325,16 @@ def test_suggestions_come_from_the_catalogue(client):
     assert client.get("/suggest?q=").json() == {"suggestions": []}
 
 
+def test_the_last_word_is_completed_and_nothing_typed_is_helped(client):
+    def suggested(text):
+        told = client.get("/suggest", params={"q": text}).json()["suggestions"]
+        return [(found["text"], found["kind"]) for found in told]
+
+    assert ("zzz red", "value") in suggested("zzz re")
+    assert suggested("zzz zzz") == []
+    assert {kind for _, kind in suggested("")} <= {"query", "category"}
+
+
 def test_the_metrics_count(client):
     client.post("/search", json={"text": "shoe", "where": 'brand = "nobody"'})
     told = client.get("/metrics").text

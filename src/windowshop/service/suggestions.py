@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import polars as pl
@@ -68,6 +69,10 @@ class Suggester:
         self._starts = [start for start, _ in starts]
         self._ranks = np.array([rank for _, rank in starts], dtype=np.int64)
 
+    def best(self, kind: str, limit: int) -> list[Suggestion]:
+        """Return the first texts of a kind."""
+        return list(islice((item for item in self._items if item.kind == kind), limit))
+
     def suggest(self, typed: str, limit: int) -> list[Suggestion]:
         """Return the best texts that have a word which begins with `typed`."""
         prefix = query_key(typed)
@@ -105,11 +110,33 @@ class Suggestions:
                 self._counts = Counter({t: n for t, n in self._counts.items() if n > 1})
 
     def suggest(self, typed: str, limit: int) -> list[Suggestion]:
-        """Return the best texts that have a word which begins with `typed`."""
+        """Return the best texts that have a word which begins with `typed`.
+
+        Where too few have, the last word is completed behind the words before it. Nothing typed
+        gives what is searched most, and the largest categories.
+        """
+        if not query_key(typed):
+            found = self._queries.best("query", limit)
+            return [*found, *self._catalogue.best("category", limit)][:limit]
         found = self._queries.suggest(typed, limit)
-        known = {query_key(item.text) for item in found}
         others = self._catalogue.suggest(typed, limit)
-        return [*found, *(item for item in others if query_key(item.text) not in known)][:limit]
+        titles = [item for item in others if item.kind == "title"]
+        words = [item for item in others if item.kind != "title"]
+        distinct: dict[str, Suggestion] = {}
+        for item in (*found, *words, *self._completed(typed, limit), *titles):
+            distinct.setdefault(query_key(item.text), item)
+        return list(distinct.values())[:limit]
+
+    def _completed(self, typed: str, limit: int) -> list[Suggestion]:
+        before, _, last = query_key(typed).rpartition(" ")
+        if not before or not last:
+            return []
+        found = self._catalogue.suggest(last, limit)
+        return [
+            Suggestion(f"{before} {item.text.lower()}", "value", item.count)
+            for item in found
+            if item.kind != "title" and query_key(item.text) not in before
+        ]
 
     def tick(self) -> None:
         """Renew the suggestions from searches, where that is due."""

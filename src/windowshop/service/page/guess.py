@@ -29,7 +29,9 @@ MIN_FILLED = 0.02
 MAX_CHARS = 300
 """Mean length of texts that a product's window lists."""
 NO_FACET = OWN_PLACE - set(FIRST)
-NAMELESS = re.compile(r"(index|idx|i|data|build|shop|out|tmp|var|srv|home|root|work)?[\d_.-]*")
+NAMELESS = re.compile(
+    r"([a-z]?|index|idx|i|data|build|shop|out|tmp|var|srv|home|root|work)?[\d_.-]*"
+)
 FORMS = {"number": ("low to high", "high to low"), "text": ("A to Z", "Z to A")}
 FORMS["date"] = ("oldest first", "newest first")
 

@@ -130,6 +130,6 @@ def _add_facets_and_suggestions(router: APIRouter, service: ServiceState) -> Non
         q: Annotated[str, Query(max_length=200)] = "",
         limit: Annotated[int, Query(ge=1, le=50)] = 8,
     ) -> SuggestAnswer:
-        """Suggest query texts that have a word which begins with `q`."""
+        """Suggest query texts that have a word which begins with `q`; without it, popular ones."""
         found = {"suggestions": service.suggestions.suggest(q, limit)}
         return SuggestAnswer.model_validate(found, from_attributes=True)

@@ -7,6 +7,7 @@ import { announce, byId, debounced, focusResults, refill } from "./dom.js";
 import { Facets } from "./facets.js";
 import { clearBlank, showChips, showEmpty, showFault, showNotes, showRecognised } from "./notes.js";
 import { page, usePage } from "./page.js";
+import { remember } from "./recent.js";
 import { keepPhoto, photoNamed, photoToken, watchForPhotos } from "./photo.js";
 import { Results } from "./results.js";
 import { EMPTY, fromAddress, PAGE, sameAnswer, sameQuestion, toAddress, toRequest } from "./state.js";
@@ -43,7 +44,52 @@ function here(address) {
   return address ? `?${address}` : location.pathname;
 }
 
-const askText = (text) => go({ ...FRESH, text, similar: null });
+function askText(text) {
+  remember(text);
+  if (typing && text.trim() === state.text.trim()) {
+    settle();
+    return;
+  }
+  stopTyping();
+  go({ ...FRESH, text, similar: null });
+}
+
+// As one types: each text is searched for, and none is written down before it stands for a while.
+
+const STANDS_MS = 1500;
+let typing = false;
+let standing = 0;
+
+function typed(text) {
+  if (text.trim() === state.text.trim()) return;
+  const goesOn = typing;
+  typing = true;
+  clearTimeout(standing);
+  if (scrollY > 0) scrollTo(0, 0);
+  go({ ...FRESH, text, similar: null }, { replace: goesOn });
+  standing = setTimeout(settle, STANDS_MS);
+}
+
+function stopTyping() {
+  typing = false;
+  clearTimeout(standing);
+}
+
+/** The text stands: ask once more so that it is written down, for clicks to be reported under it. */
+async function settle() {
+  if (!typing) return;
+  stopTyping();
+  const asked = state;
+  announce(byId("summary").textContent);
+  if (!asked.text.trim() || !results.shown.length) return;
+  remember(asked.text);
+  try {
+    const answer = await ask(toRequest(asked, { limit: Math.max(results.shown.length, 1) }), asked, api.latest("settle"));
+    if (sameAnswer(asked, state)) results.renew(answer);
+  } catch {
+    // The results are there; only their clicks are not reported.
+  }
+}
 
 function askLike(id, title) {
   titles.set(id, title);
@@ -51,6 +97,8 @@ function askLike(id, title) {
   focusResults();
   scrollTo(0, 0);
 }
+
+const isNarrow = () => matchMedia("(max-width: 40rem)").matches;
 
 const seesPhotos = () => page.takes_images;
 
@@ -71,9 +119,10 @@ function pick(column, value) {
   go({ picks });
 }
 
-function liftValue(column, value) {
-  const values = state.picks[column].values.filter((other) => other !== value);
-  pick(column, values.length ? { values } : null);
+/** Lift what is picked of a column: these values, or all. */
+function lift(column, values) {
+  const others = values ? state.picks[column].values.filter((other) => !values.includes(other)) : [];
+  pick(column, others.length ? { values: others } : null);
 }
 
 function addressOf(product) {
@@ -91,7 +140,7 @@ function update(before, { shown = PAGE, y = null, again = false } = {}) {
 }
 
 function syncControls() {
-  byId("query").value = state.text;
+  if (byId("query").value.trim() !== state.text.trim()) byId("query").value = state.text;
   byId("clear-query").hidden = !state.text;
   byId("sort").value = state.sort ? `${state.sort.descending ? "-" : ""}${state.sort.column}` : "";
   byId("heading").textContent = headline();
@@ -115,7 +164,7 @@ async function syncPhoto() {
 function syncChips() {
   const count = Object.keys(state.picks).length;
   byId("open-filters-text").textContent = count ? `Filters (${count})` : "Filters";
-  showChips(state, { lift: (column) => pick(column, null), liftValue, clear: clearPicks, liftWhere: () => go({ where: "" }) });
+  showChips(state, { named: (column, values) => facets.pickedIn(column, values), lift, clear: clearPicks, liftWhere: () => go({ where: "" }) });
 }
 
 const clearPicks = () => go({ picks: {}, where: "" });
@@ -129,10 +178,12 @@ async function runList(isNewQuestion, limit, followUp) {
   const asked = state;
   const signal = api.latest("search");
   api.latest("more");
-  results.wait(isNewQuestion);
+  results.wait(isNewQuestion && !typing);
   try {
-    const request = toRequest(asked, { limit, facets: facets.wanted(asked.picks), followUp });
-    show(await ask(request, asked, signal), asked);
+    const request = toRequest(asked, { limit, facets: facets.wanted(asked.picks), followUp, log: !typing });
+    const answer = await ask(request, asked, signal);
+    show(answer, asked);
+    combo.found(answer);
   } catch (error) {
     if (!api.isAbort(error)) fail(error, () => run(true, { limit, again: followUp }));
   }
@@ -154,7 +205,7 @@ function show(answer, asked) {
   const more = answer.total_products > answer.total ? ` · ${inNumbers(answer.total_products)} with variants` : "";
   byId("summary").textContent = found + more;
   byId("filters-done").textContent = `Show ${found}`;
-  announce(answer.corrected ? `${found} for ${answer.corrected}` : found);
+  if (!typing) announce(answer.corrected ? `${found} for ${answer.corrected}` : found);
   showNotes(answer, asked, {
     choose: (choices) => go({ choices: { ...state.choices, ...choices } }),
     correct: (correct) => go({ correct }),
@@ -162,6 +213,7 @@ function show(answer, asked) {
   });
   showRecognised(answer.recognised, (name, action) => go({ choices: { ...state.choices, [name]: action } }), isBench);
   facets.show(answer.facets, asked);
+  syncChips();
   if (!answer.results.length) offerWays(answer, asked);
   bench?.shown(answer, asked);
 }
@@ -216,6 +268,7 @@ async function runCompare() {
   const signal = api.latest("search");
   for (const id of ["notes", "recognised"]) byId(id).replaceChildren();
   clearBlank();
+  results.opened();
   byId("summary").textContent = "";
   await bench.compare(asked, signal);
 }
@@ -238,18 +291,39 @@ function closeDetail() {
   else go({ product: null }, { replace: true });
 }
 
+const isPlain = (event) => event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey;
+
 /** Clicks on cards, wherever they are: report them, then open the product here or in a new tab. */
 function cardClicked(event) {
   const like = event.target.closest("[data-like]");
   const card = event.target.closest(".card");
+  const variant = event.target.closest("[data-variant]");
   if (like) askLike(like.dataset.like, card.querySelector(".title").textContent);
   const link = event.target.closest(".title a");
+  if (variant && isPlain(event)) {
+    event.preventDefault();
+    go({ product: variant.dataset.variant }, { replace: true });
+  }
   if (!link || !card) return;
-  const { id, search, rank } = card.dataset;
-  if (search) api.reportClick({ search_id: search, product_id: id, position: Number(rank) });
-  if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  report(card.dataset.id, () => card.dataset);
+  if (!isPlain(event)) return;
   event.preventDefault();
-  go({ product: id }, { replace: state.product !== null });
+  go({ product: card.dataset.id }, { replace: state.product !== null });
+}
+
+/** Report a click, once its search is written down. */
+async function report(id, place) {
+  if (typing) await settle();
+  const { search, rank } = place();
+  if (search) api.reportClick({ search_id: search, product_id: id, position: Number(rank) });
+}
+
+function openResult(result) {
+  report(result.product_id, () => {
+    const shown = results.known(result.product_id);
+    return { search: shown?.search_id, rank: shown?.rank };
+  });
+  go({ product: result.product_id });
 }
 
 // The browser's own back, and the way there.
@@ -259,6 +333,7 @@ function rememberPlace() {
 }
 
 function cameBack(event) {
+  stopTyping();
   const before = state;
   state = fromAddress(location.search, isBench);
   update(before, { shown: event.state?.shown, y: event.state?.y ?? null, again: true });
@@ -266,18 +341,21 @@ function cameBack(event) {
 
 // Listening.
 
+const combo = watchQuery({ choose: askText, typed, open: (result) => openResult(result) });
+
 function watchControls() {
-  const combo = watchQuery(askText);
   byId("search-form").addEventListener("submit", (event) => {
     event.preventDefault();
     combo.close();
     askText(byId("query").value);
+    if (isNarrow()) byId("query").blur(); // the keyboard of a phone covers the results
   });
   byId("query").addEventListener("input", () => (byId("clear-query").hidden = !byId("query").value));
   byId("clear-query").addEventListener("click", () => {
     byId("query").value = "";
     byId("clear-query").hidden = true;
     byId("query").focus();
+    combo.lookSoon();
   });
   byId("home").addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -295,7 +373,10 @@ function watchDialogs() {
     byId("filters-away").append(byId("filters"));
     sheet.showModal();
   });
-  byId("filters-done").addEventListener("click", () => sheet.close());
+  for (const id of ["filters-done", "filters-close"]) byId(id).addEventListener("click", () => sheet.close());
+  sheet.addEventListener("click", (event) => {
+    if (event.target === sheet) sheet.close();
+  });
   sheet.addEventListener("close", () => byId("filters-home").append(byId("filters")));
   byId("detail-close").addEventListener("click", () => byId("detail").close());
   byId("detail").addEventListener("close", closeDetail);
@@ -310,6 +391,7 @@ function watchPage() {
     byId(id).addEventListener("auxclick", cardClicked);
   }
   addEventListener("popstate", cameBack);
+  byId("query").addEventListener("change", settle);
   addEventListener("scroll", debounced(rememberPlace, 250), { passive: true });
   document.addEventListener("keydown", (event) => {
     if (event.key === "k" && (event.ctrlKey || event.metaKey)) {
@@ -329,7 +411,7 @@ function offerSorts() {
 }
 
 async function open() {
-  results.wait(true);
+  results.open();
   try {
     usePage(await api.pageSettings());
     await bench?.open();

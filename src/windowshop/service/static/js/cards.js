@@ -6,6 +6,7 @@ import { prices } from "./page.js";
 import { counted, inPrice } from "./words.js";
 
 const THUMBNAIL = 320;
+const SMALL = 48;
 
 export const nameOf = (result) => result.title || `Product ${result.product_id}`;
 
@@ -48,6 +49,18 @@ export function frame(url, side = THUMBNAIL) {
     image.srcset = `${url}?size=${side} ${side}w, ${url}?size=${side * 2} ${side * 2}w`;
     image.src = `${url}?size=${side}`;
   }
+  return box;
+}
+
+/** A small photo, or a blank of its size. */
+export function thumbnail(url) {
+  const box = el("span", { class: "thumb", "aria-hidden": "true" });
+  if (!url) return box;
+  const image = el("img", { alt: "", width: SMALL, height: SMALL, decoding: "async" });
+  image.addEventListener("error", () => image.remove());
+  box.append(image);
+  if (heldKey()) loadWithKey(image, `${url}?size=${2 * SMALL}`);
+  else image.src = `${url}?size=${2 * SMALL}`;
   return box;
 }
 

@@ -5,6 +5,7 @@ import { card, frame, priceOf } from "./cards.js";
 import { byId, el } from "./dom.js";
 import { withSearch } from "./results.js";
 import { isHidden, page as shop, productLink } from "./page.js";
+import { attributesOf, variantStrip } from "./variants.js";
 import { columnName, inWords } from "./words.js";
 
 const SIDE = 800;
@@ -16,7 +17,7 @@ const OWN_PLACE = () => new Set([shop.sale_price, shop.list_price]);
 export async function showDetail(id, { known, generation, addressOf, onLike }) {
   const dialog = byId("detail");
   const signal = latest("detail");
-  byId("detail-body").replaceChildren(el("p", { class: "plain", text: "Loading…" }));
+  if (!known || !dialog.open) byId("detail-body").replaceChildren(waiting());
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   dialog.removeAttribute("aria-labelledby");
@@ -24,12 +25,15 @@ export async function showDetail(id, { known, generation, addressOf, onLike }) {
     const fields = known ? { ...known.fields, photo_url: known.photo_url, currency: known.currency } : await product(id, signal);
     byId("detail-body").replaceChildren(page(id, fields, onLike));
     dialog.setAttribute("aria-labelledby", "detail-title");
+    variantStrip(id, fields.group_id, addressOf, signal)
+      .then((strip) => strip && byId("detail-variants")?.replaceChildren(strip))
+      .catch(() => undefined); // the product stands for itself
     const answer = await similar(id, { limit: NUM_ALIKE, collapse: true, ...(generation ? { generation } : {}) }, signal);
     if (answer.results.length) byId("detail-body").append(alike(answer, addressOf));
   } catch (error) {
     if (isAbort(error)) return;
-    if (!byId("detail-body").querySelector(".product")) {
-      byId("detail-body").replaceChildren(el("div", { class: "plain" }, el("h2", { text: "No such product" }), el("p", { text: error.message })));
+    if (!byId("detail-body").querySelector(".product:not(.ghost)")) {
+      byId("detail-body").replaceChildren(el("div", { class: "plain" }, el("h2", { text: error.status === 404 ? "This product is gone" : "The product cannot be shown" }), el("p", { text: error.status === 404 ? "It may be sold out or have another address now." : error.message })));
     }
   }
 }
@@ -45,30 +49,28 @@ function page(id, fields, onLike) {
       el("h2", { id: "detail-title", dir: "auto", text: title }),
       fields.category ? el("p", { class: "trail", dir: "auto", text: String(fields.category).replaceAll(" > ", " › ") }) : null,
       price ? el("p", { class: "cost" }, price) : null,
-      fields.description ? el("p", { class: "about", dir: "auto", text: fields.description, tabindex: 0, role: "region", "aria-label": "Description" }) : null,
+      el("div", { id: "detail-variants" }),
       el("div", { class: "row" },
         address ? el("a", { class: "button strong", href: address, rel: "noopener", text: "Go to the product" }) : null,
         el("button", { class: "button", type: "button", text: "Search for similar products", on: { click: () => onLike(id, title) } })),
+      fields.description ? el("p", { class: "about", dir: "auto", text: fields.description }) : null,
       facts(fields)));
+}
+
+/** The shape of a product, while it is on its way. */
+function waiting() {
+  return el("div", { class: "product ghost", "aria-hidden": "true" }, el("div", { class: "frame" }),
+    el("div", {}, el("span", { class: "bone short" }), el("span", { class: "bone" }), el("span", { class: "bone short" })));
 }
 
 /** What people read about a product, in the shop's order: first what it lists, then the rest. */
 function facts(fields) {
   const rows = { ...attributesOf(fields.attributes), ...fields };
   const others = Object.keys(rows).filter((name) => !SHOWN_ALREADY.has(name) && !OWN_PLACE().has(name));
-  const names = [...new Set([...shop.shown, ...others])].filter((name) => !isHidden(name));
+  const names = [...new Set([...shop.shown, ...others])].filter((name) => !isHidden(name) && !SHOWN_ALREADY.has(name));
   const shown = names.map((name) => [columnName(name), inWords(rows[name])]).filter(([, value]) => value);
-  return el("dl", { class: "facts" }, shown.flatMap(([name, value]) =>
+  return shown.length === 0 ? null : el("dl", { class: "facts" }, shown.flatMap(([name, value]) =>
     [el("dt", { text: name, dir: "auto" }), el("dd", { text: value, dir: "auto" })]));
-}
-
-function attributesOf(text) {
-  if (text && typeof text === "object") return text;
-  try {
-    return Object(JSON.parse(text));
-  } catch {
-    return {};
-  }
 }
 
 function alike(answer, addressOf) {

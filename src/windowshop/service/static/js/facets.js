@@ -1,10 +1,14 @@
 // The filters beside the results: values with counts, numbers with their spread.
 
+import { shade } from "./colours.js";
 import { el, refill } from "./dom.js";
+import { rangeParts } from "./range.js";
+import { pickedNodes, sorted, treeOf } from "./tree.js";
 import { columnName, inNumbers, inWords, levels } from "./words.js";
 
 const NUM_OPEN = 5;
-export const NUM_SHOWN = 6;
+const NUM_SHOWN = 6;
+const NUM_LONG = 20;
 const NUM_ALL = 500;
 
 /** The panel of filters. `change(column, pick)` is called with a new pick, null to lift it. */
@@ -17,11 +21,14 @@ export class Facets {
     this.open = new Set();
     this.known = new Map();
     this.whole = new Set();
+    this.unfolded = new Set();
+    this.kinds = new Map();
   }
 
   /** Offer the shop's facets, the first ones open. */
   offer(facets) {
     this.columns = facets.map(({ column }) => column);
+    this.kinds = new Map(facets.map(({ column, kind }) => [column, kind]));
     this.open = new Set(this.columns.slice(0, NUM_OPEN));
   }
 
@@ -64,7 +71,7 @@ export class Facets {
       return;
     }
     this.open.add(column);
-    if (!this.known.has(column)) await this.fetch(column, NUM_SHOWN);
+    if (!this.known.has(column)) await this.fetch(column);
   }
 
   async fetch(column, limit) {
@@ -75,21 +82,88 @@ export class Facets {
   }
 
   inside(facet) {
-    return facet.edges ? this.numbers(facet) : this.values(facet);
+    const { column } = facet;
+    if (facet.edges) return rangeParts(facet, this.state.picks[column] ?? {}, (pick) => this.change(column, pick));
+    if (this.kinds.get(column) === "tree") return this.tree(facet);
+    return this.values(facet);
   }
 
   values(facet) {
     const { column } = facet;
-    const list = el("div", { class: this.whole.has(column) ? "values long" : "values", role: "group", "aria-label": columnName(column) },
-      this.ordered(facet.values).map((value) => this.value(column, value)));
-    if (this.whole.has(column)) return [finder(column, list), list];
-    if (facet.num_values <= facet.values.length) return [list];
+    const isWhole = this.whole.has(column);
+    const isColour = this.kinds.get(column) === "colour" && facet.values.some(({ value }) => shade(value));
+    const ordered = this.ordered(facet.values);
+    const shown = isWhole ? ordered : ordered.filter(({ picked }, i) => i < NUM_SHOWN * (isColour ? 2 : 1) || picked);
+    const list = el("div", { class: `values${isWhole ? " long" : ""}${isColour ? " colours" : ""}`, role: "group", "aria-label": columnName(column) },
+      shown.map((value) => this.value(column, value, isColour)));
+    const find = isWhole || facet.num_values > NUM_LONG ? this.finder(column, list, isWhole) : null;
+    if (facet.num_values <= shown.length) return [find, list];
     const all = el("button", { class: "textual", type: "button", data: { key: `all:${column}` }, text: `Show all ${inNumbers(facet.num_values)}` });
-    all.addEventListener("click", () => {
+    all.addEventListener("click", () => this.showWhole(column));
+    return [find, list, all];
+  }
+
+  /** Show every value, with the place to look among them. */
+  async showWhole(column) {
+    this.whole.add(column);
+    const facet = this.known.get(column);
+    if (facet.num_values > facet.values.length) await this.fetch(column, NUM_ALL);
+    else this.draw();
+    this.root.querySelector(`[data-key="find:${CSS.escape(column)}"]`)?.focus();
+  }
+
+  finder(column, list, isWhole) {
+    const input = el("input", { class: "find", type: "search", placeholder: "Find", "aria-label": `Find in ${columnName(column)}`, data: { key: `find:${column}` } });
+    if (isWhole) {
+      input.addEventListener("input", () => {
+        const wanted = input.value.trim().toLowerCase();
+        for (const row of list.children) row.hidden = !row.dataset.find.includes(wanted);
+      });
+    } else input.addEventListener("focus", () => this.showWhole(column));
+    return input;
+  }
+
+  tree(facet) {
+    const { column } = facet;
+    if (facet.num_values > facet.values.length && !this.whole.has(column)) {
       this.whole.add(column);
-      this.fetch(column, NUM_ALL).then(() => this.root.querySelector(`[data-key="find:${CSS.escape(column)}"]`)?.focus());
+      this.fetch(column, NUM_ALL);
+    }
+    const roots = this.treeOf(facet);
+    return [el("div", { class: "tree", role: "group", "aria-label": columnName(column) }, this.branches(column, roots.length === 1 ? [roots[0]] : roots, roots.length === 1))];
+  }
+
+  treeOf(facet) {
+    return treeOf(facet.values, (value) => this.count(value));
+  }
+
+  branches(column, nodes, isOpen) {
+    return nodes.map((node) => {
+      const children = sorted(node);
+      const isUnfolded = children.length > 0 && (isOpen || this.unfolded.has(`${column}:${node.path}`) || (node.picked > 0 && node.picked < node.values.length));
+      const box = el("input", { type: "checkbox", data: { key: `value:${column}:${node.path}` }, prop: { checked: node.picked === node.values.length, indeterminate: node.picked > 0 && node.picked < node.values.length } });
+      box.addEventListener("change", () => this.change(column, this.withValues(column, node.values, box.checked)));
+      const fold = children.length ? el("button", { class: "fold", type: "button", "aria-expanded": String(isUnfolded), "aria-label": `In ${node.name}`, data: { key: `fold:${column}:${node.path}` } }) : null;
+      fold?.addEventListener("click", () => {
+        const key = `${column}:${node.path}`;
+        if (!this.unfolded.delete(key)) this.unfolded.add(key);
+        this.draw();
+      });
+      return el("div", { class: "branch" },
+        el("div", { class: "node" }, el("label", { class: node.count ? "value" : "value none" }, box,
+          el("span", { class: "name", dir: "auto", text: node.name }), el("span", { class: "count", text: inNumbers(node.count) })), fold),
+        isUnfolded ? el("div", { class: "below" }, this.branches(column, children, children.length === 1)) : null);
     });
-    return [list, all];
+  }
+
+  /** What is picked in a column, in as few names as the tree of its values allows. */
+  pickedIn(column, values) {
+    const facet = this.known.get(column);
+    if (this.kinds.get(column) !== "tree" || !facet?.values) return values.map((value) => ({ text: levels(inWords(value)).last, values: [value] }));
+    const nodes = pickedNodes(this.treeOf(facet));
+    const named = new Set(nodes.flatMap((node) => node.values));
+    const others = values.filter((value) => !named.has(value));
+    return [...nodes.map((node) => ({ text: node.name, values: node.values })), ...others.map((value) => ({ text: levels(inWords(value)).last, values: [value] }))];
   }
 
   count({ products, groups }) {
@@ -101,64 +175,29 @@ export class Facets {
     return [...values].sort((one, other) => this.count(other) - this.count(one));
   }
 
-  value(column, facetValue) {
+  value(column, facetValue, isColour) {
     const { value, picked } = facetValue;
     const { last, above } = levels(inWords(value));
     const count = this.count(facetValue);
     const box = el("input", { type: "checkbox", data: { key: `value:${column}:${value}` }, prop: { checked: picked } });
-    box.addEventListener("change", () => this.change(column, this.withValue(column, value, box.checked)));
-    return el("label", { class: count ? "value" : "value none", data: { find: String(value).toLowerCase() } }, box,
+    box.addEventListener("change", () => this.change(column, this.withValues(column, [value], box.checked)));
+    return el("label", { class: `value${count ? "" : " none"}`, data: { find: String(value).toLowerCase() } }, box, isColour ? swatch(value) : null,
       el("span", { class: "name", dir: "auto" }, last, above ? el("small", { text: above }) : null),
       el("span", { class: "count", text: inNumbers(count) }));
   }
 
-  withValue(column, value, isPicked) {
-    const others = (this.state.picks[column]?.values ?? []).filter((other) => other !== value);
-    const values = isPicked ? [...others, value] : others;
+  withValues(column, changed, isPicked) {
+    const others = (this.state.picks[column]?.values ?? []).filter((other) => !changed.includes(other));
+    const values = isPicked ? [...others, ...changed] : others;
     return values.length ? { values } : null;
   }
-
-  numbers(facet) {
-    const { column } = facet;
-    const pick = this.state.picks[column] ?? {};
-    const ends = ["low", "high"].map((end) => this.end(facet, end, pick));
-    const apply = () => this.change(column, range(ends));
-    for (const { input } of ends) input.addEventListener("change", apply);
-    return [bars(facet, pick), el("div", { class: "span" }, ends.map(({ label }) => label))];
-  }
-
-  end(facet, end, pick) {
-    const shown = facet[end] === null ? "" : end === "low" ? Math.floor(facet.low) : Math.ceil(facet.high);
-    const input = el("input", {
-      type: "number", step: "any", inputmode: "decimal", placeholder: shown, value: pick[end] ?? null,
-      data: { key: `${end}:${facet.column}` }, "aria-label": `${columnName(facet.column)} ${end === "low" ? "from" : "to"}`,
-    });
-    return { end, input, label: el("label", { class: "field" }, el("span", { text: end === "low" ? "From" : "To" }), input) };
-  }
 }
 
-function range(ends) {
-  const pick = {};
-  for (const { end, input } of ends) if (input.value !== "" && Number.isFinite(input.valueAsNumber)) pick[end] = input.valueAsNumber;
-  if (pick.low > pick.high) [pick.low, pick.high] = [pick.high, pick.low];
-  return Object.keys(pick).length ? pick : null;
-}
-
-function bars({ edges, counts }, { low = -Infinity, high = Infinity }) {
-  const most = Math.max(1, ...counts);
-  const all = counts.map((count, i) => {
-    const bar = el("i", { class: edges[i + 1] < low || edges[i] > high ? "out" : null });
-    bar.style.setProperty("--height", count ? `${Math.max(4, (count / most) * 100)}%` : "0");
-    return bar;
-  });
-  return el("div", { class: "bars", "aria-hidden": "true" }, all);
-}
-
-function finder(column, list) {
-  const input = el("input", { class: "find", type: "search", placeholder: "Find", "aria-label": `Find in ${columnName(column)}`, data: { key: `find:${column}` } });
-  input.addEventListener("input", () => {
-    const wanted = input.value.trim().toLowerCase();
-    for (const row of list.children) row.hidden = !row.dataset.find.includes(wanted);
-  });
-  return input;
+/** A dot of a colour; one that nobody knows is left blank. */
+export function swatch(value) {
+  const dot = el("i", { class: "swatch", "aria-hidden": "true" });
+  const colour = shade(value);
+  if (colour) dot.style.background = colour;
+  else dot.classList.add("unknown");
+  return dot;
 }

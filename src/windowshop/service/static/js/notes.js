@@ -55,12 +55,12 @@ export function showRecognised(parts, choose, isBench) {
   refill(byId("recognised"), label, parts.map((part, i) => (isBench ? recognisedPart(part, i, choose) : understood(part, i, choose))));
 }
 
-/** What is picked, each removable. `lift(column)` removes one, `clear()` all. */
-export function showChips(state, { lift, liftValue, clear, liftWhere }) {
+/** What is picked, each removable. `named(column, values)` gives as few names as it can; `lift(column,
+ * values)` removes some of a column or all of it, `clear()` everything. */
+export function showChips(state, { named, lift, clear, liftWhere }) {
   const chips = Object.entries(state.picks).flatMap(([column, pick]) => {
     if (!pick.values) return [chip(`${columnName(column)}: ${pickWords(column, pick)}`, column, () => lift(column))];
-    return pick.values.map((value) =>
-      chip(`${columnName(column)}: ${pickWords(column, { values: [value] })}`, `${column}:${value}`, () => liftValue(column, value)));
+    return named(column, pick.values).map(({ text, values }) => chip(`${columnName(column)}: ${text}`, `${column}:${values[0]}`, () => lift(column, values)));
   });
   if (state.where) chips.push(chip(state.where, "where", liftWhere));
   if (chips.length > 1) chips.push(el("button", { class: "textual", type: "button", data: { key: "chip:all" }, text: "Clear all", on: { click: clear } }));

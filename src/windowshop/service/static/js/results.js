@@ -18,6 +18,17 @@ export class Results {
     this.timer = 0;
   }
 
+  /** Ghosts in a place of their own, so that nothing moves when the first answer comes. */
+  open() {
+    byId("opening").replaceChildren(...ghosts(NUM_GHOSTS));
+  }
+
+  /** The first answer, or the first failure, is there. */
+  opened() {
+    byId("opening").replaceChildren();
+    document.body.classList.remove("opening");
+  }
+
   /** An answer is on its way: after a moment, ghosts for a new question, else a paler list. */
   wait(isNewQuestion) {
     this.list.setAttribute("aria-busy", "true");
@@ -30,6 +41,7 @@ export class Results {
 
   settle() {
     clearTimeout(this.timer);
+    this.opened();
     this.list.classList.remove("stale");
     this.list.removeAttribute("aria-busy");
   }
@@ -52,6 +64,13 @@ export class Results {
     this.showMore(answer.total);
     cells[0]?.querySelector(".title a").focus({ preventScroll: true });
     announce(`${counted(cells.length, "more result")}`);
+  }
+
+  /** The same products under another search, which is written down. */
+  renew(answer) {
+    const ids = new Set(answer.results.map(({ product_id: id }) => id));
+    this.shown = this.shown.map((result) => (ids.has(result.product_id) ? { ...result, search_id: answer.search_id } : result));
+    for (const card of this.list.querySelectorAll(".card[data-id]")) if (ids.has(card.dataset.id)) card.dataset.search = answer.search_id;
   }
 
   clear() {

@@ -64,7 +64,7 @@ export function toAddress(state) {
 
 /** The body of POST /search. `followUp`: the same question again, so none that others may be
  * suggested for it; `log`: whether it is written down, so that clicks can be reported under it. */
-export function toRequest(state, { offset = 0, limit = PAGE, facets = [], facetLimit = 6, followUp = false, log = true } = {}) {
+export function toRequest(state, { offset = 0, limit = PAGE, facets = [], facetLimit = 40, followUp = false, log = true } = {}) {
   const text = state.text.trim();
   return {
     text: text || null, similar_to: state.similar, where: state.where.trim() || null,

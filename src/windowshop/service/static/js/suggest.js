@@ -1,20 +1,32 @@
-// Suggestions under the search box: a combobox whose list the arrow keys walk.
-// Pattern: https://www.w3.org/WAI/ARIA/apg/patterns/combobox/
+// Under the search box: recent and popular searches, suggestions, products; a combobox whose list
+// the arrow keys walk. Pattern: https://www.w3.org/WAI/ARIA/apg/patterns/combobox/
 
 import { isAbort, latest, suggest } from "./api.js";
-import { announce, byId, debounced, el } from "./dom.js";
+import { nameOf, priceOf, thumbnail } from "./cards.js";
+import { announce, byId, debounced, el, icon } from "./dom.js";
+import { forgetRecent, recentTexts } from "./recent.js";
 import { counted } from "./words.js";
 
-const WAIT_MS = 120;
+const WAIT_MS = 80;
+const NUM_PRODUCTS = 3;
+const MOST_TEXTS = 6;
 const KINDS = { query: "", value: "", brand: "Brand", category: "Category", title: "Product" };
 
-/** Offer suggestions for the box; `choose(text)` is called when one is taken. */
-export function watchQuery(choose) {
+/** Offer suggestions for the box. `choose(text)` is called when one is taken, `open(id, options)` for
+ * a product, `typed(text)` with each text that is typed. */
+export function watchQuery({ choose, open, typed }) {
   const box = byId("query");
   const list = byId("suggestions");
-  const combo = new Combo(box, list, choose);
-  box.addEventListener("input", () => combo.lookSoon());
+  const combo = new Combo(box, list, { choose, open });
+  const soon = debounced(() => combo.isTyping && typed(box.value), WAIT_MS);
+  box.addEventListener("input", () => {
+    combo.lookSoon();
+    soon();
+  });
   box.addEventListener("keydown", (event) => combo.key(event));
+  box.addEventListener("click", () => {
+    if (!box.value.trim() && !combo.isOpen) combo.lookSoon();
+  });
   box.addEventListener("blur", () => combo.close());
   list.addEventListener("pointerdown", (event) => event.preventDefault());
   list.addEventListener("click", (event) => {
@@ -25,45 +37,89 @@ export function watchQuery(choose) {
 }
 
 class Combo {
-  constructor(box, list, choose) {
-    Object.assign(this, { box, list, choose, at: -1 });
+  constructor(box, list, { choose, open }) {
+    Object.assign(this, { box, list, choose, open, at: -1, texts: [], results: [], corrected: null, isTyping: false });
     this.lookLater = debounced(() => this.look(), WAIT_MS);
   }
 
   lookSoon() {
-    this.typing = true;
+    this.isTyping = true;
     this.lookLater();
   }
 
   async look() {
     const text = this.box.value.trim();
     const signal = latest("suggest");
-    if (!text || !this.typing || document.activeElement !== this.box) {
+    if (!this.isTyping || document.activeElement !== this.box) {
       this.close();
       return;
     }
+    if (!text) this.results = [];
     try {
       const { suggestions } = await suggest(text, signal);
-      if (this.box.value.trim() === text) this.show(suggestions, text);
+      if (this.box.value.trim() !== text) return;
+      this.texts = suggestions;
+      this.show();
+      announce(`${counted(this.options.length, "suggestion")}`);
     } catch (error) {
       if (!isAbort(error)) this.close();
     }
   }
 
-  show(suggestions, text) {
-    if (!suggestions.length || document.activeElement !== this.box) {
+  /** The results of what is typed, of which the first are offered. */
+  found(answer) {
+    this.results = answer.results.slice(0, NUM_PRODUCTS);
+    this.corrected = answer.corrected !== answer.text ? answer.corrected : null;
+    if (this.isOpen) this.show();
+  }
+
+  show() {
+    const text = this.box.value.trim();
+    const groups = text ? this.forText(text) : this.forNothing();
+    if (!groups.length || document.activeElement !== this.box) {
       this.close();
       return;
     }
-    this.list.replaceChildren(...suggestions.map((suggestion, i) => option(suggestion, text, i)));
+    const pointed = this.options[this.at]?.dataset.what;
+    this.list.replaceChildren(...groups);
+    this.options.forEach((option, i) => (option.id = `suggestion-${i}`));
     this.list.hidden = false;
     this.box.setAttribute("aria-expanded", "true");
-    this.point(-1);
-    announce(`${counted(suggestions.length, "suggestion")}`);
+    this.point(pointed ? this.options.findIndex(({ dataset }) => dataset.what === pointed) : -1);
+  }
+
+  forText(text) {
+    const corrected = this.corrected ? [worded({ text: this.corrected, kind: "query" }, "", "search")] : [];
+    const products = this.results.filter(({ title }) => title !== text);
+    return [
+      group("Did you mean", corrected),
+      group("", this.textsFor(products).map((suggestion) => worded(suggestion, text, "search"))),
+      group("Products", products.map(product)),
+    ].filter(Boolean);
+  }
+
+  /** Suggested texts: words first, then titles that are not among the products. */
+  textsFor(products) {
+    const offered = new Set(products.map(nameOf));
+    const words = this.texts.filter(({ kind }) => kind !== "title");
+    const titles = this.texts.filter(({ kind, text }) => kind === "title" && !offered.has(text));
+    return [...words, ...titles].slice(0, MOST_TEXTS);
+  }
+
+  forNothing() {
+    const recent = recentTexts();
+    const known = new Set(recent.map((text) => text.toLowerCase()));
+    const others = this.texts.filter(({ text }) => !known.has(text.toLowerCase()));
+    const clear = el("li", { role: "option", "aria-selected": "false", class: "quiet", data: { act: "forget", what: "forget" } }, el("span", { text: "Clear recent searches" }));
+    return [
+      group("Recent searches", recent.map((text) => worded({ text, kind: "query" }, "", "recent")).concat(recent.length ? [clear] : [])),
+      group("Popular", others.filter(({ kind }) => kind === "query").map((suggestion) => worded(suggestion, "", "search"))),
+      group("Categories", others.filter(({ kind }) => kind === "category").map((suggestion) => worded({ ...suggestion, kind: "query" }, "", "search"))),
+    ].filter(Boolean);
   }
 
   close() {
-    this.typing = false;
+    this.isTyping = false;
     latest("suggest");
     this.list.hidden = true;
     this.box.setAttribute("aria-expanded", "false");
@@ -72,6 +128,10 @@ class Combo {
 
   get isOpen() {
     return !this.list.hidden;
+  }
+
+  get options() {
+    return [...this.list.querySelectorAll("[role=option]")];
   }
 
   key(event) {
@@ -85,20 +145,20 @@ class Combo {
       this.close();
     } else if (event.key === "Enter" && this.isOpen && this.at >= 0) {
       event.preventDefault();
-      this.take(this.list.children[this.at]);
+      this.take(this.options[this.at]);
     }
   }
 
   /** One on; past either end nothing is pointed at, and the typed text counts. */
   move(step) {
-    const places = this.list.children.length + 1;
+    const places = this.options.length + 1;
     this.point(((this.at + 1 + step + places) % places) - 1);
   }
 
   point(at) {
     this.at = at;
-    [...this.list.children].forEach((item, i) => item.setAttribute("aria-selected", String(i === at)));
-    const item = this.list.children[at];
+    this.options.forEach((item, i) => item.setAttribute("aria-selected", String(i === at)));
+    const item = this.options[at];
     if (item) {
       this.box.setAttribute("aria-activedescendant", item.id);
       item.scrollIntoView({ block: "nearest" });
@@ -106,17 +166,36 @@ class Combo {
   }
 
   take(item) {
+    if (item.dataset.act === "forget") {
+      forgetRecent();
+      this.show();
+      return;
+    }
+    const result = this.results.find(({ product_id: id }) => id === item.dataset.product);
     this.close();
-    this.choose(item.dataset.text);
+    if (result) this.open(result);
+    else this.choose(item.dataset.text);
   }
 }
 
-function option({ text, kind }, typed, i) {
-  const known = text.toLowerCase().startsWith(typed.toLowerCase());
+/** Options under a heading; null for none. */
+function group(title, options) {
+  if (!options.length) return null;
+  const heading = title ? el("li", { class: "heading", role: "presentation", text: title }) : null;
+  return el("ul", { role: "group", "aria-label": title || "Searches" }, heading, options);
+}
+
+function worded({ text, kind }, typed, sign) {
+  const known = typed && text.toLowerCase().startsWith(typed.toLowerCase());
   const words = known
     ? el("span", { dir: "auto" }, text.slice(0, typed.length), el("b", { text: text.slice(typed.length) }))
     : el("span", { dir: "auto", text });
   const label = KINDS[kind] ?? kind;
-  return el("li", { id: `suggestion-${i}`, role: "option", "aria-selected": "false", data: { text } },
-    words, label ? el("span", { class: "kind", text: label }) : null);
+  return el("li", { role: "option", "aria-selected": "false", data: { text, what: `text:${text}` } },
+    icon(sign), words, label ? el("span", { class: "kind", text: label }) : null);
+}
+
+function product(result) {
+  return el("li", { role: "option", "aria-selected": "false", class: "offered", data: { product: result.product_id, text: nameOf(result), what: `product:${result.product_id}` } },
+    thumbnail(result.photo_url), el("span", { dir: "auto", text: nameOf(result) }), priceOf(result.fields, result.price, result.currency));
 }

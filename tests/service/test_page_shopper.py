@@ -1,0 +1,207 @@
+"""The page in a browser: what a shopper meets on the way to a product."""
+
+import gzip
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.browsing import after, answer, settled, until
+
+STATIC = Path(__file__).parents[2] / "src" / "windowshop" / "service" / "static"
+MOST_BYTES = 80_000
+SHIFT = """() => new Promise((done) => {
+  new PerformanceObserver((list) => done(list.getEntries().reduce((sum, x) => sum + x.value, 0)))
+    .observe({type: "layout-shift", buffered: true});
+  setTimeout(() => done(0), 300);
+})"""
+AXE_STATES = {
+    "list": "?q=red+shoe",
+    "filtered": "?q=shoe&f.brand=Nike&r.price=20..100",
+    "product": "?q=red+shoe&product=p121",
+    "nothing": "?q=shoe&r.price=9998..9999",
+    "workbench": "workbench?q=red+shoe&explain=1",
+    "side by side": "workbench?q=red+shoe&view=compare&b.mode=words",
+}
+
+
+def searches(page):
+    """Bodies of the searches that the page sends from now on."""
+    sent = []
+    page.on("request", lambda r: r.url.endswith("/search") and sent.append(r.post_data_json))
+    return sent
+
+
+def test_results_come_as_one_types_and_only_what_stands_is_written_down(open_page, page_address):
+    page = open_page()
+    settled(page)
+    sent = searches(page)
+    page.locator("#query").press_sequentially("red shoe", delay=30)
+    until(lambda: page.evaluate("true") and sent and sent[-1]["text"] == "red shoe")
+    until(lambda: page.inner_text("h1") == "red shoe")
+    expected = [x["product_id"] for x in answer(page_address, text="red shoe")["results"]]
+    until(lambda: settled(page) == expected)
+    assert not any(body["log"] for body in sent)
+    assert page.evaluate("document.activeElement.id") == "query"
+    until(lambda: page.evaluate("true") and sent[-1]["log"])
+    assert sent[-1]["text"] == "red shoe"
+    assert sum(body["log"] for body in sent) == 1
+    page.keyboard.press("Escape")
+    with page.expect_response("**/feedback") as told:
+        page.locator("#cards .title a").first.click()
+    assert told.value.ok
+    page.keyboard.press("Escape")
+    page.go_back()
+    until(lambda: page.inner_text("h1") == "All products")  # one step for all that was typed
+
+
+def test_a_click_before_the_text_stands_is_reported_under_a_search(open_page):
+    page = open_page()
+    settled(page)
+    page.locator("#query").press_sequentially("blue")
+    until(lambda: page.inner_text("h1") == "blue")
+    page.wait_for_selector("#suggestions .offered")
+    with page.expect_response("**/feedback") as told:
+        page.locator("#suggestions .offered").first.click()
+    assert told.value.ok
+    page.wait_for_selector("#detail .product")
+
+
+def test_the_empty_box_helps(open_page):
+    page = open_page("?q=green+shirt")
+    settled(page)
+    after(page, lambda: page.fill("#query", "red shirt") or page.press("#query", "Enter"))
+    page.click("#clear-query")
+    page.wait_for_selector("#suggestions .heading")
+    headings = page.locator("#suggestions .heading").all_text_contents()
+    assert headings[0] == "Recent searches"
+    assert headings[-1] == "Categories"
+    first = page.locator("#suggestions [role=option]").first
+    assert first.get_attribute("data-text") == "red shirt"
+    page.locator("#suggestions [data-act=forget]").click()
+    until(lambda: "Recent searches" not in page.inner_text("#suggestions"))
+    asked = after(page, lambda: page.locator("[data-text=Shoes]").click())
+    assert asked["text"] == "Shoes"
+
+
+def test_a_branch_of_the_categories_is_picked_whole(open_page, page_address):
+    page = open_page("?q=nike")
+    settled(page)
+    tree = page.locator('.facet[data-column="category"] .tree')
+    assert tree.locator(".name").all_text_contents() == ["Footwear", "Clothing"]
+    tree.locator('[aria-label="In Footwear"]').click()
+    assert "Shoes" in tree.locator(".name").all_text_contents()
+    asked = after(page, lambda: tree.locator(".value", has_text="Footwear").click())
+    assert asked["picks"] == {"category": {"values": ["Footwear > Shoes"]}}
+    assert page.locator("#chips .chip").all_text_contents() == ["Category: Footwear"]
+    assert tree.locator('input[data-key="value:category:Footwear > Shoes"]').is_checked()
+
+
+def test_prices_are_picked_on_bars_and_by_keys(open_page):
+    page = open_page("?q=shoe")
+    settled(page)
+    bars = page.locator('.facet[data-column="price"] .bars i')
+    asked = after(page, lambda: bars.nth(2).click())
+    pick = asked["picks"]["price"]
+    assert pick["low"] < pick["high"]
+    prices = [float(text) for text in page.locator("#cards .price").all_text_contents()]
+    assert all(pick["low"] <= price <= pick["high"] for price in prices)
+    assert prices
+    low = page.locator('[aria-label="Price at least"]')
+    low.focus()
+    asked = after(page, lambda: page.keyboard.press("Home"))
+    assert asked["picks"]["price"] == {"high": pick["high"]}
+    assert page.evaluate("document.activeElement.dataset.key") == "slide-low:price"
+
+
+def test_colours_are_shown_and_picked(open_page):
+    page = open_page("?q=shirt")
+    settled(page)
+    red = page.locator('.facet[data-column="colour"] .value', has_text="red")
+    colour = red.locator(".swatch").evaluate("x => getComputedStyle(x).backgroundColor")
+    assert re.fullmatch(r"rgb\((\d+), (\d+), (\d+)\)", colour)
+    asked = after(page, red.click)
+    assert asked["picks"] == {"colour": {"values": ["red"]}}
+
+
+def test_variants_of_a_product_open(open_page):
+    page = open_page("?product=p121")
+    page.wait_for_selector(".variant-list")
+    variants = page.locator(".variant")
+    ids = variants.evaluate_all("all => all.map(x => x.dataset.variant)")
+    assert sorted(ids) == ["p121", "p126"]
+    assert page.locator(".variant[aria-current]").get_attribute("data-variant") == "p121"
+    title = page.text_content("#detail-title")
+    page.locator('[data-variant="p126"]').click()
+    until(lambda: page.text_content("#detail-title") != title)
+    assert "product=p126" in page.url
+    page.keyboard.press("Escape")
+    until(lambda: "product=" not in page.url)
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_nothing_jumps_while_the_page_loads(open_page, width):
+    page = open_page("?q=nike+red+shooe+under+60", viewport={"width": width, "height": 900})
+    settled(page)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate(SHIFT) < 0.05
+
+
+def test_failed_requests_leave_a_calm_page(open_page):
+    page = open_page("", expected=["ERR_FAILED", "404", "500"])
+    settled(page)
+    page.route("**/photo?*", lambda route: route.fulfill(status=500))
+    page.route("**/suggest?*", lambda route: route.abort())
+    page.fill("#query", "red shoe")
+    after(page, lambda: page.press("#query", "Enter"))
+    until(lambda: page.locator("#cards .frame.none").count() > 0)
+    assert page.locator(".fault").count() == 0
+    page.goto(page.url.partition("?")[0] + "?product=unknown")
+    page.wait_for_selector("#detail h2")
+    assert page.inner_text("#detail h2") == "This product is gone"
+
+
+def test_the_scripts_are_small():
+    files = [path for path in (STATIC / "js").glob("*.js") if path.name != "docs.js"]
+    assert sum(len(gzip.compress(path.read_bytes())) for path in files) < MOST_BYTES
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory):
+    """The checker's script, from npm."""
+    folder = tmp_path_factory.mktemp("axe")
+    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "axe-core@4"]
+    try:
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        pytest.skip("npm cannot fetch axe-core here")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1400, "light")])
+def test_axe_finds_nothing(open_page, page_address, axe, width, scheme):
+    page = open_page("", viewport={"width": width, "height": 900}, color_scheme=scheme)
+    found = {}
+    for name, address in AXE_STATES.items():
+        page.goto(page_address + address)
+        page.wait_for_selector("#cards:not([aria-busy]) .card[data-id], .empty, .column .mark")
+        page.wait_for_load_state("networkidle")
+        found[name] = violations(page, axe)
+    page.goto(page_address)
+    settled(page)
+    page.locator("#query").press_sequentially("re")
+    page.wait_for_selector("#suggestions .offered")
+    found["suggestions"] = violations(page, axe)
+    if width < 600:
+        page.keyboard.press("Escape")
+        page.click("#open-filters")
+        found["filters"] = violations(page, axe)
+    assert {name: broken for name, broken in found.items() if broken} == {}
+
+
+def violations(page, axe):
+    page.evaluate(f"() => {{ {axe}; window.axe = axe; }}") if not page.evaluate(
+        "'axe' in window"
+    ) else None
+    told = page.evaluate("axe.run().then(x => x.violations)")
+    return [(x["id"], [n["html"][:200] for n in x["nodes"][:3]]) for x in told]

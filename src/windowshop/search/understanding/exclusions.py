@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
-from windowshop.data import Token, words_of
+from windowshop.data import Token, fold, words_of
 from windowshop.search.understanding.phrases import STOP_WORDS
 from windowshop.search.understanding.wordings import wordings
 
@@ -76,7 +76,7 @@ def without(query: str, places: Iterable[tuple[int, int]]) -> str:
 
 def compounds_of(words: Sequence[str]) -> Iterable[tuple[str, str]]:
     """Yield the neighbours of which one excludes in queries ("non stick", "sugar free")."""
-    makes = _words().compounds
+    makes = _words().written_so
     if not makes.isdisjoint(words):
         yield from (pair for pair in pairwise(words) if not makes.isdisjoint(pair))
 
@@ -98,7 +98,16 @@ def states(words: Sequence[str], phrase: Sequence[str], stem: Callable[[str], st
 
 def says_none(value: str) -> bool:
     """Return whether the value of an attribute says that a product has none of it."""
-    return value.strip().lower() in wordings().exclusion.nothing
+    known, words = _words(), words_of(value)
+    if fold(value.strip()) in known.none or (words and words[0] in known.single):
+        return True
+    plain = fold(value.strip())
+    return len(words) == 1 and plain.endswith(known.absent) and plain not in known.absent
+
+
+def absent_forms(word: str) -> list[str]:
+    """Return words for what lacks something: "sleeve" -> "sleeveless"."""
+    return [form for suffix in _words().absent for form in words_of(word + suffix)]
 
 
 @cache
@@ -137,7 +146,8 @@ def _after_word(
     while target < len(tokens):
         end = ends.get(target, target + 1)
         word, is_phrase = tokens[target].word, target in ends
-        if not is_phrase and (word.isdigit() or word in known.nothing or target in taken):
+        names_nothing = word.isdigit() or word in known.nothing or word in known.opinions
+        if not is_phrase and (names_nothing or target in taken):
             break
         pair = (tokens[at + length - 1].word, word)
         is_compound = not parts and length == 1 and pair in compounds
@@ -180,24 +190,31 @@ def _before_word(
     is_attribute: Callable[[tuple[int, int]], bool],
 ) -> list[Excluded]:
     """Return what a word behind it excludes ("leather free") where that word stands."""
-    known = _words()
-    if at + 1 >= len(tokens) or tokens[at + 1].word not in known.after or at + 1 in taken:
+    known, behind = _words(), at + 1
+    while behind < len(tokens) and behind - at <= MAX_FILLERS:
+        if tokens[behind].word not in known.fillers:
+            break
+        behind += 1
+    if behind >= len(tokens) or tokens[behind].word not in known.after or behind in taken:
         return []
     first = next((start for start, end in places if end == at + 1), at)
-    is_phrase = (first, at + 1) in places
-    is_joined = query[tokens[at].end : tokens[at + 1].start] in ("-", "‐", "‑")
-    follower = tokens[at + 2].word if at + 2 < len(tokens) else ""
-    word = tokens[at].word
-    if follower in known.not_free or (at in taken and not is_phrase):
+    is_phrase, word = (first, at + 1) in places, tokens[at].word
+    if at in taken and not is_phrase:
         return []
-    is_value = is_phrase and is_attribute((first, at + 1))
-    is_compound = (word, tokens[at + 1].word) in compounds
-    if (is_phrase and not is_value and not is_joined) or (is_compound and not is_value):
-        return []  # "dress free size"; "sugar free" where products say so
     if not is_phrase and (word.isdigit() or word in known.nothing):
         return []
-    start, end = tokens[first].start, tokens[at + 1].end
-    return [Excluded(first, at + 1, start, end, is_phrase, is_compound)]
+    is_kept = False
+    if tokens[behind].word in known.compounds:
+        is_value = is_phrase and is_attribute((first, at + 1))
+        is_joined = query[tokens[at].end : tokens[behind].start] in ("-", "‐", "‑")
+        follower = tokens[behind + 1].word if behind + 1 < len(tokens) else ""
+        is_kept = (word, tokens[behind].word) in compounds
+        if behind > at + 1 or follower in known.not_free:
+            return []
+        if (is_phrase and not is_value and not is_joined) or (is_kept and not is_value):
+            return []  # "dress free size"; "sugar free" where products say so
+    start, end = tokens[first].start, tokens[behind].end
+    return [Excluded(first, at + 1, start, end, is_phrase, is_kept)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +227,11 @@ class _Words:
     after: frozenset[str]
     suffixes: tuple[str, ...]
     compounds: frozenset[str]
+    written_so: frozenset[str]
+    """Words of which pairs with their neighbours are kept, as products write them."""
+    absent: tuple[str, ...]
+    none: frozenset[str]
+    opinions: frozenset[str]
     fillers: frozenset[str]
     either: frozenset[str]
     not_free: frozenset[str]
@@ -238,6 +260,10 @@ def _words() -> _Words:
         after=after,
         suffixes=own.suffixes,
         compounds=_compared(own.compounds),
+        written_so=_compared([*own.compounds, *own.kept]),
+        absent=own.absent,
+        none=frozenset(map(fold, own.nothing)),
+        opinions=_compared(own.opinions),
         fillers=fillers,
         either=either,
         not_free=_compared(own.not_free),

@@ -34,6 +34,9 @@ STOP_WORDS = frozenset(
 )
 """Words that name nothing by themselves."""
 
+_WORD_SIGNS = "\u3041"
+"""First of the letters of Japanese, Chinese and Korean, of which one may be a word."""
+
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
@@ -186,4 +189,4 @@ def _names_something(words: Sequence[str], *, bare: bool = True) -> bool:
     if not words or len(words) > MAX_WORDS or STOP_WORDS.issuperset(words):
         return False
     key = "".join(words)
-    return not bare or (len(key) > 1 and not key.isdigit())
+    return not bare or ((len(key) > 1 or key >= _WORD_SIGNS) and not key.isdigit())

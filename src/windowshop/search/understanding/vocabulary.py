@@ -16,6 +16,7 @@ from windowshop.data import (
     Token,
     compared,
     fold,
+    is_unspaced,
     lexical_texts,
     stemmer_of,
     tokens_of,
@@ -23,6 +24,7 @@ from windowshop.data import (
 )
 from windowshop.search.understanding.exclusions import (
     Excluded,
+    absent_forms,
     excluded_parts,
     excluding_words,
     stem_of_excluding,
@@ -47,6 +49,7 @@ from windowshop.search.understanding.query_words import (
     shown,
 )
 from windowshop.search.understanding.ranges import value_ranges
+from windowshop.search.understanding.segments import segmented
 from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 from windowshop.search.understanding.text_words import TextWords, read_words
@@ -163,6 +166,7 @@ class Vocabulary:
         self._prices = _price_range(named_by)
         self._quantities = Quantities(named_by if columns is None else products.select(columns))
         self._compounds = words.compounds
+        self._unspaced = " ".join(filter(is_unspaced, forms))
         self._weighs_in_pounds = any(self._spelling.count(word) for word in ("pound", "lb"))
 
     def names(self, most: int) -> list[str]:
@@ -185,6 +189,8 @@ class Vocabulary:
         ]
         apart = [(p.start, p.end) for p in prices] + [(i.start, i.end) for i in identified]
         typed = tokens_of(blanked(query, apart))
+        if not query.isascii():
+            typed = segmented(typed, self._phrases.__contains__, self._unspaced)
         find_near: FindNear = cache(self._spelling.near) if corrects else (lambda _: [])
         words = tuple(self._read(query, typed, i, find_near, knows) for i in range(len(typed)))
         ranges = value_ranges(query, typed, self._phrases)
@@ -199,6 +205,7 @@ class Vocabulary:
             for place in places
             if not any(e.first < place[1] and place[0] < e.last for e in excluded)
         ]
+        absent = self._absent(words, excluded)
         found = partial(self._found, query, words, measures)
         used = {i for start, end in wanted for i in range(start, end)}
         used |= {
@@ -211,8 +218,8 @@ class Vocabulary:
             prices=tuple(prices),
             rest=" ".join(shown(w) for i, w in enumerate(words) if i not in used),
             corrected=corrected_query(query, words),
-            asked=without(query, left_out) if left_out else query,
-            asked_corrected=corrected_without(query, words, left_out),
+            asked=" ".join([without(query, left_out), *absent]) if left_out else query,
+            asked_corrected=" ".join([corrected_without(query, words, left_out), *absent]),
             exclusions=tuple(self._exclusion(query, words, measures, e) for e in excluded),
             identified=tuple(identified),
         )
@@ -226,7 +233,7 @@ class Vocabulary:
         kept = (
             token.word in STOP_WORDS
             or token.word in excluding_words()
-            or self._before_suffix(token.word)
+            or self._before_suffix(token)
             or any(pair in self._phrases for pair in pairs)
             or (self._stem is not None and self._stem(fold(token.text)) in self._stems)
         )
@@ -313,14 +320,24 @@ class Vocabulary:
         found += [
             Excluded(i, i + 1, token.start, token.end, is_phrase=True)
             for i, token in enumerate(tokens)
-            if self._before_suffix(token.word)
+            if self._before_suffix(token)
         ]
         return found
 
-    def _before_suffix(self, word: str) -> str | None:
+    def _before_suffix(self, token: Token) -> str | None:
         """Return the value that a word excludes ("lederfrei"), unless products have the word."""
-        stem = None if self._spelling.count(word) else stem_of_excluding(word)
+        stem = None if self._spelling.count(token.word) else stem_of_excluding(fold(token.text))
         return stem if stem in self._phrases else None
+
+    def _absent(self, words: Sequence[QueryToken], excluded: Sequence[Excluded]) -> list[str]:
+        """Return what products call the lack of what is excluded ("sleeveless")."""
+        forms = [
+            form
+            for part in excluded
+            if part.last - part.first == 1 and not part.is_kept
+            for form in absent_forms(words[part.first].word)
+        ]
+        return [self._written[form] for form in forms if self._spelling.count(form)]
 
     def _exclusion(
         self,
@@ -330,7 +347,7 @@ class Vocabulary:
         part: Excluded,
     ) -> Exclusion:
         own = words[part.first : part.last]
-        stem = self._before_suffix(own[0].word) if len(own) == 1 else None
+        stem = self._before_suffix(own[0].token) if len(own) == 1 else None
         names = (stem,) if stem else tuple(word.word for word in own)
         meanings: list[Meaning] = []
         if part.is_phrase:

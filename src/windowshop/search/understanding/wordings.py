@@ -70,12 +70,20 @@ class ExclusionWords:
     suffixes: tuple[str, ...]
     compounds: tuple[str, ...]
     """Those of them that also make names: "non-stick", "no-show", "sugar free"."""
+    kept: tuple[str, ...]
+    """Words by which channels search too where products write them so ("sans sucre")."""
+    absent: tuple[str, ...]
+    """Ends of words for what lacks something: "sleeveless"."""
     fillers: tuple[str, ...]
     """Words between them and what is excluded."""
+    particles: tuple[str, ...]
+    """Words that scripts without spaces write against others."""
     either: tuple[str, ...]
     """Words between two things that are excluded."""
     nothing: tuple[str, ...]
     """Values of attributes that say there is none."""
+    opinions: tuple[str, ...]
+    """Words that no product states, so that "not" before them excludes nothing."""
     not_free: tuple[str, ...]
     """Words that "free" describes."""
 

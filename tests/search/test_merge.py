@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,6 +25,14 @@ def channel(name, *keys):
 
 
 WORDS, VECTORS = channel("words", 7, 3, 5), channel("vectors", 3, 9)
+
+
+def test_what_a_whole_channel_lacks_scores_nothing_there():
+    words = ChannelRanking("words", np.array([3]), np.array([0.5], np.float32), is_whole=True)
+    vectors = ChannelRanking("vectors", np.array([1, 3]), np.array([0.6, 0.3], np.float32))
+    assert weighted_sum([vectors, words], [1.0, 1.0]).keys.tolist() == [3, 1]
+    cut_short = replace(words, is_whole=False)
+    assert weighted_sum([vectors, cut_short], [1.0, 1.0]).keys.tolist() == [1, 3]
 
 
 def test_reciprocal_ranks_by_hand():

@@ -89,11 +89,70 @@ def test_vectors_stay_out_of_a_script_that_the_encoder_does_not_read(shop):
         ("ja", {"a": "黒いスニーカー", "b": "黒いバッグ"}, "スニーカー", ["a"]),
         ("tr", {"a": "KIRMIZI ELBİSE", "b": "mavi gömlek"}, "kırmızı elbiseler", ["a"]),
         ("", {"a": "STRASSENSCHUH", "b": "Hut"}, "straßenschuh", ["a"]),
+        ("de", {"a": "Müsli", "b": "Hut"}, "muesli", ["a"]),
+        ("de", {"a": "Bücherregal", "b": "Hut"}, "Regal", ["a"]),
+        ("de", {"a": "Bücherregal", "b": "Hut"}, "Buecherregal", ["a"]),
+        ("ko", {"a": "면 원피스", "b": "구두"}, "원피스를", ["a"]),
+        ("ko", {"a": "가죽 구두", "b": "구두"}, "가죽이", ["a"]),
+        ("he", {"a": "שמלה אדומה", "b": "כובע"}, "השמלה", ["a"]),
+        ("ja", {"a": "ワンピース", "b": "バッグ"}, "わんぴーす", ["a"]),
+        ("ja", {"a": "ワンピース", "b": "バッグ"}, "ﾊﾞｯｸﾞ", ["b"]),
     ],
 )  # fmt: skip
 def test_words_are_found_in_the_shop_s_language(shop, language, titles, query, ids):
     searcher = shop(rows(**titles), f"language: {language}" if language else "")
     assert found(searcher, query) == ids
+
+
+@pytest.mark.parametrize("query", ["schwarze Jacke", "Regal", "Winter Jacke", "buecher"])
+def test_words_that_products_have_in_another_form_are_not_called_unknown(shop, query):
+    searcher = shop(
+        rows(a="Herren Jacken schwarz", b="Bücherregal", c="Winterjacke", d="Bücher"),
+        "language: de",
+    )
+    answer = searcher.answer(SearchRequest(text=query))
+    assert answer.certainty.unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("wh1000xm5", ["new"]),
+        ("wh1000 xm5", ["new"]),
+        ("sony WH-1000 XM5 headphones", ["new"]),
+        ("case for wh-1000xm5", ["case"]),
+        ("wh 1000xm4, wh-1000xm5 headphones", ["new", "old"]),
+        ("gsr12v15", ["drill"]),
+        ("gsr 12v-15 drill", ["drill"]),
+        ("charger for wh-1000xm5", []),
+        ("160x200", []),
+        ("500ml", []),
+    ],
+)
+def test_model_numbers_in_titles_are_found_first(shop, query, first):
+    searcher = shop(
+        rows(
+            case="Case WH-1000XM5",
+            old="Sony WH-1000XM4 headphones",
+            new="Sony WH-1000XM5 headphones",
+            drill="Bosch GSR 12V-15 drill",
+            sheet="Sheet 160x200",
+            bottle="Bottle 500ml",
+        )
+    )
+    answer = searcher.answer(SearchRequest(text=query))
+    named = [part for part in answer.recognised if part.kind == "identifier"]
+    if query == "wh1000xm5" or query == "wh1000 xm5":
+        first = ["case", *first]
+    assert {r.product_id for r in answer.results[: len(first)]} == set(first)
+    assert bool(named) == bool(first)
+
+
+def test_both_forms_of_an_isbn_are_one(shop):
+    searcher = shop([{"product_id": "1", "title": "Book", "isbn": "0-13-110362-8"}, *rows(b="Cup")])
+    for query in ("978-0131103627", "0131103628", "ISBN 9780131103627"):
+        answer = searcher.answer(SearchRequest(text=query))
+        assert (answer.results[0].product_id, answer.certainty.found) == ("1", "certain")
 
 
 def test_a_known_stem_is_not_corrected(shop):

@@ -92,9 +92,11 @@ from .images import fit_square as fit_square
 from .images import locate as locate
 from .images import num_pixels as num_pixels
 from .images import read_bytes as read_bytes
+from .language import COMPOUNDING as COMPOUNDING
 from .language import ENGLISH as ENGLISH
 from .language import detect_language as detect_language
 from .language import require_language as require_language
+from .language import respellings as respellings
 from .language import stemmer_of as stemmer_of
 from .list_columns import TEXTS as TEXTS
 from .list_columns import as_lists as as_lists

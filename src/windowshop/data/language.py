@@ -6,7 +6,7 @@ are stemmed by Snowball, after folding, so that a word typed without accents has
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -36,6 +36,29 @@ _COMMON_ENGLISH = frozenset({"the", "and", "with", "for", "your", "women"})
 SAMPLED, SAMPLE_CHARS = 300, 30_000
 """Texts of a catalogue, and characters of them, that are read to detect its language."""
 MAX_ROUNDS = 4
+_DIGRAPHS = {"de": "ae|oe|ue", "da": "ae|oe|aa", "no": "ae|oe|aa", "sv": "ae|oe|aa", "fi": "ae|oe"}
+"""Letters for an umlaut, by language; folded, the umlaut is the first of them."""
+_PARTICLES = [
+    "으로",
+    "에서",
+    "에게",
+    "은",
+    "는",
+    "이",
+    "가",
+    "을",
+    "를",
+    "의",
+    "에",
+    "로",
+    "과",
+    "와",
+    "도",
+    "만",
+]
+"""Particles of Korean, the longest first."""
+_PREFIXES, MIN_PREFIXED = "הובלמשכ", 3
+"""Letters that Hebrew writes before a word, and letters that a word has at least with one."""
 
 
 def require_language(code: str) -> str:
@@ -55,6 +78,22 @@ def detect_language(texts: Sequence[str]) -> str:
         return ENGLISH
     language, certainty = _identifier().rank(sample)[0]
     return str(language) if certainty >= MIN_CERTAINTY else ENGLISH
+
+
+def respellings(word: str, language: str) -> Iterator[str]:
+    """Yield other spellings of a folded word that a catalogue of the language may have.
+
+    Without keys for umlauts, "Müsli" is typed "Muesli"; Korean particles and Hebrew articles and
+    prepositions are written against the word.
+    """
+    if language in _DIGRAPHS:
+        plain = re.sub(_DIGRAPHS[language], lambda found: found[0][0], word)
+        if plain != word:
+            yield plain
+    if language == "ko":
+        yield from (word.removesuffix(p) for p in _PARTICLES if word.endswith(p) and word != p)
+    if language == "he" and len(word) > MIN_PREFIXED and word[0] in _PREFIXES:
+        yield word[1:]
 
 
 @cache

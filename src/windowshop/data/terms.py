@@ -12,7 +12,13 @@ from itertools import pairwise
 
 import regex
 
-from windowshop.data.language import COMPOUNDING, ENGLISH, detect_language, stemmer_of
+from windowshop.data.language import (
+    COMPOUNDING,
+    ENGLISH,
+    detect_language,
+    respellings,
+    stemmer_of,
+)
 from windowshop.data.tokens import compared, parts_of, words_of, written, written_together
 
 _UNSPACED = regex.compile(
@@ -86,11 +92,18 @@ def query_terms(text: str, known: KnownWords) -> list[str]:
     for one in written(text):
         whole, parts = compared(one, known.is_english), parts_of(one, known.is_english)
         is_apart = any(word not in known for word in whole) and all(p in known for p in parts)
-        words += parts if is_apart else whole
+        words += parts if is_apart else [_known_form(word, known) for word in whole]
     terms = joined(words, known)
     if text.isascii():
         return terms
     return [term for word in terms for term in _pieces(word, whole=False)]
+
+
+def _known_form(word: str, known: KnownWords) -> str:
+    """Return a word, or another spelling of it where the catalogue has only that."""
+    if known.is_english or word in known:
+        return word
+    return next((form for form in respellings(word, known.language) if form in known), word)
 
 
 def joined(words: Sequence[str], known: KnownWords) -> list[str]:

@@ -272,6 +272,9 @@ class Searcher:
             return Found(find_candidates(state, query))
         if query.text is None and query.image is None:
             return Found(browse(state, query))
+        if not state.lexicon.vocabulary.is_known(state.knows):
+            merging = self.settings.merging_of(request, is_known=False)
+            query = replace(query, merging=merging, is_known=False)
         understood = partial(self._understand, state, request, query)
         if encoded is not None:
             query, understanding = understood()

@@ -46,6 +46,10 @@ def _merging(**weights: float) -> MergeConfig:
     return MergeConfig(channels=tuple(configs))
 
 
+UNTUNED_TEXT = _text_merging()
+BY_WORDS = replace(UNTUNED_TEXT, channels=_merging(vectors=1.0, words=1.0).channels)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RankerConfig:
     """Use of the learned ranker, where `windowshop tune` left one beside the generation."""
@@ -89,12 +93,15 @@ class SearchSettings:
     """Probability that a search by text has what was asked."""
     ranker: RankerConfig = field(default_factory=RankerConfig)
 
-    def merging_of(self, request: SearchRequest) -> MergeConfig:
-        """Return the settings of a request's kind of query."""
+    def merging_of(self, request: SearchRequest, *, is_known: bool = True) -> MergeConfig:
+        """Return the settings of a request's kind of query.
+
+        Untuned, words weigh as much as vectors of an encoder that has no words of the language.
+        """
         if request.similar_to is not None:
             return self.similar
         if request.image is None:
-            return self.text
+            return self.text if is_known or self.text != UNTUNED_TEXT else BY_WORDS
         return self.text_and_photo if request.query else self.photo
 
 

@@ -3,7 +3,7 @@
 Shapes: D width of the searched vectors, M candidates, B sampled products.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,21 +87,23 @@ def signs_of(state: SearchState, background: Background, found: Found) -> Signs 
     cosine_M = np.nan_to_num(scores.get(VECTORS, np.zeros(0)), nan=-1.0)
     share_M = np.nan_to_num(scores.get(WORDS, np.zeros(len(merged.keys))), nan=0.0)
     nearest = np.argsort(-cosine_M, kind="stable")[:AGREEING]
+    unknown = _unknown(state, understanding)
     values = {
         "words": float(share_M.max(initial=0.0)),
         "agreement": float(share_M[nearest].mean()) if len(nearest) else 0.0,
-        **_of_words(understanding, len(state.view.columns)),
+        **_of_words(understanding, len(state.view.columns), unknown),
     }
     vector_D = np.zeros(len(background.mean_D))
     # Where the encoder says nothing of the text, the words say all.
     known = 1 - values["unknown"]
     values |= {"nearness": TYPICAL_NEARNESS * known, "cosine": TYPICAL_COSINE * known}
-    if query.is_read and VECTORS in query.vectors:
+    if not query.is_known:
+        values["agreement"] = values["words"]
+    elif query.is_read and VECTORS in query.vectors:
         vector_D = unit(query.vectors[VECTORS][0], len(vector_D))
         values["cosine"] = float(cosine_M.max(initial=-1.0))
         if background.num_products >= ENOUGH:
             values["nearness"] = background.nearness(vector_D, cosine_M[cosine_M > -1])
-    unknown = tuple(t.token.text for t in _asked(understanding) if not t.count)
     return Signs(values, vector_D, unknown)
 
 
@@ -111,14 +113,29 @@ def unit(vector_P: np.ndarray, width: int) -> np.ndarray:
     return cut_D / max(float(np.linalg.norm(cut_D)), 1e-9)
 
 
-def _of_words(understanding: Understanding, num_products: int) -> dict[str, float]:
+def _unknown(state: SearchState, understanding: Understanding) -> tuple[str, ...]:
+    """Return the words that no product has in any form."""
+    lexical = state.lexicon.lexical
+    words = [token.token.text for token in understanding.tokens]
+    pairs = [*zip(words, words[1:], strict=False)]
+    return tuple(
+        text
+        for text in (t.token.text for t in _asked(understanding) if not t.count)
+        if not lexical.has(text)
+        and not any(text in pair and lexical.has("".join(pair)) for pair in pairs)
+    )
+
+
+def _of_words(
+    understanding: Understanding, num_products: int, unknown: Sequence[str]
+) -> dict[str, float]:
     """Return shares of the query's words, each word by its inverse document frequency."""
     tokens = _asked(understanding)
     weights = np.array([idf(num_products, token.count) for token in tokens])
     if not weights.sum():
         return {"unknown": 0.0, "corrected": 0.0, "named": 1.0}
     kinds = {
-        "unknown": [not token.count for token in tokens],
+        "unknown": [token.token.text in unknown for token in tokens],
         "corrected": [token.corrected is not None for token in tokens],
         "named": [_is_named(token, understanding) for token in tokens],
     }

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from windowshop.data import LexicalTexts, document_terms, joined, query_terms
+from windowshop.data import COMPOUNDING, LexicalTexts, document_terms, joined, query_terms
 from windowshop.engines import BM25Config, BM25Index, TermCounts, best, idf, permitted
 from windowshop.search.understanding.expansion import Alternative, Part, expand
 from windowshop.search.understanding.spelling import Spelling
@@ -83,7 +83,8 @@ class LexicalIndex:
     ) -> LexicalAnswer:
         """Return the k best products, equal scores by key; `allowed_N` is a bitmap by key."""
         words = query_terms(query, self._known)
-        parts = expand(words, self._spelling, synonyms, corrects=corrects)
+        compounds = self.language in COMPOUNDING
+        parts = expand(words, self._spelling, synonyms, corrects=corrects, compounds=compounds)
         scores = self._zeros()
         for part in parts:
             self._add_part(scores, part)
@@ -98,6 +99,14 @@ class LexicalIndex:
     def stem(self, word: str) -> str:
         """Return the form in which a word is compared."""
         return self._known.stem(word)
+
+    def has(self, text: str) -> bool:
+        """Return whether a product has each term of a text, or a compound that ends in it."""
+        return all(
+            len(self._hits(term)[0]) > 0
+            or (self.language in COMPOUNDING and bool(self._spelling.ending_in(term, 1)))
+            for term in query_terms(text, self._known)
+        )
 
     def having(self, words: Sequence[str]) -> np.ndarray:
         """Return the keys of the products that have every word, int64."""

@@ -28,6 +28,8 @@ class ChannelRanking:
     """int64 (K,), each once."""
     scores: np.ndarray
     """float32 (K,), higher is better."""
+    is_whole: bool = False
+    """It has all that the channel finds; any other product scores 0."""
 
     def __post_init__(self) -> None:
         """Check that each key has a score."""
@@ -112,10 +114,14 @@ class Merged:
         )
 
 
-def padded_ranking(name: str, keys: np.ndarray, scores: np.ndarray) -> ChannelRanking:
+def padded_ranking(
+    name: str, keys: np.ndarray, scores: np.ndarray, *, is_whole: bool = False
+) -> ChannelRanking:
     """Return the ranking of a channel from its keys and scores, without padding of key -1."""
     found = keys >= 0
-    return ChannelRanking(name, keys[found].astype(np.int64), scores[found].astype(np.float32))
+    return ChannelRanking(
+        name, keys[found].astype(np.int64), scores[found].astype(np.float32), is_whole
+    )
 
 
 def merge(
@@ -189,14 +195,14 @@ def interleave(channels: Sequence[ChannelRanking], weights: Sequence[float]) -> 
 def weighted_sum(channels: Sequence[ChannelRanking], weights: Sequence[float]) -> Merged:
     """Order by the sum over channels of weight x score; equal sums by key.
 
-    A product that a channel did not return counts there with the lowest score that it did return:
-    the product is no better than that.
+    A product that a channel did not return counts there with the lowest score that it did return,
+    as it is no better than that; with 0 where the channel returned all that it finds.
     """
     table = _table(channels, weights)
     total_M = np.zeros(len(table.keys))
     for channel, weight, scores_M in zip(channels, weights, table.scores_CM, strict=True):
         if weight > 0 and len(channel.keys):
-            lowest = channel.scores.min()
+            lowest = 0.0 if channel.is_whole else channel.scores.min()
             total_M += weight * np.where(np.isnan(scores_M), lowest, scores_M).astype(np.float64)
     return _ordered(table, total_M)
 

@@ -41,6 +41,8 @@ class RetrievalQuery:
     """Likeliest class of each head of the classifier, whether it may act or not."""
     is_read: bool = True
     """The encoder reads the writing system of the text."""
+    is_known: bool = True
+    """The encoder has words of the catalogue's language."""
     by_text: bool = True
     """Text channels take part."""
     vectors: Mapping[str, np.ndarray] = field(default_factory=dict)

@@ -10,6 +10,8 @@ from windowshop.search.understanding.synonyms import Phrase, Synonyms
 SYNONYM, TYPO = 0.9, 0.8
 """Weights of a synonym and of a word one typo away, where the word itself has 1."""
 MAX_CORRECTIONS = 3
+COMPOUND, MAX_COMPOUNDS = 0.9, 20
+"""Weight of compounds that end in a word, and most of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,18 @@ Part: TypeAlias = tuple[Alternative, ...]
 
 
 def expand(
-    words: Sequence[str], spelling: Spelling, synonyms: Synonyms, *, corrects: bool = True
+    words: Sequence[str],
+    spelling: Spelling,
+    synonyms: Synonyms,
+    *,
+    corrects: bool = True,
+    compounds: bool = False,
 ) -> list[Part]:
     """Split a query into parts with their alternatives, the words as asked first.
 
     An unknown word expands to the closest ones where it may be corrected, to two known words
-    written together, or, with its neighbour, to one written apart.
+    written together, or, with its neighbour, to one written apart; with `compounds`, to known words
+    that end in it ("Regal" finds "Bücherregal").
     """
     parts: list[Part] = []
     at = 0
@@ -44,6 +52,9 @@ def expand(
         asked = tuple(words[at : at + max(length, 1)])
         if len(asked) == 1:
             others += _mended(asked[0], spelling, corrects=corrects)
+        if len(asked) == 1 and compounds and asked[0] not in spelling:
+            ending = spelling.ending_in(asked[0], MAX_COMPOUNDS)
+            others += [Alternative((word,), COMPOUND) for word in ending]
         parts.append((Alternative(asked, 1.0), *others))
         at += len(asked)
     return parts

@@ -4,7 +4,7 @@ What shoppers misspell is mostly what many products have: a rare word of the cat
 to an unknown one is close by chance, and the more so where other words of the query are unknown.
 """
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from math import sqrt
 
 from windowshop.data import ENGLISH, Token, detect_language
@@ -21,6 +21,9 @@ RARE = 0.1
 STRANGE_FACTOR = 3.0
 """Where more of the other words are strange than known, it needs so many times the products, and
 must begin alike."""
+MIN_KNOWN, NUM_COMMON, LETTERS = 0.5, 300, 4
+"""Share of the commonest words of so many letters that an encoder of the language has whole: a
+multilingual one has most, one of English a quarter of those of French."""
 Knows = Callable[[str], bool]
 """Says whether the text encoder has a word whole, which it has of common words and brands."""
 FindNear = Callable[[str], Sequence[Near]]
@@ -37,12 +40,16 @@ class OwnWords:
 
     def __init__(
         self,
-        words: Iterable[str],
+        words: Mapping[str, int],
         spelling: Spelling,
         language: str,
         names: Container[str],
         num_products: int,
     ) -> None:
+        self._is_english = language == ENGLISH
+        alphabetic = (one for one in words if len(one) >= LETTERS and one.isalpha())
+        common = sorted(alphabetic, key=lambda one: (-words[one], one))[:NUM_COMMON]
+        self._commonest = [one.lower() for one in common]
         self._letters = frozenset(char for word in words for char in word.lower())
         self._spelling, self._names = spelling, names
         self._common = RARE * sqrt(num_products)
@@ -51,6 +58,15 @@ class OwnWords:
         self._elsewhere = frozenset(
             word for code, own in others.items() if code not in self._languages for word in own
         )
+
+    def are_known(self, knows: Knows) -> bool:
+        """Return whether a text encoder has words of the catalogue's language.
+
+        Every encoder is taken to have those of English.
+        """
+        if self._is_english or not self._commonest:
+            return True
+        return sum(map(knows, self._commonest)) >= MIN_KNOWN * len(self._commonest)
 
     def is_foreign(
         self, query: str, tokens: Sequence[Token], at: int, near: FindNear, knows: Knows

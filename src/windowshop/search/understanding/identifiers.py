@@ -1,14 +1,15 @@
 """Identifiers of products (ids, SKUs, GTINs, part and model numbers), found without a scan.
 
+Model numbers in titles are identifiers of the products that have the rest of the query too.
+
 Columns and attributes are identifiers by name, and columns of texts by content: a code without
 blanks in nearly every row, nearly always another. Case and separators do not count ("GSR12V-15" is
-"gsr 12v15"), nor do zeros before a GTIN.
+"gsr 12v15"), nor do zeros before a GTIN; an ISBN has two forms.
 
 Shapes: P pairs of an identifier and a product.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -19,6 +20,8 @@ import polars as pl
 
 from windowshop.data import PRODUCT_SCHEMA, inner_type, parse_attributes, words_of
 from windowshop.index import Columns
+from windowshop.search.understanding.codes import in_titles, isbn_forms, normal, normal_column
+from windowshop.search.understanding.phrases import STOP_WORDS
 
 _GTIN = re.compile(r"(?:.*gtin|.*upc|.*isbn|.*barcode|ean|.*eancode)(?:a|\d+)?")
 _NAMED = re.compile(
@@ -44,6 +47,8 @@ MAX_PRODUCTS = 50
 """More products than this share no identifier."""
 MAX_PARTS = 4
 """Most parts, apart by blanks or commas, of an identifier in a query."""
+MODEL = "model in the title"
+"""Name of model numbers in titles, behind the columns."""
 SHORT = 3
 """Digits of a number that may be a model of a brand ("501"), rather than an id."""
 MIN_CODE, MIN_DIGITS = 4, 6
@@ -120,6 +125,8 @@ class Identifiers:
                 one = self._look_up(query[start:end], columns, having, is_whole=is_whole)
                 one = replace(one, start=start, end=end) if one else None
                 found += [one] if one else []
+        if any(one.column == MODEL for one in found):
+            found = _with_rest(found, query, columns, having)
         return sorted(found, key=lambda one: one.start)
 
     def _look_up(
@@ -130,12 +137,16 @@ class Identifiers:
         if not code or (not is_whole and (not has_digit or len(code) < _least(code))):
             return None
         codes = [code, code.lstrip("0")] if 8 <= len(code) <= 14 and not has_letter else [code]
+        codes += isbn_forms(code)
         hashes = pl.Series(codes, dtype=pl.String).hash().to_numpy()
         found = [pairs.of(value) for pairs in (self._built, self._later) for value in hashes]
         matched: dict[int, int] = {}
         for key, place in chain.from_iterable(found):
             if columns.alive_N[key]:
                 matched.setdefault(key, place)
+        titles = len(self._columns) - 1
+        if any(place != titles for place in matched.values()):
+            matched = {key: place for key, place in matched.items() if place != titles}
         if not 0 < len(matched) <= MAX_PRODUCTS:
             return None
         column = self._columns[next(iter(matched.values()))]
@@ -146,8 +157,27 @@ class Identifiers:
         return Identified(text, 0, len(text), column, tuple(keys.tolist()), ids, is_word)
 
 
+def _with_rest(
+    found: Sequence[Identified], query: str, columns: Columns, having: Having
+) -> list[Identified]:
+    """Keep of model numbers in titles the products that have the rest of the query too."""
+    for one in found:
+        query = query[: one.start] + " " * (one.end - one.start) + query[one.end :]
+    words = [word for word in words_of(query) if word not in STOP_WORDS]
+    kept = []
+    for one in found:
+        if one.column != MODEL or not words:
+            kept.append(one)
+            continue
+        keys = np.intersect1d(one.keys, having(words))
+        if len(keys):
+            ids = tuple(columns.ids(keys))
+            kept.append(replace(one, keys=tuple(keys.tolist()), product_ids=ids))
+    return kept
+
+
 def identifier_columns(products: pl.DataFrame, declared: Collection[str] = ()) -> list[str]:
-    """Return the columns that hold identifiers, product_id first, and then "attributes"."""
+    """Return the columns that hold identifiers, product_id first, then "attributes" and titles."""
     named = [
         name
         for name, dtype in products.schema.items()
@@ -162,13 +192,8 @@ def identifier_columns(products: pl.DataFrame, declared: Collection[str] = ()) -
         and dtype == pl.String
         and _holds_codes(products[name])
     ]
-    return [*sorted(named, key=lambda name: name != "product_id"), *coded, "attributes"]
-
-
-def normal(text: str) -> str:
-    """Return the letters and digits of a text in lower case, as identifiers are compared."""
-    plain = unicodedata.normalize("NFKC", text).lower()
-    return "".join(char for char in plain if char.isalnum())
+    first = sorted(named, key=lambda name: name != "product_id")
+    return [*first, *coded, "attributes", MODEL]
 
 
 def _least(code: str) -> int:
@@ -199,6 +224,8 @@ def _pairs(keys: np.ndarray, products: pl.DataFrame, columns: Sequence[str]) -> 
     for place, name in enumerate(columns):
         if name == "attributes":
             found = _in_attributes(products)
+        elif name == MODEL and "title" in products.columns:
+            found = in_titles(products["title"])
         elif name in products.columns:
             found = products.select(text=pl.col(name)).with_row_index("row")
             if isinstance(found["text"].dtype, pl.List):
@@ -206,8 +233,7 @@ def _pairs(keys: np.ndarray, products: pl.DataFrame, columns: Sequence[str]) -> 
             found = found.select("row", pl.col("text").cast(pl.String)).drop_nulls()
         else:
             continue
-        text = pl.col("text").str.normalize("NFKC").str.to_lowercase()
-        found = found.with_columns(text=text.str.replace_all(r"[^\p{L}\p{N}]", ""))
+        found = found.with_columns(text=normal_column(pl.col("text")))
         key = pl.Series(keys[found["row"].to_numpy()], dtype=pl.Int64)
         found = found.with_columns(key=key, column=pl.lit(place, pl.UInt32))
         if _GTIN.fullmatch(normal(name)) or name == "attributes":

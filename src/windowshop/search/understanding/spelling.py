@@ -70,6 +70,19 @@ class Spelling:
         found.sort(key=lambda n: (n.distance, n.word[0] != word[0], -n.count, n.word))
         return found[:limit]
 
+    def ending_in(self, word: str, limit: int) -> list[str]:
+        """Return the commonest words that end in a word: compounds of German are of its kind."""
+        if len(word) < ONE_TYPO or is_unspaced(word):
+            return []
+        found = [
+            known
+            for length, some in self._by_length.items()
+            if length > len(word) + 1
+            for known in some
+            if known.endswith(word)
+        ]
+        return sorted(found, key=lambda known: (-self._counts[known], known))[:limit]
+
 
 def allowed_typos(word: str) -> int:
     """Return the typos allowed in a word of this length."""

@@ -18,6 +18,7 @@ from windowshop.data import (
     fold,
     is_unspaced,
     lexical_texts,
+    respellings,
     stemmer_of,
     tokens_of,
     words_of,
@@ -146,6 +147,7 @@ class Vocabulary:
             for other in also
             if "".join(other) in self._phrases
         }
+        self._language = language
         self._stem = None if language == ENGLISH else stemmer_of(language)
         self._phrases = self._stemmed() | named | self._phrases
         words = words or read_words(products, lexical_texts(products).facts)
@@ -169,6 +171,10 @@ class Vocabulary:
         self._unspaced = " ".join(filter(is_unspaced, forms))
         self._weighs_in_pounds = any(self._spelling.count(word) for word in ("pound", "lb"))
 
+    def is_known(self, knows: Knows) -> bool:
+        """Return whether a text encoder has words of the catalogue's language."""
+        return self._own_words.are_known(knows)
+
     def names(self, most: int) -> list[str]:
         """Return the commonest values of phrases, commonest first."""
         meanings = sorted({m[0].value: m[0].count for m in self._phrases.values()}.items())
@@ -189,6 +195,7 @@ class Vocabulary:
         ]
         apart = [(p.start, p.end) for p in prices] + [(i.start, i.end) for i in identified]
         typed = tokens_of(blanked(query, apart))
+        typed = [self._respelled(token) for token in typed] if self._stem else typed
         if not query.isascii():
             typed = segmented(typed, self._phrases.__contains__, self._unspaced)
         find_near: FindNear = cache(self._spelling.near) if corrects else (lambda _: [])
@@ -243,6 +250,14 @@ class Vocabulary:
         word = near[0].word if near else token.word
         corrected = self._written[word] if near else None
         return QueryToken(token, corrected, word, self._spelling.count(word))
+
+    def _respelled(self, token: Token) -> Token:
+        """Return a word in another spelling where the catalogue has only that ("Muesli")."""
+        if token.word in self._spelling:
+            return token
+        forms = respellings(fold(token.text), self._language)
+        form = next((one for one in forms if one in self._spelling), None)
+        return token if form is None else replace(token, word=form)
 
     def _stemmed(self) -> dict[str, list[Meaning]]:
         """Return the phrases by the stems of their words; none in English, which has none."""

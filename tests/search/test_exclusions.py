@@ -1,4 +1,4 @@
-"""What a query does not want, in the languages of shops."""
+"""Exclusions of queries, in the languages of shops."""
 
 import polars as pl
 import pytest

@@ -87,6 +87,8 @@ FORMATS = Registry(
         "ecwid": "windowshop.imports.formats.shop_tables:ECWID",
         "shopware": "windowshop.imports.formats.shop_tables:SHOPWARE",
         "prestashop": "windowshop.imports.formats.shop_tables:PRESTASHOP",
+        "opencart": "windowshop.imports.formats.opencart:FORMAT",
+        "akeneo": "windowshop.imports.formats.companion_files:AKENEO",
         "etsy": "windowshop.imports.formats.shop_tables:ETSY",
         "amazon": "windowshop.imports.formats.shop_tables:AMAZON",
         "square": "windowshop.imports.formats.point_of_sale:SQUARE",
@@ -111,6 +113,8 @@ FOLDER_FORMATS = Registry(
         "wands": "windowshop.imports.formats.judged_folders:WANDS",
         "beir": "windowshop.imports.formats.judged_folders:BEIR",
         "trec": "windowshop.imports.formats.judged_folders:TREC",
+        "prestashop-files": "windowshop.imports.formats.companion_files:PRESTASHOP_FILES",
+        "akeneo-files": "windowshop.imports.formats.companion_files:AKENEO_FILES",
     },
 )
 """Formats of several files that belong together."""

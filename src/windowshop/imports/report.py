@@ -31,6 +31,7 @@ KINDS: dict[str, tuple[What, str]] = {
     "mended-text": ("changed", "texts decoded twice (\u201ccafÃ©\u201d), read as they were meant"),
     "html": ("changed", "texts with HTML, read as plain text"),
     "bad-price": ("dropped", "prices that are no amount"),
+    "dated-offer": ("dropped", "lower prices with an end, which may be over"),
     "price-range": ("guessed", "prices of two amounts; the first was taken"),
     "shared-sign": ("found", "prices whose sign is that of several currencies (--currency)"),
     "no-price": ("found", "products without a price"),

@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from windowshop.errors import DataError, first_line, needs_extra
-from windowshop.imports.csv_rows import HEAD_CHARS, CsvShape, csv_rows, csv_shape, unique_names
+from windowshop.errors import DataError, first_line
+from windowshop.imports.csv_rows import HEAD_CHARS, CsvShape, csv_rows, csv_shape
 from windowshop.imports.encodings import (
     PACKED_SUFFIXES,
     detect_encoding,
@@ -23,6 +23,7 @@ from windowshop.imports.encodings import (
 )
 from windowshop.imports.nested import flattened, has_titles
 from windowshop.imports.report import ImportReport
+from windowshop.imports.sheets import largest_sheet
 from windowshop.imports.tree_rows import Row, json_items, json_lines, json_place, xml_items
 
 Kind = Literal["csv", "jsonl", "json", "xml", "html", "xlsx", "parquet", "arrow"]
@@ -178,7 +179,7 @@ class Source:
             case "xml":
                 yield from xml_items(self.path)
             case "xlsx":
-                yield from _sheet_rows(self.path, report)
+                yield from largest_sheet(self.path, report)
             case "parquet":
                 yield from _parquet_rows(self.path)
             case "arrow":
@@ -239,40 +240,3 @@ def _arrow_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path}: cannot be read as Arrow: {reason}. Save it again.") from None
     for number, record in enumerate(frame.iter_rows(named=True), start=1):
         yield number, {n: v for n, v in record.items() if v is not None and v != ""}
-
-
-def _sheet_rows(path: Path, report: ImportReport) -> Iterator[Row]:
-    """Yield the rows of the sheet with most cells; the header may stand below a title."""
-    with needs_extra("import"):
-        import fastexcel
-    try:
-        book = fastexcel.read_excel(str(path))
-        sheets = {
-            name: book.load_sheet(name, header_row=None, dtypes="string").to_polars()
-            for name in book.sheet_names
-        }
-    except fastexcel.FastExcelError as error:
-        reason = first_line(error)
-        raise DataError(f"{path}: cannot be read as a workbook: {reason}. Save it again.") from None
-    cells = {
-        name: sum(sheet.height - column.null_count() for column in sheet.iter_columns())
-        for name, sheet in sheets.items() if sheet.height > 1
-    }  # fmt: skip
-    if not cells:
-        raise DataError(f"{path}: no sheet has a header and rows. Export it again.")
-    chosen = max(cells, key=lambda name: cells[name])
-    for name in cells:
-        if name != chosen:
-            report.add("sheet-not-read", 1, name)
-    sheet = sheets[chosen]
-    rows = sheet.iter_rows()
-    width = 0.4 * max(sum(cell is not None for cell in row) for row in sheet.head(50).iter_rows())
-    header = next(row for row in rows if sum(bool(cell) for cell in row) >= width)
-    names = unique_names([str(cell or "").strip() for cell in header])
-    number = 0
-    for row in rows:
-        texts = ((name, str(cell).strip()) for name, cell in zip(names, row, strict=True) if cell)
-        record: dict[str, object] = {name: text for name, text in texts if text}
-        if record:
-            number += 1
-            yield number, record

@@ -1,4 +1,5 @@
-# On a fresh machine with Python 3.11: `make demo` for a first look, `make test` for every check.
+# On a fresh machine with Python 3.11: `make demo` for a first look, `make demo OPEN=1` to have its page
+# served at the end, `make test` for every check.
 # While working: `make check`, `make quick`, `make test ARGS="-k price"`.
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +14,7 @@ FAULTY := tests/faults tests/index/test_collection_kills.py tests/engines/test_s
 .PHONY: demo check quick test faults docs figures lock licences packages dist dist-quick audit clean
 
 demo: $(READY)
-	$(BIN)/python -m windowshop demo build/demo
+	$(BIN)/python -m windowshop demo build/demo $(if $(OPEN),--open)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -4,6 +4,7 @@ import json
 import pytest
 from rich.console import Console
 
+from windowshop.cli.demo import demo
 from windowshop.config import ModelConfig, StageConfig, TrainConfig
 from windowshop.demo.catalogue import DemoConfig
 from windowshop.demo.run import run_demo
@@ -34,3 +35,12 @@ def test_the_first_run_tells_how_to_open_the_page_and_a_second_run_keeps_the_mod
     run_demo(tmp_path / "demo", SHOP, RECIPE, TerminalReporter(console), console)
     assert model.stat().st_mtime_ns == trained
     assert "nothing to do" in console.file.getvalue()
+
+
+def test_the_page_is_served_at_the_end_where_that_is_asked(tmp_path, monkeypatch):
+    steps = []
+    monkeypatch.setattr("windowshop.demo.run_demo", lambda folder, *_: steps.append(folder))
+    monkeypatch.setattr("windowshop.cli.demo.serve", steps.append)
+    demo(tmp_path)
+    demo(tmp_path, open_page=True)
+    assert steps == [tmp_path, tmp_path, tmp_path / "index"]

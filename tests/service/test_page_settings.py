@@ -14,6 +14,7 @@ from windowshop.service.page.colours import PAPERS, accents, contrast
 from windowshop.service.page.columns import facts_of
 from windowshop.service.page.guess import guess_page, label_of
 from windowshop.service.page.settings import PageSettings, SortOption
+from windowshop.service.page.use import MIN_PICKS, FacetUse
 
 ROWS = {
     "product_id": ["p1", "p2", "p3", "p4"],
@@ -152,6 +153,36 @@ def test_the_first_start_writes_the_file_and_changes_are_read(client, index):
     (index / "page.yaml").unlink()
     assert client.get("/page").json()["problem"] == ""
     assert (index / "page.yaml").is_file()
+
+
+def test_facets_that_are_used_more_stand_first(index, tmp_path):
+    copy = shutil.copytree(index, tmp_path / "index")
+    (copy / "page.yaml").unlink(missing_ok=True)
+
+    def facets(client):
+        return [facet["column"] for facet in client.get("/page").json()["facets"]]
+
+    with serving(copy) as client:
+        before = facets(client)
+        last = before[-1]
+        body = {"picks": {last: {"low": 0} if last == "stock" else {"values": []}}}
+        for _ in range(MIN_PICKS):
+            assert facets(client) == before
+            assert client.post("/search", json=body).status_code == 200
+        assert facets(client) == [last, *before[:-1]]
+        client.post("/search", json=body | {"offset": 1})
+        client.post("/search", json=body | {"log": False})
+    assert FacetUse(copy).ordered(before)[0] == last
+    assert yaml.safe_load((copy / "facet_use.json").read_text()) == {last: MIN_PICKS}
+    with serving(copy) as client:
+        assert facets(client)[0] == last
+        rewrite(copy, facet_order="listed")
+        assert facets(client) == before
+
+
+def test_a_damaged_count_of_picks_is_begun_again(tmp_path):
+    (tmp_path / "facet_use.json").write_text('{"a": "many"}')
+    assert FacetUse(tmp_path).ordered(["b", "a"]) == ["b", "a"]
 
 
 def test_a_logo_is_sent(client, index):

@@ -115,12 +115,15 @@ class ServiceState:
         if not log:
             return
         self.feedback.search(answer, request, follow_up=follow_up)
+        if request.facet_filters and not request.offset:
+            self.page.use.picked(request.facet_filters)
         if answer.text and answer.total and not request.offset and not follow_up:
             self.suggestions.searched(answer.text)
 
     def close(self, seconds: float) -> None:
         """Save and close everything; requests under way get `seconds` to end."""
         self._ended.set()
+        self.page.use.save(by_now=True)
         try:
             self.pool.close(seconds)
         finally:
@@ -149,6 +152,7 @@ class ServiceState:
             self._attempt(self.pool.tick)
             self._attempt(self.suggestions.tick)
             self._attempt(self._refresh_suggestions)
+            self._attempt(self.page.use.save)
 
     def _recall(self) -> None:
         """Check products and what was logged, then count earlier searches for suggestions."""

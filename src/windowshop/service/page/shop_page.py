@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from windowshop.service.page.colours import accents
 from windowshop.service.page.columns import ColumnFacts, attribute_names, facts_of
 from windowshop.service.page.guess import guess_page, label_of
 from windowshop.service.page.settings import PAGE_FILE, PageSettings, save_page
+from windowshop.service.page.use import FacetUse
 from windowshop.settings import load_settings
 
 LOG = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class ShopPage:
         """`currency` is that of the service, where products name none."""
         self._folder, self._currency = folder, currency
         self._lock = threading.Lock()
+        self.use = FacetUse(folder)
         self._catalogue: Catalogue | None = None
         self._read: tuple[object, ...] = ()
         self._settings = PageSettings()
@@ -50,7 +52,9 @@ class ShopPage:
             catalogue = self._renewed(searcher, num_written)
             self._renew_settings(catalogue, searcher)
             settings, problem = self._settings, self._problem
-        return _answer(settings, catalogue, problem, self._folder)
+        is_by_use = settings.facet_order == "use"
+        order = self.use.ordered(settings.facets) if is_by_use else settings.facets
+        return _answer(replace(settings, facets=tuple(order)), catalogue, problem, self._folder)
 
     def logo(self) -> Path | None:
         """Return the file of the logo, None where there is none."""

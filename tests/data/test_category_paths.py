@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from windowshop.data import parse_filter, to_polars
-from windowshop.data.category_paths import CATEGORY_PATHS, every_path
+from windowshop.data.category_paths import CATEGORY_PATHS, cut_paths, every_path
 from windowshop.data.dataset import read_products
 from windowshop.data.product_text import lexical_texts
 
@@ -59,3 +59,21 @@ def test_a_product_is_under_each_of_its_categories(products, text, ids):
 def test_one_category_a_product_needs_no_second_column(tmp_path):
     (tmp_path / "products.jsonl").write_text("\n".join(map(json.dumps, ROWS[1:3])))
     assert CATEGORY_PATHS not in read_products(tmp_path).columns
+
+
+@pytest.mark.parametrize(
+    ("paths", "num_levels", "cut"),
+    [
+        (["A > B > C", "A >B", "A", None], 2, ["A > B", "A > B", None, None]),
+        ([["A > B", "A > C", "D"], [], None], 1, [["A", "A", "D"], [], []]),
+        ([["A > B", "D"], ["D"]], 2, [["A > B"], []]),
+        ([None, None], 1, [None, None]),
+        ([], 1, []),
+    ],
+)
+def test_paths_are_cut_to_a_level(paths, num_levels, cut):
+    is_listed = any(isinstance(path, list) for path in paths)
+    dtype = pl.List(pl.String) if is_listed else pl.String
+    found = cut_paths(pl.Series("category", paths, dtype=dtype), num_levels)
+    assert found.to_list() == cut
+    assert found.name == "category"

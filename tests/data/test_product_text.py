@@ -3,7 +3,7 @@ import json
 import polars as pl
 import pytest
 
-from windowshop.data.attributes import parse_attributes
+from windowshop.data.attributes import attributes_of, parse_attributes
 from windowshop.data.product_text import (
     BARE,
     CATEGORY,
@@ -157,3 +157,20 @@ def test_a_bare_title_lacks_words_of_its_attributes():
 
 def test_a_product_without_attributes_has_no_bare_title():
     assert product_views(table({"title": "Boot", "brand": "N"}), [BARE]) == {BARE: [""]}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"a": 1, "b": ["x"]}', {"a": 1, "b": ["x"]}),
+        ("[1]", None),
+        ("no JSON", None),
+        (None, None),
+        ('{"a": NaN}', None),
+        ('{"a": "\\ud83d"}', None),
+        ('{"a": ' + "[" * 300 + "]" * 300 + "}", None),
+        ('{"a": ' + "[" * 3_000 + "]" * 3_000 + "}", None),
+    ],
+)
+def test_attributes_are_an_object_where_json_can_hold_them(text, found):
+    assert attributes_of(text) == found

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from windowshop.errors import ConfigError, SearchError
 from windowshop.index import Columns
 from windowshop.search.answer import FacetValue
-from windowshop.search.request import BrandCap, Diversity, FacetRange, FacetValues, Sort
+from windowshop.search.request import (
+    BrandCap,
+    Condition,
+    Diversity,
+    FacetRange,
+    FacetValues,
+    Sort,
+)
 from windowshop.search.results.diversify import Diversifier, mmr
 from windowshop.search.results.pins import Pin, with_pins
 from windowshop.search.results.result_set import ResultSet
@@ -111,6 +118,31 @@ def test_a_facet_ignores_its_own_pick_but_no_other():
     assert [v.picked for v in picked.facet("brand").values] == [False, True]
     assert values(picked.facet("colours")) == [("red", 1, 1)]
     assert values(picked.facet("new")) == []
+
+
+@pytest.mark.parametrize(
+    ("narrow", "kept", "brands"),
+    [
+        ([[("brand", FacetValues(("Nike",)), False)]], [50, 40, 20], [("Nike", 3, 2)]),
+        ([[("brand", FacetValues(("Nike",)), True)]], [30, 10, 60], [("Puma", 2, 1)]),
+        (
+            [[("colours", FacetValues(("blue",)), False), ("price", FacetRange(15, 25), False)]],
+            [40, 30, 60],
+            [("Nike", 1, 1), ("Puma", 1, 1)],
+        ),
+        (
+            [[("new", FacetValues((True,)), False)], [("price", FacetRange(high=20), True)]],
+            [50, 20],
+            [("Nike", 2, 2)],
+        ),
+    ],
+)
+def test_every_count_keeps_to_what_narrows(narrow, kept, brands):
+    conditions = tuple(tuple(Condition(*one) for one in some) for some in narrow)
+    found = ResultSet(KEYS, SCORES, table(KEYS, SHOP), narrow=conditions)
+    assert keys(found, collapse=False) == kept
+    assert found.ranking().total_products == len(kept)
+    assert values(found.facet("brand")) == brands
 
 
 def test_picked_values_show_beyond_the_limit_and_at_zero():

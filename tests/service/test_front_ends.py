@@ -200,3 +200,7 @@ def test_react_instantsearch_runs_too(open_shop, service):
     name = first.locator(".ais-RefinementList-labelText").inner_text()
     first.locator("input").check()
     expect(page, service, text="mug", picks={"brand": {"values": [name]}})
+    first.locator("input").uncheck()
+    expect(page, service, text="mug")
+    page.fill(".ais-RefinementList .ais-SearchBox-input", name[:3])
+    until(lambda: page.locator(".ais-RefinementList mark").all_inner_texts() == [name[:3]])

@@ -4,10 +4,14 @@ import json
 import shutil
 from urllib.parse import urlencode
 
+import polars as pl
 import pytest
-from support.services import SECRETS, problem, serving, write_keys
+from support.services import SECRETS, made_answer, problem, serving, write_keys
 
+from windowshop.search import SearchRequest
 from windowshop.service.http.api_keys import load_keys
+from windowshop.service.instantsearch.typed import TypedSearches, is_on_the_way
+from windowshop.service.logs.feedback import read_log
 
 QUERIES = "/1/indexes/*/queries"
 
@@ -196,6 +200,8 @@ def test_numbers_have_their_range_and_their_values(ask):
     assert found["facets"]["on_sale"] == {"false": 103, "true": 26}
     (every,) = ask({"facets": ["*"]})
     assert {"brand", "category", "colour", "price", "on_sale"} <= set(every["facets"])
+    order = every["renderingContent"]["facetOrdering"]["facets"]["order"]
+    assert order == list(every["facets"])
 
 
 def test_the_name_of_a_replica_says_the_order(ask):
@@ -354,3 +360,63 @@ def test_a_key_stands_where_the_client_puts_it(index, tmp_path):
             "Access-Control-Request-Headers": "x-algolia-api-key,x-algolia-application-id",
         }
         assert client.options(QUERIES, headers=asked).status_code == 200
+
+
+def test_letters_on_the_way_to_a_query_are_no_questions(client, index):
+    shopper = {"userToken": "typist"}
+    letters = [{"query": text, **shopper} for text in ("gr", "gree", "green shirt", "green shir")]
+    for query in letters:
+        asked(client, query)
+    other, _ = asked(client, {"query": "puma", **shopper}, {"query": "puma", "page": 1, **shopper})
+    click = {"eventType": "click", "eventName": "clicked", "index": "shop", "positions": [1]}
+    click |= {"queryID": other["queryID"], "objectIDs": ids(other)[:1]}
+    assert client.post("/1/events", json={"events": [click]}).json()["noted"] == 1
+    searches, _ = read_log(index)
+    logged = {
+        row["text"]: row["follow_up"]
+        for row in searches.filter(pl.col("offset") == 0).iter_rows(named=True)
+        if row["text"] in {query["query"] for query in letters} | {"puma"}
+    }
+    assert logged == {
+        "gr": True, "gree": True, "green shirt": True, "green shir": False, "puma": False
+    }  # fmt: skip
+
+
+def asked(client, *queries):
+    sent = {"requests": [{"indexName": "shop", **query} for query in queries]}
+    return client.post(QUERIES, json=sent).json()["results"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_so"),
+    [
+        ("re", "red", True),
+        ("red", "re", True),
+        ("Re", "red shoe", True),
+        ("red", "red", False),
+        ("red", "blue", False),
+        (None, "red", False),
+        ("red", None, False),
+    ],
+)
+def test_a_text_is_on_the_way_where_one_begins_the_other(before, after, is_so):
+    assert is_on_the_way(before, after) is is_so
+
+
+def test_a_text_is_a_question_after_a_while(monkeypatch):
+    recorded = []
+    typed = TypedSearches(
+        lambda answer, request, follow_up: recorded.append((answer.text, follow_up))
+    )
+    typed.search("a", made_answer("1" * 32, text="red"), SearchRequest(text="red"))
+    typed.search("b", made_answer("2" * 32, text="blue"), SearchRequest(text="blue"))
+    typed.tick()
+    assert recorded == []
+    typed.settle("2" * 32)
+    typed.tick(still=0)
+    typed.tick(still=0)
+    assert recorded == [("blue", False), ("red", False)]
+    monkeypatch.setattr("windowshop.service.instantsearch.typed.MAX_SHOPPERS", 1)
+    for name in "cde":
+        typed.search(name, made_answer(text=name), SearchRequest(text=name))
+    assert recorded[2:] == [("c", False), ("d", False)]

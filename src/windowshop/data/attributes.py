@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import orjson
 import polars as pl
 
 from windowshop.data.column_types import TEXTS_BY_NAME, is_code
@@ -14,6 +15,8 @@ Value: TypeAlias = str | int | float | bool
 
 MIN_SHARE = 0.01
 MAX_COLUMNS = 64
+AROUND = 20
+"""Levels that an answer may put around attributes."""
 MAX_CHARS = 40
 """Attributes below this share of products, beyond this number of columns, or with longer values on
 average get no column."""
@@ -120,10 +123,17 @@ def _is_common(rows: dict[int, list[str]], num_products: int) -> bool:
 
 
 def attributes_of(value: str | None) -> dict[str, Any] | None:
-    """Return attributes as the object that they are; None where they are none."""
+    """Return attributes as the object that they are; None where they are none.
+
+    What no JSON may hold (NaN, half a surrogate pair), or hold so deep, is none either.
+    """
     try:
-        parsed = parse_json(value or "")
-    except (ValueError, RecursionError):
+        parsed = orjson.loads(value or "")
+        inner = parsed
+        for _ in range(AROUND):
+            inner = [inner]
+        orjson.dumps(inner)  # it reads deeper than it writes
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return None
     return parsed if isinstance(parsed, dict) else None
 

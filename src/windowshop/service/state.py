@@ -11,6 +11,7 @@ from windowshop.service.config import ServiceConfig
 from windowshop.service.generation_pool import GenerationPool
 from windowshop.service.http.errors import ServiceError
 from windowshop.service.http.executor import Executor
+from windowshop.service.instantsearch.typed import TypedSearches
 from windowshop.service.logs.feedback import FeedbackLog, recent_texts
 from windowshop.service.logs.judgements import Judgements
 from windowshop.service.logs.tables import LogDatabase
@@ -50,6 +51,11 @@ class ServiceState:
         self.administering = Executor("admin", 1, 8, config.admin_seconds)
         self._logs = LogDatabase(pool.folder)
         self._feedback: FeedbackLog | None = None
+        self.typed = TypedSearches(
+            lambda answer, request, follow_up: self.record_search(
+                answer, request, follow_up=follow_up
+            )
+        )
         self._judgements: Judgements | None = None
         self._ended = threading.Event()
         self.failure: Exception | None = None
@@ -128,6 +134,7 @@ class ServiceState:
             self.pool.close(seconds)
         finally:
             if self._feedback is not None:
+                self.typed.tick(still=0)
                 self._feedback.close()
             self._logs.close()
 
@@ -149,6 +156,7 @@ class ServiceState:
                 if self.config.preload_model:
                     self._attempt(self._preload)
                 self._attempt(self._warmed)
+            self._attempt(self.typed.tick)
             self._attempt(self.pool.tick)
             self._attempt(self.suggestions.tick)
             self._attempt(self._refresh_suggestions)

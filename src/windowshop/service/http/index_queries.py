@@ -25,7 +25,7 @@ TEXTS = frozenset(
 )
 """Parameters that are texts, whatever they look like."""
 WITHOUT_EFFECT = frozenset(
-    ["clickAnalytics", "userToken", "analyticsTags", "enableABTest", "explain", "responseFields"]
+    ["clickAnalytics", "analyticsTags", "enableABTest", "explain", "responseFields"]
     + ["getRankingInfo", "ruleContexts", "sortFacetValuesBy", "strategy", "percentileComputation"]
     + [
         "enablePersonalization",
@@ -82,6 +82,7 @@ class IndexQuery(_Wire):
     analytics: bool = True
     enable_rules: bool = True
     typo_tolerance: bool | str = True
+    user_token: str = Field("", max_length=1_024)
     facet: str = Field("", max_length=256)
     facet_query: str = Field("", max_length=1_000)
     max_facet_hits: Annotated[int, Field(ge=1, le=100)] = 10
@@ -99,6 +100,7 @@ class IndexQuery(_Wire):
             raise ValueError("params must be an object, or text as behind an address")
         found = {**given, **params}
         found.pop("params", None)
+        found.setdefault("facet", found.pop("facetName", None))
         return {name: value for name, value in found.items() if value is not None}
 
     @field_validator("facets", "attributes_to_retrieve", "attributes_to_highlight", mode="before")

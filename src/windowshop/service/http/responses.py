@@ -9,9 +9,11 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict
 
+from windowshop.data import attributes_of
 from windowshop.search import Answer, Result
 from windowshop.service.http.errors import to_json
 
+ATTRIBUTES = "attributes"
 PATHS = ("image", "images")
 """Columns that say where a product's images lie."""
 
@@ -370,8 +372,10 @@ def photo_url(product_id: str) -> str:
 
 
 def without_paths(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a product's columns without internal ones and paths of images."""
-    return {k: v for k, v in row.items() if not k.startswith("_") and k not in PATHS}
+    """Return a product's columns without internal ones and paths, attributes as an object."""
+    kept = {k: v for k, v in row.items() if not k.startswith("_") and k not in PATHS}
+    stated = attributes_of(row.get(ATTRIBUTES))
+    return kept if stated is None else kept | {ATTRIBUTES: stated}
 
 
 def _result(result: Result) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from windowshop.data import attributes_of, fold, tokens_of
+from windowshop.data import fold, tokens_of
 from windowshop.search import MAX_RESULTS, Answer, Facet, Result, Searcher, SearchRequest
 from windowshop.service.http.index_queries import IndexQuery
 from windowshop.service.http.responses import photo_url, without_paths
@@ -97,6 +97,9 @@ def result_of(asked: Asked, answer: Answer, searcher: Searcher, base_url: str) -
         found["queryID"] = answer.search_id
     if asked.facets:
         found |= _counts(asked, answer)
+    if "*" in query.facets:
+        order = {"facets": {"order": list(asked.facets)}, "values": {}}
+        found["renderingContent"] = {"facetOrdering": order}
     return found
 
 
@@ -135,9 +138,6 @@ def told(asked: Asked, answer: Answer) -> dict[str, Any]:
 def hit_of(result: Result, query: IndexQuery, marks: Marker, base_url: str) -> dict[str, Any]:
     """Return a hit: its columns, the address of its photo, and its words that were asked for."""
     row = without_paths(result.fields)
-    attributes = attributes_of(row.get("attributes"))
-    if attributes is not None:
-        row["attributes"] = attributes
     if result.image:
         row["image"] = base_url.rstrip("/") + photo_url(result.product_id)
     shown = _kept({**row, **_levels(result.category)}, query.attributes_to_retrieve)

@@ -30,7 +30,7 @@ def feedback_routes(service: ServiceState) -> APIRouter:
     async def feedback(request: Request) -> NotedAnswer:
         """Report a click, a product put into the cart, or a purchase, under its search."""
         body = await read_json(request, FeedbackBody)
-        is_new = await service.noting.run(lambda: service.feedback.event(body))
+        is_new = await service.noting.run(lambda: _event(service, body))
         if is_new:
             service.metrics.events.labels(body.event).inc()
         return NotedAnswer(status="noted" if is_new else "known")
@@ -83,12 +83,19 @@ def _note(service: ServiceState, reports: Iterable[tuple[int, Report]]) -> Event
     )
 
 
+def _event(service: ServiceState, body: FeedbackBody) -> bool:
+    """Log an event under its search, which may still wait to be recorded."""
+    service.typed.settle(body.search_id)
+    return service.feedback.event(body)
+
+
 def _noted(service: ServiceState, report: Report) -> bool | str:
     """Note a report; returns whether it was new, or why it cannot be noted."""
     if report.action not in ACTIONS:
         return f"{report.action!r} is none of {', '.join(ACTIONS)}."
     position = report.position
     try:
+        service.typed.settle(report.search_id)
         if position is None:
             position = service.feedback.position(report.search_id, report.product_id)
         if position is None:
@@ -99,7 +106,7 @@ def _noted(service: ServiceState, report: Report) -> bool | str:
             position=position,
             event=report.action,  # type: ignore[arg-type]
         )
-        is_new = service.feedback.event(body)
+        is_new = _event(service, body)
     except ValidationError as error:
         return str(from_validation(error))
     except ServiceError as error:

@@ -4,10 +4,12 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from windowshop.errors import FilterError
 from windowshop.service.http.bodies import json_body, parse
-from windowshop.service.http.errors import json_response
+from windowshop.service.http.errors import ServiceError, json_response
 from windowshop.service.http.index_queries import FacetQueryBody, IndexQuery, QueriesBody
-from windowshop.service.instantsearch.answers import facet_hits, read, result_of
+from windowshop.service.http.middleware import client_of
+from windowshop.service.instantsearch.answers import Asked, facet_hits, read, result_of
 from windowshop.service.instantsearch.names import ColumnNames
 from windowshop.service.state import ServiceState
 
@@ -17,8 +19,8 @@ def instantsearch_routes(service: ServiceState) -> APIRouter:
     router = APIRouter(tags=["InstantSearch"])
 
     async def answered(request: Request, queries: list[IndexQuery]) -> list[dict[str, Any]]:
-        base_url = str(request.base_url)
-        return await service.searching.run(lambda: _answers(service, queries, base_url))
+        base_url, client = str(request.base_url), client_of(request.scope).name
+        return await service.searching.run(lambda: _answers(service, queries, base_url, client))
 
     @router.post("/1/indexes/*/queries", openapi_extra=json_body(QueriesBody))
     async def queries(request: Request) -> Response:
@@ -46,22 +48,28 @@ def instantsearch_routes(service: ServiceState) -> APIRouter:
 
 
 def _answers(
-    service: ServiceState, queries: list[IndexQuery], base_url: str
+    service: ServiceState, queries: list[IndexQuery], base_url: str, client: str
 ) -> list[dict[str, Any]]:
     found = []
     with service.pool.lease() as searcher:
         columns = ColumnNames.of(searcher)
-        for asked in [read(query, columns) for query in queries]:
+        for asked in [_read(query, columns) for query in queries]:
             answer = searcher.answer(asked.request)
             if asked.query.type == "facet":
                 found.append(facet_hits(asked, answer, searcher))
                 continue
             found.append(result_of(asked, answer, searcher, base_url))
-            if asked.is_shown:
-                service.record_search(
-                    answer,
-                    asked.request,
-                    log=asked.is_logged,
-                    follow_up=asked.is_follow_up,
-                )
+            if asked.is_logged and not asked.is_follow_up:
+                shopper = asked.query.user_token or client
+                service.typed.search(shopper, answer, asked.request)
+            elif asked.is_shown:
+                service.record_search(answer, asked.request, log=asked.is_logged, follow_up=True)
     return found
+
+
+def _read(query: IndexQuery, columns: ColumnNames) -> Asked:
+    """Return the search of a query; raises ServiceError 400 for filters that cannot be read."""
+    try:
+        return read(query, columns)
+    except FilterError as error:
+        raise ServiceError(400, "bad_filter", str(error)) from None

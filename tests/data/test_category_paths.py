@@ -65,7 +65,7 @@ def test_one_category_a_product_needs_no_second_column(tmp_path):
     ("paths", "num_levels", "cut"),
     [
         (["A > B > C", "A >B", "A", None], 2, ["A > B", "A > B", None, None]),
-        ([["A > B", "A > C", "D"], [], None], 1, [["A", "A", "D"], [], []]),
+        ([["A > B", "A > C", "D"], [], None], 1, [["A", "A", "D"], [], None]),
         ([["A > B", "D"], ["D"]], 2, [["A > B"], []]),
         ([None, None], 1, [None, None]),
         ([], 1, []),

@@ -39,16 +39,16 @@ def cut_paths(paths: pl.Series, num_levels: int) -> pl.Series:
 
     `paths` are texts, or lists of them, which keep those that are long enough.
     """
-    if isinstance(paths.dtype, pl.List):
-        rows = paths.to_frame("path").with_row_index("row").explode("path")
-        rows = rows.with_columns(cut_paths(rows["path"], num_levels))
-        kept = pl.col("path").drop_nulls()
-        return rows.group_by("row", maintain_order=True).agg(kept)["path"].alias(paths.name)
-    whole = paths.drop_nulls().unique()
+    is_listed = isinstance(paths.dtype, pl.List)
+    whole = (paths.explode() if is_listed else paths).drop_nulls().unique()
     levels = [[level.strip() for level in path.split(">")] for path in whole]
     cut = [" > ".join(own[:num_levels]) if len(own) >= num_levels else None for own in levels]
     short = pl.Series(cut, dtype=pl.String)
-    return paths.replace_strict(whole, short, default=None, return_dtype=pl.String)
+    path = pl.element() if is_listed else pl.col(paths.name)
+    found = path.replace_strict(whole, short, default=None, return_dtype=pl.String)
+    if is_listed:
+        found = pl.col(paths.name).list.eval(found).list.drop_nulls()
+    return paths.to_frame().select(found.alias(paths.name)).to_series()
 
 
 def every_path(products: pl.DataFrame) -> pl.Series:

@@ -91,6 +91,7 @@ FORMATS = Registry(
         "akeneo": "windowshop.imports.formats.companion_files:AKENEO",
         "etsy": "windowshop.imports.formats.shop_tables:ETSY",
         "amazon": "windowshop.imports.formats.shop_tables:AMAZON",
+        "salesforce": "windowshop.imports.formats.salesforce:FORMAT",
         "square": "windowshop.imports.formats.point_of_sale:SQUARE",
         "lightspeed": "windowshop.imports.formats.point_of_sale:LIGHTSPEED",
         "lightspeed-ecom": "windowshop.imports.formats.point_of_sale:LIGHTSPEED_ECOM",

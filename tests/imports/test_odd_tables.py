@@ -215,3 +215,20 @@ def test_crowns_of_several_countries_are_told(tmp_path):
     assert shop.column("price") == {"1": 1299, "2": 99.5}
     assert shop.notes["shared-sign"] == 2
     assert import_text(tmp_path, "t.csv", text, currency="SEK").column("currency")["1"] == "SEK"
+
+
+def test_a_feed_of_rakuten_has_no_header(tmp_path):
+    """Fields by their place, between a line HDR and one TRL."""
+    text = (
+        "HDR|12345|Shop|2024-01-01/00:00:00\n"
+        f"100|Blue Dress|D-1|Apparel|Dresses|https://b.example/1|{WEB}1.jpg||Short|Long|||19.99|29.99|||Acme||N|dress||M|||"
+        "in stock|012345678905||USD\n"
+        f"101|Red Dress|D-2|Apparel|Dresses|https://b.example/2|{WEB}2.jpg||Short|Long||||39.99|||Acme||N||||||out of stock|||USD\n"
+        "TRL|2\n"
+    )
+    shop = import_text(tmp_path, "12345.txt", text)
+    assert shop.column("price") == {"100": 29.99, "101": 39.99}
+    row = shop.row("100")
+    assert (row["title"], row["sale_price"], row["currency"]) == ("Blue Dress", 19.99, "USD")
+    assert (row["image_url"], row["gtin"]) == (f"{WEB}1.jpg", "012345678905")
+    assert shop.column("availability") == {"100": "in_stock", "101": "out_of_stock"}

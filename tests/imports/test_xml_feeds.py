@@ -66,3 +66,44 @@ def test_texts_in_several_languages_and_amounts_with_a_currency(tmp_path):
     assert shop.column("title") == {"7": "Hat", "8": "Mütze"}
     assert (shop.row("7")["price"], shop.row("7")["currency"]) == (12.5, "CHF")
     assert "0.5" in str(shop.row("7"))
+
+
+def test_salesforce(tmp_path):
+    """Variants take from their master; categories are assigned behind the products."""
+    text = """<?xml version="1.0" encoding="UTF-8"?>
+<catalog xmlns="http://www.demandware.com/xml/impex/catalog/2006-10-31" catalog-id="apparel">
+<category category-id="root"><display-name xml:lang="x-default">Root</display-name></category>
+<category category-id="mens"><display-name xml:lang="x-default">Mens</display-name><parent>root</parent></category>
+<category category-id="shirts"><display-name xml:lang="x-default">Shirts</display-name><parent>mens</parent></category>
+<product product-id="M1"><display-name xml:lang="x-default">Oxford shirt</display-name>
+<display-name xml:lang="de">Oxfordhemd</display-name><short-description xml:lang="x-default">Short</short-description>
+<long-description xml:lang="x-default">&lt;p&gt;Long&lt;/p&gt;</long-description><images>
+<image-group view-type="large"><image path="large/1.jpg"/><image path="large/2.jpg"/></image-group>
+<image-group view-type="small"><image path="small/1.jpg"/></image-group></images><brand>Acme</brand>
+<custom-attributes><custom-attribute attribute-id="material" xml:lang="x-default">Cotton</custom-attribute></custom-attributes>
+<variations><variants><variant product-id="V1" default="true"/><variant product-id="V2"/></variants></variations></product>
+<product product-id="V1"><upc>012345678905</upc><online-flag>true</online-flag><custom-attributes>
+<custom-attribute attribute-id="color">Blue</custom-attribute></custom-attributes></product>
+<product product-id="V2"><online-flag>false</online-flag></product>
+<product product-id="S1"><display-name xml:lang="x-default">Belt</display-name><online-flag>true</online-flag></product>
+<category-assignment category-id="mens" product-id="M1"/>
+<category-assignment category-id="shirts" product-id="M1"><primary-flag>true</primary-flag></category-assignment>
+</catalog>"""
+    shop = import_text(tmp_path, "catalog.xml", text)
+    assert shop.report.format == "Salesforce Commerce catalogue"
+    assert shop.column("title") == {"V1": "Oxford shirt", "V2": "Oxford shirt", "S1": "Belt"}
+    assert shop.column("group_id") == {"V1": "M1", "V2": "M1", "S1": "S1"}
+    assert shop.column("published") == {"V1": True, "V2": False, "S1": True}
+    row = shop.row("V1")
+    assert (row["description"], row["brand"], row["gtin"]) == (
+        "Short\nLong",
+        "Acme",
+        "012345678905",
+    )
+    assert (row["category"], row["image"], row["images"]) == (
+        "Mens > Shirts",
+        "large/1.jpg",
+        ["large/2.jpg"],
+    )
+    assert json.loads(row["attributes"]) == {"color": "Blue", "material": "Cotton"}
+    assert shop.notes["parent-passed-on"] == 1

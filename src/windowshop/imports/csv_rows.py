@@ -25,6 +25,15 @@ _ENTITIES = frozenset(
 ) | {"trade", "apos"}
 """Names of letters and punctuation; of mathematics, some are words (`sub`, `image`)."""
 _ENTITY = re.compile(r"&(#\d{1,6}|#[xX][\da-fA-F]{1,5}|[A-Za-z]\w{1,9})$")
+RAKUTEN = (
+    "Product ID", "Product Name", "SKU", "Primary Category", "Secondary Category", "Product URL",
+    "Product Image URL", "Buy URL", "Short Description", "Description", "Discount",
+    "Discount Type", "Sale Price", "Price", "Begin Date", "End Date", "Brand", "Shipping",
+    "Is Deleted", "Keywords", "Is All", "MPN", "Manufacturer Name", "Shipping Information",
+    "Availability", "UPC", "Class ID", "Currency", "M1", "Pixel",
+    *(f"Attribute {i}" for i in range(1, 11)),
+)  # fmt: skip
+"""Fields of Rakuten's feeds for affiliates, which begin with a line HDR and have no header."""
 _AMAZON = re.compile(r"TemplateType=|settings=", re.IGNORECASE)
 _AMAZON_NAME = re.compile(r"::?\w+|[a-z]\w*(?:[\[#.].*)?")
 _VALUE = re.compile(r"\s*(?:https?://.*|[-+]?\d[\d.,:/ -]*)\s*$")
@@ -51,6 +60,8 @@ def csv_shape(path: Path, head: str, separator: str = "") -> CsvShape:
     separator = separator or (named[1] if named else _separator(head))
     has_backslashes = bool(_ESCAPED.search(head)) and '""' not in head.replace(separator + '""', "")
     rows = _parsed(head, separator, has_backslashes)
+    if rows and rows[0][:1] == ["HDR"] and len(rows[0]) < MAX_PREAMBLE:
+        return CsvShape(separator, RAKUTEN, 1, has_backslashes, has_header=False)
     is_amazon = bool(rows) and bool(_AMAZON.match(rows[0][0] if rows[0] else ""))
     place = _amazon_place(rows) if is_amazon else _header_place(rows)
     if not rows or place >= len(rows):
@@ -168,7 +179,7 @@ def csv_rows(
         line = reader.line_num
         for fields in reader:
             lines, line = reader.line_num - line, reader.line_num
-            if not fields or not any(map(str.strip, fields)):
+            if not any(map(str.strip, fields)) or _is_trailer(fields, shape):
                 continue
             number += 1
             if shape.separator == ";" and len(fields) > 2:
@@ -192,6 +203,10 @@ def csv_rows(
             f"{path}: row {number}, near line {line}: {error}. Put the field in quotes, double "
             'the quotes in it ("27"" monitor"), and close every quote.'
         ) from None
+
+
+def _is_trailer(fields: list[str], shape: CsvShape) -> bool:
+    return shape.header is RAKUTEN and fields[0] == "TRL"
 
 
 def _with_entities(fields: list[str]) -> list[str]:

@@ -78,11 +78,11 @@ class Normaliser:
         row: Row = {}
         _fill_from_facts(record)
         for name in TEXTS:
-            if text := rich_text(_text(record.fields.get(name))):
+            if text := rich_text(text_of(record.fields.get(name))):
                 row[name] = self._mended(text, record.row)
         self._images(row, record)
         if not any(row.get(name) for name in ("title", "description", "image", "image_url")):
-            self.report.add("no-content", record.row, _text(record.fields.get("product_id")))
+            self.report.add("no-content", record.row, text_of(record.fields.get("product_id")))
             return None
         if record.columns.get("published") is False:
             self.report.add("not-published", record.row, row.get("title", ""))
@@ -129,7 +129,7 @@ class Normaliser:
             row["category_paths"] = kept
 
     def _prices(self, row: Row, record: Record) -> None:
-        currency = _text(record.fields.get("currency"))
+        currency = text_of(record.fields.get("currency"))
         currency = (currency_of(currency) or currency).upper()
         for name in MONEY:
             money = self._money(record.fields.get(name), record.row)
@@ -188,11 +188,11 @@ class Normaliser:
         """Fill attributes and further columns."""
         facts: dict[str, Any] = {}
         for name, value in record.options.items():
-            if (text := value if isinstance(value, list) else _text(value)) not in ("", []):
-                facts[_text(name)] = text
+            if (text := value if isinstance(value, list) else text_of(value)) not in ("", []):
+                facts[text_of(name)] = text
         for name, value in record.attributes.items():
             plain = fact(name, value)
-            if plain not in (None, "", []) and (key := _text(name)) not in facts:
+            if plain not in (None, "", []) and (key := text_of(name)) not in facts:
                 facts[key] = plain
         if facts:
             row["attributes"] = json.dumps(facts, ensure_ascii=False)
@@ -237,26 +237,28 @@ class Normaliser:
 
 def _fill_from_facts(record: Record) -> None:
     """Take the brand and the code of the trade from facts where a source has them only there."""
-    for name, value in record.attributes.items():
+    wanted = [name for name in ("brand", "gtin") if not record.fields.get(name)]
+    for name, value in record.attributes.items() if wanted else ():
         field = FIELD_OF.get(plain_name(name), ("",))[0]
-        if field in ("brand", "gtin") and not record.fields.get(field):
-            record.fields[field] = value
+        if field in wanted:
+            record.fields[field] = record.fields.get(field) or value
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """Return the text of a value: of an object its name, value or first language, lists joined."""
     if isinstance(value, str):
         text = value
     elif value is None:
         return ""
     elif isinstance(value, dict) and value and all(map(LANGUAGE.fullmatch, map(str, value))):
         first = next((value[k] for k in value if k.startswith(("en", "x-", "default"))), None)
-        return _text(first if first is not None else [*value.values()][0])
+        return text_of(first if first is not None else [*value.values()][0])
     elif isinstance(value, dict):
         found = next((value[k] for k in ("name", "title", "value", "label", "@value", "text")
                       if value.get(k)), "")  # fmt: skip
-        return _text(found)
+        return text_of(found)
     elif isinstance(value, list):
-        return "\n".join(dict.fromkeys(text for item in value if (text := _text(item))))
+        return "\n".join(dict.fromkeys(text for item in value if (text := text_of(item))))
     else:
         text = id_text(value)
     text = text.replace("\u200b", "").replace("\ufeff", "")
@@ -295,7 +297,7 @@ def category_texts(value: object) -> list[str]:
         return [value] if items is None else category_texts(items)
     if isinstance(value, dict):
         if value and all(map(LANGUAGE.fullmatch, map(str, value))):
-            return [_text(value)]
+            return [text_of(value)]
         if "id" in value and isinstance(value.get("obj"), dict):
             return category_texts(value["obj"])
         for key in ("path", "full_path", "fullPath", "breadcrumb", "name", "title", "label",
@@ -305,12 +307,12 @@ def category_texts(value: object) -> list[str]:
         return []
     if isinstance(value, list):
         return [text for item in value for text in category_texts(item)]
-    return [_text(value)]
+    return [text_of(value)]
 
 
 def category_path(text: str) -> str:
     """Return a path as `A > B > C`."""
-    parts = (part.strip() for part in _PATH.split(html.unescape(_text(text))))
+    parts = (part.strip() for part in _PATH.split(html.unescape(text_of(text))))
     return " > ".join(part for part in parts if part)
 
 
@@ -329,9 +331,9 @@ def fact(name: str, value: object) -> Any:  # noqa: ANN401
         )
         if amount is not None:
             return f"{amount} {unit}" if unit else fact(name, amount)
-        texts = {key: _text(item) for key, item in value.items() if not key.startswith("@")}
-        return _text(value) or ", ".join(f"{key} {text}" for key, text in texts.items() if text)
-    text = _text(value)
+        texts = {key: text_of(item) for key, item in value.items() if not key.startswith("@")}
+        return text_of(value) or ", ".join(f"{key} {text}" for key, text in texts.items() if text)
+    text = text_of(value)
     if _NUMBER.fullmatch(text) and not is_code(name):
         return float(text) if "." in text else int(text)
     if text.lower() in ("true", "false"):
@@ -342,18 +344,18 @@ def fact(name: str, value: object) -> Any:  # noqa: ANN401
 def cell(value: object) -> str | None:
     """Return a value of a further column as text, lists as JSON; None for what is nested."""
     if isinstance(value, str):
-        return _text(value)
+        return text_of(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple):
         if all(isinstance(item, str | int | float | bool) for item in value):
             return json.dumps(list(value), ensure_ascii=False)
-        texts = [_text(item) for item in value]
+        texts = [text_of(item) for item in value]
         return json.dumps(texts, ensure_ascii=False) if all(texts) else None
     if isinstance(value, dict) and value.get("unit"):
         return str(fact("", value))
     if isinstance(value, dict):
-        return _text(value) or None
+        return text_of(value) or None
     if isinstance(value, bytes):
         return None
     return id_text(value)

@@ -138,11 +138,13 @@ def _broken(path: Path, error: Exception, number: int = 0) -> DataError:
 def xml_items(path: Path, tag: str = "") -> Iterator[Row]:
     """Yield the repeated elements of an XML document as records, each freed after it.
 
-    Elements of the Google namespace win over others of the same name.
+    Elements of the Google namespace win over others of the same name. Without a tag it is found,
+    and ids of categories that the document names before become their paths.
     """
     with needs_extra("import"):
         from defusedxml.common import DefusedXmlException
         from defusedxml.ElementTree import ParseError, iterparse
+    with_categories = not tag
     tag = tag or xml_tag(path)
     number = 0
     parents: list[Element] = []
@@ -158,7 +160,7 @@ def xml_items(path: Path, tag: str = "") -> Iterator[Row]:
                     number += 1
                     record = element_value(element)
                     if isinstance(record, dict):
-                        yield number, categories.named(record)
+                        yield number, categories.named(record) if with_categories else record
                     element.clear()
                     if parents:
                         parents[-1].remove(element)
@@ -259,7 +261,7 @@ def _told(element: Element, attributes: Mapping[str, str], text: str) -> object:
     if "id" in attributes and _LISTING.search(element.tag):
         kept["id"] = attributes["id"]
     language = kept.pop("lang", "")
-    if LANGUAGE.fullmatch(language):
+    if not kept and LANGUAGE.fullmatch(language):
         return {language: text}
     return {**kept, "value": text} if kept else text
 
@@ -283,7 +285,8 @@ class CategoryNames:
         label = next(
             ((e.text or "") for e in element if "name" in _local(e.tag)), element.text or ""
         )
-        parent = element.get("parentId") or element.get("parent_id") or ""
+        below = next(((e.text or "") for e in element if _local(e.tag) == "parent"), "")
+        parent = element.get("parentId") or element.get("parent_id") or below.strip()
         self._names[name] = label.strip(), parent
 
     def named(self, record: dict[str, Any]) -> dict[str, Any]:

@@ -68,6 +68,7 @@ SHOWN = {
 IMAGE_NAME = re.compile(
     r"\.(?:jpe?g|png|webp|gif|avif|heic|bmp|tiff?|jfif|svg)(?:[?#].*)?$", re.IGNORECASE
 )
+_BETWEEN = re.compile(r"[|;,\s]")
 IMAGE_KEYS = (
     "src", "url", "href", "link", "contentUrl", "image_url", "image", "largeUrl", "large",
     "original", "hi_res", "url_zoom", "url_standard", "Pic", "HighPic", "sourceUrl", "source",
@@ -249,6 +250,8 @@ def parse_quantity(text: str) -> tuple[float, str] | None:
 
 def printed_list(text: str) -> list[Any] | None:
     """Return a list that a text is: of JSON, of Python (`['a', 'b']`), of PostgreSQL (`{a,b}`)."""
+    if not text or text[0] not in "[{ ":
+        return None
     text = text.strip()
     if text.startswith("[") and text.endswith("]"):
         for parse in (json.loads, ast.literal_eval):
@@ -297,6 +300,8 @@ def split_images(value: object) -> list[str]:
     if isinstance(value, list | tuple):
         return list(dict.fromkeys(image for item in value for image in split_images(item)))
     text = str(value or "").strip()
+    if not text.startswith(("[", "{")) and not _BETWEEN.search(text):
+        return [text] if text else []
     if (listed := printed_list(text)) is not None:
         return split_images(listed)
     if text.startswith("{"):

@@ -5,6 +5,7 @@ Names may have spaces or underscores; repeated elements are lists.
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from windowshop.imports.formats.format import Format, Found, Job, by_anchors
@@ -26,6 +27,13 @@ _OPTIONS = ("color", "size", "material", "pattern", "gender", "age group", "size
             "size system")  # fmt: skip
 _TAG = re.compile(r"(?:product|internal) (?:tags?|labels?)(?: \d+)?$")
 _VIDEO = re.compile(r"video \d+ ")
+
+
+@lru_cache(maxsize=1 << 10)
+def _is_tag(name: str) -> bool:
+    return _TAG.match(name) is not None
+
+
 _NO_USE = frozenset((
     "shipping", "tax", "identifier exists", "adult", "ads redirect", "mobile link",
     "canonical link",
@@ -83,14 +91,14 @@ def product(row: Mapping[str, Any], number: int, is_table: bool) -> Record:
     record.attributes = dict(_details(row.get("product detail")))
     if highlights := _list(row.get("product highlight"), is_table):
         record.attributes["highlights"] = highlights
-    record.fields["tags"] = [value for name, value in row.items() if _TAG.match(name)]
+    record.fields["tags"] = [row[name] for name in row if _is_tag(name)]
     shown = [parse_published(row[name]) for name in ("status", "visibility") if row.get(name)]
     if any(state is not None for state in shown):
         record.columns["published"] = False not in shown
     known = {*_FIELDS, *_OPTIONS, *_NO_USE, "image link", "additional image link", "product type",
              "product detail", "product highlight"}  # fmt: skip
     for name, value in row.items():
-        if name not in known and not _TAG.match(name) and not _VIDEO.match(name):
+        if name not in known and not _is_tag(name) and not _VIDEO.match(name):
             record.columns[name.replace(" ", "_")] = value
     return record
 

@@ -21,6 +21,7 @@ from windowshop.imports.values import (
 _PARENT = re.compile(
     r"parent|child ?of|vater|eltern|haupt|padre|pai$|nadrzed|rodzic|hoofd|configurable"
 )
+_BESIDE = frozenset(("keep", "attribute", "drop", *FURTHER_TARGETS))
 _OWN = frozenset(("product_id", "group_id", "sku", "gtin", "mpn", "availability"))
 """Fields that a variant does not take from its parent."""
 
@@ -115,7 +116,7 @@ def record_of(number: int, row: Mapping[str, Any], found: ColumnMap) -> Record:
     fields = record.fields
     for name, value in row.items():
         target = found.columns.get(name, "keep")
-        if target in ("keep", "attribute", "drop", *FURTHER_TARGETS):
+        if target in _BESIDE:
             _beside(record, name, value, target, found)
         elif target == "images":
             fields["images"] = [*fields.get("images", ()), *split_images(value)]

@@ -90,7 +90,7 @@ def read_shop(index: Path, texts: list[str], folder: Path, rng: np.random.Genera
     with closing(open_index(folder / "index")) as opened:
         query_QW = opened.encode_queries(texts, [None] * len(texts))
         with opened.collection.read_view() as view:
-            keys = np.flatnonzero(view.columns.alive_N)
+            keys = view.columns.allowed(None).keys()
             products, x_NW = view.columns.rows(keys), view.engine.vectors(keys, FUSED_VECTOR)
     products = products.drop(name for name in products.columns if name.startswith("_"))
     found = np.any(x_NW, axis=1)

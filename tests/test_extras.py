@@ -36,7 +36,7 @@ def import_names(extras):
     }
 
 
-OPTIONAL = import_names(["train", "serve", "study", "import", "client", "mcp"]) - {
+OPTIONAL = import_names(["train", "serve", "study", "import", "client", "mcp", "postgres"]) - {
     "pydantic"
 }  # typer imports it
 
@@ -50,7 +50,7 @@ def test_the_extras_hold_what_is_heavy():
     assert {"jinja2", "matplotlib", "psutil"} <= import_names(["study"])
     assert not distributions(PROJECT["dependencies"]) & distributions(
         requirement
-        for extra in ("train", "serve", "study", "import", "client", "mcp")
+        for extra in ("train", "serve", "study", "import", "client", "mcp", "postgres")
         for requirement in EXTRAS[extra]
     )
 
@@ -121,6 +121,8 @@ index.close()
         ("mcp", ["mcp", "{index}"]),
         ("serve", ["serve", "{index}"]),
         ("serve", ["judgements", "{index}", "--out", "{out}"]),
+        ("postgres", ["push", "{index}", "--to", "postgresql://localhost/shop"]),
+        ("postgres", ["search", "postgresql://localhost/shop", "red"]),
     ],
 )
 def test_what_is_missing_is_named(colours, colours_index, tmp_path, extra, args):

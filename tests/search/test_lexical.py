@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from windowshop.data.product_text import LexicalTexts
 from windowshop.data.tokens import words_of
+from windowshop.engines.base import Allowed
 from windowshop.engines.bm25 import BM25Config, count_terms
 from windowshop.errors import ConfigError
 from windowshop.search.retrieval.lexical import LexicalIndex
@@ -99,9 +100,9 @@ def test_a_word_that_came_later_is_found_and_counted_among_all():
 def test_products_that_are_not_allowed_are_not_found():
     searched = index(["red", "red red", "red shirt"])
     searched.add(np.array([3]), about(["red"]))
-    allowed = np.array([True, False, True, True])
+    allowed = Allowed(np.array([True, False, True, True]))
     assert sorted(found(searched.search("red", 9, allowed))) == [0, 2, 3]
-    allowed = np.array([True, True, False])  # made before key 3 was given out
+    allowed = Allowed(np.array([True, True, False]))  # made before key 3 was given out
     assert sorted(found(searched.search("red", 9, allowed))) == [0, 1]
 
 

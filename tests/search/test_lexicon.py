@@ -96,7 +96,7 @@ def test_words_read_during_a_rebuild_are_not_taken_for_the_new_ones(index, monke
     searcher = Searcher(index)
     put(index, "n", "emerald sandal", "Acme")
     put(index, "n", "emerald slipper", "Acme")
-    made, once = searcher._lexicon._made, []
+    made, once = searcher._lexicon._of, []
 
     def rebuild_meanwhile(*args):
         language = made(*args)
@@ -106,9 +106,9 @@ def test_words_read_during_a_rebuild_are_not_taken_for_the_new_ones(index, monke
             assert ids(ask(searcher, text="emerald", mode="words")) == ["n"]
         return language
 
-    monkeypatch.setattr(searcher._lexicon, "_made", rebuild_meanwhile)
+    monkeypatch.setattr(searcher._lexicon, "_of", rebuild_meanwhile)
     searcher.renew_words()
     assert once
     assert ids(ask(searcher, text="emerald", mode="words")) == ["n"]
     with searcher.state() as state:
-        assert state.lexicon.columns is state.view.columns
+        assert state.lexicon.numbering is state.view.columns.numbering

@@ -12,10 +12,14 @@ class TabledIndex:
 
     generation = "g1"
 
-    def __init__(self, folder, products, x_NW, data_root, language=""):
+    def __init__(self, folder, products, x_NW, data_root, language="", make_store=None):
+        """`make_store` makes the store of the products of a folder and a width of vectors."""
         width = x_NW.shape[1]
         vectors = {name: VectorSpec(width=width, storage="float32") for name in ("fused", "photo")}
-        self.collection = Collection(folder, EngineSpec(kind="exact", vectors=vectors))
+        if make_store is None:
+            self.collection = Collection(folder, EngineSpec(kind="exact", vectors=vectors))
+        else:
+            self.collection = make_store(folder, width)
         self.collection.upsert(products, dict.fromkeys(vectors, np.asarray(x_NW)))
         self.manifest = GenerationManifest(
             model_key="k",

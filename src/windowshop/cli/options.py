@@ -11,6 +11,7 @@ from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.segment import Segment
 
 from windowshop.errors import ConfigError
+from windowshop.files import INDEX, require_manifest
 from windowshop.progress import TerminalReporter
 from windowshop.registry import ENGINES, FUSIONS, STORAGES
 
@@ -43,6 +44,12 @@ reporter = TerminalReporter(err)
 Data = Annotated[Path, typer.Argument(help="Folder with products, queries and qrels.")]
 ModelPath = Annotated[Path, typer.Argument(help="Model folder made by `windowshop train`.")]
 IndexPath = Annotated[Path, typer.Argument(help="Index folder made by `windowshop index`.")]
+
+
+IndexPlace = Annotated[
+    str,
+    typer.Argument(help="Index folder, or the address postgresql://... that one was pushed to."),
+]
 CacheOption = Annotated[
     Path,
     typer.Option(help="Folder of encoded features, shared by all runs.", envvar="WINDOWSHOP_CACHE"),
@@ -56,6 +63,18 @@ if TYPE_CHECKING:
 else:
     EngineChoice, StorageChoice = Literal[("auto", *ENGINES)], Literal[("auto", *STORAGES)]
     FusionChoice = Literal[tuple(FUSIONS)]
+
+
+def index_at(place: str) -> Path:
+    """Return the folder of an index, for the address of a server the local one that stands for it.
+
+    Raises IndexFolderError where there is none.
+    """
+    from windowshop.index import index_folder
+
+    folder = index_folder(place)
+    require_manifest(folder, INDEX)
+    return folder
 
 
 def require_file(option: str, path: Path | None) -> None:

@@ -13,10 +13,12 @@ from windowshop.cli.options import (
     Data,
     EngineChoice,
     IndexPath,
+    IndexPlace,
     JsonFlag,
     Mode,
     ModelPath,
     StorageChoice,
+    index_at,
     out,
     print_json,
     print_line,
@@ -188,7 +190,7 @@ def _visits(index_folder: Path, log: Path | None) -> "Visits | None":
 
 
 def search(
-    index_folder: IndexPath,
+    index_folder: IndexPlace,
     text: Annotated[str | None, typer.Argument(help="What to search for.")] = None,
     image: Annotated[Path | None, typer.Option(help="Image to search by.")] = None,
     k: Annotated[int, typer.Option("-k", help="Number of results.")] = 10,
@@ -210,7 +212,7 @@ def search(
     json_output: JsonFlag = False,
 ) -> None:
     """Search an index by text, image or both."""
-    require_manifest(index_folder, INDEX)
+    folder = index_at(index_folder)
     require_file("--image", image)
 
     from windowshop.search import SearchRequest, open_searcher, render_answer
@@ -229,7 +231,7 @@ def search(
         ranker=use_ranker,
         explain=explain,
     )
-    with closing(open_searcher(index_folder, read_only=True)) as searcher:
+    with closing(open_searcher(folder, read_only=True)) as searcher:
         answer = searcher.answer(request)
     if json_output:
         print_json(answer.to_json())
@@ -239,7 +241,7 @@ def search(
 
 @needs_extra("serve")
 def serve(
-    index_folder: IndexPath,
+    index_folder: IndexPlace,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = 8000,
     keys: Annotated[
@@ -259,7 +261,7 @@ def serve(
     ] = "",
 ) -> None:
     """Serve an index over HTTP, with a search page, until stopped."""
-    require_manifest(index_folder, INDEX)
+    folder = index_at(index_folder)
     require_file("--keys", keys)
 
     # Searches run side by side: a second thread within one would only spin beside another search.
@@ -270,7 +272,7 @@ def serve(
 
     config = ServiceConfig(origins=tuple(cors or ()), rate=rate, currency=currency)
     run(
-        index_folder,
+        folder,
         host,
         port,
         config,
@@ -282,7 +284,7 @@ def serve(
 
 @needs_extra("mcp")
 def mcp(
-    index_folder: IndexPath,
+    index_folder: IndexPlace,
     port: Annotated[
         int | None,
         typer.Option(
@@ -292,10 +294,10 @@ def mcp(
     currency: Annotated[str, typer.Option(help="Currency of the prices (EUR).")] = "",
 ) -> None:
     """Offer the search of an index to assistants as tools, by the Model Context Protocol."""
-    require_manifest(index_folder, INDEX)
+    folder = index_at(index_folder)
 
     from windowshop.search import open_searcher
     from windowshop.service import run_mcp
 
-    with closing(open_searcher(index_folder, read_only=True)) as searcher:
+    with closing(open_searcher(folder, read_only=True)) as searcher:
         run_mcp(searcher, port, currency)

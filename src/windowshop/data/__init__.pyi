@@ -66,6 +66,7 @@ from .filter_grammar import Operator as Operator
 from .filter_grammar import Or as Or
 from .filter_grammar import Scalar as Scalar
 from .filter_grammar import Span as Span
+from .filter_grammar import Test as Test
 from .filter_grammar import Under as Under
 from .filter_grammar import columns_of as columns_of
 from .filter_grammar import parse_filter as parse_filter
@@ -79,6 +80,7 @@ from .folder import require_folder as require_folder
 from .folder import require_products as require_products
 from .folding import fold as fold
 from .folding import fold_column as fold_column
+from .folding import folded as folded
 from .html_text import clean_texts as clean_texts
 from .image_memory import give_back as give_back
 from .images import FORMATS as FORMATS

@@ -214,7 +214,8 @@ def _mismatch(name: str, held: str | None, value: Scalar, dtype: pl.DataType) ->
     return f"Column {name!r} holds {listed}{held}, so it cannot be compared with {shown}.{mend}"
 
 
-def _unknown(name: str, known: list[str]) -> str:
+def _unknown(name: str, columns: list[str]) -> str:
+    known = [column for column in columns if not column.startswith("_")]  # others are ours
     by_lower = {column.lower(): column for column in known}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1)
     hint = f" Did you mean {by_lower[near[0]]!r}?" if near else ""

@@ -7,7 +7,7 @@ vector, D its width in the engine.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeAlias
 
 import numkong
 import numpy as np
@@ -19,6 +19,8 @@ from windowshop.engines.neighbours import Neighbours
 from windowshop.errors import ConfigError
 from windowshop.registry import ENGINES
 
+Best: TypeAlias = tuple[np.ndarray, np.ndarray]
+"""Keys, int64, and their scores, float32."""
 FEW = 1_000
 """At most so many usable products are all scored exactly."""
 HALF_AND_SINGLE = {np.dtype(np.float16), np.dtype(np.float32)}
@@ -89,7 +91,8 @@ class Batch:
 class Allowed:
     """Products that a search may return, as a bitmap and as the filter that made it.
 
-    Engines in this process read the bitmap; one on another machine can only be sent the filter.
+    Engines in this process read the bitmap. Where the products lie on another machine, the methods
+    ask there (`windowshop.index.postgres`), and the bitmap is made only for who reads it.
     """
 
     mask_N: np.ndarray
@@ -101,6 +104,25 @@ class Allowed:
     def count(self) -> int:
         """Return the number of allowed products."""
         return int(np.count_nonzero(self.mask_N))
+
+    def keys(self) -> np.ndarray:
+        """Return the keys of the allowed products, int64, rising."""
+        return np.flatnonzero(self.mask_N)
+
+    def passes(self, keys_C: np.ndarray) -> np.ndarray:
+        """Return which keys are allowed, bool (C,)."""
+        return permitted(keys_C, self.mask_N)
+
+    def best(self, keys_C: np.ndarray, scores_C: np.ndarray, k: int) -> "Best":
+        """Return the k best of C candidates that are allowed, in order, equal scores by key."""
+        passes_C = self.passes(keys_C)
+        return best(keys_C[passes_C], scores_C[passes_C], k)
+
+    def without(self, keys: np.ndarray) -> "Allowed":
+        """Leave out products."""
+        mask_N = self.mask_N.copy()
+        mask_N[keys] = False
+        return Allowed(mask_N, self.where)
 
 
 class Engine(Protocol):
@@ -195,7 +217,7 @@ def permitted(keys_C: np.ndarray, mask_N: np.ndarray) -> np.ndarray:
     return known_C
 
 
-def best(keys_C: np.ndarray, scores_C: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def best(keys_C: np.ndarray, scores_C: np.ndarray, k: int) -> Best:
     """Return the k best of C candidates in order, equal scores by key, padded with key -1."""
     if len(keys_C) > k:
         last = np.partition(scores_C, len(scores_C) - k)[len(scores_C) - k]

@@ -7,6 +7,9 @@ from .catalogue.collection import Collection as Collection
 from .catalogue.columns import KEPT_ROWS as KEPT_ROWS
 from .catalogue.columns import Columns as Columns
 from .catalogue.columns import records_hash as records_hash
+from .catalogue.protocols import Living as Living
+from .catalogue.protocols import ProductColumns as ProductColumns
+from .catalogue.store import Store as Store
 from .catalogue.view import Hit as Hit
 from .catalogue.view import View as View
 from .check import check_generations as check_generations
@@ -23,6 +26,7 @@ from .exports.write import ProductsManifest as ProductsManifest
 from .exports.write import export_products as export_products
 from .folder import IMAGES_FOLDER as IMAGES_FOLDER
 from .folder import current_generation as current_generation
+from .folder import is_linked as is_linked
 from .folder import open_generations as open_generations
 from .folder import purge_deleted as purge_deleted
 from .folder import remove_unnamed_images as remove_unnamed_images
@@ -37,12 +41,16 @@ from .generation_parts import WORDS_FOLDER as WORDS_FOLDER
 from .generations import GENERATIONS_FOLDER as GENERATIONS_FOLDER
 from .generations import Generations as Generations
 from .images import ShopImages as ShopImages
+from .linking import index_folder as index_folder
+from .linking import is_address as is_address
 from .open import GENERATION as GENERATION
 from .open import GenerationManifest as GenerationManifest
 from .open import OpenIndex as OpenIndex
 from .open import open_index as open_index
+from .postgres.content import Pushed as Pushed
 from .product_table import ProductTable as ProductTable
 from .product_table import open_products as open_products
+from .pushing import push_index as push_index
 from .update import Changes as Changes
 from .update import apply_changes as apply_changes
 from .update import find_changes as find_changes

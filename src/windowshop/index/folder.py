@@ -19,12 +19,12 @@ from pathlib import Path
 
 import orjson
 
-from windowshop.errors import IndexFolderError, StorageError
+from windowshop.errors import IndexFolderError, StorageError, needs_extra
 from windowshop.files import INDEX, MANIFEST_FILE, locked, read_manifest, sync, write_manifest
 from windowshop.index.catalogue.collection import LOCK_FILE as COLLECTION_LOCK
 from windowshop.index.catalogue.snapshot import SNAPSHOT_FILE, snapshot_seq
 from windowshop.index.database import DATABASE_FILE, MARK_FILE
-from windowshop.index.generations import GENERATIONS_FOLDER, Generations
+from windowshop.index.generations import GENERATIONS_FOLDER, LINK_FILE, Generations
 from windowshop.index.images import remove_uploads, uploads_of
 from windowshop.index.product_table import ProductTable, taken
 
@@ -47,7 +47,16 @@ class IndexManifest:
 def open_generations(folder: Path) -> Generations:
     """Return the generations of an index; raises IndexFolderError where the folder is not one."""
     read_manifest(IndexManifest, folder, INDEX)
-    return Generations(folder)
+    if not is_linked(folder):
+        return Generations(folder)
+    with needs_extra("postgres"):
+        from windowshop.index.postgres.link import LinkedGenerations
+    return LinkedGenerations(folder)
+
+
+def is_linked(folder: Path) -> bool:
+    """Return whether a folder stands for a catalogue on a server (`windowshop.index.linking`)."""
+    return (folder / LINK_FILE).is_file()
 
 
 def current_generation(folder: Path) -> str:

@@ -15,6 +15,8 @@ from windowshop.index.database import DATABASE_FILE, Database
 from windowshop.index.product_table import GENERATIONS
 
 GENERATIONS_FOLDER = "generations"
+LINK_FILE = "store.json"
+"""File of a folder that stands for a catalogue on a server."""
 
 
 class Generations:

@@ -11,7 +11,7 @@ Shapes: B batch, N products, P width of fused vectors, D width of image vectors.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,13 @@ from windowshop.files import INDEX, MODEL, FolderKind, read_manifest, require_fi
 from windowshop.index.catalogue.collection import Collection
 from windowshop.index.catalogue.restore import Derivation, Encoded
 from windowshop.index.catalogue.snapshot import spec_from_json
-from windowshop.index.folder import IMAGES_FOLDER, current_generation, open_generations
+from windowshop.index.catalogue.store import Store
+from windowshop.index.folder import (
+    IMAGES_FOLDER,
+    current_generation,
+    is_linked,
+    open_generations,
+)
 from windowshop.index.images import Kept, OpenedImages, ShopImages
 from windowshop.index.vector_names import gate_columns, vectors_by_name
 from windowshop.model import QueryEncoder, open_query_encoder
@@ -127,10 +133,14 @@ class OpenIndex:
     """A generation of an index that the threads of one process search and write."""
 
     def __init__(
-        self, folder: Path, generation: str, path: Path, *, read_only: bool = False
+        self,
+        folder: Path,
+        generation: str,
+        path: Path,
+        open_store: Callable[[Derivation], Store],
     ) -> None:
         """Open the generation at `path`; use `open_index`."""
-        self.folder, self.generation, self._path = folder, generation, path
+        self.folder, self.generation, self.path = folder, generation, path
         self.manifest = read_manifest(GenerationManifest, path, GENERATION)
         key = self.manifest.model_key
         require_files(path / MODEL_FOLDER, MODEL)
@@ -146,9 +156,7 @@ class OpenIndex:
             encode=self._encode,
             spec=spec_from_json(self.manifest.engine),
         )
-        self.collection = Collection(
-            path, products=folder, derivation=derivation, read_only=read_only
-        )
+        self.collection = open_store(derivation)
 
     @property
     def model(self) -> "Retriever":
@@ -210,6 +218,11 @@ class OpenIndex:
         """
         rows = apply_to_written(_completed(products), self.manifest.column_rules, WRITTEN)
         sent = dict(images or {})
+        if sent and is_linked(self.folder):
+            raise DataError(
+                "Images that come with products are not kept in PostgreSQL. Name files below "
+                f"{self.manifest.data_root} in `image` instead."
+            )
         stray = sent.keys() - set(rows["product_id"])
         if stray:
             raise DataError(f"An image is of {min(stray)!r}, which is no product of this write.")
@@ -291,10 +304,10 @@ class OpenIndex:
         with needs_extra("train"):
             from windowshop.model import load
 
-            model = load(self._path / MODEL_FOLDER)
+            model = load(self.path / MODEL_FOLDER)
         if model.manifest.run_key != self.manifest.model_key:
             raise IndexFolderError(
-                f"{self._path}: its vectors are not of the model in it. Build the index again."
+                f"{self.path}: its vectors are not of the model in it. Build the index again."
             )
         return model
 
@@ -311,7 +324,20 @@ def open_index(
     path = Path(folder)
     generations = open_generations(path)
     name = generation or current_generation(path)
-    return OpenIndex(path, name, generations.path(name), read_only=read_only)
+    place = generations.path(name)
+
+    if is_linked(path):
+        with needs_extra("postgres"):
+            from windowshop.index.postgres.link import fetch_generation, linked_server
+            from windowshop.index.postgres.store import PostgresStore
+        server = linked_server(path, pooled=True)
+        fetch_generation(path, name, server)
+        return OpenIndex(path, name, place, lambda made: PostgresStore(server, name, made))
+
+    def open_store(derivation: Derivation) -> Store:
+        return Collection(place, products=path, derivation=derivation, read_only=read_only)
+
+    return OpenIndex(path, name, place, open_store)
 
 
 def _completed(products: pl.DataFrame) -> pl.DataFrame:

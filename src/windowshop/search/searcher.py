@@ -21,6 +21,8 @@ from windowshop.index import (
     WORDS_FOLDER,
     OpenIndex,
     View,
+    index_folder,
+    is_linked,
     open_generations,
     open_index,
 )
@@ -219,7 +221,7 @@ class Searcher:
         with self.state() as state:
             columns, vocabulary = state.view.columns, state.lexicon.vocabulary
             names = vocabulary.names(num_names)
-            products = columns.records(np.flatnonzero(columns.alive_N)[:KEPT_ROWS])
+            products = columns.records(columns.allowed(None).keys()[:KEPT_ROWS])
         for product in products:
             self.index.recent_image_path(product.get("image"))
         precision, strongest = self.settings.precision, self.settings.strongest
@@ -328,9 +330,10 @@ def open_searcher(
 ) -> Searcher:
     """Open an index folder with its search settings and the shop's rules and synonyms.
 
-    With `read_only`, another process may have it open, and nothing on the disk changes.
+    The address of a catalogue in PostgreSQL, postgresql://..., will do in place of a folder. With
+    `read_only`, another process may have the folder open, and nothing on the disk changes.
     """
-    root = Path(folder)
+    root = index_folder(folder)
     index = open_index(root, generation, read_only=read_only)
     try:
         synonyms, rules = root / SYNONYMS_FILE, root / RULES_FILE
@@ -349,7 +352,7 @@ def open_searcher(
             rules=load_rules(rules, schema) if rules.exists() else None,
             classifier=load_classifier(path, index.manifest.model_key),
             ranker=load_ranker(path, settings),
-            words=KeptWords(path / WORDS_FOLDER, read_only),
+            words=None if is_linked(root) else KeptWords(path / WORDS_FOLDER, read_only),
         )
     except BaseException:
         index.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from windowshop.engines import ReadWriteLock
-from windowshop.errors import DamagedError, IndexFolderError, WindowshopError
+from windowshop.errors import DamagedError, IndexFolderError, StorageError, WindowshopError
 from windowshop.index import (
     current_generation,
     open_generations,
@@ -226,7 +226,11 @@ class GenerationPool:
 
     def _follow(self) -> None:
         """Follow what another process did: a build, which changes products too, or a rollback."""
-        name = self.generations.current
+        try:
+            name = self.generations.current
+        except StorageError as error:
+            LOG.error("the current generation cannot be read: %s", error)
+            return
         if name is None or name == self._current:
             with self.lease() as searcher:
                 if searcher.index.collection.is_behind:

@@ -202,6 +202,6 @@ class ServiceState:
         if not self.suggestions.is_due(state):
             return
         with self.pool.lease() as searcher, searcher.index.collection.read_view() as view:
-            table, alive_N = view.columns.table(), view.columns.alive_N
+            table = view.columns.living().table
             unshown = searcher.shown.left_out
-        self.suggestions.renew(table.drop(*unshown, strict=False).filter(alive_N), state)
+        self.suggestions.renew(table.drop(*unshown, strict=False), state)

@@ -209,7 +209,7 @@ class Collection:
     def ids(self) -> list[str]:
         """Return the ids of all products, in the order of keys."""
         with self.read_view() as view:
-            return view.columns.ids(np.flatnonzero(view.columns.alive_N))
+            return view.columns.ids(view.columns.allowed(None).keys())
 
     @property
     def backlog(self) -> WriteBacklog:

@@ -18,6 +18,7 @@ import xxhash
 
 from windowshop.data import (
     CATEGORY_PATHS,
+    And,
     Filter,
     columns_of,
     to_polars,
@@ -25,6 +26,7 @@ from windowshop.data import (
 from windowshop.engines import Allowed
 from windowshop.errors import DataError, FilterError
 from windowshop.index.catalogue.codes import Coded, ColumnCodes, listed
+from windowshop.index.catalogue.protocols import Living
 from windowshop.index.rows import check_product_ids, fitted, joined, types_of
 
 GROUP, VERSION = "group_id", "_version"
@@ -99,6 +101,30 @@ class Columns:
         key = self._key.get(product_id)
         return key is not None and bool(self._alive_N[key])
 
+    @property
+    def numbering(self) -> object:
+        """Object that is another one where keys mean other products: after a rebuild."""
+        return self
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Columns with their types."""
+        return pl.Schema(self._types)
+
+    def living(self) -> Living:
+        """Return the products, without rows that died."""
+        return Living(np.flatnonzero(self._alive_N), self.table().filter(self._alive_N))
+
+    def added(self, since: int) -> Living:
+        """Return the rows of the keys from one on, those that died since too."""
+        keys = np.arange(since, self.num_keys, dtype=np.int64)
+        return Living(keys, self.rows(keys))
+
+    def are_living(self, keys: np.ndarray) -> np.ndarray:
+        """Return which keys are of a product now, bool."""
+        living: np.ndarray = self._alive_N[keys]
+        return living
+
     def table(self) -> pl.DataFrame:
         """Return every row ever added, dead ones too, in the order of keys."""
         return pl.concat([self._large, self._small])
@@ -141,8 +167,15 @@ class Columns:
         self._alive_N[keys] = False
         return np.array(keys, dtype=np.int64)
 
-    def allowed(self, where: Filter | None) -> Allowed:
-        """Return which living products pass a filter; raises FilterError where it does not fit."""
+    def allowed(self, where: Filter | None, *further: Filter) -> Allowed:
+        """Return which living products pass every filter; raises FilterError for one that unfits.
+
+        Bitmaps of each are cached by themselves.
+        """
+        if further:
+            trees = further if where is None else (where, *further)
+            masks = [self.allowed(tree).mask_N for tree in trees]
+            return Allowed(np.logical_and.reduce(masks), And(trees))
         if where is None:
             return Allowed(self._alive_N)
         if not self.num_keys:
@@ -211,13 +244,13 @@ class Columns:
             if name not in known:
                 continue
             if name not in self._numbers:
-                self._numbers[name] = _float64(self._large[name])
+                self._numbers[name] = as_numbers(self._large[name])
             if in_large.all():
                 found[name] = self._numbers[name][keys_C]
                 continue
             values_C = np.empty(len(keys_C))
             values_C[in_large] = self._numbers[name][keys_C[in_large]]
-            values_C[~in_large] = _float64(self._small[name][keys_C[~in_large] - num_large])
+            values_C[~in_large] = as_numbers(self._small[name][keys_C[~in_large] - num_large])
             found[name] = values_C
         return found
 
@@ -280,6 +313,17 @@ class Columns:
         of_keys_C: np.ndarray = numbers_N[keys_C]
         return of_keys_C
 
+    def variants(self, key: int) -> np.ndarray:
+        """Return the keys of a product's group, its own too, int64."""
+        group_N = self.groups(np.arange(self.num_keys))
+        return np.flatnonzero(group_N == group_N[key])
+
+    def bounds(self, allowed: Allowed, name: str) -> tuple[float | None, float | None]:
+        """Return the lowest and the highest number of a column; None where there is none."""
+        number_C = self.numbers(allowed.keys(), [name]).get(name, np.zeros(0))
+        number_C = number_C[np.isfinite(number_C)]
+        return (float(number_C.min()), float(number_C.max())) if len(number_C) else (None, None)
+
     def _mask(self, where: Filter) -> np.ndarray:
         """Return which rows pass a filter, dead ones too, bool (N,); do not write to it."""
         key = repr(where)  # true and 1 differ there
@@ -309,7 +353,8 @@ def _passing(table: pl.DataFrame, where: Filter) -> np.ndarray:
     return passes.fill_null(False).to_numpy()
 
 
-def _float64(column: pl.Series) -> np.ndarray:
+def as_numbers(column: pl.Series) -> np.ndarray:
+    """Return numbers and moments as float64; NaN is unknown."""
     if column.dtype.is_temporal():
         column = column.to_physical()
     return column.cast(pl.Float64, strict=False).to_numpy()

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from windowshop.data import Filter
-from windowshop.engines import Engine
-from windowshop.index.catalogue.columns import Columns
+from windowshop.index.catalogue.protocols import ProductColumns, VectorSearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +22,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Columns and engine of one moment, which agree about every key; see `Collection.read_view`."""
+    """Columns and engine of one moment, which agree about every key; see `Store.read_view`."""
 
-    columns: Columns
-    engine: Engine
+    columns: ProductColumns
+    engine: VectorSearch
 
     def search(
         self, query_BD: np.ndarray, k: int, where: Filter | None = None, name: str = "fused"

@@ -67,7 +67,7 @@ class Signs:
 
 def background_of(view: View) -> Background | None:
     """Return the background of a catalogue; None without products."""
-    keys = np.flatnonzero(view.columns.alive_N)
+    keys = view.columns.allowed(None).keys()
     sample = np.sort(np.random.default_rng(0).permutation(keys)[:SAMPLED])
     if not len(sample):
         return None

@@ -3,15 +3,15 @@
 A wish counts as met by a product that states it, or that names it in title or brand. Where
 products state nothing in the column, their images may still show it, so nothing is said.
 
-Shapes: N keys given out so far.
+Shapes: W wishes, C products that have the words of one.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from windowshop.data import Filter, Null, columns_of, words_of
-from windowshop.index import Columns
+from windowshop.data import Filter, Null, Or, columns_of, words_of
+from windowshop.index import ProductColumns
 from windowshop.search.certainty.verdict import Alternative, Unmet
 from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.retrieve import Candidates
@@ -41,14 +41,12 @@ def unmet_wishes(
     if not wishes or _meets_all(candidates, wishes):
         return None
     columns = state.view.columns
-    allowed_N = columns.allowed(where).mask_N
-    stated = [_mask(columns, item.tree) for item in wishes]
-    if not allowed_N.any() or _may_be_met(state, wishes, stated, allowed_N):
+    if not columns.allowed(where).count or _may_be_met(state, wishes, where):
         return None
     names = tuple(item.name for item in wishes)
     text = f"Nothing is {_listed([item.text for item in wishes])}"
     text += " at once." if len(wishes) > 1 else "."
-    found = _alternatives(columns, wishes, stated, allowed_N)
+    found = _alternatives(columns, wishes, where)
     return Unmet(names=names, text=text, alternatives=tuple(found[:MAX_ALTERNATIVES]))
 
 
@@ -61,59 +59,59 @@ def _meets_all(candidates: Candidates, wishes: Sequence[Recognised]) -> bool:
     return bool(len(keys))
 
 
-def _may_be_met(
-    state: SearchState,
-    wishes: Sequence[Recognised],
-    stated: Sequence[np.ndarray],
-    allowed_N: np.ndarray,
-) -> bool:
+def _may_be_met(state: SearchState, wishes: Sequence[Recognised], where: Filter | None) -> bool:
     """Return whether a product meets every wish, does not state the column, or names the value."""
     columns, lexical = state.view.columns, state.lexicon.lexical
-    open_to, has_words = [], []
-    for item, own_N in zip(wishes, stated, strict=True):
-        open_N = own_N.copy()
-        for name in columns_of(item.tree).intersection(columns.names) if item.tree else ():
-            open_N |= _mask(columns, Null(name, is_null=True))
-        open_to.append(open_N)
-        has_N = open_N.copy()
-        if item.kind == "value":
-            has_N[lexical.having(words_of(item.text))] = True
-        has_words.append(has_N)
-    if _all(open_to, allowed_N).any():
+    open_to = [_open(columns, item.tree) for item in wishes if item.tree is not None]
+    if columns.allowed(where, *open_to).count:
         return True
-    keys = np.flatnonzero(_all(has_words, allowed_N))[:MOST_READ]
-    facts = columns.select(keys, FACTS).iter_rows()
-    for key, row in zip(keys.tolist(), facts, strict=True):
+    having = [lexical.having(words_of(item.text)) for item in wishes if item.kind == "value"]
+    if not having:
+        return False
+    keys = np.unique(np.concatenate(having))
+    keys = keys[columns.allowed(where).passes(keys)]
+    open_WC = columns.matching(open_to, keys)
+    has_WC = open_WC.copy()
+    values = [place for place, item in enumerate(wishes) if item.kind == "value"]
+    for place, own in zip(values, having, strict=True):
+        has_WC[place] |= np.isin(keys, own)
+    places = np.flatnonzero(has_WC.all(axis=0))[:MOST_READ]
+    facts = columns.select(keys[places], FACTS).iter_rows()
+    for place, row in zip(places.tolist(), facts, strict=True):
         words = words_of(". ".join(text for text in row if text))
         if all(
-            open_N[key] or states(words, words_of(item.text), lexical.stem)
-            for item, open_N in zip(wishes, open_to, strict=True)
+            is_open or states(words, words_of(item.text), lexical.stem)
+            for item, is_open in zip(wishes, open_WC[:, place].tolist(), strict=True)
         ):
             return True
     return False
 
 
+def _open(columns: ProductColumns, tree: Filter) -> Filter:
+    """Return the filter of the products that state what is wished, or nothing in its columns."""
+    names = sorted(columns_of(tree).intersection(columns.names))
+    return Or((tree, *(Null(name, is_null=True) for name in names)))
+
+
 def _alternatives(
-    columns: Columns,
-    wishes: Sequence[Recognised],
-    stated: Sequence[np.ndarray],
-    allowed_N: np.ndarray,
+    columns: ProductColumns, wishes: Sequence[Recognised], where: Filter | None
 ) -> list[Alternative]:
     """Return what is there without one of the wishes: a price first, a category last."""
     found = []
     for place in sorted(range(len(wishes)), key=lambda i: _worth(wishes[i])):
         kept = [i for i in range(len(wishes)) if i != place]
-        mask_N = _all([stated[i] for i in kept], allowed_N)
-        keys = np.flatnonzero(mask_N)
-        if not len(keys):
+        trees = [tree for i in kept if (tree := wishes[i].tree) is not None]
+        allowed = columns.allowed(where, *trees)
+        total = allowed.count
+        if not total:
             continue
-        low, high = _prices(columns, keys)
+        low, high = columns.bounds(allowed, PRICE)
         choices: dict[str, Action] = {wishes[i].name: "filter" for i in kept}
         found.append(
             Alternative(
                 text=_described([wishes[i] for i in kept], wishes[place], low, high),
                 gives_up=wishes[place].name,
-                total=len(keys),
+                total=total,
                 low=low,
                 high=high,
                 choices=choices | {wishes[place].name: "off"},
@@ -136,26 +134,6 @@ def _described(
     if dropped.kind == "price" and low is not None and high is not None:
         return f"{what}, from {low:g}" + (f" to {high:g}" if high > low else "")
     return f"{what}, without {dropped.text}"
-
-
-def _prices(columns: Columns, keys: np.ndarray) -> tuple[float | None, float | None]:
-    rows = columns.select(keys, [PRICE])
-    if PRICE not in rows.columns:
-        return None, None
-    price_K = rows[PRICE].drop_nulls().to_numpy().astype(np.float64)
-    price_K = price_K[np.isfinite(price_K)]
-    return (float(price_K.min()), float(price_K.max())) if len(price_K) else (None, None)
-
-
-def _mask(columns: Columns, tree: Filter | None) -> np.ndarray:
-    return columns.allowed(tree).mask_N
-
-
-def _all(masks: Sequence[np.ndarray], allowed_N: np.ndarray) -> np.ndarray:
-    all_N = allowed_N.copy()
-    for mask_N in masks:
-        all_N &= mask_N
-    return all_N
 
 
 def _listed(texts: Sequence[str]) -> str:

@@ -65,7 +65,7 @@ def train_classifier(
     Returns None where the catalogue has no classes.
     """
     with index.collection.read_view() as view:
-        products = view.columns.table().filter(view.columns.alive_N)
+        products = view.columns.living().table
     unnamed = index.manifest.column_roles.unnamed
     classes = read_classes(products.drop(*unnamed, strict=False))
     if not classes.heads:

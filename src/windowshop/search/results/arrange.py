@@ -87,9 +87,10 @@ def _with_pinned(
     wanted = [product_id for product_id in pinned_ids(rules) if product_id in view.columns]
     if not wanted:
         return merged, {}
-    mask_N = view.columns.allowed(where).mask_N
     keys = view.columns.keys(wanted)
-    pinned = {name: key for name, key in zip(wanted, keys.tolist(), strict=True) if mask_N[key]}
+    passes = view.columns.allowed(where).passes(keys).tolist()
+    held = zip(wanted, keys.tolist(), passes, strict=True)
+    pinned = {name: key for name, key, is_allowed in held if is_allowed}
     return merged.including(list(pinned.values())), pinned
 
 

@@ -10,12 +10,12 @@ import polars as pl
 
 from windowshop.data import CATEGORY_PATHS
 from windowshop.errors import SearchError
-from windowshop.index import Columns, listed, stored_name
+from windowshop.index import ProductColumns, listed, stored_name
 from windowshop.search.request import Condition, FacetFilter, FacetRange, FacetValues
 
 
 def passing(
-    table: Columns, keys_M: np.ndarray, facet_filters: Mapping[str, FacetFilter]
+    table: ProductColumns, keys_M: np.ndarray, facet_filters: Mapping[str, FacetFilter]
 ) -> dict[str, np.ndarray]:
     """Return the products that pass, bool (M,) by column; one without a value never passes.
 
@@ -26,7 +26,7 @@ def passing(
 
 
 def narrowed(
-    table: Columns, keys_M: np.ndarray, narrow: Sequence[Sequence[Condition]]
+    table: ProductColumns, keys_M: np.ndarray, narrow: Sequence[Sequence[Condition]]
 ) -> np.ndarray:
     """Return the products that meet a condition of each filter, bool (M,); raises as `passing`."""
     columns = _select(table, keys_M, {by.column for conditions in narrow for by in conditions})
@@ -39,7 +39,7 @@ def narrowed(
     return passes_M
 
 
-def require_columns(table: Columns, names: Iterable[str]) -> None:
+def require_columns(table: ProductColumns, names: Iterable[str]) -> None:
     """Raise SearchError for a column that products do not have."""
     for name in map(stored_name, names):
         if name not in table.names:
@@ -63,7 +63,7 @@ def numbers_of(column: pl.Series) -> pl.Series:
     return frame.select(finite.alias(column.name))[column.name]
 
 
-def _select(table: Columns, keys_M: np.ndarray, names: Iterable[str]) -> pl.DataFrame:
+def _select(table: ProductColumns, keys_M: np.ndarray, names: Iterable[str]) -> pl.DataFrame:
     names = list(names)
     require_columns(table, names)
     if not names:

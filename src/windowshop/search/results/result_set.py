@@ -14,7 +14,7 @@ import polars as pl
 
 from windowshop.data import fold_column
 from windowshop.errors import SearchError
-from windowshop.index import Columns
+from windowshop.index import ProductColumns
 from windowshop.search.answer import Facet, NumberFacet
 from windowshop.search.request import Condition, FacetFilter, Sort
 from windowshop.search.results.facet_filters import narrowed, passing, require_columns
@@ -76,8 +76,8 @@ class ResultSet:
     """int64 (M,), each once."""
     scores: np.ndarray
     """(M,)."""
-    table: Columns
-    """Columns of the catalogue by key."""
+    table: ProductColumns
+    """ProductColumns of the catalogue by key."""
     facet_filters: Mapping[str, FacetFilter] = field(default_factory=dict)
     """Facet filters by column."""
     narrow: Sequence[Sequence[Condition]] = ()

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from windowshop.data import Filter, Not, parse_attributes, to_polars, words_of
+from windowshop.engines import Allowed
 from windowshop.index import View
 from windowshop.search.retrieval.config import Boost
 from windowshop.search.retrieval.lexicon import SearchState
@@ -41,7 +42,7 @@ class Moved:
     """Products with an identifier that the query gives, before all others."""
 
 
-def move(state: SearchState, merged: Merged, query: RetrievalQuery, allowed_N: np.ndarray) -> Moved:
+def move(state: SearchState, merged: Merged, query: RetrievalQuery, allowed: Allowed) -> Moved:
     """Boost, put last and put first what the query's recognised items say."""
     merged, boosted = _boosted(state.view, merged, query)
     last = tuple(
@@ -56,8 +57,11 @@ def move(state: SearchState, merged: Merged, query: RetrievalQuery, allowed_N: n
         merged = merged.take(np.argsort(is_last_M, kind="stable"))
     first: Named = ()
     for item in query.recognised:
-        keys = np.array([key for key in item.keys if allowed_N[key]], dtype=np.int64)
-        if item.action == "boost" and len(keys):
+        if item.action != "boost" or not item.keys:
+            continue
+        keys = np.array(item.keys, dtype=np.int64)
+        keys = keys[allowed.passes(keys)]
+        if len(keys):
             first += ((item.name, keys),)
     if not first:
         return Moved(merged, boosted, last)

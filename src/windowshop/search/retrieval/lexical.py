@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from windowshop.data import COMPOUNDING, LexicalTexts, document_terms, joined, query_terms
-from windowshop.engines import BM25Config, BM25Index, TermCounts, best, idf, permitted
+from windowshop.engines import Allowed, BM25Config, BM25Index, TermCounts, best, idf
 from windowshop.search.understanding.expansion import Alternative, Part, expand
 from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
@@ -76,12 +76,12 @@ class LexicalIndex:
         self,
         query: str,
         k: int,
-        allowed_N: np.ndarray | None = None,
+        allowed: Allowed | None = None,
         synonyms: Synonyms = NO_SYNONYMS,
         *,
         corrects: bool = True,
     ) -> LexicalAnswer:
-        """Return the k best products, equal scores by key; `allowed_N` is a bitmap by key."""
+        """Return the k best products, equal scores by key, of those that are allowed."""
         words = query_terms(query, self._known)
         compounds = self.language in COMPOUNDING
         parts = expand(words, self._spelling, synonyms, corrects=corrects, compounds=compounds)
@@ -89,9 +89,10 @@ class LexicalIndex:
         for part in parts:
             self._add_part(scores, part)
         found = np.flatnonzero(scores)
-        if allowed_N is not None:
-            found = found[permitted(self._keys[found], allowed_N)]
-        keys_K, scores_K = best(self._keys[found], scores[found], k)
+        keys, scores = self._keys[found], scores[found]
+        keys_K, scores_K = (
+            best(keys, scores, k) if allowed is None else allowed.best(keys, scores, k)
+        )
         ceiling = sum(self._ceiling(part) for part in parts)
         is_found_K = keys_K >= 0
         return LexicalAnswer(keys_K[is_found_K], scores_K[is_found_K], ceiling)

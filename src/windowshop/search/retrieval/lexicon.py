@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from windowshop.data import ColumnRoles, lexical_texts
 from windowshop.engines import BM25Config, ReadWriteLock, count_terms
-from windowshop.index import Collection, Columns, View
+from windowshop.index import Living, ProductColumns, Store, View
 from windowshop.search.retrieval.kept_words import CatalogueWords, KeptWords
 from windowshop.search.retrieval.lexical import LexicalIndex
 from windowshop.search.understanding.foreign import Knows, knows_none
@@ -33,7 +32,8 @@ STALE_SHARE = 0.1
 class Lexicon:
     """Words of one state of the columns, guarded by `SharedLexicon.read`."""
 
-    columns: Columns
+    numbering: object
+    """`ProductColumns.numbering` of the keys."""
     lexical: LexicalIndex
     """Index of the products that lived when it was made, and of all later ones."""
     vocabulary: Vocabulary
@@ -63,6 +63,16 @@ class SearchState:
         return lexicon.vocabulary.understand(text, identified, self.knows, corrects=self.corrects)
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Products of which a lexicon is made."""
+
+    living: Living
+    num_keys: int
+    table: pl.DataFrame | None
+    """Every row ever added, for the words that are kept."""
+
+
 class SharedLexicon:
     """Lexicon that many threads read; call it within `Collection.read_view`, with that view."""
 
@@ -87,12 +97,14 @@ class SharedLexicon:
         self._making = threading.Lock()
         self._coming: Lexicon | None = None
         columns = view.columns
-        table = columns.table()
-        words = kept.read(table, language) if kept is not None else None
+        words = None
+        if kept is not None:
+            table = columns.table()
+            words = kept.read(table, language)
         if words is not None:
-            self._lexicon = self._with_words(columns, table, words)
+            self._lexicon = self._with_words(columns.numbering, table[words.keys], words)
         if words is None or self.is_stale(view):
-            self._lexicon = self._made(columns, table, columns.alive_N)
+            self._lexicon = self._made(columns)
 
     @contextmanager
     def read(self, view: View) -> Iterator[Lexicon]:
@@ -104,7 +116,7 @@ class SharedLexicon:
 
     def num_changed(self, view: View) -> int:
         """Return the rows added or deleted since the vocabulary and the statistics were read."""
-        if view.columns is not self._lexicon.columns:
+        if view.columns.numbering is not self._lexicon.numbering:
             return 0  # it was read when the columns were made
         num_keys, num_living = self._lexicon.made_of
         num_died = (view.columns.num_keys - len(view.columns)) - (num_keys - num_living)
@@ -115,58 +127,64 @@ class SharedLexicon:
         limit = max(STALE_ROWS, STALE_SHARE * len(view.columns))
         return self.num_changed(view) > limit
 
-    def renew(self, collection: Collection) -> None:
+    def renew(self, collection: Store) -> None:
         """Read the catalogue again, while searches in the old lexicon and writes go on."""
         with self._making:
             with collection.read_view() as view:
-                columns, table, alive_N = view.columns, view.columns.table(), view.columns.alive_N
-            lexicon = self._made(columns, table, alive_N)
+                numbering, read = view.columns.numbering, self._read(view.columns)
+            lexicon = self._of(read, numbering)
             with self._gate.write():
-                if self._lexicon.columns is columns:  # else a rebuild was quicker
+                if self._lexicon.numbering is numbering:  # else a rebuild was quicker
                     self._lexicon = lexicon
 
     def prepare(self, view: View) -> None:
         """Read columns before they are searched, so that no search waits for it."""
-        columns = view.columns
-        self._coming = self._made(columns, columns.table(), columns.alive_N)
+        self._coming = self._made(view.columns)
 
     def _behind(self, view: View) -> bool:
         lexicon = self._lexicon
-        return view.columns is not lexicon.columns or lexicon.num_keys < view.columns.num_keys
+        is_other = view.columns.numbering is not lexicon.numbering
+        return is_other or lexicon.num_keys < view.columns.num_keys
 
     def _catch_up(self, view: View) -> None:
         columns = view.columns
         with self._gate.write():
-            if columns is not self._lexicon.columns:  # rebuilt: other keys
+            if columns.numbering is not self._lexicon.numbering:  # rebuilt: other keys
                 coming, self._coming = self._coming, None
-                if coming is None or coming.columns is not columns:
-                    coming = self._made(columns, columns.table(), columns.alive_N)
+                if coming is None or coming.numbering is not columns.numbering:
+                    coming = self._made(columns)
                 self._lexicon = coming
             lexicon = self._lexicon
-            keys = np.arange(lexicon.num_keys, columns.num_keys, dtype=np.int64)
-            if len(keys):
-                rows = columns.rows(keys)
-                lexicon.lexical.add(keys, lexical_texts(rows))
-                lexicon.identifiers.add(keys, rows)
+            if lexicon.num_keys < columns.num_keys:
+                new = columns.added(lexicon.num_keys)
+                lexicon.lexical.add(new.keys, lexical_texts(new.table))
+                lexicon.identifiers.add(new.keys, new.table)
                 lexicon.num_keys = columns.num_keys
 
-    def _made(self, columns: Columns, table: pl.DataFrame, alive_N: np.ndarray) -> Lexicon:
-        living = table.filter(alive_N)
+    def _made(self, columns: ProductColumns) -> Lexicon:
+        return self._of(self._read(columns), columns.numbering)
+
+    def _read(self, columns: ProductColumns) -> _Read:
+        """Take what a lexicon is made of, before the columns change."""
+        table = columns.table() if self._kept is not None else None
+        return _Read(columns.living(), columns.num_keys, table)
+
+    def _of(self, read: _Read, numbering: object) -> Lexicon:
+        living = read.living.table
         texts = lexical_texts(living, self._language)
         words = CatalogueWords(
-            np.flatnonzero(alive_N),
-            len(table),
-            count_terms(texts),
-            read_words(living, texts.facts),
+            read.living.keys, read.num_keys, count_terms(texts), read_words(living, texts.facts)
         )
-        if self._kept is not None:
-            self._kept.write(words, table, self._language)
-        return self._with_words(columns, table, words)
+        if self._kept is not None and read.table is not None:
+            self._kept.write(words, read.table, self._language)
+        return self._with_words(numbering, living, words)
 
-    def _with_words(self, columns: Columns, table: pl.DataFrame, words: CatalogueWords) -> Lexicon:
-        living, language = table[words.keys], words.terms.known.language
+    def _with_words(
+        self, numbering: object, living: pl.DataFrame, words: CatalogueWords
+    ) -> Lexicon:
+        language = words.terms.known.language
         return Lexicon(
-            columns=columns,
+            numbering=numbering,
             lexical=LexicalIndex(words.keys, words.terms, self._bm25),
             vocabulary=Vocabulary(
                 living,

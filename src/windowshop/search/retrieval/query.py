@@ -175,8 +175,7 @@ def query_by_product(
                 vectors[name] = vector_1D
     if not vectors:
         raise SearchError(f"Product {product_id!r} has neither text nor an image to compare.")
-    group_N = view.columns.groups(np.arange(view.columns.num_keys))
-    variants = np.flatnonzero(group_N == group_N[keys[0]])
+    variants = view.columns.variants(int(keys[0]))
     return replace(query, vectors=vectors, excluded=tuple(variants.tolist()))
 
 

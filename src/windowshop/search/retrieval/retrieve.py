@@ -74,7 +74,7 @@ def find_candidates(state: SearchState, query: RetrievalQuery) -> Candidates:
     rankings = retrieve(state, query, configs, allowed)
     if query.image is None and not query.is_read:
         configs = list(words_alone(configs, rankings))
-    moved = move(state, merge(rankings, configs, query.merging), query, allowed.mask_N)
+    moved = move(state, merge(rankings, configs, query.merging), query, allowed)
     merged = moved.merged
     known = curves(configs)
     chances_M = None
@@ -95,12 +95,12 @@ def browse(state: SearchState, query: RetrievalQuery) -> Candidates:
     Those that have what the query excludes come last.
     """
     allowed = state.view.columns.allowed(query.filter)
-    keys = np.flatnonzero(allowed.mask_N)
+    keys = allowed.keys()
     empty = (0, len(keys))
     merged = Merged(
         keys, np.zeros(len(keys)), (), np.zeros(empty, dtype=np.int64), np.zeros(empty, np.float32)
     )
-    moved = move(state, merged, replace(query, boost=NO_BOOST), allowed.mask_N)
+    moved = move(state, merged, replace(query, boost=NO_BOOST), allowed)
     kept = Cut(moved.merged, np.arange(len(keys)), 0, 0, 0)
     return Candidates(kept, None, {}, moved.boosted, len(keys), moved.last)
 
@@ -181,6 +181,4 @@ def _allowed(view: View, query: RetrievalQuery) -> Allowed:
     allowed = view.columns.allowed(query.filter)
     if not query.excluded:
         return allowed
-    mask_N = allowed.mask_N.copy()
-    mask_N[list(query.excluded)] = False
-    return Allowed(mask_N, allowed.where)
+    return allowed.without(np.array(query.excluded, dtype=np.int64))

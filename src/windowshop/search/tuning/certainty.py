@@ -140,7 +140,7 @@ def _of_catalogue(searcher: Searcher, rng: np.random.Generator) -> list[str]:
     with searcher.state() as state:
         names = state.lexicon.vocabulary.names(NUM_OWN)
         columns = state.view.columns
-        keys = rng.permutation(np.flatnonzero(columns.alive_N))[: 2 * NUM_OWN]
+        keys = rng.permutation(columns.allowed(None).keys())[: 2 * NUM_OWN]
         rows = list(columns.select(keys, ["title", "brand", "category"]).iter_rows(named=True))
     titles = [" ".join((row.get("title") or "").split()[:TITLE_WORDS]) for row in rows[:NUM_OWN]]
     facts = []

@@ -245,8 +245,7 @@ def _choose_bm25(
 ) -> BM25Choice:
     """Choose the parameters of the words channel, before it is merged with others."""
     with searcher.state() as state:
-        columns = state.view.columns
-        products = columns.table().filter(columns.alive_N)
+        products = state.view.columns.living().table
     counts, ids = count_terms(lexical_texts(products)), products["product_id"].to_list()
     texts = {query.query_id: query.text for query in queries if query.text is not None}
     return choose_bm25(counts, ids, texts, graded.qrels, graded.threshold)

@@ -135,8 +135,7 @@ def make_samples(
                 named[column] = named.get(column, 0) + 1
     common = [name for name, count in named.items() if count >= MIN_SHARE * len(found)]
     with searcher.state() as state:
-        columns = state.view.columns
-        numbers = number_columns(columns.table().filter(columns.alive_N))
+        numbers = number_columns(state.view.columns.living().table)
         spec = FeatureSpec(
             channels=channels,
             named=tuple(sorted(common)),

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from windowshop.data import PRODUCT_SCHEMA, inner_type, parse_attributes, words_of
-from windowshop.index import Columns
+from windowshop.index import ProductColumns
 from windowshop.search.understanding.codes import in_titles, isbn_forms, normal, normal_column
 from windowshop.search.understanding.phrases import STOP_WORDS
 
@@ -114,7 +114,7 @@ class Identifiers:
         """Add products under new keys."""
         self._later = self._later.joined(_pairs(keys, products, self._columns))
 
-    def find(self, query: str, columns: Columns, having: Having) -> list[Identified]:
+    def find(self, query: str, columns: ProductColumns, having: Having) -> list[Identified]:
         """Return the identifiers in a query that living products have: the whole, else parts.
 
         `having` returns the keys of the products that have words.
@@ -130,7 +130,7 @@ class Identifiers:
         return sorted(found, key=lambda one: one.start)
 
     def _look_up(
-        self, text: str, columns: Columns, having: Having, *, is_whole: bool
+        self, text: str, columns: ProductColumns, having: Having, *, is_whole: bool
     ) -> Identified | None:
         code = normal(text)
         has_letter, has_digit = any(map(str.isalpha, code)), any(map(str.isdigit, code))
@@ -142,8 +142,13 @@ class Identifiers:
         found = [pairs.of(value) for pairs in (self._built, self._later) for value in hashes]
         matched: dict[int, int] = {}
         for key, place in chain.from_iterable(found):
-            if columns.alive_N[key]:
-                matched.setdefault(key, place)
+            matched.setdefault(key, place)
+        if not matched:
+            return None
+        is_living = columns.are_living(np.array(list(matched), dtype=np.int64)).tolist()
+        matched = {
+            key: matched[key] for key, lives in zip(list(matched), is_living, strict=True) if lives
+        }
         titles = len(self._columns) - 1
         if any(place != titles for place in matched.values()):
             matched = {key: place for key, place in matched.items() if place != titles}
@@ -158,7 +163,7 @@ class Identifiers:
 
 
 def _with_rest(
-    found: Sequence[Identified], query: str, columns: Columns, having: Having
+    found: Sequence[Identified], query: str, columns: ProductColumns, having: Having
 ) -> list[Identified]:
     """Keep of model numbers in titles the products that have the rest of the query too."""
     for one in found:

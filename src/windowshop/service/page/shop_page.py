@@ -71,7 +71,7 @@ class ShopPage:
         if known is not None and is_same and now - known.found < FACTS_SECONDS:
             return known
         with searcher.index.collection.read_view() as view:
-            table = view.columns.table().filter(view.columns.alive_N)
+            table = view.columns.living().table
         self._catalogue = Catalogue(state, facts_of(table), attribute_names(table), now)
         return self._catalogue
 

@@ -92,7 +92,7 @@ def _add_states(router: APIRouter, service: ServiceState) -> None:
 def _info(pool: GenerationPool) -> dict[str, Any]:
     with pool.lease() as searcher:
         with searcher.index.collection.read_view() as view:
-            schema = view.columns.table().schema
+            schema = view.columns.schema
         roles = searcher.index.manifest.column_roles
         columns = [
             {"name": name, "type": column_type(dtype), "roles": roles.uses(name)}

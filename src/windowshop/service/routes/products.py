@@ -185,7 +185,7 @@ def _row(searcher: Searcher, product_id: str) -> Mapping[str, Any]:
 def _columns(service: ServiceState) -> Columns:
     """Return the columns of the catalogue that a request may set."""
     with service.pool.lease() as searcher, searcher.index.collection.read_view() as view:
-        schema = view.columns.table().schema
+        schema = view.columns.schema
         manifest = searcher.index.manifest
     filled = [column.name for column in manifest.attribute_columns]
     return settable_columns(schema, filled, manifest.column_rules.named("hidden"))

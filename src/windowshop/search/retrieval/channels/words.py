@@ -12,9 +12,7 @@ def search(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score products in shares of the highest possible score, comparable across queries."""
     lexicon = state.lexicon
-    found = lexicon.lexical.search(
-        text, depth, allowed.mask_N, lexicon.synonyms, corrects=state.corrects
-    )
+    found = lexicon.lexical.search(text, depth, allowed, lexicon.synonyms, corrects=state.corrects)
     return found.keys, found.scores / np.float32(found.ceiling or 1.0)
 
 

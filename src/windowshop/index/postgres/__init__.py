@@ -1,0 +1,1 @@
+"""Products of an index in PostgreSQL with pgvector, searched and written by many processes."""

@@ -1,0 +1,85 @@
+"""Stores of every kind, empty or filled with a shop of all types of columns."""
+
+from contextlib import closing
+
+import pytest
+from support.postgres import running
+
+from windowshop.engines.base import EngineSpec, VectorSpec
+from windowshop.index.catalogue.collection import Collection
+from windowshop.index.catalogue.restore import Derivation
+from windowshop.registry import ENGINES
+
+KINDS = ("exact", "zvec", "postgres")
+"""Engine `flat` rounds queries, and so orders near ties in its own way: see tests/engines."""
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    with running() as server:
+        yield server
+
+
+def spec_of(kind, width, **settings):
+    kind = "exact" if kind == "postgres" else kind
+    storage = ENGINES[kind].storages[0]
+    vectors = {name: VectorSpec(width=width, storage=storage) for name in ("fused", "photo")}
+    return EngineSpec(kind=kind, vectors=vectors, **settings)
+
+
+def server_store(address, width, name="g1", **settings):
+    """An empty generation of a catalogue on a server, made current."""
+    from windowshop.index.postgres.connect import Server
+    from windowshop.index.postgres.schema import (
+        GENERATION_ROW,
+        create_generation,
+        create_indexes,
+        create_tables,
+        generation_of,
+    )
+    from windowshop.index.rows import type_of
+
+    server, spec = Server(address, pooled=True), spec_of("postgres", width, **settings)
+    with server.writing() as connection:
+        create_tables(connection)
+        create_generation(connection, name, "", {"product_id": type_of("String")}, spec, 3)
+        row = connection.execute(GENERATION_ROW + "WHERE name = %s", [name]).fetchone()
+        create_indexes(connection, generation_of(row, name, server), spec)
+        connection.execute("UPDATE windowshop_generations SET is_ready = true")
+        connection.execute("UPDATE windowshop_catalogue SET current = %s", [name])
+    return opened_store(address, width, name, **settings)
+
+
+def opened_store(address, width, name="g1", **settings):
+    from windowshop.index.postgres.connect import Server
+    from windowshop.index.postgres.store import PostgresStore
+
+    derivation = Derivation(spec=spec_of("postgres", width, **settings))
+    return PostgresStore(Server(address, pooled=True), name, derivation)
+
+
+@pytest.fixture
+def make_store(request):
+    """Makes an empty store of a kind: `make_store(kind)(folder, width)`."""
+
+    def of_kind(kind, **settings):
+        def make(folder, width):
+            if kind != "postgres":
+                return Collection(folder, spec_of(kind, width, **settings))
+            address = request.getfixturevalue("postgres").catalogue()
+            return server_store(address, width, **settings)
+
+        return make
+
+    return of_kind
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def store(kind, make_store, tmp_path):
+    with closing(make_store(kind)(tmp_path / "store", 4)) as made:
+        yield made

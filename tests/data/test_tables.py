@@ -39,6 +39,27 @@ def read_parquet(tmp_path):
     return write_and_read
 
 
+def test_what_exports_write_for_nothing_is_null(tmp_path):
+    path = tmp_path / "products.csv"
+    path.write_text(
+        "product_id,title,brand,weight,sleeve\n"
+        "1,-,N/A,12,none\n2,N/A,-,n/a,-\n3,c,#N/A,13.5,long\n4,d,null,--,None\n"
+    )
+    table = read_table(path, SCHEMA)
+    assert table["brand"].null_count() == 4
+    assert table["weight"].to_list() == [12, None, 13.5, None]
+    assert table["sleeve"].to_list() == ["none", None, "long", "None"]
+    assert table["title"].to_list() == ["-", "N/A", "c", "d"]
+
+
+def test_lists_beside_single_texts_are_lists(tmp_path):
+    path = tmp_path / "products.jsonl"
+    rows = [{"tags": ["a", 1]}, {"tags": "b"}, {"tags": []}, {"tags": None}, {"tags": 2}]
+    path.write_text("\n".join(json.dumps({"product_id": str(i)} | r) for i, r in enumerate(rows)))
+    table = read_table(path, SCHEMA, keep_lists=True)
+    assert table["tags"].to_list() == [["a", "1"], ["b"], None, None, ["2"]]
+
+
 def test_find_table(tmp_path):
     assert find_table(tmp_path, "products") is None
     (tmp_path / "products.csv").write_text("product_id\n1\n")

@@ -12,7 +12,11 @@ from windowshop.data.column_types import NUMBER
 from windowshop.data.json_text import parse_json
 from windowshop.errors import DataError
 
-BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+_TRUE, _FALSE = (
+    "true yes 1 y t on x ✓ ja oui sí si да はい 是",
+    "false no 0 n f off nein non нет いいえ 否",
+)
+BOOLEANS = dict.fromkeys(_TRUE.split(), True) | dict.fromkeys(_FALSE.split(), False)
 """Texts that are read as true or false, in lower case."""
 
 

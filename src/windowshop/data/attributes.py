@@ -1,5 +1,6 @@
 """Attributes as JSON in one column -> a column each, to filter, facet and recognise by."""
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +9,9 @@ from typing import Any, Literal, TypeAlias
 import orjson
 import polars as pl
 
-from windowshop.data.column_types import TEXTS_BY_NAME, is_code
+from windowshop.data.column_types import NOTHING, TEXTS_BY_NAME, is_code
 from windowshop.data.json_text import parse_json
+from windowshop.data.list_columns import items_of, parse_list
 
 Value: TypeAlias = str | int | float | bool
 
@@ -109,12 +111,16 @@ def _parsed(text: str | None) -> dict[str, list[Value]]:
         return {}
     found: dict[str, list[Value]] = {}
     for name, value in parsed.items() if isinstance(parsed, dict) else ():
-        items = value if isinstance(value, list) else [value]
+        items = (items_of(value) or []) if isinstance(value, str | list) else [value]
         plain = [item for item in items if isinstance(item, str | int | float)]
         given = [item.strip() if isinstance(item, str) else item for item in plain]
-        if values := [item for item in given if item != ""]:
+        if values := [item for item in given if not _is_nothing(item)]:
             found[name] = values
     return found
+
+
+def _is_nothing(item: object) -> bool:
+    return isinstance(item, str) and re.search(NOTHING, item) is not None
 
 
 def _is_common(rows: dict[int, list[str]], num_products: int) -> bool:
@@ -156,4 +162,6 @@ def _plain(value: object) -> str:
         return ", ".join(f"{key} {text}" for key, text in texts.items() if text)
     if isinstance(value, list):
         return ", ".join(text for item in value if (text := _plain(item)))
-    return "" if value is None else str(value).strip()
+    if isinstance(value, str) and (items := parse_list(value)) is not None:
+        return _plain(items)
+    return "" if value is None or _is_nothing(value) else str(value).strip()

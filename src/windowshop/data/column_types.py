@@ -15,6 +15,10 @@ CODES = frozenset({"id", "sku", "mpn", "gtin", "ean", "upc", "isbn", "asin", "ba
 TEXTS_BY_NAME = CODES | {"code", "zip", "postcode", "phone", "size", "model", "ref", "category"}
 """Last word of the names of columns whose numbers are read as texts in csv."""
 NUMBER = r"^-?(?:(?:0|[1-9]\d*)(?:\.\d+)?|\.\d+)$"
+NOTHING = (
+    r"(?i)^\s*(?:-{1,3}|[–—]|n/a|#n/a|n\.a\.|\(?null\)?|<null>|undefined|#(?:value|ref|null)!)?\s*$"
+)
+"""Pattern of texts by which exports say that a field is empty; "none" may be a value."""
 _GTIN = r"^(?:\d{8}|\d{12,14})$"
 _EXACT = 2**53
 """Whole numbers beyond it are not exact as floating point numbers."""

@@ -19,21 +19,27 @@ _BLOCK_NAMES = (
     "address article aside blockquote br caption center dd details div dl dt fieldset figcaption "
     "figure footer form h1 h2 h3 h4 h5 h6 head header hr html body iframe img input legend li main "
     "nav ol option p pre section select summary table tbody td textarea tfoot th thead title tr ul "
-    "video audio"
+    "video audio canvas dialog dir frame frameset hgroup menu noframes search"
 )
 _INLINE_NAMES = (
-    "a abbr acronym b bdi bdo big button cite code col colgroup data del dfn em embed font i ins "
-    "kbd label link mark map meta meter noscript o:p object param path picture progress q s samp "
-    "small source span strike strong sub sup svg template time track tt u var wbr"
+    "a abbr acronym area b base bdi bdo big button cite code col colgroup data del dfn em embed "
+    "font i ins kbd label link mark map meta meter noscript o:p object param path picture "
+    "progress q s samp small source span strike strong sub sup svg template time track tt u "
+    "var wbr circle defs g line nobr object optgroup output polygon polyline rb rect rp "
+    "rt ruby slot use"
 )
 _BLOCKS, _INLINES = frozenset(_BLOCK_NAMES.split()), frozenset(_INLINE_NAMES.split())
 _MARKUP = re.compile(
     r"<(?:!--.*?(?:-->|\Z)|!\[CDATA\[|!doctype[^<>]*>|\?xml[^<>]*>"
     r"|(?P<raw>script|style)(?=[\s>])[^<>]*>.*?(?:</(?P=raw)\s*>|\Z)"
-    r"|/?(?P<name>[a-z][a-z0-9:]*)(?=[\s/>])(?:\"[^\"]*\"|'[^']*'|[^<>\"'])*+>)",
+    r"|/?(?P<name>[a-z][a-z0-9:-]*)(?=[\s/>])(?:\"[^\"]*\"|'[^']*'|[^<>\"'])*+>)",
     re.I | re.S,
 )
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ENTITY = re.compile(
+    r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
+    r"|&(?:nbsp|amp|quot|copy|reg|lt|gt|#\d{2,6})(?![A-Za-z0-9=;])"
+)
+"""Pattern of entities; browsers read some of them without their semicolon too."""
 _SPACES = re.compile(r"[^\S\n]*\n\s*|[^\S\n]{2,}|[^\S\n ]")
 MAX_ENCODED = 3
 """Times that a text may have been encoded."""
@@ -63,7 +69,7 @@ def _kept(found: re.Match[str]) -> str:
     name = found["name"]
     if name is None or name.lower() in _BLOCKS:
         return " "
-    if name.lower() not in _INLINES:
+    if name.lower() not in _INLINES and not set(name) & {":", "-"}:
         return found[0]
     text, start, end = found.string, found.start(), found.end()
     is_glued = text[max(0, start - 1) : start].islower() and text[end : end + 1].isupper()

@@ -1,31 +1,37 @@
 """Path of an image as a shop's export writes it -> the file below the data folder.
 
-Tried in turn, until there is a file: the path as written, without blanks around it, with slashes
-for backslashes, without a leading slash, file:// or query string, percent signs decoded, the
-other Unicode form (archives of macOS), and letters in another case.
+Tried in turn, until there is a file: the path as written, without blanks and quotes around it, with
+slashes for backslashes, without a leading slash, file:// or query string, percent signs and HTML
+decoded, the other Unicode form (archives of macOS), the ends of a path of another machine, below
+`images`, the first of several paths, and letters in another case.
 """
 
+import html
 import os
 import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from windowshop.errors import ConfigError
 from windowshop.settings import read_yaml
 
 TOLD_FILE, TOLD_KEY = "columns.yaml", "images"
 """File of a data folder, and its setting, that name another folder of images."""
+_AROUND = " \t\r\n\v\f\u00a0\ufeff\u200b'\""
+"""Signs around a path that are no part of it."""
 WEB_ADDRESS = re.compile(r"\s*(?:https?:)?//", re.I)
 
 
 def spellings(image: str) -> Iterator[str]:
     """Yield the ways to read a path, itself first, each once."""
-    plain = image.strip()
+    plain = image.strip(_AROUND)
     seen = set()
-    for name in (image, plain, *_decoded(plain)):
+    first = re.split(r"\s*[|,;]\s*", plain)[0]
+    tried = (image, plain, *_decoded(plain), *_ends(plain), *_decoded(first), f"images/{first}")
+    for name in tried:
         for form in (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))):
             if form and form not in seen:
                 seen.add(form)
@@ -35,9 +41,19 @@ def spellings(image: str) -> Iterator[str]:
 def _decoded(path: str) -> Iterator[str]:
     forward = re.sub(r"^file:(?://(?:localhost)?(?=/))?", "", path.replace("\\", "/"), flags=re.I)
     bare = re.sub(r"[?#].*$", "", forward)
-    for name in (forward, bare, unquote(forward), unquote(bare)):
+    latin = unquote(bare, encoding="latin-1")
+    texts = (forward, bare, unquote(forward), unquote(bare), latin, unquote_plus(bare))
+    for name in (*texts, html.unescape(forward)):
         yield name
         yield re.sub(r"^(?:[A-Za-z]:)?(?:\.?/)+", "", name)
+
+
+def _ends(path: str) -> Iterator[str]:
+    """Yield the ends of a path from the root of another machine, the longest first."""
+    forward = unquote(path.replace("\\", "/"))
+    if re.match(r"(?:[A-Za-z]:|file:)?/", forward, re.I):
+        parts = [part for part in forward.split("/")[1:] if part]
+        yield from ("/".join(parts[at:]) for at in range(1, len(parts)))
 
 
 def in_another_case(root: Path, image: str) -> Path | None:

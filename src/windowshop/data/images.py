@@ -62,6 +62,10 @@ SIGNATURES = {
 """First bytes of formats that are no images here, to name them."""
 MAX_LOST_ROWS, MAX_LOST = 18, 8
 """Most rows that the end of a JPEG may lack, and the share of the image (1/8)."""
+_END, _MORE = b"\xff\xd9", b"\x55" * 64
+"""Mark of a JPEG's end; bytes of an image, if it goes on."""
+MAX_PADDED = 16
+"""Most bytes at the end that a WebP or BMP file may lack."""
 REDUCING_GAP = 2
 """Times the wanted side that an averaged image keeps, as `Image.thumbnail` does."""
 MAX_AREA, MAX_KEPT_PIXELS = 16, 8_000_000
@@ -184,6 +188,7 @@ def decode(data: bytes, min_side: int = 0) -> Image.Image | BrokenImage:
 
 
 def _decode(data: bytes, min_side: int) -> Image.Image | BrokenImage:
+    data = _padded(data)
     image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
     width, height = image.size
     if width * height > MAX_PIXELS:
@@ -208,18 +213,29 @@ def _loaded(image: Image.Image, data: bytes, min_side: int) -> Image.Image:
         image.load()
         return image
     except OSError:
-        if image.format not in ("JPEG", "MPO") or not _lacks_its_end(image, data):
+        if image.format not in ("JPEG", "MPO"):
             raise
-    mended: Image.Image = Image.open(io.BytesIO(data + b"\xff\xd9"), formats=FORMATS)
+        mended = _ended(data, min_side)
+        if not _lacks_its_end(image, mended, data, min_side):
+            raise
+        return mended
+
+
+def _ended(data: bytes, min_side: int) -> Image.Image:
+    """Load a cut JPEG with the mark of its end."""
+    image: Image.Image = Image.open(io.BytesIO(data + _END), formats=FORMATS)
     if min_side:
-        mended.draft("RGB", (min_side, min_side))
-    mended.load()
-    return mended
+        image.draft("RGB", (min_side, min_side))
+    image.load()
+    return image
 
 
-def _lacks_its_end(image: Image.Image, data: bytes) -> bool:
-    """Return whether all but the last rows of a cut JPEG were decoded."""
-    if data.endswith(b"\xff"):  # the last byte alone
+def _lacks_its_end(image: Image.Image, mended: Image.Image, data: bytes, min_side: int) -> bool:
+    """Return whether a cut JPEG lacks no more than its last rows.
+
+    Where bytes behind it change nothing, it lacks the mark of its end alone.
+    """
+    if data.endswith(b"\xff") or mended.tobytes() == _ended(data + _MORE, min_side).tobytes():
         return True
     try:
         box = image.im.getbbox()
@@ -227,6 +243,17 @@ def _lacks_its_end(image: Image.Image, data: bytes) -> bool:
         return False
     lost = image.height - (box[3] if box else 0)
     return lost <= min(MAX_LOST_ROWS, image.height // MAX_LOST)
+
+
+def _padded(data: bytes) -> bytes:
+    """Return a WebP or BMP file that lacks its last bytes with zeros for them."""
+    size = 0
+    if data[:4] == b"RIFF":
+        size = int.from_bytes(data[4:8], "little") + 8
+    elif data[:2] == b"BM":
+        size = int.from_bytes(data[2:6], "little")
+    lacking = size - len(data)
+    return data + bytes(lacking) if 0 < lacking <= MAX_PADDED else data
 
 
 def _format_found(data: bytes) -> str:
@@ -267,8 +294,8 @@ def _reduced_rgb(image: Image.Image, factor: int) -> Image.Image:
         band = image.crop((0, top, width, min(top + rows, height)))
         if highest:
             band = _eight_bits(band, highest)
-        if to_srgb is not None and band.mode == to_srgb.input_mode:
-            band = ImageCms.applyTransform(band, to_srgb) or band
+        if to_srgb is not None:
+            band = _in_srgb(band, to_srgb)
         if band.has_transparency_data:
             canvas = Image.new("RGBA", band.size, "white")
             canvas.alpha_composite(band.convert("RGBA"))
@@ -277,16 +304,31 @@ def _reduced_rgb(image: Image.Image, factor: int) -> Image.Image:
     return small
 
 
+def _in_srgb(band: Image.Image, to_srgb: ImageCms.ImageCmsTransform) -> Image.Image:
+    """Convert colours to sRGB, transparency kept."""
+    if band.mode == "P":
+        band = band.convert("RGBA" if band.has_transparency_data else "RGB")
+    alpha = band.getchannel("A") if band.mode == "RGBA" else None
+    plain = band.convert("RGB") if alpha is not None else band
+    if plain.mode != to_srgb.input_mode:
+        return band
+    plain = ImageCms.applyTransform(plain, to_srgb) or plain
+    if alpha is not None:
+        plain.putalpha(alpha)
+    return plain
+
+
 def _transform_of(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
     """Return the transform from an image's colour profile to sRGB; None without need of one."""
     profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "CMYK"):
+    if not profile or image.mode not in ("RGB", "RGBA", "P", "CMYK"):
         return None
+    mode = image.mode if image.mode == "CMYK" else "RGB"
     try:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "sRGB" in ImageCms.getProfileDescription(own):
             return None
-        return ImageCms.buildTransform(own, ImageCms.createProfile("sRGB"), image.mode, "RGB")
+        return ImageCms.buildTransform(own, ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # browsers ignore it too
         return None
 

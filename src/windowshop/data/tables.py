@@ -10,12 +10,21 @@ from pathlib import Path
 import polars as pl
 
 from windowshop.data.category_paths import CATEGORY, split_paths
-from windowshop.data.column_types import codes_as_text, typed
-from windowshop.data.list_columns import has_items, inner_type, list_column, parse_list, tidy
+from windowshop.data.column_types import NOTHING, codes_as_text, typed
+from windowshop.data.list_columns import (
+    as_lists,
+    has_items,
+    inner_type,
+    list_column,
+    parse_list,
+    tidy,
+)
 from windowshop.errors import DataError, first_line
 from windowshop.registry import READERS
 
 _MONEY = r"^([A-Z]{3}|[$€£¥₹])?\s*(\d+(?:\.\d+)?)\s*([A-Z]{3}|[$€£¥₹])?$"
+_AS_WRITTEN = frozenset({"product_id", "group_id", "query_id", "title", "description", "text"})
+"""Columns in which "-" is a text."""
 MAX_LISTED = 5
 """Examples in one message."""
 
@@ -34,6 +43,8 @@ def read_table(
         frame = _blank_to_null(_read(path))
         if path.suffix == ".csv":
             frame = _typed_extras(_with_lists(frame, schema) if keep_lists else frame, schema)
+        elif path.suffix == ".jsonl" and keep_lists:
+            frame = _with_mixed_lists(frame, schema)
         return _typed(frame, schema, path, keep_lists)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         reason = first_line(error)
@@ -89,9 +100,13 @@ def _read(path: Path) -> pl.DataFrame:
 
 
 def _blank_to_null(frame: pl.DataFrame) -> pl.DataFrame:
-    """Replace text of white space alone by null."""
-    texts = [pl.col(name) for name in frame.columns if frame[name].dtype == pl.String]
-    return frame.with_columns([pl.when(text.str.strip_chars() != "").then(text) for text in texts])
+    """Replace text of white space alone by null, and "N/A" or "-" where it is no title or id."""
+    columns = []
+    for name in frame.columns:
+        if frame[name].dtype == pl.String:
+            empty = r"^\s*$" if name in _AS_WRITTEN else NOTHING
+            columns.append(pl.when(~pl.col(name).str.contains(empty)).then(pl.col(name)))
+    return frame.with_columns(columns)
 
 
 def _with_lists(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame:
@@ -104,6 +119,22 @@ def _with_lists(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame:
         rows = [None if text is None else parse_list(text) for text in frame[name]]
         if sum(row is not None for row in rows) == len(given):
             columns.append(list_column(name, rows))
+    return frame.with_columns(columns)
+
+
+def _with_mixed_lists(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame:
+    """Convert further columns of texts to lists where some of the values were lists.
+
+    Such a column was read as texts, lists as JSON.
+    """
+    columns = []
+    for name, dtype in frame.schema.items():
+        if name not in declared and dtype == pl.String:
+            given = frame[name].drop_nulls()
+            lists = given.filter(given.str.contains(r"^\["))
+            is_mixed = 0 < len(lists) < len(given)
+            if is_mixed and all(parse_list(text) is not None for text in lists):
+                columns.append(as_lists(frame[name]))
     return frame.with_columns(columns)
 
 

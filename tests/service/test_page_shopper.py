@@ -55,6 +55,20 @@ def test_results_come_as_one_types_and_only_what_stands_is_written_down(open_pag
     until(lambda: page.inner_text("h1") == "All products")  # one step for all that was typed
 
 
+def test_a_word_that_is_begun_is_searched_for_as_what_it_becomes(open_page, page_address):
+    page = open_page()
+    settled(page)
+    sent = searches(page)
+    page.locator("#query").press_sequentially("Foo")
+    until(lambda: page.inner_text("h1") == "Footwear")
+    assert page.input_value("#query") == "Foo"
+    expected = [x["product_id"] for x in answer(page_address, text="Footwear")["results"]]
+    until(lambda: settled(page) == expected)
+    after(page, lambda: page.keyboard.press("Enter"))  # as typed, where that is meant
+    assert page.inner_text("h1") == "Foo"
+    assert (sent[-1]["text"], sent[-1]["log"]) == ("Foo", True)
+
+
 def test_a_click_before_the_text_stands_is_reported_under_a_search(open_page):
     page = open_page()
     settled(page)
@@ -136,7 +150,7 @@ def test_variants_of_a_product_open(open_page):
     until(lambda: page.text_content("#detail-title") != title)
     assert "product=p126" in page.url
     page.keyboard.press("Escape")
-    until(lambda: "product=" not in page.url)
+    until(lambda: "product=" not in page.evaluate("location.search"))
 
 
 @pytest.mark.parametrize("width", [390, 1400])

@@ -46,12 +46,16 @@ function here(address) {
 
 function askText(text) {
   remember(text);
-  if (typing && text.trim() === state.text.trim()) {
+  const isSame = typing && text.trim() === state.text.trim();
+  if (isSame && guess === text.trim()) {
     settle();
     return;
   }
   stopTyping();
-  go({ ...FRESH, text, similar: null });
+  if (isSame) {
+    syncControls();
+    run(true);
+  } else go({ ...FRESH, text, similar: null });
 }
 
 // As one types: each text is searched for, and none is written down before it stands for a while.
@@ -59,9 +63,12 @@ function askText(text) {
 const STANDS_MS = 1500;
 let typing = false;
 let standing = 0;
+let guess = "";
 
-function typed(text) {
+/** Search for what is typed, or for what it is likely to become. */
+function typed(text, likely) {
   if (text.trim() === state.text.trim()) return;
+  guess = likely.trim();
   const goesOn = typing;
   typing = true;
   clearTimeout(standing);
@@ -79,10 +86,11 @@ function stopTyping() {
 async function settle() {
   if (!typing) return;
   stopTyping();
-  const asked = state;
+  const asked = (state = { ...state, text: guess });
+  history.replaceState(history.state, "", here(toAddress(state)));
   announce(byId("summary").textContent);
   if (!asked.text.trim() || !results.shown.length) return;
-  remember(asked.text);
+  remember(guess);
   try {
     const answer = await ask(toRequest(asked, { limit: Math.max(results.shown.length, 1) }), asked, api.latest("settle"));
     if (sameAnswer(asked, state)) results.renew(answer);
@@ -153,7 +161,7 @@ function syncControls() {
 function headline() {
   if (state.similar) return `Similar to ${titles.get(state.similar) ?? `product ${state.similar}`}`;
   if (state.photo) return state.text.trim() ? `Like your photo: ${state.text.trim()}` : "Like your photo";
-  return state.text.trim() || "All products";
+  return (typing ? guess : state.text.trim()) || "All products";
 }
 
 async function syncPhoto() {
@@ -180,7 +188,8 @@ async function runList(isNewQuestion, limit, followUp) {
   api.latest("more");
   results.wait(isNewQuestion && !typing);
   try {
-    const request = toRequest(asked, { limit, facets: facets.wanted(asked.picks), followUp, log: !typing });
+    const text = typing ? guess : asked.text;
+    const request = toRequest({ ...asked, text }, { limit, facets: facets.wanted(asked.picks), followUp, log: !typing });
     const answer = await ask(request, asked, signal);
     show(answer, asked);
     combo.found(answer);

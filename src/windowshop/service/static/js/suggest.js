@@ -7,21 +7,21 @@ import { announce, byId, debounced, el, icon } from "./dom.js";
 import { forgetRecent, recentTexts } from "./recent.js";
 import { counted } from "./words.js";
 
-const WAIT_MS = 80;
+const WAIT_MS = 50;
 const NUM_PRODUCTS = 3;
 const MOST_TEXTS = 6;
+const SHORT_WORD = 3;
 const KINDS = { query: "", value: "", brand: "Brand", category: "Category", title: "Product" };
 
 /** Offer suggestions for the box. `choose(text)` is called when one is taken, `open(id, options)` for
- * a product, `typed(text)` with each text that is typed. */
+ * a product, `typed(text, guess)` with each text that is typed and what it is likely to become. */
 export function watchQuery({ choose, open, typed }) {
   const box = byId("query");
   const list = byId("suggestions");
-  const combo = new Combo(box, list, { choose, open });
-  const soon = debounced(() => combo.isTyping && typed(box.value), WAIT_MS);
+  const combo = new Combo(box, list, { choose, open, typed });
   box.addEventListener("input", () => {
+    combo.isNew = true;
     combo.lookSoon();
-    soon();
   });
   box.addEventListener("keydown", (event) => combo.key(event));
   box.addEventListener("click", () => {
@@ -37,8 +37,8 @@ export function watchQuery({ choose, open, typed }) {
 }
 
 class Combo {
-  constructor(box, list, { choose, open }) {
-    Object.assign(this, { box, list, choose, open, at: -1, texts: [], results: [], corrected: null, isTyping: false });
+  constructor(box, list, { choose, open, typed }) {
+    Object.assign(this, { box, list, choose, open, typed, isNew: false, at: -1, texts: [], results: [], corrected: null, isTyping: false });
     this.lookLater = debounced(() => this.look(), WAIT_MS);
   }
 
@@ -59,11 +59,20 @@ class Combo {
       const { suggestions } = await suggest(text, signal);
       if (this.box.value.trim() !== text) return;
       this.texts = suggestions;
+      this.tell(text, guessOf(text, suggestions));
       this.show();
       announce(`${counted(this.options.length, "suggestion")}`);
     } catch (error) {
-      if (!isAbort(error)) this.close();
+      if (isAbort(error)) return;
+      this.tell(text, text);
+      this.close();
     }
+  }
+
+  /** Tell what was typed, once. */
+  tell(text, guess) {
+    if (this.isNew) this.typed(text, guess);
+    this.isNew = false;
   }
 
   /** The results of what is typed, of which the first are offered. */
@@ -176,6 +185,15 @@ class Combo {
     if (result) this.open(result);
     else this.choose(item.dataset.text);
   }
+}
+
+/** What a text that ends in the middle of a word is likely to become; the text itself where it does
+ * not look so. */
+function guessOf(text, suggestions) {
+  const last = text.split(/\s+/).at(-1);
+  const found = suggestions.find(({ text: other, kind }) => kind !== "title" && other.toLowerCase().startsWith(text.toLowerCase()));
+  const more = found ? found.text.length - text.length : 0;
+  return more > 0 && (last.length <= SHORT_WORD || more >= SHORT_WORD) ? found.text : text;
 }
 
 /** Options under a heading; null for none. */

@@ -323,6 +323,32 @@ def test_words_that_a_price_is_written_against_are_searched():
     assert (found.asked, [token.word for token in found.tokens]) == ("靴", ["靴"])
 
 
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        ("case 5 kg", [5]),
+        ("case under 5 kg", [2]),
+        ("case less than 5 kg", [2]),
+        ("case not over 5 kg", [2, 5]),
+        ("case over 5 kg", [7, 20]),
+        ("case 5-10 kg", [5, 7]),
+        ("between 2 and 6 kg", [2, 5]),
+        ("case <5kg", [2]),
+        ("5 kg or more", [5, 7, 20]),
+        ("5 kg以下", [2, 5]),
+        ("7000 g oder weniger", [2, 5, 7]),
+        ("valigia da 5 kg", [5]),
+        ("under 1 kg", []),
+    ],
+)
+def test_bounds_of_a_measure_name_all_values_within(query, values):
+    weights = [2.0, 5.0, 7.0, 20.0]
+    table = pl.DataFrame({"product_id": list("abcd"), "weight_kg": weights, "price": weights})
+    found = Vocabulary(table).understand(query)
+    assert sorted(v for m in found.matches for v in m.meaning.values) == values
+    assert found.prices == ()
+
+
 def test_a_shop_without_prices_has_no_price_phrases():
     assert price_phrases("under 500", None) == []
 

@@ -120,7 +120,11 @@ def _unknown(state: SearchState, understanding: Understanding) -> tuple[str, ...
     pairs = [*zip(words, words[1:], strict=False)]
     return tuple(
         text
-        for text in (t.token.text for t in _asked(understanding) if not t.count)
+        for text in (
+            t.token.text
+            for t in _asked(understanding)
+            if not t.count and not _is_named(t, understanding)
+        )
         if not lexical.has(text)
         and not any(text in pair and lexical.has("".join(pair)) for pair in pairs)
     )

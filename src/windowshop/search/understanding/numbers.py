@@ -14,6 +14,8 @@ GLUED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 """Letters of Thai, Japanese, Chinese and Korean, which are written against numbers."""
 STARTS = rf"(?<![^\W{GLUED}])"
 """Pattern of the place of a number or sign that no letter of another script precedes."""
+ENDS = rf"(?![^\W{GLUED}])"
+"""Pattern of a place that no letter of another script follows."""
 NUMBER = rf"(?>\d{{1,3}}(?:[{_BLANKS}]\d{{3}})+(?:[.,]\d{{1,2}})?(?!\d)|\d(?:[\d.,'’]*\d)?)"
 """Pattern of a number."""
 MONEY_DECIMALS = 2

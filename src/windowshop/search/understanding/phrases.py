@@ -51,10 +51,14 @@ class Meaning:
     """Share of all products that have any value in the column."""
     paths: tuple[tuple[str, ...], ...] = ()
     """For a level of a category path: the paths from the root that end in it."""
+    label: str = ""
+    """Words of a query for all values within bounds."""
 
     @property
     def value(self) -> str:
-        """The commonest spelling."""
+        """The commonest spelling, or the words for several values."""
+        if self.label:
+            return self.label
         value = self.values[0]
         return value if isinstance(value, str) else f"{value:g}"
 

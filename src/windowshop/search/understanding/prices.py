@@ -86,9 +86,9 @@ def alternatives(words: Iterable[str], in_ascii: bool = False) -> str:
 def _phrase(form: _Form, match: re.Match[str], column: str, query: str) -> PricePhrase | None:
     """Return the price of a match; a word for prices or a "not" before it belongs to it."""
     start = match.start() + len(match[0]) - len(match[0].lstrip())
-    named = _before(query[:start], wordings().money.named)
+    named = last_words(query[:start], wordings().money.named)
     start -= len(named)
-    negated = _before(query[:start], wordings().negators) if form.op else ""
+    negated = last_words(query[:start], wordings().negators) if form.op else ""
     start -= len(negated)
     op = OPPOSITE[form.op] if form.op and negated else form.op
     tree = _tree(form, op, match, column, query[:start], is_named=bool(named))
@@ -118,7 +118,7 @@ def _tree(
     return And((Comparison(column, ">=", known[0]), Comparison(column, "<=", known[1])))
 
 
-def _before(text: str, words: tuple[str, ...]) -> str:
+def last_words(text: str, words: tuple[str, ...]) -> str:
     """Return the end of a text that is one of these words, with the blanks behind it."""
     found = _ending(words).search(text)
     return found[0] if found else ""

@@ -1,24 +1,28 @@
 """Measures in a query (`32"`, "5 ft", "500 ml") -> the values of columns that measure the same.
 
 A value is a text that is one measure ("0.5 l"), or a number in a column whose name ends in a unit
-(`volume_ml`, `Screen size (inch)`).
+(`volume_ml`, `Screen size (inch)`). "Under 5 kg", "24-28 cm" and "16 GB or more" name all values
+that lie within.
 """
 
 import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from math import inf
 
 import polars as pl
 
-from windowshop.data import Scalar, fold
-from windowshop.search.understanding.numbers import GLUED, NUMBER, STARTS, number
+from windowshop.data import Operator, Scalar, fold
+from windowshop.search.understanding.numbers import ENDS, GLUED, NUMBER, STARTS, number
 from windowshop.search.understanding.phrases import Meaning, columns_of_phrases
-from windowshop.search.understanding.prices import alternatives
+from windowshop.search.understanding.prices import OPPOSITE, alternatives, last_words
 from windowshop.search.understanding.wordings import Unit, wordings
 
+OF = frozenset(["da", "von"])
+"""Words that bound prices and only lead to measures ("tv da 55 pollici")."""
 TOLERANCE = 0.005
 """Relative difference of two measures that are one: 5 ft are 152 cm."""
 
@@ -30,8 +34,11 @@ class Quantity:
     start: int
     end: int
     dimension: str
-    size: float
-    """In the smallest unit of the dimension."""
+    low: float
+    high: float
+    """Bounds, in the smallest unit of the dimension; of one measure, with a tolerance."""
+    is_bounded: bool = False
+    """True where words bound it, or another number does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +77,16 @@ class Quantities:
         """Return the measures of a query that products state, with their meanings."""
         if not self._values or not any(char.isdigit() for char in query):
             return []
-        found = ((quantity, self._meanings(quantity)) for quantity in quantities_of(query))
+        bounded = [_bounded(query, quantity) for quantity in quantities_of(query)]
+        found = ((quantity, self._meanings(quantity, query)) for quantity in bounded)
         return [(quantity, meanings) for quantity, meanings in found if meanings]
 
-    def _meanings(self, quantity: Quantity) -> list[Meaning]:
+    def _meanings(self, quantity: Quantity, query: str) -> list[Meaning]:
         """Return a meaning a column, the commonest first."""
         sizes = self._sizes.get(quantity.dimension, [])
         values = self._values.get(quantity.dimension, [])
-        low = bisect_left(sizes, quantity.size * (1 - TOLERANCE))
-        high = bisect_right(sizes, quantity.size * (1 + TOLERANCE))
+        low, high = bisect_left(sizes, quantity.low), bisect_right(sizes, quantity.high)
+        label = query[quantity.start : quantity.end].strip() if quantity.is_bounded else ""
         by_column: dict[str, list[_Value]] = defaultdict(list)
         for _, value in values[low:high]:
             by_column[value.column].append(value)
@@ -88,6 +96,7 @@ class Quantities:
                 tuple(v.value for v in sorted(own, key=lambda v: -v.count)),
                 sum(v.count for v in own),
                 self._coverage[column],
+                label=label,
             )
             for column, own in by_column.items()
         ]
@@ -101,8 +110,80 @@ def quantities_of(text: str) -> list[Quantity]:
         value = number(match["number"])
         unit = units[fold(re.sub(r"\s+", " ", match["unit"]))]
         if value is not None:
-            found.append(Quantity(match.start(), match.end(), unit.dimension, value * unit.factor))
+            low, high = _around(value * unit.factor)
+            found.append(Quantity(match.start(), match.end(), unit.dimension, low, high))
     return found
+
+
+def _around(size: float) -> tuple[float, float]:
+    return size * (1 - TOLERANCE), size * (1 + TOLERANCE)
+
+
+def _bounded(query: str, one: Quantity) -> Quantity:
+    """Return a measure with the bounds that words, or a number before it, give it."""
+    before = query[: one.start]
+    between = next(filter(None, (pattern.search(before) for pattern in _ranges())), None)
+    first = number(between["number"]) if between else None
+    last = (one.low + one.high) / 2
+    if between and first is not None:
+        shown = number(_NUMBER.match(query, one.start)[0])  # type: ignore[index]
+        if shown and first < shown:
+            low, _ = _around(first * last / shown)
+            return replace(one, start=between.start(), low=low, is_bounded=True)
+    for op, words, signs, behind in _bounds():
+        start = one.start - len(last_words(before, words)) if words else one.start
+        sign = signs.search(before) if signs else None
+        start = sign.start() if sign else start
+        ends = behind.match(query, one.end) if behind and start == one.start else None
+        if start == one.start and ends is None:
+            continue
+        negated = last_words(query[:start], wordings().negators)
+        op = OPPOSITE[op] if negated else op
+        low, high = {
+            "<": (-inf, one.low),
+            "<=": (-inf, one.high),
+            ">": (one.high, inf),
+            ">=": (one.low, inf),
+        }[op]
+        end = ends.end() if ends else one.end
+        return replace(
+            one, start=start - len(negated), end=end, low=low, high=high, is_bounded=True
+        )
+    return one
+
+
+_Bound = tuple[Operator, tuple[str, ...], re.Pattern[str] | None, re.Pattern[str] | None]
+
+
+@cache
+def _bounds() -> list[_Bound]:
+    """Return the bounds that measures have: operator, words and signs before, words behind."""
+    found: list[_Bound] = []
+    for bound in wordings().bounds:
+        words = tuple(word for some in bound.words.values() for word in some)
+        words = tuple(word for word in words if word not in OF)
+        behind = alternatives(word for some in bound.behind.values() for word in some)
+        after = alternatives(bound.signs_behind)
+        pattern = "|".join(filter(None, [behind and rf"\s*(?:{behind}){ENDS}", after]))
+        signs = rf"(?<![<>=])(?:{alternatives(bound.signs)})\s*$" if bound.signs else ""
+        before, ends = (re.compile(text, re.I) if text else None for text in (signs, pattern))
+        found.append((bound.op, words, before, ends))
+    return found
+
+
+@cache
+def _ranges() -> tuple[re.Pattern[str], ...]:
+    """Return the patterns of a number and of what stands between it and a measure."""
+    dash = r"[-–~〜～]|to|bis|à|a|hasta|do|до|tot|til|till"
+    between = next(one for one in wordings().ranges if not one.needs_money)
+    both = rf"(?:{alternatives(between.first)})\s+(?P<number>{NUMBER})\s*"
+    return (
+        re.compile(rf"(?<![\d.,/-]){STARTS}(?P<number>{NUMBER})\s*(?:{dash})\s*$", re.I),
+        re.compile(rf"{STARTS}{both}(?:{alternatives(between.middle)})\s*$", re.I),
+    )
+
+
+_NUMBER = re.compile(NUMBER)
 
 
 def _measured(column: pl.Series, unit: Unit | None) -> Iterable[tuple[str, float, _Value]]:
@@ -118,7 +199,7 @@ def _measured(column: pl.Series, unit: Unit | None) -> Iterable[tuple[str, float
         text = value.strip()
         measures = quantities_of(text) if text[:1].isdigit() else []
         if len(measures) == 1 and measures[0].start == 0 and measures[0].end == len(text):
-            yield measures[0].dimension, measures[0].size, shown
+            yield measures[0].dimension, (measures[0].low + measures[0].high) / 2, shown
         elif unit is not None and (bare := number(text)) is not None:
             yield unit.dimension, bare * unit.factor, shown
 
@@ -139,5 +220,5 @@ def _units() -> Mapping[str, Unit]:
 def _pattern(in_ascii: bool) -> re.Pattern[str]:
     glued = [name for name in _units() if not name[0].isalnum() or re.match(rf"[{GLUED}]", name)]
     words = alternatives(set(_units()) - set(glued), in_ascii)
-    unit = rf"{alternatives(glued, in_ascii)}|(?:{words})(?!\w)"
+    unit = rf"{alternatives(glued, in_ascii)}|(?:{words}){ENDS}"
     return re.compile(rf"(?<![\d.,]){STARTS}(?P<number>{NUMBER})[\s-]?(?P<unit>{unit})", re.I)

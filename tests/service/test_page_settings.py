@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -45,7 +46,7 @@ def test_a_page_is_guessed_from_the_columns(facts, tmp_path):
     (tmp_path / "logo.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     page = guess_page(tmp_path, facts, ["material", "internal_id"], ColumnRoles())
     assert (page.currency, page.list_price, page.sale_price) == ("SEK", "compare_at_price", "")
-    assert page.facets == ("category", "price", "colour", "weight_kg", "rating", "sizes")
+    assert page.facets == ("category", "price", "colour", "sizes", "weight_kg", "rating")
     assert [option.by for option in page.sorts] == ["price", "-price", "-rating"]
     assert page.shown == ("colour", "sizes", "weight_kg", "rating", "always")
     assert {"product_id", "sku", "updated_at", "link", "internal_id"} <= set(page.hidden)
@@ -55,10 +56,17 @@ def test_a_page_is_guessed_from_the_columns(facts, tmp_path):
 
 
 def test_declared_roles_decide_over_guesses(facts, tmp_path):
-    roles = ColumnRoles({"colour": ["shown"], "sku": ["facet", "shown"], "title": ["sort"]})
+    roles = ColumnRoles({"colour": ["shown"], "always": ["facet"], "title": ["sort"]})
     page = guess_page(tmp_path, facts, [], roles)
     assert "colour" not in page.facets
-    assert "sku" in page.facets
+    assert "always" not in page.facets  # nothing to choose
+    both = ColumnRoles({"supplier": ["facet"], "sku": ["facet", "shown"]})
+    page = guess_page(
+        tmp_path, facts | {"supplier": replace(facts["colour"], name="supplier")}, [], both
+    )
+    assert "supplier" in page.facets
+    assert "sku" in page.hidden  # `check --write-columns` declares every code as shown
+    page = guess_page(tmp_path, facts, [], roles)
     assert [option.label for option in page.sorts][:2] == ["Title: A to Z", "Title: Z to A"]
 
 

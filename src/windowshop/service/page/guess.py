@@ -15,6 +15,7 @@ from windowshop.service.page.names import (
     LINKS,
     LIST_PRICES,
     OWN_PLACE,
+    PREFERRED,
     SALE_PRICES,
     SHORT_WORDS,
     UNITS,
@@ -57,9 +58,16 @@ def guess_page(
     """Return settings for the page of an index; `currency` holds where products name none."""
     sale, listed = _first(facts, SALE_PRICES), _first(facts, LIST_PRICES)
     unshown = roles.lacking("shown")
-    open_to_all = [name for name in facts if {"facet", "shown"} & {*(roles.uses(name) or ())}]
-    own = {*OWN_PLACE, *open_to_all}
-    hidden = [name for name in facts if name not in own and _is_internal(facts[name])]
+    # `check --write-columns` declares what it sees as shown, so that alone says little.
+    chosen = {
+        name for name in facts if {*(roles.uses(name) or ())} & {"facet", "shown"} == {"facet"}
+    }
+    own = {*OWN_PLACE, *chosen}
+    hidden = [
+        name
+        for name in facts
+        if _is_for_machines(name) or (name not in own and _is_internal(facts[name]))
+    ]
     hidden += [name for name in attributes if name not in facts and _is_internal_name(name)]
     closed = {*hidden, *OWN_PLACE, *unshown, sale, listed}
     shown = [name for name, column in facts.items() if name not in closed and column.filled]
@@ -107,9 +115,18 @@ def _link(facts: Mapping[str, ColumnFacts]) -> str:
     return ""
 
 
+def _is_for_machines(name: str) -> bool:
+    """Return whether no declaration makes a name one for shoppers."""
+    return (_plain(name) in INTERNAL or is_code(name)) and name not in OWN_PLACE
+
+
 def _is_internal_name(name: str) -> bool:
-    plain = name.lower().replace(" ", "_").replace("-", "_")
-    return plain in INTERNAL or is_code(name) or not INTERNAL_WORDS.isdisjoint(plain.split("_"))
+    words = _plain(name).split("_")
+    return _is_for_machines(name) or not INTERNAL_WORDS.isdisjoint(words)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace(" ", "_").replace("-", "_")
 
 
 def _is_internal(column: ColumnFacts) -> bool:
@@ -126,14 +143,19 @@ def _facets(facts: Mapping[str, ColumnFacts], closed: set[str], roles: ColumnRol
             wanted = "facet" in uses
         else:
             wanted = name not in closed and name not in NO_FACET and _is_choice(column)
-        if wanted and column.type != "date" and _differs(column):
+        if wanted and not _is_for_machines(name) and column.type != "date" and _differs(column):
             offered.append(column)
-    offered.sort(key=lambda column: (_place(column.name), -round(column.filled, 2)))
+    offered.sort(key=lambda column: (_place(column), -round(column.filled, 2)))
     return [column.name for column in offered[:MAX_FACETS]]
 
 
-def _place(name: str) -> int:
-    return FIRST.index(name) if name in FIRST else len(FIRST)
+def _place(column: ColumnFacts) -> int:
+    """Return the class of a facet: the first ones, what shoppers choose by, others, yes or no."""
+    if column.name in FIRST:
+        return FIRST.index(column.name)
+    if column.is_colour or column.name.lower() in PREFERRED:
+        return len(FIRST)
+    return len(FIRST) + (2 if column.type == "boolean" else 1)
 
 
 def _is_choice(column: ColumnFacts) -> bool:
@@ -154,13 +176,13 @@ def _sorts(
     options = []
     for name, column in facts.items():
         uses = roles.uses(name)
-        if column.type not in FORMS or (uses is not None and "sort" not in uses):
+        if column.type not in FORMS or (uses is not None and "sort" not in uses) or name in closed:
             continue
         rising, falling = FORMS[column.type]
         label = label_of(name)
         if uses is not None or name == "price":
             options.append(SortOption(by=name, label=f"{label}: {rising}"))
             options.append(SortOption(by=f"-{name}", label=f"{label}: {falling}"))
-        elif name.lower() in FALLING and name not in closed and column.type == "number":
+        elif name.lower() in FALLING and column.type == "number":
             options.append(SortOption(by=f"-{name}", label=f"{label}: {falling}"))
     return options

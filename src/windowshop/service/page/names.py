@@ -18,12 +18,17 @@ INTERNAL = frozenset(
         "imported_at date_added cost margin purchase_price wholesale_price source source_id "
         "position sort_order seo_title seo_description meta_title meta_description meta_keywords "
         "template language image_url image_urls image_link link url product_url permalink "
-        "thumbnail hash checksum simulated synthetic identifier_exists google_product_category"
+        "thumbnail hash checksum simulated synthetic identifier_exists google_product_category "
+        "attribute_set attribute_set_code all_categories category_raw class_id product_websites "
+        "store_view_code url_key options_container gift_message_available text_quality cold"
     )
 )
 """Columns that no shopper reads."""
 INTERNAL_WORDS = frozenset(
-    _words("internal cost margin supplier warehouse erp legacy debug tmp token uuid guid")
+    _words(
+        "internal cost margin supplier warehouse erp legacy debug tmp token uuid guid raw samples "
+        "links image images"
+    )
 )
 """Words in the names of such columns."""
 LINKS = _words("link product_url url permalink")
@@ -40,6 +45,13 @@ COLOURS = frozenset(
         "color_name base_color base_colour main_color main_colour basecolour basecolor"
     )
 )
+PREFERRED = frozenset(
+    _words(
+        "gender geschlecht genre size sizes grösse größe groesse taille talla taglia material "
+        "fabric brand_name shape style pattern season type"
+    )
+)
+"""Columns that shoppers choose by before others."""
 UNITS = {
     "kg": "kg", "g": "g", "grams": "g", "lb": "lb", "oz": "oz", "cm": "cm", "mm": "mm", "m": "m",
     "in": "in", "inch": "in", "ml": "ml", "l": "l", "w": "W", "v": "V", "mah": "mAh", "gb": "GB",

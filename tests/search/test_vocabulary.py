@@ -349,6 +349,14 @@ def test_bounds_of_a_measure_name_all_values_within(query, values):
     assert found.prices == ()
 
 
+def test_a_generation_of_networks_is_no_weight():
+    table = pl.DataFrame(
+        {"product_id": ["a", "b"], "network": ["5G", "4G"], "weight_kg": [1.0, 9.0]}
+    )
+    found = Vocabulary(table).understand("phone under 5 kg")
+    assert [match.meaning.column for match in found.matches] == ["weight_kg"]
+
+
 def test_a_shop_without_prices_has_no_price_phrases():
     assert price_phrases("under 500", None) == []
 

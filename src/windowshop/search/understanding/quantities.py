@@ -197,7 +197,8 @@ def _measured(column: pl.Series, unit: Unit | None) -> Iterable[tuple[str, float
             yield unit.dimension, float(value) * unit.factor, shown
             continue
         text = value.strip()
-        measures = quantities_of(text) if text[:1].isdigit() else []
+        is_network = re.fullmatch(r"[2-6]G", text)  # and no grams
+        measures = quantities_of(text) if text[:1].isdigit() and not is_network else []
         if len(measures) == 1 and measures[0].start == 0 and measures[0].end == len(text):
             yield measures[0].dimension, (measures[0].low + measures[0].high) / 2, shown
         elif unit is not None and (bare := number(text)) is not None:

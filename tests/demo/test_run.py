@@ -43,4 +43,4 @@ def test_the_page_is_served_at_the_end_where_that_is_asked(tmp_path, monkeypatch
     monkeypatch.setattr("windowshop.cli.demo.serve", steps.append)
     demo(tmp_path)
     demo(tmp_path, open_page=True)
-    assert steps == [tmp_path, tmp_path, tmp_path / "index"]
+    assert steps == [tmp_path, tmp_path, str(tmp_path / "index")]

@@ -35,4 +35,4 @@ def demo(
     shop = DemoConfig(num_products=products, seed=seed)
     run_demo(folder, shop, demo_config(), reporter, out)
     if open_page:
-        serve(folder / "index")
+        serve(str(folder / "index"))

@@ -129,6 +129,15 @@ export class WindowshopError extends Error {
   readonly retryAfter: number | null;
 }
 
+/** Receipt of events: how many were new, how many were known, and which were left out. */
+export interface Reported {
+  status: number;
+  message: string;
+  noted: number;
+  known: number;
+  ignored: { event: number; reason: string }[];
+}
+
 /** Calls of a windowshop service; each throws WindowshopError. */
 export class Windowshop {
   constructor(address: string | URL, settings?: Settings);
@@ -144,6 +153,7 @@ export class Windowshop {
   ): Promise<Record<string, unknown>[]>;
   info(options?: Stoppable): Promise<Record<string, unknown>>;
   feedback(answer: Answer, result: Result, event?: "click" | "cart" | "purchase"): Promise<void>;
+  events(sent: Record<string, unknown>[], options?: Stoppable): Promise<Reported>;
   judge(text: string, id: string, grade: 0 | 1 | 2 | 3 | null, judge?: string): Promise<void>;
   upsert(products: Record<string, unknown>[], options?: Stoppable): Promise<Written>;
   remove(ids: string[], options?: Stoppable): Promise<Removed>;

@@ -72,6 +72,11 @@ export class Windowshop {
     await this.#json("POST", "/feedback", { search_id, product_id, position, event });
   }
 
+  /** Report events in the form of User Behavior Insights 1.3. */
+  events(sent, { signal } = {}) {
+    return this.#json("POST", "/events", sent, signal);
+  }
+
   async judge(text, id, grade, judge = "") {
     const body = { query: text, product_id: id, grade, judge };
     await this.#json("POST", "/judgements", body);

@@ -24,6 +24,11 @@ const seen = await shop.searchImage(photo, { limit: 1 });
 assert.equal(seen.results.length, 1);
 
 await shop.feedback(answer, answer.results[0], "click");
+const { search_id: query_id } = answer;
+const object = { object_id: answer.results[0].product_id };
+const cart = { action_name: "add_to_cart", query_id, event_attributes: { object } };
+const told = await shop.events([cart, { action_name: "scroll" }]);
+assert.deepEqual([told.noted, told.known, told.ignored.length], [1, 0, 1]);
 await shop.judge("red shoe", answer.results[0].product_id, 3, "ann");
 const id = "a/b ü";
 const written = await shop.upsert([{ product_id: id, title: "red shoe" }]);

@@ -11,7 +11,7 @@ from support.browsing import served
 
 from windowshop._version import __version__
 from windowshop.service.http.requests import SearchBody
-from windowshop.service.http.responses import ResultAnswer, SearchAnswer
+from windowshop.service.http.responses import EventsAnswer, ResultAnswer, SearchAnswer
 
 CLIENT = Path(__file__).parents[2] / "clients" / "js"
 TYPES = (CLIENT / "index.d.ts").read_text(encoding="utf-8")
@@ -40,6 +40,7 @@ def test_every_call_works_against_the_service(colours_index, tmp_path):
 def test_the_types_are_those_of_the_service():
     assert fields_of("SearchOptions") == set(SearchBody.model_fields) - {"text"}
     assert fields_of("Answer") == set(SearchAnswer.model_fields)
+    assert fields_of("Reported") == set(EventsAnswer.model_fields)
     assert fields_of("Result") == set(ResultAnswer.model_fields)
 
 

@@ -155,6 +155,14 @@ def rows():
         ({"filters": "brand < 5"}, "holds no numbers"),
         ({"filters": "price:cheap"}, "'cheap' is none"),
         ({"filters": "a" * 5_000}, "at most 4000"),
+        ({"filters": "(brand:Nike OR " * 250 + "brand:Nike" + ")" * 250}, "filter"),
+        ({"filters": "(" * 1_900 + "brand:Nike"}, "cannot be read"),
+        ({"filters": "brand:'Nike"}, "cannot be read"),
+        ({"filters": ":"}, "cannot be read"),
+        ({"facetFilters": [["brand:Nike"] * 501]}, "more than 500"),
+        ({"facetFilters": [[["brand:Nike"]]]}, "lists of texts"),
+        ({"facetFilters": {"brand": "Nike"}}, "lists of texts"),
+        ({"numericFilters": ["price>1e999"]}, "is none"),
         ({"facetFilters": ["brand"]}, "Write it as brand:Nike"),
         ({"facetFilters": [["brand:Nike", 3]]}, "lists of texts"),
         ({"facetFilters": 7}, "lists of texts"),
@@ -202,6 +210,11 @@ def test_numbers_have_their_range_and_their_values(ask):
     assert {"brand", "category", "colour", "price", "on_sale"} <= set(every["facets"])
     order = every["renderingContent"]["facetOrdering"]["facets"]["order"]
     assert order == list(every["facets"])
+
+
+def test_pages_beyond_what_is_reached_are_empty(ask):
+    (found,) = ask({"page": 900, "hitsPerPage": 20})
+    assert (found["hits"], found["nbHits"], found["nbPages"]) == ([], 130, 7)
 
 
 def test_the_name_of_a_replica_says_the_order(ask):

@@ -73,7 +73,7 @@ def read(query: IndexQuery, columns: ColumnNames) -> Asked:
 def result_of(asked: Asked, answer: Answer, searcher: Searcher, base_url: str) -> dict[str, Any]:
     """Return the answer of one query."""
     query = asked.query
-    _, limit = query.place
+    offset, limit = query.place
     marks = _marker(asked, answer, searcher)
     hits = [hit_of(result, query, marks, base_url) for result in answer.results]
     reachable = min(answer.total, MAX_RESULTS)
@@ -81,7 +81,7 @@ def result_of(asked: Asked, answer: Answer, searcher: Searcher, base_url: str) -
         "index": query.index_name,
         "query": query.query,
         "params": "",
-        "hits": hits if asked.is_shown else [],
+        "hits": hits if asked.is_shown and offset < MAX_RESULTS else [],
         "nbHits": answer.total,
         "page": query.page,
         "nbPages": math.ceil(reachable / limit) if limit else 0,

@@ -22,12 +22,10 @@ MAX_CONDITIONS = 500
 MAX_CHARS = 4_000
 _NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _NAME = r"\"[^\"]+\"|'[^']+'|[^\s()<>=!:\"']+"
+_VALUE = r"""\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s()\"'][^\s()]*"""
 NUMERIC = re.compile(rf"\s*({_NAME})\s*(<=|>=|!=|=|<|>)\s*({_NUMBER})\s*")
 RANGE = re.compile(rf"\s*({_NAME})\s*:\s*({_NUMBER})\s+TO\s+({_NUMBER})\s*")
-FACET = re.compile(
-    rf"\s*({_NAME})\s*:\s*(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s()]+)(?:<score=\d+>)?\s*",
-    re.S,
-)
+FACET = re.compile(rf"\s*({_NAME})\s*:\s*({_VALUE})(?:<score=\d+>)?\s*", re.S)
 SCORE = re.compile(r"<score=\d+>$")
 _GRAMMAR = rf"""
 ?start: any
@@ -41,7 +39,7 @@ _GRAMMAR = rf"""
     | FACET -> equal
 RANGE.3: /(?:{_NAME})\s*:\s*{_NUMBER}\s+TO\s+{_NUMBER}/
 NUMERIC.2: /(?:{_NAME})\s*(?:<=|>=|!=|=|<|>)\s*{_NUMBER}/
-FACET.1: /(?:{_NAME})\s*:\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s()]+)(?:<score=\d+>)?/
+FACET.1: /(?:{_NAME})\s*:\s*(?:{_VALUE})(?:<score=\d+>)?/
 _OR: /OR\b/
 _AND: /AND\b/
 _NOT: /NOT\b/
@@ -87,6 +85,8 @@ def where_of(filters: str, columns: ColumnNames) -> str | None:
         raise FilterError(
             f"filters cannot be read from character {at + 1} on: {filters[at : at + 40]!r}. {HELP}"
         ) from None
+    except RecursionError:
+        raise FilterError(f"filters has too many brackets inside each other. {HELP}") from None
     except VisitError as error:
         raise error.orig_exc from None
 

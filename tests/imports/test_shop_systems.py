@@ -271,7 +271,8 @@ def test_bigcommerce_of_the_older_headers(tmp_path):
 def test_bigcommerce_of_the_newer_headers(tmp_path):
     header = ["Item", "ID", "Name", "Type", "SKU", "Options", "Inventory Tracking", "Current Stock",
               "Price", "Retail Price", "Sale Price", "Categories", "Description", "Custom Fields",
-              "Is Visible", "Image URL (Import)", "Variant Image URL", "GPS Global Trade Item Number"]  # fmt: skip
+              "Is Visible", "Image URL (Import)", "Internal Image URL (Export)", "Variant Image URL",
+              "GPS Global Trade Item Number"]  # fmt: skip
     text = csv_text(
         header,
         {"Item": "Product", "ID": "5", "Name": "Cap", "Type": "physical", "Price": "9",
@@ -281,12 +282,14 @@ def test_bigcommerce_of_the_newer_headers(tmp_path):
          "GPS Global Trade Item Number": "04012345123456",
          "Options": "Type=Swatch|Name=Color|Value=Red[#f00]Type=Dropdown|Name=Size|Value=S"},
         {"Item": "Image", "ID": "7", "Image URL (Import)": "https://x.example/c.jpg"},
+        {"Item": "Image", "ID": "8", "Internal Image URL (Export)": "https://x.example/d.jpg"},
     )  # fmt: skip
     shop = import_text(tmp_path, "big.csv", text)
     assert attributes(shop, "C-R") == {"Color": "Red", "Size": "S"}
     assert shop.row("C-R")["gtin"] == "04012345123456"
     cap = shop.row("C-R")
     assert (cap["price"], cap["group_id"], cap["image_url"]) == (9, "5", "https://x.example/c.jpg")
+    assert cap["image_urls"] == ["https://x.example/d.jpg"]
 
 
 def test_json_of_products_with_variants(tmp_path):

@@ -85,3 +85,25 @@ def test_text_of_an_editor_and_objects_of_a_price(tmp_path):
         "Juices",
     )
     assert json.loads(row["attributes"]) == {"Bottle": "2l"}
+
+
+def test_names_and_values_of_options_in_other_languages(tmp_path):
+    """Nuvemshop's export: a handle for the group, options in Portuguese, decimal commas."""
+    text = (
+        "Identificador URL;Nome;Categorias;Nome da variação 1;Valor da variação 1;Preço;Estoque;SKU\n"
+        "camisa;Camisa;Roupas > Camisas;Cor;Azul;129,90;5;C-A\ncamisa;;;;Verde;139,90;0;C-V\n"
+        "gorro;Gorro;Roupas > Gorros;;;39,90;1;G\n"
+    )
+    shop = import_text(tmp_path, "t.csv", text, encoding="cp1252")
+    assert shop.column("price") == {"C-A": 129.9, "C-V": 139.9, "G": 39.9}
+    assert shop.column("group_id") == {"C-A": "camisa", "C-V": "camisa", "G": "gorro"}
+    assert json.loads(shop.row("C-V")["attributes"]) == {"Cor": "Verde"}
+
+
+def test_a_parent_of_zero_is_none(tmp_path):
+    rows = [["10", "Vee", "20", "0"], ["11", "Cap", "18", "0"]]
+    header = ["id", "title", "price", "parent id"]
+    shop = import_text(
+        tmp_path, "t.csv", csv_text(header, *(dict(zip(header, r, strict=True)) for r in rows))
+    )
+    assert shop.column("group_id") == {"10": "10", "11": "11"}

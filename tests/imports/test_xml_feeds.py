@@ -107,3 +107,41 @@ def test_salesforce(tmp_path):
     )
     assert json.loads(row["attributes"]) == {"color": "Blue", "material": "Cotton"}
     assert shop.notes["parent-passed-on"] == 1
+
+
+def test_woocommerce_of_wordpress(tmp_path):
+    """WXR: posts with meta values; images are posts too, variations name their parent's id."""
+
+    def post(code, title, kind, rest, parent=0, status="publish"):
+        return (f"<item><title>{title}</title><wp:post_id>{code}</wp:post_id><wp:status>{status}</wp:status>"
+                f"<wp:post_parent>{parent}</wp:post_parent><wp:post_type>{kind}</wp:post_type>{rest}</item>")  # fmt: skip
+
+    def meta(**values):
+        return "".join(f"<wp:postmeta><wp:meta_key>{key}</wp:meta_key><wp:meta_value>{value}</wp:meta_value></wp:postmeta>"
+                       for key, value in values.items())  # fmt: skip
+
+    def term(domain, short, label):
+        return f'<category domain="{domain}" nicename="{short}"><![CDATA[{label}]]></category>'
+
+    text = "".join([
+        '<?xml version="1.0"?><rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/" '
+        'xmlns:wp="http://wordpress.org/export/1.2/"><channel><title>Shop</title>',
+        post(5, "photo", "attachment", f"<wp:attachment_url>{WEB}5.jpg</wp:attachment_url>", status="inherit"),
+        post(10, "V-Neck", "product", "<content:encoded><![CDATA[<p>Soft</p>]]></content:encoded>"
+             + term("product_type", "variable", "variable") + term("product_cat", "tees", "Tees")
+             + term("pa_color", "red", "Red") + meta(_sku="VN", _thumbnail_id=5)),
+        post(11, "V-Neck - Red", "product_variation", meta(_sku="VN-R", _regular_price=20, _sale_price=18,
+             _stock_status="instock", attribute_pa_color="red"), parent=10),
+        post(12, "Cap", "product", term("product_cat", "hats", "Hats") + meta(_regular_price=9,
+             _stock_status="outofstock"), status="draft"),
+        "</channel></rss>",
+    ])  # fmt: skip
+    shop = import_text(tmp_path, "woo.xml", text)
+    assert shop.report.format == "WooCommerce in WordPress's export"
+    assert shop.column("price") == {"VN-R": 20, "12": 9}
+    row = shop.row("VN-R")
+    assert (row["sale_price"], row["group_id"], row["category"]) == (18, "VN", "Tees")
+    assert (row["image_url"], row["description"]) == (f"{WEB}5.jpg", "Soft")
+    assert json.loads(row["attributes"]) == {"color": "Red"}
+    assert shop.column("published") == {"VN-R": True, "12": False}
+    assert shop.column("availability") == {"VN-R": "in_stock", "12": "out_of_stock"}

@@ -49,7 +49,10 @@ _USUAL = frozenset(("retail price", "list price", "regular price", "full price",
                     "listprice"))  # fmt: skip
 _LARGE = re.compile(r"large|big|original|zoom|gross|hi res")
 _AMOUNT = re.compile(r"\d{1,3}(?:[.,]\d{3})+|\d+[.,]\d+")
-_PRODUCT_CODE = re.compile(r"handle|(?:product|article|item|style|model) (?:code|number|id|no|nr)")
+_PRODUCT_CODE = re.compile(
+    r"handle|identificador url|url identifier|"
+    r"(?:product|article|item|style|model) (?:code|number|id|no|nr)"
+)
 CURRENCIES = frozenset((
     "EUR", "USD", "GBP", "CHF", "PLN", "SEK", "NOK", "DKK", "CZK", "HUF", "RON", "BGN", "CAD",
     "AUD", "NZD", "JPY", "CNY", "INR", "BRL", "MXN", "TRY", "UAH", "ILS", "AED", "SAR", "KRW",
@@ -177,6 +180,8 @@ def _share(target: str, given: Sequence[Any], texts: Sequence[str], filled: floa
         return 1.0 if is_path else 0.65 if len(set(texts)) <= max(3, 0.7 * len(texts)) else 0.5
     if target == "currency":
         return 1.0 if all(len(text) <= 4 for text in texts) else 0.0
+    if target == "link" and not any(is_web(text) or text.startswith("/") for text in texts):
+        return 0.0
     if target == "link" and len(set(texts)) == 1 < len(texts):
         return 0.1  # the shop's own
     if target in FURTHER_TARGETS:

@@ -23,11 +23,12 @@ _VALUES = ("value", "values", "val", "option", "options", "attribute value", "pa
            "label", "option value")  # fmt: skip
 _OWNERS = ("option", "attribute", "group", "option group")
 _PAIR = re.compile(r"\s*([^:=;|\n]{1,40}?)\s*[:=]\s*(.+?)\s*", re.DOTALL)
-_PAIRED = re.compile(
-    r"(?:\w+ )?(?:option|attribute|variation|variant|feature|spec|specification|property|merkmal|"
-    r"eigenschaft|caracteristica|attribut|parameter)s? ?(?:(\d{1,2}) ?(name|title|values?|label)|"
-    r"(name|title|values?|label) ?(\d{1,2}))(?: s)?"
+_OF_OPTIONS = re.compile(
+    r"option|attribut|atrybut|atribut|varia[cnt]|merkmal|eigenscha|caracteristic|caratteristic|"
+    r"opcao|opcion|kenmerk|propert|spec|feature|parametr"
 )
+_OF_VALUES = re.compile(r"valu|wert|valeur|valor|waarde|wartosc|varde|vaerdi|hodnot|label")
+_OF_NAMES = re.compile(r"name\b|\bnom\b|nombre|nome\b|naam\b|nazwa|nazev|tit(?:le|el)\b")
 
 
 def facts_of(name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -136,10 +137,12 @@ def paired_columns(header: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Return columns of names and values (`Option Name 1`, `Option Value 1`), by their number."""
     found: dict[str, dict[str, str]] = {}
     for column in header:
-        hit = _PAIRED.fullmatch(plain_name(column))
-        if hit is None:
+        plain = plain_name(column)
+        places = re.findall(r"\d+", plain)
+        if len(places) != 1 or len(plain.split()) > 5 or not _OF_OPTIONS.search(plain):
             continue
-        word = (hit[2] or hit[3])[0]
-        place = (hit[1] or hit[4]).lstrip("0")
-        found.setdefault(place, {}).setdefault("value" if word in "vl" else "name", column)
+        is_value = _OF_VALUES.search(plain) is not None
+        if is_value or _OF_NAMES.search(plain):
+            pair = found.setdefault(places[0].lstrip("0"), {})
+            pair.setdefault("value" if is_value else "name", column)
     return {n: (pair["name"], pair["value"]) for n, pair in found.items() if len(pair) == 2}

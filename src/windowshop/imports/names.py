@@ -224,6 +224,7 @@ _ENDINGS = {
     "brand": "brand marke marque marca merk marka hersteller manufacturer",
     "link": "url link",
     "product_id": "sku artikelnummer",
+    "group_id": "vaterartikel vaterartikelnummer elternartikel",
     "gtin": "gtin ean upc barcode",
 }
 _WEAK = {"cost": 0.3}

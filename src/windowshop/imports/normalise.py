@@ -36,6 +36,8 @@ TOTALS = frozenset((
 _EMPTY = frozenset(("n/a", "na", "none", "null", "nan", "-", "--", "#n/a", "\\n", "undefined"))
 _SHARED_SIGN = re.compile(r"(?<![^\W\d_])kr\b", re.IGNORECASE)
 """Sign of the crowns of several countries."""
+_NO_GROUP = ("", "0", *_EMPTY)
+"""Groups that are none; 0 is how databases write it."""
 _STATES = ("is on stock", "is in stock", "in stock", "available", "status", "availability",
            "quantity", "value")  # fmt: skip
 MONEY = ("price", "sale_price", "list_price")
@@ -226,7 +228,8 @@ class Normaliser:
                     self.report.add("renamed-variant", record.row, f"{given}: {name}")
                 self.seen[key] = content
                 row["product_id"] = name
-                row["group_id"] = id_text(record.fields.get("group_id")) or name
+                group = id_text(record.fields.get("group_id"))
+                row["group_id"] = group if group not in _NO_GROUP else name
                 return True
             if known == content:
                 self.report.add("repeated-row", record.row, name)

@@ -37,7 +37,8 @@ ALIASES = {
     "fields": "Product Custom Fields|Custom Fields",
     "options": "Options",
     "variant_image": "Variant Image URL",
-    "image": "Image URL (Import)|Internal Image URL (Export)|Image URL",
+    "image": "Image URL (Import)|Image URL",
+    "own_image": "Internal Image URL (Export)",
     "url": "Product URL",
 }
 _IMAGE = re.compile(r"^product image (?:url|file)\s*\d*$")
@@ -64,7 +65,7 @@ _FIELDS = {
     "description": "description", "gtin": "gtin", "gps_gtin": "gtin", "mpn": "mpn",
     "gps_mpn": "mpn", "visible": "published",
     "stock": "stock, availability", "fields": "attributes", "options": "attributes",
-    "image": "image_url", "variant_image": "image_url",
+    "image": "image_url", "own_image": "image_url", "variant_image": "image_url",
 }  # fmt: skip
 
 
@@ -103,8 +104,8 @@ def _product(rows: list[Row], names: Names, pictures: list[str], job: Job) -> It
     for number, row in rows:
         kind = _kind(row, names)
         if kind == "image":
-            images.append(names.get(row, "image"))
-            job.report.add("image-row", number, names.get(row, "image"))
+            images.append(names.get(row, "image") or names.get(row, "own_image"))
+            job.report.add("image-row", number, images[-1])
         elif kind in ("sku", "variant"):
             variants.append((number, row))
         elif kind == "rule":

@@ -64,6 +64,7 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
         }
         own = {id_text(record.fields.get(name)) for name in ("product_id", "sku")}
         above = id_text(record.fields.get("group_id"))
+        above = "" if above == "0" else above
         if own & parents.keys() and (not above or above in own):
             job.report.add("parent-passed-on", number, record.fields.get("title"))
             continue
@@ -75,7 +76,7 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
 def _goes_on(record: Record, head: Record) -> bool:
     """Return whether a row is of the same product as the first row of one."""
     group = id_text(record.fields.get("group_id"))
-    return group != "" and group == id_text(head.fields.get("group_id"))
+    return group not in ("", "0") and group == id_text(head.fields.get("group_id"))
 
 
 def _without_pairs(row: Mapping[str, Any], names: set[str]) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from windowshop.cli import (
     fetching,
     importing,
     judging,
+    planning,
     pushing,
     searching,
     training,
@@ -52,6 +53,7 @@ for command in (
     searching.mcp,
     judging.judgements,
     judging.queries,
+    planning.plan,
     demos.demo,
     demos.demo_data,
 ):

@@ -2,6 +2,14 @@ from .answer import Answer as Answer
 from .answer import Facet as Facet
 from .answer import Result as Result
 from .answer_table import render_answer as render_answer
+from .planning.measure import measure_rates as measure_rates
+from .planning.plan import Hardware as Hardware
+from .planning.plan import Plan as Plan
+from .planning.plan import Workload as Workload
+from .planning.plan import make_plan as make_plan
+from .planning.plan import plan_all as plan_all
+from .planning.rates import Rates as Rates
+from .planning.rates import read_rates as read_rates
 from .request import MAX_RESULTS as MAX_RESULTS
 from .request import BrandCap as BrandCap
 from .request import Condition as Condition

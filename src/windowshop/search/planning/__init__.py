@@ -1,0 +1,1 @@
+"""Search settings chosen on judged queries, and searches scored on them."""

@@ -148,6 +148,13 @@ def test_model_numbers_in_titles_are_found_first(shop, query, first):
     assert bool(named) == bool(first)
 
 
+def test_spellings_of_two_englishes_are_one(shop):
+    searcher = shop([{"product_id": "1", "title": "Cup", "colour": "grey"}, *rows(b="Plate")])
+    answer = searcher.answer(SearchRequest(text="gray cup"))
+    assert [part.name for part in answer.recognised] == ["colour: grey"]
+    assert (answer.results[0].product_id, answer.certainty.unknown) == ("1", ())
+
+
 def test_both_forms_of_an_isbn_are_one(shop):
     searcher = shop([{"product_id": "1", "title": "Book", "isbn": "0-13-110362-8"}, *rows(b="Cup")])
     for query in ("978-0131103627", "0131103628", "ISBN 9780131103627"):

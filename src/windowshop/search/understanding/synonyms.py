@@ -63,13 +63,13 @@ class Synonyms:
 
     def items(self) -> Iterable[tuple[str, list[Phrase]]]:
         """Return each phrase of a query, written together, with its synonyms."""
-        return (_sizes() | self._also).items()
+        return (_spellings() | self._also).items()
 
     def at(self, words: Sequence[str], start: int) -> tuple[int, list[Phrase]]:
         """Return the length and synonyms of the longest phrase that starts here; 0 without one."""
         for length in range(min(max(self._longest, 2), len(words) - start), 0, -1):
             phrase = "".join(words[start : start + length])
-            also = self._also.get(phrase) or _sizes().get(phrase)
+            also = self._also.get(phrase) or _spellings().get(phrase)
             if also:
                 return length, also
         return 0, []
@@ -84,10 +84,10 @@ def load_synonyms(path: Path) -> Synonyms:
 
 
 @cache
-def _sizes() -> dict[str, list[Phrase]]:
-    """Return the spellings of sizes, of two words at most."""
+def _spellings() -> dict[str, list[Phrase]]:
+    """Return the spellings of sizes and words, of two words at most."""
     also: dict[str, list[Phrase]] = {}
-    for equal in wordings().sizes:
+    for equal in wordings().spellings:
         for text in equal:
             _extend(also, text, equal)
     return also

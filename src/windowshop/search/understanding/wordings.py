@@ -101,7 +101,8 @@ class Wordings:
     counts: tuple[str, ...]
     """Words for what is counted."""
     units: tuple[Unit, ...]
-    sizes: tuple[tuple[str, ...], ...]
+    spellings: tuple[tuple[str, ...], ...]
+    """Of one size or word."""
     exclusion: ExclusionWords
     of_languages: dict[str, tuple[str, ...]]
     """Common words of shops by language, which are no typos of another one's."""

@@ -35,7 +35,7 @@ function variant({ result, row, label }, i, { id, colour, arePictured, addressOf
   const name = [label || result.title || `Variant ${i + 1}`, price].filter(Boolean).join(", ");
   return el("li", {},
     el("a", { class: "variant", href: addressOf(result.product_id), "aria-current": isShown ? "true" : null, "aria-label": name, title: name, data: { variant: result.product_id } },
-      arePictured ? thumbnail(result.photo_url) : colour ? swatch(row[colour]) : null,
+      arePictured && result.photo_url ? thumbnail(result.photo_url) : colour ? swatch(row[colour]) : null,
       label || !arePictured ? el("span", { dir: "auto", text: label || `${i + 1}` }) : null));
 }
 

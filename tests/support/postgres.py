@@ -25,21 +25,21 @@ class Postgres:
     """A server; each catalogue gets a schema of its own."""
 
     def __init__(self, address, pg0=None):
-        self.address, self._pg0 = address, pg0
+        self.address, self.pg0 = address, pg0
 
     @property
     def can_be_killed(self):
-        return self._pg0 is not None
+        return self.pg0 is not None
 
-    def catalogue(self):
-        """Address of an empty catalogue."""
+    def catalogue(self, settings=""):
+        """Address of an empty catalogue; `settings` of its connections are those of libpq."""
         separator = "&" if "?" in self.address else "?"
-        option = quote(f"-csearch_path=t{uuid.uuid4().hex[:12]}")
+        option = quote(f"-csearch_path=t{uuid.uuid4().hex[:12]} {settings}".strip())
         return f"{self.address}{separator}options={option}"
 
     def kill(self):
         """Kill the server at once, as a power loss would."""
-        path = next(self._pg0.home.rglob("postmaster.pid"))
+        path = next(self.pg0.home.rglob("postmaster.pid"))
         pid = int(path.read_text().split("\n")[0])
         group = os.getpgid(pid)
         for part in (*_children(pid), pid):
@@ -49,7 +49,12 @@ class Postgres:
             time.sleep(0.05)
 
     def start(self):
-        self._pg0.start()
+        self.pg0.start()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
 
 
 class Pg0:
@@ -64,8 +69,7 @@ class Pg0:
             os.chown(folder, user.pw_uid, user.pw_gid)
             ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
             self._before = ["setpriv", *ids]
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.address = f"postgresql://postgres:postgres@127.0.0.1:{self.port}/postgres"
 
     def start(self):
@@ -74,18 +78,35 @@ class Pg0:
     def stop(self):
         self._run("stop", "--name", NAME)
 
-    def _run(self, *args):
+    @contextmanager
+    def standby(self):
+        """A standby that follows this server; gives its port and a way to promote it."""
+        folder, port = self.home / "standby", free_port()
+        source = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
+        self._tool("pg_basebackup", *source, "-D", folder, "-R", "-X", "stream", "-c", "fast")
+        options = f"-p {port} -k {folder}"
+        self._tool("pg_ctl", "-D", folder, "-o", options, "-l", folder / "log", "-w", "start")
+        try:
+            yield port, lambda: self._tool("pg_ctl", "-D", folder, "-w", "promote")
+        finally:
+            self._tool("pg_ctl", "-D", folder, "-m", "immediate", "stop")
+
+    def _tool(self, name, *args):
+        self._run(*map(str, args), program=next(self.home.rglob(f"installation/*/bin/{name}")))
+
+    def _run(self, *args, program=None):
         done = subprocess.run(
-            [*self._before, self._program, *args],
-            env={**os.environ, "HOME": str(self.home)},
+            [*self._before, program or self._program, *args],
+            env={**os.environ, "HOME": str(self.home), "PGPASSWORD": "postgres"},
             cwd=self.home,
-            capture_output=True,
+            stdout=subprocess.PIPE if program is None else subprocess.DEVNULL,
+            stderr=subprocess.STDOUT if program is None else subprocess.DEVNULL,
             text=True,
             timeout=120,
             check=False,
         )
         if done.returncode:
-            raise RuntimeError(done.stdout + done.stderr)
+            raise RuntimeError(f"{args}: {done.stdout}")
 
 
 @contextmanager

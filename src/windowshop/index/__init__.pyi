@@ -46,6 +46,7 @@ from .linking import is_address as is_address
 from .open import GENERATION as GENERATION
 from .open import GenerationManifest as GenerationManifest
 from .open import OpenIndex as OpenIndex
+from .open import linked_store as linked_store
 from .open import open_index as open_index
 from .postgres.content import Pushed as Pushed
 from .product_table import ProductTable as ProductTable

@@ -34,6 +34,7 @@ from windowshop.data import (
     conform,
     fill_attributes,
 )
+from windowshop.engines import EngineSpec
 from windowshop.errors import DataError, IndexFolderError, SearchError, needs_extra
 from windowshop.files import INDEX, MODEL, FolderKind, read_manifest, require_files
 from windowshop.index.catalogue.collection import Collection
@@ -331,13 +332,29 @@ def open_index(
             from windowshop.index.postgres.link import fetch_generation, linked_server
             from windowshop.index.postgres.store import PostgresStore
         server = linked_server(path, pooled=True)
-        fetch_generation(path, name, server)
-        return OpenIndex(path, name, place, lambda made: PostgresStore(server, name, made))
+        try:
+            fetch_generation(path, name, server)
+            return OpenIndex(path, name, place, lambda made: PostgresStore(server, name, made))
+        except BaseException:
+            server.close()
+            raise
 
     def open_store(derivation: Derivation) -> Store:
         return Collection(place, products=path, derivation=derivation, read_only=read_only)
 
     return OpenIndex(path, name, place, open_store)
+
+
+def linked_store(folder: Path, spec: EngineSpec) -> Store:
+    """Open the products alone of the current generation of a catalogue on a server.
+
+    `spec` has the widths of its vectors, and may search them otherwise.
+    """
+    with needs_extra("postgres"):
+        from windowshop.index.postgres.link import linked_server
+        from windowshop.index.postgres.store import PostgresStore
+    server = linked_server(folder, pooled=True)
+    return PostgresStore(server, current_generation(folder), Derivation(spec=spec))
 
 
 def _completed(products: pl.DataFrame) -> pl.DataFrame:

@@ -34,6 +34,8 @@ class ServerColumns:
     def __init__(self, reader: Reader, generation: Generation, numbering: object) -> None:
         self._reader, self.generation = reader, generation
         self._columns = columns_of_types(generation.types)
+        self._allowed: dict[str, ServerAllowed] = {}
+        """What passes each filter, which several steps of a search ask for."""
         self.numbering = numbering
         """Object of the generation: its keys are never given to others."""
 
@@ -83,9 +85,12 @@ class ServerColumns:
     def allowed(self, where: Filter | None, *further: Filter) -> Allowed:
         """Return which products pass every filter; raises FilterError for one that unfits."""
         trees = [tree for tree in (where, *further) if tree is not None]
-        if not trees:
-            return ServerAllowed(self, None, where)
-        return ServerAllowed(self, joined(to_sql(tree, self._columns) for tree in trees), where)
+        known = self._allowed.get(repr(trees))  # true and 1 differ there
+        if known is None:
+            tests = [to_sql(tree, self._columns) for tree in trees]
+            known = ServerAllowed(self, joined(tests) if tests else None, where)
+            self._allowed[repr(trees)] = known
+        return known
 
     def matching(self, trees: Sequence[Filter], keys_C: np.ndarray) -> np.ndarray:
         """Return which of the given keys live and pass each filter, bool (filters, C)."""

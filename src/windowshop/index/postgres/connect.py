@@ -111,6 +111,11 @@ class Server:
             yield
         except (psycopg.Error, psycopg_pool.PoolTimeout) as error:
             raise self._error(error) from None
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"{self.place}: {error.object!r} has half a character, which no text can have. "
+                "Change that value."
+            ) from None
 
     def close(self) -> None:
         """Release the connections."""

@@ -42,7 +42,7 @@ def test_a_promoted_standby_has_every_acknowledged_write(primary):
             connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
             connection.execute("SELECT pg_reload_conf()")
         own = primary.address.replace(f":{primary.pg0.port}", f":{port}")
-        both = primary.address.replace("/postgres", f",127.0.0.1:{port}/postgres")
+        both = f"{primary.address.removesuffix('/postgres')},127.0.0.1:{port}/postgres"
         address = f"{both}?{OPTIONS}&target_session_attrs=read-write"
         with (
             closing(opened_store(address, 4)) as store,

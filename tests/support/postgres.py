@@ -39,7 +39,7 @@ class Postgres:
 
     def kill(self):
         """Kill the server at once, as a power loss would."""
-        path = next(self.pg0.home.rglob("postmaster.pid"))
+        path = next((self.pg0.home / ".pg0").rglob("postmaster.pid"))
         pid = int(path.read_text().split("\n")[0])
         group = os.getpgid(pid)
         for part in (*_children(pid), pid):
@@ -85,11 +85,19 @@ class Pg0:
         source = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
         self._tool("pg_basebackup", *source, "-D", folder, "-R", "-X", "stream", "-c", "fast")
         options = f"-p {port} -k {folder}"
-        self._tool("pg_ctl", "-D", folder, "-o", options, "-l", folder / "log", "-w", "start")
+        self._tool(
+            "pg_ctl", "-D", folder, "-o", options, "-l", self.home / "standby.log", "-w", "start"
+        )
         try:
             yield port, lambda: self._tool("pg_ctl", "-D", folder, "-w", "promote")
         finally:
             self._tool("pg_ctl", "-D", folder, "-m", "immediate", "stop")
+
+    def _settings(self):
+        """The environment that pg0 gives its programs, which bring libraries of their own."""
+        found = next(self.home.rglob("libicuuc.so*"), None)
+        libraries = {"LD_LIBRARY_PATH": str(found.parent)} if found else {}
+        return {"HOME": str(self.home), "PGPASSWORD": "postgres", **libraries}
 
     def _tool(self, name, *args):
         self._run(*map(str, args), program=next(self.home.rglob(f"installation/*/bin/{name}")))
@@ -97,7 +105,7 @@ class Pg0:
     def _run(self, *args, program=None):
         done = subprocess.run(
             [*self._before, program or self._program, *args],
-            env={**os.environ, "HOME": str(self.home), "PGPASSWORD": "postgres"},
+            env={**os.environ, **self._settings()},
             cwd=self.home,
             stdout=subprocess.PIPE if program is None else subprocess.DEVNULL,
             stderr=subprocess.STDOUT if program is None else subprocess.DEVNULL,

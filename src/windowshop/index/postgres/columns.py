@@ -35,7 +35,7 @@ class ServerColumns:
         self._reader, self.generation = reader, generation
         self._columns = columns_of_types(generation.types)
         self._allowed: dict[str, ServerAllowed] = {}
-        """What passes each filter, which several steps of a search ask for."""
+        """Products that pass each filter, which several steps of a search ask for."""
         self.numbering = numbering
         """Object of the generation: its keys are never given to others."""
 

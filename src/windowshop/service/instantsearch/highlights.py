@@ -6,7 +6,8 @@ none, and escapes the text itself.
 
 import html
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 
 from windowshop.data import ENGLISH, compared, fold, stemmer_of, tokens_of
 
@@ -24,6 +25,8 @@ class Marker:
     pre: str
     post: str
     ellipsis: str = "…"
+    _known: dict[str, object] = field(default_factory=dict, repr=False)
+    """Texts that were marked, as products of one answer share many."""
 
     def highlighted(self, value: object) -> object:
         """Return a field with marks, of objects and lists each part."""
@@ -32,6 +35,11 @@ class Marker:
         if isinstance(value, list):
             return [self.highlighted(part) for part in value]
         text = _plain(value)
+        if text not in self._known:
+            self._known[text] = self._highlighted(text)
+        return self._known[text]
+
+    def _highlighted(self, text: str) -> object:
         spans, found = self._found(text)
         marked: dict[str, object] = {
             "value": self.marked(text, spans),
@@ -94,6 +102,7 @@ def marker(texts: Iterable[str], language: str, pre: str, post: str, ellipsis: s
     """Return the marker of the words of a query, as it was typed and as it was read."""
     stem = stemmer_of(language)
 
+    @cache
     def form(written: str) -> frozenset[str]:
         return frozenset(stem(word) for word in compared(written, language == ENGLISH))
 

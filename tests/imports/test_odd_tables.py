@@ -9,6 +9,8 @@ import pytest
 from support.exports import csv_text, import_text
 from support.workbooks import workbook
 
+from windowshop.errors import DataError
+
 WEB = "https://x.example/"
 
 
@@ -232,3 +234,13 @@ def test_a_feed_of_rakuten_has_no_header(tmp_path):
     assert (row["title"], row["sale_price"], row["currency"]) == ("Blue Dress", 19.99, "USD")
     assert (row["image_url"], row["gtin"]) == (f"{WEB}1.jpg", "012345678905")
     assert shop.column("availability") == {"100": "in_stock", "101": "out_of_stock"}
+
+
+def test_a_script_of_several_tables_is_refused(tmp_path):
+    """ImpEx of SAP Commerce: rows of a second table would be read as products of the first."""
+    text = (
+        "INSERT_UPDATE Product;code[unique=true];name[lang=en]\n;1;Tool\n;2;Bandana\n\n"
+        "INSERT_UPDATE PriceRow;productId[unique=true];price\n;1;12.5\n"
+    )
+    with pytest.raises(DataError, match="an ImpEx script of several tables"):
+        import_text(tmp_path, "products.csv", text)

@@ -162,7 +162,9 @@ def _search(
     searched = channel(config.name)
     if isinstance(searched, TextChannel):
         keys, scores = searched.search(state, query.text or "", config.depth, allowed)
-        return padded_ranking(config.name, keys, scores, is_whole=len(keys) < config.depth)
+        # Settings are tuned with the lowest score for what a channel lacks.
+        is_whole = not query.is_known and len(keys) < config.depth
+        return padded_ranking(config.name, keys, scores, is_whole=is_whole)
     vector_1D = query.vectors[config.name]
     found = state.view.engine.search(vector_1D, config.depth, allowed, searched.vector)
     return padded_ranking(config.name, found.rows[0], found.scores[0])

@@ -46,7 +46,7 @@ NOT_READ = (
     LINKED,
     re.compile(r"`[^`\n]+`"),
     re.compile(r"\]\([^)\n]*\)"),  # addresses of links
-    re.compile(r"arXiv[ :][\d.]+|(?:Python|zvec) [\d.]+\d|95%(?! of)"),  # names with numbers
+    re.compile(r"arXiv[ :][\d.]+|(?:Python|zvec|UBI) [\d.]+\d|95%(?! of)"),  # names with numbers
 )
 UNIT = r"(?:%|ms|s|seconds?|min|minutes?|hours?|[kKMG]i?B|times|[\w ]{0,24}a second)"
 MEASURED = re.compile(

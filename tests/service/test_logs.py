@@ -76,6 +76,15 @@ def test_searches_come_before_brands_categories_values_and_titles():
     assert len(suggestions.suggest("red", 2)) == 2
 
 
+def test_searches_leave_room_for_categories_where_nothing_is_typed():
+    suggestions = Suggestions()
+    suggestions.recall([(f"shoe {number}", 9) for number in range(20)])
+    suggestions.tick()
+    suggestions.renew(pl.DataFrame({"title": ["a", "b"], "category": ["Home", "Away"]}), "now")
+    kinds = [item.kind for item in suggestions.suggest("", 6)]
+    assert kinds == ["query"] * 3 + ["category"] * 2
+
+
 def event(search_id="0" * 32, product_id="p1", position=1, kind="click"):
     return FeedbackBody(search_id=search_id, product_id=product_id, position=position, event=kind)
 

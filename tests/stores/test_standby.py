@@ -5,13 +5,13 @@ from contextlib import closing
 
 import numpy as np
 import polars as pl
-import psycopg
 import pytest
 from stores.conftest import opened_store, server_store
 from support.postgres import running
 
 from windowshop.errors import StorageError
 
+psycopg = pytest.importorskip("psycopg", reason="the extra postgres is not installed")
 OPTIONS = "options=-csearch_path%3Dshop"
 
 

@@ -70,9 +70,12 @@ def index_at(place: str) -> Path:
 
     Raises IndexFolderError where there is none.
     """
-    from windowshop.index import index_folder
+    if "://" not in place:  # a path is answered before anything heavy is imported
+        folder = Path(place)
+    else:
+        from windowshop.index import index_folder
 
-    folder = index_folder(place)
+        folder = index_folder(place)
     require_manifest(folder, INDEX)
     return folder
 

@@ -113,10 +113,10 @@ class Suggestions:
         """Return the best texts that have a word which begins with `typed`.
 
         Where too few have, the last word is completed behind the words before it. Nothing typed
-        gives what is searched most, and the largest categories.
+        gives what is searched most, up to half of the texts, and the largest categories.
         """
         if not query_key(typed):
-            found = self._queries.best("query", limit)
+            found = self._queries.best("query", limit // 2)
             return [*found, *self._catalogue.best("category", limit)][:limit]
         found = self._queries.suggest(typed, limit)
         others = self._catalogue.suggest(typed, limit)

@@ -188,11 +188,11 @@ class Combo {
 }
 
 /** What a text that ends in the middle of a word is likely to become; the text itself where it does
- * not look so. */
+ * not look so, or is a word that something goes on after. */
 function guessOf(text, suggestions) {
   const last = text.split(/\s+/).at(-1);
   const found = suggestions.find(({ text: other, kind }) => kind !== "title" && other.toLowerCase().startsWith(text.toLowerCase()));
-  const more = found ? found.text.length - text.length : 0;
+  const more = found && found.text[text.length] !== " " ? found.text.length - text.length : 0;
   return more > 0 && (last.length <= SHORT_WORD || more >= SHORT_WORD) ? found.text : text;
 }
 

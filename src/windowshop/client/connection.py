@@ -21,7 +21,7 @@ from windowshop.client.answers import (
     Suggested,
     WriteAnswer,
 )
-from windowshop.client.calls import Call
+from windowshop.client.calls import Answer, Call
 from windowshop.client.problems import ServiceProblem, may_pass, no_answer, problem_of
 from windowshop.errors import ConfigError, needs_extra
 
@@ -46,21 +46,21 @@ class _Connection:
         """Return the address of a product's photo, its longest side at most `size`."""
         return f"{self.address}{calls.product_path(product_id)}/photo?size={size}"
 
-    def _arguments(self, call: Call) -> dict[str, Any]:
+    def _arguments(self, call: Call[Any]) -> dict[str, Any]:
         return {**call.sent, "timeout": call.seconds or self._timeout}
 
-    def _read(self, response: httpx2.Response) -> Any:  # noqa: ANN401
-        """Return the JSON of an answer; raises ServiceProblem where it is no success."""
+    def _read(self, call: Call[Answer], response: httpx2.Response) -> Answer:
+        """Return what an answer gives; raises ServiceProblem where it is no success."""
         try:
             body = json.loads(response.content)
         except ValueError:
             body = None
         if response.is_success and body is not None:
-            return body
+            return call.read(body)
         status, reason = response.status_code, response.reason_phrase
         raise problem_of(status, reason, body, response.headers)
 
-    def _problem(self, call: Call, error: httpx2.TransportError) -> ServiceProblem:
+    def _problem(self, call: Call[Any], error: httpx2.TransportError) -> ServiceProblem:
         is_late = isinstance(error, httpx2.TimeoutException)
         return no_answer(self.address + call.path, error, is_late=is_late)
 
@@ -97,36 +97,35 @@ class Windowshop(_Connection):
 
     def search(self, text: str | None = None, **options: Unpack[SearchOptions]) -> SearchAnswer:
         """Search by a text; without one, show the catalogue."""
-        return self._ask(calls.search(text, options))  # type: ignore[no-any-return]
+        return self._ask(calls.search(text, options))
 
     def search_image(
         self, image: bytes | str | Path, text: str | None = None, **options: Unpack[SearchOptions]
     ) -> SearchAnswer:
         """Search by an image file, or its bytes, and a text that changes what is wanted."""
-        return self._ask(calls.search_image(image, {"text": text, **options}))  # type: ignore[no-any-return]
+        return self._ask(calls.search_image(image, text, options))
 
     def similar(self, product_id: str, **options: Unpack[SearchOptions]) -> SearchAnswer:
         """Search products similar to one, without its variants."""
-        return self._ask(calls.search(None, {**options, "similar_to": product_id}))  # type: ignore[no-any-return]
+        return self._ask(calls.search(None, {**options, "similar_to": product_id}))
 
     def product(self, product_id: str) -> dict[str, Any]:
         """Return a product's fields; raises UnknownError where there is none."""
-        return self._ask(calls.get(calls.product_path(product_id)))  # type: ignore[no-any-return]
+        return self._ask(calls.product(product_id))
 
     def suggest(self, text: str, *, limit: int = 8) -> list[Suggested]:
         """Return texts that may be meant by the beginning of one."""
-        return self._ask(calls.get("/suggest", q=text, limit=limit))["suggestions"]  # type: ignore[no-any-return]
+        return self._ask(calls.suggest(text, limit))
 
     def facets(
         self, columns: Sequence[str], *, where: str | None = None, limit: int = 10
     ) -> FacetsAnswer:
         """Count values of columns over the catalogue, or over what passes a filter."""
-        asked = calls.get("/facets", column=list(columns), where=where, limit=limit)
-        return self._ask(asked)  # type: ignore[no-any-return]
+        return self._ask(calls.facets(columns, where, limit))
 
     def info(self) -> dict[str, Any]:
         """Return generations, columns, settings, and what the key may do."""
-        return self._ask(calls.get("/info"))  # type: ignore[no-any-return]
+        return self._ask(calls.info())
 
     def upsert(self, products: Iterable[Mapping[str, Any]]) -> WriteAnswer:
         """Add products or replace them whole; one that fails does not fail the others."""
@@ -138,12 +137,11 @@ class Windowshop(_Connection):
 
     def feedback(self, answer: SearchAnswer, hit: Hit, event: Event = "click") -> bool:
         """Report what a shopper did with a result; returns whether that was new."""
-        call = calls.feedback(answer["search_id"], hit["product_id"], hit["rank"], event)
-        return self._ask(call)["status"] == "noted"  # type: ignore[no-any-return]
+        return self._ask(calls.feedback(answer, hit, event))
 
     def events(self, sent: Sequence[Mapping[str, Any]]) -> EventsAnswer:
         """Report events in the form of User Behavior Insights 1.3."""
-        return self._ask(calls.events(sent))  # type: ignore[no-any-return]
+        return self._ask(calls.events(sent))
 
     def grade(self, query: str, product_id: str, grade: int | None, *, judge: str = "") -> None:
         """Grade a product for a query, 0 to 3; None takes the judge's grade back."""
@@ -151,8 +149,7 @@ class Windowshop(_Connection):
 
     def grades(self, query: str, *, judge: str | None = None) -> dict[str, int]:
         """Return the grades of a query by product, of all judges together or of one."""
-        found = self._ask(calls.get("/judgements", query=query, judge=judge))["judgements"]
-        return {one["product_id"]: one["grade"] for one in found}
+        return self._ask(calls.grades(query, judge))
 
     def close(self) -> None:
         """Close the connections."""
@@ -171,7 +168,7 @@ class Windowshop(_Connection):
         """Close the connections."""
         self.close()
 
-    def _ask(self, call: Call) -> Any:  # noqa: ANN401
+    def _ask(self, call: Call[Answer]) -> Answer:
         attempt = 0
         while True:
             try:
@@ -180,12 +177,12 @@ class Windowshop(_Connection):
                 time.sleep(self._wait(problem, attempt))
             attempt += 1
 
-    def _once(self, call: Call) -> Any:  # noqa: ANN401
+    def _once(self, call: Call[Answer]) -> Answer:
         try:
             response = self._http.request(call.method, call.path, **self._arguments(call))
         except httpx2.TransportError as error:
             raise self._problem(call, error) from error
-        return self._read(response)
+        return self._read(call, response)
 
 
 class AsyncWindowshop(_Connection):
@@ -210,36 +207,35 @@ class AsyncWindowshop(_Connection):
         self, text: str | None = None, **options: Unpack[SearchOptions]
     ) -> SearchAnswer:
         """Search by a text; without one, show the catalogue."""
-        return await self._ask(calls.search(text, options))  # type: ignore[no-any-return]
+        return await self._ask(calls.search(text, options))
 
     async def search_image(
         self, image: bytes | str | Path, text: str | None = None, **options: Unpack[SearchOptions]
     ) -> SearchAnswer:
         """Search by an image file, or its bytes, and a text that changes what is wanted."""
-        return await self._ask(calls.search_image(image, {"text": text, **options}))  # type: ignore[no-any-return]
+        return await self._ask(calls.search_image(image, text, options))
 
     async def similar(self, product_id: str, **options: Unpack[SearchOptions]) -> SearchAnswer:
         """Search products similar to one, without its variants."""
-        return await self._ask(calls.search(None, {**options, "similar_to": product_id}))  # type: ignore[no-any-return]
+        return await self._ask(calls.search(None, {**options, "similar_to": product_id}))
 
     async def product(self, product_id: str) -> dict[str, Any]:
         """Return a product's fields; raises UnknownError where there is none."""
-        return await self._ask(calls.get(calls.product_path(product_id)))  # type: ignore[no-any-return]
+        return await self._ask(calls.product(product_id))
 
     async def suggest(self, text: str, *, limit: int = 8) -> list[Suggested]:
         """Return texts that may be meant by the beginning of one."""
-        return (await self._ask(calls.get("/suggest", q=text, limit=limit)))["suggestions"]  # type: ignore[no-any-return]
+        return await self._ask(calls.suggest(text, limit))
 
     async def facets(
         self, columns: Sequence[str], *, where: str | None = None, limit: int = 10
     ) -> FacetsAnswer:
         """Count values of columns over the catalogue, or over what passes a filter."""
-        asked = calls.get("/facets", column=list(columns), where=where, limit=limit)
-        return await self._ask(asked)  # type: ignore[no-any-return]
+        return await self._ask(calls.facets(columns, where, limit))
 
     async def info(self) -> dict[str, Any]:
         """Return generations, columns, settings, and what the key may do."""
-        return await self._ask(calls.get("/info"))  # type: ignore[no-any-return]
+        return await self._ask(calls.info())
 
     async def upsert(self, products: Iterable[Mapping[str, Any]]) -> WriteAnswer:
         """Add products or replace them whole; one that fails does not fail the others."""
@@ -251,12 +247,11 @@ class AsyncWindowshop(_Connection):
 
     async def feedback(self, answer: SearchAnswer, hit: Hit, event: Event = "click") -> bool:
         """Report what a shopper did with a result; returns whether that was new."""
-        call = calls.feedback(answer["search_id"], hit["product_id"], hit["rank"], event)
-        return (await self._ask(call))["status"] == "noted"  # type: ignore[no-any-return]
+        return await self._ask(calls.feedback(answer, hit, event))
 
     async def events(self, sent: Sequence[Mapping[str, Any]]) -> EventsAnswer:
         """Report events in the form of User Behavior Insights 1.3."""
-        return await self._ask(calls.events(sent))  # type: ignore[no-any-return]
+        return await self._ask(calls.events(sent))
 
     async def grade(
         self, query: str, product_id: str, grade: int | None, *, judge: str = ""
@@ -266,8 +261,7 @@ class AsyncWindowshop(_Connection):
 
     async def grades(self, query: str, *, judge: str | None = None) -> dict[str, int]:
         """Return the grades of a query by product, of all judges together or of one."""
-        found = (await self._ask(calls.get("/judgements", query=query, judge=judge)))["judgements"]
-        return {one["product_id"]: one["grade"] for one in found}
+        return await self._ask(calls.grades(query, judge))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -286,7 +280,7 @@ class AsyncWindowshop(_Connection):
         """Close the connections."""
         await self.close()
 
-    async def _ask(self, call: Call) -> Any:  # noqa: ANN401
+    async def _ask(self, call: Call[Answer]) -> Answer:
         attempt = 0
         while True:
             try:
@@ -295,9 +289,9 @@ class AsyncWindowshop(_Connection):
                 await asyncio.sleep(self._wait(problem, attempt))
             attempt += 1
 
-    async def _once(self, call: Call) -> Any:  # noqa: ANN401
+    async def _once(self, call: Call[Answer]) -> Answer:
         try:
             response = await self._http.request(call.method, call.path, **self._arguments(call))
         except httpx2.TransportError as error:
             raise self._problem(call, error) from error
-        return self._read(response)
+        return self._read(call, response)

@@ -1,1 +1,1 @@
-"""Search settings chosen on judged queries, and searches scored on them."""
+"""Machines, hours, memory, disk and cost of a catalogue, from measured rates."""

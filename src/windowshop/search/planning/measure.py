@@ -13,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -30,6 +31,7 @@ from windowshop.search.planning.rates import Rates
 from windowshop.search.request import SearchRequest
 from windowshop.search.searcher import open_searcher
 
+Item = TypeVar("Item")
 MIN_PRODUCTS = 500
 GROWTH, MIN_GROWN = 10, 100_000
 """The copy has so many times the products, and so many at least."""
@@ -48,17 +50,17 @@ def measure_rates(folder: Path, reporter: Reporter = SILENT) -> Rates:
     Takes some minutes. Seconds are the processor's, so that other programs disturb them little.
     Raises ConfigError for an index of too few products to tell a size's part from what is fixed.
     """
+    with closing(open_index(folder, read_only=True)) as index:
+        num_small = index.collection.count()
+    if num_small < MIN_PRODUCTS:
+        raise ConfigError(
+            f"{folder}: {num_small} products, too few to measure by. Take an index of at least "
+            f"{MIN_PRODUCTS}."
+        )
     with tempfile.TemporaryDirectory(prefix="windowshop-") as scratch:
         copy = Path(scratch) / "index"
         shutil.copytree(folder, copy)
         reporter.note("Ask the index.")
-        with closing(open_index(copy)) as index:
-            num_small = index.collection.count()
-            if num_small < MIN_PRODUCTS:
-                raise ConfigError(
-                    f"{folder}: {num_small} products, too few to measure by. Take an index of at "
-                    f"least {MIN_PRODUCTS}."
-                )
         small, small_bytes = _in_own_process("ask", copy), _bytes(copy)
         reporter.note("Encode texts and images.")
         encoding = _in_own_process("encode", copy)
@@ -67,8 +69,7 @@ def measure_rates(folder: Path, reporter: Reporter = SILENT) -> Rates:
             reporter.note(f"Write a copy of {num_grown:,} products.")
             writes = _grow(index, num_grown)
             with index.collection.read_view() as view:
-                keys = _living(view)
-                x_NW = view.engine.vectors(keys, FUSED_VECTOR)
+                x_NW = view.engine.vectors(_living(view), FUSED_VECTOR)
             image_width = index.manifest.image_width or 0
         reporter.note("Ask the copy.")
         large, large_bytes = _in_own_process("ask", copy), _bytes(copy)
@@ -195,13 +196,18 @@ def _asked(x_NW: np.ndarray, spec: EngineSpec, folder: Path) -> tuple[float, flo
         build = time.process_time() - begun
         queries = x_NW[np.random.default_rng(0).integers(len(x_NW), size=NUM_QUERIES + WARM_UP)]
         with collection.read_view() as view:
-            for query_W in queries[:WARM_UP]:
-                view.engine.search(query_W[None], 100)
-            begun = time.process_time()
-            for query_W in queries[WARM_UP:]:
-                view.engine.search(query_W[None], 100)
-            asked = time.process_time() - begun
-    return asked / NUM_QUERIES * 1000, build / len(rows) * 1000
+            search_ms = _mean_ms(lambda query_W: view.engine.search(query_W[None], 100), [*queries])
+    return search_ms, build / len(rows) * 1000
+
+
+def _mean_ms(act: Callable[[Item], object], items: Sequence[Item]) -> float:
+    """Return the processor's milliseconds of an act, on all items but the first ones."""
+    for item in items[:WARM_UP]:
+        act(item)
+    begun = time.process_time()
+    for item in items[WARM_UP:]:
+        act(item)
+    return (time.process_time() - begun) / len(items[WARM_UP:]) * 1000
 
 
 def _in_own_process(what: str, index: Path) -> dict[str, float]:
@@ -229,20 +235,12 @@ def ask(index: Path) -> dict[str, float]:
             query_W = view.engine.vectors(np.arange(1), FUSED_VECTOR)
         texts = titles.sample(NUM_QUERIES + WARM_UP, with_replacement=True, seed=0).to_list()
         texts = [" ".join(text.split()[:QUERY_WORDS]) for text in texts]
-        for place, text in enumerate(texts):
-            if place == WARM_UP:
-                begun = time.process_time()
-            searcher.answer(SearchRequest(text=text, facets=FACETS, limit=24))
-        took = time.process_time() - begun
-        begun = time.process_time()
+        whole_ms = _mean_ms(
+            lambda text: searcher.answer(SearchRequest(text=text, facets=FACETS, limit=24)), texts
+        )
         with searcher.index.collection.read_view() as view:
-            for _ in range(NUM_QUERIES):
-                view.engine.search(query_W, 100)
-        vectors = time.process_time() - begun
-    return {
-        "search_ms": (took - vectors) / NUM_QUERIES * 1000,
-        "memory_bytes": _resident(),
-    }
+            vectors_ms = _mean_ms(lambda _: view.engine.search(query_W, 100), texts)
+    return {"search_ms": whole_ms - vectors_ms, "memory_bytes": _resident()}
 
 
 def _living(view: View) -> np.ndarray:

@@ -8,7 +8,13 @@ from pydantic import ValidationError
 
 from windowshop.service.http.bodies import json_body, parse, read_json
 from windowshop.service.http.errors import ServiceError, from_validation
-from windowshop.service.http.event_requests import InsightsBody, Report, UbiBody
+from windowshop.service.http.event_requests import (
+    InsightsBody,
+    InsightsEvent,
+    Report,
+    UbiBody,
+    UbiEvent,
+)
 from windowshop.service.http.requests import Event, FeedbackBody, JudgementBody
 from windowshop.service.http.responses import (
     EventsAnswer,
@@ -30,24 +36,20 @@ def feedback_routes(service: ServiceState) -> APIRouter:
     async def feedback(request: Request) -> NotedAnswer:
         """Report a click, a product put into the cart, or a purchase, under its search."""
         body = await read_json(request, FeedbackBody)
-        is_new = await service.noting.run(lambda: _event(service, body))
-        if is_new:
-            service.metrics.events.labels(body.event).inc()
+        is_new = await service.noting.run(lambda: _settled(service, body))
         return NotedAnswer(status="noted" if is_new else "known")
 
     @router.post("/events", openapi_extra=json_body(UbiBody))
     async def events(request: Request) -> EventsAnswer:
         """Report clicks, carts and purchases in the form of User Behavior Insights 1.3."""
         body = await read_json(request, UbiBody)
-        reports = [(at, r) for at, event in enumerate(body.root) for r in event.reports()]
-        return await service.noting.run(lambda: _note(service, reports))
+        return await service.noting.run(lambda: _note(service, body.root))
 
     @router.post("/1/events", openapi_extra=json_body(InsightsBody))
     async def insights(request: Request) -> EventsAnswer:
         """Report clicks, carts and purchases as InstantSearch front ends do."""
         body = parse(await request.body(), InsightsBody)
-        reports = [(at, r) for at, event in enumerate(body.events) for r in event.reports()]
-        return await service.noting.run(lambda: _note(service, reports))
+        return await service.noting.run(lambda: _note(service, body.events))
 
     @router.post("/judgements", openapi_extra=json_body(JudgementBody))
     async def judge(request: Request) -> NotedAnswer:
@@ -68,11 +70,11 @@ def feedback_routes(service: ServiceState) -> APIRouter:
     return router
 
 
-def _note(service: ServiceState, reports: Iterable[tuple[int, Report]]) -> EventsAnswer:
-    """Note reports, by the place of their event in the request."""
+def _note(service: ServiceState, events: Iterable[UbiEvent | InsightsEvent]) -> EventsAnswer:
+    """Note what events report; those ignored are named by their place in the request."""
     counts = {True: 0, False: 0}
     ignored = []
-    for at, report in reports:
+    for at, report in ((at, one) for at, event in enumerate(events) for one in event.reports()):
         outcome = _noted(service, report)
         if isinstance(outcome, str):
             ignored.append(IgnoredEvent(event=at, reason=outcome))
@@ -83,10 +85,18 @@ def _note(service: ServiceState, reports: Iterable[tuple[int, Report]]) -> Event
     )
 
 
-def _event(service: ServiceState, body: FeedbackBody) -> bool:
+def _settled(service: ServiceState, body: FeedbackBody) -> bool:
     """Log an event under its search, which may still wait to be recorded."""
     service.typed.settle(body.search_id)
-    return service.feedback.event(body)
+    return _logged(service, body)
+
+
+def _logged(service: ServiceState, body: FeedbackBody) -> bool:
+    """Log an event and count it, unless it is known; returns whether it was new."""
+    is_new = service.feedback.event(body)
+    if is_new:
+        service.metrics.events.labels(body.event).inc()
+    return is_new
 
 
 def _noted(service: ServiceState, report: Report) -> bool | str:
@@ -106,13 +116,10 @@ def _noted(service: ServiceState, report: Report) -> bool | str:
             position=position,
             event=report.action,  # type: ignore[arg-type]
         )
-        is_new = _event(service, body)
+        return _logged(service, body)
     except ValidationError as error:
         return str(from_validation(error))
     except ServiceError as error:
         if error.code != "unknown_search":
             raise
         return str(error)
-    if is_new:
-        service.metrics.events.labels(body.event).inc()
-    return is_new

@@ -117,7 +117,7 @@ class InsightsEvent(BaseModel):
     def reports(self) -> Iterator[Report]:
         """Yield what the event says, a product each; a purchase may name a search for each."""
         kind = self.event_subtype if self.event_type == "conversion" else self.event_type
-        action = action_of({"addToCart": "cart"}.get(kind or "", kind or "conversion")) or ""
+        action = action_of(kind or "conversion") or ""
         for place, name in enumerate(self.object_ids or ()):
             positions, data = self.positions or (), self.object_data or ()
             own = data[place].get("queryID") if place < len(data) else None

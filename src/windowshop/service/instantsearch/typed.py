@@ -48,25 +48,22 @@ class TypedSearches:
 
     def settle(self, search_id: str) -> None:
         """Record a search now, as a question, because something was done with its results."""
-        with self._lock:
-            found = [
-                name for name, own in self._waiting.items() if own.answer.search_id == search_id
-            ]
-            settled = [self._waiting.pop(name) for name in found]
-        for one in settled:
-            self._settle(one)
+        self._settle_where(lambda one: one.answer.search_id == search_id)
 
     def tick(self, still: float = STILL_SECONDS) -> None:
         """Record what has waited so long, as questions."""
         until = time.monotonic() - still
-        with self._lock:
-            found = [name for name, own in self._waiting.items() if own.time <= until]
-            settled = [self._waiting.pop(name) for name in found]
-        for one in settled:
-            self._settle(one)
+        self._settle_where(lambda one: one.time <= until)
 
     def _is_full(self) -> bool:
         return len(self._waiting) > MAX_SHOPPERS
+
+    def _settle_where(self, is_due: Callable[[_Typed], bool]) -> None:
+        with self._lock:
+            found = [name for name, one in self._waiting.items() if is_due(one)]
+            settled = [self._waiting.pop(name) for name in found]
+        for one in settled:
+            self._settle(one)
 
     def _settle(self, one: _Typed, follow_up: bool = False) -> None:
         self._record(one.answer, one.request, follow_up)

@@ -29,17 +29,17 @@ class Asked:
 
     @property
     def is_shown(self) -> bool:
-        """Whether it shows hits; others only count."""
+        """Whether the query shows hits; others only count."""
         return self.query.place[1] > 0 and self.query.type == "default"
 
     @property
     def is_logged(self) -> bool:
-        """Whether a shopper sees it, so that it is written down."""
+        """Whether a shopper sees the hits, so that the search is written down."""
         return self.is_shown and self.query.analytics
 
     @property
     def is_follow_up(self) -> bool:
-        """Whether it shows an earlier search again, narrowed or further on."""
+        """Whether the query asks for an earlier search again, narrowed or a further page of it."""
         return bool(self.request.narrow or self.request.offset)
 
 
@@ -75,13 +75,13 @@ def result_of(asked: Asked, answer: Answer, searcher: Searcher, base_url: str) -
     query = asked.query
     offset, limit = query.place
     marks = _marker(asked, answer, searcher)
-    hits = [hit_of(result, query, marks, base_url) for result in answer.results]
+    shown = answer.results if asked.is_shown and offset < MAX_RESULTS else ()
     reachable = min(answer.total, MAX_RESULTS)
     found: dict[str, Any] = {
         "index": query.index_name,
         "query": query.query,
         "params": "",
-        "hits": hits if asked.is_shown and offset < MAX_RESULTS else [],
+        "hits": [hit_of(result, query, marks, base_url) for result in shown],
         "nbHits": answer.total,
         "page": query.page,
         "nbPages": math.ceil(reachable / limit) if limit else 0,

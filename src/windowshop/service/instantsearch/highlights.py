@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from windowshop.data import ENGLISH, compared, fold, stemmer_of, tokens_of
+from windowshop.data import ENGLISH, Token, compared, fold, stemmer_of, tokens_of
 
 Span = tuple[int, int]
 
@@ -40,13 +40,14 @@ class Marker:
         return self._known[text]
 
     def _highlighted(self, text: str) -> object:
-        spans, found = self._found(text)
+        tokens = tokens_of(text) if self.words else []
+        spans, found = self._found(tokens)
         marked: dict[str, object] = {
             "value": self.marked(text, spans),
             "matchLevel": self._level(found),
         }
         if found:
-            marked["fullyHighlighted"] = len(spans) == len(tokens_of(text))
+            marked["fullyHighlighted"] = len(spans) == len(tokens)
         return {**marked, "matchedWords": sorted({self.words[word] for word in found})}
 
     def snippet(self, value: object, num_words: int) -> object:
@@ -56,8 +57,9 @@ class Marker:
         if isinstance(value, list):
             return [self.snippet(part, num_words) for part in value]
         text = _plain(value)
-        spans, found = self._found(text)
-        places = [(token.start, token.end) for token in tokens_of(text)]
+        tokens = tokens_of(text)
+        spans, found = self._found(tokens)
+        places = [(token.start, token.end) for token in tokens]
         first = places.index(spans[0]) if spans else 0
         begin = max(0, min(first - num_words // 4, len(places) - num_words))
         part = places[begin : begin + num_words]
@@ -81,11 +83,11 @@ class Marker:
     def _escaped(self, text: str) -> str:
         return html.escape(text) if "<" in self.pre + self.post else text
 
-    def _found(self, text: str) -> tuple[list[Span], set[str]]:
+    def _found(self, tokens: Iterable[Token]) -> tuple[list[Span], set[str]]:
         """Return the places of the words that the query has, and which these are."""
         spans: list[Span] = []
         found: set[str] = set()
-        for token in tokens_of(text) if self.words else ():
+        for token in tokens if self.words else ():
             own = self.form(token.text) & self.words.keys()
             found |= own
             if own and (token.start, token.end) not in spans[-1:]:

@@ -30,7 +30,8 @@ class ColumnNames:
     def of(cls, searcher: Searcher) -> "ColumnNames":
         """Return the columns of a searcher's index."""
         index = searcher.index
-        schema = index.collection.products([]).schema
+        with index.collection.read_view() as view:
+            schema = view.columns.schema
         shown = {name: dtype for name, dtype in schema.items() if not name.startswith("_")}
         return cls(shown, index.manifest.column_roles.lacking("facet"))
 

@@ -10,9 +10,9 @@ from ucp_sdk.models.schemas.shopping.catalog_lookup import GetProductResponse, L
 from ucp_sdk.models.schemas.shopping.catalog_search import SearchResponse
 
 from windowshop.errors import ConfigError
-from windowshop.service.agents.catalog import quoted
 from windowshop.service.agents.shapes import Shaper, from_minor, to_minor
 from windowshop.service.config import ServiceConfig
+from windowshop.service.filter_texts import quoted
 
 SEARCH, LOOKUP, PRODUCT = (f"/ucp/catalog/{name}" for name in ("search", "lookup", "product"))
 

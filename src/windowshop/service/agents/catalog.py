@@ -17,6 +17,7 @@ from windowshop.service.agents.shapes import (
     is_available,
     options_of,
 )
+from windowshop.service.filter_texts import quoted
 from windowshop.service.http.catalog_requests import (
     CatalogLookup,
     CatalogProduct,
@@ -226,11 +227,6 @@ def profile(endpoint: str) -> dict[str, Any]:
             "payment_handlers": {},
         }
     }
-
-
-def quoted(text: str) -> str:
-    """Return a text as a filter has it."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def messages_of(answer: Answer) -> list[dict[str, Any]]:

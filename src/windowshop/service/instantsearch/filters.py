@@ -16,6 +16,7 @@ from lark.visitors import v_args
 
 from windowshop.errors import FilterError, SearchError
 from windowshop.search import Condition, FacetRange, FacetValues
+from windowshop.service.filter_texts import quoted, quoted_column
 from windowshop.service.instantsearch.names import LEVEL, ColumnNames, number
 
 MAX_CONDITIONS = 500
@@ -181,18 +182,18 @@ class _ToWhere(Transformer[Token, str]):
         name, value = _parts(FACET, token)
         value = _bare(SCORE.sub("", value))
         if name not in self._columns.schema and LEVEL.fullmatch(name):
-            return "category", f"under {_text(value)}"
+            return "category", f"under {quoted(value)}"
         column = self._columns.column(name)
         read = self._columns.value(column, value)
         if isinstance(read, bool):
-            return _name(column), f"= {'true' if read else 'false'}"
-        return _name(column), f"= {_text(read) if isinstance(read, str) else repr(read)}"
+            return quoted_column(column), f"= {'true' if read else 'false'}"
+        return quoted_column(column), f"= {quoted(read) if isinstance(read, str) else repr(read)}"
 
     def _numeric(self, name: str) -> str:
         column = self._columns.column(name)
         if not self._columns.dtype(column).is_numeric():
             raise SearchError(f"{column} holds no numbers to compare. Write {name}:VALUE.")
-        return _name(column)
+        return quoted_column(column)
 
 
 def _parts(form: re.Pattern[str], token: Token) -> list[str]:
@@ -207,14 +208,6 @@ def _bare(text: str) -> str:
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.S)
     return text
-
-
-def _name(column: str) -> str:
-    return "`" + column.replace("\\", "\\\\").replace("`", "\\`") + "`"
-
-
-def _text(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 @cache

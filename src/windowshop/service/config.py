@@ -63,9 +63,14 @@ class ServiceConfig:
                 f"search_threads={self.search_threads} must be at least 1, "
                 f"max_waiting={self.max_waiting} at least 0."
             )
-        if self.currency and self.currency not in list_currencies():
-            raise ConfigError(
-                f"currency={self.currency!r} must be an ISO code in capitals, for example EUR."
-            )
+        if problem := currency_problem(self.currency):
+            raise ConfigError(problem)
         if "*" in self.origins:
             raise ConfigError("origins: name each origin, for example https://shop.example.")
+
+
+def currency_problem(code: str) -> str:
+    """Return what is wrong with the code of a currency; "" where nothing is, or none is given."""
+    if not code or code in list_currencies():
+        return ""
+    return f"currency={code!r} must be an ISO code in capitals, for example EUR."

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from babel import Locale, UnknownLocaleError
-from babel.numbers import list_currencies
 
 from windowshop.errors import ConfigError
 from windowshop.files import write_atomic
+from windowshop.service.config import currency_problem
 from windowshop.settings import to_yaml
 
 PAGE_FILE = "page.yaml"
@@ -101,8 +101,8 @@ class PageSettings:
             )
         if self.accent and not COLOUR.fullmatch(self.accent):
             yield f"accent={self.accent!r} must be a colour in the form '#23594b', in quotes."
-        if self.currency and self.currency not in list_currencies():
-            yield f"currency={self.currency!r} must be an ISO code in capitals, for example EUR."
+        if problem := currency_problem(self.currency):
+            yield problem
         if self.locale and not _is_locale(self.locale):
             yield f"locale={self.locale!r} is unknown. Write for example de, en-GB or fr-CH."
         if self.product_link and not LINK.fullmatch(self.product_link):

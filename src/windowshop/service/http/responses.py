@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from windowshop.data import attributes_of
 from windowshop.search import Answer, Result
 from windowshop.service.http.errors import to_json
+from windowshop.service.page.columns import ColumnType
 
 ATTRIBUTES = "attributes"
 PATHS = ("image", "images")
@@ -264,7 +265,7 @@ class ColumnInfo(BaseModel):
     """Column to filter, facet or sort by."""
 
     name: str
-    type: Literal["text", "number", "list", "boolean", "date"]
+    type: ColumnType
     roles: list[str] | None
     """Declared uses; null where `columns.yaml` declares none."""
 

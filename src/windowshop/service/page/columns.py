@@ -3,13 +3,12 @@
 Shapes: N products.
 """
 
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import polars as pl
 
+from windowshop.data import attributes_of
 from windowshop.service.page.names import COLOURS
 
 ColumnType: TypeAlias = Literal["text", "number", "list", "boolean", "date"]
@@ -68,17 +67,9 @@ def attribute_names(products: pl.DataFrame) -> list[str]:
         return []
     counts: dict[str, int] = {}
     for text in products["attributes"].drop_nulls().head(MAX_READ):
-        for name in _names(text):
+        for name in attributes_of(text) or ():
             counts[name] = counts.get(name, 0) + 1
     return sorted(counts, key=lambda name: -counts[name])
-
-
-def _names(text: str) -> Iterable[str]:
-    try:
-        found: Any = json.loads(text)
-    except ValueError:
-        return ()
-    return found.keys() if isinstance(found, dict) else ()
 
 
 def _facts(column: pl.Series) -> ColumnFacts:
@@ -87,36 +78,33 @@ def _facts(column: pl.Series) -> ColumnFacts:
     filled = len(known) / max(1, len(column))
     if kind == "list":
         known = known.explode().drop_nulls()
-    texts = known if known.dtype == pl.String else None
+    texts = known if known.dtype == pl.String else pl.Series(dtype=pl.String)
     is_range = False
     if kind == "number":
         numbers = known.cast(pl.Float64)
         numbers = numbers.filter(numbers.is_finite())
         is_range = len(numbers) > 0 and numbers.min() != numbers.max()
-    has_texts = texts is not None and len(texts) > 0
     return ColumnFacts(
         name=column.name,
         type=kind,
         filled=filled,
         num_values=known.n_unique() if len(known) else 0,
         is_range=is_range,
-        is_path=has_texts and _share(texts, PATH) > 0.3,
-        is_colour=has_texts and column.name.lower().replace(" ", "_") in COLOURS,
-        mean_chars=float(texts.str.len_chars().mean() or 0) if has_texts else 0.0,  # type: ignore[arg-type, union-attr]
-        is_machine=has_texts and _is_machine(texts),
-        commonest=str(texts.mode().sort()[0]) if has_texts else "",  # type: ignore[union-attr]
+        is_path=_mean(texts.str.contains(PATH, literal=True)) > 0.3,
+        is_colour=len(texts) > 0 and column.name.lower().replace(" ", "_") in COLOURS,
+        mean_chars=_mean(texts.str.len_chars()),
+        is_machine=_is_machine(texts),
+        commonest=str(texts.mode().min() or ""),
     )
 
 
-def _share(texts: pl.Series | None, part: str) -> float:
-    if texts is None or not len(texts):
-        return 0.0
-    return float(texts.str.contains(part, literal=True).mean() or 0.0)  # type: ignore[arg-type]
+def _mean(values: pl.Series) -> float:
+    """Return the mean of numbers, or the share of what is true; 0 for none."""
+    return float(values.mean() or 0.0)  # type: ignore[arg-type]
 
 
-def _is_machine(texts: pl.Series | None) -> bool:
+def _is_machine(texts: pl.Series) -> bool:
     """Return whether most texts are addresses, JSON, or codes with digits and no blank."""
-    assert texts is not None
     first = texts.head(MAX_READ).str.strip_chars()
     code = r"^(?:https?://\S+|[\[{].*[\]}]|\S*\d\S*[-_/]\S*\d\S*|\d{6,}|[0-9a-fA-F-]{16,})$"
-    return float(first.str.contains(code).mean() or 0.0) > 0.8  # type: ignore[arg-type]
+    return _mean(first.str.contains(code)) > 0.8

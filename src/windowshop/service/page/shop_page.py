@@ -58,9 +58,7 @@ class ShopPage:
 
     def logo(self) -> Path | None:
         """Return the file of the logo, None where there is none."""
-        name = self._settings.logo
-        path = self._folder / name
-        return path if name and path.is_file() else None
+        return _logo(self._settings, self._folder)
 
     def _renewed(self, searcher: Searcher, num_written: int) -> Catalogue:
         state, known = (searcher.index.generation, num_written), self._catalogue
@@ -140,11 +138,10 @@ def _answer(
         {"by": option.by, "label": option.label or label_of(option.column)}
         for option in settings.sorts
     ]
-    logo = folder / settings.logo
-    has_logo = bool(settings.logo) and logo.is_file()
+    logo = _logo(settings, folder)
     return {
         "name": settings.name,
-        "logo": f"page/logo?v={logo.stat().st_mtime_ns}" if has_logo else None,
+        "logo": f"page/logo?v={logo.stat().st_mtime_ns}" if logo else None,
         "accents": accents(settings.accent),
         "currency": settings.currency,
         "locale": settings.locale,
@@ -158,6 +155,11 @@ def _answer(
         "labels": labels,
         "problem": problem,
     }
+
+
+def _logo(settings: PageSettings, folder: Path) -> Path | None:
+    path = folder / settings.logo
+    return path if settings.logo and path.is_file() else None
 
 
 def _kind(column: ColumnFacts) -> str:

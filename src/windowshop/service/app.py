@@ -124,11 +124,8 @@ def _add_page(app: FastAPI) -> None:
     files = _PageFiles(directory=STATIC, check_dir=False)
 
     @app.get("/", include_in_schema=False)
-    async def page(request: Request) -> Response:
-        return await files.get_response("index.html", request.scope)
-
     @app.get("/workbench", include_in_schema=False)
-    async def workbench(request: Request) -> Response:
+    async def page(request: Request) -> Response:
         return await files.get_response("index.html", request.scope)
 
     @app.get("/docs", include_in_schema=False)

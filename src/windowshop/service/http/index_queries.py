@@ -1,6 +1,7 @@
 """Requests of InstantSearch front ends: one query, several, a search among a facet's values."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
@@ -29,7 +30,6 @@ WITHOUT_EFFECT = frozenset(
     + ["getRankingInfo", "ruleContexts", "sortFacetValuesBy", "strategy", "percentileComputation"]
     + [
         "enablePersonalization",
-        "attributesToSnippet",
         "replaceSynonymsInHighlight",
         "enableReRanking",
     ]
@@ -168,9 +168,7 @@ def _decoded(params: str) -> list[tuple[str, Any]]:
     for name, text in parse_qsl(params, keep_blank_values=True):
         value: Any = text
         if name not in TEXTS:
-            try:
+            with suppress(orjson.JSONDecodeError):
                 value = orjson.loads(text)
-            except orjson.JSONDecodeError:
-                value = text
         found.append((name, value))
     return found

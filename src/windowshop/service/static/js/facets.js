@@ -130,7 +130,7 @@ export class Facets {
       this.fetch(column, NUM_ALL);
     }
     const roots = this.treeOf(facet);
-    return [el("div", { class: "tree", role: "group", "aria-label": columnName(column) }, this.branches(column, roots.length === 1 ? [roots[0]] : roots, roots.length === 1))];
+    return [el("div", { class: "tree", role: "group", "aria-label": columnName(column) }, this.branches(column, roots, roots.length === 1))];
   }
 
   treeOf(facet) {
@@ -140,12 +140,14 @@ export class Facets {
   branches(column, nodes, isOpen) {
     return nodes.map((node) => {
       const children = sorted(node);
-      const isUnfolded = children.length > 0 && (isOpen || this.unfolded.has(`${column}:${node.path}`) || (node.picked > 0 && node.picked < node.values.length));
-      const box = el("input", { type: "checkbox", data: { key: `value:${column}:${node.path}` }, prop: { checked: node.picked === node.values.length, indeterminate: node.picked > 0 && node.picked < node.values.length } });
+      const key = `${column}:${node.path}`;
+      const isPicked = node.picked === node.values.length;
+      const isPartly = node.picked > 0 && !isPicked;
+      const isUnfolded = children.length > 0 && (isOpen || this.unfolded.has(key) || isPartly);
+      const box = el("input", { type: "checkbox", data: { key: `value:${key}` }, prop: { checked: isPicked, indeterminate: isPartly } });
       box.addEventListener("change", () => this.change(column, this.withValues(column, node.values, box.checked)));
-      const fold = children.length ? el("button", { class: "fold", type: "button", "aria-expanded": String(isUnfolded), "aria-label": `In ${node.name}`, data: { key: `fold:${column}:${node.path}` } }) : null;
+      const fold = children.length ? el("button", { class: "fold", type: "button", "aria-expanded": String(isUnfolded), "aria-label": `In ${node.name}`, data: { key: `fold:${key}` } }) : null;
       fold?.addEventListener("click", () => {
-        const key = `${column}:${node.path}`;
         if (!this.unfolded.delete(key)) this.unfolded.add(key);
         this.draw();
       });
@@ -159,11 +161,12 @@ export class Facets {
   /** What is picked in a column, in as few names as the tree of its values allows. */
   pickedIn(column, values) {
     const facet = this.known.get(column);
-    if (this.kinds.get(column) !== "tree" || !facet?.values) return values.map((value) => ({ text: levels(inWords(value)).last, values: [value] }));
+    const alone = (value) => ({ text: levels(inWords(value)).last, values: [value] });
+    if (this.kinds.get(column) !== "tree" || !facet?.values) return values.map(alone);
     const nodes = pickedNodes(this.treeOf(facet));
     const named = new Set(nodes.flatMap((node) => node.values));
     const others = values.filter((value) => !named.has(value));
-    return [...nodes.map((node) => ({ text: node.name, values: node.values })), ...others.map((value) => ({ text: levels(inWords(value)).last, values: [value] }))];
+    return [...nodes.map((node) => ({ text: node.name, values: node.values })), ...others.map(alone)];
   }
 
   count({ products, groups }) {

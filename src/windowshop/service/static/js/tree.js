@@ -8,9 +8,9 @@ export function treeOf(values, count) {
   for (const item of values) {
     let node = top;
     const names = String(item.value).split(SEPARATOR);
-    names.forEach((name, depth) => {
-      const path = names.slice(0, depth + 1).join(SEPARATOR);
-      if (!node.children.has(name)) node.children.set(name, { name, path, depth, count: 0, values: [], picked: 0, children: new Map() });
+    names.forEach((name, i) => {
+      const path = names.slice(0, i + 1).join(SEPARATOR);
+      if (!node.children.has(name)) node.children.set(name, { name, path, count: 0, values: [], picked: 0, children: new Map() });
       node = node.children.get(name);
       node.count += count(item);
       node.values.push(item.value);

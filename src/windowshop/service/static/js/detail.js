@@ -4,14 +4,12 @@ import { isAbort, latest, product, similar } from "./api.js";
 import { card, frame, priceOf } from "./cards.js";
 import { byId, el } from "./dom.js";
 import { withSearch } from "./results.js";
-import { isHidden, page as shop, productLink } from "./page.js";
+import { isHidden, isOtherPrice, OWN_PLACE, page as shop, productLink } from "./page.js";
 import { attributesOf, variantStrip } from "./variants.js";
 import { columnName, inWords } from "./words.js";
 
 const SIDE = 800;
 const NUM_ALIKE = 6;
-const SHOWN_ALREADY = new Set(["title", "brand", "price", "currency", "category", "description", "attributes", "image", "images", "photo_url"]);
-const OWN_PLACE = () => new Set([shop.sale_price, shop.list_price]);
 
 /** Show the product, `known` where a result of it is at hand; `addressOf(id)` is where cards lead. */
 export async function showDetail(id, { known, generation, addressOf, onLike }) {
@@ -66,8 +64,8 @@ function waiting() {
 /** What people read about a product, in the shop's order: first what it lists, then the rest. */
 function facts(fields) {
   const rows = { ...attributesOf(fields.attributes), ...fields };
-  const others = Object.keys(rows).filter((name) => !SHOWN_ALREADY.has(name) && !OWN_PLACE().has(name));
-  const names = [...new Set([...shop.shown, ...others])].filter((name) => !isHidden(name) && !SHOWN_ALREADY.has(name));
+  const others = Object.keys(rows).filter((name) => !isOtherPrice(name));
+  const names = [...new Set([...shop.shown, ...others])].filter((name) => !isHidden(name) && !OWN_PLACE.has(name));
   const shown = names.map((name) => [columnName(name), inWords(rows[name])]).filter(([, value]) => value);
   return shown.length === 0 ? null : el("dl", { class: "facts" }, shown.flatMap(([name, value]) =>
     [el("dt", { text: name, dir: "auto" }), el("dd", { text: value, dir: "auto" })]));

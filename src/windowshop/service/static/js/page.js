@@ -23,6 +23,12 @@ export const locale = () => page.locale || undefined;
 
 export const isHidden = (column) => page.hidden.includes(column);
 
+/** Columns that have a place of their own in a product's window. */
+export const OWN_PLACE = new Set(["title", "brand", "price", "currency", "category", "description", "attributes", "image", "images", "photo_url"]);
+
+/** Whether a column is another price, which stands by the price itself. */
+export const isOtherPrice = (column) => column === page.sale_price || column === page.list_price;
+
 /** Where the shop itself shows a product, or null where it has said no such place. */
 export function productLink(fields) {
   if (!page.product_link) return null;

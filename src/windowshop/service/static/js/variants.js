@@ -5,11 +5,11 @@ import { thumbnail } from "./cards.js";
 import { shade } from "./colours.js";
 import { el } from "./dom.js";
 import { swatch } from "./facets.js";
-import { isHidden, page } from "./page.js";
+import { isHidden, isOtherPrice, OWN_PLACE, page } from "./page.js";
 import { inPrice, inWords } from "./words.js";
 
 const MOST = 40;
-const OWN = new Set(["product_id", "group_id", "title", "description", "image", "images", "photo_url", "price", "currency", "attributes", "brand", "category"]);
+const OWN = new Set([...OWN_PLACE, "product_id", "group_id"]);
 
 /** A strip of the variants of a group, the one shown marked; null where there are no others. */
 export async function variantStrip(id, groupId, addressOf, signal) {
@@ -42,7 +42,7 @@ function variant({ result, row, label }, i, { id, colour, arePictured, addressOf
 /** Columns for people in which the variants differ: the shop's own order, colours first. */
 function differing(rows) {
   const names = [...new Set([...page.shown, ...rows.flatMap(Object.keys)])]
-    .filter((name) => !OWN.has(name) && !isHidden(name) && name !== page.list_price && name !== page.sale_price);
+    .filter((name) => !OWN.has(name) && !isHidden(name) && !isOtherPrice(name));
   return names.filter((name) => new Set(rows.map((row) => inWords(row[name]))).size > 1).slice(0, 2);
 }
 
@@ -54,7 +54,7 @@ function endingsOf(titles) {
   return isAlike ? split.map((parts) => parts[1].replace(/\)$/, "")) : titles.map(() => "");
 }
 
-/** A product's attributes, which the service sends as JSON. */
+/** A product's attributes; the service sends a text where it holds no JSON that it can read. */
 export function attributesOf(text) {
   if (text && typeof text === "object") return text;
   try {

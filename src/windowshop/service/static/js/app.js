@@ -10,7 +10,7 @@ import { page, usePage } from "./page.js";
 import { remember } from "./recent.js";
 import { keepPhoto, photoNamed, photoToken, watchForPhotos } from "./photo.js";
 import { Results } from "./results.js";
-import { EMPTY, fromAddress, PAGE, sameAnswer, sameQuestion, toAddress, toRequest } from "./state.js";
+import { EMPTY, fromAddress, PAGE, sameAnswer, sameQuestion, sortOf, sortText, toAddress, toRequest } from "./state.js";
 import { watchQuery } from "./suggest.js";
 import { counted, inNumbers } from "./words.js";
 
@@ -92,7 +92,7 @@ async function settle() {
   if (!asked.text.trim() || !results.shown.length) return;
   remember(guess);
   try {
-    const answer = await ask(toRequest(asked, { limit: Math.max(results.shown.length, 1) }), asked, api.latest("settle"));
+    const answer = await ask(toRequest(asked, { limit: results.shown.length }), asked, api.latest("settle"));
     if (sameAnswer(asked, state)) results.renew(answer);
   } catch {
     // The results are there; only their clicks are not reported.
@@ -150,7 +150,7 @@ function update(before, { shown = PAGE, y = null, again = false } = {}) {
 function syncControls() {
   if (byId("query").value.trim() !== state.text.trim()) byId("query").value = state.text;
   byId("clear-query").hidden = !state.text;
-  byId("sort").value = state.sort ? `${state.sort.descending ? "-" : ""}${state.sort.column}` : "";
+  byId("sort").value = sortText(state.sort);
   byId("heading").textContent = headline();
   document.title = page.name ? `${headline()} – ${page.name}` : headline();
   bench?.sync(state);
@@ -235,12 +235,16 @@ function offerWays(answer, asked) {
 
 function fail(error, retry) {
   results.clear();
-  for (const id of ["notes", "recognised"]) byId(id).replaceChildren();
-  byId("summary").textContent = "";
+  clearSaid();
   bench?.cleared();
   const isFiltered = state.where || Object.keys(state.picks).length;
   showFault(error, { retry, lift: isFiltered ? clearPicks : null, clear: () => go({ ...EMPTY }) });
   announce(error.message);
+}
+
+/** Take away what is said of an answer above its results. */
+function clearSaid() {
+  for (const id of ["notes", "recognised", "summary"]) byId(id).replaceChildren();
 }
 
 async function showMore() {
@@ -275,10 +279,9 @@ async function askFacet(column, facetLimit) {
 async function runCompare() {
   const asked = state;
   const signal = api.latest("search");
-  for (const id of ["notes", "recognised"]) byId(id).replaceChildren();
+  clearSaid();
   clearBlank();
   results.opened();
-  byId("summary").textContent = "";
   await bench.compare(asked, signal);
 }
 
@@ -350,7 +353,7 @@ function cameBack(event) {
 
 // Listening.
 
-const combo = watchQuery({ choose: askText, typed, open: (result) => openResult(result) });
+const combo = watchQuery({ choose: askText, typed, open: openResult });
 
 function watchControls() {
   byId("search-form").addEventListener("submit", (event) => {
@@ -367,12 +370,11 @@ function watchControls() {
     combo.lookSoon();
   });
   byId("home").addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (!isPlain(event)) return;
     event.preventDefault();
     go({ ...EMPTY });
   });
-  byId("sort").addEventListener("change", ({ target }) =>
-    go({ sort: target.value ? { column: target.value.replace(/^-/, ""), descending: target.value.startsWith("-") } : null }));
+  byId("sort").addEventListener("change", ({ target }) => go({ sort: sortOf(target.value) }));
   byId("more-button").addEventListener("click", showMore);
 }
 

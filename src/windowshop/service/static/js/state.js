@@ -23,8 +23,7 @@ export function fromAddress(query, isBench) {
   const state = { ...EMPTY, picks: {}, choices: {} };
   state.text = params.get("q") ?? "";
   for (const name of ["similar", "photo", "product"]) state[name] = params.get(name);
-  const sort = params.get("sort");
-  if (sort) state.sort = { column: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
+  state.sort = sortOf(params.get("sort"));
   state.correct = params.get("spelling") !== "typed";
   if (isBench) readBench(state, params);
   for (const [name, value] of params) readPart(state, name, value);
@@ -49,7 +48,7 @@ export function toAddress(state) {
   for (const [column, pick] of Object.entries(state.picks)) writePick(params, column, pick);
   for (const [name, action] of Object.entries(state.choices)) params.set(`c.${name}`, action);
   put("where", state.where);
-  put("sort", state.sort && `${state.sort.descending ? "-" : ""}${state.sort.column}`);
+  put("sort", sortText(state.sort));
   put("variants", !state.collapse && "all");
   put("spelling", !state.correct && "typed");
   put("explain", state.explain && "1");
@@ -61,6 +60,12 @@ export function toAddress(state) {
   put("product", state.product);
   return params.toString();
 }
+
+/** The order that a text stands for, a column with a minus before it for falling values; null for none. */
+export const sortOf = (text) => (text ? { column: text.replace(/^-/, ""), descending: text.startsWith("-") } : null);
+
+/** The text of an order, "" for none. */
+export const sortText = (sort) => (sort ? `${sort.descending ? "-" : ""}${sort.column}` : "");
 
 /** The body of POST /search. `followUp`: the same question again, so none that others may be
  * suggested for it; `log`: whether it is written down, so that clicks can be reported under it. */

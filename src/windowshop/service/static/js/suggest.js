@@ -13,8 +13,8 @@ const MOST_TEXTS = 6;
 const SHORT_WORD = 3;
 const KINDS = { query: "", value: "", brand: "Brand", category: "Category", title: "Product" };
 
-/** Offer suggestions for the box. `choose(text)` is called when one is taken, `open(id, options)` for
- * a product, `typed(text, guess)` with each text that is typed and what it is likely to become. */
+/** Offer suggestions for the box. `choose(text)` is called when one is taken, `open(result)` for a
+ * product, `typed(text, guess)` with each text that is typed and what it is likely to become. */
 export function watchQuery({ choose, open, typed }) {
   const box = byId("query");
   const list = byId("suggestions");

@@ -67,11 +67,16 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The column lies from low to high, both included; of a list, one item does."""
+    """The column lies from low to high; of a list, one item does."""
 
     column: str
     low: Scalar
     high: Scalar
+
+    @property
+    def ends(self) -> tuple[tuple[Operator, Scalar], ...]:
+        """Comparisons that hold together where the span does, as operators and values."""
+        return (">=", self.low), ("<=", self.high)
 
 
 @dataclass(frozen=True, slots=True)

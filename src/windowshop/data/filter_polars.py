@@ -92,8 +92,8 @@ def _passes_in_time(test: Test, column: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
         case In(name, others):
             each = [Comparison(name, "=", other) for other in others]
             return pl.any_horizontal([_passes_in_time(one, column, dtype) for one in each])
-        case Span(name, low, high):
-            ends = (Comparison(name, ">=", low), Comparison(name, "<=", high))
+        case Span(name):
+            ends = [Comparison(name, *end) for end in test.ends]
             return pl.all_horizontal([_passes_in_time(end, column, dtype) for end in ends])
         case _:
             written = column.dt.to_string("iso:strict")
@@ -119,8 +119,8 @@ def _passes(test: Test, value: pl.Expr) -> pl.Expr:
             return _compare(value, op, other)
         case In(_, others):
             return _member(value, others)
-        case Span(name, low, high):
-            ends = (Comparison(name, ">=", low), Comparison(name, "<=", high))
+        case Span(name):
+            ends = [Comparison(name, *end) for end in test.ends]
             return pl.all_horizontal([_passes(end, value) for end in ends])
         case Contains(_, text):
             return value.str.contains(fold(text), literal=True)
@@ -174,8 +174,8 @@ def _values(test: Test) -> tuple[Scalar, ...]:
             return (value,)
         case In(_, values):
             return values
-        case Span(_, low, high):
-            return (low, high)
+        case Span():
+            return tuple(value for _, value in test.ends)
         case Contains(_, text):
             return (text,)
         case Under(_, levels):

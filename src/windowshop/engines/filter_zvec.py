@@ -52,8 +52,8 @@ def to_zvec(tree: Filter, kinds: Mapping[str, ColumnKind], negated: bool = False
             return _compare(name, OPPOSITE[op] if negated else op, value, kind)
         case In(name, values):
             return _member(name, values, kind, negated)
-        case Span(name, low, high):
-            ends = (Comparison(name, ">=", low), Comparison(name, "<=", high))
+        case Span(name):
+            ends = tuple(Comparison(name, *end) for end in tree.ends)
             return to_zvec(And(ends), kinds, negated)
         case Under(name, levels):
             return None if negated else _under(name, " > ".join(levels))

@@ -24,7 +24,6 @@ import numpy as np
 import polars as pl
 from filelock import FileLock
 
-from windowshop.data import Filter
 from windowshop.engines import EngineSpec, ReadWriteLock
 from windowshop.errors import DataError, EngineError, StorageError
 from windowshop.index.catalogue.restore import (
@@ -42,8 +41,9 @@ from windowshop.index.catalogue.restore import (
 )
 from windowshop.index.catalogue.snapshot import Snapshot, write_snapshot
 from windowshop.index.catalogue.state import State, check_filters, stored_vectors
+from windowshop.index.catalogue.store import Store
 from windowshop.index.catalogue.vector_store import VectorStore
-from windowshop.index.catalogue.view import Hit, View, WriteBacklog
+from windowshop.index.catalogue.view import View, WriteBacklog
 from windowshop.index.product_table import new_versions, open_products, taken
 
 LOG = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ FEW_CHANGES = 100
 """A rebuild that lacks at most so many changes stops writes and applies them."""
 
 
-class Collection:
+class Collection(Store):
     """Products that the threads of one process search and change at the same time."""
 
     def __init__(
@@ -184,32 +184,6 @@ class Collection:
         """
         with self._lock.read():
             yield View(self._state.columns, self._state.engine)
-
-    def search(
-        self, query_BD: np.ndarray, k: int, where: Filter | None = None, name: str = "fused"
-    ) -> list[list[Hit]]:
-        """Return up to k hits for each query by cosine, best first, that pass the filter."""
-        with self.read_view() as view:
-            return view.search(query_BD, k, where, name)
-
-    def products(self, product_ids: list[str]) -> pl.DataFrame:
-        """Return the rows of products in the given order, deleted ones too."""
-        with self._lock.read():
-            return self._state.columns.rows(self._state.columns.keys(product_ids))
-
-    def count(self, where: Filter | None = None) -> int:
-        """Return the number of products that pass the filter."""
-        with self.read_view() as view:
-            return view.columns.allowed(where).count
-
-    def __contains__(self, product_id: str) -> bool:
-        """Return whether there is such a product."""
-        return product_id in self._state.columns
-
-    def ids(self) -> list[str]:
-        """Return the ids of all products, in the order of keys."""
-        with self.read_view() as view:
-            return view.columns.ids(view.columns.allowed(None).keys())
 
     @property
     def backlog(self) -> WriteBacklog:

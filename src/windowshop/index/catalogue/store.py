@@ -19,7 +19,10 @@ from windowshop.index.catalogue.view import Hit, View, WriteBacklog
 
 
 class Store(Protocol):
-    """Products of one generation, which the threads of a process search and change."""
+    """Products of one generation, which the threads of a process search and change.
+
+    Stores subclass it: reads that a view answers are here.
+    """
 
     @property
     def spec(self) -> EngineSpec:
@@ -64,23 +67,28 @@ class Store(Protocol):
         self, query_BD: np.ndarray, k: int, where: Filter | None = None, name: str = "fused"
     ) -> list[list[Hit]]:
         """Return up to k hits for each query by cosine, best first, that pass the filter."""
-        ...
+        with self.read_view() as view:
+            return view.search(query_BD, k, where, name)
 
     def products(self, product_ids: list[str]) -> pl.DataFrame:
-        """Return the rows of products in the given order."""
-        ...
+        """Return the rows of products in the given order; raises DataError for unknown ones."""
+        with self.read_view() as view:
+            return view.columns.rows(view.columns.keys(product_ids))
 
     def count(self, where: Filter | None = None) -> int:
         """Return the number of products that pass the filter."""
-        ...
+        with self.read_view() as view:
+            return view.columns.allowed(where).count
 
     def __contains__(self, product_id: str) -> bool:
         """Return whether there is such a product."""
-        ...
+        with self.read_view() as view:
+            return product_id in view.columns
 
     def ids(self) -> list[str]:
         """Return the ids of all products, in the order of keys."""
-        ...
+        with self.read_view() as view:
+            return view.columns.ids(view.columns.allowed(None).keys())
 
     def save_snapshot(self) -> None:
         """Write what makes the next opening fast."""

@@ -108,8 +108,8 @@ def _passes(test: Test, value: str, column: Column) -> Condition:
                 return Condition(f"({value} = ANY(%s::text[]))", (list(map(_folded, others)),))
             equal = (_passes(Comparison(name, "=", other), value, column) for other in others)
             return joined(equal, " OR ")
-        case Span(name, low, high):
-            ends = (Comparison(name, ">=", low), Comparison(name, "<=", high))
+        case Span(name):
+            ends = [Comparison(name, *end) for end in test.ends]
             return joined(_passes(end, value, column) for end in ends)
         case Contains(_, text):
             return Condition(f"(strpos({value}, %s::text) > 0)", (fold(text),))
@@ -149,8 +149,8 @@ def _passes_in_time(test: Test, column: Column) -> Condition:
         case In(name, others):
             equal = (_passes_in_time(Comparison(name, "=", other), column) for other in others)
             return joined(equal, " OR ")
-        case Span(name, low, high):
-            ends = (Comparison(name, ">=", low), Comparison(name, "<=", high))
+        case Span(name):
+            ends = [Comparison(name, *end) for end in test.ends]
             return joined(_passes_in_time(end, column) for end in ends)
         case _:
             raise FilterError(

@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 import psycopg
 
-from windowshop.data import Filter
 from windowshop.engines import Allowed, EngineSpec, Neighbours, best, cut
 from windowshop.errors import EngineError, StorageError
 from windowshop.index.catalogue.restore import Derivation, without_internal
 from windowshop.index.catalogue.state import check_filters, stored_vectors
-from windowshop.index.catalogue.view import Hit, View, WriteBacklog
+from windowshop.index.catalogue.store import Store
+from windowshop.index.catalogue.view import View, WriteBacklog
 from windowshop.index.postgres.columns import ServerAllowed, ServerColumns
 from windowshop.index.postgres.connect import Reader, Row, Server
 from windowshop.index.postgres.copying import copy_rows, vector_text, vectors_of
@@ -38,7 +38,7 @@ MOST_FOUND = 1_000
 """Most candidates that a graph of pgvector gives at a time."""
 
 
-class PostgresStore:
+class PostgresStore(Store):
     """Products of one generation on a server."""
 
     def __init__(self, server: Server, name: str, derivation: Derivation) -> None:
@@ -49,10 +49,15 @@ class PostgresStore:
         self._server, self.name, self._derivation = server, name, derivation
         if derivation.spec is None:
             raise EngineError(f"{server.place}: the widths of the vectors are not known.")
-        self.spec: EngineSpec = derivation.spec
+        self._spec = derivation.spec
         self._numbering = object()
         with self.read_view():
             pass
+
+    @property
+    def spec(self) -> EngineSpec:
+        """Settings of the search by vector."""
+        return self._spec
 
     @property
     def seq(self) -> int:
@@ -118,33 +123,6 @@ class PostgresStore:
     def catch_up(self, wanted: Callable[[], bool] = lambda: True) -> int:
         """Return 0: there is nothing to catch up with."""
         return 0
-
-    def search(
-        self, query_BD: np.ndarray, k: int, where: Filter | None = None, name: str = "fused"
-    ) -> list[list[Hit]]:
-        """Return up to k hits for each query by cosine, best first, that pass the filter."""
-        with self.read_view() as view:
-            return view.search(query_BD, k, where, name)
-
-    def products(self, product_ids: list[str]) -> pl.DataFrame:
-        """Return the rows of products in the given order; raises DataError for unknown ones."""
-        with self.read_view() as view:
-            return view.columns.rows(view.columns.keys(product_ids))
-
-    def count(self, where: Filter | None = None) -> int:
-        """Return the number of products that pass the filter."""
-        with self.read_view() as view:
-            return view.columns.allowed(where).count
-
-    def __contains__(self, product_id: str) -> bool:
-        """Return whether there is such a product."""
-        with self.read_view() as view:
-            return product_id in view.columns
-
-    def ids(self) -> list[str]:
-        """Return the ids of all products, in the order of keys."""
-        with self.read_view() as view:
-            return view.columns.ids(view.columns.allowed(None).keys())
 
     def save_snapshot(self) -> None:
         """Do nothing: every process opens the same tables."""

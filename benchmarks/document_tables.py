@@ -221,5 +221,5 @@ def _of_regimes(results: Results, title: str) -> Rows:
 
 @cache
 def _regime_tables(folder: Path) -> dict[str, tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]]:
-    tables, _ = report_parts(load_regime_results(folder))
+    tables = report_parts(load_regime_results(folder)).tables
     return {table.title: (table.head, table.rows) for table in tables}

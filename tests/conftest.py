@@ -357,3 +357,17 @@ def features_of(encoder_of):
         return made[kind, name]
 
     return get
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The machine's Chromium, headless; while it is there, an event loop runs in this thread."""
+    from support.browsing import CHROMIUM
+
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium on this machine; install one to test the page")
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield chromium
+        chromium.close()

@@ -95,10 +95,23 @@ class TerminalReporter:
             if done >= total or now - printed >= SECONDS_BETWEEN_LINES:
                 printed = now
                 rate = done / max(now - started, 1e-9)
-                line = f"{name}: {done}/{total}, {rate:.1f}/s, {(total - done) / rate:.0f} s left"
+                left = duration((total - done) / rate)
+                line = f"{name}: {done}/{total}, {rate:.1f}/s, {left} left"
                 self.note(f"{line}  {text}".rstrip())
 
         return advance
+
+
+def duration(seconds: float) -> str:
+    """Return a rough duration: "40 s", "5 min", "1.5 h", "2 days"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    hours = seconds / 3600
+    if hours < 48:
+        return f"{round(2 * hours) / 2:g} h" if hours < 10 else f"{hours:.0f} h"
+    return f"{hours / 24:.0f} days"
 
 
 class RateColumn(ProgressColumn):

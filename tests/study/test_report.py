@@ -5,20 +5,24 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from matplotlib.figure import Figure
 from support.studies import PIXEL, example, load_results, study, variant_result
 
 from windowshop.errors import ConfigError
 from windowshop.evaluation.diagnostics import GateWeights
 from windowshop.evaluation.metrics import Estimate
 from windowshop.study.config import Falsifier
+from windowshop.study.report import plots as plots_module
 from windowshop.study.report.comparison import summarise
 from windowshop.study.report.plots import (
+    QUIET,
     all_plots,
     gate_plot,
     learning_curve,
     quality_plot,
 )
-from windowshop.study.report.tables import all_tables, main_table, p_text, verdict_sentence
+from windowshop.study.report.sentences import headline, verdict_sentence
+from windowshop.study.report.tables import all_tables, main_table, p_text
 from windowshop.study.report.write import render_markdown, render_study, write_report
 from windowshop.study.results import ExampleProduct, without_thumbnails
 
@@ -70,12 +74,13 @@ def plots(summary):
 
 @pytest.fixture(scope="module")
 def page(summary, plots):
-    return Page(render_study(study(), summary, all_tables(study(), summary), plots))
+    return Page(render_study(summary, all_tables(study(), summary), plots))
 
 
 def page_of(results):
     found = summarise(results)
-    return Page(render_study(results, found, all_tables(results, found), all_plots(results, found)))
+    shown = found.shown
+    return Page(render_study(found, all_tables(shown, found), all_plots(shown, found)))
 
 
 def thumbnails(page):
@@ -194,6 +199,75 @@ def test_sentences_say_what_limits_an_answer():
     assert "Not significant after the correction." in verdict_sentence(large)
 
 
+def test_the_verdict_says_what_the_tests_decide(summary):
+    """bm25, text_only and the shuffled images are below; the other two are too near."""
+    sentence = headline(summary)
+    assert sentence == (
+        "By nDCG@10 on 60 test queries (3 seeds), experts is better than bm25, text_only and "
+        "shuffled_photos and not to be told from concat_linear and one_stage by this study."
+    )
+    assert f"{sentence}|" in page_of(study()).text
+    worst = study(reference="bm25")
+    assert "(one seed, so over queries alone), bm25 is worse than all 5 other variants." in (
+        headline(summarise(worst))
+    )
+    alone = study(variants=(variant_result("experts"),))
+    assert headline(summarise(alone)).startswith("Nothing can be said of experts")
+
+
+def test_variants_that_score_alike_are_one_row(summary):
+    """A repeat is neither shown nor tested twice; a note names it, and claims still find it."""
+    repeat = replace(variant_result("text_only"), name="again")
+    claim = Falsifier(claim="c", better="experts", worse="again")
+    fewer = replace(repeat, name="fewer", seeds=repeat.seeds[:2])
+    results = study(variants=(*study().variants, repeat, fewer), falsifiers=(claim,))
+    found = summarise(results)
+    assert "again" not in found.main
+    assert "fewer" in found.main
+    shown = [v.name for v in found.shown.variants]
+    assert shown == [*(v.name for v in study().variants), "fewer"]
+    for table in all_tables(found.shown, found):
+        assert len({row[1:] for row in table.rows if row[0] in ("text_only", "again")}) <= 1
+    assert found.shown.notes[-1].startswith("again: scored as text_only ")
+    assert found.verdicts[0].answer == "holds"
+    before = {name: item.p_holm for name, item in summary.main.items()}
+    without = summarise(study(variants=(*study().variants, repeat)))
+    assert {name: item.p_holm for name, item in without.main.items()} == before
+    as_reference = summarise(study(variants=(*study().variants, repeat), reference="again"))
+    assert "again" in [v.name for v in as_reference.shown.variants]
+    assert "text_only" not in as_reference.main
+
+
+def test_a_variant_has_one_colour_in_every_plot(monkeypatch):
+    drawn = {}
+    real = plots_module.draw_svg
+
+    def spy(draw, height=3.6):
+        figure = Figure()
+        axes = figure.add_subplot()
+        draw(axes)
+        drawn[len(drawn)] = axes
+        return real(draw, height)
+
+    monkeypatch.setattr(plots_module, "draw_svg", spy)
+    results = study()
+    summary = summarise(results)
+    names = [plot.name for plot in all_plots(results, summary)]
+    by_name = dict(zip(names, drawn.values(), strict=True))
+    rows = [text.get_text() for text in by_name["quality"].get_yticklabels()]
+    points = [x for x in by_name["quality"].get_lines() if len(x.get_xdata()) == 1]
+    colours = {rows[int(x.get_ydata()[0])]: x.get_color() for x in points}
+    lines = [
+        (line.get_label(), line.get_color())
+        for name in ("missing_images", "sparse_text", "learning_curves")
+        for line in by_name[name].get_lines()
+    ]
+    assert {name for name, _ in lines} == {v.name for v in results.variants} - {"bm25"}
+    assert all(colours[name] == colour for name, colour in lines)
+    assert len({colour for _, colour in lines}) == len({name for name, _ in lines})
+    assert colours["bm25"] == QUIET  # drawn as a line nowhere
+
+
 def test_plots_are_the_same_bytes_each_time(plots):
     first, second = plots, all_plots(study(), summarise(study()))
     names = ["quality", "missing_images", "sparse_text", "gate_weights", "learning_curves"]
@@ -292,6 +366,36 @@ def test_page_is_accessible(page):
     assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
 
 
+def test_the_contents_lead_to_every_part(page):
+    targets = [a["href"].removeprefix("#") for a in page.all("a")]
+    assert len(targets) == len(set(targets)) == 5 + 5 + 1 + 8
+    assert set(targets) <= {attrs["id"] for _, attrs in page.tags if "id" in attrs}
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_nothing_scrolls_sideways_but_tables_and_plots(browser, tmp_path, width):
+    write_report(study(), tmp_path)
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto((tmp_path / "report.html").as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach((part) => part.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    if width == 390:
+        wide = ".scroll, .plot"
+        cut = page.eval_on_selector_all(wide, "all => all.filter(x => x.scrollWidth > 390).length")
+        assert cut > 5
+    page.close()
+
+
+def test_a_closed_table_opens_from_the_contents(browser, tmp_path):
+    write_report(study(), tmp_path)
+    page = browser.new_page(viewport={"width": 1400, "height": 800})
+    page.goto((tmp_path / "report.html").as_uri())
+    assert not page.locator("#tables-3").is_visible()
+    page.locator("nav a[href='#tables-3']").click()
+    page.locator("#tables-3").wait_for(state="visible")
+    page.close()
+
+
 def test_every_text_is_escaped():
     variant = replace(variant_result("experts"), name=EVIL, note=EVIL, group=EVIL)
     shown = {EVIL: (ExampleProduct(title=EVIL, image=EVIL, grade=1, rank=1),)}
@@ -312,7 +416,7 @@ def test_every_text_is_escaped():
 
 def test_markdown_tables_hold_together(summary, plots):
     results = study()
-    text = render_markdown(results, summary, all_tables(results, summary), plots)
+    text = render_markdown(summary, all_tables(results, summary), plots)
     assert "- **Seeing helps**: holds. experts minus text_only is +." in text
     assert "- **Not run**: not tested." in text
     assert "(plots/quality.svg)" in text

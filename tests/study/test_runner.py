@@ -1,5 +1,6 @@
 """`windowshop compare` on a tiny shop: the report, what is kept, cut off and gone on with."""
 
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -62,6 +63,11 @@ def whole(study_file, kinds_place, features_before, cli, tmp_path_factory):
     told = cli("compare", kinds_place / "data", *args, "--workers", 1)
     assert told.code == 0, told.err
     assert f"{out / 'report.html'}: 9 variants" in told.out
+    lines = told.err.splitlines()
+    first, *others = [line for line in lines if line.startswith("Variant ")]
+    assert first == f"Variant 1 of 9 with seed 0, 1 of 2: {VARIANTS[0]['name']}"
+    assert re.fullmatch(r"Variant 9 of 9 with seed 0, 1 of 2, about \d+ \w+ left: \w+", others[7])
+    assert len(others) == 8 + sum(not fixed(v["name"]) for v in VARIANTS)
     [claim] = load_results(out).falsifiers
     assert any(line.startswith(f"{claim.claim}: ") for line in told.err.splitlines())
     return out

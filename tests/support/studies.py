@@ -31,7 +31,7 @@ LEVELS = {
     "bm25": ("baseline", -0.15),
     "text_only": ("baseline", -0.05),
     "concat_linear": ("fusion", -0.004),
-    "one_stage": ("ablation", 0.0),
+    "one_stage": ("ablation", -0.003),
     "shuffled_photos": ("control", -0.051),
 }
 SLICES = ("all", "visual=True", "image=missing")

@@ -80,7 +80,13 @@ def test_the_report_folder_reads_back(results, tmp_path):
     assert {"queries_two.svg", "question_0.svg", "question_1.svg"} <= {
         plot.name for plot in (tmp_path / "plots").iterdir()
     }
+    verdict = (
+        "What pays by nDCG@10 on test, in how many differences that are finished: separate stage "
+        "in 1 of 3 (harms in 1), masks in 0 of 2; every other difference is undecided."
+    )
+    assert f"**{verdict}**" in text
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert verdict in page
     assert page.count("data:image/svg+xml") == len(list((tmp_path / "plots").iterdir()))
     (tmp_path / "results.json").write_text("{}")
     with pytest.raises(DataError, match="is no file of"):

@@ -14,10 +14,9 @@ from windowshop.study.regimes.results import CellFigures, RegimeResults
 from windowshop.study.regimes.tables import ordered, short
 from windowshop.study.report.plots import (
     BESIDE,
-    COLOURS,
-    MARKERS,
     QUIET,
     Plot,
+    draw_line,
     draw_svg,
 )
 
@@ -54,6 +53,13 @@ def plain_cells(results: RegimeResults) -> list[CellFigures]:
         and figures.cell.regime
         == Regime(queries=figures.cell.regime.queries, judgements=figures.cell.regime.judgements)
     ]
+
+
+def line_names(results: RegimeResults) -> list[str]:
+    """Return fusions, then schedules, in the order of their colours."""
+    cells = [figures.cell for figures in plain_cells(results)]
+    names = [*(cell.fusion for cell in cells), *(cell.schedule for cell in cells)]
+    return list(dict.fromkeys(names))
 
 
 def heat_map(answer: Answer, place: int) -> Plot | None:
@@ -129,6 +135,8 @@ def _lines(
     if len(regimes) < 2:
         return None
 
+    places = line_names(results)
+
     def mean_of(variant: str) -> float:
         return float(scores.of(variant, MEASURE).value_SQ.mean())
 
@@ -138,11 +146,8 @@ def _lines(
     }
 
     def draw(axes: Axes) -> None:
-        for place, (label, line) in enumerate(points.items()):
-            style = place % len(COLOURS)
-            axes.plot(
-                *zip(*line, strict=True), label=label, color=COLOURS[style], marker=MARKERS[style]
-            )
+        for label, line in points.items():
+            draw_line(axes, places.index(label), [x for x, _ in line], [y for _, y in line], label)
         for baseline, dashes in zip(BASELINES, ((4, 3), (1, 2)), strict=True):
             level = mean_of(baseline_name(baseline, ""))
             axes.axhline(level, color=QUIET, lw=1.2, ls=(0, dashes), label=baseline)

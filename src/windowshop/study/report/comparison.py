@@ -5,8 +5,10 @@ p are corrected together: the claims, all variants on one measure, on all, and e
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+import polars as pl
 
 from windowshop.evaluation import (
     ALL,
@@ -22,7 +24,7 @@ from windowshop.evaluation import (
     scores_of_seeds,
 )
 from windowshop.study.config import Falsifier
-from windowshop.study.results import StudyResults
+from windowshop.study.results import StudyResults, VariantResult
 
 MAIN_MEASURE = "ndcg@10"
 """Measure that the table of all variants tests."""
@@ -58,6 +60,8 @@ class Verdict:
 class Summary:
     """All statistics of the report."""
 
+    shown: StudyResults
+    """Results without repeats, which tables and plots show."""
     means: dict[str, dict[str, Estimate]]
     """variant -> measure -> mean on all queries."""
     main: dict[str, Corrected]
@@ -96,10 +100,48 @@ class StudyScores:
         return sorted(names - {ALL})
 
 
+def without_repeats(results: StudyResults) -> StudyResults:
+    """Return the results with one variant of those that score alike with every seed and query.
+
+    A note says for which others it stands. The reference stays, and stands for its likes.
+    """
+    first, *others = sorted(results.variants, key=lambda item: item.name != results.reference)
+    like: dict[str, list[str]] = {}
+    distinct = [(first, _table(first))]
+    for variant in others:
+        table = _table(variant)
+        same = next((kept.name for kept, other in distinct if table.equals(other)), None)
+        if same is None or table.is_empty():
+            distinct.append((variant, table))
+        else:
+            like.setdefault(same, []).append(variant.name)
+    kept = {variant.name for variant, _ in distinct}
+    notes = tuple(
+        f"{', '.join(names)}: scored as {name} with every seed and query, whose row stands for all."
+        for name, names in like.items()
+    )
+    return replace(
+        results,
+        variants=tuple(variant for variant in results.variants if variant.name in kept),
+        notes=(*results.notes, *notes),
+    )
+
+
+def _table(variant: VariantResult) -> pl.DataFrame:
+    """Return all scores of a variant, in one order."""
+    keys = ["seed", "slice", "query_id", "measure"]
+    tables = [seed.per_query.with_columns(seed=pl.lit(seed.seed)) for seed in variant.seeds]
+    return pl.concat(tables).select(*keys, "value").sort(keys) if tables else pl.DataFrame()
+
+
 def summarise(results: StudyResults) -> Summary:
-    """Compute all statistics; raises DataError where the reference is not a variant."""
+    """Compute all statistics; raises DataError where the reference is not a variant.
+
+    Nothing is tested twice: repeats are left out of all but the claims.
+    """
     results.variant(results.reference)
-    scores = StudyScores(results)
+    shown = without_repeats(results)
+    scores = StudyScores(shown)
     found = {
         (name, measure): comparison
         for name in scores.variants
@@ -111,6 +153,7 @@ def summarise(results: StudyResults) -> Summary:
     for (name, measure), tested in correct(found).items():
         tests.setdefault(name, {})[measure] = tested
     return Summary(
+        shown=shown,
         means={
             name: {
                 measure: mean_estimate(values)
@@ -121,8 +164,8 @@ def summarise(results: StudyResults) -> Summary:
         },
         main=correct({name: item for (name, m), item in found.items() if m == MAIN_MEASURE}),
         tests=tests,
-        slices=_slices(results, scores),
-        verdicts=_verdicts(results, scores),
+        slices=_slices(shown, scores),
+        verdicts=_verdicts(results, StudyScores(results)),
     )
 
 

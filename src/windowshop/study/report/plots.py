@@ -1,7 +1,8 @@
 """SVG plots of a study; equal results give equal bytes.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart; groups and lines differ in
-their markers too. Text stays text.
+Colours are Okabe and Ito's, which colour-blind readers can tell apart. A variant that any plot
+draws as a line has one colour in all of them, the others are grey; groups differ in their markers,
+and so do lines. Text stays text.
 """
 
 import io
@@ -89,19 +90,19 @@ def quality_plot(results: StudyResults, summary: Summary) -> Plot | None:
         return None
     rows.sort(key=lambda row: (row[1].mean, row[0].name))
     groups = list(dict.fromkeys(variant.group for variant in results.variants))
+    colours = {name: _colour(place) for name, place in _places(results).items()}
     label = measure_label(MAIN_MEASURE)
 
     def draw(axes: Axes) -> None:
         for place, (variant, estimate) in enumerate(rows):
-            style = groups.index(variant.group) % len(COLOURS)
-            colour = COLOURS[style]
+            marker = MARKERS[groups.index(variant.group) % len(MARKERS)]
+            colour = colours.get(variant.name, QUIET)
             axes.plot([estimate.low, estimate.high], [place, place], color=colour, lw=1.6)
-            axes.plot(estimate.mean, place, MARKERS[style], color=colour, ms=6)
+            axes.plot(estimate.mean, place, marker, color=colour, ms=6)
             if variant.name == results.reference:
                 axes.axvline(estimate.mean, color=QUIET, lw=0.9, ls=(0, (4, 3)), zorder=0)
-        for style, group in enumerate(groups):
-            style %= len(COLOURS)
-            axes.plot([], [], MARKERS[style], color=COLOURS[style], label=group)
+        for place, group in enumerate(groups):
+            axes.plot([], [], MARKERS[place % len(MARKERS)], color=QUIET, label=group)
         axes.set_yticks(range(len(rows)), [variant.name for variant, _ in rows])
         axes.set_ylim(-0.7, len(rows) - 0.3)
         axes.set_xlabel(f"{label}, mean and 95% interval over queries and seeds")
@@ -125,16 +126,17 @@ def curve_plot(results: StudyResults, name: str) -> Plot | None:
         by_variant.setdefault(point.variant, []).append(point)
     if not by_variant:
         return None
+    places = _places(results)
     title, of_what = CURVE_TITLES.get(name, (name, name))
     label = measure_label(results.curve_measure)
 
     def draw(axes: Axes) -> None:
-        for place, (variant, points) in enumerate(by_variant.items()):
+        for variant, points in by_variant.items():
             points.sort(key=lambda point: point.x)
             x, low, high = ([getattr(p, key) for p in points] for key in ("x", "low", "high"))
-            colour = COLOURS[place % len(COLOURS)]
-            axes.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
-            _line(axes, place, x, [point.mean for point in points], variant)
+            place = places[variant]
+            axes.fill_between(x, low, high, color=_colour(place), alpha=0.15, lw=0)
+            draw_line(axes, place, x, [point.mean for point in points], variant)
         axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
         axes.set_xlabel(f"share of {of_what} (first seed; 95% interval over queries alone)")
         axes.set_ylabel(label)
@@ -182,18 +184,16 @@ def gate_plot(results: StudyResults) -> Plot | None:
 
 def learning_plot(results: StudyResults) -> Plot | None:
     """Plot dev nDCG@10 over the steps of all stages, averaged over seeds."""
-    lines = {}
-    for variant in _line_variants(results):
-        steps = learning_curve(variant)
-        if len(steps) > 1:
-            lines[variant.name] = steps
+    lines = {variant.name: learning_curve(variant) for variant in _learning(results)}
     if not lines:
         return None
-    lines = dict(list(lines.items())[:MAX_LINES])
+    places = _places(results)
 
     def draw(axes: Axes) -> None:
-        for place, (variant, points) in enumerate(lines.items()):
-            _line(axes, place, [step for step, _ in points], [y for _, y in points], variant)
+        for variant, points in lines.items():
+            draw_line(
+                axes, places[variant], [step for step, _ in points], [y for _, y in points], variant
+            )
         axes.set_xlabel("training step, all stages")
         axes.set_ylabel("nDCG@10 on dev")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
@@ -224,18 +224,36 @@ def learning_curve(variant: VariantResult) -> list[tuple[int, float]]:
     return [(step, sum(found) / len(found)) for step, found in sorted(values.items())]
 
 
-def _line_variants(results: StudyResults) -> list[VariantResult]:
-    """Return the reference, then the variants of claims, then the others."""
+def _places(results: StudyResults) -> dict[str, int]:
+    """Return the place of each variant that a plot draws as a line; its colour follows from it."""
+    names = [*_curve_names(results), *(variant.name for variant in _learning(results))]
+    return {name: place for place, name in enumerate(dict.fromkeys(names))}
+
+
+def _curve_names(results: StudyResults) -> list[str]:
+    """Return the reference, then the variants of curves."""
+    drawn = [point.variant for points in results.curves.values() for point in points]
+    return list(dict.fromkeys([results.reference, *drawn]))
+
+
+def _learning(results: StudyResults) -> list[VariantResult]:
+    """Return the first variants that were trained: those of curves, those of claims, the others."""
     by_name = {variant.name: variant for variant in results.variants}
-    names = [results.reference]
+    names = _curve_names(results)
     names += [name for item in results.falsifiers for name in (item.better, item.worse)]
     names += list(by_name)
-    return [by_name[name] for name in dict.fromkeys(names) if name in by_name]
+    found = [by_name[name] for name in dict.fromkeys(names) if name in by_name]
+    return [variant for variant in found if len(learning_curve(variant)) > 1][:MAX_LINES]
 
 
-def _line(axes: Axes, place: int, x: Sequence[float], y: Sequence[float], label: str) -> None:
-    style = place % len(COLOURS)
-    axes.plot(x, y, marker=MARKERS[style], color=COLOURS[style], ms=5, lw=1.6, label=label)
+def _colour(place: int) -> str:
+    return COLOURS[place % len(COLOURS)]
+
+
+def draw_line(axes: Axes, place: int, x: Sequence[float], y: Sequence[float], label: str) -> None:
+    """Draw a line in the colour and with the marker of its place."""
+    marker = MARKERS[(place + place // len(COLOURS)) % len(MARKERS)]
+    axes.plot(x, y, marker=marker, color=_colour(place), ms=5, lw=1.6, label=label)
 
 
 def _name_lines(axes: Axes) -> None:

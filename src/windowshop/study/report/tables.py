@@ -19,7 +19,6 @@ from windowshop.study.report.comparison import (
     SLICE_MEASURES,
     SliceMean,
     Summary,
-    Verdict,
 )
 from windowshop.study.results import UNRETRIEVED_FILE, StudyResults, VariantResult
 
@@ -302,38 +301,6 @@ def unretrieved_table(results: StudyResults) -> Table:
         head=("variant", *(f"{p}, k={k} (of {size:,})" for (p, k), size in keys.items())),
         rows=_diagnosed_rows(results, cells),
     )
-
-
-def verdict_sentence(verdict: Verdict) -> str:
-    """Return a sentence with the figures that an answer rests on."""
-    falsifier, tested = verdict.falsifier, verdict.tested
-    if tested is None:
-        missing = "was not run, or they share fewer than two queries"
-        return f"{falsifier.better} or {falsifier.worse} {missing}."
-    found = tested.comparison
-    where = "" if falsifier.slice == "all" else f" on {falsifier.slice}"
-    margin = f", margin {falsifier.margin:g}" if falsifier.margin else ""
-    seeds = sorted(set(verdict.num_seeds))
-    seed_count = " and ".join(map(str, seeds)) + (" seed" if seeds == [1] else " seeds")
-    return (
-        f"{falsifier.better} minus {falsifier.worse} is {gain(found.difference)} "
-        f"{measure_label(falsifier.measure)}{where} "
-        f"({found.difference.n:,} queries, {seed_count}, p {p_text(tested.p_holm)}{margin}, "
-        f"detectable {three_decimals(found.detectable)}).{_remarks(verdict, tested)}"
-    )
-
-
-def _remarks(verdict: Verdict, tested: Corrected) -> str:
-    """Return what limits an answer, as further sentences."""
-    remarks = ""
-    if verdict.answer == "undecided":
-        small = "Too small to be seen by this study."
-        remarks += f" {small}" if tested.too_small else " Not significant after the correction."
-    if max(verdict.num_seeds) == 1:
-        remarks += " One seed: over queries alone."
-    if verdict.falsifier.chosen_on != "before":
-        remarks += f" Chosen on {verdict.falsifier.chosen_on}."
-    return remarks
 
 
 def gain(estimate: Estimate) -> str:

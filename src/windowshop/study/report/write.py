@@ -12,7 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from windowshop.files import write_atomic
 from windowshop.study.report.comparison import Summary, summarise
 from windowshop.study.report.plots import Plot, all_plots
-from windowshop.study.report.tables import Part, Table, all_tables, verdict_sentence
+from windowshop.study.report.sentences import headline, verdict_sentence
+from windowshop.study.report.tables import Part, Table, all_tables
 from windowshop.study.results import StudyResults, save_results
 
 MARKDOWN_FILE = "report.md"
@@ -36,22 +37,21 @@ def write_report(results: StudyResults, folder: Path) -> Summary:
     """
     save_results(results, folder)  # before the statistics, which take longer than the writing
     summary = summarise(results)
-    tables = all_tables(results, summary)
-    plots = all_plots(results, summary)
+    tables, plots = all_tables(summary.shown, summary), all_plots(summary.shown, summary)
     for plot in plots:
         write_text(folder / PLOTS_FOLDER / f"{plot.name}.svg", plot.svg)
-    write_text(folder / MARKDOWN_FILE, render_markdown(results, summary, tables, plots))
-    write_text(folder / HTML_FILE, render_study(results, summary, tables, plots))
+    write_text(folder / MARKDOWN_FILE, render_markdown(summary, tables, plots))
+    write_text(folder / HTML_FILE, render_study(summary, tables, plots))
     return summary
 
 
-def render_markdown(
-    results: StudyResults, summary: Summary, tables: Sequence[Table], plots: Sequence[Plot]
-) -> str:
+def render_markdown(summary: Summary, tables: Sequence[Table], plots: Sequence[Plot]) -> str:
     """Return the report as markdown, with the plots from their folder."""
+    results = summary.shown
     counts = ", ".join(f"{count:,} {plain(name)}" for name, count in results.counts.items())
     parts = [
         f"# Study on {plain(results.data)}",
+        f"**{plain(headline(summary))}**",
         f"Split {plain(results.split)}; {counts}. Reference: {plain(results.reference)}.",
     ]
     if summary.verdicts:
@@ -81,13 +81,12 @@ def render_markdown(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def render_study(
-    results: StudyResults, summary: Summary, tables: Sequence[Table], plots: Sequence[Plot]
-) -> str:
+def render_study(summary: Summary, tables: Sequence[Table], plots: Sequence[Plot]) -> str:
     """Return the report as one HTML page that stands alone, without scripts or requests.
 
     Every text is escaped; a thumbnail that is no JPEG in a `data:` address is left out.
     """
+    results = summary.shown
     shown = [
         product
         for example in results.examples
@@ -96,6 +95,7 @@ def render_study(
     ]
     return template("study.html").render(
         results=results,
+        headline=headline(summary),
         verdicts=[(verdict, verdict_sentence(verdict)) for verdict in summary.verdicts],
         claims_note=CLAIMS_NOTE,
         tables=tables,

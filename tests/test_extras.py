@@ -36,9 +36,9 @@ def import_names(extras):
     }
 
 
-OPTIONAL = import_names(["train", "serve", "study", "import", "client", "mcp", "postgres"]) - {
-    "pydantic"
-}  # typer imports it
+OPTIONAL = import_names(
+    ["train", "serve", "study", "import", "client", "mcp", "postgres", "ray"]
+) - {"pydantic"}  # typer imports it
 
 
 def test_the_extras_hold_what_is_heavy():
@@ -50,7 +50,7 @@ def test_the_extras_hold_what_is_heavy():
     assert {"jinja2", "matplotlib", "psutil"} <= import_names(["study"])
     assert not distributions(PROJECT["dependencies"]) & distributions(
         requirement
-        for extra in ("train", "serve", "study", "import", "client", "mcp", "postgres")
+        for extra in ("train", "serve", "study", "import", "client", "mcp", "postgres", "ray")
         for requirement in EXTRAS[extra]
     )
 
@@ -111,6 +111,7 @@ index.close()
         ("train", ["evaluate", "{model}", "{data}"]),
         ("train", ["mine-negatives", "{model}", "{data}", "--out", "{out}"]),
         ("train", ["index", "{model}", "{data}", "--out", "{out}"]),
+        ("train", ["encode", "{model}", "{data}", "--out", "{out}"]),
         ("train", ["tune", "{index}", "{data}"]),
         ("train", ["export-onnx", "{model}", "--data", "{data}"]),
         ("train", ["demo", "{out}"]),

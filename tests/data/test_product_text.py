@@ -9,7 +9,7 @@ from windowshop.data.product_text import (
     CATEGORY,
     DESCRIPTIONS,
     FACTS,
-    FIELDS,
+    TEXT_FIELDS,
     TITLE,
     VIEWS,
     all_texts,
@@ -27,7 +27,7 @@ BOOT = {
 
 def table(*rows):
     """Products with the given fields, null where one has none."""
-    schema = {"product_id": pl.String, **dict.fromkeys(FIELDS, pl.String)}
+    schema = {"product_id": pl.String, **dict.fromkeys(TEXT_FIELDS, pl.String)}
     rows = [{"product_id": str(i), **row} for i, row in enumerate(rows)]
     return pl.DataFrame(rows, schema=schema)
 

@@ -10,6 +10,7 @@ import typer
 from windowshop._version import __version__
 from windowshop.cli import (
     checking,
+    encoding,
     exporting,
     fetching,
     importing,
@@ -41,6 +42,7 @@ for command in (
     training.evaluate,
     training.mine_negatives,
     training.compare,
+    encoding.encode,
     searching.index,
     updating.update,
     pushing.push,

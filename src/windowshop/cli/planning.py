@@ -149,11 +149,12 @@ def _print(chosen: "Plan", others: "list[Plan]", work: "Workload", rates: "Rates
             style="bold" if same else None,
         )
     out.print(table)
+    shared = " (`windowshop encode --ray`)" if chosen.machines > 1 else ""
     print_line(
         f"In bold: width {chosen.width}, {chosen.storage}. Memory and disk are of one machine. "
-        f"Encoding takes {chosen.encode_hours:,.1f} h on these machines, filling the indexes "
-        f"{chosen.fill_hours:,.1f} h, a night's changes {chosen.nightly_minutes:,.1f} min; the "
-        f"images are {chosen.images_gb:,.0f} GB; {chosen.qps:,.0f} searches a second fit."
+        f"Encoding takes {chosen.encode_hours:,.1f} h on these machines{shared}, filling the "
+        f"indexes {chosen.fill_hours:,.1f} h, a night's changes {chosen.nightly_minutes:,.1f} min; "
+        f"the images are {chosen.images_gb:,.0f} GB; {chosen.qps:,.0f} searches a second fit."
     )
     if chosen.parts > 1:
         print_line(

@@ -113,6 +113,7 @@ from .product_text import BASE_VIEWS as BASE_VIEWS
 from .product_text import CATEGORY as CATEGORY
 from .product_text import DESCRIPTIONS as DESCRIPTIONS
 from .product_text import FACTS as FACTS
+from .product_text import TEXT_FIELDS as TEXT_FIELDS
 from .product_text import TITLE as TITLE
 from .product_text import VIEWS as VIEWS
 from .product_text import LexicalTexts as LexicalTexts

@@ -28,7 +28,8 @@ BASE_VIEWS = (FACTS, TITLE)
 CHUNK_WORDS = 40
 HIDDEN_PERCENT = 75
 """Attributes whose words a bare title lacks."""
-FIELDS = ("title", "brand", "category", "attributes", "description")
+TEXT_FIELDS = ("title", "brand", "category", "attributes", "description")
+"""Columns that texts are made of, beside the levels of a category."""
 
 
 def product_views(products: pl.DataFrame, names: Sequence[str] = VIEWS) -> dict[str, list[str]]:
@@ -65,10 +66,10 @@ def lexical_texts(products: pl.DataFrame, language: str = "") -> LexicalTexts:
 
 
 def _rows(products: pl.DataFrame) -> Iterator[dict[str, str | None]]:
-    absent = [pl.lit(None, pl.String).alias(n) for n in FIELDS if n not in products.columns]
+    absent = [pl.lit(None, pl.String).alias(n) for n in TEXT_FIELDS if n not in products.columns]
     if isinstance(products.schema.get(CATEGORY_PATHS), pl.List):
         products = products.with_columns(every_path(products).list.join(". "))
-    yield from products.with_columns(absent).select(FIELDS).iter_rows(named=True)
+    yield from products.with_columns(absent).select(TEXT_FIELDS).iter_rows(named=True)
 
 
 def _view(row: Mapping[str, str | None], name: str, chunks: Sequence[str]) -> str:

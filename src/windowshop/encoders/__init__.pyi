@@ -12,6 +12,8 @@ from .feature_cache import QueryFeatures as QueryFeatures
 from .feature_cache import first_and_further as first_and_further
 from .feature_cache import product_features as product_features
 from .feature_cache import query_features as query_features
+from .feature_store import FeatureStore as FeatureStore
+from .feature_store import content_keys as content_keys
 from .kept_features import KeptFeatures as KeptFeatures
 from .layout import Layout as Layout
 from .registry import load_image_encoder as load_image_encoder

@@ -60,6 +60,12 @@ class FeatureStore:
         """Number of rows that were asked for and are damaged."""
         return int((self._states == DAMAGED).sum())
 
+    def keys(self) -> np.ndarray:
+        """Return the key of each row that was on the disk at the start, (rows,) of KEY_DTYPE."""
+        keys = np.empty_like(self._sorted)
+        keys[self._order] = self._sorted
+        return keys
+
     def lookup(self, keys: np.ndarray) -> np.ndarray:
         """Row of each key, int64 (B,), -1 where it is not stored or damaged."""
         rows = np.full(len(keys), -1, dtype=np.int64)

@@ -10,6 +10,10 @@ from .checkpoint import System as System
 from .checkpoint import load_manifest as load_manifest
 from .checkpoint import save_model as save_model
 from .checkpoint import saved_systems as saved_systems
+from .encoding.cluster import ClusterConfig as ClusterConfig
+from .encoding.run import EncodedCatalogue as EncodedCatalogue
+from .encoding.run import EncodingConfig as EncodingConfig
+from .encoding.run import encode_catalogue as encode_catalogue
 from .fusion import Fusion as Fusion
 from .fusion import make_fusion as make_fusion
 from .fusion import needs_tokens as needs_tokens

@@ -1,5 +1,6 @@
 import math
 
+import ir_measures
 import numpy as np
 import polars as pl
 import pytest
@@ -9,6 +10,7 @@ from windowshop.evaluation.metrics import (
     Estimate,
     as_qrels,
     bootstrap,
+    judged_at_k,
     relevance_threshold,
     score_queries,
 )
@@ -233,3 +235,15 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     intervals = [bootstrap(rng.random(60).tolist(), seed) for seed in range(200)]
     covered = sum(estimate.low <= 0.5 <= estimate.high for estimate in intervals)
     assert 180 <= covered <= 198  # 95% of 200, give or take three deviations
+
+
+def test_judged_at_k_is_that_of_ir_measures():
+    qrels = {"a": {"p1": 3, "p2": 0}, "b": {"p9": 1}, "c": {"p1": 1}}
+    found = {f"p{i}": -float(i) for i in range(1, 9)}
+    run = {"a": found, "b": found, "c": {"p1": 1.0, "p5": 0.5}, "d": found, "e": {}}
+    shares = judged_at_k(qrels, run, 4)
+    assert shares == {"a": 0.5, "b": 0.0, "c": 0.5, "d": 0.0}
+    told = {
+        m.query_id: m.value for m in ir_measures.iter_calc([ir_measures.Judged @ 4], qrels, run)
+    }
+    assert told == {name: shares[name] for name in "abc"}

@@ -4,7 +4,6 @@ import http.server
 import json
 import re
 import shutil
-import subprocess
 import threading
 import urllib.request
 from functools import partial
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.browsing import answer, served, until
+from support.npm import install
 
 from windowshop.data.dataset import read_dataset
 from windowshop.demo.catalogue import DemoConfig, write_demo
@@ -19,7 +19,6 @@ from windowshop.index.build import IndexConfig, build_index
 from windowshop.progress import SilentReporter
 
 PAGES = Path(__file__).parent / "front_ends"
-NPM = shutil.which("npm")
 CHILDREN = "#category .ais-HierarchicalMenu-list--child"
 NUMBER = re.compile(r"([\d,]+) results?")
 
@@ -27,14 +26,8 @@ NUMBER = re.compile(r"([\d,]+) results?")
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """Address of a site with the pages and the packages that they load."""
-    if NPM is None:
-        pytest.skip("there is no npm on this machine")
     folder = shutil.copytree(PAGES, tmp_path_factory.mktemp("site") / "site")
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
-    done = npm("ci", *options, "--fetch-retries=0", folder=folder)
-    if done.returncode and npm("ping", "--fetch-retries=0", folder=folder).returncode:
-        pytest.skip("npm cannot reach its registry")
-    assert done.returncode == 0, done.stderr
+    install(folder)
     handler = partial(Quiet, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -42,13 +35,6 @@ def site(tmp_path_factory):
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
-
-
-def npm(*args, folder):
-    command = [NPM, *args]
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=120, check=False
-    )
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

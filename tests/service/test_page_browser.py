@@ -312,7 +312,7 @@ def test_shoppers_see_nothing_of_the_workbench(open_page):
     page.goto(page.url.partition("?")[0] + "workbench?q=nike+red+shoe&explain=1")
     settled(page)
     assert page.locator(BENCH).count() > 5
-    page.click(".badge")
+    page.click("text='Shop'")
     settled(page)
     assert page.locator(BENCH).count() == 0
 

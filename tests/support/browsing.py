@@ -51,6 +51,20 @@ def shop_rows():
     return rows
 
 
+def judged_table(count):
+    """A table of judged queries of that shop: a product's title, then products of its kind."""
+    lines = ["query,product_id,grade"]
+    rows = shop_rows()
+    for row in rows[1 : count + 1]:
+        text = row["title"].lower()
+        brand, colour, kind, _ = text.split()
+        for other in rows[1:]:
+            words = other["title"].lower().split()
+            if other is row or words[:3] == [brand, colour, kind]:
+                lines.append(f"{text},{other['product_id']},{3 if other is row else 1}")
+    return "\n".join(lines)
+
+
 def index_shop(model, folder):
     """An index of that shop, with two generations of it."""
     images = {f"{i}.png": image_bytes(i, size=(40, 40)) for i in range(4)}

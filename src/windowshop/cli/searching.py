@@ -26,7 +26,7 @@ from windowshop.cli.options import (
     require_file,
 )
 from windowshop.data import require_products
-from windowshop.errors import SearchError, needs_extra
+from windowshop.errors import ConfigError, SearchError, needs_extra
 from windowshop.files import DEFAULT_CACHE, INDEX, MODEL, require_manifest
 
 if TYPE_CHECKING:
@@ -259,10 +259,17 @@ def serve(
     currency: Annotated[
         str, typer.Option(help="Currency of the prices (EUR), for shopping agents.")
     ] = "",
+    judged: Annotated[
+        Path | None,
+        typer.Option(help="Data folder whose judged queries the workbench measures searches on."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of --judged.")] = "test",
 ) -> None:
     """Serve an index over HTTP, with a search page, until stopped."""
     folder = index_at(index_folder)
     require_file("--keys", keys)
+    if judged is not None and not judged.is_dir():
+        raise ConfigError(f"{judged}: missing. --judged needs a data folder.")
 
     # Searches run side by side: a second thread within one would only spin beside another search.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -270,7 +277,13 @@ def serve(
     from windowshop.service import ServiceConfig
     from windowshop.service import serve as run
 
-    config = ServiceConfig(origins=tuple(cors or ()), rate=rate, currency=currency)
+    config = ServiceConfig(
+        origins=tuple(cors or ()),
+        rate=rate,
+        currency=currency,
+        judged=judged,
+        judged_split=split,
+    )
     run(
         folder,
         host,

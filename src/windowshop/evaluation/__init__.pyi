@@ -30,6 +30,7 @@ from .metrics import Qrels as Qrels
 from .metrics import Run as Run
 from .metrics import as_qrels as as_qrels
 from .metrics import bootstrap as bootstrap
+from .metrics import judged_at_k as judged_at_k
 from .metrics import measure_label as measure_label
 from .metrics import relevance_threshold as relevance_threshold
 from .metrics import score_queries as score_queries

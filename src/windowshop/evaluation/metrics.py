@@ -88,6 +88,21 @@ def score_queries(qrels: Qrels, run: Run, threshold: int) -> dict[str, dict[str,
     return scores
 
 
+def judged_at_k(qrels: Qrels, run: Run, k: int) -> dict[str, float]:
+    """Return |first k ∩ judged| / |first k| of each query that found something, in [0, 1].
+
+    A product without a judgement counts as not relevant in every other measure, so those say
+    little where this is low.
+    """
+    shares = {}
+    for query_id, scores in run.items():
+        first = sorted(scores, key=lambda product_id: -scores[product_id])[:k]
+        if first:
+            judged = qrels.get(query_id, {})
+            shares[query_id] = sum(name in judged for name in first) / len(first)
+    return shares
+
+
 def _without_ties(run: Run) -> dict[str, dict[str, float]]:
     """Return ranks for scores: the providers of measures break ties by id in different ways."""
     return {

@@ -20,8 +20,10 @@ from .request import FacetValues as FacetValues
 from .request import Mode as Mode
 from .request import SearchRequest as SearchRequest
 from .request import Sort as Sort
+from .retrieval.config import MergeConfig as MergeConfig
 from .searcher import Searcher as Searcher
 from .searcher import open_searcher as open_searcher
+from .settings import SearchSettings as SearchSettings
 from .tuning.choose import tune as tune
 from .tuning.config import TuneConfig as TuneConfig
 from .tuning.report import render_tuning as render_tuning

@@ -81,11 +81,11 @@ class Searcher:
         self.index, self._ranker = index, ranker
         self.settings = settings or SearchSettings()
         self.inference = _inference(classifier, self.settings)
-        self._rules, self._synonyms = rules or Rules(), synonyms
+        self._rules, self._synonyms, self._words = rules or Rules(), synonyms, words
         self.shown = ShownColumns.of(index.manifest)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="words")
         with index.collection.read_view() as view:
-            self._lexicon = self._read_words(view, self.settings.bm25, words)
+            self._lexicon = self._read_words(view, self.settings.bm25)
             self._background = background_of(view)
 
     @property
@@ -205,9 +205,29 @@ class Searcher:
         if classifier is None and self.inference is not None:
             classifier = self.inference.classifier
         other.inference = _inference(classifier, settings)
-        if self._ranker is not None and self._ranker.settings != settings_hash(other.settings):
-            other._ranker = None
+        other._leave_unfit_ranker()
         return other
+
+    def variant(self, settings: SearchSettings) -> "Searcher":
+        """Return a searcher that answers by other settings as one that was opened with them.
+
+        It shares the index with this one, which alone is closed. Other parameters of BM25 have the
+        words of the catalogue read again.
+        """
+        other = self.with_settings(settings)
+        if not settings.ranker.use:
+            other._ranker = None
+        if settings.bm25 != self.settings.bm25:
+            other._words = self._words and replace(self._words, read_only=True)
+            other.use_bm25(settings.bm25)
+            other._leave_unfit_ranker()
+        return other
+
+    def _leave_unfit_ranker(self) -> None:
+        """Search without a ranker that was fitted with other settings."""
+        ranker = self._ranker
+        if ranker is not None and ranker.settings != settings_hash(self.settings):
+            self._ranker = None
 
     def rebuild(self, wanted: Callable[[], bool] = lambda: True) -> None:
         """Leave deleted rows out of index and words; searches and writes go on.
@@ -236,12 +256,10 @@ class Searcher:
         self._pool.shutdown()
         self.index.close()
 
-    def _read_words(
-        self, view: View, bm25: BM25Config, kept: KeptWords | None = None
-    ) -> SharedLexicon:
+    def _read_words(self, view: View, bm25: BM25Config) -> SharedLexicon:
         manifest = self.index.manifest
         language, roles = manifest.language, manifest.column_roles
-        return SharedLexicon(view, bm25, self._synonyms, language, roles, kept)
+        return SharedLexicon(view, bm25, self._synonyms, language, roles, self._words)
 
     def _begin(self, request: SearchRequest) -> tuple[RetrievalQuery, EncodedQuery | None]:
         """Return the query, and its vectors where none are needed or they take long.

@@ -27,6 +27,7 @@ from windowshop.service.http.middleware import RequestMiddleware
 from windowshop.service.http.requests import SearchQuery
 from windowshop.service.http.responses import ErrorAnswer
 from windowshop.service.routes.admin import admin_routes
+from windowshop.service.routes.bench import bench_routes
 from windowshop.service.routes.feedback import feedback_routes
 from windowshop.service.routes.instantsearch import instantsearch_routes
 from windowshop.service.routes.page import page_routes
@@ -46,6 +47,7 @@ ROUTES = (
     admin_routes,
     ucp_routes,
     instantsearch_routes,
+    bench_routes,
 )
 SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -72,6 +74,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.start_aside(failed)
         yield
+        await service.bench.runs.cancel()
         pool.stop()
         await _close(service)
 
@@ -126,7 +129,8 @@ def _add_page(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     @app.get("/workbench", include_in_schema=False)
     async def page(request: Request) -> Response:
-        return await files.get_response("index.html", request.scope)
+        is_bench = request.url.path == "/workbench" and "do" in request.query_params
+        return await files.get_response("bench.html" if is_bench else "index.html", request.scope)
 
     @app.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> Response:

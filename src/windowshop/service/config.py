@@ -1,6 +1,7 @@
 """Settings of the service."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from babel.numbers import list_currencies
 
@@ -53,6 +54,9 @@ class ServiceConfig:
     """Size of the thumbnails kept in memory."""
     currency: str = ""
     """ISO code of prices for shopping agents, where products have no column `currency`."""
+    judged: Path | None = None
+    """Data folder whose judged queries the workbench measures searches on."""
+    judged_split: str = "test"
     preload_model: bool = True
     """Whether the model is loaded at the start, not at the first image or write."""
 

@@ -71,6 +71,8 @@ class GenerationPool:
         self.state: State = "starting"
         self.damage: str | None = None
         """Damage of the products' database, once it was found."""
+        self.num_reread = 0
+        """Times that settings, rules and synonyms were read again."""
         self.num_lost = 0
         """Transactions of the database that a power loss has cost, as seen at the start."""
 

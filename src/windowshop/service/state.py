@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from windowshop.errors import DamagedError, StorageError
 from windowshop.search import Answer, SearchRequest
+from windowshop.service.bench.bench import Bench
+from windowshop.service.bench.query_sets import JudgedData
 from windowshop.service.condition import refused_now
 from windowshop.service.config import ServiceConfig
 from windowshop.service.generation_pool import GenerationPool
@@ -49,7 +51,10 @@ class ServiceState:
         self.trying = Executor("readiness", 1, waiting, config.search_seconds)
         self.noting = Executor("feedback", 2, 4 * waiting, config.write_seconds)
         self.administering = Executor("admin", 1, 8, config.admin_seconds)
+        self.working = Executor("workbench", 1, waiting, config.write_seconds)
         self._logs = LogDatabase(pool.folder)
+        data = JudgedData(config.judged, config.judged_split) if config.judged else None
+        self.bench = Bench(pool, self._logs, self.searching, config.search_threads, data)
         self._feedback: FeedbackLog | None = None
         self.typed = TypedSearches(
             lambda answer, request, follow_up: self.record_search(
@@ -64,7 +69,7 @@ class ServiceState:
     def num_pending(self) -> int:
         """Number of blocking calls that wait or run."""
         image_kinds, write_kinds = (self.seeing, self.showing), (self.writing, self.noting)
-        kinds = (self.searching, *image_kinds, *write_kinds, self.administering)
+        kinds = (self.searching, *image_kinds, *write_kinds, self.administering, self.working)
         return sum(executor.num_pending for executor in kinds)
 
     @property

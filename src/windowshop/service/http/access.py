@@ -51,6 +51,10 @@ KNOWN = OPEN | {
     "/admin/rollback",
     "/admin/optimise",
     "/admin/compact",
+    "/workbench/sets",
+    "/workbench/run",
+    "/workbench/settings",
+    "/workbench/search",
 }
 OF_PRODUCT = ("similar", "photo")
 OF_INDEX = re.compile(r"/1/indexes/[^/]+(?:/facets/[^/]+)?/query")
@@ -77,6 +81,8 @@ def call_of(method: str, path: str) -> Call:
         return Call(path if path in KNOWN else "other", "admin")
     if path == "/metrics":
         return Call(path, "admin")
+    if path.startswith("/workbench/"):
+        return Call(path if path in KNOWN else "other", EXACT.get((method, path), "write"))
     if path in KNOWN:
         return Call(path, EXACT.get((method, path), "search"))
     if OF_INDEX.fullmatch(path):
@@ -104,7 +110,7 @@ def encoded_path(scope: Mapping[str, Any]) -> str:
 def body_limit(call: Call, content_type: bytes, config: ServiceConfig) -> BodyLimit:
     """Return the limit of a request's body."""
     most: int | None = config.json_bytes
-    if call.route == "/search/image":
+    if call.route in ("/search/image", "/workbench/sets"):
         most = config.image_bytes
     elif call.route == "/products" and call.scope == "write":
         most = None if content_type.startswith(NDJSON) else config.products_bytes

@@ -8,6 +8,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from windowshop.data import BrokenImage, ImageInput, decode
+from windowshop.service.http.bench_requests import BenchSearchBody, RunBody, SetBody
 from windowshop.service.http.catalog_requests import CatalogLookup, CatalogProduct, CatalogSearch
 from windowshop.service.http.errors import ServiceError, from_validation
 from windowshop.service.http.event_requests import InsightsBody, UbiBody
@@ -40,6 +41,9 @@ BODIES = (
     FacetQueryBody,
     InsightsBody,
     UbiBody,
+    SetBody,
+    RunBody,
+    BenchSearchBody,
 )
 REFERENCE = "#/components/schemas/{model}"
 IMAGE_SIDE = 512

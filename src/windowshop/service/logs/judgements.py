@@ -55,6 +55,10 @@ class Judgements:
         )
         return [{"product_id": name, "grade": grade} for _, name, grade in _pairs(rows)]
 
+    def pairs(self) -> list[tuple[str, str, int]]:
+        """Return query text, product and joined grade of each pair that has a grade."""
+        return _pairs(self._database().rows(GRADES))
+
 
 def judged_tables(index: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the judgements of an index as queries and qrels (QUERIES, QRELS).

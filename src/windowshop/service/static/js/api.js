@@ -57,6 +57,10 @@ export const judgements = (query, signal) => send(`judgements?${new URLSearchPar
 
 export const judge = (judgement) => asJson("judgements", "POST", judgement, undefined, true);
 
+/** A call of the workbench. */
+export const bench = (method, path, body, signal) =>
+  body === undefined ? send(`workbench/${path}`, { method, signal }) : asJson(`workbench/${path}`, method, body, signal);
+
 /** Report a click; the page may be left meanwhile, and nothing waits for it. */
 export function reportClick(click) {
   asJson("feedback", "POST", { ...click, event: "click" }, undefined, true).catch(() => undefined);

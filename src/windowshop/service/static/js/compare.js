@@ -86,13 +86,17 @@ export const generationOptions = (loaded) =>
 
 function marked(result, move, { state, addressOf }) {
   const cell = card(result, addressOf(result.product_id), { extra: [why(result)], grouped: state.collapse });
+  cell.querySelector(".words").prepend(markOf(result, move));
+  cell.querySelector(".card").classList.toggle("only", move === "only");
+  return cell;
+}
+
+/** The rank of a result, and how it moved. */
+export function markOf(result, move) {
   const [kind, symbol, text] = inWords(move);
-  const mark = el("p", { class: "mark", data: { move: kind } },
+  return el("p", { class: "mark", data: { move: kind } },
     el("span", { class: "place", text: `${result.rank}` }),
     el("span", { class: "change" }, el("span", { "aria-hidden": "true", text: `${symbol} ` }), text));
-  cell.querySelector(".words").prepend(mark);
-  cell.querySelector(".card").classList.toggle("only", kind === "only");
-  return cell;
 }
 
 function inWords(move) {

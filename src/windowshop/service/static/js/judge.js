@@ -8,11 +8,19 @@ const GRADE_TEXT = ["not what was asked for", "all but one thing", "good", "all 
 
 const HOLD_MS = 4000;
 
+/** Grades that this page gave to a query's products. */
+async function givenHere(query) {
+  const answer = await judgements(query);
+  return new Map(answer.judgements.map(({ product_id: id, grade }) => [id, grade]));
+}
+
 /** Judging of one query's results, on or off. The latest change is held back for a moment, so that
- * one which is taken back at once is never sent. */
+ * one which is taken back at once is never sent. `load(query)` gives the grades from before, `saved()`
+ * is called after each change; `both`: the list is two columns, which may have the same products, and
+ * a grade leads to the next product without one. */
 export class Judging {
-  constructor(list, { onOff }) {
-    Object.assign(this, { list, onOff, on: false, query: null, grades: new Map(), done: [], held: null, timer: 0 });
+  constructor(list, { onOff, load = givenHere, saved = () => undefined, both = false }) {
+    Object.assign(this, { list, onOff, loadGrades: load, saved, both, on: false, query: null, grades: new Map(), done: [], held: null, timer: 0 });
     addEventListener("pagehide", () => this.release());
     list.addEventListener("keydown", (event) => this.key(event));
     list.addEventListener("click", (event) => {
@@ -33,6 +41,7 @@ export class Judging {
     this.dress();
     this.focus(this.cards()[0]);
     await this.load(query);
+    if (this.both) this.focus(this.cards().find(({ dataset }) => !this.grades.has(dataset.id)));
   }
 
   stop() {
@@ -64,9 +73,8 @@ export class Judging {
     this.grades = new Map();
     const from = this.done.length;
     try {
-      const answer = await judgements(query);
+      const before = await this.loadGrades(query);
       if (this.query !== query) return;
-      const before = new Map(answer.judgements.map(({ product_id: id, grade }) => [id, grade]));
       this.grades = this.withChanges(before, this.done.slice(from));
       this.problem("");
     } catch (error) {
@@ -126,10 +134,16 @@ export class Judging {
 
   give(card, grade) {
     this.change(card, grade);
-    const next = this.cards()[this.cards().indexOf(card) + 1];
+    const next = this.next(card);
     const title = card.querySelector(".title").textContent;
     this.say(`${title}: ${grade}, ${GRADE_TEXT[grade]}.${next ? "" : " That was the last one shown."}`);
     this.focus(next ?? card);
+  }
+
+  next(card) {
+    const cards = this.cards();
+    const after = cards.slice(cards.indexOf(card) + 1);
+    return this.both ? after.find(({ dataset }) => !this.grades.has(dataset.id)) : after[0];
   }
 
   /** Take a product's grade away, whenever it was given. */
@@ -188,6 +202,7 @@ export class Judging {
     try {
       await judge({ query, product_id: id, grade: grade ?? null });
       this.problem("");
+      this.saved();
     } catch (error) {
       if (this.query === query) this.set(this.cards().find(({ dataset }) => dataset.id === id), before, id);
       this.problem(`Not saved: ${error.message}`);
@@ -197,13 +212,17 @@ export class Judging {
   set(card, grade, id = card?.dataset.id) {
     if (grade === undefined) this.grades.delete(id);
     else this.grades.set(id, grade);
-    if (card) this.mark(card);
+    for (const shown of this.cards()) if (shown.dataset.id === id) this.mark(shown);
     this.progress();
   }
 
   step(card, key) {
     const cards = this.cards();
     const at = cards.indexOf(card);
+    if (this.both && /Left|Right/.test(key)) {
+      this.focus(cards.find((other) => left(other) !== left(card) && top(other) >= top(card) - 8));
+      return;
+    }
     const across = cards.filter(({ offsetParent }) => offsetParent).findIndex((other, i) => i > 0 && top(other) > top(cards[0]) + 8);
     const row = across < 0 ? cards.length : across;
     const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: row, ArrowUp: -row }[key];
@@ -247,6 +266,8 @@ export class Judging {
     if (byId("judge-problem")) byId("judge-problem").textContent = text;
   }
 }
+
+const left = (node) => Math.round(node.getBoundingClientRect().left);
 
 const top = (node) => node.getBoundingClientRect().top;
 

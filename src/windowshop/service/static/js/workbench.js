@@ -1,7 +1,7 @@
 // The workbench of a relevance engineer: settings, explanations, two ways side by side, judging.
 // It is the shop's page with these beside; shoppers load none of it.
 
-import * as api from "./api.js";
+import { partLinks, readInfo } from "./bench/access.js";
 import { showCompare, startingSides } from "./compare.js";
 import { announce, byId, el, icon } from "./dom.js";
 import { howAnswered, why } from "./explain.js";
@@ -25,11 +25,7 @@ export class Workbench {
 
   /** Read what the service says of itself. */
   async open() {
-    this.info = await api.info();
-    if (!this.info.scopes.includes("write")) {
-      api.forgetKey();
-      throw new api.ApiError(403, "no_workbench", "The workbench needs a key that may write; this one may search. Try again with another key.");
-    }
+    this.info = await readInfo();
     this.tools.build(this.info);
     byId("page-problem").textContent = page.problem;
     byId("page-problem").hidden = !page.problem;
@@ -103,7 +99,7 @@ export class Workbench {
 function dress() {
   document.head.append(el("link", { rel: "stylesheet", href: "static/css/bench.css" }));
   document.body.classList.add("is-bench");
-  byId("home").after(el("a", { class: "badge", href: "./", title: "To the shop", text: "Workbench" }));
+  byId("home").after(el("nav", { class: "tabs", "aria-label": "Workbench" }, partLinks("")));
   const collapse = el("label", { class: "tick" }, el("input", { type: "checkbox", id: "collapse" }), " ", el("span", { text: "Group variants" }));
   const tools = el("details", { class: "tools", id: "tools" },
     el("summary", { class: "button" }, icon("tools"), "Settings"), el("div", { class: "sheet", id: "tools-sheet" }));

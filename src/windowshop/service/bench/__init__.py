@@ -1,0 +1,1 @@
+"""Measuring a search on sets of queries: the workbench beyond single searches."""

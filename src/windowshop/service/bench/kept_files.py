@@ -1,0 +1,86 @@
+"""Small files of the workbench in the index folder, each sealed by a hash of its content.
+
+    INDEX/workbench/sets/HASH.json        a set of queries, with its judgements
+    INDEX/workbench/snapshots/HASH.json   rankings of a set
+
+HASH is of the name, which stands in the file.
+"""
+
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from windowshop.files import read_sealed, write_sealed
+from windowshop.service.http.errors import ServiceError
+
+LOG = logging.getLogger(__name__)
+FOLDER = "workbench"
+MAX_FILES = 200
+
+
+class KeptFiles:
+    """Files of one kind, by the names that people gave them; for many threads."""
+
+    def __init__(self, index: Path, kind: str) -> None:
+        self._folder, self._noun = index / FOLDER / kind, kind.removesuffix("s")
+        self._lock = threading.Lock()
+        self._heads: dict[Path, tuple[int, dict[str, Any]]] = {}
+
+    def heads(self, *fields: str) -> list[dict[str, Any]]:
+        """Return name and fields of each file, by name; damaged files are left out."""
+        found = []
+        for path in self._folder.glob("*.json") if self._folder.is_dir() else ():
+            try:
+                found.append(self._head(path, ("name", *fields)))
+            except (OSError, ValueError, TypeError, KeyError):
+                continue
+        return sorted(found, key=lambda head: str(head["name"]).casefold())
+
+    def _head(self, path: Path, fields: tuple[str, ...]) -> dict[str, Any]:
+        written = path.stat().st_mtime_ns
+        known = self._heads.get(path)
+        if known is None or known[0] != written:
+            content = read_sealed(path)
+            known = self._heads[path] = (written, {name: content[name] for name in fields})
+        return known[1]
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Return a file's content.
+
+        Raises ServiceError 404 where there is none, and 503 where it is not as it was written.
+        """
+        path = self._path(name)
+        try:
+            return read_sealed(path)
+        except FileNotFoundError:
+            raise ServiceError(
+                404, f"unknown_{self._noun}", f"There is no {self._noun} {name!r}.", where="name"
+            ) from None
+        except (OSError, ValueError, TypeError) as error:
+            LOG.error("%s: is damaged: %s", path, error)
+            message = f"The {self._noun} {name!r} is damaged. Delete it, then save it again."
+            raise ServiceError(503, "damaged", message) from None
+
+    def write(self, name: str, content: dict[str, Any]) -> None:
+        """Write a file, in place of one of that name; raises ServiceError 409 beyond MAX_FILES."""
+        with self._lock:
+            path = self._path(name)
+            if not path.exists() and len(list(self._folder.glob("*.json"))) >= MAX_FILES:
+                raise ServiceError(
+                    409, "too_many", f"There are {MAX_FILES} {self._noun}s. Delete one first."
+                )
+            write_sealed(path, {"name": name, **content})
+
+    def delete(self, name: str) -> None:
+        """Delete a file, whole or damaged; raises ServiceError 404 where there is none."""
+        with self._lock:
+            try:
+                self._path(name).unlink()
+            except FileNotFoundError:
+                self.read(name)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{xxhash.xxh3_128_hexdigest(name.encode())}.json"

@@ -1,0 +1,64 @@
+"""Models of the bodies of the workbench's calls."""
+
+from typing import Annotated
+
+from pydantic import Field, StrictBool, StringConstraints
+
+from windowshop.search import Mode
+from windowshop.service.http.requests import Body, Name
+
+MAX_CONTENT = 30_000_000
+Path = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Value = StrictBool | float | Annotated[str, StringConstraints(max_length=64)]
+
+
+class SideBody(Body):
+    """One of two ways to search: a saved snapshot, or a generation with some settings changed.
+
+    Beside a snapshot, the other fields say nothing.
+    """
+
+    snapshot: Name | None = None
+    generation: Name | None = None
+    changes: dict[Path, Value] = Field(
+        default_factory=dict,
+        max_length=64,
+        description="Settings of search.yaml by their paths, as GET /workbench/settings has them.",
+        examples=[{"text.channels.words.weight": 0.05}],
+    )
+    mode: Mode = "hybrid"
+    understand: bool = True
+    infer: bool = True
+    ranker: bool = True
+    rules: bool = True
+
+
+class RunBody(Body):
+    """Set of queries to measure one or two sides on."""
+
+    set: str = Field(min_length=1, max_length=300, examples=["judged"])
+    sides: list[SideBody] = Field(default_factory=lambda: [SideBody()], min_length=1, max_length=2)
+
+
+class SetBody(Body):
+    """Queries, with judgements where there are any, as pasted or read from a file."""
+
+    name: Name = Field(examples=["summer"])
+    content: str = Field(
+        max_length=MAX_CONTENT,
+        description="A table with a header (query, product_id, grade), TREC judgements with a line "
+        "'id, tab, text' for each query, or a query a line.",
+        examples=["query,product_id,grade\nred shoes,p1,3"],
+    )
+
+
+class BenchSearchBody(Body):
+    """Search by text as a side does it."""
+
+    text: str = Field(min_length=1, max_length=1_000, pattern=r"\S")
+    side: SideBody = SideBody()
+    set: str | None = Field(
+        default=None, max_length=300, description="Set whose grades the answer has."
+    )
+    limit: int = Field(default=10, ge=1, le=100)
+    explain: bool = False

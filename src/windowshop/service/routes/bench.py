@@ -1,0 +1,107 @@
+"""Routes of the workbench: sets of queries, runs of them, and searches by changed settings."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from windowshop.service.bench.knobs import knobs_of
+from windowshop.service.bench.sides import request_of
+from windowshop.service.http.bench_requests import BenchSearchBody, RunBody, SetBody
+from windowshop.service.http.bodies import json_body, read_json
+from windowshop.service.http.errors import bytes_response, json_response, to_json
+from windowshop.service.http.responses import StateAnswer, search_json
+from windowshop.service.state import ServiceState
+
+Name = Annotated[str, Query(min_length=1, max_length=256)]
+
+
+def bench_routes(service: ServiceState) -> APIRouter:
+    """Return the router; all of it needs a key that may write."""
+    router = APIRouter(tags=["workbench"])
+    _add_sets(router, service)
+    _add_runs(router, service)
+    _add_settings(router, service)
+    return router
+
+
+def _add_sets(router: APIRouter, service: ServiceState) -> None:
+    sets, working = service.bench.sets, service.working
+
+    @router.get("/workbench/sets")
+    async def query_sets() -> Response:
+        """Sets of queries: judged here, of the judged data, of the log, and those kept here."""
+        return json_response({"sets": await working.run(sets.heads)})
+
+    @router.put("/workbench/sets", openapi_extra=json_body(SetBody))
+    async def put_set(request: Request) -> Response:
+        """Keep a set of queries, with judgements where it has any, in place of one of its name."""
+        body = await read_json(request, SetBody)
+        added = await working.run(lambda: sets.add(body.name, body.content).head())
+        return json_response(added)
+
+    @router.delete("/workbench/sets")
+    async def delete_set(name: Name) -> StateAnswer:
+        """Delete a set that was kept."""
+        await working.run(lambda: sets.delete(name))
+        return StateAnswer(status="done")
+
+
+def _add_runs(router: APIRouter, service: ServiceState) -> None:
+    bench, working = service.bench, service.working
+
+    async def told() -> Response:
+        run = bench.runs.latest
+        about = None if run is None else await working.run(lambda: bench.told(run))
+        return json_response({"run": about})
+
+    @router.post("/workbench/run", openapi_extra=json_body(RunBody))
+    async def start(request: Request) -> Response:
+        """Measure a set on one or two sides in the background; one run at a time."""
+        body = await read_json(request, RunBody)
+        for side in body.sides:
+            bench.check(side)
+        queries = await working.run(lambda: bench.sets.get(body.set))
+        bench.runs.start(body, queries)
+        return await told()
+
+    @router.get("/workbench/run")
+    async def state() -> Response:
+        """The latest run: how far it is, then means, intervals, and each query's values."""
+        return await told()
+
+    @router.delete("/workbench/run")
+    async def cancel() -> Response:
+        """Cancel the run that is under way."""
+        await bench.runs.cancel()
+        return await told()
+
+
+def _add_settings(router: APIRouter, service: ServiceState) -> None:
+    bench = service.bench
+
+    @router.get("/workbench/settings")
+    async def settings() -> Response:
+        """Settings of searches by text that can be changed, as they are served."""
+
+        def found() -> dict[str, Any]:
+            with service.pool.lease() as searcher:
+                learned = tuple(searcher.learned)
+                knobs = knobs_of(searcher.settings, learned=learned)
+            return {"settings": [asdict(knob) for knob in knobs], "learned": learned}
+
+        return json_response(await service.searching.run(found))
+
+    @router.post("/workbench/search", openapi_extra=json_body(BenchSearchBody))
+    async def search(request: Request) -> Response:
+        """Search as a side does, with the grades that the set has of the query."""
+        body = await read_json(request, BenchSearchBody)
+
+        def found() -> bytes:
+            with bench.sides.lease(body.side) as searcher:
+                asked = request_of(body.side, body.text, limit=body.limit, explain=body.explain)
+                answer = searcher.answer(asked)
+            grades = bench.grades(body.set, body.text)
+            return b'{"answer":' + search_json(answer) + b',"grades":' + to_json(grades) + b"}"
+
+        return bytes_response(await service.searching.run(found))

@@ -1,0 +1,177 @@
+// Measuring: a set of queries by the settings that are served, and by others beside them.
+
+import * as api from "../api.js";
+import { announce, debounced, el } from "../dom.js";
+import { counted } from "../words.js";
+import { meansTable, QueryTable, verdict } from "./figures.js";
+import { Knobs, PLAIN } from "./knobs.js";
+import { Pair } from "./pair.js";
+import { Sets } from "./sets.js";
+
+const POLL_MS = 200;
+const REST_MS = 250;
+const AFTER_GRADE_MS = 400;
+
+export async function start(root, info) {
+  await new Measure(root, info).open();
+}
+
+class Measure {
+  constructor(root, info) {
+    Object.assign(this, { root, info, side: { ...PLAIN }, left: {}, set: null, asked: 0, query: null });
+    this.sets = new Sets((set) => this.chosen(set));
+    this.table = new QueryTable((query) => this.openQuery(query.text));
+    this.pair = new Pair({ judged: debounced(() => this.regrade(), AFTER_GRADE_MS) });
+    this.runSoon = debounced(() => this.run(), REST_MS);
+  }
+
+  async open() {
+    const params = new URLSearchParams(location.search);
+    const settings = await api.bench("GET", "settings");
+    this.knobs = new Knobs(settings, this.info.generations, this.side, (side) => this.turned(side));
+    this.build();
+    await this.sets.load(params.get("set"));
+  }
+
+  build() {
+    this.progress = el("progress", { max: 1, value: 0, "aria-label": "Queries asked" });
+    this.cancelButton = el("button", { class: "button", type: "button", text: "Cancel", on: { click: () => this.cancel() } });
+    this.bar = el("div", { class: "running", hidden: true }, this.progress, this.cancelButton);
+    this.verdict = el("p", { class: "verdict", id: "verdict" });
+    this.problem = el("p", { class: "problem", id: "run-problem", role: "alert" });
+    this.means = el("div", { class: "means-place" });
+    this.notes = el("p", { class: "summary", id: "run-notes" });
+    this.root.className = "measure";
+    this.root.replaceChildren(
+      el("div", { class: "measure-side" }, this.sets.node, this.leftChoice(), this.knobs.node),
+      el("div", { class: "measure-main" },
+        el("h1", { text: "Measure" }), this.verdict, this.bar, this.problem, this.means, this.notes,
+        el("div", { class: "split-view" }, this.table.node, this.pair.node)));
+  }
+
+  /** What the right side is compared with. */
+  leftChoice() {
+    this.leftSelect = el("select", { on: { change: () => {
+      this.left = this.leftSelect.value ? { generation: this.leftSelect.value } : {};
+      this.run();
+    } } });
+    const others = this.info.generations.filter(({ loaded, current }) => loaded && !current);
+    this.leftSelect.replaceChildren(new Option("As it is served", ""), ...others.map(({ name }) => new Option(`Generation ${name}`, name)));
+    return el("label", { class: "field" }, el("span", { text: "Left side" }), this.leftSelect);
+  }
+
+  get sides() {
+    const alone = this.knobs.isPlain && !Object.keys(this.left).length;
+    return alone ? [this.left] : [this.left, this.side];
+  }
+
+  get names() {
+    return ["Left", "Right"].slice(0, this.sides.length).map((name, i) => (this.sides.length === 1 ? "As served" : i ? "Right, changed" : `Left, ${this.left.generation ?? "as served"}`));
+  }
+
+  chosen(set) {
+    this.set = set;
+    this.query = null;
+    this.pair.hide();
+    const params = new URLSearchParams({ do: "measure", set: set.id });
+    history.replaceState(null, "", `workbench?${params}`);
+    this.run();
+  }
+
+  turned(side) {
+    this.side = side;
+    this.runSoon();
+  }
+
+  /** Measure anew; what is under way is given up first. */
+  async run() {
+    if (!this.set) return;
+    const turn = ++this.asked;
+    this.problem.textContent = "";
+    try {
+      if (this.isRunning) await api.bench("DELETE", "run");
+      if (turn !== this.asked) return;
+      this.busy(true);
+      let { run } = await api.bench("POST", "run", { set: this.set.id, sides: this.sides });
+      const { id } = run;
+      while (run.state === "running") {
+        this.progress.value = run.num_done / Math.max(1, run.num_total);
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+        ({ run } = await api.bench("GET", "run"));
+        if (turn !== this.asked) return;
+        if (run.id !== id) throw new Error("Another run took the place of this one. Measure again.");
+      }
+      this.busy(false);
+      this.ended(run);
+    } catch (error) {
+      if (turn !== this.asked) return;
+      this.busy(false);
+      this.problem.replaceChildren(error.message, " ", this.again(error));
+    }
+  }
+
+  again(error) {
+    const takeOver = error.code === "run_under_way";
+    return el("button", { class: "textual", type: "button", text: takeOver ? "Cancel it and measure" : "Measure again", on: { click: () => {
+      this.isRunning = takeOver;
+      this.run();
+    } } });
+  }
+
+  busy(isRunning) {
+    this.isRunning = isRunning;
+    this.bar.hidden = !isRunning;
+    this.root.setAttribute("aria-busy", String(isRunning));
+    if (isRunning) this.progress.value = 0;
+  }
+
+  async cancel() {
+    this.asked++;
+    try {
+      await api.bench("DELETE", "run");
+      this.busy(false);
+      this.problem.replaceChildren("Cancelled. ", this.again({}));
+    } catch (error) {
+      this.problem.textContent = error.message;
+    }
+  }
+
+  ended(run) {
+    if (run.state !== "done") {
+      this.problem.replaceChildren(run.problem || "The run was cancelled.", " ", this.again({}));
+      return;
+    }
+    this.latest = run;
+    this.show(run);
+    announce(this.verdict.textContent);
+    if (this.query && run.figures.queries.some(({ text }) => text === this.query)) this.openQuery(this.query, { focus: false });
+  }
+
+  show(run) {
+    const { figures } = run;
+    this.verdict.textContent = verdict(figures, this.names);
+    this.means.replaceChildren(meansTable(figures, this.names));
+    const parts = [`${counted(figures.queries.length, "query", "queries")}, ${figures.num_judged} judged, in ${run.seconds.toFixed(1)} s. A product is relevant from grade ${figures.relevant_from_grade} on.`];
+    if (run.num_refused) parts.push(`${counted(run.num_refused, "query", "queries")} cannot be searched and find nothing.`);
+    if (figures.num_judged && (figures.sides.at(-1)["judged@10"]?.mean ?? 1) < 0.5) parts.push("Less than half of the first ten results is judged: metrics of unjudged results are a lower bound.");
+    this.notes.textContent = parts.join(" ");
+    this.table.show(figures, this.query);
+  }
+
+  /** Grades changed: the same rankings have other figures. */
+  async regrade() {
+    try {
+      const { run } = await api.bench("GET", "run");
+      if (run.id === this.latest?.id && run.state === "done") this.show((this.latest = run));
+    } catch (error) {
+      this.problem.textContent = error.message;
+    }
+  }
+
+  openQuery(text, options) {
+    this.query = text;
+    this.table.show(this.latest.figures, text);
+    this.pair.show(text, this.sides, this.names, this.set.id, options);
+  }
+}
+

@@ -1,0 +1,166 @@
+"""Measuring in a browser: figures of a set, sliders, losers, judging."""
+
+import gzip
+import json
+import re
+import urllib.request
+from pathlib import Path
+
+import pytest
+from support.browsing import until
+
+import windowshop
+
+STATIC = Path(windowshop.__file__).parent / "service/static"
+SCREENS = [(390, "light"), (390, "dark"), (1400, "light"), (1400, "dark")]
+WORDS = '[data-path="text.channels.words.weight"]'
+HUNDRED = "workbench?do=measure&set=own:hundred"
+
+
+def measured(page):
+    """Wait until a run has ended and is drawn."""
+    page.wait_for_selector('.measure[aria-busy="false"] .means td b')
+
+
+def told_run(address):
+    with urllib.request.urlopen(f"{address}workbench/run") as told:
+        return json.load(told)["run"]
+
+
+def open_settings(page):
+    knobs = page.locator("details.knobs")
+    if not knobs.evaluate("node => node.open"):
+        knobs.locator("> summary").click()
+
+
+def set_words(page, weight):
+    open_settings(page)
+    field = page.locator(f"{WORDS} input[type=number]")
+    field.fill(str(weight))
+    field.press("Enter")
+    page.wait_for_selector('.means [data-side="difference"]')
+    measured(page)
+
+
+def mean(page, side):
+    return page.inner_text(f'.means [data-side="{side}"] [data-measure="ndcg@10"] b')
+
+
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
+def test_each_state_breaks_no_rule_of_access(open_page, measure_address, violations, width, scheme):
+    page = open_page(
+        HUNDRED, measure_address, viewport={"width": width, "height": 900}, color_scheme=scheme
+    )
+    measured(page)
+    open_settings(page)
+    page.eval_on_selector_all(".knob-group", "all => all.forEach((node) => (node.open = true))")
+    page.locator(".adding summary").click()
+    assert violations(page) == {}
+    set_words(page, 0.9)
+    page.locator(".query").first.click()
+    page.wait_for_selector(".pair .card[data-id]")
+    page.locator(".why summary").first.click()
+    assert violations(page) == {}
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_figures_are_those_of_the_run(open_page, measure_address):
+    page = open_page(HUNDRED, measure_address)
+    measured(page)
+    figures = told_run(measure_address)["figures"]
+    assert mean(page, 0) == f"{figures['sides'][0]['ndcg@10']['mean']:.3f}".removeprefix("0")
+    assert page.locator('.means [data-side="1"]').count() == 0
+    set_words(page, 0.01)
+    figures = told_run(measure_address)["figures"]
+    shown = [f"{side['ndcg@10']['mean']:.3f}".removeprefix("0") for side in figures["sides"]]
+    assert [mean(page, 0), mean(page, 1)] == shown
+    difference = figures["difference"]["ndcg@10"]
+    assert page.inner_text('[data-view="losses"]') == f"Lost ({difference['losses']})"
+    assert page.inner_text('[data-view="wins"]') == f"Won ({difference['wins']})"
+    assert f"{difference['wins']} won, {difference['losses']} lost" in page.inner_text("#verdict")
+    changes = {
+        row["text"]: row["sides"][1]["ndcg@10"] - row["sides"][0]["ndcg@10"]
+        for row in figures["queries"]
+    }
+    worst = sorted(changes, key=changes.get)[:3]
+    listed = page.locator(".query").all_text_contents()[:3]
+    assert changes[worst[2]] < 0
+    assert [changes[text] for text in listed] == pytest.approx([changes[text] for text in worst])
+    page.locator("text='Back to what is served'").click()
+    until(lambda: page.locator('.means [data-side="1"]').count() == 0)
+
+
+def test_judging_in_the_two_lists_changes_the_figures(open_page, measure_address):
+    page = open_page("workbench?do=measure", measure_address)
+    page.locator(".adding summary").click()
+    page.locator(".adding textarea").fill("red nike shoe\nblue puma shirt")
+    page.locator(".adding button").click()
+    until(lambda: "No query of this set is judged" in page.inner_text("#verdict"))
+    page.locator('[data-view="thin"]').click()
+    page.locator(".query").first.click()
+    page.wait_for_selector(".pair.judging .card[tabindex='0']")
+    for grade in "3201":
+        page.keyboard.press(grade)
+    assert page.inner_text("#judged") == "4 judged"
+    page.keyboard.press("Escape")  # sends the last one
+    until(lambda: "1 query" in page.inner_text("#verdict"))
+    row = told_run(measure_address)["figures"]["queries"][0]
+    assert (row["num_grades"], row["sides"][0]["judged@10"]) == (4, 0.4)
+
+
+def test_the_arrows_go_between_the_lists_and_a_grade_is_shown_in_both(open_page, measure_address):
+    page = open_page(HUNDRED, measure_address)
+    measured(page)
+    set_words(page, 0.9)
+    page.locator('[data-view="all"]').click()
+    page.locator(".query").nth(4).click()
+    page.wait_for_selector(".pair.judging .card:focus")
+    side = "document.activeElement.closest('.column').getAttribute('aria-labelledby')"
+    page.locator(".pair .card").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(side) == "pair-1"
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(side) == "pair-0"
+    ids = [
+        set(column.locator(".card").evaluate_all("all => all.map(x => x.dataset.id)"))
+        for column in page.locator(".pair .column").all()
+    ]
+    shared = sorted(ids[0] & ids[1])[0]
+    cards = page.locator(f'.pair .card[data-id="{shared}"]')
+    cards.first.focus()
+    page.keyboard.press("2")
+    assert cards.evaluate_all("all => all.map(x => x.dataset.grade)") == ["2", "2"]
+
+
+def test_a_run_is_cancelled_and_one_of_another_is_told(open_page, measure_address):
+    page = open_page(HUNDRED, measure_address, expected=["409"])
+    measured(page)
+    page.route("**/workbench/run", lambda route: route.fulfill(status=409, json=UNDER_WAY))
+    open_settings(page)
+    page.locator(f"{WORDS} input[type=range]").press("ArrowRight")
+    until(lambda: "A run is under way" in page.inner_text("#run-problem"))
+    page.unroute("**/workbench/run")
+    page.locator("#run-problem button").click()
+    page.wait_for_selector('.means [data-side="difference"]')
+
+
+UNDER_WAY = {"error": {"code": "run_under_way", "message": "A run is under way."}}
+
+
+def test_the_scripts_stay_small():
+    files = sorted(STATIC.glob("js/**/*.js"))
+    assert len(files) > 20
+    total = sum(len(gzip.compress(path.read_bytes(), 9)) for path in files)
+    assert total < 80_000
+
+
+def test_a_key_that_may_not_write_is_told_so(open_page, measure_address):
+    page = open_page("", measure_address, expected=["403"])
+    page.route("**/info", lambda route: read_only(route))
+    page.goto(measure_address + "workbench?do=measure")
+    page.wait_for_selector(".fault")
+    assert re.search("needs a key that may write", page.inner_text(".fault p"))
+
+
+def read_only(route):
+    route.fulfill(json={**route.fetch().json(), "scopes": ["search"]})

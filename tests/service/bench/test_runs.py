@@ -1,0 +1,231 @@
+"""Sets of queries and their runs over HTTP: figures, progress, one at a time, behind searches."""
+
+import asyncio
+import shutil
+import threading
+import time
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pytest
+from support.browsing import judged_table
+from support.services import SECRETS, problem, serving, wait_until, write_keys
+
+from windowshop.data import read_dataset
+from windowshop.evaluation import compare, mean_estimate, one_seed, score_queries
+from windowshop.service.bench.runs import Runs
+from windowshop.service.http.api_keys import load_keys
+from windowshop.service.http.bench_requests import RunBody
+from windowshop.service.http.executor import Executor
+
+WORDS = {"changes": {"text.channels.words.weight": 0.9}}
+
+
+def run(client, set_id, *sides):
+    """The run of a set, once it has ended."""
+    told = client.post("/workbench/run", json={"set": set_id, "sides": list(sides) or [{}]})
+    assert told.status_code == 200, told.text
+    wait_until(lambda: client.get("/workbench/run").json()["run"]["state"] != "running")
+    return client.get("/workbench/run").json()["run"]
+
+
+def add(client, content, name="own"):
+    told = client.put("/workbench/sets", json={"name": name, "content": content})
+    assert told.status_code == 200, told.text
+    return told.json()["id"]
+
+
+def found(client, text, **options):
+    body = {"text": text, "limit": 100, "log": False, **options}
+    return [hit["product_id"] for hit in client.post("/search", json=body).json()["results"]]
+
+
+def test_figures_are_those_of_the_searches_that_are_served(bench):
+    set_id = add(bench, judged_table(12))
+    told = run(bench, set_id)
+    assert told["state"] == "done"
+    rows = [line.split(",") for line in judged_table(12).splitlines()[1:]]
+    qrels = {}
+    for text, product_id, grade in rows:
+        qrels.setdefault(text, {})[product_id] = int(grade)
+    ranked = {text: found(bench, text) for text in qrels}
+    runs = {text: {name: -i for i, name in enumerate(ids)} for text, ids in ranked.items()}
+    scores = score_queries(qrels, runs, threshold=2)
+    figures = told["figures"]
+    for measure in ("ndcg@10", "recall@100"):
+        mean = mean_estimate(one_seed(scores[measure]))
+        shown = figures["sides"][0][measure]
+        assert (shown["mean"], shown["n"]) == (pytest.approx(mean.mean), 12)
+        assert (shown["low"], shown["high"]) == pytest.approx((mean.low, mean.high))
+    for row in figures["queries"]:
+        text, (side,) = row["text"], row["sides"]
+        assert side["ndcg@10"] == pytest.approx(scores["ndcg@10"][text])
+        first = ranked[text][:10]
+        assert side["judged@10"] == sum(name in qrels[text] for name in first) / len(first)
+        assert side["num_found"] == len(ranked[text])
+    assert figures["difference"] is None
+
+
+def test_a_changed_side_is_compared_by_query(bench):
+    set_id = add(bench, judged_table(20))
+    figures = run(bench, set_id, {}, WORDS)["figures"]
+    values = [
+        {row["text"]: row["sides"][side]["ndcg@10"] for row in figures["queries"]}
+        for side in (0, 1)
+    ]
+    expected = compare(one_seed(values[1]), one_seed(values[0]))
+    shown = figures["difference"]["ndcg@10"]
+    assert shown["mean"] == pytest.approx(expected.difference.mean)
+    assert shown["mean"] != 0
+    counts = (shown["wins"], shown["ties"], shown["losses"])
+    assert counts == (expected.wins, expected.ties, expected.losses)
+    again = run(bench, set_id, {"rules": False}, {"changes": {"bm25.b": 0.9, "bm25.k1": 2.0}})
+    assert again["figures"]["difference"]["ndcg@10"]["mean"] != shown["mean"]
+
+
+def test_a_grade_that_is_given_after_a_run_counts_in_it(bench):
+    set_id = add(bench, "nike red shoe\nblue shirt")
+    before = run(bench, set_id)["figures"]
+    assert (before["num_judged"], before["sides"][0]["ndcg@10"]) == (0, None)
+    first = found(bench, "nike red shoe")[0]
+    grade = {"query": "Nike  red shoe", "product_id": first, "grade": 3, "judge": "ann"}
+    assert bench.post("/judgements", json=grade).status_code == 200
+    after = bench.get("/workbench/run").json()["run"]["figures"]
+    assert after["sides"][0]["ndcg@10"]["mean"] == 1.0
+    assert after["queries"][0]["sides"][0]["judged@10"] == 0.1
+    heads = {head["id"]: head for head in bench.get("/workbench/sets").json()["sets"]}
+    assert heads["judged"]["num_queries"] == heads["own:own"]["num_judged"] == 1
+    asked = {"text": "nike red shoe", "set": set_id, "side": WORDS, "limit": 3}
+    shown = bench.post("/workbench/search", json=asked).json()
+    assert shown["grades"] == {first: 3}
+    assert len(shown["answer"]["results"]) == 3
+
+
+def test_sets_of_the_log_are_what_was_asked_and_what_found_nothing(bench):
+    for text, where in (("red shoe", None), ("blue shirt", None), ("RED  shoe", None), ("x", "1")):
+        body = {"text": text, "where": where and "price < 0"}
+        assert bench.post("/search", json=body).status_code == 200
+    nothing = {"text": "green", "mode": "words", "picks": {"brand": {"values": ["none"]}}}
+    assert bench.post("/search", json=nothing).json()["total"] == 0
+
+    def heads():
+        return {head["id"]: head for head in bench.get("/workbench/sets").json()["sets"]}
+
+    wait_until(lambda: {"frequent", "empty"} <= set(heads()))
+    figures = run(bench, "frequent")["figures"]
+    assert [(row["text"].lower(), row["count"]) for row in figures["queries"]] == [
+        ("red  shoe", 2),
+        ("blue shirt", 1),
+    ]
+    empty = run(bench, "empty")["figures"]["queries"]
+    assert [row["text"] for row in empty] == ["green"]
+
+
+def test_the_judged_split_of_a_data_folder_is_a_set(page_index, tmp_path):
+    data = page_index.parent / "data"
+    index = shutil.copytree(page_index, tmp_path / "index")
+    with serving(index, judged=data, judged_split="dev") as client:
+        told = run(client, "data")["figures"]
+    dataset = read_dataset(data)
+    texts = dataset.split("dev")["query"].to_list()
+    assert [row["text"] for row in told["queries"]] == texts
+    assert told["num_judged"] == len(texts)
+
+
+def test_sets_are_kept_deleted_and_told_when_damaged(bench):
+    assert add(bench, "red shoe", "Größe 2") == "own:Größe 2"
+    (file,) = bench.app.state.service.pool.folder.glob("workbench/sets/*.json")
+    file.write_text(file.read_text().replace("red", "bad"))
+    asked = {"set": "own:Größe 2"}
+    problem(bench.post("/workbench/run", json=asked), 503, "damaged")
+    assert bench.get("/workbench/sets").json()["sets"] == []
+    gone = {"name": "Größe 2"}
+    assert bench.delete("/workbench/sets", params=gone).status_code == 200
+    problem(bench.delete("/workbench/sets", params=gone), 404, "unknown_set")
+    problem(bench.post("/workbench/run", json=asked), 404, "unknown_set")
+
+
+@pytest.mark.parametrize(
+    ("side", "status", "said"),
+    [
+        ({"changes": {"text.depth": 3}}, 422, "cannot be changed here"),
+        ({"changes": {"text.points": -1}}, 422, "must not be negative"),
+        ({"changes": {"text.method": "best"}}, 422, "need one of"),
+        ({"changes": {"text.points": "much"}}, 422, "need float"),
+        ({"generation": "g9"}, 404, "not loaded"),
+        ({"setting": 1}, 422, "setting"),
+    ],
+)
+def test_a_side_that_cannot_be_is_refused_at_once(bench, side, status, said):
+    set_id = add(bench, "red shoe")
+    told = bench.post("/workbench/run", json={"set": set_id, "sides": [side]})
+    assert told.status_code == status, told.text
+    assert said in told.json()["error"]["message"]
+    assert bench.get("/workbench/run").json()["run"] is None
+
+
+def test_the_workbench_is_for_keys_that_may_write(page_index, tmp_path):
+    keys = load_keys(write_keys(tmp_path / "keys.yaml"))
+    index = shutil.copytree(page_index, tmp_path / "index")
+    with serving(index, keys) as client:
+        for method, path in (
+            ("GET", "sets"),
+            ("PUT", "sets"),
+            ("DELETE", "sets"),
+            ("GET", "run"),
+            ("POST", "run"),
+            ("DELETE", "run"),
+            ("GET", "settings"),
+            ("POST", "search"),
+        ):
+            client.headers["X-API-Key"] = SECRETS["front"]
+            problem(client.request(method, f"/workbench/{path}", json={}), 403, "wrong_scope")
+        client.headers["X-API-Key"] = SECRETS["feed"]
+        assert client.get("/workbench/sets").status_code == 200
+
+
+class Texts:
+    def __init__(self, *texts):
+        self.texts = texts
+
+
+def test_a_run_is_alone_waits_behind_searches_and_ends_when_cancelled():
+    async def scenario():
+        searching = Executor("search", 1, 4, 10.0)
+        runs = Runs(searching, 1, Ready(), lambda name: {})
+        gate = threading.Event()
+        shopper = asyncio.ensure_future(searching.run(lambda: gate.wait(10)))
+        await asyncio.sleep(0.05)
+        progress = runs.start(RunBody(set="x"), Texts("one", "two"))
+        with pytest.raises(Exception, match="A run is under way"):
+            runs.start(RunBody(set="x"), Texts("one"))
+        await asyncio.sleep(0.3)
+        assert (progress.num_done, searching.num_pending) == (0, 1)  # it does not even queue
+        gate.set()
+        assert await shopper
+        end = time.monotonic() + 10
+        while progress.state == "running":
+            await asyncio.sleep(0.01)
+            assert time.monotonic() < end
+        assert progress.rankings == ({"one": ["p1"], "two": ["p1"]},)
+        waiting = asyncio.ensure_future(searching.run(lambda: time.sleep(0.5)))
+        again = runs.start(RunBody(set="x", sides=[{"rules": False}]), Texts("one"))
+        await asyncio.sleep(0.05)
+        await runs.cancel()
+        assert (again.state, again.num_done) == ("cancelled", 0)
+        runs.start(RunBody(set="x"), Texts("one"))
+        await waiting
+        await runs.cancel()
+
+    asyncio.run(scenario())
+
+
+class Ready:
+    """Sides that find one product at once."""
+
+    def lease(self, side):
+        results = [SimpleNamespace(product_id="p1")]
+        return nullcontext(SimpleNamespace(answer=lambda request: SimpleNamespace(results=results)))
+
+    def state(self, side):
+        return (side.model_dump_json(),)

@@ -14,6 +14,14 @@ from .feature_cache import product_features as product_features
 from .feature_cache import query_features as query_features
 from .feature_store import FeatureStore as FeatureStore
 from .feature_store import content_keys as content_keys
+from .graph_export import EXACT_COSINE as EXACT_COSINE
+from .graph_export import HARD_TEXTS as HARD_TEXTS
+from .graph_export import check_tokens as check_tokens
+from .graph_export import write_token_graph as write_token_graph
+from .graph_export import write_tokenizer as write_tokenizer
+from .graphs import IDS as IDS
+from .graphs import MASK as MASK
+from .graphs import TokenGraph as TokenGraph
 from .kept_features import KeptFeatures as KeptFeatures
 from .layout import Layout as Layout
 from .registry import load_image_encoder as load_image_encoder

@@ -95,6 +95,15 @@ class ImageEncoder(Encoder, Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsSquares(Protocol):
+    """An image encoder that fits each image whole into a white square (`data.fit_square`)."""
+
+    def scale(self, pixels_BSSC: Tensor) -> Tensor:
+        """Return squares of 8-bit pixels as the network reads them, (B, C, side, side)."""
+        ...
+
+
 def depth_blocks(parts: Sequence[nn.Module]) -> list[nn.Module]:
     """Return a transformer's layers, with what precedes and follows them, as `Encoder.blocks`.
 

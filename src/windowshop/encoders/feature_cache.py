@@ -5,12 +5,12 @@ chunk of images and the row numbers; the features themselves stay on disk (`feat
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import polars as pl
@@ -30,6 +30,8 @@ from windowshop.data import (
 )
 from windowshop.encoders.base import ImageEncoder, TextEncoder
 from windowshop.encoders.feature_store import KEY_DTYPE, FeatureStore, HeldRows, content_keys
+from windowshop.encoders.graphs import ImageGraph, TextGraph
+from windowshop.errors import ConfigError, EncoderError, StorageError
 from windowshop.progress import Reporter
 
 Modality = Literal["text", "image"]
@@ -38,6 +40,9 @@ TEXT_CHUNK = 512
 IMAGE_CHUNK = 64
 IMAGE_PART = 16
 """Images that one worker encodes at a time."""
+MANY = 1000
+"""Items from which on an encoder's graph is made first, which takes some ten seconds."""
+GRAPHS_FOLDER = "graphs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,8 @@ class FeatureCache:
     """Folders of features that are not kept below `folder`."""
     _held: dict[Path, FeatureStore] = field(default_factory=dict, compare=False)
     """Stores whose new rows are in memory, since their folders cannot be written."""
+    _graphs: dict[Path, TextGraph | ImageGraph | None] = field(default_factory=dict, compare=False)
+    """Graphs of the encoders, by the folders of their features; None where torch encodes."""
 
     def texts(self, texts: Sequence[str], reporter: Reporter, name: str) -> FeatureTable:
         """Features of each text; an empty one is absent."""
@@ -139,10 +146,13 @@ class FeatureCache:
         if len(todo):
             # Longest first: the slowest chunks come first, and the time left is never understated.
             todo = todo[np.argsort([-len(texts[i]) for i in todo], kind="stable")]
-            with reporter.bar(name, len(todo)) as advance:
+            with (
+                self._text_encoding(len(todo), reporter) as encode,
+                reporter.bar(name, len(todo)) as advance,
+            ):
                 for start in range(0, len(todo), TEXT_CHUNK):
                     chunk = todo[start : start + TEXT_CHUNK]
-                    store.append(keys[chunk], self.text.encode([texts[i] for i in chunk]))
+                    store.append(keys[chunk], encode([texts[i] for i in chunk]))
                     advance(len(chunk), "")
         rows = np.where(filled, store.lookup(keys), -1)
         self._tell("text", store, reporter)
@@ -159,6 +169,10 @@ class FeatureCache:
         named = [i for i, image in enumerate(images) if image]
         if not named:
             return FeatureTable(store.open(), rows, _digest(keys)), broken
+
+        def encoder() -> ImageEncoder | ImageGraph:
+            return self._graph("image", len(named), reporter) or self.image
+
         with torch_threads_as_workers() as pool, reporter.bar(name, len(named)) as advance:
             for start in range(0, len(named), IMAGE_CHUNK):
                 items = named[start : start + IMAGE_CHUNK]
@@ -168,7 +182,9 @@ class FeatureCache:
                 if found:
                     places, contents = [i for i, _ in found], [content for _, content in found]
                     keys[places] = content_keys(contents)
-                    rows[places] = self._rows_of(contents, keys[places], store, pool, broken)
+                    rows[places] = self._rows_of(
+                        contents, keys[places], store, pool, encoder, broken
+                    )
                 advance(len(items), "")
         self._tell("image", store, reporter)
         return FeatureTable(store.open(), rows, _digest(keys)), broken
@@ -179,6 +195,7 @@ class FeatureCache:
         keys: np.ndarray,
         store: FeatureStore,
         pool: ThreadPoolExecutor,
+        encoder: Callable[[], ImageEncoder | ImageGraph],
         broken: Counter[str],
     ) -> np.ndarray:
         """Store rows of image files, encoding those that the store lacks."""
@@ -193,7 +210,7 @@ class FeatureCache:
         if usable:
             images = [image for _, image in usable]
             parts = [images[i : i + IMAGE_PART] for i in range(0, len(images), IMAGE_PART)]
-            features_BH = np.concatenate(list(pool.map(self.image.encode, parts)))
+            features_BH = np.concatenate(list(pool.map(encoder().encode, parts)))
             store.append(np.array([key for key, _ in usable], dtype=keys.dtype), features_BH)
         reasons = {
             keys[i].tobytes(): image.kind
@@ -203,6 +220,52 @@ class FeatureCache:
         rows = store.lookup(keys)
         broken.update(reasons[key.tobytes()] for key in keys[rows < 0])
         return rows
+
+    @contextmanager
+    def _text_encoding(
+        self, count: int, reporter: Reporter
+    ) -> Iterator[Callable[[Sequence[str]], np.ndarray]]:
+        """Give the fastest way to the features of so many texts."""
+        graph = self._graph("text", count, reporter)
+        if graph is None:
+            yield self.text.encode
+        else:
+            with torch_threads_as_workers() as pool:
+                yield lambda texts: graph.encode(texts, pool)
+
+    @overload
+    def _graph(self, name: Literal["text"], count: int, reporter: Reporter) -> TextGraph | None: ...
+    @overload
+    def _graph(
+        self, name: Literal["image"], count: int, reporter: Reporter
+    ) -> ImageGraph | None: ...
+    def _graph(self, name: Modality, count: int, reporter: Reporter) -> Any:
+        """Return the graph that gives an encoder's features; None where torch is to encode.
+
+        One that is there is used for any number of items, so that a run that was stopped gives the
+        features that it would have given.
+        """
+        place = self.place(name)
+        folder = self.folder / GRAPHS_FOLDER / place.name
+        if place not in self._graphs and (count >= MANY or folder.is_dir()):
+            self._graphs[place] = self._open_graph(name, folder, reporter)
+        return self._graphs.get(place)
+
+    def _open_graph(
+        self, name: Modality, folder: Path, reporter: Reporter
+    ) -> TextGraph | ImageGraph | None:
+        from windowshop.encoders import graph_export
+
+        encoder = self.text if name == "text" else self.image
+        if not graph_export.pays(encoder):
+            return None
+        try:
+            if name == "text":
+                return graph_export.open_text_graph(self.text, folder)
+            return graph_export.open_image_graph(self.image, folder)
+        except (EncoderError, StorageError, ConfigError) as error:
+            reporter.note(f"The {name} encoder runs in torch, not as a graph: {error}")
+            return None
 
     def _store(self, modality: Modality) -> FeatureStore:
         encoder, place = self.text if modality == "text" else self.image, self.place(modality)

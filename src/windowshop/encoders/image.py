@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -109,9 +110,12 @@ class EfficientNetEncoder:
         if 0 < side < MIN_SIDE:
             raise EncoderError(f"image side {side}: {self.name} needs at least {MIN_SIDE} pixels.")
         squares = [np.asarray(fit_square(image, side or self.side)) for image in images]
-        pixels = torch.from_numpy(np.stack(squares)).to(self._device)
-        pixels_BCHW = (pixels.permute(0, 3, 1, 2).float() - PIXEL_MEAN) / PIXEL_SCALE
+        pixels_BCHW = self.scale(torch.from_numpy(np.stack(squares)).to(self._device))
         return {"pixel_values": pixels_BCHW.contiguous(memory_format=torch.channels_last)}
+
+    def scale(self, pixels_BSSC: Tensor) -> Tensor:
+        """Return squares of 8-bit pixels as the network reads them, (B, C, side, side)."""
+        return (pixels_BSSC.permute(0, 3, 1, 2).float() - PIXEL_MEAN) / PIXEL_SCALE
 
     def features(self, batch: dict[str, Tensor], *, pooled: bool = False) -> Tensor:
         """Return (B, H): statistics of every level, the mean of the last layer, then tokens."""
@@ -178,12 +182,19 @@ def _packaged_weights(name: str) -> dict[str, Tensor]:
 
 
 def _mean_and_deviation(x_BCHW: Tensor) -> Tensor:
-    x_BCN = _at_least_float32(x_BCHW.flatten(2))
-    mean_BC = x_BCN.mean(2)
-    variance_BC = x_BCN.square().mean(2) - mean_BC.square()
+    x = _at_least_float32(x_BCHW)
+    if not torch.onnx.is_in_onnx_export():
+        x = x.flatten(2)
+    mean_BC = _means(x)
+    variance_BC = _means(x.square()) - mean_BC.square()
     if variance_BC.requires_grad:  # the root's slope is infinite at 0, where a channel is constant
         variance_BC = torch.where(variance_BC > NO_VARIANCE, variance_BC, variance_BC.detach())
     return torch.cat([mean_BC, variance_BC.clamp_min(0).sqrt()], dim=1)
+
+
+def _means(x: Tensor) -> Tensor:
+    """Mean of each channel, (B, C), of (B, C, N); of (B, C, H, W) by what onnxruntime does fast."""
+    return x.mean(2) if x.dim() == 3 else F.adaptive_avg_pool2d(x, 1).flatten(1)
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

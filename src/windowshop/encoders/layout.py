@@ -55,7 +55,7 @@ def piece_means(state_BLW: Tensor, mask_BL: Tensor) -> Tensor:
     length_B1 = mask_BL.sum(dim=1, keepdim=True)
     piece_K = torch.arange(TEXT_TOKENS, device=mask_BL.device)
     first_BK = piece_K * length_B1 // TEXT_TOKENS
-    end_BK = -(-(piece_K + 1) * length_B1 // TEXT_TOKENS)
+    end_BK = ((piece_K + 1) * length_B1 + TEXT_TOKENS - 1) // TEXT_TOKENS
     place_B1L = place_BL.unsqueeze(1)
     within_BKL = (place_B1L >= first_BK.unsqueeze(2)) & (place_B1L < end_BK.unsqueeze(2))
     share_BKL = (within_BKL & mask_BL.bool().unsqueeze(1)).to(state_BLW.dtype)

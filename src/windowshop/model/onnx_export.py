@@ -5,9 +5,8 @@ K best products.
 """
 
 import shutil
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -15,23 +14,29 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 from rich.table import Table
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from windowshop.data import Dataset
-from windowshop.encoders import TextEncoder, pick_device
+from windowshop.encoders import (
+    EXACT_COSINE,
+    HARD_TEXTS,
+    IDS,
+    MASK,
+    TextEncoder,
+    check_tokens,
+    pick_device,
+    write_token_graph,
+    write_tokenizer,
+)
 from windowshop.engines import nearest
 from windowshop.errors import ConfigError, ExportError
 from windowshop.files import EXPORT, describe_files, new_folder, write_manifest
 from windowshop.model.batches import ProductSource
 from windowshop.model.query_encoder import (
     GRAPH_FILE,
-    IDS,
-    MASK,
     PROBES,
     PROBES_FILE,
     TOKENIZER_FILE,
@@ -45,21 +50,10 @@ from windowshop.model.retriever import Retriever, load
 from windowshop.model.two_tower import TwoTower
 from windowshop.progress import Reporter
 
-OPSET = 18
 TOP = 10
 CHECK_BATCH = 16
 CHECK_PRODUCTS = 20_000
 """Products that `provide_export` checks on, drawn from larger catalogues."""
-EXACT_COSINE = 0.9999
-"""Lowest cosine to torch's vectors with which an fp32 graph is accepted."""
-HARD_TEXTS = (
-    *PROBES,
-    "a",
-    "  Two   spaces\tand\u00a0others\n",
-    "👟 500€ ½ﬁ e\u0301",
-    "shoe " * 600,
-)
-"""Texts that tokenizers cut differently."""
 PACKAGES = ("windowshop", "torch", "transformers", "onnx", "onnxruntime", "tokenizers")
 
 
@@ -197,52 +191,9 @@ def check_texts(dataset: Dataset, count: int) -> list[str]:
     raise ExportError(f"{dataset.root}: has no query text and no title to check an export on.")
 
 
-def write_tokenizer(text: TextEncoder, path: Path) -> int:
-    """Write how an encoder cuts and pads texts; returns the number of tokens it cuts at."""
-    text.prepare(["a", "two words"])  # leaves its truncation and padding in the tokenizer
-    backend = getattr(text.tokenizer, "backend_tokenizer", None)
-    if backend is None or backend.truncation is None or backend.padding is None:
-        raise ExportError(
-            f"the text encoder's tokenizer, a {type(text.tokenizer).__name__}, has no fast form. "
-            "Use an encoder that comes with a tokenizer.json."
-        )
-    backend.save(str(path))
-    return int(backend.truncation["max_length"])
-
-
-def write_graph(model: Retriever, path: Path) -> None:
+def write_query_graph(model: Retriever, path: Path) -> None:
     """Write the fp32 graph, for any batch size and length."""
-    batch = model.text.prepare(["a", "red shoes for men"])  # unlike lengths: padding is traced too
-    names = [name for name in (IDS, MASK) if name in batch]
-    axes = {name: {0: "B", 1: "L"} for name in names} | {"query": {0: "B"}}
-    tower = QueryPath(model.text, model.towers).eval()
-    # What the tracer warns of is what the check measures.
-    with _plain_attention(tower), torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            tower,
-            tuple(batch[name] for name in names),
-            path,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=names,
-            output_names=["query"],
-            dynamic_axes=axes,
-        )
-
-
-@contextmanager
-def _plain_attention(module: nn.Module) -> Iterator[None]:
-    """Run attention as plain matrix products, a smaller and faster graph than sdpa."""
-    models = [part for part in module.modules() if isinstance(part, PreTrainedModel)]
-    before = [model.config._attn_implementation for model in models]
-    try:
-        for model in models:
-            model.set_attn_implementation("eager")
-        yield
-    finally:
-        for model, implementation in zip(models, before, strict=True):
-            model.set_attn_implementation(implementation)
+    write_token_graph(QueryPath(model.text, model.towers), model.text, path, "query")
 
 
 def quantise(graph: Path, path: Path) -> None:
@@ -315,7 +266,9 @@ def _write_export(
     tokenizer = folder / TOKENIZER_FILE
     max_tokens = write_tokenizer(model.text, tokenizer)
     made = _make_graphs(model, folder, config)
-    _check_tokens(model.text, QueryGraph(made["fp32"], tokenizer), reference.texts)
+    check_tokens(
+        model.text, QueryGraph(made["fp32"], tokenizer), (*HARD_TEXTS, *PROBES, *reference.texts)
+    )
     checks = {name: reference.closeness(graph, tokenizer) for name, graph in made.items()}
     kept = _choose(checks, config)
     made.pop(kept).rename(folder / GRAPH_FILE)
@@ -339,7 +292,7 @@ def _write_export(
 
 def _make_graphs(model: Retriever, folder: Path, config: ExportConfig) -> dict[Precision, Path]:
     made: dict[Precision, Path] = {"fp32": folder / "fp32.onnx"}
-    write_graph(model, made["fp32"])
+    write_query_graph(model, made["fp32"])
     if config.int8:
         made["int8"] = folder / "int8.onnx"
         quantise(made["fp32"], made["int8"])
@@ -355,19 +308,6 @@ def _choose(checks: dict[Precision, Closeness], config: ExportConfig) -> Precisi
             "This text encoder cannot be exported."
         )
     return "int8" if "int8" in checks and config.allows(checks["int8"]) else "fp32"
-
-
-def _check_tokens(text: TextEncoder, graph: QueryGraph, texts: Sequence[str]) -> None:
-    """Require that the written tokenizer cuts each text as the encoder does."""
-    for example in (*HARD_TEXTS, *texts):
-        expected = text.prepare([example])[IDS][0].tolist()
-        found = list(graph.tokenise([example])[0])
-        if found != expected:
-            raise ExportError(
-                f"the written tokenizer cuts {example[:40]!r} into {len(found)} tokens "
-                f"{found[:8]}, the encoder into {len(expected)} tokens {expected[:8]}. "
-                "This text encoder cannot be exported."
-            )
 
 
 def _require_place(out: Path) -> None:

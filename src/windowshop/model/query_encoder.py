@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import onnxruntime
-from tokenizers import Tokenizer
 
+from windowshop.encoders import TokenGraph
 from windowshop.errors import ConfigError, ExportError, SearchError
 from windowshop.files import EVERYTHING, EXPORT, Files, read_manifest, require_files
-from windowshop.model.micro_batch import BatchConfig, BatchCounts, Key, MicroBatcher
+from windowshop.model.micro_batch import BatchConfig, BatchCounts, MicroBatcher
 from windowshop.model.writing_systems import is_latin, reads, systems_read
 
 GRAPH_FILE = "query.onnx"
@@ -29,7 +28,6 @@ UNKNOWN = ("[UNK]", "<unk>")
 """Pieces that stand for what the encoder has no pieces of."""
 PROBES_FILE = "probes.npy"
 Precision = Literal["int8", "fp32"]
-IDS, MASK = "input_ids", "attention_mask"
 PROBES = ("red shoes", "blue cotton shirt for men, size 42", "5 l green tea", "größer 靴")
 MIN_PROBE_COSINE = 0.999
 
@@ -68,29 +66,8 @@ class EncoderConfig:
             raise ConfigError(f"threads={self.threads} must be at least 1.")
 
 
-class QueryGraph:
-    """Token ids to unit vectors, one batch at a time: the graph and its tokenizer, loaded."""
-
-    def __init__(self, graph: Path, tokenizer: Path, threads: int = 1) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Threads that wait should sleep: spinning ones take the cores from other processes.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            str(graph), options, providers=["CPUExecutionProvider"]
-        )
-        self._inputs = {part.name for part in self._session.get_inputs()}
-        self._tokenizer = Tokenizer.from_file(str(tokenizer))
-        padding = self._tokenizer.padding
-        assert padding is not None  # the export writes it
-        self._pad_id, self._pad_left = padding["pad_id"], padding["direction"] == "left"
-        if padding["length"] is None:
-            self._tokenizer.no_padding()  # a batch is padded to its longest text in `run`
-
-    def tokenise(self, texts: Sequence[str]) -> list[Key]:
-        """Token ids of each text, cut at the encoder's length."""
-        return [tuple(self._tokenizer.encode(text).ids) for text in texts]
+class QueryGraph(TokenGraph):
+    """Token ids to unit query vectors, (B, P)."""
 
     def has_whole(self, word: str) -> bool:
         """Return whether a word is one piece of the vocabulary."""
@@ -105,19 +82,6 @@ class QueryGraph:
     def systems(self) -> frozenset[str]:
         """Writing systems that the encoder has words of."""
         return systems_read(self._tokenizer)
-
-    def run(self, ids: Sequence[Key]) -> np.ndarray:
-        """Return unit vectors, float32 (B, P)."""
-        longest = max(len(row) for row in ids)
-        ids_BL = np.full((len(ids), longest), self._pad_id, dtype=np.int64)
-        mask_BL = np.zeros_like(ids_BL)
-        for place, row in enumerate(ids):
-            filled = slice(longest - len(row), None) if self._pad_left else slice(len(row))
-            ids_BL[place, filled] = row
-            mask_BL[place, filled] = 1
-        inputs = {IDS: ids_BL, MASK: mask_BL}
-        feed = {name: inputs[name] for name in self._inputs}
-        return np.asarray(self._session.run(None, feed)[0])
 
 
 class QueryEncoder:

@@ -131,6 +131,8 @@ class FeatureCache:
     folder: Path
     places: Mapping[Modality, Path] = field(default_factory=dict)
     """Folders of features that are not kept below `folder`."""
+    graphs: Path | None = None
+    """Folder of the encoders' graphs, if it is not `folder/graphs`."""
     _held: dict[Path, FeatureStore] = field(default_factory=dict, compare=False)
     """Stores whose new rows are in memory, since their folders cannot be written."""
     _graphs: dict[Path, TextGraph | ImageGraph | None] = field(default_factory=dict, compare=False)
@@ -221,6 +223,11 @@ class FeatureCache:
         broken.update(reasons[key.tobytes()] for key in keys[rows < 0])
         return rows
 
+    def provide_graphs(self, count: int, reporter: Reporter) -> None:
+        """Make the graphs that so many items will be encoded by, where there are none."""
+        for name in MODALITIES:
+            self._graph(name, count, reporter)
+
     @contextmanager
     def _text_encoding(
         self, count: int, reporter: Reporter
@@ -246,7 +253,7 @@ class FeatureCache:
         features that it would have given.
         """
         place = self.place(name)
-        folder = self.folder / GRAPHS_FOLDER / place.name
+        folder = (self.graphs or self.folder / GRAPHS_FOLDER) / place.name
         if place not in self._graphs and (count >= MANY or folder.is_dir()):
             self._graphs[place] = self._open_graph(name, folder, reporter)
         return self._graphs.get(place)

@@ -11,7 +11,13 @@ import pytest
 from support.encoding import SHARDS, SteppingIn, files_of
 
 from windowshop.data import FACTS, read_dataset
-from windowshop.encoders import FeatureCache, feature_store, product_features
+from windowshop.encoders import (
+    FeatureCache,
+    feature_cache,
+    feature_store,
+    graph_export,
+    product_features,
+)
 from windowshop.encoders.feature_store import FeatureStore
 from windowshop.errors import ConfigError, EncoderError, MissingExtraError, StorageError
 from windowshop.files import locked, read_sealed, write_sealed
@@ -270,3 +276,31 @@ def test_the_command_tells_counts(tmp_path, colours, cli, whole):
     assert f"{tmp_path}: 12 products; 11 texts and 10 images were new" in told.out
     assert "cannot be used (missing): 1" in told.out
     assert files_of(tmp_path) == whole
+
+
+def test_a_large_catalogue_has_one_graph_for_all_its_shards(tmp_path, encode, row_of, monkeypatch):
+    monkeypatch.setattr(graph_export, "MIN_WEIGHTS", 0)
+    encode(tmp_path / "torch")
+    monkeypatch.setattr(feature_cache, "MANY", 12)  # of the shop; a shard has fewer products
+    made = []
+    monkeypatch.setattr(
+        graph_export, "write_text_graph", _noted(graph_export.write_text_graph, made)
+    )
+    encode(tmp_path / "out")
+    assert len(made) == 1
+    assert [path.name.partition("-")[0] for path in (tmp_path / "out" / "graphs").iterdir()] == [
+        "text"
+    ]
+    assert not list((tmp_path / "out").rglob("encoding/**/graphs"))
+    found, expected = row_of(tmp_path / "out", "text"), row_of(tmp_path / "torch", "text")
+    assert found.keys() == expected.keys()
+    for key, row in found.items():
+        np.testing.assert_allclose(row, expected[key], atol=1e-3)
+
+
+def _noted(function, calls):
+    def run(*given):
+        calls.append(given)
+        return function(*given)
+
+    return run

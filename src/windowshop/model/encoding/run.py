@@ -12,6 +12,7 @@ import polars as pl
 import xxhash
 
 from windowshop.data import CATEGORY_PATHS, FACTS, TEXT_FIELDS, Dataset
+from windowshop.encoders import FeatureCache
 from windowshop.errors import ConfigError, EncoderError, StorageError
 from windowshop.files import EVERYTHING, locked, named_shortage, write_atomic
 from windowshop.model.batches import needed_views
@@ -81,6 +82,8 @@ def encode_catalogue(
         job = write_job(places, model, dataset.root, dataset.products, views)
         names = list(_write_inputs(places, job, dataset, config, reporter))
         _remove_others(places, names)
+        # Before the shards, so that all of them have the features of the same graph.
+        FeatureCache(model.text, model.image, out).provide_graphs(len(dataset.products), reporter)
         _encode_missing(places, job, model, names, config.cluster, reporter)
         shards = list(_require_all(places, names))
         merge_shards(places, model, shards, reporter)

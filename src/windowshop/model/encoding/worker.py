@@ -15,6 +15,7 @@ import polars as pl
 
 from windowshop.data import BrokenImage, image_names_of, locate, product_views, read_bytes
 from windowshop.encoders import (
+    GRAPHS_FOLDER,
     MODALITIES,
     FeatureCache,
     FeatureStore,
@@ -85,7 +86,9 @@ class ShardEncoder:
             views = product_views(rows, self._job.views)
             texts = [text for name in self._job.views for text in views[name]]
             images, _ = image_names_of(rows)
-        cache = FeatureCache(self._text, self._image, folder)
+        cache = FeatureCache(
+            self._text, self._image, folder, graphs=self._places.out / GRAPHS_FOLDER
+        )
         new_texts, new_images = self._new_texts(texts), self._new_images(images)
         num_texts = num_images = 0
         broken: Counter[str] = Counter()

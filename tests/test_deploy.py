@@ -11,11 +11,13 @@ import typer
 import yaml
 
 from windowshop.cli.entry import app
+from windowshop.index import is_address
 
 pytestmark = pytest.mark.slow
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 BIN = Path(sys.executable).parent
+FILES = ("compose.yaml", "qdrant.yaml")
 
 
 def run(*command):
@@ -29,8 +31,8 @@ def options(command):
     return {name for parameter in click_command.params for name in parameter.opts}
 
 
-def compose():
-    return yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+def compose(name="compose.yaml"):
+    return yaml.safe_load((DEPLOY / name).read_text())
 
 
 def test_dockerfile_passes_its_linter(tmp_path):
@@ -42,7 +44,8 @@ def test_dockerfile_passes_its_linter(tmp_path):
 
 def test_compose_file_is_one(tmp_path):
     check = (BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec")
-    assert run(*check, DEPLOY / "compose.yaml")[0] == 0
+    for name in FILES:
+        assert run(*check, DEPLOY / name)[0] == 0
     bad = tmp_path / "compose.yaml"
     bad.write_text("services: {a: {image: 7}}\n")
     assert run(*check, bad)[0] != 0
@@ -56,17 +59,46 @@ def test_dockerfile_calls_options_that_there_are():
     assert "--keys" in command
 
 
-@pytest.mark.parametrize("service", ["windowshop", "index"])
-def test_containers_have_few_rights(service):
-    content = compose()["services"][service]
+@pytest.mark.parametrize(
+    ("name", "service"),
+    [("compose.yaml", "windowshop"), ("compose.yaml", "index"), ("qdrant.yaml", "windowshop")],
+)
+def test_containers_have_few_rights(name, service):
+    content = compose(name)["services"][service]
     assert (content["read_only"], content["cap_drop"]) == (True, ["ALL"])
-    command = content.get("command", [])
-    assert {word for word in command if word.startswith("--")} <= options("index")
+    command = content.get("command")
+    if command:
+        assert {word for word in command if word.startswith("--")} <= options(command[0])
+
+
+def test_the_cluster_is_of_the_version_that_the_client_needs():
+    """Its nodes know one another, and the service asks for a name that all of them have."""
+    connect = (DEPLOY.parent / "src/windowshop/index/qdrant/connect.py").read_text()
+    oldest = tuple(
+        map(int, re.search(r"^OLDEST = \((\d+), (\d+)\)$", connect, re.MULTILINE).groups())
+    )
+    services = compose("qdrant.yaml")["services"]
+    nodes = {name: held for name, held in services.items() if name.startswith("qdrant-")}
+    assert len(nodes) == 3
+    for name, node in nodes.items():
+        version = re.fullmatch(r"qdrant/qdrant:v(\d+)\.(\d+)\.\d+", node["image"])
+        assert tuple(map(int, version.groups())) >= oldest
+        assert node["networks"]["default"]["aliases"] == ["qdrant"]
+        command = node["command"]
+        assert command[command.index("--uri") + 1] == f"http://{name}:6335"
+        assert ("--bootstrap" in command) == (name != "qdrant-1")
+    service = services["windowshop"]
+    assert is_address(service["command"][1])
+    keys = {node["environment"]["QDRANT__SERVICE__API_KEY"] for node in nodes.values()}
+    assert keys == {service["environment"]["QDRANT_API_KEY"]}
 
 
 def test_ports_are_published_on_loopback_only():
     ports = [
-        port for service in compose()["services"].values() for port in service.get("ports", [])
+        port
+        for name in FILES
+        for service in compose(name)["services"].values()
+        for port in service.get("ports", [])
     ]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)

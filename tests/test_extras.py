@@ -36,9 +36,8 @@ def import_names(extras):
     }
 
 
-OPTIONAL = import_names(
-    ["train", "serve", "study", "import", "client", "mcp", "postgres", "ray"]
-) - {"pydantic"}  # typer imports it
+USED = ("train", "serve", "study", "import", "client", "mcp", "postgres", "qdrant", "ray")
+OPTIONAL = import_names(USED) - {"pydantic"}  # typer imports it
 
 
 def test_the_extras_hold_what_is_heavy():
@@ -49,9 +48,7 @@ def test_the_extras_hold_what_is_heavy():
     assert {"fastapi", "uvicorn"} <= import_names(["serve"])
     assert {"jinja2", "matplotlib", "psutil"} <= import_names(["study"])
     assert not distributions(PROJECT["dependencies"]) & distributions(
-        requirement
-        for extra in ("train", "serve", "study", "import", "client", "mcp", "postgres", "ray")
-        for requirement in EXTRAS[extra]
+        requirement for extra in USED for requirement in EXTRAS[extra]
     )
 
 
@@ -124,6 +121,8 @@ index.close()
         ("serve", ["judgements", "{index}", "--out", "{out}"]),
         ("postgres", ["push", "{index}", "--to", "postgresql://localhost/shop"]),
         ("postgres", ["search", "postgresql://localhost/shop", "red"]),
+        ("qdrant", ["push", "{index}", "--to", "qdrant://localhost/shop"]),
+        ("qdrant", ["search", "https://localhost/shop", "red"]),
     ],
 )
 def test_what_is_missing_is_named(colours, colours_index, tmp_path, extra, args):

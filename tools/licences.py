@@ -12,7 +12,7 @@ from pathlib import Path
 from tools.packages import DEVELOPMENT, ROOT, build_requirements, reached, wanted
 
 PAGE = ROOT / "docs" / "licences.md"
-USES = ("train", "serve", "study", "import", "mcp")
+USES = ("train", "serve", "study", "import", "mcp", "qdrant")
 SPDX = {
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD",
@@ -133,10 +133,10 @@ MIDDLE = (
     "",
     "## Packages",
     "Names are those of the lock, `requirements/packages.txt`; `base` is what "
-    "`pip install windowshop` brings, `train`, `serve`, `study`, `import` and `mcp` what these "
-    "extras add to it, `development` what only tests, documents and releases need. PyPI's build "
-    "of torch for Linux brings packages of NVIDIA (`nvidia-*`, `cuda-*`) with licences of their "
-    "own, which are not read here: they are not installed beside the CPU build.",
+    "`pip install windowshop` brings, `train`, `serve`, `study`, `import`, `mcp` and `qdrant` what "
+    "these extras add to it, `development` what only tests, documents and releases need. PyPI's "
+    "build of torch for Linux brings packages of NVIDIA (`nvidia-*`, `cuda-*`) with licences of "
+    "their own, which are not read here: they are not installed beside the CPU build.",
     "",
     "| package | licence | for |",
     "|---|---|---|",

@@ -29,7 +29,7 @@ before a file of another origin is trusted. A later torch needs both changed.
 HEADER = "# {}\n# Written by `make lock`; not to be edited.\n"
 TITLES = {
     "packages.txt": "All that `make` installs but torch, for CPython 3.11 on Linux and macOS.",
-    "serve.txt": "The part of packages.txt that `windowshop[serve]` needs.",
+    "serve.txt": "The part of packages.txt that `windowshop[serve,qdrant]` needs.",
     "build.txt": "The part of packages.txt that makes a wheel of windowshop.",
     "torch-cpu.txt": "The CPU build of torch for Linux x86_64, of PyTorch's own index.",
     "torch-pypi.txt": "torch as PyPI has it, with what its CUDA build on Linux needs.",
@@ -52,7 +52,7 @@ def main() -> None:
         parts["torch-pypi.txt" if TORCH.match(name) else "packages.txt"] += entry
     parts["torch-cpu.txt"] = f"{TORCH_PIN}+cpu \\\n    --hash=sha256:{CPU_BUILD}\n"
     for name, sources in (
-        ("serve.txt", ["pyproject.toml", "--extra=serve"]),
+        ("serve.txt", ["pyproject.toml", "--extra=serve", "--extra=qdrant"]),
         ("build.txt", ["requirements/build.in"]),
     ):
         for package, entry in entries(compile_lock(lock, *sources)).items():

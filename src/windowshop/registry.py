@@ -59,6 +59,17 @@ ENGINES = Registry(
         "zvec": "windowshop.engines.zvec:ZvecEngine",
     },
 )
+STORES = Registry(
+    "address",
+    {
+        "postgresql": "windowshop.index.postgres.catalogue:PostgresCatalogue",
+        "postgres": "windowshop.index.postgres.catalogue:PostgresCatalogue",
+        "qdrant": "windowshop.index.qdrant.catalogue:QdrantCatalogue",
+        "http": "windowshop.index.qdrant.catalogue:QdrantCatalogue",
+        "https": "windowshop.index.qdrant.catalogue:QdrantCatalogue",
+    },
+)
+"""Catalogues on servers by the scheme of their address."""
 STORAGES = ("float32", "fp16", "int8", "4bit")
 """Forms of a vector that engines search."""
 

@@ -3,25 +3,32 @@
 from contextlib import closing
 
 import pytest
-from support.postgres import running
+from support import postgres as postgres_servers
+from support import qdrant as qdrant_servers
 
 from windowshop.engines.base import EngineSpec, VectorSpec
 from windowshop.index.catalogue.collection import Collection
 from windowshop.index.catalogue.restore import Derivation
 from windowshop.registry import ENGINES
 
-KINDS = ("exact", "zvec", "postgres")
+KINDS = ("exact", "zvec", "postgres", "qdrant")
 """Engine `flat` rounds queries, and so orders near ties in its own way: see tests/engines."""
 
 
 @pytest.fixture(scope="session")
 def postgres():
-    with running() as server:
+    with postgres_servers.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def qdrant():
+    with qdrant_servers.running() as server:
         yield server
 
 
 def spec_of(kind, width, **settings):
-    kind = "exact" if kind == "postgres" else kind
+    kind = "exact" if kind in ("postgres", "qdrant") else kind
     storage = ENGINES[kind].storages[0]
     vectors = {name: VectorSpec(width=width, storage=storage) for name in ("fused", "photo")}
     return EngineSpec(kind=kind, vectors=vectors, **settings)
@@ -58,12 +65,40 @@ def opened_store(address, width, name="g1", **settings):
     return PostgresStore(Server(address, pooled=True), name, derivation)
 
 
+def cluster_store(address, width, **settings):
+    """An empty generation of a catalogue in a cluster, made current."""
+    from dataclasses import replace
+
+    from windowshop.index.qdrant.catalogue import QdrantCatalogue
+    from windowshop.index.qdrant.connect import Server
+    from windowshop.index.qdrant.layout import (
+        Generation,
+        create_catalogue,
+        create_generation,
+        make_current,
+        write_generation,
+    )
+    from windowshop.index.remote import PushConfig
+    from windowshop.index.rows import type_of
+
+    server, spec = Server(address), spec_of("qdrant", width, **settings)
+    generation = Generation(name="g1", source="", types={"product_id": type_of("String")})
+    create_catalogue(server, PushConfig())
+    create_generation(server, generation, spec, PushConfig())
+    assert write_generation(server, replace(generation, is_ready=True))
+    make_current(server, "g1")
+    return QdrantCatalogue(address).store("g1", Derivation(spec=spec))
+
+
 @pytest.fixture
 def make_store(request):
     """Makes an empty store of a kind: `make_store(kind)(folder, width)`."""
 
     def of_kind(kind, **settings):
         def make(folder, width):
+            if kind == "qdrant":
+                address = request.getfixturevalue("qdrant").catalogue()
+                return cluster_store(address, width, **settings)
             if kind != "postgres":
                 return Collection(folder, spec_of(kind, width, **settings))
             # Else few rows are scanned in place of the graph.

@@ -1,5 +1,6 @@
-"""An index is pushed to PostgreSQL, and searched, served and written there."""
+"""An index is pushed to a server, and searched, served and written there."""
 
+import importlib
 import json
 import shutil
 from contextlib import closing
@@ -19,7 +20,7 @@ from windowshop.errors import (
     IndexFolderError,
     StorageError,
 )
-from windowshop.index import index_folder, open_generations, push_index
+from windowshop.index import PushConfig, index_folder, open_generations, push_index
 from windowshop.search.request import SearchRequest, Sort
 from windowshop.search.searcher import open_searcher
 
@@ -33,10 +34,18 @@ REQUESTS = (
 )
 
 
+@pytest.fixture(params=["postgres", "qdrant"])
+def server(request):
+    return request.param
+
+
 @pytest.fixture
-def address(postgres, tmp_path, monkeypatch):
+def address(server, request, tmp_path, monkeypatch):
     monkeypatch.setenv("WINDOWSHOP_STORES", str(tmp_path / "stores"))
-    return postgres.catalogue()
+    return request.getfixturevalue(server).catalogue()
+
+
+only_postgres = pytest.mark.parametrize("server", ["postgres"])
 
 
 @pytest.fixture
@@ -74,6 +83,10 @@ def test_commands_take_the_address(address, index, cli):
     assert found["total"] == expected["total"]
     told = cli("push", index, "--to", "nowhere")
     assert "--to nowhere: is no address" in told.err
+
+
+@only_postgres
+def test_a_server_that_is_not_there_is_named(address, cli):
     told = cli("search", "postgresql://127.0.0.1:1/none?connect_timeout=1", "red")
     assert told.code == 1
     assert "postgresql://127.0.0.1:1/none: connection" in told.err
@@ -81,11 +94,11 @@ def test_commands_take_the_address(address, index, cli):
     assert "The address of PostgreSQL cannot be read: invalid" in told.err
 
 
-def test_a_stopped_push_goes_on(address, index, monkeypatch):
-    from windowshop.index.postgres import push  # which needs the driver
-
+def test_a_stopped_push_goes_on(server, address, index, monkeypatch):
+    push = importlib.import_module(f"windowshop.index.{server}.push")  # which needs the driver
+    name = "copy_rows" if server == "postgres" else "write_points"
     monkeypatch.setattr(push, "PART_ROWS", 5)
-    copied, copy = [], push.copy_rows
+    copied, copy = [], getattr(push, name)
 
     def stop_at_third(*args):
         copied.append(args)
@@ -93,7 +106,7 @@ def test_a_stopped_push_goes_on(address, index, monkeypatch):
             raise KeyboardInterrupt
         copy(*args)
 
-    monkeypatch.setattr(push, "copy_rows", stop_at_third)
+    monkeypatch.setattr(push, name, stop_at_third)
     with pytest.raises(KeyboardInterrupt):
         push_index(index, address)
     with pytest.raises(IndexFolderError, match="no generation to search"):
@@ -142,7 +155,7 @@ def test_writes_are_not_lost_to_a_push(address, index):
             searcher.index.upsert(rows, {"n1": b"image"})
     with pytest.raises(StorageError, match="has 1 writes since the last push"):
         push_index(index, address)
-    pushed = push_index(index, address, replace_writes=True)
+    pushed = push_index(index, address, config=PushConfig(replace_writes=True))
     assert pushed.generation == "g2"
     with closing(open_searcher(address)) as searcher:
         assert searcher.product("n1") is None
@@ -184,11 +197,12 @@ def test_services_share_a_catalogue(address, index, tmp_path, monkeypatch):
             assert two.request("DELETE", "/products", json={"product_ids": ["n1"]}).is_success
             found = one.post("/search", json={"text": "wings"}).json()
             assert "n1" not in [result["product_id"] for result in found["results"]]
-            push_index(index, address, replace_writes=True)
+            push_index(index, address, config=PushConfig(replace_writes=True))
             wait_until(lambda: two.get("/info").json().get("current") == "g2")
             assert two.post("/search", json={"text": "red shoe"}).json()["matching"] == 12
 
 
+@only_postgres
 def test_a_killed_server_is_told_and_loses_no_write(postgres, address, index):
     if not postgres.can_be_killed:
         pytest.skip("the server of WINDOWSHOP_POSTGRES is not ours to kill")
@@ -248,6 +262,7 @@ def test_what_the_server_cannot_keep_is_named(make_store, tmp_path):
         assert store.delete(["a\0"]) == 0
 
 
+@only_postgres
 def test_addresses_and_folders_are_told_apart(address, tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         index_folder("postgresql://[x")

@@ -48,7 +48,7 @@ IndexPath = Annotated[Path, typer.Argument(help="Index folder made by `windowsho
 
 IndexPlace = Annotated[
     str,
-    typer.Argument(help="Index folder, or the address postgresql://... that one was pushed to."),
+    typer.Argument(help="Index folder, or the address of a server that one was pushed to."),
 ]
 CacheOption = Annotated[
     Path,

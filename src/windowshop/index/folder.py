@@ -19,7 +19,7 @@ from pathlib import Path
 
 import orjson
 
-from windowshop.errors import IndexFolderError, StorageError, needs_extra
+from windowshop.errors import IndexFolderError, StorageError
 from windowshop.files import INDEX, MANIFEST_FILE, locked, read_manifest, sync, write_manifest
 from windowshop.index.catalogue.collection import LOCK_FILE as COLLECTION_LOCK
 from windowshop.index.catalogue.snapshot import SNAPSHOT_FILE, snapshot_seq
@@ -27,6 +27,7 @@ from windowshop.index.database import DATABASE_FILE, MARK_FILE
 from windowshop.index.generations import GENERATIONS_FOLDER, LINK_FILE, Generations
 from windowshop.index.images import remove_uploads, uploads_of
 from windowshop.index.product_table import ProductTable, taken
+from windowshop.index.remote import LinkedGenerations
 
 IMAGES_FOLDER = "photos"
 LOCK_FILE = "build.lock"
@@ -49,8 +50,6 @@ def open_generations(folder: Path) -> Generations:
     read_manifest(IndexManifest, folder, INDEX)
     if not is_linked(folder):
         return Generations(folder)
-    with needs_extra("postgres"):
-        from windowshop.index.postgres.link import LinkedGenerations
     return LinkedGenerations(folder)
 
 

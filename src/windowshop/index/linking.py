@@ -1,17 +1,10 @@
-"""Catalogues in PostgreSQL by their addresses, wherever an index folder can be named."""
+"""Catalogues on servers by their addresses, wherever an index folder can be named."""
 
 from pathlib import Path
 
-from windowshop.errors import needs_extra
 from windowshop.files import INDEX, MANIFEST_FILE, write_manifest
 from windowshop.index.folder import IndexManifest
-
-ADDRESSES = ("postgresql://", "postgres://")
-
-
-def is_address(text: str) -> bool:
-    """Return whether a text is the address of a server, not a path."""
-    return text.startswith(ADDRESSES)
+from windowshop.index.remote import is_address, link_folder, remote_catalogue, write_link
 
 
 def index_folder(place: str | Path) -> Path:
@@ -22,11 +15,10 @@ def index_folder(place: str | Path) -> Path:
     """
     if isinstance(place, Path) or not is_address(place):
         return Path(place)
-    with needs_extra("postgres"):
-        from windowshop.index.postgres.link import link_folder, write_link
-    folder = link_folder(place)
+    catalogue = remote_catalogue(place)
+    folder = link_folder(catalogue)
     folder.mkdir(parents=True, exist_ok=True)
-    write_link(folder, place)
+    write_link(folder, place, catalogue)
     if not (folder / MANIFEST_FILE).exists():
         write_manifest(folder, IndexManifest(), INDEX)
     return folder

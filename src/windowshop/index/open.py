@@ -48,6 +48,7 @@ from windowshop.index.folder import (
     open_generations,
 )
 from windowshop.index.images import Kept, OpenedImages, ShopImages
+from windowshop.index.remote import fetch_generation, linked_catalogue
 from windowshop.index.vector_names import gate_columns, vectors_by_name
 from windowshop.model import QueryEncoder, open_query_encoder
 
@@ -221,7 +222,7 @@ class OpenIndex:
         sent = dict(images or {})
         if sent and is_linked(self.folder):
             raise DataError(
-                "Images that come with products are not kept in PostgreSQL. Name files below "
+                "Images that come with products are not kept on a server. Name files below "
                 f"{self.manifest.data_root} in `image` instead."
             )
         stray = sent.keys() - set(rows["product_id"])
@@ -328,16 +329,9 @@ def open_index(
     place = generations.path(name)
 
     if is_linked(path):
-        with needs_extra("postgres"):
-            from windowshop.index.postgres.link import fetch_generation, linked_server
-            from windowshop.index.postgres.store import PostgresStore
-        server = linked_server(path, pooled=True)
-        try:
-            fetch_generation(path, name, server)
-            return OpenIndex(path, name, place, lambda made: PostgresStore(server, name, made))
-        except BaseException:
-            server.close()
-            raise
+        catalogue = linked_catalogue(path)
+        fetch_generation(path, name, catalogue)
+        return OpenIndex(path, name, place, lambda made: catalogue.store(name, made))
 
     def open_store(derivation: Derivation) -> Store:
         return Collection(place, products=path, derivation=derivation, read_only=read_only)
@@ -350,11 +344,7 @@ def linked_store(folder: Path, spec: EngineSpec) -> Store:
 
     `spec` has the widths of its vectors, and may search them otherwise.
     """
-    with needs_extra("postgres"):
-        from windowshop.index.postgres.link import linked_server
-        from windowshop.index.postgres.store import PostgresStore
-    server = linked_server(folder, pooled=True)
-    return PostgresStore(server, current_generation(folder), Derivation(spec=spec))
+    return linked_catalogue(folder).store(current_generation(folder), Derivation(spec=spec))
 
 
 def _completed(products: pl.DataFrame) -> pl.DataFrame:

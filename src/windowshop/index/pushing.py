@@ -7,48 +7,43 @@ from pathlib import Path
 
 import xxhash
 
-from windowshop.errors import needs_extra
 from windowshop.files import file_hash
 from windowshop.index.catalogue.columns import VERSION
 from windowshop.index.catalogue.protocols import Living
 from windowshop.index.catalogue.view import View
 from windowshop.index.generation_parts import CLASSIFIER_FOLDER, RANKER_FOLDER
 from windowshop.index.open import GENERATION, MODEL_FOLDER, OpenIndex, open_index
-from windowshop.index.postgres.content import SHOP, SHOP_FILES, Content, Pushed
+from windowshop.index.remote import (
+    SHOP,
+    SHOP_FILES,
+    Content,
+    PushConfig,
+    Pushed,
+    remote_catalogue,
+)
 from windowshop.progress import SILENT, Reporter
 
 FOLDERS = (MODEL_FOLDER, CLASSIFIER_FOLDER, RANKER_FOLDER)
 """Folders of a generation that searches and writes need."""
-PARTITIONS = 8
 
 
 def push_index(
     folder: str | Path,
     address: str,
     reporter: Reporter = SILENT,
-    *,
-    partitions: int = PARTITIONS,
-    replace_writes: bool = False,
+    config: PushConfig | None = None,
 ) -> Pushed:
-    """Copy the current generation of an index to PostgreSQL and let searches switch to it.
+    """Copy the current generation of an index to a server and let searches switch to it.
 
     A push that was stopped goes on where it was. Raises StorageError where products were written
     there since the push before, which this one would lose, unless `replace_writes`.
     """
-    with needs_extra("postgres"):
-        from windowshop.index.postgres.push import push
-
+    catalogue = remote_catalogue(address)
     with (
         closing(open_index(folder, read_only=True)) as index,
         index.collection.read_view() as view,
     ):
-        return push(
-            _content(index, view),
-            address,
-            reporter,
-            partitions=partitions,
-            replace_writes=replace_writes,
-        )
+        return catalogue.push(_content(index, view), reporter, config or PushConfig())
 
 
 def _content(index: OpenIndex, view: View) -> Content:

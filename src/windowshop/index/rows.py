@@ -77,7 +77,13 @@ def to_texts(rows: pl.DataFrame) -> list[str]:
 
 def from_texts(texts: Iterable[str], types: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Return rows of JSON as a table with these columns."""
-    read = [orjson.loads(text) for text in texts]
+    return from_records([orjson.loads(text) for text in texts], types)
+
+
+def from_records(
+    read: Sequence[Mapping[str, Any]], types: Mapping[str, pl.DataType]
+) -> pl.DataFrame:
+    """Return rows that were read from JSON as a table with these columns."""
     return pl.DataFrame(
         [_series(name, [row.get(name) for row in read], dtype) for name, dtype in types.items()]
     )

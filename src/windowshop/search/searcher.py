@@ -348,7 +348,7 @@ def open_searcher(
 ) -> Searcher:
     """Open an index folder with its search settings and the shop's rules and synonyms.
 
-    The address of a catalogue in PostgreSQL, postgresql://..., will do in place of a folder. With
+    The address of a catalogue on a server will do in place of a folder. With
     `read_only`, another process may have the folder open, and nothing on the disk changes.
     """
     root = index_folder(folder)

@@ -95,3 +95,10 @@ def listed(table: pl.DataFrame, name: str) -> pl.Series:
     if name == CATEGORY and isinstance(table.schema.get(CATEGORY_PATHS), pl.List):
         return every_path(table)
     return table[name]
+
+
+def as_numbers(column: pl.Series) -> np.ndarray:
+    """Return numbers and moments as float64; NaN is unknown."""
+    if column.dtype.is_temporal():
+        column = column.to_physical()
+    return column.cast(pl.Float64, strict=False).to_numpy()

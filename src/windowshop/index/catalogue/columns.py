@@ -25,8 +25,8 @@ from windowshop.data import (
 )
 from windowshop.engines import Allowed
 from windowshop.errors import DataError, FilterError
-from windowshop.index.catalogue.codes import Coded, ColumnCodes, listed
-from windowshop.index.catalogue.protocols import Living
+from windowshop.index.catalogue.codes import Coded, ColumnCodes, as_numbers, listed
+from windowshop.index.catalogue.protocols import Living, ProductColumns
 from windowshop.index.rows import check_product_ids, fitted, joined, types_of
 
 GROUP, VERSION = "group_id", "_version"
@@ -57,7 +57,7 @@ class Prepared:
         return self.rows["product_id"].to_list()
 
 
-class Columns:
+class Columns(ProductColumns):
     """Product rows by key; the caller lets many read, or one `commit` or `remove`."""
 
     def __init__(self, table: pl.DataFrame, alive_N: np.ndarray) -> None:
@@ -206,10 +206,6 @@ class Columns:
             raise DataError(f"There is no product {unknown[0]!r}. Search again.")
         return np.array([self._key[product_id] for product_id in product_ids], dtype=np.int64)
 
-    def rows(self, keys: np.ndarray) -> pl.DataFrame:
-        """Return the rows of keys, in the given order, with all columns."""
-        return self._gather(keys, self._large.columns)
-
     def records(self, keys: np.ndarray) -> list[dict[str, Any]]:
         """Return the values of keys that are not null, without columns that begin with _ (ours).
 
@@ -271,11 +267,6 @@ class Columns:
         few = ColumnCodes(listed(rows, name)).of(np.arange(len(rows)))
         further = Coded(few.values, places_C[few.places_I], few.codes_I)
         return held.joined(keys_C[in_large], np.flatnonzero(in_large), further)
-
-    def is_number(self, name: str) -> bool:
-        """Return whether a column of theirs holds numbers."""
-        dtype = self._large.schema.get(name)
-        return dtype is not None and dtype.is_numeric()
 
     def versions(self, product_ids: Sequence[str]) -> list[int | None]:
         """Return the versions of products; None for one that is not there."""
@@ -351,13 +342,6 @@ class Columns:
 def _passing(table: pl.DataFrame, where: Filter) -> np.ndarray:
     passes = table.select(to_polars(where, table.schema).alias("passes"))["passes"]
     return passes.fill_null(False).to_numpy()
-
-
-def as_numbers(column: pl.Series) -> np.ndarray:
-    """Return numbers and moments as float64; NaN is unknown."""
-    if column.dtype.is_temporal():
-        column = column.to_physical()
-    return column.cast(pl.Float64, strict=False).to_numpy()
 
 
 def records_hash(table: pl.DataFrame, num_keys: int) -> str:

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
-from windowshop.data import Filter
+from windowshop.data import CATEGORY, CATEGORY_PATHS, Filter
 from windowshop.engines import Allowed, Neighbours
-from windowshop.index.catalogue.codes import Coded
+from windowshop.index.catalogue.codes import Coded, ColumnCodes, as_numbers, listed, stored_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,10 @@ class Living:
 
 
 class ProductColumns(Protocol):
-    """Columns of a catalogue by key; a product that changes gets a new key, above all others."""
+    """Columns of a catalogue by key; a product that changes gets a new key, above all others.
+
+    Those of stores subclass it: reads that `select` and `added` answer are here.
+    """
 
     @property
     def num_keys(self) -> int:
@@ -44,7 +47,7 @@ class ProductColumns(Protocol):
     @property
     def names(self) -> list[str]:
         """Columns that some product ever had."""
-        ...
+        return list(self.schema)
 
     @property
     def schema(self) -> pl.Schema:
@@ -61,11 +64,11 @@ class ProductColumns(Protocol):
 
     def table(self) -> pl.DataFrame:
         """Return every row that has a key, in the order of keys."""
-        ...
+        return self.living().table
 
     def living(self) -> Living:
         """Return the products, without rows that died."""
-        ...
+        return self.added(0)
 
     def added(self, since: int) -> Living:
         """Return rows of the keys from one on; those that died since may be among them."""
@@ -93,11 +96,15 @@ class ProductColumns(Protocol):
 
     def rows(self, keys: np.ndarray) -> pl.DataFrame:
         """Return the rows of keys, in the given order, with all columns."""
-        ...
+        return self.select(keys, self.names)
 
     def records(self, keys: np.ndarray) -> list[dict[str, Any]]:
         """Return the values of keys that are not null, without columns that begin with _ (ours)."""
-        ...
+        rows = self.select(keys, [name for name in self.names if not name.startswith("_")])
+        return [
+            {name: value for name, value in row.items() if value is not None}
+            for row in rows.iter_rows(named=True)
+        ]
 
     def select(self, keys: np.ndarray, names: Iterable[str]) -> pl.DataFrame:
         """Return some columns of keys, in the given order; unknown columns are absent."""
@@ -105,18 +112,22 @@ class ProductColumns(Protocol):
 
     def numbers(self, keys_C: np.ndarray, names: Iterable[str]) -> dict[str, np.ndarray]:
         """Return numbers and moments of keys, float64 (C,); NaN is unknown."""
-        ...
+        table = self.select(keys_C, dict.fromkeys(names))
+        return {column.name: as_numbers(column) for column in table.get_columns()}
 
     def codes(self, keys_C: np.ndarray, name: str) -> Coded:
         """Return the values of keys in a column of theirs; all paths of the category.
 
         Raises SearchError where it holds more than single values and lists of them.
         """
-        ...
+        stored = stored_name(name)
+        names = (stored, CATEGORY_PATHS) if stored == CATEGORY else (stored,)
+        return ColumnCodes(listed(self.select(keys_C, names), name)).of(np.arange(len(keys_C)))
 
     def is_number(self, name: str) -> bool:
         """Return whether a column of theirs holds numbers."""
-        ...
+        dtype = self.schema.get(name)
+        return dtype is not None and dtype.is_numeric()
 
     def bounds(self, allowed: Allowed, name: str) -> tuple[float | None, float | None]:
         """Return the lowest and the highest number of a column; None where there is none."""

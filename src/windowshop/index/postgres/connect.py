@@ -16,6 +16,7 @@ from windowshop.errors import (
     WindowshopError,
     first_line,
 )
+from windowshop.index.remote import PUSH
 
 MOST = 24
 """Connections of a process: as many searches as run at a time, and a write."""
@@ -33,7 +34,6 @@ WITH_PUBLIC = """SELECT
     set_config('search_path', current_setting('search_path') || ', public', false) WHERE
     to_regclass(quote_ident(current_schema()) || '.windowshop_catalogue') IS NOT NULL"""
 """Statement that finds the types of pgvector in `public`, but never a catalogue there."""
-PUSH = "Run `windowshop push INDEX --to` it"
 Row = tuple[Any, ...]
 
 

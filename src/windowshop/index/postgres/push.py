@@ -1,13 +1,9 @@
 """An index -> a generation in PostgreSQL, in parts, and switched to when it is whole."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import psycopg
 
 from windowshop.errors import StorageError
 from windowshop.index.postgres.connect import Row, Server
-from windowshop.index.postgres.content import Content, Pushed
 from windowshop.index.postgres.copying import copy_rows
 from windowshop.index.postgres.schema import (
     GENERATION_ROW,
@@ -16,8 +12,8 @@ from windowshop.index.postgres.schema import (
     create_tables,
     drop_generation,
     generation_of,
-    names_of,
 )
+from windowshop.index.remote import Content, PushConfig, Pushed, file_parts
 from windowshop.index.rows import types_of
 from windowshop.progress import Reporter
 
@@ -25,32 +21,24 @@ PART_ROWS = 5_000
 PART_BYTES = 8 << 20
 
 
-def push(
-    content: Content, address: str, reporter: Reporter, *, partitions: int, replace_writes: bool
-) -> Pushed:
+def push(content: Content, server: Server, reporter: Reporter, config: PushConfig) -> Pushed:
     """Copy an index to a server and make it current; see `windowshop.index.push_index`."""
-    server = Server(address)
     taken = StorageError(f"{server.place}: another process pushes to it. Wait until it has ended.")
     with server.writing() as connection:
         create_tables(connection)
     with server.locked(f"windowshop {server.place}", taken):
-        _require_no_writes(server, replace_writes=replace_writes)
-        return _Push(server, content, reporter, partitions, replace_writes).run()
+        _require_no_writes(server, replace_writes=config.replace_writes)
+        return _Push(server, content, reporter, config).run()
 
 
 class _Push:
     """Push of one state of an index."""
 
     def __init__(
-        self,
-        server: Server,
-        content: Content,
-        reporter: Reporter,
-        partitions: int,
-        replace_writes: bool,
+        self, server: Server, content: Content, reporter: Reporter, config: PushConfig
     ) -> None:
-        self._server, self._content, self._reporter = server, content, reporter
-        self._partitions, self._replace_writes = partitions, replace_writes
+        self._server, self._content = server, content
+        self._reporter, self._config = reporter, config
 
     def run(self) -> Pushed:
         """Copy what is missing, index it, and switch."""
@@ -70,7 +58,7 @@ class _Push:
             with self._server.writing() as connection:
                 connection.execute("DELETE FROM windowshop_files WHERE generation = %s", [name])
                 for path, file in self._content.files.items():
-                    for part, content in enumerate(_parts(file)):
+                    for part, content in enumerate(file_parts(file, PART_BYTES)):
                         connection.execute(
                             "INSERT INTO windowshop_files VALUES (%s, %s, %s, %s)",
                             [name, path, part, content],
@@ -95,11 +83,16 @@ class _Push:
                     connection, name, is_ready
                 ):
                     return name, is_ready, loaded
-            numbers = [int(name[1:]) for name in names_of(rows)]
+            numbers = [int(row[0][1:]) for row in rows]
             name = f"g{max(numbers, default=0) + 1}"
             types = types_of(self._content.living.table)
             create_generation(
-                connection, name, self._content.source, types, self._content.spec, self._partitions
+                connection,
+                name,
+                self._content.source,
+                types,
+                self._content.spec,
+                self._config.partitions,
             )
             return name, False, 0
 
@@ -138,7 +131,7 @@ class _Push:
                 "SELECT current, seq, pushed_seq FROM windowshop_catalogue FOR UPDATE"
             ).fetchone()
             current, seq, pushed_seq = row or (None, 0, 0)
-            if seq > pushed_seq and not self._replace_writes:
+            if seq > pushed_seq and not self._config.replace_writes:
                 raise _written(self._server, seq - pushed_seq)
             seq = max(seq, self._content.seq)
             connection.execute(
@@ -172,12 +165,3 @@ def _written(server: Server, count: int) -> StorageError:
         f"{server.place}: has {count} writes since the last push, which the index lacks. Write "
         "these products to the index too, then push with --replace-writes."
     )
-
-
-def _parts(file: Path) -> Iterator[bytes]:
-    """Yield the content of a file in parts; one of an empty file."""
-    with file.open("rb") as opened:
-        part = opened.read(PART_BYTES)
-        yield part
-        while part := opened.read(PART_BYTES):
-            yield part

@@ -12,7 +12,7 @@ They lie in the first schema of the connection's search path, so that
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -22,7 +22,8 @@ from psycopg import sql
 from windowshop.data import inner_type
 from windowshop.engines import EngineSpec
 from windowshop.errors import IndexFolderError
-from windowshop.index.postgres.connect import PUSH, WITH_PUBLIC, Reader, Row, Server
+from windowshop.index.postgres.connect import WITH_PUBLIC, Reader, Row, Server
+from windowshop.index.remote import PUSH
 from windowshop.index.rows import type_name, type_of
 
 FORMAT = "windowshop-postgres/1"
@@ -244,8 +245,3 @@ def drop_generation(connection: psycopg.Connection[Row], name: str) -> None:
     """Drop the tables and the files of a generation."""
     connection.execute(f"DROP TABLE IF EXISTS windowshop_{name}")
     connection.execute("DELETE FROM windowshop_generations WHERE name = %s", [name])
-
-
-def names_of(rows: Sequence[Row]) -> list[str]:
-    """Return the names of generations in their order: g2 before g10."""
-    return sorted((row[0] for row in rows), key=lambda name: (len(name), name))

@@ -16,11 +16,12 @@ import psycopg
 
 from windowshop.engines import Allowed, EngineSpec, Neighbours, best, cut
 from windowshop.errors import EngineError, StorageError
+from windowshop.index.catalogue.remote_allowed import RemoteAllowed
 from windowshop.index.catalogue.restore import Derivation, without_internal
 from windowshop.index.catalogue.state import check_filters, stored_vectors
 from windowshop.index.catalogue.store import Store
 from windowshop.index.catalogue.view import View, WriteBacklog
-from windowshop.index.postgres.columns import ServerAllowed, ServerColumns
+from windowshop.index.postgres.columns import ServerColumns, passing
 from windowshop.index.postgres.connect import Reader, Row, Server
 from windowshop.index.postgres.copying import copy_rows, vector_text, vectors_of
 from windowshop.index.postgres.filters import ALL, Condition, joined
@@ -184,8 +185,8 @@ class ServerVectors:
         """
         width = self._width(name)
         where, count = ALL, len(self._columns)
-        if isinstance(allowed, ServerAllowed):
-            where, count = allowed.condition, allowed.count
+        if isinstance(allowed, RemoteAllowed):
+            where, count = passing(allowed), allowed.count
         is_few = count <= self._spec.scan_rows
         found = [
             self._nearest(query_D, k, where, name, is_few=is_few)

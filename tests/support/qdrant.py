@@ -1,0 +1,71 @@
+"""A Qdrant cluster for tests: that of QDRANT_URL, or the client's own local mode.
+
+The local mode reads filters and payloads in Python, scores every vector, and has no payload
+indexes, graphs, replicas or requests.
+"""
+
+import os
+import threading
+import uuid
+import warnings
+from contextlib import contextmanager
+
+import pytest
+
+
+class Local:
+    """The client's local mode, for many threads, without its remarks on what it ignores."""
+
+    def __init__(self, client):
+        self._client, self._lock = client, threading.RLock()
+        self.fails = None
+        """Called with the name of each request before it is answered; may raise."""
+
+    def __getattr__(self, name):
+        method = getattr(self._client, name)
+
+        def call(*args, **kwargs):
+            if self.fails is not None:
+                self.fails(name)
+            with self._lock, warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "(?i).*local")
+                return method(*args, **kwargs)
+
+        return call
+
+
+class Qdrant:
+    """A cluster; each catalogue gets a name of its own."""
+
+    def __init__(self, url, client):
+        self.url, self.client, self._names = url, client, []
+
+    def catalogue(self):
+        """Address of an empty catalogue."""
+        self._names.append(f"t{uuid.uuid4().hex[:12]}")
+        return f"{self.url}/{self._names[-1]}"
+
+    def drop(self):
+        """Drop all catalogues that were asked for."""
+        for held in self.client.get_collections().collections:
+            if held.name.partition("_")[0] in self._names:
+                self.client.delete_collection(held.name)
+
+
+@contextmanager
+def running():
+    """A cluster, or a skipped test where the client is not installed."""
+    qdrant_client = pytest.importorskip("qdrant_client", reason="the extra qdrant is not installed")
+    from windowshop.index.qdrant import connect
+
+    url = os.environ.get("QDRANT_URL")
+    if url:
+        key = os.environ.get(connect.KEY_VARIABLE)
+        made = Qdrant(url.rstrip("/"), connect.client_of(url.rstrip("/"), key))
+        yield made
+        made.drop()
+        return
+    client = Local(qdrant_client.QdrantClient(":memory:"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connect, "client_of", lambda url, key: client)
+        yield Qdrant("qdrant://local:6333", client)

@@ -316,6 +316,9 @@ class TrainConfig:
     """Training queries made of the catalogue's own values, beside the judged ones."""
     negatives_file: str = ""
     """Table of `windowshop mine-negatives` that stages with `negatives` draw from."""
+    batch_shards: int = 8
+    """Most parts that the rows of a batch are computed in, each with random numbers of its own: so
+    many processes at most can share a batch, and their number does not change the result."""
     baselines: tuple[str, ...] = SINGLE
     """Fusions trained beside the model in the same way, for `windowshop evaluate`."""
     dev_products: int = 50_000
@@ -328,6 +331,8 @@ class TrainConfig:
         _require(self.seed >= 0, f"seed={self.seed} must not be negative.")
         count = self.generated_queries
         _require(count >= 0, f"generated_queries={count} must not be negative.")
+        shards = self.batch_shards
+        _require(shards >= 1, f"batch_shards={shards} must be at least 1.")
         _require(len(self.stages) > 0, "stages: name at least one of domain, separate, fused.")
 
     @property

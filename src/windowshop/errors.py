@@ -26,6 +26,10 @@ class ModelError(WindowshopError):
     """A model folder is missing, incomplete, or of another format."""
 
 
+class DistributedError(WindowshopError):
+    """The processes that train one model together cannot reach each other, or differ."""
+
+
 class ExportError(WindowshopError):
     """A query encoder cannot be exported, or its folder is missing, damaged or of another model."""
 

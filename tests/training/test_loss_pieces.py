@@ -78,12 +78,15 @@ def axes_step(make_dataset):
     dataset = make_dataset(list("abcd"), train_queries(*TEXTS), {(i, i): 1 for i in range(4)})
     products = SimpleNamespace(
         has_both=np.ones(4, dtype=bool),
-        varied_batch=lambda items, rng, stage: items,
-        same_content=lambda items: np.eye(len(items), dtype=bool),
+        has_text=np.ones(4, dtype=bool),
+        has_image=np.ones(4, dtype=bool),
+        varied_batch=lambda items, rng, stage: torch.from_numpy(items),
+        same_content=lambda items, rows: np.eye(len(items), dtype=bool)[rows],
     )
-    queries = SimpleNamespace(batch=lambda rows: rows)
+    queries = SimpleNamespace(batch=torch.from_numpy)
     data = TrainingData(products, queries, make_pairs(dataset, "train"))
     model = SimpleNamespace(
+        device=torch.device("cpu"),
         fusion=SimpleNamespace(uses_text=True, uses_image=True),
         embed_queries=lambda rows: AXES_44[rows],
         encode_modalities=lambda items: SimpleNamespace(

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from windowshop.training.losses import BLOCKED, gate_balance, info_nce, make_targets, matryoshka
+from windowshop.training.losses import gate_balance, info_nce, make_targets, matryoshka
 
 SCALE = torch.tensor(7.0, dtype=torch.float64)
 
@@ -153,7 +153,7 @@ def test_lower_grades_are_negatives_of_higher_ones():
     scores = torch.tensor([[0.5, 0.1, -0.2]], dtype=torch.float64, requires_grad=True)
     grade_BC, none_BC = torch.tensor([[3.0, 1.0, 0.0]]), torch.zeros(1, 3, dtype=torch.bool)
     targets = make_targets(grade_BC, none_BC)
-    assert targets.bias_BC.tolist() == [[BLOCKED, BLOCKED, 0]]
+    assert targets.blocked_BC.tolist() == [[True, True, False]]
     assert [level.weight for level in targets.levels] == [pytest.approx(1 / 7), 1.0]
     # One query (1,), products of width 1: the logits are the scores themselves.
     info_nce(torch.ones(1, 1).double(), scores.T, targets, torch.tensor(1.0)).backward()

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,6 +38,8 @@ LIKENESS = ("text", "image", "fused")
 
 class FeaturesAsVectors:
     """Stands for the towers: text and image features are the vectors, fused is their sum."""
+
+    device = torch.device("cpu")
 
     def __init__(self, width):
         self.width = width

@@ -298,7 +298,7 @@ def test_mixed_precision_is_on_where_it_pays_and_keeps_the_gradient(fresh, monke
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_towers_multiply_in_mixed_precision_while_training_alone(monkeypatch, dtype):
-    monkeypatch.setattr(layers, "fast_dtype", lambda: dtype)
+    monkeypatch.setattr(layers, "fast_dtype", lambda device: dtype)
     torch.manual_seed(0)
     network, x = layers.ZeroStartMLP(32, 32, 8, 0.0), torch.randn(16, 32)
     nn.init.normal_(network[-1].weight)

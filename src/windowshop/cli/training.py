@@ -1,5 +1,6 @@
 """Commands that train, evaluate and compare."""
 
+import os
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -59,7 +60,10 @@ def train(
     ] = None,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
-    """Train a model and its baselines; a stopped run continues when started again."""
+    """Train a model and its baselines; a stopped run continues when started again.
+
+    Under torchrun all processes train one model.
+    """
     require_products(data)
     require_file("--negatives", negatives)
     settings = load_config(config) if config else TrainConfig()
@@ -89,6 +93,8 @@ def train(
     from windowshop.training import train as run
 
     manifest = run(read_dataset(data), model, settings, cache, reporter)
+    if os.environ.get("RANK", "0") != "0":
+        return  # the first process of torchrun's prints
     table = Table(title=f"{model}: dev figures", title_justify="left", title_style="bold")
     for column in ("system", "nDCG@10", "Recall@100"):
         table.add_column(column, justify="left" if column == "system" else "right")

@@ -95,8 +95,9 @@ class DevScorer:
             return
         product_NP = product_vectors(model, self.product_source, self.products)
         shared_QD = torch.from_numpy(shared_query_vectors(model, self.query_source, self.queries))
+        shared_QD = shared_QD.to(model.device)
         with torch.inference_mode():
-            quantiles = np.quantile(weight.logits(shared_QD).numpy(), MIDPOINTS)
+            quantiles = np.quantile(weight.logits(shared_QD).cpu().numpy(), MIDPOINTS)
         tried = [(1.0, 0.0), *((s, float(m)) for s in SHARPNESSES for m in quantiles)]
         scores = {}
         for pair in tried:

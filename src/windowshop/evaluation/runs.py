@@ -41,7 +41,7 @@ def _in_chunks(
 ) -> np.ndarray:
     model.eval()
     parts = [
-        encode(source.batch(items[start : start + CHUNK])).numpy()
+        encode(source.batch(items[start : start + CHUNK]).to(model.device)).cpu().numpy()
         for start in range(0, max(len(items), 1), CHUNK)  # of no query, too
     ]
     return np.concatenate(parts)
@@ -56,9 +56,10 @@ def modality_vectors(
     shape = len(items), model.config.width
     text_ND, image_ND = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
     for start in range(0, len(items), CHUNK):
-        chunk = model.encode_modalities(source.batch(items[start : start + CHUNK]))
-        text_ND[start : start + CHUNK] = chunk.t_BD.numpy()
-        image_ND[start : start + CHUNK] = chunk.v_BD.numpy()
+        batch = source.batch(items[start : start + CHUNK]).to(model.device)
+        chunk = model.encode_modalities(batch)
+        text_ND[start : start + CHUNK] = chunk.t_BD.cpu().numpy()
+        image_ND[start : start + CHUNK] = chunk.v_BD.cpu().numpy()
     return text_ND, image_ND
 
 

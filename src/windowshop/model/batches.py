@@ -1,6 +1,6 @@
 """Features of a data set -> tensors of a batch, as training and dev scorer feed the towers.
 
-Shapes: B batch, M further images, H feature width.
+Shapes: B batch, R rows of it, M further images, H feature width.
 """
 
 from collections.abc import Iterable
@@ -29,6 +29,10 @@ class QueryBatch:
     image_BH: Tensor
     has_B2: Tensor
 
+    def to(self, device: torch.device) -> "QueryBatch":
+        """Return the batch on a device."""
+        return QueryBatch(self.text_BH.to(device), self.image_BH.to(device), self.has_B2.to(device))
+
 
 @dataclass(frozen=True, slots=True)
 class FurtherImages:
@@ -49,6 +53,15 @@ class ProductBatch:
     has_B2: Tensor
     further: FurtherImages | None = None
     """None where no product of the batch has more than one image."""
+
+    def to(self, device: torch.device) -> "ProductBatch":
+        """Return the batch on a device."""
+        further = self.further and FurtherImages(
+            self.further.image_MH.to(device), self.further.owner_M.to(device)
+        )
+        return ProductBatch(
+            self.text_BH.to(device), self.image_BH.to(device), self.has_B2.to(device), further
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +127,15 @@ class ProductSource:
             text_BH[shown_B] = self.features.views[VIEWS[place]].gather(items[shown_B])
         return self._batch(items, text_BH)
 
-    def same_content(self, items: np.ndarray) -> np.ndarray:
-        """Pairs of products with the same title or with an image file in common, bool (B, B)."""
+    def same_content(self, items: np.ndarray, rows: slice = slice(None)) -> np.ndarray:
+        """Pairs of products with the same title or with an image file in common, bool (R, B).
+
+        Those of `rows` against all `items`.
+        """
         title, image = self.features.views[TITLE], self.features.image
-        same = _equal_rows(title, items) | _equal_rows(image, items)
+        same = _equal_rows(title, items, rows) | _equal_rows(image, items, rows)
         if self.features.further is not None:
-            same |= _common_images(image, self.features.further, items)
+            same |= _common_images(image, self.features.further, items, rows)
         return np.asarray(same)
 
     def _batch(self, items: np.ndarray, text_BH: np.ndarray) -> ProductBatch:
@@ -167,13 +183,15 @@ def _shares(stage: StageConfig) -> tuple[tuple[tuple[str, ...], float], ...]:
     )
 
 
-def _equal_rows(table: FeatureTable, items: np.ndarray) -> np.ndarray:
-    rows_B = table.rows[items]
-    return np.asarray((rows_B[:, None] == rows_B) & (rows_B >= 0))
+def _equal_rows(table: FeatureTable, items: np.ndarray, rows: slice) -> np.ndarray:
+    row_B = table.rows[items]
+    return np.asarray((row_B[rows, None] == row_B) & (row_B >= 0))
 
 
-def _common_images(image: FeatureTable, further: FurtherTable, items: np.ndarray) -> np.ndarray:
-    """Pairs of items that have any image in common, bool (B, B); R images are in several items."""
+def _common_images(
+    image: FeatureTable, further: FurtherTable, items: np.ndarray, of: slice
+) -> np.ndarray:
+    """Pairs of items that have any image in common, bool (R, B); S images are in several items."""
     first = image.rows[items]
     other, owner_of_other = further.entries(items)
     has = np.flatnonzero(first >= 0)
@@ -182,10 +200,10 @@ def _common_images(image: FeatureTable, further: FurtherTable, items: np.ndarray
     # An image stands once in an item, so one that occurs twice is shared; those are few.
     _, number_of, count = np.unique(rows, return_inverse=True, return_counts=True)
     shared = count[number_of] > 1
-    holds_BR = np.zeros((len(items), int((count > 1).sum())), dtype=np.float32)
+    holds_BS = np.zeros((len(items), int((count > 1).sum())), dtype=np.float32)
     number = np.cumsum(count > 1) - 1
-    holds_BR[owner[shared], number[number_of[shared]]] = 1
-    return np.asarray(holds_BR @ holds_BR.T > 0)
+    holds_BS[owner[shared], number[number_of[shared]]] = 1
+    return np.asarray(holds_BS[of] @ holds_BS.T > 0)
 
 
 CHUNK = 4096

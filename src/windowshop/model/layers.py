@@ -70,11 +70,13 @@ class ZeroStartMLP(nn.Sequential):
 
 
 @cache
-def fast_dtype() -> torch.dtype:
-    """Return the type of matrix products in training: bfloat16 where the CPU has it natively.
+def fast_dtype(device: str = "cpu") -> torch.dtype:
+    """Return the type of matrix products in training: bfloat16 on GPUs, and CPUs that have it.
 
     Elsewhere bfloat16 is emulated and slower than float32.
     """
+    if device == "cuda":
+        return torch.bfloat16
     capabilities = torch.cpu.get_capabilities()
     native = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
     return torch.bfloat16 if native else torch.float32
@@ -82,8 +84,9 @@ def fast_dtype() -> torch.dtype:
 
 def mixed_precision(module: nn.Module) -> torch.autocast:
     """Return a context of reduced precision while the module trains, else of float32."""
-    reduced = module.training and fast_dtype() != torch.float32
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=reduced)
+    device = next(module.parameters()).device.type
+    reduced = module.training and fast_dtype(device) != torch.float32
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=reduced)
 
 
 MAX_SCALE = 100.0

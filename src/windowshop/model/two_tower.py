@@ -151,6 +151,11 @@ class TwoTower(nn.Module):
         return [self.text, self.text_tokens], [self.image, self.image_tokens]
 
     @property
+    def device(self) -> torch.device:
+        """Where the weights are, and batches have to be."""
+        return self.text.mean_H.device
+
+    @property
     def width(self) -> int:
         """Width P of the vectors that `encode_queries` and `encode_products` give."""
         return self.widths[-1]
@@ -269,7 +274,7 @@ class TwoTower(nn.Module):
         size = len(first_BD)
         further_MH = self.image.standardise(batch.further.image_MH)
         image_MD = torch.cat([first_BD, self.image.project(further_MH)])
-        owner_M = torch.cat([torch.arange(size), batch.further.owner_M])
+        owner_M = torch.cat([torch.arange(size, device=first_BD.device), batch.further.owner_M])
         share_M = self.pooling.shares(image_MD, owner_M, size)
         several_B1 = (torch.bincount(owner_M, minlength=size) > 1).unsqueeze(1)
         pooled_BD = F.normalize(total(share_M.unsqueeze(1) * image_MD, owner_M, size), dim=-1)

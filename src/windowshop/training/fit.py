@@ -4,8 +4,9 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,14 @@ from windowshop.model import (
 )
 from windowshop.progress import SILENT, Reporter
 from windowshop.settings import to_dict
+from windowshop.training.distributed import (
+    from_first,
+    in_turn,
+    is_first,
+    joined,
+    require_same,
+    size,
+)
 from windowshop.training.prepared_data import (
     PreparedData,
     open_cache,
@@ -63,8 +72,19 @@ def train(
     Work is kept in a hidden folder beside `out` until it is whole, so a killed run goes on where it
     stopped. A finished folder made from the same data and settings is left as it is; any other
     existing `out` raises ModelError, and so does a second `train` to the same `out` meanwhile.
+    Processes that torchrun started train together; the first one needs `out`, all of them the data.
     """
     out, config = Path(out), config or TrainConfig(schedule="auto")
+    with joined(config.device):
+        if is_first():
+            return _fit_first(dataset, out, config, cache_folder, reporter)
+        return _fit(dataset, out, config, cache_folder, SILENT)
+
+
+def _fit_first(
+    dataset: Dataset, out: Path, config: TrainConfig, cache_folder: Path, reporter: Reporter
+) -> Manifest:
+    """Fit with the model folder locked."""
     if out.exists() and not (out / MANIFEST_FILE).is_file():
         raise ModelError(f"{out}: already exists and is no model. Choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -74,49 +94,62 @@ def train(
     )
     with locked(lock, taken):
         try:
-            return _fit_locked(dataset, out, config, cache_folder, reporter)
+            return _fit(dataset, out, config, cache_folder, reporter)
         finally:
             lock.unlink()
 
 
-def _fit_locked(
+def _fit(
     dataset: Dataset, out: Path, config: TrainConfig, cache_folder: Path, reporter: Reporter
 ) -> Manifest:
-    require_negatives(config)
+    """Train; the first process reads and writes what is at `out`."""
+    if is_first():
+        require_negatives(config)
     started = environment()  # of the code that trains, whatever is checked out meanwhile
     is_auto = config.schedule == "auto"
     config = scheduled(config, dataset, reporter)
-    prepared = prepare(dataset, config, open_cache(config, cache_folder), reporter)
-    key = _run_key(config, prepared.hashes, prepared.cache)
+    _require_shareable(config)
+    with in_turn():
+        prepared = prepare(dataset, config, open_cache(config, cache_folder), reporter)
+    key = from_first(lambda: _run_key(config, prepared.hashes, prepared.cache))
     work = out.parent / f".{out.name}.partial"
-    if out.exists():
-        manifest = _finished(out, key, reporter)
-        shutil.rmtree(work, ignore_errors=True)  # of a run that died once the folder had its name
-        return manifest
-    _keep_only(work, key, reporter)
+    finished = from_first(lambda: _finished(out, key, work, reporter))
+    if finished is not None:
+        return Manifest(**finished)
+    if is_first():
+        _keep_only(work, key, reporter)
     if prepared.dev_scorer is None and len(prepared.data.pairs):
         reporter.note("No judged dev queries: the last weights are kept, not the best on dev.")
     if config.generated_queries:
-        prepared = with_generated(prepared, config)
+        with in_turn():
+            prepared = with_generated(prepared, config)
+    require_same("training data", _digest(prepared))
     trained = {
         name: train_system(prepared, config, name, work)
         for name in (FUSED, *config.baselines)
         if name == FUSED or _can_train(name, prepared.data.products)
     }
-    finished = work / "model"
-    shutil.rmtree(finished, ignore_errors=True)
     served = FUSED
     if is_auto and prepared.dev_scorer is not None:
         served = serve_best(trained, text_encoder_alone(prepared, config), reporter)
     manifest = replace(
         _describe(prepared, config, key, trained), environment=started, served=served
     )
+    if is_first():
+        _write(out, work, config, manifest, trained)
+    return manifest
+
+
+def _write(
+    out: Path, work: Path, config: TrainConfig, manifest: Manifest, trained: Mapping[str, Trained]
+) -> None:
+    finished = work / "model"
+    shutil.rmtree(finished, ignore_errors=True)
     with named_shortage(out):
         systems = {name: item.system for name, item in trained.items()}
         save_model(finished, config, manifest, systems)
         place_folder(finished, out)
     shutil.rmtree(work)
-    return manifest
 
 
 def serve_best(trained: Mapping[str, Trained], encoders: Trained, reporter: Reporter) -> str:
@@ -170,6 +203,31 @@ def require_negatives(config: TrainConfig) -> None:
         )
 
 
+def _require_shareable(config: TrainConfig) -> None:
+    """Raise ConfigError where several processes cannot train by the settings."""
+    if size() == 1:
+        return
+    if config.trains_encoders:
+        raise ConfigError(
+            f"stages with fine_tuning train in one process, and these are {size()}: start without "
+            "torchrun, or leave fine_tuning out of the stages (--preset lora has it)."
+        )
+    if size() > config.batch_shards:
+        raise ConfigError(
+            f"{size()} processes share a batch of batch_shards={config.batch_shards} parts. Set "
+            "batch_shards to their number or more, or start fewer."
+        )
+
+
+def _digest(prepared: PreparedData) -> str:
+    """Hash what batches are drawn from."""
+    pairs, hashes = prepared.data.pairs, sorted(prepared.hashes.items())
+    digest = hashlib.sha256(json.dumps([hashes, __version__]).encode())
+    for values in (pairs.query, pairs.start, pairs.product, pairs.grade, pairs.group):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
 def _describe(
     prepared: PreparedData, config: TrainConfig, key: str, trained: Mapping[str, Trained]
 ) -> Manifest:
@@ -204,12 +262,16 @@ def _can_train(name: str, products: ProductSource) -> bool:
     return present is None or bool(present.any())
 
 
-def _finished(out: Path, key: str, reporter: Reporter) -> Manifest:
+def _finished(out: Path, key: str, work: Path, reporter: Reporter) -> dict[str, Any] | None:
+    """Return the manifest of a model that this training has made; None where there is none yet."""
+    if not out.exists():
+        return None
     manifest = load_manifest(out)
     if manifest.run_key == key:
         require_files(out, MODEL, EVERYTHING)
         reporter.note(f"{out} was trained from the same data and settings; nothing to do.")
-        return manifest
+        shutil.rmtree(work, ignore_errors=True)  # of a run that died once the folder had its name
+        return asdict(manifest)
     raise ModelError(
         f"{out}: already exists and was made from other data or settings, or by another version. "
         "Choose another --out, or remove it."

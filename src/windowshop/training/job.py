@@ -2,16 +2,18 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from windowshop.config import FineTuningConfig, StageConfig, TrainConfig
+from windowshop.encoders import pick_device
 from windowshop.evaluation import DevScorer
 from windowshop.model import StageContext, TwoTower
 from windowshop.training.data import TrainingData
+from windowshop.training.distributed import is_first, tensors_from_first
 from windowshop.training.fine_tuning.stage_encoders import FineTuning
 from windowshop.training.loop import MIN_PAIRS, Stage, train_stage
 from windowshop.training.negatives.mining import MiningConfig, SourceName, mine
@@ -56,6 +58,7 @@ def run_stage(
     if state.stage > place:
         return state
     if can_train(job.config.stages[place], model, job.prepared.data):
+        model.to(pick_device(job.config.device))
         with torch.random.fork_rng(devices=[]):
             began = time.perf_counter() - state.seconds
             if state.step == 0:
@@ -75,6 +78,7 @@ def run_stage(
             scorer = None if unscored else job.prepared.dev_scorer
             train_stage(stage, model, state, tensors, scorer, encoders)
             model.fusion.after_stage(_stage_context(job, model, place, scorer))
+        model.cpu()
     if encoders is None:
         end_stage(job.state_file, state, model)
     return state
@@ -149,11 +153,24 @@ def _stage_negatives(
     """Hard negatives of the stage at `place`: of the shop's own table, or mined into a file.
 
     BM25 needs no model. Mined ones come from the text and the image index, and from the fused one
-    too once an earlier stage trained the fusion; explicit refusals (grade 0) always count.
+    too once an earlier stage trained the fusion; explicit refusals (grade 0) always count. The
+    first process finds them for all.
     """
-    stage, dataset, data = job.config.stages[place], job.prepared.dataset, job.prepared.data
-    if stage.negatives == "none":
+    if job.config.stages[place].negatives == "none":
         return None
+    found = _find_negatives(job, model, place, new=new) if is_first() else None
+    tensors = tensors_from_first(
+        {key: torch.as_tensor(x) for key, x in asdict(found).items()} if found else {}
+    )
+    return HardNegatives(
+        start=tensors["start"].numpy(),
+        product=tensors["product"].numpy(),
+        num_stale=int(tensors["num_stale"]),
+    )
+
+
+def _find_negatives(job: TrainingJob, model: TwoTower, place: int, *, new: bool) -> HardNegatives:
+    stage, dataset, data = job.config.stages[place], job.prepared.dataset, job.prepared.data
     if job.config.negatives_file:
         return read_negatives(Path(job.config.negatives_file), dataset, data.pairs)
     file = job.state_file.with_name(f"{job.state_file.stem}-negatives-{place}.parquet")

@@ -21,6 +21,7 @@ from windowshop.errors import ConfigError
 from windowshop.model import TwoTower
 from windowshop.progress import Reporter
 from windowshop.training.data import TrainingData
+from windowshop.training.distributed import sum_gradients, total
 from windowshop.training.fine_tuning.stage_encoders import FineTuning
 from windowshop.training.negatives.table import HardNegatives
 from windowshop.training.objectives import OBJECTIVES, Step, sampling_correction
@@ -158,12 +159,13 @@ class _StageLoop:
             negatives=stage.negatives,
             guide=self._guide,
             log_share_N=self._log_share_N,
+            max_shards=1 if self._encoders else stage.config.batch_shards,
         )
         data, gradients = stage.data, None
         if self._encoders is not None:
             data, gradients = self._encoders.step_data(torch_seed)
         loss = OBJECTIVES[self._settings.name](model, data, step)
-        value = float(loss.detach())
+        value = float(total(loss))
         if not math.isfinite(value):
             raise ConfigError(
                 f"the loss became {value} at step {state.step} of stage {self._settings.name!r}; "
@@ -173,6 +175,7 @@ class _StageLoop:
             return value  # a batch in which this fusion sees no product at all
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        sum_gradients(list(model.parameters()))
         nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
         if self._encoders is not None and gradients is not None:
             gradients.backward()

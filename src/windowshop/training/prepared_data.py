@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from windowshop.config import LossConfig, ModelConfig, StageConfig, TrainConfig
+from windowshop.config import LossConfig, ModelConfig, StageConfig, StageName, TrainConfig
 from windowshop.data import Dataset, broken_note, is_synthetic, synthetic_note
 from windowshop.encoders import (
     FeatureCache,
@@ -37,6 +37,7 @@ from windowshop.model import (
 )
 from windowshop.progress import Reporter
 from windowshop.training.data import TrainingData
+from windowshop.training.distributed import from_first, is_first, size
 from windowshop.training.generated.facts import read_facts
 from windowshop.training.generated.inference import infer_from_images
 from windowshop.training.generated.labels import add_generated
@@ -189,8 +190,31 @@ def encode_dataset(
 
 def dev_scorer(dataset: Dataset, data: TrainingData, config: TrainConfig) -> DevScorer | None:
     """Return the dev scorer by the config's corpus size and label weights; None without queries."""
-    size, weights = config.dev_products, config.loss.label_weights
-    return make_dev_scorer(dataset, data.products, data.queries, size, config.seed, weights=weights)
+    most, weights = config.dev_products, config.loss.label_weights
+    scorer = make_dev_scorer(
+        dataset, data.products, data.queries, most, config.seed, weights=weights
+    )
+    if scorer is None or size() == 1:
+        return scorer
+    return _SharedScorer(**{x.name: getattr(scorer, x.name) for x in dataclasses.fields(scorer)})
+
+
+class _SharedScorer(DevScorer):
+    """Dev scorer that the first process runs for all."""
+
+    def __call__(self, model: TwoTower, stage: StageName = "fused") -> dict[str, float]:
+        return from_first(lambda: DevScorer.__call__(self, model, stage))
+
+    def best_text_weight(self, model: TwoTower) -> float:
+        return from_first(lambda: DevScorer.best_text_weight(self, model))
+
+    def calibrate(self, model: TwoTower) -> None:
+        weight = model.fusion.query_weight
+        if weight is None:
+            return
+        if is_first():
+            DevScorer.calibrate(self, model)
+        weight.calibrate(*from_first(lambda: (float(weight.sharpness), float(weight.midpoint))))
 
 
 def training_pairs(dataset: Dataset, loss: LossConfig, split: str = "train") -> Pairs:

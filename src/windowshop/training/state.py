@@ -16,6 +16,7 @@ from torch import Tensor
 from windowshop.errors import ModelError
 from windowshop.files import write_atomic
 from windowshop.model import TwoTower
+from windowshop.training.distributed import from_first, is_first, tensors_from_first
 
 
 @dataclass(slots=True)
@@ -39,7 +40,9 @@ def end_stage(path: Path, state: TrainState, model: TwoTower) -> None:
 
 
 def save_state(path: Path, state: TrainState, tensors: Mapping[str, Tensor]) -> None:
-    """Write the state and its tensors as one safetensors file."""
+    """Write the state and its tensors as one safetensors file, in the first process."""
+    if not is_first():
+        return
     unshared = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
     note = json.dumps(asdict(state))
     metadata = {"state": note, "hash": _hash(note, unshared)}
@@ -49,8 +52,13 @@ def save_state(path: Path, state: TrainState, tensors: Mapping[str, Tensor]) -> 
 def load_state(path: Path) -> tuple[TrainState, dict[str, Tensor]]:
     """Read what `save_state` wrote; a fresh state where there is none.
 
-    Raises ModelError for a damaged file.
+    The first process reads, and gives it to the others. Raises ModelError for a damaged file.
     """
+    state, tensors = _read_state(path) if is_first() else (TrainState(), {})
+    return TrainState(**from_first(lambda: asdict(state))), tensors_from_first(tensors)
+
+
+def _read_state(path: Path) -> tuple[TrainState, dict[str, Tensor]]:
     if not path.exists():
         return TrainState(), {}
     try:

@@ -26,7 +26,7 @@ def encode(
         ),
     ] = False,  # fmt: skip
     shards: Annotated[
-        int, typer.Option(help="Parts, each finished by itself; 0: one for 2,000 products.")
+        int, typer.Option(help="Parts, each finished by itself; 0: one for 1,000 products.")
     ] = 0,
     ray: Annotated[
         str,

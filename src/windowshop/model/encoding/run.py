@@ -23,7 +23,7 @@ from windowshop.model.encoding.worker import QUERY, ShardEncoder
 from windowshop.model.retriever import Retriever
 from windowshop.progress import SILENT, Reporter
 
-SHARD_ROWS = 2_000
+SHARD_ROWS = 1_000
 """Products of a shard, where not so many are asked for that there would be MOST_SHARDS."""
 MOST_SHARDS = 10_000
 PRODUCT_COLUMNS = tuple(dict.fromkeys((*TEXT_FIELDS, CATEGORY_PATHS, "image", "images")))

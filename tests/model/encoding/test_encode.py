@@ -24,7 +24,7 @@ from windowshop.files import locked, read_sealed, write_sealed
 from windowshop.index import build_index
 from windowshop.model import ClusterConfig, EncodingConfig, encode_catalogue
 from windowshop.model.encoding.job import Places, join_job, write_job
-from windowshop.model.encoding.worker import ShardEncoder
+from windowshop.model.encoding.worker import ATTEMPTS, ShardEncoder, attempt
 from windowshop.progress import SILENT
 
 COUNTS = (12, 11, 10)
@@ -235,16 +235,29 @@ def test_two_that_make_the_same_shard_leave_one(tmp_path, job, colours_model, da
     dataset.products.select("title", "image").write_parquet(path)
     encoder = ShardEncoder(places, written, colours_model.text, colours_model.image)
     made = []
-    threads = [
-        threading.Thread(target=lambda: made.append(encoder.encode("00000-x"))) for _ in range(3)
-    ]
+
+    def encode_one():
+        with attempt(places, "00000-x") as making:
+            made.append(encoder.encode("00000-x", making))
+
+    places.shards.mkdir()
+    threads = [threading.Thread(target=encode_one) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(made) == 3
+    assert [manifest.num_texts for manifest in made] == [11, 11, 11]
     assert [path.name for path in places.shards.iterdir()] == ["00000-x"]
-    assert encoder.encode("00000-x").num_texts == 11
+
+
+def test_a_shard_that_ends_every_process_ends_the_run(tmp_path):
+    places = Places(tmp_path)
+    with attempt(places, "00000-x") as making:
+        assert making.is_dir()
+    for i in range(ATTEMPTS):  # of processes that died
+        (places.making / "00000-x" / str(i)).mkdir()
+    with pytest.raises(EncoderError, match="10 processes died"), attempt(places, "00000-x"):
+        pass
 
 
 def test_a_cluster_needs_its_extra(tmp_path, encode, monkeypatch):

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -14,6 +15,7 @@ from windowshop.model import ClusterConfig, EncodingConfig, encode_catalogue
 from windowshop.model.encoding import cluster as clusters
 from windowshop.model.encoding.cluster import connected, encode_on_cluster
 from windowshop.model.encoding.job import Places
+from windowshop.model.encoding.worker import ATTEMPTS, attempt
 from windowshop.progress import SILENT
 
 pytest.importorskip("ray")
@@ -124,22 +126,47 @@ def test_an_actor_too_large_for_the_cluster_is_refused(tmp_path, cluster, nodes)
 
 
 class Dying:
-    """Worker that every shard ends."""
+    """Worker that ends its process with every shard."""
+
+    def __init__(self, out, job_id):
+        self.places = Places(Path(out))
+
+    def __call__(self, batch):
+        (name,) = batch["name"].tolist()
+        try:
+            with attempt(self.places, name):
+                os.kill(os.getpid(), signal.SIGKILL)
+        except EncoderError as error:
+            return {"num_rows": [0], "error": [str(error)]}
+
+
+class Broken:
+    """Worker with a fault of its own."""
 
     def __init__(self, out, job_id):
         pass
 
     def __call__(self, batch):
-        os.kill(os.getpid(), signal.SIGKILL)
+        raise RuntimeError("broken")
 
 
-def test_a_shard_that_ends_every_worker_ends_the_run(tmp_path, cluster, nodes, monkeypatch):
+@pytest.mark.parametrize(
+    ("worker", "told"),
+    [
+        (Dying, "10 processes died while they encoded it"),
+        (Broken, r"the cluster gave up: .*Finished shards stay"),
+    ],
+)
+def test_a_shard_that_cannot_be_made_ends_the_run(
+    tmp_path, cluster, nodes, monkeypatch, worker, told
+):
     from ray import cloudpickle
 
+    for i in range(ATTEMPTS - 2):  # two more are to come
+        (Places(tmp_path).making / "00000-x" / str(i)).mkdir(parents=True)
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    monkeypatch.setattr(clusters, "ShardActor", Dying)
-    monkeypatch.setattr(clusters, "RETRIES", 1)
-    with pytest.raises(EncoderError, match=r"the cluster gave up: .*Finished shards stay"):
+    monkeypatch.setattr(clusters, "ShardActor", worker)
+    with pytest.raises(EncoderError, match=told):
         encode_one(tmp_path, address=cluster.address)
 
 

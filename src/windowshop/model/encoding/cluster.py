@@ -23,10 +23,14 @@ from windowshop.errors import (
     needs_extra,
 )
 from windowshop.model.encoding.job import Places, join_job
-from windowshop.model.encoding.worker import ShardEncoder
+from windowshop.model.encoding.worker import ShardEncoder, attempt
 
-RETRIES = 10
-"""Deaths of its worker that a shard is tried again after; it may be the shard that ends them."""
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+}
+"""Environment of the driver: errors come as exceptions, and nothing is sent or uploaded."""
 CONNECT_S = 5.0
 NO_CLUSTER = "Start one with `ray start --head` on one machine and `ray start --address` on others."
 
@@ -64,10 +68,11 @@ class ShardActor:
 
         (name,) = batch["name"].tolist()
         try:
-            if self._encoder is None:
-                job, model = join_job(self._places, self._job_id)
-                self._encoder = ShardEncoder(self._places, job, model.text, model.image)
-            num_rows = self._encoder.encode(name).num_rows
+            with attempt(self._places, name) as making:
+                if self._encoder is None:
+                    job, model = join_job(self._places, self._job_id)
+                    self._encoder = ShardEncoder(self._places, job, model.text, model.image)
+                num_rows = self._encoder.encode(name, making).num_rows
         except (WindowshopError, OSError) as error:
             node = ray.util.get_node_ip_address()
             return {"num_rows": [0], "error": [f"node {node}: {error}"]}
@@ -99,8 +104,6 @@ def encode_on_cluster(
         compute=strategy,
         num_cpus=config.cpus,
         num_gpus=config.gpus,
-        max_restarts=-1,
-        max_task_retries=RETRIES,
     )
     try:
         for row in done.iter_rows():
@@ -136,8 +139,8 @@ def connected(address: str) -> Iterator[None]:
 
     No usage statistics are sent, no working directory is uploaded, and no logs are fetched.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     with needs_extra("ray"):
         import ray
         import ray.data

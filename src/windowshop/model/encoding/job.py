@@ -3,7 +3,8 @@
 Below the folder of features, until all of it is there:
 - `encoding/job.json`: the job.
 - `encoding/inputs/NAME.parquet`: rows to encode.
-- `encoding/shards/NAME`: the features of these, with a manifest.
+- `encoding/making/NAME/...`: the features of these, while a process makes them, or where it died.
+- `encoding/shards/NAME`: the features of these, with a manifest, complete.
 
 A shard's name has its number and a hash of its rows, the encoders and the data folder: one that is
 found under its name is what would be made again.
@@ -108,6 +109,11 @@ class Places:
     def shards(self) -> Path:
         """Folder of the shards."""
         return self.work / "shards"
+
+    @property
+    def making(self) -> Path:
+        """Folder of shards that are not complete: of each one, of every process at it."""
+        return self.work / "making"
 
     def input(self, name: str) -> Path:
         """File of the rows of a shard."""

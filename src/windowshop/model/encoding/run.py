@@ -19,7 +19,7 @@ from windowshop.model.batches import needed_views
 from windowshop.model.encoding.cluster import ClusterConfig, connected, encode_on_cluster
 from windowshop.model.encoding.job import Job, Places, ShardManifest, write_job
 from windowshop.model.encoding.merge import merge_shards
-from windowshop.model.encoding.worker import QUERY, ShardEncoder
+from windowshop.model.encoding.worker import QUERY, ShardEncoder, attempt
 from windowshop.model.retriever import Retriever
 from windowshop.progress import SILENT, Reporter
 
@@ -145,6 +145,7 @@ def _write_input(path: Path, data: bytes) -> None:
 
 def _remove_others(places: Places, names: Sequence[str]) -> None:
     """Remove shards of other data or sizes, and what killed processes left."""
+    shutil.rmtree(places.making, ignore_errors=True)
     places.shards.mkdir(exist_ok=True)
     wanted = set(names)
     for path in places.shards.iterdir():
@@ -174,7 +175,9 @@ def _encode_missing(
             return
         encoder = ShardEncoder(places, job, model.text, model.image)
         for name in missing:
-            advance(encoder.encode(name).num_rows, "")
+            with attempt(places, name) as making:
+                num_rows = encoder.encode(name, making).num_rows
+            advance(num_rows, "")
 
 
 def _require_all(places: Places, names: Sequence[str]) -> Iterator[tuple[str, ShardManifest]]:

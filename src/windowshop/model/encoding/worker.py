@@ -7,6 +7,8 @@ there whole or not at all, and the first of two that make the same one wins.
 import shutil
 import uuid
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +32,8 @@ from windowshop.files import describe_files, place_folder, write_manifest
 from windowshop.model.encoding.job import SHARD, Job, Places, ShardManifest
 from windowshop.progress import SILENT
 
+ATTEMPTS = 10
+"""Processes that may die with a shard in one run."""
 QUERY = "query"
 """Column that rows of queries have, and rows of products not."""
 READ_AT_ONCE = 64
@@ -46,28 +50,23 @@ class ShardEncoder:
         widths: dict[Modality, int] = {"text": text.layout.width, "image": image.layout.width}
         self._kept = {name: FeatureStore(kept.place(name), widths[name]) for name in MODALITIES}
 
-    def encode(self, name: str) -> ShardManifest:
-        """Encode a shard, unless it is there; what the folder has already is left out.
+    def encode(self, name: str, making: Path) -> ShardManifest:
+        """Encode a shard in the folder of an `attempt`, unless it is there.
 
-        Raises StorageError where its features cannot be written, EncoderError for damaged rows.
+        What the folder of features has already is left out. Raises StorageError where features
+        cannot be written, EncoderError for damaged rows.
         """
         if (done := self._places.finished(name)) is not None:
             return done
-        place = self._places.shards / name
-        making = place.with_name(f".{name}.{uuid.uuid4().hex}")
-        making.mkdir(parents=True)
+        manifest = self._fill(making, self._rows(name))
+        write_manifest(making, manifest, SHARD)
         try:
-            manifest = self._fill(making, self._rows(name))
-            write_manifest(making, manifest, SHARD)
-            try:
-                place_folder(making, place)
-            except OSError:
-                if (done := self._places.finished(name)) is None:
-                    raise
-                return done
-            return manifest
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
+            place_folder(making, self._places.shards / name)
+        except OSError:
+            if (done := self._places.finished(name)) is None:
+                raise
+            return done
+        return manifest
 
     def _rows(self, name: str) -> pl.DataFrame:
         path = self._places.input(name)
@@ -133,6 +132,27 @@ class ShardEncoder:
         if there:
             rows[there] = store.lookup(content_keys([f for f in files if isinstance(f, bytes)]))
         return [image for image, row in zip(images, rows, strict=True) if row < 0]
+
+
+@contextmanager
+def attempt(places: Places, name: str) -> Iterator[Path]:
+    """Yield a new folder to make a shard in; it is gone after the block, unless the process died.
+
+    Raises EncoderError where ATTEMPTS processes died before: the shard may be the reason.
+    """
+    folder = places.making / name
+    folder.mkdir(parents=True, exist_ok=True)
+    if (num_died := len(list(folder.iterdir()))) >= ATTEMPTS:
+        raise EncoderError(
+            f"shard {name}: {num_died} processes died while they encoded it, perhaps for want of "
+            "memory. Finished shards stay; give processes more room, and run the command again."
+        )
+    making = folder / uuid.uuid4().hex
+    making.mkdir()
+    try:
+        yield making
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
 
 
 def _num_written(table: FeatureTable, folder: Path) -> int:

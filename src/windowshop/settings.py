@@ -22,12 +22,26 @@ def load_settings(path: Path, cls: type[Settings]) -> Settings:
     return settings
 
 
+def parse_settings(text: str, cls: type[Settings], where: str) -> Settings:
+    """Read YAML text as `load_settings` reads a file; `where` names it in messages."""
+    settings: Settings = from_dict(cls, _parsed(text, where), where)
+    return settings
+
+
 def read_yaml(path: Path) -> object:
     """Read a YAML file as plain values; an empty one gives no settings."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read as YAML: {error}") from None
+    return _parsed(text, str(path))
+
+
+def _parsed(text: str, where: str) -> object:
+    try:
+        content = yaml.safe_load(text)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise ConfigError(f"{where}: cannot be read as YAML: {error}") from None
     return {} if content is None else content
 
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from windowshop.data import ImageInput, parse_filter
 from windowshop.engines import BM25Config
-from windowshop.errors import ConfigError
 from windowshop.index import (
     KEPT_ROWS,
     WORDS_FOLDER,
@@ -31,12 +30,12 @@ from windowshop.search.certainty.judge import closest_only, judge
 from windowshop.search.certainty.signs import Signs, background_of, signs_of
 from windowshop.search.classifier.inference import Inference
 from windowshop.search.classifier.model import Classifier, load_classifier
-from windowshop.search.ranking.ranker import Ranker, load_ranker, settings_hash
+from windowshop.search.ranking.ranker import Ranker, settings_hash
 from windowshop.search.request import SearchRequest
 from windowshop.search.results.arrange import active_rules, arrange
 from windowshop.search.results.explain import explain
 from windowshop.search.results.present import assemble, present
-from windowshop.search.results.rules import Rules, load_rules
+from windowshop.search.results.rules import Rules
 from windowshop.search.results.shown_columns import ShownColumns
 from windowshop.search.retrieval.config import Boost
 from windowshop.search.retrieval.kept_words import KeptWords
@@ -53,13 +52,12 @@ from windowshop.search.retrieval.query import (
 )
 from windowshop.search.retrieval.relax import relax, without_inferred
 from windowshop.search.retrieval.retrieve import Found, browse, find_candidates, search_by_text
-from windowshop.search.settings import SETTINGS_FILE, SearchSettings, load_search_settings
+from windowshop.search.settings import SearchSettings
+from windowshop.search.shop_files import ShopFiles, read_shop_files
 from windowshop.search.understanding.recognition import recognise
-from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms, load_synonyms
+from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 from windowshop.search.understanding.vocabulary import Understanding
 
-RULES_FILE, SYNONYMS_FILE = "rules.yaml", "synonyms.yaml"
-"""Files of the shop in the index folder."""
 THREADS = 16
 """Texts that are understood at a time."""
 
@@ -208,25 +206,42 @@ class Searcher:
         other._leave_unfit_ranker()
         return other
 
-    def variant(self, settings: SearchSettings) -> "Searcher":
-        """Return a searcher that answers by other settings as one that was opened with them.
+    @property
+    def files(self) -> ShopFiles:
+        """The files of the shop that it follows."""
+        return ShopFiles(
+            settings=self.settings,
+            rules=self._rules,
+            synonyms=self._synonyms,
+            ranker=self._ranker,
+        )
 
-        It shares the index with this one, which alone is closed. Other parameters of BM25 have the
-        words of the catalogue read again.
+    def following(self, files: ShopFiles, *, keeps_words: bool = False) -> "Searcher":
+        """Return a searcher of other files that shares the index; close only this one.
+
+        Where synonyms or parameters of BM25 differ, the words of the catalogue are read again, and
+        kept beside the generation with `keeps_words`. A ranker that was fitted with other settings
+        takes no part.
         """
-        other = self.with_settings(settings)
-        if not settings.ranker.use:
-            other._ranker = None
-        if settings.bm25 != self.settings.bm25:
-            other._words = self._words and replace(self._words, read_only=True)
-            other.use_bm25(settings.bm25)
-            other._leave_unfit_ranker()
+        other = copy.copy(self)
+        other.settings, other._rules, other._ranker = files.settings, files.rules, files.ranker
+        classifier = None if self.inference is None else self.inference.classifier
+        other.inference = _inference(classifier, files.settings)
+        other._leave_unfit_ranker()
+        words = (files.synonyms, files.settings.bm25)
+        if words != (self._synonyms, self.settings.bm25):
+            if self._words is not None and not keeps_words:
+                other._words = replace(self._words, read_only=True)
+            other._synonyms = files.synonyms
+            other.use_bm25(files.settings.bm25)
         return other
 
     def _leave_unfit_ranker(self) -> None:
-        """Search without a ranker that was fitted with other settings."""
-        ranker = self._ranker
-        if ranker is not None and ranker.settings != settings_hash(self.settings):
+        """Search without a ranker that is not to be used, or was fitted with other settings."""
+        ranker, settings = self._ranker, self.settings
+        if ranker is not None and (
+            not settings.ranker.use or ranker.settings != settings_hash(settings)
+        ):
             self._ranker = None
 
     def rebuild(self, wanted: Callable[[], bool] = lambda: True) -> None:
@@ -354,22 +369,15 @@ def open_searcher(
     root = index_folder(folder)
     index = open_index(root, generation, read_only=read_only)
     try:
-        synonyms, rules = root / SYNONYMS_FILE, root / RULES_FILE
-        schema = index.collection.products([]).schema
         path = open_generations(root).path(index.generation)
-        settings = load_search_settings(path)
-        if unknown := [name for name in settings.diversity.max_per if name not in schema]:
-            raise ConfigError(
-                f"{SETTINGS_FILE} of {index.generation}: diversity: max_per names {unknown[0]!r}, "
-                f"and products have {', '.join(schema)}. Name one of those."
-            )
+        files = read_shop_files(root, index)
         return Searcher(
             index,
-            settings,
-            synonyms=load_synonyms(synonyms) if synonyms.exists() else NO_SYNONYMS,
-            rules=load_rules(rules, schema) if rules.exists() else None,
+            files.settings,
+            synonyms=files.synonyms,
+            rules=files.rules,
             classifier=load_classifier(path, index.manifest.model_key),
-            ranker=load_ranker(path, settings),
+            ranker=files.ranker,
             words=None if is_linked(root) else KeptWords(path / WORDS_FOLDER, read_only),
         )
     except BaseException:

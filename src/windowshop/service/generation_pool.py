@@ -19,7 +19,7 @@ from windowshop.index import (
     remove_unnamed_images,
     without_builds,
 )
-from windowshop.search import Searcher, SearchRequest, open_searcher
+from windowshop.search import Searcher, SearchRequest, open_searcher, read_shop_files
 from windowshop.service.http.errors import ServiceError
 from windowshop.service.maintenance import Maintenance
 
@@ -161,6 +161,20 @@ class GenerationPool:
         if previous is None or previous not in self.generations.names():
             raise ServiceError(409, "no_previous", "There is no generation to go back to.")
         return self.switch(previous)
+
+    def reread(self) -> None:
+        """Search by the settings, rules and synonyms that the folder has now; no request fails.
+
+        Raises ConfigError for a file that does not fit, and then changes nothing.
+        """
+        with self._administration:
+            renewed = [
+                (item, _reread(self.folder, item.searcher)) for item in self._loaded.values()
+            ]
+            with self._changed:
+                for item, searcher in renewed:
+                    item.searcher = searcher
+                self.num_reread += 1
 
     def optimise(self) -> None:
         """Make searches fast after many writes: drop dead rows, renew the words."""
@@ -314,3 +328,7 @@ class GenerationPool:
                 f"There is no generation {name!r}, only {', '.join(known)}.",
                 where="generation",
             )
+
+
+def _reread(folder: Path, searcher: Searcher) -> Searcher:
+    return searcher.following(read_shop_files(folder, searcher.index), keeps_words=True)

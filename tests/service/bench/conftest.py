@@ -39,9 +39,21 @@ def violations(axe_script):
 
 
 @pytest.fixture
-def measure_address(page_index, tmp_path):
-    """Where a copy of the shop is served that may be changed, with a hundred judged queries."""
-    with served(shutil.copytree(page_index, tmp_path / "index")) as address:
+def measured_index(page_index, tmp_path):
+    """A copy of the shop that may be changed."""
+    return shutil.copytree(page_index, tmp_path / "index")
+
+
+@pytest.fixture
+def open_page(measure_address, open_page):
+    """Opens a page, which is closed before the service of `measure_address` ends."""
+    return open_page
+
+
+@pytest.fixture
+def measure_address(measured_index):
+    """Where that copy is served, with a hundred judged queries."""
+    with served(measured_index) as address:
         body = {"name": "hundred", "content": judged_table(100)}
         asked = urllib.request.Request(
             f"{address}workbench/sets",

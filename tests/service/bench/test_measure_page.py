@@ -3,13 +3,15 @@
 import gzip
 import json
 import re
+import time
 import urllib.request
 from pathlib import Path
 
 import pytest
-from support.browsing import until
+from support.browsing import judged_table, until
 
 import windowshop
+from windowshop.search.settings import load_search_settings
 
 STATIC = Path(windowshop.__file__).parent / "service/static"
 SCREENS = [(390, "light"), (390, "dark"), (1400, "light"), (1400, "dark")]
@@ -145,6 +147,74 @@ def test_a_run_is_cancelled_and_one_of_another_is_told(open_page, measure_addres
 
 
 UNDER_WAY = {"error": {"code": "run_under_way", "message": "A run is under way."}}
+
+
+class Counted:
+    """A page by which clicks and keys are counted, and the time that was waited."""
+
+    def __init__(self, page):
+        self.page, self.num_acts, self.waited = page, 0, 0.0
+
+    def click(self, selector, nth=0):
+        self.num_acts += 1
+        self.page.locator(selector).nth(nth).click()
+
+    def key(self, key):
+        self.num_acts += 1
+        self.page.keyboard.press(key)
+
+    def paste(self, selector, text):
+        self.num_acts += 1
+        self.page.fill(selector, text)
+
+    def wait(self, happened):
+        begun = time.monotonic()
+        until(happened, 60)
+        self.waited += time.monotonic() - begun
+
+
+def test_a_setting_is_judged_and_saved_in_few_steps(open_page, measure_address, measured_index):
+    page = open_page("workbench?do=measure", measure_address)
+    by = Counted(page)
+    by.click(".adding summary")
+    by.paste(".adding textarea", judged_table(100))
+    by.click(".adding button")  # the hundred queries are measured at once
+    by.wait(lambda: page.locator(".means td b").count() and "100 judged" in page.inner_text(NOTES))
+    before = mean(page, 0)
+    by.click(f"{WORDS} input[type=range]")  # lands in the middle of the scale
+    by.key("Home")
+    by.wait(lambda: page.locator('.means [data-side="difference"]').count())
+    by.wait(lambda: mean(page, 1) != before and page.locator('[aria-busy="false"]').count())
+    assert page.inner_text('.means [data-side="1"] .interval').count(" to ") == 1
+    assert page.inner_text("#verdict").startswith("Worse: ")
+    by.click('[data-view="losses"]')
+    losers = page.locator(".query").all_text_contents()[:3]
+    rows = {row["text"]: row["sides"] for row in told_run(measure_address)["figures"]["queries"]}
+    lost = [rows[text][0]["ndcg@10"] - rows[text][1]["ndcg@10"] for text in losers]
+    assert lost == sorted(lost, reverse=True)
+    assert lost[2] > 0
+    by.click(".query", 0)
+    by.wait(lambda: page.locator(".pair.judging .card:focus").count())
+    for grade in "01012":
+        by.key(grade)
+    by.key("Escape")
+    given = f"{measure_address}judgements"
+    wanted = {"query": losers[0], "judge": ""}
+    by.wait(lambda: len(page.request.get(given, params=wanted).json()["judgements"]) == 5)
+    by.click("text='Save as search.yaml'")
+    by.wait(lambda: "Saved" in page.inner_text("#saving-note"))
+    until(lambda: page.locator('.measure[aria-busy="false"]').count())
+    assert by.num_acts < 20
+    assert by.waited < 60
+    (path,) = measured_index.glob("generations/*/search.yaml")
+    weights = {c.name: c.weight for c in load_search_settings(path.parent).text.channels}
+    assert weights["words"] == 0
+    page.locator("text='Undo the latest save'").click()
+    until(lambda: not path.exists())
+    until(lambda: page.input_value(f"{WORDS} input[type=number]") == "0.12")
+
+
+NOTES = "#run-notes"
 
 
 def test_the_scripts_stay_small():

@@ -30,7 +30,7 @@ from windowshop.search.answer import Effect
 from windowshop.search.results.pins import Pin, rows_of, with_pins
 from windowshop.search.retrieval.boosts import matching
 from windowshop.search.retrieval.merge import Merged
-from windowshop.settings import load_settings
+from windowshop.settings import load_settings, parse_settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,13 +120,21 @@ class RuledRanking:
 
 def load_rules(path: Path, schema: pl.Schema) -> Rules:
     """Read the YAML file; raises ConfigError for a rule that products of this schema do not fit."""
-    rules = load_settings(path, Rules)
+    return _fitting(load_settings(path, Rules), schema, str(path))
+
+
+def parse_rules(text: str, schema: pl.Schema, where: str) -> Rules:
+    """Read rules as `load_rules` does, from YAML text; `where` names it in messages."""
+    return _fitting(parse_settings(text, Rules, where), schema, where)
+
+
+def _fitting(rules: Rules, schema: pl.Schema, where: str) -> Rules:
     for rule in rules.rules:
         try:
             if rule.where:
                 to_polars(parse_filter(rule.where), schema)
         except FilterError as error:
-            raise ConfigError(f"{path}: rule {rule.name!r}: where: {error}") from None
+            raise ConfigError(f"{where}: rule {rule.name!r}: where: {error}") from None
     return rules
 
 

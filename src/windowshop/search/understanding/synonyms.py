@@ -16,7 +16,7 @@ from typing import TypeAlias
 from windowshop.data import words_of
 from windowshop.errors import ConfigError
 from windowshop.search.understanding.wordings import wordings
-from windowshop.settings import load_settings
+from windowshop.settings import load_settings, parse_settings
 
 Phrase: TypeAlias = tuple[str, ...]
 """Normalised words."""
@@ -81,6 +81,11 @@ NO_SYNONYMS = Synonyms()
 def load_synonyms(path: Path) -> Synonyms:
     """Read the YAML file; raises ConfigError for an invalid one."""
     return Synonyms(load_settings(path, SynonymRules))
+
+
+def parse_synonyms(text: str, where: str) -> Synonyms:
+    """Read synonyms as `load_synonyms` does, from YAML text; `where` names it in messages."""
+    return Synonyms(parse_settings(text, SynonymRules, where))
 
 
 @cache

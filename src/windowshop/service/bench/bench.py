@@ -3,6 +3,7 @@
 from typing import Any
 
 from windowshop.data import query_key
+from windowshop.service.bench.edits import Edits
 from windowshop.service.bench.figures import figures_of
 from windowshop.service.bench.query_sets import JudgedData, QuerySets
 from windowshop.service.bench.runs import Progress, Runs
@@ -25,7 +26,7 @@ class Bench:
         num_threads: int,
         data: JudgedData | None,
     ) -> None:
-        self.sides = Sides(pool)
+        self.sides, self.edits = Sides(pool), Edits(pool)
         self.sets = QuerySets(pool.folder, log, Judgements(log), data)
         self.runs = Runs(searching, num_threads, self.sides, lambda name: {})
 

@@ -2,6 +2,7 @@
 
     INDEX/workbench/sets/HASH.json        a set of queries, with its judgements
     INDEX/workbench/snapshots/HASH.json   rankings of a set
+    INDEX/workbench/edits/HASH.json       the text of a file before its latest edit
 
 HASH is of the name, which stands in the file.
 """
@@ -46,6 +47,10 @@ class KeptFiles:
             content = read_sealed(path)
             known = self._heads[path] = (written, {name: content[name] for name in fields})
         return known[1]
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a file of a name."""
+        return self._path(name).exists()
 
     def read(self, name: str) -> dict[str, Any]:
         """Return a file's content.

@@ -2,15 +2,17 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeAlias
 
 from windowshop.files import content_hash
 from windowshop.search import Searcher, SearchRequest, SearchSettings
+from windowshop.service.bench.edits import drafted
 from windowshop.service.bench.knobs import changed
 from windowshop.service.generation_pool import GenerationPool
-from windowshop.service.http.bench_requests import SideBody
+from windowshop.service.http.bench_requests import FileName, SideBody
 
 NUM_VARIANTS = 4
 """Searchers of changed settings that are kept; other parameters of BM25 take memory and time."""
@@ -27,14 +29,16 @@ class Sides:
         """By generation and changes: the searcher that it was made of, and the changed one."""
 
     @contextmanager
-    def lease(self, side: SideBody) -> Iterator[Searcher]:
-        """Keep the side's searcher open inside `with`.
+    def lease(
+        self, side: SideBody, drafts: Mapping[FileName, str] | None = None
+    ) -> Iterator[Searcher]:
+        """Keep the side's searcher open inside `with`; `drafts` are texts of files by name.
 
         Raises ServiceError 404 for a generation that is not loaded, and 422 for a setting that is
         unknown or does not fit.
         """
         with self._pool.lease(side.generation) as base:
-            yield self._variant(base, side) if side.changes else base
+            yield self._variant(base, side, drafts or {}) if side.changes or drafts else base
 
     def settings(self, side: SideBody) -> SearchSettings:
         """Return the settings of a side."""
@@ -49,12 +53,14 @@ class Sides:
                 words = state.lexicon.made_of
         return (base.index.generation, self._pool.num_written, self._pool.num_reread, words, about)
 
-    def _variant(self, base: Searcher, side: SideBody) -> Searcher:
-        key = (base.index.generation, content_hash(side.changes))
+    def _variant(self, base: Searcher, side: SideBody, drafts: Mapping[FileName, str]) -> Searcher:
+        key = (base.index.generation, content_hash([side.changes, dict(drafts)]))
         with self._lock:
             known = self._variants.get(key)
             if known is None or known[0] is not base:
-                known = (base, base.variant(changed(base.settings, side.changes)))
+                files = drafted(base.files, base, drafts)
+                files = replace(files, settings=changed(files.settings, side.changes))
+                known = (base, base.following(files))
                 self._drop_old(key[0], base)
                 self._variants[key] = known
                 while len(self._variants) > NUM_VARIANTS:

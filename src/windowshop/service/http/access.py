@@ -29,6 +29,9 @@ EXACT: dict[tuple[str, str], Scope] = {
     ("PUT", "/products"): "write",
     ("DELETE", "/products"): "write",
     ("POST", "/judgements"): "write",
+    ("PUT", "/workbench/settings"): "admin",
+    ("PUT", "/workbench/file"): "admin",
+    ("POST", "/workbench/undo"): "admin",
 }
 KNOWN = OPEN | {
     "/search",
@@ -55,6 +58,9 @@ KNOWN = OPEN | {
     "/workbench/run",
     "/workbench/settings",
     "/workbench/search",
+    "/workbench/file",
+    "/workbench/undo",
+    "/admin/reread",
 }
 OF_PRODUCT = ("similar", "photo")
 OF_INDEX = re.compile(r"/1/indexes/[^/]+(?:/facets/[^/]+)?/query")

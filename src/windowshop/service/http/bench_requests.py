@@ -1,14 +1,16 @@
 """Models of the bodies of the workbench's calls."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StringConstraints
 
 from windowshop.search import Mode
 from windowshop.service.http.requests import Body, Name
 
+FileName = Literal["search.yaml", "rules.yaml", "synonyms.yaml"]
 MAX_CONTENT = 30_000_000
 Path = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+DraftText = Annotated[str, StringConstraints(max_length=1_000_000)]
 Value = StrictBool | float | Annotated[str, StringConstraints(max_length=64)]
 
 
@@ -60,5 +62,28 @@ class BenchSearchBody(Body):
     set: str | None = Field(
         default=None, max_length=300, description="Set whose grades the answer has."
     )
+    drafts: dict[FileName, DraftText] = Field(
+        default_factory=dict, description="Texts of files to search by, which are not saved."
+    )
     limit: int = Field(default=10, ge=1, le=100)
     explain: bool = False
+
+
+class SettingsBody(Body):
+    """Settings to write into search.yaml of the current generation."""
+
+    changes: dict[Path, Value] = Field(min_length=1, max_length=64)
+
+
+class FileBody(Body):
+    """Text of a file that searches follow."""
+
+    name: Literal["rules.yaml", "synonyms.yaml"]
+    text: str = Field(max_length=1_000_000)
+    version: str = Field(max_length=64, description="That of the text which was edited.")
+
+
+class UndoBody(Body):
+    """File whose latest edit is undone; again, and it is done again."""
+
+    name: FileName

@@ -8,7 +8,14 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from windowshop.data import BrokenImage, ImageInput, decode
-from windowshop.service.http.bench_requests import BenchSearchBody, RunBody, SetBody
+from windowshop.service.http.bench_requests import (
+    BenchSearchBody,
+    FileBody,
+    RunBody,
+    SetBody,
+    SettingsBody,
+    UndoBody,
+)
 from windowshop.service.http.catalog_requests import CatalogLookup, CatalogProduct, CatalogSearch
 from windowshop.service.http.errors import ServiceError, from_validation
 from windowshop.service.http.event_requests import InsightsBody, UbiBody
@@ -44,6 +51,9 @@ BODIES = (
     SetBody,
     RunBody,
     BenchSearchBody,
+    SettingsBody,
+    FileBody,
+    UndoBody,
 )
 REFERENCE = "#/components/schemas/{model}"
 IMAGE_SIDE = 512

@@ -5,11 +5,21 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from windowshop.errors import ConfigError
+from windowshop.service.bench.edits import Edited
 from windowshop.service.bench.knobs import knobs_of
 from windowshop.service.bench.sides import request_of
-from windowshop.service.http.bench_requests import BenchSearchBody, RunBody, SetBody
+from windowshop.service.http.bench_requests import (
+    BenchSearchBody,
+    FileBody,
+    FileName,
+    RunBody,
+    SetBody,
+    SettingsBody,
+    UndoBody,
+)
 from windowshop.service.http.bodies import json_body, read_json
-from windowshop.service.http.errors import bytes_response, json_response, to_json
+from windowshop.service.http.errors import ServiceError, bytes_response, json_response, to_json
 from windowshop.service.http.responses import StateAnswer, search_json
 from windowshop.service.state import ServiceState
 
@@ -22,6 +32,7 @@ def bench_routes(service: ServiceState) -> APIRouter:
     _add_sets(router, service)
     _add_runs(router, service)
     _add_settings(router, service)
+    _add_files(router, service)
     return router
 
 
@@ -98,10 +109,47 @@ def _add_settings(router: APIRouter, service: ServiceState) -> None:
         body = await read_json(request, BenchSearchBody)
 
         def found() -> bytes:
-            with bench.sides.lease(body.side) as searcher:
+            with bench.sides.lease(body.side, body.drafts) as searcher:
                 asked = request_of(body.side, body.text, limit=body.limit, explain=body.explain)
                 answer = searcher.answer(asked)
             grades = bench.grades(body.set, body.text)
             return b'{"answer":' + search_json(answer) + b',"grades":' + to_json(grades) + b"}"
 
         return bytes_response(await service.searching.run(found))
+
+
+def _add_files(router: APIRouter, service: ServiceState) -> None:
+    edits, administering = service.bench.edits, service.administering
+
+    @router.put("/workbench/settings", openapi_extra=json_body(SettingsBody))
+    async def save_settings(request: Request) -> Edited:
+        """Write changed settings as the current generation's search.yaml, and search by them."""
+        body = await read_json(request, SettingsBody)
+        return await administering.run(lambda: edits.save_settings(body.changes))
+
+    @router.get("/workbench/file")
+    async def read_file(name: FileName) -> Edited:
+        """A file that searches follow, as it lies in the folder."""
+        return await administering.run(lambda: edits.read(name))
+
+    @router.put("/workbench/file", openapi_extra=json_body(FileBody))
+    async def write_file(request: Request) -> Edited:
+        """Write rules.yaml or synonyms.yaml, once it is checked, and search by it."""
+        body = await read_json(request, FileBody)
+        return await administering.run(lambda: edits.write(body.name, body.text, body.version))
+
+    @router.post("/workbench/undo", openapi_extra=json_body(UndoBody))
+    async def undo(request: Request) -> Edited:
+        """Take the latest edit of a file back."""
+        body = await read_json(request, UndoBody)
+        return await administering.run(lambda: edits.undo(body.name))
+
+    @router.post("/admin/reread")
+    async def reread() -> StateAnswer:
+        """Search by the settings, rules and synonyms that lie in the folder now."""
+        try:
+            await administering.run(service.pool.reread)
+        except ConfigError as error:
+            message = str(error).replace(f"{service.pool.folder}/", "")
+            raise ServiceError(409, "cannot_reread", message) from None
+        return StateAnswer(status="done")

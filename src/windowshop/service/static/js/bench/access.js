@@ -3,7 +3,7 @@
 import * as api from "../api.js";
 import { el } from "../dom.js";
 
-const PARTS = { "": "Search", measure: "Measure" };
+const PARTS = { "": "Search", measure: "Measure", rules: "Rules" };
 
 /** What the service says of itself; raises where the key may not write. */
 export async function readInfo() {

@@ -1,4 +1,4 @@
-// The workbench beyond single searches: measuring on sets of queries.
+// The workbench beyond single searches: measuring on sets of queries, and the shop's rules.
 
 import * as api from "../api.js";
 import { byId, el } from "../dom.js";
@@ -6,7 +6,7 @@ import { usePage } from "../page.js";
 import { partLinks, readInfo } from "./access.js";
 
 const part = new URLSearchParams(location.search).get("do");
-const MODULES = { measure: "./measure.js" };
+const MODULES = { measure: "./measure.js", rules: "./files.js" };
 
 async function open() {
   const root = byId("results");

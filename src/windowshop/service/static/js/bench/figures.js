@@ -30,7 +30,7 @@ export function verdict(figures, names) {
 export function meansTable(figures, names) {
   const { sides, difference } = figures;
   const rows = sides.map((side, i) => row(names[i], side, cell, i));
-  if (difference) rows.push(row("Difference", difference, differenceCell, "difference"));
+  if (difference) rows.push(row("Change", difference, differenceCell, "difference"));
   return el("table", { class: "means" },
     el("caption", { class: "unseen", text: "Means over the queries, with 95% intervals" }),
     el("thead", {}, el("tr", {}, el("th", { scope: "col", text: "Side" }), Object.values(MEASURES).map((name) => el("th", { scope: "col", text: name })))),

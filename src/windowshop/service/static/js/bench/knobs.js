@@ -12,12 +12,12 @@ export const PLAIN = { generation: null, changes: {}, mode: "hybrid", understand
 
 /** The settings of the changed side; `change(side)` is called with each change. */
 export class Knobs {
-  constructor({ settings, learned }, generations, side, change) {
+  constructor({ settings, learned }, generations, side, change, foot) {
     Object.assign(this, { settings, side, change });
     this.reset = el("button", { class: "textual", type: "button", text: "Back to what is served", on: { click: () => this.set({ ...PLAIN }) } });
     this.fields = {};
     this.node = el("details", { class: "knobs", open: matchMedia("(min-width: 52rem)").matches },
-      el("summary", { text: "Settings of the right side" }), this.reset, this.groups(), this.options(generations, learned));
+      el("summary", { text: "Settings of the right side" }), this.reset, this.groups(), this.options(generations, learned), foot);
     this.sync();
   }
 
@@ -26,8 +26,9 @@ export class Knobs {
     return JSON.stringify(this.side) === JSON.stringify(PLAIN);
   }
 
-  get numChanges() {
-    return Object.keys(this.side.changes).length;
+  /** Changes that can be saved: none of another generation. */
+  get saved() {
+    return this.side.generation ? {} : this.side.changes;
   }
 
   set(side) {

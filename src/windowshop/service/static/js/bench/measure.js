@@ -6,6 +6,7 @@ import { counted } from "../words.js";
 import { meansTable, QueryTable, verdict } from "./figures.js";
 import { Knobs, PLAIN } from "./knobs.js";
 import { Pair } from "./pair.js";
+import { Saving } from "./saving.js";
 import { Sets } from "./sets.js";
 
 const POLL_MS = 200;
@@ -27,10 +28,27 @@ class Measure {
 
   async open() {
     const params = new URLSearchParams(location.search);
-    const settings = await api.bench("GET", "settings");
-    this.knobs = new Knobs(settings, this.info.generations, this.side, (side) => this.turned(side));
+    this.saving = new Saving(this.info, { changes: () => this.knobs.saved, saved: () => this.renew() });
+    await this.readSettings();
     this.build();
     await this.sets.load(params.get("set"));
+  }
+
+  async readSettings() {
+    const settings = await api.bench("GET", "settings");
+    this.knobs = new Knobs(settings, this.info.generations, this.side, (side) => this.turned(side), this.saving.node);
+    this.saving.sync();
+  }
+
+  /** Other settings are served now: the changed side begins at them. */
+  async renew() {
+    const before = this.knobs.node;
+    this.side = { ...this.side, changes: {} };
+    await this.readSettings();
+    this.knobs.node.open = before.open;
+    before.replaceWith(this.knobs.node);
+    this.saving.focus();
+    await this.run();
   }
 
   build() {
@@ -80,6 +98,7 @@ class Measure {
 
   turned(side) {
     this.side = side;
+    this.saving.sync();
     this.runSoon();
   }
 
@@ -171,7 +190,7 @@ class Measure {
   openQuery(text, options) {
     this.query = text;
     this.table.show(this.latest.figures, text);
-    this.pair.show(text, this.sides, this.names, this.set.id, options);
+    this.pair.show(text, this.sides.map((side) => ({ side, set: this.set.id })), this.names, options);
   }
 }
 

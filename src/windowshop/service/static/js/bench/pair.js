@@ -8,16 +8,18 @@ import { why } from "../explain.js";
 import { Judging } from "../judge.js";
 import { counted } from "../words.js";
 
-/** A panel with two lists. `judged()` is called when a grade was saved. */
+/** A panel with two lists. `judged()` is called when a grade was saved; without it, nothing is judged.
+ * `extra(result, i)` gives further parts of a card of side i. */
 export class Pair {
-  constructor({ judged }) {
+  constructor({ judged = null, extra = () => [] }) {
+    Object.assign(this, { judged, extra });
     this.lists = el("div", { class: "pair" });
     this.title = el("h2", { id: "pair-title", tabindex: -1, dir: "auto" });
     this.problem = el("p", { class: "problem", role: "alert" });
     this.node = el("section", { class: "pair-panel", "aria-labelledby": "pair-title", hidden: true },
       el("div", { class: "pair-head" }, this.title, this.search = el("a", { class: "textual", text: "Open as a search" })), this.problem, this.lists);
     this.judging = new Judging(this.lists, {
-      onOff: (on) => document.body.classList.toggle("is-judging", on), load: () => Promise.resolve(this.grades), saved: judged, both: true,
+      onOff: (on) => document.body.classList.toggle("is-judging", on), load: () => Promise.resolve(this.grades), saved: judged ?? undefined, both: true,
     });
     this.lists.addEventListener("click", (event) => {
       const like = event.target.closest("[data-like]");
@@ -25,16 +27,17 @@ export class Pair {
     });
   }
 
-  /** Show a query by some sides; `focus` goes to the first result that has no grade. */
-  async show(text, sides, names, set, { focus = true } = {}) {
+  /** Show a query as each of `asked` has it searched; `focus` goes to the first result that has no
+   * grade. */
+  async show(text, asked, names, { focus = true } = {}) {
     const signal = latest("pair");
     this.node.hidden = false;
     if (this.text !== text) this.lists.replaceChildren(el("p", { class: "summary", text: "Searching…" }));
-    Object.assign(this, { text, asked: sides });
+    this.text = text;
     this.title.textContent = text;
     this.search.href = `workbench?${new URLSearchParams({ q: text, explain: "1" })}`;
     try {
-      const found = await Promise.all(sides.map((side) => bench("POST", "search", { text, side, set, explain: true, limit: 10 }, signal)));
+      const found = await Promise.all(asked.map((part) => bench("POST", "search", { text, explain: true, limit: 10, ...part }, signal)));
       if (signal.aborted) return;
       this.problem.textContent = "";
       await this.draw(found, names, focus);
@@ -52,8 +55,9 @@ export class Pair {
       return el("section", { class: "column", "aria-labelledby": `pair-${i}` },
         el("h3", { id: `pair-${i}`, text: names[i] }),
         el("p", { class: "about", text: counted(found[i].answer.total, "result") }),
-        el("ol", { class: "cards" }, list.map((result, at) => this.cell(result, results.length > 1 ? marks[at] : null))));
+        el("ol", { class: "cards" }, list.map((result, at) => this.cell(result, results.length > 1 ? marks[at] : null, i))));
     }));
+    if (!this.judged) return;
     if (!focus) {
       await this.judging.renewed(this.text);
       return;
@@ -64,9 +68,9 @@ export class Pair {
     this.node.scrollIntoView({ block: "nearest" });
   }
 
-  cell(result, move) {
+  cell(result, move, side) {
     const address = `workbench?${new URLSearchParams({ q: this.text, product: result.product_id })}`;
-    const cell = card(result, address, { extra: [why(result)], grouped: false });
+    const cell = card(result, address, { extra: [why(result), ...this.extra(result, side)], grouped: false });
     if (move !== null) cell.querySelector(".words").prepend(markOf(result, move));
     cell.querySelector(".card").classList.toggle("only", move === "only");
     return cell;

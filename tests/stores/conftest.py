@@ -11,7 +11,8 @@ from windowshop.index.catalogue.collection import Collection
 from windowshop.index.catalogue.restore import Derivation
 from windowshop.registry import ENGINES
 
-KINDS = ("exact", "zvec", "postgres", "qdrant")
+KINDS = ("exact", "zvec", "postgres", "qdrant", "qdrant-engine")
+SERVERS = KINDS[2:]
 """Engine `flat` rounds queries, and so orders near ties in its own way: see tests/engines."""
 
 
@@ -27,8 +28,14 @@ def qdrant():
         yield server
 
 
+@pytest.fixture(scope="session")
+def qdrant_engine():
+    with qdrant_servers.engine() as server:
+        yield server
+
+
 def spec_of(kind, width, **settings):
-    kind = "exact" if kind in ("postgres", "qdrant") else kind
+    kind = "exact" if kind in SERVERS else kind
     storage = ENGINES[kind].storages[0]
     vectors = {name: VectorSpec(width=width, storage=storage) for name in ("fused", "photo")}
     return EngineSpec(kind=kind, vectors=vectors, **settings)
@@ -65,7 +72,7 @@ def opened_store(address, width, name="g1", **settings):
     return PostgresStore(Server(address, pooled=True), name, derivation)
 
 
-def cluster_store(address, width, **settings):
+def cluster_store(address, width, spec=None, **settings):
     """An empty generation of a catalogue in a cluster, made current."""
     from dataclasses import replace
 
@@ -81,7 +88,7 @@ def cluster_store(address, width, **settings):
     from windowshop.index.remote import PushConfig
     from windowshop.index.rows import type_of
 
-    server, spec = Server(address), spec_of("qdrant", width, **settings)
+    server, spec = Server(address), spec or spec_of("qdrant", width, **settings)
     generation = Generation(name="g1", source="", types={"product_id": type_of("String")})
     create_catalogue(server, PushConfig())
     create_generation(server, generation, spec, PushConfig())
@@ -96,8 +103,8 @@ def make_store(request):
 
     def of_kind(kind, **settings):
         def make(folder, width):
-            if kind == "qdrant":
-                address = request.getfixturevalue("qdrant").catalogue()
+            if kind.startswith("qdrant"):
+                address = request.getfixturevalue(kind.replace("-", "_")).catalogue()
                 return cluster_store(address, width, **settings)
             if kind != "postgres":
                 return Collection(folder, spec_of(kind, width, **settings))

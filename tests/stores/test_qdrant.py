@@ -11,6 +11,7 @@ from stores.conftest import cluster_store, spec_of
 from support.services import problem, serving
 
 from windowshop.data.filter_grammar import parse_filter
+from windowshop.engines.base import EngineSpec, VectorSpec
 from windowshop.errors import ConfigError, DataError, EngineError, FilterError, StorageError
 from windowshop.index import index_folder, push_index
 from windowshop.index.catalogue.restore import Derivation
@@ -18,18 +19,23 @@ from windowshop.index.catalogue.restore import Derivation
 qdrant_client = pytest.importorskip("qdrant_client", reason="the extra qdrant is not installed")
 
 
+@pytest.fixture(params=["qdrant", "qdrant_engine"])
+def cluster(request):
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture
-def local(qdrant):
-    """The client's local mode, whose requests can be made to fail."""
-    if not hasattr(qdrant.client, "fails"):
+def local(cluster):
+    """A client within this process, whose requests can be made to fail."""
+    if not hasattr(cluster.client, "fails"):
         pytest.skip("the cluster of QDRANT_URL is not ours to break")
-    yield qdrant.client
-    qdrant.client.fails = None
+    yield cluster.client
+    cluster.client.fails = None
 
 
 @pytest.fixture
-def address(qdrant):
-    return qdrant.catalogue()
+def address(cluster):
+    return cluster.catalogue()
 
 
 @pytest.fixture
@@ -45,10 +51,10 @@ def lease():
     return lease
 
 
-def opened(address):
+def opened(address, spec=None):
     from windowshop.index.qdrant.catalogue import QdrantCatalogue
 
-    return QdrantCatalogue(address).store("g1", Derivation(spec=spec_of("qdrant", 4)))
+    return QdrantCatalogue(address).store("g1", Derivation(spec=spec or spec_of("qdrant", 4)))
 
 
 def put(store, *names, **columns):
@@ -148,17 +154,19 @@ def test_writers_take_turns(store, address):
     assert store.count() == len(set(store.ids())) == 3 * 4 + 1
 
 
-def test_what_died_is_dropped_in_the_end(store, qdrant, monkeypatch):
+def test_what_died_is_dropped_in_the_end(store, cluster, local, monkeypatch):
     from windowshop.index.qdrant import store as module
 
     put(store, "a", "b", title="old")
     put(store, "a", title="new")
     points = f"{store._server.name}_g1"
-    assert qdrant.client.count(points).count == 3
+    assert cluster.client.count(points).count == 3
     monkeypatch.setattr(module, "KEPT_SECONDS", 0.0)
-    put(store, "c", title="new")
+    local.fails = failing(0, "delete")
+    put(store, "c", title="new")  # is acknowledged all the same
+    local.fails = None
     put(store, "d", title="new")
-    assert qdrant.client.count(points).count == 4
+    assert cluster.client.count(points).count == 4
     assert store.ids() == ["b", "a", "c", "d"]
 
 
@@ -168,6 +176,34 @@ def test_equal_scores_have_the_order_of_keys(store):
     store.upsert(table, {"fused": np.ones((60, 4), dtype=np.float32)})
     found = store.search(np.ones((1, 4), dtype=np.float32), 5, parse_filter("n >= 7"))[0]
     assert [hit.product_id for hit in found] == names[7:12]
+
+
+@pytest.mark.parametrize(("kind", "storage"), [("exact", "fp16"), ("flat", "4bit")])
+def test_a_graph_finds_what_the_scan_finds(qdrant_engine, kind, storage):
+    """Graphs and codes are of the engine of a node; the client's local mode has none."""
+    rng = np.random.default_rng(0)
+    x_NW = rng.normal(size=(2_000, 8)).astype(np.float32)
+    table = pl.DataFrame({"product_id": [f"p{i}" for i in range(2_000)], "n": range(2_000)})
+    vectors = {"fused": VectorSpec(width=8, storage=storage)}
+    scan = EngineSpec(kind=kind, vectors=vectors)
+    address = qdrant_engine.catalogue()
+    with closing(cluster_store(address, 8, scan)) as exact:
+        exact.upsert(table, {"fused": x_NW})
+        qdrant_engine.client.get_collection(f"{exact._server.name}_g1")  # builds its graphs
+        assert qdrant_engine.client.num_indexed(f"{exact._server.name}_g1") == 2_000
+        graph = opened(address, replace(scan, scan_rows=0))
+        for text in (None, "n < 100"):
+            where = parse_filter(text) if text else None
+            asked_QW = x_NW[:20] + 0.1
+            expected, found = (store.search(asked_QW, 20, where) for store in (exact, graph))
+            shared = [
+                len({h.product_id for h in one} & {h.product_id for h in two})
+                for one, two in zip(expected, found, strict=True)
+            ]
+            assert sum(shared) >= 0.97 * 20 * 20
+            near = {h.product_id: h.score for h in expected[0]}
+            same = [abs(near[h.product_id] - h.score) for h in found[0] if h.product_id in near]
+            assert max(same) < 1e-5  # scored by the vectors, not by codes
 
 
 def test_what_qdrant_cannot_compare_is_named(store, monkeypatch):

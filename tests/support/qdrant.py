@@ -8,13 +8,13 @@ import os
 import threading
 import uuid
 import warnings
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
 
 class Local:
-    """The client's local mode, for many threads, without its remarks on what it ignores."""
+    """A client within this process, for many threads, without its remarks on what it ignores."""
 
     def __init__(self, client):
         self._client, self._lock = client, threading.RLock()
@@ -65,7 +65,27 @@ def running():
         yield made
         made.drop()
         return
-    client = Local(qdrant_client.QdrantClient(":memory:"))
+    with _standing_in("local", qdrant_client.QdrantClient(":memory:")) as made:
+        yield made
+
+
+@contextmanager
+def engine():
+    """The engine of a node within this process, or a skipped test where it is not installed."""
+    pytest.importorskip("qdrant_client", reason="the extra qdrant is not installed")
+    pytest.importorskip("qdrant_edge", reason="the package qdrant-edge-py is not installed")
+    from support.qdrant_edge import Edge
+
+    with closing(Edge()) as edge, _standing_in("edge", edge) as made:
+        yield made
+
+
+@contextmanager
+def _standing_in(host, client):
+    """Addresses of a host lead to a client within this process."""
+    from windowshop.index.qdrant import connect
+
+    own, url, others = Local(client), f"http://{host}:6333", connect.client_of
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connect, "client_of", lambda url, key: client)
-        yield Qdrant("qdrant://local:6333", client)
+        patch.setattr(connect, "client_of", lambda at, key: own if at == url else others(at, key))
+        yield Qdrant(url, own)

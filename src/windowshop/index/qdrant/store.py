@@ -5,7 +5,7 @@ Shapes: B products, D width of a vector, K results, Q queries, W full width of a
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ import polars as pl
 from qdrant_client import models
 
 from windowshop.engines import Allowed, EngineSpec, Neighbours, best, cut
-from windowshop.errors import EngineError, IndexFolderError
+from windowshop.errors import EngineError, IndexFolderError, WindowshopError
 from windowshop.index.catalogue.restore import Derivation, without_internal
 from windowshop.index.catalogue.state import check_filters, stored_vectors
 from windowshop.index.catalogue.store import Store
@@ -206,7 +206,7 @@ class QdrantStore(Store):
             return
         self._mark = (seq, time.monotonic())
         died = models.FieldCondition(key="died", range=models.Range(lte=marked))
-        with self._server.named():
+        with suppress(WindowshopError), self._server.named():  # a later write does it
             self._server.client.delete(
                 points_of(self._server, self.name),
                 models.FilterSelector(filter=models.Filter(must=[died])),

@@ -8,6 +8,8 @@ import pytest
 from support.tuned_shop import shop
 
 from windowshop.errors import DataError
+from windowshop.evaluation.judge.grades import EndpointGrades, Grade
+from windowshop.evaluation.judge.rubric import WORKBENCH, Rubric
 from windowshop.evaluation.metrics import as_qrels, score_queries
 from windowshop.search.certainty.config import CertaintyConfig
 from windowshop.search.request import SearchRequest
@@ -15,7 +17,7 @@ from windowshop.search.results.rules import Rule, Rules
 from windowshop.search.retrieval.config import CutoffConfig
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import SearchSettings
-from windowshop.search.tuning.served import alone_settings, evaluate_searcher
+from windowshop.search.tuning.served import alone_settings, evaluate_searcher, served_pairs
 from windowshop.search.understanding.recognition import PrecisionConfig
 
 LENIENT = PrecisionConfig(min_products=1, min_coverage=0)
@@ -143,3 +145,30 @@ def test_a_channel_alone_counts_whatever_it_weighs():
         for kind in ("text", "photo", "text_and_photo"):
             (own,) = getattr(alone_settings(settings, name), kind).channels
             assert (own.name, own.weight > 0) == (name, True)
+
+
+def test_the_first_results_are_pairs_for_a_judge(made):
+    searcher, dataset = made
+    texts = only(dataset, "code", "brand")
+    found = served_pairs(searcher, texts, "dev", 3)
+    assert set(found["query_id"]) <= set(texts.queries.filter(split="dev")["query_id"])
+    for query_id, text in texts.queries.filter(split="dev").select("query_id", "query").iter_rows():
+        answer = searcher.answer(SearchRequest(text=text, limit=3, fields=()))
+        shown = [result.product_id for result in answer.results]
+        assert found.filter(query_id=query_id)["product_id"].to_list() == shown
+
+
+def test_a_judges_grades_are_scored_beside_peoples(made):
+    """Of a judge that grades one shown result of each query: other figures, and a note."""
+    searcher, dataset = made
+    texts = only(dataset, "look", "code", "brand")
+    pairs = served_pairs(searcher, texts, "dev", 1)
+    grades = [Grade(query_id, product_id, 3, "") for query_id, product_id in pairs.iter_rows()]
+    by_pair = {(grade.query_id, grade.product_id): grade for grade in grades}
+    judge = EndpointGrades("small", Rubric(WORKBENCH), by_pair)
+    found = evaluate_searcher(searcher, texts, "dev", endpoint=judge)
+    assert mean(found, "served", "labels=endpoint") == pytest.approx(1)
+    assert mean(found, "served", "labels=relevance") == mean(found, "served")
+    assert mean(found, "served") == mean(evaluate_searcher(searcher, texts, "dev"), "served")
+    [note] = [note for note in found.notes if note.startswith("labels=endpoint: ")]
+    assert "Grades of small, not of people" in note

@@ -55,6 +55,7 @@ for command in (
     searching.mcp,
     judging.judgements,
     judging.queries,
+    judging.judge,
     planning.plan,
     demos.demo,
     demos.demo_data,

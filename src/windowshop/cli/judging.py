@@ -1,17 +1,22 @@
 """Commands that make queries and judgements for a shop."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from windowshop.cli.options import out, print_line, require_file
+from windowshop.cli.options import Data, out, print_line, reporter, require_file
 from windowshop.data import require_products
-from windowshop.errors import DataError, needs_extra
+from windowshop.endpoint import Chat, check_endpoint
+from windowshop.errors import ConfigError, DataError, needs_extra
+from windowshop.files import INDEX, require_manifest
 
 if TYPE_CHECKING:
-    from windowshop.data import JudgementConfig, WrittenJudgements
+    import polars as pl
+
+    from windowshop.data import Dataset, JudgementConfig, WrittenJudgements
 
 SHOWN_QUERIES = 5
 SHOWN_POSITIONS = 10
@@ -111,6 +116,92 @@ def queries(
     print_line(f"{data_folder or shop}: synthetic queries: {line}")
     for text in made.queries["query"].head(SHOWN_QUERIES):
         print_line(f"  {text}")
+
+
+def judge(
+    data: Data,
+    endpoint: Annotated[
+        str, typer.Option(help="OpenAI-compatible address, HTTPS or on this machine.")
+    ],
+    model: Annotated[str, typer.Option(help="Model of the endpoint.")],
+    index: Annotated[
+        Path | None,
+        typer.Option(help="Index whose first results are graded; default: pairs people judged."),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, max=100, help="Results of each query.")] = 10,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Table of query_id and product_id to grade instead.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which queries: train, dev or test.")] = "test",
+    limit: Annotated[int | None, typer.Option(min=1, help="Pairs at most.")] = None,
+    rubric: Annotated[
+        Path | None,
+        typer.Option(help="Text of what each grade means, a line each from 0; default: 0 to 3."),
+    ] = None,
+    grades_file: Annotated[
+        Path | None,
+        typer.Option("--out", help="File of grades; default: endpoint_grades.jsonl in DATA."),
+    ] = None,
+) -> None:
+    """Grade results by a language model, apart from people's grades, and say how far they agree.
+
+    Query and product texts go to the endpoint that you name. Its key is read from OPENAI_API_KEY.
+    """
+    require_products(data)
+    for option, path in (("--pairs", pairs), ("--rubric", rubric)):
+        require_file(option, path)
+    if index is not None and pairs is not None:
+        raise ConfigError("--index and --pairs name different pairs. Leave out one of them.")
+    if index is not None:
+        require_manifest(index, INDEX)
+    check_endpoint(endpoint, model)
+
+    from windowshop.data import read_dataset
+    from windowshop.evaluation import (
+        GRADES_FILE,
+        agreement,
+        first_pairs,
+        grade_pairs,
+        judged_pairs,
+        open_grades,
+        read_pairs,
+        rubric_for,
+    )
+
+    dataset = read_dataset(data)
+    levels, path = rubric_for(dataset, rubric), grades_file or data / GRADES_FILE
+    if pairs is not None:
+        wanted = read_pairs(pairs)
+    else:
+        wanted = (
+            judged_pairs(dataset, split) if index is None else _served(index, dataset, split, top)
+        )
+    if limit is not None:
+        wanted = first_pairs(wanted, limit)
+    with Chat(endpoint, model) as chat, open_grades(path, model, levels) as file:
+        judged = grade_pairs(chat, dataset, wanted, levels, file, reporter)
+        agreed = agreement(dataset, file.kept)
+    counts = {
+        "graded": judged.num_graded,
+        "from before": judged.num_kept,
+        "without a usable answer": judged.num_refused,
+        "of queries without text": judged.num_textless,
+    }
+    line = ", ".join(
+        f"{count:,} {name}" for name, count in counts.items() if count or name == "graded"
+    )
+    print_line(f"{path}: {line}")
+    print_line(agreed.sentence())
+    if index is not None and not agreed.num_pairs:
+        print_line("Leave out --index to grade the pairs that people judged, and compare.")
+
+
+@needs_extra("train")
+def _served(index: Path, dataset: "Dataset", split: str, top: int) -> "pl.DataFrame":
+    from windowshop.search import open_searcher, served_pairs
+
+    with closing(open_searcher(index, read_only=True)) as searcher:
+        return served_pairs(searcher, dataset, split, top, reporter)
 
 
 def _print(written: "WrittenJudgements", data_folder: Path) -> None:

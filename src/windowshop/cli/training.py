@@ -137,6 +137,10 @@ def evaluate(
     trec: Annotated[
         Path | None, typer.Option(help="Folder for runs and qrels in TREC's form.")
     ] = None,
+    endpoint_grades: Annotated[
+        Path | None,
+        typer.Option(help="Grades of `windowshop judge`, as a label set beside people's."),
+    ] = None,
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Score a model beside its baselines, or the search of an index beside its channels.
@@ -149,6 +153,7 @@ def evaluate(
 
     from windowshop.data import read_dataset
     from windowshop.evaluation import (
+        read_grades,
         read_scores,
         render_evaluation,
         with_seeds,
@@ -159,16 +164,17 @@ def evaluate(
 
     others = [read_scores(path) for path in other_seeds or []]
     dataset = read_dataset(data)
+    grades = read_grades(endpoint_grades) if endpoint_grades else None
     if is_index:
         from windowshop.search import evaluate_searcher, open_searcher
 
         with closing(open_searcher(folder, read_only=True)) as searcher:
-            evaluation = evaluate_searcher(searcher, dataset, split, slices or [], reporter)
+            evaluation = evaluate_searcher(searcher, dataset, split, slices or [], reporter, grades)
     else:
         from windowshop.evaluation import evaluate as run
         from windowshop.model import load
 
-        evaluation = run(load(folder), dataset, split, slices or [], cache, reporter)
+        evaluation = run(load(folder), dataset, split, slices or [], cache, reporter, grades)
     if others:
         evaluation = with_seeds(evaluation, others)
     if trec is not None:

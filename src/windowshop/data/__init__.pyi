@@ -43,6 +43,7 @@ from .column_types import to_moments as to_moments
 from .column_types import typed as typed
 from .dataset import DESIRABILITY as DESIRABILITY
 from .dataset import KINDS as KINDS
+from .dataset import MAX_GRADE as MAX_GRADE
 from .dataset import PRODUCT_SCHEMA as PRODUCT_SCHEMA
 from .dataset import RELEVANCE as RELEVANCE
 from .dataset import Dataset as Dataset
@@ -55,6 +56,7 @@ from .dataset import read_dataset as read_dataset
 from .dataset import read_products as read_products
 from .dataset import read_qrels as read_qrels
 from .dataset import read_queries as read_queries
+from .dataset import require_columns as require_columns
 from .filter_grammar import And as And
 from .filter_grammar import Comparison as Comparison
 from .filter_grammar import Contains as Contains

@@ -17,6 +17,9 @@ from windowshop.data import FACTS, Dataset, all_texts, held_out_notes, is_synthe
 from windowshop.encoders import FeatureCache, product_features, query_features
 from windowshop.errors import DataError
 from windowshop.evaluation.bm25 import BM25Choice, tuned_bm25
+from windowshop.evaluation.judge.agreement import Agreement, agreement
+from windowshop.evaluation.judge.grades import EndpointGrades
+from windowshop.evaluation.judge.labels import ENDPOINT, label_set
 from windowshop.evaluation.metrics import Estimate, Qrels, Run, bootstrap
 from windowshop.evaluation.runs import make_run, product_vectors, query_vectors
 from windowshop.evaluation.seed_scores import scores_of_seeds
@@ -113,12 +116,14 @@ class JudgedSplit:
     queries: pl.DataFrame
     slices: dict[str, GradedQrels]
     """"all", each label set where there are two, and every slice by columns."""
+    agreement: Agreement | None = None
+    """That of an endpoint's grades with people's, where these are a label set."""
 
     def evaluation(
         self, runs: Mapping[str, Run], *, origin: dict[str, Any], notes: Iterable[str] = ()
     ) -> Evaluation:
         """Score runs by system, and BM25 beside them; the first one is the reference."""
-        reference = next(iter(runs))
+        reference, agreed = next(iter(runs)), self.agreement
         runs, lexical = dict(runs), _lexical_run(self.dataset, self.queries)
         if lexical is not None:
             runs[BM25] = lexical[0]
@@ -144,8 +149,14 @@ class JudgedSplit:
                 scores_table(by_slice).select(pl.lit(system).alias("system"), pl.all())
                 for system, by_slice in scores.items()
             ),
-            notes=(*self.dataset.notes, *held_out_notes(self.dataset, self.split), *notes),
+            notes=(
+                *self.dataset.notes,
+                *held_out_notes(self.dataset, self.split),
+                *notes,
+                *((f"{LABELS}{ENDPOINT}: {agreed.sentence()}",) if agreed else ()),
+            ),
             origin={
+                **({"endpoint_grades": agreed.to_json()} if agreed else {}),
                 "environment": environment(),
                 "hashes": self.dataset.hashes(),
                 **origin,
@@ -163,10 +174,16 @@ class JudgedSplit:
         )
 
 
-def judged_split(dataset: Dataset, split: str, slice_specs: Sequence[str]) -> JudgedSplit:
+def judged_split(
+    dataset: Dataset,
+    split: str,
+    slice_specs: Sequence[str],
+    endpoint: EndpointGrades | None = None,
+) -> JudgedSplit:
     """Return the judged queries of a split and their slices; raises DataError without any.
 
-    Where there are judgements of people and of a log, those of people are the headline.
+    Where there are judgements of people and of a log, those of people are the headline. Grades of
+    an endpoint's model are a label set beside them, in people's grades where both graded enough.
     """
     queries = dataset.split(split)
     if queries.is_empty():
@@ -177,7 +194,13 @@ def judged_split(dataset: Dataset, split: str, slice_specs: Sequence[str]) -> Ju
             "Choose another --split, or add qrels."
         )
     slices = judged_slices(dataset, dataset.qrels_of(queries), slice_specs)
-    return JudgedSplit(dataset, split, queries, slices)
+    if endpoint is None:
+        return JudgedSplit(dataset, split, queries, slices)
+    agreed = agreement(dataset, endpoint)
+    graded = label_set(dataset, queries, endpoint, agreed)
+    if not any(name.startswith(LABELS) for name in slices):
+        slices = {ALL: slices[ALL], LABELS + dataset.kinds[0]: slices[ALL], **slices}
+    return JudgedSplit(dataset, split, queries, {**slices, LABELS + ENDPOINT: graded}, agreed)
 
 
 def evaluate(
@@ -187,9 +210,13 @@ def evaluate(
     slice_specs: Sequence[str] = (),
     cache_folder: Path = DEFAULT_CACHE,
     reporter: Reporter = SILENT,
+    endpoint: EndpointGrades | None = None,
 ) -> Evaluation:
-    """Score the model, its baselines and BM25 on the judged queries of a split."""
-    judged = judged_split(dataset, split, slice_specs)
+    """Score the model, its baselines and BM25 on the judged queries of a split.
+
+    `endpoint` are grades of a model, which become a label set of their own.
+    """
+    judged = judged_split(dataset, split, slice_specs, endpoint)
     runs = _runs(model, dataset, judged.queries, cache_folder, reporter)
     return judged.evaluation(runs, origin=_origin(model))
 

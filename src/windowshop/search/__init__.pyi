@@ -33,6 +33,7 @@ from .tuning.config import TuneConfig as TuneConfig
 from .tuning.report import render_tuning as render_tuning
 from .tuning.report import save_tuning as save_tuning
 from .tuning.served import evaluate_searcher as evaluate_searcher
+from .tuning.served import served_pairs as served_pairs
 from .understanding.recognition import Action as Action
 from .understanding.synonyms import Synonyms as Synonyms
 from .understanding.synonyms import parse_synonyms as parse_synonyms

@@ -1,13 +1,13 @@
 """Queries made for a shop that has none: marked, graded, split, not taken for asked ones."""
 
-import http.server
 import json
-import threading
 
 import numpy as np
 import polars as pl
 import pytest
+from support.endpoints import completion, played
 
+from windowshop import endpoint as client
 from windowshop.config import TrainConfig
 from windowshop.data.check import check_dataset
 from windowshop.data.dataset import held_out_notes, read_dataset
@@ -212,40 +212,16 @@ def test_a_catalogue_that_states_nothing_is_named():
 
 
 @pytest.fixture
-def endpoint(request):
+def endpoint(request, monkeypatch):
     """An OpenAI-compatible server on this machine that gives one answer."""
-    seen = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            length = int(self.headers["Content-Length"])
-            seen.append(
-                (self.path, self.headers["Authorization"], json.loads(self.rfile.read(length)))
-            )
-            content = request.param.encode()
-            self.send_response(200 if content else 503)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1", seen
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def answer(text):
-    return json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]})
+    monkeypatch.setattr(client, "FIRST_WAIT_S", 0)
+    content = request.param
+    with played(lambda asked, place: (200 if content else 503, content, {})) as found:
+        yield found
 
 
 @pytest.mark.parametrize(
-    "endpoint", [answer('Sure: ["comfy couch", "couch for two"]')], indirect=True
+    "endpoint", [completion('Sure: ["comfy couch", "couch for two"]')], indirect=True
 )
 def test_an_endpoint_is_asked_where_one_is_named(endpoint, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
@@ -263,7 +239,7 @@ def test_an_endpoint_is_asked_where_one_is_named(endpoint, monkeypatch):
     assert grades["product_id"].n_unique() == 1  # equal texts of two products count once
 
 
-@pytest.mark.parametrize("endpoint", ["", "{}", answer("[1,]")], indirect=True)
+@pytest.mark.parametrize("endpoint", [b"", b"{}", completion("[1,]")], indirect=True)
 def test_an_endpoint_that_answers_otherwise_is_named(endpoint):
     config = EndpointConfig(url=endpoint[0], model="small", products=1)
     with pytest.raises(DataError, match=endpoint[0]):
@@ -271,7 +247,7 @@ def test_an_endpoint_that_answers_otherwise_is_named(endpoint):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"url": "ftp://x", "model": "m"}, {"url": "http://x", "model": ""}]
+    "wrong", [{"url": "ftp://x", "model": "m"}, {"url": "https://x", "model": ""}]
 )
 def test_an_endpoint_needs_an_address_and_a_model(wrong):
     with pytest.raises(ConfigError, match="--endpoint"):

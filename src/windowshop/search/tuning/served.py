@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import polars as pl
+
 from windowshop.config import FUSED, SERVED
 from windowshop.data import Dataset
 from windowshop.errors import SearchError
-from windowshop.evaluation import DEPTH, Evaluation, judged_split
+from windowshop.evaluation import DEPTH, EndpointGrades, Evaluation, judged_split
 from windowshop.progress import SILENT, Reporter
 from windowshop.registry import CHANNELS
 from windowshop.search.answer import Answer
@@ -50,13 +52,14 @@ def evaluate_searcher(
     split: str = "test",
     slice_specs: Sequence[str] = (),
     reporter: Reporter = SILENT,
+    endpoint: EndpointGrades | None = None,
 ) -> Evaluation:
     """Score the search as served, its channels, the model's vectors and BM25 on a split.
 
     `served` is a request as it comes, with its cut-off and the shop's rules. A channel alone is
     understood and ruled as that is, without a cut-off. `fused` compares vectors and nothing else.
     """
-    judged = judged_split(dataset, split, slice_specs)
+    judged = judged_split(dataset, split, slice_specs, endpoint)
     queries = queries_of(dataset, judged.queries)
     served = outcome(SERVED, searcher, queries, reporter)
     runs = {SERVED: served.run}
@@ -69,6 +72,25 @@ def evaluate_searcher(
     return judged.evaluation(
         runs, origin=_origin(searcher), notes=_notes(searcher, dataset, served, len(queries))
     )
+
+
+def served_pairs(
+    searcher: Searcher, dataset: Dataset, split: str, top: int, reporter: Reporter = SILENT
+) -> pl.DataFrame:
+    """Return query_id and product_id of the first results of a split's queries, as served.
+
+    Products that the data lacks are left out.
+    """
+    queries = queries_of(dataset, dataset.queries.filter(split=split))
+    found = outcome(SERVED, searcher, queries, reporter).run
+    known = set(dataset.products["product_id"])
+    rows = [
+        (query_id, product_id)
+        for query_id, run in found.items()
+        for product_id in list(run)[:top]
+        if product_id in known
+    ]
+    return pl.DataFrame(rows, {"query_id": pl.String, "product_id": pl.String}, orient="row")
 
 
 def alone_settings(settings: SearchSettings, name: str) -> SearchSettings:

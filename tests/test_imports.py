@@ -17,7 +17,7 @@ REPOSITORY = SRC.parents[1]
 # A package imports packages of earlier lines only; those of one line do not know each other.
 ORDER = """
 errors _version
-client endpoint files progress registry settings
+client files progress registry settings
 config
 data
 encoders engines imports

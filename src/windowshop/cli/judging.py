@@ -9,7 +9,6 @@ from rich.table import Table
 
 from windowshop.cli.options import Data, out, print_line, reporter, require_file
 from windowshop.data import require_products
-from windowshop.endpoint import Chat, check_endpoint
 from windowshop.errors import ConfigError, DataError, needs_extra
 from windowshop.files import INDEX, require_manifest
 
@@ -154,12 +153,13 @@ def judge(
         raise ConfigError("--index and --pairs name different pairs. Leave out one of them.")
     if index is not None:
         require_manifest(index, INDEX)
-    check_endpoint(endpoint, model)
 
     from windowshop.data import read_dataset
     from windowshop.evaluation import (
         GRADES_FILE,
+        Chat,
         agreement,
+        check_endpoint,
         first_pairs,
         grade_pairs,
         judged_pairs,
@@ -168,6 +168,7 @@ def judge(
         rubric_for,
     )
 
+    check_endpoint(endpoint, model)
     dataset = read_dataset(data)
     levels, path = rubric_for(dataset, rubric), grades_file or data / GRADES_FILE
     if pairs is not None:

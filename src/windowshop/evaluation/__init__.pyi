@@ -30,6 +30,8 @@ from .judge.ask import first_pairs as first_pairs
 from .judge.ask import grade_pairs as grade_pairs
 from .judge.ask import judged_pairs as judged_pairs
 from .judge.ask import read_pairs as read_pairs
+from .judge.endpoint import Chat as Chat
+from .judge.endpoint import check_endpoint as check_endpoint
 from .judge.grades import GRADES_FILE as GRADES_FILE
 from .judge.grades import EndpointGrades as EndpointGrades
 from .judge.grades import open_grades as open_grades

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 import pytest
 from support.endpoints import completion, played
 
-from windowshop import endpoint
-from windowshop.endpoint import Chat, check_endpoint
 from windowshop.errors import ConfigError, DataError
+from windowshop.evaluation.judge import endpoint
+from windowshop.evaluation.judge.endpoint import Chat, check_endpoint
 
 KEY = "sk-not-for-any-file"
 

@@ -9,10 +9,10 @@ import pytest
 from support.endpoints import completion, played
 from support.shops import write_shop
 
-from windowshop import endpoint
 from windowshop.data import read_dataset
 from windowshop.errors import ConfigError, DataError
 from windowshop.evaluation.evaluator import judged_split
+from windowshop.evaluation.judge import endpoint
 from windowshop.evaluation.judge.agreement import agreement
 from windowshop.evaluation.judge.ask import first_pairs, parse_grades
 from windowshop.evaluation.judge.grades import GRADES_FILE, read_grades

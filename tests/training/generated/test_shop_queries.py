@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 from support.endpoints import completion, played
 
-from windowshop import endpoint as client
 from windowshop.config import TrainConfig
 from windowshop.data.check import check_dataset
 from windowshop.data.dataset import held_out_notes, read_dataset
 from windowshop.errors import ConfigError, DataError
+from windowshop.evaluation.judge import endpoint as client
 from windowshop.progress import SILENT
 from windowshop.training.generated.endpoint import EndpointConfig
 from windowshop.training.generated.facts import (

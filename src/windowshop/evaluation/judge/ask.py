@@ -16,9 +16,9 @@ import polars as pl
 import xxhash
 
 from windowshop.data import Dataset, all_texts, read_table, require_columns
-from windowshop.endpoint import Chat
 from windowshop.errors import DataError
 from windowshop.evaluation.judge.agreement import people_grades
+from windowshop.evaluation.judge.endpoint import Chat
 from windowshop.evaluation.judge.grades import Grade, GradesWriter
 from windowshop.evaluation.judge.rubric import Rubric
 from windowshop.progress import SILENT, Reporter

@@ -13,8 +13,8 @@ import numpy as np
 import orjson
 import polars as pl
 
-from windowshop.endpoint import Chat, check_endpoint
 from windowshop.errors import ConfigError, DataError
+from windowshop.evaluation import Chat, check_endpoint
 
 MAX_CHARS = 400
 PROMPT = (

@@ -17,9 +17,9 @@ from windowshop.data import FACTS, Dataset, all_texts, held_out_notes, is_synthe
 from windowshop.encoders import FeatureCache, product_features, query_features
 from windowshop.errors import DataError
 from windowshop.evaluation.bm25 import BM25Choice, tuned_bm25
-from windowshop.evaluation.judge.agreement import Agreement, agreement
+from windowshop.evaluation.judge.agreement import Agreement
 from windowshop.evaluation.judge.grades import EndpointGrades
-from windowshop.evaluation.judge.labels import ENDPOINT, label_set
+from windowshop.evaluation.judge.labels import endpoint_notes, with_endpoint
 from windowshop.evaluation.metrics import Estimate, Qrels, Run, bootstrap
 from windowshop.evaluation.runs import make_run, product_vectors, query_vectors
 from windowshop.evaluation.seed_scores import scores_of_seeds
@@ -117,13 +117,14 @@ class JudgedSplit:
     slices: dict[str, GradedQrels]
     """"all", each label set where there are two, and every slice by columns."""
     agreement: Agreement | None = None
-    """That of an endpoint's grades with people's, where these are a label set."""
+    """Agreement of an endpoint's grades with people's, where these are a label set."""
 
     def evaluation(
         self, runs: Mapping[str, Run], *, origin: dict[str, Any], notes: Iterable[str] = ()
     ) -> Evaluation:
         """Score runs by system, and BM25 beside them; the first one is the reference."""
         reference, agreed = next(iter(runs)), self.agreement
+        held_out = held_out_notes(self.dataset, self.split)
         runs, lexical = dict(runs), _lexical_run(self.dataset, self.queries)
         if lexical is not None:
             runs[BM25] = lexical[0]
@@ -149,12 +150,7 @@ class JudgedSplit:
                 scores_table(by_slice).select(pl.lit(system).alias("system"), pl.all())
                 for system, by_slice in scores.items()
             ),
-            notes=(
-                *self.dataset.notes,
-                *held_out_notes(self.dataset, self.split),
-                *notes,
-                *((f"{LABELS}{ENDPOINT}: {agreed.sentence()}",) if agreed else ()),
-            ),
+            notes=(*self.dataset.notes, *held_out, *notes, *endpoint_notes(agreed)),
             origin={
                 **({"endpoint_grades": agreed.to_json()} if agreed else {}),
                 "environment": environment(),
@@ -194,13 +190,8 @@ def judged_split(
             "Choose another --split, or add qrels."
         )
     slices = judged_slices(dataset, dataset.qrels_of(queries), slice_specs)
-    if endpoint is None:
-        return JudgedSplit(dataset, split, queries, slices)
-    agreed = agreement(dataset, endpoint)
-    graded = label_set(dataset, queries, endpoint, agreed)
-    if not any(name.startswith(LABELS) for name in slices):
-        slices = {ALL: slices[ALL], LABELS + dataset.kinds[0]: slices[ALL], **slices}
-    return JudgedSplit(dataset, split, queries, {**slices, LABELS + ENDPOINT: graded}, agreed)
+    with_grades, agreed = with_endpoint(dataset, queries, slices, endpoint)
+    return JudgedSplit(dataset, split, queries, with_grades, agreed)
 
 
 def evaluate(

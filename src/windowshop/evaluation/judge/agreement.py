@@ -56,7 +56,7 @@ class Agreement:
     error: float | None = None
     """Mean absolute difference to people's grades as the model gives them."""
     error_calibrated: float | None = None
-    """The same after calibration, each fold of queries by the others."""
+    """Mean absolute difference after calibration, each fold of queries by the others."""
 
     def sentence(self) -> str:
         """Return what stands beside every number that rests on these grades."""

@@ -1,16 +1,45 @@
 """A model's grades as a label set, beside that of people."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from windowshop.data import RELEVANCE, Dataset
 from windowshop.errors import DataError
-from windowshop.evaluation.judge.agreement import Agreement
+from windowshop.evaluation.judge.agreement import Agreement, agreement
 from windowshop.evaluation.judge.grades import EndpointGrades
 from windowshop.evaluation.metrics import as_qrels, relevance_threshold
-from windowshop.evaluation.slices import GradedQrels
+from windowshop.evaluation.slices import ALL, LABELS, GradedQrels
 
 ENDPOINT = "endpoint"
 """Name of the label set."""
+
+
+def with_endpoint(
+    dataset: Dataset,
+    queries: pl.DataFrame,
+    slices: Mapping[str, GradedQrels],
+    grades: EndpointGrades | None,
+) -> tuple[dict[str, GradedQrels], Agreement | None]:
+    """Return slices with a model's grades as a further label set, and their agreement with people.
+
+    Without grades they are returned as they are.
+    """
+    if grades is None:
+        return dict(slices), None
+    agreed = agreement(dataset, grades)
+    first = (
+        {}
+        if any(name.startswith(LABELS) for name in slices)
+        else {LABELS + dataset.kinds[0]: slices[ALL]}
+    )
+    graded = label_set(dataset, queries, grades, agreed)
+    return {ALL: slices[ALL], **first, **slices, LABELS + ENDPOINT: graded}, agreed
+
+
+def endpoint_notes(agreed: Agreement | None) -> list[str]:
+    """Return what stands beside figures of a model's grades."""
+    return [] if agreed is None else [f"{LABELS}{ENDPOINT}: {agreed.sentence()}"]
 
 
 def label_set(

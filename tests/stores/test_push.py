@@ -34,7 +34,7 @@ REQUESTS = (
 )
 
 
-@pytest.fixture(params=["postgres", "qdrant"])
+@pytest.fixture(params=["postgres", "qdrant_engine"])
 def server(request):
     return request.param
 
@@ -95,7 +95,8 @@ def test_a_server_that_is_not_there_is_named(address, cli):
 
 
 def test_a_stopped_push_goes_on(server, address, index, monkeypatch):
-    push = importlib.import_module(f"windowshop.index.{server}.push")  # which needs the driver
+    kind = server.partition("_")[0]
+    push = importlib.import_module(f"windowshop.index.{kind}.push")  # which needs the driver
     name = "copy_rows" if server == "postgres" else "write_points"
     monkeypatch.setattr(push, "PART_ROWS", 5)
     copied, copy = [], getattr(push, name)

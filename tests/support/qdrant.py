@@ -71,13 +71,16 @@ def running():
 
 @contextmanager
 def engine():
-    """The engine of a node within this process, or a skipped test where it is not installed."""
+    """The engine of a node behind a small server, or a skipped test where it is not installed."""
     pytest.importorskip("qdrant_client", reason="the extra qdrant is not installed")
     pytest.importorskip("qdrant_edge", reason="the package qdrant-edge-py is not installed")
     from support.qdrant_edge import Edge
+    from support.qdrant_http import serving
 
-    with closing(Edge()) as edge, _standing_in("edge", edge) as made:
-        yield made
+    with closing(Edge()) as edge:
+        own = Local(edge)
+        with serving(own) as url:
+            yield Qdrant(url, own)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ SYSTEMS = {"fused": "**fused**", "text_only": "text only", "image_only": "image 
 SYSTEMS["bm25"] = "BM25"
 FASHION = "headline_fashion.json"
 REGIMES = "study_regimes"
+SHOWN_STORAGES = (("exact", "float32"), ("flat", "4bit"), ("zvec", "int8"))
 
 
 def fashion(results: Results) -> Rows:
@@ -193,6 +194,24 @@ def engines(results: Results) -> Rows:
     return rows
 
 
+def widths(results: Results) -> Rows:
+    """Quality and bytes of each width that a model was trained for, in some engines' storage."""
+    measures = {"ndcg@10": "nDCG@10", "recall@100": "Recall@100"}
+    head = ["width", "engine, storage", "bytes compared", "bytes on disk"]
+    rows = [[*head, *(cell for name in measures.values() for cell in (name, "− full"))]]
+    found = results.at("bytes.json", "")
+    for name, cost in found["settings"].items():
+        if (cost["engine"], cost["storage"]) not in SHOWN_STORAGES:
+            continue
+        size = [f"{cost[key]:,.0f}" for key in ("scored_bytes", "disk_bytes")]
+        cells = [f"{cost['width']}", f"`{cost['engine']}`, {cost['storage']}", *size]
+        for measure in measures:
+            cells.append(figure(found["systems"][name]["all"][measure], ".123"))
+            cells.append(figure(cost["minus_reference"][measure], "+.123 ["))
+        rows.append(cells)
+    return rows
+
+
 def regimes_map(results: Results) -> Rows:
     """Gain of each ingredient by regime."""
     return _of_regimes(results, "Which ingredient pays when")
@@ -207,7 +226,7 @@ TABLES: dict[str, Callable[[Results], Rows]] = {
     table.__name__: table
     for table in (
         *(headlines, fashion, few, shuffled, claims, variants, peers),
-        *(search, composed, service, faults, engines, regimes_map, regimes_best),
+        *(search, composed, service, faults, engines, widths, regimes_map, regimes_best),
     )
 }
 

@@ -16,6 +16,7 @@ from .regimes.regime import Regime as Regime
 from .regimes.regime import thinned as thinned
 from .regimes.results import load_regime_results as load_regime_results
 from .regimes.runner import compare_regimes as compare_regimes
+from .report.plots import draw_svg as draw_svg
 from .runner import compare as compare
 from .systems import Queries as Queries
 from .systems import Run as Run

@@ -1,6 +1,8 @@
 """Several processes train as one does: losses, gradients, whole trainings, and their ends."""
 
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +24,7 @@ from support.shared_steps import (
 from windowshop.config import FineTuningConfig, StageConfig
 from windowshop.errors import ConfigError, DistributedError
 from windowshop.model import load_manifest
+from windowshop.settings import to_yaml
 from windowshop.training.distributed import Shards, cut
 
 pytestmark = pytest.mark.slow
@@ -172,6 +175,23 @@ def test_two_processes_train_the_model_of_one(alone, config, kinds_place, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     again, _ = together(shared_training, kinds_place, out, config)
     assert again.run_key == first.run_key  # nothing to do
+
+
+def test_torchrun_trains_and_prints_once(config, kinds_place, tmp_path):
+    (tmp_path / "config.yaml").write_text(to_yaml(config))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = ["-m", "windowshop", "train", kinds_place / "data", "--out", tmp_path / "model"]
+    options = ["--config", tmp_path / "config.yaml", "--cache", kinds_place / "cache"]
+    done = subprocess.run(
+        [*torchrun, "--nproc-per-node", "2", *command, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Recall@100") == 1
+    assert load_manifest(tmp_path / "model").dev["fused"]["ndcg@10"] > 0
 
 
 @pytest.mark.parametrize("rank", [0, 1])

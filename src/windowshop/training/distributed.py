@@ -24,7 +24,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from windowshop.encoders import pick_device
-from windowshop.errors import DistributedError, first_line
+from windowshop.errors import ConfigError, DistributedError, first_line
 
 MIN_SHARD_ROWS = 128
 """Rows of a shard, at the least: smaller products of matrices cost more a row."""
@@ -58,12 +58,17 @@ def joined(device: str) -> Iterator[None]:
     """Join the processes that torchrun started, if it did, for the block.
 
     They meet by NCCL where `device` is a GPU, each on its own, else by Gloo. Raises
-    DistributedError where the others cannot be reached.
+    DistributedError where the others cannot be reached, ConfigError where there are too few GPUs.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield
         return
     on_gpu = pick_device(device).type == "cuda"
+    if on_gpu and _local_rank() >= torch.cuda.device_count():
+        raise ConfigError(
+            f"process {_local_rank()} of this machine has no GPU of its own, of the "
+            f"{torch.cuda.device_count()} here. Start one process a GPU, or set device: cpu."
+        )
     if on_gpu:
         torch.cuda.set_device(_local_rank())
     try:
@@ -202,7 +207,7 @@ def from_first(compute: Callable[[], T]) -> T:
     _broadcast(length)
     data = torch.empty(int(length), dtype=torch.uint8)
     if is_first():
-        data = torch.tensor(list(content), dtype=torch.uint8)
+        data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     _broadcast(data)
     value: T = json.loads(data.numpy().tobytes())
     return value

@@ -1,3 +1,6 @@
+from .data import TrainingData as TrainingData
+from .distributed import joined as joined
+from .distributed import sum_gradients as sum_gradients
 from .fine_tuning.encoded_batches import draw_images as draw_images
 from .fine_tuning.encoded_batches import encoder_inputs as encoder_inputs
 from .fine_tuning.encoded_batches import read_images as read_images
@@ -10,11 +13,14 @@ from .generated.shop_queries import ShopQueriesConfig as ShopQueriesConfig
 from .generated.shop_queries import write_shop_queries as write_shop_queries
 from .job import TrainingJob as TrainingJob
 from .job import run_stages as run_stages
+from .judged_pairs import Pairs as Pairs
 from .loop import num_steps as num_steps
 from .negatives.mine import mine_negatives as mine_negatives
 from .negatives.mine import render_summary as render_summary
 from .negatives.mining import MiningConfig as MiningConfig
 from .negatives.mining import parse_sources as parse_sources
+from .objectives import OBJECTIVES as OBJECTIVES
+from .objectives import Step as Step
 from .prepared_data import PreparedData as PreparedData
 from .prepared_data import open_cache as open_cache
 from .prepared_data import prepare as prepare

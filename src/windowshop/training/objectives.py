@@ -272,13 +272,13 @@ def _own_pairs(
 ) -> Targets:
     """Each own product against itself; its group, its title's and its image's twins are ignored."""
     own = shards.own
-    own_RC = torch.zeros(own.stop - own.start, len(items), device=has_C.device)
-    own_RC.diagonal(own.start).fill_(1)
+    own_RC = torch.zeros(own.stop - own.start, len(items), dtype=torch.bool, device=has_C.device)
+    own_RC.diagonal(own.start).fill_(True)
     ignore_RC = (has_C == 0) | (has_C == 0)[own].unsqueeze(1)
     if config.masks:
         group_C = data.pairs.group[items]
         related_RC = (group_C[own, None] == group_C) | data.products.same_content(items, own)
-        ignore_RC = ignore_RC | (torch.from_numpy(related_RC).to(has_C.device) & (own_RC == 0))
+        ignore_RC = ignore_RC | (torch.from_numpy(related_RC).to(has_C.device) & ~own_RC)
     return make_targets(own_RC, ignore_RC, form=config.form)
 
 

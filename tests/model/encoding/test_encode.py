@@ -20,10 +20,10 @@ from windowshop.encoders import (
 )
 from windowshop.encoders.feature_store import FeatureStore
 from windowshop.errors import ConfigError, EncoderError, MissingExtraError, StorageError
-from windowshop.files import locked, read_sealed, write_sealed
+from windowshop.files import locked, read_sealed, write_manifest, write_sealed
 from windowshop.index import build_index
 from windowshop.model import ClusterConfig, EncodingConfig, encode_catalogue
-from windowshop.model.encoding.job import Places, join_job, write_job
+from windowshop.model.encoding.job import SHARD, Places, ShardManifest, join_job, write_job
 from windowshop.model.encoding.worker import ATTEMPTS, ShardEncoder, attempt
 from windowshop.progress import SILENT
 
@@ -258,6 +258,12 @@ def test_a_shard_that_ends_every_process_ends_the_run(tmp_path):
         (places.making / "00000-x" / str(i)).mkdir()
     with pytest.raises(EncoderError, match="10 processes died"), attempt(places, "00000-x"):
         pass
+    shard = places.shards / "00000-x"
+    shard.mkdir(parents=True)
+    counts = {"num_rows": 1, "num_texts": 0, "num_images": 0, "broken_images": {}}
+    write_manifest(shard, ShardManifest(**counts), SHARD)
+    with attempt(places, "00000-x") as making:  # one of them had ended it
+        assert making.is_dir()
 
 
 def test_a_cluster_needs_its_extra(tmp_path, encode, monkeypatch):

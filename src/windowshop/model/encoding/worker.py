@@ -142,7 +142,8 @@ def attempt(places: Places, name: str) -> Iterator[Path]:
     """
     folder = places.making / name
     folder.mkdir(parents=True, exist_ok=True)
-    if (num_died := len(list(folder.iterdir()))) >= ATTEMPTS:
+    num_died = len(list(folder.iterdir()))
+    if num_died >= ATTEMPTS and places.finished(name) is None:
         raise EncoderError(
             f"shard {name}: {num_died} processes died while they encoded it, perhaps for want of "
             "memory. Finished shards stay; give processes more room, and run the command again."

@@ -14,10 +14,10 @@ from support.tiny_models import LOADERS, TEXTS, inputs_of
 from transformers import AutoModel, AutoTokenizer
 
 from windowshop.data.dataset import read_dataset
-from windowshop.encoders.layout import (
+from windowshop.encoders.layout import Layout
+from windowshop.encoders.token_means import (
     GRID,
     TEXT_TOKENS,
-    Layout,
     piece_means,
     place_means,
     with_tokens,

@@ -10,7 +10,7 @@ from windowshop.data import PRODUCT_SCHEMA, complete_columns, read_dataset
 from windowshop.errors import DataError, ExportError
 from windowshop.model import export_sentence_model, model_card, open_sentence_model
 from windowshop.model.checkpoint import load_manifest
-from windowshop.model.retriever import open_image
+from windowshop.model.vectors import open_image
 
 pytestmark = pytest.mark.slow
 TEXTS = ["red shoe", "a", "blue shoe number 7, of leather and much more " * 20, "größer 靴"]

@@ -16,17 +16,22 @@ class Blind:
     """Stands for the image encoder, which text queries do not use."""
 
     layout = Layout((2, 3))
+    side = 16
+
+    def encode(self, images):
+        raise AssertionError("a text query looks at no image")
 
 
-def make_model(text_folder, seed=0, fusion="text_tower_experts"):
+def make_model(text_folder, seed=0, fusion="text_tower_experts", image=None, pooling="mean"):
+    image = image or Blind()
     text = load_text_encoder(str(text_folder), "cpu")
     with torch.no_grad():  # fresh layers change next to nothing, and would hide what goes wrong
         for layer in text.module.modules():
             if isinstance(layer, torch.nn.Linear):
                 layer.weight.mul_(10)
-    config = ModelConfig(width=16, matryoshka=(8,), hidden=16, fusion=fusion)
+    config = ModelConfig(width=16, matryoshka=(8,), hidden=16, fusion=fusion, image_pooling=pooling)
     torch.manual_seed(seed)
-    towers = TwoTower(config, text.layout, Layout((2, 3))).eval()
+    towers = TwoTower(config, text.layout, image.layout).eval()
     with torch.no_grad():
         for weights in towers.parameters():
             weights.add_(0.2 * torch.randn_like(weights))
@@ -39,7 +44,7 @@ def make_model(text_folder, seed=0, fusion="text_tower_experts"):
         broken_images={},
         seed=seed,
         text_segments=list(text.layout.segments),
-        image_segments=[2, 3],
+        image_segments=list(image.layout.segments),
         text_encoder=text.fingerprint,
         image_encoder="",
         dev={},
@@ -51,6 +56,6 @@ def make_model(text_folder, seed=0, fusion="text_tower_experts"):
         config=TrainConfig(model=config, device="cpu"),
         towers=towers,
         text=text,
-        image=Blind(),
+        image=image,
         device="cpu",
     )

@@ -1,5 +1,6 @@
 from .base import Encoder as Encoder
 from .base import ImageEncoder as ImageEncoder
+from .base import ReadsSquares as ReadsSquares
 from .base import TextEncoder as TextEncoder
 from .base import pick_device as pick_device
 from .feature_cache import GRAPHS_FOLDER as GRAPHS_FOLDER
@@ -18,11 +19,18 @@ from .feature_store import content_keys as content_keys
 from .graph_export import EXACT_COSINE as EXACT_COSINE
 from .graph_export import HARD_TEXTS as HARD_TEXTS
 from .graph_export import check_tokens as check_tokens
+from .graph_export import lowest_cosine as lowest_cosine
+from .graph_export import write_graph as write_graph
+from .graph_export import write_image_graph as write_image_graph
+from .graph_export import write_text_graph as write_text_graph
 from .graph_export import write_token_graph as write_token_graph
 from .graph_export import write_tokenizer as write_tokenizer
 from .graphs import IDS as IDS
 from .graphs import MASK as MASK
+from .graphs import ImageGraph as ImageGraph
+from .graphs import TextGraph as TextGraph
 from .graphs import TokenGraph as TokenGraph
+from .graphs import open_session as open_session
 from .kept_features import KeptFeatures as KeptFeatures
 from .layout import Layout as Layout
 from .registry import load_image_encoder as load_image_encoder

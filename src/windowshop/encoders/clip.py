@@ -18,10 +18,10 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from windowshop.encoders.base import depth_blocks, fingerprint, pick_device, tokenizer_settings
-from windowshop.encoders.layout import (
+from windowshop.encoders.layout import Layout
+from windowshop.encoders.token_means import (
     GRID,
     TEXT_TOKENS,
-    Layout,
     piece_means,
     place_means,
     with_tokens,

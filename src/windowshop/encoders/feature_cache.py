@@ -10,11 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import polars as pl
-import torch
 import xxhash
 from PIL import Image
 
@@ -28,11 +27,13 @@ from windowshop.data import (
     product_views,
     read_bytes,
 )
-from windowshop.encoders.base import ImageEncoder, TextEncoder
 from windowshop.encoders.feature_store import KEY_DTYPE, FeatureStore, HeldRows, content_keys
 from windowshop.encoders.graphs import ImageGraph, TextGraph
 from windowshop.errors import ConfigError, EncoderError, StorageError
 from windowshop.progress import Reporter
+
+if TYPE_CHECKING:
+    from windowshop.encoders.base import ImageEncoder, TextEncoder
 
 Modality = Literal["text", "image"]
 MODALITIES: tuple[Modality, ...] = ("text", "image")
@@ -126,8 +127,8 @@ class QueryFeatures:
 class FeatureCache:
     """Encoders with the stores of their features below one cache folder."""
 
-    text: TextEncoder
-    image: ImageEncoder
+    text: "TextEncoder"
+    image: "ImageEncoder"
     folder: Path
     places: Mapping[Modality, Path] = field(default_factory=dict)
     """Folders of features that are not kept below `folder`."""
@@ -172,7 +173,7 @@ class FeatureCache:
         if not named:
             return FeatureTable(store.open(), rows, _digest(keys)), broken
 
-        def encoder() -> ImageEncoder | ImageGraph:
+        def encoder() -> "ImageEncoder | ImageGraph":
             return self._graph("image", len(named), reporter) or self.image
 
         with torch_threads_as_workers() as pool, reporter.bar(name, len(named)) as advance:
@@ -197,7 +198,7 @@ class FeatureCache:
         keys: np.ndarray,
         store: FeatureStore,
         pool: ThreadPoolExecutor,
-        encoder: Callable[[], ImageEncoder | ImageGraph],
+        encoder: "Callable[[], ImageEncoder | ImageGraph]",
         broken: Counter[str],
     ) -> np.ndarray:
         """Store rows of image files, encoding those that the store lacks."""
@@ -290,7 +291,12 @@ class FeatureCache:
     def place(self, modality: Modality) -> Path:
         """Return the folder of an encoder's features, one for equal weights."""
         encoder = self.text if modality == "text" else self.image
-        return self.places.get(modality, self.folder / f"{modality}-{encoder.fingerprint}")
+        return self.places.get(modality, place_of(self.folder, modality, encoder.fingerprint))
+
+
+def place_of(folder: Path, modality: Modality, fingerprint: str) -> Path:
+    """Return where a cache folder has the features of an encoder."""
+    return folder / f"{modality}-{fingerprint}"
 
 
 def product_features(
@@ -360,6 +366,8 @@ def torch_threads_as_workers() -> Iterator[ThreadPoolExecutor]:
     The layers of a small network are too short to share out: threads within a layer wait for one
     another, and for any other process on their core, at every one of them.
     """
+    import torch
+
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -28,7 +28,8 @@ from windowshop.encoders.base import (
     weights_fingerprint,
 )
 from windowshop.encoders.efficientnet import SIZES, EfficientNetLite, fold_batch_norms
-from windowshop.encoders.layout import GRID, Layout, place_means, with_tokens
+from windowshop.encoders.layout import Layout
+from windowshop.encoders.token_means import GRID, place_means, with_tokens
 from windowshop.errors import EncoderError
 
 PACKAGES = {

@@ -3,13 +3,13 @@
 H feature width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from windowshop.encoders.feature_cache import MODALITIES, FeatureCache, Modality
+from windowshop.encoders.feature_cache import MODALITIES, Modality, place_of
 from windowshop.encoders.feature_store import INDEX_FILE, FeatureStore, content_keys
 
 
@@ -17,17 +17,19 @@ from windowshop.encoders.feature_store import INDEX_FILE, FeatureStore, content_
 class KeptFeatures:
     """Features of one model's encoders in a cache, as of the last look at its files."""
 
-    cache: FeatureCache
+    folder: Path
+    """The cache."""
+    fingerprints: Mapping[Modality, str]
+    widths: Mapping[Modality, int]
     _stores: dict[Modality, FeatureStore] = field(default_factory=dict)
     _sizes: tuple[int, ...] = ()
 
     def renew(self) -> None:
         """Read what other processes have added."""
-        sizes = tuple(_size(self.cache.place(name) / INDEX_FILE) for name in MODALITIES)
+        sizes = tuple(_size(self._place(name) / INDEX_FILE) for name in MODALITIES)
         if sizes != self._sizes:
-            widths = {"text": self.cache.text.layout.width, "image": self.cache.image.layout.width}
             self._stores = {
-                name: FeatureStore(self.cache.place(name), widths[name]) for name in MODALITIES
+                name: FeatureStore(self._place(name), self.widths[name]) for name in MODALITIES
             }
             self._sizes = sizes
 
@@ -39,6 +41,9 @@ class KeptFeatures:
         rows = store.lookup(content_keys(list(contents)))
         stored = store.open()
         return [None if row < 0 else stored[np.array([row])][0] for row in rows.tolist()]
+
+    def _place(self, modality: Modality) -> Path:
+        return place_of(self.folder, modality, self.fingerprints[modality])
 
 
 def _size(path: Path) -> int:

@@ -1,18 +1,13 @@
-"""Layout of an item's features, and pooling of an encoder's states into tokens.
+"""Layout of an item's features.
 
-Shapes: B batch, L positions of a text, G side of a grid of places, K tokens, W width of a state.
+Shapes: B batch, H feature width, K tokens, W width of a token.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
-TEXT_TOKENS = 8
-"""Pieces of a text, in order and of equal length."""
-GRID = 3
-"""Places along each side of an image."""
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +29,6 @@ class Layout:
         """Width of everything."""
         return self.pooled + self.num_tokens * self.token_width
 
-    def tokens_of(self, x_BH: Tensor) -> Tensor:
+    def tokens_of(self, x_BH: "Tensor") -> "Tensor":
         """The tokens within features, (B, K, W)."""
         return x_BH[:, self.pooled :].reshape(len(x_BH), self.num_tokens, self.token_width)
-
-
-def with_tokens(pooled_BH: Tensor, token_BKW: Tensor) -> Tensor:
-    """Features as a layout has them: pooled parts, then tokens."""
-    return torch.cat([pooled_BH, token_BKW.flatten(1).to(pooled_BH.dtype)], dim=1)
-
-
-def piece_means(state_BLW: Tensor, mask_BL: Tensor) -> Tensor:
-    """Means over TEXT_TOKENS equal pieces of each text, (B, K, W).
-
-    Piece k of a text of n positions reaches from floor(k n / K) to ceil((k + 1) n / K), so in a
-    text of fewer than K positions neighbours share one.
-    """
-    mask_BL = mask_BL.long()
-    place_BL = mask_BL.cumsum(dim=1) - 1
-    length_B1 = mask_BL.sum(dim=1, keepdim=True)
-    piece_K = torch.arange(TEXT_TOKENS, device=mask_BL.device)
-    first_BK = piece_K * length_B1 // TEXT_TOKENS
-    end_BK = ((piece_K + 1) * length_B1 + TEXT_TOKENS - 1) // TEXT_TOKENS
-    place_B1L = place_BL.unsqueeze(1)
-    within_BKL = (place_B1L >= first_BK.unsqueeze(2)) & (place_B1L < end_BK.unsqueeze(2))
-    share_BKL = (within_BKL & mask_BL.bool().unsqueeze(1)).to(state_BLW.dtype)
-    count_BK1 = share_BKL.sum(dim=2, keepdim=True).clamp_min(1)
-    return torch.bmm(share_BKL, state_BLW) / count_BK1
-
-
-def place_means(state_BWGG: Tensor) -> Tensor:
-    """Means over GRID x GRID places of each image, row by row, (B, K, W)."""
-    return F.adaptive_avg_pool2d(state_BWGG, GRID).flatten(2).transpose(1, 2)

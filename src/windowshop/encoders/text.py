@@ -24,7 +24,8 @@ from windowshop.encoders.base import (
     pick_device,
     tokenizer_settings,
 )
-from windowshop.encoders.layout import TEXT_TOKENS, Layout, piece_means, with_tokens
+from windowshop.encoders.layout import Layout
+from windowshop.encoders.token_means import TEXT_TOKENS, piece_means, with_tokens
 from windowshop.errors import EncoderError
 
 BATCH_SIZE = 32

@@ -50,7 +50,12 @@ from windowshop.index.folder import (
 from windowshop.index.images import Kept, OpenedImages, ShopImages
 from windowshop.index.remote import fetch_generation, linked_catalogue
 from windowshop.index.vector_names import gate_columns, vectors_by_name
-from windowshop.model import QueryEncoder, open_query_encoder
+from windowshop.model import (
+    ExportedModel,
+    QueryEncoder,
+    open_exported_model,
+    open_query_encoder,
+)
 
 if TYPE_CHECKING:
     from windowshop.encoders import KeptFeatures
@@ -150,7 +155,7 @@ class OpenIndex:
             path / MODEL_FOLDER / EXPORT_FOLDER, model_key=key
         )
         self._images = ShopImages(Path(self.manifest.data_root), folder / IMAGES_FOLDER)
-        self._model: Retriever | None = None
+        self._encoder: ExportedModel | Retriever | None = None
         self._kept: KeptFeatures | None = None
         self._loading = threading.Lock()
         derivation = Derivation(
@@ -161,12 +166,25 @@ class OpenIndex:
         self.collection = open_store(derivation)
 
     @property
-    def model(self) -> "Retriever":
-        """Model in torch, loaded at first use."""
+    def encoder(self) -> "ExportedModel | Retriever":
+        """The model for products and for queries with an image, loaded at first use.
+
+        It is the export's graphs, and the model in torch where the export has none for these.
+        """
         with self._loading:
-            if self._model is None:
-                self._model = self._load()
-            return self._model
+            if self._encoder is None:
+                self._encoder = self._load()
+            return self._encoder
+
+    @property
+    def model(self) -> "Retriever":
+        """Model in torch, loaded at each use."""
+        with needs_extra("train"):
+            from windowshop.model import load
+
+            model = load(self.path / MODEL_FOLDER)
+        self._require_key(model.manifest.run_key)
+        return model
 
     def encode_queries(
         self, texts: Sequence[str | None], images: Sequence[ImageInput | None]
@@ -177,7 +195,7 @@ class OpenIndex:
         exported graph. Raises SearchError for a query with neither and for an unusable image.
         """
         if any(image is not None for image in images):
-            return self.model.encode_queries(texts, images)
+            return self.encoder.encode_queries(texts, images)
         for place, text in enumerate(texts):
             if not (text or "").strip():
                 raise SearchError(
@@ -203,7 +221,7 @@ class OpenIndex:
                 f"{self.folder}: its model looks at no product image. Search by text, or build it "
                 "with another model."
             )
-        return self.model.encode_images(images)
+        return self.encoder.encode_images(images)
 
     def upsert(
         self, products: pl.DataFrame, images: Mapping[str, bytes] | None = None
@@ -231,7 +249,7 @@ class OpenIndex:
         problems: dict[str, str] = {}
         parts, stored = [], []
         for part, opened in self._opened(rows, sent):
-            parts.append(self.model.encode_rows(part, [row.pictures for row in opened]))
+            parts.append(self.encoder.encode_rows(part, [row.pictures for row in opened]))
             stored += [row.image for row in opened]
             named = zip(part["product_id"], opened, strict=True)
             problems |= {name: "; ".join(row.problems) for name, row in named if row.problems}
@@ -246,7 +264,7 @@ class OpenIndex:
     ) -> Iterator[tuple[pl.DataFrame, list[OpenedImages]]]:
         """Yield parts of the rows with their images, as many as are held in memory at a time."""
         opened: list[OpenedImages] = []
-        start, num_pixels, side = 0, 0, self.model.image.side
+        start, num_pixels, side = 0, 0, self.encoder.side
         names = rows.select("product_id", "image", "images")
         for end, (name, image, further) in enumerate(names.iter_rows(), 1):
             opened.append(self._images.open(image, further, sent.get(name), side, kept))
@@ -287,7 +305,7 @@ class OpenIndex:
             return features.of("image", [content])[0] if features else None
 
         parts = [
-            self.model.encode_rows(part, [row.pictures for row in opened], features)
+            self.encoder.encode_rows(part, [row.pictures for row in opened], features)
             for part, opened in self._opened(rows, {}, kept)
         ]
         return Encoded(vectors_by_name(parts), gate_columns(parts))
@@ -298,20 +316,22 @@ class OpenIndex:
         if not self.manifest.cache or not cache.is_dir():
             return None
         if self._kept is None:
-            self._kept = self.model.kept_features(cache)
+            self._kept = self.encoder.kept_features(cache)
         self._kept.renew()
         return self._kept
 
-    def _load(self) -> "Retriever":
-        with needs_extra("train"):
-            from windowshop.model import load
+    def _load(self) -> "ExportedModel | Retriever":
+        exported = self.query_encoder.manifest
+        if exported.encoders is None:
+            return self.model
+        self._require_key(exported.model_key)
+        return open_exported_model(self.path / MODEL_FOLDER / EXPORT_FOLDER, exported)
 
-            model = load(self.path / MODEL_FOLDER)
-        if model.manifest.run_key != self.manifest.model_key:
+    def _require_key(self, key: str) -> None:
+        if key != self.manifest.model_key:
             raise IndexFolderError(
                 f"{self.path}: its vectors are not of the model in it. Build the index again."
             )
-        return model
 
 
 def open_index(

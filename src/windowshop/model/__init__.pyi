@@ -14,6 +14,8 @@ from .encoding.cluster import ClusterConfig as ClusterConfig
 from .encoding.run import EncodedCatalogue as EncodedCatalogue
 from .encoding.run import EncodingConfig as EncodingConfig
 from .encoding.run import encode_catalogue as encode_catalogue
+from .exported_model import ExportedModel as ExportedModel
+from .exported_model import open_exported_model as open_exported_model
 from .fusion import Fusion as Fusion
 from .fusion import make_fusion as make_fusion
 from .fusion import needs_tokens as needs_tokens
@@ -32,7 +34,6 @@ from .origin import environment as environment
 from .query_encoder import EncoderConfig as EncoderConfig
 from .query_encoder import QueryEncoder as QueryEncoder
 from .query_encoder import open_query_encoder as open_query_encoder
-from .retriever import IndexVectors as IndexVectors
 from .retriever import Retriever as Retriever
 from .retriever import load as load
 from .retriever import load_system as load_system
@@ -40,3 +41,4 @@ from .sentence_tower import export_sentence_model as export_sentence_model
 from .sentence_tower import open_sentence_model as open_sentence_model
 from .two_tower import Projection as Projection
 from .two_tower import TwoTower as TwoTower
+from .vectors import IndexVectors as IndexVectors

@@ -5,15 +5,18 @@ K best products.
 """
 
 import shutil
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 from rich.table import Table
@@ -32,9 +35,11 @@ from windowshop.encoders import (
     write_tokenizer,
 )
 from windowshop.engines import nearest
-from windowshop.errors import ConfigError, ExportError
+from windowshop.errors import ConfigError, ExportError, first_line
 from windowshop.files import EXPORT, describe_files, new_folder, write_manifest
 from windowshop.model.batches import ProductSource
+from windowshop.model.exported_model import ExportedModel
+from windowshop.model.product_export import check_products, write_products
 from windowshop.model.query_encoder import (
     GRAPH_FILE,
     PROBES,
@@ -275,6 +280,7 @@ def _write_export(
     for graph in made.values():
         graph.unlink()
     np.save(folder / PROBES_FILE, probe_vectors(QueryGraph(folder / GRAPH_FILE, tokenizer)))
+    encoders, reason = _write_products(model, folder)
     manifest = ExportManifest(
         model_key=model.manifest.run_key,
         precision=kept,
@@ -285,9 +291,26 @@ def _write_export(
         checked_on={"texts": len(reference.texts), "products": len(reference.product_NP)},
         files=describe_files(folder),
         versions={name: version(name) for name in PACKAGES},
+        encoders=encoders,
+        queries_alone=reason,
     )
     write_manifest(folder, manifest, EXPORT)
     return manifest
+
+
+def _write_products(model: Retriever, folder: Path) -> tuple[dict[str, Any] | None, str]:
+    """Write what encodes products, as far as it can be; returns the manifest's part, or why not."""
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        made = Path(scratch)
+        try:
+            about = write_products(model, made)
+            shutil.copy(folder / TOKENIZER_FILE, made)
+            check_products(model, ExportedModel.of(made, model.manifest.run_key, about))
+        except (ExportError, RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
+            return None, first_line(error)
+        for path in made.glob("*.onnx"):
+            path.rename(folder / path.name)
+    return about, ""
 
 
 def _make_graphs(model: Retriever, folder: Path, config: ExportConfig) -> dict[Precision, Path]:

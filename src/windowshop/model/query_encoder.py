@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -49,6 +49,10 @@ class ExportManifest:
     """Texts and products of the checks."""
     files: Files
     versions: dict[str, str]
+    encoders: dict[str, Any] | None = None
+    """Fingerprints and widths of the encoders whose graphs are there too (`exported_model`)."""
+    queries_alone: str = ""
+    """Reason why there are no such graphs: products, and queries with an image, need torch."""
     format: str = EXPORT.format
 
 

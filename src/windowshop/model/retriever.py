@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,25 +18,18 @@ from windowshop.config import FUSED, TrainConfig, load_config
 from windowshop.data import (
     FACTS,
     PRODUCT_SCHEMA,
-    BrokenImage,
     ImageInput,
-    decode,
-    product_views,
-    read_bytes,
 )
 from windowshop.encoders import (
     FeatureCache,
-    FeatureTable,
     ImageEncoder,
     KeptFeatures,
-    ProductFeatures,
     TextEncoder,
-    first_and_further,
     load_image_encoder,
     load_text_encoder,
     product_features,
 )
-from windowshop.errors import DataError, SearchError
+from windowshop.errors import DataError
 from windowshop.files import MODEL, require_files
 from windowshop.model.batches import CHUNK, ProductSource, QueryBatch
 from windowshop.model.checkpoint import (
@@ -49,6 +41,7 @@ from windowshop.model.checkpoint import (
     load_towers,
 )
 from windowshop.model.two_tower import TwoTower
+from windowshop.model.vectors import Features, IndexVectors
 from windowshop.progress import Reporter, SilentReporter
 
 
@@ -59,20 +52,6 @@ class ProductVectors:
     vectors: np.ndarray
     """float32 (N, P), unit length; zero for a product with neither text nor a usable image."""
     broken_images: Counter[str]
-
-
-@dataclass(frozen=True, slots=True)
-class IndexVectors:
-    """Vectors of some products in each space that is searched."""
-
-    fused: np.ndarray
-    """float32 (N, P), unit length; zero for a product with neither text nor a usable image."""
-    image: np.ndarray | None
-    """float32 (N, D), unit length; zero for a product without a usable image. None where the model
-    looks at no images."""
-    gate: np.ndarray | None
-    """float32 (N, 2): how much text alone and the image alone weigh in `fused`; what is left to 1
-    weighs both at once. None under a fusion that weighs every product alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +73,11 @@ class Retriever:
         return self.towers.width
 
     @property
+    def side(self) -> int:
+        """Pixels that the image encoder looks at along each side."""
+        return self.image.side
+
+    @property
     def image_width(self) -> int | None:
         """Width D of image vectors; None where the model looks at no product image."""
         return self.towers.config.width if self.towers.fusion.uses_image else None
@@ -108,34 +92,9 @@ class Retriever:
         Query i has `texts[i]`, `images[i]` (a path, a file's bytes, or a PIL image), or both.
         Raises SearchError for a query with neither and for an image that cannot be read.
         """
-        batch_size = len(texts) if texts is not None else len(images or [])
-        all_texts = list(texts) if texts is not None else [None] * batch_size
-        all_images = list(images) if images is not None else [None] * batch_size
-        if len(all_texts) != len(all_images):
-            raise SearchError(
-                f"found {len(all_texts)} texts and {len(all_images)} images; give as many of each, "
-                "with None where a query has none."
-            )
-        if batch_size == 0:
+        text_BH, image_BH, has_B2 = self._features.of_queries(texts, images)
+        if len(has_B2) == 0:
             return np.empty((0, self.width), dtype=np.float32)
-        has_B2 = np.array(
-            [
-                (bool(t and t.strip()), p is not None)
-                for t, p in zip(all_texts, all_images, strict=True)
-            ],
-            dtype=np.float32,
-        )
-        empty = np.flatnonzero(has_B2.sum(axis=1) == 0)
-        if len(empty):
-            raise SearchError(f"query {empty[0]} has neither text nor an image; give at least one.")
-        text_BH = np.zeros((batch_size, self.text.layout.width), dtype=np.float32)
-        image_BH = np.zeros((batch_size, self.image.layout.width), dtype=np.float32)
-        with_text, with_image = np.flatnonzero(has_B2[:, 0]), np.flatnonzero(has_B2[:, 1])
-        if len(with_text):
-            text_BH[with_text] = self.text.encode([all_texts[i] or "" for i in with_text])
-        if len(with_image):
-            opened = [open_image(all_images[i], self.image.side) for i in with_image]
-            image_BH[with_image] = self.image.encode(opened)
         batch = QueryBatch(
             torch.from_numpy(text_BH), torch.from_numpy(image_BH), torch.from_numpy(has_B2)
         )
@@ -149,11 +108,10 @@ class Retriever:
         """
         if not images:
             return np.empty((0, self.towers.config.width), dtype=np.float32)
-        opened = [open_image(image, self.image.side) for image in images]
         batch = QueryBatch(
-            torch.zeros(len(opened), self.text.layout.width),
-            torch.from_numpy(self.image.encode(opened)),
-            torch.tensor([0.0, 1.0]).expand(len(opened), 2),
+            torch.zeros(len(images), self.text.layout.width),
+            torch.from_numpy(self._features.of_images(images)),
+            torch.tensor([0.0, 1.0]).expand(len(images), 2),
         )
         with torch.inference_mode():
             return self.towers.embed_queries(batch).numpy()
@@ -207,7 +165,11 @@ class Retriever:
 
     def kept_features(self, cache: Path) -> KeptFeatures:
         """Return what a cache folder has of these encoders' features, for `encode_rows`."""
-        return KeptFeatures(FeatureCache(self.text, self.image, cache))
+        return KeptFeatures(
+            cache,
+            {"text": self.text.fingerprint, "image": self.image.fingerprint},
+            {"text": self.text.layout.width, "image": self.image.layout.width},
+        )
 
     def encode_rows(
         self,
@@ -221,15 +183,18 @@ class Retriever:
         features. Texts that are `kept` are not encoded. The vectors are those that an index of the
         same products has, up to rounding.
         """
-        texts = [text or None for text in product_views(table, [FACTS])[FACTS]]
-        given = _known(texts, kept) if kept else texts
-        none: Sequence[Image.Image | np.ndarray | None] = [None]
-        every = [item for row in images for item in row or none]
-        owner = np.repeat(np.arange(len(images)), [max(1, len(row)) for row in images])
-        image, further = first_and_further(_table(self.image, every), owner, len(table))
-        views = {FACTS: _table(self.text, given)}
-        source = ProductSource(ProductFeatures(views, image, Counter(), further))
+        source = ProductSource(self._features.of_rows(table, images, kept))
         return self.encode_for_index(source, np.arange(len(table)))
+
+    @property
+    def _features(self) -> Features:
+        return Features(
+            self.text.encode,
+            self.image.encode,
+            self.text.layout.width,
+            self.image.layout.width,
+            self.image.side,
+        )
 
 
 def load(path: str | Path, device: str = "auto") -> Retriever:
@@ -267,41 +232,3 @@ def load_system(model: Retriever, name: str) -> System:
         if image.parent == shared
         else load_image_encoder(str(image), device, tokens=tokens),
     )
-
-
-def _known(texts: Sequence[str | None], kept: KeptFeatures) -> list[str | np.ndarray | None]:
-    """Return the features of each text, or the text itself where they are not kept."""
-    found = kept.of("text", [(text or "").encode() for text in texts])
-    return [
-        text if text is None or features is None else features
-        for text, features in zip(texts, found, strict=True)
-    ]
-
-
-def _table(encoder: TextEncoder | ImageEncoder, items: Sequence[Any]) -> FeatureTable:
-    """Features of texts or images, None where an item is absent, rounded as a cache does.
-
-    An item may be its features already.
-    """
-    present = [item for item in items if item is not None]
-    has = np.array([item is not None for item in items], dtype=bool)
-    is_known = np.array([isinstance(item, np.ndarray) for item in present], dtype=bool)
-    stored = np.empty((len(present), encoder.layout.width), dtype=np.float16)
-    for place in np.flatnonzero(is_known):
-        stored[place] = present[place]
-    todo = [item for item in present if not isinstance(item, np.ndarray)]
-    if todo:
-        stored[~is_known] = encoder.encode(todo)
-    return FeatureTable(stored, np.where(has, np.cumsum(has) - 1, -1), "")
-
-
-def open_image(source: ImageInput | None, min_side: int) -> Image.Image:
-    """Open a query image as RGB; raises SearchError where it cannot be used."""
-    if isinstance(source, Image.Image):
-        return source.convert("RGB")
-    content = source if isinstance(source, bytes) else read_bytes(Path(source or ""))
-    image = content if isinstance(content, BrokenImage) else decode(content, min_side)
-    if isinstance(image, BrokenImage):
-        name = "the image" if isinstance(source, bytes) else str(source)
-        raise SearchError(f"{name}: {image.kind} ({image.detail}). Give a JPEG, PNG or WebP image.")
-    return image

@@ -20,7 +20,8 @@ from windowshop.data import PRODUCT_SCHEMA, ImageInput
 from windowshop.errors import ExportError
 from windowshop.files import new_folder, write_json
 from windowshop.model.card import model_card
-from windowshop.model.retriever import Retriever, load, open_image
+from windowshop.model.retriever import Retriever, load
+from windowshop.model.vectors import open_image
 
 INNER = "windowshop"
 """Folder of the model within the exported one."""

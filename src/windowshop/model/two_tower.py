@@ -234,24 +234,36 @@ class TwoTower(nn.Module):
 
         The image's are all zero under a fusion that never looks at it.
         """
-        has_text_B1, has_image_B1 = batch.has_B2[:, :1], batch.has_B2[:, 1:]
-        text_BH = self.text.standardise(batch.text_BH)
-        t_BD = self.text.project(text_BH) * has_text_B1
+        return self.modalities(batch.text_BH, batch.has_B2, lambda: self._encode_images(batch))
+
+    def modalities(
+        self,
+        text_BH: Tensor,
+        has_B2: Tensor,
+        encode_images: Callable[[], tuple[Tensor, Tensor | None]],
+    ) -> Modalities:
+        """Return the fusion's inputs of texts, and of images that are encoded when needed.
+
+        `encode_images` gives vectors (B, D), and tokens (B, T, D) if the fusion has any.
+        """
+        has_text_B1, has_image_B1 = has_B2[:, :1], has_B2[:, 1:]
+        standard_BH = self.text.standardise(text_BH)
+        t_BD = self.text.project(standard_BH) * has_text_B1
         if not self.fusion.uses_image:
-            return Modalities(t_BD, torch.zeros_like(t_BD), batch.has_B2)
-        v_BD, tokens_BTD = self._encode_images(batch)
-        own_t_BD = self.fusion.read_text(batch.text_BH)
+            return Modalities(t_BD, torch.zeros_like(t_BD), has_B2)
+        v_BD, tokens_BTD = encode_images()
+        own_t_BD = self.fusion.read_text(text_BH)
         products = Modalities(
             t_BD=t_BD,
             v_BD=v_BD * has_image_B1,
-            has_B2=batch.has_B2,
+            has_B2=has_B2,
             own_t_BD=None if own_t_BD is None else own_t_BD * has_text_B1,
         )
         if tokens_BTD is None:
             return products
         return replace(
             products,
-            text_tokens_BTD=self.text_tokens(batch.text_BH, text_BH) * has_text_B1.unsqueeze(-1),
+            text_tokens_BTD=self.text_tokens(text_BH, standard_BH) * has_text_B1.unsqueeze(-1),
             image_tokens_BTD=tokens_BTD * has_image_B1.unsqueeze(-1),
         )
 

@@ -196,7 +196,7 @@ class ServiceState:
         with self.pool.lease() as searcher:
             index = searcher.index
             searcher.warm()
-        _ = index.model  # takes seconds, and does not mind if the index is closed meanwhile
+        _ = index.encoder  # takes seconds, and does not mind if the index is closed meanwhile
 
     def _read_page(self) -> None:
         with self.pool.lease() as searcher:

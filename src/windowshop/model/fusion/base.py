@@ -133,7 +133,7 @@ class Fusion(nn.Module):
         images = Modalities(
             t_BD=torch.zeros_like(v_BD),
             v_BD=v_BD,
-            has_B2=v_BD.new_tensor([0.0, 1.0]).expand(len(v_BD), 2),
+            has_B2=v_BD.new_tensor([0.0, 1.0]).expand(v_BD.shape[0], 2),
             own_t_BD=torch.zeros_like(v_BD),
         )
         image_BP = self.alone(images)[1]

@@ -1,0 +1,158 @@
+"""A model without torch: products and queries with an image to vectors, by graphs of an export.
+
+    EXPORT/text.onnx       token ids -> text features
+    EXPORT/image.onnx      squares of pixels -> image features
+    EXPORT/products.onnx   features of products -> vectors
+    EXPORT/shown.onnx      features of queries with an image -> vectors
+
+Shapes: B batch, M images, H feature width, P width of the compared vectors, D width of image
+vectors.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import polars as pl
+from PIL import Image
+
+from windowshop.data import FACTS, ImageInput
+from windowshop.encoders import (
+    ImageGraph,
+    KeptFeatures,
+    Modality,
+    ProductFeatures,
+    TextGraph,
+    open_session,
+)
+from windowshop.errors import ExportError
+from windowshop.model.query_encoder import TOKENIZER_FILE, ExportManifest
+from windowshop.model.vectors import Features, IndexVectors
+
+TEXT_FILE, IMAGE_FILE = "text.onnx", "image.onnx"
+PRODUCTS_FILE, SHOWN_FILE = "products.onnx", "shown.onnx"
+TEXT, IMAGE, OWNER, HAS = "text", "image", "owner", "has"
+FUSED, SHOWN, GATE = "fused", "shown", "gate"
+"""Inputs and outputs of the graphs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedModel:
+    """Graphs of an export folder; encodes as `Retriever` does, up to rounding."""
+
+    run_key: str
+    """The run key of the model that was exported."""
+    image_width: int | None
+    """Width D of image vectors; None where the model looks at no product image."""
+    _fingerprints: Mapping[Modality, str]
+    _features: Features
+    _products: onnxruntime.InferenceSession
+    _shown: onnxruntime.InferenceSession
+
+    @classmethod
+    def of(cls, folder: Path, run_key: str, about: Mapping[str, Any]) -> "ExportedModel":
+        """Load the graphs of a folder; `about` stands in its manifest as `encoders`."""
+        text = TextGraph(folder / TEXT_FILE, folder / TOKENIZER_FILE)
+        image = ImageGraph(folder / IMAGE_FILE)
+        return cls(
+            run_key=run_key,
+            image_width=about["image_vectors"],
+            _fingerprints={"text": about["text"], "image": about["image"]},
+            _features=Features(
+                text.encode, image.encode, about["text_width"], about["image_width"], image.side
+            ),
+            _products=open_session(folder / PRODUCTS_FILE),
+            _shown=open_session(folder / SHOWN_FILE),
+        )
+
+    @property
+    def side(self) -> int:
+        """Pixels that the image encoder looks at along each side."""
+        return self._features.side
+
+    def encode_queries(
+        self, texts: Sequence[str | None] | None, images: Sequence[ImageInput | None] | None
+    ) -> np.ndarray:
+        """Return unit query vectors, float32 (B, P), of queries of which one has an image at least.
+
+        Raises SearchError for a query with neither text nor image, or an unusable image.
+        """
+        return self._show(*self._features.of_queries(texts, images))[FUSED]
+
+    def encode_images(self, images: Sequence[ImageInput]) -> np.ndarray:
+        """Return unit vectors of query images, float32 (B, D), to compare with image vectors.
+
+        Raises SearchError for an image that cannot be read.
+        """
+        assert self.image_width is not None
+        if not images:
+            return np.empty((0, self.image_width), dtype=np.float32)
+        return self._show(*self._features.of_queries([None] * len(images), images))[SHOWN]
+
+    def kept_features(self, cache: Path) -> KeptFeatures:
+        """Return what a cache folder has of these encoders' features, for `encode_rows`."""
+        widths: dict[Modality, int] = {
+            "text": self._features.text_width,
+            "image": self._features.image_width,
+        }
+        return KeptFeatures(cache, self._fingerprints, widths)
+
+    def encode_rows(
+        self,
+        table: pl.DataFrame,
+        images: Sequence[Sequence[Image.Image | np.ndarray]],
+        kept: KeptFeatures | None = None,
+    ) -> IndexVectors:
+        """Return vectors of a few products whose images are in memory, as `Retriever` does."""
+        features, size = self._features.of_rows(table, images, kept), len(table)
+        owner_BM, image_MH = _images(features, size)
+        found = self._run(
+            self._products,
+            {
+                TEXT: features.views[FACTS].gather(np.arange(size)),
+                IMAGE: image_MH,
+                OWNER: owner_BM,
+                HAS: np.stack(
+                    [features.views[FACTS].present, features.image.present], axis=1
+                ).astype(np.float32),
+            },
+        )
+        shown = found[SHOWN] if self.image_width is not None else None
+        return IndexVectors(found[FUSED], shown, found.get(GATE))
+
+    def _show(
+        self, text_BH: np.ndarray, image_BH: np.ndarray, has_B2: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        return self._run(self._shown, {TEXT: text_BH, IMAGE: image_BH, HAS: has_B2})
+
+    @staticmethod
+    def _run(
+        session: onnxruntime.InferenceSession, inputs: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        feed = {part.name: inputs[part.name] for part in session.get_inputs()}
+        names = [part.name for part in session.get_outputs()]
+        return dict(zip(names, session.run(names, feed), strict=True))
+
+
+def open_exported_model(folder: Path, manifest: ExportManifest) -> ExportedModel:
+    """Open the graphs of an export whose files `open_query_encoder` has checked.
+
+    Raises ExportError where the export encodes queries of text alone.
+    """
+    if manifest.encoders is None:
+        raise ExportError(f"{folder}: encodes queries of text alone ({manifest.queries_alone}).")
+    return ExportedModel.of(folder, manifest.model_key, manifest.encoders)
+
+
+def _images(features: ProductFeatures, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return 1 where an image is a product's (B, M), and features of all images (M, H)."""
+    items = np.arange(size)
+    image_MH, owner_M = features.image.gather(items), items
+    if features.further is not None:
+        further_MH, further_M = features.further.gather(items)
+        image_MH = np.concatenate([image_MH, further_MH])
+        owner_M = np.concatenate([owner_M, further_M])
+    return (items[:, np.newaxis] == owner_M).astype(np.float32), image_MH

@@ -133,12 +133,14 @@ def test_the_build_writes_to_volumes_only():
 def test_an_image_installs_by_hashes_only():
     text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
     installs = re.findall(r"pip install (.*?)(?:&&|\|\||;|\n)", text)
-    assert len(installs) == 5
+    assert len(installs) == 6
     assert installs.pop().split() == ["--no-deps", "dist/*.whl"]
     for install in installs:
         assert {"--require-hashes", "--no-deps", "--only-binary"} <= set(install.split())
     files = set(re.findall(r"-r ([\w./-]+txt)", text))
-    assert files == {f"requirements/{n}.txt" for n in ("build", "serve", "torch-cpu", "torch-pypi")}
+    assert files == {
+        f"requirements/{n}.txt" for n in ("build", "serve", "train", "torch-cpu", "torch-pypi")
+    }
     assert all((DEPLOY.parent / file).is_file() for file in files)
     ignored = (DEPLOY.parent / ".dockerignore").read_text().split()
     copied = [

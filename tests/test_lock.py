@@ -42,11 +42,14 @@ def test_each_requirement_of_the_project_is_locked(system, machine):
 
 
 def test_parts_are_parts_of_the_whole():
-    for name in ("serve", "build"):
+    for name in ("serve", "train", "build"):
         for package, pin in locked(name).items():
             assert version_of(pin) == version_of(WHOLE[package])
     served = {canonicalize_name(requirement.name) for requirement in wanted(["serve"])}
-    assert served - set(locked("serve")) == {"torch"}
+    assert served <= set(locked("serve")) <= set(locked("train"))
+    assert not {"torch", "transformers"} & set(locked("serve"))
+    trained = {canonicalize_name(requirement.name) for requirement in wanted(["train"])}
+    assert trained - set(locked("train")) == {"torch"}
     assert "pytest" not in locked("serve")
     assert {canonicalize_name(r.name) for r in build_requirements()} <= set(locked("build"))
 

@@ -245,7 +245,7 @@ def search_base(place: Place) -> None:
     assert not heavy & {item["name"] for item in listed}, listed
     place.run("windowshop", "demo-data", "shop", "--products", PRODUCTS)
     assert "OK: no errors" in place.run("windowshop", "check", "shop")
-    search_text(place)
+    search_image(place)
 
 
 def search_image(place: Place) -> None:

@@ -1,7 +1,8 @@
 """Write the lock files: every package that is installed, with its version and hashes.
 
     requirements/packages.txt   all that `make` installs but torch
-    requirements/serve.txt      the part of it that serving needs, and what searches and trains
+    requirements/serve.txt      the part of it that serving needs
+    requirements/train.txt      the part of it that serving and training need
     requirements/build.txt      the part of it that makes a wheel
     requirements/torch-cpu.txt  the CPU build of torch, which PyPI does not have
     requirements/torch-pypi.txt torch as PyPI has it, with what its CUDA build on Linux needs
@@ -30,6 +31,7 @@ HEADER = "# {}\n# Written by `make lock`; not to be edited.\n"
 TITLES = {
     "packages.txt": "All that `make` installs but torch, for CPython 3.11 on Linux and macOS.",
     "serve.txt": "The part of packages.txt that `windowshop[serve,qdrant]` needs.",
+    "train.txt": "The part of packages.txt that `windowshop[train,serve,qdrant]` needs.",
     "build.txt": "The part of packages.txt that makes a wheel of windowshop.",
     "torch-cpu.txt": "The CPU build of torch for Linux x86_64, of PyTorch's own index.",
     "torch-pypi.txt": "torch as PyPI has it, with what its CUDA build on Linux needs.",
@@ -53,6 +55,10 @@ def main() -> None:
     parts["torch-cpu.txt"] = f"{TORCH_PIN}+cpu \\\n    --hash=sha256:{CPU_BUILD}\n"
     for name, sources in (
         ("serve.txt", ["pyproject.toml", "--extra=serve", "--extra=qdrant"]),
+        (
+            "train.txt",
+            ["pyproject.toml", *(f"--extra={extra}" for extra in ("train", "serve", "qdrant"))],
+        ),
         ("build.txt", ["requirements/build.in"]),
     ):
         for package, entry in entries(compile_lock(lock, *sources)).items():

@@ -43,7 +43,7 @@ from windowshop.model.retriever import Retriever
 from windowshop.model.two_tower import TwoTower
 
 FOUR_KINDS = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
-"""What products may have: text and image, one of them, nothing."""
+"""Modalities that products may have: text and image, one of them, none."""
 GATE_TOLERANCE = 1e-3
 """Largest difference of a gate's weights with which a graph is accepted."""
 

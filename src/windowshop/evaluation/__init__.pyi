@@ -1,3 +1,5 @@
+from .agreement import Agreement as Agreement
+from .agreement import agreement as agreement
 from .bm25 import BM25 as BM25
 from .bm25 import BM25Choice as BM25Choice
 from .bm25 import TunedBM25 as TunedBM25

@@ -134,6 +134,47 @@ def test_the_arrows_go_between_the_lists_and_a_grade_is_shown_in_both(open_page,
     assert cards.evaluate_all("all => all.map(x => x.dataset.grade)") == ["2", "2"]
 
 
+def test_a_snapshot_is_kept_compared_with_and_deleted(open_page, measure_address):
+    page = open_page(HUNDRED, measure_address)
+    measured(page)
+    before = mean(page, 0)
+    page.fill(".snapshot input", "monday")
+    page.locator(".snapshot button").click()
+    until(lambda: "Kept as monday" in page.inner_text(".snapshot"))
+    left = page.locator(".measure-side .set-choice").nth(1).locator("select")
+    left.select_option(label=left.locator("option").last.inner_text())
+    page.wait_for_selector('.means [data-side="difference"]')
+    assert mean(page, "difference") == "+.000"
+    set_words(page, 0.01)
+    until(lambda: mean(page, "difference") != "+.000")
+    assert mean(page, 0) == before
+    assert page.inner_text('.means [data-side="0"] th') == "Left, monday"
+    page.locator(".query").first.click()
+    page.wait_for_selector(".pair .card[data-id]")
+    assert page.locator(".pair .column").count() == 2
+    page.locator("text='Delete this snapshot'").click()
+    until(lambda: left.locator("option").count() == 2)  # as served, and the other generation
+    until(lambda: page.inner_text('.means [data-side="0"] th') == "Left, as served")
+
+
+def test_judges_of_the_same_pairs_are_compared(open_page, measure_address, violations):
+    for judge, given in (("ann", "3201"), ("bob", "3101")):
+        for i, grade in enumerate(given):
+            body = {"query": f"shoe {i % 2}", "product_id": f"p{i}", "judge": judge}
+            data = json.dumps(body | {"grade": int(grade)}).encode()
+            head = {"Content-Type": "application/json"}
+            asked = urllib.request.Request(f"{measure_address}judgements", data=data, headers=head)
+            urllib.request.urlopen(asked).close()
+    page = open_page(HUNDRED, measure_address, viewport={"width": 390, "height": 900})
+    measured(page)
+    page.wait_for_selector(".agreement tbody tr")
+    cells = page.locator(".agreement tbody tr > *").all_text_contents()
+    assert cells[0] == "ann and bob"
+    assert cells[3:] == ["75%", "4", "2"]
+    assert violations(page) == {}
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_a_run_is_cancelled_and_one_of_another_is_told(open_page, measure_address):
     page = open_page(HUNDRED, measure_address, expected=["409"])
     measured(page)

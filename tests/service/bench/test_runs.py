@@ -7,12 +7,14 @@ import time
 from contextlib import nullcontext
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from support.browsing import judged_table
 from support.services import SECRETS, problem, serving, wait_until, write_keys
 
 from windowshop.data import read_dataset
 from windowshop.evaluation import compare, mean_estimate, one_seed, score_queries
+from windowshop.evaluation.agreement import weighted_kappa
 from windowshop.service.bench.runs import Runs
 from windowshop.service.http.api_keys import load_keys
 from windowshop.service.http.bench_requests import RunBody
@@ -99,6 +101,23 @@ def test_a_grade_that_is_given_after_a_run_counts_in_it(bench):
     shown = bench.post("/workbench/search", json=asked).json()
     assert shown["grades"] == {first: 3}
     assert len(shown["answer"]["results"]) == 3
+
+
+def test_judges_of_the_same_pairs_are_compared(bench):
+    grades = {"ann": (3, 2, 0, 1), "bob": (3, 1, 0, 1), "": (1,)}
+    for judge, given in grades.items():
+        for i, grade in enumerate(given):
+            body = {"query": f"red shoe {i % 2}", "product_id": f"p{i}", "judge": judge}
+            assert bench.post("/judgements", json=body | {"grade": grade}).status_code == 200
+    first, *others = bench.get("/workbench/agreement").json()["agreements"]
+    assert (first["judges"], first["num_pairs"], first["num_queries"]) == (["ann", "bob"], 4, 2)
+    assert first["exact"] == 0.75
+    assert first["kappa"] == pytest.approx(
+        weighted_kappa(*np.array([grades["ann"], grades["bob"]]))
+    )
+    assert first["low"] <= first["kappa"] <= first["high"]
+    assert [row["judges"] for row in others] == [["", "ann"], ["", "bob"]]
+    assert others[0]["low"] is None
 
 
 def test_sets_of_the_log_are_what_was_asked_and_what_found_nothing(bench):

@@ -1,18 +1,27 @@
 """Workbench of a service: sets of queries, runs, and what they are measured by."""
 
+from dataclasses import asdict
+from itertools import combinations
 from typing import Any
 
 from windowshop.data import query_key
+from windowshop.evaluation import agreement
 from windowshop.service.bench.edits import Edits
 from windowshop.service.bench.figures import figures_of
-from windowshop.service.bench.query_sets import JudgedData, QuerySets
+from windowshop.service.bench.query_sets import JudgedData, QuerySet, QuerySets
 from windowshop.service.bench.runs import Progress, Runs
-from windowshop.service.bench.sides import Sides
+from windowshop.service.bench.sides import Sides, request_of
+from windowshop.service.bench.snapshots import Snapshots, results_of
 from windowshop.service.generation_pool import GenerationPool
-from windowshop.service.http.bench_requests import SideBody
+from windowshop.service.http.bench_requests import BenchSearchBody, RunBody, SideBody
+from windowshop.service.http.errors import ServiceError, to_json
 from windowshop.service.http.executor import Executor
+from windowshop.service.http.responses import search_json
 from windowshop.service.logs.judgements import Judgements
 from windowshop.service.logs.tables import LogDatabase
+
+MAX_PAIRS = 20
+"""Most pairs of judges that are told."""
 
 
 class Bench:
@@ -27,18 +36,57 @@ class Bench:
         data: JudgedData | None,
     ) -> None:
         self.sides, self.edits = Sides(pool), Edits(pool)
-        self.sets = QuerySets(pool.folder, log, Judgements(log), data)
-        self.runs = Runs(searching, num_threads, self.sides, lambda name: {})
+        self.judgements = Judgements(log)
+        self.sets = QuerySets(pool.folder, log, self.judgements, data)
+        self.snapshots = Snapshots(pool.folder)
+        self.runs = Runs(searching, num_threads, self.sides, self.snapshots.rankings)
 
     def check(self, side: SideBody) -> None:
         """Check a side's settings; raises what is wrong with them."""
         if side.snapshot is None:
             self.sides.settings(side)
 
+    def queries(self, body: RunBody) -> QuerySet:
+        """Return the queries to run, which each side can answer."""
+        return self.snapshots.common(body, self.sets.get(body.set))
+
+    def save_snapshot(self, name: str, side: int) -> None:
+        """Keep a side of the latest run; raises ServiceError 409 where there is none."""
+        run = self.runs.latest
+        if run is None:
+            raise ServiceError(409, "no_run", "Nothing was measured yet. Measure a set first.")
+        self.snapshots.save(name, run, self.sets.regraded(run.queries), side)
+
+    def shown(self, body: BenchSearchBody) -> bytes:
+        """Return the JSON of a search as a side does it, with the grades that the set has."""
+        name = body.side.snapshot
+        saved = None if name is None else self.snapshots.rankings(name)
+        with self.sides.lease(body.side, body.drafts) as searcher:
+            if saved is None:
+                asked = request_of(body.side, body.text, limit=body.limit, explain=body.explain)
+                answer = search_json(searcher.answer(asked))
+            else:
+                ids = saved.get(body.text, [])
+                results = results_of(searcher, ids[: body.limit])
+                answer = to_json({"text": body.text, "total": len(ids), "results": results})
+        grades = to_json(self.grades(body.set, body.text))
+        return b'{"answer":' + answer + b',"grades":' + grades + b"}"
+
     def grades(self, set_id: str | None, text: str) -> dict[str, int]:
         """Return the grades of a query's products, in a set where one is named."""
         queries = self.sets.get(set_id or "judged")
         return dict(queries.qrels.get(query_key(text), {}))
+
+    def agreements(self) -> list[dict[str, Any]]:
+        """Return the agreement of each two judges who graded the same pairs, most pairs first."""
+        found = []
+        for (one, first), (other, second) in combinations(
+            sorted(self.judgements.by_judge().items()), 2
+        ):
+            shared = agreement(first, second)
+            if shared is not None:
+                found.append({"judges": [one, other], **_known(asdict(shared))})
+        return sorted(found, key=lambda row: -row["num_pairs"])[:MAX_PAIRS]
 
     def told(self, run: Progress) -> dict[str, Any]:
         """Return the state of a run, and its figures once it is done."""
@@ -57,3 +105,8 @@ class Bench:
         if run.state == "done":
             about["figures"] = figures_of(self.sets.regraded(run.queries), run.rankings)
         return about
+
+
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values in which one that is not known is None."""
+    return {name: None if value != value else value for name, value in values.items()}

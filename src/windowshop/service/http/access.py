@@ -56,6 +56,8 @@ KNOWN = OPEN | {
     "/admin/compact",
     "/workbench/sets",
     "/workbench/run",
+    "/workbench/snapshots",
+    "/workbench/agreement",
     "/workbench/settings",
     "/workbench/search",
     "/workbench/file",

@@ -54,6 +54,13 @@ class SetBody(Body):
     )
 
 
+class SnapshotBody(Body):
+    """Name under which a side of the latest run is kept."""
+
+    name: Name
+    side: int = Field(default=0, ge=0, le=1, strict=True)
+
+
 class BenchSearchBody(Body):
     """Search by text as a side does it."""
 

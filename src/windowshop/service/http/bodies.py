@@ -14,6 +14,7 @@ from windowshop.service.http.bench_requests import (
     RunBody,
     SetBody,
     SettingsBody,
+    SnapshotBody,
     UndoBody,
 )
 from windowshop.service.http.catalog_requests import CatalogLookup, CatalogProduct, CatalogSearch
@@ -51,6 +52,7 @@ BODIES = (
     SetBody,
     RunBody,
     BenchSearchBody,
+    SnapshotBody,
     SettingsBody,
     FileBody,
     UndoBody,

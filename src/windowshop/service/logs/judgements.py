@@ -59,6 +59,14 @@ class Judgements:
         """Return query text, product and joined grade of each pair that has a grade."""
         return _pairs(self._database().rows(GRADES))
 
+    def by_judge(self) -> dict[str, dict[tuple[str, str], int]]:
+        """Return each judge's grades by query key and product; "" are those without a name."""
+        found: dict[str, dict[tuple[str, str], int]] = {}
+        for _, key, product_id, judge, _, grade, _ in self._database().rows(GRADES):
+            if grade is not None:
+                found.setdefault(judge, {})[key, product_id] = grade
+        return found
+
 
 def judged_tables(index: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the judgements of an index as queries and qrels (QUERIES, QRELS).

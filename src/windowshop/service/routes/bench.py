@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Request, Response
 from windowshop.errors import ConfigError
 from windowshop.service.bench.edits import Edited
 from windowshop.service.bench.knobs import knobs_of
-from windowshop.service.bench.sides import request_of
 from windowshop.service.http.bench_requests import (
     BenchSearchBody,
     FileBody,
@@ -16,11 +15,12 @@ from windowshop.service.http.bench_requests import (
     RunBody,
     SetBody,
     SettingsBody,
+    SnapshotBody,
     UndoBody,
 )
 from windowshop.service.http.bodies import json_body, read_json
-from windowshop.service.http.errors import ServiceError, bytes_response, json_response, to_json
-from windowshop.service.http.responses import StateAnswer, search_json
+from windowshop.service.http.errors import ServiceError, bytes_response, json_response
+from windowshop.service.http.responses import StateAnswer
 from windowshop.service.state import ServiceState
 
 Name = Annotated[str, Query(min_length=1, max_length=256)]
@@ -31,6 +31,7 @@ def bench_routes(service: ServiceState) -> APIRouter:
     router = APIRouter(tags=["workbench"])
     _add_sets(router, service)
     _add_runs(router, service)
+    _add_snapshots(router, service)
     _add_settings(router, service)
     _add_files(router, service)
     return router
@@ -57,6 +58,11 @@ def _add_sets(router: APIRouter, service: ServiceState) -> None:
         await working.run(lambda: sets.delete(name))
         return StateAnswer(status="done")
 
+    @router.get("/workbench/agreement")
+    async def agreement() -> Response:
+        """Agreement of judges who graded the same pairs: kappa with quadratic weights."""
+        return json_response({"agreements": await working.run(service.bench.agreements)})
+
 
 def _add_runs(router: APIRouter, service: ServiceState) -> None:
     bench, working = service.bench, service.working
@@ -72,7 +78,7 @@ def _add_runs(router: APIRouter, service: ServiceState) -> None:
         body = await read_json(request, RunBody)
         for side in body.sides:
             bench.check(side)
-        queries = await working.run(lambda: bench.sets.get(body.set))
+        queries = await working.run(lambda: bench.queries(body))
         bench.runs.start(body, queries)
         return await told()
 
@@ -86,6 +92,28 @@ def _add_runs(router: APIRouter, service: ServiceState) -> None:
         """Cancel the run that is under way."""
         await bench.runs.cancel()
         return await told()
+
+
+def _add_snapshots(router: APIRouter, service: ServiceState) -> None:
+    bench, working = service.bench, service.working
+
+    @router.get("/workbench/snapshots")
+    async def snapshots() -> Response:
+        """Snapshots, with their sets and the means that they had."""
+        return json_response({"snapshots": await working.run(bench.snapshots.heads)})
+
+    @router.put("/workbench/snapshots", openapi_extra=json_body(SnapshotBody))
+    async def put_snapshot(request: Request) -> StateAnswer:
+        """Keep a side of the latest run under a name, in place of one of that name."""
+        body = await read_json(request, SnapshotBody)
+        await working.run(lambda: bench.save_snapshot(body.name, body.side))
+        return StateAnswer(status="done")
+
+    @router.delete("/workbench/snapshots")
+    async def delete_snapshot(name: Name) -> StateAnswer:
+        """Delete a snapshot."""
+        await working.run(lambda: bench.snapshots.delete(name))
+        return StateAnswer(status="done")
 
 
 def _add_settings(router: APIRouter, service: ServiceState) -> None:
@@ -108,14 +136,7 @@ def _add_settings(router: APIRouter, service: ServiceState) -> None:
         """Search as a side does, with the grades that the set has of the query."""
         body = await read_json(request, BenchSearchBody)
 
-        def found() -> bytes:
-            with bench.sides.lease(body.side, body.drafts) as searcher:
-                asked = request_of(body.side, body.text, limit=body.limit, explain=body.explain)
-                answer = searcher.answer(asked)
-            grades = bench.grades(body.set, body.text)
-            return b'{"answer":' + search_json(answer) + b',"grades":' + to_json(grades) + b"}"
-
-        return bytes_response(await service.searching.run(found))
+        return bytes_response(await service.searching.run(lambda: bench.shown(body)))
 
 
 def _add_files(router: APIRouter, service: ServiceState) -> None:

@@ -54,6 +54,19 @@ function differenceCell({ mean, low, high, p_value: p }) {
   return [el("b", { data: { way }, text: signed(mean) }), el("span", { class: "interval", text: `${signed(low)} to ${signed(high)}` }), bar(low, high, mean, -most, most)];
 }
 
+/** Agreement of judges: a heading and a table. */
+export function agreementTable(agreements) {
+  const heads = ["Judges", "Kappa", "95% interval", "Same grade", "Pairs", "Queries"];
+  const who = (name) => name || "without a name";
+  return [el("h2", { id: "agreement-title", text: "Agreement between judges" }),
+    el("p", { class: "summary", text: "Cohen's kappa with quadratic weights: 1 is full agreement, 0 that of chance." }),
+    el("table", { class: "query-table" }, el("caption", { class: "unseen", text: "Agreement of each two judges" }),
+      el("thead", {}, el("tr", {}, heads.map((text) => el("th", { scope: "col", text })))),
+      el("tbody", {}, agreements.map(({ judges, kappa, low, high, exact, num_pairs: pairs, num_queries: queries }) =>
+        el("tr", {}, el("th", { scope: "row", dir: "auto", text: judges.map(who).join(" and ") }),
+          [signed(kappa), low === null ? "–" : `${signed(low)} to ${signed(high)}`, `${Math.round(100 * exact)}%`, inNumbers(pairs), inNumbers(queries)].map((text) => el("td", { class: "number", text }))))))];
+}
+
 /** Where an interval lies on a scale, for the eye alone. */
 function bar(low, high, mean, from, to) {
   if (low === null) return null;

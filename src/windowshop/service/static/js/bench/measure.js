@@ -2,8 +2,9 @@
 
 import * as api from "../api.js";
 import { announce, debounced, el } from "../dom.js";
+import { locale } from "../page.js";
 import { counted } from "../words.js";
-import { meansTable, QueryTable, verdict } from "./figures.js";
+import { agreementTable, meansTable, QueryTable, verdict } from "./figures.js";
 import { Knobs, PLAIN } from "./knobs.js";
 import { Pair } from "./pair.js";
 import { Saving } from "./saving.js";
@@ -32,6 +33,7 @@ class Measure {
     await this.readSettings();
     this.build();
     await this.sets.load(params.get("set"));
+    await this.tried(() => this.compareJudges());
   }
 
   async readSettings() {
@@ -59,23 +61,72 @@ class Measure {
     this.problem = el("p", { class: "problem", id: "run-problem", role: "alert" });
     this.means = el("div", { class: "means-place" });
     this.notes = el("p", { class: "summary", id: "run-notes" });
+    this.snapshots = this.snapshotForm();
     this.root.className = "measure";
     this.root.replaceChildren(
       el("div", { class: "measure-side" }, this.sets.node, this.leftChoice(), this.knobs.node),
       el("div", { class: "measure-main" },
-        el("h1", { text: "Measure" }), this.verdict, this.bar, this.problem, this.means, this.notes,
-        el("div", { class: "split-view" }, this.table.node, this.pair.node)));
+        el("h1", { text: "Measure" }), this.verdict, this.bar, this.problem, this.means, this.notes, this.snapshots,
+        el("div", { class: "split-view" }, this.table.node, this.pair.node), this.agreement = el("section", { class: "agreement", "aria-labelledby": "agreement-title", hidden: true })));
   }
 
   /** What the right side is compared with. */
   leftChoice() {
-    this.leftSelect = el("select", { on: { change: () => {
-      this.left = this.leftSelect.value ? { generation: this.leftSelect.value } : {};
-      this.run();
-    } } });
+    this.leftSelect = el("select", { on: { change: () => this.choseLeft() } });
+    this.forgetButton = el("button", { class: "textual", type: "button", text: "Delete this snapshot", hidden: true, on: { click: () => this.forgetSnapshot() } });
+    return el("div", { class: "set-choice" }, el("label", { class: "field" }, el("span", { text: "Left side" }), this.leftSelect), this.forgetButton);
+  }
+
+  choseLeft() {
+    this.left = this.leftSelect.value ? JSON.parse(this.leftSelect.value) : {};
+    this.forgetButton.hidden = !this.left.snapshot;
+    this.run();
+  }
+
+  /** Offer what the right side can be compared with: generations, and snapshots of the set. */
+  async offerLeft(wanted = "") {
     const others = this.info.generations.filter(({ loaded, current }) => loaded && !current);
-    this.leftSelect.replaceChildren(new Option("As it is served", ""), ...others.map(({ name }) => new Option(`Generation ${name}`, name)));
-    return el("label", { class: "field" }, el("span", { text: "Left side" }), this.leftSelect);
+    const { snapshots } = await api.bench("GET", "snapshots");
+    this.leftSelect.replaceChildren(new Option("As it is served", ""),
+      ...others.map(({ name }) => new Option(`Generation ${name}`, JSON.stringify({ generation: name }))),
+      ...snapshots.filter(({ set }) => set === this.set?.id).map(({ name, saved }) =>
+        new Option(`Snapshot ${name}, ${new Date(saved).toLocaleDateString(locale())}`, JSON.stringify({ snapshot: name }))));
+    this.leftSelect.value = wanted;
+    if (this.leftSelect.selectedIndex < 0) this.leftSelect.value = "";
+    this.left = this.leftSelect.value ? JSON.parse(this.leftSelect.value) : {};
+    this.forgetButton.hidden = !this.left.snapshot;
+  }
+
+  async forgetSnapshot() {
+    await this.tried(async () => {
+      await api.bench("DELETE", `snapshots?${new URLSearchParams({ name: this.left.snapshot })}`);
+      await this.offerLeft();
+      await this.run();
+    });
+  }
+
+  /** A form to keep the side that is measured last. */
+  snapshotForm() {
+    const name = el("input", { type: "text", required: true, maxlength: 80, autocomplete: "off", "aria-label": "Name of a snapshot", placeholder: "Name" });
+    this.snapshotNote = el("span", { class: "summary" });
+    return el("form", { class: "snapshot", hidden: true, on: { submit: (event) => {
+      event.preventDefault();
+      this.tried(async () => {
+        await api.bench("PUT", "snapshots", { name: name.value.trim(), side: this.latest.sides.length - 1 });
+        this.snapshotNote.textContent = `Kept as ${name.value.trim()}: choose it as the left side to see what changes.`;
+        announce(this.snapshotNote.textContent);
+        await this.offerLeft(this.leftSelect.value);
+      });
+    } } }, name, el("button", { class: "button", type: "submit", text: "Save a snapshot" }), this.snapshotNote);
+  }
+
+  async tried(task) {
+    this.problem.textContent = "";
+    try {
+      await task();
+    } catch (error) {
+      this.problem.textContent = error.message;
+    }
   }
 
   get sides() {
@@ -84,7 +135,7 @@ class Measure {
   }
 
   get names() {
-    return ["Left", "Right"].slice(0, this.sides.length).map((name, i) => (this.sides.length === 1 ? "As served" : i ? "Right, changed" : `Left, ${this.left.generation ?? "as served"}`));
+    return ["Left", "Right"].slice(0, this.sides.length).map((name, i) => (this.sides.length === 1 ? "As served" : i ? "Right, changed" : `Left, ${this.left.snapshot ?? this.left.generation ?? "as served"}`));
   }
 
   chosen(set) {
@@ -93,7 +144,10 @@ class Measure {
     this.pair.hide();
     const params = new URLSearchParams({ do: "measure", set: set.id });
     history.replaceState(null, "", `workbench?${params}`);
-    this.run();
+    this.tried(async () => {
+      await this.offerLeft(this.left.snapshot ? "" : this.leftSelect.value);
+      await this.run();
+    });
   }
 
   turned(side) {
@@ -169,12 +223,20 @@ class Measure {
   show(run) {
     const { figures } = run;
     this.verdict.textContent = verdict(figures, this.names);
+    this.snapshots.hidden = false;
     this.means.replaceChildren(meansTable(figures, this.names));
     const parts = [`${counted(figures.queries.length, "query", "queries")}, ${figures.num_judged} judged, in ${run.seconds.toFixed(1)} s. A product is relevant from grade ${figures.relevant_from_grade} on.`];
     if (run.num_refused) parts.push(`${counted(run.num_refused, "query", "queries")} cannot be searched and find nothing.`);
     if (figures.num_judged && (figures.sides.at(-1)["judged@10"]?.mean ?? 1) < 0.5) parts.push("Less than half of the first ten results is judged: metrics of unjudged results are a lower bound.");
     this.notes.textContent = parts.join(" ");
     this.table.show(figures, this.query);
+  }
+
+  /** How far judges agree, where two graded the same. */
+  async compareJudges() {
+    const { agreements } = await api.bench("GET", "agreement");
+    this.agreement.hidden = !agreements.length;
+    this.agreement.replaceChildren(...agreementTable(agreements));
   }
 
   /** Grades changed: the same rankings have other figures. */

@@ -42,6 +42,34 @@ def test_reciprocal_ranks_by_hand():
     assert merged.scores == pytest.approx(list(expected.values()))
 
 
+CURVES = [Curve(scores=(0.0, 1.0), probabilities=(0.1, 0.9), floor=0.05)] * 2
+
+
+@pytest.mark.parametrize(
+    "merged",
+    [
+        reciprocal_rank([WORDS, VECTORS], [1, 2]),
+        weighted_sum([WORDS, VECTORS], [0.3, 2.0]),
+        weighted_sum([WORDS, VECTORS], [0.0, 2.0]),
+        calibrated([WORDS, VECTORS], [0.3, 2.0], CURVES),
+    ],
+    ids=["reciprocal_rank", "weighted_sum", "one weighs nothing", "calibrated"],
+)
+def test_the_points_of_channels_add_up_to_the_score(merged):
+    kept = merged.take(np.array([1, 0])).including([99])
+    for ranking in (merged, kept):
+        for place, score in enumerate(ranking.scores):
+            points = ranking.points(place)
+            assert list(points) == ["words", "vectors"]
+            assert sum(points.values()) == pytest.approx(score)
+    assert kept.points(2) == {"words": 0.0, "vectors": 0.0}
+    assert len(set(merged.points_CM.ravel().tolist())) > 2
+
+
+def test_turns_have_no_points():
+    assert interleave([WORDS, VECTORS], [1, 2]).points(0) is None
+
+
 def test_equal_sums_go_by_key():
     merged = reciprocal_rank([channel("a", 8, 1), channel("b", 2, 9)], [1, 1])
     assert merged.keys.tolist() == [2, 8, 1, 9]

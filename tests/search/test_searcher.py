@@ -158,6 +158,24 @@ def test_what_a_query_names_becomes_a_filter_that_can_be_switched(index):
     assert all(brand.name in names for names in acme)
 
 
+@pytest.mark.parametrize("method", ["weighted_sum", "reciprocal_rank"])
+def test_the_parts_of_a_score_add_up_to_it(index, method):
+    points = 0.5 if method == "weighted_sum" else 0.0
+    text = replace(SearchSettings().text, method=method, points=points)
+    answer = ask(Searcher(index, SearchSettings(text=text)), text="acme red shoe", explain=True)
+    for result in answer.results:
+        parts = result.explanation.parts
+        assert sum(part.points for part in parts) == pytest.approx(result.score)
+        assert [part.name for part in parts if part.kind == "channel"] == ["vectors", "words"]
+        boosts = {part.name: part.points for part in parts if part.kind == "boost"}
+        named = result.explanation.boosted_by if points else ()
+        assert boosts == pytest.approx(dict.fromkeys(named, points))
+    assert any(result.explanation.boosted_by for result in answer.results)
+    turns = replace(text, method="interleave", points=0.0)
+    answer = ask(Searcher(index, SearchSettings(text=turns)), text="red shoe", explain=True)
+    assert {result.explanation.parts for result in answer.results} == {()}
+
+
 @pytest.mark.parametrize("strongest", ["boost", "filter"])
 @pytest.mark.parametrize("choice", [None, "boost", "filter"])
 def test_a_product_that_states_no_value_is_never_taken_to_match(index, strongest, choice):

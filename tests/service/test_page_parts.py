@@ -64,7 +64,7 @@ def broken_rules(page):
 def overflowing(page):
     """Texts of the explanation and the notes that are wider than their place."""
     return page.eval_on_selector_all(
-        ".why dt, .why dd, .note, .part, .sheet label",
+        ".why dt, .why dd, .why th, .why td, .note, .part, .sheet label",
         "all => all.filter(x => x.checkVisibility() && x.scrollWidth > x.clientWidth + 1)"
         ".map(x => x.outerHTML)",
     )
@@ -112,11 +112,13 @@ def test_the_learned_order_is_explained_and_switched_off(open_tuned, width):
     page.locator(".why summary").first.click()
     why = page.locator(".why").first
     assert why.locator(".ranked p").inner_text() == "Learned order: was #7, −0.50 points"
-    rows = why.locator(".ranked dt, .ranked dd").all_text_contents()
-    assert rows == [
-        *("Place by words", "+0.34"),
-        *("Colour as named", "−0.20"),
-        *("Price beside the others", "+0.10"),
+    assert summands(why.locator(".ranked .sum")) == [
+        ("Merged score, standardised", "+2.00"),
+        ("Place by words", "+0.34"),
+        ("Colour as named", "−0.20"),
+        ("Price beside the others", "+0.10"),
+        ("All else", "−0.74"),
+        ("Learned score", "= 1.50"),
     ]
     assert "Moved from #9 to keep alike products apart" in why.inner_text()
     assert overflowing(page) == []
@@ -125,6 +127,31 @@ def test_the_learned_order_is_explained_and_switched_off(open_tuned, width):
     asked = after(page, lambda: page.uncheck("text='Order as learned from judgements'"))
     assert asked["ranker"] is False
     assert page.locator(".ranked").count() == 0
+
+
+def summands(table):
+    """Rows of a sum: what adds to it, and how much; then the total."""
+    rows = [row.locator("th, td").all_text_contents() for row in table.locator("tr").all()]
+    return [(row[0], row[-1]) for row in rows]
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_the_bars_of_a_score_add_up_to_it(open_page, width):
+    page = open_page(
+        "workbench?q=nike+red+shoe&explain=1", viewport={"width": width, "height": 900}
+    )
+    settled(page)
+    page.locator(".why summary").first.click()
+    *parts, (name, total) = summands(page.locator(".why .sum").first)
+    assert [part for part, _ in parts][:2] == ["Meaning", "Words"]
+    assert any(part.startswith("Preferred for ") for part, _ in parts)
+    points = [float(value.replace("−", "-")) for _, value in parts]
+    assert name == "Merged score"
+    assert sum(points) == pytest.approx(float(total.removeprefix("= ")), abs=0.001 * len(points))
+    widths = page.locator(".why .sum i").evaluate_all("all => all.map((bar) => bar.offsetWidth)")
+    assert widths[points.index(max(points))] == max(widths[: len(points)])
+    assert overflowing(page) == []
+    assert broken_rules(page) == {}
 
 
 def test_variety_is_chosen_in_the_workbench(open_page, page_address):

@@ -1,5 +1,3 @@
-from .agreement import Agreement as Agreement
-from .agreement import agreement as agreement
 from .bm25 import BM25 as BM25
 from .bm25 import BM25Choice as BM25Choice
 from .bm25 import TunedBM25 as TunedBM25
@@ -27,6 +25,8 @@ from .evaluator import write_evaluation as write_evaluation
 from .evaluator import write_per_query as write_per_query
 from .judge.agreement import Agreement as Agreement
 from .judge.agreement import agreement as agreement
+from .judge.agreement import counts_by_query as counts_by_query
+from .judge.agreement import kappa_estimate as kappa_estimate
 from .judge.ask import Judged as Judged
 from .judge.ask import first_pairs as first_pairs
 from .judge.ask import grade_pairs as grade_pairs

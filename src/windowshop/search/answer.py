@@ -82,12 +82,25 @@ class RankerPlace:
     """Features that added or took away most, the weightiest first."""
 
 
+@dataclass(frozen=True, slots=True)
+class ScorePart:
+    """Part of a product's merged score."""
+
+    name: str
+    """A channel, or something recognised that moved the product up."""
+    kind: Literal["channel", "boost"]
+    points: float
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
     """Explanation of the place of a product."""
 
     channels: tuple[ChannelPlace, ...]
     """Rank and score in each channel."""
+    parts: tuple[ScorePart, ...]
+    """Parts that add up to the score of the product; none where channels take turns, as only the
+    order means something then."""
     probability: float | None
     """Probability of relevance; None where the channels are not calibrated."""
     boosted_by: tuple[str, ...]

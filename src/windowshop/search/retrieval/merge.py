@@ -59,6 +59,8 @@ class Merged:
     """Rank in each channel from 1, int64; 0 where it did not return the product."""
     scores_CM: np.ndarray
     """Score in each channel, float32; NaN where it did not return the product."""
+    points_CM: np.ndarray | None = None
+    """Part of the merged score that each channel adds, float64; None where it is no sum."""
 
     def take(self, places: np.ndarray) -> "Merged":
         """Return the products at these places, in their order."""
@@ -68,6 +70,7 @@ class Merged:
             self.channels,
             self.ranks_CM[:, places],
             self.scores_CM[:, places],
+            None if self.points_CM is None else self.points_CM[:, places],
         )
 
     def explain(self, place: int) -> tuple[ChannelPlace, ...]:
@@ -78,6 +81,12 @@ class Merged:
                 self.channels, self.ranks_CM[:, place], self.scores_CM[:, place], strict=True
             )
         )
+
+    def points(self, place: int) -> dict[str, float] | None:
+        """Return the part of the score that each channel adds; None where it is no sum."""
+        if self.points_CM is None:
+            return None
+        return dict(zip(self.channels, self.points_CM[:, place].tolist(), strict=True))
 
     def moved(self, factors_M: np.ndarray) -> np.ndarray:
         """Return the order, (M,), after moving each product from place p (from 1) to p / factor.
@@ -111,6 +120,7 @@ class Merged:
             self.channels,
             np.hstack([self.ranks_CM, np.zeros(padding, dtype=np.int64)]),
             np.hstack([self.scores_CM, np.full(padding, np.nan, dtype=np.float32)]),
+            None if self.points_CM is None else np.hstack([self.points_CM, np.zeros(padding)]),
         )
 
 
@@ -137,8 +147,9 @@ def merge(
     if len(rankings) == 1:
         only = rankings[0]
         ranks_1M = np.arange(1, len(only.keys) + 1)[None]
+        scores_M = only.scores.astype(np.float64)
         return Merged(
-            only.keys, only.scores.astype(np.float64), (only.name,), ranks_1M, only.scores[None]
+            only.keys, scores_M, (only.name,), ranks_1M, only.scores[None], scores_M[None]
         )
     if merging.method == "interleave":
         return interleave(rankings, weights)
@@ -158,7 +169,8 @@ def reciprocal_rank(
     A channel of weight 0 is explained, but adds no product.
     """
     table = _table(channels, weights)
-    return _ordered(table, _reciprocal(table, weights, smoothing))
+    share_CM = _shares(table, weights, smoothing)
+    return _ordered(replace(table, points_CM=share_CM), _total(share_CM))
 
 
 def interleave(channels: Sequence[ChannelRanking], weights: Sequence[float]) -> Merged:
@@ -199,12 +211,15 @@ def weighted_sum(channels: Sequence[ChannelRanking], weights: Sequence[float]) -
     as it is no better than that; with 0 where the channel returned all that it finds.
     """
     table = _table(channels, weights)
-    total_M = np.zeros(len(table.keys))
-    for channel, weight, scores_M in zip(channels, weights, table.scores_CM, strict=True):
+    points_CM = np.zeros(table.ranks_CM.shape)
+    for c, (channel, weight) in enumerate(zip(channels, weights, strict=True)):
         if weight > 0 and len(channel.keys):
+            scores_M = table.scores_CM[c]
             lowest = 0.0 if channel.is_whole else channel.scores.min()
-            total_M += weight * np.where(np.isnan(scores_M), lowest, scores_M).astype(np.float64)
-    return _ordered(table, total_M)
+            points_CM[c] = weight * np.where(np.isnan(scores_M), lowest, scores_M).astype(
+                np.float64
+            )
+    return _ordered(replace(table, points_CM=points_CM), points_CM.sum(axis=0))
 
 
 def calibrated(
@@ -219,7 +234,9 @@ def calibrated(
     """
     table = _table(channels, weights)
     scores = probabilities(table, weights, calibrations)
-    return _ordered(table, scores, _reciprocal(table, weights, SMOOTHING))
+    points_CM = _probability_CM(table, calibrations) * np.array(weights)[:, None] / sum(weights)
+    ties_M = _total(_shares(table, weights, SMOOTHING))
+    return _ordered(replace(table, points_CM=points_CM), scores, ties_M)
 
 
 def probabilities(
@@ -231,12 +248,17 @@ def probabilities(
         raise ConfigError(
             f"{len(calibrations)} calibrations for {len(merged.channels)} channels. Give each one."
         )
-    probability_CM = [
-        calibration.probability(scores_M)
-        for calibration, scores_M in zip(calibrations, merged.scores_CM, strict=True)
-    ]
-    mean_M: np.ndarray = np.average(probability_CM, axis=0, weights=weights)
+    mean_M: np.ndarray = np.average(_probability_CM(merged, calibrations), axis=0, weights=weights)
     return mean_M
+
+
+def _probability_CM(merged: Merged, calibrations: Sequence[Curve]) -> np.ndarray:
+    return np.array(
+        [
+            calibration.probability(scores_M)
+            for calibration, scores_M in zip(calibrations, merged.scores_CM, strict=True)
+        ]
+    )
 
 
 def _table(channels: Sequence[ChannelRanking], weights: Sequence[float]) -> Merged:
@@ -258,10 +280,17 @@ def _table(channels: Sequence[ChannelRanking], weights: Sequence[float]) -> Merg
     return table.take(np.flatnonzero((ranks_CM[np.array(weights) > 0] > 0).any(axis=0)))
 
 
-def _reciprocal(table: Merged, weights: Sequence[float], smoothing: float) -> np.ndarray:
+def _shares(table: Merged, weights: Sequence[float], smoothing: float) -> np.ndarray:
+    """Return weight / (smoothing + rank) by channel, (C, M); 0 where it found nothing."""
     weights_C1 = np.array(weights, dtype=np.float64)[:, None]
-    share_CM = np.where(table.ranks_CM > 0, weights_C1 / (smoothing + table.ranks_CM), 0)
-    # Added up from the smallest, so that the order of the channels never decides.
+    share_CM: np.ndarray = np.where(
+        table.ranks_CM > 0, weights_C1 / (smoothing + table.ranks_CM), 0
+    )
+    return share_CM
+
+
+def _total(share_CM: np.ndarray) -> np.ndarray:
+    """Add up from the smallest, so that the order of the channels never decides."""
     total_M: np.ndarray = np.sort(share_CM, axis=0).sum(axis=0)
     return total_M
 
@@ -269,8 +298,7 @@ def _reciprocal(table: Merged, weights: Sequence[float], smoothing: float) -> np
 def _ordered(table: Merged, scores: np.ndarray, ties: np.ndarray | None = None) -> Merged:
     """Sort by score, then by `ties`, both falling, then by key, the order of the table."""
     order = np.lexsort((-scores,) if ties is None else (-ties, -scores))
-    taken = table.take(order)
-    return Merged(taken.keys, scores[order], taken.channels, taken.ranks_CM, taken.scores_CM)
+    return replace(table.take(order), scores=scores[order])
 
 
 def _check(num_channels: int, weights: Sequence[float]) -> None:

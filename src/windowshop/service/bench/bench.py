@@ -1,11 +1,13 @@
 """Workbench of a service: sets of queries, runs, and what they are measured by."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from windowshop.data import query_key
-from windowshop.evaluation import agreement
+from windowshop.evaluation import counts_by_query, kappa_estimate
 from windowshop.service.bench.edits import Edits
 from windowshop.service.bench.figures import figures_of
 from windowshop.service.bench.query_sets import JudgedData, QuerySet, QuerySets
@@ -20,6 +22,8 @@ from windowshop.service.http.responses import search_json
 from windowshop.service.logs.judgements import Judgements
 from windowshop.service.logs.tables import LogDatabase
 
+Grades: TypeAlias = Mapping[tuple[str, str], int]
+"""Grade by query key and product."""
 MAX_PAIRS = 20
 """Most pairs of judges that are told."""
 
@@ -79,13 +83,12 @@ class Bench:
 
     def agreements(self) -> list[dict[str, Any]]:
         """Return the agreement of each two judges who graded the same pairs, most pairs first."""
-        found = []
-        for (one, first), (other, second) in combinations(
-            sorted(self.judgements.by_judge().items()), 2
-        ):
-            shared = agreement(first, second)
-            if shared is not None:
-                found.append({"judges": [one, other], **_known(asdict(shared))})
+        judges = sorted(self.judgements.by_judge().items())
+        found = [
+            {"judges": [one, other], **_agreement(first, second)}
+            for (one, first), (other, second) in combinations(judges, 2)
+            if not first.keys().isdisjoint(second)
+        ]
         return sorted(found, key=lambda row: -row["num_pairs"])[:MAX_PAIRS]
 
     def told(self, run: Progress) -> dict[str, Any]:
@@ -107,6 +110,17 @@ class Bench:
         return about
 
 
-def _known(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values in which one that is not known is None."""
-    return {name: None if value != value else value for name, value in values.items()}
+def _agreement(first: Grades, second: Grades) -> dict[str, Any]:
+    """Return kappa with its interval, None where undefined, of the pairs that both graded."""
+    pairs = sorted(first.keys() & second.keys())
+    mine, theirs = (np.array([own[pair] for pair in pairs]) for own in (first, second))
+    count_QGG = counts_by_query([query for query, _ in pairs], mine, theirs)
+    kappa = kappa_estimate(count_QGG)
+    return {
+        "kappa": kappa and kappa.mean,
+        "low": kappa and kappa.low,
+        "high": kappa and kappa.high,
+        "exact": float((mine == theirs).mean()),
+        "num_pairs": len(pairs),
+        "num_queries": len(count_QGG),
+    }

@@ -59,8 +59,9 @@ export function why(result) {
   return el("details", { class: "why" },
     el("summary", { text: "Why here" }),
     el("div", { class: "inside" },
-      el("dl", {}, reasons.channels.flatMap(channelRow), scoreRows(result, reasons)),
-      reasons.boosted_by.map((name) => el("p", { text: `Preferred for ${name}` })),
+      el("dl", {}, reasons.channels.flatMap(channelRow), probabilityRow(reasons)),
+      scoreBars(result, reasons.parts ?? []),
+      reasons.boosted_by.filter((name) => !reasons.parts?.some((part) => part.name === name)).map((name) => el("p", { text: `Preferred for ${name}` })),
       reasons.last_by.map((name) => el("p", { text: `Last, as the search says ${name}` })),
       reasons.effects.map((effect) => el("p", { text: `${DID[effect.kind] ?? effect.kind} “${effect.rule}”` })),
       ranked(reasons.ranker),
@@ -93,21 +94,38 @@ function channelRow({ channel, rank, score }) {
   return [el("dt", { text: CHANNELS[channel] ?? channel }), el("dd", { text: place })];
 }
 
-function scoreRows(result, reasons) {
-  const rows = [el("dt", { text: "Merged score" }), el("dd", { text: result.score.toFixed(4) })];
-  if (reasons.probability !== null) {
-    rows.push(el("dt", { text: "Likely relevant" }), el("dd", { text: inPercent(reasons.probability) }));
-  }
-  return rows;
+function probabilityRow({ probability }) {
+  if (probability === null) return [];
+  return [el("dt", { text: "Likely relevant" }), el("dd", { text: inPercent(probability) })];
+}
+
+/** The merged score as a sum; only the score where channels take turns. */
+function scoreBars({ score }, parts) {
+  const rows = parts.map(({ name, kind, points }) => [kind === "boost" ? `Preferred for ${name}` : CHANNELS[name] ?? name, points]);
+  return bars("Merged score", rows, score, 3);
+}
+
+/** Bars that add up to a total, which stands below them. */
+function bars(title, rows, total, digits) {
+  const most = Math.max(...rows.map(([, points]) => Math.abs(points)), 1e-9);
+  const number = (points) => `${points < 0 ? "−" : rows.length ? "+" : ""}${Math.abs(points).toFixed(digits)}`;
+  return el("table", { class: "sum" }, el("caption", { class: "unseen", text: `${title}, by what adds to it` }),
+    el("tbody", {}, rows.map(([name, points]) => {
+      const bar = el("i", { class: points < 0 ? "minus" : "plus", "aria-hidden": "true" });
+      bar.style.setProperty("--share", `${(100 * Math.abs(points)) / most}%`);
+      return el("tr", {}, el("th", { scope: "row", text: name }), el("td", { class: "bar-cell" }, bar), el("td", { text: number(points) }));
+    })),
+    el("tfoot", {}, el("tr", {}, el("th", { scope: "row", text: title }), el("td"), el("td", { text: `${rows.length ? "= " : ""}${total < 0 ? "−" : ""}${Math.abs(total).toFixed(digits)}` }))));
 }
 
 /** What the learned ranker made of the product; null where it did not order it. */
 function ranked(place) {
   if (!place) return null;
+  const reasons = place.reasons.map(({ feature, points }) => [featureName(feature), points]);
+  const others = place.score - place.mix - reasons.reduce((sum, [, points]) => sum + points, 0);
   return el("div", { class: "ranked" },
     el("p", { text: `Learned order: was #${place.place_before}, ${signed(place.score - place.mix)} points` }),
-    el("dl", {}, place.reasons.flatMap((reason) =>
-      [el("dt", { text: featureName(reason.feature) }), el("dd", { text: signed(reason.points) })])));
+    bars("Learned score", [["Merged score, standardised", place.mix], ...reasons, ["All else", others]], place.score, 2));
 }
 
 const signed = (points) => `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(2)}`;

@@ -59,7 +59,7 @@ export function agreementTable(agreements) {
   const heads = ["Judges", "Kappa", "95% interval", "Same grade", "Pairs", "Queries"];
   const who = (name) => name || "without a name";
   return [el("h2", { id: "agreement-title", text: "Agreement between judges" }),
-    el("p", { class: "summary", text: "Cohen's kappa with quadratic weights: 1 is full agreement, 0 that of chance." }),
+    el("p", { class: "summary", text: "Cohen's kappa with quadratic weights, from two queries on: 1 is full agreement, 0 that of chance." }),
     el("table", { class: "query-table" }, el("caption", { class: "unseen", text: "Agreement of each two judges" }),
       el("thead", {}, el("tr", {}, heads.map((text) => el("th", { scope: "col", text })))),
       el("tbody", {}, agreements.map(({ judges, kappa, low, high, exact, num_pairs: pairs, num_queries: queries }) =>
@@ -95,14 +95,15 @@ export class QueryTable {
 
   draw() {
     const views = viewsOf(this.figures);
-    if (!views[this.view]?.rows.length) this.view = Object.keys(views).find((name) => views[name].rows.length) ?? Object.keys(views)[0];
-    const { rows } = views[this.view];
+    const full = Object.keys(views).filter((name) => views[name].rows.length);
+    const view = full.includes(this.view) ? this.view : full[0] ?? "all";
+    const { rows } = views[view];
     const shown = this.all ? rows : rows.slice(0, SHOWN);
     const hadFocus = this.node.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     this.node.replaceChildren(
       el("h2", { id: "queries-title", text: "Queries" }),
       el("div", { class: "views", role: "group", "aria-label": "Which queries" }, Object.entries(views).map(([name, { title, rows: own }]) =>
-        el("button", { class: "view", type: "button", "aria-pressed": String(name === this.view), data: { view: name, key: `view:${name}` }, text: `${title} (${own.length})`, on: { click: () => this.choose(name) } }))),
+        el("button", { class: "view", type: "button", "aria-pressed": String(name === view), data: { view: name, key: `view:${name}` }, text: `${title} (${own.length})`, on: { click: () => this.choose(name) } }))),
       this.table(shown), rows.length > shown.length
         ? el("button", { class: "textual", type: "button", text: `Show all ${inNumbers(rows.length)}`, on: { click: () => this.more() } }) : "");
     if (hadFocus) [...this.node.querySelectorAll("[data-key]")].find(({ dataset }) => dataset.key === hadFocus)?.focus({ preventScroll: true });

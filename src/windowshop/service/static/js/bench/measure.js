@@ -113,9 +113,9 @@ class Measure {
       event.preventDefault();
       this.tried(async () => {
         await api.bench("PUT", "snapshots", { name: name.value.trim(), side: this.latest.sides.length - 1 });
+        await this.offerLeft(this.leftSelect.value);
         this.snapshotNote.textContent = `Kept as ${name.value.trim()}: choose it as the left side to see what changes.`;
         announce(this.snapshotNote.textContent);
-        await this.offerLeft(this.leftSelect.value);
       });
     } } }, name, el("button", { class: "button", type: "submit", text: "Save a snapshot" }), this.snapshotNote);
   }

@@ -21,7 +21,7 @@ export class Sets {
     this.sets = (await bench("GET", "sets")).sets;
     this.select.replaceChildren(...this.sets.map((set) => new Option(titleOf(set), set.id)));
     const found = this.sets.find(({ id }) => id === wanted) ?? this.sets[0];
-    this.details.open = !found;
+    if (!found) this.details.open = true;
     if (found) this.choose(found.id);
   }
 

@@ -428,3 +428,122 @@ def test_plurals_of_initials_are_known(query):
     rows = [{"product_id": "1", "title": "Screen", "category": "Electronics > TVs"}]
     (match,) = Vocabulary(pl.DataFrame(rows)).understand(query).matches
     assert match.meaning.value == "TVs"
+
+
+COUNTED = pl.DataFrame(
+    [
+        {
+            "product_id": f"{i}",
+            "title": ("Two-tone shoes", "One piece swimsuit", "Zero waste set", "Seven Seas oil")[
+                i % 4
+            ],
+            "pack": ("2 pack", "6 pack", None)[i % 3],
+            "size": ("0", "1", "8", "12")[i % 4],
+            "seats": f"{2 + i % 2}",
+            "price": 5.0 + i,
+        }
+        for i in range(12)
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        ("socks two pack", ["2 pack"]),
+        ("two-pack socks", ["2 pack"]),
+        ("Six Pack", ["6 pack"]),
+        ("swimsuit size twelve", ["12"]),
+        ("size eight shoes", ["8"]),
+        ("three seats sofa", ["3"]),
+        ("size 12", ["12"]),
+        ("two-tone shoes", []),
+        ("size zero waste", []),
+        ("one piece swimsuit", []),
+        ("seven seas oil", []),
+        ("twelve", []),
+        ("size nine", []),  # no product has it
+        ("five pack", []),
+    ],
+)
+def test_number_words_are_read_beside_a_value_s_name(query, values):
+    found = Vocabulary(COUNTED).understand(query)
+    assert [match.meaning.value for match in found.matches] == values
+    assert found.prices == ()
+
+
+@pytest.mark.parametrize(
+    ("language", "query", "values"),
+    [
+        ("de", "Größe zwölf", ["12"]),
+        ("de", "size twelve", []),
+        ("fr", "größe douze", ["12"]),
+        ("en", "größe zwölf", []),
+        ("es", "größe once", ["11"]),
+        ("en", "größe once", []),
+    ],
+)
+def test_number_words_are_those_of_the_shop_s_language_and_english(language, query, values):
+    rows = [{"product_id": f"{n}", "title": "Schuh", "größe": f"{n}"} for n in range(4, 14)]
+    found = Vocabulary(pl.DataFrame(rows), language=language).understand(query)
+    assert [match.meaning.value for match in found.matches] == values
+
+
+def test_under_a_number_is_a_price_behind_a_thing_and_none_behind_who_it_is_for():
+    prices = (1.0, 50.0)
+    assert [p.text for p in price_phrases("kids puzzle under 10", prices)] == ["under 10"]
+    assert price_phrases("puzzle for kids under 10", prices) == []
+
+
+SIZED = pl.DataFrame(
+    [
+        {"product_id": f"{i}", "title": title, "category": category, "size": size, "model": model}
+        for i, (title, category, size, model) in enumerate(
+            [
+                ("Blue denim", "Clothing > Jeans", "32", None),
+                ("Black denim", "Clothing > Jeans", "34", None),
+                ("Polo", "Clothing > Shirts", "M", None),
+                ("Oxford", "Clothing > Shirts", "XL", None),
+                ("Summer", "Clothing > Dresses", "12", None),
+                ("Talk", "Electronics > Phones", None, "12"),
+                ("Vitamin C", "Health > Vitamins", None, None),
+            ]
+        )
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        ("jeans 32", ["Jeans", "32"]),
+        ("blue jeans 34", ["Jeans", "34"]),
+        ("shirt m", ["Shirts", "M"]),
+        ("shirt xl", ["Shirts", "XL"]),
+        ("xl shirt", ["XL", "Shirts"]),
+        ("dresses 12", ["Dresses", "12"]),
+        ("jeans size 32", ["Jeans", "size 32"]),
+        ("phones 12", ["Phones"]),  # no phone has a size
+        ("jeans 12", ["Jeans"]),  # nor jeans this one
+        ("vitamins c", ["Vitamins"]),
+        ("m shirt", ["Shirts"]),
+        ("talk 12", []),
+        ("32", []),
+        ("m", []),
+    ],
+)
+def test_a_size_by_itself_is_read_behind_a_category_that_has_it(query, values):
+    found = Vocabulary(SIZED).understand(query).matches
+    shown = [m.text if m.text.startswith("size ") else m.meaning.value for m in found]
+    assert shown == values
+
+
+def test_an_excluded_size_by_itself_is_none_that_is_wanted():
+    found = Vocabulary(SIZED).understand("jeans not 32")
+    assert [m.meaning.value for m in found.matches] == ["Jeans"]
+
+
+def test_sizes_in_lists_are_read_by_themselves_too():
+    table = SIZED.with_columns(pl.concat_list("size").alias("größen")).drop("size")
+    found = Vocabulary(table).understand("jeans 32").matches
+    assert [(m.meaning.column, m.meaning.value) for m in found][-1] == ("größen", "32")

@@ -77,7 +77,7 @@ def phrases(products: pl.DataFrame, columns: Sequence[str] | None) -> dict[str, 
             found[key].append(meaning)
         if name not in ("brand", "category", CATEGORY_PATHS):
             label = "".join(words_of(name))
-            for key, meaning in _values(products[name], bare=False).items():
+            for key, meaning in values_of(products[name], bare=False).items():
                 for both in (label + key, key + label):
                     found[both].append(meaning)
         for whole, meaning in _with_articles(by_key.values()):
@@ -100,7 +100,7 @@ def _by_key(products: pl.DataFrame, name: str) -> dict[str, Meaning]:
     if name == CATEGORY_PATHS:
         return {}
     if name != "category":
-        return _values(products[name])
+        return values_of(products[name])
     has_several = CATEGORY_PATHS in products.columns
     return _levels(every_path(products) if has_several else products[name])
 
@@ -135,7 +135,7 @@ def _counted(column: pl.Series) -> Iterable[tuple[str, int]]:
     return counts.sort(["len", "value"], descending=[True, False]).iter_rows()
 
 
-def _values(column: pl.Series, *, bare: bool = True) -> dict[str, Meaning]:
+def values_of(column: pl.Series, *, bare: bool = True) -> dict[str, Meaning]:
     """Return the meanings of one column by key; `bare` leaves out numbers and single letters."""
     spellings: dict[str, list[str]] = defaultdict(list)
     totals: dict[str, int] = defaultdict(int)

@@ -23,6 +23,7 @@ from windowshop.data import (
     tokens_of,
     words_of,
 )
+from windowshop.search.understanding.bare_sizes import BareSizes
 from windowshop.search.understanding.exclusions import (
     Excluded,
     absent_forms,
@@ -38,6 +39,7 @@ from windowshop.search.understanding.foreign import (
     knows_none,
 )
 from windowshop.search.understanding.identifiers import Identified
+from windowshop.search.understanding.number_words import NumberWords
 from windowshop.search.understanding.phrases import LONGEST, STOP_WORDS, Meaning, phrases
 from windowshop.search.understanding.prices import PricePhrase, price_phrases
 from windowshop.search.understanding.quantities import Quantities
@@ -134,10 +136,8 @@ class Vocabulary:
         """Read the table, and its texts unless their words are given.
 
         Without `columns`, every text column with few enough values is used; queries name nothing
-        in the columns of `unnamed`.
-
-        Give it the table of `windowshop.data.fill_attributes`. A synonym of a phrase
-        names the same things, unless the catalogue has it as a phrase of its own.
+        in the columns of `unnamed`. Give it the table of `windowshop.data.fill_attributes`. A
+        synonym of a phrase names the same things, unless it is a phrase of the catalogue's own.
         """
         named_by = products.drop(*unnamed, strict=False)
         self._phrases = phrases(named_by, columns)
@@ -147,7 +147,7 @@ class Vocabulary:
             for other in also
             if "".join(other) in self._phrases
         }
-        self._language = language
+        self._language, self._numbers = language, NumberWords(language)
         self._stem = None if language == ENGLISH else stemmer_of(language)
         self._phrases = self._stemmed() | named | self._phrases
         words = words or read_words(products, lexical_texts(products).facts)
@@ -167,6 +167,7 @@ class Vocabulary:
         )
         self._prices = _price_range(named_by)
         self._quantities = Quantities(named_by if columns is None else products.select(columns))
+        self._bare_sizes = BareSizes(named_by if columns is None else products.select(columns))
         self._compounds = words.compounds
         self._unspaced = " ".join(filter(is_unspaced, forms))
         self._weighs_in_pounds = any(self._spelling.count(word) for word in ("pound", "lb"))
@@ -203,6 +204,10 @@ class Vocabulary:
         ranges = value_ranges(query, typed, self._phrases)
         measures = self._measures(query, typed) | ranges
         places = sorted({*measures, *self._match(words, list(measures))})
+        sizes = self._bare_sizes.find(
+            words, places, lambda at: measures.get(at) or self._meanings(words[slice(*at)])
+        )
+        measures, places = measures | sizes, [*places, *sizes]
         excluded = self._excluded(query, words, places)
         left_out = [(e.start, e.end) for e in excluded if not e.is_kept] + glued_prices(
             query, prices
@@ -241,6 +246,7 @@ class Vocabulary:
             token.word in STOP_WORDS
             or token.word in excluding_words()
             or self._before_suffix(token)
+            or self._numbers.makes_value([t.word for t in typed], i, self._phrases)
             or any(pair in self._phrases for pair in pairs)
             or (self._stem is not None and self._stem(fold(token.text)) in self._stems)
         )
@@ -272,11 +278,12 @@ class Vocabulary:
 
     def _key(self, words: Sequence[QueryToken]) -> str | None:
         """Return the key of the phrase that words make, as they are or by their stems."""
-        key = "".join(word.word for word in words)
-        if key in self._phrases or self._stem is None:
-            return key if key in self._phrases else None
-        key = "".join(self._stem(fold(word.token.text)) for word in words)
-        return key if key in self._phrases else None
+        keys = ["".join(word.word for word in words)]
+        if self._stem is not None:
+            keys.append("".join(self._stem(fold(word.token.text)) for word in words))
+        with_digits = self._numbers.key([word.word for word in words])
+        keys += [with_digits] if with_digits else []
+        return next((key for key in keys if key in self._phrases), None)
 
     def _match(
         self, words: Sequence[QueryToken], taken: list[tuple[int, int]]

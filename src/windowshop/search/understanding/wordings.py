@@ -101,6 +101,10 @@ class Wordings:
     counts: tuple[str, ...]
     """Words for what is counted."""
     units: tuple[Unit, ...]
+    sizes: tuple[str, ...]
+    """Words in the name of a column of sizes."""
+    numbers: dict[str, tuple[str, ...]]
+    """Words for 2 to 12 by language; those for 0 and 1 mean too much else."""
     spellings: tuple[tuple[str, ...], ...]
     """Of one size or word."""
     exclusion: ExclusionWords

@@ -1,0 +1,70 @@
+"""Sizes by themselves behind a category ("jeans 32", "shirts m") -> values of a column of sizes.
+
+Only the last word of a query is read so, and only where products of the category that it names have
+that size: "phones 12" names a model, whatever sizes dresses have.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from windowshop.data import words_of
+from windowshop.search.understanding.phrases import Meaning, columns_of_phrases, values_of
+from windowshop.search.understanding.query_words import QueryToken
+from windowshop.search.understanding.wordings import wordings
+
+Place = tuple[int, int]
+"""First word of a phrase and the one behind its last."""
+
+
+class BareSizes:
+    """Numbers and single letters that are sizes, with the categories that have them."""
+
+    def __init__(self, products: pl.DataFrame) -> None:
+        """Read the columns whose names say that they hold sizes."""
+        self._sizes: dict[str, list[tuple[Meaning, frozenset[str]]]] = defaultdict(list)
+        if "category" not in products.columns:
+            return
+        names = {"".join(words_of(word)) for word in wordings().sizes}
+        for name in columns_of_phrases(products):
+            if names.isdisjoint(words_of(name)) or name == "category":
+                continue
+            having = _levels_by_value(products, name)
+            for key, meaning in values_of(products[name], bare=False).items():
+                is_bare = key.isdecimal() or len(key) == 1
+                if is_bare and all(len(words_of(str(value))) == 1 for value in meaning.values):
+                    levels = frozenset().union(*(having[str(value)] for value in meaning.values))
+                    self._sizes[key].append((meaning, levels))
+
+    def find(
+        self,
+        words: Sequence[QueryToken],
+        places: Sequence[Place],
+        meanings_at: Callable[[Place], Sequence[Meaning]],
+    ) -> dict[Place, list[Meaning]]:
+        """Return the meanings of the last word by its place, where it is such a size."""
+        last = len(words) - 1
+        if last < 1 or words[last].word not in self._sizes or any(e > last for _, e in places):
+            return {}
+        named = {
+            "".join(words_of(str(level)))
+            for place in places
+            for meaning in meanings_at(place)
+            if meaning.column == "category"
+            for level in meaning.values
+        }
+        found = [m for m, levels in self._sizes[words[last].word] if not levels.isdisjoint(named)]
+        return {(last, last + 1): sorted(found, key=lambda m: -m.count)} if found else {}
+
+
+def _levels_by_value(products: pl.DataFrame, name: str) -> dict[str, set[str]]:
+    """Return the category levels, as keys of phrases, of the products with each value."""
+    table = products.select(value=name, category=pl.col("category").cast(pl.String))
+    table = table.explode("value") if isinstance(table["value"].dtype, pl.List) else table
+    pairs = table.with_columns(pl.col("value").cast(pl.String)).drop_nulls("value").unique()
+    found: dict[str, set[str]] = defaultdict(set)
+    for value, category in pairs.iter_rows():
+        levels = (category or "").split(">")
+        found[value] |= {"".join(words_of(level)) for level in levels} - {""}
+    return found

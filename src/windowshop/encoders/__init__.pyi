@@ -4,6 +4,7 @@ from .base import ReadsSquares as ReadsSquares
 from .base import TextEncoder as TextEncoder
 from .base import pick_device as pick_device
 from .feature_cache import GRAPHS_FOLDER as GRAPHS_FOLDER
+from .feature_cache import MANY as MANY
 from .feature_cache import MODALITIES as MODALITIES
 from .feature_cache import FeatureCache as FeatureCache
 from .feature_cache import FeatureTable as FeatureTable

@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 
 from windowshop.data import PRODUCT_SCHEMA
+from windowshop.encoders import MANY, FeatureCache
 from windowshop.engines import EngineSpec, VectorSpec, choose
 from windowshop.errors import ConfigError
 from windowshop.index import FUSED_VECTOR, IMAGE_VECTOR, Collection, OpenIndex, View, open_index
@@ -128,6 +129,8 @@ def _encoding(index: OpenIndex, cache: Path) -> dict[str, float]:
     seen = rows.filter([index.image_path(name) is not None for name in rows["image"]])
     seen = seen.with_columns(nothing.alias("title"), *without[1:])
     seen = seen.drop(n for n in seen.columns if n not in ("product_id", "title", "image"))
+    # What a large catalogue is encoded by.
+    FeatureCache(model.text, model.image, cache).provide_graphs(MANY, SILENT)
     rates = {}
     for name, table, count in (("texts", texts, NUM_TEXTS), ("images", seen, NUM_IMAGES)):
         model.read_products(table[count : count + WARM_UP], root, cache, SILENT)

@@ -316,7 +316,7 @@ class TrainConfig:
     """Training queries made of the catalogue's own values, beside the judged ones."""
     negatives_file: str = ""
     """Table of `windowshop mine-negatives` that stages with `negatives` draw from."""
-    batch_shards: int = 8
+    batch_shards: int = 2
     """Most parts that the rows of a batch are computed in, each with random numbers of its own: so
     many processes at most can share a batch, and their number does not change the result."""
     baselines: tuple[str, ...] = SINGLE

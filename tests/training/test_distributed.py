@@ -145,7 +145,8 @@ def config(kinds_config):
         replace(SEPARATE, negatives="bm25", **small),
         replace(FUSED, negatives="mined", **small),
     )
-    return replace(kinds_config, stages=stages, generated_queries=5, baselines=("text_only",))
+    settings = {"generated_queries": 5, "baselines": ("text_only",), "batch_shards": 8}
+    return replace(kinds_config, stages=stages, **settings)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from windowshop.encoders.base import Encoder, ImageEncoder, ReadsSquares, TextEncoder
 from windowshop.encoders.graphs import IDS, MASK, PIXELS, ImageGraph, TextGraph, TokenGraph
-from windowshop.errors import EncoderError, ExportError
+from windowshop.errors import EncoderError, ExportError, StorageError, first_line
 from windowshop.files import (
     EVERYTHING,
     Files,
@@ -120,8 +120,11 @@ def _provide(encoder: TextEncoder | ImageEncoder, folder: Path) -> None:
                 found = TextGraph(graph, tokenizer)
                 check_tokens(encoder, found, HARD_TEXTS)
                 cosine = lowest_cosine(encoder.encode(HARD_TEXTS), found.encode(HARD_TEXTS))
-        except (ExportError, RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
-            raise EncoderError(f"this encoder has no ONNX graph ({error}).") from None
+        except (StorageError, OSError):
+            raise
+        except Exception as error:
+            # Encoders of any make are traced and run here, and what they raise is of any kind.
+            raise EncoderError(f"this encoder has no ONNX graph ({first_line(error)}).") from error
         if not cosine >= EXACT_COSINE:  # so that NaN is refused too
             raise EncoderError(f"the graph differs from torch (lowest cosine {cosine:.4f}).")
         manifest = GraphManifest(

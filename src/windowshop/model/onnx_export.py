@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 from rich.table import Table
@@ -35,7 +34,7 @@ from windowshop.encoders import (
     write_tokenizer,
 )
 from windowshop.engines import nearest
-from windowshop.errors import ConfigError, ExportError, first_line
+from windowshop.errors import ConfigError, ExportError, StorageError, first_line
 from windowshop.files import EXPORT, describe_files, new_folder, write_manifest
 from windowshop.model.batches import ProductSource
 from windowshop.model.exported_model import ExportedModel
@@ -306,7 +305,9 @@ def _write_products(model: Retriever, folder: Path) -> tuple[dict[str, Any] | No
             about = write_products(model, made)
             shutil.copy(folder / TOKENIZER_FILE, made)
             check_products(model, ExportedModel.of(made, model.manifest.run_key, about))
-        except (ExportError, RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
+        except (StorageError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 (encoders of any make are traced and run here)
             return None, first_line(error)
         for path in made.glob("*.onnx"):
             path.rename(folder / path.name)

@@ -1,6 +1,7 @@
 """YAML files and plain values to frozen dataclasses and back. Nothing else reads YAML."""
 
 import dataclasses
+import os
 from contextlib import suppress
 from pathlib import Path
 from types import UnionType
@@ -20,6 +21,20 @@ def load_settings(path: Path, cls: type[Settings]) -> Settings:
     """
     settings: Settings = from_dict(cls, read_yaml(path), str(path))
     return settings
+
+
+def environment_key(variable: str) -> str | None:
+    """Return the secret key in an environment variable, without spaces around it; None for none.
+
+    Raises ConfigError, which does not tell the key, where no HTTP header can hold it.
+    """
+    key = os.environ.get(variable, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(
+            f"{variable}: has a character that no key has, such as a line's end. Set it to the key "
+            "alone."
+        )
+    return key or None
 
 
 def parse_settings(text: str, cls: type[Settings], where: str) -> Settings:

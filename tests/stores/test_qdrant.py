@@ -281,3 +281,12 @@ def test_answers_of_a_server_are_named():
         error = connect.UnexpectedResponse(status, "", b"why", None)
         assert type(server._error(error)).__name__ == kind
         assert f"{status} why" in str(server._error(error))
+
+
+def test_a_key_that_no_header_can_hold_is_not_told(monkeypatch):
+    from windowshop.index.qdrant.connect import KEY_VARIABLE, Server
+
+    monkeypatch.setenv(KEY_VARIABLE, "secret\r\nX: y")
+    with pytest.raises(ConfigError, match=KEY_VARIABLE) as raised:
+        _ = Server("https://cluster.example/shop").client
+    assert "secret" not in str(raised.value)

@@ -90,6 +90,21 @@ def test_a_refusal_is_not_asked_again_and_the_key_is_not_told(chat_of, monkeypat
     assert KEY not in str(raised.value)
 
 
+def test_the_end_of_a_line_is_no_part_of_the_key(chat_of, monkeypatch):
+    monkeypatch.setenv(endpoint.KEY_VARIABLE, f" {KEY}\r\n")
+    chat, seen, _ = chat_of(always(200, completion("yes")))
+    assert chat.ask("well?") == "yes"
+    assert seen[0][1] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\r\nX: y", f"{KEY}\u00e9"])
+def test_a_key_that_no_header_can_hold_is_not_told(monkeypatch, key):
+    monkeypatch.setenv(endpoint.KEY_VARIABLE, key)
+    with pytest.raises(ConfigError, match=endpoint.KEY_VARIABLE) as raised:
+        Chat("https://models.example", "m")
+    assert KEY not in str(raised.value)
+
+
 def test_a_redirect_does_not_get_the_key(chat_of, monkeypatch):
     monkeypatch.setenv(endpoint.KEY_VARIABLE, KEY)
     with played(always(200, completion("yes"))) as (other, elsewhere):

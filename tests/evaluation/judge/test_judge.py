@@ -15,8 +15,8 @@ from windowshop.evaluation.evaluator import judged_split
 from windowshop.evaluation.judge import endpoint
 from windowshop.evaluation.judge.agreement import agreement
 from windowshop.evaluation.judge.ask import first_pairs, parse_grades
-from windowshop.evaluation.judge.grades import GRADES_FILE, read_grades
-from windowshop.evaluation.judge.rubric import rubric_for
+from windowshop.evaluation.judge.grades import GRADES_FILE, open_grades, read_grades
+from windowshop.evaluation.judge.rubric import Rubric, rubric_for
 from windowshop.index.build import IndexConfig, build_index
 
 KEY = "sk-not-for-any-file"
@@ -267,6 +267,29 @@ def test_a_file_of_another_kind_is_named(tmp_path, content):
     (tmp_path / "grades.jsonl").write_bytes(content)
     with pytest.raises(DataError, match="is no file of windowshop-endpoint-grades-1"):
         read_grades(tmp_path / "grades.jsonl")
+
+
+@pytest.mark.parametrize("content", [b'{"mine": 1}', b"query,grade\nred,1", b"\n"])
+def test_a_file_of_another_kind_is_left_as_it_is(tmp_path, content):
+    (tmp_path / "mine").write_bytes(content)
+    rubric = Rubric(("no", "yes"))
+    with (
+        pytest.raises(DataError, match="is no file of"),
+        open_grades(tmp_path / "mine", "m", rubric),
+    ):
+        pass
+    assert (tmp_path / "mine").read_bytes() == content
+
+
+def test_a_head_that_was_cut_off_is_written_again(tmp_path):
+    path, rubric = tmp_path / "grades.jsonl", Rubric(("no", "yes"))
+    with open_grades(path, "m", rubric) as file:
+        file.add([])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20])
+    with open_grades(path, "m", rubric) as file:
+        assert file.kept.grades == {}
+    assert path.read_bytes() == whole
 
 
 def test_a_limit_takes_whole_queries_in_a_fixed_order():

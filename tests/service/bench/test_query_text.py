@@ -48,6 +48,8 @@ def test_lines_are_queries_without_judgements():
         ("query,product_id,grade\nred shoe,p1,1.5", "Line 2: the grade '1.5'"),
         ("q1 0 p1 3", "text of the query 'q1' is missing"),
         ("q1 0 p1 3\nsome words here", "Line 2 is neither"),
+        ("x" * 200_000, "field larger than"),
+        (f"query,product_id,grade\n{'x' * 200_000},p1,1", "field larger than"),
     ],
 )
 def test_what_cannot_be_read_is_named(content, said):

@@ -5,7 +5,6 @@ written nowhere. Answers have a limit of size and of time; busy endpoints are as
 """
 
 import ipaddress
-import os
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from windowshop.errors import ConfigError, DataError, needs_extra
+from windowshop.settings import environment_key
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 """Environment variable of the key; endpoints of one's own may need none."""
@@ -50,7 +50,7 @@ class Chat:
         check_endpoint(url, model)
         with needs_extra("import"):
             import httpx2
-        key = os.environ.get(KEY_VARIABLE)
+        key = environment_key(KEY_VARIABLE)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = httpx2
         self._client = httpx2.Client(headers=headers, timeout=TIMEOUT_S)

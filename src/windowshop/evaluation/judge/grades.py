@@ -112,7 +112,8 @@ class GradesWriter:
 def open_grades(path: Path, model: str, rubric: Rubric) -> Iterator[GradesWriter]:
     """Open a file to add grades to, made where it is missing.
 
-    Raises ConfigError where it holds grades of another model or rubric, or another process writes.
+    Raises ConfigError where it holds grades of another model or rubric, or another process writes,
+    and DataError for a file of another kind, which stays as it is.
     """
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
@@ -129,17 +130,17 @@ def _begin(path: Path, stream: IO[bytes], model: str, rubric: Rubric) -> Endpoin
     """Return what the file has; cut off a last line that is not whole, and write a missing head."""
     stream.seek(0)
     content = stream.read()
-    whole = content.rfind(b"\n") + 1
-    stream.truncate(whole)
-    if not whole:
-        head = {"format": FORMAT, "model": model, "rubric": list(rubric.levels)}
-        stream.write(orjson.dumps(head) + b"\n")
+    head = orjson.dumps({"format": FORMAT, "model": model, "rubric": list(rubric.levels)})
+    if head.startswith(content):
+        stream.truncate(0)
+        stream.write(head + b"\n")
         stream.flush()
         return EndpointGrades(model, rubric)
-    kept = read_grades(path)
+    kept = read_grades(path)  # before anything is cut off: it may be a file of another kind
     if (kept.model, kept.rubric) != (model, rubric):
         raise ConfigError(
             f"{path}: has grades of {kept.model} by its rubric, not of {model} by this one. Name "
             "another file by --out."
         )
+    stream.truncate(content.rfind(b"\n") + 1)
     return kept

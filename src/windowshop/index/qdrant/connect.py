@@ -1,6 +1,5 @@
 """Connections to a Qdrant cluster, with errors that name it."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from windowshop.errors import (
     first_line,
 )
 from windowshop.index.remote import PUSH
+from windowshop.settings import environment_key
 
 PORT, SECONDS = 6333, 30
 """Port of Qdrant, and the time that a request waits for an answer."""
@@ -62,7 +62,7 @@ class Server:
     @property
     def client(self) -> QdrantClient:
         """Client of the cluster, which all of a process share."""
-        return client_of(self._url, os.environ.get(KEY_VARIABLE) or None)
+        return client_of(self._url, environment_key(KEY_VARIABLE))
 
     @contextmanager
     def named(self) -> Iterator[None]:

@@ -26,6 +26,13 @@ Pair = tuple[str, str | None, int]
 
 def read_pairs(content: str) -> list[Pair]:
     """Read queries and judgements; raises DataError where a line cannot be read."""
+    try:
+        return _read(content)
+    except csv.Error as error:
+        raise DataError(f"The table cannot be read ({error}). Look for a quote too many.") from None
+
+
+def _read(content: str) -> list[Pair]:
     lines = [line for line in content.lstrip("\ufeff").splitlines() if line.strip()]
     if not lines:
         raise DataError("There is no query in it. Paste one a line, or a table with judgements.")

@@ -1,5 +1,9 @@
 """Encoders as ONNX graphs: the features of torch, made once for a cache, and never in the way."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NoOperator
@@ -145,3 +149,30 @@ def test_a_graph_that_differs_from_torch_is_refused(encoder_of, tmp_path, monkey
     with pytest.raises(EncoderError, match="differs from torch"):
         open_text_graph(encoder_of("text", "bert"), tmp_path / "graph")
     assert not (tmp_path / "graph").exists()
+
+
+def test_a_cache_that_cannot_be_written_has_features_of_torch(cache, tmp_path, any_size):
+    cache.folder.write_bytes(b"")  # a file in the folder's place
+    reporter = Notes()
+    found = features(cache, tmp_path, reporter)[0]
+    np.testing.assert_allclose(found, cache.text.encode(TEXTS), atol=1e-2)
+    assert sum("runs in torch, not as a graph" in note for note in reporter.notes) == 2
+
+
+def test_of_two_that_want_a_graph_one_makes_it(encoder_of, tmp_path, monkeypatch):
+    write, made, together = graph_export.write_text_graph, [], threading.Barrier(2)
+
+    def slow(text, path):
+        made.append(path)
+        time.sleep(0.3)
+        write(text, path)
+
+    def open_together(_):
+        together.wait()
+        return open_text_graph(encoder_of("text", "bert"), tmp_path / "graph").encode(TEXTS)
+
+    monkeypatch.setattr(graph_export, "write_text_graph", slow)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(open_together, range(2))
+    assert len(made) == 1
+    np.testing.assert_array_equal(one, other)

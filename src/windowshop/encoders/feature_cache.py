@@ -271,7 +271,7 @@ class FeatureCache:
             if name == "text":
                 return graph_export.open_text_graph(self.text, folder)
             return graph_export.open_image_graph(self.image, folder)
-        except (EncoderError, StorageError, ConfigError) as error:
+        except (EncoderError, StorageError, ConfigError, OSError) as error:
             reporter.note(f"The {name} encoder runs in torch, not as a graph: {error}")
             return None
 

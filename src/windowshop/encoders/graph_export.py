@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from PIL import Image
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -108,6 +109,13 @@ def is_kept(encoder: Encoder, folder: Path) -> bool:
 def _provide(encoder: TextEncoder | ImageEncoder, folder: Path) -> None:
     if is_kept(encoder, folder):
         return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):  # of two processes, one makes it
+        if not is_kept(encoder, folder):
+            _make(encoder, folder)
+
+
+def _make(encoder: TextEncoder | ImageEncoder, folder: Path) -> None:
     with new_folder(folder) as made:
         graph, tokenizer = made / GRAPH_FILE, made / TOKENIZER_FILE
         try:

@@ -8,6 +8,7 @@ from support.browsing import judged_table
 from support.services import SECRETS, problem, serving, wait_until, write_keys
 
 from windowshop.search.settings import load_search_settings
+from windowshop.service.bench.kept_files import MAX_FILES
 from windowshop.service.http.api_keys import load_keys
 
 WEIGHT = "text.channels.words.weight"
@@ -95,6 +96,32 @@ def test_a_file_that_was_changed_by_hand_is_not_overwritten(bench):
     told = bench.post("/admin/reread")
     assert "need one of" in problem(told, 409, "cannot_reread")["message"]
     assert served(bench)["strongest"] == "off"
+
+
+@pytest.mark.parametrize("content", [b"strongest: maybe", b"strongest: [", b"# caf\xe9"])
+def test_a_file_that_was_damaged_by_hand_is_told(bench, content):
+    (generation(bench) / "search.yaml").write_bytes(content)
+    told = bench.put("/workbench/settings", json={"changes": {WEIGHT: 0.5}})
+    assert told.status_code == 409, told.text
+    assert "search.yaml" in told.json()["error"]["message"]
+    assert (generation(bench) / "search.yaml").read_bytes() == content
+
+
+def test_a_damaged_note_of_an_edit_is_no_obstacle_to_the_next(bench):
+    assert edit(bench, "rules.yaml", PIN).status_code == 200
+    (note,) = (bench.app.state.service.pool.folder / "workbench/edits").iterdir()
+    note.write_text("{}")
+    problem(undo(bench, "rules.yaml"), 503, "damaged")
+    assert edit(bench, "rules.yaml", "rules: []").status_code == 200
+    assert undo(bench, "rules.yaml").json()["text"] == PIN
+
+
+def test_edits_of_earlier_generations_are_no_obstacle(bench):
+    folder = bench.app.state.service.pool.folder / "workbench/edits"
+    folder.mkdir(parents=True)
+    for number in range(MAX_FILES):
+        (folder / f"{number}.json").write_text("{}")
+    assert edit(bench, "rules.yaml", PIN).status_code == 200
 
 
 def test_rules_are_previewed_saved_and_undone(bench):

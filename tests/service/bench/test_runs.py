@@ -83,6 +83,16 @@ def test_a_changed_side_is_compared_by_query(bench):
     assert again["figures"]["difference"]["ndcg@10"]["mean"] != shown["mean"]
 
 
+def test_a_write_of_another_process_counts_in_the_next_run(bench):
+    set_id, runs = add(bench, "nike red shoe"), bench.app.state.service.bench.runs
+    run(bench, set_id)
+    first = runs.latest.rankings[0]["nike red shoe"][:3]
+    with bench.app.state.service.pool.lease() as searcher:  # beside the service's own writes
+        searcher.index.delete(first)
+    run(bench, set_id)
+    assert set(first).isdisjoint(runs.latest.rankings[0]["nike red shoe"])
+
+
 def test_a_grade_that_is_given_after_a_run_counts_in_it(bench):
     set_id = add(bench, "nike red shoe\nblue shirt")
     before = run(bench, set_id)["figures"]

@@ -5,6 +5,7 @@ The text before the latest edit is kept in INDEX/workbench/edits; an undo exchan
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +48,7 @@ class Edits:
 
     def __init__(self, pool: GenerationPool) -> None:
         self._pool = pool
-        self._kept = KeptFiles(pool.folder, "edits")
+        self._kept = KeptFiles(pool.folder, "edits", None)  # one of a file and generation
         self._lock = threading.Lock()
 
     def read(self, name: FileName) -> Edited:
@@ -83,7 +84,7 @@ class Edits:
             before = _text(self._path(SEARCH))
             with self._pool.lease() as searcher:
                 served = searcher.settings
-            if parse_settings(before or "", SearchSettings, SEARCH) != served:
+            if not _are(before, served):
                 raise ServiceError(
                     409,
                     "edited",
@@ -107,7 +108,10 @@ class Edits:
         with self._pool.lease() as searcher:
             drafted(searcher.files, searcher, {name: text or ""})
         path = self._path(name)
-        kept = self._kept.read(self._key(name)) if self._kept.has(self._key(name)) else None
+        kept = None
+        if self._kept.has(self._key(name)):
+            with suppress(ServiceError):  # damaged: nobody can undo by it
+                kept = self._kept.read(self._key(name))
         self._kept.write(self._key(name), {"text": before})
         _put(path, text)
         try:
@@ -152,11 +156,24 @@ def drafted(files: ShopFiles, searcher: Searcher, texts: Mapping[FileName, str])
     )
 
 
+def _are(text: str | None, served: SearchSettings) -> bool:
+    """Return whether a text has these settings; one that cannot be read has not."""
+    try:
+        return parse_settings(text or "", SearchSettings, SEARCH) == served
+    except ConfigError:
+        return False
+
+
 def _text(path: Path) -> str | None:
+    """Return a file's text, None where it is missing; raises ServiceError 409 for other bytes."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
+    except UnicodeDecodeError:
+        raise ServiceError(
+            409, "bad_file", f"{path.name} is not UTF-8. Save it in UTF-8, then load it again."
+        ) from None
 
 
 def _put(path: Path, text: str | None) -> None:

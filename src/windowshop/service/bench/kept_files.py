@@ -25,8 +25,9 @@ MAX_FILES = 200
 class KeptFiles:
     """Files of one kind, by the names that people gave them; for many threads."""
 
-    def __init__(self, index: Path, kind: str) -> None:
-        self._folder, self._noun = index / FOLDER / kind, kind.removesuffix("s")
+    def __init__(self, index: Path, kind: str, most: int | None = MAX_FILES) -> None:
+        """`most` is how many there may be; None where their names are bounded already."""
+        self._folder, self._noun, self._most = index / FOLDER / kind, kind.removesuffix("s"), most
         self._lock = threading.Lock()
         self._heads: dict[Path, tuple[int, dict[str, Any]]] = {}
 
@@ -70,12 +71,13 @@ class KeptFiles:
             raise ServiceError(503, "damaged", message) from None
 
     def write(self, name: str, content: dict[str, Any]) -> None:
-        """Write a file, in place of one of that name; raises ServiceError 409 beyond MAX_FILES."""
+        """Write a file, in place of one of that name; raises ServiceError 409 beyond `most`."""
         with self._lock:
             path = self._path(name)
-            if not path.exists() and len(list(self._folder.glob("*.json"))) >= MAX_FILES:
+            count = len(list(self._folder.glob("*.json")))
+            if self._most is not None and count >= self._most and not path.exists():
                 raise ServiceError(
-                    409, "too_many", f"There are {MAX_FILES} {self._noun}s. Delete one first."
+                    409, "too_many", f"There are {self._most} {self._noun}s. Delete one first."
                 )
             write_sealed(path, {"name": name, **content})
 

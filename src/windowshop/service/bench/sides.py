@@ -51,7 +51,8 @@ class Sides:
             about = content_hash(side.model_dump(mode="json", exclude={"generation"}))
             with base.state() as state:
                 words = state.lexicon.made_of
-        return (base.index.generation, self._pool.num_written, self._pool.num_reread, words, about)
+            seq = base.index.collection.seq  # by any process, where they are on a server
+        return (base.index.generation, seq, self._pool.num_reread, words, about)
 
     def _variant(self, base: Searcher, side: SideBody, drafts: Mapping[FileName, str]) -> Searcher:
         key = (base.index.generation, content_hash([side.changes, dict(drafts)]))

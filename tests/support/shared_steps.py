@@ -3,6 +3,7 @@
 import copy
 import os
 import signal
+import time
 from dataclasses import replace
 from unittest import mock
 
@@ -117,3 +118,12 @@ def differing():
     """Join with data that is another process's own."""
     with distributed.joined("cpu"):
         distributed.require_same("training data", f"data of process {distributed.rank()}")
+
+
+def in_turn_on_two_machines():
+    """Times of this process' turn, where the first machine has three processes, the other two."""
+    os.environ["LOCAL_RANK"] = str(int(os.environ["RANK"]) % 3)
+    with distributed.joined("cpu"), distributed.in_turn():
+        began = time.monotonic()
+        time.sleep(0.5)
+        return began, time.monotonic()

@@ -16,6 +16,7 @@ from support.shared_steps import (
     differing,
     each,
     in_blocks,
+    in_turn_on_two_machines,
     shared_loss,
     shared_step,
     shared_training,
@@ -230,3 +231,9 @@ def test_processes_with_other_data_are_refused():
     for rank, found in enumerate(together(differing)):
         assert isinstance(found, DistributedError) == (rank == 1)
     assert "training data differ" in str(found)
+
+
+def test_each_machine_begins_with_one_process_after_the_first():
+    first, *others, of_machine, last = together(in_turn_on_two_machines, size=5)
+    assert first[1] <= of_machine[0]
+    assert of_machine[1] <= min(began for began, _ in (*others, last))

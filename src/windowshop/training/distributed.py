@@ -235,10 +235,10 @@ def in_turn() -> Iterator[None]:
     """Let the first process through the block, then the first of each machine, then the others."""
     turn = 0 if is_first() else 1 if _local_rank() == 0 else 2
     for _ in range(turn):
-        from_first(lambda: None)
+        _meet()
     yield
     for _ in range(TURNS - 1 - turn):
-        from_first(lambda: None)
+        _meet()
 
 
 def require_same(what: str, digest: str) -> None:
@@ -299,6 +299,13 @@ def _reduce(x: Tensor, operation: Any) -> Tensor:  # noqa: ANN401
 def _broadcast(x: Tensor) -> None:
     with _named():
         dist.broadcast(x, 0, group=_waiting())
+
+
+def _meet() -> None:
+    """Wait until all processes are here, as long as one of them needs."""
+    if size() > 1:
+        with _named():
+            dist.barrier(group=_waiting())
 
 
 @cache

@@ -11,7 +11,7 @@ LOCKED := $(PIP) install --quiet --require-hashes --only-binary :all: --no-deps
 
 FAULTY := tests/faults tests/index/test_collection_kills.py tests/engines/test_sealed.py tests/study/test_results.py
 
-.PHONY: demo check quick test faults docs figures lock licences packages dist dist-quick audit clean
+.PHONY: demo check quick test faults docs figures pictures lock licences packages dist dist-quick audit clean
 
 demo: $(READY)
 	$(BIN)/python -m windowshop demo build/demo $(if $(OPEN),--open)
@@ -46,6 +46,10 @@ docs: $(READY)
 # Tables and figures of README and docs, from the files in benchmarks/results.
 figures: $(READY)
 	$(BIN)/python benchmarks/figures.py
+
+# Screenshots of README and docs, of the demo's shop: `make demo` first.
+pictures: $(READY)
+	$(BIN)/python -m tools.pictures
 
 # Versions and hashes of all packages, of pyproject.toml; `make lock ARGS=--upgrade` for newer ones.
 lock: $(READY)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
+from tools.pictures import MAX_BYTES, PICTURES
 
 import windowshop
 from windowshop.cli.entry import app
@@ -90,6 +91,21 @@ def test_the_architecture_names_every_package():
     table = text.split("| package | what it does |")[1].split("\n\n")[0]
     packages = {path.parent.name for path in (ROOT / "src" / "windowshop").glob("*/__init__.py")}
     assert set(re.findall(r"^\| \[`(\w+)`\]", table, re.MULTILINE)) == packages
+
+
+def test_the_picture_of_the_packages_has_each():
+    drawn = (ROOT / "docs" / "images" / "packages.svg").read_text(encoding="utf-8")
+    packages = {path.parent.name for path in (ROOT / "src" / "windowshop").glob("*/__init__.py")}
+    assert packages <= set(re.findall(r"\w+", drawn))
+
+
+def test_screenshots_are_small_and_stand_in_a_page_with_their_text():
+    texts = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    files = {path.stem: path.stat().st_size for path in (ROOT / "docs" / "images").glob("*.webp")}
+    assert set(files) == set(PICTURES)
+    assert max(files.values()) <= MAX_BYTES
+    for name in files:
+        assert re.search(rf"!\[[^\]]{{20,}}\]\((docs/)?images/{name}\.webp\)", texts)
 
 
 def test_the_changelog_begins_with_this_version():

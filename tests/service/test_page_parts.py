@@ -106,6 +106,24 @@ def test_what_is_inferred_is_said_and_switched_off(open_tuned, width):
 
 
 @pytest.mark.parametrize("width", [390, 1400])
+def test_no_word_of_an_explanation_is_broken(open_page, width):
+    page = open_page("workbench?q=red+shoe&explain=1", viewport={"width": width, "height": 900})
+    settled(page)
+    page.locator(".why summary").first.click()
+    lines = page.locator(".why").first.locator("th").evaluate_all(LINES)
+    assert set(lines) >= {"Meaning", "Words", "Merged score"}
+    assert all(count <= len(name.split()) for name, count in lines.items())
+    assert lines["Meaning"] == lines["Words"] == 1
+
+
+LINES = """all => Object.fromEntries(all.map((node) => {
+    const text = document.createRange();
+    text.selectNodeContents(node);
+    return [node.textContent, text.getClientRects().length];
+}))"""
+
+
+@pytest.mark.parametrize("width", [390, 1400])
 def test_the_learned_order_is_explained_and_switched_off(open_tuned, width):
     page = open_tuned("?q=red+shoe&explain=1", viewport={"width": width, "height": 900})
     assert "as learned" in page.inner_text("#measured")

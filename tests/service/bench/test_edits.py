@@ -172,6 +172,26 @@ def test_a_wrong_file_is_refused_with_its_place(bench, name, text, said):
     problem(bench.post("/workbench/search", json=body), 422, "bad_file")
 
 
+def test_edits_of_a_catalogue_on_a_server_are_refused(bench, monkeypatch):
+    monkeypatch.setattr("windowshop.service.bench.edits.is_linked", lambda folder: True)
+    told = problem(edit(bench, "rules.yaml", PIN), 409, "on_a_server")
+    assert "windowshop push" in told["message"]
+    problem(bench.put("/workbench/settings", json={"changes": {WEIGHT: 0.9}}), 409, "on_a_server")
+    assert not (bench.app.state.service.pool.folder / "rules.yaml").exists()
+
+
+def test_an_edit_that_cannot_be_searched_by_is_put_back(bench, monkeypatch):
+    def fail(_):
+        raise RuntimeError("no room for the words")
+
+    pool = type(bench.app.state.service.pool)
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "reread", fail)
+        assert edit(bench, "rules.yaml", PIN).status_code == 500
+    assert not (bench.app.state.service.pool.folder / "rules.yaml").exists()
+    assert edit(bench, "rules.yaml", PIN).status_code == 200
+
+
 def test_edits_that_meet_are_told(bench):
     assert edit(bench, "rules.yaml", PIN).status_code == 200
     stale = {"name": "rules.yaml", "text": "", "version": "0"}

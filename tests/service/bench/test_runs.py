@@ -13,7 +13,7 @@ from support.services import SECRETS, problem, serving, wait_until, write_keys
 
 from windowshop.data import read_dataset
 from windowshop.evaluation import compare, mean_estimate, one_seed, score_queries
-from windowshop.service.bench.runs import Runs
+from windowshop.service.bench.runs import MOST_SLOW, Runs
 from windowshop.service.http.api_keys import load_keys
 from windowshop.service.http.bench_requests import RunBody
 from windowshop.service.http.executor import Executor
@@ -212,6 +212,27 @@ def test_the_workbench_is_for_keys_that_may_write(page_index, tmp_path):
 class Texts:
     def __init__(self, *texts):
         self.texts = texts
+
+
+def test_a_query_that_is_always_too_slow_is_asked_a_few_times():
+    class Slow(Ready):
+        def lease(self, side):
+            asked.append(side)
+            time.sleep(0.2)
+            return super().lease(side)
+
+    async def scenario():
+        searching = Executor("search", 1, 4, 0.05)
+        runs = Runs(searching, 1, Slow(), lambda name: {})
+        progress = runs.start(RunBody(set="x"), Texts("one"))
+        end = time.monotonic() + 10
+        while progress.state == "running":
+            await asyncio.sleep(0.01)
+            assert time.monotonic() < end
+        assert (progress.state, progress.num_refused, len(asked)) == ("done", 1, 1 + MOST_SLOW)
+
+    asked = []  # once to make it ready
+    asyncio.run(scenario())
 
 
 def test_a_run_is_alone_waits_behind_searches_and_ends_when_cancelled():

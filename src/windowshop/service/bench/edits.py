@@ -11,6 +11,7 @@ from pathlib import Path
 
 from windowshop.errors import ConfigError
 from windowshop.files import content_hash, write_atomic
+from windowshop.index import is_linked
 from windowshop.search import (
     Rules,
     Searcher,
@@ -105,6 +106,13 @@ class Edits:
 
     def _exchange(self, name: FileName, before: str | None, text: str | None) -> None:
         """Write a file, None to remove it; where it cannot be searched by, put it back."""
+        if is_linked(self._pool.folder):
+            raise ServiceError(
+                409,
+                "on_a_server",
+                f"{name} of a catalogue on a server comes with `windowshop push`, to all services. "
+                "Change it in the index folder, and push that.",
+            )
         with self._pool.lease() as searcher:
             drafted(searcher.files, searcher, {name: text or ""})
         path = self._path(name)
@@ -116,11 +124,14 @@ class Edits:
         _put(path, text)
         try:
             self._pool.reread()
-        except ConfigError as error:  # of another file, which was edited by hand
+        except BaseException as error:
             _put(path, before)
             self._kept.delete(self._key(name))
             if kept is not None:
                 self._kept.write(self._key(name), {"text": kept["text"]})
+            if not isinstance(error, ConfigError):
+                raise
+            # Of another file, which was edited by hand.
             message = str(error).replace(f"{self._pool.folder}/", "")
             raise ServiceError(409, "cannot_reread", message) from None
 

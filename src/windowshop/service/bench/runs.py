@@ -26,6 +26,8 @@ LOG = logging.getLogger(__name__)
 CLIENT_NAME = "workbench"
 PAUSE_SECONDS = 0.05
 """Pause while others wait for a search."""
+MOST_SLOW = 3
+"""Times that a query may take too long, before it counts as refused."""
 MAX_REFUSALS = 100
 """Times that a search finds no thread, or none in time, before the run gives up."""
 NUM_KEPT = 4
@@ -133,7 +135,7 @@ class Runs:
                 answer = searcher.answer(request_of(side, text, limit=DEPTH))
             return [result.product_id for result in answer.results]
 
-        refusals = 0
+        refusals = num_slow = 0
         while True:
             while self._searching.num_pending >= self._num_threads:
                 await asyncio.sleep(PAUSE_SECONDS)
@@ -144,6 +146,10 @@ class Runs:
                 return []
             except ServiceError as error:
                 refusals += 1
+                num_slow += error.code == "too_slow"
+                if num_slow == MOST_SLOW:  # it would hold a thread of searches again and again
+                    run.num_refused += 1
+                    return []
                 if error.code not in ("busy", "too_slow") or refusals > MAX_REFUSALS:
                     raise
                 await asyncio.sleep(10 * PAUSE_SECONDS)

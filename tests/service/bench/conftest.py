@@ -4,17 +4,23 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from support.browsing import judged_table, served
+from support.browsing import index_shop, judged_table, served
 from support.npm import install
 from support.services import serving
 
 AXE = Path(__file__).parent / "axe"
 
 
+@pytest.fixture(scope="session")
+def quiet_index(tmp_path_factory, colours_model):
+    """An index of the shop of `browsing` that nobody searches: its log is empty."""
+    return index_shop(colours_model, tmp_path_factory.mktemp("quiet"))
+
+
 @pytest.fixture
-def bench(page_index, tmp_path):
+def bench(quiet_index, tmp_path):
     """A client of the shop of `browsing`, whose index may be written."""
-    with serving(shutil.copytree(page_index, tmp_path / "index"), also=("g1",)) as client:
+    with serving(shutil.copytree(quiet_index, tmp_path / "index"), also=("g1",)) as client:
         yield client
 
 

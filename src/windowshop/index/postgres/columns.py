@@ -12,44 +12,24 @@ import polars as pl
 from windowshop.data import Filter
 from windowshop.engines import Allowed
 from windowshop.errors import DataError
-from windowshop.index.catalogue.protocols import Living, ProductColumns
+from windowshop.index.catalogue.protocols import Living
 from windowshop.index.catalogue.remote_allowed import RemoteAllowed
+from windowshop.index.catalogue.remote_store import RemoteColumns
 from windowshop.index.postgres.connect import Reader
 from windowshop.index.postgres.filters import ALL, Condition, joined, to_sql
-from windowshop.index.postgres.schema import DOUBLE, WHOLE, Generation, columns_of_types
+from windowshop.index.postgres.schema import DOUBLE, WHOLE, Column, Generation
 from windowshop.index.rows import from_texts
 
 AMONG = "key = ANY(%s::bigint[])"
 
 
-class ServerColumns(ProductColumns):
+class ServerColumns(RemoteColumns[Generation]):
     """Columns of one generation at one moment; many threads may read."""
 
     def __init__(self, reader: Reader, generation: Generation, numbering: object) -> None:
-        self._reader, self.generation = reader, generation
-        self._columns = columns_of_types(generation.types)
-        self._allowed: dict[str, RemoteAllowed] = {}
-        """Products that pass each filter, which several steps of a search ask for."""
-        self._numbering = numbering
-
-    @property
-    def numbering(self) -> object:
-        """Object of the generation: its keys are never given to others."""
-        return self._numbering
-
-    @property
-    def num_keys(self) -> int:
-        """Number of keys given out; the next row gets this one."""
-        return self.generation.num_keys
-
-    @property
-    def schema(self) -> pl.Schema:
-        """Columns with their types."""
-        return pl.Schema(self.generation.types)
-
-    def __len__(self) -> int:
-        """Return the number of products."""
-        return self.generation.num_living
+        super().__init__(generation, numbering)
+        self._reader = reader
+        self._columns = Column.of_types(generation.types)
 
     def __contains__(self, product_id: str) -> bool:
         """Return whether there is such a product."""
@@ -62,20 +42,6 @@ class ServerColumns(ProductColumns):
         found = self._rows("key, row::text", Condition("key >= %s", (since,)), "ORDER BY key")
         table = from_texts((text for _, text in found), self.generation.types)
         return Living(np.array([key for key, _ in found], dtype=np.int64), table)
-
-    def are_living(self, keys: np.ndarray) -> np.ndarray:
-        """Return which keys are of a product now, bool."""
-        return self.passes(RemoteAllowed(self, ALL, None), keys)
-
-    def allowed(self, where: Filter | None, *further: Filter) -> Allowed:
-        """Return which products pass every filter; raises FilterError for one that unfits."""
-        trees = [tree for tree in (where, *further) if tree is not None]
-        known = self._allowed.get(repr(trees))  # true and 1 differ there
-        if known is None:
-            tests = [to_sql(tree, self._columns) for tree in trees]
-            known = RemoteAllowed(self, joined(tests), where)
-            self._allowed[repr(trees)] = known
-        return known
 
     def matching(self, trees: Sequence[Filter], keys_C: np.ndarray) -> np.ndarray:
         """Return which of the given keys live and pass each filter, bool (filters, C)."""
@@ -90,6 +56,9 @@ class ServerColumns(ProductColumns):
             if key in found:
                 passes_TC[:, place] = found[key]
         return passes_TC
+
+    def _condition(self, trees: Sequence[Filter]) -> Condition:
+        return joined(to_sql(tree, self._columns) for tree in trees)
 
     def count_of(self, allowed: RemoteAllowed) -> int:
         """Return the number of allowed products."""

@@ -27,7 +27,6 @@ from windowshop.index.postgres.schema import (
     WHOLE,
     Column,
     Generation,
-    columns_of_types,
 )
 from windowshop.index.rows import to_texts
 
@@ -57,7 +56,7 @@ def copy_rows(
 
     Raises DataError for a value that the server cannot keep.
     """
-    columns = columns_of_types(generation.types)
+    columns = Column.of_types(generation.types)
     names = ["product_id", "key", "group_id", "row", *(c.sql for c in columns.values())]
     names += [f"v_{name}" for name in vectors]
     fields = list(_fields(products, columns, generation.num_keys, vectors))

@@ -19,9 +19,9 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-from windowshop.data import inner_type
 from windowshop.engines import EngineSpec
 from windowshop.errors import IndexFolderError
+from windowshop.index.catalogue.remote_store import RemoteColumn
 from windowshop.index.postgres.connect import WITH_PUBLIC, Reader, Row, Server
 from windowshop.index.remote import PUSH
 from windowshop.index.rows import type_name, type_of
@@ -49,12 +49,8 @@ DOUBLE, WHOLE, TEXT, TRUTH, MOMENT = "float8", "int8", "text", "bool", "timestam
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class Column(RemoteColumn):
     """A column of the products, and the one of the table that filters compare."""
-
-    name: str
-    place: int
-    dtype: pl.DataType
 
     @property
     def sql(self) -> str:
@@ -62,14 +58,9 @@ class Column:
         return f"c{self.place}"
 
     @property
-    def is_list(self) -> bool:
-        """Whether a product has several values."""
-        return isinstance(self.dtype, pl.List)
-
-    @property
     def item(self) -> str | None:
         """Type of a value in the table; None where filters only ask whether there is one."""
-        dtype = inner_type(self.dtype) if isinstance(self.dtype, pl.List) else self.dtype
+        dtype = self.single
         if dtype in (pl.String, pl.Date):
             return TEXT
         if isinstance(dtype, pl.Datetime):
@@ -85,11 +76,6 @@ class Column:
         """Type in the table."""
         collation = ' COLLATE "C"' if self.item == TEXT else ""
         return f"{self.item or TRUTH}{'[]' if self.is_list and self.item else ''}{collation}"
-
-
-def columns_of_types(types: Mapping[str, pl.DataType]) -> dict[str, Column]:
-    """Return the columns of products by name."""
-    return {name: Column(name, place, dtype) for place, (name, dtype) in enumerate(types.items())}
 
 
 def columns_json(types: Mapping[str, pl.DataType]) -> str:
@@ -175,7 +161,7 @@ def create_generation(
         "INSERT INTO windowshop_generations (name, source, columns) VALUES (%s, %s, %s)",
         [name, source, columns_json(types)],
     )
-    own = [f"{column.sql} {column.declared}" for column in columns_of_types(types).values()]
+    own = [f"{column.sql} {column.declared}" for column in Column.of_types(types).values()]
     vectors = [f"v_{vector} halfvec({held.width})" for vector, held in spec.vectors.items()]
     listed = ", ".join([*own, *vectors])
     connection.execute(
@@ -201,7 +187,7 @@ def create_indexes(
     connection: psycopg.Connection[Row], generation: Generation, spec: EngineSpec
 ) -> None:
     """Index what searches filter by, and the vectors, once the products are there."""
-    columns = columns_of_types(generation.types)
+    columns = Column.of_types(generation.types)
     for name in (*spec.number_columns, *spec.text_columns):
         column = columns.get(name)
         if column is None or column.item is None or column.is_list:
@@ -225,7 +211,7 @@ def add_columns(
     types: Mapping[str, pl.DataType],
 ) -> None:
     """Add the columns that a write brings, or that get a type with it."""
-    before, after = columns_of_types(generation.types), columns_of_types(types)
+    before, after = Column.of_types(generation.types), Column.of_types(types)
     for name, column in after.items():
         held = before.get(name)
         if held is None:

@@ -7,20 +7,19 @@ It is acknowledged once it is committed, and searches of every process see it fr
 Shapes: B products, D width of a vector, K results, N keys, Q queries, W full width of a vector.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
 import polars as pl
 import psycopg
 
-from windowshop.engines import Allowed, EngineSpec, Neighbours, best, cut
-from windowshop.errors import EngineError, StorageError
+from windowshop.engines import EngineSpec, cut
+from windowshop.errors import StorageError
 from windowshop.index.catalogue.remote_allowed import RemoteAllowed
-from windowshop.index.catalogue.restore import Derivation, without_internal
-from windowshop.index.catalogue.state import check_filters, stored_vectors
-from windowshop.index.catalogue.store import Store
-from windowshop.index.catalogue.view import View, WriteBacklog
+from windowshop.index.catalogue.remote_store import RemoteStore, RemoteVectors
+from windowshop.index.catalogue.restore import Derivation
+from windowshop.index.catalogue.view import View
 from windowshop.index.postgres.columns import ServerColumns, passing
 from windowshop.index.postgres.connect import Reader, Row, Server
 from windowshop.index.postgres.copying import copy_rows, vector_text, vectors_of
@@ -32,14 +31,12 @@ from windowshop.index.postgres.schema import (
     generation_of,
     read_generation,
 )
-from windowshop.index.rows import check_product_ids, fitted, plain, types_of
-from windowshop.index.rows import joined as joined_types
 
 MOST_FOUND = 1_000
 """Most candidates that a graph of pgvector gives at a time."""
 
 
-class PostgresStore(Store):
+class PostgresStore(RemoteStore):
     """Products of one generation on a server."""
 
     def __init__(self, server: Server, name: str, derivation: Derivation) -> None:
@@ -47,18 +44,10 @@ class PostgresStore(Store):
 
         Raises EngineError without the settings of its vectors.
         """
-        self._server, self.name, self._derivation = server, name, derivation
-        if derivation.spec is None:
-            raise EngineError(f"{server.place}: the widths of the vectors are not known.")
-        self._spec = derivation.spec
-        self._numbering = object()
+        super().__init__(server.place, name, derivation)
+        self._server = server
         with self.read_view():
             pass
-
-    @property
-    def spec(self) -> EngineSpec:
-        """Settings of the search by vector."""
-        return self._spec
 
     @property
     def seq(self) -> int:
@@ -66,47 +55,18 @@ class PostgresStore(Store):
         with self._server.reading() as reader:
             return read_generation(reader, self.name, self._server).seq
 
-    @property
-    def is_behind(self) -> bool:
-        """Return False: products and what searches read are the same rows."""
-        return False
-
-    @property
-    def backlog(self) -> WriteBacklog:
-        """Return nothing due: the server looks after its tables."""
-        return WriteBacklog(0, 0, 0, 0, lacks_vectors=False)
-
     @contextmanager
     def read_view(self) -> Iterator[View]:
         """Give one state of the catalogue for several reads; writes go on."""
         with self._server.reading() as reader:
             generation = read_generation(reader, self.name, self._server)
             columns = ServerColumns(reader, generation, self._numbering)
-            yield View(columns, ServerVectors(reader, columns, self.spec))
+            yield View(columns, ServerVectors(reader, columns, self._spec))
 
-    def upsert(self, products: pl.DataFrame, vectors: Mapping[str, np.ndarray]) -> None:
-        """Add or replace whole products; they are acknowledged and found on return.
-
-        Vectors are (B, W) by name, float; a row of zeros or a missing name means no vector. Columns
-        whose names begin with _ are kept too. Raises DataError or EngineError, and changes nothing,
-        where rows or vectors do not fit.
-        """
-        check_product_ids(products)
-        given, internal = without_internal(products)
-        stored = {
-            name: cut(stored_vectors(self.spec, name, x_BW, len(products)), vector.width)
-            for name, vector in self.spec.vectors.items()
-            if (x_BW := vectors.get(name)) is not None
-        }
+    def _write(self, products: pl.DataFrame, stored: Mapping[str, np.ndarray]) -> None:
         with self._writing() as (connection, generation):
-            held, rows = generation.types, plain(given)
-            types = {name: held[name] for name in rows.columns if name in held}
-            rows = fitted(rows, joined_types(types, types_of(rows)))
-            rows = self._derivation.complete(rows).hstack(internal.get_columns())
-            types = joined_types(held, types_of(rows))
-            rows = fitted(rows, types)
-            check_filters(rows, self.spec)
-            if types != held:
+            rows, types = self._fitted(products, generation.types)
+            if types != generation.types:
                 add_columns(connection, generation, types)
             made = Generation(self.name, types, generation.num_keys, 0, 0)
             replaced = _delete(connection, generation, rows["product_id"].to_list())
@@ -120,31 +80,6 @@ class PostgresStore(Store):
             count = _delete(connection, generation, asked)
             _count(connection, self.name, 0, -count, count)
         return count
-
-    def catch_up(self, wanted: Callable[[], bool] = lambda: True) -> int:
-        """Return 0: there is nothing to catch up with."""
-        return 0
-
-    def save_snapshot(self) -> None:
-        """Do nothing: every process opens the same tables."""
-
-    def optimise(self) -> None:
-        """Do nothing: graphs follow each write."""
-
-    def compact(self) -> None:
-        """Do nothing: the server vacuums by itself."""
-
-    def refill(self, wanted: Callable[[], bool] = lambda: True) -> None:
-        """Do nothing: vectors lie beside their products."""
-
-    def rebuild(
-        self,
-        spec: EngineSpec | None = None,
-        *,
-        prepare: Callable[[View], None] | None = None,
-        wanted: Callable[[], bool] = lambda: True,
-    ) -> None:
-        """Do nothing: there are no dead rows to leave out."""
 
     def close(self) -> None:
         """Release the connections."""
@@ -169,52 +104,29 @@ class PostgresStore(Store):
             yield connection, generation_of(row, self.name, self._server)
 
 
-class ServerVectors:
-    """Search by vector at one moment."""
+class ServerVectors(RemoteVectors):
+    """Search by vector at one moment; candidates of the graph are scored again."""
 
     def __init__(self, reader: Reader, columns: ServerColumns, spec: EngineSpec) -> None:
-        self._reader, self._columns, self._spec = reader, columns, spec
-
-    def search(
-        self, query_QD: np.ndarray, k: int, allowed: Allowed | None = None, name: str = "fused"
-    ) -> Neighbours:
-        """Return the k nearest keys to each query by cosine, (Q, K); key -1 where fewer exist.
-
-        Where few products are allowed all of them are scored, else the graph finds candidates,
-        which are scored again.
-        """
-        width = self._width(name)
-        where, count = ALL, len(self._columns)
-        if isinstance(allowed, RemoteAllowed):
-            where, count = passing(allowed), allowed.count
-        is_few = count <= self._spec.scan_rows
-        found = [
-            self._nearest(query_D, k, where, name, is_few=is_few)
-            for query_D in cut(query_QD, width)
-        ]
-        keys_QK = np.full((len(found), k), -1, dtype=np.int64)
-        scores_QK = np.full((len(found), k), -np.inf, dtype=np.float32)
-        for place, (keys, scores) in enumerate(found):
-            keys_QK[place], scores_QK[place] = best(keys, scores, k)
-        return Neighbours(keys_QK, scores_QK)
+        super().__init__(columns, spec)
+        self._reader, self._table = reader, columns.generation.table
 
     def vectors(self, keys: np.ndarray, name: str = "fused") -> np.ndarray:
         """Return the unit vectors of keys, float32 (len, D); zeros for one without."""
         width = self._width(name)
         listed = "{" + ",".join(map(str, keys.tolist())) + "}"
         rows = self._reader.rows(
-            f"SELECT key, v_{name} FROM {self._columns.generation.table} "
-            "WHERE key = ANY(%s::bigint[])",
+            f"SELECT key, v_{name} FROM {self._table} WHERE key = ANY(%s::bigint[])",
             [listed],
         )
         found: dict[int, bytes | None] = dict(rows)
         return cut(vectors_of([found.get(key) for key in keys.tolist()], width), width)
 
     def _nearest(
-        self, query_D: np.ndarray, k: int, where: Condition, name: str, *, is_few: bool
+        self, query_D: np.ndarray, k: int, among: RemoteAllowed | None, name: str, *, is_few: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        table, vector, text = self._columns.generation.table, f"v_{name}", vector_text(query_D)
-        width = len(query_D)
+        table, vector, text = self._table, f"v_{name}", vector_text(query_D)
+        width, where = len(query_D), ALL if among is None else passing(among)
         score = f"1 - ({vector}::vector({width}) <=> %s::vector({width}))"
         has = joined((Condition(f"{vector} IS NOT NULL"), where))
         if is_few:
@@ -232,14 +144,6 @@ class ServerVectors:
         rows = self._reader.rows(statement, parameters)
         keys = np.array([key for key, _ in rows], dtype=np.int64)
         return keys, np.array([score for _, score in rows], dtype=np.float32)
-
-    def _width(self, name: str) -> int:
-        if name not in self._spec.vectors:
-            raise EngineError(
-                f"There are no {name!r} vectors; this index has: {', '.join(self._spec.vectors)}. "
-                "Search one of these, or rebuild with the others."
-            )
-        return self._spec.vectors[name].width
 
 
 def _delete(

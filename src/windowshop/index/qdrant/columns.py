@@ -13,8 +13,9 @@ from qdrant_client import models
 from windowshop.data import Filter, columns_of, to_polars
 from windowshop.engines import Allowed
 from windowshop.errors import DataError, FilterError
-from windowshop.index.catalogue.protocols import Living, ProductColumns
+from windowshop.index.catalogue.protocols import Living
 from windowshop.index.catalogue.remote_allowed import RemoteAllowed
+from windowshop.index.catalogue.remote_store import RemoteColumns
 from windowshop.index.qdrant.connect import MAJORITY, Server
 from windowshop.index.qdrant.filters import all_of, to_qdrant
 from windowshop.index.qdrant.layout import (
@@ -23,7 +24,6 @@ from windowshop.index.qdrant.layout import (
     WHOLE,
     Column,
     Generation,
-    columns_of_types,
     condition,
     points_of,
 )
@@ -35,34 +35,13 @@ READ, LISTED, NAMED = 1_000, 10_000, 1_000
 ALL = models.Filter()
 
 
-class PointColumns(ProductColumns):
+class PointColumns(RemoteColumns[Generation]):
     """Columns of one generation as of one change; many threads may read."""
 
     def __init__(self, server: Server, generation: Generation, numbering: object) -> None:
-        self._server, self.generation, self._numbering = server, generation, numbering
-        self._points = points_of(server, generation.name)
-        self._columns = columns_of_types(generation.types)
-        self._allowed: dict[str, RemoteAllowed] = {}
-        """Products that pass each filter, which several steps of a search ask for."""
-
-    @property
-    def num_keys(self) -> int:
-        """Number of keys given out; the next row gets this one."""
-        return self.generation.num_keys
-
-    @property
-    def numbering(self) -> object:
-        """Object of the generation: its keys are never given to others."""
-        return self._numbering
-
-    @property
-    def schema(self) -> pl.Schema:
-        """Columns with their types."""
-        return pl.Schema(self.generation.types)
-
-    def __len__(self) -> int:
-        """Return the number of products."""
-        return self.generation.num_living
+        super().__init__(generation, numbering)
+        self._server, self._points = server, points_of(server, generation.name)
+        self._columns = Column.of_types(generation.types)
 
     def __contains__(self, product_id: str) -> bool:
         """Return whether there is such a product."""
@@ -75,20 +54,6 @@ class PointColumns(ProductColumns):
         keys = np.array([point.id for point in found], dtype=np.int64)
         return Living(keys, self._table([point.payload for point in found], self._columns))
 
-    def are_living(self, keys: np.ndarray) -> np.ndarray:
-        """Return which keys are of a product now, bool."""
-        return self.passes(RemoteAllowed(self, ALL, None), keys)
-
-    def allowed(self, where: Filter | None, *further: Filter) -> Allowed:
-        """Return which products pass every filter; raises FilterError for one that unfits."""
-        trees = [tree for tree in (where, *further) if tree is not None]
-        known = self._allowed.get(repr(trees))  # true and 1 differ there
-        if known is None:
-            each = [to_qdrant(tree, self._columns, self._texts) for tree in trees]
-            known = RemoteAllowed(self, all_of(each) if each else ALL, where)
-            self._allowed[repr(trees)] = known
-        return known
-
     def matching(self, trees: Sequence[Filter], keys_C: np.ndarray) -> np.ndarray:
         """Return which of the given keys live and pass each filter, bool (filters, C)."""
         passes_TC = np.zeros((len(trees), len(keys_C)), dtype=bool)
@@ -100,6 +65,10 @@ class PointColumns(ProductColumns):
         passes_TC[:] = found.fill_null(False).to_numpy().T
         passes_TC &= self.are_living(keys_C)
         return passes_TC
+
+    def _condition(self, trees: Sequence[Filter]) -> models.Filter:
+        each = [to_qdrant(tree, self._columns, self._texts) for tree in trees]
+        return all_of(each) if each else ALL
 
     def count_of(self, allowed: RemoteAllowed) -> int:
         """Return the number of allowed products."""

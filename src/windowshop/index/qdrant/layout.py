@@ -14,16 +14,16 @@ The point of a product holds, beside its vectors:
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 from qdrant_client import models
 
-from windowshop.data import CATEGORY, inner_type
+from windowshop.data import CATEGORY
 from windowshop.engines import EngineSpec
 from windowshop.errors import IndexFolderError
+from windowshop.index.catalogue.remote_store import RemoteColumn
 from windowshop.index.qdrant.connect import MAJORITY, STRONG, Server
 from windowshop.index.remote import PUSH, PushConfig
 from windowshop.index.rows import type_name, type_of
@@ -38,12 +38,8 @@ CODES = ("int8", "4bit")
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class Column(RemoteColumn):
     """A column of the products, and the fields of a point that filters compare."""
-
-    name: str
-    place: int
-    dtype: pl.DataType
 
     @property
     def value(self) -> str:
@@ -66,14 +62,9 @@ class Column:
         return f"f.p{self.place}"
 
     @property
-    def is_list(self) -> bool:
-        """Whether a product has several values."""
-        return isinstance(self.dtype, pl.List)
-
-    @property
     def item(self) -> str | None:
         """Kind of a value; None where filters only ask whether there is one."""
-        dtype = inner_type(self.dtype) if isinstance(self.dtype, pl.List) else self.dtype
+        dtype = self.single
         if dtype == pl.Date:
             return DAY
         if isinstance(dtype, pl.Datetime):
@@ -97,11 +88,6 @@ class Column:
         if self.name == CATEGORY and self.item == TEXT:
             found[self.path] = "keyword"
         return found
-
-
-def columns_of_types(types: Mapping[str, pl.DataType]) -> dict[str, Column]:
-    """Return the columns of products by name."""
-    return {name: Column(name, place, dtype) for place, (name, dtype) in enumerate(types.items())}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -268,7 +254,7 @@ def create_generation(
 
 def create_indexes(server: Server, generation: Generation, names: tuple[str, ...]) -> None:
     """Index the fields of columns."""
-    columns = columns_of_types(generation.types)
+    columns = Column.of_types(generation.types)
     with server.named():
         for name in names:
             for key, kind in columns[name].indexes.items():

@@ -24,7 +24,6 @@ from windowshop.index.qdrant.layout import (
     TEXT,
     WHOLE,
     Column,
-    columns_of_types,
 )
 from windowshop.index.rows import to_texts, types_of
 
@@ -41,7 +40,7 @@ def product_points(
 
     Raises DataError for a value that Qdrant does not compare exactly.
     """
-    columns = columns_of_types(types_of(products))
+    columns = Column.of_types(types_of(products))
     ids = products["product_id"].to_list()
     groups: Sequence[str | None] = [None] * len(ids)
     if GROUP in products.columns:
@@ -76,7 +75,7 @@ def record_of(payload: Mapping[str, Any] | None, columns: Mapping[str, Column]) 
 def indexable(products: pl.DataFrame) -> tuple[str, ...]:
     """Return the columns that get payload indexes: all but texts of too many kinds."""
     names = []
-    for column in columns_of_types(types_of(products)).values():
+    for column in Column.of_types(types_of(products)).values():
         values = products[column.name]
         if column.item == TEXT:
             if column.is_list:
@@ -100,7 +99,7 @@ def _fields(products: pl.DataFrame, column: Column) -> Iterator[tuple[str, list[
     if column.name == CATEGORY and column.item == TEXT:
         paths: list[Any] = [None] * len(held)
         if isinstance(products.schema.get(CATEGORY_PATHS), pl.List):
-            several = columns_of_types(types_of(products))[CATEGORY_PATHS]
+            several = Column.of_types(types_of(products))[CATEGORY_PATHS]
             paths = _compared(products[CATEGORY_PATHS], several)
         yield f"p{place}", [all_of or one for all_of, one in zip(paths, held, strict=True)]
 

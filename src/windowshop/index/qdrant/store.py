@@ -4,7 +4,7 @@ Shapes: B products, D width of a vector, K results, Q queries, W full width of a
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -13,25 +13,24 @@ import numpy as np
 import polars as pl
 from qdrant_client import models
 
-from windowshop.engines import Allowed, EngineSpec, Neighbours, best, cut
-from windowshop.errors import EngineError, IndexFolderError, WindowshopError
-from windowshop.index.catalogue.restore import Derivation, without_internal
-from windowshop.index.catalogue.state import check_filters, stored_vectors
-from windowshop.index.catalogue.store import Store
-from windowshop.index.catalogue.view import View, WriteBacklog
+from windowshop.engines import EngineSpec, cut
+from windowshop.errors import IndexFolderError, WindowshopError
+from windowshop.index.catalogue.remote_allowed import RemoteAllowed
+from windowshop.index.catalogue.remote_store import RemoteStore, RemoteVectors
+from windowshop.index.catalogue.restore import Derivation
+from windowshop.index.catalogue.view import View
 from windowshop.index.qdrant.columns import PointColumns
 from windowshop.index.qdrant.connect import MAJORITY, STRONG, Server
 from windowshop.index.qdrant.layout import (
     CODES,
+    Column,
     Generation,
-    columns_of_types,
     create_indexes,
     points_of,
     read_generation,
 )
 from windowshop.index.qdrant.lease import Lease, writing
 from windowshop.index.qdrant.points import product_points
-from windowshop.index.rows import check_product_ids, fitted, joined, plain, types_of
 
 PART = 256
 """Points that a request writes."""
@@ -41,7 +40,7 @@ KEPT_SECONDS = 300.0
 """Time that replaced and deleted products are kept for searches that began before."""
 
 
-class QdrantStore(Store):
+class QdrantStore(RemoteStore):
     """Products of one generation in a cluster."""
 
     def __init__(self, server: Server, name: str, derivation: Derivation) -> None:
@@ -49,35 +48,17 @@ class QdrantStore(Store):
 
         Raises EngineError without the settings of its vectors.
         """
-        self._server, self.name, self._derivation = server, name, derivation
-        if derivation.spec is None:
-            raise EngineError(f"{server.place}: the widths of the vectors are not known.")
-        self._spec = derivation.spec
-        self._numbering = object()
+        super().__init__(server.place, name, derivation)
+        self._server = server
         self._mark = (0, time.monotonic())
         """Number of a change, and when it was the last one at the latest."""
         with self.read_view():
             pass
 
     @property
-    def spec(self) -> EngineSpec:
-        """Settings of the search by vector."""
-        return self._spec
-
-    @property
     def seq(self) -> int:
         """Number of the last change of the products that it has all changes up to."""
         return self._read().seq
-
-    @property
-    def is_behind(self) -> bool:
-        """Return False: products and what searches read are the same points."""
-        return False
-
-    @property
-    def backlog(self) -> WriteBacklog:
-        """Return nothing due: the cluster looks after its points."""
-        return WriteBacklog(0, 0, 0, 0, lacks_vectors=False)
 
     @contextmanager
     def read_view(self) -> Iterator[View]:
@@ -85,29 +66,10 @@ class QdrantStore(Store):
         columns = PointColumns(self._server, self._read(), self._numbering)
         yield View(columns, PointVectors(self._server, columns, self._spec))
 
-    def upsert(self, products: pl.DataFrame, vectors: Mapping[str, np.ndarray]) -> None:
-        """Add or replace whole products; they are acknowledged and found on return.
-
-        Vectors are (B, W) by name, float; a row of zeros or a missing name means no vector. Columns
-        whose names begin with _ are kept too. Raises DataError or EngineError, and changes nothing,
-        where rows or vectors do not fit.
-        """
-        check_product_ids(products)
-        given, internal = without_internal(products)
-        stored = {
-            name: cut(stored_vectors(self._spec, name, x_BW, len(products)), vector.width)
-            for name, vector in self._spec.vectors.items()
-            if (x_BW := vectors.get(name)) is not None
-        }
+    def _write(self, products: pl.DataFrame, stored: Mapping[str, np.ndarray]) -> None:
         with writing(self._server, self.name) as lease:
             generation = lease.generation
-            held, rows = generation.types, plain(given)
-            types = {name: held[name] for name in rows.columns if name in held}
-            rows = fitted(rows, joined(types, types_of(rows)))
-            rows = self._derivation.complete(rows).hstack(internal.get_columns())
-            types = joined(held, types_of(rows))
-            rows = fitted(rows, types)
-            check_filters(rows, self._spec)
+            rows, types = self._fitted(products, generation.types)
             seq = generation.seq + len(rows)
             points = product_points(rows, generation.num_keys, seq, stored)
             generation = self._with_columns(generation, types)
@@ -138,31 +100,6 @@ class QdrantStore(Store):
         self._purge(seq)
         return len(gone)
 
-    def catch_up(self, wanted: Callable[[], bool] = lambda: True) -> int:
-        """Return 0: there is nothing to catch up with."""
-        return 0
-
-    def save_snapshot(self) -> None:
-        """Do nothing: every process opens the same points."""
-
-    def optimise(self) -> None:
-        """Do nothing: graphs follow each write."""
-
-    def compact(self) -> None:
-        """Do nothing: the cluster optimises by itself."""
-
-    def refill(self, wanted: Callable[[], bool] = lambda: True) -> None:
-        """Do nothing: vectors lie beside their products."""
-
-    def rebuild(
-        self,
-        spec: EngineSpec | None = None,
-        *,
-        prepare: Callable[[View], None] | None = None,
-        wanted: Callable[[], bool] = lambda: True,
-    ) -> None:
-        """Do nothing: there are no dead rows to leave out."""
-
     def close(self) -> None:
         """Do nothing: the client is shared by all of the process."""
 
@@ -178,7 +115,7 @@ class QdrantStore(Store):
         """Index the columns that a write brings, or that get a type with it."""
         held = generation.types
         new = tuple(name for name in types if held.get(name) != types[name])
-        columns = columns_of_types(types)
+        columns = Column.of_types(types)
         indexed = tuple(name for name in new if columns[name].indexes)
         generation = replace(generation, types=types, indexed=generation.indexed + indexed)
         create_indexes(self._server, generation, indexed)
@@ -214,29 +151,13 @@ class QdrantStore(Store):
             )
 
 
-class PointVectors:
+class PointVectors(RemoteVectors):
     """Search by vector as of one change."""
 
     def __init__(self, server: Server, columns: PointColumns, spec: EngineSpec) -> None:
-        self._server, self._columns, self._spec = server, columns, spec
+        super().__init__(columns, spec)
+        self._server, self._columns = server, columns
         self._points = points_of(server, columns.generation.name)
-
-    def search(
-        self, query_QD: np.ndarray, k: int, allowed: Allowed | None = None, name: str = "fused"
-    ) -> Neighbours:
-        """Return the k nearest keys to each query by cosine, (Q, K); key -1 where fewer exist.
-
-        Where few products are allowed all of them are scored, else the graph finds candidates.
-        """
-        width = self._width(name)
-        count = len(self._columns) if allowed is None else allowed.count
-        where, is_few = self._columns.filter_of(allowed), count <= self._spec.scan_rows
-        keys_QK = np.full((len(query_QD), k), -1, dtype=np.int64)
-        scores_QK = np.full((len(query_QD), k), -np.inf, dtype=np.float32)
-        for place, query_D in enumerate(cut(query_QD, width)):
-            keys, scores = self._nearest(query_D, k, where, name, is_few=is_few)
-            keys_QK[place], scores_QK[place] = best(keys, scores, k)
-        return Neighbours(keys_QK, scores_QK)
 
     def vectors(self, keys: np.ndarray, name: str = "fused") -> np.ndarray:
         """Return the unit vectors of keys, float32 (len, D); zeros for one without."""
@@ -261,9 +182,10 @@ class PointVectors:
         return cut(x_KD, x_KD.shape[1])
 
     def _nearest(
-        self, query_D: np.ndarray, k: int, where: models.Filter, name: str, *, is_few: bool
+        self, query_D: np.ndarray, k: int, among: RemoteAllowed | None, name: str, *, is_few: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the best keys with their scores; of few products, all that equal the last."""
+        where = self._columns.filter_of(among)
         codes = self._spec.vectors[name].storage in CODES and not is_few
         params = models.SearchParams(
             exact=is_few,
@@ -292,14 +214,6 @@ class PointVectors:
             limit *= 2
         keys = np.array([point.id for point in found], dtype=np.int64)
         return keys, np.array([point.score for point in found], dtype=np.float32)
-
-    def _width(self, name: str) -> int:
-        if name not in self._spec.vectors:
-            raise EngineError(
-                f"There are no {name!r} vectors; this index has: {', '.join(self._spec.vectors)}. "
-                "Search one of these, or rebuild with the others."
-            )
-        return self._spec.vectors[name].width
 
 
 def write_points(

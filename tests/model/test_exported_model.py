@@ -1,5 +1,7 @@
 """A model's graphs for products and images give its vectors, and what cannot be one is left out."""
 
+import shutil
+
 import numpy as np
 import polars as pl
 import pytest
@@ -103,6 +105,18 @@ def test_a_query_of_nothing_and_a_broken_image_are_refused_as_by_the_model(make)
         exported.encode_queries(["hat", " "], [IMAGES[0], None])
     with pytest.raises(SearchError, match="Give a JPEG, PNG or WebP image"):
         exported.encode_images([b"no image"])
+
+
+@pytest.mark.parametrize("name", ["text", "image", "products", "shown"])
+def test_a_damaged_graph_is_told_before_it_is_used(make, tmp_path, name):
+    out = shutil.copytree(make("average")[1], tmp_path / "export")
+    graph = out / f"{name}.onnx"
+    content = bytearray(graph.read_bytes())
+    content[len(content) // 2] ^= 1
+    graph.write_bytes(content)
+    encoder = open_query_encoder(out)  # needs none of them
+    with pytest.raises(ExportError, match=rf"{name}\.onnx: is damaged"):
+        open_exported_model(out, encoder.manifest)
 
 
 def test_the_check_sees_another_models_graphs(folders, make):

@@ -29,6 +29,7 @@ from windowshop.encoders import (
     open_session,
 )
 from windowshop.errors import ExportError
+from windowshop.files import EXPORT, require_files
 from windowshop.model.query_encoder import TOKENIZER_FILE, ExportManifest
 from windowshop.model.vectors import Features, IndexVectors
 
@@ -138,12 +139,13 @@ class ExportedModel:
 
 
 def open_exported_model(folder: Path, manifest: ExportManifest) -> ExportedModel:
-    """Open the graphs of an export whose files `open_query_encoder` has checked.
+    """Open the graphs of an export that `open_query_encoder` has opened.
 
-    Raises ExportError where the export encodes queries of text alone.
+    Raises ExportError where the export encodes queries of text alone, or they are damaged.
     """
     if manifest.encoders is None:
         raise ExportError(f"{folder}: encodes queries of text alone ({manifest.queries_alone}).")
+    require_files(folder, EXPORT, TEXT_FILE, IMAGE_FILE, PRODUCTS_FILE, SHOWN_FILE)
     return ExportedModel.of(folder, manifest.model_key, manifest.encoders)
 
 

@@ -35,7 +35,14 @@ from windowshop.encoders import (
 )
 from windowshop.engines import nearest
 from windowshop.errors import ConfigError, ExportError, StorageError, first_line
-from windowshop.files import EXPORT, describe_files, new_folder, write_manifest
+from windowshop.files import (
+    EVERYTHING,
+    EXPORT,
+    describe_files,
+    new_folder,
+    require_files,
+    write_manifest,
+)
 from windowshop.model.batches import ProductSource
 from windowshop.model.exported_model import ExportedModel
 from windowshop.model.product_export import check_products, write_products
@@ -146,6 +153,7 @@ def provide_export(model: Retriever, dataset: Dataset, source: ProductSource, ou
     """
     with suppress(ExportError):
         open_query_encoder(out, model_key=model.manifest.run_key)
+        require_files(out, EXPORT, EVERYTHING)
         return
     shutil.rmtree(out, ignore_errors=True)
     config, texts = ExportConfig(), list(PROBES)

@@ -18,7 +18,7 @@ import numpy as np
 
 from windowshop.encoders import TokenGraph
 from windowshop.errors import ConfigError, ExportError, SearchError
-from windowshop.files import EVERYTHING, EXPORT, Files, read_manifest, require_files
+from windowshop.files import EXPORT, Files, read_manifest, require_files
 from windowshop.model.micro_batch import BatchConfig, BatchCounts, MicroBatcher
 from windowshop.model.writing_systems import is_latin, reads, systems_read
 
@@ -152,7 +152,7 @@ def open_query_encoder(
             f"{path}: was exported from another model ({manifest.model_key}, not {model_key}). "
             f"Run `{EXPORT.command}` with this one."
         )
-    require_files(path, EXPORT, EVERYTHING)
+    require_files(path, EXPORT, GRAPH_FILE, TOKENIZER_FILE, PROBES_FILE)
     config = config or EncoderConfig()
     graph = QueryGraph(path / GRAPH_FILE, path / TOKENIZER_FILE, config.threads)
     _check_probes(graph, path, manifest.width)

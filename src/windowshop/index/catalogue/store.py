@@ -1,7 +1,7 @@
 """Protocol of a store of products: what searches and writes need of one.
 
-The store of an index folder is `windowshop.index.catalogue.collection`; what those on servers share is
-`windowshop.index.catalogue.remote_store`. `tests/stores` holds every store to the same answers.
+The store of an index folder is `windowshop.index.catalogue.collection`; what those on servers share
+is `windowshop.index.catalogue.remote_store`. `tests/stores` holds every store to the same answers.
 
 Shapes: B products of a batch, D width of a vector, W full width of a vector.
 """

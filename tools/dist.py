@@ -258,9 +258,7 @@ def search_image(place: Place) -> None:
 
 def serve(place: Place) -> None:
     """Serve the demo's index: search, write a product with an image, end as asked."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [str(place.bin / "windowshop"), "serve", "demo/index", "--port", str(port)]
     address = f"http://127.0.0.1:{port}"
     image = next((place.folder / "demo" / "data").rglob("*.jpg")).read_bytes()
@@ -278,6 +276,12 @@ def serve(place: Place) -> None:
             server.send_signal(signal.SIGTERM)
     assert server.returncode == 0, server.returncode
     place.run("windowshop", "judgements", "demo/index", "--out", "exported")
+
+
+def free_port() -> int:
+    """Return a port of this machine that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 def wait_for(address: str, server: "subprocess.Popen[bytes]") -> None:

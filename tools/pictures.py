@@ -5,12 +5,9 @@ A copy of the index is served, without what was edited in it, so that it stays a
 
 import io
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +15,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
+from tools.dist import free_port, wait_for
 from tools.packages import ROOT
 
 IMAGES = ROOT / "docs" / "images"
@@ -68,8 +66,7 @@ PICTURES: dict[str, tuple[Callable[[Page, str], None], int]] = {
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Serve a copy of the index of a demo's folder; its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as temporary:
         index = Path(temporary) / "demo" / "index"
         shutil.copytree(folder / "index", index, ignore=shutil.ignore_patterns(*LEFT_OUT))
@@ -77,22 +74,14 @@ def served(folder: Path) -> Iterator[str]:
         service = subprocess.Popen([*command, "--judged", str(folder / "data")])
         try:
             address = f"http://127.0.0.1:{port}"
-            _wait(f"{address}/ready", service)
+            try:
+                wait_for(f"{address}/ready", service)
+            except OSError:
+                sys.exit("The service did not start: see above. Make the demo first (`make demo`).")
             yield address
         finally:
             service.terminate()
             service.wait()
-
-
-def _wait(address: str, service: "subprocess.Popen[bytes]") -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end and service.poll() is None:
-        try:
-            with urllib.request.urlopen(address):
-                return
-        except OSError:
-            time.sleep(0.2)
-    sys.exit("The service did not start: see above. Make the demo first (`make demo`).")
 
 
 def main(folder: Path) -> None:

@@ -24,7 +24,7 @@ from windowshop.index.rows import check_product_ids, fitted, joined, plain, type
 
 
 class Generation(Protocol):
-    """What a server has of a generation, as columns read it."""
+    """Generation as a server keeps it, as far as columns read it."""
 
     @property
     def types(self) -> dict[str, pl.DataType]:

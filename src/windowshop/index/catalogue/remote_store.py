@@ -1,4 +1,4 @@
-"""What stores on servers have in common: columns, searches by vector, and the steps of a write.
+"""Base of stores on servers: columns, searches by vector, and the steps of a write.
 
 Shapes: B products, D width of a vector, K results, Q queries, W full width of a vector.
 """

@@ -48,8 +48,8 @@ def test_lines_are_queries_without_judgements():
         ("query,product_id,grade\nred shoe,p1,1.5", "Line 2: the grade '1.5'"),
         ("q1 0 p1 3", "text of the query 'q1' is missing"),
         ("q1 0 p1 3\nsome words here", "Line 2 is neither"),
-        ("x" * 200_000, "field larger than"),
-        (f"query,product_id,grade\n{'x' * 200_000},p1,1", "field larger than"),
+        ("x" * 200_000, "Line 1 has more than 100000 characters"),
+        (f"query,product_id,grade\n{'x' * 200_000},p1,1", "Line 2 has more than"),
     ],
 )
 def test_what_cannot_be_read_is_named(content, said):

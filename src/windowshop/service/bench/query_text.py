@@ -19,6 +19,8 @@ QUERY = ("query", "text", "search")
 PRODUCT = ("product_id", "product", "doc_id", "document", "id")
 GRADE = ("grade", "relevance", "rating", "label", "judgement", "judgment")
 MAX_GRADE = 100
+MAX_LINE = 100_000
+"""Characters of a line. The csv module has a limit too, which others of the process may set."""
 
 Pair = tuple[str, str | None, int]
 """Query text, product and grade; without a product, the query alone."""
@@ -36,6 +38,8 @@ def _read(content: str) -> list[Pair]:
     lines = [line for line in content.lstrip("\ufeff").splitlines() if line.strip()]
     if not lines:
         raise DataError("There is no query in it. Paste one a line, or a table with judgements.")
+    if long := [number for number, line in enumerate(lines, 1) if len(line) > MAX_LINE]:
+        raise DataError(f"Line {long[0]} has more than {MAX_LINE} characters. Put one query on it.")
     if lines[0].strip().strip('"').lower() == "query":
         lines.pop(0)
     elif delimiter := _delimiter(lines[0]):

@@ -132,7 +132,7 @@ class Server:
             return False
 
     def ask(self, method, path, body=None, headers=None):
-        """Status and JSON of a call."""
+        """Status and JSON of a call; one that failed inside the service fails with its log."""
         data = None if body is None else json.dumps(body).encode()
         given = {"Content-Type": "application/json", **(headers or {})}
         request = urllib.request.Request(self.url + path, data, given, method=method)
@@ -141,6 +141,7 @@ class Server:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:
+                assert error.code != 500, error.read().decode() + self.logged()
                 return error.code, json.loads(error.read())
 
     def connect(self):

@@ -20,10 +20,13 @@ from support.tiny_studies import (
     without_command,
 )
 
+from windowshop.data.dataset import read_dataset
 from windowshop.errors import ConfigError
 from windowshop.evaluation.metrics import MEASURES
+from windowshop.progress import SilentReporter
 from windowshop.study import seed
 from windowshop.study.config import AUTO, load_study
+from windowshop.study.prepare import prepare_study
 
 pytestmark = pytest.mark.slow
 
@@ -71,6 +74,16 @@ def whole(study_file, kinds_place, features_before, cli, tmp_path_factory):
     [claim] = load_results(out).falsifiers
     assert any(line.startswith(f"{claim.claim}: ") for line in told.err.splitlines())
     return out
+
+
+def test_some_of_the_default_study_run_beside_its_reference(study, kinds_place, tmp_path):
+    data, cache = read_dataset(kinds_place / "data"), kinds_place / "cache"
+    bare = replace(study, variants=(), reference=AUTO, claims=(), curve_variants=(AUTO,))
+    some = replace(bare, only=("bm25", "text_only"))
+    found = prepare_study(data, some, tmp_path, cache, SilentReporter())
+    assert [v.name for v in found.variants] == ["text_tower_experts", "bm25", "text_only"]
+    with pytest.raises(ConfigError, match=r"only: 'text' is none of the variants text_tower_exp"):
+        prepare_study(data, replace(some, only=("text",)), tmp_path, cache, SilentReporter())
 
 
 def holds_pictures(folder):

@@ -30,6 +30,7 @@ STUDIES = [
     ("budget: much", "budget: need float, found 'much'"),
     ("variant: []", "'variant' is unknown; settings here: reference, text_only"),
     ("[1]", "need settings by name, found [1]"),
+    ("variants: [{name: a, group: reference}]\nonly: [a]", "only: it chooses from the default"),
     ("variants: {name: a}", "variants: need a list"),
     ("variants: [{name: a}]", "'group' is missing"),
     ("variants: [{name: a, group: nice}]", "found 'nice', need one of reference, baseline"),

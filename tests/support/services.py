@@ -138,11 +138,12 @@ class Server:
         request = urllib.request.Request(self.url + path, data, given, method=method)
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:
-                return answer.status, json.loads(answer.read())
+                status, content = answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:
-                assert error.code != 500, error.read().decode() + self.logged()
-                return error.code, json.loads(error.read())
+                status, content = error.code, error.read()
+        assert status != 500, self.logged()
+        return status, json.loads(content)
 
     def connect(self):
         """A plain connection."""

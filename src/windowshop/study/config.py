@@ -86,6 +86,8 @@ class StudyConfig:
     """Training settings that all variants share, as in a training's YAML."""
     variants: tuple[VariantConfig, ...] = ()
     """Variants of the study; an empty list is the default study."""
+    only: tuple[str, ...] = ()
+    """Variants of the default study to run beside its reference; an empty list is all."""
     slices: tuple[str, ...] = ()
     """Further slices of the report, besides the default ones."""
     claims: tuple[Falsifier, ...] = ()
@@ -107,6 +109,8 @@ class StudyConfig:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ConfigError(f"variants: {min(twice)!r} stands twice.")
+        if names and self.only:
+            raise ConfigError("only: it chooses from the default study. Leave out `variants`.")
         if names:
             require_names(self, self.variants)
 

@@ -116,8 +116,11 @@ def _defaults(
         budget=config.budget,
     )
     (reference, *others), notes = default_variants(base, size)
+    _require_only(config, [reference, *others])
     possible = [reference]
     for variant in others:
+        if config.only and variant.name not in config.only:
+            continue
         try:
             stages_of(base, variant, config.seeds[0])
         except ConfigError as error:
@@ -133,6 +136,12 @@ def _defaults(
         )
     _require_possible(config, base, possible)
     return tuple(possible), notes
+
+
+def _require_only(config: StudyConfig, variants: Sequence[VariantConfig]) -> None:
+    names = [variant.name for variant in variants]
+    if unknown := [name for name in config.only if name not in names]:
+        raise ConfigError(f"only: {unknown[0]!r} is none of the variants {', '.join(names)}.")
 
 
 def _num_seen(products: pl.DataFrame) -> int:

@@ -59,6 +59,20 @@ def first_line(error: object) -> str:
     return str(error).strip().split("\n")[0].strip(" .")
 
 
+def plain_address(address: str) -> str:
+    """Return an address to stand in a message: without user, password, options and what may be one.
+
+    An address that is not clear beyond its scheme is its scheme alone.
+    """
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        scheme, rest = "", address
+    before, options, after = rest.partition("?")
+    if "@" in after:  # of a password with a question mark, or of an option
+        return f"{scheme}{separator}..." if scheme else "..."
+    return scheme + separator + before.rpartition("@")[2].partition("#")[0]
+
+
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
     """Raise MissingExtraError where a package that the block imports is not installed."""

@@ -231,8 +231,25 @@ def test_nobody_at_the_address_is_named(kind, no_waiting):
     says = r"http://127.0.0.1:9/info: .*Start the service"
     with kind("http://127.0.0.1:9/") as shop, pytest.raises(NoAnswerError, match=says):
         shop.info()
-    with pytest.raises(ConfigError, match="is no address of a service"):
-        kind("127.0.0.1:9")
+    for wrong in ("127.0.0.1:9", "http://[::1", "ftp://me:secret@host"):
+        with pytest.raises(ConfigError, match="is no address of a service") as raised:
+            kind(wrong)
+        assert "secret" not in str(raised.value)
+
+
+def test_an_answer_that_cannot_be_unpacked_is_named(kind, no_waiting):
+    def answer(request):
+        return httpx2.Response(200, headers={"Content-Encoding": "gzip"}, content=b"no gzip")
+
+    address = "http://me:secret@shop.example"
+    with (
+        kind(address, transport=httpx2.MockTransport(answer)) as shop,
+        pytest.raises(
+            NoAnswerError, match=r"http://shop.example/info: .*incorrect header"
+        ) as raised,
+    ):
+        shop.info()
+    assert "secret" not in str(raised.value)
 
 
 def test_waits_double_and_keep_to_what_the_service_says():

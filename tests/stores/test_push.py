@@ -3,6 +3,7 @@
 import importlib
 import json
 import shutil
+import threading
 from contextlib import closing
 
 import numpy as np
@@ -83,6 +84,10 @@ def test_commands_take_the_address(address, index, cli):
     assert found["total"] == expected["total"]
     told = cli("push", index, "--to", "nowhere")
     assert "--to nowhere: is no address" in told.err
+    for wrong in ("mysql://user:secret@host/a", "mysql://host/a?password=secret"):
+        for told in (cli("push", index, "--to", wrong), cli("search", wrong, "red")):
+            assert "is no address of a server" in told.err
+            assert "secret" not in told.err
 
 
 @only_postgres
@@ -91,7 +96,7 @@ def test_a_server_that_is_not_there_is_named(address, cli):
     assert told.code == 1
     assert "postgresql://127.0.0.1:1/none: connection" in told.err
     told = cli("search", "postgresql://what?ever=1", "red")
-    assert "The address of PostgreSQL cannot be read: invalid" in told.err
+    assert "The address of PostgreSQL cannot be read: postgresql://what. Write" in told.err
 
 
 def test_a_stopped_push_goes_on(server, address, index, monkeypatch):
@@ -265,8 +270,44 @@ def test_what_the_server_cannot_keep_is_named(make_store, tmp_path):
 
 @only_postgres
 def test_addresses_and_folders_are_told_apart(address, tmp_path):
-    with pytest.raises(ConfigError, match="cannot be read"):
-        index_folder("postgresql://[x")
+    wrong_ones = ("[x", "u:secret@[x", "u:%secret@h/a", "h/a?password=s=secret")
+    for wrong in wrong_ones:
+        with pytest.raises(ConfigError, match="cannot be read") as raised:
+            index_folder(f"postgresql://{wrong}")
+        assert "secret" not in str(raised.value)
     assert index_folder(str(tmp_path)) == tmp_path
     folder = index_folder(address)
     assert "postgres:postgres" not in (folder / "store.json").read_text()
+    folder = index_folder("postgresql://u:secret@h/a?sslpassword=secret&sslkey=k")
+    assert "secret" not in (folder / "store.json").read_text()
+
+
+def test_a_generation_is_fetched_once_by_all_who_open_it(tmp_path):
+    from windowshop.index.remote import fetch_generation
+
+    class Slow:
+        """A server that gives a file in parts, and starts the other reader after the first."""
+
+        num_fetched = 0
+
+        def source(self, name):
+            return "hash"
+
+        def files(self, name):
+            self.num_fetched += 1
+            return ["a", "b/c"]
+
+        def parts(self, name, path):
+            yield path.encode()
+            if path == "a":
+                other.start()
+                other.join(0.2)  # which waits, and does not clear what is here
+                assert other.is_alive()
+            yield b"!"
+
+    server = Slow()
+    other = threading.Thread(target=fetch_generation, args=(tmp_path, "g1", server))
+    place = fetch_generation(tmp_path, "g1", server)
+    other.join()
+    assert [(place / name).read_bytes() for name in ("a", "b/c")] == [b"a!", b"b/c!"]
+    assert server.num_fetched == 1

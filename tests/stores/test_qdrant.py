@@ -257,7 +257,12 @@ def test_a_cluster_that_is_down_is_told_and_loses_no_write(
 def test_addresses_and_versions_are_checked(address, colours_index, monkeypatch):
     from windowshop.index.qdrant import connect
 
-    for wrong in ("qdrant://", "qdrant://host", "qdrant://user:secret@host/a", "http://host:x/a"):
+    wrong_ones = [
+        *("qdrant://", "qdrant://host", "http://host:x/a", "qdrant://user:secret@host/a"),
+        *("qdrant://:secret@host/a", "http://host/a?api_key=secret", "https://host/a#secret"),
+        *("qdrant://user:se?secret@host/a", "https://host/?api_key=se@secret"),
+    ]
+    for wrong in wrong_ones:
         with pytest.raises(ConfigError, match="The address of Qdrant cannot be read") as raised:
             index_folder(wrong)
         assert "secret" not in str(raised.value)
@@ -266,7 +271,7 @@ def test_addresses_and_versions_are_checked(address, colours_index, monkeypatch)
         push_index(colours_index, address)
 
 
-def test_answers_of_a_server_are_named():
+def test_answers_of_a_server_are_named_without_the_key(monkeypatch):
     from qdrant_client import QdrantClient
 
     from windowshop.index.qdrant import connect
@@ -281,6 +286,10 @@ def test_answers_of_a_server_are_named():
         error = connect.UnexpectedResponse(status, "", b"why", None)
         assert type(server._error(error)).__name__ == kind
         assert f"{status} why" in str(server._error(error))
+    monkeypatch.setenv(connect.KEY_VARIABLE, "secret")
+    for status in (400, 401, 500):
+        error = connect.UnexpectedResponse(status, "", b"the key secret is none", None)
+        assert "the key ... is none" in str(server._error(error))
 
 
 def test_a_key_that_no_header_can_hold_is_not_told(monkeypatch):

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from windowshop.cli.options import IndexPath, print_line, reporter
-from windowshop.errors import ConfigError
+from windowshop.errors import ConfigError, plain_address
 from windowshop.files import INDEX, require_manifest
 
 
@@ -39,8 +39,8 @@ def push(
 
     if not is_address(to):
         raise ConfigError(
-            f"--to {to}: is no address. Write postgresql://USER@HOST:PORT/DATABASE or "
-            "qdrant://HOST:PORT/NAME."
+            f"--to {plain_address(to)}: is no address of a server. Write "
+            "postgresql://USER@HOST:PORT/DATABASE or qdrant://HOST:PORT/NAME."
         )
     if is_linked(index_folder):
         raise ConfigError(f"{index_folder}: its products lie on a server already. Push an index.")

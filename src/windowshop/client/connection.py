@@ -23,7 +23,7 @@ from windowshop.client.answers import (
 )
 from windowshop.client.calls import Answer, Call
 from windowshop.client.problems import ServiceProblem, may_pass, no_answer, problem_of
-from windowshop.errors import ConfigError, needs_extra
+from windowshop.errors import ConfigError, needs_extra, plain_address
 
 with needs_extra("client"):
     import httpx2
@@ -36,8 +36,14 @@ class _Connection:
     """Address of a service, how long it may take, and how often it is asked again."""
 
     def __init__(self, address: str, key: str, timeout: float, retries: int) -> None:
-        if urlsplit(address).scheme not in ("http", "https"):
-            raise ConfigError(f"{address}: is no address of a service, as http://127.0.0.1:8000.")
+        try:
+            is_address = urlsplit(address).scheme in ("http", "https") and httpx2.URL(address).host
+        except (ValueError, httpx2.InvalidURL):
+            is_address = False
+        if not is_address:
+            raise ConfigError(
+                f"{plain_address(address)}: is no address of a service, as http://127.0.0.1:8000."
+            )
         self.address = address.rstrip("/")
         self._timeout, self._retries = timeout, retries
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -60,9 +66,9 @@ class _Connection:
         status, reason = response.status_code, response.reason_phrase
         raise problem_of(status, reason, body, response.headers)
 
-    def _problem(self, call: Call[Any], error: httpx2.TransportError) -> ServiceProblem:
+    def _problem(self, call: Call[Any], error: httpx2.RequestError) -> ServiceProblem:
         is_late = isinstance(error, httpx2.TimeoutException)
-        return no_answer(self.address + call.path, error, is_late=is_late)
+        return no_answer(plain_address(self.address) + call.path, error, is_late=is_late)
 
     def _wait(self, problem: ServiceProblem, attempt: int) -> float:
         """Return the seconds before the next attempt; raises the problem where there is none."""
@@ -180,7 +186,7 @@ class Windowshop(_Connection):
     def _once(self, call: Call[Answer]) -> Answer:
         try:
             response = self._http.request(call.method, call.path, **self._arguments(call))
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise self._problem(call, error) from error
         return self._read(call, response)
 
@@ -292,6 +298,6 @@ class AsyncWindowshop(_Connection):
     async def _once(self, call: Call[Answer]) -> Answer:
         try:
             response = await self._http.request(call.method, call.path, **self._arguments(call))
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise self._problem(call, error) from error
         return self._read(call, response)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from windowshop.errors import ConfigError, plain_address
 from windowshop.files import INDEX, MANIFEST_FILE, write_manifest
 from windowshop.index.folder import IndexManifest
 from windowshop.index.remote import is_address, link_folder, remote_catalogue, write_link
@@ -13,8 +14,13 @@ def index_folder(place: str | Path) -> Path:
     Raises ConfigError for an address that cannot be read, and MissingExtraError where the packages
     for it are missing.
     """
-    if isinstance(place, Path) or not is_address(place):
+    if isinstance(place, Path) or "://" not in place:
         return Path(place)
+    if not is_address(place):
+        raise ConfigError(
+            f"{plain_address(place)}: is no address of a server. Write "
+            "postgresql://USER@HOST:PORT/DATABASE or qdrant://HOST:PORT/NAME."
+        )
     catalogue = remote_catalogue(place)
     folder = link_folder(catalogue)
     folder.mkdir(parents=True, exist_ok=True)

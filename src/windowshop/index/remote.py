@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from filelock import FileLock
 
 from windowshop.engines import EngineSpec
 from windowshop.errors import EngineError, IndexFolderError, needs_extra
@@ -211,6 +212,14 @@ def fetch_generation(folder: Path, name: str, catalogue: RemoteCatalogue) -> Pat
     source, note = catalogue.source(name), place / ".source"
     if note.is_file() and note.read_text() == source:
         return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(place.with_name(f".{name}.lock")):  # of several processes, one fetches it
+        if not (note.is_file() and note.read_text() == source):
+            _fetch(folder, place, name, catalogue, source)
+    return place
+
+
+def _fetch(folder: Path, place: Path, name: str, catalogue: RemoteCatalogue, source: str) -> None:
     with new_folder(place) as made:
         for path in catalogue.files(name):
             target = _inside(folder if path.startswith(SHOP) else made, path)
@@ -219,7 +228,6 @@ def fetch_generation(folder: Path, name: str, catalogue: RemoteCatalogue) -> Pat
                 for part in catalogue.parts(name, path):
                     file.write(part)
         (made / ".source").write_text(source)
-    return place
 
 
 def names_in_order(names: Iterator[str] | list[str]) -> list[str]:

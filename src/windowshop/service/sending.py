@@ -12,7 +12,7 @@ import orjson
 import polars as pl
 
 from windowshop.data import parse_images
-from windowshop.errors import ConfigError, DataError, StorageError
+from windowshop.errors import ConfigError, DataError, StorageError, plain_address
 
 TIMEOUT_SECONDS = 300.0
 TRIES, WAIT_SECONDS = 5, 2.0
@@ -35,7 +35,13 @@ class Service:
     def __post_init__(self) -> None:
         """Check the address."""
         if urlsplit(self.url).scheme not in ("http", "https"):
-            raise ConfigError(f"{self.url}: is no address of a service, as http://127.0.0.1:8000.")
+            raise ConfigError(
+                f"{self._plain}: is no address of a service, as http://127.0.0.1:8000."
+            )
+
+    @property
+    def _plain(self) -> str:
+        return plain_address(self.url)
 
     def write(self, rows: pl.DataFrame) -> None:
         """Add or replace products; raises DataError where the service refuses one."""
@@ -49,7 +55,7 @@ class Service:
     def _take(self, told: dict[str, Any]) -> None:
         for result in told["results"]:
             if result["status"] == "failed":
-                raise DataError(f"{self.url}: {result['product_id']}: {result['error']}")
+                raise DataError(f"{self._plain}: {result['product_id']}: {result['error']}")
             if result.get("problem"):
                 self.problems[result["product_id"]] = result["problem"]
 
@@ -68,12 +74,13 @@ class Service:
                     return told
             except HTTPError as error:
                 if error.code not in BUSY or number == TRIES:
-                    raise StorageError(f"{address}: {error.code}: {_message(error)}") from None
+                    raise StorageError(f"{self._plain}: {error.code}: {_message(error)}") from None
             except (URLError, OSError, ValueError) as error:
                 if number == TRIES:
                     reason = getattr(error, "reason", error)
                     raise StorageError(
-                        f"{address}: no answer ({reason}). Start the service, or give its address."
+                        f"{self._plain}: no answer ({reason}). Start the service, or give its "
+                        "address."
                     ) from None
             time.sleep(WAIT_SECONDS * 2 ** (number - 1))
         raise AssertionError("unreachable")

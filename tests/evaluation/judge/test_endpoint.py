@@ -22,16 +22,28 @@ KEY = "sk-not-for-any-file"
         ("http://127.0.0.1.example", "m", "neither HTTPS"),
         ("http://10.0.0.1/v1", "m", "neither HTTPS"),
         ("https://models.example", "", "--model NAME"),
+        ("https://[::1", "m", "no address"),
+        ("https://a.example:x", "m", "no address"),
+        (f"https://me:{KEY}@a.example/v1", "m", "with a user"),
+        (f"https://{KEY}@a.example/v1", "m", "with a user"),
+        (f"https://a.example/v1?key={KEY}", "m", r"a \?"),
     ],
 )
 def test_what_is_no_safe_address_is_refused(url, model, told):
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=told) as raised:
         check_endpoint(url, model)
+    assert KEY not in str(raised.value)
 
 
 @pytest.mark.parametrize("url", ["http://localhost:1/v1", "http://[::1]:1", "https://a.example"])
 def test_https_and_this_machine_are_addresses(url):
     check_endpoint(url, "m")
+
+
+@pytest.mark.parametrize("url", ["https://256.0.0.1", "https://a.example/\n"])
+def test_an_address_that_the_client_cannot_read_is_named(url):
+    with pytest.raises(ConfigError, match="is no address"):
+        Chat(url, "m")
 
 
 @pytest.fixture
@@ -140,6 +152,22 @@ def test_an_answer_of_another_form_is_named(chat_of, body):
     chat, _, _ = chat_of(always(200, body))
     with pytest.raises(DataError, match="not that of a chat completion"):
         chat.ask("well?")
+
+
+def test_a_host_that_no_server_can_have_is_named():
+    says = r"https://a\.\.example: no usable answer"
+    with (
+        Chat("https://a..example", "m", lambda s: None) as chat,
+        pytest.raises(DataError, match=says),
+    ):
+        chat.ask("well?")
+
+
+def test_an_answer_that_cannot_be_unpacked_is_named(chat_of):
+    chat, _, waits = chat_of(always(200, b"no gzip", **{"Content-Encoding": "gzip"}))
+    with pytest.raises(DataError, match=r"no usable answer \(.*incorrect header check"):
+        chat.ask("well?")
+    assert len(waits) == endpoint.TRIES - 1
 
 
 def test_nobody_there_is_named():

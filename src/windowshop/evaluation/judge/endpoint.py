@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from windowshop.errors import ConfigError, DataError, needs_extra
+from windowshop.errors import ConfigError, DataError, first_line, needs_extra, plain_address
 from windowshop.settings import environment_key
 
 KEY_VARIABLE = "OPENAI_API_KEY"
@@ -30,12 +30,22 @@ def check_endpoint(url: str, model: str, option: str = "--model") -> None:
 
     A key and a shop's texts travel by HTTPS, or stay on this machine.
     """
-    parts = urlsplit(url)
+    shown = plain_address(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # which raises where it is no number
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"--endpoint: {url!r} is no address. Write https://….")
+        raise ConfigError(f"--endpoint: {shown!r} is no address. Write https://….")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigError(
+            f"--endpoint: {shown!r} was given with a user, a password, a ? or a #. Write the "
+            f"address alone; the key stands in {KEY_VARIABLE}."
+        )
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ConfigError(
-            f"--endpoint: {url!r} is neither HTTPS nor on this machine, and would send texts and "
+            f"--endpoint: {shown!r} is neither HTTPS nor on this machine, and would send texts and "
             "key for all to read. Write https://…."
         )
     if not model:
@@ -55,6 +65,12 @@ class Chat:
         self._http = httpx2
         self._client = httpx2.Client(headers=headers, timeout=TIMEOUT_S)
         self._address, self._model, self._pause = url.rstrip("/"), model, pause
+        try:
+            httpx2.URL(self._address)
+        except httpx2.InvalidURL as error:
+            raise ConfigError(
+                f"--endpoint: {url!r} is no address ({first_line(error)}). Write https://…."
+            ) from None
 
     def __enter__(self) -> "Chat":
         """Return itself."""
@@ -83,8 +99,8 @@ class Chat:
             wait = FIRST_WAIT_S * 2**attempt
             try:
                 status, after, content = self._post(body)
-            except self._http.TransportError as error:
-                problem = str(error) or type(error).__name__
+            except (self._http.RequestError, UnicodeError) as error:  # a host like a..example
+                problem = first_line(error) or type(error).__name__
             else:
                 if status < 300:
                     return self._text(content)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Conninfo
 
 from windowshop.errors import EngineError, IndexFolderError
 from windowshop.index.catalogue.restore import Derivation
@@ -20,6 +21,13 @@ from windowshop.index.remote import (
 )
 from windowshop.progress import Reporter
 
+SECRETS = frozenset(
+    option.keyword.decode()
+    for option in Conninfo.get_defaults()
+    if option.dispchar == b"*" or option.keyword.startswith((b"scram_", b"oauth_client_secret"))
+)
+"""Parts of an address that are secret, as this version of libpq has them."""
+
 
 class PostgresCatalogue(RemoteCatalogue):
     """Catalogue in the tables of a database (`windowshop.index.postgres.schema`)."""
@@ -28,7 +36,8 @@ class PostgresCatalogue(RemoteCatalogue):
         self._given, self._server = address, Server(address)
         self.place = self._server.place
         named = conninfo_to_dict(address)
-        named.pop("password", None)
+        for name in SECRETS.intersection(named):
+            named.pop(name)
         self.address = str(make_conninfo("", **named))
 
     def names(self) -> list[str]:

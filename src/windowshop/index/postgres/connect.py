@@ -15,6 +15,7 @@ from windowshop.errors import (
     StorageError,
     WindowshopError,
     first_line,
+    plain_address,
 )
 from windowshop.index.remote import PUSH
 
@@ -47,10 +48,11 @@ class Server:
         """
         try:
             named = conninfo_to_dict(address)
-        except psycopg.Error as error:
+        except psycopg.Error:  # whose words repeat the address, or a part of the password
             raise ConfigError(
-                f"The address of PostgreSQL cannot be read: {first_line(error)}. Write "
-                "postgresql://USER@HOST:PORT/DATABASE."
+                f"The address of PostgreSQL cannot be read: {plain_address(address)}. Write "
+                "postgresql://USER@HOST:PORT/DATABASE?OPTION=VALUE, with the options of libpq, and "
+                "percent-encode signs that are no letters or digits in a password."
             ) from None
         host, port = named.get("host", "localhost"), named.get("port", 5432)
         self.place = f"postgresql://{host}:{port}/{named.get('dbname') or named.get('user', '')}"

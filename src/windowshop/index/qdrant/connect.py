@@ -20,6 +20,7 @@ from windowshop.errors import (
     StorageError,
     WindowshopError,
     first_line,
+    plain_address,
 )
 from windowshop.index.remote import PUSH
 from windowshop.settings import environment_key
@@ -47,9 +48,10 @@ class Server:
         except ValueError:
             parts, port = urlsplit(""), 0
         self.name = parts.path.strip("/")
-        if not parts.hostname or parts.username or not NAME.fullmatch(self.name):
+        too_much = parts.username or parts.password or parts.query or parts.fragment
+        if not parts.hostname or too_much or not NAME.fullmatch(self.name):
             raise ConfigError(
-                f"The address of Qdrant cannot be read: {address.rpartition('@')[2]}. Write "
+                f"The address of Qdrant cannot be read: {plain_address(address)}. Write "
                 f"qdrant://HOST:{PORT}/NAME, or https://, with a name of letters, digits, _ and -; "
                 f"the key stands in the environment as {KEY_VARIABLE}."
             )
@@ -83,9 +85,10 @@ class Server:
 
     def _error(self, error: Exception) -> WindowshopError:
         if isinstance(error, ResponseHandlingException):
-            reason = first_line(error.source) or type(error.source).__name__
+            reason = _without_key(first_line(error.source)) or type(error.source).__name__
         elif isinstance(error, UnexpectedResponse):
-            reason = f"{error.status_code} {error.content.decode(errors='replace')[:300]}"
+            said = _without_key(error.content.decode(errors="replace"))
+            reason = f"{error.status_code} {said[:300]}"
             if error.status_code == 404:
                 return IndexFolderError(f"{self.place}: holds no catalogue ({reason}). {PUSH}.")
             if error.status_code in (401, 403):
@@ -93,10 +96,16 @@ class Server:
             if error.status_code in (400, 422):
                 return ConfigError(f"{self.place}: refuses a request: {reason}.")
         else:
-            reason = first_line(error)
+            reason = _without_key(first_line(error))
         return StorageError(
             f"{self.place}: {reason}. See that it runs and can be reached, and try again."
         )
+
+
+def _without_key(text: str) -> str:
+    """Return a cluster's words without the key, which a proxy before it may repeat."""
+    key = environment_key(KEY_VARIABLE)
+    return text.replace(key, "...") if key else text
 
 
 @cache

@@ -31,7 +31,7 @@ from windowshop.config import ModelConfig, TrainConfig
 from windowshop.data.dataset import Dataset, read_dataset
 from windowshop.data.product_text import FACTS, TITLE
 from windowshop.demo.catalogue import DemoConfig, write_demo
-from windowshop.encoders.feature_cache import FeatureTable, ProductFeatures, QueryFeatures
+from windowshop.encoders.feature_tables import FeatureTable, ProductFeatures, QueryFeatures
 from windowshop.index.build import IndexConfig, build_index
 from windowshop.model.batches import ProductSource, QuerySource
 from windowshop.model.retriever import load

@@ -107,7 +107,6 @@ index.close()
         ("train", ["train", "{data}", "--out", "{out}"]),
         ("train", ["evaluate", "{model}", "{data}"]),
         ("train", ["mine-negatives", "{model}", "{data}", "--out", "{out}"]),
-        ("train", ["index", "{model}", "{data}", "--out", "{out}"]),
         ("train", ["encode", "{model}", "{data}", "--out", "{out}"]),
         ("train", ["tune", "{index}", "{data}"]),
         ("train", ["export-onnx", "{model}", "--data", "{data}"]),

@@ -11,6 +11,8 @@ from windowshop.errors import ConfigError
 from windowshop.registry import FUSIONS
 from windowshop.settings import from_dict, load_settings, to_dict
 
+CONFIG_FILE = "config.yaml"
+"""Settings within a model folder."""
 FUSED = "fused"
 """The model itself, among the systems that are trained and evaluated side by side."""
 SERVED = "served"

@@ -8,9 +8,9 @@ from PIL import Image
 from support.shops import HUGE_PNG, image_bytes
 
 from windowshop.data.product_text import FACTS, TITLE
-from windowshop.encoders import feature_cache as features_module
-from windowshop.encoders import feature_store
-from windowshop.encoders.feature_cache import FeatureCache, product_features, query_features
+from windowshop.encoders import cached_features, feature_store
+from windowshop.encoders.cached_features import product_features, query_features
+from windowshop.encoders.feature_cache import FeatureCache
 from windowshop.encoders.layout import Layout
 from windowshop.errors import EncoderError
 from windowshop.progress import SilentReporter
@@ -150,7 +150,7 @@ def test_another_encoder_encodes_again(cache):
 
 
 def test_texts_go_on_where_an_exception_stopped_them(cache, fresh, monkeypatch):
-    monkeypatch.setattr(features_module, "TEXT_CHUNK", 4)
+    monkeypatch.setattr(cached_features, "TEXT_CHUNK", 4)
     texts = ["boot" + "s" * i for i in range(10, 0, -1)]
     cache.text.fail_on = texts[9]
     with pytest.raises(RuntimeError, match="power"):
@@ -164,7 +164,7 @@ def test_texts_go_on_where_an_exception_stopped_them(cache, fresh, monkeypatch):
 
 
 def test_images_go_on_where_an_exception_stopped_them(cache, fresh, shop, monkeypatch):
-    monkeypatch.setattr(features_module, "IMAGE_CHUNK", 3)
+    monkeypatch.setattr(cached_features, "IMAGE_CHUNK", 3)
     images = write_images(shop, **{f"p{i}": i for i in range(10)})
     cache.image.batches_left = 2
     with pytest.raises(RuntimeError, match="power"):
@@ -262,7 +262,7 @@ KINDS = {
 def test_missing_and_broken_images_are_absent_and_counted_by_kind(
     cache, shop, mixed_images, monkeypatch, chunk
 ):
-    monkeypatch.setattr(features_module, "IMAGE_CHUNK", chunk)
+    monkeypatch.setattr(cached_features, "IMAGE_CHUNK", chunk)
     table, broken = encode_images(cache, shop, *mixed_images)
     assert broken == KINDS
     assert table.present.tolist() == [True, False, True, *[False] * 7, True]

@@ -18,7 +18,7 @@ from windowshop.data.product_text import (
     TITLE,
     VIEWS,
 )
-from windowshop.encoders.feature_cache import ProductFeatures
+from windowshop.encoders.feature_tables import ProductFeatures
 from windowshop.model.batches import ProductSource, needed_views
 
 STAGE = StageConfig(name="fused", steps=1)

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from support.query_models import Blind, make_model
+from support.shops import image_bytes
 from support.tiny_models import IMAGES, TEXTS
 
 from windowshop.data import PRODUCT_SCHEMA
@@ -14,6 +15,7 @@ from windowshop.model import open_exported_model, open_query_encoder
 from windowshop.model.fusion import FUSIONS
 from windowshop.model.onnx_export import ExportConfig, export_graph
 from windowshop.model.product_export import check_products
+from windowshop.progress import SILENT
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +99,38 @@ def test_any_number_of_products_is_encoded(make, count):
         encoder.encode_rows(table(titles), pictures).fused for encoder in (opened(out), model)
     )
     np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("fusion", ["text_tower_experts", "average"])
+def test_a_table_has_the_models_vectors(make, tmp_path, monkeypatch, fusion):
+    """Several images, one twice, a broken one, none, and a product of nothing."""
+    monkeypatch.setattr("windowshop.model.exported_model.CHUNK", 2)
+    model, out = make(fusion)
+    for number in range(4):
+        (tmp_path / f"{number}.png").write_bytes(image_bytes(number))
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    further = pl.Series("images", [None, None, '["2.png", "3.png", "2.png"]', None, None])
+    images = pl.Series("image", ["0.png", None, "1.png", None, "broken.png"])
+    rows = table(TITLES).with_columns(images, further)
+    exported, every = opened(out), np.arange(len(rows))
+    found, expected = (
+        encoder.encode_for_index(
+            encoder.read_products(rows, tmp_path, tmp_path / name, SILENT), every
+        )
+        for name, encoder in (("graphs", exported), ("torch", model))
+    )
+    np.testing.assert_allclose(found.fused, expected.fused, atol=2e-3)
+    if expected.image is not None:
+        np.testing.assert_allclose(found.image, expected.image, atol=2e-3)
+    if expected.gate is not None:
+        np.testing.assert_allclose(found.gate, expected.gate, atol=2e-3)
+    assert not found.fused[3].any(), "a product of nothing"
+    features = exported.read_products(rows, tmp_path, tmp_path / "torch", SILENT)
+    np.testing.assert_allclose(
+        exported.encode_for_index(features, every[::-1]).fused, expected.fused[::-1], atol=2e-3
+    )
+    assert features.broken_images.total() == 1
+    assert exported.encode_for_index(features, every[:0]).fused.shape == (0, model.width)
 
 
 def test_a_query_of_nothing_and_a_broken_image_are_refused_as_by_the_model(make):

@@ -17,13 +17,9 @@ from windowshop.data.check import check_dataset
 from windowshop.data.dataset import read_products
 from windowshop.data.product_images import image_names_of, parse_images
 from windowshop.data.product_text import FACTS, TITLE
-from windowshop.encoders.feature_cache import (
-    FeatureCache,
-    FeatureTable,
-    ProductFeatures,
-    first_and_further,
-    product_features,
-)
+from windowshop.encoders.cached_features import product_features
+from windowshop.encoders.feature_cache import FeatureCache
+from windowshop.encoders.feature_tables import FeatureTable, ProductFeatures, first_and_further
 from windowshop.encoders.layout import Layout
 from windowshop.model.batches import ProductSource
 from windowshop.model.fusion import FUSIONS

@@ -4,7 +4,7 @@ import torch
 
 from windowshop.config import ModelConfig
 from windowshop.data.product_text import FACTS, TITLE
-from windowshop.encoders.feature_cache import ProductFeatures, QueryFeatures
+from windowshop.encoders.feature_tables import ProductFeatures, QueryFeatures
 from windowshop.encoders.layout import Layout
 from windowshop.evaluation.dev_scorer import DevScorer
 from windowshop.evaluation.slices import GradedQrels

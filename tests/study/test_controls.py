@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.kinds import KINDS
 
 from windowshop.data.dataset import Dataset
-from windowshop.encoders.feature_cache import QueryFeatures
+from windowshop.encoders.feature_tables import QueryFeatures
 from windowshop.model.batches import ProductSource
 from windowshop.study.controls import apply_change, with_cut_titles, without_images
 from windowshop.study.memory import peak_memory_mb, reset_peak

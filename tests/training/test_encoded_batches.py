@@ -13,7 +13,8 @@ from support.tiny_models import SIDE
 from windowshop.config import FineTuningConfig, LossConfig, ModelConfig, StageConfig
 from windowshop.data.dataset import Dataset
 from windowshop.data.product_text import VIEWS
-from windowshop.encoders.feature_cache import FeatureCache, product_features, query_features
+from windowshop.encoders.cached_features import product_features, query_features
+from windowshop.encoders.feature_cache import FeatureCache
 from windowshop.errors import DataError
 from windowshop.model.batches import ProductSource, QuerySource
 from windowshop.model.two_tower import TwoTower

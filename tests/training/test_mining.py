@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from windowshop.data.dataset import Dataset
 from windowshop.data.product_text import FACTS
-from windowshop.encoders.feature_cache import (
+from windowshop.encoders.feature_tables import (
     FeatureTable,
     FurtherTable,
     ProductFeatures,

@@ -8,7 +8,7 @@ import pytest
 
 from windowshop.config import ModelConfig, StageConfig, TrainConfig
 from windowshop.data.product_text import FACTS, TITLE
-from windowshop.encoders.feature_cache import ProductFeatures, QueryFeatures
+from windowshop.encoders.feature_tables import ProductFeatures, QueryFeatures
 from windowshop.encoders.layout import Layout
 from windowshop.engines.neighbours import nearest
 from windowshop.evaluation.runs import product_vectors, query_vectors

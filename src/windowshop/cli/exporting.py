@@ -93,14 +93,13 @@ def _products(source: Path, to: str, place: Path, data: Path | None, cache: Path
     print_line(f"{place}: {told}")
 
 
-@needs_extra("train")
 def _encoded(source: Path, data: Path, cache: Path) -> "AbstractContextManager[Catalogue]":
     require_products(data)
     from windowshop.data import read_dataset
     from windowshop.index import data_catalogue
-    from windowshop.model import load
+    from windowshop.model import load_encoder
 
-    return data_catalogue(load(source), read_dataset(data), cache, reporter)
+    return data_catalogue(load_encoder(source), read_dataset(data), cache, reporter)
 
 
 @needs_extra("train")

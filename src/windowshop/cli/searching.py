@@ -63,7 +63,6 @@ def export_onnx(
     out.print(render_export(manifest))
 
 
-@needs_extra("train")
 def index(
     model: ModelPath,
     data: Data,
@@ -90,10 +89,11 @@ def index(
 
     from windowshop.data import broken_note, read_dataset
     from windowshop.index import IndexConfig, build_index, current_generation
-    from windowshop.model import load
+    from windowshop.model import load_encoder
 
     config = IndexConfig(engine=engine, storage=storage, width=width)
-    manifest = build_index(load(model), read_dataset(data), index_folder, cache, reporter, config)
+    encoder, dataset = load_encoder(model), read_dataset(data)
+    manifest = build_index(encoder, dataset, index_folder, cache, reporter, config)
     print_line(
         f"{index_folder}: {manifest.num_products} products, {manifest.width} dimensions, "
         f"generation {current_generation(index_folder)}"

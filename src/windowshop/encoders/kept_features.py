@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from windowshop.encoders.feature_cache import MODALITIES, Modality, place_of
+from windowshop.encoders.cached_features import MODALITIES, Modality, place_of
 from windowshop.encoders.feature_store import INDEX_FILE, FeatureStore, content_keys
 
 

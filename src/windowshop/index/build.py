@@ -12,14 +12,21 @@ import numpy as np
 from windowshop.data import Dataset, attribute_columns, fill_attributes
 from windowshop.engines import EngineSpec, VectorSpec, choose
 from windowshop.errors import ConfigError
-from windowshop.files import DEFAULT_CACHE, EVERYTHING, MODEL, require_files, write_manifest
+from windowshop.files import (
+    DEFAULT_CACHE,
+    EVERYTHING,
+    EXPORT,
+    MODEL,
+    require_files,
+    write_manifest,
+)
 from windowshop.index.catalogue.restore import Encoded, fill
 from windowshop.index.catalogue.snapshot import write_snapshot
 from windowshop.index.catalogue.state import empty_state
 from windowshop.index.catalogue.vector_store import VectorStore
 from windowshop.index.folder import building, next_name
 from windowshop.index.merge import Staging
-from windowshop.index.open import EXPORT_FOLDER, GENERATION, MODEL_FOLDER, GenerationManifest
+from windowshop.index.open import GENERATION, MODEL_FOLDER, GenerationManifest
 from windowshop.index.product_table import ProductTable
 from windowshop.index.rows import plain
 from windowshop.index.vector_names import (
@@ -28,11 +35,13 @@ from windowshop.index.vector_names import (
     gate_columns,
     vectors_by_name,
 )
+from windowshop.model import EXPORT_FOLDER, ExportedModel
 from windowshop.progress import SILENT, Reporter
 from windowshop.registry import ENGINES
 
 if TYPE_CHECKING:
-    from windowshop.model import ProductSource, Retriever
+    from windowshop.encoders import ProductFeatures
+    from windowshop.model import Retriever
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +77,7 @@ class IndexConfig:
 
 
 def build_index(
-    model: "Retriever",
+    model: "Retriever | ExportedModel",
     dataset: Dataset,
     out: str | Path,
     cache_folder: Path = DEFAULT_CACHE,
@@ -77,12 +86,12 @@ def build_index(
 ) -> GenerationManifest:
     """Encode a data folder as the next generation of the index at `out`, and switch to it.
 
+    By graphs (`windowshop.model.load_encoder`), no torch is needed.
+
     Products that are not in the data are deleted, unless they were written during the build: what
     is written meanwhile wins. The previous generation stays for a rollback. A kill leaves the index
     as it was. Raises IndexFolderError where `out` is no index.
     """
-    from windowshop.model import provide_export
-
     with (
         building(Path(out)) as generations,
         closing(ProductTable(generations.index)) as products,
@@ -91,15 +100,13 @@ def build_index(
         before, name = generations.current, next_name(generations)
         path = generations.path(name)
         with closing(Staging(path, products)) as staging:
-            source = model.read_products(dataset.products, dataset.root, cache_folder, reporter)
+            features = model.read_products(dataset.products, dataset.root, cache_folder, reporter)
             shutil.copytree(model.folder, path / MODEL_FOLDER)
             require_files(path / MODEL_FOLDER, MODEL, EVERYTHING)
-            export = path / MODEL_FOLDER / EXPORT_FOLDER
-            if before is not None and not export.exists():  # that of the previous one may fit
-                shutil.copytree(generations.path(before) / MODEL_FOLDER / EXPORT_FOLDER, export)
-            provide_export(model, dataset, source, export)
+            earlier = None if before is None else generations.path(before)
+            _require_graphs(path, model, dataset, features, earlier)
             manifest = _fill(
-                path, model, dataset, source, staging, reporter, config or IndexConfig()
+                path, model, dataset, features, staging, reporter, config or IndexConfig()
             )
             manifest = replace(manifest, cache=str(cache_folder.resolve()), began=began)
             write_manifest(path, manifest, GENERATION)
@@ -107,20 +114,42 @@ def build_index(
     return manifest
 
 
+def _require_graphs(
+    path: Path,
+    model: "Retriever | ExportedModel",
+    dataset: Dataset,
+    features: "ProductFeatures",
+    earlier: Path | None,
+) -> None:
+    """Require the model's export in a generation; the model in torch makes it where there is none.
+
+    `earlier` is a generation whose export may be the model's too.
+    """
+    export = path / MODEL_FOLDER / EXPORT_FOLDER
+    if isinstance(model, ExportedModel):  # copied with the model folder
+        require_files(export, EXPORT, EVERYTHING)
+        return
+    from windowshop.model import provide_export
+
+    if earlier is not None and not export.exists():
+        shutil.copytree(earlier / MODEL_FOLDER / EXPORT_FOLDER, export)
+    provide_export(model, dataset, features, export)
+
+
 def _fill(
     path: Path,
-    model: "Retriever",
+    model: "Retriever | ExportedModel",
     dataset: Dataset,
-    source: "ProductSource",
+    features: "ProductFeatures",
     staging: Staging,
     reporter: Reporter,
     config: IndexConfig,
 ) -> GenerationManifest:
     """Fill a generation with a data folder's products; returns its manifest."""
-    if config.width not in (0, *model.towers.widths):
+    if config.width not in (0, *model.widths):
         raise ConfigError(
             f"width={config.width} is not a width that the model was trained for. "
-            f"Choose one of: {', '.join(map(str, model.towers.widths))}."
+            f"Choose one of: {', '.join(map(str, model.widths))}."
         )
     widths = {FUSED_VECTOR: model.width}
     if model.image_width is not None:
@@ -133,7 +162,7 @@ def _fill(
         with reporter.bar("Fill the index", len(products)) as advance:
             for start in range(0, len(products), config.chunk_rows):
                 rows = plain(products[start : start + config.chunk_rows])
-                made = model.encode_for_index(source, np.arange(start, start + len(rows)))
+                made = model.encode_for_index(features, np.arange(start, start + len(rows)))
                 encoded = Encoded(vectors_by_name([made]), gate_columns([made]))
                 fill(state, store, fill_attributes(rows, columns), staging.add(rows), encoded)
                 unsearchable += int((~np.any(made.fused, axis=1)).sum())
@@ -143,12 +172,12 @@ def _fill(
         state.seq = staging.begin
         write_snapshot(path, state.snapshot(), state.engine.fixed_files(state.columns.num_keys))
     return GenerationManifest(
-        model_key=model.manifest.run_key,
+        model_key=model.run_key,
         num_products=len(products),
         width=model.width,
         image_width=model.image_width,
         data_root=str(dataset.root.resolve()),
-        broken_images=dict(source.features.broken_images),
+        broken_images=dict(features.broken_images),
         unsearchable=unsearchable,
         attributes=[asdict(column) for column in columns],
         language=dataset.language,

@@ -26,8 +26,9 @@ from windowshop.index.catalogue.vector_store import VECTORS_FILE, Stored, Vector
 from windowshop.index.database import DATABASE_FILE
 from windowshop.index.folder import open_generations
 from windowshop.index.generation_parts import GENERATION_PARTS
-from windowshop.index.open import EXPORT_FOLDER, GENERATION, MODEL_FOLDER
+from windowshop.index.open import GENERATION, MODEL_FOLDER
 from windowshop.index.product_table import ProductTable, open_products
+from windowshop.model import EXPORT_FOLDER
 
 
 def check_generations(folder: Path) -> list[FolderCheck]:

@@ -51,6 +51,7 @@ from windowshop.index.images import Kept, OpenedImages, ShopImages
 from windowshop.index.remote import fetch_generation, linked_catalogue
 from windowshop.index.vector_names import gate_columns, vectors_by_name
 from windowshop.model import (
+    EXPORT_FOLDER,
     ExportedModel,
     QueryEncoder,
     open_exported_model,
@@ -69,7 +70,7 @@ GENERATION = FolderKind(
     error=IndexFolderError,
     file="generation.json",
 )
-MODEL_FOLDER, EXPORT_FOLDER = "model", "export"
+MODEL_FOLDER = "model"
 WRITTEN = "the products to add"
 WRITE_ROWS, WRITE_PIXELS = 32, 16_000_000
 """Rows, or pixels of their images, of an online write that are encoded at a time."""

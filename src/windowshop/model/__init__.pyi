@@ -5,6 +5,8 @@ from .batches import QueryBatch as QueryBatch
 from .batches import QuerySource as QuerySource
 from .batches import needed_views as needed_views
 from .card import model_card as model_card
+from .catalogue_encoder import EXPORT_FOLDER as EXPORT_FOLDER
+from .catalogue_encoder import load_encoder as load_encoder
 from .checkpoint import Manifest as Manifest
 from .checkpoint import System as System
 from .checkpoint import load_manifest as load_manifest

@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from windowshop.config import FUSED, load_config
+from windowshop.config import CONFIG_FILE, FUSED, load_config
 from windowshop.errors import DataError
-from windowshop.model.checkpoint import CONFIG_FILE, Manifest, load_manifest
+from windowshop.model.checkpoint import Manifest, load_manifest
 
 MEASURES = ("ndcg@10", "recall@10", "recall@100", "mrr@10")
 """Measures of the card's table, of those that there are."""

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from windowshop.config import FUSED, TrainConfig, load_config
+from windowshop.config import CONFIG_FILE, FUSED, TrainConfig, load_config
 from windowshop.encoders import ImageEncoder, Layout, TextEncoder
 from windowshop.errors import ModelError, first_line
 from windowshop.files import (
@@ -34,7 +34,6 @@ from windowshop.model.origin import environment
 from windowshop.model.two_tower import TwoTower
 from windowshop.settings import to_yaml
 
-CONFIG_FILE = "config.yaml"
 TOWERS_FILE = "towers.safetensors"
 
 

@@ -19,8 +19,10 @@ import onnxruntime
 import polars as pl
 from PIL import Image
 
+from windowshop.config import CONFIG_FILE, load_config
 from windowshop.data import FACTS, ImageInput
 from windowshop.encoders import (
+    GraphCache,
     ImageGraph,
     KeptFeatures,
     Modality,
@@ -31,43 +33,64 @@ from windowshop.encoders import (
 from windowshop.errors import ExportError
 from windowshop.files import EXPORT, require_files
 from windowshop.model.query_encoder import TOKENIZER_FILE, ExportManifest
-from windowshop.model.vectors import Features, IndexVectors
+from windowshop.model.vectors import Features, IndexVectors, table_features
+from windowshop.progress import Reporter
 
 TEXT_FILE, IMAGE_FILE = "text.onnx", "image.onnx"
 PRODUCTS_FILE, SHOWN_FILE = "products.onnx", "shown.onnx"
 TEXT, IMAGE, OWNER, HAS = "text", "image", "owner", "has"
 FUSED, SHOWN, GATE = "fused", "shown", "gate"
 """Inputs and outputs of the graphs."""
+CHUNK = 256
+"""Products of a run; memory grows by their number times that of their images."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedModel:
     """Graphs of an export folder; encodes as `Retriever` does, up to rounding."""
 
+    folder: Path
+    """Model folder, where the export lies in one."""
     run_key: str
     """The run key of the model that was exported."""
+    width: int
+    """Width P of query and product vectors."""
     image_width: int | None
     """Width D of image vectors; None where the model looks at no product image."""
     _fingerprints: Mapping[Modality, str]
+    _text: TextGraph
+    _image: ImageGraph
     _features: Features
     _products: onnxruntime.InferenceSession
     _shown: onnxruntime.InferenceSession
 
     @classmethod
-    def of(cls, folder: Path, run_key: str, about: Mapping[str, Any]) -> "ExportedModel":
+    def of(
+        cls, folder: Path, run_key: str, width: int, about: Mapping[str, Any]
+    ) -> "ExportedModel":
         """Load the graphs of a folder; `about` stands in its manifest as `encoders`."""
         text = TextGraph(folder / TEXT_FILE, folder / TOKENIZER_FILE)
         image = ImageGraph(folder / IMAGE_FILE)
         return cls(
+            folder=folder.parent,
             run_key=run_key,
+            width=width,
             image_width=about["image_vectors"],
             _fingerprints={"text": about["text"], "image": about["image"]},
+            _text=text,
+            _image=image,
             _features=Features(
                 text.encode, image.encode, about["text_width"], about["image_width"], image.side
             ),
             _products=open_session(folder / PRODUCTS_FILE),
             _shown=open_session(folder / SHOWN_FILE),
         )
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Widths that vectors may be cut to, the full one last, as its model folder says."""
+        shape = load_config(self.folder / CONFIG_FILE).model
+        return tuple(self.width // shape.width * width for width in shape.widths)
 
     @property
     def side(self) -> int:
@@ -95,11 +118,29 @@ class ExportedModel:
 
     def kept_features(self, cache: Path) -> KeptFeatures:
         """Return what a cache folder has of these encoders' features, for `encode_rows`."""
-        widths: dict[Modality, int] = {
-            "text": self._features.text_width,
-            "image": self._features.image_width,
-        }
-        return KeptFeatures(cache, self._fingerprints, widths)
+        return KeptFeatures(cache, self._fingerprints, self._widths)
+
+    def read_products(
+        self, table: pl.DataFrame, root: Path, cache: Path, reporter: Reporter
+    ) -> ProductFeatures:
+        """Encode a table in the products format for `encode_for_index`; `cache` keeps features.
+
+        Those that torch left there are taken as they are.
+        """
+        graphs = GraphCache(self._text, self._image, self._fingerprints, self._widths, cache)
+        return table_features(table, root, graphs, reporter)
+
+    def encode_for_index(self, features: ProductFeatures, items: np.ndarray) -> IndexVectors:
+        """Return vectors of the given rows of a table, of both spaces in one pass."""
+        starts = range(0, max(len(items), 1), CHUNK)  # of no product, too
+        parts = [self._vectors(features, items[start : start + CHUNK]) for start in starts]
+        images = [part.image for part in parts if part.image is not None]
+        gates = [part.gate for part in parts if part.gate is not None]
+        return IndexVectors(
+            np.concatenate([part.fused for part in parts]),
+            np.concatenate(images) if images else None,
+            np.concatenate(gates) if gates else None,
+        )
 
     def encode_rows(
         self,
@@ -108,17 +149,24 @@ class ExportedModel:
         kept: KeptFeatures | None = None,
     ) -> IndexVectors:
         """Return vectors of a few products whose images are in memory, as `Retriever` does."""
-        features, size = self._features.of_rows(table, images, kept), len(table)
-        owner_BM, image_MH = _images(features, size)
+        features = self._features.of_rows(table, images, kept)
+        return self._vectors(features, np.arange(len(table)))
+
+    @property
+    def _widths(self) -> dict[Modality, int]:
+        return {"text": self._features.text_width, "image": self._features.image_width}
+
+    def _vectors(self, features: ProductFeatures, items: np.ndarray) -> IndexVectors:
+        owner_BM, image_MH = _images(features, items)
+        text, image = features.views[FACTS], features.image
+        has_B2 = np.stack([text.present[items], image.present[items]], axis=1)
         found = self._run(
             self._products,
             {
-                TEXT: features.views[FACTS].gather(np.arange(size)),
+                TEXT: text.gather(items),
                 IMAGE: image_MH,
                 OWNER: owner_BM,
-                HAS: np.stack(
-                    [features.views[FACTS].present, features.image.present], axis=1
-                ).astype(np.float32),
+                HAS: has_B2.astype(np.float32),
             },
         )
         shown = found[SHOWN] if self.image_width is not None else None
@@ -146,15 +194,15 @@ def open_exported_model(folder: Path, manifest: ExportManifest) -> ExportedModel
     if manifest.encoders is None:
         raise ExportError(f"{folder}: encodes queries of text alone ({manifest.queries_alone}).")
     require_files(folder, EXPORT, TEXT_FILE, IMAGE_FILE, PRODUCTS_FILE, SHOWN_FILE)
-    return ExportedModel.of(folder, manifest.model_key, manifest.encoders)
+    return ExportedModel.of(folder, manifest.model_key, manifest.width, manifest.encoders)
 
 
-def _images(features: ProductFeatures, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _images(features: ProductFeatures, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return 1 where an image is a product's (B, M), and features of all images (M, H)."""
-    items = np.arange(size)
-    image_MH, owner_M = features.image.gather(items), items
+    place_B = np.arange(len(items))
+    image_MH, owner_M = features.image.gather(items), place_B
     if features.further is not None:
         further_MH, further_M = features.further.gather(items)
         image_MH = np.concatenate([image_MH, further_MH])
         owner_M = np.concatenate([owner_M, further_M])
-    return (items[:, np.newaxis] == owner_M).astype(np.float32), image_MH
+    return (place_B[:, np.newaxis] == owner_M).astype(np.float32), image_MH

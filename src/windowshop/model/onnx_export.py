@@ -27,6 +27,7 @@ from windowshop.encoders import (
     HARD_TEXTS,
     IDS,
     MASK,
+    ProductFeatures,
     TextEncoder,
     check_tokens,
     pick_device,
@@ -43,7 +44,6 @@ from windowshop.files import (
     require_files,
     write_manifest,
 )
-from windowshop.model.batches import ProductSource
 from windowshop.model.exported_model import ExportedModel
 from windowshop.model.product_export import check_products, write_products
 from windowshop.model.query_encoder import (
@@ -145,10 +145,12 @@ def export_queries(
     return export_graph(model, texts, products.vectors, out, config)
 
 
-def provide_export(model: Retriever, dataset: Dataset, source: ProductSource, out: Path) -> None:
+def provide_export(
+    model: Retriever, dataset: Dataset, features: ProductFeatures, out: Path
+) -> None:
     """Export a model's query path where `out` holds no usable export of it.
 
-    `source` has the features of the data set's products. Raises ExportError where the model's text
+    `features` are those of the data set's products. Raises ExportError where the model's text
     encoder cannot be exported.
     """
     with suppress(ExportError):
@@ -159,8 +161,8 @@ def provide_export(model: Retriever, dataset: Dataset, source: ProductSource, ou
     config, texts = ExportConfig(), list(PROBES)
     with suppress(ExportError):  # a shop of images alone has no text
         texts = check_texts(dataset, config.num_texts)
-    items = np.random.default_rng(0).permutation(len(source))[:CHECK_PRODUCTS]
-    products_NP = model.encode_for_index(source, items).fused
+    items = np.random.default_rng(0).permutation(len(features.image))[:CHECK_PRODUCTS]
+    products_NP = model.encode_for_index(features, items).fused
     on_cpu = model if pick_device(model.device).type == "cpu" else load(model.folder, "cpu")
     export_graph(on_cpu, texts, products_NP, out, config)
 
@@ -312,7 +314,7 @@ def _write_products(model: Retriever, folder: Path) -> tuple[dict[str, Any] | No
         try:
             about = write_products(model, made)
             shutil.copy(folder / TOKENIZER_FILE, made)
-            check_products(model, ExportedModel.of(made, model.manifest.run_key, about))
+            check_products(model, ExportedModel.of(made, model.run_key, model.width, about))
         except (StorageError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 (encoders of any make are traced and run here)

@@ -14,26 +14,22 @@ import polars as pl
 import torch
 from PIL import Image
 
-from windowshop.config import FUSED, TrainConfig, load_config
+from windowshop.config import CONFIG_FILE, FUSED, TrainConfig, load_config
 from windowshop.data import (
-    FACTS,
-    PRODUCT_SCHEMA,
     ImageInput,
 )
 from windowshop.encoders import (
     FeatureCache,
     ImageEncoder,
     KeptFeatures,
+    ProductFeatures,
     TextEncoder,
     load_image_encoder,
     load_text_encoder,
-    product_features,
 )
-from windowshop.errors import DataError
 from windowshop.files import MODEL, require_files
 from windowshop.model.batches import CHUNK, ProductSource, QueryBatch
 from windowshop.model.checkpoint import (
-    CONFIG_FILE,
     Manifest,
     System,
     encoder_folder,
@@ -41,7 +37,7 @@ from windowshop.model.checkpoint import (
     load_towers,
 )
 from windowshop.model.two_tower import TwoTower
-from windowshop.model.vectors import Features, IndexVectors
+from windowshop.model.vectors import Features, IndexVectors, table_features
 from windowshop.progress import Reporter, SilentReporter
 
 
@@ -66,6 +62,16 @@ class Retriever:
     image: ImageEncoder
     device: str
     """Device of the encoders, as given to `load`."""
+
+    @property
+    def run_key(self) -> str:
+        """Return the model's run key."""
+        return self.manifest.run_key
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Widths that vectors may be cut to, the full one last."""
+        return self.towers.widths
 
     @property
     def width(self) -> int:
@@ -131,25 +137,21 @@ class Retriever:
         """
         with tempfile.TemporaryDirectory(prefix="windowshop-") as scratch:
             folder = Path(cache) if cache is not None else Path(scratch)
-            source = self.read_products(table, Path(root), folder, reporter or SilentReporter())
-            vectors = self.encode_for_index(source, np.arange(len(table))).fused
-            return ProductVectors(vectors, source.features.broken_images)
+            features = self.read_products(table, Path(root), folder, reporter or SilentReporter())
+            vectors = self.encode_for_index(features, np.arange(len(table))).fused
+            return ProductVectors(vectors, features.broken_images)
 
     def read_products(
         self, table: pl.DataFrame, root: Path, cache: Path, reporter: Reporter
-    ) -> ProductSource:
+    ) -> ProductFeatures:
         """Encode a table in the products format for `encode_for_index`; `cache` keeps features."""
-        absent = [n for n in PRODUCT_SCHEMA if n not in table.columns]
-        if "title" in absent and "image" in absent:
-            raise DataError(f"the table needs a `title` or an `image`, found {table.columns}.")
-        table = table.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in absent)
-        encoders = FeatureCache(self.text, self.image, cache)
-        return ProductSource(product_features(table, root, encoders, reporter, [FACTS]))
+        return table_features(table, root, FeatureCache(self.text, self.image, cache), reporter)
 
     @torch.inference_mode()
-    def encode_for_index(self, source: ProductSource, items: np.ndarray) -> IndexVectors:
-        """Return vectors of the given rows of a source, of both spaces in one pass."""
+    def encode_for_index(self, features: ProductFeatures, items: np.ndarray) -> IndexVectors:
+        """Return vectors of the given rows of a table, of both spaces in one pass."""
         self.towers.eval()
+        source = ProductSource(features)
         fused, image, gates = [], [], []
         for start in range(0, max(len(items), 1), CHUNK):  # of no product, too
             modalities = self.towers.encode_modalities(source.batch(items[start : start + CHUNK]))
@@ -183,8 +185,8 @@ class Retriever:
         features. Texts that are `kept` are not encoded. The vectors are those that an index of the
         same products has, up to rounding.
         """
-        source = ProductSource(self._features.of_rows(table, images, kept))
-        return self.encode_for_index(source, np.arange(len(table)))
+        features = self._features.of_rows(table, images, kept)
+        return self.encode_for_index(features, np.arange(len(table)))
 
     @property
     def _features(self) -> Features:

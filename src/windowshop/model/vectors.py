@@ -5,7 +5,7 @@ D width of image vectors.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,26 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from windowshop.data import FACTS, BrokenImage, ImageInput, decode, product_views, read_bytes
-from windowshop.encoders import FeatureTable, KeptFeatures, ProductFeatures, first_and_further
-from windowshop.errors import SearchError
-
-Encode = Callable[[Sequence[Any]], np.ndarray]
-"""Texts or images to features, float32 (B, H)."""
+from windowshop.data import (
+    FACTS,
+    PRODUCT_SCHEMA,
+    BrokenImage,
+    ImageInput,
+    decode,
+    product_views,
+    read_bytes,
+)
+from windowshop.encoders import (
+    CachedFeatures,
+    Encode,
+    FeatureTable,
+    KeptFeatures,
+    ProductFeatures,
+    first_and_further,
+    product_features,
+)
+from windowshop.errors import DataError, SearchError
+from windowshop.progress import Reporter
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +117,20 @@ class Features:
         image, further = first_and_further(pictures, owner, len(table))
         views = {FACTS: _table(self.encode_texts, self.text_width, given)}
         return ProductFeatures(views, image, Counter(), further)
+
+
+def table_features(
+    table: pl.DataFrame, root: Path, cache: CachedFeatures, reporter: Reporter
+) -> ProductFeatures:
+    """Return features of a table in the products format, whose images lie below `root`.
+
+    Raises DataError where it has neither titles nor images.
+    """
+    absent = [n for n in PRODUCT_SCHEMA if n not in table.columns]
+    if "title" in absent and "image" in absent:
+        raise DataError(f"the table needs a `title` or an `image`, found {table.columns}.")
+    table = table.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in absent)
+    return product_features(table, root, cache, reporter, [FACTS])
 
 
 def _known(texts: Sequence[str | None], kept: KeptFeatures) -> list[str | np.ndarray | None]:

@@ -23,7 +23,7 @@ from windowshop.index.vector_names import FUSED_VECTOR
 from windowshop.progress import Reporter
 
 if TYPE_CHECKING:
-    from windowshop.model import Retriever
+    from windowshop.model import ExportedModel, Retriever
 
 PART = 1_000
 """Products of a part."""
@@ -116,21 +116,19 @@ def _ids(products: ProductTable) -> Iterator[str]:
 
 @contextmanager
 def data_catalogue(
-    model: "Retriever", dataset: Dataset, cache: Path, reporter: Reporter
+    model: "Retriever | ExportedModel", dataset: Dataset, cache: Path, reporter: Reporter
 ) -> Iterator[Catalogue]:
     """Give the products of a data folder with a model's vectors."""
-    source = model.read_products(dataset.products, dataset.root, cache, reporter)
+    features = model.read_products(dataset.products, dataset.root, cache, reporter)
     table = _tidied(dataset.products)
 
     def parts() -> Iterator[Part]:
         for start in range(0, len(table), PART):
             rows = np.arange(start, min(start + PART, len(table)))
-            found = model.encode_for_index(source, rows)
+            found = model.encode_for_index(features, rows)
             yield Part(table[start : start + PART], _unit(found.fused))
 
-    yield Catalogue(
-        model_key=model.manifest.run_key, width=model.width, schema=table.schema, parts=parts()
-    )
+    yield Catalogue(model_key=model.run_key, width=model.width, schema=table.schema, parts=parts())
 
 
 def _unit(vector_NP: np.ndarray) -> np.ndarray:

@@ -38,6 +38,7 @@ from .judge.grades import GRADES_FILE as GRADES_FILE
 from .judge.grades import EndpointGrades as EndpointGrades
 from .judge.grades import open_grades as open_grades
 from .judge.grades import read_grades as read_grades
+from .judge.labels import grades_as_people as grades_as_people
 from .judge.rubric import Rubric as Rubric
 from .judge.rubric import rubric_for as rubric_for
 from .metrics import DEPTH as DEPTH

@@ -93,6 +93,14 @@ class Database:
                 for statement in definitions(table):
                     connection.execute(statement)
 
+    def total(self, table: Table) -> tuple[int, int]:
+        """Return the number of a table's rows and the exclusive or of their checksums."""
+        with self.reading() as connection:
+            row = connection.execute(
+                "SELECT num, digest FROM _totals WHERE name = ?", (table.name,)
+            ).fetchone()
+        return (int(row[0]), int(row[1])) if row else (0, 0)
+
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Give a connection that sees one state of the database inside `with`."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from windowshop.errors import DamagedError, StorageError
 from windowshop.search import Answer, SearchRequest
 from windowshop.service.bench.bench import Bench
-from windowshop.service.bench.query_sets import JudgedData
+from windowshop.service.bench.judged_data import JudgedData
 from windowshop.service.condition import refused_now
 from windowshop.service.config import ServiceConfig
 from windowshop.service.generation_pool import GenerationPool

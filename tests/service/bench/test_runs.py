@@ -12,10 +12,22 @@ from support.browsing import judged_table
 from support.services import SECRETS, problem, serving, wait_until, write_keys
 
 from windowshop.data import read_dataset
-from windowshop.evaluation import compare, mean_estimate, one_seed, score_queries
+from windowshop.evaluation import (
+    GRADES_FILE,
+    compare,
+    mean_estimate,
+    one_seed,
+    open_grades,
+    rubric_for,
+    score_queries,
+)
+from windowshop.evaluation.judge.grades import Grade
+from windowshop.search import SearchRequest
+from windowshop.service.bench import bench as parts
+from windowshop.service.bench import kept_files
 from windowshop.service.bench.runs import MOST_SLOW, Runs
 from windowshop.service.http.api_keys import load_keys
-from windowshop.service.http.bench_requests import RunBody
+from windowshop.service.http.bench_requests import RunBody, SideBody
 from windowshop.service.http.executor import Executor
 
 WORDS = {"changes": {"text.channels.words.weight": 0.9}}
@@ -157,13 +169,111 @@ def test_the_judged_split_of_a_data_folder_is_a_set(page_index, tmp_path):
     assert told["num_judged"] == len(texts)
 
 
+def test_a_judged_folder_that_cannot_be_read_hides_no_other_set(page_index, tmp_path):
+    index = shutil.copytree(page_index, tmp_path / "index")
+    data = shutil.copytree(page_index.parent / "data", tmp_path / "data")
+    next(data.glob("qrels.*")).write_text("no table")
+    with serving(index, judged=data, judged_split="dev") as client:
+        add(client, "red shoe")
+        told = client.get("/workbench/sets").json()
+        assert "own:own" in [head["id"] for head in told["sets"]]
+        (said,) = told["problems"]
+        assert said.startswith("data/qrels.")
+        assert str(tmp_path) not in said
+        problem(client.post("/workbench/run", json={"set": "data"}), 503, "bad_data")
+
+
+def test_figures_by_a_language_model_say_how_far_it_agrees_with_people(page_index, tmp_path):
+    index = shutil.copytree(page_index, tmp_path / "index")
+    data = shutil.copytree(page_index.parent / "data", tmp_path / "data")
+    dataset = read_dataset(data)
+    people = dataset.qrels_of(dataset.split("dev")).filter(kind="relevance")
+    with open_grades(data / GRADES_FILE, "small-judge", rubric_for(dataset)) as file:
+        for query_id, product_id, grade in people.select(
+            "query_id", "product_id", "grade"
+        ).iter_rows():
+            file.add([Grade(query_id, product_id, grade, "")])
+        file.add([Grade(people["query_id"][0], "p77", 0, "")])
+    with serving(index, judged=data, judged_split="dev") as client:
+        heads = {head["id"]: head for head in client.get("/workbench/sets").json()["sets"]}
+        assert heads["endpoint"]["title"] == "data, dev, by small-judge"
+        by_people, by_model = run(client, "data"), run(client, "endpoint")
+        assert by_people["rests_on"] == ""
+        assert by_model["rests_on"].startswith("Grades of small-judge, not of people")
+        assert f"{len(people)} pairs" in by_model["rests_on"]
+        texts = {row["text"] for row in by_people["figures"]["queries"]}
+        assert {row["text"] for row in by_model["figures"]["queries"]} <= texts
+        asked = {"text": next(iter(texts)), "set": "endpoint"}
+        assert client.post("/workbench/search", json=asked).json()["grades"]
+        (data / GRADES_FILE).write_text("no grades")
+    with serving(index, judged=data, judged_split="dev") as client:
+        told = client.get("/workbench/sets").json()
+        assert "data" in [head["id"] for head in told["sets"]]
+        assert "endpoint_grades.jsonl: is no file of" in told["problems"][0]
+
+
+def test_what_has_not_changed_is_neither_read_nor_computed_again(bench, monkeypatch):
+    service = bench.app.state.service.bench
+    set_id = add(bench, judged_table(8))
+    run(bench, set_id)
+    read, computed = [], []
+
+    def counting(own, log):
+        return lambda *args: log.append(args) or own(*args)
+
+    for module, name, log in ((kept_files, "read_sealed", read), (parts, "figures_of", computed)):
+        monkeypatch.setattr(module, name, counting(getattr(module, name), log))
+    monkeypatch.setattr(service.judgements, "pairs", lambda: read.append("all grades") or [])
+    before = bench.get("/workbench/run").json()["run"]["figures"]
+    asked = {"text": judged_table(1).splitlines()[1].split(",")[0], "set": set_id, "limit": 3}
+    for _ in range(3):
+        assert len(bench.get("/workbench/sets").json()["sets"]) == 1
+        assert bench.get("/workbench/run").json()["run"]["figures"] == before
+        assert bench.post("/workbench/search", json=asked).json()["grades"]
+    assert len(read) <= 1  # the list's own look at the set's file
+    assert computed == []
+    monkeypatch.undo()
+    first = found(bench, asked["text"])[0]
+    grade = {"query": asked["text"], "product_id": first, "grade": 0, "judge": "ann"}
+    assert bench.post("/judgements", json=grade).status_code == 200
+    assert bench.post("/workbench/search", json=asked).json()["grades"][first] == 0
+    assert bench.get("/workbench/run").json()["run"]["figures"] != before
+
+
+def test_a_changed_side_is_made_while_others_are_searched(bench, monkeypatch):
+    sides = bench.app.state.service.bench.sides
+    begun, gate = threading.Event(), threading.Event()
+    other, slow = SideBody(**WORDS), SideBody(changes={"bm25.b": 0.9})
+    sides.prepare(other)
+
+    def following(self, files):
+        begun.set()
+        assert gate.wait(10)
+        return self
+
+    with monkeypatch.context() as patched:
+        patched.setattr("windowshop.search.searcher.Searcher.following", following)
+        making = threading.Thread(target=sides.prepare, args=(slow,))
+        making.start()
+        assert begun.wait(10)
+        with sides.lease(other) as searcher:
+            assert searcher.answer(SearchRequest(text="red shoe")).total
+        assert making.is_alive()
+        gate.set()
+        making.join()
+
+
 def test_sets_are_kept_deleted_and_told_when_damaged(bench):
     assert add(bench, "red shoe", "Größe 2") == "own:Größe 2"
     (file,) = bench.app.state.service.pool.folder.glob("workbench/sets/*.json")
     file.write_text(file.read_text().replace("red", "bad"))
     asked = {"set": "own:Größe 2"}
     problem(bench.post("/workbench/run", json=asked), 503, "damaged")
-    assert bench.get("/workbench/sets").json()["sets"] == []
+    add(bench, "blue shoe", "whole")
+    told = bench.get("/workbench/sets").json()
+    assert [head["id"] for head in told["sets"]] == ["own:whole"]
+    (said,) = told["problems"]
+    assert said.startswith(f"A set is damaged: workbench/sets/{file.name} in the index folder.")
     gone = {"name": "Größe 2"}
     assert bench.delete("/workbench/sets", params=gone).status_code == 200
     problem(bench.delete("/workbench/sets", params=gone), 404, "unknown_set")

@@ -42,6 +42,15 @@ def endpoint_notes(agreed: Agreement | None) -> list[str]:
     return [] if agreed is None else [f"{LABELS}{ENDPOINT}: {agreed.sentence()}"]
 
 
+def grades_as_people(grades: EndpointGrades, agreed: Agreement) -> pl.DataFrame:
+    """Return query_id, product_id and grade, as people would give it where that is calibrated."""
+    table = grades.table()
+    if agreed.calibration is None:
+        return table
+    by_grade = {grade: agreed.calibration.grade(grade) for grade in table["grade"].unique()}
+    return table.with_columns(pl.col("grade").replace(by_grade))
+
+
 def label_set(
     dataset: Dataset, queries: pl.DataFrame, grades: EndpointGrades, agreed: Agreement
 ) -> GradedQrels:
@@ -49,11 +58,8 @@ def label_set(
 
     Raises DataError where none of the queries has a grade above 0.
     """
-    table = grades.table().join(dataset.products, "product_id", how="semi")
+    table = grades_as_people(grades, agreed).join(dataset.products, "product_id", how="semi")
     table = table.join(queries, "query_id", how="semi")
-    if agreed.calibration is not None:
-        by_grade = {grade: agreed.calibration.grade(grade) for grade in table["grade"].unique()}
-        table = table.with_columns(pl.col("grade").replace(by_grade))
     positive = table.filter(pl.col("grade") > 0)
     if positive.is_empty():
         raise DataError(

@@ -6,11 +6,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from windowshop.data import query_key
 from windowshop.evaluation import counts_by_query, kappa_estimate
 from windowshop.service.bench.edits import Edits
 from windowshop.service.bench.figures import figures_of
-from windowshop.service.bench.query_sets import JudgedData, QuerySet, QuerySets
+from windowshop.service.bench.judged_data import JudgedData
+from windowshop.service.bench.latest import Latest
+from windowshop.service.bench.query_sets import QuerySet, QuerySets
 from windowshop.service.bench.runs import Progress, Runs
 from windowshop.service.bench.sides import Sides, request_of
 from windowshop.service.bench.snapshots import Snapshots, results_of
@@ -44,6 +45,8 @@ class Bench:
         self.sets = QuerySets(pool.folder, log, self.judgements, data)
         self.snapshots = Snapshots(pool.folder)
         self.runs = Runs(searching, num_threads, self.sides, self.snapshots.rankings)
+        self._figures: Latest[dict[str, Any]] = Latest()
+        self._agreements: Latest[list[dict[str, Any]]] = Latest()
 
     def check(self, side: SideBody) -> None:
         """Check a side's settings; raises what is wrong with them."""
@@ -61,28 +64,28 @@ class Bench:
             raise ServiceError(409, "no_run", "Nothing was measured yet. Measure a set first.")
         self.snapshots.save(name, run, self.sets.regraded(run.queries), side)
 
+    def prepare(self, body: BenchSearchBody) -> None:
+        """Make what a side searches by, which may take longer than a search."""
+        if body.side.snapshot is None:
+            self.sides.prepare(body.side, body.drafts)
+
     def shown(self, body: BenchSearchBody) -> bytes:
-        """Return the JSON of a search as a side does it, with the grades that the set has."""
+        """Return the JSON of a search as a side does it."""
         name = body.side.snapshot
         saved = None if name is None else self.snapshots.rankings(name)
         with self.sides.lease(body.side, body.drafts) as searcher:
             if saved is None:
                 asked = request_of(body.side, body.text, limit=body.limit, explain=body.explain)
-                answer = search_json(searcher.answer(asked))
-            else:
-                ids = saved.get(body.text, [])
-                results = results_of(searcher, ids[: body.limit])
-                answer = to_json({"text": body.text, "total": len(ids), "results": results})
-        grades = to_json(self.grades(body.set, body.text))
-        return b'{"answer":' + answer + b',"grades":' + grades + b"}"
-
-    def grades(self, set_id: str | None, text: str) -> dict[str, int]:
-        """Return the grades of a query's products, in a set where one is named."""
-        queries = self.sets.get(set_id or "judged")
-        return dict(queries.qrels.get(query_key(text), {}))
+                return search_json(searcher.answer(asked))
+            ids = saved.get(body.text, [])
+            results = results_of(searcher, ids[: body.limit])
+            return to_json({"text": body.text, "total": len(ids), "results": results})
 
     def agreements(self) -> list[dict[str, Any]]:
         """Return the agreement of each two judges who graded the same pairs, most pairs first."""
+        return self._agreements.of(self.judgements.state(), self._agreements_now)
+
+    def _agreements_now(self) -> list[dict[str, Any]]:
         judges = sorted(self.judgements.by_judge().items())
         found = [
             {"judges": [one, other], **_agreement(first, second)}
@@ -103,11 +106,16 @@ class Bench:
             "num_refused": run.num_refused,
             "seconds": run.seconds,
             "problem": run.problem,
+            "rests_on": run.queries.rests_on,
             "figures": None,
         }
         if run.state == "done":
-            about["figures"] = figures_of(self.sets.regraded(run.queries), run.rankings)
+            state = (run.id, self.judgements.state())
+            about["figures"] = self._figures.of(state, lambda: self._figures_of(run))
         return about
+
+    def _figures_of(self, run: Progress) -> dict[str, Any]:
+        return figures_of(self.sets.regraded(run.queries), run.rankings)
 
 
 def _agreement(first: Grades, second: Grades) -> dict[str, Any]:

@@ -9,8 +9,9 @@ HASH is of the name, which stands in the file.
 
 import logging
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import xxhash
 
@@ -20,34 +21,69 @@ from windowshop.service.http.errors import ServiceError
 LOG = logging.getLogger(__name__)
 FOLDER = "workbench"
 MAX_FILES = 200
+Head: TypeAlias = dict[str, Any]
 
 
 class KeptFiles:
     """Files of one kind, by the names that people gave them; for many threads."""
 
-    def __init__(self, index: Path, kind: str, most: int | None = MAX_FILES) -> None:
-        """`most` is how many there may be; None where their names are bounded already."""
+    def __init__(
+        self,
+        index: Path,
+        kind: str,
+        most: int | None = MAX_FILES,
+        head: Callable[[Mapping[str, Any]], Head] = dict,
+    ) -> None:
+        """`most` is how many there may be; None where their names are bounded already.
+
+        `head` returns what a list says of a file's content, with its name.
+        """
         self._folder, self._noun, self._most = index / FOLDER / kind, kind.removesuffix("s"), most
         self._lock = threading.Lock()
-        self._heads: dict[Path, tuple[int, dict[str, Any]]] = {}
+        self._head_of = head
+        self._heads: dict[Path, tuple[int, Head | None]] = {}
+        """With the time of each file; None where it is damaged."""
 
-    def heads(self, *fields: str) -> list[dict[str, Any]]:
-        """Return name and fields of each file, by name; damaged files are left out."""
-        found = []
-        for path in self._folder.glob("*.json") if self._folder.is_dir() else ():
+    def heads(self) -> tuple[list[Head], list[str]]:
+        """Return the head of each file, by name, and what is wrong with damaged files.
+
+        A file is read once, until it changes.
+        """
+        found, problems = [], []
+        for path in sorted(self._folder.glob("*.json")) if self._folder.is_dir() else ():
             try:
-                found.append(self._head(path, ("name", *fields)))
-            except (OSError, ValueError, TypeError, KeyError):
+                head = self._head(path)
+            except FileNotFoundError:  # deleted meanwhile
                 continue
-        return sorted(found, key=lambda head: str(head["name"]).casefold())
+            if head is None:
+                problems.append(
+                    f"A {self._noun} is damaged: {FOLDER}/{self._folder.name}/{path.name} in the "
+                    "index folder. Remove that file."
+                )
+            else:
+                found.append(head)
+        return sorted(found, key=lambda head: str(head["name"]).casefold()), problems
 
-    def _head(self, path: Path, fields: tuple[str, ...]) -> dict[str, Any]:
+    def _head(self, path: Path) -> Head | None:
         written = path.stat().st_mtime_ns
         known = self._heads.get(path)
         if known is None or known[0] != written:
-            content = read_sealed(path)
-            known = self._heads[path] = (written, {name: content[name] for name in fields})
+            try:
+                head = self._head_of(read_sealed(path))
+            except FileNotFoundError:
+                raise
+            except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+                LOG.error("%s: is damaged: %s", path, error)
+                head = None
+            known = self._heads[path] = (written, head)
         return known[1]
+
+    def written(self, name: str) -> int:
+        """Return the time of a file in nanoseconds; 0 where there is none."""
+        try:
+            return self._path(name).stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def has(self, name: str) -> bool:
         """Return whether there is a file of a name."""

@@ -24,7 +24,7 @@ class Sides:
 
     def __init__(self, pool: GenerationPool) -> None:
         self._pool = pool
-        self._lock = threading.Lock()
+        self._lock, self._making = threading.Lock(), threading.Lock()
         self._variants: OrderedDict[tuple[str, str], tuple[Searcher, Searcher]] = OrderedDict()
         """By generation and changes: the searcher that it was made of, and the changed one."""
 
@@ -39,6 +39,11 @@ class Sides:
         """
         with self._pool.lease(side.generation) as base:
             yield self._variant(base, side, drafts or {}) if side.changes or drafts else base
+
+    def prepare(self, side: SideBody, drafts: Mapping[FileName, str] | None = None) -> None:
+        """Make a side's searcher, which may take longer than a search; raises as `lease` does."""
+        with self.lease(side, drafts):
+            pass
 
     def settings(self, side: SideBody) -> SearchSettings:
         """Return the settings of a side."""
@@ -56,18 +61,32 @@ class Sides:
 
     def _variant(self, base: Searcher, side: SideBody, drafts: Mapping[FileName, str]) -> Searcher:
         key = (base.index.generation, content_hash([side.changes, dict(drafts)]))
+        found = self._known(key, base)
+        if found is None:
+            with self._making:  # words that are read again take memory: for one at a time
+                found = self._known(key, base)
+                if found is None:
+                    files = drafted(base.files, base, drafts)
+                    files = replace(files, settings=changed(files.settings, side.changes))
+                    found = base.following(files)
+                    self._keep(key, base, found)
+        return found
+
+    def _known(self, key: tuple[str, str], base: Searcher) -> Searcher | None:
         with self._lock:
             known = self._variants.get(key)
             if known is None or known[0] is not base:
-                files = drafted(base.files, base, drafts)
-                files = replace(files, settings=changed(files.settings, side.changes))
-                known = (base, base.following(files))
-                self._drop_old(key[0], base)
-                self._variants[key] = known
-                while len(self._variants) > NUM_VARIANTS:
-                    self._variants.popitem(last=False)
+                return None
             self._variants.move_to_end(key)
             return known[1]
+
+    def _keep(self, key: tuple[str, str], base: Searcher, made: Searcher) -> None:
+        with self._lock:
+            self._drop_old(key[0], base)
+            self._variants[key] = (base, made)
+            self._variants.move_to_end(key)
+            while len(self._variants) > NUM_VARIANTS:
+                self._variants.popitem(last=False)
 
     def _drop_old(self, generation: str, base: Searcher) -> None:
         """Drop variants of generations that are closed, and of settings that were replaced."""

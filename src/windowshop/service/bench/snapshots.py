@@ -20,11 +20,11 @@ class Snapshots:
     """Snapshots of an index; for many threads."""
 
     def __init__(self, index: Path) -> None:
-        self._kept = KeptFiles(index, "snapshots")
+        self._kept = KeptFiles(index, "snapshots", head=_head)
 
-    def heads(self) -> list[dict[str, Any]]:
-        """Return name, set, time and means of each snapshot, the means as they were then."""
-        return self._kept.heads("set", "saved", "means")
+    def heads(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return name, set, time and means (as they were then), and what is wrong with others."""
+        return self._kept.heads()
 
     def save(self, name: str, run: Progress, queries: QuerySet, side: int) -> None:
         """Keep a side of a run; raises ServiceError 409 where it is not done or has no such side.
@@ -68,6 +68,10 @@ class Snapshots:
                 409, "no_query", "The set has no query that is measured by each side.", where="set"
             )
         return queries
+
+
+def _head(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: content[name] for name in ("name", "set", "saved", "means")}
 
 
 def results_of(searcher: Searcher, ids: Sequence[str]) -> list[dict[str, Any]]:

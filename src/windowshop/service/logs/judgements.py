@@ -55,6 +55,10 @@ class Judgements:
         )
         return [{"product_id": name, "grade": grade} for _, name, grade in _pairs(rows)]
 
+    def state(self) -> tuple[int, int]:
+        """Return what changes with any of the grades."""
+        return self._database().total(GRADES)
+
     def pairs(self) -> list[tuple[str, str, int]]:
         """Return query text, product and joined grade of each pair that has a grade."""
         return _pairs(self._database().rows(GRADES))

@@ -19,7 +19,7 @@ from windowshop.service.http.bench_requests import (
     UndoBody,
 )
 from windowshop.service.http.bodies import json_body, read_json
-from windowshop.service.http.errors import ServiceError, bytes_response, json_response
+from windowshop.service.http.errors import ServiceError, bytes_response, json_response, to_json
 from windowshop.service.http.responses import StateAnswer
 from windowshop.service.state import ServiceState
 
@@ -42,8 +42,12 @@ def _add_sets(router: APIRouter, service: ServiceState) -> None:
 
     @router.get("/workbench/sets")
     async def query_sets() -> Response:
-        """Sets of queries: judged here, of the judged data, of the log, and those kept here."""
-        return json_response({"sets": await working.run(sets.heads)})
+        """Sets of queries: judged here, of the judged data, of the log, and those kept here.
+
+        `problems` tell which cannot be read.
+        """
+        found = await working.run(sets.listed)
+        return json_response({"sets": found.heads, "problems": found.problems})
 
     @router.put("/workbench/sets", openapi_extra=json_body(SetBody))
     async def put_set(request: Request) -> Response:
@@ -100,7 +104,8 @@ def _add_snapshots(router: APIRouter, service: ServiceState) -> None:
     @router.get("/workbench/snapshots")
     async def snapshots() -> Response:
         """Snapshots, with their sets and the means that they had."""
-        return json_response({"snapshots": await working.run(bench.snapshots.heads)})
+        heads, problems = await working.run(bench.snapshots.heads)
+        return json_response({"snapshots": heads, "problems": problems})
 
     @router.put("/workbench/snapshots", openapi_extra=json_body(SnapshotBody))
     async def put_snapshot(request: Request) -> StateAnswer:
@@ -135,8 +140,11 @@ def _add_settings(router: APIRouter, service: ServiceState) -> None:
     async def search(request: Request) -> Response:
         """Search as a side does, with the grades that the set has of the query."""
         body = await read_json(request, BenchSearchBody)
-
-        return bytes_response(await service.searching.run(lambda: bench.shown(body)))
+        await service.working.run(lambda: bench.prepare(body))
+        answer = await service.searching.run(lambda: bench.shown(body))
+        named = body.set or "judged"
+        grades = await service.working.run(lambda: bench.sets.grades(named, body.text))
+        return bytes_response(b'{"answer":' + answer + b',"grades":' + to_json(grades) + b"}")
 
 
 def _add_files(router: APIRouter, service: ServiceState) -> None:

@@ -59,6 +59,7 @@ class Measure {
     this.bar = el("div", { class: "running", hidden: true }, this.progress, this.cancelButton);
     this.verdict = el("p", { class: "verdict", id: "verdict" });
     this.problem = el("p", { class: "problem", id: "run-problem", role: "alert" });
+    this.restsOn = el("p", { class: "rests-on", id: "rests-on", hidden: true });
     this.means = el("div", { class: "means-place" });
     this.notes = el("p", { class: "summary", id: "run-notes" });
     this.snapshots = this.snapshotForm();
@@ -66,7 +67,7 @@ class Measure {
     this.root.replaceChildren(
       el("div", { class: "measure-side" }, this.sets.node, this.leftChoice(), this.knobs.node),
       el("div", { class: "measure-main" },
-        el("h1", { text: "Measure" }), this.verdict, this.bar, this.problem, this.means, this.notes, this.snapshots,
+        el("h1", { text: "Measure" }), this.verdict, this.bar, this.problem, this.restsOn, this.means, this.notes, this.snapshots,
         el("div", { class: "split-view" }, this.table.node, this.pair.node), this.agreement = el("section", { class: "agreement", "aria-labelledby": "agreement-title", hidden: true })));
   }
 
@@ -223,6 +224,8 @@ class Measure {
   show(run) {
     const { figures } = run;
     this.verdict.textContent = verdict(figures, this.names);
+    this.restsOn.textContent = run.rests_on;
+    this.restsOn.hidden = !run.rests_on;
     this.snapshots.hidden = false;
     this.means.replaceChildren(meansTable(figures, this.names));
     const parts = [`${counted(figures.queries.length, "query", "queries")}, ${figures.num_judged} judged${run.seconds < 0.05 ? "" : `, in ${run.seconds.toFixed(1)} s`}. A product is relevant from grade ${figures.relevant_from_grade} on.`];

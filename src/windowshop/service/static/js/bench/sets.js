@@ -13,12 +13,16 @@ export class Sets {
     this.select = el("select", { id: "set", on: { change: () => this.choose(this.select.value) } });
     this.remove = el("button", { class: "textual", type: "button", text: "Delete this set", hidden: true, on: { click: () => this.forget() } });
     this.problem = el("p", { class: "problem", role: "alert" });
+    this.unread = el("ul", { class: "problem", "aria-label": "Sets that cannot be read", hidden: true });
     this.node = el("section", { class: "set-choice", "aria-label": "Query set" },
-      el("label", { class: "field" }, el("span", { text: "Queries" }), this.select), this.form(), this.remove, this.problem);
+      el("label", { class: "field" }, el("span", { text: "Queries" }), this.select), this.form(), this.remove, this.problem, this.unread);
   }
 
   async load(wanted) {
-    this.sets = (await bench("GET", "sets")).sets;
+    const { sets, problems } = await bench("GET", "sets");
+    this.sets = sets;
+    this.unread.hidden = !problems.length;
+    this.unread.replaceChildren(...problems.map((text) => el("li", { text })));
     this.select.replaceChildren(...this.sets.map((set) => new Option(titleOf(set), set.id)));
     const found = this.sets.find(({ id }) => id === wanted) ?? this.sets[0];
     if (!found) this.details.open = true;

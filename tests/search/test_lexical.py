@@ -154,6 +154,8 @@ def test_a_query_is_expanded_part_by_part():
     parts = expand(["red", "hand", "bagg"], spelling, NO_SYNONYMS)
     assert [part[0].words for part in parts] == [("red",), ("hand",), ("bagg",)]
     assert parts[2] == (Alternative(("bagg",), 1.0), Alternative(("bag",), TYPO))
+    (typed,) = expand(["dre"], Spelling({"dress": 3}), NO_SYNONYMS, uncut={"dre": "dres"})
+    assert [one.words for one in typed] == [("dre",), ("dress",)]
     (together,) = expand(["sunglass"], spelling, NO_SYNONYMS)
     assert together[1:] == (Alternative(("sun", "glass"), TYPO),)
     apart = expand(["hand", "bag"], Spelling({"handbag": 3, "hand": 2}), NO_SYNONYMS)

@@ -241,3 +241,61 @@ def test_moments_are_compared_as_dates(shop):
 def test_filters_fold_texts_as_words_are_folded(shop):
     searcher = shop([{"product_id": "1", "title": "C3", "brand": "Citroën"}])
     assert found(searcher, where='brand = "CITROEN"') == ["1"]
+
+
+CODED = [
+    {"product_id": "h1", "title": "Summit kit", "sku": "MJ-1004-BLK", "model": "GSR 12V-15"},
+    {"product_id": "h2", "title": "Hyperion jacket", "sku": "MJ-1004-RED", "model": "GSR 12V-35"},
+    {"product_id": "h3", "title": "Proteus jacket", "sku": "MJ-100", "model": "GSB 18V-55"},
+    {"product_id": "h4", "title": "Montana jacket usb3", "sku": "MJ-2000", "model": "GSB 18V-21"},
+    {"product_id": "h5", "title": "Cable", "sku": "USB3-CABLE-2M", "model": "1080P-X"},
+    {"product_id": "h6", "title": "Sony WH-1000XM5", "sku": "500ML", "gtin": "4006381333931"},
+    {"product_id": "h7", "title": "Sony WH-1000XM4", "sku": "ACS0169", "gtin": "4006381333948"},
+    {"product_id": "h8", "title": "Cloth", "sku": "АБ-1234", "gtin": "5012345678900"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("MJ-1004", ["h1", "h2"]),
+        ("mj1004", ["h1", "h2"]),
+        ("MJ-1004-B", ["h1"]),
+        ("MJ-100", ["h3", "h1", "h2"]),  # the whole one first
+        ("sku MJ-2", []),
+        ("sku MJ-20", ["h4"]),
+        ("gsr 12v", ["h1", "h2"]),
+        ("jacket MJ-1004", ["h1", "h2"]),
+        ("400638", ["h6", "h7"]),
+        ("wh-1000", ["h6", "h7"]),
+        ("wh-1000x sony", ["h6", "h7"]),
+        ("аб-12", ["h8"]),
+        ("MJ-", []),  # no digit
+        ("4006", []),  # too short for digits alone
+        ("usb3", []),  # a word that another product has
+        ("500 ml", ["h6"]),
+        ("50 ml", []),
+        ("jacket 2000", []),
+        ("MJ-9", []),
+    ],
+)
+def test_an_identifier_is_found_by_its_beginning(shop, query, first):
+    answer = shop(CODED).answer(SearchRequest(text=query))
+    codes = [item for item in answer.recognised if item.kind == "identifier"]
+    assert {result.product_id for result in answer.results[: len(first)]} == set(first)
+    assert bool(codes) is bool(first)
+    if query == "MJ-100":
+        assert [code.name for code in codes] == ["sku: MJ-100", "sku: MJ-100…"]
+        assert answer.results[0].product_id == "h3"
+        assert codes[1].reason == "2 products have a sku that begins so"
+
+
+def test_a_product_written_often_is_found_by_its_identifier(shop):
+    searcher = shop(CODED)
+    collection = searcher.index.collection
+    row = collection.products(["h1"]).select("product_id", "title", "sku", "model")
+    x_1W = np.ones((1, 4), dtype=np.float32)
+    for _ in range(60):
+        collection.upsert(row, {"fused": x_1W, "photo": x_1W})
+        assert found(searcher, "MJ-1004-BLK") == ["h1"]
+    assert set(found(searcher, "MJ-1004")[:2]) == {"h1", "h2"}

@@ -493,6 +493,126 @@ def test_under_a_number_is_a_price_behind_a_thing_and_none_behind_who_it_is_for(
     prices = (1.0, 50.0)
     assert [p.text for p in price_phrases("kids puzzle under 10", prices)] == ["under 10"]
     assert price_phrases("puzzle for kids under 10", prices) == []
+    assert price_phrases("gifts for boys under 12", prices) == []
+    assert [p.text for p in price_phrases("gifts for boys under 30", prices)] == ["under 30"]
+
+
+TOYS = pl.DataFrame(
+    [
+        {
+            "product_id": f"{i}",
+            "title": title,
+            "price": 5.0 + i,
+            "age": age,
+            "min_age_months": least,
+        }
+        for i, (title, age, least) in enumerate(
+            [
+                ("Wooden puzzle", "3-5", 36),
+                ("Map puzzle", "8+", 96),
+                ("Puzzle of the world", "12 years", 144),
+                ("Rattle", "6-18 months", 6),
+                ("Rug", None, None),
+            ]
+        )
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "ages", "prices"),
+    [
+        ("kids puzzle under 10", {"3-5", "8+", "6-18 months"}, []),
+        ("puzzle for children under 4", {"3-5", "6-18 months"}, []),
+        ("baby toys up to 1 year", {"6-18 months"}, []),
+        ("puzzle for 9 year olds", {"8+"}, []),
+        ("toy for 8 months", {"6-18 months"}, []),
+        ("kids puzzle under $10", set(), ["under $10"]),
+        ("kids puzzle under 10 dollars", set(), ["under 10 dollars"]),
+        ("kids puzzle under 50", set(), ["under 50"]),
+        ("puzzle under 10", set(), ["under 10"]),
+        ("kids puzzle under 1", {"6-18 months"}, []),
+    ],
+)
+def test_small_numbers_of_children_are_ages_where_products_state_these(query, ages, prices):
+    found = Vocabulary(TOYS).understand(query)
+    stated = {v for m in found.matches for o in (m.meaning, *m.others) for v in o.values}
+    assert {value for value in stated if isinstance(value, str)} == ages
+    assert [phrase.text for phrase in found.prices] == prices
+
+
+MEASURED = pl.DataFrame(
+    [
+        {
+            "product_id": f"{i}",
+            "title": title,
+            "price": 5.0,
+            "volume": v,
+            "heel_in": h,
+            "voltage": u,
+        }
+        for i, (title, v, h, u) in enumerate(
+            [
+                ("Bottle", "2 l", 6.0, "12 V"),
+                ("Cup", "500 ml", 4.0, "18 V"),
+                ("Jug", "1 l", 32.0, "24 V"),
+            ]
+        )
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("language", "query", "values"),
+    [
+        ("en", "two litre bottle", ["2 l"]),
+        ("en", "two-litre bottle", ["2 l"]),
+        ("en", "half litre cup", ["500 ml"]),
+        ("en", "one liter jug", ["1 l"]),
+        ("en", "six inch heels", ["6"]),
+        ("en", "thirty two inch tv", ["32"]),
+        ("en", "thirty-two inch tv", ["32"]),
+        ("en", "twelve volt drill", ["12 V"]),
+        ("en", "under twenty volts", ["under twenty volts"]),
+        ("en", "two in one jug", []),
+        ("en", "six ten inch", ["10 inch"][:0]),
+        ("de", "zwei Liter Flasche", ["2 l"]),
+        ("de", "ein Liter", ["1 l"]),
+        ("fr", "un demi litre", []),
+        ("fr", "deux litres", ["2 l"]),
+    ],
+)
+def test_number_words_before_a_unit_measure(language, query, values):
+    found = Vocabulary(MEASURED, language=language).understand(query)
+    assert [match.meaning.value for match in found.matches] == values
+
+
+def test_number_words_before_money_are_prices():
+    found = Vocabulary(MEASURED).understand("red cup under twenty five dollars").prices
+    assert [(p.text, bounds(p.tree)) for p in found] == [("under twenty five dollars", "<25")]
+    assert (
+        Vocabulary(MEASURED).understand("cup under one hundred euros").prices[0].tree.value == 100
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "corrected"),
+    [
+        ("dres", "dress"),
+        ("red dres", "red dress"),
+        ("glas", "glass"),
+        ("tres", "tres"),  # the encoder has it
+        ("bras", "bras"),  # and the singular of this
+        ("dre", "dre"),
+        ("jeens", "jean"),
+        ("gas", "gas"),
+    ],
+)
+def test_an_s_that_a_typo_seems_to_end_in_is_read_both_ways(text, corrected):
+    titles = ["Red dress", "Wine glass", "Blue jean", "Brass lamp", "Tree"]
+    table = pl.DataFrame({"product_id": titles, "title": titles})
+    found = Vocabulary(table).understand(text, knows={"tres", "bra"}.__contains__)
+    assert found.corrected == corrected
 
 
 SIZED = pl.DataFrame(

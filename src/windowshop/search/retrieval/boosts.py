@@ -56,17 +56,22 @@ def move(state: SearchState, merged: Merged, query: RetrievalQuery, allowed: All
         is_last_M = np.isin(merged.keys, np.concatenate([keys for _, keys in last]))
         merged = merged.take(np.argsort(is_last_M, kind="stable"))
     first: Named = ()
-    for item in query.recognised:
-        if item.action != "boost" or not item.keys:
-            continue
-        keys = np.array(item.keys, dtype=np.int64)
-        keys = keys[allowed.passes(keys)]
-        if len(keys):
-            first += ((item.name, keys),)
+    for certainty in sorted({item.certainty for item in query.recognised if item.keys}):
+        surest: Named = ()
+        for item in query.recognised:
+            if item.action != "boost" or not item.keys or item.certainty != certainty:
+                continue
+            keys = np.array(item.keys, dtype=np.int64)
+            keys = keys[allowed.passes(keys)]
+            if len(keys):
+                surest += ((item.name, keys),)
+        if surest:
+            merged = merged.first(np.unique(np.concatenate([keys for _, keys in surest])))
+            first += surest
     if not first:
         return Moved(merged, boosted, last)
-    keys = np.unique(np.concatenate([keys for _, keys in first]))
-    return Moved(merged.first(keys), boosted + first, last, len(keys))
+    num_first = len(np.unique(np.concatenate([keys for _, keys in first])))
+    return Moved(merged, boosted + first, last, num_first)
 
 
 def _boosted(view: View, merged: Merged, query: RetrievalQuery) -> tuple[Merged, Named]:

@@ -14,10 +14,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from windowshop.data import COMPOUNDING, LexicalTexts, document_terms, joined, query_terms
+from windowshop.data import (
+    COMPOUNDING,
+    LexicalTexts,
+    document_terms,
+    joined,
+    query_terms,
+    tokens_of,
+)
 from windowshop.engines import Allowed, BM25Config, BM25Index, TermCounts, best, idf
 from windowshop.search.understanding.expansion import Alternative, Part, expand
-from windowshop.search.understanding.spelling import Spelling
+from windowshop.search.understanding.spelling import Spelling, uncut_of
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 
 
@@ -84,7 +91,14 @@ class LexicalIndex:
         """Return the k best products, equal scores by key, of those that are allowed."""
         words = query_terms(query, self._known)
         compounds = self.language in COMPOUNDING
-        parts = expand(words, self._spelling, synonyms, corrects=corrects, compounds=compounds)
+        parts = expand(
+            words,
+            self._spelling,
+            synonyms,
+            corrects=corrects,
+            compounds=compounds,
+            uncut={token.word: uncut_of(token) for token in tokens_of(query)},
+        )
         scores = self._zeros()
         for part in parts:
             self._add_part(scores, part)

@@ -1,6 +1,6 @@
 """Expand the words of a query by synonyms and corrections."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -34,12 +34,13 @@ def expand(
     *,
     corrects: bool = True,
     compounds: bool = False,
+    uncut: Mapping[str, str] | None = None,
 ) -> list[Part]:
     """Split a query into parts with their alternatives, the words as asked first.
 
     An unknown word expands to the closest ones where it may be corrected, to two known words
     written together, or, with its neighbour, to one written apart; with `compounds`, to known words
-    that end in it ("Regal" finds "Bücherregal").
+    that end in it ("Regal" finds "Bücherregal"). `uncut` has words before they lost an "s".
     """
     parts: list[Part] = []
     at = 0
@@ -51,7 +52,9 @@ def expand(
             length, others = 2, [Alternative((joined,), 1.0)]
         asked = tuple(words[at : at + max(length, 1)])
         if len(asked) == 1:
-            others += _mended(asked[0], spelling, corrects=corrects)
+            others += _mended(
+                asked[0], (uncut or {}).get(asked[0], ""), spelling, corrects=corrects
+            )
         if len(asked) == 1 and compounds and asked[0] not in spelling:
             ending = spelling.ending_in(asked[0], MAX_COMPOUNDS)
             others += [Alternative((word,), COMPOUND) for word in ending]
@@ -65,12 +68,12 @@ def _written_apart(pair: Sequence[str], spelling: Spelling) -> bool:
     return len(pair) == 2 and one_unknown and "".join(pair) in spelling
 
 
-def _mended(word: str, spelling: Spelling, *, corrects: bool) -> list[Alternative]:
+def _mended(word: str, uncut: str, spelling: Spelling, *, corrects: bool) -> list[Alternative]:
     if word in spelling:
         return []
     near = [
         Alternative((found.word,), TYPO**found.distance)
-        for found in (spelling.near(word, MAX_CORRECTIONS) if corrects else ())
+        for found in (spelling.near(word, MAX_CORRECTIONS, uncut) if corrects else ())
     ]
     splits = [(word[:i], word[i:]) for i in range(2, len(word) - 1)]
     known = [pair for pair in splits if pair[0] in spelling and pair[1] in spelling]

@@ -9,7 +9,7 @@ from math import sqrt
 
 from windowshop.data import ENGLISH, Token, detect_language
 from windowshop.search.understanding.phrases import STOP_WORDS
-from windowshop.search.understanding.spelling import Near, Spelling, allowed_typos
+from windowshop.search.understanding.spelling import Near, Spelling, allowed_typos, uncut_of
 from windowshop.search.understanding.wordings import wordings
 
 MIN_WORDS = 4
@@ -26,7 +26,7 @@ MIN_KNOWN, NUM_COMMON, LETTERS = 0.5, 300, 4
 multilingual one has most, one of English a quarter of those of French."""
 Knows = Callable[[str], bool]
 """Says whether the text encoder has a word whole, which it has of common words and brands."""
-FindNear = Callable[[str], Sequence[Near]]
+FindNear = Callable[[Token], Sequence[Near]]
 """Returns the likeliest words of the catalogue for one that it lacks."""
 
 
@@ -81,9 +81,10 @@ class OwnWords:
             if place != at and token.word not in STOP_WORDS
         ]
         num_own = sum(token.word in self._spelling for token in others)
-        if self._is_by_chance(tokens[at].word, near(tokens[at].word)[0], num_own, others, near):
+        if self._is_by_chance(tokens[at].word, near(tokens[at])[0], num_own, others, near):
             return True
-        if knows(text):
+        # Of "bras", the encoder has the singular; of "dres" neither form.
+        if knows(text) or (uncut_of(tokens[at]) and knows(tokens[at].word)):
             return sum(self._is_own(token, near, knows) for token in others) < MIN_OTHERS
         if len(tokens) < MIN_WORDS or num_own or self._are_typos(others, near):
             return False
@@ -93,31 +94,27 @@ class OwnWords:
         self, word: str, found: Near, num_own: int, others: Sequence[Token], near: FindNear
     ) -> bool:
         """Return whether the word found for another is too rare, or too unlike, to be meant."""
-        if num_own < sum(self._is_strange(token.word, near) for token in others):
+        if num_own < sum(self._is_strange(token, near) for token in others):
             is_rare = found.count < STRANGE_FACTOR * self._common
             return is_rare or found.word[0] != word[0]
         return found.count < self._common and found.word not in self._names
 
-    def _is_strange(self, word: str, near: FindNear) -> bool:
+    def _is_strange(self, token: Token, near: FindNear) -> bool:
         """Return whether a word is long enough to be corrected, and no common one is close."""
-        if word in self._spelling or not allowed_typos(word):
+        if token.word in self._spelling or not allowed_typos(token.word):
             return False
-        found = near(word)
+        found = near(token)
         return not found or found[0].count < self._common
 
     def _is_own(self, token: Token, near: FindNear, knows: Knows) -> bool:
         """Return whether the catalogue has a word, or one that it must be a typo of."""
         if token.word in self._spelling:
             return True
-        found = near(token.word)
+        found = near(token)
         return not knows(token.text.lower()) and bool(found) and found[0].count >= self._common
 
     def _are_typos(self, others: Sequence[Token], near: FindNear) -> bool:
         """Return whether most words are close to common ones of the catalogue."""
         least = STRANGE_FACTOR * self._common
-        close = [bool(found) and found[0].count >= least for found in map(near, _words(others))]
+        close = [bool(found) and found[0].count >= least for found in map(near, others)]
         return 2 * sum(close) > len(close)
-
-
-def _words(tokens: Sequence[Token]) -> list[str]:
-    return [token.word for token in tokens]

@@ -4,7 +4,8 @@ Model numbers in titles are identifiers of the products that have the rest of th
 
 Columns and attributes are identifiers by name, and columns of texts by content: a code without
 blanks in nearly every row, nearly always another. Case and separators do not count ("GSR12V-15" is
-"gsr 12v15"), nor do zeros before a GTIN; an ISBN has two forms.
+"gsr 12v15"), nor do zeros before a GTIN; an ISBN has two forms. An identifier typed in part
+("GSR12") is found by its beginning.
 
 Shapes: P pairs of an identifier and a product.
 """
@@ -12,7 +13,6 @@ Shapes: P pairs of an identifier and a product.
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -22,6 +22,7 @@ from windowshop.data import PRODUCT_SCHEMA, inner_type, parse_attributes, words_
 from windowshop.index import ProductColumns
 from windowshop.search.understanding.codes import in_titles, isbn_forms, normal, normal_column
 from windowshop.search.understanding.phrases import STOP_WORDS
+from windowshop.search.understanding.quantities import quantities_of
 
 _GTIN = re.compile(r"(?:.*gtin|.*upc|.*isbn|.*barcode|ean|.*eancode)(?:a|\d+)?")
 _NAMED = re.compile(
@@ -44,7 +45,9 @@ MIN_ROWS = 20
 MIN_SHARE = 0.95
 """Least share of values that are codes, and of different ones among them."""
 MAX_PRODUCTS = 50
-"""More products than this share no identifier."""
+"""More products than this share no identifier, nor the beginning of one."""
+MAX_PAIRS = 5_000
+"""Most pairs of an identifier that are read, those of earlier rows of a product among them."""
 MAX_PARTS = 4
 """Most parts, apart by blanks or commas, of an identifier in a query."""
 MODEL = "model in the title"
@@ -53,6 +56,11 @@ SHORT = 3
 """Digits of a number that may be a model of a brand ("501"), rather than an id."""
 MIN_CODE, MIN_DIGITS = 4, 6
 """Least length of an identifier among other words: with letters and digits, and of digits alone."""
+BEGUN, BEGUN_DIGITS = 4, 5
+"""Least length of the beginning of an identifier: with letters and digits, and of digits alone.
+Among other words it has a letter and one sign more."""
+_LAST = "\U0010ffff"
+"""Letter behind all others."""
 
 Having: TypeAlias = Callable[[Sequence[str]], np.ndarray]
 """Looks up the keys of the products that have every one of some words."""
@@ -69,35 +77,17 @@ class Identified:
     column: str
     keys: tuple[int, ...]
     product_ids: tuple[str, ...]
-    is_word: bool
+    is_word: bool = False
     """True for letters alone or few digits, where other products have it as a word."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pairs:
-    """Identifiers by rising hash, with the key of a product and the place of a column."""
-
-    hashes: np.ndarray
-    keys: np.ndarray
-    columns: np.ndarray
-
-    def of(self, value: np.uint64) -> list[tuple[int, int]]:
-        """Return key and column of those of a hash, some more than `MAX_PRODUCTS` at most."""
-        low, high = (int(np.searchsorted(self.hashes, value, side=s)) for s in ("left", "right"))
-        part = slice(low, min(high, low + MAX_PRODUCTS + 1))
-        return list(zip(self.keys[part].tolist(), self.columns[part].tolist(), strict=True))
-
-    def joined(self, other: "_Pairs") -> "_Pairs":
-        """Return those of both."""
-        hashes = np.concatenate([self.hashes, other.hashes])
-        keys = np.concatenate([self.keys, other.keys])
-        order = np.argsort(hashes, kind="stable")
-        columns = np.concatenate([self.columns, other.columns])
-        return _Pairs(hashes[order], keys[order], columns[order])
+    is_begun: bool = False
+    """True for the beginning of longer identifiers."""
 
 
 class Identifiers:
-    """Identifiers of products by hash, sorted; guarded from outside, as the words are."""
+    """Identifiers of products, sorted; guarded from outside, as the words are.
+
+    Each of its tables has `text`, rising, with the key of a product and the place of a column.
+    """
 
     def __init__(
         self, keys_N: np.ndarray, products: pl.DataFrame, declared: Collection[str] = ()
@@ -112,7 +102,7 @@ class Identifiers:
 
     def add(self, keys: np.ndarray, products: pl.DataFrame) -> None:
         """Add products under new keys."""
-        self._later = self._later.joined(_pairs(keys, products, self._columns))
+        self._later = self._later.merge_sorted(_pairs(keys, products, self._columns), "text")
 
     def find(self, query: str, columns: ProductColumns, having: Having) -> list[Identified]:
         """Return the identifiers in a query that living products have: the whole, else parts.
@@ -120,46 +110,119 @@ class Identifiers:
         `having` returns the keys of the products that have words.
         """
         found: list[Identified] = []
-        for start, end, is_whole in _spans(query):
-            if all(end <= other.start or start >= other.end for other in found):
-                one = self._look_up(query[start:end], columns, having, is_whole=is_whole)
-                one = replace(one, start=start, end=end) if one else None
-                found += [one] if one else []
+        spans = list(_spans(query))
+        begun_with = self._begun_with([query[start:end] for start, end, _ in spans])
+        for (start, end, is_whole), is_begun in zip(spans, begun_with, strict=True):
+            if is_begun and all(end <= other.start or start >= other.end for other in found):
+                text = query[start:end]
+                one = self._look_up(text, columns, having, is_whole=is_whole)
+                begun = None
+                if is_whole or one is None:
+                    begun = self._begun(text, columns, having, is_whole=is_whole)
+                if one and begun:
+                    begun = _besides(begun, one)
+                found += [replace(o, start=start, end=end) for o in (one, begun) if o]
         if any(one.column == MODEL for one in found):
             found = _with_rest(found, query, columns, having)
         return sorted(found, key=lambda one: one.start)
 
+    def _begun_with(self, texts: Sequence[str]) -> list[bool]:
+        """Return whether any identifier begins with each text, or with another form of it."""
+        codes = [code for text in texts for code in _forms(text)]
+        found = np.zeros(len(codes), dtype=bool)
+        asked = pl.Series(codes, dtype=pl.String)
+        for table in (self._built, self._later):
+            if len(table) and codes:
+                low = table["text"].search_sorted(asked, "left").clip(upper_bound=len(table) - 1)
+                held = pl.DataFrame({"held": table["text"].gather(low), "asked": asked})
+                found |= held.select(pl.col("held").str.starts_with(pl.col("asked")))[
+                    "held"
+                ].to_numpy()
+        any_of = iter(found.tolist())
+        return [any([next(any_of) for _ in _forms(text)]) for text in texts]
+
     def _look_up(
         self, text: str, columns: ProductColumns, having: Having, *, is_whole: bool
     ) -> Identified | None:
+        """Return a text that is an identifier as a whole."""
         code = normal(text)
         has_letter, has_digit = any(map(str.isalpha, code)), any(map(str.isdigit, code))
         if not code or (not is_whole and (not has_digit or len(code) < _least(code))):
             return None
-        codes = [code, code.lstrip("0")] if 8 <= len(code) <= 14 and not has_letter else [code]
-        codes += isbn_forms(code)
-        hashes = pl.Series(codes, dtype=pl.String).hash().to_numpy()
-        found = [pairs.of(value) for pairs in (self._built, self._later) for value in hashes]
-        matched: dict[int, int] = {}
-        for key, place in chain.from_iterable(found):
-            matched.setdefault(key, place)
-        if not matched:
+        pairs = [self._between(form, form) for form in _forms(text)]
+        one = self._identified(text, pairs, columns)
+        if one is None:
             return None
-        is_living = columns.are_living(np.array(list(matched), dtype=np.int64)).tolist()
-        matched = {
-            key: matched[key] for key, lives in zip(list(matched), is_living, strict=True) if lives
-        }
-        titles = len(self._columns) - 1
-        if any(place != titles for place in matched.values()):
-            matched = {key: place for key, place in matched.items() if place != titles}
-        if not 0 < len(matched) <= MAX_PRODUCTS:
-            return None
-        column = self._columns[next(iter(matched.values()))]
         may_be_word = not has_digit or (not has_letter and len(code) <= SHORT)
-        keys = np.array(list(matched), dtype=np.int64)
-        is_word = may_be_word and len(np.setdiff1d(having(words_of(text)), keys)) > 0
+        others = np.setdiff1d(having(words_of(text)), one.keys) if may_be_word else ()
+        return replace(one, is_word=len(others) > 0)
+
+    def _begun(
+        self, text: str, columns: ProductColumns, having: Having, *, is_whole: bool
+    ) -> Identified | None:
+        """Return a text with which identifiers begin, unless it is a word or a measure."""
+        code = normal(text)
+        has_letter = any(map(str.isalpha, code))
+        least = (BEGUN if has_letter else BEGUN_DIGITS) + (not is_whole)
+        if len(code) < least or not any(map(str.isdigit, code)) or not (has_letter or is_whole):
+            return None
+        measures = quantities_of(text)
+        if measures and measures[0].end - measures[0].start == len(text):
+            return None
+        one = self._identified(text, [self._between(code, code + _LAST)], columns)
+        if one is None:
+            return None
+        words = words_of(text)
+        is_apart = len(words) == 1 or " " in text.strip()
+        if is_apart and len(np.setdiff1d(having(words), one.keys)):
+            return None
+        return replace(one, is_begun=True)
+
+    def _between(self, first: str, last: str) -> pl.DataFrame:
+        """Return the pairs of the identifiers between two, some more than are read at most."""
+        parts = []
+        for table in (self._built, self._later):
+            low = table["text"].search_sorted(first, "left")
+            high = table["text"].search_sorted(last, "right")
+            parts.append(table[low : min(high, low + MAX_PAIRS + 1)])
+        return pl.concat(parts)
+
+    def _identified(
+        self, text: str, found: Sequence[pl.DataFrame], columns: ProductColumns
+    ) -> Identified | None:
+        """Return the living products of some pairs; None for none, and for too many."""
+        pairs = pl.concat(found).select("key", "column").unique()
+        if not 0 < len(pairs) <= MAX_PAIRS:
+            return None
+        pairs = pairs.sort("column", "key")
+        pairs = pairs.filter(columns.are_living(pairs["key"].to_numpy()))
+        titles = len(self._columns) - 1
+        if (pairs["column"] != titles).any():
+            pairs = pairs.filter(pl.col("column") != titles)
+        keys = pairs["key"].unique(maintain_order=True).to_numpy()
+        if not 0 < len(keys) <= MAX_PRODUCTS:
+            return None
+        column = self._columns[pairs["column"][0]]
         ids = tuple(columns.ids(keys))
-        return Identified(text, 0, len(text), column, tuple(keys.tolist()), ids, is_word)
+        return Identified(text, 0, len(text), column, tuple(keys.tolist()), ids)
+
+
+def _besides(begun: Identified, whole: Identified) -> Identified | None:
+    """Return the beginning of identifiers without the products that have it as a whole."""
+    kept = [i for i, key in enumerate(begun.keys) if key not in whole.keys]
+    if not kept:
+        return None
+    keys = tuple(begun.keys[i] for i in kept)
+    return replace(begun, keys=keys, product_ids=tuple(begun.product_ids[i] for i in kept))
+
+
+def _forms(text: str) -> list[str]:
+    """Return the forms of a text in which an identifier may be kept; none of signs alone."""
+    code = normal(text)
+    codes = [code] if code else []
+    if 8 <= len(code) <= 14 and code.isdigit():
+        codes.append(code.lstrip("0"))
+    return codes + isbn_forms(code)
 
 
 def _with_rest(
@@ -224,7 +287,8 @@ def _holds_codes(column: pl.Series) -> bool:
     return True
 
 
-def _pairs(keys: np.ndarray, products: pl.DataFrame, columns: Sequence[str]) -> _Pairs:
+def _pairs(keys: np.ndarray, products: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Return the identifiers of some columns, by rising text."""
     parts = [pl.DataFrame(schema={"text": pl.String, "key": pl.Int64, "column": pl.UInt32})]
     for place, name in enumerate(columns):
         if name == "attributes":
@@ -247,9 +311,7 @@ def _pairs(keys: np.ndarray, products: pl.DataFrame, columns: Sequence[str]) -> 
                 [found, short.with_columns(pl.col("text").str.strip_chars_start("0"))]
             )
         parts.append(found.select("text", "key", "column"))
-    table = pl.concat(parts).filter(pl.col("text") != "")
-    pairs = table.select(pl.col("text").hash(), "key", "column").sort("text", maintain_order=True)
-    return _Pairs(*(column.to_numpy() for column in pairs.get_columns()))
+    return pl.concat(parts).filter(pl.col("text") != "").sort("text")
 
 
 def _in_attributes(products: pl.DataFrame) -> pl.DataFrame:

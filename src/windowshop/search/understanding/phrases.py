@@ -4,7 +4,7 @@ A phrase's key is its words written together, so "T-shirts", "tshirt" and "t shi
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -85,6 +85,18 @@ def phrases(products: pl.DataFrame, columns: Sequence[str] | None) -> dict[str, 
     for meanings in found.values():
         meanings.sort(key=lambda m: (-m.count, m.column, m.value))
     return dict(found)
+
+
+def by_stems(
+    known: Mapping[str, list[Meaning]], stem: Callable[[str], str]
+) -> dict[str, list[Meaning]]:
+    """Return the meanings of phrases by the stems of their words."""
+    found = {}
+    for key, meanings in known.items():
+        if key == "".join(words_of(meanings[0].value)):
+            words = words_of(meanings[0].value, singular=False)
+            found["".join(map(stem, words))] = meanings
+    return found
 
 
 def _with_articles(meanings: Iterable[Meaning]) -> Iterator[tuple[str, Meaning]]:

@@ -3,13 +3,16 @@
 The words stand in `wordings.yaml`. "Under" and "between" mean prices by themselves; other words,
 and ranges without words, only beside a sign, code or word of money: "size 38-40", "4 to 6 seater",
 "ages 6-8" and "over 50" are none. A number that a unit follows ("under 5 kg") is no price, nor is
-a bare one after a word for ages or sizes ("kids under 5"). "Not over 50" is "at most 50".
+a bare one after a word for ages or sizes, or a small one after children ("kids under 5"). "Not over
+50" is "at most 50".
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+
+import polars as pl
 
 from windowshop.data import And, Comparison, Filter, Operator, fold
 from windowshop.search.understanding.numbers import (
@@ -24,6 +27,8 @@ from windowshop.search.understanding.wordings import Bound, wordings
 OPPOSITE: dict[Operator, Operator] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 WRITTEN_AGAINST = frozenset(["he", "ja", "ko", "th", "zh"])
 """Languages that write bounds against the number, or against the noun before it."""
+MAX_AGE = 18
+"""A larger number is no age of a child."""
 SUFFIX = r"(?:['’]\w{1,4})?"
 """Turkish suffix of a currency ("400 TL'ye kadar")."""
 
@@ -37,6 +42,8 @@ class PricePhrase:
     end: int
     """Its characters in the query are `start : end`."""
     tree: Filter
+    has_money: bool
+    """Whether a sign, code or word says that it is money."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +62,13 @@ def price_phrases(
     column: str = "price",
     *,
     weighs_in_pounds: bool = False,
+    with_ages: bool = False,
 ) -> list[PricePhrase]:
     """Return the prices in a query, in order, none overlapping; ranges come before single bounds.
 
     `catalogue_prices` are the lowest and the highest; nothing is found where they are None. Where
-    the catalogue has weights in pounds, pounds are no money.
+    the catalogue has weights in pounds, pounds are no money. `with_ages` returns small numbers of
+    children too.
     """
     if catalogue_prices is None or not any(char.isdigit() for char in query):
         return []
@@ -67,9 +76,18 @@ def price_phrases(
     for form in _forms(weighs_in_pounds, query.isascii()):
         for match in form.pattern.finditer(query):
             if all(match.end() <= p.start or match.start() >= p.end for p in found):
-                phrase = _phrase(form, match, column, query)
+                phrase = _phrase(form, match, column, query, with_ages)
                 found += [phrase] if phrase else []
     return sorted(found, key=lambda phrase: phrase.start)
+
+
+def price_range(products: pl.DataFrame) -> tuple[float, float] | None:
+    """Return the lowest and the highest price of a catalogue; None where it has none."""
+    if "price" not in products.columns:
+        return None
+    prices = products["price"].cast(pl.Float64)
+    known = prices.filter(prices.is_finite().fill_null(False)).to_list()
+    return (min(known), max(known)) if known else None
 
 
 def alternatives(words: Iterable[str], in_ascii: bool = False) -> str:
@@ -83,7 +101,9 @@ def alternatives(words: Iterable[str], in_ascii: bool = False) -> str:
     return "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in ordered)
 
 
-def _phrase(form: _Form, match: re.Match[str], column: str, query: str) -> PricePhrase | None:
+def _phrase(
+    form: _Form, match: re.Match[str], column: str, query: str, with_ages: bool
+) -> PricePhrase | None:
     """Return the price of a match; a word for prices or a "not" before it belongs to it."""
     start = match.start() + len(match[0]) - len(match[0].lstrip())
     named = last_words(query[:start], wordings().money.named)
@@ -91,31 +111,33 @@ def _phrase(form: _Form, match: re.Match[str], column: str, query: str) -> Price
     negated = last_words(query[:start], wordings().negators) if form.op else ""
     start -= len(negated)
     op = OPPOSITE[form.op] if form.op and negated else form.op
-    tree = _tree(form, op, match, column, query[:start], is_named=bool(named))
-    text = query[start : match.end()].strip()
-    return PricePhrase(text, start, start + len(text), tree) if tree is not None else None
-
-
-def _tree(
-    form: _Form,
-    op: Operator | None,
-    match: re.Match[str],
-    column: str,
-    before: str,
-    *,
-    is_named: bool,
-) -> Filter | None:
     groups = match.groupdict()
-    has_money = is_named or any(v for name, v in groups.items() if v and name[0] == "m")
-    if not has_money and (form.needs_money or _last_word(before) in wordings().not_prices_after):
-        return None
+    has_money = bool(named) or any(v for name, v in groups.items() if v and name[0] == "m")
     amounts = [_amount(groups, i) for i in range(1 if op else 2)]
     known = sorted(amount for amount in amounts if amount is not None)
-    if len(known) < len(amounts):
+    before = last_word(query[:start])
+    is_other = before in wordings().not_prices_after or before in wordings().ages
+    is_other = is_other or (not with_ages and is_child(before, known))
+    if len(known) < len(amounts) or not (has_money or not (form.needs_money or is_other)):
         return None
+    tree: Filter
     if op is not None:
-        return Comparison(column, op, known[0])
-    return And((Comparison(column, ">=", known[0]), Comparison(column, "<=", known[1])))
+        tree = Comparison(column, op, known[0])
+    else:
+        tree = And((Comparison(column, ">=", known[0]), Comparison(column, "<=", known[1])))
+    text = query[start : match.end()].strip()
+    return PricePhrase(text, start, start + len(text), tree, has_money)
+
+
+def is_child(word: str, amounts: Sequence[float]) -> bool:
+    """Return whether numbers behind a word are ages of children."""
+    return word in wordings().children and all(amount <= MAX_AGE for amount in amounts)
+
+
+def last_word(text: str) -> str:
+    """Return the last word of a text in lower case; "" without one."""
+    words = re.findall(r"\w+", text.lower())
+    return words[-1] if words else ""
 
 
 def last_words(text: str, words: tuple[str, ...]) -> str:
@@ -127,11 +149,6 @@ def last_words(text: str, words: tuple[str, ...]) -> str:
 @cache
 def _ending(words: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"{STARTS}(?:{alternatives(words)})(?:\s*:|\s+|(?<=[{GLUED}]))\s*$", re.I)
-
-
-def _last_word(text: str) -> str:
-    words = re.findall(r"\w+", text.lower())
-    return words[-1] if words else ""
 
 
 def _amount(groups: dict[str, str | None], i: int) -> float | None:

@@ -16,6 +16,8 @@ from math import inf
 import polars as pl
 
 from windowshop.data import Operator, Scalar, fold
+from windowshop.search.understanding.ages import Ages
+from windowshop.search.understanding.number_words import NumberWords
 from windowshop.search.understanding.numbers import ENDS, GLUED, NUMBER, STARTS, number
 from windowshop.search.understanding.phrases import Meaning, columns_of_phrases
 from windowshop.search.understanding.prices import OPPOSITE, alternatives, last_words
@@ -23,6 +25,7 @@ from windowshop.search.understanding.wordings import Unit, wordings
 
 OF = frozenset(["da", "von"])
 """Words that bound prices and only lead to measures ("tv da 55 pollici")."""
+AGE = "age"
 TOLERANCE = 0.005
 """Relative difference of two measures that are one: 5 ft are 152 cm."""
 
@@ -51,8 +54,12 @@ class _Value:
 class Quantities:
     """The measures that a catalogue states."""
 
-    def __init__(self, products: pl.DataFrame) -> None:
-        """Read the columns of texts with few enough values, and those of numbers with a unit."""
+    def __init__(self, products: pl.DataFrame, ages: Ages, numbers: NumberWords) -> None:
+        """Read the columns of texts with few enough values, and those of numbers with a unit.
+
+        `ages` has what columns of ages state; `numbers` reads numbers in words.
+        """
+        self._ages, self._numbers = ages, numbers
         found: dict[str, list[tuple[float, _Value]]] = defaultdict(list)
         self._coverage: dict[str, float] = {}
         texts = set(columns_of_phrases(products))
@@ -75,11 +82,18 @@ class Quantities:
 
     def find(self, query: str) -> list[tuple[Quantity, list[Meaning]]]:
         """Return the measures of a query that products state, with their meanings."""
-        if not self._values or not any(char.isdigit() for char in query):
+        spelled = self._numbers.in_digits(query)
+        text = spelled.text
+        if not (self._values or self._ages) or not any(char.isdigit() for char in text):
             return []
-        bounded = [_bounded(query, quantity) for quantity in quantities_of(query)]
-        found = ((quantity, self._meanings(quantity, query)) for quantity in bounded)
-        return [(quantity, meanings) for quantity, meanings in found if meanings]
+        found = []
+        for quantity in quantities_of(text):
+            one = _bounded(text, quantity)
+            start, end = spelled.place(one.start, one.end)
+            one = replace(one, start=start, end=end)
+            if meanings := self._meanings(one, query):
+                found.append((one, meanings))
+        return found
 
     def _meanings(self, quantity: Quantity, query: str) -> list[Meaning]:
         """Return a meaning a column, the commonest first."""
@@ -100,6 +114,12 @@ class Quantities:
             )
             for column, own in by_column.items()
         ]
+        if quantity.dimension == AGE:
+            ages = self._ages.suiting(quantity.low, quantity.high)
+            label = query[quantity.start : quantity.end].strip()
+            named = {age.column for age in ages}
+            meanings = [m for m in meanings if m.column not in named]
+            meanings += [replace(age, label=label) for age in ages]
         return sorted(meanings, key=lambda m: (-m.count, m.column))
 
 

@@ -23,6 +23,8 @@ Kind: TypeAlias = Literal["value", "price", "identifier", "exclusion", "inferred
 Products with an identifier come first where it boosts; those with an
 excluded value go where it filters, and come last where it boosts."""
 PRICE = "price"
+BEGUN = 0.9
+"""Certainty of an identifier by its beginning, where a whole one has 1."""
 NAMES = frozenset(["brand", "category"])
 """Columns of names, whose words mean something else in other columns."""
 
@@ -214,8 +216,13 @@ def _of_identifier(one: Identified) -> Recognised:
     action: Action = "boost"
     if one.is_word:
         action, reason = "off", f"{reason}, and others the word"
-    name = f"{one.column}: {one.text}"
-    return Recognised(name, one.text, tree, action, 1.0, reason, kind="identifier", keys=one.keys)
+    name, certainty = f"{one.column}: {one.text}", 1.0
+    if one.is_begun:
+        name, certainty = f"{name}…", BEGUN
+        reason = f"{len(one.keys)} products have a {one.column} that begins so"
+    return Recognised(
+        name, one.text, tree, action, certainty, reason, kind="identifier", keys=one.keys
+    )
 
 
 def _tree(meanings: Sequence[Meaning]) -> Filter:

@@ -1,13 +1,13 @@
 """Find the words of the catalogue closest to an unknown word."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from windowshop.data import is_unspaced
+from windowshop.data import Token, fold, is_unspaced
 
 ONE_TYPO, TWO_TYPOS = 4, 8
 """Least lengths of words with one and with two typos."""
@@ -48,27 +48,34 @@ class Spelling:
         """Return the number of products that have the word."""
         return self._counts[word]
 
-    def near(self, word: str, limit: int = 1) -> list[Near]:
+    def near(self, word: str, limit: int = 1, uncut: str = "") -> list[Near]:
         """Return the likeliest known words: closest, then same first letter, then commonest.
 
-        Empty for a known word, a short one, and one with a digit, which is a model's name.
+        Empty for a known word, a short one, and one with a digit, which is a model's name. `uncut`
+        is the word before it lost an "s" that looked like a plural's ("dres"): words that end in
+        one are compared with that too.
         """
-        allowed = allowed_typos(word)
-        if not allowed or word in self._counts:
+        if word in self._counts or uncut in self._counts:
             return []
-        found = [
-            Near(choice, int(distance), self._counts[choice])
-            for length in range(len(word) - allowed, len(word) + allowed + 1)
-            for choice, distance, _ in process.extract(
-                word,
-                self._by_length.get(length, []),
-                scorer=OSA.distance,
-                score_cutoff=allowed,
-                limit=None,
-            )
-        ]
+        closest = {near.word: near for near in self._near(uncut) if near.word.endswith("s")}
+        for near in self._near(word):
+            other = closest.get(near.word, near)
+            closest[near.word] = near if near.distance <= other.distance else other
+        found = list(closest.values())
         found.sort(key=lambda n: (n.distance, n.word[0] != word[0], -n.count, n.word))
         return found[:limit]
+
+    def _near(self, word: str) -> Iterator[Near]:
+        """Yield the known words within the typos that a word may have."""
+        allowed = allowed_typos(word)
+        if not allowed:
+            return
+        for length in range(len(word) - allowed, len(word) + allowed + 1):
+            known = self._by_length.get(length, [])
+            for choice, distance, _ in process.extract(
+                word, known, scorer=OSA.distance, score_cutoff=allowed, limit=None
+            ):
+                yield Near(choice, int(distance), self._counts[choice])
 
     def ending_in(self, word: str, limit: int) -> list[str]:
         """Return the commonest words that end in a word: compounds of German are of its kind."""
@@ -89,3 +96,9 @@ def allowed_typos(word: str) -> int:
     if is_unspaced(word) or any(char.isdigit() for char in word):
         return 0
     return (len(word) >= ONE_TYPO) + (len(word) >= TWO_TYPOS)
+
+
+def uncut_of(token: Token) -> str:
+    """Return a word with the "s" that it lost as a plural; "" where it lost none."""
+    whole = fold(token.text)
+    return whole if whole == token.word + "s" else ""

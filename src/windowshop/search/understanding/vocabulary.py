@@ -21,8 +21,8 @@ from windowshop.data import (
     respellings,
     stemmer_of,
     tokens_of,
-    words_of,
 )
+from windowshop.search.understanding.ages import Ages, StatedAge
 from windowshop.search.understanding.bare_sizes import BareSizes
 from windowshop.search.understanding.exclusions import (
     Excluded,
@@ -32,16 +32,17 @@ from windowshop.search.understanding.exclusions import (
     stem_of_excluding,
     without,
 )
-from windowshop.search.understanding.foreign import (
-    FindNear,
-    Knows,
-    OwnWords,
-    knows_none,
-)
+from windowshop.search.understanding.foreign import FindNear, Knows, OwnWords, knows_none
 from windowshop.search.understanding.identifiers import Identified
 from windowshop.search.understanding.number_words import NumberWords
-from windowshop.search.understanding.phrases import LONGEST, STOP_WORDS, Meaning, phrases
-from windowshop.search.understanding.prices import PricePhrase, price_phrases
+from windowshop.search.understanding.phrases import (
+    LONGEST,
+    STOP_WORDS,
+    Meaning,
+    by_stems,
+    phrases,
+)
+from windowshop.search.understanding.prices import PricePhrase, price_range
 from windowshop.search.understanding.quantities import Quantities
 from windowshop.search.understanding.query_words import (
     QueryToken,
@@ -53,7 +54,7 @@ from windowshop.search.understanding.query_words import (
 )
 from windowshop.search.understanding.ranges import value_ranges
 from windowshop.search.understanding.segments import segmented
-from windowshop.search.understanding.spelling import Spelling
+from windowshop.search.understanding.spelling import Near, Spelling, uncut_of
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 from windowshop.search.understanding.text_words import TextWords, read_words
 
@@ -149,7 +150,8 @@ class Vocabulary:
         }
         self._language, self._numbers = language, NumberWords(language)
         self._stem = None if language == ENGLISH else stemmer_of(language)
-        self._phrases = self._stemmed() | named | self._phrases
+        stemmed = by_stems(self._phrases, self._stem) if self._stem else {}
+        self._phrases = stemmed | named | self._phrases
         words = words or read_words(products, lexical_texts(products).facts)
         forms, counts = words.written, Counter(words.compared)
         for key, meanings in self._phrases.items():
@@ -165,9 +167,11 @@ class Vocabulary:
         self._own_words = OwnWords(
             forms, self._spelling, language, self._phrases.keys(), len(products)
         )
-        self._prices = _price_range(named_by)
-        self._quantities = Quantities(named_by if columns is None else products.select(columns))
-        self._bare_sizes = BareSizes(named_by if columns is None else products.select(columns))
+        self._prices = price_range(named_by)
+        named_by = named_by if columns is None else products.select(columns)
+        self._ages = Ages(named_by)
+        self._quantities = Quantities(named_by, self._ages, self._numbers)
+        self._bare_sizes = BareSizes(named_by)
         self._compounds = words.compounds
         self._unspaced = " ".join(filter(is_unspaced, forms))
         self._weighs_in_pounds = any(self._spelling.count(word) for word in ("pound", "lb"))
@@ -190,19 +194,25 @@ class Vocabulary:
         corrects: bool = True,
     ) -> Understanding:
         """Find phrases, prices and exclusions in a query; other words stay in `rest`."""
-        prices = price_phrases(query, self._prices, weighs_in_pounds=self._weighs_in_pounds)
+        prices = self._numbers.prices(
+            query,
+            self._prices,
+            weighs_in_pounds=self._weighs_in_pounds,
+            with_ages=bool(self._ages),
+        )
         prices = [
             p for p in prices if not any(i.start < p.end and p.start < i.end for i in identified)
         ]
+        prices, ages = self._ages.apart(query, prices)
         apart = [(p.start, p.end) for p in prices] + [(i.start, i.end) for i in identified]
         typed = tokens_of(blanked(query, apart))
         typed = [self._respelled(token) for token in typed] if self._stem else typed
         if not query.isascii():
             typed = segmented(typed, self._phrases.__contains__, self._unspaced)
-        find_near: FindNear = cache(self._spelling.near) if corrects else (lambda _: [])
+        find_near: FindNear = cache(self._near) if corrects else (lambda _: [])
         words = tuple(self._read(query, typed, i, find_near, knows) for i in range(len(typed)))
         ranges = value_ranges(query, typed, self._phrases)
-        measures = self._measures(query, typed) | ranges
+        measures = self._measures(query, typed, ages) | ranges
         places = sorted({*measures, *self._match(words, list(measures))})
         sizes = self._bare_sizes.find(
             words, places, lambda at: measures.get(at) or self._meanings(words[slice(*at)])
@@ -250,12 +260,15 @@ class Vocabulary:
             or any(pair in self._phrases for pair in pairs)
             or (self._stem is not None and self._stem(fold(token.text)) in self._stems)
         )
-        near = [] if kept else find_near(token.word)
+        near = [] if kept else find_near(token)
         if near and self._own_words.is_foreign(query, typed, i, find_near, knows):
             near = []
         word = near[0].word if near else token.word
         corrected = self._written[word] if near else None
         return QueryToken(token, corrected, word, self._spelling.count(word))
+
+    def _near(self, token: Token) -> list[Near]:
+        return self._spelling.near(token.word, uncut=uncut_of(token))
 
     def _respelled(self, token: Token) -> Token:
         """Return a word in another spelling where the catalogue has only that ("Muesli")."""
@@ -264,17 +277,6 @@ class Vocabulary:
         forms = respellings(fold(token.text), self._language)
         form = next((one for one in forms if one in self._spelling), None)
         return token if form is None else replace(token, word=form)
-
-    def _stemmed(self) -> dict[str, list[Meaning]]:
-        """Return the phrases by the stems of their words; none in English, which has none."""
-        if self._stem is None:
-            return {}
-        found = {}
-        for key, meanings in self._phrases.items():
-            if key == "".join(words_of(meanings[0].value)):
-                words = words_of(meanings[0].value, singular=False)
-                found["".join(map(self._stem, words))] = meanings
-        return found
 
     def _key(self, words: Sequence[QueryToken]) -> str | None:
         """Return the key of the phrase that words make, as they are or by their stems."""
@@ -302,11 +304,18 @@ class Vocabulary:
                     found.append((start, end))
         return found
 
-    def _measures(self, query: str, typed: Sequence[Token]) -> dict[tuple[int, int], list[Meaning]]:
-        """Return the meanings of the measures that products state, by their words."""
+    def _measures(
+        self,
+        query: str,
+        typed: Sequence[Token],
+        ages: Sequence[StatedAge],
+    ) -> dict[tuple[int, int], list[Meaning]]:
+        """Return the meanings of the measures and ages that products state, by their words."""
+        stated = [(one.start, one.end, meanings) for one, meanings in ages]
+        stated += [(q.start, q.end, meanings) for q, meanings in self._quantities.find(query)]
         found = {}
-        for quantity, meanings in self._quantities.find(query):
-            own = [i for i, t in enumerate(typed) if quantity.start <= t.start < quantity.end]
+        for start, end, meanings in stated:
+            own = [i for i, t in enumerate(typed) if start <= t.start < end]
             if own:
                 found[own[0], own[-1] + 1] = meanings
         return found
@@ -387,14 +396,4 @@ class Vocabulary:
 
 def _apart(match: Match, values: Sequence[Meaning] | None) -> list[Match]:
     """Return a match for each value of a range; any other match as it is."""
-    if values is None:
-        return [match]
-    return [replace(match, meaning=meaning, others=()) for meaning in values]
-
-
-def _price_range(products: pl.DataFrame) -> tuple[float, float] | None:
-    if "price" not in products.columns:
-        return None
-    prices = products["price"].cast(pl.Float64)
-    known = prices.filter(prices.is_finite().fill_null(False)).to_list()
-    return (min(known), max(known)) if known else None
+    return [replace(match, meaning=m, others=()) for m in values] if values else [match]

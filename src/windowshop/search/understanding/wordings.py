@@ -98,6 +98,10 @@ class Wordings:
     """Words that turn a bound round ("not over 50")."""
     money: Money
     not_prices_after: tuple[str, ...]
+    ages: tuple[str, ...]
+    """Words for an age, which the name of a column of ages has."""
+    children: tuple[str, ...]
+    """Words for children, of whom a small number is an age."""
     counts: tuple[str, ...]
     """Words for what is counted."""
     units: tuple[Unit, ...]
@@ -105,6 +109,8 @@ class Wordings:
     """Words in the name of a column of sizes."""
     numbers: dict[str, tuple[str, ...]]
     """Words for 2 to 12 by language; those for 0 and 1 mean too much else."""
+    larger_numbers: dict[str, dict[str, float]]
+    """Words for other numbers by language, tens among them."""
     spellings: tuple[tuple[str, ...], ...]
     """Of one size or word."""
     exclusion: ExclusionWords

@@ -9,8 +9,6 @@ import pytest
 from support.exports import csv_text, import_text
 from support.workbooks import workbook
 
-from windowshop.errors import DataError
-
 WEB = "https://x.example/"
 
 
@@ -236,11 +234,12 @@ def test_a_feed_of_rakuten_has_no_header(tmp_path):
     assert shop.column("availability") == {"100": "in_stock", "101": "out_of_stock"}
 
 
-def test_a_script_of_several_tables_is_refused(tmp_path):
-    """ImpEx of SAP Commerce: rows of a second table would be read as products of the first."""
+def test_a_script_of_several_tables_joins_them(tmp_path):
+    """ImpEx of SAP Commerce: rows of a second table are no products of the first."""
     text = (
         "INSERT_UPDATE Product;code[unique=true];name[lang=en]\n;1;Tool\n;2;Bandana\n\n"
         "INSERT_UPDATE PriceRow;productId[unique=true];price\n;1;12.5\n"
     )
-    with pytest.raises(DataError, match="an ImpEx script of several tables"):
-        import_text(tmp_path, "products.csv", text)
+    shop = import_text(tmp_path, "products.csv", text)
+    assert shop.column("title") == {"1": "Tool", "2": "Bandana"}
+    assert shop.column("price") == {"1": 12.5, "2": None}

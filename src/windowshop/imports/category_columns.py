@@ -11,7 +11,7 @@ _LEVEL = re.compile(
     r"(?P<word>main|master|top|haupt|sub sub|sub|unter) ?(?:category|kategorie|categorie|categoria)"
     r"(?: ?(?P<deep>\d))?"
     r"|(?P<plain>category|kategorie|categorie|categoria)"
-    r"|(?:category|kategorie|categorie|categoria|product category|warengruppe)"
+    r"|(?:category|kategorie|categorie|categoria|product category|warengruppe|cat)"
     r" ?(?:id|level|name|lvl|ebene|niveau|nivel)? ?(?P<number>\d)"
     r"|(?P<type>article type)"
 )
@@ -19,11 +19,19 @@ _DEPTHS = {"main": 0, "master": 0, "top": 0, "haupt": 0, "sub": 1, "unter": 1, "
            "article type": 3}  # fmt: skip
 
 
-def category_levels(header: Sequence[str], values: Mapping[str, Sequence[Any]]) -> list[str]:
-    """Return the columns that are the levels of a category, the topmost first; none without two."""
+def category_levels(
+    header: Sequence[str],
+    values: Mapping[str, Sequence[Any]],
+    shorter: Mapping[str, str],
+) -> list[str]:
+    """Return the columns that are the levels of a category, the topmost first; none without two.
+
+    `shorter` are names of columns without what all of them begin with.
+    """
     found: list[tuple[int, int, str]] = []
     for place, name in enumerate(header):
-        hit = _LEVEL.fullmatch(plain_name(without_language(name)))
+        both = (without_language(each) for each in (name, shorter.get(name, name)))
+        hit = next((hit for each in both if (hit := _LEVEL.fullmatch(plain_name(each)))), None)
         texts = [str(value) for value in values[name]]
         if hit is None or not texts or all(text.isdigit() for text in texts):
             continue
@@ -32,6 +40,28 @@ def category_levels(header: Sequence[str], values: Mapping[str, Sequence[Any]]) 
         found.append((_depth(hit), place, name))
     names = [name for _, _, name in sorted(found)]
     return names if len({depth for depth, _, _ in found}) == len(found) > 1 else []
+
+
+MIN_LISTS = 20
+
+
+def has_levels(values: Sequence[Any]) -> bool:
+    """Return whether lists of categories are the levels of one path each.
+
+    Then every name but a few stands below one other, and lists begin alike and end unlike.
+    """
+    lists = [[str(item) for item in value] for value in values if isinstance(value, list)]
+    lists = [names for names in lists if names]
+    if len(lists) < MIN_LISTS or len(lists) < len(values) or max(map(len, lists)) < 2:
+        return False
+    above: dict[tuple[int, str], set[str]] = {}
+    for names in lists:
+        for place, name in enumerate(names[1:], start=1):
+            above.setdefault((place, name), set()).add(names[place - 1])
+    is_tree = sum(len(found) == 1 for found in above.values()) >= 0.9 * len(above)
+    firsts, lasts = {names[0] for names in lists}, {names[-1] for names in lists}
+    below = {name for _, name in above}
+    return is_tree and 2 * len(firsts) < len(lasts) and not firsts & below
 
 
 def _depth(hit: re.Match[str]) -> int:

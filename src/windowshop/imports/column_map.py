@@ -19,7 +19,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from windowshop.errors import ConfigError
-from windowshop.imports.category_columns import category_levels
+from windowshop.imports.category_columns import category_levels, has_levels
+from windowshop.imports.column_prefix import without_prefix
+from windowshop.imports.column_values import MIN_DISTINCT, fill_by_values
 from windowshop.imports.names import ALSO, field_of
 from windowshop.imports.record import FIELDS
 from windowshop.imports.values import (
@@ -41,18 +43,26 @@ FURTHER_TARGETS = ("stock", "published")
 """Fields of tables beside those of a record: a count, and whether the shop shows a product."""
 SEVERAL = ("images", "category", "description", "tags")
 """Fields that several columns may hold; their values are joined in the order of the columns."""
-MIN_DISTINCT = 0.98
+MIN_NAMED = 0.7
+"""Certainty from which on a name is not shortened."""
 MAX_EXAMPLE = 40
 MAX_TITLE = 160
 _SMALL = re.compile(r"small|thumb|swatch|klein|vorschau|miniature|mini image")
 _USUAL = frozenset(("retail price", "list price", "regular price", "full price", "catalog price",
                     "listprice"))  # fmt: skip
 _LARGE = re.compile(r"large|big|original|zoom|gross|hi res")
-_AMOUNT = re.compile(r"\d{1,3}(?:[.,]\d{3})+|\d+[.,]\d+")
 _PRODUCT_CODE = re.compile(
-    r"handle|identificador url|url identifier|"
-    r"(?:product|article|item|style|model) (?:code|number|id|no|nr)"
+    r"handle|identificador (?:de )?url|url identifier|"
+    r"(?:product|article|item|style|model) (?:code|number|id|no|nr|token|slug|uuid|handle)"
 )
+_SHORT_CODE = re.compile(r"id|uuid|slug|token|key|code")
+"""Names of groups where each value stands for one title."""
+_KINDS = frozenset((
+    "simple", "variable", "variation", "grouped", "external", "configurable", "bundle", "virtual",
+    "downloadable", "physical", "digital", "product", "variant", "parent", "child", "goods",
+    "service", "consu", "gift card", "subscription", "p", "v", "downloadable virtual",
+))  # fmt: skip
+"""Kinds of products by how a system sells them, which are no categories."""
 CURRENCIES = frozenset((
     "EUR", "USD", "GBP", "CHF", "PLN", "SEK", "NOK", "DKK", "CZK", "HUF", "RON", "BGN", "CAD",
     "AUD", "NZD", "JPY", "CNY", "INR", "BRL", "MXN", "TRY", "UAH", "ILS", "AED", "SAR", "KRW",
@@ -61,6 +71,7 @@ CURRENCIES = frozenset((
 """Currencies that the name of a price column may say."""
 _SECOND_CODE = re.compile(
     r"(?:variant |product |custom |merchant |seller |item )?sku|internal reference|default code|"
+    r"product code|"
     r"article code|artikelnummer|artikelnr|reference|model"
 )
 _LETTERS = re.compile(r"[^\W\d_]")
@@ -112,8 +123,9 @@ def guess_map(
     """Return what columns hold by their names and first values, and how sure that is."""
     values = {name: [row[name] for row in sample if name in row] for name in header}
     offers: list[tuple[float, int, str, str]] = []
+    shorter = without_prefix(header)
     for place, name in enumerate(header):
-        for target, certainty in _meanings(name):
+        for target, certainty in _meanings(name, shorter.get(name, "")):
             fit = _fit(target, values[name], len(sample))
             if fit > 0:
                 offers.append((certainty * fit, -place, name, target))
@@ -126,11 +138,13 @@ def guess_map(
         columns[name] = target
         taken.add(target)
         surest.setdefault(target, certainty)
-    levels = category_levels(header, values)
+    levels = category_levels(header, values, shorter)
     columns = {n: t for n, t in columns.items() if not levels or t != "category"}
     columns |= dict.fromkeys(levels, "category")
     taken |= {"category"} if levels else set()
-    _by_values(columns, taken, surest, header, values, len(sample))
+    if "product_id" not in taken:
+        _own_groups(columns, taken, values)
+    fill_by_values(columns, taken, surest, header, values, len(sample))
     if not {"title", "images"} & taken:
         _short_description(columns, values)
     _without_thumbs(columns)
@@ -139,18 +153,31 @@ def guess_map(
     _second_codes(columns, header)
     ordered: dict[str, Target] = {}
     for name in header:
-        ordered[name] = columns.get(name, "keep")  # type: ignore[assignment]
+        of_kind = (
+            "attribute"
+            if name.endswith((" (variant attribute)", " (product attribute)"))
+            else "keep"
+        )
+        ordered[name] = columns.get(name, of_kind)  # type: ignore[assignment]
     needed = [
         surest.get("product_id", 0.0),
         max(surest.get("title", 0.0), 0.5 * surest.get("images", 0.0)),
     ]
-    found = ColumnMap(columns=ordered, category_levels=bool(levels), **_signs(ordered, values))
+    is_levelled = bool(levels) or has_levels(
+        [v for n, t in ordered.items() if t == "category" for v in values[n]]
+    )
+    found = ColumnMap(columns=ordered, category_levels=is_levelled, **_signs(ordered, values))
     return found, round(sum(needed) / len(needed), 2)
 
 
-def _meanings(name: str) -> list[tuple[str, float]]:
-    """Return the fields that a column may be by its name, with how sure each is."""
+def _meanings(name: str, shorter: str) -> list[tuple[str, float]]:
+    """Return the fields that a column may be by its name, with how sure each is.
+
+    `shorter` is the name without what all begin with, "" where it is no other.
+    """
     named = field_of(name)
+    if shorter and (named is None or named[1] < MIN_NAMED):
+        named = field_of(shorter) or named
     other = ALSO.get(plain_name(name))
     return [*([named] if named else []), *([(other, 0.6)] if other else [])]
 
@@ -175,6 +202,8 @@ def _share(target: str, given: Sequence[Any], texts: Sequence[str], filled: floa
         return (0.3 + 0.7 * filled) * (1 - 0.7 * spaces) if is_unique else 0.1 * filled
     if target == "category" and all(re.fullmatch(r"[\d\s,;|\[\]]+", text) for text in texts):
         return 0.0  # ids alone
+    if target == "category" and all(plain_name(text) in _KINDS for text in texts):
+        return 0.0
     if target == "category":
         is_path = any(">" in text for text in texts)
         return 1.0 if is_path else 0.65 if len(set(texts)) <= max(3, 0.7 * len(texts)) else 0.5
@@ -218,68 +247,6 @@ def _is_link(value: Any) -> bool:  # noqa: ANN401
 
 def _is_picture(text: str) -> bool:
     return is_web(text) or bool(re.search(r"\.[a-z]{3,4}$", text, re.IGNORECASE))
-
-
-def _by_values(
-    columns: dict[str, str],
-    taken: set[str],
-    surest: dict[str, float],
-    header: Sequence[str],
-    values: Mapping[str, Sequence[Any]],
-    num_rows: int,
-) -> None:
-    """Find what no name told: the id, the title, the price and the images."""
-    free = [name for name in header if name not in columns]
-    tests = {
-        "images": _looks_images, "price": _looks_price, "product_id": _looks_id,
-        "title": _looks_title, "category": _looks_category,
-    }  # fmt: skip
-    for target, looks in tests.items():
-        if target in taken:
-            continue
-        scored = [
-            (looks([str(v) for v in values[name]], num_rows), -i, name)
-            for i, name in enumerate(free)
-        ]
-        best = max(scored, default=(0.0, 0, ""))
-        if best[0] > 0.5:
-            columns[best[2]] = target
-            taken.add(target)
-            surest[target] = 0.5 * best[0]
-            free.remove(best[2])
-
-
-def _looks_images(texts: Sequence[str], num_rows: int) -> float:
-    good = sum(
-        bool(re.search(r"\.(?:jpe?g|png|webp|avif|gif)(?:\?|$)", text, re.I)) for text in texts
-    )
-    return good / max(num_rows, 1)
-
-
-def _looks_price(texts: Sequence[str], num_rows: int) -> float:
-    good = sum(bool(re.search(r"[.,]\d\d\b|[€$£]|[A-Z]{3}$", text)) and len(text) < 16
-               and parse_money(text) is not None for text in texts)  # fmt: skip
-    return good / max(num_rows, 1)
-
-
-def _looks_id(texts: Sequence[str], num_rows: int) -> float:
-    good = [
-        text for text in texts
-        if len(text) <= 40 and " " not in text and not is_web(text) and not _AMOUNT.fullmatch(text)
-    ]  # fmt: skip
-    is_unique = len(set(good)) >= MIN_DISTINCT * len(good) and len(good) >= 0.95 * num_rows
-    return 0.8 if is_unique and good else 0.0
-
-
-def _looks_title(texts: Sequence[str], num_rows: int) -> float:
-    good = [text for text in texts if 5 <= len(text) <= 200 and " " in text and not is_web(text)]
-    if not good or len(good) < 0.6 * num_rows:
-        return 0.0
-    return min(1.0, len(set(good)) / len(good)) * len(good) / max(num_rows, 1)
-
-
-def _looks_category(texts: Sequence[str], num_rows: int) -> float:
-    return sum(text.count(" > ") > 0 for text in texts) / max(num_rows, 1)
 
 
 def _short_description(columns: dict[str, str], values: Mapping[str, Sequence[Any]]) -> None:
@@ -327,12 +294,35 @@ def _groups(
     """Take another column of product codes, whose values repeat, for the group."""
     if "group_id" in columns.values():
         return
+    title = next((name for name, target in columns.items() if target == "title"), "")
     for name in header:
         texts = [str(value) for value in values[name]]
-        is_code = bool(_PRODUCT_CODE.fullmatch(plain_name(name))) and name not in columns
-        if is_code and len(texts) == num_rows and len(set(texts)) < MIN_DISTINCT * num_rows:
+        plain = plain_name(name)
+        is_code = _PRODUCT_CODE.fullmatch(plain) or (
+            _SHORT_CODE.fullmatch(plain) and _names_one(texts, values.get(title, ()))
+        )
+        repeats = len(texts) == num_rows and len(set(texts)) < MIN_DISTINCT * num_rows
+        if name not in columns and is_code and repeats:
             columns[name] = "group_id"
             return
+
+
+def _names_one(codes: Sequence[str], titles: Sequence[Any]) -> bool:
+    """Return whether each code stands beside one title."""
+    pairs = {*zip(codes, map(str, titles), strict=False)}
+    return len(codes) == len(titles) and len(pairs) == len(set(codes))
+
+
+def _own_groups(
+    columns: dict[str, str], taken: set[str], values: Mapping[str, Sequence[Any]]
+) -> None:
+    """Take the column of groups for the id where it alone names products."""
+    for name, target in columns.items():
+        texts = [str(value) for value in values[name]]
+        if target == "group_id" and len(set(texts)) == len(texts) > 0:
+            columns[name] = "product_id"
+            taken.discard("group_id")
+            taken.add("product_id")
 
 
 def _second_codes(columns: dict[str, str], header: Sequence[str]) -> None:

@@ -19,7 +19,6 @@ HEAD_CHARS = 1 << 17
 MAX_PREAMBLE = 12
 """Lines before the header, such as a title of the export."""
 OPEN_QUOTE_LINES = 100
-_IMPEX = re.compile(r"^(?:INSERT|UPDATE|INSERT_UPDATE)\s+\w+\s*;", re.MULTILINE)
 _ESCAPED = re.compile(r'[^\\"]\\"(?![;,\t|\r\n]|$)')
 _ENTITIES = frozenset(
     name for name, code in name2codepoint.items() if code < 0x180 or 0x2010 <= code <= 0x20AC
@@ -57,11 +56,6 @@ class CsvShape:
 def csv_shape(path: Path, head: str, separator: str = "") -> CsvShape:
     """Tell the shape by the beginning of the text."""
     head = head.lstrip("\ufeff")
-    if len(_IMPEX.findall(head)) > 1:
-        raise DataError(
-            f"{path}: is an ImpEx script of several tables, which belong to each other. Export "
-            "products with their prices as one table."
-        )
     named = re.match(r'"?sep=(.)"?\r?\n', head, re.IGNORECASE)
     separator = separator or (named[1] if named else _separator(head))
     has_backslashes = bool(_ESCAPED.search(head)) and '""' not in head.replace(separator + '""', "")

@@ -6,14 +6,15 @@ import gzip
 import io
 import lzma
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from windowshop.errors import DataError, needs_extra
+from windowshop.errors import DataError, first_line, needs_extra
 
 CHUNK = 1 << 20
+ZSTD_LINES = 5000
 MAX_SAMPLE = 1 << 18
 """Bytes of lines with letters beyond ASCII by which an encoding is told."""
 MAX_BAD_SHARE = 0.2
@@ -51,7 +52,7 @@ def packed_by(path: Path) -> str:
 def open_bytes(path: Path) -> BinaryIO:
     """Open a file, or what a compressed one holds.
 
-    Raises DataError for zstd before Python 3.14, whose library reads it.
+    Before Python 3.14, zstd is read where it holds UTF-8, else DataError is raised.
     """
     match packed_by(path):
         case "gzip":
@@ -66,14 +67,45 @@ def open_bytes(path: Path) -> BinaryIO:
 
 
 def _open_zstd(path: Path) -> BinaryIO:
+    """Open by the library, which Python has from 3.14 on, else by Polars, which reads UTF-8."""
     try:
         zstd = import_module("compression.zstd")
     except ImportError:
-        raise DataError(
-            f"{path}: is compressed by zstd, which Python reads from 3.14 on. Unpack it by "
-            f"`zstd -d {path.name}`, or compress it by gzip."
-        ) from None
+        return io.BufferedReader(_Lines(path))
     return zstd.open(path)  # type: ignore[no-any-return]
+
+
+class _Lines(io.RawIOBase):
+    """Text that Polars unpacks, line by line, as bytes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._chunks = self._unpacked()
+        self._left = b""
+
+    def _unpacked(self) -> Iterator[bytes]:
+        import polars as pl
+
+        try:
+            for frame in pl.scan_lines(self._path).collect_batches(chunk_size=ZSTD_LINES):
+                yield "\n".join([*frame.to_series(), ""]).encode()
+        except (pl.exceptions.PolarsError, OSError, AttributeError) as error:
+            raise DataError(
+                f"{self._path}: cannot be unpacked from zstd as UTF-8 ({first_line(error)}). "
+                f"Unpack it by `zstd -d {self._path.name}`, or compress it by gzip."
+            ) from None
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401
+        """Fill a buffer with the next bytes; returns how many."""
+        while not self._left and (chunk := next(self._chunks, b"")):
+            self._left = chunk
+        size = min(len(buffer), len(self._left))
+        buffer[:size], self._left = self._left[:size], self._left[size:]
+        return size
 
 
 def detect_encoding(path: Path) -> str:
@@ -82,12 +114,12 @@ def detect_encoding(path: Path) -> str:
     Raises DataError where none can be told.
     """
     with open_bytes(path) as file:
-        head = file.read(4)
+        head = file.read(4096)
     for mark, name in _MARKS.items():
         if head.startswith(mark):
             return name
     if b"\0" in head:
-        return "utf-16-le" if head[1:2] == b"\0" else "utf-16-be"
+        return "utf-16-le" if head[1::2].count(0) >= head[::2].count(0) else "utf-16-be"
     if _is_utf8(path):
         return "utf-8"
     good, bad = _foreign_lines(path)

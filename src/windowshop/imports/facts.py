@@ -14,7 +14,7 @@ BAGS = frozenset((
     "merkmale", "caracteristiques", "caracteristicas", "caratteristiche", "kenmerken", "parametry",
     "param", "parameter", "attribute", "attrs", "variant values", "attribute values",
     "variant dict", "option values", "selected options", "custom attribute", "attribute list",
-    "variation attributes",
+    "variation attributes", "facets", "facet values", "variant facets",
 ))  # fmt: skip
 """Columns that are themselves a set of attributes."""
 _NAMES = ("name", "attribute code", "attribute id", "attribute name", "param name", "code", "key",
@@ -25,7 +25,7 @@ _OWNERS = ("option", "attribute", "group", "option group")
 _PAIR = re.compile(r"\s*([^:=;|\n]{1,40}?)\s*[:=]\s*(.+?)\s*", re.DOTALL)
 _OF_OPTIONS = re.compile(
     r"option|attribut|atrybut|atribut|varia[cnt]|merkmal|eigenscha|caracteristic|caratteristic|"
-    r"opcao|opcion|kenmerk|propert|spec|feature|parametr"
+    r"opcao|opcion|kenmerk|propert|propied|propried|spec|feature|parametr"
 )
 _OF_VALUES = re.compile(r"valu|wert|valeur|valor|waarde|wartosc|varde|vaerdi|hodnot|label")
 _OF_NAMES = re.compile(r"name\b|\bnom\b|nombre|nome\b|naam\b|nazwa|nazev|tit(?:le|el)\b")
@@ -111,7 +111,7 @@ def _of_text(text: str) -> Any:  # noqa: ANN401
         parts = re.split(r",(?=[^,:=]+[:=])", text) if sign == "," else text.split(sign)
         hits = [_PAIR.fullmatch(part) for part in parts if part.strip()]
         if hits and all(hits) and (len(hits) > 1 or sign == ","):
-            return {hit[1]: hit[2] for hit in hits if hit and not hit[2].startswith("//")}
+            return _joined((hit[1], hit[2]) for hit in hits if hit and hit[2][:2] != "//")
     return {}
 
 
@@ -133,11 +133,40 @@ def _of_ruby(text: str) -> Any:  # noqa: ANN401
         return {}
 
 
+_BESIDE = re.compile(
+    r"(?:option|attribute|variant|variation)s? (?:(?P<value>values?)|groups?|names?|types?)"
+    r"|oxvar(?:name|(?P<of_oxid>select))"
+)
+"""Columns of all names and all values of a variant, divided by bars (`Size|Colour`, `M|Red`)."""
+_KEYED = re.compile(r"(?:(?P<key>(?:attribute|option|property) key)|value) (?P<n>\d+)")
+
+
+def paired_values(name: str, value: str) -> dict[str, str]:
+    """Return facts of a cell of names and one of values, which bars may divide."""
+    names, values = name.split("|"), value.split("|")
+    if len(names) != len(values):
+        return {name: value}
+    return {
+        n.strip(): v.strip() for n, v in zip(names, values, strict=True) if n.strip() and v.strip()
+    }
+
+
 def paired_columns(header: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Return columns of names and values (`Option Name 1`, `Option Value 1`), by their number."""
+    """Return columns of names and values (`Option Name 1`, `Option Value 1`), by their number.
+
+    Those without a number are by "".
+    """
     found: dict[str, dict[str, str]] = {}
     for column in header:
         plain = plain_name(column)
+        if hit := _BESIDE.fullmatch(plain):
+            found.setdefault("", {}).setdefault(
+                "value" if hit["value"] or hit["of_oxid"] else "name", column
+            )
+            continue
+        if hit := _KEYED.fullmatch(plain):
+            found.setdefault(hit["n"], {}).setdefault("name" if hit["key"] else "value", column)
+            continue
         places = re.findall(r"\d+", plain)
         if len(places) != 1 or len(plain.split()) > 5 or not _OF_OPTIONS.search(plain):
             continue

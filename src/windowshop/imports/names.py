@@ -26,7 +26,8 @@ _NAMES = {
         "key,product key,pid,externalid,external id,entity id,merchant product id,aw product id,"
         "stock code,stockcode,item,upc code,seller sku,internal reference,default code,"
         "custom sku,unique merchant sku,system id,internal id,token,kod towaru,artikul,"
-        "article code,material number,materialnummer,matnr,code,uuid"
+        "article code,material number,materialnummer,matnr,code,uuid,"
+        "artnum,variant id,concrete sku,order number,ordernumber,products model"
     ),
     "group_id": (
         "group id,item group id,itemgroupid,parent id,parentid,parent sku,parent,parent asin,"
@@ -40,7 +41,9 @@ _NAMES = {
         "product template external id,product tmpl id,product template id,product template,"
         "product tmpl id id,groupid,group,model number parent,parent item id,parentproductid,"
         "ischildofproductcode,is child of product code,product handle,parent handle,"
-        "reference handle,variant group id,gruppen id,gruppe"
+        "reference handle,variant group id,gruppen id,gruppe,"
+        "main number,mainnumber,main sku,base product,base product code,abstract sku,"
+        "product token,parent product code,product set id,handle id"
     ),
     "title": (
         "title,name,product title,product name,productname,item name,itemname,article name,"
@@ -69,14 +72,16 @@ _NAMES = {
         "korte omschrijving,descricao curta,krotki opis,plot,bullet points,detail desc,"
         "detail description,item description,product text,long text,html description,desc,"
         "long desc,description long,description short,description sale,sales description,"
-        "productdescription,longdescription,shortdescription,prod desc,kurztext"
+        "productdescription,longdescription,shortdescription,prod desc,kurztext,"
+        "extended description,description html,html body,product description html,"
+        "description full,additional description"
     ),
     "brand": (
         "brand,brand name,brandname,producer,manufacturer,manufacturer name,vendor,maker,"
         "label name,marke,hersteller,herstellername,markenname,marque,fabricant,fabrique par,"
         "marca,fabricante,produttore,merk,fabrikant,merknaam,producent,marka,varumarke,"
         "tillverkare,maerke,merke,brand slug,valmistaja,merkki,znacka,vyrobce,uretici,gyarto,"
-        "producator,product brand,designer,productmanufacturer,c brand"
+        "producator,product brand,designer,manufacturers name,productmanufacturer,c brand"
     ),
     "category": (
         "category,categories,category name,category path,categorypath,category tree,"
@@ -92,7 +97,8 @@ _NAMES = {
         "merchant category,merchant product category path,sub category,subcategory,"
         "sub sub category,unterkategorie,sous categorie,subcategoria,category leaf,categorytree,"
         "cat,categ id,categorytext,category text,category id,categories path,product line,"
-        "reporting category,kategorie nazev,kategoria id,categorie produit,advertiser category"
+        "reporting category,kategorie nazev,categories name,categories name 1,kategoria id,"
+        "categorie produit,advertiser category"
     ),
     "price": (
         "price,price tax incl,price tax included,price incl vat,price including tax,"
@@ -107,7 +113,10 @@ _NAMES = {
         "amount,price usd,price eur,price gbp,cost,prix tva incluse,precio iva incluido,"
         "sales price,prices,sale price gross,price vat,price gross value,default price,"
         "base price,productprice,start price,offer price amount,price net,price tax excl,"
-        "price tax excluded,price excl tax,preis netto,prix ht,precio sin iva"
+        "price tax excluded,price excl tax,preis netto,prix ht,precio sin iva,"
+        "precio de lista venta,price no tax,unit retail price,usd unit retail price,"
+        "price gross amount,verkaufspreis brutto,std vk brutto,vk preis brutto,price inc tax,"
+        "price ex tax,std price"
     ),
     "currency": (
         "currency,currency code,currencycode,currency id,price currency,wahrung,waehrung,devise,"
@@ -120,7 +129,9 @@ _NAMES = {
         "prix reduit,precio de oferta,precio oferta,precio rebajado,prezzo scontato,"
         "prezzo offerta,aanbiedingsprijs,actieprijs,preco promocional,preco de oferta,"
         "cena promocyjna,cena po rabacie,reapris,tilbudspris,kampanjpris,alehinta,akcni cena,"
-        "indirimli fiyat,rabattpris"
+        "indirimli fiyat,rabattpris,"
+        "precio promocional,preco promocional brl,specials price,price special,promotion price,"
+        "action price,price sale"
     ),
     "list_price": (
         "compare at price,compareatprice,old price,oldprice,original price,was price,msrp,rrp,"
@@ -132,7 +143,9 @@ _NAMES = {
         "bezna cena,variant compare at price,compare price,crossed price,mrp,maximum price,"
         "rrp price,retailprice,price old,price rrp,price before discount,strike price,"
         "former price,listprice,price original,usual price,strikethrough price,comparison price,"
-        "full price,price full,precio de lista,prix de base"
+        "full price,price full,precio de lista,prix de base,"
+        "pseudoprice,pseudo price,tprice,recommended retail price,"
+        "manufacturer suggested retail price,price compare at"
     ),
     "availability": (
         "availability,in stock,instock,is in stock,is on stock,on stock,stock status,stockstatus,"
@@ -160,7 +173,9 @@ _NAMES = {
         "imgur l,img link,big image,bigimage,picture link,image file url,photo link,cover image,"
         "cover media url,image links,imgs,imgurl alternative,pic,pics,image 1920,main picture,"
         "gallery images,media gallery,media urls,alternate image,alternative image,"
-        "alternative images"
+        "alternative images,"
+        "primary image,photourl,pic 1,product media,main image link,picture urls,img 1,"
+        "bild pfad,images src,detailed image,media url,product images,image links json"
     ),
     "link": (
         "link,url,product url,producturl,product link,page url,permalink,deeplink,deep link,href,"
@@ -181,7 +196,8 @@ _NAMES = {
         "mpn,manufacturer part number,manufacturer sku,manufacturer number,herstellernummer,"
         "hersteller artikelnummer,herstellerartikelnummer,han,reference fabricant,ref fabricant,"
         "referencia fabricante,codice produttore,fabrikantcode,codigo do fabricante,"
-        "kod producenta,vendor sku,model number,modelnumber"
+        "kod producenta,vendor sku,model number,modelnumber,"
+        "hans,manufacturers model,artikelnummer hersteller"
     ),
     "tags": (
         "tags,tag,keywords,keyword,labels,schlagworte,schlagworter,stichworte,suchbegriffe,"
@@ -196,7 +212,9 @@ _NAMES = {
         "stocks,existencias,cantidad,inventario,giacenza,quantita,magazzino,voorraad,aantal,"
         "estoque,quantidade,ilosc,stan,stan magazynowy,antal,lagersaldo,lagerantal,varasto,sklad,"
         "pocet,pocet kusu,stok,keszlet,stoc,current stock,stock on hand,units in stock,"
-        "amount in stock,stock count"
+        "amount in stock,stock count,"
+        "lagerbestand gesamt,stock on hand,quantity in stock,qty available,available qty,"
+        "estoque atual,stock total"
     ),
     "published": (
         "published,is published,enabled,is enabled,active,is active,visible,is visible,aktiv,"
@@ -214,6 +232,8 @@ for _field, _listed in NAMES_OF_SCRIPTS.items():
     for _place, _name in enumerate(_listed.split(",")):
         FIELD_OF.setdefault(plain_name(_name), (_field, _place))
 
+_JOINED = {name.replace(" ", ""): name for name in reversed(FIELD_OF)}
+"""Names by themselves without spaces ("photourl")."""
 _ENDINGS = {
     "price": "price preis prix precio prezzo prijs preco cena pris",
     "images": "image images imageurl imagelink picture bild photo foto imagen immagine afbeelding "
@@ -237,7 +257,8 @@ ALSO = {
 """Names that may be another field too; the values tell."""
 _PICTURE = re.compile(
     r"(?:.* )?(?:image|img|picture|photo|bild|foto|imagen|immagine|afbeelding|imagem|zdjecie)s?"
-    r"(?: (?:url|link|src|address|path))?(?: ?\d{1,2}| (?:two|three|four|five|alternative))?"
+    r"(?: ?\d{1,2})?(?: (?:url|link|src|address|path|pfad))*"
+    r"(?: ?\d{1,2}| (?:two|three|four|five|alternative))?"
 )
 _BY_WORD = {word: field for field, words in _ENDINGS.items() for word in words.split()}
 _BRACKETS = re.compile(r"\([^)]*\)|\[[^\]]*\]|\{[^}]*\}|\*")
@@ -304,8 +325,7 @@ def field_of(name: str) -> tuple[str, float] | None:
         return "images", 0.6
     if _PICTURE.fullmatch(plain) and not _NOT & set(plain.split()):
         return "images", 0.55
-    joined = plain.replace(" ", "")
-    if joined in FIELD_OF:
+    if (joined := _JOINED.get(plain.replace(" ", ""))) is not None:
         return FIELD_OF[joined][0], 0.8
     words = plain.split()
     if _NOT & set(words[:-1]) or len(words) > 4 or not words:

@@ -1,6 +1,7 @@
 """Records whose fields are nested in objects -> records of one level, names with points."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from windowshop.imports.languages import LANGUAGE
@@ -32,6 +33,41 @@ def has_titles(records: Iterable[Mapping[str, Any]]) -> bool:
             elif (told := field_of(name)) is not None and told[0] == "title":
                 return True
     return not has_objects
+
+
+def page_place(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return where records that are no products hold a list of them, with points; "" for none.
+
+    Such a record has neither a title nor an id nor a query of its own (`{"page": 1, "items": []}`).
+    """
+    found: Counter[str] = Counter()
+    for record in records:
+        told = {(field_of(name) or ("",))[0] for name, value in record.items()
+                if isinstance(value, str | int | dict)}  # fmt: skip
+        has_own = told & {"title", "product_id"} or any(name[:1] == "@" for name in record)
+        if has_own or any("query" in plain_name(name) for name in record):
+            return ""
+        found.update(place for place in _lists(record) if has_titles(items_of(record, place)))
+    place, number = max(found.items(), key=lambda item: item[1], default=("", 0))
+    return place if 2 * number > len(records) else ""
+
+
+def _lists(record: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
+    """Yield the places of lists of objects, in objects too."""
+    for name, value in record.items():
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            if any((field_of(key) or ("",))[0] == "title" for key in value[0]):
+                yield name
+        elif isinstance(value, dict) and depth < MAX_DEPTH:
+            yield from (f"{name}.{inner}" for inner in _lists(value, depth + 1))
+
+
+def items_of(record: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
+    """Return the objects of a list at a place; none where it has no such list."""
+    value: Any = record
+    for name in place.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def flattened(record: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:

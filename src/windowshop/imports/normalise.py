@@ -239,8 +239,8 @@ class Normaliser:
 
 
 def _fill_from_facts(record: Record) -> None:
-    """Take the brand and the code of the trade from facts where a source has them only there."""
-    wanted = [name for name in ("brand", "gtin") if not record.fields.get(name)]
+    """Take brand, category and code of the trade from facts where a source has them only there."""
+    wanted = [name for name in ("brand", "gtin", "category") if not record.fields.get(name)]
     for name, value in record.attributes.items() if wanted else ():
         field = FIELD_OF.get(plain_name(name), ("",))[0]
         if field in wanted:

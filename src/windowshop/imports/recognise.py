@@ -32,6 +32,7 @@ DATA_SUFFIXES = frozenset(
         ".parquet",
         ".arrow",
         ".qrels",
+        ".impex",
     ]
 )
 TABLE = "table"

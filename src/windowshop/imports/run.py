@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -39,6 +39,8 @@ MAP_FILE = "map.yaml"
 SAMPLE_ROWS = 20_000
 """Products by which types and roles are declared."""
 TICK_ROWS = 1000
+MAX_NAMES, MAX_NAME = 40, 60
+"""Columns that a message names, and the letters of each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,7 +158,7 @@ def _require_map(found: Recognised, given: ColumnMap | None, out: Path) -> Colum
         if unknown:
             raise ConfigError(
                 f"{first.path}: has no column {unknown[0]!r}, which the mapping names; found "
-                f"{', '.join(first.header)}. Correct the name."
+                f"{_shown(first.header)}. Correct the name."
             )
     if guessed.lacks == "title":
         path = out.with_name(f"{out.name}.{MAP_FILE}")
@@ -165,9 +167,16 @@ def _require_map(found: Recognised, given: ColumnMap | None, out: Path) -> Colum
         told = f"It is written to {path}: name" if given is None else "Name"
         raise DataError(
             f"{first.path}: no column is known to hold {guessed.lacks}; columns: "
-            f"{', '.join(first.header)}. {told} what each holds, and import with --map {path}."
+            f"{_shown(first.header)}. {told} what each holds, and import with --map {path}."
         )
     return guessed
+
+
+def _shown(header: Sequence[str]) -> str:
+    """Return the first names of columns, none longer than a line bears."""
+    names = [name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}…" for name in header]
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more
 
 
 def _require_free(out: Path, *, replace_all: bool) -> None:

@@ -21,13 +21,15 @@ from windowshop.imports.encodings import (
     open_text,
     packed_by,
 )
-from windowshop.imports.nested import flattened, has_titles
+from windowshop.imports.impex_rows import is_script
+from windowshop.imports.nested import flattened, has_titles, items_of, page_place
 from windowshop.imports.report import ImportReport
 from windowshop.imports.sheets import largest_sheet
 from windowshop.imports.tree_rows import Row, json_items, json_lines, json_place, xml_items
 
-Kind = Literal["csv", "jsonl", "json", "xml", "html", "xlsx", "parquet", "arrow"]
+Kind = Literal["csv", "jsonl", "json", "xml", "html", "xlsx", "parquet", "arrow", "impex"]
 NUM_SAMPLE = 500
+NUM_PAGES = 20
 CHUNK_ROWS = 5000
 MAX_LINE = 1 << 25
 _SHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
@@ -39,6 +41,20 @@ _OTHERS = {
     b"%PDF": "a PDF document", b"GIF8": "a GIF image", b"SQLite format": "an SQLite database",
     b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive",
 }  # fmt: skip
+
+
+_NO_TEXT = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
+MIN_NULS = 0.02
+"""Share of NULs in UTF-16, whose spaces and digits have one each."""
+MAX_NO_TEXT = 0.02
+"""Share of control characters, above which a file is no text."""
+
+
+def _is_utf16(head: bytes) -> bool:
+    """Return whether every second byte is that of a letter's upper half."""
+    upper, lower = sorted((head[::2].count(0), head[1::2].count(0)), reverse=True)
+    has_mark = head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return has_mark or (lower == 0 and upper > MIN_NULS * len(head))
 
 
 def bare_suffix(path: Path) -> str:
@@ -74,14 +90,8 @@ class Source:
                 head = file.read(1 << 16)
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise _damaged(self.path, error) from None
-        for start, kind in _BINARY.items():
-            if head.startswith(start):
-                return kind
-        if self.suffix in _SHEETS:
-            return "xlsx"
-        for start, what in _OTHERS.items():
-            if head.startswith(start):
-                raise DataError(f"{self.path}: is {what}, not an export. Unpack or export it.")
+        if (packed := self._binary(head)) is not None:
+            return packed
         text = head.decode("utf-8", errors="replace").replace("\0", "").lstrip("\ufeff \t\r\n")
         if text[:1] == "<":
             is_page = re.match(r"<(?:!doctype html|html)", text, re.IGNORECASE)
@@ -90,7 +100,21 @@ class Source:
             return "jsonl" if self._has_lines() else "json"
         if text[:1] == "[":
             return "json"
-        return "csv"
+        return "impex" if is_script(text) else "csv"
+
+    def _binary(self, head: bytes) -> Kind | None:
+        """Return the kind of a file that is no text; raises DataError where it is no export."""
+        for start, kind in _BINARY.items():
+            if head.startswith(start):
+                return kind
+        if self.suffix in _SHEETS:
+            return "xlsx"
+        for start, what in _OTHERS.items():
+            if head.startswith(start):
+                raise DataError(f"{self.path}: is {what}, not an export. Unpack or export it.")
+        if not _is_utf16(head) and len(_NO_TEXT.findall(head)) > MAX_NO_TEXT * len(head):
+            raise DataError(f"{self.path}: holds bytes that are no text. Export it as csv or JSON.")
+        return None
 
     def _has_lines(self) -> bool:
         """Return whether the first two lines are an object each."""
@@ -119,8 +143,16 @@ class Source:
         """Whether titles stand at the top of records; else what is nested in them is flattened."""
         if self.kind not in ("json", "jsonl", "xml", "parquet", "arrow"):
             return True
-        rows = islice(self._rows(ImportReport(source="")), NUM_SAMPLE)
+        rows = islice(self._records(ImportReport(source="")), NUM_SAMPLE)
         return has_titles(record for _, record in rows)
+
+    @cached_property
+    def page(self) -> str:
+        """Where each record of JSON is a page that holds a list of products; "" where it is one."""
+        if self.kind not in ("json", "jsonl"):
+            return ""
+        rows = islice(self._rows(ImportReport(source="")), NUM_PAGES)
+        return page_place([record for _, record in rows])
 
     @cached_property
     def sample(self) -> list[dict[str, Any]]:
@@ -162,11 +194,18 @@ class Source:
         """Yield each record with its number; the first is 1. What cannot be read is reported."""
         try:
             if self.is_flat:
-                yield from self._rows(report)
+                yield from self._records(report)
             else:
-                yield from ((number, flattened(row)) for number, row in self._rows(report))
+                yield from ((number, flattened(row)) for number, row in self._records(report))
         except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
             raise _damaged(self.path, error) from None
+
+    def _records(self, report: ImportReport) -> Iterator[Row]:
+        if not self.page:
+            yield from self._rows(report)
+            return
+        pages = (items_of(page, self.page) for _, page in self._rows(report))
+        yield from enumerate((item for items in pages for item in items), start=1)
 
     def _rows(self, report: ImportReport) -> Iterator[Row]:
         match self.kind:
@@ -184,7 +223,7 @@ class Source:
                 yield from _parquet_rows(self.path)
             case "arrow":
                 yield from _arrow_rows(self.path)
-            case "html":
+            case "html" | "impex":
                 return
 
     def _csv_rows(self, report: ImportReport) -> Iterator[Row]:

@@ -47,7 +47,8 @@ _AVAILABLE = {
     "op voorraad,em estoque,em stock,disponivel,dostepny,na stanie,w magazynie,i lager,pa lager,"
     "skladem,varastossa,stokta,limited availability,in store only,online only,low stock",
     OUT_OF_STOCK: "out of stock,outofstock,sold out,soldout,unavailable,not available,discontinued,"
-    "nicht auf lager,ausverkauft,nicht verfugbar,nicht lieferbar,vergriffen,rupture de stock,"
+    "disabled,nicht auf lager,ausverkauft,nicht verfugbar,nicht lieferbar,vergriffen,"
+    "rupture de stock,"
     "epuise,indisponible,agotado,sin stock,no disponible,esaurito,non disponibile,uitverkocht,"
     "niet op voorraad,esgotado,fora de estoque,sem stock,indisponivel,brak,niedostepny,"
     "brak w magazynie,slutsald,udsolgt,utsolgt,ej i lager,vyprodano,loppu,tukendi",
@@ -71,8 +72,8 @@ IMAGE_NAME = re.compile(
 _BETWEEN = re.compile(r"[|;,\s]")
 IMAGE_KEYS = (
     "src", "url", "href", "link", "contentUrl", "image_url", "image", "largeUrl", "large",
-    "original", "hi_res", "url_zoom", "url_standard", "Pic", "HighPic", "sourceUrl", "source",
-    "path", "file", "name",
+    "original", "hi_res", "url_zoom", "url_standard", "zoom_url", "standard_url", "Pic",
+    "HighPic", "sourceUrl", "source", "path", "file", "name",
 )  # fmt: skip
 """Keys of an object that is an image, larger ones first."""
 WEB = re.compile(r"(?:https?:)?//[^\s/]+", re.IGNORECASE)
@@ -138,12 +139,29 @@ def _money_of(value: dict[object, object], decimal: str) -> Money | None:
         digits = named.get("fraction digits", 2)
         whole = cents / 10 ** (digits if isinstance(digits, int) else 2)
         return Money(whole, currency_of(currency))
+    if isinstance(minor := named.get("amount"), int) and _is_medusa_1(named):
+        code = currency_of(currency)
+        return Money(minor / 10 ** fraction_digits(code), code)
     for key in ("amount", "value", "price", "current", "regular price", "gross", "sale price"):
         if (found := parse_money(named.get(key), decimal)) is not None:
             if key == "amount" and isinstance(named.get("minor units"), int):
                 return None
             return Money(found.amount, currency_of(currency) or found.currency, found.is_range)
     return None
+
+
+def _is_medusa_1(named: dict[str, object]) -> bool:
+    """Return whether an amount is a MoneyAmount of Medusa 1, which counts the smallest units."""
+    return str(named.get("id", "")).startswith("ma_") or (
+        "region id" in named and "price list id" in named
+    )
+
+
+def fraction_digits(currency: str) -> int:
+    """Return the number of digits behind the point of a currency's amounts."""
+    from babel.numbers import get_currency_precision
+
+    return int(get_currency_precision(currency)) if currency else 2
 
 
 def currency_of(text: str) -> str:

@@ -19,9 +19,9 @@ ALIASES = {
     "kind": "Item Type|Item",
     "id": "Product ID|ID",
     "name": "Product Name|Name",
-    "sku": "Product Code/SKU|SKU|Product SKU",
+    "sku": "Product Code/SKU|SKU|Product SKU|Code",
     "brand": "Brand Name|Brand",
-    "price": "Price",
+    "price": "Price|Calculated Price",
     "sale_price": "Sale Price",
     "list_price": "Retail Price",
     "category": "Category|Categories|Category Details",
@@ -30,14 +30,14 @@ ALIASES = {
     "gps_gtin": "GPS Global Trade Item Number",
     "gps_mpn": "GPS Manufacturer Part Number",
     "mpn": "Manufacturer Part Number|MPN|Bin Picking Number",
-    "visible": "Product Visible?|Product Visible|Is Visible",
-    "stock": "Current Stock Level|Current Stock",
+    "visible": "Product Visible?|Product Visible|Is Visible|Visible",
+    "stock": "Current Stock Level|Current Stock|Stock Level",
     "tracking": "Track Inventory|Inventory Tracking",
     "weight": "Product Weight|Weight",
     "fields": "Product Custom Fields|Custom Fields",
     "options": "Options",
     "variant_image": "Variant Image URL",
-    "image": "Image URL (Import)|Image URL",
+    "image": "Image URL (Import)|Image URL|Images",
     "own_image": "Internal Image URL (Export)",
     "url": "Product URL",
 }
@@ -59,6 +59,8 @@ _NEW = (
     "Is Visible",
     "Custom Fields",
 )
+_WHOLE = ("Code", "Category Details", "Calculated Price", "Fixed Shipping Price", "Allow Purchases")
+"""Columns of the export that has a row a product and no kinds of rows."""
 _FIELDS = {
     "sku": "product_id", "id": "group_id", "name": "title", "brand": "brand", "price": "price",
     "sale_price": "sale_price", "list_price": "list_price", "category": "category",
@@ -74,7 +76,10 @@ def _recognise(source: Source) -> Found | None:
         return None
     old = by_anchors(source.header, _OLD, needed=("Item Type", "Product Name"), least=3)
     new = by_anchors(source.header, _NEW, needed=("Item", "Name", "SKU"), least=4)
-    return old or new
+    whole = by_anchors(
+        source.header, _WHOLE, needed=("Product ID", "Name", "Category Details"), least=3
+    )
+    return old or new or whole
 
 
 def _read(source: Source, job: Job) -> Iterator[Record]:
@@ -94,12 +99,16 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
 
 
 def _kind(row: Mapping[str, Any], names: Names) -> str:
+    if "kind" not in names.column:
+        return "product"
     return str(names.get(row, "kind")).strip().lower()
 
 
 def _product(rows: list[Row], names: Names, pictures: list[str], job: Job) -> Iterator[Record]:
     head = next((row for _, row in rows if _kind(row, names) == "product"), {})
     images = [head.get(name) for name in pictures]
+    if "kind" not in names.column:
+        images += re.findall(r"Product Image URL:\s*([^|,\s]+)", str(names.get(head, "image")))
     variants = []
     for number, row in rows:
         kind = _kind(row, names)
@@ -187,7 +196,9 @@ def _facts(text: str) -> list[tuple[str, str]]:
 def _availability(row: Mapping[str, Any], head: Mapping[str, Any], names: Names) -> str:
     tracking = str(names.get(head, "tracking")).strip().lower()
     stock = str(names.get(row, "stock")).strip()
-    if tracking in ("none", "by none", "") or not stock.lstrip("-").isdigit():
+    if (tracking in ("none", "by none", "") and "kind" in names.column) or not stock.lstrip(
+        "-"
+    ).isdigit():
         return ""
     return IN_STOCK if int(stock) > 0 else OUT_OF_STOCK
 

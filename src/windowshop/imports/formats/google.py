@@ -18,8 +18,8 @@ _ANCHORS = (
     "mpn", "brand", "product type", "additional image link", "link", "price", "description",
 )  # fmt: skip
 _FIELDS = {
-    "id": "product_id", "item group id": "group_id", "title": "title", "brand": "brand",
-    "structured title": "title", "description": "description", "price": "price",
+    "id": "product_id", "sku id": "product_id", "item group id": "group_id", "title": "title",
+    "brand": "brand", "structured title": "title", "description": "description", "price": "price",
     "structured description": "description", "sale price": "sale_price",
     "availability": "availability", "link": "link", "gtin": "gtin", "mpn": "mpn",
 }  # fmt: skip
@@ -46,6 +46,16 @@ _NO_USE = frozenset((
 ))  # fmt: skip
 
 
+NAMES = frozenset((
+    *_FIELDS, *_OPTIONS, *_NO_USE, "image link", "additional image link", "product type",
+    "product detail", "product highlight", "google product category", "condition",
+    "sale price effective date", "custom label 0", "custom label 1", "custom label 2",
+    "custom label 3", "custom label 4", "multipack", "is bundle", "energy efficiency class",
+    "availability date", "expiration date", "unit pricing measure", "unit pricing base measure",
+))  # fmt: skip
+"""Names of attributes, of which supplements have some."""
+
+
 def _recognise(source: Source) -> Found | None:
     if source.kind in ("html", "json"):
         return None
@@ -55,7 +65,8 @@ def _recognise(source: Source) -> Found | None:
         return found and Found(max(found.certainty, 0.9), ("an XML feed", *found.reasons))
     if names & {"is eligible search", "enable search", "seller name", "body html"}:
         return None
-    return by_anchors(names, _ANCHORS, needed=("id", "title", "image link"), least=4)
+    own = "id" if "id" in names else "sku id"  # as TikTok's template has it
+    return by_anchors(names, _ANCHORS, needed=(own, "title", "image link"), least=4)
 
 
 def _read(source: Source, job: Job) -> Iterator[Record]:

@@ -1,9 +1,9 @@
 """Catalogue of Salesforce Commerce Cloud in XML: masters and their variants, categories, images.
 
-Prices stand in price books, which are other files.
+Prices stand in price books, which are other files (salesforce_files).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from windowshop.imports.facts import pair_of
@@ -14,7 +14,7 @@ from windowshop.imports.source import Source
 from windowshop.imports.tree_rows import xml_items
 from windowshop.imports.values import parse_boolean
 
-_NAMESPACE = "demandware.com/xml/impex/catalog"
+NAMESPACE = "demandware.com/xml/impex/catalog"
 _FACTS = (
     "manufacturer-name",
     "manufacturer-sku",
@@ -27,12 +27,13 @@ Row = Mapping[str, Any]
 
 
 def _recognise(source: Source) -> Found | None:
-    if source.kind != "xml" or _NAMESPACE not in source.text(1 << 12):
+    if source.kind != "xml" or NAMESPACE not in source.text(1 << 12):
         return None
-    return Found(0.97, (f"namespace {_NAMESPACE}",))
+    return Found(0.97, (f"namespace {NAMESPACE}",))
 
 
-def _listed(value: Any) -> list[Any]:  # noqa: ANN401
+def listed(value: Any) -> list[Any]:  # noqa: ANN401
+    """Return a value as a list, one alone as a list of it."""
     return value if isinstance(value, list) else [] if value in (None, "") else [value]
 
 
@@ -41,16 +42,22 @@ def _within(row: Row, *names: str) -> list[Any]:
     found: list[Any] = [row]
     for name in names:
         found = [
-            part for item in found if isinstance(item, dict) for part in _listed(item.get(name))
+            part for item in found if isinstance(item, dict) for part in listed(item.get(name))
         ]
     return found
 
 
-def _masters(source: Source) -> tuple[dict[str, Row], dict[str, str]]:
+def _all(sources: Sequence[Source], tag: str) -> Iterator[tuple[int, Row]]:
+    """Yield the elements of a name of all files, which may have none."""
+    for source in sources:
+        yield from xml_items(source.path, tag)
+
+
+def _masters(sources: Sequence[Source]) -> tuple[dict[str, Row], dict[str, str]]:
     """Return the masters by their ids, and the master of each variant."""
     masters: dict[str, Row] = {}
     of_variant: dict[str, str] = {}
-    for _, row in xml_items(source.path, "product"):
+    for _, row in _all(sources, "product"):
         name = str(row.get("product-id", ""))
         for variant in _within(row, "variations", "variants", "variant"):
             if isinstance(variant, dict) and variant.get("product-id"):
@@ -59,14 +66,14 @@ def _masters(source: Source) -> tuple[dict[str, Row], dict[str, str]]:
     return masters, of_variant
 
 
-def _paths(source: Source) -> dict[str, list[str]]:
+def _paths(sources: Sequence[Source]) -> dict[str, list[str]]:
     """Return the paths of categories of each product, the primary one first."""
     names: dict[str, tuple[str, str]] = {}
-    for _, row in xml_items(source.path, "category"):
+    for _, row in _all(sources, "category"):
         label = text_of(row.get("display-name")) or str(row.get("category-id", ""))
         names[str(row.get("category-id", ""))] = label, str(row.get("parent", ""))
     found: dict[str, list[str]] = {}
-    for _, row in xml_items(source.path, "category-assignment"):
+    for _, row in _all(sources, "category-assignment"):
         path = _path(str(row.get("category-id", "")), names)
         paths = found.setdefault(str(row.get("product-id", "")), [])
         is_first = parse_boolean(row.get("primary-flag", "")) is True
@@ -84,17 +91,18 @@ def _path(name: str, names: Mapping[str, tuple[str, str]]) -> str:
     return " > ".join(reversed(steps))
 
 
-def _read(source: Source, job: Job) -> Iterator[Record]:
+def read_catalogs(sources: Sequence[Source], job: Job) -> Iterator[Record]:
+    """Yield the products of catalogues that belong to each other."""
     job.report.columns |= {
         "product-id": "product_id", "display-name": "title", "brand": "brand", "upc": "gtin",
         "short-description, long-description": "description", "image-group": "images",
         "variations": "group_id", "custom-attributes": "attributes", "online-flag": "published",
     }  # fmt: skip
-    masters, of_variant = _masters(source)
-    paths = _paths(source)
-    present = {str(row.get("product-id")) for _, row in xml_items(source.path, "product")}
+    masters, of_variant = _masters(sources)
+    paths = _paths(sources)
+    present = {str(row.get("product-id")) for _, row in _all(sources, "product")}
     sold = {of_variant[name] for name in present & of_variant.keys()}
-    for number, row in xml_items(source.path, "product"):
+    for number, row in _all(sources, "product"):
         name = str(row.get("product-id", ""))
         if name in sold:
             job.report.add("parent-passed-on", number, text_of(row.get("display-name")))
@@ -143,8 +151,12 @@ def _images(row: Row) -> list[str]:
     large = [g for g in groups if g.get("view-type") in ("hi-res", "large")] or groups
     first = large[0].get("view-type") if large else ""
     return [str(image["path"]) for group in large if group.get("view-type") == first
-            for image in _listed(group.get("image"))
+            for image in listed(group.get("image"))
             if isinstance(image, dict) and image.get("path")]  # fmt: skip
 
 
-FORMAT = Format(title="Salesforce Commerce catalogue", recognise=_recognise, read=_read)
+FORMAT = Format(
+    title="Salesforce Commerce catalogue",
+    recognise=_recognise,
+    read=lambda source, job: read_catalogs([source], job),
+)

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from windowshop.imports.column_map import FURTHER_TARGETS, ColumnMap, guess_map
-from windowshop.imports.facts import facts_of, paired_columns
+from windowshop.imports.facts import facts_of, paired_columns, paired_values
 from windowshop.imports.formats.format import Format, Found, Job
 from windowshop.imports.normalise import id_text
 from windowshop.imports.record import Record
@@ -14,6 +14,7 @@ from windowshop.imports.values import (
     parse_availability,
     parse_published,
     plain_name,
+    slug,
     split_images,
     split_list,
 )
@@ -22,6 +23,14 @@ _PARENT = re.compile(
     r"parent|child ?of|vater|eltern|haupt|padre|pai$|nadrzed|rodzic|hoofd|configurable"
 )
 _BESIDE = frozenset(("keep", "attribute", "drop", *FURTHER_TARGETS))
+_OF_KIND = re.compile(r" \((?:variant|product) attribute\)$")
+"""Ending that Saleor gives the names of attributes."""
+_OF_PRODUCT = ("title", "description", "brand", "category")
+MAX_FAMILY = 1000
+"""Rows of one product that are held for images behind them."""
+MAX_BESIDE_IMAGE = 2
+"""Further columns of a row of an image, such as its position and its text."""
+Member: TypeAlias = tuple[Record, Mapping[str, Any]]
 _OWN = frozenset(("product_id", "group_id", "sku", "gtin", "mpn", "availability"))
 """Fields that a variant does not take from its parent."""
 
@@ -50,33 +59,77 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
     ]
     job.report.columns |= dict.fromkeys(in_pairs, "attributes")
     parents = _parents(source, found, job)
-    head: tuple[Record, Mapping[str, Any]] | None = None
+    for family in _families(source, job, found, pairs):
+        for record, _ in family:
+            own = {id_text(record.fields.get(name)) for name in ("product_id", "sku")}
+            above = id_text(record.fields.get("group_id"))
+            above = "" if above == "0" else above
+            if own & parents.keys() and (not above or above in own):
+                job.report.add("parent-passed-on", record.row, record.fields.get("title"))
+                continue
+            if above in parents and above not in own:
+                _inherit(record, record_of(record.row, parents[above], found))
+            if above and not any(own):
+                spelled = "-".join(slug(str(value)) for value in record.options.values())
+                record.fields["product_id"] = f"{above}:{spelled}" if spelled else above
+            yield record
+
+
+def _families(
+    source: Source, job: Job, found: ColumnMap, pairs: list[tuple[str, str]]
+) -> Iterator[list[Member]]:
+    """Yield rows that go on with a product together with its first one, which has the title."""
+    in_pairs = {name for pair in pairs for name in pair}
+    family: list[Member] = []
     for number, row in source.rows(job.report):
         record = record_of(number, _without_pairs(row, in_pairs), found)
-        if head is None or not _goes_on(record, head[0]):
-            head = record, row
-        elif record.fields.get("title") in (None, ""):
-            _inherit(record, head[0])
-        record.options = {
-            str(row.get(name) or head[1].get(name)): row[value]
-            for name, value in pairs
-            if row.get(value) and (row.get(name) or head[1].get(name))
-        }
-        own = {id_text(record.fields.get(name)) for name in ("product_id", "sku")}
-        above = id_text(record.fields.get("group_id"))
-        above = "" if above == "0" else above
-        if own & parents.keys() and (not above or above in own):
-            job.report.add("parent-passed-on", number, record.fields.get("title"))
-            continue
-        if above in parents and above not in own:
-            _inherit(record, record_of(number, parents[above], found))
-        yield record
+        head = family[0] if family else None
+        above = head[1] if head is not None else {}
+        for name, value in pairs:
+            if row.get(value) and (told := row.get(name) or above.get(name)):
+                record.options |= paired_values(str(told), str(row[value]))
+        if head is None or len(family) > MAX_FAMILY or not _goes_on(record, head[0]):
+            if family:
+                yield family
+            family = [(record, row)]
+        elif _is_image_row(record):
+            job.report.add("image-row", number, record.fields["images"][0])
+            for member, _ in family:
+                member.fields["images"] = [
+                    *member.fields.get("images", ()),
+                    *record.fields["images"],
+                ]
+        else:
+            if record.fields.get("title") in (None, ""):
+                _inherit(record, head[0])
+                group = head[0].fields.get("group_id") or head[0].fields.get("product_id")
+                record.fields.setdefault("group_id", group)
+            family.append((record, row))
+    if family:
+        yield family
 
 
 def _goes_on(record: Record, head: Record) -> bool:
-    """Return whether a row is of the same product as the first row of one."""
+    """Return whether a row is of the same product as the first row of one.
+
+    It says so by its group, or, without a title, has only options or images of its own.
+    """
     group = id_text(record.fields.get("group_id"))
-    return group not in ("", "0") and group == id_text(head.fields.get("group_id"))
+    if group not in ("", "0"):
+        return group in (
+            id_text(head.fields.get("group_id")),
+            id_text(head.fields.get("product_id")),
+        )
+    has_head = bool(head.fields.get("title")) and not any(record.fields.get(n) for n in _OF_PRODUCT)
+    return has_head and (bool(record.options) or _is_image_row(record))
+
+
+def _is_image_row(record: Record) -> bool:
+    """Return whether a row has nothing but images, beside the name of its product."""
+    is_bare = not record.options and not any(
+        value for name, value in record.fields.items() if name not in ("images", "group_id")
+    )
+    return is_bare and bool(record.fields.get("images")) and len(record.columns) <= MAX_BESIDE_IMAGE
 
 
 def _without_pairs(row: Mapping[str, Any], names: set[str]) -> Mapping[str, Any]:
@@ -104,7 +157,10 @@ def _parents(source: Source, found: ColumnMap, job: Job) -> dict[str, dict[str, 
 
 def _inherit(record: Record, parent: Record) -> None:
     """Give a variant what its own row leaves empty."""
+    has_price = record.fields.get("price") not in (None, "")
     for name, value in parent.fields.items():
+        if has_price and name in ("sale_price", "list_price"):
+            continue
         if name not in _OWN and record.fields.get(name) in (None, "", [], {}):
             record.fields[name] = value
     record.attributes = {**parent.attributes, **record.attributes}
@@ -122,7 +178,9 @@ def record_of(number: int, row: Mapping[str, Any], found: ColumnMap) -> Record:
         elif target == "images":
             fields["images"] = [*fields.get("images", ()), *split_images(value)]
         elif target == "category" and found.category_levels:
-            fields["category"] = [" > ".join([*fields.get("category", ()), str(value).strip()])]
+            levels = value if isinstance(value, list) else [value]
+            steps = [str(step).strip() for step in levels if step]
+            fields["category"] = [" > ".join([*fields.get("category", ()), *steps])]
         elif target == "category":
             fields["category"] = [*fields.get("category", ()), *_categories(value, found)]
         elif target in ("description", "tags") and target in fields:
@@ -141,7 +199,7 @@ def _beside(record: Record, name: str, value: Any, target: str, found: ColumnMap
         if not facts:
             record.columns[name] = value
     elif target == "attribute":
-        record.attributes[name] = value
+        record.attributes[_OF_KIND.sub("", name)] = value
     elif target == "stock":
         record.columns[name] = value
         if found.first("availability") is None and parse_availability(value) is not None:

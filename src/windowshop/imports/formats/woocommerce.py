@@ -240,7 +240,11 @@ def _record(
         "product_id": names.get(row, "sku") or own_id,
         "group_id": _group(names, parent, reference),
         "title": value("name"),
-        "description": [text for own in ("short", "description") if (text := value(own))],
+        "description": [
+            str(text).replace("\\n", "\n")  # how its exporter writes the end of a line
+            for own in ("short", "description")
+            if (text := value(own))
+        ],
         "brand": value("brands"),
         "category": split_commas(value("categories")),
         "tags": split_commas(value("tags")),

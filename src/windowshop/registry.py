@@ -104,6 +104,8 @@ FORMATS = Registry(
         "tiendanube": "windowshop.imports.formats.regional_tables:TIENDANUBE",
         "opencart": "windowshop.imports.formats.opencart:FORMAT",
         "akeneo": "windowshop.imports.formats.companion_files:AKENEO",
+        "akeneo-api": "windowshop.imports.formats.akeneo_api:FORMAT",
+        "commercetools": "windowshop.imports.formats.regional_tables:COMMERCETOOLS",
         "etsy": "windowshop.imports.formats.shop_tables:ETSY",
         "amazon": "windowshop.imports.formats.shop_tables:AMAZON",
         "salesforce": "windowshop.imports.formats.salesforce:FORMAT",

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from windowshop.imports.values import plain_name
@@ -139,6 +140,19 @@ _BESIDE = re.compile(
 )
 """Columns of all names and all values of a variant, divided by bars (`Size|Colour`, `M|Red`)."""
 _KEYED = re.compile(r"(?:(?P<key>(?:attribute|option|property) key)|value) (?P<n>\d+)")
+
+
+_OPTION = re.compile(
+    r"(?:variant |option |product )?(?:colou?rs?|size|farbe|grosse|taille|couleur|talla|talle|"
+    r"color|taglia|colore|maat|kleur|tamanho|cor|rozmiar|kolor|storlek|farg|velikost|barva)"
+    r"(?: name)?"
+)
+
+
+@lru_cache(maxsize=1 << 12)
+def is_option(name: str) -> bool:
+    """Return whether a column is one of the options that tell variants apart."""
+    return _OPTION.fullmatch(plain_name(name)) is not None
 
 
 def paired_values(name: str, value: str) -> dict[str, str]:

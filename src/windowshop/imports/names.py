@@ -220,7 +220,8 @@ _NAMES = {
         "published,is published,enabled,is enabled,active,is active,visible,is visible,aktiv,"
         "status,product status,sichtbar,veroffentlicht,actif,publie,activo,visible online,"
         "publicado,attivo,pubblicato,actief,gepubliceerd,ativo,aktywny,opublikowano,online,"
-        "is online,online flag,publish status,publish,show online,publish to ecom"
+        "is online,online flag,publish status,publish,show online,publish to ecom,etat,estado,"
+        "stato,mostrar en tienda,exibir na loja,publish on website,display status"
     ),
 }
 FIELD_OF: dict[str, tuple[str, int]] = {}
@@ -247,21 +248,30 @@ _ENDINGS = {
     "group_id": "vaterartikel vaterartikelnummer elternartikel",
     "gtin": "gtin ean upc barcode",
 }
-_WEAK = {"cost": 0.3}
+_WEAK = {"cost": 0.3} | dict.fromkeys(
+    ("prix ht", "price net", "net price", "price tax excl", "price tax excluded", "price excl tax",
+     "preis netto", "precio sin iva", "price no tax", "price ex tax"), 0.6)  # fmt: skip
+
 """Names that a field has only where no other column is it."""
 ALSO = {
-    "item": "title", "article": "title", "artikel": "product_id", "product": "product_id",
+    "item description": "description", "item": "title", "article": "title",
+    "artikel": "product_id", "product": "product_id",
     "produkt": "product_id", "produit": "product_id", "producto": "product_id",
     "articulo": "product_id", "prodotto": "product_id",
 }  # fmt: skip
 """Names that may be another field too; the values tell."""
 _PICTURE = re.compile(
-    r"(?:.* )?(?:image|img|picture|photo|bild|foto|imagen|immagine|afbeelding|imagem|zdjecie)s?"
+    r"(?:.* )?(?:image|img|picture|photo|bild|bilder|foto|imagen|imagene|immagine|immagini"
+    r"|afbeelding|afbeeldingen|imagem|imagen|zdjecie|zdjecia|obrazek)s?"
     r"(?: ?\d{1,2})?(?: (?:url|link|src|address|path|pfad))*"
     r"(?: ?\d{1,2}| (?:two|three|four|five|alternative))?"
 )
 _BY_WORD = {word: field for field, words in _ENDINGS.items() for word in words.split()}
 _BRACKETS = re.compile(r"\([^)]*\)|\[[^\]]*\]|\{[^}]*\}|\*")
+_CURRENCY = re.compile(
+    r"(?<=\w)(?: in)? (?:eur|usd|gbp|chf|pln|sek|nok|dkk|czk|cad|aud|inr|brl|mxn)$"
+)
+"""Currency behind the name of a price (`UVP in EUR`)."""
 _NUMBERED = re.compile(r"(.+?) ?\d{1,2}")
 _NOT = frozenset(
     [
@@ -313,7 +323,7 @@ def field_of(name: str) -> tuple[str, float] | None:
     plain = plain_name(name)
     if (owner := _owner(name)) is not None:
         return owner if owner[0] else None
-    bare = plain_name(_BRACKETS.sub(" ", name))
+    bare = _CURRENCY.sub("", plain_name(_BRACKETS.sub(" ", name)))
     spoken = plain_name(without_language(name))
     path = plain_name(name.rpartition(".")[2])
     for known, share in ((plain, 1.0), (bare, 0.95), (spoken, 0.92), (path, 0.9)):

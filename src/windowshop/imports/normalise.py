@@ -16,6 +16,7 @@ from windowshop.imports.values import (
     Money,
     currency_of,
     hash_of,
+    is_inline_image,
     is_web,
     mended,
     parse_availability,
@@ -109,6 +110,9 @@ class Normaliser:
     def _images(self, row: Row, record: Record) -> None:
         images = list(dict.fromkeys(split_images(record.fields.get("images"))))
         web = [f"https:{i}" if i.startswith("//") else i for i in images if is_web(i)]
+        if any(map(is_inline_image, images)):
+            self.report.add("bad-image", record.row, f"{images[0][:20]}…")
+            images = [image for image in images if not is_inline_image(image)]
         paths = [image for image in images if not is_web(image)]
         if web:
             row["image_url"] = web[0]

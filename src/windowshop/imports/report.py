@@ -47,6 +47,8 @@ KINDS: dict[str, tuple[What, str]] = {
     "parent-passed-on": ("changed", "parents of variants, whose texts their variants got"),
     "image-row": ("changed", "rows of a further image, added to their product"),
     "store-view": ("dropped", "rows of further store views, that say a product again"),
+    "remark-row": ("dropped", "rows below the header that name its columns again"),
+    "grouped-by-title": ("guessed", "variants of the row above: of its title, in other options"),
     "option-row": ("dropped", "rows of options or of products to delete, which are no product"),
     "store-view-taken": ("changed", "rows of the chosen store view, over their product's own"),
     "sheet-not-read": ("dropped", "sheets of the workbook, which has a larger one"),

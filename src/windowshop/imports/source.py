@@ -23,6 +23,7 @@ from windowshop.imports.encodings import (
 )
 from windowshop.imports.impex_rows import is_script
 from windowshop.imports.nested import flattened, has_titles, items_of, page_place
+from windowshop.imports.remark_rows import without_remarks
 from windowshop.imports.report import ImportReport
 from windowshop.imports.sheets import largest_sheet
 from windowshop.imports.tree_rows import Row, json_items, json_lines, json_place, xml_items
@@ -210,7 +211,7 @@ class Source:
     def _rows(self, report: ImportReport) -> Iterator[Row]:
         match self.kind:
             case "csv":
-                yield from self._csv_rows(report)
+                yield from without_remarks(self._csv_rows(report), report)
             case "jsonl":
                 yield from json_lines(self.path, self.encoding, report)
             case "json":
@@ -218,7 +219,7 @@ class Source:
             case "xml":
                 yield from xml_items(self.path)
             case "xlsx":
-                yield from largest_sheet(self.path, report)
+                yield from without_remarks(largest_sheet(self.path, report), report)
             case "parquet":
                 yield from _parquet_rows(self.path)
             case "arrow":

@@ -351,6 +351,12 @@ def _is_image(text: str) -> bool:
     return bool(WEB.match(text) or IMAGE_NAME.search(text))
 
 
+def is_inline_image(text: str) -> bool:
+    """Return whether a text is an image itself, in base 64, and no address of one."""
+    starts = ("iVBORw0KGgo", "/9j/4", "R0lGODlh", "UklGR", "PHN2Zy", "data:image/")
+    return text.startswith(starts) and not IMAGE_NAME.search(text)
+
+
 def is_web(text: str) -> bool:
     """Return whether a text is an address on the web."""
     return WEB.match(text) is not None

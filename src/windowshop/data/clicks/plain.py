@@ -28,12 +28,13 @@ _COLUMNS: Mapping[str, str] = {
     "user_id": "user_id user client_id visitor_id visitorid customer_id userid user_pseudo_id "
     "anonymous_id cookie_id",
     "query": "query search_term user_query query_text search_query keyword keywords q term text "
-    "search_text searchterm phrase",
+    "search_text searchterm phrase suchbegriff search_phrase",
     "time": "timestamp time event_time datetime event_timestamp ts date created_at event_date "
     "occurred_at server_time",
     "product_id": "product_id item_id sku object_id product doc_id asin itemid productid item "
-    "article_id document_id variant_id",
-    "position": "position rank ordinal index pos item_index result_position slot place",
+    "article_id document_id variant_id article_no article_number artikelnummer artikelnr "
+    "product_sku product_code item_code clicked_product_id",
+    "position": "position rank ordinal index pos item_index result_position slot place result_rank",
     "action": "action event event_type action_name event_name type interaction event_action",
     "list_name": "item_list_name list_name list",
 }

@@ -158,7 +158,7 @@ def _akeneo_products(
     """Yield products with what they leave to their models; the topmost model is the group."""
     sample = [_whole(row, models) for row in source.sample]
     names = tuple(dict.fromkeys((*source.header, *(name for row in sample for name in row))))
-    found = _akeneo_map(guess_map(names, sample)[0])
+    found = akeneo_map(guess_map(names, sample)[0])
     job.reading.decimal = job.reading.decimal or found.decimal
     job.reading.currency = job.reading.currency or found.currency
     job.report.columns |= {name: str(target) for name, target in found.columns.items()}
@@ -168,7 +168,7 @@ def _akeneo_products(
         yield record_of(number, _whole(row, models), found)
 
 
-def _akeneo_map(found: ColumnMap) -> ColumnMap:
+def akeneo_map(found: ColumnMap) -> ColumnMap:
     """Return a mapping with what Akeneo's own columns always hold."""
     named: dict[str, Target] = {
         "parent": "group_id", "enabled": "published", "categories": "category",

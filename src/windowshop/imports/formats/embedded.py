@@ -33,7 +33,7 @@ def _ending(content: bytes) -> str:
     return next((end for start, end in _SIGNATURES.items() if content.startswith(start)), "")
 
 
-def _held(source: Source) -> list[str]:
+def held_columns(source: Source) -> list[str]:
     """Return the columns that hold images."""
     return [
         name for name in source.header
@@ -48,25 +48,25 @@ def _first(value: Any) -> Any:  # noqa: ANN401
 def _recognise(source: Source) -> Found | None:
     if source.kind not in ("parquet", "arrow"):
         return None
-    held = _held(source)
+    held = held_columns(source)
     return Found(0.9, (f"images in column {', '.join(held)}",)) if held else None
 
 
 def _read(source: Source, job: Job) -> Iterator[Record]:
-    held = _held(source)
+    held = held_columns(source)
     bare = [{n: v for n, v in row.items() if n not in held} for row in source.sample]
     found, _ = guess_map([name for name in source.header if name not in held], bare)
     found.columns.update(dict.fromkeys(held, "images"))
     job.report.columns |= {name: str(target) for name, target in found.columns.items()}
     job.report.kept_columns += [n for n, target in found.columns.items() if target == "keep"]
     for number, row in source.rows(job.report):
-        record = record_of(number, _with_files(row, held, number, job), found)
+        record = record_of(number, with_files(row, held, number, job), found)
         if not record.fields.get("title") and not record.fields.get("product_id"):
             record.fields["product_id"] = f"{source.path.stem}-{number}"
         yield record
 
 
-def _with_files(row: Mapping[str, Any], held: list[str], number: int, job: Job) -> dict[str, Any]:
+def with_files(row: Mapping[str, Any], held: list[str], number: int, job: Job) -> dict[str, Any]:
     """Return a row with paths of files for the images in it."""
     assert job.images is not None
     plain = dict(row)

@@ -47,7 +47,7 @@ def _place(source: Source) -> str:
 
 
 def _recognise(source: Source) -> Found | None:
-    if source.kind not in ("json", "jsonl", "xml"):
+    if source.kind not in ("json", "jsonl", "xml", "parquet", "arrow"):
         return None
     place = _place(source)
     if not place:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from windowshop.imports.column_map import Target, guess_map
+from windowshop.imports.formats.embedded import held_columns, with_files
 from windowshop.imports.formats.format import Format, Found, Job, Names
 from windowshop.imports.formats.table import record_of
 from windowshop.imports.record import JudgedQuery, Judgement, Record
@@ -126,7 +127,9 @@ def _rows(source: Source, job: Job) -> Iterator[Record | JudgedQuery | Judgement
     asked |= {name for name in source.header if plain_name(name) in
               ("pair id", "score reciprocal", "no score", "position", "example id")}  # fmt: skip
     header = [name for name in source.header if name not in asked]
+    held = held_columns(source) if source.kind in ("parquet", "arrow") else []
     found, _ = guess_map(header, source.sample)
+    found.columns.update(dict.fromkeys(held, "images"))
     has_products = found.first("title") is not None or found.first("images") is not None
     columns: dict[str, Target] = {n: t for n, t in found.columns.items() if t != "product_id"}
     columns[names.column["product_id"]] = "product_id"
@@ -142,7 +145,8 @@ def _rows(source: Source, job: Job) -> Iterator[Record | JudgedQuery | Judgement
         key = hash_of(product_id)
         if has_products and product_id and key not in seen:
             seen.add(key)
-            yield record_of(number, {n: v for n, v in row.items() if n not in asked}, found)
+            own = {n: v for n, v in row.items() if n not in asked}
+            yield record_of(number, with_files(own, held, number, job) if held else own, found)
         if grade is None or not product_id or not text:
             job.report.add("bad-grade", number, names.get(row, "label"))
             continue

@@ -1,7 +1,8 @@
 """Rows of Magento's product CSV, made of its other forms too: of Magento 1, and of its REST API.
 
 Magento 1 (`_type`, `_store`) has several rows a product: what follows the row of a SKU are further
-categories, images, variants of a configurable product, or texts of a store view.
+categories, images, variants of a configurable product, or texts of a store view. Its profiles
+(`attribute_set`, `type`) have a row a product, with words for yes and no.
 """
 
 import re
@@ -16,6 +17,15 @@ from windowshop.imports.values import plain_name
 
 ONE = ("_type", "_attribute_set", "_category", "_store", "_product_websites", "_root_category",
        "_media_image", "_super_products_sku")  # fmt: skip
+PROFILE = (
+    "attribute_set",
+    "type",
+    "websites",
+    "category_ids",
+    "is_in_stock",
+    "visibility",
+    "store",
+)
 _API = frozenset(("sku", "type_id", "attribute_set_id", "custom_attributes", "status",
                   "extension_attributes", "media_gallery_entries", "product_links"))  # fmt: skip
 _NEWER = {"_type": "product_type", "type_id": "product_type", "image": "base_image",
@@ -41,7 +51,9 @@ def recognise_forms(source: Source) -> Found | None:
     """Recognise the forms that are not the newer CSV."""
     if source.kind in ("csv", "xlsx"):
         names = [name for name in source.header if name.startswith("_")]
-        return by_anchors(names, ONE, needed=("_type",)) if "sku" in source.header else None
+        if found := by_anchors(names, ONE, needed=("_type",)) if "sku" in source.header else None:
+            return found
+        return by_anchors(source.header, PROFILE, needed=("sku", "attribute_set", "type", "name"))
     if source.kind in ("json", "jsonl"):
         keys = _API & set(source.header)
         if len(keys) >= 4 and "custom_attributes" in keys:
@@ -58,6 +70,8 @@ def magento_rows(source: Source, report: ImportReport) -> Iterator[Row]:
         "_type" in source.header
     ):
         yield from _of_one(source, report)
+    elif {"attribute_set", "type"} <= {*source.header}:
+        yield from ((number, _of_profile(row)) for number, row in source.rows(report))
     else:
         yield from source.rows(report)
 
@@ -78,6 +92,24 @@ def _of_one(source: Source, report: ImportReport) -> Iterator[Row]:
             _take(held[1], row)
     if held is not None:
         yield from (held, *views)
+
+
+def _of_profile(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of a profile, whose store is `admin` for what all views share."""
+    found = _begun({**row, "_type": row.get("type"), "_attribute_set": row.get("attribute_set")})
+    store = str(row.get("store", ""))
+    shown = {"enabled": "1", "disabled": "0"}
+    return found | {
+        "store_view_code": "" if store in ("admin", "default") else store,
+        "product_online": shown.get(str(row.get("status", "")).lower(), found["product_online"]),
+        "special_price": row.get("special_price"),
+        "additional_images": row.get("gallery") or [],
+        "additional_attributes": {
+            name: value
+            for name, value in found["additional_attributes"].items()
+            if name not in ("store", "websites", "type", "attribute_set")
+        },
+    }
 
 
 def _begun(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from windowshop.imports.formats.variant_rows import (
     options_of,
 )
 from windowshop.imports.record import Record
-from windowshop.imports.values import parse_boolean, plain_name, split_list
+from windowshop.imports.values import parse_boolean, plain_name, split_images, split_list
 
 
 def _both(row: Texts, names: Names) -> Role:
@@ -158,6 +158,11 @@ def _ebay_options(row: Texts, head: Texts) -> dict[str, Any]:
     return {} if row is head else {n.strip(): v.strip() for n, sign, v in pairs if sign}
 
 
+def _ebay_images(value: Any) -> list[str]:  # noqa: ANN401
+    """Return images, also those of one value of an option (`Red=https://...`)."""
+    return [re.sub(r"^[^=:/]+=(?=https?:)", "", image) for image in split_images(value)]
+
+
 def _ebay_finish(record: Record, row: Texts, head: Texts, names: Names) -> None:
     """Read the currency of the header, and what an item says of itself (`C:Brand`)."""
     said = next((hit[1] for name in {**head, **row}
@@ -183,6 +188,7 @@ EBAY = layout_format(Layout(
     role=lambda row, names: "variant" if _ebay_is_variant(row, names) else "product",
     key=_ebay_key,
     options=_ebay_options,
+    images=_ebay_images,
     categories=lambda text: [] if text.isdigit() else [text],
     no_use=r"relationship|condition|format|duration|location|shipping|returns?|dispatch|paypal|"
     r"category id|postal|country|best offer|immediate",
@@ -233,7 +239,8 @@ ODOO = layout_format(Layout(
         "template": "product_tmpl_id/id|product_tmpl_id|Product Template/External ID"
         "|Product Template", "description": "description_sale|Sales Description|description",
         "price": "lst_price|list_price|Sales Price|Sale Price", "gtin": "barcode",
-        "category": "categ_id|Product Category|categ_id/name|categ_id/complete_name",
+        "category": "categ_id|Product Category|Product Category/Complete Name|categ_id/name"
+        "|categ_id/complete_name",
         "stock": "qty_available|Quantity On Hand", "published": "active|is_published|Active",
         "images": "image_1920|image|image_url",
     },

@@ -1,12 +1,13 @@
-"""Tables of CS-Cart, Shopware 5 and Tiendanube (Nuvemshop)."""
+"""Tables of CS-Cart, Shopware 5, Tiendanube (Nuvemshop) and commercetools."""
 
 import re
 from typing import Any
 
 from windowshop.imports.formats.format import Names
 from windowshop.imports.formats.variant_rows import Layout, Role, Texts, layout_format, options_of
+from windowshop.imports.languages import without_language
 from windowshop.imports.record import Record
-from windowshop.imports.values import OUT_OF_STOCK, split_list
+from windowshop.imports.values import OUT_OF_STOCK, fraction_digits, split_list
 
 _FEATURE = re.compile(r"\s*(?P<name>[^:;]+):\s*\w+\[(?P<values>[^\]]*)\]")
 _OWNER = re.compile(r"^\([^)]*\)\s*")
@@ -130,4 +131,43 @@ TIENDANUBE = layout_format(Layout(
     r"profundidad|comprimento|envio|frete|titulo|descrip?cao para seo|descripcion para seo|"
     r"producto fisico|produto fisico|costo|custo",
     finish=_tiendanube_finish,
+))  # fmt: skip
+
+
+_PRICE = re.compile(
+    r"(?:(?P<country>[A-Z]{2})-)?(?P<code>[A-Z]{3}) (?P<cents>\d+)(?:\|(?P<lower>\d+))?"
+)
+
+
+def _commercetools_finish(record: Record, row: Texts, head: Texts, names: Names) -> None:
+    """Read prices (`DE-EUR 29900;EUR 29900|25900`): cents, that of no country first."""
+    found = [*_PRICE.finditer(str(names.get(row, "price") or names.get(head, "price")))]
+    chosen = next((hit for hit in found if not hit["country"]), found[0] if found else None)
+    record.fields["price"] = record.fields["sale_price"] = ""
+    if chosen is not None:
+        units = 10 ** fraction_digits(chosen["code"])
+        record.fields |= {"price": int(chosen["cents"]) / units, "currency": chosen["code"]}
+        record.fields["sale_price"] = int(chosen["lower"]) / units if chosen["lower"] else ""
+    texts = {n: value for n, value in record.columns.items() if isinstance(value, str)}
+    own = {n: v for n, v in texts.items() if without_language(n) not in ("name", "description")}
+    record.options |= {without_language(name): value for name, value in own.items()}
+    record.columns = {n: v for n, v in record.columns.items() if n not in own and "." not in n}
+
+
+COMMERCETOOLS = layout_format(Layout(
+    title="commercetools CSV",
+    aliases={
+        "kind": "productType", "sku": "sku", "variant_id": "variantKey", "group": "key|baseId|id",
+        "title": "name|name.en", "description": "description|description.en", "price": "prices",
+        "category": "categories", "images": "images", "published": "published",
+    },
+    needed=("productType", "sku", "prices"),
+    marks=("variantId", "variantKey", "tax", "categories", "slug.en", "slug", "images"),
+    role=lambda row, names: "both",
+    key=lambda row, names: str(names.get(row, "group") or names.get(row, "sku"))
+    if names.get(row, "kind") else "",
+    categories=lambda text: text.split(";"),
+    images=lambda value: [part for part in str(value or "").split(";") if part],
+    no_use=r"tax|slug|meta|variant id|creation date|last modified|(?:id|version|_\w+)$",
+    finish=_commercetools_finish,
 ))  # fmt: skip

@@ -8,7 +8,7 @@ from windowshop.imports.formats.format import Format, Found, Job
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
 from windowshop.imports.tree_rows import json_ld_blocks, objects_of
-from windowshop.imports.values import split_images
+from windowshop.imports.values import OUT_OF_STOCK, parse_availability, split_images
 
 _PRODUCTS = ("Product", "IndividualProduct", "ProductModel", "SomeProducts", "Vehicle", "Book")
 _OPTIONS = ("color", "size", "material", "pattern", "suggestedGender", "suggestedAge")
@@ -165,7 +165,7 @@ def _record(number: int, item: Object, group: Object, path: str) -> Record:
 
 
 def _offer(value: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return price, currency and availability of offers: the cheapest one."""
+    """Return price, currency and availability of offers: the cheapest that can be bought."""
     found: list[dict[str, Any]] = []
     for offer in _listed(value):
         prices = _listed(offer.get("priceSpecification"))
@@ -188,7 +188,11 @@ def _offer(value: Any) -> dict[str, Any]:  # noqa: ANN401
                 "sku": offer.get("sku"),
             }
         )
-    return min(found, key=_amount, default={})
+    return min(found, key=lambda offer: (_is_out(offer), _amount(offer)), default={})
+
+
+def _is_out(offer: Mapping[str, Any]) -> bool:
+    return parse_availability(offer.get("availability") or "") == OUT_OF_STOCK
 
 
 def _amount(offer: Mapping[str, Any]) -> float:

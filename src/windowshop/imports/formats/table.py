@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from windowshop.imports.column_map import FURTHER_TARGETS, ColumnMap, guess_map
-from windowshop.imports.facts import facts_of, paired_columns, paired_values
+from windowshop.imports.facts import facts_of, is_option, paired_columns, paired_values
 from windowshop.imports.formats.format import Format, Found, Job
 from windowshop.imports.normalise import id_text
 from windowshop.imports.record import Record
@@ -80,6 +80,7 @@ def _families(
 ) -> Iterator[list[Member]]:
     """Yield rows that go on with a product together with its first one, which has the title."""
     in_pairs = {name for pair in pairs for name in pair}
+    by_title = found.first("group_id") is None
     family: list[Member] = []
     for number, row in source.rows(job.report):
         record = record_of(number, _without_pairs(row, in_pairs), found)
@@ -88,25 +89,34 @@ def _families(
         for name, value in pairs:
             if row.get(value) and (told := row.get(name) or above.get(name)):
                 record.options |= paired_values(str(told), str(row[value]))
-        if head is None or len(family) > MAX_FAMILY or not _goes_on(record, head[0]):
-            if family:
-                yield family
-            family = [(record, row)]
-        elif _is_image_row(record):
-            job.report.add("image-row", number, record.fields["images"][0])
-            for member, _ in family:
-                member.fields["images"] = [
-                    *member.fields.get("images", ()),
-                    *record.fields["images"],
-                ]
-        else:
-            if record.fields.get("title") in (None, ""):
-                _inherit(record, head[0])
-                group = head[0].fields.get("group_id") or head[0].fields.get("product_id")
-                record.fields.setdefault("group_id", group)
-            family.append((record, row))
+        if head is not None and len(family) < MAX_FAMILY:
+            if _goes_on(record, head[0]):
+                _go_on(record, family, job)
+                family += [] if _is_image_row(record) else [(record, row)]
+                continue
+            if by_title and _is_sibling(record, head[0]):
+                job.report.add("grouped-by-title", number, record.fields["title"])
+                record.fields["group_id"] = head[0].fields.get("product_id")
+                family.append((record, row))
+                continue
+        if family:
+            yield family
+        family = [(record, row)]
     if family:
         yield family
+
+
+def _go_on(record: Record, family: list[Member], job: Job) -> None:
+    """Give a row what its product has, or its image to the product."""
+    head = family[0][0]
+    if _is_image_row(record):
+        job.report.add("image-row", record.row, record.fields["images"][0])
+        for member, _ in family:
+            member.fields["images"] = [*member.fields.get("images", ()), *record.fields["images"]]
+    elif record.fields.get("title") in (None, ""):
+        _inherit(record, head)
+        group = head.fields.get("group_id") or head.fields.get("product_id")
+        record.fields.setdefault("group_id", group)
 
 
 def _goes_on(record: Record, head: Record) -> bool:
@@ -121,7 +131,22 @@ def _goes_on(record: Record, head: Record) -> bool:
             id_text(head.fields.get("product_id")),
         )
     has_head = bool(head.fields.get("title")) and not any(record.fields.get(n) for n in _OF_PRODUCT)
-    return has_head and (bool(record.options) or _is_image_row(record))
+    return has_head and (bool(_options(record)) or _is_image_row(record))
+
+
+def _is_sibling(record: Record, head: Record) -> bool:
+    """Return whether a row has the title of the first, and other options."""
+    if not record.fields.get("title") or any(
+        record.fields.get(name) != head.fields.get(name) for name in ("title", "brand", "category")
+    ):
+        return False
+    own, first = _options(record), _options(head)
+    return bool(own) and bool(first) and own != first and bool(head.fields.get("product_id"))
+
+
+def _options(record: Record) -> dict[str, Any]:
+    named = {name: value for name, value in record.columns.items() if is_option(name)}
+    return named | record.options
 
 
 def _is_image_row(record: Record) -> bool:

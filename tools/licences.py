@@ -116,7 +116,9 @@ HEAD = (
     "# Licences",
     "",
     "windowshop is Apache-2.0 (its file LICENSE). This page is written by `make licences` from "
-    "what the installed packages say of themselves; a test checks that it is up to date.",
+    "what the installed packages say of themselves; a test checks that it is up to date. Its table "
+    "of traditional and simplified Chinese letters (`data/han_variants.py`) is that of OpenCC, "
+    "Apache-2.0.",
     "",
     "## Weights",
     "Weights that a training starts from come in packages, and are copied into the folder of each "

@@ -38,6 +38,31 @@ def vocabulary(values, titles=("a",)):
         ("黒", "黒以外のワンピース"),
         ("黑色", "非黑色连衣裙"),
         ("黑色", "不要黑色 连衣裙"),
+        ("黑色", "除黑色外的连衣裙"),
+        ("红色", "不要紅色 連衣裙"),
+        ("紅色", "红色以外的连衣裙"),
+        ("赤", "赤くないドレス"),
+        ("แดง", "ชุดไม่แดง"),
+        ("red", "dress apart from red"),
+        ("red", "any colour but red dress"),
+        ("red", "dress !red"),
+        ("red", "dress not coloured red"),
+        ("rot", "Kleid bis auf rot"),
+        ("rouge", "robe à l'exception de rouge"),
+        ("rojo", "vestido distinto de rojo"),
+        ("rosso", "vestito diverso da rosso"),
+        ("rood", "jurk anders dan rood"),
+        ("czerwony", "sukienka inny niż czerwony"),
+        ("röd", "klänning ej röd"),
+        ("أحمر", "فستان باستثناء أحمر"),
+        ("लाल", "लाल के बिना साड़ी"),
+        ("लाल", "लाल को छोड़कर साड़ी"),
+        ("kırmızı", "elbise kırmızı olmasın"),
+        ("roșu", "orice în afară de roșu"),
+        ("piros", "ruha piros nélkül"),
+        ("punainen", "mekko ilman punainen"),
+        ("đỏ", "váy không đỏ"),
+        ("merah", "gaun selain merah"),
     ],
 )
 def test_a_value_is_excluded_in_any_language(value, query):
@@ -52,6 +77,11 @@ def test_a_value_is_excluded_in_any_language(value, query):
     ["not too expensive", "nicht zu teuer", "pas cher", "no muy caro", "not only red", "not bad"],
 )
 def test_an_opinion_excludes_nothing(query):
+    assert vocabulary(["red"]).understand(query).exclusions == ()
+
+
+@pytest.mark.parametrize("query", ["ny red shoes", "san red shoes", "San Marino red"])
+def test_words_that_only_look_like_excluding_ones_exclude_nothing(query):
     assert vocabulary(["red"]).understand(query).exclusions == ()
 
 

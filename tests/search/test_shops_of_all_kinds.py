@@ -97,6 +97,13 @@ def test_vectors_stay_out_of_a_script_that_the_encoder_does_not_read(shop):
         ("he", {"a": "שמלה אדומה", "b": "כובע"}, "השמלה", ["a"]),
         ("ja", {"a": "ワンピース", "b": "バッグ"}, "わんぴーす", ["a"]),
         ("ja", {"a": "ワンピース", "b": "バッグ"}, "ﾊﾞｯｸﾞ", ["b"]),
+        ("ar", {"a": "فستان أحمر", "b": "الحذاء"}, "الفستان", ["a"]),
+        ("ar", {"a": "فستان أحمر", "b": "الحذاء"}, "حذاء", ["b"]),
+        ("ar", {"a": "فستان أحمر", "b": "الحذاء"}, "والحذاء", ["b"]),
+        ("hi", {"a": "हिंदी किताब", "b": "जूता"}, "हिन्दी", ["a"]),
+        ("zh", {"a": "紅色連衣裙", "b": "蓝色牛仔裤"}, "红色连衣裙", ["a"]),
+        ("zh", {"a": "红色连衣裙", "b": "藍色牛仔褲"}, "牛仔褲", ["b"]),
+        ("zh", {"a": "手錶", "b": "時鐘"}, "手表", ["a"]),
     ],
 )  # fmt: skip
 def test_words_are_found_in_the_shop_s_language(shop, language, titles, query, ids):
@@ -236,6 +243,19 @@ def test_moments_are_compared_as_dates(shop):
     assert found(searcher, where='created > "2024-03-02"') == ["3"]
     with pytest.raises(DataError, match="'created' is of type String"):
         searcher.index.collection.upsert(later.with_columns(created=pl.lit("soon")), vectors)
+
+
+def test_values_are_named_in_both_forms_of_chinese(shop):
+    searcher = shop([
+        {"product_id": "a", "title": "連衣裙", "color": "紅色"},
+        {"product_id": "b", "title": "连衣裙", "color": "红色"},
+        {"product_id": "c", "title": "连衣裙", "color": "蓝色"},
+    ])  # fmt: skip
+    answer = searcher.answer(SearchRequest(text="紅色連衣裙"))
+    assert {result.product_id for result in answer.results[:2]} == {"a", "b"}
+    assert set(found(searcher, where='color = "紅色"')) == {"a", "b"}
+    picked = searcher.answer(SearchRequest(facets=("color",))).facets[0].values
+    assert sum(value.products for value in picked) == 3
 
 
 def test_filters_fold_texts_as_words_are_folded(shop):

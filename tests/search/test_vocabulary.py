@@ -587,6 +587,77 @@ def test_number_words_before_a_unit_measure(language, query, values):
     assert [match.meaning.value for match in found.matches] == values
 
 
+COUNTED_IN_NUMBERS = pl.DataFrame(
+    [
+        {"product_id": f"{i}", "title": "Thing", "seats": n, "spf": 10 * n, "Year": 2020 + n}
+        for i, n in enumerate([2, 3, 3, 5])
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        ("sofa 3 seats", ["3"]),
+        ("3 seater sofa", ["3"]),
+        ("sofa three seater", ["3"]),
+        ("3-sitzer sofa", ["3"]),
+        ("seats 2-3", ["2", "3"]),
+        ("seats 2 or 5", ["2", "5"]),
+        ("spf 50 cream", ["50"]),
+        ("spf50", ["50"]),
+        ("factor 30", ["30"]),
+        ("year 2023", ["2023"]),
+        ("sofa 4 seats", []),
+        ("sofa 3", []),
+        ("2023", []),
+    ],
+)
+def test_numbers_are_named_by_their_column(query, values):
+    found = Vocabulary(COUNTED_IN_NUMBERS).understand(query)
+    assert [match.meaning.value for match in found.matches] == values
+
+
+PIPES = pl.DataFrame(
+    [
+        {"product_id": f"{i}", "title": "Pipe", "size": size, "weight": weight, "height_ft": height}
+        for i, (size, weight, height) in enumerate(
+            [
+                ('1/2"', "5 kg", 5.0),
+                ('3/4"', "8 kg", 6.0),
+                ('1 1/2"', "2 kg", 7.0),
+                ('2"', "9 kg", 2.0),
+            ]
+        )
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        ("1/2 inch pipe", ['1/2"']),
+        ('pipe 1/2"', ['1/2"']),
+        ("½ inch pipe", ['1/2"']),
+        ("0.5 inch", ['1/2"']),
+        ("1 1/2 inch pipe", ['1 1/2"']),
+        ("1½ in pipe", ['1 1/2"']),
+        ("1-1/2 inch", ['1 1/2"']),
+        ("3/4 in pipe", ['3/4"']),
+        ("2 inch pipe", ['2"']),
+        ("7/8 inch", []),
+        ("5' pipe", ["5"]),
+        ("pipe lighter than 6 kg", ["lighter than 6 kg"]),
+        ("heavier than 8 kg", ["heavier than 8 kg"]),
+        ("90's pipe", []),
+        ("24/7", []),
+    ],
+)
+def test_fractions_feet_and_comparatives_measure(query, values):
+    found = Vocabulary(PIPES).understand(query)
+    assert [match.meaning.value for match in found.matches] == values
+
+
 def test_number_words_before_money_are_prices():
     found = Vocabulary(MEASURED).understand("red cup under twenty five dollars").prices
     assert [(p.text, bounds(p.tree)) for p in found] == [("under twenty five dollars", "<25")]

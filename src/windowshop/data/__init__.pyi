@@ -83,6 +83,7 @@ from .folder import require_products as require_products
 from .folding import fold as fold
 from .folding import fold_column as fold_column
 from .folding import folded as folded
+from .folding import simplified as simplified
 from .html_text import clean_texts as clean_texts
 from .image_memory import give_back as give_back
 from .images import FORMATS as FORMATS

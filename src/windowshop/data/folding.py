@@ -1,15 +1,17 @@
 """Fold texts of any script to the form in which they are compared.
 
 Case goes, accents of Latin, Greek and Cyrillic letters, points of Hebrew and Arabic, ligatures,
-compatibility forms and foreign digits; hiragana is katakana. Marks that make another sound stay:
-vowel signs of Indic scripts and of Thai, and the voicing marks of Japanese. Every form of a
-Turkish i is one.
+compatibility forms and foreign digits; hiragana is katakana, traditional Chinese is simplified.
+Marks that make another sound stay: vowel signs of Indic scripts and of Thai, and the voicing marks
+of Japanese. Every form of a Turkish i is one.
 """
 
 import unicodedata
 
 import polars as pl
 import regex
+
+from windowshop.data.han_variants import SIMPLIFIED, TRADITIONAL
 
 INVISIBLE = r"\u00ad\u200c\u200d\u2060\ufeff\ufe00-\ufe0f"
 """Soft hyphen, joiners and variation selectors: part of a word, and no letter."""
@@ -25,6 +27,14 @@ script and Devanagari that people type for each other."""
 _ONE_FORM |= {chr(sign): chr(sign + 0x60) for sign in range(0x3041, 0x3097)}
 _ZEROS = "٠۰०০੦૦୦௦౦೦൦๐໐༠၀០"
 _ONE_FORM |= {chr(ord(zero) + i): str(i) for zero in _ZEROS for i in range(10)}
+_ONE_FORM |= {
+    f"{nasal}\u094d{chr(consonant)}": f"ं{chr(consonant)}"
+    for nasal, first in zip("ङञणनम", (0x0915, 0x091A, 0x091F, 0x0924, 0x092A), strict=True)
+    for consonant in range(first, first + 4)
+}
+"""Nasals before consonants of their kind, which Hindi writes with a dot too: "हिन्दी", "हिंदी"."""
+_ONE_FORM |= dict(zip(TRADITIONAL, SIMPLIFIED, strict=True))
+_TO_SIMPLIFIED = str.maketrans(TRADITIONAL, SIMPLIFIED)
 _ACCENT = r"([\p{Latin}\p{Greek}\p{Cyrillic}])\p{M}+"
 _POINT = (
     r"[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
@@ -41,6 +51,11 @@ def fold(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text.casefold())
     plain = _TO_ONE_FORM.sub(lambda found: _ONE_FORM[found[0]], plain)
     return unicodedata.normalize("NFC", _POINTS.sub("", _ACCENTS.sub(r"\1", plain)))
+
+
+def simplified(text: str) -> str:
+    """Return a text with simplified Chinese letters for traditional ones, of the same length."""
+    return text if text.isascii() else text.translate(_TO_SIMPLIFIED)
 
 
 def folded(column: pl.Expr) -> pl.Expr:

@@ -58,7 +58,9 @@ _PARTICLES = [
 ]
 """Particles of Korean, the longest first."""
 _PREFIXES, MIN_PREFIXED = "הובלמשכ", 3
-"""Letters that Hebrew writes before a word, and letters that a word has at least with one."""
+"""Letters that Hebrew writes before a word, and letters that a word has at least without one."""
+_ARTICLE, _ARTICLES = "ال", ("وال", "بال", "كال", "فال", "ال", "لل")
+"""Article of Arabic, and its forms with what is written before it."""
 
 
 def require_language(code: str) -> str:
@@ -83,8 +85,8 @@ def detect_language(texts: Sequence[str]) -> str:
 def respellings(word: str, language: str) -> Iterator[str]:
     """Yield other spellings of a folded word that a catalogue of the language may have.
 
-    Without keys for umlauts, "Müsli" is typed "Muesli"; Korean particles and Hebrew articles and
-    prepositions are written against the word.
+    Without keys for umlauts, "Müsli" is typed "Muesli"; Korean particles and articles and
+    prepositions of Hebrew and Arabic are written against the word.
     """
     if language in _DIGRAPHS:
         plain = re.sub(_DIGRAPHS[language], lambda found: found[0][0], word)
@@ -94,6 +96,10 @@ def respellings(word: str, language: str) -> Iterator[str]:
         yield from (word.removesuffix(p) for p in _PARTICLES if word.endswith(p) and word != p)
     if language == "he" and len(word) > MIN_PREFIXED and word[0] in _PREFIXES:
         yield word[1:]
+    if language == "ar":
+        starts = (start for start in _ARTICLES if word.startswith(start))
+        yield from (word[len(a) :] for a in starts if len(word) - len(a) >= MIN_PREFIXED)
+        yield _ARTICLE + word
 
 
 @cache

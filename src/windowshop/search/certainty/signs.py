@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from windowshop.data import words_of
 from windowshop.engines import idf
 from windowshop.index import FUSED_VECTOR, View
 from windowshop.search.retrieval.lexicon import SearchState
@@ -149,7 +150,9 @@ def _of_words(
 
 def _asked(understanding: Understanding) -> list[QueryToken]:
     """Return the words that say what is wanted."""
-    excluded = {word for one in understanding.exclusions for word in one.words}
+    excluded = {
+        word for one in understanding.exclusions for word in (*one.words, *words_of(one.text))
+    }
     ignored = STOP_WORDS | excluding_words() | excluded
     return [token for token in understanding.tokens if token.word not in ignored]
 

@@ -7,7 +7,7 @@ that has such a word ("no sleeve", "free size"), and a compound that its product
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ from windowshop.data import Token, fold, words_of
 from windowshop.search.understanding.phrases import STOP_WORDS
 from windowshop.search.understanding.wordings import wordings
 
-_MINUS = "-−–"
+_MINUS = "-−–!"
 MAX_FILLERS = 2
 
 
@@ -44,14 +44,20 @@ def excluded_parts(
 ) -> list[Excluded]:
     """Return the exclusions of a query, in order.
 
+    Words that only look like excluding ones when compared stay: "San Marino" has no "sans".
+
     `places` are the tokens of catalogue phrases; `compounds` are pairs of words that products write
     and of which one excludes in queries.
     """
+    tokens = [_as_written(token) for token in tokens]
     ends = dict(places)
     taken = {i for start, end in places for i in range(start, end)}
     found: list[Excluded] = []
     at = 0
     while at < len(tokens):
+        if found and tokens[at].start < found[-1].end:  # the word that excludes it, behind it
+            at += 1
+            continue
         parts = (
             _after_word(query, tokens, at, ends, taken, compounds, is_attribute)
             or _after_minus(query, tokens, at, ends)
@@ -108,6 +114,24 @@ def says_none(value: str) -> bool:
 def absent_forms(word: str) -> list[str]:
     """Return words for what lacks something: "sleeve" -> "sleeveless"."""
     return [form for suffix in _words().absent for form in words_of(word + suffix)]
+
+
+def _as_written(token: Token) -> Token:
+    """Return a word, with none to compare where that would be another one that excludes."""
+    is_other = token.word in excluding_words() and fold(token.text) not in _written()
+    return replace(token, word="") if is_other else token
+
+
+@cache
+def _written() -> frozenset[str]:
+    """Return the single words that exclude, folded as they are written."""
+    own = wordings().exclusion
+    return frozenset(
+        fold(form)
+        for some in (*own.before.values(), *own.after.values())
+        for text in some
+        for form in (text, re.sub(r"\W", "", text))
+    )
 
 
 @cache

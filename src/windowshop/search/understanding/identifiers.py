@@ -33,7 +33,9 @@ _NAMED = re.compile(
 )
 """Names of identifiers, in lower case without separators."""
 _LABEL = re.compile(
-    r"(?:(?:gtin|ean|upc|isbn|barcode|sku|mpn|asin|id|item|art|artikel|article|model|part|ref|code|no|nr|nummer|number)"
+    r"(?:(?:gtin|ean|upc|isbn|barcode|sku|mpn|asin|id|item|product|produkt|produit|producto|prodotto|art|artikel|article"
+    r"|articolo|artículo|model|modell|modèle|modelo|modello|part|ref|réf|référence|referencia|code|código|codice|no|nr"
+    r"|n°|№|nummer|number|numéro|артикул|арт|код|модель|品番|型番|货号|型号)"
     r"[\s.:#]+)+|#",
     re.I,
 )

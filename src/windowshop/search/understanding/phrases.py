@@ -6,6 +6,7 @@ A phrase's key is its words written together, so "T-shirts", "tshirt" and "t shi
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 
@@ -19,17 +20,22 @@ from windowshop.data import (
     with_articles,
     words_of,
 )
+from windowshop.search.understanding.wordings import wordings
 
 MAX_WORDS = 6
 LONGEST = MAX_WORDS + 2
 """Maximum of words in a phrase: those of a value, and its column's name."""
 MAX_VALUES = 5_000
 """Maximum of different values in a column of phrases; a title has more."""
+MAX_NUMBERS = 500
+"""Maximum of different values in a column of numbers that are named by it ("3 seats")."""
+COUNTING = frozenset(["number", "num", "no", "nb", "nr", "of", "count", "qty", "anzahl"])
+"""Words in the name of a column that are none for what it counts."""
 FREE_TEXT = (*PRODUCT_SCHEMA.keys() - {"brand", "category"}, "url", "sku", "currency")
 STOP_WORDS = frozenset(
     words_of(
-        "a all an and any are as at best by for from in is it me my na nan new no non none null of "
-        "on or other our product size some that the this to unknown with without yes your"
+        "a all an and any are as at best but by for from in is it me my na nan new no non none "
+        "null of on or other our product size some that the this to unknown with without yes your"
     )
 )
 """Words that name nothing by themselves."""
@@ -66,8 +72,8 @@ class Meaning:
 def phrases(products: pl.DataFrame, columns: Sequence[str] | None) -> dict[str, list[Meaning]]:
     """Return the meanings of each phrase key, the commonest first.
 
-    Without `columns`, every column of text, or of lists of text, with few enough values is read. A
-    number or one letter ("M") counts beside its column's name only ("size m").
+    Without `columns`, every column of text, of lists of text, or of numbers, with few enough values
+    is read. A number or one letter counts beside its column's name only ("size m", "3 seats").
     """
     names = columns_of_phrases(products) if columns is None else columns
     found: dict[str, list[Meaning]] = defaultdict(list)
@@ -76,15 +82,49 @@ def phrases(products: pl.DataFrame, columns: Sequence[str] | None) -> dict[str, 
         for key, meaning in by_key.items():
             found[key].append(meaning)
         if name not in ("brand", "category", CATEGORY_PATHS):
-            label = "".join(words_of(name))
-            for key, meaning in values_of(products[name], bare=False).items():
-                for both in (label + key, key + label):
-                    found[both].append(meaning)
+            _add_beside_name(found, name, values_of(products[name], bare=False))
         for whole, meaning in _with_articles(by_key.values()):
             found[whole].append(meaning)
+    numbers = (name for name in products.columns if columns is None or name in columns)
+    for name in numbers:
+        if products.schema[name].is_numeric() and name not in FREE_TEXT and name[0] != "_":
+            _add_beside_name(found, name, _whole_numbers(products[name]))
     for meanings in found.values():
         meanings.sort(key=lambda m: (-m.count, m.column, m.value))
     return dict(found)
+
+
+def _add_beside_name(
+    found: dict[str, list[Meaning]], name: str, values: Mapping[str, Meaning]
+) -> None:
+    """Add values by their keys before and behind each word for the column."""
+    words = [word for word in words_of(name) if word not in COUNTING]
+    labels = {"".join(words_of(name)), "".join(words)} - {""}
+    labels |= _names_of_columns().get("".join(words), frozenset())
+    for key, meaning in values.items():
+        for label in labels:
+            for both in {label + key, key + label}:
+                found[both].append(meaning)
+
+
+@cache
+def _names_of_columns() -> dict[str, frozenset[str]]:
+    """Return the keys of all words for a column by that of each."""
+    groups = [{"".join(words_of(name)) for name in own} for own in wordings().column_names]
+    return {key: frozenset(group) for group in groups for key in group}
+
+
+def _whole_numbers(column: pl.Series) -> dict[str, Meaning]:
+    """Return the meanings of the whole numbers of a column by key, if there are few enough."""
+    counts = column.drop_nulls().alias("value").value_counts()
+    if len(counts) > MAX_NUMBERS:
+        return {}
+    coverage = _coverage(column)
+    return {
+        f"{value:.0f}": Meaning(column.name, (value,), count, coverage)
+        for value, count in counts.iter_rows()
+        if float(value).is_integer()
+    }
 
 
 def by_stems(

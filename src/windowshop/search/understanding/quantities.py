@@ -6,6 +6,7 @@ that lie within.
 """
 
 import re
+import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,10 @@ from windowshop.search.understanding.wordings import Unit, wordings
 OF = frozenset(["da", "von"])
 """Words that bound prices and only lead to measures ("tv da 55 pollici")."""
 AGE = "age"
+_VULGAR = "¼½¾⅐-⅞"
+FRACTION = rf"(?:\d+[\s-])?\d{{1,2}}/(?:2|3|4|5|8|16|32|64)(?!\d)|\d*\s?[{_VULGAR}]"
+"""Pattern of a fraction, with or without a number before it."""
+_SPACED = re.compile(rf"[{_VULGAR}]")
 TOLERANCE = 0.005
 """Relative difference of two measures that are one: 5 ft are 152 cm."""
 
@@ -84,7 +89,7 @@ class Quantities:
         """Return the measures of a query that products state, with their meanings."""
         spelled = self._numbers.in_digits(query)
         text = spelled.text
-        if not (self._values or self._ages) or not any(char.isdigit() for char in text):
+        if not (self._values or self._ages) or not any(char.isnumeric() for char in text):
             return []
         found = []
         for quantity in quantities_of(text):
@@ -127,12 +132,26 @@ def quantities_of(text: str) -> list[Quantity]:
     """Return the measures of a text, in order."""
     units, found = _units(), []
     for match in _pattern(text.isascii()).finditer(text):
-        value = number(match["number"])
+        value = _amount(match["number"])
         unit = units[fold(re.sub(r"\s+", " ", match["unit"]))]
         if value is not None:
             low, high = _around(value * unit.factor)
             found.append(Quantity(match.start(), match.end(), unit.dimension, low, high))
     return found
+
+
+def _amount(text: str) -> float | None:
+    """Return a number, or a fraction with or without one before it: "1/2", "1 1/2", "1½"."""
+    whole, _, last = unicodedata.normalize(
+        "NFKC", _SPACED.sub(r" \g<0>", text.replace("-", " "))
+    ).rpartition(" ")
+    over, stroke, under = re.sub("⁄", "/", last).partition("/")
+    if not stroke:
+        return number(text)
+    if not (over.isdecimal() and under.isdecimal() and int(under)):
+        return None
+    before = number(whole.strip()) if whole.strip() else 0.0
+    return None if before is None else before + int(over) / int(under)
 
 
 def _around(size: float) -> tuple[float, float]:
@@ -146,7 +165,8 @@ def _bounded(query: str, one: Quantity) -> Quantity:
     first = number(between["number"]) if between else None
     last = (one.low + one.high) / 2
     if between and first is not None:
-        shown = number(_NUMBER.match(query, one.start)[0])  # type: ignore[index]
+        found = _NUMBER.match(query, one.start)
+        shown = number(found[0]) if found else None
         if shown and first < shown:
             low, _ = _around(first * last / shown)
             return replace(one, start=between.start(), low=low, is_bounded=True)
@@ -218,7 +238,7 @@ def _measured(column: pl.Series, unit: Unit | None) -> Iterable[tuple[str, float
             continue
         text = value.strip()
         is_network = re.fullmatch(r"[2-6]G", text)  # and no grams
-        measures = quantities_of(text) if text[:1].isdigit() and not is_network else []
+        measures = quantities_of(text) if text[:1].isnumeric() and not is_network else []
         if len(measures) == 1 and measures[0].start == 0 and measures[0].end == len(text):
             yield measures[0].dimension, (measures[0].low + measures[0].high) / 2, shown
         elif unit is not None and (bare := number(text)) is not None:
@@ -241,5 +261,8 @@ def _units() -> Mapping[str, Unit]:
 def _pattern(in_ascii: bool) -> re.Pattern[str]:
     glued = [name for name in _units() if not name[0].isalnum() or re.match(rf"[{GLUED}]", name)]
     words = alternatives(set(_units()) - set(glued), in_ascii)
-    unit = rf"{alternatives(glued, in_ascii)}|(?:{words}){ENDS}"
-    return re.compile(rf"(?<![\d.,]){STARTS}(?P<number>{NUMBER})[\s-]?(?P<unit>{unit})", re.I)
+    # "90's" is no measure in feet.
+    unit = rf"(?:{alternatives(glued, in_ascii)})(?!(?<=['’′])\w)|(?:{words}){ENDS}"
+    return re.compile(
+        rf"(?<![\d.,/]){STARTS}(?P<number>{FRACTION}|{NUMBER})[\s-]?(?P<unit>{unit})", re.I
+    )

@@ -1,4 +1,4 @@
-"""Ranges of a column's whole numbers ("size 38-40", "sizes 6 to 8") -> the values in them."""
+"""Ranges of a column's whole numbers ("size 38-40", "sizes 6 or 8") -> the values in them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from windowshop.search.understanding.phrases import Meaning
 MOST = 30
 """Most steps between the ends of a range."""
 _BETWEEN = re.compile(r"\s*[-–]\s*|\s+(?:to|bis|à|a|hasta)\s+", re.I)
+_EITHER = re.compile(r"\s*[,/]\s*|\s+(?:or|and|oder|und|ou|et|o|y|e)\s+", re.I)
 LONGEST_LABEL = 3
 
 
@@ -21,9 +22,10 @@ def value_ranges(
     """
     found: dict[tuple[int, int], list[Meaning]] = {}
     for low, high in _ends(query, tokens):
+        numbers = _numbers(query, tokens[low], tokens[high])
         for first in range(max(0, low - LONGEST_LABEL), low):
             label = "".join(token.word for token in tokens[first:low])
-            meanings = _between(label, int(tokens[low].word), int(tokens[high].word), phrases)
+            meanings = _named(label, numbers, phrases)
             if meanings:
                 found[first, high + 1] = meanings
                 break
@@ -38,15 +40,26 @@ def _ends(query: str, tokens: Sequence[Token]) -> list[tuple[int, int]]:
         for low, high in pairs
         if tokens[low].word.isdecimal()
         and tokens[high].word.isdecimal()
-        and _BETWEEN.fullmatch(query[tokens[low].end : tokens[high].start])
+        and any(
+            sign.fullmatch(query[tokens[low].end : tokens[high].start])
+            for sign in (_BETWEEN, _EITHER)
+        )
     ]
 
 
-def _between(
-    label: str, low: int, high: int, phrases: Mapping[str, Sequence[Meaning]]
+def _numbers(query: str, low: Token, high: Token) -> Sequence[int]:
+    """Return the numbers that two name: those between them, or with an "or" the two."""
+    first, last = int(low.word), int(high.word)
+    if not _BETWEEN.fullmatch(query[low.end : high.start]):
+        return (first, last)
+    return range(first, last + 1) if 0 < last - first <= MOST else ()
+
+
+def _named(
+    label: str, numbers: Sequence[int], phrases: Mapping[str, Sequence[Meaning]]
 ) -> list[Meaning]:
-    if not 0 < high - low <= MOST:
-        return []
-    named = [phrases.get(f"{label}{number}") for number in range(low, high + 1)]
+    if "".join([label, *map(str, (numbers[0], numbers[-1]))]) in phrases if numbers else False:
+        return []  # "size 38/40" is a size of its own
+    named = [phrases.get(f"{label}{number}") for number in numbers]
     meanings = [found[0] for found in named if found]
     return [meaning for meaning in meanings if meaning.column == meanings[0].column]

@@ -8,7 +8,7 @@ word that excludes.
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from windowshop.data import Token, is_unspaced, words_of
+from windowshop.data import Token, is_unspaced, simplified, words_of
 from windowshop.search.understanding.wordings import wordings
 
 LONGEST = 60
@@ -18,15 +18,16 @@ LONGEST = 60
 def segmented(tokens: Sequence[Token], is_value: Callable[[str], bool], texts: str) -> list[Token]:
     """Return the words of a query, those without spaces cut into values; particles are left out.
 
-    `texts` has all such words of the catalogue: an excluding word that it has with what follows is
-    part of a name ("无线", wireless).
+    `texts` has all such words of the catalogue, in simplified Chinese: an excluding word that it
+    has with what follows is part of a name ("无线", wireless).
     """
     found: list[Token] = []
     for token in tokens:
         if not is_unspaced(token.word) or is_value(token.word) or len(token.text) > LONGEST:
             found.append(token)
         else:
-            cuts = _covered(token.text, is_value) or _around(token.text, is_value, texts)
+            text = simplified(token.text)
+            cuts = _covered(text, is_value) or _around(text, is_value, texts)
             found += _cut(token, cuts) if cuts else [token]
     return found
 
@@ -35,7 +36,7 @@ def _cut(token: Token, cuts: Sequence[int]) -> list[Token]:
     parts = []
     for start, end in zip((0, *cuts), (*cuts, len(token.text)), strict=True):
         text = token.text[start:end]
-        if text and text not in _particles():
+        if text and simplified(text) not in _particles():
             word = "".join(words_of(text))
             parts.append(Token(text, word, token.start + start, token.start + end))
     return parts
@@ -80,9 +81,11 @@ def _excluders() -> tuple[str, ...]:
     """Return the excluding words of scripts without spaces, the longest first."""
     own = wordings().exclusion
     words = {w for some in (*own.before.values(), *own.after.values()) for w in some}
-    return tuple(sorted(filter(is_unspaced, words), key=lambda word: (-len(word), word)))
+    return tuple(
+        sorted(map(simplified, filter(is_unspaced, words)), key=lambda word: (-len(word), word))
+    )
 
 
 @cache
 def _particles() -> frozenset[str]:
-    return frozenset(wordings().exclusion.particles)
+    return frozenset(map(simplified, wordings().exclusion.particles))

@@ -19,6 +19,7 @@ from windowshop.data import (
     is_unspaced,
     lexical_texts,
     respellings,
+    simplified,
     stemmer_of,
     tokens_of,
 )
@@ -173,7 +174,7 @@ class Vocabulary:
         self._quantities = Quantities(named_by, self._ages, self._numbers)
         self._bare_sizes = BareSizes(named_by)
         self._compounds = words.compounds
-        self._unspaced = " ".join(filter(is_unspaced, forms))
+        self._unspaced = simplified(" ".join(filter(is_unspaced, forms)))
         self._weighs_in_pounds = any(self._spelling.count(word) for word in ("pound", "lb"))
 
     def is_known(self, knows: Knows) -> bool:

@@ -111,6 +111,8 @@ class Wordings:
     """Words for 2 to 12 by language; those for 0 and 1 mean too much else."""
     larger_numbers: dict[str, dict[str, float]]
     """Words for other numbers by language, tens among them."""
+    column_names: tuple[tuple[str, ...], ...]
+    """Words for one column each."""
     spellings: tuple[tuple[str, ...], ...]
     """Of one size or word."""
     exclusion: ExclusionWords

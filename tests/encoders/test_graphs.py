@@ -18,6 +18,7 @@ from windowshop.encoders.graph_export import (
     open_image_graph,
     open_text_graph,
     pays,
+    write_encoder_graph,
 )
 from windowshop.errors import EncoderError
 from windowshop.progress import SilentReporter
@@ -107,6 +108,14 @@ def test_a_cache_encodes_many_by_graphs(cache, tmp_path, any_size, monkeypatch):
     np.testing.assert_allclose(texts, expected[0], atol=1e-2)
     np.testing.assert_allclose(images[:1], expected[1], atol=1e-2, rtol=1e-2)
     assert is_kept(cache.image, cache.folder / "graphs" / cache.place("image").name)
+
+
+def test_a_graph_of_a_cache_is_the_one_that_would_be_made(cache, tmp_path, any_size, monkeypatch):
+    write_encoder_graph(cache.text, tmp_path / "new.onnx", cache.folder)
+    features(cache, tmp_path)
+    monkeypatch.setattr(graph_export, "write_text_graph", None)
+    write_encoder_graph(cache.text, tmp_path / "kept.onnx", cache.folder)
+    assert (tmp_path / "kept.onnx").read_bytes() == (tmp_path / "new.onnx").read_bytes()
 
 
 def test_few_items_need_no_graph(cache, tmp_path):

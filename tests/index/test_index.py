@@ -19,6 +19,7 @@ from windowshop.data.images import decode
 from windowshop.errors import ConfigError, EngineError, IndexFolderError, SearchError
 from windowshop.files import MODEL, read_manifest, write_manifest
 from windowshop.index.build import IndexConfig
+from windowshop.index.check import check_generations
 from windowshop.index.database import Database
 from windowshop.index.folder import current_generation, rollback
 from windowshop.index.generations import Generations
@@ -134,6 +135,19 @@ def test_building_again_adds_a_generation_and_keeps_one(index, build_colours):
         assert shop.collection.count() == 12
     with pytest.raises(IndexFolderError, match="g9: found nothing, need a generation"):
         open_index(index, "g9")
+
+
+def test_generations_share_what_their_models_have_in_common(index, build_colours):
+    build_colours(index, "later")
+    one, other = (index / "generations" / name / "model" for name in ("g1", "g2"))
+    for file in ("towers.safetensors", "encoders/text/model.safetensors", "export/query.onnx"):
+        assert (one / file).samefile(other / file), file
+    build_colours(index)  # g1 goes
+    assert layout(index)[2] == ["g2", "g3"]
+    assert not [check.damage for check in check_generations(index) if check.damage]
+    assert rollback(index) == "g2"
+    with opened(index) as shop:
+        assert len(shop.collection.search(shop.encode_queries(["red shoe"], [None]), 5)[0]) == 5
 
 
 def test_rollback_goes_back_and_forth(cli, index, build_colours):

@@ -44,7 +44,9 @@ def make(folders, encoder_of, tmp_path_factory):
             model.towers.image.deviation_H.fill_(0.5)
             out = tmp_path_factory.mktemp(fusion) / "export"
             products_NP = np.random.default_rng(0).normal(size=(20, model.width)).astype(np.float32)
-            export_graph(model, TEXTS, products_NP, out, FP32)
+            with pytest.MonkeyPatch.context() as patch:  # the graphs are tiny
+                patch.setattr("windowshop.model.shared_weights.MIN_BYTES", 64)
+                export_graph(model, TEXTS, products_NP, out, FP32)
             made[fusion, pooling] = model, out
         return made[fusion, pooling]
 
@@ -141,16 +143,29 @@ def test_a_query_of_nothing_and_a_broken_image_are_refused_as_by_the_model(make)
         exported.encode_images([b"no image"])
 
 
-@pytest.mark.parametrize("name", ["text", "image", "products", "shown"])
-def test_a_damaged_graph_is_told_before_it_is_used(make, tmp_path, name):
-    out = shutil.copytree(make("average")[1], tmp_path / "export")
-    graph = out / f"{name}.onnx"
+def damage(out, name):
+    graph = out / name
     content = bytearray(graph.read_bytes())
     content[len(content) // 2] ^= 1
     graph.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "name", ["text.onnx", "image.onnx", "products.onnx", "shown.onnx", "towers.weights"]
+)
+def test_a_damaged_graph_is_told_before_it_is_used(make, tmp_path, name):
+    out = shutil.copytree(make("average")[1], tmp_path / "export")
+    damage(out, name)
     encoder = open_query_encoder(out)  # needs none of them
-    with pytest.raises(ExportError, match=rf"{name}\.onnx: is damaged"):
+    with pytest.raises(ExportError, match=f"{name}: is damaged"):
         open_exported_model(out, encoder.manifest)
+
+
+def test_weights_that_queries_share_with_products_are_looked_at_before_a_query(make, tmp_path):
+    out = shutil.copytree(make("average")[1], tmp_path / "export")
+    damage(out, "text.weights")
+    with pytest.raises(ExportError, match=r"text\.weights: is damaged"):
+        open_query_encoder(out)
 
 
 def test_the_check_sees_another_models_graphs(folders, make):

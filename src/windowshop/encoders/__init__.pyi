@@ -3,13 +3,13 @@ from .base import ImageEncoder as ImageEncoder
 from .base import ReadsSquares as ReadsSquares
 from .base import TextEncoder as TextEncoder
 from .base import pick_device as pick_device
+from .cached_features import GRAPHS_FOLDER as GRAPHS_FOLDER
 from .cached_features import MODALITIES as MODALITIES
 from .cached_features import CachedFeatures as CachedFeatures
 from .cached_features import Encode as Encode
 from .cached_features import Modality as Modality
 from .cached_features import product_features as product_features
 from .cached_features import query_features as query_features
-from .feature_cache import GRAPHS_FOLDER as GRAPHS_FOLDER
 from .feature_cache import MANY as MANY
 from .feature_cache import FeatureCache as FeatureCache
 from .feature_store import FeatureStore as FeatureStore
@@ -24,9 +24,8 @@ from .graph_export import EXACT_COSINE as EXACT_COSINE
 from .graph_export import HARD_TEXTS as HARD_TEXTS
 from .graph_export import check_tokens as check_tokens
 from .graph_export import lowest_cosine as lowest_cosine
+from .graph_export import write_encoder_graph as write_encoder_graph
 from .graph_export import write_graph as write_graph
-from .graph_export import write_image_graph as write_image_graph
-from .graph_export import write_text_graph as write_text_graph
 from .graph_export import write_token_graph as write_token_graph
 from .graph_export import write_tokenizer as write_tokenizer
 from .graphs import IDS as IDS

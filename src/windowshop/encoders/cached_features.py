@@ -39,6 +39,7 @@ Encode = Callable[[Sequence[Any]], np.ndarray]
 """Texts or images to features, float32 (B, H)."""
 Modality = Literal["text", "image"]
 MODALITIES: tuple[Modality, ...] = ("text", "image")
+GRAPHS_FOLDER = "graphs"
 TEXT_CHUNK = 512
 IMAGE_CHUNK = 64
 IMAGE_PART = 16
@@ -183,6 +184,11 @@ class CachedFeatures(ABC):
 def place_of(folder: Path, modality: Modality, fingerprint: str) -> Path:
     """Return where a cache folder has the features of an encoder."""
     return folder / f"{modality}-{fingerprint}"
+
+
+def graph_folder(folder: Path, modality: Modality, fingerprint: str) -> Path:
+    """Return where a cache folder has the graph of an encoder."""
+    return folder / GRAPHS_FOLDER / place_of(folder, modality, fingerprint).name
 
 
 def product_features(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from windowshop.encoders.cached_features import (
+    GRAPHS_FOLDER,
     MODALITIES,
     CachedFeatures,
     Encode,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 MANY = 1000
 """Items from which on an encoder's graph is made first, which takes some ten seconds."""
-GRAPHS_FOLDER = "graphs"
 
 
 @dataclass(frozen=True, slots=True)

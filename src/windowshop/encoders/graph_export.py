@@ -3,6 +3,7 @@
 Shapes: B texts or images, L tokens, S side of an image, C channels, H feature width.
 """
 
+import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from windowshop.encoders.base import Encoder, ImageEncoder, ReadsSquares, TextEncoder
+from windowshop.encoders.cached_features import Modality, graph_folder
 from windowshop.encoders.graphs import IDS, MASK, PIXELS, ImageGraph, TextGraph, TokenGraph
 from windowshop.errors import EncoderError, ExportError, StorageError, first_line
 from windowshop.files import (
@@ -104,6 +106,20 @@ def is_kept(encoder: Encoder, folder: Path) -> bool:
     except EncoderError:
         return False
     return manifest.fingerprint == encoder.fingerprint
+
+
+def write_encoder_graph(
+    encoder: TextEncoder | ImageEncoder, path: Path, cache: Path | None
+) -> None:
+    """Write an encoder's graph: the one that a feature cache has, or a new one, unchecked."""
+    modality: Modality = "image" if isinstance(encoder, ImageEncoder) else "text"
+    kept = graph_folder(cache, modality, encoder.fingerprint) if cache else None
+    if kept is not None and is_kept(encoder, kept):
+        shutil.copyfile(kept / GRAPH_FILE, path)
+    elif isinstance(encoder, ImageEncoder):
+        write_image_graph(encoder, path)
+    else:
+        write_text_graph(encoder, path)
 
 
 def _provide(encoder: TextEncoder | ImageEncoder, folder: Path) -> None:

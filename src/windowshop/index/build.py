@@ -24,7 +24,7 @@ from windowshop.index.catalogue.restore import Encoded, fill
 from windowshop.index.catalogue.snapshot import write_snapshot
 from windowshop.index.catalogue.state import empty_state
 from windowshop.index.catalogue.vector_store import VectorStore
-from windowshop.index.folder import building, next_name
+from windowshop.index.folder import building, link_same, next_name
 from windowshop.index.merge import Staging
 from windowshop.index.open import GENERATION, MODEL_FOLDER, GenerationManifest
 from windowshop.index.product_table import ProductTable
@@ -104,7 +104,9 @@ def build_index(
             shutil.copytree(model.folder, path / MODEL_FOLDER)
             require_files(path / MODEL_FOLDER, MODEL, EVERYTHING)
             earlier = None if before is None else generations.path(before)
-            _require_graphs(path, model, dataset, features, earlier)
+            _require_graphs(path, model, dataset, features, cache_folder, earlier)
+            if earlier is not None:
+                link_same(path / MODEL_FOLDER, earlier / MODEL_FOLDER)
             manifest = _fill(
                 path, model, dataset, features, staging, reporter, config or IndexConfig()
             )
@@ -119,6 +121,7 @@ def _require_graphs(
     model: "Retriever | ExportedModel",
     dataset: Dataset,
     features: "ProductFeatures",
+    cache: Path,
     earlier: Path | None,
 ) -> None:
     """Require the model's export in a generation; the model in torch makes it where there is none.
@@ -133,7 +136,7 @@ def _require_graphs(
 
     if earlier is not None and not export.exists():
         shutil.copytree(earlier / MODEL_FOLDER / EXPORT_FOLDER, export)
-    provide_export(model, dataset, features, export)
+    provide_export(model, dataset, features, cache, export)
 
 
 def _fill(

@@ -9,11 +9,13 @@ INDEX/writer.lock       held by the process that writes products
 INDEX/.partial/         the index while its first generation is built
 """
 
+import filecmp
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,6 +139,24 @@ def purge_deleted(folder: Path, products: ProductTable) -> int:
     paths = [generations.path(name) for name in generations.names() if name.isidentifier()]
     seqs = [snapshot_seq(path) for path in paths if (path / SNAPSHOT_FILE).exists()]
     return products.purge(min((seq for seq in seqs if seq is not None), default=0))
+
+
+def link_same(folder: Path, other: Path) -> None:
+    """Let the files of a folder be those of another one where they have the same path and content.
+
+    Both have to stay as they are. Where the file system cannot link, they stay two files.
+    """
+    for path in list(folder.rglob("*")):
+        same = other / path.relative_to(folder)
+        if not path.is_file() or not same.is_file() or path.samefile(same):
+            continue
+        if not filecmp.cmp(path, same, shallow=False):
+            continue
+        linked = path.with_name(f".{path.name}.linking")
+        with suppress(OSError):
+            linked.unlink(missing_ok=True)
+            os.link(same, linked)
+            linked.replace(path)
 
 
 def next_name(generations: Generations) -> str:

@@ -4,6 +4,7 @@
     EXPORT/image.onnx      squares of pixels -> image features
     EXPORT/products.onnx   features of products -> vectors
     EXPORT/shown.onnx      features of queries with an image -> vectors
+    EXPORT/towers.weights  weights that products.onnx and shown.onnx have in common
 
 Shapes: B batch, M images, H feature width, P width of the compared vectors, D width of image
 vectors.
@@ -38,6 +39,7 @@ from windowshop.progress import Reporter
 
 TEXT_FILE, IMAGE_FILE = "text.onnx", "image.onnx"
 PRODUCTS_FILE, SHOWN_FILE = "products.onnx", "shown.onnx"
+TOWER_WEIGHTS = "towers.weights"
 TEXT, IMAGE, OWNER, HAS = "text", "image", "owner", "has"
 FUSED, SHOWN, GATE = "fused", "shown", "gate"
 """Inputs and outputs of the graphs."""
@@ -193,7 +195,8 @@ def open_exported_model(folder: Path, manifest: ExportManifest) -> ExportedModel
     """
     if manifest.encoders is None:
         raise ExportError(f"{folder}: encodes queries of text alone ({manifest.queries_alone}).")
-    require_files(folder, EXPORT, TEXT_FILE, IMAGE_FILE, PRODUCTS_FILE, SHOWN_FILE)
+    parts = (TEXT_FILE, IMAGE_FILE, PRODUCTS_FILE, SHOWN_FILE, TOWER_WEIGHTS)
+    require_files(folder, EXPORT, *parts)
     return ExportedModel.of(folder, manifest.model_key, manifest.width, manifest.encoders)
 
 

@@ -44,12 +44,19 @@ from windowshop.files import (
     require_files,
     write_manifest,
 )
-from windowshop.model.exported_model import ExportedModel
+from windowshop.model.exported_model import (
+    PRODUCTS_FILE,
+    SHOWN_FILE,
+    TEXT_FILE,
+    TOWER_WEIGHTS,
+    ExportedModel,
+)
 from windowshop.model.product_export import check_products, write_products
 from windowshop.model.query_encoder import (
     GRAPH_FILE,
     PROBES,
     PROBES_FILE,
+    TEXT_WEIGHTS,
     TOKENIZER_FILE,
     ExportManifest,
     Precision,
@@ -58,6 +65,7 @@ from windowshop.model.query_encoder import (
     probe_vectors,
 )
 from windowshop.model.retriever import Retriever, load
+from windowshop.model.shared_weights import share_weights
 from windowshop.model.two_tower import TwoTower
 from windowshop.progress import Reporter
 
@@ -142,16 +150,16 @@ def export_queries(
     products = model.encode_products(
         dataset.products, dataset.root, cache=cache_folder, reporter=reporter
     )
-    return export_graph(model, texts, products.vectors, out, config)
+    return export_graph(model, texts, products.vectors, out, config, cache_folder)
 
 
 def provide_export(
-    model: Retriever, dataset: Dataset, features: ProductFeatures, out: Path
+    model: Retriever, dataset: Dataset, features: ProductFeatures, cache: Path, out: Path
 ) -> None:
     """Export a model's query path where `out` holds no usable export of it.
 
-    `features` are those of the data set's products. Raises ExportError where the model's text
-    encoder cannot be exported.
+    `features` are those of the data set's products, in a cache folder. Raises ExportError where
+    the model's text encoder cannot be exported.
     """
     with suppress(ExportError):
         open_query_encoder(out, model_key=model.manifest.run_key)
@@ -164,16 +172,24 @@ def provide_export(
     items = np.random.default_rng(0).permutation(len(features.image))[:CHECK_PRODUCTS]
     products_NP = model.encode_for_index(features, items).fused
     on_cpu = model if pick_device(model.device).type == "cpu" else load(model.folder, "cpu")
-    export_graph(on_cpu, texts, products_NP, out, config)
+    export_graph(on_cpu, texts, products_NP, out, config, cache)
 
 
 def export_graph(
-    model: Retriever, texts: Sequence[str], product_NP: np.ndarray, out: Path, config: ExportConfig
+    model: Retriever,
+    texts: Sequence[str],
+    product_NP: np.ndarray,
+    out: Path,
+    config: ExportConfig,
+    cache: Path | None = None,
 ) -> ExportManifest:
-    """Export a model's query path, checked on the texts against the product vectors."""
+    """Export a model, its query path checked on the texts against the product vectors.
+
+    Graphs of the encoders that a feature cache has are taken from it.
+    """
     _require_place(out)
     with new_folder(out) as made:
-        return _write_export(model, Reference.of(model, texts, product_NP), made, config)
+        return _write_export(model, Reference.of(model, texts, product_NP), made, config, cache)
 
 
 def render_export(manifest: ExportManifest) -> Table:
@@ -275,7 +291,7 @@ def _shared(found_K: np.ndarray, expected_K: np.ndarray) -> float:
 
 
 def _write_export(
-    model: Retriever, reference: Reference, folder: Path, config: ExportConfig
+    model: Retriever, reference: Reference, folder: Path, config: ExportConfig, cache: Path | None
 ) -> ExportManifest:
     tokenizer = folder / TOKENIZER_FILE
     max_tokens = write_tokenizer(model.text, tokenizer)
@@ -288,8 +304,11 @@ def _write_export(
     made.pop(kept).rename(folder / GRAPH_FILE)
     for graph in made.values():
         graph.unlink()
+    encoders, reason = _write_products(model, folder, cache)
+    if encoders is not None:
+        share_weights(folder / TEXT_FILE, folder / GRAPH_FILE, folder / TEXT_WEIGHTS)
+        share_weights(folder / PRODUCTS_FILE, folder / SHOWN_FILE, folder / TOWER_WEIGHTS)
     np.save(folder / PROBES_FILE, probe_vectors(QueryGraph(folder / GRAPH_FILE, tokenizer)))
-    encoders, reason = _write_products(model, folder)
     manifest = ExportManifest(
         model_key=model.manifest.run_key,
         precision=kept,
@@ -307,12 +326,14 @@ def _write_export(
     return manifest
 
 
-def _write_products(model: Retriever, folder: Path) -> tuple[dict[str, Any] | None, str]:
+def _write_products(
+    model: Retriever, folder: Path, cache: Path | None
+) -> tuple[dict[str, Any] | None, str]:
     """Write what encodes products, as far as it can be; returns the manifest's part, or why not."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         made = Path(scratch)
         try:
-            about = write_products(model, made)
+            about = write_products(model, made, cache)
             shutil.copy(folder / TOKENIZER_FILE, made)
             check_products(model, ExportedModel.of(made, model.run_key, model.width, about))
         except (StorageError, OSError):

@@ -19,9 +19,8 @@ from windowshop.encoders import (
     EXACT_COSINE,
     ReadsSquares,
     lowest_cosine,
+    write_encoder_graph,
     write_graph,
-    write_image_graph,
-    write_text_graph,
 )
 from windowshop.errors import ExportError
 from windowshop.model.batches import QueryBatch
@@ -96,15 +95,16 @@ class ShownPath(nn.Module):
         return self.towers.encode_queries(batch), self.towers.embed_queries(batch)
 
 
-def write_products(model: Retriever, folder: Path) -> dict[str, Any]:
+def write_products(model: Retriever, folder: Path, cache: Path | None) -> dict[str, Any]:
     """Write the graphs of `exported_model` into an export; returns what its manifest says of them.
 
-    Raises ExportError where the model's encoders cannot be exported.
+    Graphs of the encoders that a feature cache has are taken from it. Raises ExportError where the
+    model's encoders cannot be exported.
     """
     if not isinstance(model.image, ReadsSquares):
         raise ExportError("the image encoder prepares images by transformers, which a graph lacks.")
-    write_text_graph(model.text, folder / TEXT_FILE)
-    write_image_graph(model.image, folder / IMAGE_FILE)
+    write_encoder_graph(model.text, folder / TEXT_FILE, cache)
+    write_encoder_graph(model.image, folder / IMAGE_FILE, cache)
     towers = model.towers.eval()
     text_BH = torch.zeros(4, model.text.layout.width)
     image_MH = torch.zeros(5, model.image.layout.width)

@@ -1,6 +1,7 @@
 """Text queries to vectors without torch: what `windowshop export-onnx` wrote, run by onnxruntime.
 
     EXPORT/query.onnx      token ids -> unit query vector
+    EXPORT/text.weights    weights that query.onnx has in common with text.onnx (`exported_model`)
     EXPORT/tokenizer.json  text -> token ids, with how they are cut and padded
     EXPORT/probes.npy      vectors of PROBES, which the graph must give on any machine
     EXPORT/export.json     model, precision, how close the vectors are to torch's
@@ -22,7 +23,7 @@ from windowshop.files import EXPORT, Files, read_manifest, require_files
 from windowshop.model.micro_batch import BatchConfig, BatchCounts, MicroBatcher
 from windowshop.model.writing_systems import is_latin, reads, systems_read
 
-GRAPH_FILE = "query.onnx"
+GRAPH_FILE, TEXT_WEIGHTS = "query.onnx", "text.weights"
 TOKENIZER_FILE = "tokenizer.json"
 UNKNOWN = ("[UNK]", "<unk>")
 """Pieces that stand for what the encoder has no pieces of."""
@@ -152,7 +153,7 @@ def open_query_encoder(
             f"{path}: was exported from another model ({manifest.model_key}, not {model_key}). "
             f"Run `{EXPORT.command}` with this one."
         )
-    require_files(path, EXPORT, GRAPH_FILE, TOKENIZER_FILE, PROBES_FILE)
+    require_files(path, EXPORT, GRAPH_FILE, TEXT_WEIGHTS, TOKENIZER_FILE, PROBES_FILE)
     config = config or EncoderConfig()
     graph = QueryGraph(path / GRAPH_FILE, path / TOKENIZER_FILE, config.threads)
     _check_probes(graph, path, manifest.width)

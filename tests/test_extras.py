@@ -101,6 +101,17 @@ index.close()
     assert (done.stdout, done.stderr) == (f"1 {(1, 32)}\n", "")
 
 
+def test_the_base_indexes_by_the_graphs_of_a_model(colours, colours_index, tmp_path):
+    model, index = colours_index / "generations" / "g1" / "model", tmp_path / "index"
+    places = ["--out", index, "--cache", tmp_path / "cache"]
+    done = command_without(OPTIONAL, "index", model, colours / "data", *places)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "photo.png").write_bytes(image_bytes())
+    done = command_without(OPTIONAL, "search", index, "--image", tmp_path / "photo.png", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["results"]
+
+
 @pytest.mark.parametrize(
     ("extra", "args"),
     [
@@ -111,7 +122,6 @@ index.close()
         ("train", ["tune", "{index}", "{data}"]),
         ("train", ["export-onnx", "{model}", "--data", "{data}"]),
         ("train", ["demo", "{out}"]),
-        ("train", ["search", "{index}", "--image", "{photo}"]),
         ("import", ["fetch-images", "{linked}"]),
         ("import", ["import", "{feed}", "--out", "{out}"]),
         ("study", ["compare", "{data}", "--out", "{out}"]),
@@ -125,13 +135,11 @@ index.close()
     ],
 )
 def test_what_is_missing_is_named(colours, colours_index, tmp_path, extra, args):
-    (tmp_path / "photo.png").write_bytes(image_bytes())
     write_shop(tmp_path / "linked")
     (tmp_path / "feed.xml").write_text("<rss><item><id>1</id><title>a</title></item></rss>")
     places = {
         **{name: colours / name for name in ("data", "model")},
         "index": colours_index,
-        "photo": tmp_path / "photo.png",
         "linked": tmp_path / "linked",
         "feed": tmp_path / "feed.xml",
         "out": tmp_path / "out",

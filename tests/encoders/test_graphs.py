@@ -72,11 +72,31 @@ def test_an_image_graph_gives_the_features_of_torch(encoder_of, features_of, gra
     assert np.abs((found - expected) / spread).max() < 0.05
 
 
-def test_a_graph_pays_for_a_large_encoder_whose_preparation_it_has(encoder_of):
+@pytest.mark.parametrize("tokens", [False, True])
+@pytest.mark.parametrize("name", ["clip", "siglip"])
+def test_a_graph_of_a_vision_transformer_gives_the_features_of_torch(folders, graphs, name, tokens):
+    encoder = LOADERS["image"](str(folders[name]), "cpu", tokens=tokens)
+    found = open_image_graph(encoder, graphs / f"{name}-{tokens}").encode(IMAGES)
+    assert found.shape[1] == encoder.layout.width
+    np.testing.assert_allclose(found, encoder.encode(IMAGES), atol=2e-5)
+
+
+def test_an_image_encoder_of_another_preparation_has_no_graph(encoder_of, graphs, monkeypatch):
+    encoder = encoder_of("image", "clip")
+    monkeypatch.setattr(encoder, "square", None)
+    with pytest.raises(EncoderError, match="prepares images in a way that a graph lacks"):
+        open_image_graph(encoder, graphs / "none")
+
+
+def test_a_graph_pays_for_a_large_encoder_whose_preparation_it_has(encoder_of, monkeypatch):
     assert pays(encoder_of("image", "efficientnet-lite0"))
     assert pays(encoder_of("text", "minilm"))
     assert not pays(encoder_of("text", "bert")), "too small to gain"
-    assert not pays(encoder_of("image", "clip")), "prepared by transformers"
+    monkeypatch.setattr(graph_export, "MIN_WEIGHTS", 0)
+    clip = encoder_of("image", "clip")
+    assert pays(clip)
+    monkeypatch.setattr(clip, "square", None)
+    assert not pays(clip), "it is prepared in another way"
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from support.indexes import ids_of, opened
 
+from windowshop.encoders.graphs import ImageGraph, TextGraph
 from windowshop.errors import DamagedError, StorageError
 from windowshop.files import write_manifest
 from windowshop.index.check import check_generation, check_generations
@@ -126,18 +127,15 @@ def test_a_damaged_product_is_told(index):
     assert any("'p4' of table products is damaged" in text for text in damage)
 
 
-def test_vectors_are_made_again_of_the_features_that_the_cache_has(
-    index, colours_model, monkeypatch
-):
+def test_vectors_are_made_again_of_the_features_that_the_cache_has(index, monkeypatch):
     generation, encoded = index / "generations" / "g1", []
-    for encoder in (colours_model.text, colours_model.image):
-        real = type(encoder).encode
+    for encoder in (TextGraph, ImageGraph):
 
-        def noted(self, items, real=real):
+        def noted(self, items, real=encoder.encode):
             encoded.extend(items)
             return real(self, items)
 
-        monkeypatch.setattr(type(encoder), "encode", noted)
+        monkeypatch.setattr(encoder, "encode", noted)
     with opened(index) as shop:
         shop.upsert(pl.DataFrame({"product_id": ["x"], "title": ["a lilac clog"]}))
         query = shop.encode_queries(["a lilac clog"], [None])

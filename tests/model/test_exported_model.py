@@ -37,9 +37,9 @@ def make(folders, encoder_of, tmp_path_factory):
     """A model with the given fusion and pooling, and its export."""
     made = {}
 
-    def get(fusion, pooling="mean"):
-        if (fusion, pooling) not in made:
-            image = encoder_of("image", "efficientnet-lite0")
+    def get(fusion, pooling="mean", name="efficientnet-lite0"):
+        if (fusion, pooling, name) not in made:
+            image = encoder_of("image", name)
             model = make_model(folders["bert"], fusion=fusion, image=image, pooling=pooling)
             model.towers.image.deviation_H.fill_(0.5)
             out = tmp_path_factory.mktemp(fusion) / "export"
@@ -47,8 +47,8 @@ def make(folders, encoder_of, tmp_path_factory):
             with pytest.MonkeyPatch.context() as patch:  # the graphs are tiny
                 patch.setattr("windowshop.model.shared_weights.MIN_BYTES", 64)
                 export_graph(model, TEXTS, products_NP, out, FP32)
-            made[fusion, pooling] = model, out
-        return made[fusion, pooling]
+            made[fusion, pooling, name] = model, out
+        return made[fusion, pooling, name]
 
     return get
 
@@ -90,6 +90,21 @@ def test_queries_with_images_have_the_models_vectors(make, fusion):
         exported.encode_images(IMAGES[:3]), model.encode_images(IMAGES[:3]), atol=2e-3
     )
     assert exported.encode_images([]).shape == (0, model.image_width)
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip"])
+def test_images_of_vision_transformers_have_the_models_vectors(make, name):
+    model, out = make("average", name=name)
+    exported = opened(out)
+    found, expected = (
+        encoder.encode_rows(table(TITLES), PICTURES) for encoder in (exported, model)
+    )
+    np.testing.assert_allclose(found.fused, expected.fused, atol=2e-3)
+    np.testing.assert_allclose(found.image, expected.image, atol=2e-3)
+    assert np.ptp(expected.image, axis=0).max() > 0.1
+    np.testing.assert_allclose(
+        exported.encode_images(IMAGES), model.encode_images(IMAGES), atol=2e-3
+    )
 
 
 @pytest.mark.parametrize("count", [1, 3, 7])

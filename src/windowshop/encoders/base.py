@@ -7,7 +7,7 @@ B batch, H feature width. `encode` is what searching and the feature cache use; 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from windowshop.encoders.layout import Layout
+from windowshop.encoders.squares import Square
 from windowshop.errors import EncoderError, first_line
 
 
@@ -96,12 +97,22 @@ class ImageEncoder(Encoder, Protocol):
 
 
 @runtime_checkable
-class ReadsSquares(Protocol):
-    """An image encoder that fits each image whole into a white square (`data.fit_square`)."""
+class ReadsSquares(ImageEncoder, Protocol):
+    """An image encoder whose preparation is a square of 8-bit pixels, and arithmetic on these."""
+
+    square: Square | None
+    """How it makes the square; None where its settings make something else."""
+    images_per_run: int
+    """Images that its graph is fastest with at a time, on one core."""
 
     def scale(self, pixels_BSSC: Tensor) -> Tensor:
         """Return squares of 8-bit pixels as the network reads them, (B, C, side, side)."""
         ...
+
+
+def reads_squares(encoder: object) -> TypeGuard[ReadsSquares]:
+    """Return whether a graph can hold all of an image encoder but the making of squares."""
+    return isinstance(encoder, ReadsSquares) and encoder.square is not None
 
 
 def depth_blocks(parts: Sequence[nn.Module]) -> list[nn.Module]:

@@ -19,6 +19,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from windowshop.encoders.base import depth_blocks, fingerprint, pick_device, tokenizer_settings
 from windowshop.encoders.layout import Layout
+from windowshop.encoders.squares import Square, middle
 from windowshop.encoders.token_means import (
     GRID,
     TEXT_TOKENS,
@@ -30,8 +31,6 @@ from windowshop.errors import EncoderError
 
 CLIP_TYPES = ("clip", "siglip")
 BATCH_SIZE = 32
-MAX_ASPECT = 4
-"""Times that an image is as long as wide; CLIP looks at the square in its middle."""
 
 
 class _ClipEncoder:
@@ -126,11 +125,14 @@ class ClipTextEncoder(_ClipEncoder):
 class ClipImageEncoder(_ClipEncoder):
     """The image tower; H is the model's projection width, and tokens are added if asked for."""
 
+    images_per_run = 4  # the matrix products of one are too small
+
     def __init__(self, source: str, device: str = "auto", *, tokens: bool = False) -> None:
         super().__init__(source, device)
         processor = SiglipImageProcessorPil if self._siglip else CLIPImageProcessorPil
         self._processor = processor.from_pretrained(source)
         self.side = int(self._model.config.vision_config.image_size)
+        self.square = _square_of(self._processor, self.side, self._siglip)
         self._settings = f"clip-image/1 {self._processor.to_json_string()}"
         probe = self.prepare([Image.new("RGB", (self.side, self.side))])
         with torch.inference_mode():
@@ -158,9 +160,19 @@ class ClipImageEncoder(_ClipEncoder):
 
     def prepare(self, images: Sequence[Image.Image], side: int = 0) -> dict[str, Tensor]:
         """Pixels (B, C, side, side) after the model's own preprocessing."""
-        given = list(images) if self._siglip else [_middle(image) for image in images]
+        given = list(images) if self._siglip else [middle(image) for image in images]
         batch = self._processor(given, return_tensors="pt", **self._sized(side))
         return {"pixel_values": batch["pixel_values"].to(self._device)}
+
+    def scale(self, pixels_BSSC: Tensor) -> Tensor:
+        """Return squares of 8-bit pixels as the tower reads them, (B, C, side, side)."""
+        processor = self._processor
+        mean_C, deviation_C = (
+            torch.tensor(values, dtype=torch.float32)
+            for values in (processor.image_mean, processor.image_std)
+        )
+        scaled_BSSC = (pixels_BSSC.float() * processor.rescale_factor - mean_C) / deviation_C
+        return scaled_BSSC.permute(0, 3, 1, 2)
 
     def features(self, batch: dict[str, Tensor], *, pooled: bool = False) -> Tensor:
         """Return projected image vectors (B, H), then tokens.
@@ -172,7 +184,7 @@ class ClipImageEncoder(_ClipEncoder):
         read = self._model.get_image_features(pixel_values=pixels_BCHW, **other)
         if pooled or not self.layout.num_tokens:
             return _pooled(read)
-        side = pixels_BCHW.shape[-1] // int(self._model.config.vision_config.patch_size)
+        side = int(pixels_BCHW.shape[-1]) // int(self._model.config.vision_config.patch_size)
         state_BWL = read["last_hidden_state"].transpose(1, 2)[..., -side * side :]  # no class token
         token_BKW = place_means(state_BWL.reshape(*state_BWL.shape[:2], side, side))
         return with_tokens(_pooled(read), token_BKW)
@@ -212,14 +224,26 @@ def _load_model(source: str, device: torch.device) -> Any:  # noqa: ANN401
     return model.to(device).eval()
 
 
-def _middle(image: Image.Image) -> Image.Image:
-    """Cut the ends off a long strip: scaled to CLIP's side, it would fill the memory."""
-    width, height = image.size
-    longest = MAX_ASPECT * min(width, height)
-    left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
-    if not left and not top:
-        return image
-    return image.crop((left, top, width - left, height - top))
+def _square_of(processor: Any, side: int, siglip: bool) -> Square | None:  # noqa: ANN401
+    """Return how a processor makes squares of `side`; None where it does something else."""
+    steps = ("do_resize", "do_rescale", "do_normalize", *(() if siglip else ("do_center_crop",)))
+    if not all(getattr(processor, step, False) for step in steps):
+        return None
+    size, crop = dict(processor.size), dict(getattr(processor, "crop_size", None) or {})
+    is_square = {"height": side, "width": side}
+    resample = int(processor.resample)
+    if siglip and _given(size) == is_square and not getattr(processor, "do_center_crop", False):
+        return Square(side=side, fit="stretch", resample=resample)
+    shortest = _given(size).get("shortest_edge", 0)
+    if siglip or _given(crop) != is_square or set(_given(size)) != {"shortest_edge"}:
+        return None
+    if shortest < side:  # what the crop lacks would be black
+        return None
+    return Square(side=side, fit="middle", shortest=shortest, resample=resample)
+
+
+def _given(size: dict[str, Any]) -> dict[str, int]:
+    return {name: int(value) for name, value in size.items() if value is not None}
 
 
 def _tower_blocks(tower: nn.Module, projection: nn.Module | None) -> list[nn.Module]:

@@ -12,15 +12,25 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from filelock import FileLock
 from PIL import Image
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from windowshop.encoders.base import Encoder, ImageEncoder, ReadsSquares, TextEncoder
+from windowshop.encoders.base import Encoder, ImageEncoder, TextEncoder, reads_squares
 from windowshop.encoders.cached_features import Modality, graph_folder
-from windowshop.encoders.graphs import IDS, MASK, PIXELS, ImageGraph, TextGraph, TokenGraph
+from windowshop.encoders.graphs import (
+    IDS,
+    IMAGES_PER_RUN,
+    MASK,
+    PIXELS,
+    ImageGraph,
+    TextGraph,
+    TokenGraph,
+)
+from windowshop.encoders.squares import METADATA
 from windowshop.errors import EncoderError, ExportError, StorageError, first_line
 from windowshop.files import (
     EVERYTHING,
@@ -79,7 +89,7 @@ def pays(encoder: Encoder) -> bool:
     weights = list(encoder.module.parameters())
     on_cpu = all(weight.device.type == "cpu" for weight in weights)
     is_image = isinstance(encoder, ImageEncoder)
-    can = isinstance(encoder, ReadsSquares) if is_image else has_fast_form(encoder)
+    can = reads_squares(encoder) if is_image else has_fast_form(encoder)
     return on_cpu and can and sum(weight.numel() for weight in weights) >= MIN_WEIGHTS
 
 
@@ -171,11 +181,23 @@ def write_token_graph(module: nn.Module, text: TextEncoder, path: Path, output: 
 
 
 def write_image_graph(image: ImageEncoder, path: Path) -> None:
-    """Write the graph of squares of pixels, uint8 (B, S, S, C), to features (B, H)."""
+    """Write the graph of squares of pixels, uint8 (B, S, S, C), to features (B, H).
+
+    Raises ExportError where the encoder does more to an image than a square and arithmetic.
+    """
+    if not reads_squares(image) or image.square is None:
+        raise ExportError(
+            f"the image encoder, a {type(image).__name__}, prepares images in a way that a graph "
+            "lacks."
+        )
     side = image.side
     squares = torch.zeros(2, side, side, 3, dtype=torch.uint8)
     axes = {PIXELS: {0: "B"}, "features": {0: "B"}}
     write_graph(_ImageFeatures(image), (squares,), path, [PIXELS], ["features"], axes)
+    graph = onnx.load(path)
+    graph.metadata_props.add(key=METADATA, value=image.square.to_text())
+    graph.metadata_props.add(key=IMAGES_PER_RUN, value=str(image.images_per_run))
+    onnx.save(graph, path)
 
 
 def write_graph(
@@ -264,7 +286,7 @@ class _TextFeatures(nn.Module):
 class _ImageFeatures(nn.Module):
     def __init__(self, image: ImageEncoder) -> None:
         super().__init__()
-        assert isinstance(image, ReadsSquares)
+        assert reads_squares(image)
         self.encoder = image.module
         self._features, self._scale = image.features, image.scale
 

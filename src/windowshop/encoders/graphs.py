@@ -12,11 +12,14 @@ import onnxruntime
 from PIL import Image
 from tokenizers import Tokenizer
 
-from windowshop.data import fit_square
+from windowshop.encoders.squares import Square
+from windowshop.errors import EncoderError
 
 Key = tuple[int, ...]
 """Token ids of a text."""
 IDS, MASK, PIXELS = "input_ids", "attention_mask", "pixels"
+IMAGES_PER_RUN = "images_per_run"
+"""Name under which an image graph's metadata hold how many images it takes at a time."""
 BATCH_SIZE = 8
 """Texts of a run: more gain nothing, and are padded more."""
 
@@ -82,16 +85,25 @@ class TextGraph(TokenGraph):
 
 
 class ImageGraph:
-    """Images to features; each is fitted whole into a white square first."""
+    """Images to features; each is made a square first, as the graph's metadata say."""
 
     def __init__(self, graph: Path) -> None:
         self._session = open_session(graph)
         self.side = int(self._session.get_inputs()[0].shape[1])
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        try:
+            self._square = Square.of(metadata, self.side)
+            self._batch = int(metadata.get(IMAGES_PER_RUN, 1))
+        except (ValueError, TypeError) as error:
+            raise EncoderError(
+                f"{graph}: its metadata cannot be read ({error}). Export the model again."
+            ) from None
 
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """Return (B, H) float32, one row an RGB image; each is a run of its own."""
-        return np.concatenate([self._run(image) for image in images])
+        """Return (B, H) float32, one row an RGB image."""
+        starts = range(0, len(images), self._batch)
+        return np.concatenate([self._run(images[i : i + self._batch]) for i in starts])
 
-    def _run(self, image: Image.Image) -> np.ndarray:
-        pixels_SSC = np.asarray(fit_square(image, self.side))
-        return np.asarray(self._session.run(None, {PIXELS: pixels_SSC[np.newaxis]})[0])
+    def _run(self, images: Sequence[Image.Image]) -> np.ndarray:
+        pixels_BSSC = np.stack([self._square.pixels(image) for image in images])
+        return np.asarray(self._session.run(None, {PIXELS: pixels_BSSC})[0])

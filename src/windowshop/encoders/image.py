@@ -29,6 +29,7 @@ from windowshop.encoders.base import (
 )
 from windowshop.encoders.efficientnet import SIZES, EfficientNetLite, fold_batch_norms
 from windowshop.encoders.layout import Layout
+from windowshop.encoders.squares import Square
 from windowshop.encoders.token_means import GRID, place_means, with_tokens
 from windowshop.errors import EncoderError
 
@@ -54,10 +55,13 @@ class EfficientNetEncoder:
     their statistics stay as they are in training.
     """
 
+    images_per_run = 1
+
     def __init__(self, source: str, device: str = "auto", *, tokens: bool = False) -> None:
         found = _find_weights(source)
         self.name = found.name
         self.side = SIZES[self.name].side
+        self.square: Square | None = Square(side=self.side)
         self._settings = f"pyramid/1 {self.name} side={self.side} pad=white"
         if tokens:
             self._settings += f" tokens={GRID}x{GRID}"

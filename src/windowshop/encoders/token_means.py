@@ -39,4 +39,18 @@ def piece_means(state_BLW: Tensor, mask_BL: Tensor) -> Tensor:
 
 def place_means(state_BWGG: Tensor) -> Tensor:
     """Means over GRID x GRID places of each image, row by row, (B, K, W)."""
-    return F.adaptive_avg_pool2d(state_BWGG, GRID).flatten(2).transpose(1, 2)
+    if torch.onnx.is_in_onnx_export():  # which knows such pooling of multiples of GRID alone
+        rows, columns = (_place_shares(int(size)) for size in state_BWGG.shape[2:])
+        mean_BWKK = rows @ state_BWGG @ columns.T
+    else:
+        mean_BWKK = F.adaptive_avg_pool2d(state_BWGG, GRID)
+    return mean_BWKK.flatten(2).transpose(1, 2)
+
+
+def _place_shares(size: int) -> Tensor:
+    """Share of each position in each place along one side, (GRID, G), as adaptive pooling cuts."""
+    share_KG = torch.zeros(GRID, size)
+    for place in range(GRID):
+        first, end = place * size // GRID, -(-(place + 1) * size // GRID)
+        share_KG[place, first:end] = 1 / (end - first)
+    return share_KG

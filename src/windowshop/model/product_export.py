@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from windowshop.data import PRODUCT_SCHEMA
 from windowshop.encoders import (
     EXACT_COSINE,
-    ReadsSquares,
     lowest_cosine,
     write_encoder_graph,
     write_graph,
@@ -101,8 +100,6 @@ def write_products(model: Retriever, folder: Path, cache: Path | None) -> dict[s
     Graphs of the encoders that a feature cache has are taken from it. Raises ExportError where the
     model's encoders cannot be exported.
     """
-    if not isinstance(model.image, ReadsSquares):
-        raise ExportError("the image encoder prepares images by transformers, which a graph lacks.")
     write_encoder_graph(model.text, folder / TEXT_FILE, cache)
     write_encoder_graph(model.image, folder / IMAGE_FILE, cache)
     towers = model.towers.eval()

@@ -130,6 +130,15 @@ def test_wishes_that_no_product_meets_are_named_with_what_is_there_instead(cloth
     )
 
 
+def test_prices_of_what_is_there_have_their_currency_where_it_is_one(tmp_path):
+    for number, (states, unit) in enumerate(
+        (({"currency": "EUR"}, " EUR"), ({"currency": None}, ""), ({}, ""))
+    ):
+        with closing(Clothes(tmp_path / str(number), **dict.fromkeys(KINDS, states))) as index:
+            unmet = ask(Searcher(index, LENIENT), text="red dress under 20").certainty.unmet
+            assert f"from 31 to 61{unit}" == unmet.alternatives[0].text.partition(", ")[2]
+
+
 def test_one_wish_alone_can_be_unmet(clothes):
     unmet = ask(clothes, text="under 2 dollars").certainty.unmet
     assert unmet.names == ("price",)

@@ -244,6 +244,31 @@ def test_a_judgement_can_be_taken_away(colours_index, tmp_path):
         assert problem(client.post("/judgements", json=row), 422, "bad_request")["where"] == "grade"
 
 
+def test_searches_that_are_misspelt_or_find_the_closest_alone_are_not_suggested(
+    colours_index, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("windowshop.service.suggestions.QUERIES_SECONDS", 0.0)
+    index = shutil.copytree(colours_index, tmp_path / "index")
+
+    def suggested(client):
+        found = client.get("/suggest").json()["suggestions"]
+        return [item["text"] for item in found if item["kind"] == "query"]
+
+    with serving(index) as client:
+
+        def ask(text):
+            return client.post("/search", json={"text": text}).json()
+
+        for _ in range(3):
+            assert ask("redd shoe")["corrected"] == "red shoe"
+            assert ask("open qwxzv")["certainty"]["found"] == "closest"
+            assert ask("red shoe")["total"]
+        wait_until(lambda: suggested(client) == ["red shoe"])
+    with serving(index) as client:  # which has the log alone
+        wait_until(lambda: "red shoe" in suggested(client))
+        assert "redd shoe" not in suggested(client)
+
+
 def test_a_search_leaves_a_trace_only_where_it_may(colours_index, tmp_path, monkeypatch):
     monkeypatch.setattr("windowshop.service.suggestions.QUERIES_SECONDS", 0.0)
     index = shutil.copytree(colours_index, tmp_path / "index")
@@ -262,23 +287,23 @@ def test_a_search_leaves_a_trace_only_where_it_may(colours_index, tmp_path, monk
             return client.post("/feedback", json=event | {"search_id": search_id})
 
         files = {"photo": ("0.png", IMAGES["0.png"], "image/png")}
-        hidden = {"request": json.dumps({"text": "hidden shoe", "log": False})}
+        hidden = {"request": json.dumps({"text": "blue shoe", "log": False})}
         for _ in range(3):
-            secret = asked("hidden shoe", log=False)
+            secret = asked("blue shoe", log=False)
             client.post("/search/image", files=files, data=hidden)
-            again = asked("narrowed shoe", follow_up=True, picks={"brand": {"values": ["Nike"]}})
-            asked("open shoe")
+            again = asked("green shoe", follow_up=True, picks={"brand": {"values": ["Nike"]}})
+            asked("red shoe")
         problem(reported(secret), 404, "unknown_search")
         assert reported(again).json() == {"status": "noted"}
-        wait_until(lambda: suggested(client, "open") == [("open shoe", 3)])
-        assert suggested(client, "hidden") == suggested(client, "narrowed") == []
+        wait_until(lambda: suggested(client, "red") == [("red shoe", 3)])
+        assert suggested(client, "blue") == suggested(client, "green") == []
         stages = 'windowshop_search_stage_seconds_count{stage="encode"} '
         told = client.get("/metrics").text.partition(stages)[2].split()[0]
         assert float(told) == 12  # they are counted all the same
     with serving(index) as client:
-        wait_until(lambda: suggested(client, "open") == [("open shoe", 3)])
-        assert suggested(client, "hidden") == suggested(client, "narrowed") == []
+        wait_until(lambda: suggested(client, "red") == [("red shoe", 3)])
+        assert suggested(client, "blue") == suggested(client, "green") == []
     searches, events = read_log(index)
-    assert searches["text"].to_list() == ["narrowed shoe", "open shoe"] * 3
+    assert searches["text"].to_list() == ["green shoe", "red shoe"] * 3
     assert searches["follow_up"].to_list() == [True, False] * 3
     assert events["search_id"].to_list() == [again]

@@ -123,13 +123,14 @@ class Searcher:
         query, encoded = self._begin(request)
         with self.state(corrects=request.correct) as state:
             found = self._find(state, request, query, encoded)
-            certainty = judge(state, request, found, self.settings.certainty, self._background)
+            config, currency = self.settings.certainty, self.shown.currency
+            certainty = judge(state, request, found, config, self._background, currency)
             retrieved = time.perf_counter()
             ranked = None
             if self._ranker is not None and self._ranker.takes(request, found):
                 ranked = self._ranker.rank(state, request, found, self.settings.ranker.depth)
                 found = replace(found, candidates=ranked.candidates)
-            found = closest_only(found, certainty, self.settings.certainty)
+            found = closest_only(found, certainty, config)
             in_order = time.perf_counter()
             rules = active_rules(self._rules, request, date.today())
             arranged = arrange(

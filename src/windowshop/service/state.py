@@ -2,9 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 
-from windowshop.errors import DamagedError, StorageError
+from windowshop.data import query_key
+from windowshop.errors import DamagedError, SearchError, StorageError
 from windowshop.search import Answer, SearchRequest
 from windowshop.service.bench.bench import Bench
 from windowshop.service.bench.judged_data import JudgedData
@@ -19,13 +21,15 @@ from windowshop.service.logs.judgements import Judgements
 from windowshop.service.logs.tables import LogDatabase
 from windowshop.service.metrics import Metrics
 from windowshop.service.page.shop_page import ShopPage
-from windowshop.service.suggestions import Suggestions
+from windowshop.service.suggestions import MIN_SEARCHES, Suggestions
 from windowshop.service.thumbnails import Thumbnails
 
 LOG = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
 RECALL_SECONDS = 10.0
 """Time after which reading earlier searches is tried again."""
+MOST_ASKED = 300
+"""Most earlier texts that are searched again at a start."""
 IMAGE_THREADS = 2
 """Images decoded at once: each may need memory for its pixels."""
 
@@ -128,7 +132,7 @@ class ServiceState:
         self.feedback.search(answer, request, follow_up=follow_up)
         if request.facet_filters and not request.offset:
             self.page.use.picked(request.facet_filters)
-        if answer.text and answer.total and not request.offset and not follow_up:
+        if answer.text and not request.offset and not follow_up and _found_as_typed(answer):
             self.suggestions.searched(answer.text)
 
     def close(self, seconds: float) -> None:
@@ -176,7 +180,8 @@ class ServiceState:
         while not self._ended.is_set():
             try:
                 self._logs.check()
-                self.suggestions.recall(recent_texts(self._logs(), self._logs.last_before))
+                counts = self._found(recent_texts(self._logs(), self._logs.last_before))
+                self.suggestions.recall(counts.items())
                 return
             except DamagedError as error:
                 LOG.error("feedback is refused, and nothing is suggested from it: %s", error)
@@ -184,6 +189,28 @@ class ServiceState:
             except StorageError as error:
                 LOG.error("earlier searches cannot be read: %s", error)
                 self._ended.wait(RECALL_SECONDS)
+
+    def _found(self, searched: Iterable[tuple[str, int]]) -> Counter[str]:
+        """Return how often texts were searched, without the commonest that find nothing as typed.
+
+        They are searched by their words alone, so that no model is loaded for it.
+        """
+        counts: Counter[str] = Counter()
+        for text, count in searched:
+            counts[query_key(text)] += count
+        common = [text for text, count in counts.most_common(MOST_ASKED) if count >= MIN_SEARCHES]
+        for text in common:
+            if self._ended.is_set():
+                break
+            with self.pool.lease() as searcher:
+                try:
+                    answer = searcher.answer(SearchRequest(text=text, mode="words", limit=1))
+                except SearchError:
+                    del counts[text]
+                    continue
+            if not _found_as_typed(answer):
+                del counts[text]
+        return counts
 
     def _attempt(self, task: Callable[[], None]) -> None:
         """Run a task; where it fails, log that: it is tried again in a second."""
@@ -210,3 +237,9 @@ class ServiceState:
             table = view.columns.living().table
             unshown = searcher.shown.left_out
         self.suggestions.renew(table.drop(*unshown, strict=False), state)
+
+
+def _found_as_typed(answer: Answer) -> bool:
+    """Return whether a search had what was asked, by the words that were typed."""
+    is_closest = answer.certainty is not None and answer.certainty.found == "closest"
+    return bool(answer.total) and answer.corrected is None and not is_closest

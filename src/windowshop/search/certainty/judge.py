@@ -24,14 +24,18 @@ def judge(
     found: Found,
     config: CertaintyConfig,
     background: Background | None,
+    currency: str,
 ) -> Certainty | None:
-    """Judge a search by text through all channels; None for any other."""
+    """Judge a search by text through all channels; None for any other.
+
+    `currency` is the column that states the one of prices, where there is such a column.
+    """
     query = found.query
     if query is None or request.query is None or request.image is not None:
         return None
     if any(len(item.keys) and item.action == "boost" for item in found.recognised):
         return Certainty(found="certain", probability=1.0, text="")
-    unmet = unmet_wishes(state, found.candidates, found.recognised, query.where)
+    unmet = unmet_wishes(state, found.candidates, found.recognised, query.where, currency)
     signs = None
     if background is not None and request.mode == "hybrid":
         signs = signs_of(state, background, found)

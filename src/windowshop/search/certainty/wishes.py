@@ -31,8 +31,12 @@ def unmet_wishes(
     candidates: Candidates,
     recognised: Sequence[Recognised],
     where: Filter | None,
+    currency: str,
 ) -> Unmet | None:
-    """Return the wishes that no product meets together, as far as the catalogue says so."""
+    """Return the wishes that no product meets together, as far as the catalogue says so.
+
+    `currency` is the column that states the one of prices, where there is such a column.
+    """
     wishes = [
         item
         for item in recognised
@@ -46,7 +50,8 @@ def unmet_wishes(
     names = tuple(item.name for item in wishes)
     text = f"Nothing is {_listed([item.text for item in wishes])}"
     text += " at once." if len(wishes) > 1 else "."
-    found = _alternatives(columns, wishes, where)
+    unit = _currency(columns, candidates, currency)
+    found = _alternatives(columns, wishes, where, unit)
     return Unmet(names=names, text=text, alternatives=tuple(found[:MAX_ALTERNATIVES]))
 
 
@@ -94,7 +99,7 @@ def _open(columns: ProductColumns, tree: Filter) -> Filter:
 
 
 def _alternatives(
-    columns: ProductColumns, wishes: Sequence[Recognised], where: Filter | None
+    columns: ProductColumns, wishes: Sequence[Recognised], where: Filter | None, unit: str
 ) -> list[Alternative]:
     """Return what is there without one of the wishes: a price first, a category last."""
     found = []
@@ -109,7 +114,7 @@ def _alternatives(
         choices: dict[str, Action] = {wishes[i].name: "filter" for i in kept}
         found.append(
             Alternative(
-                text=_described([wishes[i] for i in kept], wishes[place], low, high),
+                text=_described([wishes[i] for i in kept], wishes[place], low, high, unit),
                 gives_up=wishes[place].name,
                 total=total,
                 low=low,
@@ -127,13 +132,32 @@ def _worth(item: Recognised) -> int:
     return 2 if item.tree is not None and "category" in columns_of(item.tree) else 1
 
 
+def _currency(columns: ProductColumns, candidates: Candidates, name: str) -> str:
+    """Return the currency of the found products with a space before it; empty where it differs."""
+    if name not in columns.names:
+        return ""
+    found = columns.select(candidates.merged.keys[:MOST_READ], [name])[name].drop_nulls().unique()
+    return f" {found[0]}" if len(found) == 1 and isinstance(found[0], str) else ""
+
+
 def _described(
-    kept: Sequence[Recognised], dropped: Recognised, low: float | None, high: float | None
+    kept: Sequence[Recognised],
+    dropped: Recognised,
+    low: float | None,
+    high: float | None,
+    unit: str,
 ) -> str:
     what = _listed([item.text for item in kept]) or "anything"
     if dropped.kind == "price" and low is not None and high is not None:
-        return f"{what}, from {low:g}" + (f" to {high:g}" if high > low else "")
+        return (
+            f"{what}, from {_amount(low)}" + (f" to {_amount(high)}" if high > low else "") + unit
+        )
     return f"{what}, without {dropped.text}"
+
+
+def _amount(price: float) -> str:
+    """Return a price with both its decimals, or none."""
+    return f"{price:,.0f}" if price == round(price) else f"{price:,.2f}"
 
 
 def _listed(texts: Sequence[str]) -> str:

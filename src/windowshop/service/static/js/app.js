@@ -238,8 +238,9 @@ function fail(error, retry) {
   clearSaid();
   bench?.cleared();
   const isFiltered = state.where || Object.keys(state.picks).length;
-  showFault(error, { retry, lift: isFiltered ? clearPicks : null, clear: () => go({ ...EMPTY }) });
-  announce(error.message);
+  const isOdd = !isBench && ["bad_search", "bad_filter"].includes(error.code) && Boolean(isFiltered || state.sort);
+  showFault(error, { retry, lift: isFiltered ? () => go({ picks: {}, where: "", sort: null }) : null, clear: () => go({ ...EMPTY }), isOdd });
+  announce(byId("blank").innerText);
 }
 
 /** Take away what is said of an answer above its results. */
@@ -434,6 +435,7 @@ async function open() {
   }
   offerSorts();
   byId("photo-pick").hidden = !seesPhotos();
+  if (!seesPhotos() || matchMedia("(hover: none)").matches) byId("query").placeholder = "Search products";
   if (bench) state.sides = bench.sidesOf(state);
   syncControls();
   run(true, { limit: history.state?.shown, again: history.state !== null });

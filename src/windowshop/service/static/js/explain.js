@@ -137,7 +137,9 @@ function pair(name, value) {
 
 function gate(title, text, photo) {
   if (text === null || photo === null || text === undefined || photo === undefined) return null;
-  const parts = [text, photo].map((share) => {
+  const shares = { Text: text, Photo: photo, "Both together": 1 - text - photo };
+  const known = Object.entries(shares).filter(([name, share]) => name !== "Both together" || share >= 0.005);
+  const parts = known.map(([, share]) => {
     const bar = el("i");
     bar.style.setProperty("--share", `${share * 100}%`);
     return bar;
@@ -145,5 +147,5 @@ function gate(title, text, photo) {
   return el("div", { class: "gate" },
     el("p", { text: title }),
     el("div", { class: "split", "aria-hidden": "true" }, parts),
-    el("div", { class: "key" }, el("span", { text: `Text ${inPercent(text)}` }), el("span", { text: `Photo ${inPercent(photo)}` })));
+    el("div", { class: "key" }, known.map(([name, share]) => el("span", { text: `${name} ${inPercent(share)}` }))));
 }

@@ -1,7 +1,7 @@
 // What stands above and below the results: how the query was read, what is picked, what went wrong.
 
 import { byId, el, focusResults, icon, refill } from "./dom.js";
-import { columnName, inNumbers, levels, pickWords } from "./words.js";
+import { columnName, inNumbers, inPrice, levels, pickWords } from "./words.js";
 
 const ACTIONS = { filter: "Only these", boost: "Prefer", off: "Ignore" };
 const ACTIONS_OF = {
@@ -35,11 +35,21 @@ function spelling(said, way, run) {
   return el("p", { class: "note spelling" }, el("span", {}, said), again);
 }
 
-function notFound({ certainty, relaxed, results }, choose) {
+/** What is there without one wish; prices as the shop writes them. */
+function offered({ choices, gives_up: dropped, text, low, high }, { recognised, results }) {
+  const part = recognised.find(({ name }) => name === dropped);
+  if (part?.kind !== "price" || low === null || high === null) return text;
+  const kept = recognised.filter(({ name }) => choices[name] === "filter").map((other) => `“${other.text}”`);
+  const currencies = new Set(results.map(({ currency }) => currency));
+  const money = (value) => inPrice(value, currencies.size === 1 ? [...currencies][0] : "");
+  return `${kept.join(", ") || "something"} from ${money(low)}${high > low ? ` to ${money(high)}` : ""}`;
+}
+
+function notFound({ certainty, relaxed, results, recognised }, choose) {
   const others = certainty.unmet?.alternatives ?? [];
   const offers = others.map((other, i) => el("button", {
     class: "chip offer", type: "button", data: { key: `offer:${i}` }, on: { click: () => choose(other.choices) },
-    text: `${other.text} (${inNumbers(other.total)})`,
+    text: `${offered(other, { recognised, results })} (${inNumbers(other.total)})`,
   }));
   return el("div", { class: "note closest" },
     el("p", { dir: "auto" }, el("strong", { text: certainty.text })),
@@ -80,11 +90,13 @@ export function showEmpty(state, { clear, ignoreAll, browse }) {
   ]);
 }
 
-/** Something went wrong: the server's words, and another try. */
-export function showFault(error, { retry, lift, clear }) {
+/** Something went wrong: the server's words, and another try. A shopper whose address asks for a
+ * filter or an order that the shop lacks (`isOdd`) is told so plainly. */
+export function showFault(error, { retry, lift, clear, isOdd }) {
   const title = error.status === 0 ? "No connection" : error.status >= 500 ? "The shop has a fault" : "This cannot be searched for";
-  blank("empty fault", title, error.message, [
-    button("Try again", retry),
+  const said = isOdd ? "The link has a filter or an order that this shop does not have." : error.message;
+  blank("empty fault", title, said, [
+    isOdd ? null : button("Try again", retry),
     lift ? button("Clear the filters", lift) : null,
     error.status >= 400 && error.status < 500 ? button("Start over", clear) : null,
   ]);

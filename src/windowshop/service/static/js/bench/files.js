@@ -29,8 +29,9 @@ class Files {
     this.problem = el("p", { class: "problem", role: "alert", id: "preview-problem" });
     this.root.className = "measure files";
     this.root.replaceChildren(
+      el("h1", { text: "Rules" }),
       el("div", { class: "measure-side" }, this.rules.node, this.synonyms.node),
-      el("div", { class: "measure-main" }, el("h1", { text: "Rules" }),
+      el("div", { class: "measure-main" },
         el("label", { class: "field" }, el("span", { text: "Preview on a search" }), query), this.problem, this.pair.node));
     await Promise.all([this.rules.load(), this.synonyms.load()]);
     if (query.value) this.show();

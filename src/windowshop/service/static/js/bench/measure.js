@@ -65,9 +65,9 @@ class Measure {
     this.snapshots = this.snapshotForm();
     this.root.className = "measure";
     this.root.replaceChildren(
+      el("h1", { text: "Measure" }),
       el("div", { class: "measure-side" }, this.sets.node, this.leftChoice(), this.knobs.node),
-      el("div", { class: "measure-main" },
-        el("h1", { text: "Measure" }), this.verdict, this.bar, this.problem, this.restsOn, this.means, this.notes, this.snapshots,
+      el("div", { class: "measure-main" }, this.verdict, this.bar, this.problem, this.restsOn, this.means, this.notes, this.snapshots,
         el("div", { class: "split-view" }, this.table.node, this.pair.node), this.agreement = el("section", { class: "agreement", "aria-labelledby": "agreement-title", hidden: true })));
   }
 

@@ -181,6 +181,16 @@ def test_failed_requests_leave_a_calm_page(open_page):
     assert page.inner_text("#detail h2") == "This product is gone"
 
 
+def test_a_link_with_a_filter_that_the_shop_lacks_says_so_plainly(open_page):
+    page = open_page("?q=shoe&f.color=red&sort=-size", expected=("400",))
+    page.wait_for_selector("#blank .fault")
+    said = page.inner_text("#blank .fault p")
+    assert said == "The link has a filter or an order that this shop does not have."
+    after(page, lambda: page.get_by_text("Clear the filters").click())
+    assert page.inner_text("h1") == "shoe"
+    assert settled(page)
+
+
 def test_the_scripts_are_small():
     files = [path for path in (STATIC / "js").glob("*.js") if path.name != "docs.js"]
     assert sum(len(gzip.compress(path.read_bytes())) for path in files) < MOST_BYTES

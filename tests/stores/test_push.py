@@ -90,6 +90,32 @@ def test_commands_take_the_address(address, index, cli):
             assert "secret" not in told.err
 
 
+def test_the_page_and_its_logo_come_along(address, index, tmp_path):
+    copy = shutil.copytree(index, tmp_path / "shop")
+    (copy / "page.yaml").write_text("name: Ada's\nlogo: sign.svg\n")
+    (copy / "sign.svg").write_text("<svg/>")
+    (copy / "other.svg").write_text("<svg/>")
+    push_index(copy, address)
+    folder = index_folder(address)
+    with opened(folder):
+        assert (folder / "page.yaml").read_text() == "name: Ada's\nlogo: sign.svg\n"
+        assert (folder / "sign.svg").is_file()
+        assert not (folder / "other.svg").exists()
+    with serving(folder) as client:
+        told = client.get("/page").json()
+        assert told["name"] == "Ada's"
+        assert client.get(f"/{told['logo']}").text == "<svg/>"
+
+
+def test_a_page_without_settings_is_named_for_the_catalogue(address, index):
+    push_index(index, address)
+    folder = index_folder(address)
+    with serving(folder) as client:
+        name = client.get("/page").json()["name"]
+    assert name
+    assert folder.name.rpartition("-")[2] not in name
+
+
 @only_postgres
 def test_a_server_that_is_not_there_is_named(address, cli):
     told = cli("search", "postgresql://127.0.0.1:1/none?connect_timeout=1", "red")

@@ -14,6 +14,7 @@ from windowshop.index.catalogue.view import View
 from windowshop.index.generation_parts import CLASSIFIER_FOLDER, RANKER_FOLDER
 from windowshop.index.open import GENERATION, MODEL_FOLDER, OpenIndex, open_index
 from windowshop.index.remote import (
+    PAGE_FILE,
     SHOP,
     SHOP_FILES,
     Content,
@@ -22,6 +23,7 @@ from windowshop.index.remote import (
     remote_catalogue,
 )
 from windowshop.progress import SILENT, Reporter
+from windowshop.settings import read_yaml
 
 FOLDERS = (MODEL_FOLDER, CLASSIFIER_FOLDER, RANKER_FOLDER)
 """Folders of a generation that searches and writes need."""
@@ -75,6 +77,14 @@ def _files(index: OpenIndex) -> Iterator[tuple[str, Path]]:
         files += [path for path in (root / folder).rglob("*") if path.is_file()]
     for file in sorted(files):
         yield file.relative_to(root).as_posix(), file
-    for name in SHOP_FILES:
+    for name in (*SHOP_FILES, *_logos(index.folder)):
         if (index.folder / name).is_file():
             yield f"{SHOP}{name}", index.folder / name
+
+
+def _logos(folder: Path) -> list[str]:
+    """Return the file beside page.yaml that it names as the shop's logo, if it names one."""
+    page = folder / PAGE_FILE
+    content = read_yaml(page) if page.is_file() else None
+    name = content.get("logo") if isinstance(content, dict) else None
+    return [name] if isinstance(name, str) and name and Path(name).name == name else []

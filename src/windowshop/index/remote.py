@@ -2,7 +2,7 @@
 
     FOLDER/manifest.json         as of an index
     FOLDER/store.json            where the products are; no password
-    FOLDER/rules.yaml, synonyms.yaml
+    FOLDER/rules.yaml, synonyms.yaml, page.yaml and its logo
     FOLDER/generations/gN/       manifest, model and settings of a generation, fetched when opened
     FOLDER/shop.db               what the service of this folder logs: searches, events, grades
 
@@ -33,7 +33,8 @@ from windowshop.registry import STORES
 PUSH = "Run `windowshop push INDEX --to` it"
 SHOP = "shop/"
 """Beginning of the names of files that lie beside the generations."""
-SHOP_FILES = ("rules.yaml", "synonyms.yaml")
+PAGE_FILE = "page.yaml"
+SHOP_FILES = ("rules.yaml", "synonyms.yaml", PAGE_FILE)
 LINKS_FOLDER = "stores"
 _addresses: dict[Path, str] = {}
 """Addresses that this process was given, with their passwords, by the resolved folder."""

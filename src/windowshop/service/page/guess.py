@@ -7,6 +7,7 @@ from pathlib import Path
 from babel.numbers import list_currencies
 
 from windowshop.data import ColumnRoles, is_code
+from windowshop.index import is_linked
 from windowshop.service.page.columns import ColumnFacts
 from windowshop.service.page.names import (
     FALLING,
@@ -90,7 +91,10 @@ def guess_page(
 
 
 def _name(folder: Path) -> str:
-    for part in (folder.resolve().name, folder.resolve().parent.name):
+    own = folder.resolve().name
+    if is_linked(folder):  # its name ends in a hash of the address
+        own = own.rpartition("-")[0]
+    for part in (own, folder.resolve().parent.name):
         if not NAMELESS.fullmatch(part.lower()):
             text = label_of(part)
             return text if len(text) <= 40 else "Shop"

@@ -39,10 +39,10 @@ function spelling(said, way, run) {
 function offered({ choices, gives_up: dropped, text, low, high }, { recognised, results }) {
   const part = recognised.find(({ name }) => name === dropped);
   if (part?.kind !== "price" || low === null || high === null) return text;
-  const kept = recognised.filter(({ name }) => choices[name] === "filter").map((other) => `“${other.text}”`);
+  const kept = recognised.filter(({ name }) => choices[name] === "filter").map((other) => `"${other.text}"`).join(" and ");
   const currencies = new Set(results.map(({ currency }) => currency));
   const money = (value) => inPrice(value, currencies.size === 1 ? [...currencies][0] : "");
-  return `${kept.join(", ") || "something"} from ${money(low)}${high > low ? ` to ${money(high)}` : ""}`;
+  return `${kept || "anything"}, from ${money(low)}${high > low ? ` to ${money(high)}` : ""}`;
 }
 
 function notFound({ certainty, relaxed, results, recognised }, choose) {

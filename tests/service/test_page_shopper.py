@@ -186,7 +186,7 @@ def test_a_link_with_a_filter_that_the_shop_lacks_says_so_plainly(open_page):
     page.wait_for_selector("#blank .fault")
     said = page.inner_text("#blank .fault p")
     assert said == "The link has a filter or an order that this shop does not have."
-    after(page, lambda: page.get_by_text("Clear the filters").click())
+    after(page, lambda: page.get_by_role("button", name="Clear the filters").click())
     assert page.inner_text("h1") == "shoe"
     assert settled(page)
 

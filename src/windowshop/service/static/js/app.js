@@ -240,7 +240,7 @@ function fail(error, retry) {
   const isFiltered = state.where || Object.keys(state.picks).length;
   const isOdd = !isBench && ["bad_search", "bad_filter"].includes(error.code) && Boolean(isFiltered || state.sort);
   showFault(error, { retry, lift: isFiltered ? () => go({ picks: {}, where: "", sort: null }) : null, clear: () => go({ ...EMPTY }), isOdd });
-  announce(byId("blank").innerText);
+  announce(byId("blank").querySelector("p").textContent);
 }
 
 /** Take away what is said of an answer above its results. */

@@ -110,6 +110,7 @@ FORMATS = Registry(
         "amazon": "windowshop.imports.formats.shop_tables:AMAZON",
         "salesforce": "windowshop.imports.formats.salesforce:FORMAT",
         "hybris": "windowshop.imports.formats.hybris:FORMAT",
+        "bmecat": "windowshop.imports.formats.bmecat:FORMAT",
         "icecat": "windowshop.imports.formats.icecat:FORMAT",
         "square": "windowshop.imports.formats.point_of_sale:SQUARE",
         "lightspeed": "windowshop.imports.formats.point_of_sale:LIGHTSPEED",

@@ -3,14 +3,12 @@
 import polars as pl
 import pytest
 
+from windowshop.imports.amounts import decimal_sign, parse_money, parse_quantity
 from windowshop.imports.column_guesses import guess_type
 from windowshop.imports.values import (
-    decimal_sign,
     mended,
     parse_availability,
     parse_boolean,
-    parse_money,
-    parse_quantity,
     plain_name,
     split_images,
 )

@@ -50,7 +50,7 @@ def has_levels(values: Sequence[Any]) -> bool:
 
     Then every name but a few stands below one other, and lists begin alike and end unlike.
     """
-    lists = [[str(item) for item in value] for value in values if isinstance(value, list)]
+    lists = [level_names(value) for value in values if isinstance(value, list)]
     lists = [names for names in lists if names]
     if len(lists) < MIN_LISTS or len(lists) < len(values) or max(map(len, lists)) < 2:
         return False
@@ -62,6 +62,12 @@ def has_levels(values: Sequence[Any]) -> bool:
     firsts, lasts = {names[0] for names in lists}, {names[-1] for names in lists}
     below = {name for _, name in above}
     return is_tree and 2 * len(firsts) < len(lasts) and not firsts & below
+
+
+def level_names(items: Sequence[Any]) -> list[str]:
+    """Return the names of categories in a list, texts or objects."""
+    names = (item.get("name") if isinstance(item, dict) else item for item in items)
+    return [str(name).strip() for name in names if name]
 
 
 def _depth(hit: re.Match[str]) -> int:

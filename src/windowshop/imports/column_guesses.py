@@ -8,15 +8,9 @@ from datetime import datetime
 import polars as pl
 
 from windowshop.data import TEXTS_BY_NAME, is_code, typed
+from windowshop.imports.amounts import decimal_sign, parse_money, parse_number, parse_quantity
 from windowshop.imports.names import field_of
-from windowshop.imports.values import (
-    NO,
-    YES,
-    decimal_sign,
-    parse_money,
-    parse_number,
-    parse_quantity,
-)
+from windowshop.imports.values import NO, YES
 
 MAX_DISTINCT = 200_000
 """Different texts of a column that is read as money, a quantity or yes and no."""

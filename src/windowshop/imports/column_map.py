@@ -19,16 +19,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from windowshop.errors import ConfigError
+from windowshop.imports.amounts import decimal_sign, parse_money
 from windowshop.imports.category_columns import category_levels, has_levels
 from windowshop.imports.column_prefix import without_prefix
 from windowshop.imports.column_values import MIN_DISTINCT, fill_by_values
 from windowshop.imports.names import ALSO, field_of
 from windowshop.imports.record import FIELDS
 from windowshop.imports.values import (
-    decimal_sign,
     is_web,
     parse_availability,
-    parse_money,
     parse_published,
     plain_name,
     split_images,
@@ -273,7 +272,10 @@ def _higher_price(
     columns: dict[str, str], header: Sequence[str], values: Mapping[str, Sequence[Any]]
 ) -> None:
     """Take a usual price beside the price that is asked for the one that is crossed out."""
-    if "price" not in columns.values() or "list_price" in columns.values():
+    if "price" not in columns.values():  # what is asked is what is recommended
+        columns |= {name: "price" for name, target in columns.items() if target == "list_price"}
+        return
+    if "list_price" in columns.values():
         return
     for name in header:
         if (

@@ -4,10 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from windowshop.imports.values import is_web, parse_money, plain_name
+from windowshop.imports.amounts import parse_money
+from windowshop.imports.values import is_web, plain_name
 
 MIN_DISTINCT = 0.98
 _AMOUNT = re.compile(r"\d{1,3}(?:[.,]\d{3})+|\d+[.,]\d+")
+_WORD = re.compile(r"[^\W\d_]{3}")
 _NO_PRICE = frozenset((
     "cost", "costs", "wholesale", "tax", "shipping", "purchase", "ek", "weight", "width", "height",
     "length", "rating", "margin", "discount",
@@ -68,7 +70,10 @@ def _looks_id(texts: Sequence[str], num_rows: int) -> float:
 
 
 def _looks_title(texts: Sequence[str], num_rows: int) -> float:
-    good = [text for text in texts if 5 <= len(text) <= 200 and " " in text and not is_web(text)]
+    good = [
+        text for text in texts
+        if 5 <= len(text) <= 200 and " " in text and not is_web(text) and _WORD.search(text)
+    ]  # fmt: skip
     if not good or len(good) < 0.6 * num_rows:
         return 0.0
     return min(1.0, len(set(good)) / len(good)) * len(good) / max(num_rows, 1)

@@ -47,6 +47,8 @@ def facts_of(name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         pairs = [pair_of(item) for item in value]
         known = _joined(pair for pair in pairs if pair is not None)
+        if is_bag and not known:
+            known = named_options(value, None)
         return known if is_bag or None not in pairs else {}
     if not isinstance(value, dict):
         return {}

@@ -1,6 +1,7 @@
 """Languages in the names of columns and the keys of objects (`name-en_US`, `{"de-DE": ...}`)."""
 
 import re
+from typing import Any
 
 LANGUAGE = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?|x-default|default")
 """Key of an object that says one thing in several languages."""
@@ -32,6 +33,7 @@ _CODES = [
     "zh",
     "ar",
     "he",
+    "us",
 ]
 _BEHIND = re.compile(
     r"(?P<name>.+?)[-_. (\[]+(?P<lang>[a-z]{2})(?:[-_][A-Za-z]{2})?[\])]?(?:[-.](?P<channel>\w+))?"
@@ -46,3 +48,27 @@ def without_language(name: str) -> str:
         if found is not None and found["lang"].lower() in _CODES:
             return found["name"]
     return name
+
+
+_KEYS = ("language_tag", "languageTag", "locale", "lang", "language", "@language")
+_SAID = ("value", "data", "text", "content", "@value")
+
+
+def of_language(items: list[Any]) -> Any:  # noqa: ANN401
+    """Return what a list of objects, each in a language, says in English, else in the first.
+
+    Several in one language stay a list; None where it is no such list.
+    """
+    found: dict[str, list[Any]] = {}
+    for item in items:
+        if not isinstance(item, dict):
+            return None
+        language = next((str(item[key]) for key in _KEYS if item.get(key)), "")
+        said = next((item[key] for key in _SAID if item.get(key)), None)
+        if not language or said is None:
+            return None
+        found.setdefault(language, []).append(said)
+    if not found:
+        return None
+    chosen = next((name for name in found if name.lower().startswith("en")), next(iter(found)))
+    return found[chosen][0] if len(found[chosen]) == 1 else found[chosen]

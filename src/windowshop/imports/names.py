@@ -54,7 +54,7 @@ _NAMES = {
         "nome prodotto,nome del prodotto,denominazione,prodotto,productnaam,naam,artikelnaam,"
         "omschrijving kort,nome do produto,nome produto,produto,tytul,nazwa,nazwa produktu,"
         "nazwa towaru,namn,produktnamn,benamning,navn,varenavn,produktnavn,nimi,tuotenimi,nazev,"
-        "nazev produktu,nazov,urun adi,baslik,nume,denumire,termeknev,nev,short name,"
+        "nazev produktu,nazov,name1,name 1,urun adi,baslik,nume,denumire,termeknev,nev,short name,"
         "item description,artikelbeschreibung kurz,item title,model name,kurzbezeichnung,"
         "prod name,product full name,titel de,nazwa pl,title short,title long,name short,"
         "display title,matrix description,nom court,titre court,nazov produktu,nazva"
@@ -81,10 +81,12 @@ _NAMES = {
         "label name,marke,hersteller,herstellername,markenname,marque,fabricant,fabrique par,"
         "marca,fabricante,produttore,merk,fabrikant,merknaam,producent,marka,varumarke,"
         "tillverkare,maerke,merke,brand slug,valmistaja,merkki,znacka,vyrobce,uretici,gyarto,"
-        "producator,product brand,designer,manufacturers name,productmanufacturer,c brand"
+        "producator,product brand,designer,manufacturers name,manufacturers,"
+        "productmanufacturer,c brand"
     ),
     "category": (
-        "category,categories,category name,category path,categorypath,category tree,"
+        "category,categories,hierarchical categories,category name,category path,categorypath,"
+        "category tree,"
         "category hierarchy,product category,product categories,product category tree,"
         "product type,producttype,type,google product category,categoria path,main category,"
         "department,kategorie,kategorien,warengruppe,produktkategorie,kategoriepfad,produkttyp,"
@@ -112,7 +114,8 @@ _NAMES = {
         "salgspris,hinta,ara,ar,fiyat,satis fiyati,pret,variant price,search price,final price,"
         "amount,price usd,price eur,price gbp,cost,prix tva incluse,precio iva incluido,"
         "sales price,prices,sale price gross,price vat,price gross value,default price,"
-        "base price,productprice,start price,offer price amount,price net,price tax excl,"
+        "base price,productprice,price range,pricing,start price,offer price amount,price net,"
+        "price tax excl,"
         "price tax excluded,price excl tax,preis netto,prix ht,precio sin iva,"
         "precio de lista venta,price no tax,unit retail price,usd unit retail price,"
         "price gross amount,verkaufspreis brutto,std vk brutto,vk preis brutto,price inc tax,"
@@ -171,7 +174,8 @@ _NAMES = {
         "small image,large image,product image,product image url,media,medium,imagepath,img src,"
         "images urls,image 1,image1,bild 1,bild1,foto 1,image url 1,picture 1,hoofdafbeelding,"
         "imgur l,img link,big image,bigimage,picture link,image file url,photo link,cover image,"
-        "cover media url,image links,imgs,imgurl alternative,pic,pics,image 1920,main picture,"
+        "cover,cover media url,image links,imgs,imgurl alternative,pic,pics,image 1920,"
+        "main picture,"
         "gallery images,media gallery,media urls,alternate image,alternative image,"
         "alternative images,"
         "primary image,photourl,pic 1,product media,main image link,picture urls,img 1,"
@@ -221,7 +225,7 @@ _NAMES = {
         "status,product status,sichtbar,veroffentlicht,actif,publie,activo,visible online,"
         "publicado,attivo,pubblicato,actief,gepubliceerd,ativo,aktywny,opublikowano,online,"
         "is online,online flag,publish status,publish,show online,publish to ecom,etat,estado,"
-        "stato,mostrar en tienda,exibir na loja,publish on website,display status"
+        "stato,visibility,mostrar en tienda,exibir na loja,publish on website,display status"
     ),
 }
 FIELD_OF: dict[str, tuple[str, int]] = {}
@@ -268,6 +272,8 @@ _PICTURE = re.compile(
 )
 _BY_WORD = {word: field for field, words in _ENDINGS.items() for word in words.split()}
 _BRACKETS = re.compile(r"\([^)]*\)|\[[^\]]*\]|\{[^}]*\}|\*")
+_NAMESPACE = re.compile(r"^(?!meta|seo)[a-z][\w-]*:(?=[a-z]\w+$)")
+"""Name of a system before that of a column (`salsify:parent_id`)."""
 _CURRENCY = re.compile(
     r"(?<=\w)(?: in)? (?:eur|usd|gbp|chf|pln|sek|nok|dkk|czk|cad|aud|inr|brl|mxn)$"
 )
@@ -325,7 +331,7 @@ def field_of(name: str) -> tuple[str, float] | None:
         return owner if owner[0] else None
     bare = _CURRENCY.sub("", plain_name(_BRACKETS.sub(" ", name)))
     spoken = plain_name(without_language(name))
-    path = plain_name(name.rpartition(".")[2])
+    path = plain_name(_NAMESPACE.sub("", name).rpartition(".")[2])
     for known, share in ((plain, 1.0), (bare, 0.95), (spoken, 0.92), (path, 0.9)):
         if known and known in FIELD_OF:
             field, place = FIELD_OF[known]
@@ -346,6 +352,11 @@ def field_of(name: str) -> tuple[str, float] | None:
     return None
 
 
+_PLACES = {
+    "images": frozenset(("url", "src", "link", "path", "file", "href")),
+    "stock": frozenset(("amount", "quantity", "qty", "available", "net stock")),
+}
+"""Ends of paths that are the value of the object they stand in."""
 _AMOUNTS = frozenset(("gross", "amount", "value", "current", "default", "tax incl", "min"))
 
 
@@ -355,7 +366,10 @@ def _owner(name: str) -> tuple[str, float] | None:
     The field is "" where the end is the object's own id; None where the path says more.
     """
     above, _, end = name.rpartition(".")
-    known = FIELD_OF.get(plain_name(above.rpartition(".")[2]), ("",))[0]
+    owner = plain_name(above.rpartition(".")[2])
+    known = (FIELD_OF.get(owner) or FIELD_OF.get(owner.rpartition(" ")[2]) or ("",))[0]
+    if known in _PLACES and plain_name(end) in _PLACES[known]:
+        return known, 0.85
     if known in ("price", "sale_price", "list_price") and plain_name(end) in _AMOUNTS:
         return known, 0.85
     if known not in ("brand", "category", "currency", "group_id"):

@@ -7,20 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from windowshop.data import is_code
-from windowshop.imports.languages import LANGUAGE
+from windowshop.imports.amounts import Money, currency_of, parse_money
+from windowshop.imports.languages import LANGUAGE, of_language
 from windowshop.imports.names import FIELD_OF
 from windowshop.imports.record import Record
 from windowshop.imports.report import ImportReport
 from windowshop.imports.tree_rows import objects_of
 from windowshop.imports.values import (
-    Money,
-    currency_of,
     hash_of,
     is_inline_image,
     is_web,
     mended,
     parse_availability,
-    parse_money,
     plain_name,
     printed_list,
     split_images,
@@ -29,6 +27,8 @@ from windowshop.imports.values import (
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?")
+_LEVEL = re.compile(r"(?:lvl|level)_?\d", re.IGNORECASE)
+"""Keys of an object of paths, each a level deeper (`{"lvl0": "A", "lvl1": "A > B"}`)."""
 _PATH = re.compile(r"\s*(?:>|›|»|→|\u2192)\s*")
 TOTALS = frozenset((
     "total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtsumme", "somme", "totaal",
@@ -264,6 +264,8 @@ def text_of(value: object) -> str:
         found = next((value[k] for k in ("name", "title", "value", "label", "@value", "text")
                       if value.get(k)), "")  # fmt: skip
         return text_of(found)
+    elif isinstance(value, list) and (spoken := of_language(value)) is not None:
+        return text_of(spoken)
     elif isinstance(value, list):
         return "\n".join(dict.fromkeys(text for item in value if (text := text_of(item))))
     else:
@@ -307,11 +309,18 @@ def category_texts(value: object) -> list[str]:
             return [text_of(value)]
         if "id" in value and isinstance(value.get("obj"), dict):
             return category_texts(value["obj"])
+        levels = sorted(key for key in value if _LEVEL.fullmatch(str(key)) and value[key])
+        if levels:
+            return category_texts(value[levels[-1]])
+        steps = value.get("breadcrumb")
+        if isinstance(steps, list) and all(isinstance(step, str) for step in steps):
+            return [" > ".join(steps)]
         for key in ("path", "full_path", "fullPath", "breadcrumb", "name", "title", "label",
                     "value", "Value", "Name"):  # fmt: skip
             if value.get(key):
                 return category_texts(value[key])
-        return []
+        inner = [item for key, item in value.items() if "categor" in str(key).lower()]
+        return [text for item in inner for text in category_texts(item)]
     if isinstance(value, list):
         return [text for item in value for text in category_texts(item)]
     return [text_of(value)]

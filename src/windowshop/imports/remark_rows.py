@@ -1,6 +1,7 @@
 """Rows below a header that are no products: names again for people, and what must be filled in."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from windowshop.imports.report import ImportReport
@@ -21,11 +22,12 @@ _WORDS = frozenset((
 
 def without_remarks(rows: Iterator[Row], report: ImportReport) -> Iterator[Row]:
     """Yield the rows of a table; those among the first that are remarks are reported."""
-    for number, row in rows:
-        if number <= MAX_ROWS and is_remark(row):
+    for number, row in islice(rows, MAX_ROWS):
+        if is_remark(row):
             report.add("remark-row", number, ", ".join(map(str, [*row.values()][:3])))
         else:
             yield number, row
+    yield from rows
 
 
 def is_remark(row: Mapping[str, Any]) -> bool:

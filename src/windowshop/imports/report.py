@@ -47,6 +47,7 @@ KINDS: dict[str, tuple[What, str]] = {
     "parent-passed-on": ("changed", "parents of variants, whose texts their variants got"),
     "image-row": ("changed", "rows of a further image, added to their product"),
     "store-view": ("dropped", "rows of further store views, that say a product again"),
+    "other-kind": ("dropped", "records of another kind than products"),
     "remark-row": ("dropped", "rows below the header that name its columns again"),
     "grouped-by-title": ("guessed", "variants of the row above: of its title, in other options"),
     "option-row": ("dropped", "rows of options or of products to delete, which are no product"),

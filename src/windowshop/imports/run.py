@@ -160,6 +160,8 @@ def _require_map(found: Recognised, given: ColumnMap | None, out: Path) -> Colum
                 f"{first.path}: has no column {unknown[0]!r}, which the mapping names; found "
                 f"{_shown(first.header)}. Correct the name."
             )
+    if not first.sample:
+        raise DataError(f"{first.path}: has a header and no rows. Export it again.")
     if guessed.lacks == "title":
         path = out.with_name(f"{out.name}.{MAP_FILE}")
         if given is None:

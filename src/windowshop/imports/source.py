@@ -22,7 +22,14 @@ from windowshop.imports.encodings import (
     packed_by,
 )
 from windowshop.imports.impex_rows import is_script
-from windowshop.imports.nested import flattened, has_titles, items_of, page_place
+from windowshop.imports.nested import (
+    flattened,
+    has_titles,
+    is_of_products,
+    items_of,
+    page_place,
+    sort_key,
+)
 from windowshop.imports.remark_rows import without_remarks
 from windowshop.imports.report import ImportReport
 from windowshop.imports.sheets import largest_sheet
@@ -201,7 +208,22 @@ class Source:
         except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
             raise _damaged(self.path, error) from None
 
+    @cached_property
+    def sort(self) -> str:
+        """Key by which records of JSON tell products from others (`_type`); "" where none does."""
+        if self.kind not in ("json", "jsonl"):
+            return ""
+        rows = islice(self._rows(ImportReport(source="")), NUM_SAMPLE)
+        return sort_key([record for _, record in rows])
+
     def _records(self, report: ImportReport) -> Iterator[Row]:
+        if self.sort:
+            for number, row in self._rows(report):
+                if is_of_products(row.get(self.sort)):
+                    yield number, row
+                else:
+                    report.add("other-kind", number, row.get(self.sort))
+            return
         if not self.page:
             yield from self._rows(report)
             return

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from windowshop.errors import DataError, MissingExtraError
+from windowshop.imports.amounts import parse_money
 from windowshop.imports.column_map import ColumnMap, Target, guess_map
 from windowshop.imports.encodings import PACKED_SUFFIXES
 from windowshop.imports.formats.format import FolderFormat, Format, Found, Job
@@ -15,7 +16,7 @@ from windowshop.imports.formats.variant_rows import availability
 from windowshop.imports.record import Record
 from windowshop.imports.report import ImportReport
 from windowshop.imports.source import Source
-from windowshop.imports.values import parse_money, plain_name, slug, split_images
+from windowshop.imports.values import plain_name, slug, split_images
 
 _TABLES = (".csv", ".tsv", ".txt", ".xlsx", *PACKED_SUFFIXES)
 _COMBINATION = frozenset(("attribute name type position", "value value position"))

@@ -9,17 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from windowshop.errors import DataError, MissingExtraError
+from windowshop.imports.amounts import parse_money
 from windowshop.imports.formats import google
 from windowshop.imports.formats.format import FolderFormat, Found, Job
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source, bare_suffix
-from windowshop.imports.values import (
-    IN_STOCK,
-    OUT_OF_STOCK,
-    parse_availability,
-    parse_money,
-    plain_name,
-)
+from windowshop.imports.values import IN_STOCK, OUT_OF_STOCK, parse_availability, plain_name
 
 _SUFFIXES = (".csv", ".tsv", ".txt", ".xml", ".rss", ".atom", ".xlsx", ".jsonl")
 _STORES = ("store code", "store id")
@@ -47,9 +42,9 @@ def _kind(source: Source) -> str:
 
 def _parts(folder: Path) -> dict[str, list[Source]]:
     found: dict[str, list[Source]] = {"products": [], "stores": [], "supplement": []}
-    for path in sorted(folder.rglob("*")):
-        if bare_suffix(path) not in _SUFFIXES or path.name[0] == "." or not path.is_file():
-            continue
+    paths = [path for path in sorted(folder.rglob("*")) if bare_suffix(path) in _SUFFIXES]
+    paths = [path for path in paths if path.name[0] != "." and path.is_file()]
+    for path in paths if len(paths) > 1 else ():
         try:
             source = Source(path)
             if kind := _kind(source):

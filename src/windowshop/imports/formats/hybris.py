@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from windowshop.errors import DataError
+from windowshop.imports.amounts import parse_money
 from windowshop.imports.formats.format import FolderFormat, Format, Found, Job
 from windowshop.imports.impex_rows import ImpexColumn, ImpexRow, impex_rows
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
-from windowshop.imports.values import parse_money
 
 _TEXTS = {"name": "title", "description": "description", "summary": "summary",
           "manufacturername": "brand", "ean": "gtin", "manufactureraid": "mpn"}  # fmt: skip

@@ -28,9 +28,11 @@ def _lists(row: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     if value is None:  # one alone, whose values stand beside the others
         alone = {k.removeprefix(f"{name}."): v for k, v in row.items() if k.startswith(f"{name}.")}
         return [alone] if alone else []
-    if isinstance(value, dict) and len(value) == 1:
+    if isinstance(value, dict) and len(value) == 1:  # of XML
         inner = next(iter(value.values()))
         value = inner if isinstance(inner, list) else [inner]
+    if isinstance(value, dict) and value and all(isinstance(i, dict) for i in value.values()):
+        return [{"variant": key, **item} for key, item in value.items()]
     return [i for i in value if isinstance(i, dict)] if isinstance(value, list) else []
 
 
@@ -40,7 +42,7 @@ def _place(source: Source) -> str:
         if not _VARIANTS & {plain_name(part) for part in name.split(".")}:
             continue
         objects = [item for row in source.sample for item in _lists(row, name)]
-        keys = {plain_name(key) for item in objects for key in item}
+        keys = {plain_name(key.rpartition(".")[2]) for item in objects for key in flattened(item)}
         if objects and len(keys) > 1 and keys & _CODES:
             return name
     return ""
@@ -74,7 +76,8 @@ def _maps(source: Source, place: str, main: str) -> tuple[ColumnMap, ColumnMap]:
     names = tuple(dict.fromkeys(name for item in inner for name in item))
     header = tuple(name for name in source.header if name not in (place, main))
     found = guess_map(names, inner)[0]
-    named = (name for name in names if plain_name(name) in ("sku", "code", "variant code"))
+    named = (name for name in names
+             if plain_name(name.rpartition(".")[2]) in ("sku", "code", "variant code"))  # fmt: skip
     if (sku := found.first("sku") or next(named, None)) is not None:  # a variant is named by it
         for name, target in found.columns.items():
             if target == "product_id":
@@ -100,6 +103,8 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
         parent = str(base.fields.get("product_id") or "")
         variants = _variants(row, place, main)
         if not variants:
+            if code := next((head[n] for n in head if plain_name(n) in ("sku", "code")), None):
+                base.fields["product_id"] = code
             yield base
         for variant in variants:
             chosen = _take_options(variant, options)

@@ -3,11 +3,12 @@
 import re
 from typing import Any
 
+from windowshop.imports.amounts import fraction_digits
 from windowshop.imports.formats.format import Names
 from windowshop.imports.formats.variant_rows import Layout, Role, Texts, layout_format, options_of
 from windowshop.imports.languages import without_language
 from windowshop.imports.record import Record
-from windowshop.imports.values import OUT_OF_STOCK, fraction_digits, split_list
+from windowshop.imports.values import OUT_OF_STOCK, split_list
 
 _FEATURE = re.compile(r"\s*(?P<name>[^:;]+):\s*\w+\[(?P<values>[^\]]*)\]")
 _OWNER = re.compile(r"^\([^)]*\)\s*")

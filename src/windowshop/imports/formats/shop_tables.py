@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from windowshop.imports.amounts import parse_money
 from windowshop.imports.formats.format import Names
 from windowshop.imports.formats.variant_rows import (
     Layout,
@@ -15,7 +16,7 @@ from windowshop.imports.formats.variant_rows import (
     options_of,
 )
 from windowshop.imports.record import Record
-from windowshop.imports.values import is_web, parse_boolean, parse_money, split_images, split_list
+from windowshop.imports.values import is_web, parse_boolean, split_images, split_list
 
 _WIX_MEDIA = "https://static.wixstatic.com/media/"
 _WIX_NAME = r"product option name ?(\d)"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
+from windowshop.imports.category_columns import level_names
 from windowshop.imports.column_map import FURTHER_TARGETS, ColumnMap, guess_map
 from windowshop.imports.facts import facts_of, is_option, paired_columns, paired_values
 from windowshop.imports.formats.format import Format, Found, Job
@@ -11,6 +12,7 @@ from windowshop.imports.normalise import id_text
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
 from windowshop.imports.values import (
+    count_of,
     parse_availability,
     parse_published,
     plain_name,
@@ -204,7 +206,7 @@ def record_of(number: int, row: Mapping[str, Any], found: ColumnMap) -> Record:
             fields["images"] = [*fields.get("images", ()), *split_images(value)]
         elif target == "category" and found.category_levels:
             levels = value if isinstance(value, list) else [value]
-            steps = [str(step).strip() for step in levels if step]
+            steps = level_names(levels)
             fields["category"] = [" > ".join([*fields.get("category", ()), *steps])]
         elif target == "category":
             fields["category"] = [*fields.get("category", ()), *_categories(value, found)]
@@ -226,9 +228,9 @@ def _beside(record: Record, name: str, value: Any, target: str, found: ColumnMap
     elif target == "attribute":
         record.attributes[_OF_KIND.sub("", name)] = value
     elif target == "stock":
-        record.columns[name] = value
+        record.columns[name] = count_of(value)
         if found.first("availability") is None and parse_availability(value) is not None:
-            record.fields["availability"] = value
+            record.fields["availability"] = count_of(value)
     elif target == "published":
         record.columns["published"] = parse_published(value)
 

@@ -8,17 +8,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from windowshop.imports.amounts import decimal_sign
 from windowshop.imports.formats.format import Format, Found, Job, Names, by_anchors, tell_columns
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
-from windowshop.imports.values import (
-    BACKORDER,
-    IN_STOCK,
-    OUT_OF_STOCK,
-    decimal_sign,
-    parse_boolean,
-    plain_name,
-)
+from windowshop.imports.values import BACKORDER, IN_STOCK, OUT_OF_STOCK, parse_boolean, plain_name
 
 ALIASES = {
     "id": "ID",

@@ -120,6 +120,7 @@ FORMATS = Registry(
         "google": "windowshop.imports.formats.google:FORMAT",
         "openai": "windowshop.imports.formats.openai:FORMAT",
         "schema-org": "windowshop.imports.formats.schema_org:FORMAT",
+        "django": "windowshop.imports.formats.django_fixture:FORMAT",
         "json": "windowshop.imports.formats.json_products:FORMAT",
         "embedded": "windowshop.imports.formats.embedded:FORMAT",
         "judged": "windowshop.imports.formats.judged_tables:FORMAT",

@@ -4,7 +4,7 @@
 import json
 
 import pytest
-from support.exports import import_text
+from support.exports import import_path, import_text
 
 from windowshop.errors import DataError
 
@@ -120,7 +120,7 @@ def test_shoptet(tmp_path):
         [f"{WEB}1.jpg", f"{WEB}2.jpg"],
         [f"{WEB}3.jpg"],
     )
-    assert shop.row("T-S")["category_paths"] == ["Oblečení > Trička"]
+    assert shop.row("T-S")["category"] == "Oblečení > Trička"
     assert facts(shop, "T-M") == {"Velikost": "M"}
 
 
@@ -234,12 +234,102 @@ def test_variants_by_their_names(tmp_path):
 
 
 def test_fixtures_of_django(tmp_path):
-    """Other models are no products, though their app is called so."""
-    records = [{"model": "product.category", "pk": 1, "fields": {"name": "Drinks"}}, {"model": "product.product", "pk": 72, "fields": {"name": "Juice", "price": "5.00"}},
-               {"model": "product.productmedia", "pk": 1, "fields": {"product": 72, "image": "a.png"}}]  # fmt: skip
-    shop = import_text(tmp_path, "d.json", json.dumps(records))
-    assert (shop.column("title"), shop.column("price")) == ({"72": "Juice"}, {"72": 5})
-    assert shop.notes["other-kind"] == 2
+    """Saleor: models refer to each other by their keys, in any order."""
+
+    def record(model, key, **fields):
+        return {"model": model, "pk": key, "fields": fields}
+
+    records = [
+        record("product.productvariantchannellisting", 1, variant=202, channel=1, currency="USD", price_amount="5.000"),
+        record("product.productvariantchannellisting", 2, variant=203, channel=1, currency="USD", price_amount="7.000"),
+        record("product.productvariantchannellisting", 3, variant=202, channel=2, currency="PLN", price_amount="20.000"),
+        record("product.category", 1, name="Drinks", parent=None), record("product.category", 2, name="Juices", parent=1),
+        record("product.product", 72, name="Apple Juice", category=2, slug="apple", weight="1.0", metadata={},
+               description={"blocks": [{"data": {"text": "Fell straight"}, "type": "paragraph"}]}),
+        record("product.product", 73, name="Mug", category=None),
+        record("product.productvariant", 202, sku="4322", name="1l", product=72), record("product.productvariant", 203, sku="4323", name="2l", product=72),
+        record("product.productmedia", 1, product=72, image="products/a.png"), record("warehouse.stock", 1, product_variant=202, quantity=5),
+        record("warehouse.stock", 2, product_variant=202, quantity=2), record("warehouse.stock", 3, product_variant=203, quantity=0),
+        record("channel.channel", 1, name="Web", currency_code="USD"),
+    ]  # fmt: skip
+    shop = import_text(tmp_path, "populatedb_data.json", json.dumps(records))
+    assert shop.report.format == "Django fixture"
+    assert shop.column("price") == {"4322": 5, "4323": 7, "73": None}
+    assert shop.column("group_id") == {"4322": "72", "4323": "72", "73": "73"}
+    assert shop.column("stock") == {"4322": 7, "4323": 0, "73": None}
+    assert shop.column("availability") == {"4322": "in_stock", "4323": "out_of_stock", "73": None}
+    row = shop.row("4322")
+    assert (row["title"], row["category"], row["currency"]) == (
+        "Apple Juice",
+        "Drinks > Juices",
+        "USD",
+    )
+    assert (row["description"], row["image"], facts(shop, "4322")) == (
+        "Fell straight",
+        "products/a.png",
+        {"variant": "1l"},
+    )
+
+
+def test_texts_beside_addresses_of_images_are_titles(tmp_path):
+    lines = "\n".join(
+        json.dumps({"image_url": f"{WEB}{i}.jpg", "text": f"Photo of hat {i}"}) for i in range(3)
+    )
+    shop = import_text(tmp_path, "c.jsonl", lines)
+    assert shop.products["title"].to_list() == [
+        "Photo of hat 0",
+        "Photo of hat 1",
+        "Photo of hat 2",
+    ]
+
+
+def test_the_table_of_products_among_others(tmp_path):
+    """Tables of brands and categories have ids and names too."""
+    (tmp_path / "dump").mkdir()
+    for name, text in (("brands", "id,name\n5,Acme\n"), ("items", "id,name,category_id,brand,price\n1,Hat,10,Acme,9.5\n2,Cap,11,Acme,4.5\n"),
+                       ("taxonomy", "id,name,parent_id\n9,All,\n10,Hats,9\n")):  # fmt: skip
+        (tmp_path / "dump" / f"{name}.csv").write_text(text)
+    shop = import_path(tmp_path / "dump", tmp_path / "shop")
+    assert shop.column("title") == {"1": "Hat", "2": "Cap"}
+    assert [path.rpartition("/")[2] for path in shop.report.passed_over] == [
+        "brands.csv",
+        "taxonomy.csv",
+    ]
+
+
+def test_levels_by_their_order_and_lengths_that_are_no_texts(tmp_path):
+    text = "product_id,product_name,primary_category,secondary_category,tertiary_category,price_usd\nP1,Set,Fragrance,Gifts,Sets,35.0\nP2,Eau,Fragrance,Women,Perfume,195.0\n"
+    shop = import_text(tmp_path, "s.csv", text)
+    assert shop.column("category") == {
+        "P1": "Fragrance > Gifts > Sets",
+        "P2": "Fragrance > Women > Perfume",
+    }
+    text = "product_id,product_category_name,product_name_lenght,product_description_lenght\na1,perfumaria,40,287\na2,artes,44,276\n"
+    with pytest.raises(DataError, match="no column is known to hold title"):
+        import_text(tmp_path, "o.csv", text)
+
+
+def test_names_of_marketplaces(tmp_path):
+    """Trendyol and Rakuten: names in Turkish and Japanese, with brackets behind them."""
+    text = (
+        "Barkod;Model Kodu;Marka;Para Birimi;Ürün Adı;Piyasa Satış Fiyatı (KDV Dahil);Trendyol'da Satılacak Fiyat (KDV Dahil);Ürün Stok Adedi;Stok Kodu;Görsel 1;Beden\n"
+        f"8690000000001;M1;Acme;TRY;Elbise;1.299,90;999,90;5;SK-1;{WEB}1.jpg;M\n8690000000002;M1;Acme;TRY;Elbise;1.299,90;989,90;0;SK-2;{WEB}2.jpg;L\n"
+    )
+    shop = import_text(tmp_path, "t.csv", text)
+    assert shop.column("price") == {"SK-1": 999.9, "SK-2": 989.9}
+    assert shop.column("list_price")["SK-1"] == 1299.9
+    assert shop.column("group_id") == {"SK-1": "M1", "SK-2": "M1"}
+    assert shop.column("availability") == {"SK-1": "in_stock", "SK-2": "out_of_stock"}
+    assert shop.row("SK-2")["image_url"] == f"{WEB}2.jpg"
+    text = f'商品管理番号（商品URL）,商品名,販売価格,在庫数,商品画像パス1,商品説明文\nitem-1,赤いシャツ,"2,980円",5,{WEB}1.jpg,綿\nitem-2,帽子,980円,0,{WEB}2.jpg,\n'
+    shop = import_text(tmp_path, "r.csv", text, encoding="cp932")
+    assert shop.column("title") == {"item-1": "赤いシャツ", "item-2": "帽子"}
+    assert shop.column("price") == {"item-1": 2980, "item-2": 980}
+    assert (shop.row("item-1")["image_url"], shop.row("item-1")["description"]) == (
+        f"{WEB}1.jpg",
+        "綿",
+    )
+    assert shop.row("item-2")["availability"] == "out_of_stock"
 
 
 def test_a_line_of_names_alone_is_named(tmp_path):

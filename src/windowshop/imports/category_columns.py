@@ -8,14 +8,16 @@ from windowshop.imports.languages import without_language
 from windowshop.imports.values import plain_name
 
 _LEVEL = re.compile(
-    r"(?P<word>main|master|top|haupt|sub sub|sub|unter) ?(?:category|kategorie|categorie|categoria)"
+    r"(?P<word>main|master|primary|secondary|tertiary|top|haupt|sub sub|sub|unter) ?"
+    r"(?:category|kategorie|categorie|categoria)"
     r"(?: ?(?P<deep>\d))?"
     r"|(?P<plain>category|kategorie|categorie|categoria)"
     r"|(?:category|kategorie|categorie|categoria|product category|warengruppe|cat)"
     r" ?(?:id|level|name|lvl|ebene|niveau|nivel)? ?(?P<number>\d)"
     r"|(?P<type>article type)"
 )
-_DEPTHS = {"main": 0, "master": 0, "top": 0, "haupt": 0, "sub": 1, "unter": 1, "sub sub": 2,
+_DEPTHS = {"main": 0, "primary": 0, "secondary": 1, "tertiary": 2,
+           "master": 0, "top": 0, "haupt": 0, "sub": 1, "unter": 1, "sub sub": 2,
            "article type": 3}  # fmt: skip
 
 

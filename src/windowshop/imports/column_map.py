@@ -144,7 +144,7 @@ def guess_map(
     if "product_id" not in taken:
         _own_groups(columns, taken, values)
     fill_by_values(columns, taken, surest, header, values, len(sample))
-    if not {"title", "images"} & taken:
+    if "title" not in taken:
         _short_description(columns, values)
     _without_thumbs(columns)
     _higher_price(columns, header, values)
@@ -252,7 +252,8 @@ def _short_description(columns: dict[str, str], values: Mapping[str, Sequence[An
     """Take short descriptions for the title where nothing else is it."""
     for name, target in columns.items():
         texts = [value for value in values[name] if isinstance(value, str)]
-        if target == "description" and texts and max(map(len, texts)) <= MAX_TITLE:
+        is_short = bool(texts) and max(map(len, texts)) <= MAX_TITLE
+        if target == "description" and is_short and any(map(_LETTERS.search, texts)):
             columns[name] = "title"
             return
 

@@ -27,6 +27,7 @@ def fill_by_values(
 ) -> None:
     """Find what no name told: the id, the title, the price and the images."""
     free = [name for name in header if name not in columns]
+    nested = {name for name in free if any(isinstance(v, dict) for v in values[name])}
     tests = {
         "images": _looks_images, "price": _looks_price, "product_id": _looks_id,
         "title": _looks_title, "category": _looks_category,
@@ -37,7 +38,8 @@ def fill_by_values(
         scored = [
             (looks([str(v) for v in values[name]], num_rows), -i, name)
             for i, name in enumerate(free)
-            if target != "price" or not _NO_PRICE & {*plain_name(name).split()}
+            if (target == "images" or name not in nested)
+            and (target != "price" or not _NO_PRICE & {*plain_name(name).split()})
         ]
         best = max(scored, default=(0.0, 0, ""))
         if best[0] > 0.5:

@@ -27,7 +27,8 @@ _NAMES = {
         "stock code,stockcode,item,upc code,seller sku,internal reference,default code,"
         "custom sku,unique merchant sku,system id,internal id,token,kod towaru,artikul,"
         "article code,material number,materialnummer,matnr,code,uuid,"
-        "artnum,variant id,concrete sku,order number,ordernumber,products model"
+        "artnum,variant id,concrete sku,order number,ordernumber,products model,"
+        "id oferty,sygnatura sku sprzedajacego,merchant product simple id,satici stok kodu"
     ),
     "group_id": (
         "group id,item group id,itemgroupid,parent id,parentid,parent sku,parent,parent asin,"
@@ -43,7 +44,8 @@ _NAMES = {
         "ischildofproductcode,is child of product code,product handle,parent handle,"
         "reference handle,variant group id,gruppen id,gruppe,"
         "main number,mainnumber,main sku,base product,base product code,abstract sku,"
-        "product token,parent product code,product set id,handle id"
+        "product token,parent product code,product set id,handle id,"
+        "model kodu,ana urun kodu,merchant product config id,merchant product model id"
     ),
     "title": (
         "title,name,product title,product name,productname,item name,itemname,article name,"
@@ -57,7 +59,8 @@ _NAMES = {
         "nazev produktu,nazov,name1,name 1,urun adi,baslik,nume,denumire,termeknev,nev,short name,"
         "item description,artikelbeschreibung kurz,item title,model name,kurzbezeichnung,"
         "prod name,product full name,titel de,nazwa pl,title short,title long,name short,"
-        "display title,matrix description,nom court,titre court,nazov produktu,nazva"
+        "display title,matrix description,nom court,titre court,nazov produktu,nazva,"
+        "tytul oferty,tytul,urun ismi"
     ),
     "description": (
         "description,product description,long description,full description,body html,body,"
@@ -74,7 +77,8 @@ _NAMES = {
         "long desc,description long,description short,description sale,sales description,"
         "productdescription,longdescription,shortdescription,prod desc,kurztext,"
         "extended description,description html,html body,product description html,"
-        "description full,additional description"
+        "description full,additional description,"
+        "opis oferty,urun aciklamasi"
     ),
     "brand": (
         "brand,brand name,brandname,producer,manufacturer,manufacturer name,vendor,maker,"
@@ -119,7 +123,8 @@ _NAMES = {
         "price tax excluded,price excl tax,preis netto,prix ht,precio sin iva,"
         "precio de lista venta,price no tax,unit retail price,usd unit retail price,"
         "price gross amount,verkaufspreis brutto,std vk brutto,vk preis brutto,price inc tax,"
-        "price ex tax,std price"
+        "price ex tax,std price,"
+        "cena pl,satis fiyati kdv dahil,price usd,fiyati,trendyol da satilacak fiyat kdv dahil"
     ),
     "currency": (
         "currency,currency code,currencycode,currency id,price currency,wahrung,waehrung,devise,"
@@ -148,7 +153,8 @@ _NAMES = {
         "former price,listprice,price original,usual price,strikethrough price,comparison price,"
         "full price,price full,precio de lista,prix de base,"
         "pseudoprice,pseudo price,tprice,recommended retail price,"
-        "manufacturer suggested retail price,price compare at"
+        "manufacturer suggested retail price,price compare at,"
+        "piyasa satis fiyati kdv dahil,piyasa fiyati,liste fiyati"
     ),
     "availability": (
         "availability,in stock,instock,is in stock,is on stock,on stock,stock status,stockstatus,"
@@ -179,7 +185,8 @@ _NAMES = {
         "gallery images,media gallery,media urls,alternate image,alternative image,"
         "alternative images,"
         "primary image,photourl,pic 1,product media,main image link,picture urls,img 1,"
-        "bild pfad,images src,detailed image,media url,product images,image links json"
+        "bild pfad,images src,detailed image,media url,product images,image links json,"
+        "gorsel,gorsel 1,resimler,gorseller,galeria,zdjecia produktu"
     ),
     "link": (
         "link,url,product url,producturl,product link,page url,permalink,deeplink,deep link,href,"
@@ -194,7 +201,8 @@ _NAMES = {
         "gtin,eans,gtins,upccode,gtin13,gtin 13,gtin14,gtin 14,gtin12,gtin 12,gtin8,ean,ean13,"
         "ean 13,eancode,ean code,ean nummer,upc,barcode,bar code,isbn,isbn13,jan,strichcode,"
         "code barre,code barres,codigo de barras,codice a barre,streepjescode,kod kreskowy,"
-        "kod ean,streckkod,stregkode,viivakoodi,carovy kod"
+        "kod ean,streckkod,stregkode,viivakoodi,carovy kod,"
+        "barkod,barkodu,ean upc"
     ),
     "mpn": (
         "mpn,manufacturer part number,manufacturer sku,manufacturer number,herstellernummer,"
@@ -218,7 +226,8 @@ _NAMES = {
         "pocet,pocet kusu,stok,keszlet,stoc,current stock,stock on hand,units in stock,"
         "amount in stock,stock count,"
         "lagerbestand gesamt,stock on hand,quantity in stock,qty available,available qty,"
-        "estoque atual,stock total"
+        "estoque atual,stock total,"
+        "liczba sztuk,urun stok adedi,stok adedi,stok miktari,adet"
     ),
     "published": (
         "published,is published,enabled,is enabled,active,is active,visible,is visible,aktiv,"
@@ -271,7 +280,7 @@ _PICTURE = re.compile(
     r"(?: ?\d{1,2}| (?:two|three|four|five|alternative))?"
 )
 _BY_WORD = {word: field for field, words in _ENDINGS.items() for word in words.split()}
-_BRACKETS = re.compile(r"\([^)]*\)|\[[^\]]*\]|\{[^}]*\}|\*")
+_BRACKETS = re.compile(r"\([^)]*\)|\[[^\]]*\]|\{[^}]*\}|（[^）]*）|\*")
 _NAMESPACE = re.compile(r"^(?!meta|seo)[a-z][\w-]*:(?=[a-z]\w+$)")
 """Name of a system before that of a column (`salsify:parent_id`)."""
 _CURRENCY = re.compile(
@@ -320,6 +329,8 @@ _NOT = frozenset(
         "color",
         "colour",
         "id",
+        "length",
+        "lenght",
     ]
 )
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from windowshop.imports.languages import LANGUAGE
 from windowshop.imports.names import field_of
-from windowshop.imports.tree_rows import MODEL
 from windowshop.imports.values import plain_name
 
 MAX_DEPTH = 4
@@ -38,7 +37,7 @@ def has_titles(records: Iterable[Mapping[str, Any]]) -> bool:
 
 def sort_key(records: Sequence[Mapping[str, Any]]) -> str:
     """Return the key that says of what kind records are, where some are products and others not."""
-    for name in ("_type", "__typename", "entity_type", "doc_type", MODEL):
+    for name in ("_type", "__typename", "entity_type", "doc_type"):
         kinds = {record[name] for record in records if isinstance(record.get(name), str)}
         found = {is_of_products(kind) for kind in kinds}
         if found == {True, False} and all(name in record for record in records):
@@ -48,9 +47,7 @@ def sort_key(records: Sequence[Mapping[str, Any]]) -> str:
 
 def is_of_products(kind: object) -> bool:
     """Return whether a kind of records is that of products or their variants."""
-    plain = plain_name(str(kind).rpartition(".")[2])
-    if "." in str(kind):  # a model of Django, whose other ones hold parts of products
-        return plain == "product"
+    plain = plain_name(str(kind))
     return "product" in plain or "variant" in plain
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from windowshop.errors import DataError, MissingExtraError
+from windowshop.imports.column_map import guess_map
 from windowshop.imports.formats.format import FolderFormat, Format, Found
 from windowshop.imports.source import Source, bare_suffix
 from windowshop.registry import FOLDER_FORMATS, FORMATS
@@ -36,6 +37,9 @@ DATA_SUFFIXES = frozenset(
     ]
 )
 TABLE = "table"
+PRODUCT_FIELDS = frozenset(("product_id", "title", "description", "brand", "category", "price",
+                            "images", "gtin", "availability", "group_id"))  # fmt: skip
+"""Fields by which a table of products is told from others of a folder."""
 AMBIGUOUS = 0.15
 """Difference of certainty below which two formats are both named."""
 
@@ -138,6 +142,14 @@ def _folder(folder: Path, format: str, separator: str, encoding: str) -> Recogni
     return _same_files(folder, files, format, separator, encoding)
 
 
+def _products_weight(hit: Recognised) -> tuple[int, bool]:
+    """Return how much a table looks like one of products, not of brands or of categories."""
+    source = hit.sources[0]
+    columns = guess_map(source.header, source.sample)[0].columns
+    fields = {target for target in columns.values() if target in PRODUCT_FIELDS}
+    return len(fields), "product" in source.path.stem.lower()
+
+
 def _same_files(
     folder: Path, files: Sequence[Path], format: str, separator: str, encoding: str
 ) -> Recognised:
@@ -152,6 +164,8 @@ def _same_files(
     if not hits:
         raise failed[0]
     surest = max(hits, key=lambda hit: hit.found.certainty)
+    if surest.format == TABLE:
+        surest = max((hit for hit in hits if hit.format == TABLE), key=_products_weight)
     same = [hit for hit in hits if hit.format == surest.format]
     if surest.format == TABLE:
         header = set(surest.sources[0].header)

@@ -51,22 +51,17 @@ def json_lines(path: Path, encoding: str, report: ImportReport) -> Iterator[Row]
                 report.add("broken-row", number, text[:80].decode(errors="replace"))
 
 
-MODEL = "model of the source"
-"""Key that the kind of a record of Django gets (`shop.product`)."""
-_FIXTURE = {"model", "pk", "fields"}
 _RESOURCE = frozenset(("id", "type", "attributes", "relationships", "links", "meta", "documentId"))
 
 
 def unwrapped(record: dict[str, Any]) -> dict[str, Any]:
     """Return what an API or a database wraps: GraphQL's `node`, Elasticsearch's `_source`.
 
-    JSON:API's `attributes` and Django's `fields` are the fields. Values as MongoDB exports them
+    JSON:API's `attributes` are the fields. Values as MongoDB exports them
     (`{"$oid": x}`) are x.
     """
     if isinstance(record.get("attributes"), dict) and "id" in record and record.keys() <= _RESOURCE:
         return {"id": record["id"], **record["attributes"]}
-    if record.keys() == _FIXTURE and isinstance(record["fields"], dict):
-        return {"id": record["pk"], MODEL: record["model"], **record["fields"]}
     if isinstance(record.get("node"), dict) and record.keys() <= {"node", "cursor"}:
         return record["node"]  # type: ignore[no-any-return]
     if isinstance(record.get("_source"), dict) and "_id" in record:

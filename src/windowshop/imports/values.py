@@ -199,6 +199,10 @@ def is_web(text: str) -> bool:
     return WEB.match(text) is not None
 
 
+_LETTERS = str.maketrans({"ß": "ss", "ł": "l", "ı": "i", "ø": "o", "Ø": "O", "æ": "ae", "đ": "d"})
+"""Letters that are no others with an accent."""
+
+
 @lru_cache(maxsize=1 << 14)
 def plain_name(text: str) -> str:
     """Return a name in lower case, without accents, its words apart by a space.
@@ -206,7 +210,7 @@ def plain_name(text: str) -> str:
     "URL-Schlüssel" is "url schlussel", "productName" is "product name".
     """
     text = re.sub(r"(?<=[a-z\d])(?=[A-Z])", " ", unquote(text))
-    bare = unicodedata.normalize("NFKD", text.replace("ß", "ss").replace("ł", "l"))
+    bare = unicodedata.normalize("NFKD", text.translate(_LETTERS))
     bare = "".join(char for char in bare if not unicodedata.combining(char))
     return " ".join(re.findall(r"[^\W_]+", bare.casefold()))
 

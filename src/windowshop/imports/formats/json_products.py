@@ -92,6 +92,7 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
     job.reading.decimal = job.reading.decimal or outer.decimal or inner.decimal
     job.report.columns |= {name: str(target) for name, target in outer.columns.items()}
     job.report.columns |= {f"{place}.{name}": str(t) for name, t in inner.columns.items()}
+    counts = {name for name, target in inner.columns.items() if target == "stock"}
     for number, row in source.rows(job.report):
         head = {
             name: value
@@ -110,7 +111,17 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
             chosen = _take_options(variant, options)
             own = record_of(number, variant, inner)
             own.options = chosen
+            for name in counts & own.columns.keys():  # no option, though a text
+                own.columns[name] = _number(own.columns[name])
             yield _joined(number, base, own, variant, (parent, place.split(".")[0]))
+
+
+def _number(value: Any) -> Any:  # noqa: ANN401
+    """Return a text that is a number as one."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _take_options(variant: dict[str, Any], product_options: Any) -> dict[str, Any]:  # noqa: ANN401

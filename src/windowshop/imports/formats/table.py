@@ -83,39 +83,52 @@ def _families(
     """Yield rows that go on with a product together with its first one, which has the title."""
     in_pairs = {name for pair in pairs for name in pair}
     by_title = found.first("group_id") is None
+    head: Member | None = None
     family: list[Member] = []
     for number, row in source.rows(job.report):
         record = record_of(number, _without_pairs(row, in_pairs), found)
-        head = family[0] if family else None
         above = head[1] if head is not None else {}
         for name, value in pairs:
             if row.get(value) and (told := row.get(name) or above.get(name)):
                 record.options |= paired_values(str(told), str(row[value]))
-        if head is not None and len(family) < MAX_FAMILY:
-            if _goes_on(record, head[0]):
-                _go_on(record, family, job)
-                family += [] if _is_image_row(record) else [(record, row)]
-                continue
-            if by_title and _is_sibling(record, head[0]):
-                job.report.add("grouped-by-title", number, record.fields["title"])
-                record.fields["group_id"] = head[0].fields.get("product_id")
-                family.append((record, row))
-                continue
+        if len(family) >= MAX_FAMILY:
+            yield family
+            family = []
+        member = (record, row)
+        if head is not None and _is_joined(member, head[0], family, by_title, job):
+            continue
         if family:
             yield family
-        family = [(record, row)]
+        head, family = member, [member]
     if family:
         yield family
 
 
-def _go_on(record: Record, family: list[Member], job: Job) -> None:
-    """Give a row what its product has, or its image to the product."""
-    head = family[0][0]
-    if _is_image_row(record):
-        job.report.add("image-row", record.row, record.fields["images"][0])
-        for member, _ in family:
-            member.fields["images"] = [*member.fields.get("images", ()), *record.fields["images"]]
-    elif record.fields.get("title") in (None, ""):
+def _is_joined(
+    member: Member, head: Record, family: list[Member], by_title: bool, job: Job
+) -> bool:
+    """Return whether a row is of the family, and add it, or its image to all of it."""
+    record, _ = member
+    if _goes_on(record, head):
+        if _is_image_row(record):
+            job.report.add("image-row", record.row, record.fields["images"][0])
+            for other, _ in family:
+                images = [*other.fields.get("images", ()), *record.fields["images"]]
+                other.fields["images"] = images
+            return True
+        _go_on(record, head)
+    elif by_title and _is_sibling(record, head):
+        job.report.add("grouped-by-title", record.row, record.fields["title"])
+        record.fields["group_id"] = head.fields.get("product_id")
+    else:
+        return False
+    family.append(member)
+    return True
+
+
+def _go_on(record: Record, head: Record) -> None:
+    """Give a row without a title what its product has."""
+    if record.fields.get("title") in (None, ""):
         _inherit(record, head)
         group = head.fields.get("group_id") or head.fields.get("product_id")
         record.fields.setdefault("group_id", group)

@@ -235,12 +235,23 @@ def test_broken_files_are_named(read, name, content):
     ("name", "content"),
     [
         ("t.csv", "product_id,title, title\n1,a,b\n"),
+        ("t.csv", "product_id,title,title\n1,a,b\n"),
         ("t.jsonl", '{"product_id": 1, "title": "a", "title ": "b"}\n'),
     ],
 )
 def test_a_column_that_stands_twice(read, name, content):
     with pytest.raises(DataError, match="'title' stands twice"):
         read(name, content)
+
+
+def test_a_comma_at_the_end_of_each_line_makes_no_column(read):
+    assert read("t.csv", "product_id,title,,\n1,a,,\n2,b,,\n").columns == ["product_id", "title"]
+
+
+def test_a_number_that_is_not_exact_as_one_stays_text(read):
+    table = read("t.csv", "product_id,made,version\n1,9007199254740993,1.10\n2,3,1.9\n")
+    assert table["made"].to_list() == ["9007199254740993", "3"]
+    assert table["version"].to_list() == ["1.10", "1.9"]
 
 
 def test_jsonl_ids_become_text(read):

@@ -13,6 +13,7 @@ import polars as pl
 CODES = frozenset({"id", "sku", "mpn", "gtin", "ean", "upc", "isbn", "asin", "barcode", "plu"})
 """Last word of the names of identifiers."""
 TEXTS_BY_NAME = CODES | {"code", "zip", "postcode", "phone", "size", "model", "ref", "category"}
+TEXTS_BY_NAME |= {"version", "firmware"}
 """Last word of the names of columns whose numbers are read as texts in csv."""
 NUMBER = r"^-?(?:(?:0|[1-9]\d*)(?:\.\d+)?|\.\d+)$"
 NOTHING = (
@@ -21,7 +22,7 @@ NOTHING = (
 """Pattern of texts by which exports say that a field is empty; "none" may be a value."""
 _GTIN = r"^(?:\d{8}|\d{12,14})$"
 _EXACT = 2**53
-"""Whole numbers beyond it are not exact as floating point numbers."""
+"""Whole numbers from it on are not exact as floating point numbers."""
 
 
 def is_code(name: str, words: Container[str] = CODES) -> bool:
@@ -45,7 +46,7 @@ def _are_numbers(known: pl.Series) -> bool:
     if not known.str.contains(NUMBER).all() or _are_gtins(known):
         return False
     values = known.cast(pl.Float64, strict=False)
-    return values.null_count() == 0 and bool((values.abs() <= _EXACT).all())
+    return values.null_count() == 0 and bool((values.abs() < _EXACT).all())
 
 
 def _are_gtins(known: pl.Series) -> bool:

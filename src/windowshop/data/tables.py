@@ -4,6 +4,7 @@ Ids are always strings: a csv reader that guesses would turn "00123" into 123.
 """
 
 import json
+import re
 from collections.abc import Container, Mapping
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from windowshop.registry import READERS
 _MONEY = r"^([A-Z]{3}|[$€£¥₹])?\s*(\d+(?:\.\d+)?)\s*([A-Z]{3}|[$€£¥₹])?$"
 _AS_WRITTEN = frozenset({"product_id", "group_id", "query_id", "title", "description", "text"})
 """Columns in which "-" is a text."""
+_DUPLICATED = re.compile(r"_duplicated_\d+$")
+"""Mark by which the reader of csv tells a column from an earlier one of its name."""
 MAX_LISTED = 5
 """Examples in one message."""
 
@@ -90,13 +93,23 @@ def _read(path: Path) -> pl.DataFrame:
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty. Write a header and rows, or remove the file.")
     frame: pl.DataFrame = READERS[path.suffix](path)
+    if path.suffix == ".csv":
+        frame = _without_unnamed(frame)
     names = [name.strip().lstrip("\ufeff") for name in frame.columns]
     repeated = sorted({name for name in names if names.count(name) > 1})
+    if path.suffix == ".csv":
+        repeated += [p for name in names if (p := _DUPLICATED.sub("", name)) in names and p != name]
     if repeated:
         raise DataError(f"{path}: column {repeated[0]!r} stands twice. Rename or remove one.")
     if any("\ufffd" in name for name in names):
         raise DataError(f"{path}: the header is not UTF-8, found {names}. Save the file as UTF-8.")
     return frame.rename(dict(zip(frame.columns, names, strict=True)))
+
+
+def _without_unnamed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Leave out empty columns without a name, which a comma at the end of each line makes."""
+    unnamed = [name for name in frame.columns if not _DUPLICATED.sub("", name).strip()]
+    return frame.drop([n for n in unnamed if not _blank_to_null(frame.select(n))[n].count()])
 
 
 def _blank_to_null(frame: pl.DataFrame) -> pl.DataFrame:

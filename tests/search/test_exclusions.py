@@ -91,6 +91,10 @@ def test_words_that_products_write_are_searched_too():
     assert [e.words for e in found.exclusions] == [("gluten",)]
     assert found.asked == "biscuits sans gluten"
     assert known.understand("biscuits sans sucre").asked == "biscuits"
+    tees = vocabulary(["red"], ["Never Stop Tee", "Nie Wieder Shirt", "Tee", "Shirt"])
+    assert tees.understand("never stop tee").asked == "never stop tee"
+    assert tees.understand("nie wieder shirt").asked == "nie wieder shirt"
+    assert tees.understand("never red tee").asked == "tee"
 
 
 def test_what_lacks_something_is_asked_by_its_own_word():

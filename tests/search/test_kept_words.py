@@ -94,6 +94,15 @@ def test_words_count_in_the_language_they_were_read_in(index, tmp_path, asked, i
         assert (kept.read(view.columns.table(), asked) is not None) == is_read
 
 
+def test_words_that_other_code_read_are_not_used(index, tmp_path, monkeypatch):
+    kept = KeptWords(tmp_path / "words")
+    opened(index, kept=kept)
+    with index.collection.read_view() as view:
+        assert kept.read(view.columns.table(), "") is not None
+        monkeypatch.setattr(kept_words, "_reading", lambda: "of another version")
+        assert kept.read(view.columns.table(), "") is None
+
+
 @pytest.mark.parametrize("name", ["words.json", "terms.safetensors", "texts.json"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
 def test_damaged_words_are_read_again(index, tmp_path, caplog, name, damage):

@@ -8,8 +8,10 @@ They count for the records that they were read from, at whatever state of the ca
 missing, damaged or of other records is read from the texts again.
 """
 
+import hashlib
 import logging
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,6 @@ import polars as pl
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csc_array
 
-from windowshop._version import __version__
 from windowshop.data import KnownWords
 from windowshop.engines import TermCounts
 from windowshop.errors import IndexFolderError, StorageError
@@ -51,8 +52,8 @@ class WordsManifest:
     """Hash of which records these rows are of."""
     language: str
     """Language of the catalogue that was given; "" where it was detected."""
-    version: str
-    """Version of windowshop, which may read words another way."""
+    reading: str
+    """Hash of the code that read them: other code may read words another way."""
     files: Files
     format: str = WORDS.format
 
@@ -82,7 +83,7 @@ class KeptWords:
             return None
         try:
             manifest = read_manifest(WordsManifest, self.folder, WORDS)
-            if (manifest.version, manifest.language) != (__version__, language):
+            if (manifest.reading, manifest.language) != (_reading(), language):
                 return None
             if manifest.records != records_hash(table, manifest.num_keys):
                 return None
@@ -106,12 +107,23 @@ class KeptWords:
                     num_keys=words.num_keys,
                     records=records_hash(table, words.num_keys),
                     language=language,
-                    version=__version__,
+                    reading=_reading(),
                     files=describe_files(made),
                 )
                 write_manifest(made, manifest, WORDS)
         except (OSError, StorageError) as error:
             LOG.warning("%s: the words of the catalogue are not kept (%s)", self.folder, error)
+
+
+@cache
+def _reading() -> str:
+    """Return the hash of all files by which texts become words and counts of them."""
+    package, hashed = Path(__file__).parents[2], hashlib.sha256()
+    for folder in ("data", "engines", "search/understanding"):
+        for path in sorted((package / folder).iterdir()):
+            if path.suffix in (".py", ".yaml"):
+                hashed.update(path.name.encode() + path.read_bytes())
+    return hashed.hexdigest()
 
 
 def _arrays(words: CatalogueWords) -> dict[str, np.ndarray]:

@@ -284,7 +284,7 @@ def _words() -> _Words:
         after=after,
         suffixes=own.suffixes,
         compounds=_compared(own.compounds),
-        written_so=_compared([*own.compounds, *own.kept]),
+        written_so=_compared(own.compounds) | single,
         absent=own.absent,
         none=frozenset(map(fold, own.nothing)),
         opinions=_compared(own.opinions),

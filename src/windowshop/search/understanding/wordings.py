@@ -70,8 +70,6 @@ class ExclusionWords:
     suffixes: tuple[str, ...]
     compounds: tuple[str, ...]
     """Those of them that also make names: "non-stick", "no-show", "sugar free"."""
-    kept: tuple[str, ...]
-    """Words by which channels search too where products write them so ("sans sucre")."""
     absent: tuple[str, ...]
     """Ends of words for what lacks something: "sleeveless"."""
     fillers: tuple[str, ...]

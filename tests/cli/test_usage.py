@@ -29,3 +29,11 @@ def test_a_stopped_command_says_how_to_go_on(cli, indexed, monkeypatch):
     monkeypatch.setattr(index_module, "open_query_encoder", stop)
     told = cli("search", indexed, "red mug")
     assert (told.code, told.err) == (130, "stopped; run the same command again to go on\n")
+
+
+def test_torchrun_starts_trainings_alone(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    told = cli("compare", tmp_path)
+    assert told.code == 1
+    assert "compare: torchrun started 2 processes (WORLD_SIZE), and `train` alone" in told.err
+    assert "no products" not in told.err

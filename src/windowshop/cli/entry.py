@@ -23,7 +23,7 @@ from windowshop.cli import (
 )
 from windowshop.cli import demo as demos
 from windowshop.cli.options import err, out
-from windowshop.errors import WindowshopError
+from windowshop.errors import ConfigError, WindowshopError
 from windowshop.files import named_shortage
 
 app = typer.Typer(
@@ -65,13 +65,20 @@ app.command("import")(importing.import_export)
 
 
 @app.callback(invoke_without_command=True)
-def version(
+def before(
+    context: typer.Context,
     show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Handle the options that stand before a command."""
+    """Handle the options before a command, and refuse what cannot run in several processes."""
     if show:
         out.print(f"windowshop {__version__}")
         raise typer.Exit()
+    name, processes = context.invoked_subcommand, os.environ.get("WORLD_SIZE", "1")
+    if name not in (None, "train") and processes != "1":
+        raise ConfigError(
+            f"{name}: torchrun started {processes} processes (WORLD_SIZE), and `train` alone runs "
+            "in several. Run it without torchrun."
+        )
 
 
 def main() -> None:

@@ -11,6 +11,8 @@ import pytest
 from support.tuned_shop import shop
 
 from windowshop.errors import ConfigError, IndexFolderError
+from windowshop.evaluation.seed_scores import one_seed
+from windowshop.evaluation.significance import compare
 from windowshop.progress import SilentReporter
 from windowshop.search.ranking import boosting
 from windowshop.search.ranking.features import GROUPS, FeatureSpec, group_of, share_below
@@ -29,6 +31,7 @@ from windowshop.search.retrieval.retrieve import Candidates
 from windowshop.search.searcher import Searcher
 from windowshop.search.settings import RankerConfig, SearchSettings
 from windowshop.search.tuning.choose import TuneConfig, tune
+from windowshop.search.tuning.ranker import SHARES, Trial, chosen
 from windowshop.search.tuning.ranker_data import (
     label_sets,
     number_columns,
@@ -160,7 +163,8 @@ def test_too_few_queries_to_be_above_the_mix_leave_the_mix(made, tuned):
     searcher, dataset = made
     found = tuned.ranker
     assert found.num_queries == len(dataset.queries)
-    assert not found.gain.difference.low > 0
+    assert not found.trial.gain.difference.low > 0
+    assert found.trial.share == 1
     assert not found.used
     assert "not surely above the mix" in found.why
     assert {row.group for row in found.groups} == set(GROUPS) - {"engagement"}
@@ -247,17 +251,46 @@ def test_what_is_switched_off_is_no_feature(made, tuned):
     assert np.isnan(off.x_MF[:, place]).all()
 
 
+def trial(share, gain, lost):
+    """A trial with gains around one, on 60 queries, and a slice that loses."""
+    values = {str(i): gain + (i % 3) / 100 for i in range(60)}
+    compared = compare(one_seed(values), one_seed(dict.fromkeys(values, 0.0)))
+    return Trial(share, gain, compared, None, {"kind=textual": (30, -lost)})
+
+
+@pytest.mark.parametrize(
+    ("losses", "share", "used"),
+    [
+        ((0.004, 0.009, 0.009), 1.0, True),
+        ((0.006, 0.004, 0.001), 0.5, True),
+        ((0.012, 0.006, 0.003), 0.25, True),
+        ((0.012, 0.008, 0.006), 1.0, False),
+    ],
+)
+def test_a_slice_that_loses_gets_a_share_of_the_trees(losses, share, used):
+    trials = [trial(each, each / 10, loss) for each, loss in zip(SHARES, losses, strict=True)]
+    found, is_used, why = chosen(trials, 0.005, 30)
+    assert (found.share, is_used) == (share, used)
+    assert ("slice kind=textual loses" in why) == (losses[0] > 0.005)
+    assert chosen(trials, 0.005, 31)[0].share == 1
+    assert not chosen([trial(1.0, -0.1, 0.0)], 0.005, 30)[1]
+
+
 @pytest.mark.slow
 def test_a_ranker_is_saved_opened_and_told_from_a_damaged_one(tuned, tmp_path, caplog):
     settings, found = tuned.settings, tuned.ranker
     figures = found.to_json()
-    save = (found.text, found.spec, found.engagement, settings, figures, found.num_queries)
+    save = (found.text, found.spec, found.engagement, settings, figures, found.num_queries, 0.5)
     save_ranker(tmp_path, *save)
     opened = load_ranker(tmp_path, settings)
     assert opened.spec == found.spec
     x_MF = np.random.default_rng(0).normal(size=(7, len(found.spec.names)))
     expected = boosting.Boosting(found.text).scores(x_MF)
-    assert opened.boosting.scores(x_MF).tolist() == expected.tolist()
+    assert opened.boosting.scores(x_MF).tolist() == (expected / 2).tolist()
+    parts = [
+        trees.contributions(x_MF) for trees in (opened.boosting, boosting.Boosting(found.text))
+    ]
+    np.testing.assert_allclose(2 * parts[0], parts[1])
     assert load_ranker(tmp_path, replace(settings, ranker=RankerConfig(use=False))) is None
     assert not caplog.records
     changed = replace(settings.precision, boost=7.0)
@@ -277,7 +310,7 @@ def test_without_lightgbm_the_mix_ranks_alone_and_says_so(
 ):
     searcher, dataset = made
     found = tuned.ranker
-    save = (found.text, found.spec, found.engagement, tuned.settings, {}, found.num_queries)
+    save = (found.text, found.spec, found.engagement, tuned.settings, {}, found.num_queries, 1.0)
     save_ranker(tmp_path, *save)
 
     def missing():

@@ -65,17 +65,17 @@ def fit_boosting(
 
 
 class Boosting:
-    """Fitted trees; for many threads."""
+    """Fitted trees, of which a share counts; for many threads."""
 
-    def __init__(self, text: str) -> None:
-        self._booster = lightgbm().Booster(model_str=text)
+    def __init__(self, text: str, share: float = 1.0) -> None:
+        self._booster, self._share = lightgbm().Booster(model_str=text), share
 
     def scores(self, x_MF: np.ndarray) -> np.ndarray:
         """Return what the trees add to each candidate, (M,)."""
         found = self._booster.predict(x_MF, num_threads=1, predict_disable_shape_check=True)
-        return np.asarray(found)
+        return self._share * np.asarray(found)
 
     def contributions(self, x_MF: np.ndarray) -> np.ndarray:
         """Return what each feature adds, (M, F): Shapley values (arXiv:1802.03888)."""
         found = self._booster.predict(x_MF, num_threads=1, pred_contrib=True)
-        return np.asarray(found)[:, :-1]
+        return self._share * np.asarray(found)[:, :-1]

@@ -4,8 +4,9 @@
     GENERATION/ranker/model.txt            LightGBM's own text
     GENERATION/ranker/engagement.parquet   counts of the log, where there was one
 
-A candidate's score is its merged score, standardised over the candidates, and what the trees add to
-it. Products with an identifier that the query gives stay first, and excluded ones last.
+A candidate's score is its merged score, standardised over the candidates, and a share of what the
+trees add to it. Products with an identifier that the query gives stay first, and excluded ones
+last.
 
 Shapes: M candidates, F features.
 """
@@ -57,6 +58,8 @@ class RankerManifest:
     num_queries: int
     figures: dict[str, Any]
     """How it did on queries that it was not fitted on, beside the mix."""
+    share: float = 1.0
+    """Share of what the trees add that counts."""
     format: str = RANKER.format
 
 
@@ -164,6 +167,7 @@ def save_ranker(
     settings: SearchSettings,
     figures: dict[str, Any],
     num_queries: int,
+    share: float,
 ) -> None:
     """Write the ranker of a generation, in place of one that is there."""
     with new_folder(generation / RANKER_FOLDER) as folder:
@@ -176,6 +180,7 @@ def save_ranker(
             settings=settings_hash(settings),
             num_queries=num_queries,
             figures=figures,
+            share=share,
         )
         write_manifest(folder, manifest, RANKER)
 
@@ -207,7 +212,7 @@ def load_ranker(generation: Path, settings: SearchSettings) -> Ranker | None:
         engagement=held["engagement"],
     )
     try:
-        boosting = Boosting((folder / MODEL_FILE).read_text(encoding="utf-8"))
+        boosting = Boosting((folder / MODEL_FILE).read_text(encoding="utf-8"), manifest.share)
     except ConfigError as error:
         LOG.warning("%s: is not used, the tuned mix ranks alone. %s", folder, error)
         return None

@@ -2,7 +2,8 @@
 
 Its settings are fixed, so nothing but the trees is fitted, and each query is ranked by trees that
 were fitted on the other folds: the comparison with the mix is on queries that they have not seen.
-The mix itself was chosen on all of them, which favours it.
+The mix itself was chosen on all of them, which favours it. Where a slice loses by all that the
+trees add to a score, half of it or a quarter may still pay.
 
 Shapes: M candidates, F features, R rows of all queries.
 """
@@ -36,6 +37,9 @@ from windowshop.search.tuning.ranker_data import (
 )
 from windowshop.search.tuning.shop_log import ShopLog, read_log
 
+SHARES = (1.0, 0.5, 0.25)
+"""Shares of what the trees add; the first one by which no slice loses counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
@@ -48,6 +52,32 @@ class GroupRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """A share of what the trees add to a score, on queries that they were not fitted on."""
+
+    share: float
+    ranker: float
+    """nDCG@10."""
+    gain: Comparison | None
+    """nDCG@10 minus the mix's."""
+    recall_gain: Comparison | None
+    slices: Mapping[str, tuple[int, float]]
+    """Slice -> queries and gain of nDCG@10."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as plain values."""
+        return {
+            "share": self.share,
+            "ranker": self.ranker,
+            "gain": asdict(self.gain) if self.gain else None,
+            "recall_gain": asdict(self.recall_gain) if self.recall_gain else None,
+            "slices": {
+                name: {"queries": n, "gain": gain} for name, (n, gain) in self.slices.items()
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class RankerTuning:
     """A fitted ranker, and how it did on queries that it was not fitted on."""
 
@@ -56,11 +86,8 @@ class RankerTuning:
     why: str
     mix: float
     """nDCG@10 of the mix, by the labels that it was fitted to."""
-    ranker: float
-    gain: Comparison | None
-    recall_gain: Comparison | None
-    slices: Mapping[str, tuple[int, float]]
-    """Slice -> queries and gain of nDCG@10."""
+    trial: "Trial"
+    """The one whose share counts, or the first one, where none is used."""
     groups: tuple[GroupRow, ...]
     text: str = field(repr=False)
     """LightGBM's text."""
@@ -74,12 +101,7 @@ class RankerTuning:
             "used": self.used,
             "why": self.why,
             "mix": self.mix,
-            "ranker": self.ranker,
-            "gain": asdict(self.gain) if self.gain else None,
-            "recall_gain": asdict(self.recall_gain) if self.recall_gain else None,
-            "slices": {
-                name: {"queries": n, "gain": gain} for name, (n, gain) in self.slices.items()
-            },
+            **self.trial.to_json(),
             "without": {
                 row.group: {"features": row.num_features, "loss": asdict(row.loss)}
                 for row in self.groups
@@ -136,27 +158,47 @@ def fit_ranker(
         groups = _ablation(samples, spec, data.labels, scores, lambda: advance(1, ""))
         text = _fit(samples, spec)
         advance(1, "")
-    plain = {s.query_id: s.candidates.merged.keys for s in samples}
-    ranked = _ranked(samples, scores)
-    mix, ranker = (_ndcg(data.labels, keys) for keys in (plain, ranked))
-    recalls = [_recall(data.parts, keys) for keys in (plain, ranked)]
-    gain = compare(one_seed(ranker), one_seed(mix))
-    slices = _slices(data.parts, plain, ranked)
-    used, why = _verdict(gain, slices, max_slice_loss, min_slice_queries)
+    trials = [_trial(data, samples, scores, share) for share in SHARES]
+    trial, used, why = chosen(trials, max_slice_loss, min_slice_queries)
     return RankerTuning(
         num_queries=len(samples),
         used=used,
         why=why,
-        mix=float(np.mean(list(mix.values()))) if mix else float("nan"),
-        ranker=float(np.mean(list(ranker.values()))) if ranker else float("nan"),
-        gain=gain,
-        recall_gain=compare(one_seed(recalls[1]), one_seed(recalls[0])) if recalls[0] else None,
-        slices=slices,
+        mix=_mean(_ndcg(data.labels, _plain(samples))),
+        trial=trial,
         groups=groups,
         text=text,
         spec=spec,
         engagement=data.log.whole,
     )
+
+
+def _plain(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
+    return {sample.query_id: sample.candidates.merged.keys for sample in samples}
+
+
+def _trial(
+    data: RankerData, samples: Sequence[Sample], scores: Sequence[np.ndarray], share: float
+) -> Trial:
+    """Compare the order by a share of what the trees add with the mix's."""
+    plain = _plain(samples)
+    mixed = [
+        s.start_M + share * (all_M - s.start_M) for s, all_M in zip(samples, scores, strict=True)
+    ]
+    ranked = _ranked(samples, mixed)
+    mix, ranker = (_ndcg(data.labels, keys) for keys in (plain, ranked))
+    recalls = [_recall(data.parts, keys) for keys in (plain, ranked)]
+    return Trial(
+        share=share,
+        ranker=_mean(ranker),
+        gain=compare(one_seed(ranker), one_seed(mix)),
+        recall_gain=compare(one_seed(recalls[1]), one_seed(recalls[0])) if recalls[0] else None,
+        slices=_slices(data.parts, plain, ranked),
+    )
+
+
+def _mean(values: Mapping[str, float]) -> float:
+    return float(np.mean(list(values.values()))) if values else float("nan")
 
 
 def _fit(samples: Sequence[Sample], spec: FeatureSpec, kept_F: np.ndarray | None = None) -> str:
@@ -243,15 +285,23 @@ def _slices(
     return found
 
 
-def _verdict(
-    gain: Comparison | None,
-    slices: Mapping[str, tuple[int, float]],
-    max_slice_loss: float,
-    min_slice_queries: int,
-) -> tuple[bool, str]:
-    if gain is None or not gain.difference.low > 0:
+def chosen(
+    trials: Sequence[Trial], max_slice_loss: float, min_slice_queries: int
+) -> tuple[Trial, bool, str]:
+    """Return the first trial that pays, else the first one; whether it is used; and why."""
+    verdicts = [_verdict(trial, max_slice_loss, min_slice_queries) for trial in trials]
+    place = next((i for i, (used, _) in enumerate(verdicts) if used), 0)
+    used, why = verdicts[place]
+    if place:
+        first, share = verdicts[0][1], trials[place].share
+        why += f", with {share:.0%} of what its trees add (with all of it {first})"
+    return trials[place], used, why
+
+
+def _verdict(trial: Trial, max_slice_loss: float, min_slice_queries: int) -> tuple[bool, str]:
+    if trial.gain is None or not trial.gain.difference.low > 0:
         return False, "it is not surely above the mix on queries that it was not fitted on"
-    for name, (count, change) in slices.items():
+    for name, (count, change) in trial.slices.items():
         if count >= min_slice_queries and -change > max_slice_loss:
             return False, f"slice {name} loses {-change:.4f} by it"
     return True, "it is above the mix on queries that it was not fitted on"

@@ -14,10 +14,12 @@ def render_ranker(ranker: RankerTuning) -> RenderableType:
     done = "used" if ranker.used else "not used"
     parts: list[RenderableType] = [
         Text(f"Learned ranker: {done}, as {ranker.why} ({ranker.num_queries} queries)."),
-        Text(f"nDCG@10 {ranker.ranker:.4f}, mix {ranker.mix:.4f}: {_change(ranker.gain)}"),
+        Text(
+            f"nDCG@10 {ranker.trial.ranker:.4f}, mix {ranker.mix:.4f}: {_change(ranker.trial.gain)}"
+        ),
     ]
-    if ranker.recall_gain is not None:
-        parts.append(Text(f"Recall@100 {_change(ranker.recall_gain)}"))
+    if ranker.trial.recall_gain is not None:
+        parts.append(Text(f"Recall@100 {_change(ranker.trial.recall_gain)}"))
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("without the features of")
     for name in ("features", "nDCG@10 lost"):
@@ -27,7 +29,7 @@ def render_ranker(ranker: RankerTuning) -> RenderableType:
     parts.append(table)
     parts += [
         Text(f"{name}: {change:+.4f} on {count} queries")
-        for name, (count, change) in ranker.slices.items()
+        for name, (count, change) in ranker.trial.slices.items()
     ]
     return Group(*parts)
 

@@ -81,6 +81,7 @@ def _save_ranker(tuning: Tuning, generation: Path) -> None:
         tuning.settings,
         ranker.to_json(),
         ranker.num_queries,
+        ranker.trial.share,
     )
 
 

@@ -4,19 +4,8 @@
 import json
 
 import polars as pl
-from support.exports import csv_text, import_path, import_text
+from support.exports import WEB, csv_text, facts, images, import_path, import_text
 from support.shops import image_bytes
-
-WEB = "https://x.example/"
-
-
-def facts(shop, name):
-    return json.loads(shop.row(name).get("attributes", "{}"))
-
-
-def images(shop, name):
-    row = shop.row(name)
-    return [row["image_url"], *(row.get("image_urls") or [])]
 
 
 def test_akeneo_of_the_api(tmp_path):

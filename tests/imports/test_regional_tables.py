@@ -4,20 +4,9 @@
 import json
 
 import pytest
-from support.exports import csv_text, import_text
+from support.exports import WEB, csv_text, facts, images, import_text
 
 from windowshop.errors import DataError
-
-WEB = "https://x.example/"
-
-
-def facts(shop, name):
-    return json.loads(shop.row(name).get("attributes", "{}"))
-
-
-def images(shop, name):
-    row = shop.row(name)
-    return [row["image_url"], *(row.get("image_urls") or [])]
 
 
 def test_shopware_5(tmp_path):

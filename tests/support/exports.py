@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from windowshop.imports import ImportOptions, import_shop
 
 ROOT = Path(__file__).parents[2]
+WEB = "https://x.example/"
 REAL = Path(os.environ.get("WINDOWSHOP_DATA") or ROOT.parent / "shared" / "data") / "exports"
 
 
@@ -59,3 +61,14 @@ def import_text(folder, name, text, *, encoding="utf-8", **options):
 
 def import_path(source, out, **options):
     return Imported(out, import_shop(source, out, ImportOptions(**options)))
+
+
+def facts(shop, name):
+    """Attributes of a product."""
+    return json.loads(shop.row(name).get("attributes", "{}"))
+
+
+def images(shop, name):
+    """Addresses of a product's images, in order."""
+    row = shop.row(name)
+    return [row["image_url"], *(row.get("image_urls") or [])]

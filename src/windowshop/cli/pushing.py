@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from windowshop.cli.options import IndexPath, print_line, reporter
-from windowshop.errors import ConfigError, plain_address
+from windowshop.errors import ConfigError
 from windowshop.files import INDEX, require_manifest
 
 
@@ -35,13 +35,9 @@ def push(
     """Copy the current generation of an index to a server, and let searches switch to it."""
     require_manifest(index_folder, INDEX)
 
-    from windowshop.index import PushConfig, is_address, is_linked, push_index
+    from windowshop.index import PushConfig, is_linked, push_index, require_address
 
-    if not is_address(to):
-        raise ConfigError(
-            f"--to {plain_address(to)}: is no address of a server. Write "
-            "postgresql://USER@HOST:PORT/DATABASE or qdrant://HOST:PORT/NAME."
-        )
+    require_address(to, "--to ")
     if is_linked(index_folder):
         raise ConfigError(f"{index_folder}: its products lie on a server already. Push an index.")
     config = PushConfig(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -33,7 +33,11 @@ from windowshop.encoders.feature_tables import (
     QueryFeatures,
     first_and_further,
 )
+from windowshop.encoders.graphs import ImageGraph
 from windowshop.progress import Reporter
+
+if TYPE_CHECKING:
+    from windowshop.encoders.base import ImageEncoder
 
 Encode = Callable[[Sequence[Any]], np.ndarray]
 """Texts or images to features, float32 (B, H)."""
@@ -50,6 +54,9 @@ class CachedFeatures(ABC):
     """Features of texts and images, each computed once and kept below a cache folder."""
 
     __slots__ = ()
+    image: "ImageEncoder | ImageGraph"
+    _held: dict[Path, FeatureStore]
+    """Stores whose new rows are in memory, since their folders cannot be written."""
 
     def texts(self, texts: Sequence[str], reporter: Reporter, name: str) -> FeatureTable:
         """Features of each text; an empty one is absent."""
@@ -116,7 +123,7 @@ class CachedFeatures(ABC):
         """Store rows of image files, encoding those that the store lacks."""
         _, first = np.unique(keys, return_index=True)
         todo = first[store.lookup(keys[first]) < 0]
-        decoded = list(pool.map(lambda i: decode(contents[i], self._side), todo))
+        decoded = list(pool.map(lambda i: decode(contents[i], self.image.side), todo))
         usable = [
             (key, image)
             for key, image in zip(keys[todo], decoded, strict=True)
@@ -138,11 +145,11 @@ class CachedFeatures(ABC):
 
     def _store(self, modality: Modality) -> FeatureStore:
         place = self.place(modality)
-        return self._held_stores.get(place) or FeatureStore(place, self._width(modality))
+        return self._held.get(place) or FeatureStore(place, self._width(modality))
 
     def _tell(self, modality: Modality, store: FeatureStore, reporter: Reporter) -> None:
         """Say that rows were damaged, or stay in memory."""
-        place, held = self.place(modality), self._held_stores
+        place, held = self.place(modality), self._held
         if store.num_damaged and place not in held:
             reporter.note(f"{place}: {store.num_damaged} damaged features were encoded again.")
         if store.failure and place not in held:
@@ -152,16 +159,6 @@ class CachedFeatures(ABC):
     @abstractmethod
     def place(self, modality: Modality) -> Path:
         """Return the folder of an encoder's features, one for equal weights."""
-
-    @property
-    @abstractmethod
-    def _held_stores(self) -> dict[Path, FeatureStore]:
-        """Stores whose new rows are in memory, since their folders cannot be written."""
-
-    @property
-    @abstractmethod
-    def _side(self) -> int:
-        """Pixels that the image encoder looks at along each side."""
 
     @abstractmethod
     def _width(self, modality: Modality) -> int: ...

@@ -103,14 +103,6 @@ class FeatureCache(CachedFeatures):
         encoder = self._encoder(modality)
         return self.places.get(modality, place_of(self.folder, modality, encoder.fingerprint))
 
-    @property
-    def _held_stores(self) -> dict[Path, FeatureStore]:
-        return self._held
-
-    @property
-    def _side(self) -> int:
-        return self.image.side
-
     def _width(self, modality: Modality) -> int:
         return self._encoder(modality).layout.width
 

@@ -31,14 +31,6 @@ class GraphCache(CachedFeatures):
         """Return the folder of an encoder's features, which those by torch lie in too."""
         return place_of(self.folder, modality, self.fingerprints[modality])
 
-    @property
-    def _held_stores(self) -> dict[Path, FeatureStore]:
-        return self._held
-
-    @property
-    def _side(self) -> int:
-        return self.image.side
-
     def _width(self, modality: Modality) -> int:
         return self.widths[modality]
 

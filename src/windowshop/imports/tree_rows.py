@@ -329,6 +329,11 @@ def json_ld_blocks(text: str) -> Iterator[str]:
         yield bare.strip()
 
 
+def listed(value: Any) -> list[Any]:  # noqa: ANN401
+    """Return a value as a list, one alone as a list of it; none where it is empty."""
+    return value if isinstance(value, list) else [] if value in (None, "") else [value]
+
+
 def objects_of(value: object, depth: int = 0) -> Iterable[dict[str, Any]]:
     """Yield all objects in a JSON value, outer ones first."""
     if depth > MAX_DEPTH:

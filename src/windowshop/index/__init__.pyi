@@ -53,6 +53,7 @@ from .pushing import push_index as push_index
 from .remote import PushConfig as PushConfig
 from .remote import Pushed as Pushed
 from .remote import is_address as is_address
+from .remote import require_address as require_address
 from .update import Changes as Changes
 from .update import apply_changes as apply_changes
 from .update import find_changes as find_changes

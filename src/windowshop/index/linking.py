@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from windowshop.errors import ConfigError, plain_address
 from windowshop.files import INDEX, MANIFEST_FILE, write_manifest
 from windowshop.index.folder import IndexManifest
-from windowshop.index.remote import is_address, link_folder, remote_catalogue, write_link
+from windowshop.index.remote import link_folder, remote_catalogue, require_address, write_link
 
 
 def index_folder(place: str | Path) -> Path:
@@ -16,11 +15,7 @@ def index_folder(place: str | Path) -> Path:
     """
     if isinstance(place, Path) or "://" not in place:
         return Path(place)
-    if not is_address(place):
-        raise ConfigError(
-            f"{plain_address(place)}: is no address of a server. Write "
-            "postgresql://USER@HOST:PORT/DATABASE or qdrant://HOST:PORT/NAME."
-        )
+    require_address(place)
     catalogue = remote_catalogue(place)
     folder = link_folder(catalogue)
     folder.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,13 @@ import numpy as np
 from filelock import FileLock
 
 from windowshop.engines import EngineSpec
-from windowshop.errors import EngineError, IndexFolderError, needs_extra
+from windowshop.errors import (
+    ConfigError,
+    EngineError,
+    IndexFolderError,
+    needs_extra,
+    plain_address,
+)
 from windowshop.files import DEFAULT_CACHE, new_folder, write_atomic
 from windowshop.index.catalogue.protocols import Living, VectorSearch
 from windowshop.index.catalogue.restore import Derivation
@@ -132,6 +138,15 @@ def is_address(text: str) -> bool:
     """Return whether a text is the address of a server, not a path."""
     scheme, separator, _ = text.partition("://")
     return bool(separator) and scheme in STORES
+
+
+def require_address(text: str, option: str = "") -> None:
+    """Raise ConfigError for what is no address of a server; `option` stands before it."""
+    if not is_address(text):
+        raise ConfigError(
+            f"{option}{plain_address(text)}: is no address of a server. Write "
+            "postgresql://USER@HOST:PORT/DATABASE or qdrant://HOST:PORT/NAME."
+        )
 
 
 def remote_catalogue(address: str) -> RemoteCatalogue:

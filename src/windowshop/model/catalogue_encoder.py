@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from windowshop.config import CONFIG_FILE
 from windowshop.errors import ExportError, MissingExtraError, needs_extra
-from windowshop.files import EVERYTHING, EXPORT, MODEL, read_manifest, require_files
+from windowshop.files import EXPORT, MODEL, read_manifest, require_files
 from windowshop.model.exported_model import ExportedModel, open_exported_model
 from windowshop.model.query_encoder import open_query_encoder
 
@@ -47,7 +47,6 @@ def _graphs(folder: Path) -> ExportedModel:
     require_files(folder, MODEL, CONFIG_FILE)
     export = folder / EXPORT_FOLDER
     queries = open_query_encoder(export, model_key=key)
-    require_files(export, EXPORT, EVERYTHING)
     return open_exported_model(export, queries.manifest)
 
 

@@ -1,7 +1,7 @@
 """A study: variants of one training, each with the same data, seeds and budget."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -120,6 +120,13 @@ def load_study(path: Path) -> StudyConfig:
     return load_settings(path, StudyConfig)
 
 
+def require_known(named: Iterable[tuple[str, str]], names: Sequence[str]) -> None:
+    """Raise ConfigError where a setting names no variant; `named` are settings with names."""
+    for where, name in named:
+        if name not in names:
+            raise ConfigError(f"{where}: {name!r} is none of the variants {', '.join(names)}.")
+
+
 def require_names(study: StudyConfig, variants: Sequence[VariantConfig]) -> None:
     """Raise ConfigError where the study names a variant that is not among these."""
     names = [variant.name for variant in variants]
@@ -127,9 +134,7 @@ def require_names(study: StudyConfig, variants: Sequence[VariantConfig]) -> None
     named += [("claims", name) for item in study.claims for name in (item.better, item.worse)]
     if study.curve_variants != (AUTO,):
         named += [("curve_variants", name) for name in study.curve_variants]
-    for where, name in named:
-        if name not in names:
-            raise ConfigError(f"{where}: {name!r} is none of the variants {', '.join(names)}.")
+    require_known(named, names)
     own = [variant.name for variant in variants if variant.group == "reference"]
     if study.reference == AUTO and len(own) != 1:
         raise ConfigError(

@@ -19,6 +19,7 @@ from windowshop.study.config import (
     VariantConfig,
     base_training,
     reference_of,
+    require_known,
     require_names,
     training_of,
 )
@@ -116,7 +117,8 @@ def _defaults(
         budget=config.budget,
     )
     (reference, *others), notes = default_variants(base, size)
-    _require_only(config, [reference, *others])
+    every = [variant.name for variant in (reference, *others)]
+    require_known([("only", name) for name in config.only], every)
     possible = [reference]
     for variant in others:
         if config.only and variant.name not in config.only:
@@ -136,12 +138,6 @@ def _defaults(
         )
     _require_possible(config, base, possible)
     return tuple(possible), notes
-
-
-def _require_only(config: StudyConfig, variants: Sequence[VariantConfig]) -> None:
-    names = [variant.name for variant in variants]
-    if unknown := [name for name in config.only if name not in names]:
-        raise ConfigError(f"only: {unknown[0]!r} is none of the variants {', '.join(names)}.")
 
 
 def _num_seen(products: pl.DataFrame) -> int:

@@ -7,7 +7,7 @@ from windowshop.imports.formats.format import Format, Found, Job
 from windowshop.imports.normalise import text_of
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
-from windowshop.imports.tree_rows import xml_items
+from windowshop.imports.tree_rows import listed, xml_items
 
 _PRICES = ("net_customer", "gros_list", "nrp", "net_list")
 """Types of prices, that of shoppers first."""
@@ -26,15 +26,11 @@ def _recognise(source: Source) -> Found | None:
     return Found(0.97, ("element BMECAT",)) if is_catalogue else None
 
 
-def _listed(value: Any) -> list[Any]:  # noqa: ANN401
-    return value if isinstance(value, list) else [] if value in (None, "") else [value]
-
-
 def _parts(row: Part, *names: str) -> list[Part]:
     """Return the objects at the end of a path of elements."""
     found: list[Part] = [row]
     for name in names:
-        found = [i for part in found for i in _listed(part.get(name)) if isinstance(i, dict)]
+        found = [i for part in found for i in listed(part.get(name)) if isinstance(i, dict)]
     return found
 
 
@@ -90,12 +86,12 @@ def _record(number: int, row: Part, prefix: str, paths: list[str], currency: str
         "category": paths,
         "price": price.get("PRICE_AMOUNT"),
         "currency": price.get("PRICE_CURRENCY") or currency,
-        "tags": [text_of(word) for word in _listed(details.get("KEYWORD"))],
+        "tags": [text_of(word) for word in listed(details.get("KEYWORD"))],
         "images": _images(row),
     }
     for feature in _parts(row, f"{prefix}_FEATURES", "FEATURE"):
         name, unit = text_of(feature.get("FNAME")), text_of(feature.get("FUNIT"))
-        values = [text_of(value) for value in _listed(feature.get("FVALUE"))]
+        values = [text_of(value) for value in listed(feature.get("FVALUE"))]
         values = [f"{value} {unit}" if unit else value for value in values if value]
         if name and values:
             record.attributes[name] = values[0] if len(values) == 1 else values

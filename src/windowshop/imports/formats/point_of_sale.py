@@ -10,24 +10,13 @@ from windowshop.imports.formats.variant_rows import (
     Role,
     Texts,
     availability,
+    both,
+    first_of,
     layout_format,
     options_of,
 )
 from windowshop.imports.record import Record
 from windowshop.imports.values import parse_boolean, plain_name, split_images, split_list
-
-
-def _both(row: Texts, names: Names) -> Role:
-    return "both"
-
-
-def _first(*columns: str) -> Any:  # noqa: ANN401
-    """Return a key of the first of a layout's columns that a row has."""
-
-    def key(row: Texts, names: Names) -> str:
-        return str(next((found for own in columns if (found := names.get(row, own))), ""))
-
-    return key
 
 
 def _square_options(row: Texts, head: Texts) -> dict[str, Any]:
@@ -62,8 +51,8 @@ SQUARE = layout_format(Layout(
         "sale_price": "Online Sale Price", "gtin": "GTIN",
     },
     needed=("Token", "Item Name", "Variation Name"),
-    role=_both,
-    key=_first("group", "title"),
+    role=both,
+    key=first_of("group", "title"),
     options=_square_options,
     categories=lambda text: [re.sub(r"\s*\([A-Z0-9]{6,}\)$", "", part.strip())
                              for part in text.split(",")],
@@ -91,7 +80,7 @@ LIGHTSPEED = layout_format(Layout(
         "stock": "Qty.|Qty", "images": "Image|Images", "description": "Description",
     },
     needed=("System ID", "Item"),
-    role=_both,
+    role=both,
     key=lambda row, names: str(names.get(row, "group") or names.get(row, "variant_id")),
     options=lambda row, head: {name: row[name] for name in ("Color", "Size", "Attribute 1",
                                "Attribute 2", "Attribute 3") if row.get(name)},
@@ -130,8 +119,8 @@ LIGHTSPEED_ECOM = layout_format(Layout(
         "published": "Visible",
     },
     needed=("Internal_ID", "Internal_Variant_ID"),
-    role=_both,
-    key=_first("group"),
+    role=both,
+    key=first_of("group"),
     options=_ecom_options,
     no_use=r"(?:[a-z]{2} )?(?:category \d|variant title|title long|url|fulltitle|meta)|supplier|"
     r"article code|tax|price cost|weight|stock ",

@@ -5,7 +5,15 @@ from typing import Any
 
 from windowshop.imports.amounts import fraction_digits
 from windowshop.imports.formats.format import Names
-from windowshop.imports.formats.variant_rows import Layout, Role, Texts, layout_format, options_of
+from windowshop.imports.formats.variant_rows import (
+    Layout,
+    Role,
+    Texts,
+    both,
+    first_of,
+    layout_format,
+    options_of,
+)
 from windowshop.imports.languages import without_language
 from windowshop.imports.record import Record
 from windowshop.imports.values import OUT_OF_STOCK, split_list
@@ -46,8 +54,8 @@ CSCART = layout_format(Layout(
     },
     needed=("Product code", "Language"),
     marks=("Category", "Detailed image", "Features", "SEO name", "List price", "Product id"),
-    role=lambda row, names: "both",
-    key=lambda row, names: str(names.get(row, "group") or names.get(row, "sku")),
+    role=both,
+    key=first_of("group", "sku"),
     facts=lambda row, head: {**_bracketed(row.get("Features"), "///"),
                              **_bracketed(row.get("Options"), ",")},
     categories=lambda text: [" > ".join(part.split("///")) for part in text.split(";")],
@@ -91,7 +99,7 @@ SHOPWARE_5 = layout_format(Layout(
     },
     needed=("ordernumber", "mainnumber"),
     role=_shopware_role,
-    key=lambda row, names: str(names.get(row, "group") or names.get(row, "sku")),
+    key=first_of("group", "sku"),
     options=lambda row, head: _pairs(row.get("configuratorOptions"), "|"),
     categories=lambda text: [part for part in text.split("|") if not part.strip().isdigit()],
     images=lambda value: [part for part in str(value or "").split("|") if part],
@@ -122,8 +130,8 @@ TIENDANUBE = layout_format(Layout(
     needed=("SKU",),
     marks=("Identificador de URL", "Identificador URL", "Nombre de propiedad 1",
            "Nome da variação 1", "Mostrar en tienda", "Exibir na loja"),
-    role=lambda row, names: "both",
-    key=lambda row, names: str(names.get(row, "group")),
+    role=both,
+    key=first_of("group"),
     options=lambda row, head: options_of(
         row, head, r"(?:nombre de propiedad|nome da variacao) (\d)",
         r"(?:valor de propiedad|valor da variacao) (\d)"),
@@ -164,7 +172,7 @@ COMMERCETOOLS = layout_format(Layout(
     },
     needed=("productType", "sku", "prices"),
     marks=("variantId", "variantKey", "tax", "categories", "slug.en", "slug", "images"),
-    role=lambda row, names: "both",
+    role=both,
     key=lambda row, names: str(names.get(row, "group") or names.get(row, "sku"))
     if names.get(row, "kind") else "",
     categories=lambda text: text.split(";"),

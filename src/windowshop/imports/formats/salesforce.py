@@ -11,7 +11,7 @@ from windowshop.imports.formats.format import Format, Found, Job
 from windowshop.imports.normalise import text_of
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
-from windowshop.imports.tree_rows import xml_items
+from windowshop.imports.tree_rows import listed, xml_items
 from windowshop.imports.values import parse_boolean
 
 NAMESPACE = "demandware.com/xml/impex/catalog"
@@ -30,11 +30,6 @@ def _recognise(source: Source) -> Found | None:
     if source.kind != "xml" or NAMESPACE not in source.text(1 << 12):
         return None
     return Found(0.97, (f"namespace {NAMESPACE}",))
-
-
-def listed(value: Any) -> list[Any]:  # noqa: ANN401
-    """Return a value as a list, one alone as a list of it."""
-    return value if isinstance(value, list) else [] if value in (None, "") else [value]
 
 
 def _within(row: Row, *names: str) -> list[Any]:

@@ -11,10 +11,10 @@ from typing import Any
 from windowshop.errors import DataError
 from windowshop.imports.amounts import parse_money
 from windowshop.imports.formats.format import FolderFormat, Found, Job
-from windowshop.imports.formats.salesforce import NAMESPACE, listed, read_catalogs
+from windowshop.imports.formats.salesforce import NAMESPACE, read_catalogs
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
-from windowshop.imports.tree_rows import xml_items
+from windowshop.imports.tree_rows import listed, xml_items
 from windowshop.imports.values import parse_boolean
 
 _PRICES = "demandware.com/xml/impex/pricebook"

@@ -227,6 +227,20 @@ def numbered(row: Texts, name: str, value: str) -> list[tuple[str, str]]:
     return [(pair[0], pair[1]) for pair in found.values() if pair[0] and pair[1]]
 
 
+def both(row: Texts, names: Names) -> Role:
+    """Return that a row is a product and a variant."""
+    return "both"
+
+
+def first_of(*columns: str) -> Any:  # noqa: ANN401
+    """Return a key of the first of a layout's columns that a row has."""
+
+    def key(row: Texts, names: Names) -> str:
+        return str(next((found for own in columns if (found := names.get(row, own))), ""))
+
+    return key
+
+
 def options_of(row: Texts, head: Texts, name: str, value: str) -> dict[str, Any]:
     """Return options in numbered columns, whose names the product's row alone may have."""
     names = {hit[1]: str(text) for column, text in {**head, **row}.items()

@@ -6,7 +6,7 @@ from typing import Any
 from windowshop.imports.formats.format import Format, Found, Job
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
-from windowshop.imports.tree_rows import xml_items
+from windowshop.imports.tree_rows import listed, xml_items
 from windowshop.imports.values import BACKORDER, IN_STOCK, OUT_OF_STOCK, parse_published
 
 _STATES = {"instock": IN_STOCK, "outofstock": OUT_OF_STOCK, "onbackorder": BACKORDER}
@@ -22,19 +22,15 @@ def _recognise(source: Source) -> Found | None:
     return Found(0.97, ("WordPress's export with posts of type product",))
 
 
-def _listed(value: Any) -> list[Any]:  # noqa: ANN401
-    return value if isinstance(value, list) else [] if value in (None, "") else [value]
-
-
 def _meta(row: Row) -> dict[str, str]:
     """Return the meta values of a post by their keys."""
-    pairs = [item for item in _listed(row.get("postmeta")) if isinstance(item, dict)]
+    pairs = [item for item in listed(row.get("postmeta")) if isinstance(item, dict)]
     return {str(item.get("meta_key")): str(item.get("meta_value", "")) for item in pairs}
 
 
 def _terms(row: Row) -> list[tuple[str, str, str]]:
     """Return the terms of a post: the taxonomy, the name and the short name of each."""
-    items = [item for item in _listed(row.get("category")) if isinstance(item, dict)]
+    items = [item for item in listed(row.get("category")) if isinstance(item, dict)]
     return [(str(i.get("domain")), str(i.get("value", "")), str(i.get("nicename"))) for i in items]
 
 
@@ -80,7 +76,7 @@ def _record(number: int, row: Row, parent: Row, images: Mapping[str, str]) -> Re
         "product_id": meta.get("_sku") or name,
         "group_id": above.get("_sku") or str(parent.get("post_id", "")),
         "title": row.get("title") or parent.get("title"),
-        "description": [*_listed(row.get("encoded"))] or [*_listed(parent.get("encoded"))],
+        "description": [*listed(row.get("encoded"))] or [*listed(parent.get("encoded"))],
         "brand": [label for domain, label, _ in terms if domain == "product_brand"],
         "category": [label for domain, label, _ in terms if domain == "product_cat"],
         "tags": [label for domain, label, _ in terms if domain == "product_tag"],

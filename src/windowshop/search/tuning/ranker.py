@@ -8,7 +8,7 @@ trees add to a score, half of it or a quarter may still pay.
 Shapes: M candidates, F features, R rows of all queries.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -86,7 +86,7 @@ class RankerTuning:
     why: str
     mix: float
     """nDCG@10 of the mix, by the labels that it was fitted to."""
-    trial: "Trial"
+    trial: Trial
     """The one whose share counts, or the first one, where none is used."""
     groups: tuple[GroupRow, ...]
     text: str = field(repr=False)
@@ -158,13 +158,14 @@ def fit_ranker(
         groups = _ablation(samples, spec, data.labels, scores, lambda: advance(1, ""))
         text = _fit(samples, spec)
         advance(1, "")
-    trials = [_trial(data, samples, scores, share) for share in SHARES]
+    mix = _ndcg(data.labels, _plain(samples))
+    trials = (_trial(data, samples, scores, mix, share) for share in SHARES)
     trial, used, why = chosen(trials, max_slice_loss, min_slice_queries)
     return RankerTuning(
         num_queries=len(samples),
         used=used,
         why=why,
-        mix=_mean(_ndcg(data.labels, _plain(samples))),
+        mix=_mean(mix),
         trial=trial,
         groups=groups,
         text=text,
@@ -178,15 +179,19 @@ def _plain(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
 
 
 def _trial(
-    data: RankerData, samples: Sequence[Sample], scores: Sequence[np.ndarray], share: float
+    data: RankerData,
+    samples: Sequence[Sample],
+    scores: Sequence[np.ndarray],
+    mix: Mapping[str, float],
+    share: float,
 ) -> Trial:
-    """Compare the order by a share of what the trees add with the mix's."""
+    """Compare the order by a share of what the trees add with the mix's, whose nDCG@10 is given."""
     plain = _plain(samples)
     mixed = [
         s.start_M + share * (all_M - s.start_M) for s, all_M in zip(samples, scores, strict=True)
     ]
     ranked = _ranked(samples, mixed)
-    mix, ranker = (_ndcg(data.labels, keys) for keys in (plain, ranked))
+    ranker = _ndcg(data.labels, ranked)
     recalls = [_recall(data.parts, keys) for keys in (plain, ranked)]
     return Trial(
         share=share,
@@ -286,16 +291,25 @@ def _slices(
 
 
 def chosen(
-    trials: Sequence[Trial], max_slice_loss: float, min_slice_queries: int
+    trials: Iterable[Trial], max_slice_loss: float, min_slice_queries: int
 ) -> tuple[Trial, bool, str]:
-    """Return the first trial that pays, else the first one; whether it is used; and why."""
-    verdicts = [_verdict(trial, max_slice_loss, min_slice_queries) for trial in trials]
-    place = next((i for i, (used, _) in enumerate(verdicts) if used), 0)
-    used, why = verdicts[place]
-    if place:
-        first, share = verdicts[0][1], trials[place].share
-        why += f", with {share:.0%} of what its trees add (with all of it {first})"
-    return trials[place], used, why
+    """Return the first trial that pays, else the first one; whether it is used; and why.
+
+    No trial behind the one that pays is asked for.
+    """
+    refused: list[tuple[Trial, str]] = []
+    for trial in trials:
+        used, why = _verdict(trial, max_slice_loss, min_slice_queries)
+        if not used:
+            refused.append((trial, why))
+            continue
+        if refused:
+            why += (
+                f", with {trial.share:.0%} of what its trees add (with all of it {refused[0][1]})"
+            )
+        return trial, True, why
+    trial, why = refused[0]
+    return trial, False, why
 
 
 def _verdict(trial: Trial, max_slice_loss: float, min_slice_queries: int) -> tuple[bool, str]:

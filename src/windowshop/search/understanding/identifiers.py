@@ -130,7 +130,8 @@ class Identifiers:
 
     def _begun_with(self, texts: Sequence[str]) -> list[bool]:
         """Return whether any identifier begins with each text, or with another form of it."""
-        codes = [code for text in texts for code in _forms(text)]
+        forms = [_forms(text) for text in texts]
+        codes = [code for own in forms for code in own]
         found = np.zeros(len(codes), dtype=bool)
         asked = pl.Series(codes, dtype=pl.String)
         for table in (self._built, self._later):
@@ -141,7 +142,7 @@ class Identifiers:
                     "held"
                 ].to_numpy()
         any_of = iter(found.tolist())
-        return [any([next(any_of) for _ in _forms(text)]) for text in texts]
+        return [any([next(any_of) for _ in own]) for own in forms]
 
     def _look_up(
         self, text: str, columns: ProductColumns, having: Having, *, is_whole: bool

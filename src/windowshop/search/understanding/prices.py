@@ -118,7 +118,7 @@ def _phrase(
     before = last_word(query[:start])
     is_other = before in wordings().not_prices_after or before in wordings().ages
     is_other = is_other or (not with_ages and is_child(before, known))
-    if len(known) < len(amounts) or not (has_money or not (form.needs_money or is_other)):
+    if len(known) < len(amounts) or (not has_money and (form.needs_money or is_other)):
         return None
     tree: Filter
     if op is not None:

@@ -58,7 +58,7 @@ def _numbers(query: str, low: Token, high: Token) -> Sequence[int]:
 def _named(
     label: str, numbers: Sequence[int], phrases: Mapping[str, Sequence[Meaning]]
 ) -> list[Meaning]:
-    if "".join([label, *map(str, (numbers[0], numbers[-1]))]) in phrases if numbers else False:
+    if not numbers or f"{label}{numbers[0]}{numbers[-1]}" in phrases:
         return []  # "size 38/40" is a size of its own
     named = [phrases.get(f"{label}{number}") for number in numbers]
     meanings = [found[0] for found in named if found]

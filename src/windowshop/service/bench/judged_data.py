@@ -1,6 +1,5 @@
 """Judged split of a data folder as sets of queries: graded by people, and by a language model."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from windowshop.evaluation import (
     read_grades,
     split_kinds,
 )
+from windowshop.service.bench.latest import Latest
 from windowshop.service.bench.query_text import Grouped, grouped
 from windowshop.service.http.errors import ServiceError
 
@@ -51,10 +51,9 @@ class JudgedSplit:
 
     def __init__(self, data: JudgedData) -> None:
         self.data = data
-        self._lock = threading.Lock()
-        self._dataset: Dataset | None = None
-        self._people: Grouped | None = None
-        self._model: ModelGrades | None = None
+        self._dataset: Latest[Dataset] = Latest()
+        self._people: Latest[Grouped] = Latest()
+        self._model: Latest[ModelGrades] = Latest()
 
     @property
     def has_model(self) -> bool:
@@ -66,27 +65,19 @@ class JudgedSplit:
 
         Raises ServiceError 503 where the folder cannot be read.
         """
-        with self._lock:
-            if self._people is None:
-                self._people = self._read(self._of_people)
-            return self._people
+        return self._people.of(None, lambda: self._read(self._of_people))
 
     def model(self) -> ModelGrades:
         """Return the texts that a language model graded products of.
 
         Raises ServiceError 503 where the folder or its grades cannot be read.
         """
-        with self._lock:
-            if self._model is None:
-                self._model = self._read(self._of_model)
-            return self._model
+        return self._model.of(None, lambda: self._read(self._of_model))
 
     def _read(self, read: Callable[[Dataset], Found]) -> Found:
         folder = self.data.folder
         try:
-            if self._dataset is None:
-                self._dataset = read_dataset(folder)
-            return read(self._dataset)
+            return read(self._dataset.of(None, lambda: read_dataset(folder)))
         except WindowshopError as error:
             message = str(error).replace(str(folder), folder.resolve().name)
             raise ServiceError(503, "bad_data", message) from None

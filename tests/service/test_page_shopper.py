@@ -75,6 +75,22 @@ def test_a_word_that_is_begun_is_searched_for_as_what_it_becomes(open_page, page
     assert (sent[-1]["text"], sent[-1]["log"]) == ("Foo", True)
 
 
+def test_no_letter_is_lost_where_answers_are_read_slowly(open_page):
+    page = open_page()
+    settled(page)
+    page.evaluate("""() => {
+      const read = Response.prototype.json;
+      Response.prototype.json = async function () {
+        await new Promise((go) => setTimeout(go, 200));
+        return read.call(this);
+      };
+    }""")
+    page.locator("#query").press_sequentially("red shoe", delay=90)  # each letter is looked for
+    until(lambda: page.inner_text("h1") == "red shoe")
+    assert page.input_value("#query") == "red shoe"
+    assert page.locator(".fault").count() == 0
+
+
 def test_a_click_before_the_text_stands_is_reported_under_a_search(open_page):
     page = open_page()
     settled(page)

@@ -90,11 +90,17 @@ async function send(path, options = {}) {
       await pause(response);
       continue;
     }
-    const body = await response.json().catch(() => null);
+    const body = await response.json().catch(unlessGivenUp);
     if (response.ok && body !== null) return body;
     const { code = "unreadable", message } = body?.error ?? {};
     throw new ApiError(response.status, code, message ?? `The server answered ${response.status}. Try again later.`);
   }
+}
+
+/** Null for a body that cannot be read; a request that was given up meanwhile stays given up. */
+function unlessGivenUp(error) {
+  if (isAbort(error)) throw error;
+  return null;
 }
 
 /** A shop that starts, or has too many searches at once, says when to come back. */

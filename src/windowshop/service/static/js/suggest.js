@@ -63,7 +63,7 @@ class Combo {
       this.show();
       announce(`${counted(this.options.length, "suggestion")}`);
     } catch (error) {
-      if (isAbort(error)) return;
+      if (isAbort(error) || this.box.value.trim() !== text) return;
       this.tell(text, text);
       this.close();
     }

@@ -77,8 +77,8 @@ def _print_recognised(path: Path, json_output: bool) -> None:
     """Say what a file of another system is, and show the mapping of a table."""
     from windowshop.data import Report, render
     from windowshop.imports import (
-        guess_map,
         import_finding,
+        map_of,
         map_text,
         recognise_source,
         unpacked,
@@ -93,7 +93,7 @@ def _print_recognised(path: Path, json_output: bool) -> None:
         out.print(render(report))
         if found.format == "table":
             source = found.sources[0]
-            columns, _ = guess_map(source.header, source.sample)
+            columns, _ = map_of(source)
             print_line(map_text(columns, source.sample, path.name))
 
 

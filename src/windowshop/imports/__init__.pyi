@@ -2,7 +2,7 @@ from .advice import advise as advise
 from .advice import import_finding as import_finding
 from .archives import unpacked as unpacked
 from .column_map import ColumnMap as ColumnMap
-from .column_map import guess_map as guess_map
+from .column_map import map_of as map_of
 from .images.config import FetchConfig as FetchConfig
 from .images.fetch import fetch_images as fetch_images
 from .images.report import FetchReport as FetchReport

@@ -20,7 +20,7 @@ from windowshop.data import (
     read_rules,
 )
 from windowshop.errors import ConfigError, DataError, MissingExtraError
-from windowshop.imports.column_map import guess_map
+from windowshop.imports.column_map import map_of
 from windowshop.imports.names import field_of
 from windowshop.imports.recognise import TABLE, Recognised, data_files, recognise_source
 from windowshop.imports.run import MAP_FILE, REPORT_FILE
@@ -77,7 +77,7 @@ def import_finding(found: Recognised, path: Path, name: str = "") -> Finding:
     text = f"{found.title}, {found.found.certainty:.0%} sure ({', '.join(found.found.reasons)})."
     if found.format == TABLE:
         source = found.sources[0]
-        columns = guess_map(source.header, source.sample)[0].columns
+        columns = map_of(source)[0].columns
         named = [f"{name!r} is {target}" for name, target in columns.items() if target != "keep"]
         text += f" Columns: {', '.join(named) or 'none is known'}."
     finding = finding_of("to-import", name, text)
@@ -87,7 +87,7 @@ def import_finding(found: Recognised, path: Path, name: str = "") -> Finding:
 def _column_findings(path: Path) -> Iterator[Finding]:
     """Yield the mapping of columns that look like a field that the table lacks."""
     source = Source(path)
-    mapping = guess_map(source.header, source.sample)[0].columns
+    mapping = map_of(source)[0].columns
     names = {name.lower() for name in source.header}
     found = []
     for name, target in mapping.items():

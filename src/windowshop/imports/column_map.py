@@ -15,7 +15,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from windowshop.errors import ConfigError
@@ -25,6 +25,7 @@ from windowshop.imports.column_prefix import without_prefix
 from windowshop.imports.column_values import MIN_DISTINCT, fill_by_values
 from windowshop.imports.names import ALSO, field_of
 from windowshop.imports.record import FIELDS
+from windowshop.imports.source import Source
 from windowshop.imports.values import (
     is_web,
     parse_availability,
@@ -42,6 +43,8 @@ FURTHER_TARGETS = ("stock", "published")
 """Fields of tables beside those of a record: a count, and whether the shop shows a product."""
 SEVERAL = ("images", "category", "description", "tags")
 """Fields that several columns may hold; their values are joined in the order of the columns."""
+JOINED = 0.8
+"""Certainty of columns that the parts of several tables tell."""
 MIN_NAMED = 0.7
 """Certainty from which on a name is not shortened."""
 MAX_EXAMPLE = 40
@@ -93,6 +96,10 @@ class ColumnMap:
     """Whether the columns of category are the levels of one path, and not a path each."""
     separator: str = ""
     encoding: str = ""
+    table: str = ""
+    """Table of products, where several are joined to it."""
+    joins: dict[str, str] | None = None
+    """Column that names rows of another table, and their key there; None finds them."""
     columns: dict[str, Target] = field(default_factory=dict)
     """Field that each column holds; one that is not named is kept as it is."""
 
@@ -167,6 +174,23 @@ def guess_map(
     )
     found = ColumnMap(columns=ordered, category_levels=is_levelled, **_signs(ordered, values))
     return found, round(sum(needed) / len(needed), 2)
+
+
+def map_of(source: Source) -> tuple[ColumnMap, float]:
+    """Return what the columns of a source hold, with what it knows of them itself."""
+    found, certainty = guess_map(source.header, source.sample)
+    hints = {name: target for name, target in source.hints.items() if name in found.columns}
+    if source.joins is not None:
+        found = replace(found, table=source.table_name, joins={**source.joins})
+    if not hints:
+        return found, certainty
+    taken = {target for target in hints.values() if target not in SEVERAL}
+    columns = {
+        name: "keep" if name not in hints and target in taken else hints.get(name, target)
+        for name, target in found.columns.items()
+    }
+    mapped = replace(found, columns=columns, category_levels=False)  # type: ignore[arg-type]
+    return mapped, max(certainty, JOINED)
 
 
 def _meanings(name: str, shorter: str) -> list[tuple[str, float]]:

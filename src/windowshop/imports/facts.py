@@ -40,7 +40,8 @@ def facts_of(name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
         value = _of_text(value)
     if isinstance(value, dict) and len(value) == 1:
         inner = next(iter(value.values()))
-        if isinstance(inner, list) or (isinstance(inner, dict) and pair_of(inner) is not None):
+        is_list = isinstance(inner, list) and not all(isinstance(item, str) for item in inner)
+        if is_list or (isinstance(inner, dict) and pair_of(inner) is not None):
             value = inner
     if isinstance(value, dict) and (pair := pair_of(value)) is not None and len(value) <= 3:
         return dict([pair])

@@ -45,6 +45,12 @@ def map_text(found: ColumnMap, sample: Sequence[Mapping[str, Any]], source: str)
         "encoding",
     ):
         lines.append(f"{name}: {json.dumps(getattr(found, name), ensure_ascii=False)}")
+    if found.joins is not None:
+        lines.append("# Table of products, and which column names rows of which other table.")
+        lines.append(f"table: {json.dumps(found.table, ensure_ascii=False)}")
+        lines.append("joins:" if found.joins else "joins: {}")
+        lines += [f"  {json.dumps(near, ensure_ascii=False)}: {json.dumps(far, ensure_ascii=False)}"
+                  for near, far in found.joins.items()]  # fmt: skip
     lines.append("columns:")
     for name, target in found.columns.items():
         shown = _examples([row[name] for row in sample if row.get(name) not in (None, "")])

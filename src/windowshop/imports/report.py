@@ -89,6 +89,8 @@ class ImportReport:
     read_as: dict[str, str] = field(default_factory=dict)
     """Encoding, separator and such of the source."""
     counts: dict[str, int] = field(default_factory=dict)
+    joins: list[str] = field(default_factory=list)
+    """Columns by which tables were joined, and those by which they were not, with how sure."""
     columns: dict[str, str] = field(default_factory=dict)
     """Field or column that each column of the source became."""
     types: dict[str, str] = field(default_factory=dict)
@@ -142,6 +144,7 @@ def render_import(report: ImportReport) -> RenderableType:
     _row(facts, "format", f"{report.format}, {report.certainty:.0%} sure{reasons}")
     _row(facts, "read as", ", ".join(f"{k} {v}" for k, v in report.read_as.items()))
     _row(facts, "counts", ", ".join(f"{n:,} {k}" for k, n in report.counts.items()))
+    _row(facts, "joined", "\n".join(report.joins))
     _row(facts, "columns", _columns(report.columns))
     _row(facts, "types", ", ".join(f"{k}: {v}" for k, v in report.types.items()))
     _row(facts, "empty columns", ", ".join(report.empty_columns))

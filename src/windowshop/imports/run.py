@@ -20,7 +20,7 @@ from windowshop.data import (
 from windowshop.errors import ConfigError, DataError
 from windowshop.files import content_hash, file_hash, new_folder, write_json
 from windowshop.imports.archives import unpacked
-from windowshop.imports.column_map import ColumnMap, guess_map
+from windowshop.imports.column_map import ColumnMap, map_of
 from windowshop.imports.formats.format import FolderFormat, Format, Item, Job
 from windowshop.imports.judged import JudgedWriter
 from windowshop.imports.map_file import read_map, write_map
@@ -99,8 +99,9 @@ def _import_from(
             encoding=options.encoding or found_map.encoding,
         )
     found = recognise_source(
-        path, format=options.format, separator=options.separator, encoding=options.encoding
-    )
+        path, format=options.format, separator=options.separator, encoding=options.encoding,
+        table=found_map.table if found_map else "", joins=found_map.joins if found_map else None,
+    )  # fmt: skip
     if found.format == TABLE:
         found_map = _require_map(found, found_map, out)
     key = _key(found, source, options, found_map)
@@ -113,7 +114,7 @@ def _key(
     found: Recognised, source: Path, options: ImportOptions, column_map: ColumnMap | None
 ) -> str:
     """Return a hash of all that decides the result: files, options, mapping and version."""
-    files = {source.path for source in found.sources}
+    files = {path for source in found.sources for path in source.paths}
     if not files:
         whole: FolderFormat = FOLDER_FORMATS[found.format]
         files = {*data_files(found.path), *whole.files(found.path)}
@@ -146,13 +147,13 @@ def table_map(source: str | Path, options: ImportOptions | None = None) -> Table
             path, format=TABLE, separator=options.separator, encoding=options.encoding
         )
         first = found.sources[0]
-        return TableMap(guess_map(first.header, first.sample)[0], first.sample)
+        return TableMap(map_of(first)[0], first.sample)
 
 
 def _require_map(found: Recognised, given: ColumnMap | None, out: Path) -> ColumnMap:
     """Return the mapping of a table; raises DataError where it lacks a needed field."""
     first = found.sources[0]
-    guessed = given or guess_map(first.header, first.sample)[0]
+    guessed = given or map_of(first)[0]
     if given is not None:
         unknown = sorted(set(given.columns) - set(first.header))
         if unknown:
@@ -238,6 +239,7 @@ def _import(
     report.passed_over = [str(whole / path.relative_to(root)) for path in found.passed_over]
     if found.sources:
         report.read_as = found.sources[0].read_as
+        report.joins = [*found.sources[0].join_texts]
     reading = Reading(
         decimal=options.decimal,
         currency=options.currency.upper(),

@@ -6,7 +6,7 @@ import json
 import lzma
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -35,7 +35,9 @@ from windowshop.imports.report import ImportReport
 from windowshop.imports.sheets import largest_sheet
 from windowshop.imports.tree_rows import Row, json_items, json_lines, json_place, xml_items
 
-Kind = Literal["csv", "jsonl", "json", "xml", "html", "xlsx", "parquet", "arrow", "impex"]
+Kind = Literal[
+    "csv", "jsonl", "json", "xml", "html", "xlsx", "parquet", "arrow", "impex", "database", "tables"
+]
 NUM_SAMPLE = 500
 NUM_PAGES = 20
 CHUNK_ROWS = 5000
@@ -43,11 +45,12 @@ MAX_LINE = 1 << 25
 _SHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 _BINARY: dict[bytes, Kind] = {
     b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow",
+    b"SQLite format 3": "database",
 }  # fmt: skip
 _OTHERS = {
     b"PK": "a zip archive", b"\xff\xd8": "a JPEG image", b"\x89PNG": "a PNG image",
-    b"%PDF": "a PDF document", b"GIF8": "a GIF image", b"SQLite format": "an SQLite database",
-    b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive",
+    b"%PDF": "a PDF document", b"GIF8": "a GIF image", b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a RAR archive",
 }  # fmt: skip
 
 
@@ -76,6 +79,13 @@ def bare_suffix(path: Path) -> str:
 class Source:
     """One file to read records from."""
 
+    hints: Mapping[str, str] = {}
+    """Fields of columns that are known by more than their names and values."""
+    joins: Mapping[str, str] | None = None
+    """Columns that name rows of other tables, and their keys there; None of one table."""
+    join_texts: tuple[str, ...] = ()
+    """Joins as a report has them, with how sure they are."""
+
     def __init__(self, path: Path, *, separator: str = "", encoding: str = "") -> None:
         self.path = path
         self._separator, self._encoding = separator, encoding
@@ -89,6 +99,19 @@ class Source:
     def suffix(self) -> str:
         """Ending of the name, without that of a compression."""
         return bare_suffix(self.path)
+
+    @cached_property
+    def paths(self) -> tuple[Path, ...]:
+        """Files that are read."""
+        return (self.path,)
+
+    @property
+    def table_name(self) -> str:
+        """Name of the table that the file holds."""
+        name = self.path.name
+        for packed in PACKED_SUFFIXES:
+            name = name.removesuffix(packed)
+        return Path(name).stem
 
     @cached_property
     def kind(self) -> Kind:
@@ -246,7 +269,7 @@ class Source:
                 yield from _parquet_rows(self.path)
             case "arrow":
                 yield from _arrow_rows(self.path)
-            case "html" | "impex":
+            case "html" | "impex" | "database" | "tables":
                 return
 
     def _csv_rows(self, report: ImportReport) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from windowshop.imports.category_columns import level_names
-from windowshop.imports.column_map import FURTHER_TARGETS, ColumnMap, guess_map
+from windowshop.imports.column_map import FURTHER_TARGETS, ColumnMap, map_of
 from windowshop.imports.facts import facts_of, is_option, paired_columns, paired_values
 from windowshop.imports.formats.format import Format, Found, Job
 from windowshop.imports.normalise import id_text
@@ -40,7 +40,7 @@ _OWN = frozenset(("product_id", "group_id", "sku", "gtin", "mpn", "availability"
 def _recognise(source: Source) -> Found | None:
     if source.kind == "html" or not source.header:
         return None
-    found, certainty = guess_map(source.header, source.sample)
+    found, certainty = map_of(source)
     if found.lacks:
         return Found(0.05, (f"no column looks like {found.lacks}",))
     shown = [f"{name} is {target}" for name, target in found.columns.items()
@@ -49,7 +49,7 @@ def _recognise(source: Source) -> Found | None:
 
 
 def _read(source: Source, job: Job) -> Iterator[Record]:
-    found = job.column_map or guess_map(source.header, source.sample)[0]
+    found = job.column_map or map_of(source)[0]
     job.reading.decimal = job.reading.decimal or found.decimal
     job.reading.currency = job.reading.currency or found.currency
     job.report.columns |= {name: str(target) for name, target in found.columns.items()}

@@ -91,6 +91,13 @@ def test_what_the_shop_has_is_certain_and_nonsense_is_the_closest_only(clothes):
     assert other.certainty.signs == {}
 
 
+@pytest.mark.parametrize("text", ["!!!", "👗", "❤️ ❤️"])
+def test_a_query_without_a_word_is_not_certain_of_anything(clothes, text):
+    found = ask(clothes, text=text).certainty
+    assert (found.found, found.unknown) == ("closest", (text,))
+    assert ask(clothes, text=f"red dress {text}").certainty.found == "certain"
+
+
 def test_a_list_of_the_closest_ends_early_and_counts_agree(clothes):
     answer = ask(clothes, text="qwxzv blorp", facets=("colour",), limit=50)
     most = clothes.settings.certainty.max_closest

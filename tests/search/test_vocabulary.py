@@ -527,6 +527,18 @@ TOYS = pl.DataFrame(
         ("baby toys up to 1 year", {"6-18 months"}, []),
         ("puzzle for 9 year olds", {"8+"}, []),
         ("toy for 8 months", {"6-18 months"}, []),
+        ("puzzle age 4", {"3-5"}, []),
+        ("puzzle ages 9-11", {"8+"}, []),
+        ("puzzle aged 9 to 11", {"8+"}, []),
+        ("toy age 8 months", {"6-18 months"}, []),
+        ("puzzle for 4-year-olds", {"3-5"}, []),
+        ("puzzle 9+", {"8+", "12 years"}, []),
+        ("puzzle 9+ years", {"8+", "12 years"}, []),
+        ("rompecabezas 4 años", {"3-5"}, []),
+        ("Puzzle ab 9 Jahren", {"8+", "12 years"}, []),
+        ("パズル 4歳", {"3-5"}, []),
+        ("puzzle 4", set(), []),
+        ("ages of reason", set(), []),
         ("kids puzzle under $10", set(), ["under $10"]),
         ("kids puzzle under 10 dollars", set(), ["under 10 dollars"]),
         ("kids puzzle under 50", set(), ["under 50"]),
@@ -539,6 +551,7 @@ def test_small_numbers_of_children_are_ages_where_products_state_these(query, ag
     stated = {v for m in found.matches for o in (m.meaning, *m.others) for v in o.values}
     assert {value for value in stated if isinstance(value, str)} == ages
     assert [phrase.text for phrase in found.prices] == prices
+    assert "old" not in found.rest.split()
 
 
 MEASURED = pl.DataFrame(
@@ -738,3 +751,98 @@ def test_sizes_in_lists_are_read_by_themselves_too():
     table = SIZED.with_columns(pl.concat_list("size").alias("größen")).drop("size")
     found = Vocabulary(table).understand("jeans 32").matches
     assert [(m.meaning.column, m.meaning.value) for m in found][-1] == ("größen", "32")
+
+
+def table_of(column, values, **others):
+    rows = [
+        {"product_id": f"{i}", "title": "Thing", "category": "Things", column: value}
+        | {name: own[i] for name, own in others.items()}
+        for i, value in enumerate(values)
+    ]
+    return pl.DataFrame(rows)
+
+
+def named(table, query):
+    found = Vocabulary(table).understand(query).matches
+    return {m.meaning.column: set(m.meaning.values) for m in found if m.text.lower() != "thing"}
+
+
+@pytest.mark.parametrize("values", [("W32/L34", "W33/L32", "W32/L30", "M")])
+@pytest.mark.parametrize(
+    ("query", "sizes"),
+    [
+        ("thing w32", {"W32/L34", "W32/L30"}),
+        ("thing W 32", {"W32/L34", "W32/L30"}),
+        ("thing l32", {"W33/L32"}),
+        ("thing 32/34", {"W32/L34"}),
+        ("thing 32x34", {"W32/L34"}),
+        ("thing w32 l30", {"W32/L30"}),
+        ("thing W33/L32", {"W33/L32"}),
+        ("thing w31", set()),
+        ("thing 24/7", set()),
+    ],
+)
+def test_a_size_of_two_numbers_is_named_by_one_and_in_any_form(values, query, sizes):
+    assert named(table_of("size", values), query).get("size", set()) == sizes
+    if not query.endswith(("w32", "l32", "W 32")):  # one number of an unlabelled pair may be any
+        bare = {value.replace("W", "").replace("L", "") for value in values}
+        wanted = {value.replace("W", "").replace("L", "") for value in sizes}
+        assert named(table_of("size", bare), query).get("size", set()) == wanted
+
+
+def test_a_size_of_two_numbers_names_a_value_in_each_column():
+    table = table_of("waist", [32, 34, 32], length=[34, 32, 30])
+    assert named(table, "thing w32/l30") == {"waist": {32}, "length": {30}}
+    assert named(table, "thing 34x32") == {"waist": {34}, "length": {32}}
+    assert named(table, "thing l30") == {"length": {30}}
+    assert named(table, "thing 31/30") == {}
+
+
+@pytest.mark.parametrize(
+    ("query", "volumes"),
+    [
+        ("17 fl oz thing", {"17 fl oz"}),
+        ("17 fl. oz. thing", {"17 fl oz"}),
+        ("17oz thing", {"17 fl oz"}),
+        ("500 ml thing", {"17 fl oz"}),
+        ("1.7 oz thing", {"1.7 fl oz"}),
+        ("50 ml thing", {"1.7 fl oz"}),
+        ("16.9 fl oz thing", set()),  # the same unit says that it is another size
+        ("520 ml thing", set()),
+        ("thing under 10 oz", {"1.7 fl oz"}),
+    ],
+)
+def test_ounces_are_fluid_where_volumes_are_stated(query, volumes):
+    table = table_of("volume", ["17 fl oz", "1.7 fl oz", "24 fl oz"])
+    assert named(table, query).get("volume", set()) == volumes
+
+
+def test_ounces_are_weight_where_weights_are_stated():
+    table = table_of("weight", ["17 oz", "2 lb"], volume=["17 fl oz", "1 l"])
+    assert named(table, "17 oz thing") == {"weight": {"17 oz"}}
+
+
+def test_units_are_read_with_their_accents():
+    table = table_of("width", ["2 m", "80 cm"])
+    assert named(table, "tapis 2 mètres") == {"width": {"2 m"}}
+    assert named(table, "alfombra de 80 centímetros") == {"width": {"80 cm"}}
+
+
+@pytest.mark.parametrize(
+    ("query", "sizes"),
+    [
+        ("things 6.5", {"6.5"}),
+        ("things size 6.5", {"6.5"}),
+        ("things 65", {"65"}),
+        ("things size 65", {"65"}),
+        ("things 5.6", set()),
+    ],
+)
+def test_a_decimal_is_another_size_than_its_digits(query, sizes):
+    assert named(table_of("size", ["6.5", "65", "7"]), query).get("size", set()) == sizes
+
+
+def test_digits_that_meet_stay_apart_in_phrases():
+    table = table_of("model", ["Series 1.7", "Series 17"])
+    assert named(table, "series 17") == {"model": {"Series 17"}}
+    assert named(table, "series 1.7") == {"model": {"Series 1.7"}}

@@ -115,7 +115,9 @@ def unit(vector_P: np.ndarray, width: int) -> np.ndarray:
 
 
 def _unknown(state: SearchState, understanding: Understanding) -> tuple[str, ...]:
-    """Return the words that no product has in any form."""
+    """Return the words that no product has in any form; signs where there is nothing else."""
+    if _has_no_word(understanding):
+        return (understanding.query.strip(),)
     lexical = state.lexicon.lexical
     words = [token.token.text for token in understanding.tokens]
     pairs = [*zip(words, words[1:], strict=False)]
@@ -138,7 +140,8 @@ def _of_words(
     tokens = _asked(understanding)
     weights = np.array([idf(num_products, token.count) for token in tokens])
     if not weights.sum():
-        return {"unknown": 0.0, "corrected": 0.0, "named": 1.0}
+        is_unread = _has_no_word(understanding)
+        return {"unknown": float(is_unread), "corrected": 0.0, "named": float(not is_unread)}
     kinds = {
         "unknown": [token.token.text in unknown for token in tokens],
         "corrected": [token.corrected is not None for token in tokens],
@@ -146,6 +149,11 @@ def _of_words(
     }
     total = weights.sum()
     return {name: float(weights @ np.array(own) / total) for name, own in kinds.items()}
+
+
+def _has_no_word(understanding: Understanding) -> bool:
+    """Return whether a query has neither words nor prices: "!!!", or pictures alone."""
+    return not (understanding.tokens or understanding.prices)
 
 
 def _asked(understanding: Understanding) -> list[QueryToken]:

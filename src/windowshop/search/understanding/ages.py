@@ -14,11 +14,20 @@ from typing import TypeAlias
 import polars as pl
 
 from windowshop.data import And, Scalar, words_of
-from windowshop.search.understanding.numbers import number
+from windowshop.search.understanding.numbers import ENDS, STARTS, number
 from windowshop.search.understanding.phrases import Meaning, columns_of_phrases
-from windowshop.search.understanding.prices import MAX_AGE, PricePhrase, is_child, last_word
-from windowshop.search.understanding.wordings import wordings
+from windowshop.search.understanding.prices import (
+    MAX_AGE,
+    PricePhrase,
+    alternatives,
+    is_child,
+    last_word,
+)
+from windowshop.search.understanding.query_words import Found
+from windowshop.search.understanding.wordings import Unit, wordings
 
+AGE = "age"
+"""Dimension of ages."""
 YEAR = 12
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _MONTH = re.compile(r"mo(?:nth|nat|is)?s?\b|monate|meses|mesi|mnd\b|месяц|мес\b", re.I)
@@ -88,6 +97,26 @@ class Ages:
                 kept.append(phrase)
         return kept, ages
 
+    def named(self, query: str) -> list[Found]:
+        """Return start, end and values of ages beside a word for them ("ages 3-5", "3+").
+
+        They are years, unless a unit follows that has another length.
+        """
+        found = []
+        for match in _named().finditer(query) if self._values else ():
+            if match["word"] or match["plus"]:
+                unit = match["unit"] and next(
+                    u.factor for u in _units() if match["unit"].lower() in map(str.lower, u.names)
+                )
+                factor = unit or YEAR
+                low = float(match["first"]) * factor
+                high = inf if match["plus"] else float(match["last"] or match["first"]) * factor
+                if meanings := self.suiting(low, high):
+                    label = match[0].strip()
+                    shown = [replace(m, label=label) for m in meanings]
+                    found.append((match.start(), match.end(), shown))
+        return found
+
     def suiting(self, low: float, high: float) -> list[Meaning]:
         """Return the values for some age between two, in months, the commonest column first.
 
@@ -138,6 +167,23 @@ def _bounds(phrase: PricePhrase) -> tuple[float, float]:
         else:
             low = float(one.value)  # type: ignore[union-attr]
     return low, high
+
+
+@cache
+def _units() -> tuple[Unit, ...]:
+    return tuple(unit for unit in wordings().units if unit.dimension == AGE)
+
+
+@cache
+def _named() -> re.Pattern[str]:
+    units = alternatives({name for unit in _units() for name in unit.names})
+    return re.compile(
+        rf"{STARTS}(?P<word>(?:{alternatives(wordings().ages)})\s*:?\s*)?(?<![\d.,/])"
+        rf"(?P<first>\d{{1,2}})(?:\s*(?:[-–]|to|bis|à|a|до)\s*(?P<last>\d{{1,2}})(?!\d)|(?P<plus>\s?\+))?"
+        rf"(?![\d.,/])(?:[\s-]?(?P<unit>{units}){ENDS}"
+        rf"(?:[\s-]?(?:{alternatives(wordings().ages_behind)}){ENDS})?)?",
+        re.I,
+    )
 
 
 @cache

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 import polars as pl
 
 from windowshop.data import words_of
-from windowshop.search.understanding.phrases import Meaning, columns_of_phrases, values_of
-from windowshop.search.understanding.query_words import QueryToken
+from windowshop.search.understanding.phrases import (
+    Meaning,
+    columns_of_phrases,
+    phrase_key,
+    values_of,
+)
+from windowshop.search.understanding.query_words import Place, QueryToken
 from windowshop.search.understanding.wordings import wordings
-
-Place = tuple[int, int]
-"""First word of a phrase and the one behind its last."""
 
 
 class BareSizes:
@@ -26,14 +28,15 @@ class BareSizes:
         self._sizes: dict[str, list[tuple[Meaning, frozenset[str]]]] = defaultdict(list)
         if "category" not in products.columns:
             return
-        names = {"".join(words_of(word)) for word in wordings().sizes}
+        names = {phrase_key(words_of(word)) for word in wordings().sizes}
         for name in columns_of_phrases(products):
             if names.isdisjoint(words_of(name)) or name == "category":
                 continue
             having = _levels_by_value(products, name)
             for key, meaning in values_of(products[name], bare=False).items():
-                is_bare = key.isdecimal() or len(key) == 1
-                if is_bare and all(len(words_of(str(value))) == 1 for value in meaning.values):
+                words = [words_of(str(value)) for value in meaning.values]
+                is_bare = all(len(w) == 1 or "".join(w).isdecimal() for w in words)
+                if is_bare and (len(key) == 1 or key.replace("_", "").isdecimal()):
                     levels = frozenset().union(*(having[str(value)] for value in meaning.values))
                     self._sizes[key].append((meaning, levels))
 
@@ -43,19 +46,22 @@ class BareSizes:
         places: Sequence[Place],
         meanings_at: Callable[[Place], Sequence[Meaning]],
     ) -> dict[Place, list[Meaning]]:
-        """Return the meanings of the last word by its place, where it is such a size."""
+        """Return the meanings of the last word or number by its place, where it is such a size."""
         last = len(words) - 1
-        if last < 1 or words[last].word not in self._sizes or any(e > last for _, e in places):
+        if last > 1 and words[last].token.start == words[last - 1].token.end + 1:
+            last -= words[last].word.isdecimal() and words[last - 1].word.isdecimal()  # "6.5"
+        key = phrase_key(word.word for word in words[last:])
+        if last < 1 or key not in self._sizes or any(e > last for _, e in places):
             return {}
         named = {
-            "".join(words_of(str(level)))
+            phrase_key(words_of(str(level)))
             for place in places
             for meaning in meanings_at(place)
             if meaning.column == "category"
             for level in meaning.values
         }
-        found = [m for m, levels in self._sizes[words[last].word] if not levels.isdisjoint(named)]
-        return {(last, last + 1): sorted(found, key=lambda m: -m.count)} if found else {}
+        found = [m for m, levels in self._sizes[key] if not levels.isdisjoint(named)]
+        return {(last, len(words)): sorted(found, key=lambda m: -m.count)} if found else {}
 
 
 def _levels_by_value(products: pl.DataFrame, name: str) -> dict[str, set[str]]:
@@ -66,5 +72,5 @@ def _levels_by_value(products: pl.DataFrame, name: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     for value, category in pairs.iter_rows():
         levels = (category or "").split(">")
-        found[value] |= {"".join(words_of(level)) for level in levels} - {""}
+        found[value] |= {phrase_key(words_of(level)) for level in levels} - {""}
     return found

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from windowshop.data import ENGLISH, compared, fold
 from windowshop.search.understanding.numbers import ENDS, STARTS
+from windowshop.search.understanding.phrases import phrase_key
 from windowshop.search.understanding.prices import PricePhrase, alternatives, price_phrases
 from windowshop.search.understanding.wordings import wordings
 
@@ -66,7 +67,7 @@ class NumberWords:
         """Return words written together with digits; None for one word, or without a number."""
         if len(words) < 2 or self._digits.keys().isdisjoint(words):
             return None
-        return "".join(self._digits.get(word, word) for word in words)
+        return phrase_key(self._digits.get(word, word) for word in words)
 
     def makes_value(self, words: Sequence[str], i: int, values: Container[str]) -> bool:
         """Return whether word i makes a value with a neighbour, one of them a number."""

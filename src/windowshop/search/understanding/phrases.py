@@ -1,6 +1,7 @@
 """Phrases of a catalogue: brands, category levels, values of attributes.
 
-A phrase's key is its words written together, so "T-shirts", "tshirt" and "t shirt" are one.
+A phrase's key is its words written together, so "T-shirts", "tshirt" and "t shirt" are one. Digits
+that meet stay apart: "1.7" is not "17".
 """
 
 from collections import defaultdict
@@ -42,6 +43,14 @@ STOP_WORDS = frozenset(
 
 _WORD_SIGNS = "\u3041"
 """First of the letters of Japanese, Chinese and Korean, of which one may be a word."""
+
+
+def phrase_key(words: Iterable[str]) -> str:
+    """Write normalised words, or keys, together; digits that meet stay apart."""
+    key = ""
+    for word in words:
+        key += f"_{word}" if key[-1:].isdigit() and word[:1].isdigit() else word
+    return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +108,18 @@ def _add_beside_name(
 ) -> None:
     """Add values by their keys before and behind each word for the column."""
     words = [word for word in words_of(name) if word not in COUNTING]
-    labels = {"".join(words_of(name)), "".join(words)} - {""}
-    labels |= _names_of_columns().get("".join(words), frozenset())
+    labels = {phrase_key(words_of(name)), phrase_key(words)} - {""}
+    labels |= _names_of_columns().get(phrase_key(words), frozenset())
     for key, meaning in values.items():
         for label in labels:
-            for both in {label + key, key + label}:
+            for both in {phrase_key((label, key)), phrase_key((key, label))}:
                 found[both].append(meaning)
 
 
 @cache
 def _names_of_columns() -> dict[str, frozenset[str]]:
     """Return the keys of all words for a column by that of each."""
-    groups = [{"".join(words_of(name)) for name in own} for own in wordings().column_names]
+    groups = [{phrase_key(words_of(name)) for name in own} for own in wordings().column_names]
     return {key: frozenset(group) for group in groups for key in group}
 
 
@@ -133,16 +142,16 @@ def by_stems(
     """Return the meanings of phrases by the stems of their words."""
     found = {}
     for key, meanings in known.items():
-        if key == "".join(words_of(meanings[0].value)):
+        if key == phrase_key(words_of(meanings[0].value)):
             words = words_of(meanings[0].value, singular=False)
-            found["".join(map(stem, words))] = meanings
+            found[phrase_key(map(stem, words))] = meanings
     return found
 
 
 def _with_articles(meanings: Iterable[Meaning]) -> Iterator[tuple[str, Meaning]]:
     """Yield the keys that an elided article makes of a word: "L'Oréal" is "loreal" too."""
     for meaning in meanings:
-        whole = "".join(with_articles(meaning.value))
+        whole = phrase_key(with_articles(meaning.value))
         if whole and len(words_of(meaning.value)) == 1:
             yield whole, meaning
 
@@ -194,8 +203,9 @@ def values_of(column: pl.Series, *, bare: bool = True) -> dict[str, Meaning]:
     for value, count in _counted(column):
         words = words_of(value)
         if _names_something(words, bare=bare):
-            spellings["".join(words)].append(value)
-            totals["".join(words)] += count
+            key = phrase_key(words)
+            spellings[key].append(value)
+            totals[key] += count
     if isinstance(column.dtype, pl.List):  # "dress" and "Dresses" of one product are one
         totals = _products_with(column, spellings)
     coverage = _coverage(column)
@@ -227,7 +237,7 @@ def _levels(column: pl.Series) -> dict[str, Meaning]:
         counted: set[str] = set()
         for depth in range(len(levels)):
             words = words_of(levels[depth])
-            key = "".join(words)
+            key = phrase_key(words)
             # "Shoes > Shoes" counts once, at its upper level.
             if _names_something(words) and key not in counted:
                 counted.add(key)

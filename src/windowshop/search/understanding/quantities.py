@@ -17,7 +17,7 @@ from math import inf
 import polars as pl
 
 from windowshop.data import Operator, Scalar, fold
-from windowshop.search.understanding.ages import Ages
+from windowshop.search.understanding.ages import AGE, Ages
 from windowshop.search.understanding.number_words import NumberWords
 from windowshop.search.understanding.numbers import ENDS, GLUED, NUMBER, STARTS, number
 from windowshop.search.understanding.phrases import Meaning, columns_of_phrases
@@ -26,13 +26,14 @@ from windowshop.search.understanding.wordings import Unit, wordings
 
 OF = frozenset(["da", "von"])
 """Words that bound prices and only lead to measures ("tv da 55 pollici")."""
-AGE = "age"
 _VULGAR = "¼½¾⅐-⅞"
 FRACTION = rf"(?:\d+[\s-])?\d{{1,2}}/(?:2|3|4|5|8|16|32|64)(?!\d)|\d*\s?[{_VULGAR}]"
 """Pattern of a fraction, with or without a number before it."""
 _SPACED = re.compile(rf"[{_VULGAR}]")
 TOLERANCE = 0.005
 """Relative difference of two measures that are one: 5 ft are 152 cm."""
+ROUNDED = 0.015
+"""Relative difference of measures in two units, one of them rounded: 50 ml are 1.7 fl oz."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Quantity:
     low: float
     high: float
     """Bounds, in the smallest unit of the dimension; of one measure, with a tolerance."""
+    factor: float
+    """Its unit in the smallest."""
     is_bounded: bool = False
     """True where words bound it, or another number does."""
 
@@ -54,6 +57,8 @@ class _Value:
     column: str
     value: Scalar
     count: int
+    factor: float
+    """Its unit in the smallest of the dimension."""
 
 
 class Quantities:
@@ -92,12 +97,14 @@ class Quantities:
         if not (self._values or self._ages) or not any(char.isnumeric() for char in text):
             return []
         found = []
-        for quantity in quantities_of(text):
-            one = _bounded(text, quantity)
-            start, end = spelled.place(one.start, one.end)
-            one = replace(one, start=start, end=end)
-            if meanings := self._meanings(one, query):
-                found.append((one, meanings))
+        for forms in zip(quantities_of(text), quantities_of(text, loosely=True), strict=True):
+            for quantity in dict.fromkeys(forms):
+                one = _bounded(text, quantity)
+                start, end = spelled.place(one.start, one.end)
+                one = replace(one, start=start, end=end)
+                if meanings := self._meanings(one, query):
+                    found.append((one, meanings))
+                    break
         return found
 
     def _meanings(self, quantity: Quantity, query: str) -> list[Meaning]:
@@ -105,6 +112,13 @@ class Quantities:
         sizes = self._sizes.get(quantity.dimension, [])
         values = self._values.get(quantity.dimension, [])
         low, high = bisect_left(sizes, quantity.low), bisect_right(sizes, quantity.high)
+        if low == high and not quantity.is_bounded:
+            size = (quantity.low + quantity.high) / 2
+            least, most = _around(size, ROUNDED)
+            low, high = bisect_left(sizes, least), bisect_right(sizes, most)
+            if low < high:
+                apart = [one for one in values[low:high] if one[1].factor != quantity.factor]
+                low, high, values = 0, len(apart), apart
         label = query[quantity.start : quantity.end].strip() if quantity.is_bounded else ""
         by_column: dict[str, list[_Value]] = defaultdict(list)
         for _, value in values[low:high]:
@@ -128,15 +142,19 @@ class Quantities:
         return sorted(meanings, key=lambda m: (-m.count, m.column))
 
 
-def quantities_of(text: str) -> list[Quantity]:
-    """Return the measures of a text, in order."""
+def quantities_of(text: str, *, loosely: bool = False) -> list[Quantity]:
+    """Return the measures of a text, in order; `loosely` reads "oz" as fluid ounces."""
     units, found = _units(), []
     for match in _pattern(text.isascii()).finditer(text):
         value = _amount(match["number"])
-        unit = units[fold(re.sub(r"\s+", " ", match["unit"]))]
+        name = fold(re.sub(r"\s+", " ", match["unit"]))
+        unit = _loose_units().get(name, units[name]) if loosely else units[name]
         if value is not None:
+            end = match.end()
+            behind = _age_behind().match(text, end) if unit.dimension == AGE else None
+            end = behind.end() if behind else end
             low, high = _around(value * unit.factor)
-            found.append(Quantity(match.start(), match.end(), unit.dimension, low, high))
+            found.append(Quantity(match.start(), end, unit.dimension, low, high, unit.factor))
     return found
 
 
@@ -154,8 +172,8 @@ def _amount(text: str) -> float | None:
     return None if before is None else before + int(over) / int(under)
 
 
-def _around(size: float) -> tuple[float, float]:
-    return size * (1 - TOLERANCE), size * (1 + TOLERANCE)
+def _around(size: float, tolerance: float = TOLERANCE) -> tuple[float, float]:
+    return size * (1 - tolerance), size * (1 + tolerance)
 
 
 def _bounded(query: str, one: Quantity) -> Quantity:
@@ -231,7 +249,7 @@ def _measured(column: pl.Series, unit: Unit | None) -> Iterable[tuple[str, float
     single = column.explode() if isinstance(column.dtype, pl.List) else column
     counts = single.drop_nulls().alias("value").value_counts()
     for value, count in counts.iter_rows():
-        shown = _Value(column.name, value, count)
+        shown = _Value(column.name, value, count, 0.0 if unit is None else unit.factor)
         if not isinstance(value, str):
             assert unit is not None, "numbers are read in columns with a unit only"
             yield unit.dimension, float(value) * unit.factor, shown
@@ -240,7 +258,9 @@ def _measured(column: pl.Series, unit: Unit | None) -> Iterable[tuple[str, float
         is_network = re.fullmatch(r"[2-6]G", text)  # and no grams
         measures = quantities_of(text) if text[:1].isnumeric() and not is_network else []
         if len(measures) == 1 and measures[0].start == 0 and measures[0].end == len(text):
-            yield measures[0].dimension, (measures[0].low + measures[0].high) / 2, shown
+            one = measures[0]
+            shown = replace(shown, factor=one.factor)
+            yield one.dimension, (one.low + one.high) / 2, shown
         elif unit is not None and (bare := number(text)) is not None:
             yield unit.dimension, bare * unit.factor, shown
 
@@ -258,9 +278,22 @@ def _units() -> Mapping[str, Unit]:
 
 
 @cache
+def _loose_units() -> Mapping[str, Unit]:
+    """Return what names of units may mean besides, by their folded names."""
+    return {fold(name): unit for unit in wordings().units for name in unit.loosely}
+
+
+@cache
+def _age_behind() -> re.Pattern[str]:
+    """Return the pattern of what stands behind years of age ("4-year-olds")."""
+    return re.compile(rf"[\s-]?(?:{alternatives(wordings().ages_behind)}){ENDS}", re.I)
+
+
+@cache
 def _pattern(in_ascii: bool) -> re.Pattern[str]:
-    glued = [name for name in _units() if not name[0].isalnum() or re.match(rf"[{GLUED}]", name)]
-    words = alternatives(set(_units()) - set(glued), in_ascii)
+    names = {name for unit in wordings().units for name in unit.names}
+    glued = {name for name in names if not name[0].isalnum() or re.match(rf"[{GLUED}]", name)}
+    words = alternatives(names - glued, in_ascii)
     # "90's" is no measure in feet.
     unit = rf"(?:{alternatives(glued, in_ascii)})(?!(?<=['’′])\w)|(?:{words}){ENDS}"
     return re.compile(

@@ -1,11 +1,18 @@
 """Words of a query with their corrections, and the texts that are left of it without some parts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from windowshop.data import Token
 from windowshop.search.understanding.exclusions import without
+from windowshop.search.understanding.phrases import Meaning
 from windowshop.search.understanding.prices import PricePhrase
+
+Place: TypeAlias = tuple[int, int]
+"""First word of a phrase and the one behind its last."""
+Found: TypeAlias = tuple[int, int, list[Meaning]]
+"""Start and end of a part of a query, and the values that it may mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +69,19 @@ def glued_prices(query: str, prices: Sequence[PricePhrase]) -> list[tuple[int, i
         for p in prices
         if query[max(0, p.start - 1) : p.start].isalnum() or query[p.end : p.end + 1].isalnum()
     ]
+
+
+def by_words(typed: Sequence[Token], stated: Iterable[Found]) -> dict[Place, list[Meaning]]:
+    """Return what parts of a query mean by their words; of two that overlap the first."""
+    found: dict[Place, list[Meaning]] = {}
+    for start, end, meanings in stated:
+        own = [i for i, token in enumerate(typed) if start <= token.start < end]
+        place = (own[0], own[-1] + 1) if own else None
+        if place and not overlaps(place, found):
+            found[place] = meanings
+    return found
+
+
+def overlaps(place: Place, others: Iterable[Place]) -> bool:
+    """Return whether words of a place are in another."""
+    return any(place[0] < last and first < place[1] for first, last in others)

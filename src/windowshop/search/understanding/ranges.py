@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from windowshop.data import Token
-from windowshop.search.understanding.phrases import Meaning
+from windowshop.search.understanding.phrases import Meaning, phrase_key
 
 MOST = 30
 """Most steps between the ends of a range."""
@@ -24,7 +24,7 @@ def value_ranges(
     for low, high in _ends(query, tokens):
         numbers = _numbers(query, tokens[low], tokens[high])
         for first in range(max(0, low - LONGEST_LABEL), low):
-            label = "".join(token.word for token in tokens[first:low])
+            label = phrase_key(token.word for token in tokens[first:low])
             meanings = _named(label, numbers, phrases)
             if meanings:
                 found[first, high + 1] = meanings
@@ -58,8 +58,8 @@ def _numbers(query: str, low: Token, high: Token) -> Sequence[int]:
 def _named(
     label: str, numbers: Sequence[int], phrases: Mapping[str, Sequence[Meaning]]
 ) -> list[Meaning]:
-    if not numbers or f"{label}{numbers[0]}{numbers[-1]}" in phrases:
+    if not numbers or phrase_key((label, f"{numbers[0]}", f"{numbers[-1]}")) in phrases:
         return []  # "size 38/40" is a size of its own
-    named = [phrases.get(f"{label}{number}") for number in numbers]
+    named = [phrases.get(phrase_key((label, f"{number}"))) for number in numbers]
     meanings = [found[0] for found in named if found]
     return [meaning for meaning in meanings if meaning.column == meanings[0].column]

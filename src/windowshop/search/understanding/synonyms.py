@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from windowshop.data import words_of
 from windowshop.errors import ConfigError
+from windowshop.search.understanding.phrases import phrase_key
 from windowshop.search.understanding.wordings import wordings
 from windowshop.settings import load_settings, parse_settings
 
@@ -68,7 +69,7 @@ class Synonyms:
     def at(self, words: Sequence[str], start: int) -> tuple[int, list[Phrase]]:
         """Return the length and synonyms of the longest phrase that starts here; 0 without one."""
         for length in range(min(max(self._longest, 2), len(words) - start), 0, -1):
-            phrase = "".join(words[start : start + length])
+            phrase = phrase_key(words[start : start + length])
             also = self._also.get(phrase) or _spellings().get(phrase)
             if also:
                 return length, also
@@ -100,8 +101,8 @@ def _spellings() -> dict[str, list[Phrase]]:
 
 def _extend(also: dict[str, list[Phrase]], text: str, others: Sequence[str]) -> None:
     phrase = _phrase(text)
-    known = also.setdefault("".join(phrase), [])
-    also.setdefault("".join(words_of(text, singular=False)), known)  # of a stemmed language
+    known = also.setdefault(phrase_key(phrase), [])
+    also.setdefault(phrase_key(words_of(text, singular=False)), known)  # of a stemmed language
     known += [p for p in dict.fromkeys(map(_phrase, others)) if p != phrase and p not in known]
 
 

@@ -23,7 +23,7 @@ from windowshop.data import (
     stemmer_of,
     tokens_of,
 )
-from windowshop.search.understanding.ages import Ages, StatedAge
+from windowshop.search.understanding.ages import Ages
 from windowshop.search.understanding.bare_sizes import BareSizes
 from windowshop.search.understanding.exclusions import (
     Excluded,
@@ -41,6 +41,7 @@ from windowshop.search.understanding.phrases import (
     STOP_WORDS,
     Meaning,
     by_stems,
+    phrase_key,
     phrases,
 )
 from windowshop.search.understanding.prices import PricePhrase, price_range
@@ -48,13 +49,16 @@ from windowshop.search.understanding.quantities import Quantities
 from windowshop.search.understanding.query_words import (
     QueryToken,
     blanked,
+    by_words,
     corrected_query,
     corrected_without,
     glued_prices,
+    overlaps,
     shown,
 )
 from windowshop.search.understanding.ranges import value_ranges
 from windowshop.search.understanding.segments import segmented
+from windowshop.search.understanding.size_pairs import SizePairs
 from windowshop.search.understanding.spelling import Near, Spelling, uncut_of
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 from windowshop.search.understanding.text_words import TextWords, read_words
@@ -144,10 +148,10 @@ class Vocabulary:
         named_by = products.drop(*unnamed, strict=False)
         self._phrases = phrases(named_by, columns)
         named = {
-            phrase: self._phrases["".join(other)]
+            phrase: self._phrases[phrase_key(other)]
             for phrase, also in synonyms.items()
             for other in also
-            if "".join(other) in self._phrases
+            if phrase_key(other) in self._phrases
         }
         self._language, self._numbers = language, NumberWords(language)
         self._stem = None if language == ENGLISH else stemmer_of(language)
@@ -173,6 +177,7 @@ class Vocabulary:
         self._ages = Ages(named_by)
         self._quantities = Quantities(named_by, self._ages, self._numbers)
         self._bare_sizes = BareSizes(named_by)
+        self._size_pairs = SizePairs(named_by, self._phrases)
         self._compounds = words.compounds
         self._unspaced = simplified(" ".join(filter(is_unspaced, forms)))
         self._weighs_in_pounds = any(self._spelling.count(word) for word in ("pound", "lb"))
@@ -212,8 +217,14 @@ class Vocabulary:
             typed = segmented(typed, self._phrases.__contains__, self._unspaced)
         find_near: FindNear = cache(self._near) if corrects else (lambda _: [])
         words = tuple(self._read(query, typed, i, find_near, knows) for i in range(len(typed)))
-        ranges = value_ranges(query, typed, self._phrases)
-        measures = self._measures(query, typed, ages) | ranges
+        pairs, each = self._size_pairs.find(query)
+        stated = [*self._ages.named(query)]
+        stated += [(q.start, q.end, found) for q, found in self._quantities.find(query)]
+        stated += [(one.start, one.end, found) for one, found in ages]
+        measures = by_words(typed, [*stated, *pairs])
+        ranges = by_words(typed, each) | value_ranges(query, typed, self._phrases)
+        ranges = {place: found for place, found in ranges.items() if not overlaps(place, measures)}
+        measures |= ranges
         places = sorted({*measures, *self._match(words, list(measures))})
         sizes = self._bare_sizes.find(
             words, places, lambda at: measures.get(at) or self._meanings(words[slice(*at)])
@@ -252,7 +263,7 @@ class Vocabulary:
     ) -> QueryToken:
         """Correct word i, unless it is one half of a phrase ("sun glasses")."""
         token = typed[i]
-        pairs = {"".join(t.word for t in typed[j : j + 2]) for j in (i - 1, i) if j >= 0}
+        pairs = {phrase_key(t.word for t in typed[j : j + 2]) for j in (i - 1, i) if j >= 0}
         kept = (
             token.word in STOP_WORDS
             or token.word in excluding_words()
@@ -281,9 +292,9 @@ class Vocabulary:
 
     def _key(self, words: Sequence[QueryToken]) -> str | None:
         """Return the key of the phrase that words make, as they are or by their stems."""
-        keys = ["".join(word.word for word in words)]
+        keys = [phrase_key(word.word for word in words)]
         if self._stem is not None:
-            keys.append("".join(self._stem(fold(word.token.text)) for word in words))
+            keys.append(phrase_key(self._stem(fold(word.token.text)) for word in words))
         with_digits = self._numbers.key([word.word for word in words])
         keys += [with_digits] if with_digits else []
         return next((key for key in keys if key in self._phrases), None)
@@ -303,22 +314,6 @@ class Vocabulary:
                     and all(end <= s or start >= e for s, e in found)
                 ):
                     found.append((start, end))
-        return found
-
-    def _measures(
-        self,
-        query: str,
-        typed: Sequence[Token],
-        ages: Sequence[StatedAge],
-    ) -> dict[tuple[int, int], list[Meaning]]:
-        """Return the meanings of the measures and ages that products state, by their words."""
-        stated = [(one.start, one.end, meanings) for one, meanings in ages]
-        stated += [(q.start, q.end, meanings) for q, meanings in self._quantities.find(query)]
-        found = {}
-        for start, end, meanings in stated:
-            own = [i for i, t in enumerate(typed) if start <= t.start < end]
-            if own:
-                found[own[0], own[-1] + 1] = meanings
         return found
 
     def _found(

@@ -59,6 +59,8 @@ class Unit:
     factor: float
     """One of it in the smallest unit of its dimension."""
     names: tuple[str, ...]
+    loosely: tuple[str, ...] = ()
+    """Names of another unit that mean this one where no product states the other's dimension."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +100,8 @@ class Wordings:
     not_prices_after: tuple[str, ...]
     ages: tuple[str, ...]
     """Words for an age, which the name of a column of ages has."""
+    ages_behind: tuple[str, ...]
+    """Words behind years or months of age."""
     children: tuple[str, ...]
     """Words for children, of whom a small number is an age."""
     counts: tuple[str, ...]

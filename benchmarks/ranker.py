@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from hybrid import misspelt
 from kept_figures import write_figures
 from rich.console import Console
@@ -28,6 +29,7 @@ from windowshop.evaluation import (
     one_seed,
     query_texts,
     score_slices,
+    scores_table,
 )
 from windowshop.progress import TerminalReporter
 from windowshop.search import Searcher, SearchRequest, open_searcher
@@ -50,14 +52,20 @@ def main() -> None:
     with closing(open_searcher(arguments.index, read_only=True)) as searcher:
         asked = answered(searcher, texts, "as asked")
         typos = answered(searcher, misspelt(texts), "misspelt")
+    whole, scores = compared(dataset, texts, arguments.slice, asked["runs"])
+    spelt, misspelt_scores = compared(dataset, texts, (), typos["runs"])
     figures = {
         "split": arguments.split,
         "queries": len(texts),
-        "as_asked": compared(dataset, texts, arguments.slice, asked["runs"]),
-        "misspelt": compared(dataset, texts, (), typos["runs"]),
+        "as_asked": whole,
+        "misspelt": spelt,
         "rank_ms": {"median": asked["median_ms"], "p95": asked["p95_ms"]},
     }
-    write_figures(figures, arguments.json, dataset)
+    tables = {"as_asked": scores, "misspelt": misspelt_scores}
+    kept = pl.concat(
+        t.select(pl.lit(name).alias("section"), pl.all()) for name, t in tables.items()
+    )
+    write_figures(figures, arguments.json, dataset, kept)
 
 
 def answered(searcher: Searcher, texts: dict[str, str], name: str) -> dict[str, Any]:
@@ -79,11 +87,15 @@ def answered(searcher: Searcher, texts: dict[str, str], name: str) -> dict[str, 
 
 def compared(
     dataset: Dataset, texts: dict[str, str], slices: Sequence[str], runs: dict[str, Run]
-) -> dict[str, Any]:
-    """Part -> means of both, and ranker minus mix."""
+) -> tuple[dict[str, Any], pl.DataFrame]:
+    """Return part -> means of both, and ranker minus mix, with the scores of each query."""
     queries = dataset.queries.filter(dataset.queries["query_id"].is_in(list(texts)))
     parts = judged_slices(dataset, dataset.qrels_of(queries), slices)
     scores = {system: score_slices(run, parts) for system, run in runs.items()}
+    tables = [
+        scores_table(own).select(pl.lit(system).alias("system"), pl.all())
+        for system, own in scores.items()
+    ]
     figures = {}
     for name in parts:
         values = {system: own[name] for system, own in scores.items()}
@@ -98,7 +110,7 @@ def compared(
             },
             "gains": {measure: asdict(gain) for measure, gain in gains.items() if gain},
         }
-    return figures
+    return figures, pl.concat(tables).filter(pl.col("measure").is_in(MEASURES))
 
 
 if __name__ == "__main__":

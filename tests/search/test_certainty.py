@@ -98,6 +98,10 @@ def test_a_query_without_a_word_is_not_certain_of_anything(clothes, text):
     assert ask(clothes, text=f"red dress {text}").certainty.found == "certain"
 
 
+def test_a_number_that_no_product_has_is_told_whole(clothes):
+    assert ask(clothes, text="qwxzv 6.5").certainty.unknown == ("qwxzv", "6.5")
+
+
 def test_a_list_of_the_closest_ends_early_and_counts_agree(clothes):
     answer = ask(clothes, text="qwxzv blorp", facets=("colour",), limit=50)
     most = clothes.settings.certainty.max_closest

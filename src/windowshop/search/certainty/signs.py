@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from windowshop.data import words_of
+from windowshop.data import Token, words_of
 from windowshop.engines import idf
 from windowshop.index import FUSED_VECTOR, View
 from windowshop.search.retrieval.lexicon import SearchState
@@ -63,7 +63,7 @@ class Signs:
     vector_D: np.ndarray
     """Unit vector by which products were searched; zeros where the encoder does not read it."""
     unknown: tuple[str, ...]
-    """Words of the query that no product has, nor one that is close to it."""
+    """Words and numbers of the query that no product has, nor one that is close to it."""
 
 
 def background_of(view: View) -> Background | None:
@@ -105,7 +105,10 @@ def signs_of(state: SearchState, background: Background, found: Found) -> Signs 
         values["cosine"] = float(cosine_M.max(initial=-1.0))
         if background.num_products >= ENOUGH:
             values["nearness"] = background.nearness(vector_D, cosine_M[cosine_M > -1])
-    return Signs(values, vector_D, unknown)
+    shown = _shown(understanding.query, unknown)
+    if _has_no_word(understanding):
+        shown = (understanding.query.strip(),)
+    return Signs(values, vector_D, shown)
 
 
 def unit(vector_P: np.ndarray, width: int) -> np.ndarray:
@@ -114,27 +117,37 @@ def unit(vector_P: np.ndarray, width: int) -> np.ndarray:
     return cut_D / max(float(np.linalg.norm(cut_D)), 1e-9)
 
 
-def _unknown(state: SearchState, understanding: Understanding) -> tuple[str, ...]:
-    """Return the words that no product has in any form; signs where there is nothing else."""
-    if _has_no_word(understanding):
-        return (understanding.query.strip(),)
+def _unknown(state: SearchState, understanding: Understanding) -> list[Token]:
+    """Return the words that no product has in any form."""
     lexical = state.lexicon.lexical
     words = [token.token.text for token in understanding.tokens]
     pairs = [*zip(words, words[1:], strict=False)]
-    return tuple(
-        text
-        for text in (
-            t.token.text
+    return [
+        token
+        for token in (
+            t.token
             for t in _asked(understanding)
             if not t.count and not _is_named(t, understanding)
         )
-        if not lexical.has(text)
-        and not any(text in pair and lexical.has("".join(pair)) for pair in pairs)
-    )
+        if not lexical.has(token.text)
+        and not any(token.text in pair and lexical.has("".join(pair)) for pair in pairs)
+    ]
+
+
+def _shown(query: str, words: Sequence[Token]) -> tuple[str, ...]:
+    """Return the words as written; the two of a number with decimals in one."""
+    places: list[tuple[int, int]] = []
+    for word in words:
+        start, end = places[-1] if places else (0, -1)
+        if query[end : word.start] in (".", ",") and query[word.start].isdecimal():
+            places[-1] = (start, word.end)
+        else:
+            places.append((word.start, word.end))
+    return tuple(query[start:end] for start, end in places)
 
 
 def _of_words(
-    understanding: Understanding, num_products: int, unknown: Sequence[str]
+    understanding: Understanding, num_products: int, unknown: Sequence[Token]
 ) -> dict[str, float]:
     """Return shares of the query's words, each word by its inverse document frequency."""
     tokens = _asked(understanding)
@@ -143,7 +156,7 @@ def _of_words(
         is_unread = _has_no_word(understanding)
         return {"unknown": float(is_unread), "corrected": 0.0, "named": float(not is_unread)}
     kinds = {
-        "unknown": [token.token.text in unknown for token in tokens],
+        "unknown": [token.token in unknown for token in tokens],
         "corrected": [token.corrected is not None for token in tokens],
         "named": [_is_named(token, understanding) for token in tokens],
     }

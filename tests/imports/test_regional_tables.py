@@ -219,3 +219,24 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     text = "Название;Цена;Артикул\nШапка;12,50;007\nШарф;3,00;008\n"
     shop = import_text(tmp_path, "b.csv", text, encoding="utf-16-le")
     assert len(shop.products) == 2
+
+
+def test_vtex(tmp_path):
+    """SKUs of products; the name of a SKU is its option, remarks stand behind the names."""
+    text = """_IDSKU (Não alterável);_NomeSKU;_SKUAtivo (Não alterável);_EANSKU;_Altura;_IDProduto (Não alterável);_NomeProduto (Obrigatório);_DescriçãoProduto;_NomeDepartamento;_NomeCategoria;_Marca;_MostrarNoSite
+11;P;SIM;7891;10;1;Camiseta;Algodão;Moda;Camisetas;Acme;SIM
+12;M;NÃO;7892;10;1;Camiseta;Algodão;Moda;Camisetas;Acme;SIM
+13;Caneca;SIM;;10;2;Caneca;Cerâmica;Casa;Canecas;Acme;NÃO
+"""
+    shop = import_text(tmp_path, "catalogo.csv", text)
+    assert shop.report.format == "VTEX catalogue"
+    assert shop.column("group_id") == {"11": "1", "12": "1", "13": "2"}
+    assert shop.column("published") == {"11": True, "12": False, "13": False}
+    assert shop.column("category") == {
+        "11": "Moda > Camisetas",
+        "12": "Moda > Camisetas",
+        "13": "Casa > Canecas",
+    }
+    assert shop.column("attributes")["11"] == '{"variant": "P"}'
+    assert shop.column("attributes")["13"] is None
+    assert shop.column("gtin")["12"] == "7892"

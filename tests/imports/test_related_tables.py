@@ -6,8 +6,16 @@ import sqlite3
 import pytest
 from support.exports import WEB, facts, images, import_path
 
+from windowshop.data import check_dataset
 from windowshop.errors import ConfigError
-from windowshop.imports import ImportOptions, import_shop, recognise_source, table_map, write_map
+from windowshop.imports import (
+    ImportOptions,
+    advise,
+    import_shop,
+    recognise_source,
+    table_map,
+    write_map,
+)
 from windowshop.imports.related.joins import find_plan, main_table, tables_of
 from windowshop.imports.related.store import TableStore
 from windowshop.imports.source import Source
@@ -266,3 +274,118 @@ def test_a_plan_says_how_sure_each_join_is(shop_folder):
         ("products.brand_id", "brands.id"): ("lookup", 1.0),
         ("products.category_id", "categories.id"): ("lookup", 1.0),
     }
+
+
+def test_databases_of_known_systems(tmp_path):
+    """Microsoft's samples, Spree, Shopify's tables as connectors copy them, MySQL's dumps."""
+    folder = folder_of(tmp_path, {
+        "Product": "ProductID,Name,ProductNumber,Color,ListPrice,Size,ProductSubcategoryID,ProductModelID\n"
+        '680,"HL Frame - Black, 58",FR-R92B-58,Black,1431.50,58,14,6\n707,"Helmet, Red",HL-U509-R,Red,34.99,,31,33\n',
+        "ProductSubcategory": "ProductSubcategoryID,ProductCategoryID,Name\n14,2,Road Frames\n31,4,Helmets\n",
+        "ProductCategory": "ProductCategoryID,Name\n2,Components\n4,Accessories\n",
+        "ProductModel": "ProductModelID,Name\n6,HL Frame\n33,Sport-100\n",
+        "ProductInventory": "ProductID,LocationID,Shelf,Bin,Quantity\n680,1,A,1,408\n680,6,B,5,324\n707,1,N/A,0,0\n",
+        "ProductReview": "ProductReviewID,ProductID,Rating,Comments\n1,680,5,good\n",
+    })  # fmt: skip
+    shop = import_path(folder, tmp_path / "adventure")
+    assert shop.column("category") == {
+        "680": "Components > Road Frames",
+        "707": "Accessories > Helmets",
+    }
+    assert shop.column("Quantity") == {"680": 732, "707": 0}
+    assert shop.column("ProductNumber") == {
+        "680": "FR-R92B-58",
+        "707": "HL-U509-R",
+    }  # no price in rand
+    assert shop.column("ProductModel") == {"680": "HL Frame", "707": "Sport-100"}
+
+
+def test_spree_leaves_a_master_that_has_variants(tmp_path):
+    folder = folder_of(tmp_path, {
+        "spree_products": "id,name,description,slug,tax_category_id\n1,Ruby Tote,Nice,ruby-tote,1\n2,Ruby Jersey,Soft,ruby-jersey,1\n",
+        "spree_variants": "id,sku,is_master,product_id,position\n1,ROR-11,t,1,1\n2,ROR-0,t,2,1\n3,ROR-S,f,2,2\n4,ROR-M,f,2,3\n",
+        "spree_prices": "id,variant_id,amount,currency\n1,1,15.99,USD\n2,2,19.99,USD\n3,3,19.99,USD\n4,4,20.99,USD\n5,4,18.99,EUR\n",
+        "spree_option_types": "id,name,presentation\n1,size,Size\n",
+        "spree_option_values": "id,name,presentation,option_type_id\n1,S,Small,1\n2,M,Medium,1\n",
+        "spree_option_values_variants": "variant_id,option_value_id\n3,1\n4,2\n",
+        "spree_taxons": "id,parent_id,name\n1,,Categories\n2,1,Bags\n3,1,Shirts\n",
+        "spree_products_taxons": "product_id,taxon_id\n1,2\n2,3\n",
+        "spree_stock_items": "id,stock_location_id,variant_id,count_on_hand\n1,1,1,10\n2,1,3,0\n3,1,4,5\n",
+    })  # fmt: skip
+    shop = import_path(folder, tmp_path / "shop")
+    assert shop.column("price") == {"ROR-11": 15.99, "ROR-S": 19.99, "ROR-M": 20.99}
+    assert set(shop.column("currency").values()) == {"USD"}
+    assert facts(shop, "ROR-M") == {"size": "M"}
+    assert shop.column("category")["ROR-S"] == "Categories > Shirts"
+    assert shop.column("availability") == {
+        "ROR-11": "in_stock",
+        "ROR-S": "out_of_stock",
+        "ROR-M": "in_stock",
+    }
+
+
+def test_a_variant_without_a_sku_is_named_by_its_key(tmp_path):
+    folder = folder_of(tmp_path, {
+        "product": "id,handle,title,vendor,product_type,status\n7001,tee,Tee,Acme,Shirts,active\n7002,cap,Cap,Acme,Caps,draft\n",
+        "product_variant": "id,product_id,title,price,sku,position,inventory_quantity,image_id\n9001,7001,S,20.00,TEE-S,1,4,502\n"
+        "9002,7001,M,21.00,TEE-M,2,0,\n9003,7002,Default Title,9.00,,1,3,\n",
+        "product_image": f"id,product_id,position,src\n501,7001,1,{WEB}t1.jpg\n502,7001,2,{WEB}t2.jpg\n",
+        "product_tag": "product_id,index,value\n7001,1,summer\n7001,2,new\n",
+    })  # fmt: skip
+    shop = import_path(folder, tmp_path / "shop")
+    assert shop.column("price") == {"TEE-S": 20, "TEE-M": 21, "9003": 9}
+    assert images(shop, "TEE-S") == [f"{WEB}t2.jpg", f"{WEB}t1.jpg"]
+    assert images(shop, "TEE-M") == [f"{WEB}t1.jpg", f"{WEB}t2.jpg"]
+    assert shop.row("TEE-S")["tags"] == ["summer", "new"]
+    assert (facts(shop, "TEE-M"), facts(shop, "9003")) == ({"variant": "M"}, {})
+
+
+def test_a_dump_of_mysql(tmp_path):
+    r"""NULL is \N, a quote in a text has a backslash before it, names are in camel case."""
+    folder = folder_of(tmp_path, {
+        "Products": 'productId,productName,brandId,unitPrice,isActive,description\n"1","Runner","2","89.90","1",\\N\n'
+        '"2","Boot","1","129.00","0","Tough, \\"tall\\""\n',
+        "ProductImages": f"imageId,productId,imageUrl,sortOrder\n1,1,{WEB}r2.jpg,2\n2,1,{WEB}r1.jpg,1\n3,2,{WEB}b.jpg,1\n",
+        "Brands": "brandId,brandName\n1,Nord\n2,Fleet\n",
+        "ProductCategories": "productId,categoryId\n1,10\n2,11\n",
+        "Categories": "categoryId,categoryName,parentCategoryId\n1,Shoes,\\N\n10,Running,1\n11,Boots,1\n",
+        "ProductSizes": "productId,size\n1,41\n1,42\n2,43\n",
+    })  # fmt: skip
+    shop = import_path(folder, tmp_path / "shop")
+    assert shop.column("description") == {"1": None, "2": 'Tough, "tall"'}
+    assert shop.column("brand") == {"1": "Fleet", "2": "Nord"}
+    assert shop.column("category") == {"1": "Shoes > Running", "2": "Shoes > Boots"}
+    assert images(shop, "1") == [f"{WEB}r1.jpg", f"{WEB}r2.jpg"]
+    assert shop.column("ProductSizes.size") == {"1": ["41", "42"], "2": ["43"]}
+
+
+def test_prestashop_database(tmp_path):
+    folder = folder_of(tmp_path, {
+        "ps_product": "id_product,id_supplier,id_manufacturer,id_category_default,ean13,price,reference,active\n"
+        "1,0,1,4,,23.900000,demo_1,1\n2,0,0,5,3800000000001,35.900000,demo_2,0\n",
+        "ps_product_lang": "id_product,id_shop,id_lang,description,description_short,name\n1,1,2,<p>Froid</p>,court,T-shirt colibri\n"
+        "1,1,1,<p>Cool</p>,short,Printed t-shirt\n2,1,1,Warm,,Sweater\n2,1,2,Chaud,,Pull\n",
+        "ps_manufacturer": "id_manufacturer,name\n1,Studio Design\n",
+        "ps_category": "id_category,id_parent,level_depth,active\n1,0,0,1\n2,1,1,1\n4,2,2,1\n5,2,2,1\n",
+        "ps_category_lang": "id_category,id_shop,id_lang,name\n1,1,1,Root\n2,1,1,Home\n4,1,1,Men\n5,1,1,Women\n4,1,2,Hommes\n5,1,2,Femmes\n",
+        "ps_lang": "id_lang,name,iso_code\n1,English,en\n2,French,fr\n",
+        "ps_stock_available": "id_stock_available,id_product,quantity\n1,1,300\n2,2,0\n",
+    })  # fmt: skip
+    shop = import_path(folder, tmp_path / "shop")
+    assert shop.column("title") == {"demo_1": "Printed t-shirt", "demo_2": "Sweater"}
+    assert shop.column("category") == {"demo_1": "Men", "demo_2": "Women"}
+    assert shop.column("brand") == {"demo_1": "Studio Design", "demo_2": None}
+    assert shop.column("availability") == {"demo_1": "in_stock", "demo_2": "out_of_stock"}
+    assert not {"id_supplier", "id_shop"} & {*shop.products.columns}
+
+
+def test_check_names_the_command_that_joins_a_folder(shop_folder):
+    """A folder of tables is one thing to import, whether one is called products or not."""
+    for name in ("products.csv", "product.csv"):
+        assert (shop_folder / name).exists()
+        report = advise(check_dataset(shop_folder))
+        (found,) = [finding for finding in report.findings if finding.code == "to-import"]
+        assert "product_variants.product_id" in found.found
+        assert found.remedy == f"Run windowshop import {shop_folder} --out SHOP."
+        if name == "products.csv":
+            (shop_folder / name).rename(shop_folder / "product.csv")

@@ -189,3 +189,35 @@ def test_ebay(tmp_path):
     assert [row["image_url"], *row["image_urls"]] == [f"{WEB}1.jpg", f"{WEB}2.jpg"]
     assert facts(shop, "TEE-M")["Size"] == "M"
     assert shop.column("availability")["TEE-M"] == "out_of_stock"
+
+
+def test_odoo_by_display_names(tmp_path):
+    """Labels of an export that is not to be imported again; each value in a row of its own."""
+    text = """Internal Reference,Name,Product Type,Barcode,Sales Price,Cost,Product Category/Display Name,Product Attributes / Attribute / Display Name,Product Attributes / Values / Display Name
+FURN_1,Office Chair,Goods,601647855631,147.00,100,All / Office,Color,Red
+,,,,,,,,Blue
+,,,,,,,Legs,Steel
+FURN_2,Desk,Goods,,"1,299.50",,All / Office,,
+"""
+    shop = import_text(tmp_path, "products.csv", text)
+    assert shop.report.format == "Odoo CSV"
+    assert shop.column("price") == {"FURN_1": 147, "FURN_2": 1299.5}
+    assert facts(shop, "FURN_1") == {"Color": ["Red", "Blue"], "Legs": "Steel"}
+    assert shop.row("FURN_1")["category"] == "All > Office"
+    variants = """Display Name,Internal Reference,Name,Sales Price,Product Category,Quantity On Hand,Attribute Values
+"[D-W] Desk (White, Steel)",D-W,Desk,750.0,All / Furniture,3.0,"Color: White, Legs: Steel"
+"[D-B] Desk (Black, Steel)",D-B,Desk,780.0,All / Furniture,0.0,"Color: Black, Legs: Steel"
+[L-1] Lamp,L-1,Lamp,20.0,All / Light,1.0,
+"""
+    shop = import_text(tmp_path, "variants.csv", variants)
+    assert shop.column("group_id") == {"D-W": "Desk", "D-B": "Desk", "L-1": "L-1"}
+    assert facts(shop, "D-B") == {"Color": "Black", "Legs": "Steel"}
+    french = """Référence interne,Nom,Prix de vente,Coût,Catégorie de produit,Attributs du produit/Attribut,Attributs du produit/Valeurs
+C1,Chaise,"147,00",90,Tous / Mobilier,Couleur,"Rouge,Bleu"
+,,,,,Pieds,Acier
+C2,Table,"1 250,50",800,Tous / Mobilier,,
+"""
+    shop = import_text(tmp_path, "produits.csv", french)
+    assert shop.column("price") == {"C1": 147, "C2": 1250.5}
+    assert facts(shop, "C1") == {"Couleur": ["Rouge", "Bleu"], "Pieds": "Acier"}
+    assert shop.column("category") == {"C1": "Tous > Mobilier", "C2": "Tous > Mobilier"}

@@ -57,6 +57,10 @@ def _file_findings(folder: Path) -> Iterator[Finding]:
     """Yield the exports in a folder, and other files that were not taken."""
     has_products = any((folder / f"products{suffix}").exists() for suffix in READERS)
     left = [path for path in data_files(folder) if path.name not in OWN]
+    joined = _joined(folder) if left and not _has_ids(folder) else None
+    if joined is not None:
+        yield import_finding(joined, folder, "folder")
+        return
     for path in left[: 0 if has_products else MAX_FILES]:
         try:
             yield import_finding(recognise_source(path), path, str(path.relative_to(folder)))
@@ -66,6 +70,24 @@ def _file_findings(folder: Path) -> Iterator[Finding]:
         names = ", ".join(str(path.relative_to(folder)) for path in left[:MAX_FILES])
         more = f" and {len(left) - MAX_FILES} more" if len(left) > MAX_FILES else ""
         yield finding_of("file-not-taken", "folder", f"{names}{more}: seen, and not read.")
+
+
+def _has_ids(folder: Path) -> bool:
+    """Return whether a folder has products by their ids, as a data folder has."""
+    try:
+        path = find_table(folder, "products")
+        return path is not None and "product_id" in Source(path).header
+    except (DataError, ConfigError, MissingExtraError):
+        return True  # the check has named it
+
+
+def _joined(folder: Path) -> Recognised | None:
+    """Return the tables of a folder as one, where they refer to each other."""
+    try:
+        found = recognise_source(folder)
+    except (DataError, MissingExtraError):
+        return None
+    return found if found.sources and found.sources[0].joins else None
 
 
 def import_finding(found: Recognised, path: Path, name: str = "") -> Finding:

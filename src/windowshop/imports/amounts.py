@@ -4,6 +4,7 @@
 is told by the value itself, or given where one alone cannot tell ("1.299").
 """
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -18,15 +19,22 @@ SYMBOLS = {
     "₺": "TRY", "tl": "TRY", "₽": "RUB", "руб": "RUB", "руб.": "RUB", "₴": "UAH", "грн": "UAH",
     "zł": "PLN", "zl": "PLN", "kč": "CZK", "ft": "HUF", "lei": "RON", "лв": "BGN", "лв.": "BGN",
     "fr.": "CHF", "sfr.": "CHF", "₪": "ILS", "₫": "VND", "฿": "THB", "₱": "PHP", "₦": "NGN",
+    "¤": "EUR", "원": "KRW", "元": "CNY", "圓": "TWD", "nt$": "TWD", "s$": "SGD", "mx$": "MXN",
+    "₸": "KZT", "₼": "AZN", "₾": "GEL", "rp": "IDR", "rm": "MYR", "дин": "RSD", "ریال": "IRR",
     "r": "ZAR", "euro": "EUR", "eur": "EUR", "rur": "RUB", "nis": "ILS", "rmb": "CNY", "rs": "INR",
 }  # fmt: skip
-"""Currencies by their signs; "$" and "¥" alone are the commonest ones."""
+"""Currencies by their signs; "$" and "¥" alone are the commonest ones.
+
+"¤" is the euro of Latin-9 and of Greek, read as the code page of Windows.
+"""
+_SIGNS = str.maketrans({"\u066b": ".", "\u066c": ",", "\u060c": ","})
+"""Signs in Arabic numbers."""
 THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 _NUMBER = re.compile(
     r"[-+\u2212]?\s?(?:\d[\d.,'\u2019\u00a0\u202f]*(?: \d{3}(?!\d)[\d.,'\u2019]*)*|[.,]\d+)"
 )
 _RANGE = re.compile(r"\d\s*(?:-|\u2013|\u2014|bis|to|à)\s*\D{0,4}\d", re.I)
-_WORDS = re.compile(r"[^\W\d_]+\$|[^\W\d_]+\.?|[$€£¥₹₩₺₽₴₪₫฿₱₦円]")
+_WORDS = re.compile(r"[^\W\d_]+\$|[^\W\d_]+\.?|[$€£¥₹₩₺₽₴₪₫฿₱₦円¤₸₼₾]")
 UNITS = {
     "mg": ("kg", 1e-6), "g": ("kg", 1e-3), "gr": ("kg", 1e-3), "gram": ("kg", 1e-3),
     "grams": ("kg", 1e-3), "kg": ("kg", 1.0), "kgs": ("kg", 1.0), "kilogram": ("kg", 1.0),
@@ -64,8 +72,18 @@ _AMOUNTS = (
     "min",
     "final price",
     "net",
+    "betrag",
+    "wert",
+    "montant",
+    "importe",
+    "importo",
+    "bedrag",
+    "kwota",
+    "valor",
 )
 """Keys of an object that is an amount, or has one in it."""
+_NAMING = ("currency", "wahrung", "waehrung", "devise", "moneda", "valuta", "moeda", "waluta")
+"""Keys of its currency."""
 
 
 def parse_money(value: object, decimal: str = "") -> Money | None:
@@ -88,7 +106,7 @@ def _parse_money(text: str, decimal: str) -> Money | None:
 
 
 def _money(text: str, decimal: str) -> Money | None:
-    text = unicodedata.normalize("NFKC", text).strip()
+    text = unicodedata.normalize("NFKC", html.unescape(text)).translate(_SIGNS).strip()
     found = _NUMBER.search(text)
     if found is None:
         return None
@@ -102,7 +120,7 @@ def _money(text: str, decimal: str) -> Money | None:
 def _money_of(value: dict[object, object], decimal: str) -> Money | None:
     """Read an object of an amount and its currency, as JSON has it."""
     named = {plain_name(str(key)): item for key, item in value.items()}
-    currency = next((str(v) for k, v in named.items() if k.startswith("currency") and v), "")
+    currency = next((str(v) for k, v in named.items() if k.startswith(_NAMING) and v), "")
     if isinstance(cents := named.get("cent amount"), int):
         digits = named.get("fraction digits", 2)
         whole = cents / 10 ** (digits if isinstance(digits, int) else 2)

@@ -15,10 +15,15 @@ _LEVEL = re.compile(
     r"|(?:category|kategorie|categorie|categoria|product category|warengruppe|cat)"
     r" ?(?:id|level|name|lvl|ebene|niveau|nivel)? ?(?P<number>\d)"
     r"|(?P<type>article type)"
+    r"|(?P<class>dept|department|division|class|sub ?class|fine ?line)(?: name)?"
+    r"|nome ?(?P<nome>departamento|categoria)"
 )
+_NUMBERED = re.compile(r"(?:category|kategorie|categorie|categoria)(?: ?path)? ?\d{1,2}")
 _DEPTHS = {"main": 0, "primary": 0, "secondary": 1, "tertiary": 2,
            "master": 0, "top": 0, "haupt": 0, "sub": 1, "unter": 1, "sub sub": 2,
-           "article type": 3}  # fmt: skip
+           "article type": 3, "division": 0, "dept": 1, "department": 1, "class": 2,
+           "sub class": 3, "subclass": 3, "fine line": 4, "fineline": 4, "departamento": 0,
+           "categoria": 1}  # fmt: skip
 
 
 def category_levels(
@@ -42,6 +47,13 @@ def category_levels(
         found.append((_depth(hit), place, name))
     names = [name for _, _, name in sorted(found)]
     return names if len({depth for depth, _, _ in found}) == len(found) > 1 else []
+
+
+def numbered_paths(header: Sequence[str], values: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Return numbered columns of which each holds a path of its own (`category1`, `category2`)."""
+    names = [name for name in header if _NUMBERED.fullmatch(plain_name(name))]
+    has_path = any(">" in str(value) for name in names for value in values[name])
+    return names if has_path and len(names) > 1 else []
 
 
 MIN_LISTS = 20
@@ -78,4 +90,5 @@ def _depth(hit: re.Match[str]) -> int:
         return 0
     if hit["number"]:
         return int(hit["number"])
-    return max(_DEPTHS[hit["word"] or hit["type"]], int(hit["deep"] or 0))
+    word = hit["word"] or hit["type"] or hit["class"] or hit["nome"]
+    return max(_DEPTHS[word], int(hit["deep"] or 0))

@@ -10,12 +10,18 @@ import polars as pl
 from windowshop.data import TEXTS_BY_NAME, is_code, typed
 from windowshop.imports.amounts import decimal_sign, parse_money, parse_number, parse_quantity
 from windowshop.imports.names import field_of
-from windowshop.imports.values import NO, YES
+from windowshop.imports.values import NO, YES, plain_name
 
 MAX_DISTINCT = 200_000
 """Different texts of a column that is read as money, a quantity or yes and no."""
 MANY = 20
 _DATE_PARTS = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T]\d{1,2}:\d{2}(?::\d{2})?)?")
+_ALONE = re.compile(r"[^\d.,]*[+-]?[\d.,'\u2019\s]+[^\d]*")
+_DAYS = frozenset((
+    "date", "datum", "fecha", "data", "dato", "launch", "since", "until", "release", "released",
+    "created", "updated", "erstellt", "expiry", "expires", "dia", "tarih",
+))  # fmt: skip
+"""Words of the names of columns of days."""
 _ISO = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?$"
 _DECIMAL = r"^[+-]?(?:\d+|\d{1,3}(?:[.,' ]\d{3})+)(?:[.,]\d+)?$"
 
@@ -40,6 +46,9 @@ def guess_type(column: pl.Series, *, with_lists: bool = True) -> Guess | None:
     as_typed = typed(known)
     if as_typed.dtype == pl.Boolean:
         return Guess("boolean", pl.col(name).str.to_lowercase() == "true")
+    if as_typed.dtype.is_numeric() and _is_serial(name, as_typed):
+        days = pl.duration(days=pl.col(name).str.strip_chars().cast(pl.Float64).floor())
+        return Guess("date", (pl.date(1899, 12, 30) + days).cast(pl.Date))
     if as_typed.dtype.is_numeric():
         return Guess("number", pl.col(name).str.strip_chars().cast(pl.Float64))
     if known.str.contains(_ISO).all():
@@ -48,6 +57,12 @@ def guess_type(column: pl.Series, *, with_lists: bool = True) -> Guess | None:
     if len(distinct) > MAX_DISTINCT:
         return None
     return _said(name, distinct) or _days(name, distinct) or _amounts(name, distinct)
+
+
+def _is_serial(name: str, known: pl.Series) -> bool:
+    """Return whether numbers are days as a spreadsheet counts them, of the years 1990 to 2079."""
+    is_named = any(word in _DAYS for word in plain_name(name).split())
+    return is_named and bool(known.is_between(32_874, 65_746).all())
 
 
 def _lists(name: str, known: pl.Series) -> Guess | None:
@@ -137,6 +152,8 @@ def _amounts(name: str, distinct: Sequence[str]) -> Guess | None:
                 text: found[0] for text, found in zip(distinct, quantities, strict=True) if found
             }
             return _replaced(name, values, f"number in {unit}", pl.Float64(), f"{name} ({unit})")
+    if not all(_ALONE.fullmatch(text) for text in distinct):  # codes have letters among digits
+        return None
     money = [parse_money(text, decimal) for text in distinct]
     if all(found and found.currency for found in money):
         currencies = {found.currency for found in money if found}

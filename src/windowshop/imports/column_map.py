@@ -19,9 +19,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from windowshop.errors import ConfigError
-from windowshop.imports.amounts import decimal_sign, parse_money
-from windowshop.imports.category_columns import category_levels, has_levels
+from windowshop.imports.amounts import parse_money
+from windowshop.imports.category_columns import category_levels, has_levels, numbered_paths
 from windowshop.imports.column_prefix import without_prefix
+from windowshop.imports.column_signs import column_signs
 from windowshop.imports.column_values import MIN_DISTINCT, fill_by_values
 from windowshop.imports.names import ALSO, field_of
 from windowshop.imports.record import FIELDS
@@ -65,12 +66,6 @@ _KINDS = frozenset((
     "service", "consu", "gift card", "subscription", "p", "v", "downloadable virtual",
 ))  # fmt: skip
 """Kinds of products by how a system sells them, which are no categories."""
-CURRENCIES = frozenset((
-    "EUR", "USD", "GBP", "CHF", "PLN", "SEK", "NOK", "DKK", "CZK", "HUF", "RON", "BGN", "CAD",
-    "AUD", "NZD", "JPY", "CNY", "INR", "BRL", "MXN", "TRY", "UAH", "ILS", "AED", "SAR", "KRW",
-    "SGD", "HKD", "ZAR",
-))  # fmt: skip
-"""Currencies that the name of a price column may say."""
 _SECOND_CODE = re.compile(
     r"(?:variant |product |custom |merchant |seller |item )?sku|internal reference|default code|"
     r"product code|"
@@ -146,7 +141,7 @@ def guess_map(
         surest.setdefault(target, certainty)
     levels = category_levels(header, values, shorter)
     columns = {n: t for n, t in columns.items() if not levels or t != "category"}
-    columns |= dict.fromkeys(levels, "category")
+    columns |= dict.fromkeys(levels or numbered_paths(header, values), "category")
     taken |= {"category"} if levels else set()
     if "product_id" not in taken:
         _own_groups(columns, taken, values)
@@ -172,7 +167,7 @@ def guess_map(
     is_levelled = bool(levels) or has_levels(
         [v for n, t in ordered.items() if t == "category" for v in values[n]]
     )
-    found = ColumnMap(columns=ordered, category_levels=is_levelled, **_signs(ordered, values))
+    found = ColumnMap(columns=ordered, category_levels=is_levelled, **column_signs(ordered, values))
     return found, round(sum(needed) / len(needed), 2)
 
 
@@ -238,7 +233,8 @@ def _share(target: str, given: Sequence[Any], texts: Sequence[str], filled: floa
         return 0.1  # the shop's own
     if target in FURTHER_TARGETS:
         test = parse_published if target == "published" else parse_availability
-        return float(all(test(value) is not None for value in given))
+        said = [value for value in given if value not in ("-", "--", "n/a", "N/A")]
+        return float(bool(said) and all(test(value) is not None for value in said))
     tests: dict[str, tuple[Callable[[Any], bool], float]] = {
         "price": (_is_money, 0.0), "sale_price": (_is_money, 0.0), "list_price": (_is_money, 0.0),
         "title": (_is_title, 0.0), "images": (_has_picture, 0.0), "link": (_is_link, 0.2),
@@ -359,41 +355,3 @@ def _second_codes(columns: dict[str, str], header: Sequence[str]) -> None:
             return
         if name not in columns and _SECOND_CODE.fullmatch(plain_name(name)):
             columns[name] = "sku"
-
-
-def _signs(columns: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Return the signs in prices and categories."""
-    prices = [str(v) for n, t in columns.items() if t in ("price", "sale_price", "list_price")
-              for v in values.get(n, ()) if not isinstance(v, dict)]  # fmt: skip
-    found: dict[str, Any] = {"decimal": decimal_sign(prices)}
-    of_price = next((name for name, target in columns.items() if target == "price"), "")
-    words = [word.upper() for word in re.split(r"[\W_]+", of_price)]
-    found["currency"] = next((word for word in words if word in CURRENCIES), "")
-    found["currency"] = found["currency"] or ("EUR" if "€" in of_price else "")
-    paths = [v for n, t in columns.items() if t == "category" for v in values.get(n, ())
-             if isinstance(v, str)]  # fmt: skip
-    if not paths:
-        return found
-    has_arrow = sum(bool(re.search(r"\s>\s|[^\s]>[^\s]|›|»", path)) for path in paths)
-    if not has_arrow:
-        for sign in ("/", "|", "\\", "::"):
-            if sum(sign in path for path in paths) > 0.5 * len(paths) and _shares_roots(
-                paths, sign
-            ):
-                found["category_separator"] = sign
-                break
-    for sign in ("|", ";", "\n"):
-        if sign != found.get("category_separator") and sum(
-            sign in path for path in paths
-        ) > 0.02 * len(paths):
-            found["categories_separator"] = sign
-            break
-    else:
-        if has_arrow and any(re.search(r">[^,]*,[^,>]*>", path) for path in paths):
-            found["categories_separator"] = ","
-    return found
-
-
-def _shares_roots(paths: Sequence[str], sign: str) -> bool:
-    roots = {path.split(sign)[0].strip() for path in paths}
-    return len(paths) < 5 or len(roots) <= 0.7 * len(set(paths)) + 1

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from windowshop.imports.amounts import parse_money
-from windowshop.imports.values import is_web, plain_name
+from windowshop.imports.values import is_web, plain_name, split_images
 
 MIN_DISTINCT = 0.98
 _AMOUNT = re.compile(r"\d{1,3}(?:[.,]\d{3})+|\d+[.,]\d+")
@@ -36,7 +36,7 @@ def fill_by_values(
         if target in taken:
             continue
         scored = [
-            (looks([str(v) for v in values[name]], num_rows), -i, name)
+            (looks(_texts(values[name], target), num_rows), -i, name)
             for i, name in enumerate(free)
             if (target == "images" or name not in nested)
             and (target != "price" or not _NO_PRICE & {*plain_name(name).split()})
@@ -49,11 +49,18 @@ def fill_by_values(
             free.remove(best[2])
 
 
+def _texts(values: Sequence[Any], target: str) -> list[str]:
+    """Return the values as texts; of lists of images the first ones."""
+    if target == "images":
+        return [images[0] for value in values if (images := split_images(value))]
+    return [str(value) for value in values]
+
+
 def _looks_images(texts: Sequence[str], num_rows: int) -> float:
     good = sum(
         bool(re.search(r"\.(?:jpe?g|png|webp|avif|gif)(?:\?|$)", text, re.I)) for text in texts
     )
-    return good / max(num_rows, 1)
+    return 0.6 if good == len(texts) > 0.2 * num_rows else good / max(num_rows, 1)
 
 
 def _looks_price(texts: Sequence[str], num_rows: int) -> float:

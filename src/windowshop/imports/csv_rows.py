@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 
 from windowshop.errors import DataError
+from windowshop.imports.names import field_of
 from windowshop.imports.report import ImportReport
 
 SEPARATORS = ",;\t|^~"
@@ -58,7 +59,8 @@ def csv_shape(path: Path, head: str, separator: str = "") -> CsvShape:
     head = head.lstrip("\ufeff")
     named = re.match(r'"?sep=(.)"?\r?\n', head, re.IGNORECASE)
     separator = separator or (named[1] if named else _separator(head))
-    has_backslashes = bool(_ESCAPED.search(head)) and '""' not in head.replace(separator + '""', "")
+    doubled = head.replace('\\""', "").replace(separator + '""', "")
+    has_backslashes = bool(_ESCAPED.search(head)) and '""' not in doubled
     rows = _parsed(head, separator, has_backslashes)
     if rows and rows[0][:1] == ["HDR"] and len(rows[0]) < MAX_PREAMBLE:
         return CsvShape(separator, RAKUTEN, 1, has_backslashes, has_header=False)
@@ -128,11 +130,28 @@ def _header_place(rows: list[list[str]]) -> int:
 
 def _wider(rows: list[list[str]], widths: list[int], place: int, full: int) -> Iterator[int]:
     """Yield later records that are a header, where the first wide one has values in it."""
+    if _is_spanned(rows, place):
+        yield place + 1
     if widths[place] >= 0.8 * full or not any(_VALUE.match(field) for field in rows[place]):
         return
     for later in range(place + 1, min(len(rows), MAX_PREAMBLE)):
         if widths[later] >= 0.8 * full and not any(_VALUE.match(field) for field in rows[later]):
             yield later
+
+
+def _is_spanned(rows: list[list[str]], place: int) -> bool:
+    """Return whether a record has names of groups of columns, and the next one their names.
+
+    It is narrower than the next, which has no values, while the one after it has.
+    """
+    if place + 2 >= len(rows):
+        return False
+    above, names, values = ([f.strip() for f in row] for row in rows[place : place + 3])
+    gaps = [i for i, field in enumerate(above[: len(names)]) if not field and names[i]]
+    has_values = any(_VALUE.match(field) for field in values)
+    is_header = all(names) and not any(_VALUE.match(field) for field in names)
+    known = [sum(field_of(name) is not None for name in row) for row in (names, above)]
+    return bool(gaps) and is_header and has_values and known[0] > max(1, known[1])
 
 
 def _amazon_place(rows: list[list[str]]) -> int:
@@ -168,7 +187,9 @@ def csv_rows(
     """
     header, width = shape.header, len(shape.header)
     reader = csv.reader(
-        file, delimiter=shape.separator, escapechar="\\" if shape.has_backslashes else None
+        _without_nulls(file, shape.separator) if shape.has_backslashes else file,
+        delimiter=shape.separator,
+        escapechar="\\" if shape.has_backslashes else None,
     )
     csv.field_size_limit(MAX_FIELD)
     number = 0
@@ -203,6 +224,14 @@ def csv_rows(
             f"{path}: row {number}, near line {line}: {error}. Put the field in quotes, double "
             'the quotes in it ("27"" monitor"), and close every quote.'
         ) from None
+
+
+def _without_nulls(file: TextIOBase, separator: str) -> Iterator[str]:
+    r"""Yield the lines of a dump without its `\N`, which stands for no value."""
+    sign = re.escape(separator)
+    null = re.compile(rf"(?:(?<=^)|(?<={sign}))\\N(?={sign}|\r?\n|\r|$)")
+    for line in file:
+        yield null.sub("", line)
 
 
 def _is_trailer(fields: list[str], shape: CsvShape) -> bool:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from windowshop.errors import DataError, first_line, needs_extra
+from windowshop.imports.names import FIELD_OF
+from windowshop.imports.values import plain_name
 
 CHUNK = 1 << 20
 ZSTD_LINES = 5000
@@ -28,8 +30,10 @@ _MARKS = {
 }
 _CODE_PAGES = [
     "cp1250", "cp1252", "cp1251", "cp1253", "cp1254", "iso8859_2", "iso8859_15", "koi8_r", "cp932",
-    "euc_jp", "gb18030", "big5", "euc_kr", "mac_roman", "cp850",
+    "euc_jp", "gb18030", "big5", "euc_kr", "mac_roman", "cp850", "cp1255", "cp1256",
 ]  # fmt: skip
+MIN_NAMES = 2
+"""Known names of columns with foreign letters, by which an encoding is told."""
 _WESTERN_LETTERS = "äöüßéèêàçñáíóúâôîûãõåæøìòùÄÖÜÉ€°–’”“®™½²\u00a0"
 _VOWELS = {
     "cp1251": "аеиоуыэюяёіїє", "koi8_r": "аеиоуыэюяё", "cp1253": "αεηιουωάέήίόύώ",
@@ -162,6 +166,8 @@ def _foreign_lines(path: Path) -> tuple[list[bytes], list[bytes]]:
 
 def _guess(path: Path, sample: bytes) -> str:
     """Return the least chaotic code page by charset-normalizer; of equals, the commonest."""
+    if named := _by_names(path):
+        return named
     if _looks_western(sample):
         return WESTERN
     with needs_extra("import"):
@@ -175,6 +181,23 @@ def _guess(path: Path, sample: bytes) -> str:
         if likely:
             return min(likely, key=lambda pair: (pair[0], _CODE_PAGES.index(pair[1])))[1]
     raise DataError(f"{path}: its encoding cannot be told. Name it with --encoding.")
+
+
+def _by_names(path: Path) -> str:
+    """Return the code page in which most names of columns are known; "" where none stands out."""
+    with open_bytes(path) as file:
+        lines = [line for _ in range(8) if not (line := file.readline(1 << 16)).isascii()]
+    counts: dict[str, int] = {}
+    for name in _CODE_PAGES:
+        try:
+            texts = [line.decode(name) for line in lines[:2]]
+        except UnicodeDecodeError:
+            continue
+        fields = [f for text in texts for f in re.split(r'[,;\t|"\r\n]+', text) if not f.isascii()]
+        counts[name] = sum(plain_name(field) in FIELD_OF for field in fields)
+    best = max(counts.values(), default=0)
+    likely = [name for name, count in counts.items() if count == best]
+    return likely[0] if best >= MIN_NAMES and len(likely) == 1 else ""
 
 
 def _has_vowels(sample: bytes, encoding: str) -> bool:

@@ -28,7 +28,10 @@ _NAMES = {
         "custom sku,unique merchant sku,system id,internal id,token,kod towaru,artikul,"
         "article code,material number,materialnummer,matnr,code,uuid,"
         "artnum,variant id,concrete sku,order number,ordernumber,products model,"
-        "id oferty,sygnatura sku sprzedajacego,merchant product simple id,satici stok kodu"
+        "id oferty,sygnatura sku sprzedajacego,merchant product simple id,satici stok kodu,"
+        "reference interne,interne referenz,referencia interna,riferimento interno,"
+        "interne referentie,cikkszam,termekkod,sifra,sifra proizvoda,cod produs,"
+        "kodas,tootekood,produktkod,stok no,art no,sku code,sku id,idsku,skuid,refid"
     ),
     "group_id": (
         "group id,item group id,itemgroupid,parent id,parentid,parent sku,parent,parent asin,"
@@ -60,7 +63,10 @@ _NAMES = {
         "item description,artikelbeschreibung kurz,item title,model name,kurzbezeichnung,"
         "prod name,product full name,titel de,nazwa pl,title short,title long,name short,"
         "display title,matrix description,nom court,titre court,nazov produktu,nazva,"
-        "tytul oferty,tytul,urun ismi"
+        "tytul oferty,tytul,urun ismi,"
+        "termeknev,termek neve,megnevezes,naziv,naziv proizvoda,denumire,"
+        "denumire produs,nume produs,nazov,nazov produktu,pavadinimas,toote nimi,"
+        "urun adi,item title,sku name"
     ),
     "description": (
         "description,product description,long description,full description,body html,body,"
@@ -78,7 +84,9 @@ _NAMES = {
         "productdescription,longdescription,shortdescription,prod desc,kurztext,"
         "extended description,description html,html body,product description html,"
         "description full,additional description,"
-        "opis oferty,urun aciklamasi"
+        "opis oferty,urun aciklamasi,"
+        "leiras,rovid leiras,opis proizvoda,descriere,popis produktu,aprasymas,"
+        "aciklama"
     ),
     "brand": (
         "brand,brand name,brandname,producer,manufacturer,manufacturer name,vendor,maker,"
@@ -86,7 +94,8 @@ _NAMES = {
         "marca,fabricante,produttore,merk,fabrikant,merknaam,producent,marka,varumarke,"
         "tillverkare,maerke,merke,brand slug,valmistaja,merkki,znacka,vyrobce,uretici,gyarto,"
         "producator,product brand,designer,manufacturers name,manufacturers,"
-        "productmanufacturer,c brand"
+        "productmanufacturer,c brand,"
+        "marca produs,proizvodac,gyarto neve,marka adi,robna marka"
     ),
     "category": (
         "category,categories,hierarchical categories,category name,category path,categorypath,"
@@ -104,7 +113,8 @@ _NAMES = {
         "sub sub category,unterkategorie,sous categorie,subcategoria,category leaf,categorytree,"
         "cat,categ id,categorytext,category text,category id,categories path,product line,"
         "reporting category,kategorie nazev,categories name,categories name 1,kategoria id,"
-        "categorie produit,advertiser category"
+        "categorie produit,advertiser category,"
+        "kategorija,categorie produs,termekkategoria,taxon,taxons,kategoriak,kategori adi"
     ),
     "price": (
         "price,price tax incl,price tax included,price incl vat,price including tax,"
@@ -124,7 +134,11 @@ _NAMES = {
         "precio de lista venta,price no tax,unit retail price,usd unit retail price,"
         "price gross amount,verkaufspreis brutto,std vk brutto,vk preis brutto,price inc tax,"
         "price ex tax,std price,"
-        "cena pl,satis fiyati kdv dahil,price usd,fiyati,trendyol da satilacak fiyat kdv dahil"
+        "cena pl,satis fiyati kdv dahil,price usd,fiyati,trendyol da satilacak fiyat kdv dahil,"
+        "brutto ar,ar ft,eladasi ar,fogyasztoi ar,brutto eladasi ar,cijena,"
+        "maloprodajna cijena,pret vanzare,pret cu tva,kaina,hind,unit retail,retail,"
+        "price with tax,sell price,gross,brutto,"
+        "tarif,tarifs,tarif ttc,unit selling price,fiyat kdv dahil"
     ),
     "currency": (
         "currency,currency code,currencycode,currency id,price currency,wahrung,waehrung,devise,"
@@ -139,7 +153,8 @@ _NAMES = {
         "cena promocyjna,cena po rabacie,reapris,tilbudspris,kampanjpris,alehinta,akcni cena,"
         "indirimli fiyat,rabattpris,"
         "precio promocional,preco promocional brl,specials price,price special,promotion price,"
-        "action price,price sale"
+        "action price,price sale,"
+        "akcios ar,akcijska cijena,pret redus,pret promotional"
     ),
     "list_price": (
         "compare at price,compareatprice,old price,oldprice,original price,was price,msrp,rrp,"
@@ -154,7 +169,9 @@ _NAMES = {
         "full price,price full,precio de lista,prix de base,"
         "pseudoprice,pseudo price,tprice,recommended retail price,"
         "manufacturer suggested retail price,price compare at,"
-        "piyasa satis fiyati kdv dahil,piyasa fiyati,liste fiyati"
+        "piyasa satis fiyati kdv dahil,piyasa fiyati,liste fiyati,"
+        "compare to price,compare at,eredeti ar,stara cijena,pret vechi,"
+        "indirimsiz fiyat"
     ),
     "availability": (
         "availability,in stock,instock,is in stock,is on stock,on stock,stock status,stockstatus,"
@@ -163,7 +180,9 @@ _NAMES = {
         "beschikbaarheid,op voorraad,beschikbaar,disponibilidade,em estoque,disponivel,"
         "dostepnosc,dostepny,dostupnost,tillganglighet,i lager,tilgaengelighed,pa lager,"
         "saatavuus,varastossa,stok durumu,stock availability,qty status,availability status,"
-        "inventory status"
+        "inventory status,"
+        "verfuegbar,verfuegbarkeit,elerhetoseg,raktarkeszlet allapot,dostupno,"
+        "disponibilitate,stok durumu"
     ),
     "images": (
         "image,images,image url,imageurl,image urls,image link,imagelink,image src,imagesrc,img,"
@@ -186,7 +205,9 @@ _NAMES = {
         "alternative images,"
         "primary image,photourl,pic 1,product media,main image link,picture urls,img 1,"
         "bild pfad,images src,detailed image,media url,product images,image links json,"
-        "gorsel,gorsel 1,resimler,gorseller,galeria,zdjecia produktu"
+        "gorsel,gorsel 1,resimler,gorseller,galeria,zdjecia produktu,"
+        "kep,kepek,kep url,slika,slike,imagine url,paveikslelis,pilt,product asset,"
+        "featured asset,bild urls,visuel,visuels,visuel url"
     ),
     "link": (
         "link,url,product url,producturl,product link,page url,permalink,deeplink,deep link,href,"
@@ -227,14 +248,19 @@ _NAMES = {
         "amount in stock,stock count,"
         "lagerbestand gesamt,stock on hand,quantity in stock,qty available,available qty,"
         "estoque atual,stock total,"
-        "liczba sztuk,urun stok adedi,stok adedi,stok miktari,adet"
+        "liczba sztuk,urun stok adedi,stok adedi,stok miktari,adet,"
+        "variant inventory quantity,inventory count,stock available,"
+        "available to sell,raktarkeszlet,count on hand,zaliha,kolicina,stoc disponibil,cantitate,"
+        "on hand qty,total inventory,qty in stock"
     ),
     "published": (
         "published,is published,enabled,is enabled,active,is active,visible,is visible,aktiv,"
         "status,product status,sichtbar,veroffentlicht,actif,publie,activo,visible online,"
         "publicado,attivo,pubblicato,actief,gepubliceerd,ativo,aktywny,opublikowano,online,"
         "is online,online flag,publish status,publish,show online,publish to ecom,etat,estado,"
-        "stato,visibility,mostrar en tienda,exibir na loja,publish on website,display status"
+        "stato,visibility,mostrar en tienda,exibir na loja,publish on website,display status,"
+        "hide,hidden,is hidden,disabled,is disabled,archived,is archived,deleted,"
+        "is deleted,sichtbar im shop,mostrar no site,aktif,aktivan,aktivni"
     ),
 }
 FIELD_OF: dict[str, tuple[str, int]] = {}
@@ -288,51 +314,13 @@ _CURRENCY = re.compile(
 )
 """Currency behind the name of a price (`UVP in EUR`)."""
 _NUMBERED = re.compile(r"(.+?) ?\d{1,2}")
-_NOT = frozenset(
-    [
-        "cost",
-        "tax",
-        "shipping",
-        "versand",
-        "seo",
-        "meta",
-        "alt",
-        "video",
-        "per",
-        "unit",
-        "base",
-        "grund",
-        "ek",
-        "einkauf",
-        "min",
-        "max",
-        "currency",
-        "supplier",
-        "purchase",
-        "buying",
-        "wholesale",
-        "count",
-        "number",
-        "of",
-        "num",
-        "position",
-        "sort",
-        "rating",
-        "review",
-        "language",
-        "width",
-        "height",
-        "size",
-        "type",
-        "date",
-        "label",
-        "color",
-        "colour",
-        "id",
-        "length",
-        "lenght",
-    ]
-)
+_NOT = frozenset((
+    "cost", "tax", "shipping", "versand", "seo", "meta", "alt", "video", "per", "unit", "base",
+    "grund", "ek", "einkauf", "min", "max", "currency", "supplier", "purchase", "buying",
+    "wholesale", "count", "number", "of", "num", "position", "sort", "rating", "review",
+    "language", "width", "height", "size", "type", "date", "label", "color", "colour", "id",
+    "length", "lenght",
+))  # fmt: skip
 
 
 def field_of(name: str) -> tuple[str, float] | None:

@@ -3,7 +3,7 @@
 import html
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from windowshop.data import is_code
@@ -29,7 +29,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?")
 _LEVEL = re.compile(r"(?:lvl|level)_?\d", re.IGNORECASE)
 """Keys of an object of paths, each a level deeper (`{"lvl0": "A", "lvl1": "A > B"}`)."""
-_PATH = re.compile(r"\s*(?:>|›|»|→|\u2192)\s*")
+_PATH = re.compile(r"\s*(?:-+>|=+>|>|›|»|→|\u2192)\s*")
 TOTALS = frozenset((
     "total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtsumme", "somme", "totaal",
     "totale", "suma", "summa", "razem", "celkem", "yhteensa", "subtotal",
@@ -37,6 +37,8 @@ TOTALS = frozenset((
 _EMPTY = frozenset(("n/a", "na", "none", "null", "nan", "-", "--", "#n/a", "\\n", "undefined"))
 _SHARED_SIGN = re.compile(r"(?<![^\W\d_])kr\b", re.IGNORECASE)
 """Sign of the crowns of several countries."""
+_SHORTENED = re.compile(r"(\d)[.,](\d+)E\+?(\d{1,2})", re.IGNORECASE)
+"""Code as a spreadsheet shows a number of many digits."""
 _NO_GROUP = ("", "0", *_EMPTY)
 """Groups that are none; 0 is how databases write it."""
 _STATES = ("is on stock", "is in stock", "in stock", "available", "status", "availability",
@@ -164,6 +166,8 @@ class Normaliser:
             return None
         if not money.currency and _SHARED_SIGN.search(str(value)) and not self.reading.currency:
             self.report.add("shared-sign", number, value)
+        if self.reading.currency == "CNY" and any(sign in str(value) for sign in "¥￥"):
+            money = replace(money, currency="CNY")  # the sign is that of two currencies
         if money.is_range:
             self.report.add("price-range", number, value)
         return money
@@ -185,10 +189,21 @@ class Normaliser:
             value = record.fields.get(name)
             value = value[0] if isinstance(value, list) and value else value
             text = id_text(value).lstrip("'")
-            if text and text.lower() not in _EMPTY:
-                row[name] = re.split(r"[;,|\s]+", text)[0] if name == "gtin" else text
+            if not text or text.lower() in _EMPTY:
+                continue
+            row[name] = re.split(r"[;|\s]+|,(?!\d+E)", text)[0] if name == "gtin" else text
+            if name == "gtin" and (short := _SHORTENED.fullmatch(row[name])):
+                self._lengthen(row, short, record.row)
         if tags := split_list(record.fields.get("tags"), ",;|"):
             row["tags"] = [self._mended(tag, record.row) for tag in tags]
+
+    def _lengthen(self, row: Row, short: re.Match[str], number: int) -> None:
+        """Write a code out that a spreadsheet made a number; without all its digits it is none."""
+        digits, exponent = short[1] + short[2], int(short[3])
+        if len(short[2]) == exponent:
+            row["gtin"] = digits
+        else:
+            self.report.add("shortened-code", number, row.pop("gtin"))
 
     def _facts(self, row: Row, record: Record) -> None:
         """Fill attributes and further columns."""

@@ -54,6 +54,7 @@ KINDS: dict[str, tuple[What, str]] = {
     "store-view-taken": ("changed", "rows of the chosen store view, over their product's own"),
     "sheet-not-read": ("dropped", "sheets of the workbook, which has a larger one"),
     "option-rule": ("dropped", "rows of option rules, which are no product"),
+    "shortened-code": ("dropped", "GTINs that a spreadsheet shortened (4.00638E+12)"),
     "nested-value": ("dropped", "values nested too deep for a column"),
     "refused-product": ("dropped", "products that the source itself says it cannot give"),
     "bad-block": ("dropped", "blocks of JSON that cannot be read"),

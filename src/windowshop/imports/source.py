@@ -54,6 +54,8 @@ _OTHERS = {
 }  # fmt: skip
 
 
+_CUT = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
+"""Errors of a compressed file that is cut or damaged."""
 _NO_TEXT = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 MIN_NULS = 0.02
 """Share of NULs in UTF-16, whose spaces and digits have one each."""
@@ -174,21 +176,35 @@ class Source:
         """Whether titles stand at the top of records; else what is nested in them is flattened."""
         if self.kind not in ("json", "jsonl", "xml", "parquet", "arrow"):
             return True
-        rows = islice(self._records(ImportReport(source="")), NUM_SAMPLE)
-        return has_titles(record for _, record in rows)
+        return has_titles(self._first_records)
 
     @cached_property
     def page(self) -> str:
         """Where each record of JSON is a page that holds a list of products; "" where it is one."""
         if self.kind not in ("json", "jsonl"):
             return ""
-        rows = islice(self._rows(ImportReport(source="")), NUM_PAGES)
-        return page_place([record for _, record in rows])
+        return page_place(self._first[:NUM_PAGES])
+
+    @cached_property
+    def _first(self) -> list[dict[str, Any]]:
+        """First rows as they stand, which may be pages, or of several kinds."""
+        rows = islice(self._rows(ImportReport(source="")), NUM_SAMPLE)
+        return [row for _, row in rows]
+
+    @cached_property
+    def _first_records(self) -> list[dict[str, Any]]:
+        """First records, with what is nested in them."""
+        rows = islice(self._records(ImportReport(source="")), NUM_SAMPLE)
+        return [row for _, row in rows]
 
     @cached_property
     def sample(self) -> list[dict[str, Any]]:
         """First records."""
-        return [record for _, record in islice(self.rows(ImportReport(source="")), NUM_SAMPLE)]
+        try:
+            found = self._first_records
+            return found if self.is_flat else [flattened(row) for row in found]
+        except _CUT as error:
+            raise _damaged(self.path, error) from None
 
     @cached_property
     def header(self) -> tuple[str, ...]:
@@ -228,7 +244,7 @@ class Source:
                 yield from self._records(report)
             else:
                 yield from ((number, flattened(row)) for number, row in self._records(report))
-        except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
+        except _CUT as error:
             raise _damaged(self.path, error) from None
 
     @cached_property
@@ -236,8 +252,7 @@ class Source:
         """Key by which records of JSON tell products from others (`_type`); "" where none does."""
         if self.kind not in ("json", "jsonl"):
             return ""
-        rows = islice(self._rows(ImportReport(source="")), NUM_SAMPLE)
-        return sort_key([record for _, record in rows])
+        return sort_key(self._first)
 
     def _records(self, report: ImportReport) -> Iterator[Row]:
         if self.sort:

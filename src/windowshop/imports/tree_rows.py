@@ -22,7 +22,8 @@ ITEMS = frozenset((
 """Names of elements that are a record, in lower case."""
 _NAMING = frozenset((
     "name", "key", "code", "attribute-id", "attribute_id", "attributeid", "currency", "unit",
-    "currencycode", "lang", "domain", "nicename", "quantity",
+    "currencycode", "lang", "domain", "nicename", "quantity", "devise", "moneda", "valuta",
+    "waehrung", "waluta",
 ))  # fmt: skip
 """Attributes of an element with text that are told beside it; others are of no use to a search."""
 _LISTING = re.compile(r"categor|kategor", re.IGNORECASE)

@@ -15,29 +15,40 @@ import xxhash
 YES = frozenset((
     "true", "yes", "y", "ja", "oui", "si", "sí", "sì", "sim", "tak", "wahr", "vrai", "verdadero",
     "vero", "verdadeiro", "prawda", "áno", "ano", "kyllä", "да", "evet", "igen", "t", "x", "on",
+    "так", "ναι", "نعم", "כן", "はい", "是", "有", "예", "네", "あり", "da",
 ))  # fmt: skip
 NO = frozenset((
     "false", "no", "n", "nein", "non", "nee", "não", "nao", "nie", "falsch", "faux", "falso",
     "fałsz", "ne", "ei", "нет", "hayır", "hayir", "nem", "f", "off", "nej",
+    "ні", "όχι", "οχι", "لا", "לא", "いいえ", "否", "无", "無", "아니오", "아니요", "なし", "nu",
 ))  # fmt: skip
 IN_STOCK, OUT_OF_STOCK, PREORDER, BACKORDER = "in_stock", "out_of_stock", "preorder", "backorder"
 _AVAILABLE = {
     IN_STOCK: "in stock,instock,available,limitedavailability,onlineonly,instoreonly,auf lager,"
     "verfugbar,lieferbar,sofort lieferbar,en stock,disponible,disponibile,in magazzino,"
     "op voorraad,em estoque,em stock,disponivel,dostepny,na stanie,w magazynie,i lager,pa lager,"
-    "skladem,varastossa,stokta,limited availability,in store only,online only,low stock",
+    "skladem,varastossa,stokta,limited availability,in store only,online only,low stock,"
+    "на складе,в наличии,есть в наличии,есть,в наявності,διαθεσιμο,αμεσα διαθεσιμο,σε αποθεμα,"
+    "在庫あり,在庫有り,販売中,有货,有現貨,现货,有库存,재고있음,판매중,متوفر,במלאי,זמין,raktaron,"
+    "van raktaron,keszleten,kaphato,stokta var,mevcut,in stoc,na sklade,na skladiste,"
+    "disponible en stock,auf lager lieferbar,sofort verfugbar",
     OUT_OF_STOCK: "out of stock,outofstock,sold out,soldout,unavailable,not available,discontinued,"
     "disabled,nicht auf lager,ausverkauft,nicht verfugbar,nicht lieferbar,vergriffen,"
     "rupture de stock,"
     "epuise,indisponible,agotado,sin stock,no disponible,esaurito,non disponibile,uitverkocht,"
     "niet op voorraad,esgotado,fora de estoque,sem stock,indisponivel,brak,niedostepny,"
-    "brak w magazynie,slutsald,udsolgt,utsolgt,ej i lager,vyprodano,loppu,tukendi",
+    "brak w magazynie,slutsald,udsolgt,utsolgt,ej i lager,vyprodano,loppu,tukendi,"
+    "нет в наличии,нет на складе,нет,распродано,немає в наявності,μη διαθεσιμο,εξαντληθηκε,"
+    "在庫なし,在庫切れ,売り切れ,品切れ,販売終了,缺货,无货,無貨,售罄,已售完,품절,재고없음,غير متوفر,"
+    "אזל,לא במלאי,אזל מהמלאי,nincs raktaron,nincs keszleten,elfogyott,stokta yok,indisponibil,"
+    "stoc epuizat,nie je na sklade,neni skladem",
     PREORDER: "preorder,pre order,presale,vorbestellbar,vorbestellung,precommande,preventa,"
     "preordine,pre venda,przedsprzedaz",
-    BACKORDER: "backorder,back order,available for order,onbackorder,on backorder,nachbestellt,"
-    "bestellbar,sur commande,su ordinazione,na zamowienie",
+    BACKORDER: "backorder,back order,backordered,available for order,onbackorder,on backorder,"
+    "nachbestellt,bestellbar,sur commande,su ordinazione,na zamowienie,под заказ,на заказ,"
+    "під замовлення,κατοπιν παραγγελιας,取り寄せ,お取り寄せ,bajo pedido,"
+    "sob encomenda,na objednavku",
 }
-AVAILABILITY = {name: what for what, names in _AVAILABLE.items() for name in names.split(",")}
 SHOWN = {
     **dict.fromkeys(("publish", "published", "active", "enabled", "online", "live", "visible",
                      "public", "aktiv", "actif", "activo", "attivo"), True),
@@ -50,11 +61,13 @@ _COUNTS = ("amount", "quantity", "qty", "available quantity", "available", "leve
 IMAGE_NAME = re.compile(
     r"\.(?:jpe?g|png|webp|gif|avif|heic|bmp|tiff?|jfif|svg)(?:[?#].*)?$", re.IGNORECASE
 )
-_BETWEEN = re.compile(r"[|;,\s]")
+_BETWEEN = re.compile(r"[|;,\s]|[#*~+]https?://")
+_GLUED = re.compile(r"\s*[#|;,*~+]+\s*(?=https?://)", re.IGNORECASE)
+"""Signs between addresses, whatever they are, before the beginning of the next one."""
 IMAGE_KEYS = (
     "src", "url", "href", "link", "contentUrl", "image_url", "image", "largeUrl", "large",
     "original", "hi_res", "url_zoom", "url_standard", "zoom_url", "standard_url", "Pic",
-    "HighPic", "sourceUrl", "source", "path", "file", "name",
+    "HighPic", "sourceUrl", "source", "preview", "path", "file", "name",
 )  # fmt: skip
 """Keys of an object that is an image, larger ones first."""
 WEB = re.compile(r"(?:https?:)?//[^\s/]+", re.IGNORECASE)
@@ -82,7 +95,8 @@ def count_of(value: Any) -> Any:  # noqa: ANN401
 def parse_availability(value: object) -> str | None:
     """Read whether a product can be bought, by words, by schema.org's addresses or by a count."""
     text = str(count_of(value)).strip()
-    name = plain_name(re.sub(r"^https?://schema\.org/", "", text))
+    text = re.sub(r"^https?://schema\.org/", "", text)
+    name = plain_name(re.sub(r"\s*\([^)]*\)", "", text))  # in stock (3 left)
     if name in AVAILABILITY:
         return AVAILABILITY[name]
     if name.replace(" ", "") in AVAILABILITY:
@@ -168,10 +182,15 @@ def split_images(value: object) -> list[str]:
         is_one = sign == "," and is_web(text) and not all(map(is_web, filter(None, parts)))
         if len(parts) > 1 and not is_one and all(not part or _is_image(part) for part in parts):
             return list(dict.fromkeys(part for part in parts if part))
-    parts = text.split()
-    if len(parts) > 1 and all(WEB.match(part) for part in parts):
-        return list(dict.fromkeys(parts))
-    return [text] if text else []
+    return _split_addresses(text) or ([text] if text else [])
+
+
+def _split_addresses(text: str) -> list[str]:
+    """Return the addresses of a text of nothing else, whatever divides them."""
+    for parts in (_GLUED.split(text), text.split()):
+        if len(parts) > 1 and all(map(is_web, parts)):
+            return list(dict.fromkeys(parts))
+    return []
 
 
 def _images_of(value: dict[str, Any]) -> list[str]:
@@ -213,6 +232,11 @@ def plain_name(text: str) -> str:
     bare = unicodedata.normalize("NFKD", text.translate(_LETTERS))
     bare = "".join(char for char in bare if not unicodedata.combining(char))
     return " ".join(re.findall(r"[^\W_]+", bare.casefold()))
+
+
+AVAILABILITY = {
+    plain_name(name): what for what, names in _AVAILABLE.items() for name in names.split(",")
+}
 
 
 def slug(text: str) -> str:

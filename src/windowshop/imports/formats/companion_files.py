@@ -16,13 +16,14 @@ from windowshop.imports.formats.variant_rows import availability
 from windowshop.imports.record import Record
 from windowshop.imports.report import ImportReport
 from windowshop.imports.source import Source
+from windowshop.imports.spilled import Spilled
 from windowshop.imports.values import plain_name, slug, split_images
 
 _TABLES = (".csv", ".tsv", ".txt", ".xlsx", *PACKED_SUFFIXES)
 _COMBINATION = frozenset(("attribute name type position", "value value position"))
 _AKENEO = frozenset(("family", "enabled", "categories"))
 _MODEL = frozenset(("code", "family variant"))
-Rows = dict[str, list[dict[str, Any]]]
+Rows = Spilled[list[dict[str, Any]]]
 
 
 def _tables(folder: Path) -> Iterator[tuple[Source, set[str]]]:
@@ -76,7 +77,7 @@ def _read_prestashop(folder: Path, job: Job) -> Iterator[Record]:
 
 def _combinations(sources: list[Source], report: ImportReport) -> Rows:
     """Return the combinations of each product, by its id or its reference."""
-    found: Rows = {}
+    found = Rows()
     for source in sources:
         for _, row in source.rows(report):
             plain = {plain_name(name): value for name, value in row.items()}
@@ -148,7 +149,9 @@ def _recognise_akeneo(source: Source) -> Found | None:
 
 def _read_akeneo(folder: Path, job: Job) -> Iterator[Record]:
     products, files = _of_akeneo(folder)
-    models = {str(row.get("code")): row for source in files for _, row in source.rows(job.report)}
+    models: Spilled[dict[str, Any]] = Spilled()
+    for source in files:
+        models.update((str(row.get("code")), row) for _, row in source.rows(job.report))
     for source in products:
         yield from _akeneo_products(source, models, job)
 

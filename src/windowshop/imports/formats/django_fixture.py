@@ -13,6 +13,7 @@ from typing import Any
 from windowshop.imports.formats.format import Format, Found, Job
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
+from windowshop.imports.spilled import Spilled
 from windowshop.imports.tree_rows import json_items
 
 _VARIANTS = ("productvariant", "variant")
@@ -29,11 +30,12 @@ Fields = Mapping[str, Any]
 class Models:
     """Records of a fixture by what they are of."""
 
-    products: dict[str, Fields] = field(default_factory=dict)
+    products: Spilled[tuple[int, Fields]] = field(default_factory=Spilled)
+    """Products with the numbers of their records."""
     categories: dict[str, Fields] = field(default_factory=dict)
-    variants: dict[str, list[tuple[str, Fields]]] = field(default_factory=dict)
-    images: dict[str, list[str]] = field(default_factory=dict)
-    prices: dict[str, Fields] = field(default_factory=dict)
+    variants: Spilled[list[tuple[str, Fields]]] = field(default_factory=Spilled)
+    images: Spilled[list[str]] = field(default_factory=Spilled)
+    prices: Spilled[Fields] = field(default_factory=Spilled)
     stocks: dict[str, float] = field(default_factory=dict)
 
 
@@ -51,24 +53,22 @@ def _last(model: str) -> str:
 
 def _read(source: Source, job: Job) -> Iterator[Record]:
     models = Models()
-    rows: dict[str, int] = {}
     for number, row in json_items(source.path, source.place):
         fields: Any = row.get("fields")
         if isinstance(fields, dict):
-            _take(models, str(row.get("model")), str(row.get("pk")), fields)
-            rows.setdefault(str(row.get("pk")), number)
-    for key, product in models.products.items():
+            _take(models, str(row.get("model")), (number, str(row.get("pk"))), fields)
+    for key, (number, product) in models.products.items():
         for name, variant in models.variants.get(key) or [("", {})]:
-            yield _record(rows.get(key, 1), key, product, (name, variant), models)
+            yield _record(number, key, product, (name, variant), models)
 
 
-def _take(models: Models, model: str, key: str, fields: Fields) -> None:
+def _take(models: Models, model: str, place: tuple[int, str], fields: Fields) -> None:
     """Put one record where it belongs."""
-    kind = _last(model)
+    kind, (number, key) = _last(model), place
     owner = next((str(fields[name]) for name in _NAMING if fields.get(name) is not None), "")
     product = str(fields.get("product") or "")
     if kind == "product":
-        models.products[key] = fields
+        models.products[key] = (number, fields)
     elif kind in _VARIANTS and product:
         models.variants.setdefault(product, []).append((key, fields))
     elif kind == "category":

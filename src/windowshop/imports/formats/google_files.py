@@ -14,6 +14,7 @@ from windowshop.imports.formats import google
 from windowshop.imports.formats.format import FolderFormat, Found, Job
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source, bare_suffix
+from windowshop.imports.spilled import Spilled
 from windowshop.imports.values import IN_STOCK, OUT_OF_STOCK, parse_availability, plain_name
 
 _SUFFIXES = (".csv", ".tsv", ".txt", ".xml", ".rss", ".atom", ".xlsx", ".jsonl")
@@ -66,9 +67,9 @@ def _plain(row: Row) -> dict[str, Any]:
     return {plain_name(name): value for name, value in row.items()}
 
 
-def _stores(sources: list[Source], job: Job) -> dict[str, list[Row]]:
+def _stores(sources: list[Source], job: Job) -> Spilled[list[Row]]:
     """Return the rows of stores by the id of their product."""
-    found: dict[str, list[Row]] = {}
+    found: Spilled[list[Row]] = Spilled()
     for source in sources:
         for _, given in source.rows(job.report):
             row = _plain(given)
@@ -80,7 +81,7 @@ def _stores(sources: list[Source], job: Job) -> dict[str, list[Row]]:
 def _read(folder: Path, job: Job) -> Iterator[Record]:
     parts = _parts(folder)
     stores = _stores(parts["stores"], job)
-    further: dict[str, dict[str, Any]] = {}
+    further: Spilled[dict[str, Any]] = Spilled()
     for source in parts["supplement"]:
         for _, given in source.rows(job.report):
             row = _plain(given)

@@ -1,12 +1,12 @@
 """ImpEx of SAP Commerce (Hybris): products, variants, prices, categories, media and stocks.
 
-The tables of all scripts of a folder belong to each other, so all are read before the first
-product is known.
+The tables of all scripts of a folder belong to each other, so all are read, and kept on disk,
+before the first product is known.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from windowshop.imports.formats.format import FolderFormat, Format, Found, Job
 from windowshop.imports.impex_rows import ImpexColumn, ImpexRow, impex_rows
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
+from windowshop.imports.spilled import Spilled
 
 _TEXTS = {"name": "title", "description": "description", "summary": "summary",
           "manufacturername": "brand", "ean": "gtin", "manufactureraid": "mpn"}  # fmt: skip
@@ -36,18 +37,18 @@ _CLASSIFIED = re.compile(r",\s*\d+$")
 class Shop:
     """Content of the scripts, by the codes of products, categories and media."""
 
-    products: dict[str, "Product"] = field(default_factory=dict)
+    products: Spilled["Product"]
     categories: dict[str, str] = field(default_factory=dict)
     """Names of categories."""
     above: dict[str, str] = field(default_factory=dict)
     """Category above each."""
-    prices: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
+    prices: Spilled[list[tuple[float, str]]] = field(default_factory=Spilled)
     stocks: dict[str, float] = field(default_factory=dict)
     forced: dict[str, bool] = field(default_factory=dict)
     """Whether a product is said to be in stock, whatever its count."""
-    files: dict[str, str] = field(default_factory=dict)
+    files: Spilled[str] = field(default_factory=Spilled)
     """Address or path of each medium."""
-    boxes: dict[str, list[str]] = field(default_factory=dict)
+    boxes: Spilled[list[str]] = field(default_factory=Spilled)
     """Media of each container."""
 
 
@@ -62,6 +63,10 @@ class Product:
     categories: list[str] = field(default_factory=list)
     pictures: dict[str, list[str]] = field(default_factory=dict)
     base: str = ""
+
+
+def _product(plain: dict[str, Any]) -> Product:
+    return Product(**plain)
 
 
 def _items(value: str, separator: str = ",") -> list[str]:
@@ -207,7 +212,7 @@ _TABLES: dict[str, Callable[[Shop, ImpexRow], None]] = {
 
 
 def _read(sources: Iterable[Source], job: Job) -> Iterator[Record]:
-    shop = Shop()
+    shop = Shop(Spilled(asdict, _product))
     for source in sources:
         for row in impex_rows(source.path, source.encoding, job.report):
             _take(shop, row, job)

@@ -14,7 +14,8 @@ from windowshop.imports.values import plain_name, slug
 
 _VARIANTS = frozenset(("variants", "skus", "children", "variations", "product variants", "articles",
                        "items", "sizes", "options variants", "offers", "units", "varianten",
-                       "child products", "child skus", "simples", "variantes"))  # fmt: skip
+                       "child products", "child skus", "simples", "variantes",
+                       "combinations"))  # fmt: skip
 _CODES = frozenset(("sku", "id", "price", "ean", "gtin", "variant id", "code", "prices"))
 _MAIN = frozenset(("master variant", "main variant"))
 """Keys of one variant that stands before the others."""

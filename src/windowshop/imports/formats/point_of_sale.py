@@ -184,10 +184,25 @@ EBAY = layout_format(Layout(
     finish=_ebay_finish,
 ))  # fmt: skip
 
-_ATTRIBUTE = re.compile(
-    r"(?:attribute line ids attribute id|product attributes attribute)(?: name)?"
+_LINES = (
+    r"(?:attribute line ids|(?:product )?attributes|attribute lines|attributs(?: du produit)?|"
+    r"(?:produkt)?attribute|atributos(?: del producto| do produto)?|attributi(?: prodotto)?|"
+    r"product ?kenmerken)"
 )
-_VALUES = re.compile(r"(?:attribute line ids value ids|product attributes values?)(?: name)?")
+"""Names of the lines of attributes, in the languages of the labels."""
+_SHOWN = r"(?: (?:name|display name|nom|nombre|anzeigename|nom d affichage|nombre mostrado))?"
+_ATTRIBUTE = re.compile(
+    rf"{_LINES} (?:attribute id|attribute|attribut|atributo|attributo|kenmerk){_SHOWN}"
+)
+_VALUES = re.compile(
+    rf"{_LINES} (?:value ids|values?|valeurs?|werte?|valores|valori|waarden){_SHOWN}"
+)
+_CHOSEN = re.compile(
+    r"(?:variant |attribute )values?|product template (?:attribute|variant) value ids"
+    r"|valeurs? de (?:la )?variante|variantenwerte|valores de la variante"
+    rf"{_SHOWN}"
+)
+"""Names of the values that a variant has."""
 
 
 def _odoo_role(row: Texts, names: Names) -> Role:
@@ -200,49 +215,65 @@ def _odoo_key(row: Texts, names: Names) -> str:
 
 
 def _odoo_lines(rows: Sequence[Texts]) -> dict[str, Any]:
-    """Return the attributes of a template, one in each row."""
-    found = {}
+    """Return the attributes of a template, one in each row, or each value in one of its own."""
+    found: dict[str, list[str]] = {}
+    last = ""
     for row in rows:
         name = next((v for n, v in row.items() if _ATTRIBUTE.fullmatch(plain_name(n))), "")
         values = next((v for n, v in row.items() if _VALUES.fullmatch(plain_name(n))), "")
-        if name and values:
-            items = split_list(values, ",")
-            found[str(name)] = items[0] if len(items) == 1 else items
-    return found
+        last = str(name) if name else last
+        if last and values:
+            found.setdefault(last, []).extend(split_list(values, ","))
+    return {name: items[0] if len(items) == 1 else items for name, items in found.items()}
 
 
 def _odoo_options(row: Texts, head: Texts) -> dict[str, Any]:
-    text = str(row.get("Variant Values") or row.get("product_template_attribute_value_ids") or "")
-    pairs = [part.partition(":") for part in text.split(",")]
+    texts = [str(v) for name, v in row.items() if v and _CHOSEN.fullmatch(plain_name(name))]
+    pairs = [part.partition(":") for text in texts for part in re.split(r",(?=[^,:]+:)", text)]
     return {name.strip(): value.strip() for name, sign, value in pairs if sign}
 
 
 def _odoo_finish(record: Record, row: Texts, head: Texts, names: Names) -> None:
-    record.fields["group_id"] = names.get(row, "template") or record.fields["product_id"]
+    """Group the variants of a template, which without its column are those of one name."""
+    named = str(names.get(row, "title")) if record.options else ""
+    record.fields["group_id"] = names.get(row, "template") or named or record.fields["product_id"]
 
 
 ODOO = layout_format(Layout(
     title="Odoo CSV",
     aliases={
-        "variant_id": "id|External ID", "sku": "default_code|Internal Reference", "title": "name",
+        "variant_id": "id|External ID|ID externe|Externe ID|ID externo|ID esterno",
+        "sku": "default_code|Internal Reference|Référence interne|Interne Referenz"
+        "|Referencia interna|Referência interna|Riferimento interno|Interne referentie",
+        "title": "name|Nom|Nombre|Nome|Naam|Product Name",
         "template": "product_tmpl_id/id|product_tmpl_id|Product Template/External ID"
-        "|Product Template", "description": "description_sale|Sales Description|description",
-        "price": "lst_price|list_price|Sales Price|Sale Price", "gtin": "barcode",
+        "|Product Template|Product Template/Display Name|Modèle de produit|Produktvorlage",
+        "description": "description_sale|Sales Description|description|Description de vente",
+        "price": "lst_price|list_price|Sales Price|Sale Price|Prix de vente|Verkaufspreis"
+        "|Precio de venta|Preço de venda|Prezzo di vendita|Verkoopprijs|Public Price",
+        "gtin": "barcode|Code-barres|Strichcode|Código de barras|Codice a barre",
         "category": "categ_id|Product Category|Product Category/Complete Name|categ_id/name"
-        "|categ_id/complete_name",
-        "stock": "qty_available|Quantity On Hand", "published": "active|is_published|Active",
+        "|categ_id/complete_name|Product Category/Display Name|Catégorie de produit"
+        "|Catégorie d'articles|Produktkategorie|Categoría de producto|Categoria do Produto",
+        "stock": "qty_available|Quantity On Hand|Quantité en stock|Bestandsmenge"
+        "|Cantidad a la mano", "published": "active|is_published|Active|Actif|Aktiv",
         "images": "image_1920|image|image_url",
     },
-    needed=("name",),
+    needed=(),
     marks=("default_code", "list_price", "lst_price", "categ_id", "standard_price", "uom_id",
            "attribute_line_ids/attribute_id", "product_tmpl_id/id", "Internal Reference",
-           "Sales Price", "Product Attributes/Attribute", "Variant Values"),
+           "Sales Price", "Product Attributes/Attribute", "Variant Values", "Attribute Values",
+           "Référence interne", "Interne Referenz", "Attributs du produit/Attribut",
+           "Produktattribute/Attribut", "Referencia interna",
+           "Product Attributes/Attribute/Display Name", "Product Category/Display Name"),
     role=_odoo_role,
     key=_odoo_key,
     options=_odoo_options,
     categories=lambda text: [text.replace(" / ", " > ")],
-    no_use=r"attribute line|product attributes|standard price|cost$|uom|variant values|taxes|route|"
-    r"product template attribute|type$|product type",
+    no_use=r"attribute line|(?:product )?attributes |standard price|cost$|cout$|uom|variant values|"
+    r"attribute values|taxes|route|product template (?:attribute|variant)|type$|product type|"
+    r"display name|attributs du produit|produktattribute|atributos del producto|"
+    r"type de produit|produkttyp|kosten$|coste$",
     gather=_odoo_lines,
     finish=_odoo_finish,
 ))  # fmt: skip

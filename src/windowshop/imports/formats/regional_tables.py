@@ -1,4 +1,4 @@
-"""Tables of CS-Cart, Shopware 5, Tiendanube (Nuvemshop) and commercetools."""
+"""Tables of CS-Cart, Shopware 5, Tiendanube (Nuvemshop), VTEX and commercetools."""
 
 import re
 from typing import Any
@@ -16,7 +16,7 @@ from windowshop.imports.formats.variant_rows import (
 )
 from windowshop.imports.languages import without_language
 from windowshop.imports.record import Record
-from windowshop.imports.values import OUT_OF_STOCK, split_list
+from windowshop.imports.values import OUT_OF_STOCK, parse_boolean, plain_name, split_list
 
 _FEATURE = re.compile(r"\s*(?P<name>[^:;]+):\s*\w+\[(?P<values>[^\]]*)\]")
 _OWNER = re.compile(r"^\([^)]*\)\s*")
@@ -140,6 +140,61 @@ TIENDANUBE = layout_format(Layout(
     r"profundidad|comprimento|envio|frete|titulo|descrip?cao para seo|descripcion para seo|"
     r"producto fisico|produto fisico|costo|custo",
     finish=_tiendanube_finish,
+))  # fmt: skip
+
+
+def _vtex_options(row: Texts, head: Texts) -> dict[str, Any]:
+    named = {plain_name(name): str(value).strip() for name, value in row.items()}
+    own = named.get("nome sku") or named.get("sku name") or ""
+    title = next((v for n, v in named.items() if _VTEX_TITLE.fullmatch(n)), "")
+    return {"variant": own} if own and own != title else {}
+
+
+def _vtex_finish(record: Record, row: Texts, head: Texts, names: Names) -> None:
+    """Join department and category; a product is shown where its page and its SKU are."""
+    steps = [names.get(row, "department"), names.get(row, "category")]
+    path = list(dict.fromkeys(str(step) for step in steps if step))
+    record.fields["category"] = [" > ".join(path)] if path else []
+    states = [parse_boolean(names.get(row, name)) for name in ("published", "active")]
+    if known := [state for state in states if state is not None]:
+        record.columns["published"] = all(known)
+
+
+_VTEX_TITLE = re.compile(r"(?:nome produto|product name)(?: obrigatorio| required)?")
+_FIXED = ("", " (Não alterável)", " (Not changeable)", " (Obrigatório)", " (Required)")
+
+
+def _vtex(*names: str) -> str:
+    """Return names of a column with the remarks that VTEX writes behind them."""
+    return "|".join(f"_{name}{remark}" for name in names for remark in _FIXED)
+
+
+VTEX = layout_format(Layout(
+    title="VTEX catalogue",
+    aliases={
+        "group": _vtex("IDProduto", "ProductId"), "title": _vtex("NomeProduto", "ProductName"),
+        "sku": _vtex("CodigoReferenciaSKU", "CódigoReferênciaSKU", "SkuReferenceCode"),
+        "variant_id": _vtex("IDSKU", "SkuId"), "gtin": _vtex("EANSKU", "SkuEan"),
+        "description": _vtex("DescricaoProduto", "DescriçãoProduto", "ProductDescription"),
+        "short": _vtex("BreveDescricaoProduto", "ProductShortDescription"),
+        "brand": _vtex("Marca", "Brand"), "department": _vtex("NomeDepartamento", "DepartmentName"),
+        "category": _vtex("NomeCategoria", "CategoryName"),
+        "published": _vtex("MostrarNoSite", "ShowOnSite"),
+        "active": _vtex("SKUAtivo", "SkuIsActive"), "tags": _vtex("PalavrasChave", "Keywords"),
+        "mpn": _vtex("CodigoFabricante", "ManufacturerCode"),
+    },
+    needed=(),
+    marks=("_NomeSKU", "_SkuName", "_MostrarNoSite", "_ShowOnSite", "_NomeDepartamento",
+           "_DepartmentName", "_EANSKU", "_SkuEan"),
+    role=both,
+    key=first_of("group", "variant_id"),
+    options=_vtex_options,
+    no_use=r"(?:altura|largura|comprimento|peso|height|width|length|weight)\b.*|ativar|activate|"
+    r"id (?:departamento|categoria|marca|fornecedor)|(?:department|category|brand|supplier) id|"
+    r"nome sku|sku name|titulo site|descricao meta tag|link texto|text link|lojas|kit|similares|"
+    r"acessorios|sugestoes|mostrar sem|show if|multiplicador|unidade|unit multiplier|produto ativo|"
+    r"product is active",
+    finish=_vtex_finish,
 ))  # fmt: skip
 
 

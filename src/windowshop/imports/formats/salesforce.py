@@ -11,6 +11,7 @@ from windowshop.imports.formats.format import Format, Found, Job
 from windowshop.imports.normalise import text_of
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
+from windowshop.imports.spilled import Spilled
 from windowshop.imports.tree_rows import listed, xml_items
 from windowshop.imports.values import parse_boolean
 
@@ -48,9 +49,9 @@ def _all(sources: Sequence[Source], tag: str) -> Iterator[tuple[int, Row]]:
         yield from xml_items(source.path, tag)
 
 
-def _masters(sources: Sequence[Source]) -> tuple[dict[str, Row], dict[str, str]]:
+def _masters(sources: Sequence[Source]) -> tuple[Mapping[str, Row], Mapping[str, str]]:
     """Return the masters by their ids, and the master of each variant."""
-    masters: dict[str, Row] = {}
+    masters: Spilled[Row] = Spilled()
     of_variant: dict[str, str] = {}
     for _, row in _all(sources, "product"):
         name = str(row.get("product-id", ""))
@@ -61,13 +62,13 @@ def _masters(sources: Sequence[Source]) -> tuple[dict[str, Row], dict[str, str]]
     return masters, of_variant
 
 
-def _paths(sources: Sequence[Source]) -> dict[str, list[str]]:
+def _paths(sources: Sequence[Source]) -> Mapping[str, list[str]]:
     """Return the paths of categories of each product, the primary one first."""
     names: dict[str, tuple[str, str]] = {}
     for _, row in _all(sources, "category"):
         label = text_of(row.get("display-name")) or str(row.get("category-id", ""))
         names[str(row.get("category-id", ""))] = label, str(row.get("parent", ""))
-    found: dict[str, list[str]] = {}
+    found: Spilled[list[str]] = Spilled()
     for _, row in _all(sources, "category-assignment"):
         path = _path(str(row.get("category-id", "")), names)
         paths = found.setdefault(str(row.get("product-id", "")), [])

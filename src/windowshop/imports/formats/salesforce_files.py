@@ -14,6 +14,7 @@ from windowshop.imports.formats.format import FolderFormat, Found, Job
 from windowshop.imports.formats.salesforce import NAMESPACE, read_catalogs
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
+from windowshop.imports.spilled import Spilled
 from windowshop.imports.tree_rows import listed, xml_items
 from windowshop.imports.values import parse_boolean
 
@@ -28,7 +29,7 @@ class Book:
     name: str
     currency: str
     parent: str
-    amounts: dict[str, float] = field(default_factory=dict)
+    amounts: Spilled[float] = field(default_factory=Spilled)
 
 
 def _parts(folder: Path) -> dict[str, list[Source]]:
@@ -86,9 +87,9 @@ def _take(book: Book, table: Any, job: Job) -> None:  # noqa: ANN401
             book.amounts[name] = money.amount
 
 
-def _stocks(sources: list[Source]) -> dict[str, float]:
+def _stocks(sources: list[Source]) -> Mapping[str, float]:
     """Return how many pieces can be sold; without an end where the stock is perpetual."""
-    found: dict[str, float] = {}
+    found: Spilled[float] = Spilled()
     for source in sources:
         for _, row in xml_items(source.path, "record"):
             money = parse_money(row.get("ats") or row.get("allocation") or 0, ".")

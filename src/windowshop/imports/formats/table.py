@@ -14,6 +14,7 @@ from windowshop.imports.source import Source
 from windowshop.imports.values import (
     count_of,
     parse_availability,
+    parse_boolean,
     parse_published,
     plain_name,
     slug,
@@ -24,6 +25,11 @@ from windowshop.imports.values import (
 _PARENT = re.compile(
     r"parent|child ?of|vater|eltern|haupt|padre|pai$|nadrzed|rodzic|hoofd|configurable"
 )
+_AGAINST = re.compile(r"\b(?:hide|hidden|disabled|archived|deleted)\b")
+"""Names of columns that say that the shop does not show a product."""
+_VENDURE = "price with tax"
+"""Name of prices in Vendure's API."""
+_ON_SALE = re.compile(r"(?:is )?on ?sale|sale (?:enabled|active)")
 _BESIDE = frozenset(("keep", "attribute", "drop", *FURTHER_TARGETS))
 _OF_KIND = re.compile(r" \((?:variant|product) attribute\)$")
 """Ending that Saleor gives the names of attributes."""
@@ -120,6 +126,8 @@ def _is_joined(
     elif by_title and _is_sibling(record, head):
         job.report.add("grouped-by-title", record.row, record.fields["title"])
         record.fields["group_id"] = head.fields.get("product_id")
+        spelled = "-".join(slug(str(value)) for value in _options(record).values())
+        record.fallback_id = f"{head.fields.get('product_id')}:{spelled}"
     else:
         return False
     family.append(member)
@@ -227,8 +235,20 @@ def record_of(number: int, row: Mapping[str, Any], found: ColumnMap) -> Record:
             fields[target] = [fields[target], value] if target == "description" else [
                 *split_list(fields[target], ",;|"), *split_list(value, ",;|")]  # fmt: skip
         else:
-            fields[target] = value
+            fields[target] = _in_cents(value) if plain_name(name) == _VENDURE else value
+    if fields.get("sale_price") and any(
+        _ON_SALE.fullmatch(plain_name(name)) and parse_boolean(value) is False
+        for name, value in row.items()
+    ):
+        del fields["sale_price"]
     return record
+
+
+def _in_cents(value: Any) -> Any:  # noqa: ANN401
+    """Return an amount that Vendure's API counts in cents, alone or as a range."""
+    if isinstance(value, dict):
+        return {name: _in_cents(item) for name, item in value.items()}
+    return value / 100 if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _beside(record: Record, name: str, value: Any, target: str, found: ColumnMap) -> None:  # noqa: ANN401
@@ -245,7 +265,9 @@ def _beside(record: Record, name: str, value: Any, target: str, found: ColumnMap
         if found.first("availability") is None and parse_availability(value) is not None:
             record.fields["availability"] = count_of(value)
     elif target == "published":
-        record.columns["published"] = parse_published(value)
+        shown = parse_published(value)
+        is_against = _AGAINST.search(plain_name(name)) is not None
+        record.columns["published"] = not shown if is_against and shown is not None else shown
 
 
 def _categories(value: Any, found: ColumnMap) -> list[Any]:  # noqa: ANN401

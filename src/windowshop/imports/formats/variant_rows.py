@@ -84,9 +84,12 @@ def layout_format(layout: Layout) -> Format:
         plain = {plain_name(name) for name in source.header}
         if not {plain_name(name) for name in layout.needed} <= plain:
             return None
-        if layout.marks and sum(plain_name(name) in plain for name in layout.marks) < MIN_MARKS:
+        marks = [name for name in layout.marks if plain_name(name) in plain]
+        if layout.marks and len({plain_name(name) for name in marks}) < MIN_MARKS:
             return None
-        return Found(0.95, (f"columns {', '.join(layout.needed)}",))
+        if "title" not in Names(source.header, layout.aliases).column and not layout.needed:
+            return None
+        return Found(0.95, (f"columns {', '.join(layout.needed or marks[:4])}",))
 
     def read(source: Source, job: Job) -> Iterator[Record]:
         return _read(source, job, layout)

@@ -10,6 +10,8 @@ _BAGS = ("attributes", "features", "specs", "properties", "details")
 _OF_OFFER = ("price", "sale_price", "list_price", "availability", "stock", "gtin", "mpn")
 """Fields of a variant that its product's row has where its own is empty."""
 _SEVERAL = ("images", "category", "tags", "description", "drop")
+MIN_CODED = 0.5
+"""Share of variants with a SKU, from which on it names them; the others are named by their key."""
 _BOOKS = ("price", "sale_price", "list_price", "currency")
 
 
@@ -61,8 +63,9 @@ class Columns:
             if target in ("product_id", "group_id", "sku"):
                 self.hints[name] = "keep"
         self.hints[self._name(main, join.key)] = "group_id"
-        codes = [name for name in (table.first("sku"), table.key) if name and table.is_unique(name)]
-        self.code = codes[0] if codes else table.key
+        codes = table.values(sku) if (sku := table.first("sku")) else []
+        has_codes = len(codes) == len({*codes}) > MIN_CODED * len(table.source.sample)
+        self.code = sku if has_codes else table.key
         up = {one.column for one in self._plan.lookups.get(table.name, ())}
         for name in table.header:
             is_code = name == self.code
@@ -112,7 +115,7 @@ class Columns:
         table, held = join.table, {*self.hints.values()}
         left = (join.column, table.key, language_column(table))
         for name, target in table.fields.items():
-            if name not in left and not is_beside(name):
+            if name not in left and not is_beside(name) and not _is_foreign(table, name):
                 self._name(table, name, target if target not in held else "")
 
     def _add_links(self, join: Join) -> None:
@@ -155,5 +158,6 @@ def listed(join: Join) -> str:
 def _is_foreign(table: Table, column: str) -> bool:
     """Return whether a column names rows of a table that is not there."""
     values = table.values(column)
-    is_named = plain_name(column).split()[-1:] == ["id"] and column != table.key
+    words = plain_name(column).split()
+    is_named = "id" in (*words[:1], *words[-1:]) and column != table.key
     return is_named and bool(values) and all(value.isdigit() for value in values)

@@ -168,6 +168,7 @@ def _add_lookups(
     plan.lookups[table.name] = []
     for ref in references:
         is_up = ref.table is table and all(ref.other is not owner for owner in owners)
+        is_up = is_up and ref.column != table.key
         if not is_up or ref.other.is_left or kind_of(ref.other, ref.key, ()) == "texts":
             continue
         texts = _texts(ref.other, references, proven)

@@ -26,7 +26,7 @@ _NEVER = _words(
     "session search history view rating comment question favorite favourite transaction refund "
     "return address admin promotion coupon discount bestellung kunde commande avis pedido cliente "
     "related relation similar recommendation crosssell upsell accessory migration job click visit "
-    "tax query qrel judgement judgment label"
+    "query qrel judgement judgment label"
 )
 """Words of tables that say nothing of what a product is."""
 _VARIANT = _words(
@@ -39,12 +39,13 @@ NAMING = _words("attribute option property feature group type spec")
 """Words of tables that hold the names of attributes."""
 _BESIDE = re.compile(
     r"(?:created|updated|modified|deleted|inserted)(?: (?:at|on|date))?|date (?:add|upd|created)|"
-    r"position|sort(?:ing| order)?|order|rank|priority|is (?:primary|main|default|cover)|primary|"
-    r"main|default|cover|timestamp|version|row version|seq|sequence|weight|ordre|reihenfolge|"
-    r"sortierung|orden|ordine|volgorde|kolejnosc"
+    r"position|index|sort(?:ing| order)?|order|rank|priority|is (?:primary|main|default|cover)|"
+    r"primary|main|default|cover|timestamp|version|row version|seq|sequence|weight|ordre|"
+    r"reihenfolge|sortierung|orden|ordine|volgorde|kolejnosc"
 )
-_PLACE = re.compile(r"position|sort(?:ing| order)?|order|rank|priority|seq|sequence|ordre|"
+_PLACE = re.compile(r"position|index|sort(?:ing| order)?|order|rank|priority|seq|sequence|ordre|"
                     r"reihenfolge|sortierung|orden|ordine|volgorde|kolejnosc")  # fmt: skip
+_MASTER = re.compile(r"is master|master")
 _FIRST = re.compile(r"is (?:primary|main|default|cover)|primary|main|default|cover")
 _LANGUAGE = re.compile(
     r"(?:language|lang|locale|langue|sprache|idioma)(?: (?:code|id|iso))?|id lang"
@@ -111,10 +112,11 @@ class Table:
     def label(self) -> str:
         """Column that says what a row is called; "" for none."""
         plain = {plain_name(name): name for name in reversed(self.header)}
-        titled = self.first("title")
-        ends = [name for name in self.header if plain_name(name).split()[-1:] == ["name"]]
         named = [plain[name] for name in _LABELS if name in plain]
-        return next(iter([*named[:1], *([titled] if titled else []), *ends]), "")
+        ends = [name for name in self.header if plain_name(name).split()[-1:] == ["name"]]
+        own = [name for name in ends if stems(name)[:-1] == self.words]
+        titled = self.first("title")
+        return next(iter([*named[:1], *own, *ends, *([titled] if titled else [])]), "")
 
     @property
     def is_of_products(self) -> bool:
@@ -203,6 +205,12 @@ def language_column(table: Table) -> str:
 def parent_column(table: Table) -> str:
     """Return the column that names the row above in a tree, "" where there is none."""
     return next((n for n in table.header if _PARENT.fullmatch(plain_name(n))), "")
+
+
+def is_master(row: Mapping[str, str]) -> bool:
+    """Return whether a variant stands for the product itself, which has others."""
+    return any(_MASTER.fullmatch(plain_name(name)) and value.lower() in ("1", "t", "true")
+               for name, value in row.items())  # fmt: skip
 
 
 def is_beside(column: str) -> bool:

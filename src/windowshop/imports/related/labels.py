@@ -74,10 +74,12 @@ class Labels:
         column, texts = self.column(join), self._plan.texts.get(join.other.name)
         above = parent_column(join.other)
         steps: list[str] = []
+        first: Texts = {}
         seen: set[str] = set()
         while value and value not in seen and len(seen) < MAX_STEPS:
             seen.add(value)
             row = self.found(join, value)
+            first = first or row
             said = row
             if texts is not None and row:
                 found = self._plan.store.find(texts.table.number, texts.column, value)
@@ -85,8 +87,19 @@ class Labels:
             if said.get(column):
                 steps.insert(0, said[column])
             value = row.get(above, "")
+        above_it = self._of_table_above(join, first)
+        steps = [above_it, *steps] if above_it else steps
         named = [step for step in steps if len(steps) == 1 or step.lower() not in _ROOTS]
         return " > ".join(named)
+
+    def _of_table_above(self, join: Join, row: Texts) -> str:
+        """Return the category of a subcategory whose categories stand in a table of their own."""
+        if target_of(own_name(join.column), join.other) != "category":
+            return ""
+        for up in self._plan.lookups.get(join.other.name, ()):
+            if target_of(own_name(up.column), up.other) == "category":
+                return self.label(up, row.get(up.column, ""))
+        return ""
 
 
 def is_naming(up: Join) -> bool:
@@ -96,7 +109,9 @@ def is_naming(up: Join) -> bool:
 
 def target_of(name: str, table: Table) -> str:
     """Return the field that a table of its own holds, by the column that names it; "" for none."""
-    for text in (name, table.name.rpartition(".")[2], " ".join(table.words), table.words[-1]):
+    own = table.name.rpartition(".")[2]
+    lasts = [plain_name(text).split()[-1:] for text in (name, own)]
+    for text in (name, own, " ".join(table.words), *(word for last in lasts for word in last)):
         told = field_of(text)
         if told is not None and told[0] in _FIELDS:
             return told[0]

@@ -12,6 +12,7 @@ from windowshop.imports.related.columns import Columns, listed
 from windowshop.imports.related.joins import Join, Plan
 from windowshop.imports.related.kinds import (
     Table,
+    is_master,
     language_column,
     name_column,
     place_of,
@@ -25,6 +26,8 @@ from windowshop.imports.tree_rows import Row
 from windowshop.imports.values import plain_name
 
 _ENDS = frozenset(("valid to", "date end", "ends at", "end date", "to", "valid until", "date to"))
+_NO_VARIANT = "Default Title"
+"""Name that Shopify gives the only variant of a product."""
 _LEAST = frozenset(("min quantity", "minimum quantity", "from quantity", "min qty"))
 
 
@@ -76,6 +79,7 @@ class RelatedSource(Source):
             variants: list[Texts] = []
             if join is not None and (key := product.get(join.key)):
                 variants = plan.store.find(join.table.number, join.column, key)
+                variants = [one for one in variants if not is_master(one)] or variants
                 variants.sort(key=place_of)
             for variant in variants:
                 yield number, self._row(product, variant)
@@ -93,9 +97,11 @@ class RelatedSource(Source):
                 shown = self._names[table.name, own]
                 if not row.get(shown) and name in product:
                     row[shown] = product[name]
+            shown = self._names[table.name, self._columns.code]
+            if variant is not None and not row.get(shown):
+                row[shown] = variant.get(table.key, "")
             if variant is None:
                 code = product.get(main.first("sku")) or product.get(main.first("product_id"))
-                shown = self._names[table.name, self._columns.code]
                 row[shown] = code or product.get(main.key, "")
         for join in plan.children:
             if found := self._found(join, product, variant):
@@ -105,7 +111,8 @@ class RelatedSource(Source):
     def _put(self, row: dict[str, Any], table: Table, values: Texts) -> None:
         """Put the columns of a row, and what its keys name."""
         for name, value in values.items():
-            if shown := self._names.get((table.name, name)):
+            shown = self._names.get((table.name, name))
+            if shown is not None and value != _NO_VARIANT:
                 row[shown] = value
         for join in self.plan.lookups.get(table.name, ()):
             shown = self._names.get((table.name, join.column))

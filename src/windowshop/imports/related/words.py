@@ -54,7 +54,8 @@ def names_key(column: str, words: tuple[str, ...], key: str) -> float:
         return 1.0
     if base and base == words[-len(base) :]:
         return 0.9
-    return max(same, 0.85 if base and words == base[-len(words) :] else 0.0)
+    is_within = words in (base[-len(words) :], base[: len(words)])
+    return max(same, 0.85 if base and is_within else 0.0)
 
 
 def has_key_word(column: str) -> bool:

@@ -1,0 +1,63 @@
+"""Signs in the prices and the categories of a table: decimals, currency, separators."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from windowshop.imports.amounts import currency_of, decimal_sign
+
+CURRENCIES = frozenset((
+    "EUR", "USD", "GBP", "CHF", "PLN", "SEK", "NOK", "DKK", "CZK", "HUF", "RON", "BGN", "CAD",
+    "AUD", "NZD", "JPY", "CNY", "INR", "BRL", "MXN", "TRY", "UAH", "ILS", "AED", "SAR", "KRW",
+    "SGD", "HKD", "ZAR",
+))  # fmt: skip
+"""Currencies that the name of a price column may say."""
+_HAN, _KANA = re.compile(r"[\u4e00-\u9fff]"), re.compile(r"[\u3040-\u30ff]")
+
+
+def column_signs(columns: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Return the signs in prices and categories."""
+    prices = [str(v) for n, t in columns.items() if t in ("price", "sale_price", "list_price")
+              for v in values.get(n, ()) if not isinstance(v, dict)]  # fmt: skip
+    found: dict[str, Any] = {"decimal": decimal_sign(prices)}
+    of_price = next((name for name, target in columns.items() if target == "price"), "")
+    words = [word.upper() for word in re.split(r"[\W_]+", of_price)]
+    found["currency"] = next((word for word in words if word in CURRENCIES), "")
+    bracketed = " ".join(re.findall(r"[(\[]([^)\]]*)[)\]]", of_price))
+    found["currency"] = found["currency"] or currency_of(bracketed if bracketed else "")
+    found["currency"] = found["currency"] or ("EUR" if "€" in of_price else "")
+    if any(sign in price for price in prices for sign in "¥￥") and _is_chinese(values):
+        found["currency"] = "CNY"
+    paths = [v for n, t in columns.items() if t == "category" for v in values.get(n, ())
+             if isinstance(v, str)]  # fmt: skip
+    if not paths:
+        return found
+    has_arrow = sum(bool(re.search(r"\s>\s|[^\s]>[^\s]|›|»", path)) for path in paths)
+    if not has_arrow:
+        for sign in ("/", "|", "\\", "::"):
+            if sum(sign in path for path in paths) > 0.5 * len(paths) and _shares_roots(
+                paths, sign
+            ):
+                found["category_separator"] = sign
+                break
+    for sign in ("|", ";", "\n"):
+        if sign != found.get("category_separator") and sum(
+            sign in path for path in paths
+        ) > 0.02 * len(paths):
+            found["categories_separator"] = sign
+            break
+    else:
+        if has_arrow and any(re.search(r">[^,]*,[^,>]*>", path) for path in paths):
+            found["categories_separator"] = ","
+    return found
+
+
+def _is_chinese(values: Mapping[str, Sequence[Any]]) -> bool:
+    """Return whether names and values have Chinese signs, and none that Japanese alone has."""
+    text = "".join([*values, *(str(v) for column in values.values() for v in column[:50])])
+    return bool(_HAN.search(text)) and not _KANA.search(text)
+
+
+def _shares_roots(paths: Sequence[str], sign: str) -> bool:
+    roots = {path.split(sign)[0].strip() for path in paths}
+    return len(paths) < 5 or len(roots) <= 0.7 * len(set(paths)) + 1

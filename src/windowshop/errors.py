@@ -2,8 +2,9 @@
 
 import errno
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 
 class WindowshopError(Exception):
@@ -111,3 +112,10 @@ def storage_error(path: object, error: OSError) -> StorageError:
     remedy = "Make room" if is_full else "Wait, or raise the limit,"
     reason = error.strerror or error
     return StorageError(f"{path}: {reason}. {remedy} and try again.", is_full=is_full)
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """Return a sentence with a space before it that names the known name nearest to one, or ""."""
+    by_lower = {other.lower(): other for other in known}
+    near = get_close_matches(name.lower(), by_lower, n=1)
+    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""

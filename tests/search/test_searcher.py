@@ -419,5 +419,5 @@ def test_a_cap_is_a_diversity_with_that_cap(searcher):
     assert ids(cap) == ids(same)
     with pytest.raises(SearchError, match="either a cap or a diversity"):
         SearchRequest(cap=BrandCap(), diversity=Diversity())
-    with pytest.raises(SearchError, match="no column 'brands'"):
+    with pytest.raises(SearchError, match="no column 'brands' .*Did you mean 'brand'"):
         ask(searcher, text="red", diversity=Diversity(max_per={"brands": 1}))

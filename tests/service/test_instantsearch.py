@@ -151,7 +151,7 @@ def rows():
         ({"filters": "brand:Nike AND"}, "cannot be read"),
         ({"filters": "brand:Nike and price<5"}, "in capitals"),
         ({"filters": "NOT (brand:Nike)"}, "character 5"),
-        ({"filters": "brant:Nike"}, "Did you mean brand"),
+        ({"filters": "brant:Nike"}, "Did you mean 'brand'"),
         ({"filters": "brand < 5"}, "holds no numbers"),
         ({"filters": "price:cheap"}, "'cheap' is none"),
         ({"filters": "a" * 5_000}, "at most 4000"),
@@ -169,10 +169,10 @@ def rows():
         ({"facetFilters": ["on_sale:maybe"]}, "true or false"),
         ({"numericFilters": ["price~5"]}, "price:10 TO 50"),
         ({"numericFilters": ["brand>5"]}, "not numbers"),
-        ({"facets": ["colour", "colr"]}, "Did you mean colour"),
+        ({"facets": ["colour", "colr"]}, "Did you mean 'colour'"),
         ({"indexName": "shop:price"}, "INDEX:COLUMN:asc"),
         ({"indexName": "shop:price:up"}, "INDEX:COLUMN:asc"),
-        ({"indexName": "shop:prise:asc"}, "Did you mean price"),
+        ({"indexName": "shop:prise:asc"}, "Did you mean 'price'"),
         ({"query": "x" * 1_001}, "at most 1000"),
     ],
 )  # fmt: skip
@@ -324,6 +324,7 @@ def test_a_click_is_noted_under_its_search(client, ask):
     told = client.post("/1/events", content=sent, headers={"Content-Type": "text/plain"}).json()
     assert (told["status"], told["noted"], told["known"]) == (200, 3, 0)
     assert [one["event"] for one in told["ignored"]] == [3, 4, 5, 6]
+    assert "'old' is not the search_id of an answer" in told["ignored"][2]["reason"]
     again = client.post("/1/events", json={"events": events[:3]}).json()
     assert (again["noted"], again["known"]) == (0, 3)
     noted = {"search_id": search, "product_id": second, "position": 2, "event": "purchase"}

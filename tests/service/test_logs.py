@@ -24,6 +24,18 @@ from windowshop.service.suggestions import Suggester, Suggestion, Suggestions
 WORDS = st.lists(st.sampled_from(["red", "Red", "reddish", "shoe", "ÄHRE"]), min_size=1, max_size=3)
 
 
+def test_paths_are_suggested_by_what_they_end_in():
+    suggestions = Suggestions()
+    rows = {
+        "title": ["Stellar"],
+        "all_categories": [["Men > Tops > Jackets", "Sale"]],
+        "aisle": ["Wear > Jackets for rain"],
+    }
+    suggestions.renew(pl.DataFrame(rows), 1)
+    texts = [item.text for item in suggestions.suggest("waterproof jack", 9)]
+    assert texts == ["waterproof jackets", "waterproof jackets for rain"]
+
+
 @given(
     st.lists(WORDS.map(" ".join), max_size=8), st.sampled_from(["r", "RED", "shoe r", "äh", "x"])
 )

@@ -70,9 +70,33 @@ def test_declared_roles_decide_over_guesses(facts, tmp_path):
     assert [option.label for option in page.sorts][:2] == ["Title: A to Z", "Title: Z to A"]
 
 
+def test_stock_and_further_prices_are_not_for_shoppers(tmp_path):
+    import polars as pl
+
+    rows = pl.DataFrame(
+        {
+            "price": [1.0, 2.0],
+            "rrp": [1.5, 2.5],
+            "msrp": [1.6, 2.6],
+            "special_price": ["0.9", None],
+            "stock_qty": [3, 4],
+            "stock_status": ["in stock", "sold out"],
+        }
+    )
+    page = guess_page(tmp_path, facts_of(rows), ["offer_price"], ColumnRoles())
+    assert (page.list_price, page.sale_price) == ("msrp", "")
+    assert page.hidden == ("stock_qty", "rrp", "special_price", "offer_price")
+    assert page.shown == ("stock_status",)
+
+
 @pytest.mark.parametrize(
     ("name", "label"),
-    [("neck_type", "Neck type"), ("fabricType", "Fabric type"), ("USB_ports", "USB ports")],
+    [
+        ("neck_type", "Neck type"),
+        ("fabricType", "Fabric type"),
+        ("USB_ports", "USB ports"),
+        ("num_reviews", "Number of reviews"),
+    ],
 )
 def test_columns_are_named_as_people_write(name, label):
     assert label_of(name) == label
@@ -186,6 +210,22 @@ def test_facets_that_are_used_more_stand_first(index, tmp_path):
         assert facets(client)[0] == last
         rewrite(copy, facet_order="listed")
         assert facets(client) == before
+
+
+def test_what_the_page_hides_is_not_suggested(index, tmp_path):
+    copy = shutil.copytree(index, tmp_path / "index")
+    (copy / "page.yaml").unlink(missing_ok=True)
+
+    def kinds(client):
+        told = client.get("/suggest?q=re").json()["suggestions"]
+        return {item["kind"] for item in told if item["text"] == "red"}
+
+    with serving(copy) as client:
+        assert "value" in kinds(client)
+        client.get("/page")
+    rewrite(copy, facets=["price"], hidden=["colour"])
+    with serving(copy) as client:
+        assert "value" not in kinds(client)
 
 
 def test_a_damaged_count_of_picks_is_begun_again(tmp_path):

@@ -175,10 +175,73 @@ def test_variants_of_a_product_open(open_page):
     until(lambda: "product=" not in page.evaluate("location.search"))
 
 
+def changed(page, path, change, when=lambda body: True):
+    """Let the page have other answers of a path: `change` gets the JSON of those that are meant."""
+
+    def answered(route):
+        sent = route.request.post_data_json if route.request.post_data else {}
+        if not when(sent):
+            route.fallback()
+            return
+        told = route.fetch().json()
+        change(told)
+        route.fulfill(json=told)
+
+    page.route(f"**{path}", answered)
+
+
+def test_variants_are_named_by_words_before_numbers(open_page):
+    def laptops(told):
+        for i, result in enumerate(told["results"]):
+            result["fields"] |= {"colour": "red", "weight_g": 1253 + i}
+            result["fields"]["attributes"] = {"energy class": "A", "ram": f"{8 * (i + 1)} GB"}
+
+    page = open_page()
+    settled(page)
+    changed(page, "/search", laptops, lambda sent: "group_id" in sent.get("picks", {}))
+    page.goto(page.url + "?product=p121")
+    page.wait_for_selector(".variant-list")
+    assert page.locator(".variant [dir]").all_text_contents() == ["8 GB", "16 GB"]
+
+
+def test_a_shop_without_images_shows_none_missing(open_page):
+    page = open_page("?q=shoe")
+    settled(page)
+    assert page.locator("body.imageless").count() == 0
+    changed(page, "/page", lambda told: told.update(has_images=False))
+    changed(page, "/search", lambda told: [x.update(photo_url=None) for x in told["results"]])
+    page.reload()
+    settled(page)
+    assert page.locator("#cards .frame.none").count() == page.locator("#cards .card").count()
+    assert page.locator("#cards .frame.none").first.is_hidden()
+    assert page.locator("#cards .title").first.is_visible()
+
+
+def test_a_facet_with_nothing_to_choose_says_so(open_page):
+    page = open_page("?q=shoe")
+    settled(page)
+    facet = page.locator(".facet").last
+    column = facet.get_attribute("data-column")
+    facet.locator("summary").click()  # closed, so that it is counted when it is opened next
+    ask = page.locator("#query")
+    after(page, lambda: ask.fill("red shoe") or ask.press("Enter"))
+    empty = lambda told: told["facets"][0].update(values=[], num_values=0)  # noqa: E731
+    changed(page, "/search", empty, lambda sent: sent["facets"] == [column])
+    facet.locator("summary").click()
+    facet.locator(".quietly").wait_for()
+    assert facet.locator(".quietly").inner_text() == "Nothing to choose here."
+
+
 @pytest.mark.parametrize("width", [390, 1400])
 def test_nothing_jumps_while_the_page_loads(open_page, width):
     page = open_page("?q=nike+red+shooe+under+60", viewport={"width": width, "height": 900})
     settled(page)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate(SHIFT) < 0.05
+    page.goto(page.url.partition("?")[0] + "?q=shirt")
+    settled(page)
+    page.locator('.card:has(.variants) .title a, .card[data-id="p121"] .title a').first.click()
+    page.wait_for_selector(".alike .card")
     page.wait_for_load_state("networkidle")
     assert page.evaluate(SHIFT) < 0.05
 

@@ -1,6 +1,5 @@
 """Filter tree -> polars expression; `filter_grammar` describes the language."""
 
-import difflib
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -26,7 +25,7 @@ from windowshop.data.filter_grammar import (
 )
 from windowshop.data.folding import fold, folded
 from windowshop.data.list_columns import inner_type
-from windowshop.errors import FilterError
+from windowshop.errors import FilterError, did_you_mean
 
 _OPERATORS: dict[Operator, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
     "=": operator.eq,
@@ -216,7 +215,5 @@ def _mismatch(name: str, held: str | None, value: Scalar, dtype: pl.DataType) ->
 
 def _unknown(name: str, columns: list[str]) -> str:
     known = [column for column in columns if not column.startswith("_")]  # others are ours
-    by_lower = {column.lower(): column for column in known}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    hint = f" Did you mean {by_lower[near[0]]!r}?" if near else ""
+    hint = did_you_mean(name, known)
     return f"There is no column {name!r}.{hint} The columns are: {', '.join(known)}."

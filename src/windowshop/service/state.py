@@ -104,6 +104,7 @@ class ServiceState:
         self.pool.open()  # its lock keeps other services out of the folder
         self._judgements = Judgements(self._logs)
         self._feedback = FeedbackLog(self._logs, self.metrics.dropped_searches.inc)
+        self._attempt(self._read_page)  # suggestions leave out what the page hides
         self._refresh_suggestions()
         threading.Thread(target=self._recall, name="recall", daemon=True).start()
         self.pool.begin()
@@ -230,13 +231,14 @@ class ServiceState:
             self.page.answer(searcher, self.pool.num_written)
 
     def _refresh_suggestions(self) -> None:
-        state = (self.pool.current, self.pool.num_written)
+        hidden = self.page.hidden
+        state = (self.pool.current, self.pool.num_written, hidden)
         if not self.suggestions.is_due(state):
             return
         with self.pool.lease() as searcher, searcher.index.collection.read_view() as view:
             table = view.columns.living().table
             unshown = searcher.shown.left_out
-        self.suggestions.renew(table.drop(*unshown, strict=False), state)
+        self.suggestions.renew(table.drop(*unshown, *hidden, strict=False), state)
 
 
 def _found_as_typed(answer: Answer) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from windowshop.data import query_key
+from windowshop.service.page.columns import PATH
 
 MAX_TITLES = 50_000
 MAX_QUERIES = 10_000
@@ -202,10 +203,17 @@ def _categories(products: pl.DataFrame) -> list[Suggestion]:
     return _counted(named, "level", "category")
 
 
+def _last_level(column: pl.Series) -> pl.Series:
+    """Return paths by the names that they end in, others as they are."""
+    if column.dtype == pl.List(pl.String):
+        return column.list.eval(pl.element().str.split(PATH).list.last())
+    return column.str.split(PATH).list.last() if column.dtype == pl.String else column
+
+
 def _values(products: pl.DataFrame) -> list[Suggestion]:
     found: list[Suggestion] = []
     for name in products.columns:
         if name not in NO_VALUES and not name.startswith("_"):
-            values = _counted(products, name, "value")
+            values = _counted(products.select(_last_level(products[name])), name, "value")
             found += values if len(values) <= MAX_VALUES else []
     return sorted(found, key=lambda item: (-item.count, item.text))

@@ -14,6 +14,8 @@ class Alternative:
     """Products that meet all wishes but one."""
 
     text: str
+    keeps: str
+    """Wishes that they meet, in words; `anything` where no other was made."""
     gives_up: str
     """Name of the recognised item that they do not meet."""
     total: int

@@ -112,9 +112,11 @@ def _alternatives(
             continue
         low, high = columns.bounds(allowed, PRICE)
         choices: dict[str, Action] = {wishes[i].name: "filter" for i in kept}
+        keeps = _listed([wishes[i].text for i in kept]) or "anything"
         found.append(
             Alternative(
-                text=_described([wishes[i] for i in kept], wishes[place], low, high, unit),
+                text=_described(keeps, wishes[place], low, high, unit),
+                keeps=keeps,
                 gives_up=wishes[place].name,
                 total=total,
                 low=low,
@@ -141,18 +143,11 @@ def _currency(columns: ProductColumns, candidates: Candidates, name: str) -> str
 
 
 def _described(
-    kept: Sequence[Recognised],
-    dropped: Recognised,
-    low: float | None,
-    high: float | None,
-    unit: str,
+    keeps: str, dropped: Recognised, low: float | None, high: float | None, unit: str
 ) -> str:
-    what = _listed([item.text for item in kept]) or "anything"
     if dropped.kind == "price" and low is not None and high is not None:
-        return (
-            f"{what}, from {_amount(low)}" + (f" to {_amount(high)}" if high > low else "") + unit
-        )
-    return f"{what}, without {dropped.text}"
+        return f"{keeps}, from {_amount(low)}{f' to {_amount(high)}' if high > low else ''}{unit}"
+    return f"{keeps}, without {dropped.text}"
 
 
 def _amount(price: float) -> str:

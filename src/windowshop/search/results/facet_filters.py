@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from windowshop.data import CATEGORY_PATHS
-from windowshop.errors import SearchError
+from windowshop.errors import SearchError, did_you_mean
 from windowshop.index import ProductColumns, listed, stored_name
 from windowshop.search.request import Condition, FacetFilter, FacetRange, FacetValues
 
@@ -49,8 +49,8 @@ def require_columns(table: ProductColumns, names: Iterable[str]) -> None:
 def no_column(name: str, known: Sequence[str]) -> SearchError:
     """Return the error for a column that products do not have."""
     return SearchError(
-        f"There is no column {name!r} to show, facet or sort by. "
-        f"The columns are: {', '.join(known)}."
+        f"There is no column {name!r} to show, facet or sort by."
+        f"{did_you_mean(name, known)} The columns are: {', '.join(known)}."
     )
 
 

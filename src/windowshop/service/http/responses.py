@@ -122,6 +122,7 @@ class AlternativeAnswer(BaseModel):
     """Products that meet all wishes of a query but one."""
 
     text: str
+    keeps: str
     gives_up: str
     total: int
     low: float | None
@@ -331,6 +332,8 @@ class PageAnswer(BaseModel):
     num_products: int
     takes_images: bool
     """Whether the model sees images, so that one can be searched by."""
+    has_images: bool
+    """Whether any product has one."""
     problem: str
     """Mistake in `page.yaml`, while which the settings before it hold."""
 

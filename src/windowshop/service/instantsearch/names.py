@@ -1,6 +1,5 @@
 """Names that InstantSearch front ends give to columns, and values as texts."""
 
-import difflib
 import math
 import re
 from collections.abc import Collection, Mapping
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from windowshop.errors import SearchError
+from windowshop.errors import SearchError, did_you_mean
 from windowshop.search import Searcher, Sort
 
 HIERARCHY = "hierarchicalCategories"
@@ -46,8 +45,7 @@ class ColumnNames:
             if inner != name and column in self.schema:
                 return column
         levels = f"{HIERARCHY}.lvl0"
-        near = difflib.get_close_matches(name, self.schema, n=1)
-        meant = f" Did you mean {near[0]}?" if near else ""
+        meant = did_you_mean(name, self.schema)
         raise SearchError(
             f"There is no attribute {name!r}.{meant} There are: {', '.join(self.schema)}, and "
             f"levels of the category as {levels}."

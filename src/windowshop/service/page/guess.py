@@ -19,6 +19,7 @@ from windowshop.service.page.names import (
     PREFERRED,
     SALE_PRICES,
     SHORT_WORDS,
+    STOCK_WORDS,
     UNITS,
 )
 from windowshop.service.page.settings import LOGO_TYPES, PageSettings, SortOption
@@ -43,6 +44,8 @@ def label_of(name: str) -> str:
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").replace("-", " ").split()
     words = [word.upper() if word.lower() in SHORT_WORDS else word for word in words]
     words = [word if word.isupper() else word.lower() for word in words]
+    if len(words) > 1 and words[0] == "num":
+        words[0] = "number of"
     if len(words) > 1 and words[-1].lower() in UNITS:
         words[-1] = f"({UNITS[words[-1].lower()]})"
     text = " ".join(words) or name
@@ -70,6 +73,11 @@ def guess_page(
         if _is_for_machines(name) or (name not in own and _is_internal(facts[name]))
     ]
     hidden += [name for name in attributes if name not in facts and _is_internal_name(name)]
+    hidden += [
+        name
+        for name in dict.fromkeys((*facts, *attributes))
+        if name in (*SALE_PRICES, *LIST_PRICES) and name not in (sale, listed, *hidden)
+    ]  # a price beside the product's own, without its currency
     closed = {*hidden, *OWN_PLACE, *unshown, sale, listed}
     shown = [name for name, column in facts.items() if name not in closed and column.filled]
     facets = _facets(facts, {*hidden, *roles.named("identifier"), sale, listed}, roles)
@@ -125,8 +133,11 @@ def _is_for_machines(name: str) -> bool:
 
 
 def _is_internal_name(name: str) -> bool:
-    words = _plain(name).split("_")
-    return _is_for_machines(name) or not INTERNAL_WORDS.isdisjoint(words)
+    return _is_for_machines(name) or _has_word(name, INTERNAL_WORDS)
+
+
+def _has_word(name: str, words: frozenset[str]) -> bool:
+    return not words.isdisjoint(_plain(name).split("_"))
 
 
 def _plain(name: str) -> str:
@@ -135,7 +146,8 @@ def _plain(name: str) -> str:
 
 def _is_internal(column: ColumnFacts) -> bool:
     is_long = column.mean_chars > MAX_CHARS
-    return _is_internal_name(column.name) or column.is_machine or is_long
+    is_stock = column.type == "number" and _has_word(column.name, STOCK_WORDS)
+    return _is_internal_name(column.name) or column.is_machine or is_long or is_stock
 
 
 def _facets(facts: Mapping[str, ColumnFacts], closed: set[str], roles: ColumnRoles) -> list[str]:

@@ -31,6 +31,8 @@ INTERNAL_WORDS = frozenset(
     )
 )
 """Words in the names of such columns."""
+STOCK_WORDS = frozenset(_words("stock inventory qty"))
+"""Words in the names of numbers that say how much is in stock."""
 LINKS = _words("link product_url url permalink")
 SALE_PRICES = _words("sale_price special_price discount_price discounted_price offer_price")
 LIST_PRICES = _words(

@@ -13,7 +13,7 @@ from typing import Literal
 
 from babel import Locale, UnknownLocaleError
 
-from windowshop.errors import ConfigError
+from windowshop.errors import ConfigError, did_you_mean
 from windowshop.files import write_atomic
 from windowshop.service.config import currency_problem
 from windowshop.settings import to_yaml
@@ -154,8 +154,7 @@ def save_page(settings: PageSettings, folder: Path) -> None:
 
 
 def _unknown(place: str, name: str, known: Collection[str]) -> ConfigError:
-    near = get_close_matches(name, known, 1, 0.6)
-    meant = f" Did you mean {near[0]!r}?" if near else ""
+    meant = did_you_mean(name, known)
     return ConfigError(
         f"{place}: products have no column {name!r}.{meant} The columns are: "
         f"{', '.join(sorted(known))}."

@@ -56,6 +56,11 @@ class ShopPage:
         order = self.use.ordered(settings.facets) if is_by_use else settings.facets
         return _answer(replace(settings, facets=tuple(order)), catalogue, problem, self._folder)
 
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Columns that the page does not show, as of the latest answer."""
+        return self._settings.hidden
+
     def logo(self) -> Path | None:
         """Return the file of the logo, None where there is none."""
         return _logo(self._settings, self._folder)
@@ -153,6 +158,7 @@ def _answer(
         "shown": list(settings.shown),
         "hidden": list(settings.hidden),
         "labels": labels,
+        "has_images": "image" in catalogue.facts and catalogue.facts["image"].filled > 0,
         "problem": problem,
     }
 

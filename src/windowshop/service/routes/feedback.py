@@ -118,6 +118,8 @@ def _noted(service: ServiceState, report: Report) -> bool | str:
         )
         return _logged(service, body)
     except ValidationError as error:
+        if any(found["loc"] == ("search_id",) for found in error.errors()):
+            return f"The event's query {report.search_id!r} is not the search_id of an answer."
         return str(from_validation(error))
     except ServiceError as error:
         if error.code != "unknown_search":

@@ -11,6 +11,7 @@ const OTHERS = {
   rosa: "pink", roze: "pink", rose: "pink", lila: "#a06bc4", violett: "#7b3fa0", naranja: "orange", arancione: "orange", oranje: "orange",
   cream: "#f6eed8", ecru: "#e9dfc7", offwhite: "#f5f2ea", nude: "#e0b8a0", camel: "#b98a56", mustard: "#d1a22b", burgundy: "#6d1f33", bordeaux: "#6d1f33", wine: "#6d1f33",
   petrol: "#1d5b6b", mint: "#a9dcc3", rust: "#a5492a", charcoal: "#3d4145", denim: "#3c5a80", taupe: "#8f8172", champagne: "#ecd9b4", copper: "#b4703f", bronze: "#8c6a3c",
+  graphite: "#4b4c50", rosegold: "#dba894", midnight: "#1d2433", titanium: "#8b8781", platinum: "#dddcd8",
   anthracite: "#383c40", anthrazit: "#383c40", lilac: "#b79fd6", peach: "#f7b998", sand: "#d8c3a0", stone: "#b3aca0", apricot: "#f3b27a", blush: "#e8b9b4", emerald: "#1f7a55",
 };
 const MANY = "conic-gradient(#d23b3b, #e0a52e, #4f9d4f, #3a74c4, #8a4fb0, #d23b3b)";

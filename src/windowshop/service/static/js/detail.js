@@ -21,7 +21,7 @@ export async function showDetail(id, { known, generation, addressOf, onLike }) {
   dialog.removeAttribute("aria-labelledby");
   try {
     const fields = known ? { ...known.fields, photo_url: known.photo_url, currency: known.currency } : await product(id, signal);
-    byId("detail-body").replaceChildren(page(id, fields, onLike));
+    byId("detail-body").replaceChildren(page(id, fields, { onLike, hasVariants: known?.group_size > 1 }));
     dialog.setAttribute("aria-labelledby", "detail-title");
     variantStrip(id, fields.group_id, addressOf, signal)
       .then((strip) => strip && byId("detail-variants")?.replaceChildren(strip))
@@ -36,7 +36,7 @@ export async function showDetail(id, { known, generation, addressOf, onLike }) {
   }
 }
 
-function page(id, fields, onLike) {
+function page(id, fields, { onLike, hasVariants }) {
   const title = fields.title || `Product ${id}`;
   const price = priceOf(fields, typeof fields.price === "number" ? fields.price : null, fields.currency);
   const address = productLink({ ...fields, product_id: id });
@@ -47,7 +47,7 @@ function page(id, fields, onLike) {
       el("h2", { id: "detail-title", dir: "auto", text: title }),
       fields.category ? el("p", { class: "trail", dir: "auto", text: String(fields.category).replaceAll(" > ", " › ") }) : null,
       price ? el("p", { class: "cost" }, price) : null,
-      el("div", { id: "detail-variants" }),
+      el("div", { id: "detail-variants", class: hasVariants ? "expected" : null }),
       el("div", { class: "row" },
         address ? el("a", { class: "button strong", href: address, rel: "noopener", text: "Go to the product" }) : null,
         el("button", { class: "button", type: "button", text: "Search for similar products", on: { click: () => onLike(id, title) } })),

@@ -22,6 +22,7 @@ export class Facets {
     this.known = new Map();
     this.whole = new Set();
     this.unfolded = new Set();
+    this.unfoldedNow = new Set();
     this.kinds = new Map();
   }
 
@@ -41,6 +42,7 @@ export class Facets {
     this.state = state;
     this.known = new Map(facets.map((facet) => [facet.column, facet]));
     this.whole.clear();
+    this.unfoldedNow.clear();
     this.draw();
   }
 
@@ -50,9 +52,10 @@ export class Facets {
 
   section(column) {
     const facet = this.known.get(column);
-    if (facet && !this.isUseful(facet)) return null;
+    const isUseless = facet && !this.isUseful(facet);
+    if (isUseless && !this.unfoldedNow.has(column)) return null;
     const heading = el("summary", { data: { key: `facet:${column}` } }, el("h3", { text: columnName(column) }));
-    const inside = el("div", { class: "inside" }, facet ? this.inside(facet) : null);
+    const inside = el("div", { class: "inside" }, isUseless ? el("p", { class: "quietly", text: "Nothing to choose here." }) : facet ? this.inside(facet) : null);
     const section = el("details", { class: "facet", data: { column } }, heading, inside);
     section.open = facet !== undefined && this.open.has(column);
     section.addEventListener("toggle", () => this.toggled(column, section.open));
@@ -71,6 +74,7 @@ export class Facets {
       return;
     }
     this.open.add(column);
+    this.unfoldedNow.add(column);
     if (!this.known.has(column)) await this.fetch(column);
   }
 

@@ -36,13 +36,12 @@ function spelling(said, way, run) {
 }
 
 /** What is there without one wish; prices as the shop writes them. */
-function offered({ choices, gives_up: dropped, text, low, high }, { recognised, results }) {
+function offered({ gives_up: dropped, keeps, text, low, high }, { recognised, results }) {
   const part = recognised.find(({ name }) => name === dropped);
   if (part?.kind !== "price" || low === null || high === null) return text;
-  const kept = recognised.filter(({ name }) => choices[name] === "filter").map((other) => `"${other.text}"`).join(" and ");
   const currencies = new Set(results.map(({ currency }) => currency));
   const money = (value) => inPrice(value, currencies.size === 1 ? [...currencies][0] : "");
-  return `${kept || "anything"}, from ${money(low)}${high > low ? ` to ${money(high)}` : ""}`;
+  return `${keeps}, from ${money(low)}${high > low ? ` to ${money(high)}` : ""}`;
 }
 
 function notFound({ certainty, relaxed, results, recognised }, choose) {

@@ -5,7 +5,7 @@ import { byId, el } from "./dom.js";
 /** Settings until the service has told its own. */
 export let page = {
   name: "", logo: null, accents: {}, currency: "", locale: "", product_link: "", sale_price: "", list_price: "",
-  facets: [], sorts: [], shown: [], hidden: [], labels: {}, num_products: 0, takes_images: false, problem: "",
+  facets: [], sorts: [], shown: [], hidden: [], labels: {}, num_products: 0, takes_images: false, has_images: true, problem: "",
 };
 
 /** Take the shop's settings, and dress the page by them. */

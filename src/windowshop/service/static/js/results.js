@@ -2,7 +2,8 @@
 
 import { card, ghosts } from "./cards.js";
 import { announce, byId } from "./dom.js";
-import { counted } from "./words.js";
+import { page } from "./page.js";
+import { counted, inNumbers } from "./words.js";
 
 const PATIENCE_MS = 120;
 const NUM_GHOSTS = 8;
@@ -27,6 +28,7 @@ export class Results {
   opened() {
     byId("opening").replaceChildren();
     document.body.classList.remove("opening");
+    document.body.classList.toggle("imageless", !page.has_images);
   }
 
   /** An answer is on its way: after a moment, ghosts for a new question, else a paler list. */
@@ -97,7 +99,7 @@ export class Results {
 
   showMore(total) {
     byId("more").hidden = this.shown.length >= total;
-    byId("more-text").textContent = `${this.shown.length.toLocaleString()} of ${counted(total, "result")}`;
+    byId("more-text").textContent = `${inNumbers(this.shown.length)} of ${counted(total, "result")}`;
   }
 }
 

@@ -9,6 +9,7 @@ import { isHidden, isOtherPrice, OWN_PLACE, page } from "./page.js";
 import { inPrice, inWords } from "./words.js";
 
 const MOST = 40;
+const LONGEST = 40;
 const OWN = new Set([...OWN_PLACE, "product_id", "group_id"]);
 
 /** A strip of the variants of a group, the one shown marked; null where there are no others. */
@@ -39,11 +40,17 @@ function variant({ result, row, label }, i, { id, colour, arePictured, addressOf
       label || !arePictured ? el("span", { dir: "auto", text: label || `${i + 1}` }) : null));
 }
 
-/** Columns for people in which the variants differ: the shop's own order, colours first. */
+/** Columns for people in which the variants differ, in the shop's own order: words before numbers,
+ * those that tell each variant from all others before the rest. */
 function differing(rows) {
   const names = [...new Set([...page.shown, ...rows.flatMap(Object.keys)])]
     .filter((name) => !OWN.has(name) && !isHidden(name) && !isOtherPrice(name));
-  return names.filter((name) => new Set(rows.map((row) => inWords(row[name]))).size > 1).slice(0, 2);
+  const values = new Map(names.map((name) => [name, new Set(rows.map((row) => inWords(row[name])))]));
+  const differ = names.filter((name) => values.get(name).size > 1 && [...values.get(name)].every((text) => (text ?? "").length <= LONGEST));
+  const worded = differ.filter((name) => rows.some((row) => typeof row[name] === "string" || Array.isArray(row[name])));
+  const from = worded.length ? worded : differ;
+  const telling = from.filter((name) => values.get(name).size === rows.length);
+  return (telling.length ? telling : from).slice(0, 2);
 }
 
 /** What titles end in where they begin alike: "Mug, 350 ml" and "Mug, 450 ml" in their sizes. */

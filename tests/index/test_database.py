@@ -276,3 +276,36 @@ def test_a_statement_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
     path.write_bytes(content.replace(b"CREATE TABLE things", b"CR\xe1ATE TABLE things"))
     with pytest.raises(DamagedError, match="is damaged"):
         Database(tmp_path)
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_a_thread_opens_a_connection_while_another_looks_for_those_of_dead_ones(
+    tmp_path, monkeypatch, dead
+):
+    is_alive, errors, begun = threading.Thread.is_alive, [], []
+
+    def read() -> None:
+        try:
+            assert names_of(database) == []
+        except Exception as error:  # noqa: BLE001
+            errors.append(error)
+
+    def run() -> None:
+        thread = threading.Thread(target=read)
+        thread.start()
+        thread.join()
+
+    def look(thread: threading.Thread) -> bool:
+        """Let another thread begin, as a switch of threads at this moment does."""
+        if not begun and dead == (thread is not threading.main_thread()):
+            begun.append(thread)
+            run()
+        return is_alive(thread)
+
+    with closing(opened(tmp_path)) as database:
+        if dead:
+            run()
+        monkeypatch.setattr(threading.Thread, "is_alive", look)
+        run()
+    assert begun
+    assert errors == []

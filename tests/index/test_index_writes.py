@@ -12,11 +12,11 @@ from support.indexes import IMAGES, ids_of, opened
 from support.shops import image_bytes
 
 from windowshop.data.dataset import read_dataset
-from windowshop.data.images import decode
+from windowshop.data.images import BrokenImage, decode
 from windowshop.errors import DataError
 from windowshop.index import build
 from windowshop.index.folder import purge_deleted, remove_unnamed_images, rollback
-from windowshop.index.images import remove_uploads
+from windowshop.index.images import read_image, remove_uploads
 from windowshop.index.product_table import open_products
 from windowshop.model.retriever import load
 
@@ -89,6 +89,29 @@ def test_broken_images_are_reported_and_the_product_kept(index, monkeypatch):
         texts = shop.collection.search(shop.encode_queries(["three"], [None]), 99)[0]
         assert {"a", "b", "c", "d"} <= set(ids_of(texts))
         assert not (index / "photos").exists()
+
+
+def test_a_damaged_upload_is_not_used_and_sending_it_again_mends_it(index, cli):
+    """A bit of a pixel that is another one, with which the image can be decoded."""
+    sent = image_bytes(7, size=(40, 40), format="BMP")
+    rows = pl.DataFrame({"product_id": ["new"], "title": ["a shoe"]})
+    with opened(index) as shop:
+        shop.upsert(rows, {"new": sent})
+        name = shop.collection.products(["new"])["image"][0]
+        path = shop.image_path(name)
+        path.write_bytes(sent[:-1] + bytes([sent[-1] ^ 64]))
+        again = rows.with_columns(image=pl.lit(name))
+        problem = {"new": f"{name}: damaged (it is not what was sent)"}
+        assert shop.upsert(again).problems == problem
+        told = cli("check", index)
+        assert told.code == 1
+        assert f"{path}: is damaged (it is not what was sent). Send the products" in told.out
+        assert read_image(name, path) == BrokenImage("damaged", "it is not what was sent")
+        assert shop.upsert(rows, {"new": sent}).problems == {}
+        assert path.read_bytes() == sent
+        assert shop.upsert(again).problems == {}
+        path.unlink()
+        assert f"{path}: is missing (no such file). Send" in cli("check", index).out
 
 
 def test_a_image_that_a_product_names_again_counts_once(index):

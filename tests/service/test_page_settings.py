@@ -233,6 +233,17 @@ def test_a_damaged_count_of_picks_is_begun_again(tmp_path):
     assert FacetUse(tmp_path).ordered(["b", "a"]) == ["b", "a"]
 
 
+def test_picks_that_cannot_be_written_are_kept_until_they_can(tmp_path):
+    folder = tmp_path / "index"
+    folder.write_text("no folder")
+    use = FacetUse(folder)
+    use.picked(["b"] * MIN_PICKS)
+    use.save(by_now=True)
+    folder.unlink()
+    use.save(by_now=True)
+    assert FacetUse(folder).ordered(["a", "b"]) == ["b", "a"]
+
+
 def test_a_logo_is_sent(client, index):
     problem(client.get("/page/logo"), 404, "no_logo")
     (index / "logo.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")

@@ -41,6 +41,7 @@ from .generation_parts import WORDS_FOLDER as WORDS_FOLDER
 from .generations import GENERATIONS_FOLDER as GENERATIONS_FOLDER
 from .generations import Generations as Generations
 from .images import ShopImages as ShopImages
+from .images import read_image as read_image
 from .linking import index_folder as index_folder
 from .open import GENERATION as GENERATION
 from .open import GenerationManifest as GenerationManifest

@@ -24,8 +24,9 @@ from windowshop.index.catalogue.snapshot import read_snapshot
 from windowshop.index.catalogue.state import State, saved_state
 from windowshop.index.catalogue.vector_store import VECTORS_FILE, Stored, VectorStore
 from windowshop.index.database import DATABASE_FILE
-from windowshop.index.folder import open_generations
+from windowshop.index.folder import IMAGES_FOLDER, named_uploads, open_generations
 from windowshop.index.generation_parts import GENERATION_PARTS
+from windowshop.index.images import damaged_uploads
 from windowshop.index.open import GENERATION, MODEL_FOLDER
 from windowshop.index.product_table import ProductTable, open_products
 from windowshop.model import EXPORT_FOLDER
@@ -48,6 +49,9 @@ def check_generations(folder: Path) -> list[FolderCheck]:
         return [*checks, FolderCheck(folder, 0, (str(error),))]
     with closing(products):
         checks.append(_checked(folder / DATABASE_FILE, partial(_check_database, products)))
+        if not checks[-1].damage and (named := named_uploads(products)):
+            uploads = folder / IMAGES_FOLDER
+            checks.append(FolderCheck(uploads, len(named), tuple(damaged_uploads(uploads, named))))
         for name in filter(None, names):
             path = generations.path(name)
             model = path / MODEL_FOLDER

@@ -189,7 +189,7 @@ class Database:
     def close(self) -> None:
         """Close all connections; the last process to do so empties the WAL."""
         with self._lock:
-            for connection in self._connections.values():
+            for connection in list(self._connections.values()):
                 with suppress(sqlite3.Error):
                     connection.close()
             self._connections.clear()
@@ -226,8 +226,10 @@ class Database:
         """Return the calling thread's connection."""
         connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
         if connection is None:
-            for thread in [thread for thread in self._connections if not thread.is_alive()]:
-                self._connections.pop(thread).close()
+            # Others come and go meanwhile: a list is made at once, and one of them may be faster.
+            for thread in [name for name in list(self._connections) if not name.is_alive()]:
+                if (old := self._connections.pop(thread, None)) is not None:
+                    old.close()
             connection = self._own.connection = self._connect()
             self._connections[threading.current_thread()] = connection
         return connection

@@ -123,11 +123,18 @@ def remove_unnamed_images(folder: Path, products: ProductTable) -> int:
 
     Images that were stored or named within the last hour stay.
     """
-    begun, named = time.time(), set[str]()
+    begun = time.time()
+    named = named_uploads(products)
+    return remove_uploads(folder / IMAGES_FOLDER, named, begun - UNNAMED_SECONDS)
+
+
+def named_uploads(products: ProductTable) -> set[str]:
+    """Return the file names of all uploaded images that products name."""
+    named = set[str]()
     for text in products.texts():
         row = orjson.loads(text)
         named |= uploads_of(row.get("image"), row.get("images"))
-    return remove_uploads(folder / IMAGES_FOLDER, named, begun - UNNAMED_SECONDS)
+    return named
 
 
 def purge_deleted(folder: Path, products: ProductTable) -> int:

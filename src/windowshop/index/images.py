@@ -10,7 +10,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,17 +141,19 @@ class ShopImages:
         if image.startswith(UPLOAD):
             with suppress(OSError, ValueError):  # `read_bytes` returns the reason
                 os.utime(found)
-        return read_bytes(found)
+        return read_image(image, found)
 
     def _keep(self, content: bytes) -> str:
         kind = Image.open(io.BytesIO(content), formats=FORMATS).format or ""
-        digest = hashlib.blake2b(content, digest_size=20).hexdigest()
-        name = f"{digest}.{SUFFIXES.get(kind, kind.lower())}"
+        name = f"{_digest(content)}.{SUFFIXES.get(kind, kind.lower())}"
         path = self._uploads / name
         with self._lock:  # two writes may bring the same image
             try:
-                os.utime(path)  # it exists: renew its age for `remove_uploads`
+                is_whole = path.read_bytes() == content
+                os.utime(path)  # renew its age for `remove_uploads`
             except OSError:
+                is_whole = False
+            if not is_whole:
                 self._write(path, content)
         return UPLOAD + name
 
@@ -188,6 +190,22 @@ class ShopImages:
         return locate(self._data_root, image)
 
 
+def read_image(image: str, path: Path) -> bytes | BrokenImage:
+    """Read the file of an image that a product names; an upload must be what was sent."""
+    return _as_sent(path) if image.startswith(UPLOAD) else read_bytes(path)
+
+
+def damaged_uploads(folder: Path, named: Collection[str]) -> Iterator[str]:
+    """Yield what is wrong with the uploads that products name, a text with the remedy each."""
+    for name in sorted(named):
+        found = _as_sent(folder / name)
+        if isinstance(found, BrokenImage):
+            yield (
+                f"{folder / name}: is {found.kind} ({found.detail}). Send the products that name "
+                "it again, with their image."
+            )
+
+
 def uploads_of(image: str | None, images: str | None) -> set[str]:
     """Return the file names of uploads that a product names."""
     named = [image or "", *parse_images(images)]
@@ -205,6 +223,18 @@ def remove_uploads(folder: Path, kept: Collection[str], before: float) -> int:
             path.unlink()
             num_removed += 1
     return num_removed
+
+
+def _as_sent(path: Path) -> bytes | BrokenImage:
+    """Read an upload; its name is the hash of what was sent."""
+    content = read_bytes(path)
+    if isinstance(content, bytes) and _digest(content) != path.stem:
+        return BrokenImage("damaged", "it is not what was sent")
+    return content
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=20).hexdigest()
 
 
 def _within_limit(content: bytes) -> bytes | BrokenImage:

@@ -4,11 +4,14 @@ import hashlib
 import io
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from windowshop.data import BrokenImage, decode, read_bytes
 from windowshop.service.http.errors import ServiceError
 
+Read: TypeAlias = Callable[[Path], bytes | BrokenImage]
 MIN_SIZE, MAX_SIZE = 16, 1600
 QUALITY = 85
 
@@ -32,14 +35,14 @@ class Thumbnails:
         digest = hashlib.blake2b(state.encode("utf-8", "surrogateescape"), digest_size=12)
         return f'"{digest.hexdigest()}"'
 
-    def get(self, path: Path, size: int, etag: str) -> bytes:
+    def get(self, path: Path, size: int, etag: str, read: Read = read_bytes) -> bytes:
         """Return a JPEG whose longest side is at most `size`; raises ServiceError 404."""
         with self._lock:
             content = self._kept.get(etag)
             if content is not None:
                 self._kept.move_to_end(etag)
                 return content
-        content = _made(path, size)
+        content = _made(read(path), size)
         self._keep(etag, content)
         return content
 
@@ -56,8 +59,7 @@ def no_image(reason: str) -> ServiceError:
     return ServiceError(404, "no_photo", f"The product has no image to show: {reason}.")
 
 
-def _made(path: Path, size: int) -> bytes:
-    content = read_bytes(path)
+def _made(content: bytes | BrokenImage, size: int) -> bytes:
     image = content if isinstance(content, BrokenImage) else decode(content, size)
     if isinstance(image, BrokenImage):
         raise no_image(image.kind)

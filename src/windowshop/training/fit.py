@@ -25,6 +25,7 @@ from windowshop.files import (
     named_shortage,
     place_folder,
     require_files,
+    write_atomic,
 )
 from windowshop.model import (
     Manifest,
@@ -286,8 +287,8 @@ def _keep_only(work: Path, key: str, reporter: Reporter) -> None:
         shutil.rmtree(work)
     elif work.exists():
         reporter.note("Going on with the unfinished run.")
-    work.mkdir(parents=True, exist_ok=True)
-    key_file.write_text(key)
+        return
+    write_atomic(key_file, lambda path: path.write_text(key), "--out")
 
 
 def _run_key(config: TrainConfig, hashes: dict[str, str], cache: FeatureCache) -> str:

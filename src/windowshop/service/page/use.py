@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from windowshop.errors import StorageError
+from windowshop.errors import WindowshopError
 from windowshop.files import write_atomic
 
 LOG = logging.getLogger(__name__)
@@ -54,7 +54,8 @@ class FacetUse:
             self._is_saved, self._saved = True, time.monotonic()
         try:
             write_atomic(self._path, lambda path: path.write_text(text, encoding="utf-8"))
-        except (OSError, StorageError) as error:
+        except WindowshopError as error:
+            self._is_saved = False
             LOG.warning("%s cannot be written: %s", USE_FILE, error)
 
 

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
+from windowshop.index import read_image
 from windowshop.search import Searcher
 from windowshop.service.http.access import sent_id
 from windowshop.service.http.bodies import json_body, json_bytes, parse, read_json
@@ -164,14 +166,15 @@ def _product(service: ServiceState, product_id: str) -> dict[str, Any]:
 
 def _image(service: ServiceState, product_id: str, size: int, known: str) -> Response:
     with service.pool.lease() as searcher:
-        path = searcher.index.image_path(_row(searcher, product_id).get("image"))
+        image = _row(searcher, product_id).get("image") or ""
+        path = searcher.index.image_path(image)
     if path is None:
         raise no_image("it names no file that is there")
     etag = service.thumbnails.etag(path, size)
     headers = {"ETag": etag, "Cache-Control": CACHE_CONTROL}
     if etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]:
         return Response(status_code=304, headers=headers)
-    content = service.thumbnails.get(path, size, etag)
+    content = service.thumbnails.get(path, size, etag, partial(read_image, image))
     return Response(content, headers=headers, media_type="image/jpeg")
 
 

@@ -1,10 +1,13 @@
 # ruff: noqa: E501
 """Tables of a database in one folder: joined by their keys, proven by values, corrected by hand."""
 
+import io
 import sqlite3
+import zipfile
 
 import pytest
 from support.exports import WEB, facts, images, import_path
+from support.workbooks import workbook
 
 from windowshop.data import check_dataset
 from windowshop.errors import ConfigError
@@ -389,3 +392,46 @@ def test_check_names_the_command_that_joins_a_folder(shop_folder):
         assert found.remedy == f"Run windowshop import {shop_folder} --out SHOP."
         if name == "products.csv":
             (shop_folder / name).rename(shop_folder / "product.csv")
+
+
+def test_sheets_of_a_workbook_are_tables(tmp_path):
+    """Sheets that refer to each other are joined; without a key the largest is read."""
+    products = [
+        ["id", "title", "brand_id", "price"],
+        ["1", "Lamp", "7", 9.5],
+        ["2", "Chair", "8", 20],
+    ]
+    pictures = [
+        ["product_id", "image_url", "position"],
+        ["1", f"{WEB}b.jpg", 2],
+        ["1", f"{WEB}a.jpg", 1],
+    ]
+    brands = [["id", "name"], ["7", "Acme"], ["8", "Nord"]]
+    path = tmp_path / "shop.xlsx"
+    path.write_bytes(named_workbook(Products=products, Images=pictures, Brands=brands))
+    shop = import_path(path, tmp_path / "shop")
+    assert shop.report.format == "tables joined by their keys"
+    assert shop.column("brand") == {"1": "Acme", "2": "Nord"}
+    assert images(shop, "1") == [f"{WEB}a.jpg", f"{WEB}b.jpg"]
+    assert shop.column("price") == {"1": 9.5, "2": 20}
+    write_map(tmp_path / "map.yaml", (found := table_map(path)).columns, found.sample, "shop.xlsx")
+    again = import_path(path, tmp_path / "again", map=tmp_path / "map.yaml")
+    assert again.products.equals(shop.products)
+    path.write_bytes(named_workbook(Products=products, Notes=[["note", "day"], ["first", "1"]]))
+    alone = import_path(path, tmp_path / "alone")
+    assert (alone.report.format, alone.notes["sheet-not-read"]) == ("a table", 1)
+
+
+def named_workbook(**sheets):
+    """A workbook of sheets by their names."""
+    out = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(workbook(*sheets.values()))) as old,
+        zipfile.ZipFile(out, "w") as new,
+    ):
+        for name in old.namelist():
+            text = old.read(name).decode()
+            for i, sheet in enumerate(sheets, start=1):
+                text = text.replace(f'name="Sheet {i}"', f'name="{sheet}"')
+            new.writestr(name, text)
+    return out.getvalue()

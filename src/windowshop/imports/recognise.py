@@ -11,6 +11,7 @@ from windowshop.imports.formats.format import FolderFormat, Format, Found
 from windowshop.imports.related.database import database_tables
 from windowshop.imports.related.find import related_source
 from windowshop.imports.related.source import RelatedSource
+from windowshop.imports.related.workbook import workbook_tables
 from windowshop.imports.source import Source, bare_suffix
 from windowshop.registry import FOLDER_FORMATS, FORMATS
 
@@ -99,6 +100,8 @@ def recognise_source(
 def _file(source: Source, format: str, asked: Asked = ("", None)) -> Recognised:
     if source.kind == "database":
         return _database(source, asked)
+    if format == TABLE and (joined := _sheets(source, asked)) is not None:
+        return joined
     if format:
         chosen: Format = FORMATS[format]
         return Recognised(path=source.path, format=format, title=chosen.title, sources=(source,),
@@ -110,6 +113,8 @@ def _file(source: Source, format: str, asked: Asked = ("", None)) -> Recognised:
             f"with --format: {', '.join(FORMATS)}."
         )
     name, title, found = hits[0]
+    if name == TABLE and (joined := _sheets(source, asked)) is not None:
+        return joined
     near = [t for _, t, other in hits[1:] if found.certainty - other.certainty < AMBIGUOUS]
     return Recognised(
         path=source.path,
@@ -129,6 +134,15 @@ def _database(source: Source, asked: Asked) -> Recognised:
         raise DataError(f"{source.path}: the database has no table with rows. Copy it again.")
     joined = related_source(source.path, tables, table=asked[0], joins=asked[1])
     return _joined(joined, ()) if joined is not None else max(hits, key=_products_weight)
+
+
+def _sheets(source: Source, asked: Asked) -> Recognised | None:
+    """Recognise the sheets of a workbook as one table; None where they are not joined."""
+    if source.kind != "xlsx":
+        return None
+    sheets = workbook_tables(source.path)
+    joined = related_source(source.path, sheets, table=asked[0], joins=asked[1])
+    return _joined(joined, ()) if joined is not None else None
 
 
 def _as_table(source: Source) -> Recognised:

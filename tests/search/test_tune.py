@@ -31,7 +31,7 @@ from windowshop.search.tuning.cutoffs import choose_cut
 from windowshop.search.tuning.judgements import ALL, Judge, judgements
 from windowshop.search.tuning.probes import ChannelResults, JudgedQuery, Probe, probe
 from windowshop.search.tuning.report import tuning_to_json
-from windowshop.search.tuning.scoring import TrialScore, TrialScorer
+from windowshop.search.tuning.scoring import TrialScore, TrialScorer, shows_harm
 from windowshop.search.tuning.trials import (
     Trial,
     boosted,
@@ -303,7 +303,8 @@ def test_what_is_recognised_helps_and_a_column_that_misleads_is_ignored(made):
     searcher, dataset = made
     tuning = tuned(searcher, only(dataset, "look", "brand", "mood"), slices=("kind",))
     text = kind_of(tuning)
-    assert text.ignored == tuning.settings.precision.ignored == ("mood",)
+    assert text.ignored == tuning.settings.text.ignored == ("mood",)
+    assert tuning.settings.precision.ignored == tuning.settings.text_and_photo.ignored == ()
     assert tuning.settings.strongest == text.chosen.trial.strongest != "off"
     search = Searcher(searcher.index, tuning.settings)
     by_brand, by_mood = (
@@ -311,6 +312,31 @@ def test_what_is_recognised_helps_and_a_column_that_misleads_is_ignored(made):
     )
     assert by_brand.action == tuning.settings.strongest
     assert (by_mood.action, by_mood.reason) == ("off", "mood is ignored")
+
+
+def test_a_text_beside_an_image_names_what_texts_alone_ignore(made):
+    searcher, dataset = made
+    settings = searcher.settings
+    text = replace(settings.text, ignored=("mood",))
+    search = Searcher(searcher.index, replace(settings, text=text))
+    image = dataset.root / dataset.queries["image"].drop_nulls()[0]
+    alone = search.answer(SearchRequest(text="calm style qqqqq")).recognised[0]
+    beside = search.answer(SearchRequest(text="calm style qqqqq", image=image)).recognised[0]
+    assert (alone.name, alone.action) == (beside.name, "off")
+    assert beside.action != "off"
+
+
+@pytest.mark.parametrize(
+    ("gains", "is_harm"),
+    [
+        ([0.1, 0.1, 0.2, 0.1], True),
+        ([0.5, -0.1, 0.5, -0.1], False),  # a fold loses
+        ([0.9, -0.8, 0.7, -0.6], False),  # too little beside its spread
+        ([0.0, 0.0, 0.0, 0.0], False),
+    ],
+)
+def test_a_column_harms_where_it_does_in_both_folds_and_beyond_the_error(gains, is_harm):
+    assert shows_harm(np.array(gains), np.array([0, 1, 0, 1])) is is_harm
 
 
 def test_the_guard_refuses_what_a_slice_loses_by(made):

@@ -348,8 +348,8 @@ class Searcher:
         understanding = state.understand(query.text)
         if not request.understand:
             return replace(query, rankings=search_by_text(state, query)), understanding
-        precision, strongest = self.settings.precision, self.settings.strongest
-        recognised = recognise(understanding, precision, request.choices, strongest)
+        precision = self.settings.precision.ignoring(query.merging.ignored)
+        recognised = recognise(understanding, precision, request.choices, self.settings.strongest)
         query = replace(query, recognised=recognised)
         asked = replace(query, text=understanding.asked or None)
         return replace(query, rankings=search_by_text(state, asked)), understanding

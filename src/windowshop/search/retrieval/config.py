@@ -91,6 +91,8 @@ class MergeConfig:
     points: float = 0.0
     """Added to the score of a product for each recognised boost that it matches; 0 divides its
     place instead (`precision.boost`). For weighted sums and calibrated scores."""
+    ignored: tuple[str, ...] = ()
+    """Columns without effect where such a query names them, beside those of `precision`."""
 
     def __post_init__(self) -> None:
         """Check that a channel counts, and that calibrated ones have curves."""

@@ -153,12 +153,11 @@ def _with_settings(
             notes.append(f"No judged {config.split} query of kind {name}: its settings stay.")
         if not kind.queries or len(kind.channels) < 2:
             continue
-        precision, bm25 = settings.precision, None
+        bm25 = None
         if kind.name == "text":
-            precision = replace(precision, ignored=())
             bm25 = _choose_bm25(searcher, kind.queries, judged.graded)
             searcher.use_bm25(bm25.config)
-        tuned = _tune_kind(searcher, kind, precision, judged, config, reporter)
+        tuned = _tune_kind(searcher, kind, settings.precision, judged, config, reporter)
         tuned = replace(tuned, bm25=bm25)
         kinds.append(tuned)
         settings = _with(settings, tuned)
@@ -257,7 +256,7 @@ def _with(settings: SearchSettings, tuned: KindTuning) -> SearchSettings:
     if tuned.kind == "text_and_photo":
         return replace(settings, text_and_photo=tuned.merging)
     trial = tuned.chosen.trial
-    precision = replace(settings.precision, boost=trial.boost.factor, ignored=tuned.ignored)
+    precision = replace(settings.precision, boost=trial.boost.factor)
     return replace(
         settings,
         text=tuned.merging,
@@ -274,22 +273,24 @@ def _tune_kind(
     judged: Judgements,
     config: TuneConfig,
     reporter: Reporter,
+    ignored: tuple[str, ...] = (),
 ) -> KindTuning:
-    probes = probe(searcher, kind.queries, kind.channels, precision, reporter)
+    recognising = precision.ignoring(ignored)
+    probes = probe(searcher, kind.queries, kind.channels, recognising, reporter)
     scorer = TrialScorer(probes, kind.channels, judged.parts[ALL])
     ranked = _ranked(scorer, kind, reporter)
     if kind.chooses_columns:
         boosting = next((t.trial for t in ranked if t.trial.strongest == "boost"), None)
-        ignored = scorer.ignored(boosting) if boosting else ()
-        if ignored:
+        harmful = scorer.ignored(boosting) if boosting else ()
+        if harmful:
             again = replace(kind, chooses_columns=False)
-            changed = replace(precision, ignored=ignored)
-            return _tune_kind(searcher, again, changed, judged, config, reporter)
+            return _tune_kind(searcher, again, precision, judged, config, reporter, harmful)
     chosen, rows, refused = _choose(scorer, ranked, judged, config)
     merging, cut = chosen.trial.merging(kind.channels, scorer.curves), None
     if scorer.curves:
         cut = choose_cut(scorer, chosen.trial, config.max_lost, merging.cutoff)
         merging = replace(merging, cutoff=cut.cutoff)
+    merging = replace(merging, ignored=ignored)
     return KindTuning(
         kind=kind.name,
         names=kind.channels,
@@ -297,7 +298,7 @@ def _tune_kind(
         tried=ranked,
         chosen=chosen,
         num_refused=refused,
-        ignored=precision.ignored,
+        ignored=ignored,
         slices=rows,
         why=_why(kind, ranked, chosen, refused),
         merging=merging,

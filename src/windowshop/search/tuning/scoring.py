@@ -3,6 +3,7 @@
 Shapes: T trials, Q queries.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -81,20 +82,21 @@ class TrialScorer:
     def ignored(self, trial: Trial) -> tuple[str, ...]:
         """Return the columns without whose boosts a boosting trial does better.
 
-        One after the other, the most harmful first; each must harm in both folds, so that one odd
-        query decides nothing.
+        One after the other, the most harmful first; each must harm in both folds, and on average by
+        more than the standard error, so that a few odd queries decide nothing.
         """
         columns = sorted({name for probe in self.probes for name in probe.found["boost"].columns})
         dropped: tuple[str, ...] = ()
-        base_F = self._fold_sums(trial, dropped)
+        base_Q = self._values(trial, dropped)
+        fold_Q = np.array([probe.fold for probe in self.probes])
         while True:
             options = [(*dropped, name) for name in columns if name not in dropped]
-            sums = [self._fold_sums(trial, option) for option in options]
-            better = [i for i, own_F in enumerate(sums) if (own_F > base_F + MIN_GAIN).all()]
-            if not better:
+            gains = [self._values(trial, option) - base_Q for option in options]
+            harmful = [i for i, gain_Q in enumerate(gains) if shows_harm(gain_Q, fold_Q)]
+            if not harmful:
                 return dropped
-            best = max(better, key=lambda i: float(sums[i].sum()))
-            dropped, base_F = options[best], sums[best]
+            most = max(harmful, key=lambda i: float(gains[i].sum()))
+            dropped, base_Q = options[most], base_Q + gains[most]
 
     def ranking(
         self, probe: Probe, trial: Trial, merging: MergeConfig, dropped: Sequence[str] = ()
@@ -103,13 +105,12 @@ class TrialScorer:
         found = probe.found[trial.strongest].without(dropped)
         return boosted(found, merge(found.channels, merging.channels, merging), trial.boost)
 
-    def _fold_sums(self, trial: Trial, dropped: Sequence[str]) -> np.ndarray:
-        """Return the sum of nDCG@10 over the queries of each fold."""
-        mergings, sums_F = self.mergings(trial), np.zeros(NUM_FOLDS)
-        for probe in self.probes:
-            ranking = self.ranking(probe, trial, mergings[probe.fold], dropped)
-            sums_F[probe.fold] += np.nan_to_num(self.judge.scores(probe.query_id, ranking.keys)[0])
-        return sums_F
+    def _values(self, trial: Trial, dropped: Sequence[str]) -> np.ndarray:
+        """Return nDCG@10 of each query, (Q,)."""
+        mergings = self.mergings(trial)
+        rankings = [self.ranking(p, trial, mergings[p.fold], dropped) for p in self.probes]
+        found = zip(self.probes, rankings, strict=True)
+        return np.nan_to_num([self.judge.scores(p.query_id, r.keys)[NDCG] for p, r in found])
 
     def means(self, family: Sequence[Trial], judge: Judge) -> list[TrialScore]:
         """Score trials of one merge on the judged queries."""
@@ -162,3 +163,10 @@ class TrialScorer:
 def _mean(values_Q: np.ndarray) -> float:
     known_Q = values_Q[~np.isnan(values_Q)]
     return float(known_Q.mean()) if len(known_Q) else float("nan")
+
+
+def shows_harm(gain_Q: np.ndarray, fold_Q: np.ndarray) -> bool:
+    """Return whether gains without a column, in both folds, are beyond the standard error."""
+    in_folds = [gain_Q[fold_Q == fold].sum() > MIN_GAIN for fold in range(NUM_FOLDS)]
+    error = gain_Q.std(ddof=1) / math.sqrt(len(gain_Q)) if len(gain_Q) > 1 else math.inf
+    return all(in_folds) and bool(gain_Q.mean() > error)

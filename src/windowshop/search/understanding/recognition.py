@@ -47,6 +47,10 @@ class PrecisionConfig:
     boost: float = 3.0
     """Divisor of the place of boosted products."""
 
+    def ignoring(self, columns: tuple[str, ...]) -> "PrecisionConfig":
+        """Ignore further columns."""
+        return replace(self, ignored=(*self.ignored, *columns)) if columns else self
+
     def __post_init__(self) -> None:
         """Check ranges."""
         for name in ("min_certainty", "min_coverage"):

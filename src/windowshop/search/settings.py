@@ -37,7 +37,7 @@ def _text_merging() -> MergeConfig:
 def _text_and_image_merging() -> MergeConfig:
     """Return the best merging on the dev queries of `benchmarks/composed.py`, rounded."""
     return replace(
-        _merging(vectors=1.0, photo=0.05, words=0.05), method="weighted_sum", points=0.12
+        _merging(vectors=1.0, photo=0.05, words=0.05), method="weighted_sum", points=0.05
     )
 
 

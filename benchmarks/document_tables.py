@@ -173,10 +173,10 @@ def service(results: Results) -> Rows:
 
 def faults(results: Results) -> Rows:
     """Faults that were tried for this version, by kind and by what they hit."""
-    rows = [["fault", "of", "tried"]]
+    rows = [["fault", "of", "tried", "at commit"]]
     for key, name in (("kills", "kill"), ("damages", "damage"), ("full_disks", "full disk")):
         for found in results.at("faults.json", key):
-            rows.append([name, found["name"], f"{found['count']:,}"])
+            rows.append([name, found["name"], f"{found['count']:,}", found["commit"]])
     return rows
 
 

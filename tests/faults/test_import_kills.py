@@ -2,27 +2,24 @@
 
 import gzip
 import json
-import multiprocessing
 import os
 import shutil
 import signal
-import sys
 
 import polars as pl
 import pytest
 from support.exports import csv_text
 from support.faults import damages, files_of, some, tried
-from support.killing import changes_a_file
+from support.killing import Run, kills, run_command
 
 from windowshop.cli.entry import STOPPED
 from windowshop.errors import DataError, StorageError
 from windowshop.imports import ImportOptions, import_shop, normalise, writing
 from windowshop.progress import SilentReporter
 
-MOMENTS = some(5, 100)
+AGAIN = some(2, 4)
+"""Kills from one that is followed by another, in what goes on, to the next such."""
 PART_ROWS = 20
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["windowshop.imports.run", "windowshop.cli.entry"])
 
 
 def _facts(number):
@@ -86,41 +83,10 @@ def _xml(folder):
 SOURCES = {"csv": _csv, "jsonl": _jsonl, "xml": _xml}
 
 
-def _run(source, out, moment, signal_number, sender):
-    """Import with small parts; the process signals itself before its nth change of a file."""
-    from windowshop.cli.entry import main
-
+def run_import(source, out):
+    """Run `windowshop import` in this process, with small parts."""
     writing.PART_ROWS = PART_ROWS
-    num_changes = 0
-
-    def audited(event, given):
-        nonlocal num_changes
-        if changes_a_file(event, given):
-            num_changes += 1
-            if num_changes == moment:
-                os.kill(os.getpid(), signal_number)
-
-    sys.argv = ["windowshop", "import", str(source), "--out", str(out)]
-    with open(os.devnull, "w") as nowhere:
-        sys.stdout = sys.stderr = nowhere
-        sys.addaudithook(audited)
-        try:
-            main()
-        finally:
-            sender.send(num_changes)
-
-
-def run_and_stop(source, out, moment=0, signal_number=signal.SIGKILL):
-    """Return the exit code of an import stopped before its nth change, and how many there were."""
-    receiver, sender = CONTEXT.Pipe(duplex=False)
-    child = CONTEXT.Process(target=_run, args=(source, out, moment, signal_number, sender))
-    child.start()
-    sender.close()
-    child.join(600)
-    code = child.exitcode
-    if code == -signal.SIGKILL:
-        tried("kill", f"import of {source.suffix[1:]}")
-    return code, receiver.recv() if code != -signal.SIGKILL else moment
+    run_command(["import", str(source), "--out", str(out)])
 
 
 class Notes(SilentReporter):
@@ -178,39 +144,42 @@ def stopped(source, out, monkeypatch, num_parts=3):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SOURCES)
 def test_an_import_that_dies_goes_on_to_the_same_files(kind, tmp_path):
-    source, out = SOURCES[kind](tmp_path), tmp_path / "shop"
-    code, count = run_and_stop(source, out)
-    whole = contents(out)
-    assert (code, pl.read_parquet(out / "products.parquet").height > 3 * PART_ROWS) == (0, True)
-    moments = sorted({1 + i * (count - 1) // (MOMENTS - 1) for i in range(MOMENTS)})
-    num_killed = 0
-    for moment in moments:
-        shutil.rmtree(out)
-        num_killed += run_and_stop(source, out, moment)[0] == -signal.SIGKILL
-        assert not out.exists() or contents(out) == whole
-        run_and_stop(source, out, moment // 2)  # once more, earlier
-        assert run_and_stop(source, out)[0] == 0
+    """Over an earlier import where it is one of XML: its files are replaced one by one."""
+    source, place = SOURCES[kind](tmp_path), tmp_path / "place"
+    out, earlier = place / "shop", tmp_path / "earlier"
+    import_shop(source, tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", earlier)
+    (earlier / "products.parquet").write_bytes(b"of another day")
+    whole = contents(tmp_path / "whole")
+    before = contents(earlier) if kind == "xml" else {}
+
+    def prepare():
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        if before:
+            shutil.copytree(earlier, out)
+
+    given = (f"import of {kind}", place, prepare, run_import, source, out)
+    for number, moment in enumerate(kills(*given, count=some(5, 70))):
+        assert before or not out.exists() or contents(out) == whole, moment
+        for name in {*before} & {*whole}:
+            assert (out / name).read_bytes() in (before[name], whole[name]), (moment, name)
+        if number % AGAIN == 0:  # once more, within what goes on
+            Run(run_import, source, out).end(seconds=0.05)
+        import_shop(source, out)
         assert contents(out) == whole, moment
-        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([source.name, "shop"])
-    assert num_killed > len(moments) / 2  # a run may have a few changes fewer than the first
-
-
-@pytest.mark.slow
-def test_an_import_over_another_that_dies_goes_on_to_the_same_files(tmp_path):
-    source, out = _jsonl(tmp_path), tmp_path / "shop"
-    count = run_and_stop(source, out)[1]
-    whole = contents(out)
-    for moment in (count // 3, count // 2, count * 3 // 4):
-        assert run_and_stop(source, out, moment)[0] == -signal.SIGKILL
-        assert run_and_stop(source, out)[0] == 0
-        assert contents(out) == whole
+        assert [path.name for path in place.iterdir()] == ["shop"], moment
 
 
 @pytest.mark.slow
 def test_an_interrupted_import_goes_on(tmp_path, num_read):
     source, out = _xml(tmp_path), tmp_path / "shop"
-    count = run_and_stop(source, tmp_path / "whole")[1]
-    assert run_and_stop(source, out, count // 2, signal.SIGINT)[0] == STOPPED
+    whole = Run(run_import, source, tmp_path / "whole")
+    assert whole.end()
+    run = Run(run_import, source, out, moments=[whole.num_changes // 2])
+    for _ in run.moments():
+        os.kill(run.process.pid, signal.SIGINT)
+    assert run.process.exitcode == STOPPED
     assert not out.exists()
     import_shop(source, out)
     assert 0 < len(num_read) <= 90 - PART_ROWS

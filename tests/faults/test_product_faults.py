@@ -1,4 +1,4 @@
-"""Products over HTTP, while the service is killed or its disk is full.
+"""Products over HTTP, while the disk of the service is full or its database is damaged.
 
 What was acknowledged is there once, in its latest version, and nothing that was not sent.
 """
@@ -6,125 +6,18 @@ What was acknowledged is there once, in its latest version, and nothing that was
 import random
 import re
 import shutil
-import threading
-import time
-from collections import defaultdict
-from contextlib import closing, suppress
-from http.client import HTTPException
+from contextlib import closing
 
 import pytest
 from support.faults import small_disk, some, tried
 from support.services import Server, serving, wait_until
+from support.shop_clients import Feed, titles
 
 from windowshop.index.check import check_generations
 from windowshop.index.database import Database
 
 pytestmark = pytest.mark.slow
 MEGABYTE = 2**20
-REFUSED = (503, 507)
-
-
-class Feed:
-    """Writes products of its own, and keeps the titles that each may have now."""
-
-    def __init__(self, number):
-        self._rng = random.Random(number)
-        self._ids = [f"f{number}-{i}" for i in range(12)]
-        self._version = 0
-        self.titles = defaultdict(lambda: [None])
-        """By product: the latest that was acknowledged, and what was sent since; None for none."""
-        self.num_acknowledged = self.num_refused = 0
-
-    def run(self, server, stop):
-        """Go on until the service is gone."""
-        with suppress(OSError, ValueError, HTTPException):
-            while not stop.is_set():
-                self.write(server)
-
-    def write(self, server):
-        """Write or delete a few products."""
-        names = self._rng.sample(self._ids, self._rng.randint(1, 4))
-        self._version += 1
-        title = None if self._rng.random() < 0.3 else f"thing {self._version}"
-        for name in names:
-            self.titles[name].append(title)
-        if title is None:
-            told = server.ask("DELETE", "/products", {"product_ids": names})
-        else:
-            rows = [{"product_id": name, "title": title, "price": self._version} for name in names]
-            told = server.ask("PUT", "/products", {"products": rows})
-        if told[0] == 200:
-            self.num_acknowledged += 1
-            self.titles |= {name: [title] for name in names}
-        else:
-            assert told[0] in REFUSED, told
-            self.num_refused += 1
-
-    def check(self, found):
-        """Compare titles that are there with those that may be."""
-        for name in self._ids:
-            assert found.get(name) in self.titles[name], name
-            self.titles[name] = [found.get(name)]
-
-
-def titles(server):
-    """Every product's title."""
-    status, told = server.ask("POST", "/search", {"limit": 1000})
-    assert status == 200, told
-    found = [(result["product_id"], result["title"]) for result in told["results"]]
-    assert len(found) == len(dict(found)) == told["total"]
-    return dict(found)
-
-
-def administer(server, stop, rng):
-    """Look after the index, and change its generation."""
-    calls = [("optimise", None), ("compact", None), ("rollback", None)]
-    calls += [("switch", {"generation": name}) for name in ("g1", "g2")]
-    with suppress(OSError, ValueError, HTTPException):
-        while not stop.is_set():
-            name, body = rng.choice(calls)
-            server.ask("POST", f"/admin/{name}", body)
-
-
-def test_acknowledged_writes_survive_kills(build_colours, colours_index, tmp_path):
-    index = shutil.copytree(colours_index, tmp_path / "index")
-    build_colours(index)
-    rng, feeds = random.Random(2), [Feed(number) for number in range(3)]
-    expected = None
-    for number in range(some(4, 300)):
-        with Server(index) as server:
-            server.wait_ready()
-            found = titles(server)
-            for feed in feeds:
-                feed.check(found)
-            others = {name: title for name, title in found.items() if not name.startswith("f")}
-            expected = expected or others
-            assert others == expected
-            stop = threading.Event()
-            threads = [threading.Thread(target=feed.run, args=(server, stop)) for feed in feeds]
-            if number % 2:
-                threads.append(threading.Thread(target=administer, args=(server, stop, rng)))
-            for thread in threads:
-                thread.start()
-            time.sleep(rng.uniform(0.05, 1.5))
-            if number == 0:  # a busy machine may have answered none yet
-                wait_until(lambda: all(feed.num_acknowledged for feed in feeds))
-            server.process.kill()
-            tried("kill", "server under product writes", admin=bool(number % 2))
-            stop.set()
-            for thread in threads:
-                thread.join()
-        if number % some(2, 10) == 0:
-            assert [text for check in check_generations(index) for text in check.damage] == []
-    assert all(feed.num_acknowledged for feed in feeds)
-    with Server(index) as server:
-        server.wait_ready()
-        server.ask("POST", "/admin/compact")
-        assert server.end()[0] == 0
-    assert [path for path in index.rglob("*") if path.name.startswith(".")] == []
-    for generation in (index / "generations").iterdir():
-        assert len(list(generation.glob("engine-*"))) == 1
-        assert len(list(generation.glob("products-*"))) == 1
 
 
 @pytest.mark.parametrize("engine", ["exact", "flat"])

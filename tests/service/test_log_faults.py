@@ -1,17 +1,14 @@
-"""Searches, events and grades through kills, full disks, damage and two threads."""
+"""Searches, events and grades through full disks, damage and two threads."""
 
 import os
 import re
 import shutil
-import signal
 import sqlite3
 import sys
 import threading
-import time
 from contextlib import closing, contextmanager
 
 import pytest
-from support.killing import CONTEXT
 from support.logs import judging_in, logging_to
 from support.services import made_answer, problem, serving, wait_until
 
@@ -21,7 +18,6 @@ from windowshop.search.request import SearchRequest
 from windowshop.service.http.requests import FeedbackBody, JudgementBody
 from windowshop.service.logs.feedback import read_log
 from windowshop.service.logs.judgements import judged_tables
-from windowshop.service.logs.tables import LogDatabase
 
 SEARCH_ID = "0" * 32
 
@@ -54,45 +50,6 @@ def full(database):
         yield
     finally:
         limit(2**30)
-
-
-def acknowledge(folder, out):
-    """Report events until killed, and note each that was acknowledged."""
-    out = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    with logging_to(folder) as log, judging_in(folder) as judges:
-        name = f"{time.time_ns():032x}"
-        log.search(made_answer(name), SearchRequest(text="red shoe"))
-        for position in range(1, 20_000):
-            assert log.event(event(position, name))
-            os.write(out, f"{name} {position}\n".encode())
-            judges.add(grade(f"{name}-{position}"))
-            os.write(out, f"{name} graded {position}\n".encode())
-
-
-@pytest.mark.slow
-def test_acknowledged_events_and_grades_are_there_once_after_kills(tmp_path):
-    folder, out = tmp_path / "index", tmp_path / "acknowledged"
-    for seconds in (0.1, 0.25, 0.4):
-        before = out.stat().st_size if out.exists() else 0
-        child = CONTEXT.Process(target=acknowledge, args=(folder, out))
-        child.start()
-        wait_until(lambda before=before: out.exists() and out.stat().st_size > before)
-        time.sleep(seconds)
-        os.kill(child.pid, signal.SIGKILL)
-        child.join()
-        assert child.exitcode == -signal.SIGKILL
-    told = [line.split() for line in out.read_text().splitlines()]
-    searches, events = read_log(folder)
-    found = events.select("search_id", "position").rows()
-    expected = {(line[0], int(line[1])) for line in told if len(line) == 2}
-    assert expected <= set(found)
-    assert len(found) == len(set(found)) <= len(expected) + 3  # under way at the kills
-    assert set(searches["search_id"]) == {name for name, _ in found}
-    graded = judged_tables(folder)[1]["product_id"].to_list()
-    assert {f"{line[0]}-{line[2]}" for line in told if len(line) == 3} <= set(graded)
-    assert len(graded) == len(set(graded))
-    with closing(LogDatabase(folder)) as database:
-        database.check()
 
 
 def test_two_threads_that_send_one_event_are_told_so_once(tmp_path):

@@ -1,6 +1,5 @@
-"""`windowshop serve` as a process: signals, kills, slow clients, exchanged models."""
+"""`windowshop serve` as a process: signals, slow clients, exchanged models."""
 
-import itertools
 import json
 import os
 import random
@@ -94,75 +93,6 @@ def test_a_stream_ends_with_the_service_and_says_what_was_written(index):
     assert b'"status":"stopped"' in received
     with serving(index) as client:
         assert client.get("/products/s2").status_code == 200
-
-
-@pytest.mark.parametrize("kill_after", [(0.3, 0.8, 0.5)])
-def test_what_was_acknowledged_survives_kills(index, kill_after):
-    """Three times: writers over HTTP, a SIGKILL in their midst, everything told is there once."""
-    acknowledged, deleted, events = set(), set(), set()
-    numbers = itertools.count()
-    for seconds in kill_after:
-        with Server(index) as server:
-            server.wait_ready()
-            check(server, acknowledged, deleted)
-            told = server.ask("POST", "/search", {"text": "shoe", "limit": 3})[1]
-            stop = threading.Event()
-            threads = [
-                threading.Thread(
-                    target=write,
-                    args=(server, numbers, acknowledged, deleted, events, told["search_id"], stop),
-                )
-                for _ in range(2)
-            ]
-            for thread in threads:
-                thread.start()
-            wait_until(lambda: acknowledged)
-            time.sleep(seconds)
-            server.process.kill()
-            stop.set()
-            for thread in threads:
-                thread.join()
-    assert acknowledged
-    with Server(index) as server:
-        server.wait_ready()
-        check(server, acknowledged, deleted)
-    logged = read_log(index)[1]
-    kept = set(logged.select("search_id", "position").iter_rows())
-    assert events <= kept
-    assert len(kept) == len(logged)
-
-
-def write(server, numbers, acknowledged, deleted, events, search_id, stop):
-    """Upsert, delete, report; note what was told to be done."""
-    while not stop.is_set():
-        number = next(numbers)
-        rows = [{"product_id": f"k{number}-{i}", "title": f"kept {number}"} for i in range(3)]
-        try:
-            told = server.ask("PUT", "/products", {"products": rows})[1]
-            acknowledged |= {
-                result["product_id"] for result in told["results"] if result["status"] == "upserted"
-            }
-            event = {"search_id": search_id, "product_id": "p0", "position": number + 1}
-            if server.ask("POST", "/feedback", event | {"event": "cart"})[0] == 200:
-                events.add((search_id, number + 1))
-            gone = f"k{number}-2"
-            deleted.add(gone)  # whether or not we hear of it
-            server.ask("DELETE", "/products", {"product_ids": [gone]})
-        except (OSError, ValueError):  # killed
-            return
-
-
-def check(server, acknowledged, deleted):
-    """Every product told of is there once; what may have been deleted may be gone."""
-    found = []
-    body = {"where": 'title contains "kept"', "limit": 1000}
-    while True:
-        told = server.ask("POST", "/search", body | {"offset": len(found)})[1]
-        found += [result["product_id"] for result in told["results"]]
-        if len(found) >= told["total"]:
-            break
-    assert len(found) == len(set(found))
-    assert acknowledged - deleted <= set(found)
 
 
 def test_a_server_whose_index_is_damaged_ends_and_says_so(index):

@@ -32,6 +32,16 @@ def tried(kind, what, **found):
             file.write(json.dumps({"kind": kind, "what": what, **found}) + "\n")
 
 
+def num_tried(kind, what):
+    """Return how many the file of counts has of a fault, from a run that was stopped."""
+    path = os.environ.get("FAULTS_COUNTS")
+    if not path or not os.path.exists(path):
+        return 0
+    with open(path, encoding="utf-8") as file:
+        found = [json.loads(line) for line in file]
+    return sum((line["kind"], line["what"]) == (kind, what) for line in found)
+
+
 def flips(content, count, seed=0):
     """Contents with one bit changed each, at random places."""
     rng = random.Random(seed)

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 
 from starlette.testclient import TestClient
-from support.killing import CONTEXT
+from support.killing import CONTEXT, start_forking
 
 from windowshop.search.answer import Answer, Result, Retrieved
 from windowshop.service.app import create_app
@@ -104,6 +104,7 @@ class Server:
 
     def __init__(self, index, *arguments, before=None, context=CONTEXT):
         """`before` is called in the process before it serves; "spawn" imports everything again."""
+        start_forking()
         self._connections = []
         number = len(list(index.parent.glob("server-*.out")))
         self._out, self._log = (index.parent / f"server-{number}.{kind}" for kind in ("out", "log"))

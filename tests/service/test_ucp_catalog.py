@@ -9,7 +9,10 @@ from ucp_sdk.models.schemas.profile import BusinessSchema
 from ucp_sdk.models.schemas.shopping.catalog_lookup import GetProductResponse, LookupResponse
 from ucp_sdk.models.schemas.shopping.catalog_search import SearchResponse
 
+from windowshop.data import read_dataset
 from windowshop.errors import ConfigError
+from windowshop.index import IndexConfig, build_index
+from windowshop.progress import SilentReporter
 from windowshop.service.agents.shapes import Shaper, from_minor, to_minor
 from windowshop.service.config import ServiceConfig
 from windowshop.service.filter_texts import quoted
@@ -97,6 +100,36 @@ def test_prices_in_another_currency_are_not_filtered_and_said(client):
     (message,) = found["messages"]
     assert (message["type"], message["code"]) == ("warning", "filter_ignored")
     assert "EUR" in message["content"]
+
+
+@pytest.mark.parametrize(("currencies", "context", "most", "kept"), [
+    (["EUR", "EUR"], "", 2000, {"c0"}),
+    (["EUR", "EUR"], "eur", 2000, {"c0"}),
+    (["EUR", "JPY"], "EUR", 4000, {"c0"}),
+    (["EUR", "JPY"], "JPY", 40, {"c1"}),
+    (["EUR", "JPY"], "", 2000, {"c0", "c1"}),
+])  # fmt: skip
+def test_prices_are_compared_in_the_currency_that_they_are_in(
+    colours_model, tmp_path, currencies, context, most, kept
+):
+    data = tmp_path / "data"
+    data.mkdir()
+    stated = [f"c{i},Cup,{10 + 20 * i},{code}" for i, code in enumerate(currencies)]
+    rows = ["product_id,title,price,currency", *stated]
+    (data / "products.csv").write_text("\n".join(rows))
+    shop, config = read_dataset(data), IndexConfig(engine="exact")
+    build_index(
+        colours_model, shop, tmp_path / "index", tmp_path / "cache", SilentReporter(), config
+    )
+    with serving(tmp_path / "index") as client:
+        found = asked(
+            client, SEARCH, SearchResponse,
+            filters={"price": {"max": most}}, context={"currency": context} if context else {},
+        )  # fmt: skip
+    assert {product["id"] for product in found["products"]} == kept
+    told = [one["content"] for one in found.get("messages", []) if one["code"] == "filter_ignored"]
+    assert len(told) == (len(kept) > 1)
+    assert all("EUR and JPY" in text for text in told)
 
 
 def test_variants_come_together_with_what_tells_them_apart(client):

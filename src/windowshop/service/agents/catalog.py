@@ -34,6 +34,7 @@ SITE = f"https://ucp.dev/{VERSION}"
 MAX_PAGE = 100
 MAX_VARIANTS = 250
 """Most variants of one product that are read."""
+MAX_CURRENCIES = 200
 PRICED = "price >= 0"
 
 
@@ -46,7 +47,7 @@ class Catalog:
 
     def search(self, asked: CatalogSearch) -> tuple[dict[str, Any], SearchRequest, Answer]:
         """Return a page of products, and the search that found it with its answer."""
-        if not self.shaper.currency and not self._states_currencies():
+        if not self._currencies():
             raise SearchError(
                 "The protocol wants prices with a currency, and the products name none. Start the "
                 "service with --currency, or give the products a column `currency`."
@@ -134,11 +135,17 @@ class Catalog:
         price, currency = asked.filters.price, (asked.context.currency or "").upper()
         if price is None:
             return " and ".join(parts)
-        own = self.shaper.currency or currency
-        if not own or (currency and currency != own):
-            told = f"Prices were not filtered: they are in {own or 'currencies of their own'} here."
+        known = self._currencies()
+        own = currency or (known[0] if len(known) == 1 else "")
+        if own not in known:
+            told = f"Prices were not filtered: they are in {' and '.join(known)} here."
+            told += "" if own else " Name one as the currency of the context."
             messages.append({"type": "warning", "code": "filter_ignored", "content": told})
             return " and ".join(parts)
+        if len(known) > 1:
+            column = self.searcher.shown.currency
+            unstated = f" or {column} is null" if own == self.shaper.currency else ""
+            parts.append(f"({column} = {quoted(own)}{unstated})")
         if price.min is not None:
             parts.append(f"price >= {from_minor(price.min, own):.10g}")
         if price.max is not None:
@@ -182,9 +189,16 @@ class Catalog:
         members = self._variants([name], PRICED).get(name, [])
         return (members[0], "featured") if members else None
 
-    def _states_currencies(self) -> bool:
+    def _currencies(self) -> list[str]:
+        """Return the codes of the currencies that prices are in, sorted."""
+        column, found = self.searcher.shown.currency, {self.shaper.currency.upper()} - {""}
         with self.searcher.state() as state:
-            return self.searcher.shown.currency in state.view.columns.names
+            is_stated = column in state.view.columns.names
+        if is_stated:
+            request = SearchRequest(facets=(column,), facet_limit=MAX_CURRENCIES, limit=1)
+            (facet,) = self.searcher.answer(request).facets
+            found |= {str(value.value).upper() for value in facet.values}
+        return sorted(found)
 
     def _has_form(self, row: Row) -> bool:
         price = row.get("price")

@@ -120,6 +120,9 @@ def test_every_call_works_against_the_service(kind, address, tmp_path):
         gone = shop.delete(name for name in ("n0/ü", "n2/ü", "none"))
         assert (gone["num_done"], gone["num_failed"]) == (2, 0)
         assert gone["results"][2]["status"] == "absent"
+        alone = shop.upsert({"product_id": "alone", "title": "red shoe"})
+        assert alone["num_done"] == shop.delete("alone")["num_done"] == 1
+        assert shop.facets("brand") == shop.facets(["brand"])
 
 
 def test_large_writes_go_in_parts(kind, address, monkeypatch):

@@ -16,6 +16,7 @@ assert.equal((await shop.similar("p3", { limit: 2 })).results.length, 2);
 assert.equal((await shop.product("p3")).product_id, "p3");
 assert.ok((await shop.suggest("sho")).every((item) => item.text));
 assert.equal((await shop.facets(["brand"], { where: "price > 1" }))[0].column, "brand");
+assert.equal((await shop.facets("brand"))[0].column, "brand");
 assert.ok((await shop.info()).generations.length);
 
 const photo = await (await fetch(shop.photoUrl("p4", 64))).blob();

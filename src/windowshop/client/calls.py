@@ -89,7 +89,7 @@ def suggest(text: str, limit: int) -> Call[list[Suggested]]:
 
 def facets(columns: Sequence[str], where: str | None, limit: int) -> Call[FacetsAnswer]:
     """Return the count of values of columns."""
-    return _get("/facets", column=list(columns), where=where, limit=limit)
+    return _get("/facets", column=_several(columns), where=where, limit=limit)
 
 
 def info() -> Call[dict[str, Any]]:
@@ -99,14 +99,19 @@ def info() -> Call[dict[str, Any]]:
 
 def upserts(products: Iterable[Mapping[str, Any]]) -> Iterator[Call[WriteAnswer]]:
     """Yield the writes of products, batch by batch."""
-    for batch in _batches(products):
+    for batch in _batches([products] if isinstance(products, Mapping) else products):
         yield _send("PUT", "/products", {"products": [dict(row) for row in batch]}, WRITE_SECONDS)
 
 
 def deletions(product_ids: Iterable[str]) -> Iterator[Call[WriteAnswer]]:
     """Yield the deletions of products, batch by batch."""
-    for batch in _batches(product_ids):
+    for batch in _batches(_several(product_ids)):
         yield _send("DELETE", "/products", {"product_ids": batch}, WRITE_SECONDS)
+
+
+def _several(texts: Iterable[str]) -> list[str]:
+    """Return texts as a list; one text is no list of its letters."""
+    return [texts] if isinstance(texts, str) else list(texts)
 
 
 def merged(answers: Iterable[WriteAnswer]) -> WriteAnswer:

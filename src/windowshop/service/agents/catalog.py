@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from windowshop.errors import SearchError
-from windowshop.search import MAX_RESULTS, Answer, Searcher, SearchRequest
+from windowshop.search import MAX_RESULTS, Answer, Facet, Searcher, SearchRequest
 from windowshop.service.agents.shapes import (
     Row,
     Shaper,
@@ -196,8 +196,9 @@ class Catalog:
             is_stated = column in state.view.columns.names
         if is_stated:
             request = SearchRequest(facets=(column,), facet_limit=MAX_CURRENCIES, limit=1)
-            (facet,) = self.searcher.answer(request).facets
-            found |= {str(value.value).upper() for value in facet.values}
+            for facet in self.searcher.answer(request).facets:
+                values = facet.values if isinstance(facet, Facet) else ()
+                found |= {str(value.value).upper() for value in values}
         return sorted(found)
 
     def _has_form(self, row: Row) -> bool:

@@ -72,7 +72,7 @@ def _typed(
         if name in schema and name in frame.columns and _holds_bytes(frame[name].dtype):
             raise DataError(
                 f"{path}: column {name!r} holds images themselves ({frame[name].dtype}), not "
-                "paths. Write each to a file in the data folder, and its path into the column."
+                "paths. `windowshop import FILE --out SHOP` writes each to a file of its own."
             )
     frame = codes_as_text(split_paths(frame) if CATEGORY in schema else frame, schema)
     for name, dtype in schema.items():

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -112,6 +113,17 @@ def test_the_base_indexes_by_the_graphs_of_a_model(colours, colours_index, tmp_p
     assert json.loads(done.stdout)["results"]
 
 
+def test_what_serves_an_index_tunes_and_evaluates_it(colours, colours_index, tmp_path):
+    index = shutil.copytree(colours_index, tmp_path / "index")
+    blocked = OPTIONAL - import_names(["serve"])
+    done = command_without(blocked, "tune", index, colours / "data", "--split", "test")
+    assert done.returncode == 0, done.stderr
+    figures = tmp_path / "figures.json"
+    done = command_without(blocked, "evaluate", index, colours / "data", "--json", figures)
+    assert done.returncode == 0, done.stderr
+    assert "served" in json.loads(figures.read_text())["systems"]
+
+
 @pytest.mark.parametrize(
     ("extra", "args"),
     [
@@ -119,7 +131,7 @@ def test_the_base_indexes_by_the_graphs_of_a_model(colours, colours_index, tmp_p
         ("train", ["evaluate", "{model}", "{data}"]),
         ("train", ["mine-negatives", "{model}", "{data}", "--out", "{out}"]),
         ("train", ["encode", "{model}", "{data}", "--out", "{out}"]),
-        ("train", ["tune", "{index}", "{data}"]),
+        ("serve", ["tune", "{index}", "{data}"]),
         ("train", ["export-onnx", "{model}", "--data", "{data}"]),
         ("train", ["demo", "{out}"]),
         ("import", ["fetch-images", "{linked}"]),

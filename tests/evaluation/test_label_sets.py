@@ -11,12 +11,12 @@ from support.shops import QRELS as SHOP_QRELS
 from support.shops import changed, write_shop
 
 import windowshop.evaluation.dev_scorer
-import windowshop.evaluation.evaluator
+import windowshop.evaluation.trained
 from windowshop.data.check import check_dataset
 from windowshop.data.dataset import Dataset
 from windowshop.evaluation.dev_scorer import make_dev_scorer
-from windowshop.evaluation.evaluator import evaluate
 from windowshop.evaluation.tables import render_evaluation
+from windowshop.evaluation.trained import evaluate
 from windowshop.progress import SilentReporter
 
 # People want product a (grade 3, then b), shoppers b (grade 1); only people judged query q2.
@@ -60,8 +60,8 @@ def evaluated(tmp_path, monkeypatch):
         runs = {"fused": RUN, "bm25": {"a": 0.9, "b": 0.8, "c": 0.7}}
         return {name: dict.fromkeys(("q1", "q2", "q3"), run) for name, run in runs.items()}
 
-    monkeypatch.setattr(windowshop.evaluation.evaluator, "_runs", ranked)
-    monkeypatch.setattr(windowshop.evaluation.evaluator, "_origin", lambda *given: {})
+    monkeypatch.setattr(windowshop.evaluation.trained, "_runs", ranked)
+    monkeypatch.setattr(windowshop.evaluation.trained, "_origin", lambda *given: {})
 
     def run(**given):
         dataset = make_labelled(tmp_path, "test", **given)

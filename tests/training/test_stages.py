@@ -13,7 +13,7 @@ from support.kinds import FUSED, SEPARATE, SMALL, assert_same, assert_same_syste
 import windowshop
 from windowshop.config import FineTuningConfig, StageConfig
 from windowshop.data.dataset import read_dataset
-from windowshop.evaluation.evaluator import evaluate
+from windowshop.evaluation.trained import evaluate
 from windowshop.model import retriever
 from windowshop.model.retriever import load_system
 from windowshop.progress import SilentReporter

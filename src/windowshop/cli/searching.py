@@ -113,7 +113,7 @@ def revert_index(index_folder: IndexPath) -> None:
     print_line(f"{index_folder}: generation {run(index_folder)} is current")
 
 
-@needs_extra("train")
+@needs_extra("serve")
 def tune(
     index_folder: IndexPath,
     data: Data,

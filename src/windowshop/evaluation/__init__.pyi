@@ -17,7 +17,6 @@ from .diagnostics import never_retrieved as never_retrieved
 from .diagnostics import uniformity as uniformity
 from .diagnostics import unretrieved_products as unretrieved_products
 from .evaluator import Evaluation as Evaluation
-from .evaluator import evaluate as evaluate
 from .evaluator import judged_split as judged_split
 from .evaluator import pool_seeds as pool_seeds
 from .evaluator import with_seeds as with_seeds
@@ -84,4 +83,5 @@ from .slices import scores_table as scores_table
 from .slices import split_kinds as split_kinds
 from .slices import write_scores as write_scores
 from .tables import render_evaluation as render_evaluation
+from .trained import evaluate as evaluate
 from .trec import write_trec as write_trec

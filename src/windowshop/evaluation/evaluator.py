@@ -1,4 +1,4 @@
-"""Evaluation of systems on one split of a data set: a model and its baselines, or a search.
+"""Figures of systems on one split of a data set: of a model and its baselines, or of a search.
 
 All systems rank the full catalogue for the same queries; scores are per query and differences are
 paired. Intervals of one model are over queries alone; `pool_seeds` takes further seeds into them.
@@ -9,19 +9,16 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from windowshop.config import FUSED, SERVED
-from windowshop.data import FACTS, Dataset, all_texts, held_out_notes, is_synthetic
-from windowshop.encoders import FeatureCache, product_features, query_features
+from windowshop.data import Dataset, all_texts, held_out_notes, is_synthetic
 from windowshop.errors import DataError
 from windowshop.evaluation.bm25 import BM25Choice, tuned_bm25
 from windowshop.evaluation.judge.agreement import Agreement
 from windowshop.evaluation.judge.grades import EndpointGrades
 from windowshop.evaluation.judge.labels import endpoint_notes, with_endpoint
 from windowshop.evaluation.metrics import Estimate, Qrels, Run, bootstrap
-from windowshop.evaluation.runs import make_run, product_vectors, query_vectors
 from windowshop.evaluation.seed_scores import scores_of_seeds
 from windowshop.evaluation.significance import compare, mean_estimate
 from windowshop.evaluation.slices import (
@@ -35,16 +32,8 @@ from windowshop.evaluation.slices import (
     scores_table,
     write_scores,
 )
-from windowshop.files import DEFAULT_CACHE, write_json
-from windowshop.model import (
-    ProductSource,
-    QuerySource,
-    Retriever,
-    environment,
-    load_system,
-    saved_systems,
-)
-from windowshop.progress import SILENT, Reporter
+from windowshop.files import write_json
+from windowshop.model import environment
 
 BM25 = "bm25"
 Table = dict[str, Estimate]
@@ -194,36 +183,6 @@ def judged_split(
     return JudgedSplit(dataset, split, queries, with_grades, agreed)
 
 
-def evaluate(
-    model: Retriever,
-    dataset: Dataset,
-    split: str = "test",
-    slice_specs: Sequence[str] = (),
-    cache_folder: Path = DEFAULT_CACHE,
-    reporter: Reporter = SILENT,
-    endpoint: EndpointGrades | None = None,
-) -> Evaluation:
-    """Score the model, its baselines and BM25 on the judged queries of a split.
-
-    `endpoint` are grades of a model, which become a label set of their own.
-    """
-    judged = judged_split(dataset, split, slice_specs, endpoint)
-    runs = _runs(model, dataset, judged.queries, cache_folder, reporter)
-    return judged.evaluation(runs, origin=_origin(model))
-
-
-def _origin(model: Retriever) -> dict[str, Any]:
-    made = model.manifest
-    return {
-        "model": {
-            "run_key": made.run_key,
-            "seed": made.seed,
-            "hashes": made.data,
-            "environment": made.environment,
-        },
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class PooledSeeds:
     """Figures of several trainings, with intervals over queries and seeds."""
@@ -280,29 +239,6 @@ def with_seeds(evaluation: Evaluation, others: Sequence[pl.DataFrame]) -> Evalua
     """Return an evaluation pooled with the per-query scores of other seeds of its training."""
     pooled = pool_seeds([evaluation.per_query, *others])
     return replace(evaluation, tables=pooled.tables, gains=pooled.gains, num_seeds=pooled.num_seeds)
-
-
-def _runs(
-    model: Retriever,
-    dataset: Dataset,
-    queries: pl.DataFrame,
-    cache_folder: Path,
-    reporter: Reporter,
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Rank by every system that the data allows, "fused" first."""
-    root = dataset.root
-    product_ids, query_ids = dataset.products["product_id"].to_list(), queries["query_id"].to_list()
-    all_products, all_queries = np.arange(len(product_ids)), np.arange(len(query_ids))
-    runs = {}
-    for name in saved_systems(model.folder):
-        system = load_system(model, name)
-        cache = FeatureCache(system.text, system.image, cache_folder)
-        features = product_features(dataset.products, root, cache, reporter, [FACTS])
-        query_source = QuerySource(query_features(queries, root, cache, reporter))
-        product_ND = product_vectors(system.towers, ProductSource(features), all_products)
-        query_QD = query_vectors(system.towers, query_source, all_queries)
-        runs[name] = make_run(query_QD, query_ids, product_ND, product_ids)
-    return runs
 
 
 def _lexical_run(

@@ -6,12 +6,8 @@ import shlex
 import subprocess
 import sys
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-import torch
-
-from windowshop.model.layers import fast_dtype
 
 PACKAGES = ("windowshop", "torch", "transformers", "sentence-transformers", "numpy", "polars")
 CHECKOUT = Path(__file__).parents[3]
@@ -23,7 +19,8 @@ CODE = ("src", "requirements")
 def environment() -> dict[str, str]:
     """Return what figures depend on beside data and settings, one short text each.
 
-    `precision` is that of matrix products in training, `threads` those of torch in this process.
+    `precision` is that of matrix products in training, `threads` those of torch in this process;
+    both are absent without torch, as the version of a package is where it is not installed.
     `commit` is the last one that changed the code; absent outside a git checkout, and ending in
     `-dirty` where files differ from it.
     """
@@ -33,16 +30,34 @@ def environment() -> dict[str, str]:
         "machine": platform.machine(),
         "cpu": _cpu(),
         "cores": str(os.cpu_count()),
-        "threads": str(torch.get_num_threads()),
-        "precision": "fp32" if fast_dtype() == torch.float32 else "bf16",
+        **_of_torch(),
         "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
+        **{name: number for name in PACKAGES if (number := _version(name))},
     }
 
 
 def command(arguments: list[str]) -> str:
     """Return a command line with the last part of absolute paths, which only one machine has."""
     return shlex.join(Path(a).name if Path(a).is_absolute() else a for a in arguments)
+
+
+def _of_torch() -> dict[str, str]:
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return {}
+    from windowshop.model.layers import fast_dtype
+
+    precision = "fp32" if fast_dtype() == torch.float32 else "bf16"
+    return {"threads": str(torch.get_num_threads()), "precision": precision}
+
+
+def _version(package: str) -> str:
+    """Return the version of a package; empty where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 @cache

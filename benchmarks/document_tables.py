@@ -19,6 +19,7 @@ SYSTEMS = {"fused": "**fused**", "text_only": "text only", "image_only": "image 
 SYSTEMS["bm25"] = "BM25"
 FASHION = "headline_fashion.json"
 REGIMES = "study_regimes"
+CLAIMS = "study_claims/report.md"
 SHOWN_STORAGES = (("exact", "float32"), ("flat", "4bit"), ("zvec", "int8"))
 
 
@@ -85,23 +86,22 @@ def shuffled(results: Results) -> Rows:
 
 
 def claims(results: Results) -> Rows:
-    """Every claim of the default study, and of the study of stages with all steps."""
+    """Every claim of the study of claims."""
     rows = [["claim", "compared", "difference", "p", "detectable", "answer"]]
-    for study, where in (("study_fashion", ""), ("study_stages", ", all steps")):
-        for found in results.claims(f"{study}/report.md"):
-            pair = f"`{found.better}` − `{found.worse}`"
-            cells = (found.difference, found.p, found.detectable or "–", found.answer)
-            rows.append([f"{found.claim}{where}", pair, *cells])
+    for found in results.claims(CLAIMS):
+        pair = f"`{found.better}` − `{found.worse}`"
+        cells = (found.difference, found.p, found.detectable or "–", found.answer)
+        rows.append([found.claim, pair, *cells])
     return rows
 
 
 def variants(results: Results) -> Rows:
-    """Variants of the default study that no claim is about, beside the default and baselines."""
+    """Variants of the study of claims, beside the default and baselines."""
     columns = ("nDCG@10", "Recall@100", "Δ nDCG@10", "p", "seconds")
     rows = [["variant", *columns[:2], "minus the default", *columns[3:]]]
-    names = ("text_tower_experts", "query_experts", "concat_mlp", "one_stage", "tuned_text")
+    names = ("text_tower_experts", "query_experts", "concat_mlp", "one_stage")
     for name in (*names, "bm25_negatives", "text_twice", "text_only", "image_only", "bm25"):
-        cells = (results.cell("study_fashion/report.md", name, column) for column in columns)
+        cells = (results.cell(CLAIMS, name, column) for column in columns)
         rows.append([f"`{name}`", *cells])
     return rows
 

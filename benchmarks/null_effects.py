@@ -9,7 +9,7 @@ significant at 5%: `queries` averages seeds and flips signs of queries, as windo
 sqrt(S / (S - 1)) times larger, `satterthwaite` takes one t for the whole variance of the mean, and
 `windowshop` is `windowshop.evaluation.compare`.
 
-`small` has the sizes of the five smallest effects of benchmarks/results/study_fashion: standard
+`small` has the sizes of the five smallest effects of a study of 43 variants (docs/log.md): standard
 deviations over seeds of both means and the error over queries, a third of whose variance is taken
 for the interaction of query and seed. With `--scores STUDY/per_query.parquet` sizes are instead
 measured from a study, between its variants and `--reference`.

@@ -29,6 +29,7 @@ def checkout(tmp_path, monkeypatch):
 def test_a_command_has_no_absolute_paths():
     words = ["/usr/bin/windowshop", "train", "/data/my shop", "--out", "a/b"]
     assert origin.command(words) == "windowshop train 'my shop' --out a/b"
+    assert origin.command(["/a/windowshop/__main__.py", "train"]) == "windowshop train"
 
 
 def test_the_commit_says_whether_files_differ_from_it(checkout):

@@ -15,7 +15,12 @@ from windowshop.data.dataset import read_dataset
 from windowshop.data.images import BrokenImage, decode
 from windowshop.errors import DataError
 from windowshop.index import build
-from windowshop.index.folder import purge_deleted, remove_unnamed_images, rollback
+from windowshop.index.folder import (
+    purge_deleted,
+    remove_unfinished,
+    remove_unnamed_images,
+    rollback,
+)
 from windowshop.index.images import read_image, remove_uploads
 from windowshop.index.product_table import open_products
 from windowshop.model.retriever import load
@@ -330,6 +335,18 @@ def test_deleted_products_are_forgotten_once_every_generation_is_past_them(index
         assert len(shop.collection._store.versions()) == 11
     with opened(index) as shop:
         assert shop.collection.count() == 11
+
+
+def test_tables_that_a_kill_left_go_where_nobody_writes(index, build_colours):
+    build_colours(index)
+    left = [path / ".products-x.parquet.writing" for path in (index / "generations").iterdir()]
+    for path in left:
+        path.write_bytes(b"half")
+    with opened(index):
+        remove_unfinished(index)
+        assert sorted(path.parent.name for path in left if path.exists()) == ["g2"]
+    remove_unfinished(index)
+    assert not any(path.exists() for path in left)
 
 
 @pytest.mark.parametrize("by", ["content", "name"])

@@ -29,6 +29,7 @@ from .folder import current_generation as current_generation
 from .folder import is_linked as is_linked
 from .folder import open_generations as open_generations
 from .folder import purge_deleted as purge_deleted
+from .folder import remove_unfinished as remove_unfinished
 from .folder import remove_unnamed_images as remove_unnamed_images
 from .folder import rollback as rollback
 from .folder import without_builds as without_builds

@@ -148,6 +148,15 @@ def purge_deleted(folder: Path, products: ProductTable) -> int:
     return products.purge(min((seq for seq in seqs if seq is not None), default=0))
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove tables that killed writes began in generations that no process has open."""
+    generations = Generations(folder)
+    for name in generations.names():
+        path = generations.path(name)
+        for table in [] if _is_open(path) else path.glob(".products-*.writing"):
+            table.unlink(missing_ok=True)
+
+
 def link_same(folder: Path, other: Path) -> None:
     """Let the files of a folder be those of another one where they have the same path and content.
 

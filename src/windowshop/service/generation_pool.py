@@ -16,6 +16,7 @@ from windowshop.index import (
     open_generations,
     open_products,
     purge_deleted,
+    remove_unfinished,
     remove_unnamed_images,
     without_builds,
 )
@@ -234,6 +235,7 @@ class GenerationPool:
 
     def _compact_products(self) -> int:
         with closing(open_products(self.folder)) as products:
+            remove_unfinished(self.folder)
             num_purged = purge_deleted(self.folder, products)
             num_removed = remove_unnamed_images(self.folder, products)
             products.database.shrink()

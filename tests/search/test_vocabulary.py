@@ -534,6 +534,7 @@ TOYS = pl.DataFrame(
         ("puzzle for 4-year-olds", {"3-5"}, []),
         ("puzzle 9+", {"8+", "12 years"}, []),
         ("puzzle 9+ years", {"8+", "12 years"}, []),
+        ("hracka 8+ mesicu", {"6-18 months", "3-5", "8+", "12 years"}, []),
         ("rompecabezas 4 años", {"3-5"}, []),
         ("Puzzle ab 9 Jahren", {"8+", "12 years"}, []),
         ("パズル 4歳", {"3-5"}, []),

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import polars as pl
 
-from windowshop.data import And, Scalar, words_of
+from windowshop.data import And, Scalar, fold, words_of
 from windowshop.search.understanding.numbers import ENDS, STARTS, number
 from windowshop.search.understanding.phrases import Meaning, columns_of_phrases
 from windowshop.search.understanding.prices import (
@@ -24,7 +24,7 @@ from windowshop.search.understanding.prices import (
     last_word,
 )
 from windowshop.search.understanding.query_words import Found
-from windowshop.search.understanding.wordings import Unit, wordings
+from windowshop.search.understanding.wordings import units_by_name, wordings
 
 AGE = "age"
 """Dimension of ages."""
@@ -105,10 +105,7 @@ class Ages:
         found = []
         for match in _named().finditer(query) if self._values else ():
             if match["word"] or match["plus"]:
-                unit = match["unit"] and next(
-                    u.factor for u in _units() if match["unit"].lower() in map(str.lower, u.names)
-                )
-                factor = unit or YEAR
+                factor = units_by_name()[fold(match["unit"])].factor if match["unit"] else YEAR
                 low = float(match["first"]) * factor
                 high = inf if match["plus"] else float(match["last"] or match["first"]) * factor
                 if meanings := self.suiting(low, high):
@@ -170,13 +167,10 @@ def _bounds(phrase: PricePhrase) -> tuple[float, float]:
 
 
 @cache
-def _units() -> tuple[Unit, ...]:
-    return tuple(unit for unit in wordings().units if unit.dimension == AGE)
-
-
-@cache
 def _named() -> re.Pattern[str]:
-    units = alternatives({name for unit in _units() for name in unit.names})
+    units = alternatives(
+        name for unit in wordings().units if unit.dimension == AGE for name in unit.names
+    )
     return re.compile(
         rf"{STARTS}(?P<word>(?:{alternatives(wordings().ages)})\s*:?\s*)?(?<![\d.,/])"
         rf"(?P<first>\d{{1,2}})(?:\s*(?:[-–]|to|bis|à|a|до)\s*(?P<last>\d{{1,2}})(?!\d)|(?P<plus>\s?\+))?"

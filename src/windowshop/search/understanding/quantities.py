@@ -22,7 +22,7 @@ from windowshop.search.understanding.number_words import NumberWords
 from windowshop.search.understanding.numbers import ENDS, GLUED, NUMBER, STARTS, number
 from windowshop.search.understanding.phrases import Meaning, columns_of_phrases
 from windowshop.search.understanding.prices import OPPOSITE, alternatives, last_words
-from windowshop.search.understanding.wordings import Unit, wordings
+from windowshop.search.understanding.wordings import Unit, units_by_name, wordings
 
 OF = frozenset(["da", "von"])
 """Words that bound prices and only lead to measures ("tv da 55 pollici")."""
@@ -144,7 +144,7 @@ class Quantities:
 
 def quantities_of(text: str, *, loosely: bool = False) -> list[Quantity]:
     """Return the measures of a text, in order; `loosely` reads "oz" as fluid ounces."""
-    units, found = _units(), []
+    units, found = units_by_name(), []
     for match in _pattern(text.isascii()).finditer(text):
         value = _amount(match["number"])
         name = fold(re.sub(r"\s+", " ", match["unit"]))
@@ -268,13 +268,7 @@ def _measured(column: pl.Series, unit: Unit | None) -> Iterable[tuple[str, float
 def _unit_of_column(name: str) -> Unit | None:
     """Return the unit that ends a column's name, if letters or a bracket set it apart."""
     words = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
-    return _units().get(fold(words[-1])) if len(words) > 1 else None
-
-
-@cache
-def _units() -> Mapping[str, Unit]:
-    """Return the units by their folded names."""
-    return {fold(name): unit for unit in wordings().units for name in unit.names}
+    return units_by_name().get(fold(words[-1])) if len(words) > 1 else None
 
 
 @cache

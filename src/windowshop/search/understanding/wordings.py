@@ -1,10 +1,11 @@
 """Words of queries that ask for prices, units, sizes and exclusions, from `wordings.yaml`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from windowshop.data import Operator
+from windowshop.data import Operator, fold
 from windowshop.settings import load_settings
 
 
@@ -126,3 +127,9 @@ class Wordings:
 def wordings() -> Wordings:
     """Read the file that lies beside this one."""
     return load_settings(Path(__file__).with_name("wordings.yaml"), Wordings)
+
+
+@cache
+def units_by_name() -> Mapping[str, Unit]:
+    """Return the units by their folded names."""
+    return {fold(name): unit for unit in wordings().units for name in unit.names}

@@ -47,7 +47,7 @@ class Catalog:
 
     def search(self, asked: CatalogSearch) -> tuple[dict[str, Any], SearchRequest, Answer]:
         """Return a page of products, and the search that found it with its answer."""
-        if not self._currencies():
+        if not self.shaper.currency and not self._states_currencies():
             raise SearchError(
                 "The protocol wants prices with a currency, and the products name none. Start the "
                 "service with --currency, or give the products a column `currency`."
@@ -189,12 +189,14 @@ class Catalog:
         members = self._variants([name], PRICED).get(name, [])
         return (members[0], "featured") if members else None
 
+    def _states_currencies(self) -> bool:
+        with self.searcher.state() as state:
+            return self.searcher.shown.currency in state.view.columns.names
+
     def _currencies(self) -> list[str]:
         """Return the codes of the currencies that prices are in, sorted."""
         column, found = self.searcher.shown.currency, {self.shaper.currency.upper()} - {""}
-        with self.searcher.state() as state:
-            is_stated = column in state.view.columns.names
-        if is_stated:
+        if self._states_currencies():
             request = SearchRequest(facets=(column,), facet_limit=MAX_CURRENCIES, limit=1)
             for facet in self.searcher.answer(request).facets:
                 values = facet.values if isinstance(facet, Facet) else ()

@@ -69,6 +69,13 @@ def test_every_figure_of_readme_and_docs_agrees_with_its_file(capsys):
     assert status == 0
 
 
+def test_no_result_carries_images_of_a_catalogue():
+    folder = figures.ROOT / figures.FOLDER
+    texts = [path for path in folder.rglob("*") if path.suffix in (".json", ".md", ".svg")]
+    assert texts
+    assert [path.name for path in texts if b"data:image/jpeg" in path.read_bytes()] == []
+
+
 def test_tables_and_figures_are_written_and_then_agree(root, capsys):
     assert figures.main([], root) == 0
     text = (root / "README.md").read_text(encoding="utf-8")

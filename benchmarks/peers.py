@@ -47,6 +47,8 @@ CACHE = Path.home() / ".cache" / "windowshop"
 TEXT_ONLY = "text_only"
 SLICES = ("kind", "text_quality", "cold+text_quality")
 """Columns to slice by, where the data has them."""
+GROWING = ("st_text_only", "clip_style", "clip_style_frozen", "ours_text_only", "ours_tuned")
+"""Systems that take the budget's steps, and more of them where dev still rises."""
 REFERENCES = ("ours", "ours_tuned", "ours_text_only")
 """System that the others are set against."""
 SHOWN = ("ndcg@10", "ndcg@1", "recall@10", "recall@100", "mrr@10")
@@ -82,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         scores: dict[str, pl.DataFrame] = {}
         print(_line("system", [*SHOWN, "train s", "+MB"]))
         for name in given.systems:
-            outcome = choose(shop, systems()[name])
+            most = given.most_steps if name in GROWING else 0
+            outcome = choose(shop, systems()[name], most)
             scores[name] = _scores(shop, outcome.fitted)
             figures["systems"][name] = _figures(outcome, scores[name])
             print(_row(name, figures["systems"][name]), flush=True)
@@ -116,22 +119,52 @@ def systems() -> dict[str, dict[str, Fit]]:
     }
 
 
-def choose(shop: Shop, settings: Mapping[str, Fit]) -> Outcome:
-    """Fit every setting and keep the one that does best on dev; the first of equals."""
-    dev: dict[str, float] = {}
-    total: dict[str, float] = {}
-    best: tuple[str, Fitted, float | None, float | None] | None = None
+def choose(shop: Shop, settings: Mapping[str, Fit], most_steps: int = 0) -> Outcome:
+    """Fit every setting and keep the one that does best on dev; the first of equals.
+
+    Its steps are then doubled, up to `most_steps`, as long as dev rises: each time a training of
+    its own, whose learning rate falls over all of its steps.
+    """
+    fits = _Fits(shop)
     for name, fit in settings.items():
+        fits.fit(name, fit, shop)
+    fit, steps = settings[fits.best], shop.budget.steps
+    while 2 * steps <= most_steps:
+        steps *= 2
+        longer = replace(shop, budget=replace(shop.budget, steps=steps))
+        if not fits.fit(f"{fits.best.split(',')[0]}, {steps} steps", fit, longer):
+            break
+    return fits.outcome()
+
+
+class _Fits:
+    """Trainings of one system under several settings, of which dev keeps the best."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._score = shop.dev.score
+        self.best = ""
+        self._kept: tuple[Fitted, float | None, float | None] | None = None
+        self._dev: dict[str, float] = {}
+        self._total: dict[str, float] = {}
+
+    def fit(self, name: str, fit: Fit, shop: Shop) -> bool:
+        """Train once; returns whether dev says that it is the best so far."""
         gc.collect()
         reset_peak()
         before, began = peak_memory_mb(), time.perf_counter()
         fitted = fit(shop)
-        total[name] = time.perf_counter() - began
-        dev[name] = shop.dev.score(fitted.dev)
-        if best is None or dev[name] > dev[best[0]]:
-            best = (name, fitted, peak_memory_mb(), before)
-    assert best is not None, "a system has at least one setting"
-    return Outcome(best[0], dev, best[1], total, best[2], best[3])
+        self._total[name] = time.perf_counter() - began
+        self._dev[name] = self._score(fitted.dev)
+        better = not self.best or self._dev[name] > self._dev[self.best]
+        if better:
+            self.best, self._kept = name, (fitted, peak_memory_mb(), before)
+        return better
+
+    def outcome(self) -> Outcome:
+        """The best training, with what dev said of all."""
+        assert self._kept is not None, "a system has at least one setting"
+        fitted, memory, before = self._kept
+        return Outcome(self.best, self._dev, fitted, self._total, memory, before)
 
 
 def against(
@@ -159,6 +192,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("data", type=Path)
     parser.add_argument("--steps", type=int, default=usual.steps, help="of every encoder")
+    parser.add_argument(
+        "--most-steps", type=int, default=0, help="double them up to this, as long as dev rises"
+    )
     parser.add_argument("--batch", type=int, default=usual.batch, help="pairs a step")
     parser.add_argument("--image-side", type=int, default=usual.image_side, help="in training")
     parser.add_argument("--seed", type=int, default=0)

@@ -198,6 +198,27 @@ def test_settings_are_chosen_on_dev_alone(shop):
     assert outcome.dev == {"a": 0.0, "b": pytest.approx(1.0), "c": outcome.dev["b"]}
 
 
+def test_steps_are_doubled_as_long_as_dev_rises(shop):
+    ids = sorted(shop.dev.qrels)
+    asked = []
+
+    def fit(longer):
+        """Dev is right for as many queries as there are steps, up to 8, and for none after."""
+        steps = longer.budget.steps
+        asked.append(steps)
+        right = ids[:steps] if steps <= 8 else []
+        run = {q: dict.fromkeys(shop.dev.qrels[q], 1.0) for q in right}
+        return peer_shop.Fitted(run, {}, {"heads": 1.0})
+
+    outcome = peers.choose(shop, {"slow": lambda shop: peer_shop.Fitted({}, {}, {}), "a": fit}, 64)
+    assert asked == [2, 4, 8, 16]
+    assert outcome.chosen == "a, 8 steps"
+    assert list(outcome.dev) == ["slow", "a", "a, 4 steps", "a, 8 steps", "a, 16 steps"]
+    asked.clear()
+    assert peers.choose(shop, {"a": fit}, 3).chosen == "a"
+    assert asked == [2]
+
+
 def test_the_tuned_stage_has_the_peers_budget(shop):
     stage = peer_windowshop.fine_tuned_stage(shop, "lora")
     assert (stage.steps, stage.min_epochs) == (2, 0)

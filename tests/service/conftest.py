@@ -1,4 +1,9 @@
+import shutil
+from pathlib import Path
+
 import pytest
+
+AXE = Path(__file__).parent / "axe"
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +48,25 @@ def open_page(browser, page_address):
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture(scope="session")
+def axe_script(tmp_path_factory):
+    """The checker of accessibility, as a script."""
+    from support.npm import install
+
+    folder = shutil.copytree(AXE, tmp_path_factory.mktemp("axe") / "axe")
+    install(folder)
+    return (folder / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def violations(axe_script):
+    """Returns what axe finds on a page, by rule."""
+
+    def found(page):
+        page.evaluate(f"() => {{ {axe_script} }}")
+        told = page.evaluate("axe.run().then((found) => found.violations)")
+        return {rule["id"]: [node["html"] for node in rule["nodes"]] for rule in told}
+
+    return found

@@ -261,10 +261,19 @@ def test_motion_and_shortcuts_can_be_turned_off(open_page):
 
 
 def test_the_calls_can_be_tried_on_their_page(open_page):
-    page = open_page("docs")
-    page.locator("#operations-search-search_by_address_search_get .opblock-summary").click()
-    page.fill("[data-param-name=q] input", "red shoe")
-    page.locator("button.execute").click()
-    answer = page.locator(".live-responses-table .response-col_description pre").first
-    until(lambda: '"search_id"' in answer.inner_text())
-    assert "q=red%20shoe" in page.inner_text(".request-url")
+    page = open_page("docs#search_by_address_search_get", expected=["422"])
+    call = page.locator("#search_by_address_search_get")
+    call.locator("[name=q]").fill("red shoe")
+    call.locator("[name=facets]").fill("brand, price")
+    call.get_by_role("button", name="Send").click()
+    told = call.locator(".answer")
+    until(lambda: "200 OK" in told.inner_text())
+    assert "/search?facets=brand&facets=price&q=red+shoe'" in told.inner_text()
+    assert '"text": "red shoe"' in told.inner_text()
+    call = page.locator("#search_search_post")
+    call.locator("> summary").click()
+    body = call.locator("textarea")
+    assert json.loads(body.input_value())["text"] == "red shoes"
+    body.fill('{"text": "shoe", "limt": 1}')
+    call.get_by_role("button", name="Send").click()
+    until(lambda: "Did you mean limit" in call.locator(".answer").inner_text())

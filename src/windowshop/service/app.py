@@ -136,7 +136,6 @@ def _add_page(app: FastAPI) -> None:
     async def docs(request: Request) -> Response:
         return await files.get_response("docs.html", request.scope)
 
-    app.mount("/static/swagger-ui", _PageFiles(packages=[("fastapi_offline", "static")]))
     app.mount("/static", files)
 
 

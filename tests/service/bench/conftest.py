@@ -1,14 +1,10 @@
 import json
 import shutil
 import urllib.request
-from pathlib import Path
 
 import pytest
 from support.browsing import index_shop, judged_table, served
-from support.npm import install
 from support.services import serving
-
-AXE = Path(__file__).parent / "axe"
 
 
 @pytest.fixture(scope="session")
@@ -22,26 +18,6 @@ def bench(quiet_index, tmp_path):
     """A client of the shop of `browsing`, whose index may be written."""
     with serving(shutil.copytree(quiet_index, tmp_path / "index"), also=("g1",)) as client:
         yield client
-
-
-@pytest.fixture(scope="session")
-def axe_script(tmp_path_factory):
-    """The checker of accessibility, as a script."""
-    folder = shutil.copytree(AXE, tmp_path_factory.mktemp("axe") / "axe")
-    install(folder)
-    return (folder / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def violations(axe_script):
-    """Returns what axe finds on a page, by rule."""
-
-    def found(page):
-        page.evaluate(f"() => {{ {axe_script} }}")
-        told = page.evaluate("axe.run().then((found) => found.violations)")
-        return {rule["id"]: [node["html"] for node in rule["nodes"]] for rule in told}
-
-    return found
 
 
 @pytest.fixture

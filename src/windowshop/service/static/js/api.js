@@ -29,6 +29,8 @@ export const isAbort = (error) => error.name === "AbortError";
 
 export const heldKey = () => sessionStorage.getItem(KEY);
 
+export const holdKey = (key) => sessionStorage.setItem(KEY, key);
+
 export const forgetKey = () => sessionStorage.removeItem(KEY);
 
 export const search = (request, signal) => asJson("search", "POST", request, signal);
@@ -135,7 +137,7 @@ function askKey(wasRefused) {
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((resolve, reject) => {
-    byId("key-form").onsubmit = () => sessionStorage.setItem(KEY, byId("key-input").value.trim());
+    byId("key-form").onsubmit = () => holdKey(byId("key-input").value.trim());
     dialog.onclose = () => {
       if (byId("key-input").value.trim()) resolve();
       else reject(new ApiError(401, "no_key", "Without a key the shop stays closed. Give it one to go on."));

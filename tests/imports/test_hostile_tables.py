@@ -164,6 +164,7 @@ def test_apis_of_vendure_and_ecwid(tmp_path):
     ]  # fmt: skip
     shop = import_text(tmp_path, "search.json", json.dumps(vendure))
     assert shop.column("price") == {"p1": 129, "p2": 99.5}
+    assert shop.notes["cents"] == 2
     assert shop.row("p1")["image_url"] == f"{WEB}s.jpg"
     ecwid = {"total": 2, "items": [
         {"id": 1, "sku": "E1", "name": "Apple", "price": 2.5, "compareToPrice": 3, "enabled": True, "quantity": 4,
@@ -181,6 +182,20 @@ def test_apis_of_vendure_and_ecwid(tmp_path):
         "E2-S": "out_of_stock",
         "E2-L": "in_stock",
     }
+
+
+def test_prices_in_cents_are_named_so_or_by_the_mapping(tmp_path):
+    text = "sku,name,{}\nA,Mug,1250\nB,Cup,800\n"
+    for name in ("price_cents", "price_in_cents", "unit_amount"):
+        shop = import_text(tmp_path, "a.csv", text.format(name))
+        assert (shop.column("price"), shop.notes["cents"]) == ({"A": 12.5, "B": 8}, 2)
+    for name in ("price", "Price with tax"):
+        shop = import_text(tmp_path, "a.csv", text.format(name))
+        assert (shop.column("price"), "cents" in shop.notes) == ({"A": 1250, "B": 800}, False)
+    path = tmp_path / "map.yaml"
+    path.write_text((shop.folder / "map.yaml").read_text().replace("cents: false", "cents: true"))
+    shop = import_text(tmp_path, "a.csv", text.format("price"), map=path)
+    assert shop.column("price") == {"A": 12.5, "B": 8}
 
 
 def test_objects_and_elements_in_other_languages(tmp_path):

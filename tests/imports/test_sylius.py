@@ -19,6 +19,7 @@ def test_csv_with_variants_and_locales(tmp_path):
     shop = import_text(tmp_path, "products.csv", text)
     assert shop.report.format == "Sylius CSV"
     assert shop.column("price") == {"1000": 84, "1001": 180.5, "2000": 9.5}
+    assert shop.notes["cents"] == 3
     assert shop.column("group_id") == {"1000": "1000", "1001": "1000", "2000": "2000"}
     assert shop.column("title") == {"1000": "Cap", "1001": "Cap", "2000": "Mug"}
     assert shop.row("1001")["category_paths"] == ["clothes > caps", "sale"]

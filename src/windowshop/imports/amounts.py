@@ -139,6 +139,13 @@ def _money_of(value: dict[object, object], decimal: str) -> Money | None:
     return None
 
 
+def is_whole(value: object) -> bool:
+    """Return whether an amount, or each of an object of them, is a number without decimals."""
+    if isinstance(value, dict):
+        return all(map(is_whole, value.values()))
+    return not isinstance(value, float) and not re.search(r"[.,]", str(value))
+
+
 def _is_medusa_1(named: dict[str, object]) -> bool:
     """Return whether an amount is a MoneyAmount of Medusa 1, which counts the smallest units."""
     return str(named.get("id", "")).startswith("ma_") or (

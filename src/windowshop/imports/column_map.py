@@ -83,6 +83,8 @@ class ColumnMap:
     """Sign before the cents, "" where each value tells."""
     currency: str = ""
     """Currency of prices without one."""
+    cents: bool = False
+    """Whether prices that are whole numbers count cents."""
     category_separator: str = ""
     """Sign between the parts of a category's path, beside ">"."""
     categories_separator: str = ""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from windowshop.imports.amounts import currency_of, decimal_sign
+from windowshop.imports.amounts import currency_of, decimal_sign, is_whole
 
 CURRENCIES = frozenset((
     "EUR", "USD", "GBP", "CHF", "PLN", "SEK", "NOK", "DKK", "CZK", "HUF", "RON", "BGN", "CAD",
@@ -12,14 +12,19 @@ CURRENCIES = frozenset((
     "SGD", "HKD", "ZAR",
 ))  # fmt: skip
 """Currencies that the name of a price column may say."""
+_IN_CENTS = re.compile(r"(?:.*[._ ])?(?:cents?|minor[_ ]units?|unit[_ ]amount|priceWithTax)")
+"""Names of prices in cents; the last is Vendure's."""
 _HAN, _KANA = re.compile(r"[\u4e00-\u9fff]"), re.compile(r"[\u3040-\u30ff]")
 
 
 def column_signs(columns: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Return the signs in prices and categories."""
-    prices = [str(v) for n, t in columns.items() if t in ("price", "sale_price", "list_price")
-              for v in values.get(n, ()) if not isinstance(v, dict)]  # fmt: skip
+    """Return the signs in prices and categories, and whether prices count cents."""
+    named = [n for n, t in columns.items() if t in ("price", "sale_price", "list_price")]
+    prices = [str(v) for n in named for v in values.get(n, ()) if not isinstance(v, dict)]
     found: dict[str, Any] = {"decimal": decimal_sign(prices)}
+    found["cents"] = any(map(_IN_CENTS.fullmatch, named)) and all(
+        is_whole(value) for name in named for value in values.get(name, ())
+    )
     of_price = next((name for name, target in columns.items() if target == "price"), "")
     words = [word.upper() for word in re.split(r"[\W_]+", of_price)]
     found["currency"] = next((word for word in words if word in CURRENCIES), "")

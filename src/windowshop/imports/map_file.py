@@ -38,6 +38,7 @@ def map_text(found: ColumnMap, sample: Sequence[Mapping[str, Any]], source: str)
     for name in (
         "decimal",
         "currency",
+        "cents",
         "category_separator",
         "categories_separator",
         "category_levels",

@@ -138,7 +138,7 @@ _NAMES = {
         "brutto ar,ar ft,eladasi ar,fogyasztoi ar,brutto eladasi ar,cijena,"
         "maloprodajna cijena,pret vanzare,pret cu tva,kaina,hind,unit retail,retail,"
         "price with tax,sell price,gross,brutto,"
-        "tarif,tarifs,tarif ttc,unit selling price,fiyat kdv dahil"
+        "tarif,tarifs,tarif ttc,unit selling price,fiyat kdv dahil,unit amount"
     ),
     "currency": (
         "currency,currency code,currencycode,currency id,price currency,wahrung,waehrung,devise,"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from windowshop.data import is_code
-from windowshop.imports.amounts import Money, currency_of, parse_money
+from windowshop.imports.amounts import Money, currency_of, is_whole, parse_money
 from windowshop.imports.languages import LANGUAGE, of_language
 from windowshop.imports.names import FIELD_OF
 from windowshop.imports.record import Record
@@ -17,6 +17,7 @@ from windowshop.imports.values import (
     hash_of,
     is_inline_image,
     is_web,
+    lengthened,
     mended,
     parse_availability,
     plain_name,
@@ -37,8 +38,6 @@ TOTALS = frozenset((
 _EMPTY = frozenset(("n/a", "na", "none", "null", "nan", "-", "--", "#n/a", "\\n", "undefined"))
 _SHARED_SIGN = re.compile(r"(?<![^\W\d_])kr\b", re.IGNORECASE)
 """Sign of the crowns of several countries."""
-_SHORTENED = re.compile(r"(\d)[.,](\d+)E\+?(\d{1,2})", re.IGNORECASE)
-"""Code as a spreadsheet shows a number of many digits."""
 _NO_GROUP = ("", "0", *_EMPTY)
 """Groups that are none; 0 is how databases write it."""
 _STATES = ("is on stock", "is in stock", "in stock", "available", "status", "availability",
@@ -140,7 +139,7 @@ class Normaliser:
         currency = text_of(record.fields.get("currency"))
         currency = (currency_of(currency) or currency).upper()
         for name in MONEY:
-            money = self._money(record.fields.get(name), record.row)
+            money = self._money(record.fields.get(name), record)
             if money is not None:
                 row[name] = money.amount
                 currency = currency or money.currency
@@ -154,7 +153,7 @@ class Normaliser:
         elif currency := currency or self.reading.currency:
             row["currency"] = currency
 
-    def _money(self, value: Any, number: int) -> Money | None:  # noqa: ANN401
+    def _money(self, value: Any, record: Record) -> Money | None:  # noqa: ANN401
         """Read an amount; what is none is reported."""
         value = value[0] if isinstance(value, list) and value else value
         if value in (None, "", [], {}):
@@ -162,14 +161,17 @@ class Normaliser:
         money = parse_money(value, self.reading.decimal)
         if money is None or money.amount < 0:
             if str(value).strip().lower() not in _EMPTY:
-                self.report.add("bad-price", number, value)
+                self.report.add("bad-price", record.row, value)
             return None
         if not money.currency and _SHARED_SIGN.search(str(value)) and not self.reading.currency:
-            self.report.add("shared-sign", number, value)
+            self.report.add("shared-sign", record.row, value)
         if self.reading.currency == "CNY" and any(sign in str(value) for sign in "¥￥"):
             money = replace(money, currency="CNY")  # the sign is that of two currencies
+        if record.in_cents and is_whole(value):
+            money = replace(money, amount=money.amount / 100)
+            self.report.add("cents", record.row, value)
         if money.is_range:
-            self.report.add("price-range", number, value)
+            self.report.add("price-range", record.row, value)
         return money
 
     def _availability(self, row: Row, record: Record) -> None:
@@ -191,19 +193,14 @@ class Normaliser:
             text = id_text(value).lstrip("'")
             if not text or text.lower() in _EMPTY:
                 continue
-            row[name] = re.split(r"[;|\s]+|,(?!\d+E)", text)[0] if name == "gtin" else text
-            if name == "gtin" and (short := _SHORTENED.fullmatch(row[name])):
-                self._lengthen(row, short, record.row)
+            if name != "gtin":
+                row[name] = text
+            elif code := lengthened(first := re.split(r"[;|\s]+|,(?!\d+E)", text)[0]):
+                row[name] = code
+            else:
+                self.report.add("shortened-code", record.row, first)
         if tags := split_list(record.fields.get("tags"), ",;|"):
             row["tags"] = [self._mended(tag, record.row) for tag in tags]
-
-    def _lengthen(self, row: Row, short: re.Match[str], number: int) -> None:
-        """Write a code out that a spreadsheet made a number; without all its digits it is none."""
-        digits, exponent = short[1] + short[2], int(short[3])
-        if len(short[2]) == exponent:
-            row["gtin"] = digits
-        else:
-            self.report.add("shortened-code", number, row.pop("gtin"))
 
     def _facts(self, row: Row, record: Record) -> None:
         """Fill attributes and further columns."""

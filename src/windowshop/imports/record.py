@@ -18,6 +18,8 @@ class Record:
     """Other facts."""
     columns: dict[str, Any] = field(default_factory=dict)
     """Further columns."""
+    in_cents: bool = False
+    """Whether prices that are whole numbers count cents."""
     fallback_id: str = ""
     """Id where another product has `product_id` too."""
 

@@ -62,6 +62,8 @@ IMAGE_NAME = re.compile(
     r"\.(?:jpe?g|png|webp|gif|avif|heic|bmp|tiff?|jfif|svg)(?:[?#].*)?$", re.IGNORECASE
 )
 _BETWEEN = re.compile(r"[|;,\s]|[#*~+]https?://")
+_SHORTENED = re.compile(r"(\d)[.,](\d+)E\+?(\d{1,2})", re.IGNORECASE)
+"""Code as a spreadsheet shows a number of many digits."""
 _GLUED = re.compile(r"\s*[#|;,*~+]+\s*(?=https?://)", re.IGNORECASE)
 """Signs between addresses, whatever they are, before the beginning of the next one."""
 IMAGE_KEYS = (
@@ -223,6 +225,14 @@ _LETTERS = str.maketrans({"ß": "ss", "ł": "l", "ı": "i", "ø": "o", "Ø": "O"
 
 
 @lru_cache(maxsize=1 << 14)
+def lengthened(code: str) -> str:
+    """Write out a code that a spreadsheet made a number (`4.0E+12`); "" where digits are lost."""
+    short = _SHORTENED.fullmatch(code)
+    if short is None:
+        return code
+    return short[1] + short[2] if len(short[2]) == int(short[3]) else ""
+
+
 def plain_name(text: str) -> str:
     """Return a name in lower case, without accents, its words apart by a space.
 

@@ -145,6 +145,7 @@ def _joined(
         number, {**base.fields, **{k: v for k, v in own.fields.items() if v not in (None, "", [])}}
     )
     title, own_title = base.fields.get("title"), own.fields.get("title")
+    record.in_cents = (own if own.fields.get("price") else base).in_cents
     record.fields["title"] = title or own_title
     record.fields["group_id"] = parent
     texts = {n: v for n, v in own.columns.items() if isinstance(v, str)}

@@ -198,8 +198,8 @@ _VALUES = re.compile(
     rf"{_LINES} (?:value ids|values?|valeurs?|werte?|valores|valori|waarden){_SHOWN}"
 )
 _CHOSEN = re.compile(
-    r"(?:variant |attribute )values?|product template (?:attribute|variant) value ids"
-    r"|valeurs? de (?:la )?variante|variantenwerte|valores de la variante"
+    r"(?:(?:variant |attribute )values?|product template (?:(?:attribute|variant) )+value ids"
+    r"|valeurs? de (?:la )?variante|variantenwerte|valores de la variante)"
     rf"{_SHOWN}"
 )
 """Names of the values that a variant has."""

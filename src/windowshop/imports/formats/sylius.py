@@ -16,8 +16,6 @@ from windowshop.imports.spilled import Spilled
 from windowshop.imports.tree_rows import json_items
 from windowshop.imports.values import hash_of, plain_name
 
-CENTS = 100
-"""Parts of a unit in which Sylius counts every currency."""
 _OPTION = re.compile(r"product option (.+)")
 _MEMBERS = ("hydra:member", "member")
 _PRODUCT = frozenset(("mainTaxon", "productTaxons", "variantSelectionMethod"))
@@ -43,10 +41,8 @@ def _key(row: Texts, names: Names) -> str:
 
 
 def _finish(record: Record, row: Texts, head: Texts, names: Names) -> None:
-    """Read a price of cents, and the taxons with the main one before the others."""
-    price = str(record.fields.get("price") or "")
-    if price.isdigit():
-        record.fields["price"] = int(price) / CENTS
+    """Read the taxons, the main one before the others; prices are in cents."""
+    record.in_cents = True
     main = str(names.get(row, "main") or names.get(head, "main"))
     taxons = [main, *record.fields["category"]] if main else record.fields["category"]
     paths = (taxon.replace("/", " > ") for taxon in taxons)
@@ -189,7 +185,7 @@ def _read(sources: Iterable[Source], job: Job) -> Iterator[Record]:
 
 
 def _record(number: int, code: str, product: Item, variant: Item, shop: Shop) -> Record:
-    record = Record(number, {}, options=_chosen(product, variant), attributes=_facts(product))
+    record = Record(number, {}, _chosen(product, variant), _facts(product), in_cents=True)
     said, own = _said(product), _said(variant)
     prices = [p for p in (variant.get("channelPricings") or {}).values() if isinstance(p, dict)]
     price = prices[0] if prices else variant
@@ -199,8 +195,8 @@ def _record(number: int, code: str, product: Item, variant: Item, shop: Shop) ->
         "title": said.get("name") or own.get("name"),
         "description": [text for name in ("shortDescription", "description")
                         if (text := said.get(name))],
-        "price": _money(price.get("price")),
-        "list_price": _money(price.get("originalPrice")),
+        "price": price.get("price"),
+        "list_price": price.get("originalPrice"),
         "category": _categories(product, shop),
         "images": [one.get("path") for one in product.get("images", ()) if isinstance(one, dict)],
     }  # fmt: skip
@@ -214,10 +210,6 @@ def _record(number: int, code: str, product: Item, variant: Item, shop: Shop) ->
     if isinstance(known := variant.get("inStock", record.columns.get("stock")), bool | int):
         record.fields["availability"] = known > 0
     return record
-
-
-def _money(value: Any) -> float | None:  # noqa: ANN401
-    return value / CENTS if isinstance(value, int) else None
 
 
 def _chosen(product: Item, variant: Item) -> dict[str, Any]:

@@ -27,8 +27,6 @@ _PARENT = re.compile(
 )
 _AGAINST = re.compile(r"\b(?:hide|hidden|disabled|archived|deleted)\b")
 """Names of columns that say that the shop does not show a product."""
-_VENDURE = "price with tax"
-"""Name of prices in Vendure's API."""
 _ON_SALE = re.compile(r"(?:is )?on ?sale|sale (?:enabled|active)")
 _BESIDE = frozenset(("keep", "attribute", "drop", *FURTHER_TARGETS))
 _OF_KIND = re.compile(r" \((?:variant|product) attribute\)$")
@@ -217,7 +215,7 @@ def _inherit(record: Record, parent: Record) -> None:
 
 def record_of(number: int, row: Mapping[str, Any], found: ColumnMap) -> Record:
     """Return the product of a row, by a mapping."""
-    record = Record(number, {})
+    record = Record(number, {}, in_cents=found.cents)
     fields = record.fields
     for name, value in row.items():
         target = found.columns.get(name, "keep")
@@ -235,20 +233,13 @@ def record_of(number: int, row: Mapping[str, Any], found: ColumnMap) -> Record:
             fields[target] = [fields[target], value] if target == "description" else [
                 *split_list(fields[target], ",;|"), *split_list(value, ",;|")]  # fmt: skip
         else:
-            fields[target] = _in_cents(value) if plain_name(name) == _VENDURE else value
+            fields[target] = value
     if fields.get("sale_price") and any(
         _ON_SALE.fullmatch(plain_name(name)) and parse_boolean(value) is False
         for name, value in row.items()
     ):
         del fields["sale_price"]
     return record
-
-
-def _in_cents(value: Any) -> Any:  # noqa: ANN401
-    """Return an amount that Vendure's API counts in cents, alone or as a range."""
-    if isinstance(value, dict):
-        return {name: _in_cents(item) for name, item in value.items()}
-    return value / 100 if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _beside(record: Record, name: str, value: Any, target: str, found: ColumnMap) -> None:  # noqa: ANN401

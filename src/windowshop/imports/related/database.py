@@ -15,9 +15,15 @@ from windowshop.imports.tree_rows import Row
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    """Open a database to read, with the changes that stand beside it in a log of writes."""
+    fixed = "" if _log(path).exists() else "&immutable=1"
+    database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{fixed}", uri=True)
     database.text_factory = lambda text: text.decode("utf-8", errors="replace")
     return database
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def database_tables(path: Path) -> list[Source]:
@@ -44,6 +50,11 @@ class DatabaseTable(Source):
     def table_name(self) -> str:
         """Name of the table."""
         return self._table
+
+    @cached_property
+    def paths(self) -> tuple[Path, ...]:
+        """Files that are read: the database, and its log of writes where there is one."""
+        return (self.path, *filter(Path.exists, [_log(self.path)]))
 
     @cached_property
     def sample(self) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ def related_source(
     plan = find_plan(tables, main, joins)
     if not plan.joins:
         return None
-    files = dict.fromkeys(one.source.path for one in plan.tables)
+    files = dict.fromkeys(path for one in plan.tables for path in one.source.paths)
     found = RelatedSource(path, plan, [*files])
     has_title = bool({"title", "images"} & {*found.hints.values()})
     return found if has_title and found.sample else None

@@ -85,6 +85,12 @@ class RelatedSource(Source):
                 yield number, self._row(product, variant)
             if not variants:
                 yield number, self._row(product, None)
+        if join is None:
+            return
+        far, near = plan.main.number, join.table.number
+        for number, variant in plan.store.unnamed(near, join.column, far, join.key):
+            code = variant.get(self._columns.code) or variant.get(join.table.key, "")
+            report.add("lost-variant", number, code)
 
     def _row(self, product: Texts, variant: Texts | None) -> dict[str, Any]:
         plan, main = self.plan, self.plan.main

@@ -55,12 +55,15 @@ class TableStore:
         """Return the number of rows."""
         return int(self._database.execute(f"SELECT count(*) FROM t{table}").fetchone()[0])
 
-    def is_unique(self, table: int, column: str) -> bool:
-        """Return whether no value stands twice."""
-        place = self._index(table, column)
-        query = f"SELECT count(c{place}), count(DISTINCT c{place}) FROM t{table}"
-        given, distinct = self._database.execute(query).fetchone()
-        return bool(0 < given == distinct)
+    def unnamed(self, table: int, column: str, other: int, key: str) -> Iterator[tuple[int, Texts]]:
+        """Yield the rows whose value is no key of the other, with their numbers."""
+        place, at = self._index(table, column), self._index(other, key)
+        query = (
+            f"SELECT * FROM t{table} AS own WHERE NOT EXISTS "
+            f"(SELECT 1 FROM t{other} WHERE c{at} = own.c{place}) ORDER BY n"
+        )
+        for number, *values in self._database.execute(query):
+            yield number, self._row(table, values)
 
     def contained(self, table: int, column: str, other: int, key: str) -> tuple[int, int]:
         """Return how many different values a column has, and how many are keys of the other."""

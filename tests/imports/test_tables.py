@@ -220,7 +220,7 @@ def test_what_names_do_not_tell_values_do():
         (gzip.compress(b"id,title\n" + b"1,a\n" * 5000, mtime=0)[:40], "cut or damaged"),
         (b'{"products": [{"id": 1, "title": "a"}, {"id": 2', "is no JSON after record 1"),
         (b"<rss><channel><item><id>1</id><title>a</title></item><item>", "is no sound XML"),
-        (b'id,title\n1,"open\n' + b"2,a\n" * 300, "quote that opens a field is not closed"),
+        (b'id,title,price\n1,"open\n' + b"2,a,3\n" * 300, "quote that opens a field is not closed"),
         (b"\x89PNG\r\n\x1a\n", "is a PNG image"),
     ],
 )

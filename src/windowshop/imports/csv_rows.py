@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 
 from windowshop.errors import DataError
+from windowshop.imports.csv_records import CsvSigns, csv_records
 from windowshop.imports.names import field_of
 from windowshop.imports.report import ImportReport
 
@@ -45,12 +46,10 @@ _DATA = re.compile(r"(?:https?://.*|[-+]?\d+[.,]\d+|[-+]?\d{4,})\s*$")
 class CsvShape:
     """Shape of a table in text."""
 
-    separator: str
+    signs: CsvSigns
     header: tuple[str, ...]
     skipped_lines: int
     """Records before the header."""
-    has_backslashes: bool
-    """Whether quotes within a field follow a backslash."""
     has_header: bool = True
 
 
@@ -59,11 +58,10 @@ def csv_shape(path: Path, head: str, separator: str = "") -> CsvShape:
     head = head.lstrip("\ufeff")
     named = re.match(r'"?sep=(.)"?\r?\n', head, re.IGNORECASE)
     separator = separator or (named[1] if named else _separator(head))
-    doubled = head.replace('\\""', "").replace(separator + '""', "")
-    has_backslashes = bool(_ESCAPED.search(head)) and '""' not in doubled
-    rows = _parsed(head, separator, has_backslashes)
+    signs = _signs(head, separator)
+    rows = _parsed(head, signs)
     if rows and rows[0][:1] == ["HDR"] and len(rows[0]) < MAX_PREAMBLE:
-        return CsvShape(separator, RAKUTEN, 1, has_backslashes, has_header=False)
+        return CsvShape(signs, RAKUTEN, 1, has_header=False)
     is_amazon = bool(rows) and bool(_AMAZON.match(rows[0][0] if rows[0] else ""))
     place = _amazon_place(rows) if is_amazon else _header_place(rows)
     if not rows or place >= len(rows):
@@ -73,11 +71,24 @@ def csv_shape(path: Path, head: str, separator: str = "") -> CsvShape:
         names = [_amazon_name(name) for name in names]
     has_header = not any(_DATA.match(name) for name in names) or len(set(names)) < len(names) - 2
     if not has_header:
-        return CsvShape(separator, tuple(f"column {i}" for i in range(1, len(names) + 1)), place,
-                        has_backslashes, has_header=False)  # fmt: skip
+        return CsvShape(signs, tuple(f"column {i}" for i in range(1, len(names) + 1)), place,
+                        has_header=False)  # fmt: skip
     while names and not names[-1]:
         names.pop()
-    return CsvShape(separator, unique_names(names), place + 1, has_backslashes)
+    return CsvShape(signs, unique_names(names), place + 1)
+
+
+def _signs(head: str, separator: str) -> CsvSigns:
+    """Tell the signs around fields by the beginning of the text."""
+    doubled = head.replace('\\""', "").replace(separator + '""', "")
+    sign = re.escape(separator)
+    has_apostrophes = re.match(rf"'[^'\r\n]*'(?:{sign}'[^'\r\n]*')+\r?\n", head)
+    return CsvSigns(
+        separator=separator,
+        quote="'" if has_apostrophes else '"',
+        has_backslashes=bool(_ESCAPED.search(head)) and '""' not in doubled,
+        has_blanks=bool(re.search(rf'{sign} +"[^"\r\n]*"(?:{sign}|\r?\n)', head)),
+    )
 
 
 def unique_names(names: list[str]) -> tuple[str, ...]:
@@ -104,11 +115,12 @@ def _separator(head: str) -> str:
     return max(SEPARATORS, key=lambda sign: scores[sign])
 
 
-def _parsed(head: str, separator: str, has_backslashes: bool) -> list[list[str]]:
+def _parsed(head: str, signs: CsvSigns) -> list[list[str]]:
     """Parse the first records; the last of a cut text is left out."""
     rows = []
+    csv.field_size_limit(MAX_FIELD)
     try:
-        for row in _reader(StringIO(head, newline=""), separator, has_backslashes):
+        for row in signs.reader(StringIO(head, newline="")):
             rows.append(row)
             if len(rows) > 4 * MAX_PREAMBLE:
                 return rows
@@ -171,13 +183,6 @@ def _amazon_name(name: str) -> str:
     return re.sub(r"[#.]+", " ", bare).strip()
 
 
-def _reader(file: TextIOBase, separator: str, has_backslashes: bool) -> "Iterator[list[str]]":
-    csv.field_size_limit(MAX_FIELD)
-    if has_backslashes:
-        return csv.reader(file, delimiter=separator, escapechar="\\", doublequote=True)
-    return csv.reader(file, delimiter=separator)
-
-
 def csv_rows(
     file: TextIOBase, path: Path, shape: CsvShape, report: ImportReport
 ) -> Iterator[tuple[int, dict[str, object]]]:
@@ -186,33 +191,29 @@ def csv_rows(
     A row with too many fields is reported; a quote that is never closed raises DataError.
     """
     header, width = shape.header, len(shape.header)
-    reader = csv.reader(
-        _without_nulls(file, shape.separator) if shape.has_backslashes else file,
-        delimiter=shape.separator,
-        escapechar="\\" if shape.has_backslashes else None,
-    )
     csv.field_size_limit(MAX_FIELD)
-    number = 0
-    line = 0
+    number = line = 0
+    separator = shape.signs.separator
+    lines = _without_nulls(file, separator) if shape.signs.has_backslashes else file
     try:
-        for _ in range(shape.skipped_lines):
-            next(reader, None)
-        line = reader.line_num
-        for fields in reader:
-            lines, line = reader.line_num - line, reader.line_num
-            if not any(map(str.strip, fields)) or _is_trailer(fields, shape):
+        for place, record in enumerate(csv_records(lines, shape.signs, width)):
+            fields, line = record.fields, line + record.num_lines
+            is_data = place >= shape.skipped_lines and not _is_trailer(fields, shape)
+            if not is_data or not any(map(str.strip, fields)):
                 continue
             number += 1
-            if shape.separator == ";" and len(fields) > 2:
+            if record.is_mended:
+                report.add("mended-quotes", number, separator.join(fields))
+            if separator == ";" and len(fields) > 2:
                 whole = _with_entities(fields)
                 if len(whole) < len(fields):
                     fields = whole
-                    report.add("joined-fields", number, shape.separator.join(fields))
-            if lines > OPEN_QUOTE_LINES and _swallowed(fields, shape):
+                    report.add("joined-fields", number, separator.join(fields))
+            if record.num_lines > OPEN_QUOTE_LINES and _swallowed(fields, shape):
                 raise csv.Error("a quote that opens a field is not closed")
             if len(fields) > width:
                 if any(map(str.strip, fields[width:])):
-                    report.add("too-many-fields", number, shape.separator.join(fields))
+                    report.add("too-many-fields", number, separator.join(fields))
                     continue
                 del fields[width:]
             yield number, {
@@ -256,6 +257,6 @@ def _swallowed(fields: list[str], shape: CsvShape) -> bool:
     """Return whether a field holds whole rows."""
     least = max(1, (len(shape.header) - 1) // 2)
     return any(
-        sum(line.count(shape.separator) >= least for line in field.splitlines()) > 20
+        sum(line.count(shape.signs.separator) >= least for line in field.splitlines()) > 20
         for field in fields
     )

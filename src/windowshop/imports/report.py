@@ -25,6 +25,7 @@ KINDS: dict[str, tuple[What, str]] = {
     "renamed-variant": ("changed", "variants that share an id; theirs got their options added"),
     "too-many-fields": ("dropped", "rows with more fields than the header"),
     "joined-fields": ("changed", "rows whose fields an entity (&amp;) had divided, joined again"),
+    "mended-quotes": ("changed", "rows with quotes that are not doubled, read as text"),
     "totals-row": ("dropped", "rows of totals, which are no product"),
     "broken-row": ("dropped", "rows that cannot be read"),
     "mixed-encoding": ("changed", "rows with letters in another encoding than the file's"),

@@ -232,7 +232,7 @@ class Source:
         packed = packed_by(self.path)
         found = {"kind": self.kind + (f" in {packed}" if packed else "")}
         if self.kind == "csv":
-            found |= {"encoding": self.encoding, "separator": repr(self.shape.separator)}
+            found |= {"encoding": self.encoding, "separator": repr(self.shape.signs.separator)}
         elif self.kind == "json":
             found["records at"] = self.place or "the top"
         return found

@@ -92,6 +92,7 @@ FORMATS = Registry(
         "shopify-graphql": "windowshop.imports.formats.shopify_graphql:FORMAT",
         "woocommerce": "windowshop.imports.formats.woocommerce:FORMAT",
         "woocommerce-xml": "windowshop.imports.formats.woocommerce_xml:FORMAT",
+        "webtoffee": "windowshop.imports.formats.webtoffee:FORMAT",
         "magento": "windowshop.imports.formats.magento:FORMAT",
         "bigcommerce": "windowshop.imports.formats.bigcommerce:FORMAT",
         "wix": "windowshop.imports.formats.shop_tables:WIX",

@@ -11,7 +11,10 @@ from windowshop.imports.csv_records import CsvSigns, csv_records
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('a,"32" monitor, black",5\nb,"x",6\n', [["a", '32" monitor, black', "5"], ["b", "x", "6"]]),
+        (
+            'a,"32" monitor, black",5\nb,"x",6\n',
+            [["a", '32" monitor, black', "5"], ["b", "x", "6"]],
+        ),
         ('a,"A "big" one",5\nb,27" m,6\n', [["a", 'A "big" one', "5"], ["b", '27" m', "6"]]),
         ('a,"Monitor 27"",9\nb,Mouse,9\n', [["a", 'Monitor 27"', "9"], ["b", "Mouse", "9"]]),
         (
@@ -53,3 +56,15 @@ def test_apostrophes_and_blanks_around_fields(tmp_path):
     assert shop.column("price") == {"A": 1299, "B": 19}
     shop = import_text(tmp_path, "a.csv", 'sku, name, price\nA, "Coat, long", 5\nB, "Hat", 6\n')
     assert shop.column("title") == {"A": "Coat, long", "B": "Hat"}
+
+
+def test_fields_that_a_separator_divides_are_joined_by_what_columns_hold(tmp_path):
+    text = (
+        "sku,name,price,category\nA1,Mug,12,90,Kitchen\nA2,Cup,8.50,Kitchen\n"
+        "A3,Plate, blue,5.00,Kitchen\nA4,Bowl,7.25,Kitchen\nA5,Pan,9.25\nA6,1,2,3,4,5,6,7,8,9\n"
+    )
+    shop = import_text(tmp_path, "a.csv", text)
+    assert shop.column("price") == {"A1": 12.9, "A2": 8.5, "A3": 5, "A4": 7.25, "A5": 9.25}
+    assert shop.column("title")["A3"] == "Plate, blue"
+    assert shop.report.notes["joined-fields"].rows == [1, 3]
+    assert shop.report.notes["too-many-fields"].rows == [6]

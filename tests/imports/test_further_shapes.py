@@ -332,3 +332,20 @@ def test_a_date_is_no_title(tmp_path):
     shop = import_text(tmp_path, "u.csv", text)
     assert shop.column("title") == {"85A": "WHITE HEART", "71B": "WHITE LANTERN"}
     assert shop.notes["repeated-id"] == 1
+
+
+def test_variants_of_a_greek_portal_and_amounts_of_stripe(tmp_path):
+    text = f"""<?xml version="1.0" encoding="UTF-8"?><shop><products><product><id>322</id><name>Παπούτσι</name><image>{WEB}1.jpg</image>
+<additionalimage>{WEB}1b.jpg</additionalimage><price_with_vat>1.049,90</price_with_vat><variations><variation><variationid>322-41</variationid>
+<size>41</size><quantity>2</quantity><price_with_vat>49,90</price_with_vat></variation><variation><variationid>322-42</variationid><size>42</size>
+<quantity>0</quantity><price_with_vat>52,90</price_with_vat></variation></variations></product>
+<product><id>323</id><name>Τσάντα</name><price_with_vat>20,00</price_with_vat></product></products></shop>"""
+    shop = import_text(tmp_path, "skroutz.xml", text)
+    assert shop.column("price") == {"322-41": 49.9, "322-42": 52.9, "323": 20}
+    assert images(shop, "322-41") == [f"{WEB}1.jpg", f"{WEB}1b.jpg"]
+    price = {"id": "price_1", "object": "price", "unit_amount": 1250}
+    items = [{"id": "prod_1", "object": "product", "name": "Mug", "default_price": price | {"currency": "eur"}},
+             {"id": "prod_2", "object": "product", "name": "Cup", "default_price": price | {"currency": "jpy"}}]  # fmt: skip
+    shop = import_text(tmp_path, "products.json", json.dumps({"object": "list", "data": items}))
+    assert shop.column("price") == {"prod_1": 12.5, "prod_2": 1250}
+    assert shop.column("currency") == {"prod_1": "EUR", "prod_2": "JPY"}

@@ -336,3 +336,25 @@ def test_a_store_view_of_magento_is_chosen(tmp_path, cli):
     told = cli("import", tmp_path / "m.csv", "--out", tmp_path / "s", "--store-view", "it")
     assert told.code == 1
     assert "has no store view 'it'; found de, fr" in told.err
+
+
+def test_woocommerce_of_webtoffee(tmp_path):
+    text = f"""ID,post_title,post_name,post_status,post_content,post_excerpt,post_parent,sku,parent_sku,stock_status,stock,regular_price,sale_price,images,tax:product_type,tax:product_cat,tax:product_tag,tax:product_brand,attribute:pa_color,attribute_data:pa_color,attribute:Size,meta:_yoast
+10,Hoodie,hoodie,publish,<p>Warm</p>,Short,0,H,,instock,,,,"{WEB}h.jpg ! alt : Hoodie ! title : h.jpg ! desc :  ! caption :  | {WEB}h2.jpg ! alt :  ! title : h2.jpg",variable,Clothing > Hoodies|Sale,warm|soft,Acme,Blue|Red,0:1|1,S|M,
+11,Hoodie - Blue S,hoodie-blue,publish,,,10,H-B,H,instock,3,45,42,{WEB}hb.jpg,variation,,,,Blue,,S,
+12,Hoodie - Red M,hoodie-red,publish,,,10,H-R,H,outofstock,0,45,,,variation,,,,Red,,M,
+13,Cap,cap,draft,,Nice,0,CAP,,instock,5,16.00,,{WEB}c.jpg ! alt : ,simple,Clothing > Caps,,,Green|Grey,,,
+"""
+    shop = import_text(tmp_path, "product_export.csv", text)
+    assert shop.report.format == "WooCommerce CSV of WebToffee"
+    assert shop.column("price") == {"H-B": 45, "H-R": 45, "CAP": 16}
+    assert shop.column("group_id") == {"H-B": "H", "H-R": "H", "CAP": "CAP"}
+    assert facts(shop, "H-R") == {"color": "Red", "Size": "M"}
+    assert facts(shop, "CAP") == {"color": ["Green", "Grey"]}
+    row = shop.row("H-B")
+    assert (row["sale_price"], row["brand"], row["tags"]) == (42, "Acme", ["warm", "soft"])
+    assert row["category_paths"] == ["Clothing > Hoodies", "Sale"]
+    assert row["description"] == "Short\nWarm"
+    assert images(shop, "H-R") == [f"{WEB}h.jpg", f"{WEB}h2.jpg"]
+    assert shop.column("availability")["H-R"] == "out_of_stock"
+    assert shop.column("published") == {"H-B": True, "H-R": True, "CAP": False}

@@ -194,7 +194,7 @@ def test_prices_in_cents_are_named_so_or_by_the_mapping(tmp_path):
         assert (shop.column("price"), "cents" in shop.notes) == ({"A": 1250, "B": 800}, False)
     path = tmp_path / "map.yaml"
     path.write_text((shop.folder / "map.yaml").read_text().replace("cents: false", "cents: true"))
-    shop = import_text(tmp_path, "a.csv", text.format("price"), map=path)
+    shop = import_text(tmp_path, "a.csv", text.format(name), map=path)
     assert shop.column("price") == {"A": 12.5, "B": 8}
 
 
@@ -215,3 +215,45 @@ def test_objects_and_elements_in_other_languages(tmp_path):
         "EUR",
         [f"{WEB}1.jpg", f"{WEB}2.jpg"],
     )
+
+
+def test_columns_of_older_shop_systems(tmp_path):
+    """Paths divided by @, products that are hidden, and whether there is a parent beside which."""
+    text = """sku,name,price,categories,hide,upc_code
+A,Bike @ home,500,Sport/Bikes@Sale,0,012345678905
+B,Helmet,50,Sport/Helmets,1,
+"""
+    shop = import_text(tmp_path, "a.csv", text)
+    assert shop.row("A")["category_paths"] == ["Sport > Bikes", "Sale"]
+    assert shop.row("A")["gtin"] == "012345678905"
+    assert shop.column("published") == {"A": True, "B": False}
+    text = """Artikelnummer;Artikelname;Brutto-VK;Vaterartikel;Identifizierungsspalte Vaterartikel
+H;Hose;49,90;Y;
+H-32;Hose 32;49,90;N;H
+S;Socken;9,90;N;
+"""
+    shop = import_text(tmp_path, "b.csv", text)
+    assert shop.column("group_id") == {"H-32": "H", "S": "S"}
+    text = """Item No.,Item Name,Item Group,Our Price,RRP
+1,Lamp,Home / Light,POA,POA
+2,Rug,Home / Rugs,£39.99,"£1,049.00"
+3,Vase,Home / Light,,£20.00
+"""
+    shop = import_text(tmp_path, "d.csv", text)
+    assert shop.column("price") == {"1": None, "2": 39.99, "3": None}
+    assert shop.column("list_price") == {"1": None, "2": 1049, "3": 20}
+    assert shop.column("category") == {"1": "Home > Light", "2": "Home > Rugs", "3": "Home > Light"}
+    assert shop.column("group_id") == {"1": "1", "2": "2", "3": "3"}
+    text = "sku;titel;preis\rA1;Größe L;12,90\rA2;Zweite;8,5\r"
+    shop = import_text(tmp_path, "e.csv", text, encoding="mac_roman")
+    assert shop.column("title") == {"A1": "Größe L", "A2": "Zweite"}
+    text = "Réf.;Désignation;PU HT;PU TTC\nA-1;Chaise;1 000,00;1 200,00\nA-2;Table;83,25;99,90\n"
+    shop = import_text(tmp_path, "c.csv", text)
+    assert shop.column("price") == {"A-1": 1200, "A-2": 99.9}
+
+
+def test_a_header_that_comes_again_late_is_left_out(tmp_path):
+    rows = [f"A{i},Mug {i},{i}.50" for i in range(1, 30)]
+    text = "\n".join(["sku,name,price", *rows[:20], "sku,name,price", *rows[20:]])
+    shop = import_text(tmp_path, "a.csv", text)
+    assert (len(shop.products), shop.notes["remark-row"]) == (29, 1)

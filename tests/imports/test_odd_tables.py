@@ -20,11 +20,10 @@ def test_entities_that_divide_fields_are_joined(tmp_path):
     )
     shop = import_text(tmp_path, "liste.csv", text)
     assert shop.column("title") == {
-        "1": "Hose & Hemd", "2": "Tom & Jerry © Tasse", "3": "Salz & Pfeffer",
+        "1": "Hose & Hemd", "2": "Tom & Jerry © Tasse", "3": "Salz & Pfeffer", "4": "AT&T",
     }  # fmt: skip
-    assert shop.column("price") == {"1": 49.9, "2": 9.9, "3": 1009.9}
-    assert shop.report.notes["joined-fields"].rows == [2, 3]
-    assert shop.report.notes["too-many-fields"].rows == [4]
+    assert shop.column("price") == {"1": 49.9, "2": 9.9, "3": 1009.9, "4": 5}
+    assert shop.report.notes["joined-fields"].rows == [2, 3, 4]
     assert shop.report.notes["totals-row"].rows == [5]
 
 
@@ -147,6 +146,9 @@ def test_the_sheet_with_most_cells_is_read(tmp_path):
     shop = import_text(tmp_path, "t.xlsx", book)
     assert shop.column("price") == {"1": 5, "2": 6, "3": 7}
     assert shop.report.notes["sheet-not-read"].examples == ["Sheet 1"]
+    more = [["Winter"], ["id", "title", "price"], ["4", "Scarf", 9]]
+    shop = import_text(tmp_path, "t.xlsx", workbook([["Prices in EUR"]], rows, more))
+    assert shop.column("price") == {"1": 5, "2": 6, "3": 7, "4": 9}
 
 
 def test_counts_and_words_of_a_table_say_what_can_be_bought(tmp_path):

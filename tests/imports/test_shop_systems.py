@@ -220,6 +220,9 @@ def test_magento(tmp_path):
 
 def test_separators_of_magento_in_values():
     assert pairs("a=1,b=x, y,c=p|q") == [("a", "1"), ("b", "x, y"), ("c", "p|q")]
+    assert pairs('a="x, y",b="p|q",c="r"|"s",d=27"') == [
+        ("a", "x, y"), ("b", "p|q"), ("c", "r|s"), ("d", '27"'),
+    ]  # fmt: skip
     assert variations("sku=A,size=1|2|sku=B,size=3") == [
         {"sku": "A", "size": "1|2"},
         {"sku": "B", "size": "3"},

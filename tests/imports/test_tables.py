@@ -127,12 +127,13 @@ def test_defects_are_told_with_their_rows(tmp_path):
 
 def test_rows_of_another_encoding_and_of_too_many_fields(tmp_path):
     good = "".join(f"{i},Grün {i}\n" for i in range(2, 20)).encode()
-    content = b"id,title\n1,Gr\xfcn\n" + good + b"20,a,b,c\n"
+    content = b"id,title\n1,Gr\xfcn\n" + good + b"20,a,b,c\n21,a,b,c,d,e,f\n"
     shop = import_text(tmp_path, "t.csv", content)
     assert shop.row("1")["title"] == "Grün"
     assert shop.notes["mixed-encoding"] == 1
-    assert shop.notes["too-many-fields"] == 1
-    assert shop.report.notes["too-many-fields"].rows == [20]
+    assert shop.row("20")["title"] == "a,b,c"
+    assert (shop.notes["joined-fields"], shop.notes["too-many-fields"]) == (1, 1)
+    assert shop.report.notes["too-many-fields"].rows == [21]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from windowshop.imports.amounts import decimal_sign, parse_money, parse_quantity
 from windowshop.imports.column_guesses import guess_type
 from windowshop.imports.values import (
+    has_ended,
     mended,
     parse_availability,
     parse_boolean,
@@ -48,6 +49,16 @@ def test_money(text, amount, currency):
 @pytest.mark.parametrize("text", ["", "on request", "n/a", None, True, {}, "EUR"])
 def test_what_is_no_money(text):
     assert parse_money(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("12/31/20", True), ("31.12.2020", True), ("2020-12-31 00:00:00", True), ("12/31/2999", False),
+     ("2020-01-01T00:00+0100/2999-01-31T00:00+0100", False), ("2020-01-01/2020-02-01", True),
+     ("13/45/20", False), ("soon", False), ("", False)],
+)  # fmt: skip
+def test_an_offer_has_ended(text, expected):
+    assert has_ended(text) is expected
 
 
 def test_a_range_is_told():

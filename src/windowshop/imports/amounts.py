@@ -131,6 +131,9 @@ def _money_of(value: dict[object, object], decimal: str) -> Money | None:
     if isinstance(minor := named.get("amount"), int) and _is_medusa_1(named):
         code = currency_of(currency)
         return Money(minor / 10 ** fraction_digits(code), code)
+    if isinstance(minor := named.get("unit amount"), int):  # Stripe's smallest units
+        code = currency_of(currency.upper())
+        return Money(minor / 10 ** fraction_digits(code), code)
     for key in _AMOUNTS:
         if (found := parse_money(named.get(key), decimal)) is not None:
             if key == "amount" and isinstance(named.get("minor units"), int):

@@ -71,6 +71,7 @@ _SECOND_CODE = re.compile(
     r"product code|"
     r"article code|artikelnummer|artikelnr|reference|model"
 )
+_YES_OR_NO = frozenset(("y", "n", "j", "yes", "no", "ja", "nein", "oui", "non", "true", "false"))
 _LETTERS = re.compile(r"[^\W\d_]")
 
 
@@ -211,6 +212,12 @@ def _fit(target: str, values: Sequence[Any], num_rows: int) -> float:
     is_nested = any(isinstance(value, dict | list) for value in given)
     if target in ("product_id", "group_id") and is_nested:
         return 0.0
+    if target == "group_id" and len({*texts}) > 1 and {*map(str.lower, texts)} <= _YES_OR_NO:
+        return 0.0  # says whether there are others
+    if target == "group_id" and sum(" " in text for text in texts) > 0.5 * len(texts):
+        return 0.3  # names, as of categories
+    if target in ("price", "sale_price", "list_price"):  # words stand for one that is asked for
+        given = [value for value in given if re.search(r"\d", str(value))] or given
     return _share(target, given, texts, len(given) / max(num_rows, 1))
 
 

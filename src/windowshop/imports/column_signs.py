@@ -45,9 +45,10 @@ def column_signs(columns: Mapping[str, str], values: Mapping[str, Sequence[Any]]
             ):
                 found["category_separator"] = sign
                 break
-    for sign in ("|", ";", "\n"):
+    for sign in ("|", ";", "\n", "@"):
+        inside = re.compile(r"\w@\w" if sign == "@" else re.escape(sign))
         if sign != found.get("category_separator") and sum(
-            sign in path for path in paths
+            bool(inside.search(path)) for path in paths
         ) > 0.02 * len(paths):
             found["categories_separator"] = sign
             break

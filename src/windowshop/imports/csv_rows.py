@@ -5,13 +5,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html.entities import name2codepoint
 from io import StringIO, TextIOBase
 from itertools import groupby
 from pathlib import Path
 
 from windowshop.errors import DataError
 from windowshop.imports.csv_records import CsvSigns, csv_records
+from windowshop.imports.divided_fields import Kinds, column_kinds, joined_fields, with_entities
 from windowshop.imports.names import field_of
 from windowshop.imports.report import ImportReport
 
@@ -22,11 +22,6 @@ MAX_PREAMBLE = 12
 """Lines before the header, such as a title of the export."""
 OPEN_QUOTE_LINES = 100
 _ESCAPED = re.compile(r'[^\\"]\\"(?![;,\t|\r\n]|$)')
-_ENTITIES = frozenset(
-    name for name, code in name2codepoint.items() if code < 0x180 or 0x2010 <= code <= 0x20AC
-) | {"trade", "apos"}
-"""Names of letters and punctuation; of mathematics, some are words (`sub`, `image`)."""
-_ENTITY = re.compile(r"&(#\d{1,6}|#[xX][\da-fA-F]{1,5}|[A-Za-z]\w{1,9})$")
 RAKUTEN = (
     "Product ID", "Product Name", "SKU", "Primary Category", "Secondary Category", "Product URL",
     "Product Image URL", "Buy URL", "Short Description", "Description", "Discount",
@@ -51,6 +46,8 @@ class CsvShape:
     skipped_lines: int
     """Records before the header."""
     has_header: bool = True
+    kinds: Kinds = ()
+    """Kinds of values that the columns hold."""
 
 
 def csv_shape(path: Path, head: str, separator: str = "") -> CsvShape:
@@ -75,7 +72,8 @@ def csv_shape(path: Path, head: str, separator: str = "") -> CsvShape:
                         has_header=False)  # fmt: skip
     while names and not names[-1]:
         names.pop()
-    return CsvShape(signs, unique_names(names), place + 1)
+    kinds = column_kinds(rows[place + 1 :], len(names))
+    return CsvShape(signs, unique_names(names), place + 1, kinds=kinds)
 
 
 def _signs(head: str, separator: str) -> CsvSigns:
@@ -204,11 +202,10 @@ def csv_rows(
             number += 1
             if record.is_mended:
                 report.add("mended-quotes", number, separator.join(fields))
-            if separator == ";" and len(fields) > 2:
-                whole = _with_entities(fields)
-                if len(whole) < len(fields):
-                    fields = whole
-                    report.add("joined-fields", number, separator.join(fields))
+            whole = _whole(fields, separator, shape.kinds)
+            if len(whole) < len(fields):
+                fields = whole
+                report.add("joined-fields", number, separator.join(fields))
             if record.num_lines > OPEN_QUOTE_LINES and _swallowed(fields, shape):
                 raise csv.Error("a quote that opens a field is not closed")
             if len(fields) > width:
@@ -227,6 +224,15 @@ def csv_rows(
         ) from None
 
 
+def _whole(fields: list[str], separator: str, kinds: Kinds) -> list[str]:
+    """Return fields without the divisions that a separator within one has made."""
+    if separator == ";" and len(fields) > 2:
+        fields = with_entities(fields)
+    if not any(map(str.strip, fields[len(kinds) :])):
+        return fields
+    return joined_fields(fields, separator, kinds) or fields
+
+
 def _without_nulls(file: TextIOBase, separator: str) -> Iterator[str]:
     r"""Yield the lines of a dump without its `\N`, which stands for no value."""
     sign = re.escape(separator)
@@ -237,20 +243,6 @@ def _without_nulls(file: TextIOBase, separator: str) -> Iterator[str]:
 
 def _is_trailer(fields: list[str], shape: CsvShape) -> bool:
     return shape.header is RAKUTEN and fields[0] == "TRL"
-
-
-def _with_entities(fields: list[str]) -> list[str]:
-    """Join fields that the semicolon of an HTML entity (`Tom &amp; Jerry`) has divided."""
-    if not any("&" in field for field in fields):
-        return fields
-    whole = [fields[0]]
-    for field in fields[1:]:
-        cut = _ENTITY.search(whole[-1])
-        if cut is not None and (cut[1][0] == "#" or cut[1] in _ENTITIES):
-            whole[-1] += f";{field}"
-        else:
-            whole.append(field)
-    return whole
 
 
 def _swallowed(fields: list[str], shape: CsvShape) -> bool:

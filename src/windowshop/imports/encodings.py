@@ -126,6 +126,8 @@ def detect_encoding(path: Path) -> str:
         return "utf-16-le" if head[1::2].count(0) >= head[::2].count(0) else "utf-16-be"
     if _is_utf8(path):
         return "utf-8"
+    if b"\r" in head and b"\n" not in head:
+        return "mac_roman"  # whose lines alone end so
     good, bad = _foreign_lines(path)
     if good and len(bad) < MAX_BAD_SHARE * (len(good) + len(bad)):
         return MIXED

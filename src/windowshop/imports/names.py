@@ -138,6 +138,7 @@ _NAMES = {
         "brutto ar,ar ft,eladasi ar,fogyasztoi ar,brutto eladasi ar,cijena,"
         "maloprodajna cijena,pret vanzare,pret cu tva,kaina,hind,unit retail,retail,"
         "price with tax,sell price,gross,brutto,"
+        "pu ttc,prix unitaire ttc,pu,prix unitaire,pu ht,prix unitaire ht,pv ttc,pv ht,"
         "tarif,tarifs,tarif ttc,unit selling price,fiyat kdv dahil,unit amount"
     ),
     "currency": (
@@ -188,7 +189,8 @@ _NAMES = {
         "image,images,image url,imageurl,image urls,image link,imagelink,image src,imagesrc,img,"
         "img url,imgurl,picture,pictures,picture url,photo,photos,photo url,thumbnail,"
         "thumbnail url,main image,main image url,image path,image file,image name,filename,"
-        "file name,additional images,additional image link,additional image links,gallery,bild,"
+        "file name,additional images,additional image,"
+        "additional image link,additional image links,gallery,bild,"
         "bilder,bild url,bildurl,bildlink,bildpfad,bilddatei,foto,fotos,produktbild,hauptbild,"
         "vorschaubild,image principale,url image,lien image,url de l image,photo produit,imagen,"
         "imagenes,url imagen,enlace imagen,imagen principal,immagine,immagini,url immagine,"
@@ -219,7 +221,8 @@ _NAMES = {
         "offer url"
     ),
     "gtin": (
-        "gtin,eans,gtins,upccode,gtin13,gtin 13,gtin14,gtin 14,gtin12,gtin 12,gtin8,ean,ean13,"
+        "gtin,eans,gtins,upccode,gtin13,gtin 13,gtin14,gtin 14,gtin12,gtin 12,gtin8,"
+        "ean,ean13,"
         "ean 13,eancode,ean code,ean nummer,upc,barcode,bar code,isbn,isbn13,jan,strichcode,"
         "code barre,code barres,codigo de barras,codice a barre,streepjescode,kod kreskowy,"
         "kod ean,streckkod,stregkode,viivakoodi,carovy kod,"
@@ -233,7 +236,8 @@ _NAMES = {
         "hans,manufacturers model,artikelnummer hersteller"
     ),
     "tags": (
-        "tags,tag,keywords,keyword,labels,schlagworte,schlagworter,stichworte,suchbegriffe,"
+        "tags,tag,product tags,keywords,keyword,labels,"
+        "schlagworte,schlagworter,stichworte,suchbegriffe,"
         "mots cles,motscles,etiquettes,palabras clave,etiquetas,parole chiave,etichette,"
         "trefwoorden,zoekwoorden,palavras chave,slowa kluczowe,tagi,nyckelord,nogleord,"
         "avainsanat,klicova slova"
@@ -259,7 +263,8 @@ _NAMES = {
         "publicado,attivo,pubblicato,actief,gepubliceerd,ativo,aktywny,opublikowano,online,"
         "is online,online flag,publish status,publish,show online,publish to ecom,etat,estado,"
         "stato,visibility,mostrar en tienda,exibir na loja,publish on website,display status,"
-        "hide,hidden,is hidden,disabled,is disabled,archived,is archived,deleted,"
+        "hide,hidden,is hidden,hideproduct,hide product,"
+        "disabled,is disabled,archived,is archived,deleted,"
         "is deleted,sichtbar im shop,mostrar no site,aktif,aktivan,aktivni"
     ),
 }
@@ -288,11 +293,13 @@ _ENDINGS = {
     "gtin": "gtin ean upc barcode",
 }
 _WEAK = {"cost": 0.3} | dict.fromkeys(
-    ("prix ht", "price net", "net price", "price tax excl", "price tax excluded", "price excl tax",
+    ("prix ht", "pu ht", "prix unitaire ht", "pv ht",
+     "price net", "net price", "price tax excl", "price tax excluded", "price excl tax",
      "preis netto", "precio sin iva", "price no tax", "price ex tax"), 0.6)  # fmt: skip
 
 """Names that a field has only where no other column is it."""
 ALSO = {
+    "upc code": "gtin", "item group": "category",
     "item description": "description", "item": "title", "article": "title",
     "artikel": "product_id", "product": "product_id",
     "produkt": "product_id", "produit": "product_id", "producto": "product_id",

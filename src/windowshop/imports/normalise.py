@@ -14,6 +14,7 @@ from windowshop.imports.record import Record
 from windowshop.imports.report import ImportReport
 from windowshop.imports.tree_rows import objects_of
 from windowshop.imports.values import (
+    has_ended,
     hash_of,
     is_inline_image,
     is_web,
@@ -136,6 +137,9 @@ class Normaliser:
             row["category_paths"] = kept
 
     def _prices(self, row: Row, record: Record) -> None:
+        if record.fields.get("sale_price") and has_ended(record.sale_ends):
+            self.report.add("dated-offer", record.row, record.sale_ends)
+            del record.fields["sale_price"]
         currency = text_of(record.fields.get("currency"))
         currency = (currency_of(currency) or currency).upper()
         for name in MONEY:
@@ -215,7 +219,7 @@ class Normaliser:
         if facts:
             row["attributes"] = json.dumps(facts, ensure_ascii=False)
         for name, value in record.columns.items():
-            if value is None or value in ("", []):
+            if value is None or value in ("", [], {}):
                 continue
             shown = cell(value)
             if shown is None:

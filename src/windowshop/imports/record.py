@@ -20,6 +20,8 @@ class Record:
     """Further columns."""
     in_cents: bool = False
     """Whether prices that are whole numbers count cents."""
+    sale_ends: str = ""
+    """Last day of the sale price, or a span of time that ends with it."""
     fallback_id: str = ""
     """Id where another product has `product_id` too."""
 

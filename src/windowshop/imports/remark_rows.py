@@ -1,7 +1,6 @@
 """Rows below a header that are no products: names again for people, and what must be filled in."""
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import Any
 
 from windowshop.imports.report import ImportReport
@@ -21,13 +20,20 @@ _WORDS = frozenset((
 
 
 def without_remarks(rows: Iterator[Row], report: ImportReport) -> Iterator[Row]:
-    """Yield the rows of a table; those among the first that are remarks are reported."""
-    for number, row in islice(rows, MAX_ROWS):
-        if is_remark(row):
+    """Yield the rows of a table; remarks among the first, and headers anywhere, are reported."""
+    for place, (number, row) in enumerate(rows):
+        if _is_header(row) or (place < MAX_ROWS and is_remark(row)):
             report.add("remark-row", number, ", ".join(map(str, [*row.values()][:3])))
         else:
             yield number, row
-    yield from rows
+
+
+def _is_header(row: Mapping[str, Any]) -> bool:
+    """Return whether each value is the name of its column."""
+    for name, value in row.items():
+        if value != name:
+            return False
+    return len(row) > 1
 
 
 def is_remark(row: Mapping[str, Any]) -> bool:

@@ -22,6 +22,7 @@ from windowshop.imports.encodings import (
     packed_by,
 )
 from windowshop.imports.impex_rows import is_script
+from windowshop.imports.markup_sheets import SPREADSHEET, html_sheet, xml_sheet
 from windowshop.imports.nested import (
     flattened,
     has_titles,
@@ -32,11 +33,22 @@ from windowshop.imports.nested import (
 )
 from windowshop.imports.remark_rows import without_remarks
 from windowshop.imports.report import ImportReport
-from windowshop.imports.sheets import largest_sheet
+from windowshop.imports.sheets import MAX_PREAMBLE, largest_sheet, sheet_records
 from windowshop.imports.tree_rows import Row, json_items, json_lines, json_place, xml_items
 
 Kind = Literal[
-    "csv", "jsonl", "json", "xml", "html", "xlsx", "parquet", "arrow", "impex", "database", "tables"
+    "csv",
+    "jsonl",
+    "json",
+    "xml",
+    "html",
+    "xlsx",
+    "xml-sheet",
+    "parquet",
+    "arrow",
+    "impex",
+    "database",
+    "tables",
 ]
 NUM_SAMPLE = 500
 NUM_PAGES = 20
@@ -127,7 +139,10 @@ class Source:
             return packed
         text = head.decode("utf-8", errors="replace").replace("\0", "").lstrip("\ufeff \t\r\n")
         if text[:1] == "<":
-            is_page = re.match(r"<(?:!doctype html|html)", text, re.IGNORECASE)
+            if SPREADSHEET in text:
+                is_page = re.match(r"<html", text, re.IGNORECASE)
+                return "html" if is_page else "xml-sheet"
+            is_page = re.match(r"<(?:!doctype html|html|table|meta)", text, re.IGNORECASE)
             return "html" if is_page or "application/ld+json" in text.lower() else "xml"
         if text[:1] == "{":
             return "jsonl" if self._has_lines() else "json"
@@ -140,7 +155,7 @@ class Source:
         for start, kind in _BINARY.items():
             if head.startswith(start):
                 return kind
-        if self.suffix in _SHEETS:
+        if self.suffix in _SHEETS and not re.match(rb"(?:\xef\xbb\xbf)?\s*<", head):
             return "xlsx"
         for start, what in _OTHERS.items():
             if head.startswith(start):
@@ -278,14 +293,21 @@ class Source:
                 yield from json_items(self.path, self.place)
             case "xml":
                 yield from xml_items(self.path)
-            case "xlsx":
-                yield from without_remarks(largest_sheet(self.path, report), report)
+            case "xlsx" | "html" | "xml-sheet":
+                yield from without_remarks(self._sheet_rows(report), report)
             case "parquet":
                 yield from _parquet_rows(self.path)
             case "arrow":
                 yield from _arrow_rows(self.path)
-            case "html" | "impex" | "database" | "tables":
+            case "impex" | "database" | "tables":
                 return
+
+    def _sheet_rows(self, report: ImportReport) -> Iterator[Row]:
+        if self.kind == "xlsx":
+            return largest_sheet(self.path, report)
+        is_page = self.kind == "html"
+        cells = html_sheet(self.text()) if is_page else xml_sheet(self.path)
+        return sheet_records(cells, cells[:MAX_PREAMBLE])
 
     def _csv_rows(self, report: ImportReport) -> Iterator[Row]:
         mixed: list[str] = []

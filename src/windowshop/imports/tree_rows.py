@@ -163,7 +163,9 @@ def xml_items(path: Path, tag: str = "") -> Iterator[Row]:
                     parents.append(element)
                     continue
                 parents.pop()
-                if _local(element.tag) == tag and not any(_local(p.tag) == tag for p in parents):
+                if local_name(element.tag) == tag and not any(
+                    local_name(p.tag) == tag for p in parents
+                ):
                     number += 1
                     record = element_value(element)
                     if isinstance(record, dict):
@@ -171,8 +173,8 @@ def xml_items(path: Path, tag: str = "") -> Iterator[Row]:
                     element.clear()
                     if parents:
                         parents[-1].remove(element)
-                elif _LISTING.search(_local(element.tag)):
-                    categories.add(element, [_local(p.tag) for p in parents], tag)
+                elif _LISTING.search(local_name(element.tag)):
+                    categories.add(element, [local_name(p.tag) for p in parents], tag)
         except (ParseError, DefusedXmlException) as error:
             after = f" after record {number}" if number else ""
             reason = str(error) or type(error).__name__
@@ -199,7 +201,7 @@ def xml_tag(path: Path) -> str:
                 else:
                     depth -= 1
                     if children.pop() > 1:
-                        found[depth, _local(element.tag)] += 1
+                        found[depth, local_name(element.tag)] += 1
                 if place > HEAD_EVENTS // 10:
                     break
         except (ParseError, DefusedXmlException) as error:
@@ -216,7 +218,8 @@ def xml_tag(path: Path) -> str:
     return min(inner, key=lambda key: (key[0], -inner[key]))[1]
 
 
-def _local(tag: str) -> str:
+def local_name(tag: str) -> str:
+    """Return the name of an element without its namespace."""
     return tag.rpartition("}")[2]
 
 
@@ -225,7 +228,7 @@ def element_value(element: Element) -> object:
     plain: dict[str, Any] = {}
     google: dict[str, Any] = {}
     for name, given in element.attrib.items():
-        plain[_local(name)] = given
+        plain[local_name(name)] = given
     text = (element.text or "").strip()
     if text and not len(element):
         return _told(element, plain, text)
@@ -233,7 +236,7 @@ def element_value(element: Element) -> object:
         return spoken
     for child in element:
         into = google if "base.google.com" in child.tag else plain
-        part, value = _local(child.tag), element_value(child)
+        part, value = local_name(child.tag), element_value(child)
         if value in ("", None):
             continue
         if part not in into:
@@ -256,7 +259,9 @@ def element_value(element: Element) -> object:
 
 def _first_language(element: Element) -> str | None:
     """Return the text of the first language, where an element holds one for each (PrestaShop)."""
-    parts = [child for child in element if _local(child.tag) == "language" and "id" in child.attrib]
+    parts = [
+        child for child in element if local_name(child.tag) == "language" and "id" in child.attrib
+    ]
     if not parts or len(parts) < len(element) or any(len(child) for child in parts):
         return None
     return next((text for child in parts if (text := (child.text or "").strip())), "")
@@ -290,9 +295,9 @@ class CategoryNames:
         if not name or tag in parents:
             return
         label = next(
-            ((e.text or "") for e in element if "name" in _local(e.tag)), element.text or ""
+            ((e.text or "") for e in element if "name" in local_name(e.tag)), element.text or ""
         )
-        below = next(((e.text or "") for e in element if _local(e.tag) == "parent"), "")
+        below = next(((e.text or "") for e in element if local_name(e.tag) == "parent"), "")
         parent = element.get("parentId") or element.get("parent_id") or below.strip()
         self._names[name] = label.strip(), parent
 

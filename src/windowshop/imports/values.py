@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
+from datetime import date
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -62,6 +63,8 @@ IMAGE_NAME = re.compile(
     r"\.(?:jpe?g|png|webp|gif|avif|heic|bmp|tiff?|jfif|svg)(?:[?#].*)?$", re.IGNORECASE
 )
 _BETWEEN = re.compile(r"[|;,\s]|[#*~+]https?://")
+_ISO_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+_DAY = re.compile(r"\s*(\d{1,2})([/.])(\d{1,2})\2(\d{2}(?:\d{2})?)\b")
 _SHORTENED = re.compile(r"(\d)[.,](\d+)E\+?(\d{1,2})", re.IGNORECASE)
 """Code as a spreadsheet shows a number of many digits."""
 _GLUED = re.compile(r"\s*[#|;,*~+]+\s*(?=https?://)", re.IGNORECASE)
@@ -225,6 +228,25 @@ _LETTERS = str.maketrans({"ß": "ss", "ł": "l", "ı": "i", "ø": "o", "Ø": "O"
 
 
 @lru_cache(maxsize=1 << 14)
+def has_ended(text: str) -> bool:
+    """Return whether a day, or a span of days by ISO 8601, is over; False where it tells none.
+
+    Of a day with slashes the month comes first, as Magento writes it.
+    """
+    if days := _ISO_DAY.findall(text):
+        year, month, day = map(int, days[-1])
+    elif (hit := _DAY.match(text)) is not None:
+        first, second, year = int(hit[1]), int(hit[3]), int(hit[4])
+        month, day = (first, second) if hit[2] == "/" and first <= 12 else (second, first)
+        year += 2000 if year < 100 else 0
+    else:
+        return False
+    try:
+        return date(year, month, day) < date.today()
+    except ValueError:
+        return False
+
+
 def lengthened(code: str) -> str:
     """Write out a code that a spreadsheet made a number (`4.0E+12`); "" where digits are lost."""
     short = _SHORTENED.fullmatch(code)

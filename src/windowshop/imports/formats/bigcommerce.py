@@ -173,7 +173,7 @@ def _link(value: Any) -> str:  # noqa: ANN401
 def _options(row: Mapping[str, Any], names: Names) -> dict[str, str]:
     text = str(names.get(row, "options"))
     if "Name=" in text:
-        found = re.findall(r"Name=(.*?)\|Value=(.*?)(?=Type=|$)", text)
+        found = re.findall(r"Name=(.*?)\|Value=(.*?)[;,]?\s*(?=Type=|$)", text)
         return {name.strip(): re.sub(r"\[.*?\]$", "", value).strip() for name, value in found}
     text = str(names.get(row, "name"))
     found = re.findall(r"(?:\[\w+\])?([^=\[\],]+)=(.*?)(?=,\s*\[\w+\]|,[^,=]+=|$)", text)

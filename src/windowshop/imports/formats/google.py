@@ -99,6 +99,7 @@ def product(row: Mapping[str, Any], number: int, is_table: bool) -> Record:
     for name in _OPTIONS:
         if row.get(name) not in (None, ""):
             record.options[name.replace(" ", "_")] = row[name]
+    record.sale_ends = str(row.get("sale price effective date") or "")
     record.attributes = dict(_details(row.get("product detail")))
     if highlights := _list(row.get("product highlight"), is_table):
         record.attributes["highlights"] = highlights

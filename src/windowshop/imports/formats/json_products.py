@@ -7,6 +7,7 @@ from windowshop.imports.column_map import ColumnMap, guess_map
 from windowshop.imports.facts import named_options
 from windowshop.imports.formats.format import Format, Found, Job
 from windowshop.imports.formats.table import record_of
+from windowshop.imports.names import field_of
 from windowshop.imports.nested import flattened
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
@@ -17,6 +18,7 @@ _VARIANTS = frozenset(("variants", "skus", "children", "variations", "product va
                        "child products", "child skus", "simples", "variantes",
                        "combinations"))  # fmt: skip
 _CODES = frozenset(("sku", "id", "price", "ean", "gtin", "variant id", "code", "prices"))
+_OF_VARIANTS = frozenset(("product_id", "sku", "price", "gtin"))
 _MAIN = frozenset(("master variant", "main variant"))
 """Keys of one variant that stands before the others."""
 _OPTIONS = ("options", "option values", "selected options", "attributes", "variation attributes",
@@ -44,7 +46,8 @@ def _place(source: Source) -> str:
             continue
         objects = [item for row in source.sample for item in _lists(row, name)]
         keys = {plain_name(key.rpartition(".")[2]) for item in objects for key in flattened(item)}
-        if objects and len(keys) > 1 and keys & _CODES:
+        named = {told[0] for key in keys if (told := field_of(key)) is not None}
+        if objects and len(keys) > 1 and (keys & _CODES or named & _OF_VARIANTS):
             return name
     return ""
 

@@ -126,7 +126,14 @@ def pairs(text: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
     quoted = text.startswith('"')
     items = next(csv.reader(StringIO(text)), []) if quoted else _PAIR.split(text)
     split = (item.partition("=") for item in items)
-    return [(name.strip(), value.strip()) for name, sign, value in split if sign and name.strip()]
+    return [(name.strip(), _bare(value)) for name, sign, value in split if sign and name.strip()]
+
+
+def _bare(value: str) -> str:
+    """Return a value without the quotes that an export may put around each (`size="S"`)."""
+    value = value.strip()
+    is_enclosed = len(value) > 1 and value[0] == value[-1] == '"'
+    return value[1:-1].replace('""', '"').replace('"|"', "|") if is_enclosed else value
 
 
 def categories(text: Any) -> list[str]:  # noqa: ANN401
@@ -157,6 +164,7 @@ def _record(
     facts |= dict(pairs(row.get("additional_attributes") or ""))
     brand = next((facts[n] for n in _BRANDS if facts.get(n)), value("manufacturer"))
     record.options = dict(chosen)
+    record.sale_ends = str(row.get("special_price_to_date") or "")
     record.attributes = {
         name: text.split("|") if isinstance(text, str) and "|" in text else text
         for name, text in facts.items()

@@ -35,7 +35,7 @@ def _recognise(source: Source) -> Found | None:
 
 def _read(source: Source, job: Job) -> Iterator[Record]:
     names = sheet_names(source.path)
-    rows = sheet_rows(source.path, "Products")
+    rows = [*sheet_rows(source.path, "Products")]
     header = tuple(dict.fromkeys(name for _, row in rows for name in row))
     found = guess_map(header, [row for _, row in rows[:500]])[0]
     if "product_id" in header:

@@ -1,6 +1,7 @@
 """schema.org's Product and ProductGroup in JSON-LD: of HTML pages, or of JSON by itself."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ _GTINS = ("gtin13", "gtin", "gtin12", "gtin14", "gtin8")
 _IDS = ("sku", "productID", "gtin13", "gtin", "gtin12", "gtin14", "gtin8", "mpn", "@id", "url")
 _RELATED = ("isRelatedTo", "isSimilarTo", "isAccessoryOrSparePartFor")
 _HOME = ("home", "start", "startseite", "accueil", "inicio")
+_LAST_COMMA = re.compile(r",\s*([}\]])")
 Object = Mapping[str, Any]
 
 
@@ -46,10 +48,18 @@ def _page_objects(source: Source, job: Job | None) -> Iterator[Object]:
     """Yield all objects of the JSON-LD blocks of a page."""
     for place, block in enumerate(json_ld_blocks(source.text()), start=1):
         try:
-            yield from objects_of(json.loads(block, strict=False))
+            yield from objects_of(_parsed(block))
         except (ValueError, RecursionError):
             if job is not None:
                 job.report.add("bad-block", place, f"{source.path.name}: {block[:60]}")
+
+
+def _parsed(block: str) -> Any:  # noqa: ANN401
+    """Read a block of JSON, also one with commas before its closing brackets."""
+    try:
+        return json.loads(block, strict=False)
+    except ValueError:
+        return json.loads(_LAST_COMMA.sub(r"\1", block), strict=False)
 
 
 def _read(source: Source, job: Job) -> Iterator[Record]:

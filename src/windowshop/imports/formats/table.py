@@ -8,6 +8,7 @@ from windowshop.imports.category_columns import level_names
 from windowshop.imports.column_map import FURTHER_TARGETS, ColumnMap, map_of
 from windowshop.imports.facts import facts_of, is_option, paired_columns, paired_values
 from windowshop.imports.formats.format import Format, Found, Job
+from windowshop.imports.names import field_of
 from windowshop.imports.normalise import id_text
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
@@ -25,7 +26,7 @@ from windowshop.imports.values import (
 _PARENT = re.compile(
     r"parent|child ?of|vater|eltern|haupt|padre|pai$|nadrzed|rodzic|hoofd|configurable"
 )
-_AGAINST = re.compile(r"\b(?:hide|hidden|disabled|archived|deleted)\b")
+_AGAINST = re.compile(r"\bhide|\b(?:hidden|disabled|archived|deleted)\b")
 """Names of columns that say that the shop does not show a product."""
 _ON_SALE = re.compile(r"(?:is )?on ?sale|sale (?:enabled|active)")
 _BESIDE = frozenset(("keep", "attribute", "drop", *FURTHER_TARGETS))
@@ -42,8 +43,10 @@ _OWN = frozenset(("product_id", "group_id", "sku", "gtin", "mpn", "availability"
 
 
 def _recognise(source: Source) -> Found | None:
-    if source.kind == "html" or not source.header:
+    if not source.header:
         return None
+    if source.kind == "html" and sum(field_of(name) is not None for name in source.header) < 2:
+        return None  # a table of a page, as most are
     found, certainty = map_of(source)
     if found.lacks:
         return Found(0.05, (f"no column looks like {found.lacks}",))

@@ -32,6 +32,8 @@ ALIASES = {
     "stock": "Stock|Bestand|Lager|Inventario|Magazzino|Voorraad|Stan magazynowy|Inventaire",
     "sale_price": "Sale price|Angebotspreis|Tarif promo|Precio rebajado|Prezzo in offerta"
     "|Actieprijs|Cena promocyjna|Promo",
+    "sale_ends": "Date sale price ends|Datum, an dem Angebotspreis endet|Date de fin de promo"
+    "|Día en que termina el precio rebajado",
     "price": "Regular price|Regulärer Preis|Tarif régulier|Precio normal|Prezzo di listino"
     "|Reguliere prijs|Cena regularna|Price|Preis",
     "categories": "Categories|Kategorien|Catégories|Categorías|Categorie|Categorieën|Kategorie"
@@ -251,6 +253,7 @@ def _record(
         "gtin": names.get(row, "gtin"),
         "link": names.get(row, "external"),
     }
+    record.sale_ends = str(names.get(row, "sale_ends"))
     record.fallback_id = f"{own_id}" if own_id else ""
     _attributes(record, row, behind, pairs, is_variation)
     record.columns = _columns(row, names, own_id)

@@ -154,6 +154,30 @@ def test_decimal_commas_are_read_where_the_separator_is_none(read):
     assert table["note"].to_list() == ["1,5", "x"]
 
 
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["19,95", "1.299", "1.499,5", "7"], [19.95, 1299.0, 1499.5, 7.0]),
+        (["1,499.00", "899", "12.5"], [1499.0, 899.0, 12.5]),
+        (["1,499", "899"], [1499.0, 899.0]),
+        (["1'499.00", "1 299,50 €"], None),
+        (["1 299,50", "5"], [1299.5, 5.0]),
+        (["19,95 €", "1.299,00 €"], [19.95, 1299.0]),
+        (["$1,499.00", "$5"], [1499.0, 5.0]),
+        (["1.499", "2.5"], [1.499, 2.5]),  # as before: nothing says otherwise
+        (["19,95", "1,499"], None),
+        (["19,95", "12.50"], None),
+    ],
+)
+def test_prices_may_be_written_in_one_notation_of_any_country(read, texts, numbers):
+    rows = "".join(f'{i},"{text}"\n' for i, text in enumerate(texts))
+    if numbers is None:
+        with pytest.raises(DataError, match="must hold numbers"):
+            read("t.csv", f"product_id,price\n{rows}")
+    else:
+        assert read("t.csv", f"product_id,price\n{rows}")["price"].to_list() == numbers
+
+
 def test_a_currency_may_stand_beside_prices(read):
     assert read("t.csv", "product_id,price\n1,19.99 USD\n2,5 USD\n")["price"].to_list() == [
         19.99,

@@ -169,6 +169,63 @@ def test_both_forms_of_an_isbn_are_one(shop):
         assert (answer.results[0].product_id, answer.certainty.found) == ("1", "certain")
 
 
+PARTS = """product_id,title,Artikelnummer,OE-Nummer,EAN,Modell,品番,attributes
+1001,Bremsscheibe,00815,34 11 6 855 000,8020584017746,09.A972.11,ＡB-１20,"{""part_no"": 4711900}"
+1002,Filter,00816,06A 115 561 B,4011558753,W 712/95,AB-١٣٠,"{""R\\u00e9f. fabricant"": ""QX-900""}"
+1003,Filter,00817,986424815,4011558041502,HU 7008 z,AB-140,
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("00815", "1001"),
+        ("Art.-Nr. 00816", "1002"),
+        ("Artikelnr. 00817", "1003"),
+        ("34116855000", "1001"),
+        ("34 11 6 855 000 bremsscheibe", "1001"),
+        ("OE 06a115561b", "1002"),
+        ("0 986 424 815", "1003"),
+        ("filter 986 424 815", "1003"),
+        ("0004011558753", "1002"),
+        ("w712/95 filter", "1002"),
+        ("hu7008z", "1003"),
+        ("09-A972-11", "1001"),
+        ("4711900", "1001"),
+        ("qx900", "1002"),
+        ("AB-120のディスク", "1001"),
+        ("品番：ab130", "1002"),
+        ("AB١٤٠", "1003"),
+    ],
+)
+def test_codes_in_columns_of_other_languages_are_identifiers(shop, query, first):
+    answer = shop(PARTS).answer(SearchRequest(text=query, mode="words"))
+    assert "identifier" in [item.kind for item in answer.recognised]
+    assert answer.results[0].product_id == first
+
+
+def test_a_model_number_in_a_title_may_begin_with_one_letter(shop):
+    searcher = shop(rows(a="Filter W 712/95", b="Filter W 940/25", c="Filter"))
+    for query in ("w712/95", "W71295", "filter w 712-95"):
+        assert found(searcher, query)[:1] == ["a"]
+
+
+def test_years_filter_dates_as_they_are_stored(shop):
+    table = pl.DataFrame(
+        {
+            "product_id": [f"{year}" for year in range(2014, 2024)],
+            "title": ["Jacket"] * 10,
+            "released": [datetime(year, 6, 1, 12) for year in range(2014, 2024)],
+        }
+    )
+    searcher = shop(table)
+    only = {"released: after 2018": "filter"}
+    later = found(searcher, "jacket released after 2018", choices=only)
+    assert set(later) == {"2019", "2020", "2021", "2022", "2023"}
+    assert set(found(searcher, "jacket before 2016")[:2]) == {"2014", "2015"}
+    assert found(searcher, "jacket from 2015")[0] == "2015"
+
+
 def test_a_known_stem_is_not_corrected(shop):
     searcher = shop(rows(a="Herren Schuh", b="Hut"), "language: de")
     answer = searcher.answer(SearchRequest(text="schuhe", mode="words"))

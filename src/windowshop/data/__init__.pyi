@@ -27,6 +27,11 @@ from .clicks.records import read_any_table as read_any_table
 from .clicks.sources import read_events as read_events
 from .clicks.visits import Visits as Visits
 from .clicks.visits import join_events as join_events
+from .code_names import is_code as is_code
+from .code_names import is_text_by_name as is_text_by_name
+from .code_names import name_words as name_words
+from .code_names import names_barcode as names_barcode
+from .code_names import names_identifier as names_identifier
 from .column_roles import ColumnRoles as ColumnRoles
 from .column_roles import Role as Role
 from .column_rules import COLUMNS_FILE as COLUMNS_FILE
@@ -37,8 +42,6 @@ from .column_rules import read_rules as read_rules
 from .column_rules import seen_rules as seen_rules
 from .column_rules import write_rules as write_rules
 from .column_types import NUMBER as NUMBER
-from .column_types import TEXTS_BY_NAME as TEXTS_BY_NAME
-from .column_types import is_code as is_code
 from .column_types import to_moments as to_moments
 from .column_types import typed as typed
 from .dataset import DESIRABILITY as DESIRABILITY

@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeAlias
 import orjson
 import polars as pl
 
-from windowshop.data.column_types import NOTHING, TEXTS_BY_NAME, is_code
+from windowshop.data.code_names import is_text_by_name
+from windowshop.data.column_types import NOTHING
 from windowshop.data.json_text import parse_json
 from windowshop.data.list_columns import items_of, parse_list
 
@@ -61,7 +62,7 @@ def attribute_columns(products: pl.DataFrame) -> tuple[AttributeColumn, ...]:
         if free.lower() not in taken:
             taken.add(free.lower())
             several = any(len(texts) > 1 for texts in rows[name].values())
-            kind = "text" if several or is_code(name, TEXTS_BY_NAME) else _kind(kinds[name])
+            kind = "text" if several or is_text_by_name(name) else _kind(kinds[name])
             added.append(AttributeColumn(free, name, several, kind))
     return tuple(added)
 

@@ -4,17 +4,13 @@ Codes stay text, for a leading zero, an exponent ("12E5") or a long digit would 
 sizes, of which a later one may be "XL". A number is one only where it is written as one.
 """
 
-import re
 from collections.abc import Container
 from datetime import UTC, datetime
 
 import polars as pl
 
-CODES = frozenset({"id", "sku", "mpn", "gtin", "ean", "upc", "isbn", "asin", "barcode", "plu"})
-"""Last word of the names of identifiers."""
-TEXTS_BY_NAME = CODES | {"code", "zip", "postcode", "phone", "size", "model", "ref", "category"}
-TEXTS_BY_NAME |= {"version", "firmware"}
-"""Last word of the names of columns whose numbers are read as texts in csv."""
+from windowshop.data.code_names import is_code, is_text_by_name, names_identifier
+
 NUMBER = r"^-?(?:(?:0|[1-9]\d*)(?:\.\d+)?|\.\d+)$"
 NOTHING = (
     r"(?i)^\s*(?:-{1,3}|[–—]|n/a|#n/a|n\.a\.|\(?null\)?|<null>|undefined|#(?:value|ref|null)!)?\s*$"
@@ -25,16 +21,10 @@ _EXACT = 2**53
 """Whole numbers from it on are not exact as floating point numbers."""
 
 
-def is_code(name: str, words: Container[str] = CODES) -> bool:
-    """Return whether a column's name says that it holds codes ("parent_sku", "GTIN-13")."""
-    found = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)
-    return bool(found) and found[-1].lower().removesuffix("s") in words
-
-
 def typed(column: pl.Series) -> pl.Series:
     """Convert a column of texts to numbers or booleans where every value is written as one."""
     known = column.drop_nulls()
-    if known.is_empty() or is_code(column.name, TEXTS_BY_NAME):
+    if known.is_empty() or is_text_by_name(column.name):
         return column
     lowered = column.str.to_lowercase()
     if lowered.drop_nulls().is_in(["true", "false"]).all():
@@ -86,7 +76,7 @@ def codes_as_text(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame
     """Convert further columns of numbers that their names call codes to texts."""
     columns = []
     for name, dtype in frame.schema.items():
-        if name in declared or not dtype.is_numeric() or not is_code(name):
+        if name in declared or not dtype.is_numeric() or not _is_code(name):
             continue
         column = frame[name]
         if dtype.is_float():
@@ -96,3 +86,7 @@ def codes_as_text(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame
             column = column.cast(pl.Int64, strict=False)
         columns.append(column.cast(pl.String))
     return frame.with_columns(columns)
+
+
+def _is_code(name: str) -> bool:
+    return is_code(name) or names_identifier(name)

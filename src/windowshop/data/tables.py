@@ -23,7 +23,11 @@ from windowshop.data.list_columns import (
 from windowshop.errors import DataError, first_line
 from windowshop.registry import READERS
 
-_MONEY = r"^([A-Z]{3}|[$€£¥₹])?\s*(\d+(?:\.\d+)?)\s*([A-Z]{3}|[$€£¥₹])?$"
+_MONEY = r"^([A-Z]{3}|[$€£¥₹])?\s*(\d(?:[\d.,' ]*\d)?)\s*([A-Z]{3}|[$€£¥₹])?$"
+_WITH_COMMA = r"^-?(?:\d+|\d{1,3}(?:[.' ]\d{3})+)(?:,\d{1,2})?$", r",\d{1,2}$", r"[.' ]"
+_WITH_POINT = r"^-?(?:\d+|\d{1,3}(?:[,' ]\d{3})+)(?:\.\d+)?$", r"\d[,' ]\d{3}", r"[,' ]"
+"""Two notations of numbers: every one, the sign that tells one from other notations, and signs
+between thousands."""
 _AS_WRITTEN = frozenset({"product_id", "group_id", "query_id", "title", "description", "text"})
 """Columns in which "-" is a text."""
 _DUPLICATED = re.compile(r"_duplicated_\d+$")
@@ -163,19 +167,30 @@ def _typed_extras(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame
 def to_numbers(column: pl.Series) -> pl.Series:
     """Convert a column to Float64, null where it holds no number.
 
-    A currency may stand beside the numbers ("19.99 EUR", "$5"), the same in all rows.
+    A currency may stand beside the numbers ("19.99 EUR", "$5"), the same in all rows. They may be
+    written as in "1.499,00" or as in "1,499.00", where all rows are and some row shows it.
     """
     if column.dtype != pl.String:
         return column.cast(pl.Float64, strict=False)
     text = column.str.strip_chars()
-    numbers = text.cast(pl.Float64, strict=False)
+    numbers = _parsed(text)
     if numbers.null_count() == text.null_count():
         return numbers
     money = text.str.extract_groups(_MONEY).struct
-    amounts = money[1].cast(pl.Float64, strict=False).alias(column.name)
+    amounts = _parsed(money[1]).alias(column.name)
     currencies = pl.concat([money[0], money[2]]).drop_nulls()
     has_one = currencies.n_unique() == 1 and len(currencies) == len(text.drop_nulls())
     return amounts if has_one and amounts.null_count() == text.null_count() else numbers
+
+
+def _parsed(text: pl.Series) -> pl.Series:
+    """Return texts as numbers, by the one notation that all of them have; null for others."""
+    known = text.drop_nulls()
+    for whole, sign, thousands in (_WITH_COMMA, _WITH_POINT):
+        if known.str.contains(sign).any() and known.str.contains(whole).all():
+            plain = text.str.replace_all(thousands, "").str.replace(",", ".", literal=True)
+            return plain.cast(pl.Float64, strict=False)
+    return text.cast(pl.Float64, strict=False)
 
 
 def _cast(frame: pl.DataFrame, name: str, dtype: pl.DataType, path: Path) -> pl.Series:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import polars as pl
 
-from windowshop.data import TEXTS_BY_NAME, is_code, typed
+from windowshop.data import is_text_by_name, typed
 from windowshop.imports.amounts import decimal_sign, parse_money, parse_number, parse_quantity
 from windowshop.imports.names import field_of
 from windowshop.imports.values import NO, YES, plain_name
@@ -136,7 +136,7 @@ def _days(name: str, distinct: Sequence[str]) -> Guess | None:
 def _amounts(name: str, distinct: Sequence[str]) -> Guess | None:
     """Read numbers with a comma, a currency or a unit, where every value is one."""
     told = field_of(name)
-    if is_code(name, TEXTS_BY_NAME) or (told is not None and told[0] == "category"):
+    if is_text_by_name(name) or (told is not None and told[0] == "category"):
         return None
     decimal = decimal_sign(distinct)
     series = pl.Series(distinct).str.strip_chars()

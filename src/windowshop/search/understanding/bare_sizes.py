@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from windowshop.data import words_of
+from windowshop.data import name_words, words_of
 from windowshop.search.understanding.phrases import (
     Meaning,
     columns_of_phrases,
@@ -17,7 +17,6 @@ from windowshop.search.understanding.phrases import (
     values_of,
 )
 from windowshop.search.understanding.query_words import Place, QueryToken
-from windowshop.search.understanding.wordings import wordings
 
 
 class BareSizes:
@@ -28,7 +27,7 @@ class BareSizes:
         self._sizes: dict[str, list[tuple[Meaning, frozenset[str]]]] = defaultdict(list)
         if "category" not in products.columns:
             return
-        names = {phrase_key(words_of(word)) for word in wordings().sizes}
+        names = {phrase_key(words_of(word)) for word in name_words().sizes}
         for name in columns_of_phrases(products):
             if names.isdisjoint(words_of(name)) or name == "category":
                 continue

@@ -1,13 +1,14 @@
 """Codes in texts: forms of an ISBN, model numbers in titles ("WH-1000XM5", "GSR 12V-15")."""
 
 import re
-import unicodedata
 
 import polars as pl
 
+from windowshop.data import fold, folded
+
 _JOINED = r"[-/._][\p{L}\p{N}]+"
 _CHAIN = (
-    rf"(?:\b\p{{Lu}}{{2,5}}[ -])?\b[\p{{L}}\p{{N}}]*\p{{N}}[\p{{L}}\p{{N}}]*(?:{_JOINED})*"
+    rf"(?:\b\p{{Lu}}{{1,5}}[ -])?\b[\p{{L}}\p{{N}}]*\p{{N}}[\p{{L}}\p{{N}}]*(?:{_JOINED})*"
     rf"|\b\p{{Lu}}{{1,6}}(?:{_JOINED})+"
 )
 """Pattern, for polars, of what may be a model number, capital letters before it included."""
@@ -17,14 +18,13 @@ _LEAST_DIGITS, _LEAST, _MOST = 3, 5, 24
 
 
 def normal(text: str) -> str:
-    """Return the letters and digits of a text in lower case, as identifiers are compared."""
-    plain = unicodedata.normalize("NFKC", text).lower()
-    return "".join(char for char in plain if char.isalnum())
+    """Return the letters and digits of a text folded, as identifiers are compared."""
+    return "".join(char for char in fold(text) if char.isalnum())
 
 
 def normal_column(text: pl.Expr) -> pl.Expr:
     """Normalise a column of texts as `normal` does each."""
-    return text.str.normalize("NFKC").str.to_lowercase().str.replace_all(r"[^\p{L}\p{N}]", "")
+    return folded(text).str.replace_all(r"[^\p{L}\p{N}]", "")
 
 
 def in_titles(titles: pl.Series) -> pl.DataFrame:
@@ -32,7 +32,7 @@ def in_titles(titles: pl.Series) -> pl.DataFrame:
     rows = titles.alias("text").to_frame().with_row_index("row")
     rows = rows.filter(pl.col("text").str.contains(r"\p{N}{2}|\p{N}\p{L}|\p{L}\p{N}"))
     found = rows.with_columns(pl.col("text").str.extract_all(_CHAIN)).explode("text").drop_nulls()
-    alone = found.with_columns(pl.col("text").str.replace(r"^\p{Lu}{2,5} ", ""))
+    alone = found.with_columns(pl.col("text").str.replace(r"^\p{Lu}{1,5} ", ""))
     both = pl.concat([found, alone])
     text = normal_column(pl.col("text"))
     is_model = (

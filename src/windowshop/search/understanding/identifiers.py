@@ -10,6 +10,7 @@ blanks in nearly every row, nearly always another. Case and separators do not co
 Shapes: P pairs of an identifier and a product.
 """
 
+import json
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,28 +19,33 @@ from typing import TypeAlias
 import numpy as np
 import polars as pl
 
-from windowshop.data import PRODUCT_SCHEMA, inner_type, parse_attributes, words_of
+from windowshop.data import (
+    PRODUCT_SCHEMA,
+    inner_type,
+    names_barcode,
+    names_identifier,
+    parse_attributes,
+    words_of,
+)
 from windowshop.index import ProductColumns
 from windowshop.search.understanding.codes import in_titles, isbn_forms, normal, normal_column
+from windowshop.search.understanding.numbers import GLUED
 from windowshop.search.understanding.phrases import STOP_WORDS
 from windowshop.search.understanding.quantities import quantities_of
 
-_GTIN = re.compile(r"(?:.*gtin|.*upc|.*isbn|.*barcode|ean|.*eancode)(?:a|\d+)?")
-_NAMED = re.compile(
-    rf"productid|groupid|{_GTIN.pattern}|.*skus?|.*mpn|.*asin|code|model|(?:.*[a-z])?(?:"
-    r"(?:part|model|item|article|style|catalog|product|order|serial)(?:id|code|number|num|nr|no)"
-    r"|artikel(?:nummer|nr)|modell?nummer|bestellnummer|referenz|reference|referencia|riferimento"
-    r"|codigo|codice)"
-)
-"""Names of identifiers, in lower case without separators."""
 _LABEL = re.compile(
-    r"(?:(?:gtin|ean|upc|isbn|barcode|sku|mpn|asin|id|item|product|produkt|produit|producto|prodotto|art|artikel|article"
-    r"|articolo|artículo|model|modell|modèle|modelo|modello|part|ref|réf|référence|referencia|code|código|codice|no|nr"
-    r"|n°|№|nummer|number|numéro|артикул|арт|код|модель|品番|型番|货号|型号)"
+    r"(?:(?:artikel-?n(?:umme)?r|art\.?-?nr|teilen(?:umme)?r|bestelln(?:umme)?r|gtin|ean|upc|isbn|barcode|sku|mpn|asin|id|oem|oe|p/n|pn|pzn|item"
+    r"|product|produkt|produit|producto|prodotto"
+    r"|art|artikel|article|articolo|artículo"
+    r"|model|modell|modèle|modelo|modello|part|parte|pièce|ref|réf|référence|referencia|riferimento|code|código|codice|kod"
+    r"|no|nr|n°|№|nummer|number|numéro|numero|número|numer|de|du|del|di|barkod|ürün|stok|kodu|производителя|товара|детали"
+    r"|артикул|арт|код|номер|штрих-?код|модель|品番|型番|货号|型号|条码|바코드|품번|모델명|الباركود|رقم|الموديل)"
     r"[\s.:#]+)+|#",
     re.I,
 )
 """Words before an identifier in a query."""
+_PART = re.compile(rf"[{GLUED}]+|[^\s,;|{GLUED}]+")
+"""Part of an identifier; letters that are written against others are apart from them."""
 CODE = r"^[\p{L}\p{N}][\p{L}\p{N}._#-]{2,39}$"
 """Pattern of a code, for polars; one has a digit too."""
 MIN_ROWS = 20
@@ -50,7 +56,7 @@ MAX_PRODUCTS = 50
 """More products than this share no identifier, nor the beginning of one."""
 MAX_PAIRS = 5_000
 """Most pairs of an identifier that are read, those of earlier rows of a product among them."""
-MAX_PARTS = 4
+MAX_PARTS = 6
 """Most parts, apart by blanks or commas, of an identifier in a query."""
 MODEL = "model in the title"
 """Name of model numbers in titles, behind the columns."""
@@ -252,7 +258,7 @@ def identifier_columns(products: pl.DataFrame, declared: Collection[str] = ()) -
     named = [
         name
         for name, dtype in products.schema.items()
-        if _is_readable(dtype) and (name in declared or _NAMED.fullmatch(normal(name)) is not None)
+        if _is_readable(dtype) and (name in declared or names_identifier(name))
     ]
     coded = [
         name
@@ -308,7 +314,7 @@ def _pairs(keys: np.ndarray, products: pl.DataFrame, columns: Sequence[str]) -> 
         found = found.with_columns(text=normal_column(pl.col("text")))
         key = pl.Series(keys[found["row"].to_numpy()], dtype=pl.Int64)
         found = found.with_columns(key=key, column=pl.lit(place, pl.UInt32))
-        if _GTIN.fullmatch(normal(name)) or name == "attributes":
+        if names_barcode(name) or name == "attributes":
             short = found.filter(pl.col("text").str.contains(r"^0\d{7,13}$"))
             found = pl.concat(
                 [found, short.with_columns(pl.col("text").str.strip_chars_start("0"))]
@@ -322,23 +328,40 @@ def _in_attributes(products: pl.DataFrame) -> pl.DataFrame:
     schema = {"row": pl.UInt32, "text": pl.String}
     if "attributes" not in products.columns or products["attributes"].dtype != pl.String:
         return pl.DataFrame(schema=schema)
-    likely = (
-        r'(?i)"[^"]*(?:gtin|ean|upc|isbn|sku|mpn|asin|id|cod|num|model|nr|no|ref|rif)[^"]*"\s*:'
-    )
     table = products.select("attributes").with_row_index("row")
+    names = _names_in(table["attributes"])
+    if not names:
+        return pl.DataFrame(schema=schema)
+    likely = "|".join(rf'"{re.escape(name)}"\s*:' for name in names)
     table = table.filter(pl.col("attributes").str.contains(likely).fill_null(False))
     rows = [
         (row, text)
         for row, attributes in table.iter_rows()
         for name, text in parse_attributes(attributes).items()
-        if _NAMED.fullmatch(normal(name))
+        if names_identifier(name)
     ]
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
+def _names_in(attributes: pl.Series) -> list[str]:
+    """Return the names of identifiers in JSON, as they are written there."""
+    found = attributes.str.extract_all(r'"(?:[^"\\]|\\.){1,40}"\s*:').explode().drop_nulls()
+    written = found.str.strip_suffix(":").str.strip_chars().str.slice(1)
+    written = written.str.head(-1).unique()
+    return sorted(name for name in written if names_identifier(_plain(name)))
+
+
+def _plain(name: str) -> str:
+    """Return a name of JSON without escapes."""
+    try:
+        return str(json.loads(f'"{name}"'))
+    except ValueError:
+        return name
+
+
 def _spans(query: str) -> Iterator[tuple[int, int, bool]]:
     """Yield the places in a query that may be an identifier, the whole first, then the longest."""
-    parts = [part.span() for part in re.finditer(r"[^\s,;|]+", query)]
+    parts = [part.span() for part in _PART.finditer(query)]
     if not parts:
         return
     start, end = parts[0][0], parts[-1][1]

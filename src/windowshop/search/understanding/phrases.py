@@ -15,13 +15,15 @@ from windowshop.data import (
     CATEGORY_PATHS,
     PRODUCT_SCHEMA,
     TEXTS,
+    Operator,
     Scalar,
     every_path,
     inner_type,
+    name_words,
     with_articles,
     words_of,
 )
-from windowshop.search.understanding.wordings import wordings
+from windowshop.search.understanding.wordings import units_by_name, wordings
 
 MAX_WORDS = 6
 LONGEST = MAX_WORDS + 2
@@ -68,6 +70,8 @@ class Meaning:
     """For a level of a category path: the paths from the root that end in it."""
     label: str = ""
     """Words of a query for all values within bounds."""
+    tests: tuple[tuple[Operator, Scalar], ...] = ()
+    """Comparisons that its values pass, where these are not listed."""
 
     @property
     def value(self) -> str:
@@ -108,7 +112,9 @@ def _add_beside_name(
 ) -> None:
     """Add values by their keys before and behind each word for the column."""
     words = [word for word in words_of(name) if word not in COUNTING]
-    labels = {phrase_key(words_of(name)), phrase_key(words)} - {""}
+    has_unit = len(words) > 1 and words[-1] in units_by_name()
+    labels = {phrase_key(words_of(name)), phrase_key(words), phrase_key(words[:-1] * has_unit)}
+    labels -= {""}
     labels |= _names_of_columns().get(phrase_key(words), frozenset())
     for key, meaning in values.items():
         for label in labels:
@@ -119,7 +125,8 @@ def _add_beside_name(
 @cache
 def _names_of_columns() -> dict[str, frozenset[str]]:
     """Return the keys of all words for a column by that of each."""
-    groups = [{phrase_key(words_of(name)) for name in own} for own in wordings().column_names]
+    names = [*wordings().column_names, name_words().sizes]
+    groups = [{phrase_key(words_of(name)) for name in own} for own in names]
     return {key: frozenset(group) for group in groups for key in group}
 
 

@@ -9,19 +9,20 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from math import inf
 
 import polars as pl
 
-from windowshop.data import Operator, Scalar, fold
+from windowshop.data import Operator, Scalar, fold, name_words, words_of
 from windowshop.search.understanding.ages import AGE, Ages
 from windowshop.search.understanding.number_words import NumberWords
 from windowshop.search.understanding.numbers import ENDS, GLUED, NUMBER, STARTS, number
-from windowshop.search.understanding.phrases import Meaning, columns_of_phrases
+from windowshop.search.understanding.phrases import COUNTING, Meaning, columns_of_phrases
 from windowshop.search.understanding.prices import OPPOSITE, alternatives, last_words
+from windowshop.search.understanding.query_words import Found
 from windowshop.search.understanding.wordings import Unit, units_by_name, wordings
 
 OF = frozenset(["da", "von"])
@@ -89,23 +90,56 @@ class Quantities:
             for dimension, values in found.items()
         }
         self._sizes = {d: [size for size, _ in values] for d, values in self._values.items()}
+        self._names = {name: _names_of(name) for name in self._coverage}
 
-    def find(self, query: str) -> list[tuple[Quantity, list[Meaning]]]:
-        """Return the measures of a query that products state, with their meanings."""
+    def find(self, query: str, has_word: Callable[[str], bool]) -> list[Found]:
+        """Return the measures of a query that products state, by their places, with their meanings.
+
+        `has_word` says of a normalised word whether products have it.
+        """
         spelled = self._numbers.in_digits(query)
         text = spelled.text
         if not (self._values or self._ages) or not any(char.isnumeric() for char in text):
             return []
-        found = []
-        for forms in zip(quantities_of(text), quantities_of(text, loosely=True), strict=True):
-            for quantity in dict.fromkeys(forms):
-                one = _bounded(text, quantity)
+        found: list[Found] = []
+        strict = quantities_of(text)
+        bounded = [_bounded(text, one) for one in strict]
+        for i, loose in enumerate(quantities_of(text, loosely=True)):
+            own = strict[i]
+            if any(other.start <= own.start for other in bounded[i + 1 :]):
+                continue  # the lower end of a range
+            for one in dict.fromkeys((bounded[i], _bounded(text, loose))):
                 start, end = spelled.place(one.start, one.end)
                 one = replace(one, start=start, end=end)
                 if meanings := self._meanings(one, query):
-                    found.append((one, meanings))
+                    found.append(self._beside_names(query, start, end, meanings, has_word))
                     break
         return found
+
+    def _beside_names(
+        self,
+        query: str,
+        start: int,
+        end: int,
+        meanings: list[Meaning],
+        has_word: Callable[[str], bool],
+    ) -> Found:
+        """Return a measure and its meanings, those alone that a word beside it or in it names.
+
+        A word that names them and that no product has belongs to the measure ("24 mm thick").
+        """
+        before, after = _BEFORE.search(query[:start]), _AFTER.match(query, end)
+        around = [match for match in (after, before) if match]
+        words = [fold(match[1]) for match in around]
+        words += re.findall(r"[^\W\d_]+", fold(query[start:end]))
+        for i, word in enumerate(words):
+            named = [m for m in meanings if word in self._names.get(m.column, ())]
+            if not named:
+                continue
+            if i < len(around) and not any(map(has_word, words_of(word))):
+                start, end = min(start, around[i].start(1)), max(end, around[i].end(1))
+            return start, end, named
+        return start, end, meanings
 
     def _meanings(self, quantity: Quantity, query: str) -> list[Meaning]:
         """Return a meaning a column, the commonest first."""
@@ -185,7 +219,11 @@ def _bounded(query: str, one: Quantity) -> Quantity:
     if between and first is not None:
         found = _NUMBER.match(query, one.start)
         shown = number(found[0]) if found else None
-        if shown and first < shown:
+        unit = units_by_name().get(fold(between["unit"] or ""))
+        if unit and unit.dimension == one.dimension and first * unit.factor < last:
+            low, _ = _around(first * unit.factor)
+            return replace(one, start=between.start(), low=low, is_bounded=True)
+        if shown and not between["unit"] and first < shown:
             low, _ = _around(first * last / shown)
             return replace(one, start=between.start(), low=low, is_bounded=True)
     for op, words, signs, behind in _bounds():
@@ -234,14 +272,24 @@ def _ranges() -> tuple[re.Pattern[str], ...]:
     """Return the patterns of a number and of what stands between it and a measure."""
     dash = r"[-–~〜～]|to|bis|à|a|hasta|do|до|tot|til|till"
     between = next(one for one in wordings().ranges if not one.needs_money)
-    both = rf"(?:{alternatives(between.first)})\s+(?P<number>{NUMBER})\s*"
+    unit = rf"(?:[\s-]?(?P<unit>{alternatives(units_by_name())}))?"
+    froms = alternatives(
+        word for one in wordings().ranges if one.needs_money for word in one.first if word
+    )
+    froms = rf"(?:{STARTS}(?:{froms})\s+)?"
+    both = rf"(?:{alternatives(between.first)})\s+(?P<number>{NUMBER}){unit}\s*"
     return (
-        re.compile(rf"(?<![\d.,/-]){STARTS}(?P<number>{NUMBER})\s*(?:{dash})\s*$", re.I),
+        re.compile(
+            rf"{froms}(?<![\d.,/-]){STARTS}(?P<number>{NUMBER}){unit}\s*(?:{dash})\s*$", re.I
+        ),
         re.compile(rf"{STARTS}{both}(?:{alternatives(between.middle)})\s*$", re.I),
     )
 
 
 _NUMBER = re.compile(NUMBER)
+_BEFORE = re.compile(r"(?<!\w)([^\W\d_]+)(?:\s+(?:of|is|de|von|di))?\s*[:=]?\s*$")
+_AFTER = re.compile(r"[\s-]*(?:(?:of|in|de|di)\s+)?([^\W\d_]+)")
+"""Words right before and right behind a measure."""
 
 
 def _measured(column: pl.Series, unit: Unit | None) -> Iterable[tuple[str, float, _Value]]:
@@ -263,6 +311,28 @@ def _measured(column: pl.Series, unit: Unit | None) -> Iterable[tuple[str, float
             yield one.dimension, (one.low + one.high) / 2, shown
         elif unit is not None and (bare := number(text)) is not None:
             yield unit.dimension, bare * unit.factor, shown
+
+
+def _names_of(column: str) -> frozenset[str]:
+    """Return the folded words that say of a measure that it is this column's."""
+    units = units_by_name()
+    words = {word for word in re.findall(r"[^\W\d_]+", fold(column)) if word not in units}
+    words -= _generic()
+    for group in _measured_names():
+        if words & group:
+            words |= group
+    return frozenset(words)
+
+
+@cache
+def _generic() -> frozenset[str]:
+    """Return words in names of columns that do not tell what is measured."""
+    return frozenset(map(fold, (*name_words().sizes, *COUNTING, "max", "min", "capacity", "total")))
+
+
+@cache
+def _measured_names() -> list[frozenset[str]]:
+    return [frozenset(map(fold, group)) for group in wordings().measured]
 
 
 def _unit_of_column(name: str) -> Unit | None:

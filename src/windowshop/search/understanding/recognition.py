@@ -186,7 +186,8 @@ def _of_exclusion(exclusion: Exclusion, config: PrecisionConfig) -> Recognised:
         )
     first = meanings[0]
     # "No leather" means leather of the sole too, "not orange" no brand of that name.
-    meant = [m for m in meanings if m == first or not {first.column, m.column} & NAMES]
+    others = [m for m in meanings if m.column != first.column]
+    meant = [first, *(m for m in others if not {first.column, m.column} & NAMES)]
     total = sum(meaning.count for meaning in meanings)
     certainty = sum(meaning.count for meaning in meant) / total
     certainty *= CORRECTED if exclusion.corrected else 1
@@ -238,7 +239,14 @@ def _tree(meanings: Sequence[Meaning]) -> Filter:
         under = tuple(Under(column, path) for path in paths)
         return under[0] if len(under) == 1 else Or(under)
     values = tuple(dict.fromkeys(value for meaning in meanings for value in meaning.values))
-    return Comparison(column, "=", values[0]) if len(values) == 1 else In(column, values)
+    trees: list[Filter] = [
+        And(tests) if len(tests) > 1 else tests[0]
+        for meaning in meanings
+        if (tests := tuple(Comparison(column, *test) for test in meaning.tests))
+    ]
+    if values:
+        trees.append(Comparison(column, "=", values[0]) if len(values) == 1 else In(column, values))
+    return trees[0] if len(trees) == 1 else Or(tuple(trees))
 
 
 def _narrowed(

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from windowshop.data import words_of
+from windowshop.data import name_words, words_of
 from windowshop.search.understanding.numbers import ENDS, STARTS
 from windowshop.search.understanding.phrases import (
     Meaning,
@@ -20,7 +20,6 @@ from windowshop.search.understanding.phrases import (
     values_of,
 )
 from windowshop.search.understanding.query_words import Found
-from windowshop.search.understanding.wordings import wordings
 
 _DIGITS, _SIGN = r"\d{2,3}", r"\s?[/x×]\s?"
 _PAIR = re.compile(
@@ -39,7 +38,7 @@ class SizePairs:
         self._phrases = phrases
         self._pairs: dict[tuple[str, str], list[Meaning]] = defaultdict(list)
         self._parts: dict[str, list[Meaning]] = defaultdict(list)
-        names = {phrase_key(words_of(word)) for word in wordings().sizes}
+        names = {phrase_key(words_of(word)) for word in name_words().sizes}
         for name in columns_of_phrases(products):
             if names.isdisjoint(words_of(name)):
                 continue

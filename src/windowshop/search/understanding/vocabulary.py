@@ -23,7 +23,6 @@ from windowshop.data import (
     stemmer_of,
     tokens_of,
 )
-from windowshop.search.understanding.ages import Ages
 from windowshop.search.understanding.bare_sizes import BareSizes
 from windowshop.search.understanding.exclusions import (
     Excluded,
@@ -45,21 +44,17 @@ from windowshop.search.understanding.phrases import (
     phrases,
 )
 from windowshop.search.understanding.prices import PricePhrase, price_range
-from windowshop.search.understanding.quantities import Quantities
 from windowshop.search.understanding.query_words import (
     QueryToken,
     blanked,
-    by_words,
     corrected_query,
     corrected_without,
     glued_prices,
-    overlaps,
     shown,
 )
-from windowshop.search.understanding.ranges import value_ranges
 from windowshop.search.understanding.segments import segmented
-from windowshop.search.understanding.size_pairs import SizePairs
 from windowshop.search.understanding.spelling import Near, Spelling, uncut_of
+from windowshop.search.understanding.stated import StatedNumbers
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 from windowshop.search.understanding.text_words import TextWords, read_words
 
@@ -172,15 +167,18 @@ class Vocabulary:
         self._own_words = OwnWords(
             forms, self._spelling, language, self._phrases.keys(), len(products)
         )
-        self._prices = price_range(named_by)
+        catalogue_prices = price_range(named_by)
         named_by = named_by if columns is None else products.select(columns)
-        self._ages = Ages(named_by)
-        self._quantities = Quantities(named_by, self._ages, self._numbers)
         self._bare_sizes = BareSizes(named_by)
-        self._size_pairs = SizePairs(named_by, self._phrases)
+        self._stated = StatedNumbers(
+            named_by,
+            self._numbers,
+            self._phrases,
+            self._spelling.__contains__,
+            catalogue_prices,
+        )
         self._compounds = words.compounds
         self._unspaced = simplified(" ".join(filter(is_unspaced, forms)))
-        self._weighs_in_pounds = any(self._spelling.count(word) for word in ("pound", "lb"))
 
     def is_known(self, knows: Knows) -> bool:
         """Return whether a text encoder has words of the catalogue's language."""
@@ -200,30 +198,16 @@ class Vocabulary:
         corrects: bool = True,
     ) -> Understanding:
         """Find phrases, prices and exclusions in a query; other words stay in `rest`."""
-        prices = self._numbers.prices(
-            query,
-            self._prices,
-            weighs_in_pounds=self._weighs_in_pounds,
-            with_ages=bool(self._ages),
-        )
-        prices = [
-            p for p in prices if not any(i.start < p.end and p.start < i.end for i in identified)
-        ]
-        prices, ages = self._ages.apart(query, prices)
-        apart = [(p.start, p.end) for p in prices] + [(i.start, i.end) for i in identified]
+        places_identified = [(i.start, i.end) for i in identified]
+        prices, others = self._stated.apart(query, places_identified)
+        apart = [(p.start, p.end) for p in prices] + places_identified
         typed = tokens_of(blanked(query, apart))
         typed = [self._respelled(token) for token in typed] if self._stem else typed
         if not query.isascii():
             typed = segmented(typed, self._phrases.__contains__, self._unspaced)
         find_near: FindNear = cache(self._near) if corrects else (lambda _: [])
         words = tuple(self._read(query, typed, i, find_near, knows) for i in range(len(typed)))
-        pairs, each = self._size_pairs.find(query)
-        stated = [*self._ages.named(query)]
-        stated += [(q.start, q.end, found) for q, found in self._quantities.find(query)]
-        stated += [(one.start, one.end, found) for one, found in ages]
-        measures = by_words(typed, [*stated, *pairs])
-        ranges = by_words(typed, each) | value_ranges(query, typed, self._phrases)
-        ranges = {place: found for place, found in ranges.items() if not overlaps(place, measures)}
+        measures, ranges = self._stated.find(query, typed, others)
         measures |= ranges
         places = sorted({*measures, *self._match(words, list(measures))})
         sizes = self._bare_sizes.find(

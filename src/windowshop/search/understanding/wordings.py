@@ -65,6 +65,32 @@ class Unit:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class YearBound:
+    """Words before or behind a year that bound on one side."""
+
+    op: Operator
+    before: tuple[str, ...]
+    behind: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class YearWords:
+    """Words beside years."""
+
+    bounds: tuple[YearBound, ...]
+    of: tuple[str, ...]
+    """Words before a year that mean it alone, or from it on."""
+    between: tuple[str, ...]
+    """Words between another word and a year."""
+    to: tuple[str, ...]
+    """Words between two years."""
+    released: tuple[str, ...]
+    """Words for a release, in queries and in names of columns."""
+    year_names: tuple[str, ...]
+    """Words for a year, in names of columns and beside years."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ExclusionWords:
     """Words that exclude what follows them, or what they follow."""
 
@@ -108,8 +134,9 @@ class Wordings:
     counts: tuple[str, ...]
     """Words for what is counted."""
     units: tuple[Unit, ...]
-    sizes: tuple[str, ...]
-    """Words in the name of a column of sizes."""
+    years: YearWords
+    measured: tuple[tuple[str, ...], ...]
+    """Words for what is measured, which say beside a measure whose it is."""
     numbers: dict[str, tuple[str, ...]]
     """Words for 2 to 12 by language; those for 0 and 1 mean too much else."""
     larger_numbers: dict[str, dict[str, float]]

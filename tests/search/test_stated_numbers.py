@@ -199,6 +199,8 @@ def years_named(kind, query):
         ("books in 2015", []),
         ("spring 2015", []),
         ("since 2030", []),
+        ("ab 1900", []),  # all are, so it may be a price
+        ("from 1949", [1949]),
         ("since 2000 pages", []),
         ("from 2000 mah", []),
         ("camera from 2000d", []),

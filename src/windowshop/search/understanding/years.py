@@ -41,9 +41,13 @@ class _Column:
     """Form of the first day of a year in its comparisons; "" for a number."""
 
     def meaning(self, low: float, high: float, label: str) -> Meaning | None:
-        """Return the values of the years from one to another; None where no product has any."""
+        """Return the values of the years from one to another; None where no product has any.
+
+        Nor does a bound that all of them pass name a year: "ab 1500" may be a price.
+        """
         count = int(self.years.is_between(low, high).sum())
-        if not count:
+        is_any = count == len(self.years) and inf in (-low, high)
+        if not count or is_any:
             return None
         tests: list[tuple[Operator, Scalar]] = []
         if low > -inf:
@@ -83,7 +87,7 @@ class Years:
             shown = f"{low:g}" if low == high else shown.strip(" :")
             meanings = _meanings(columns, low, high, shown)
             if groups["of"] and not (labels or groups["last"]):
-                meanings += _meanings(columns, low, inf, text)  # or from that year on
+                meanings += _meanings(columns, low, LAST, text)  # or from that year on
             if meanings:
                 found.append((start, start + len(text), meanings))
         return found

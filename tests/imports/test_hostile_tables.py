@@ -252,6 +252,18 @@ S;Socken;9,90;N;
     assert shop.column("price") == {"A-1": 1200, "A-2": 99.9}
 
 
+def test_offers_of_a_table_that_have_ended(tmp_path):
+    text = """sku,name,price,special_price,special_price_end,category
+A,Mug,10,8,2020-02-01,Home^Kitchen
+B,Cup,10,8,2999-02-01,Home^Tea
+C,Pan,10,8,,Home^Kitchen
+"""
+    shop = import_text(tmp_path, "a.csv", text)
+    assert shop.column("sale_price") == {"A": None, "B": 8, "C": 8}
+    assert shop.notes["dated-offer"] == 1
+    assert shop.column("category")["B"] == "Home > Tea"
+
+
 def test_a_header_that_comes_again_late_is_left_out(tmp_path):
     rows = [f"A{i},Mug {i},{i}.50" for i in range(1, 30)]
     text = "\n".join(["sku,name,price", *rows[:20], "sku,name,price", *rows[20:]])

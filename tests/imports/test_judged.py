@@ -138,6 +138,44 @@ def test_marqo_gs(tmp_path):
     assert shop.notes == {}
 
 
+def test_tables_of_contests(tmp_path):
+    """Pairs with products by a number of their own, beside their texts, or by their titles alone."""
+    folder = tmp_path / "contest"
+    folder.mkdir()
+    (folder / "train.csv").write_text(
+        '"id","product_uid","product_title","search_term","relevance"\n'
+        '2,100001,"Angle, 12 gauge","angle bracket",3\n3,100001,"Angle, 12 gauge","l bracket",2.6\n'
+        '9,100002,"Deck paint 1 gal.","deck over",1\n17,100001,"Angle, 12 gauge","deck over",1.33\n'
+    )
+    (folder / "descriptions.csv").write_text(
+        '"product_uid","product_description"\n100001,"Angles make joints stronger"\n100002,"Paint"\n'
+    )
+    shop = import_path(folder, tmp_path / "shop")
+    assert shop.report.format == "judged queries"
+    assert shop.column("title") == {"100001": "Angle, 12 gauge", "100002": "Deck paint 1 gal."}
+    assert (shop.report.counts["queries"], shop.report.counts["judgements"]) == (3, 4)
+    grades = pl.read_parquet(shop.folder / "qrels.parquet")["grade"].to_list()
+    assert grades == [3, 3, 1, 1]
+    text = (
+        "id,query,product_title,median_relevance\n1,lamp,Red lamp,4\n2,lamp,Sofa,1\n3,sofa,Sofa,4\n"
+    )
+    shop = import_text(tmp_path, "pairs.csv", text)
+    assert sorted(shop.products["title"]) == ["Red lamp", "Sofa"]
+    assert shop.report.counts["judgements"] == 3
+    text = "sku,name,price,keyword,rating\nA,Red lamp,5.00,lamp,4.5\nB,Sofa,6.00,sofa,3.9\n"
+    assert import_text(tmp_path, "shop.csv", text).report.format == "a table"
+
+
+def test_a_collection_without_a_header(tmp_path):
+    folder = tmp_path / "trec"
+    folder.mkdir()
+    (folder / "collection.tsv").write_text("0\tRed mug with handle\n1\tBlue cup for tea\n")
+    (folder / "queries.dev.tsv").write_text("10\tmug\n11\tcup\n")
+    (folder / "qrels.dev.tsv").write_text("10\t0\t0\t1\n11\t0\t1\t1\n")
+    shop = import_path(folder, tmp_path / "shop")
+    assert shop.column("title") == {"0": "Red mug with handle", "1": "Blue cup for tea"}
+
+
 def test_a_table_of_queries_products_and_labels(tmp_path):
     text = (
         "search_query,product_id,relevance\nred mug,p1,exact\nred mug,p2,irrelevant\nhat,p3,huh\n"

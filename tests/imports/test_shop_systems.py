@@ -107,6 +107,17 @@ def test_shopify_json(tmp_path, form):
     assert shop.row("T-S")["category"] == "Tops"
 
 
+def test_shopify_json_of_one_product(tmp_path):
+    variants = [{"id": 11, "title": "Default Title", "option1": "Default Title", "price": "19.90"}]
+    product = {"id": 1, "title": "Tee", "body_html": None, "vendor": "Acme", "product_type": "",
+               "handle": "tee", "tags": "a, b", "variants": variants, "status": "draft",
+               "options": [{"name": "Title"}], "images": [{"src": "https://x.example/t.jpg"}]}  # fmt: skip
+    for content in ({"product": product}, product):
+        shop = import_text(tmp_path, "product.json", json.dumps(content))
+        assert shop.report.format == "Shopify products.json"
+        assert (shop.column("title"), shop.column("price")) == ({"tee": "Tee"}, {"tee": 19.9})
+
+
 WOO = ["ID", "Type", "SKU", "Name", "Published", "Visibility in catalog", "Short description",
        "Description", "In stock?", "Stock", "Weight (kg)", "Sale price", "Regular price",
        "Categories", "Tags", "Images", "Parent", "Attribute 1 name", "Attribute 1 value(s)",

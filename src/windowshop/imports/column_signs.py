@@ -39,7 +39,7 @@ def column_signs(columns: Mapping[str, str], values: Mapping[str, Sequence[Any]]
         return found
     has_arrow = sum(bool(re.search(r"\s>\s|[^\s]>[^\s]|›|»", path)) for path in paths)
     if not has_arrow:
-        for sign in ("/", "|", "\\", "::"):
+        for sign in ("/", "|", "\\", "::", "^", "~"):
             if sum(sign in path for path in paths) > 0.5 * len(paths) and _shares_roots(
                 paths, sign
             ):

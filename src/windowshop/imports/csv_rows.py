@@ -66,7 +66,9 @@ def csv_shape(path: Path, head: str, separator: str = "") -> CsvShape:
     names = [name.strip().lstrip("\ufeff").strip() for name in rows[place]]
     if is_amazon:
         names = [_amazon_name(name) for name in names]
-    has_header = not any(_DATA.match(name) for name in names) or len(set(names)) < len(names) - 2
+    is_counted = names[0].isdigit() and not all(map(str.isdigit, names))
+    is_data = any(_DATA.match(name) for name in names) or is_counted
+    has_header = not is_data or len(set(names)) < len(names) - 2
     if not has_header:
         return CsvShape(signs, tuple(f"column {i}" for i in range(1, len(names) + 1)), place,
                         has_header=False)  # fmt: skip

@@ -44,7 +44,7 @@ DATA_SUFFIXES = frozenset(
         ".sqlite3",
     ]
 )
-TABLE = "table"
+TABLE, JUDGED = "table", "judged"
 PRODUCT_FIELDS = frozenset(("product_id", "title", "description", "brand", "category", "price",
                             "images", "gtin", "availability", "group_id"))  # fmt: skip
 """Fields by which a table of products is told from others of a folder."""
@@ -228,7 +228,7 @@ def _same_files(
     if not hits:
         raise failed[0]
     tables = [hit.sources[0] for hit in hits if _is_plain(hit)]
-    if format in ("", TABLE):
+    if format in ("", TABLE) and not any(map(_has_judged_products, hits)):
         joined = related_source(folder, tables, table=asked[0], joins=asked[1])
         if joined is not None:
             return _joined(joined, files)
@@ -245,6 +245,11 @@ def _same_files(
         sources=tuple(hit.sources[0] for hit in same), others=surest.others,
         passed_over=tuple(path for path in files if path not in taken),
     )  # fmt: skip
+
+
+def _has_judged_products(hit: Recognised) -> bool:
+    """Return whether a file has judged queries and what the products are called."""
+    return hit.format == JUDGED and map_of(hit.sources[0])[0].first("title") is not None
 
 
 def _is_plain(hit: Recognised) -> bool:

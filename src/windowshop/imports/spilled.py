@@ -116,7 +116,7 @@ class Spilled(MutableMapping[str, Value]):
             )
             self._database.execute("CREATE INDEX places ON held (place)")
         oldest = zip(range(number), self._kept.items(), strict=False)
-        rows = [(key, place, json.dumps(self._to_plain(value), ensure_ascii=False))
+        rows = [(key, place, json.dumps(self._to_plain(value), ensure_ascii=False, default=str))
                 for _, (key, (place, value)) in oldest]  # fmt: skip
         self._database.executemany("INSERT OR REPLACE INTO held VALUES (?, ?, ?)", rows)
         self._database.commit()

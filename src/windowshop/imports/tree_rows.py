@@ -80,19 +80,29 @@ def _mongo(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
+_TITLES = frozenset(("title", "name", "productName"))
+_FACTS = frozenset(("price", "sku", "variants", "handle", "body_html", "gtin"))
+_LISTS = frozenset(("products", "items", "data", "results", "hits", "records", "articles", "rows"))
+"""Keys of an object that is no product itself."""
+
+
 def json_place(path: Path) -> str:
     """Return the prefix, as ijson names it, of the longest list of objects near the beginning.
 
-    One that ends in `*` is an object of objects by their ids; "" is the document itself.
+    One that ends in `*` is an object of objects by their ids; "" is the document itself. A
+    product by itself, or in an object (`{"product": {}}`), comes before the lists in it.
     """
     with needs_extra("import"):
         import ijson
     found: Counter[str] = Counter()
+    alone: dict[str, set[str]] = {}
     with open_bytes(path) as file:
         try:
             for place, (prefix, event, value) in enumerate(ijson.parse(file)):
                 if event == "map_key" and not prefix and str(value).startswith("@"):
                     return ""  # linked data, which is read whole
+                if event == "map_key" and prefix.rpartition(".")[2] in ("", "product"):
+                    alone.setdefault(prefix, set()).add(str(value))
                 if event == "start_map":
                     _count_parent(prefix, found)
                 if place > HEAD_EVENTS:
@@ -100,6 +110,10 @@ def json_place(path: Path) -> str:
         except (ijson.JSONError, UnicodeDecodeError) as error:
             if not found:
                 raise _broken(path, error) from None
+    for prefix, names in alone.items():
+        has_facts = bool(names & _TITLES) and bool(names & _FACTS) and not names & _LISTS
+        if has_facts and "item" not in prefix.split("."):
+            return prefix
     best, number = max(
         found.items(), key=lambda item: (item[1], item[0][-1:] != "*"), default=("", 0)
     )

@@ -11,6 +11,7 @@ from windowshop.imports.normalise import Reading
 from windowshop.imports.record import JudgedQuery, Judgement, Record
 from windowshop.imports.report import ImportReport
 from windowshop.imports.source import Source
+from windowshop.imports.spilled import Spilled
 from windowshop.imports.tree_rows import Row
 from windowshop.imports.values import hash_of, plain_name
 
@@ -109,7 +110,8 @@ def grouped(
 ) -> Iterator[list[Row]]:
     """Yield rows of one key together, those that stand apart at the end.
 
-    The source is read twice: first to find the keys whose rows are apart, which alone are held.
+    The source is read twice: first to find the keys whose rows are apart, which alone are kept,
+    on disk where they are many.
     """
     seen: set[int] = set()
     apart: set[int] = set()
@@ -120,13 +122,13 @@ def grouped(
             apart.add(digest)
         seen.add(digest)
         last = digest
-    held: dict[int, list[Row]] = {}
+    held: Spilled[list[Row]] = Spilled()
     group: list[Row] = []
     last = None
     for row in source.rows(report):
         digest = hash_of(key(row[1]))
         if digest in apart:
-            held.setdefault(digest, []).append(row)
+            held.setdefault(str(digest), []).append(row)
             continue
         if digest != last and group:
             yield group

@@ -11,6 +11,7 @@ from windowshop.imports.column_map import Target, guess_map
 from windowshop.imports.formats.embedded import held_columns, with_files
 from windowshop.imports.formats.format import Format, Found, Job, Names
 from windowshop.imports.formats.table import record_of
+from windowshop.imports.names import field_of
 from windowshop.imports.record import JudgedQuery, Judgement, Record
 from windowshop.imports.source import Source
 from windowshop.imports.values import hash_of, plain_name
@@ -26,10 +27,16 @@ MAX_GRADE = 10
 _ALIASES = {
     "query": "query|search_query|user_query|keyword|search_term|question",
     "query_id": "query_id|qid|query-id",
-    "product_id": "product_id|docid|doc_id|item_id|asin|corpus-id|corpus_id|document_id",
+    "product_id": "product_id|product_uid|docid|doc_id|item_id|asin|sku|corpus-id|corpus_id"
+    "|document_id",
     "label": "esci_label|label|grade|relevance|rating|judgment|judgement|median_relevance|score",
     "split": "split|set",
 }
+
+
+_QUERIES = frozenset(("query", "search query", "user query", "search term"))
+_LABELS = frozenset(("relevance", "median relevance", "grade", "judgement", "judgment"))
+"""Names that tell a judgement where no column names a product."""
 
 
 class Grades:
@@ -74,8 +81,12 @@ def _recognise(source: Source) -> Found | None:
     if {"score linear", "query"} <= names and {"product id", "position"} & names:
         return Found(0.95, ("columns query, product_id, position, score_linear",))
     columns = Names(source.header, _ALIASES).column.keys()
-    if {"query", "product_id", "label"} <= columns:
+    is_asked = bool(names & _QUERIES) or "sku" not in names  # a shop has keywords of its own
+    if {"query", "product_id", "label"} <= columns and is_asked:
         return Found(0.8, ("a query, a product and a label in each row",))
+    has_title = any((told := field_of(name)) and told[0] == "title" for name in source.header)
+    if has_title and names & _QUERIES and names & _LABELS:
+        return Found(0.8, ("a query, a title and a label in each row",))
     return None
 
 
@@ -114,6 +125,11 @@ def query_id_of(text: str) -> str:
     return f"q-{hash_of(' '.join(text.lower().split())):016x}"
 
 
+def product_id_of(title: str) -> str:
+    """Return the id of a product that has none: by its title; "" for none."""
+    return f"made-{hash_of(' '.join(title.lower().split())):016x}" if title.strip() else ""
+
+
 def _rows(source: Source, job: Job) -> Iterator[Record | JudgedQuery | Judgement]:
     """Read rows of a query, a product with its columns, and a label or a score."""
     aliases = dict(_ALIASES)
@@ -125,14 +141,16 @@ def _rows(source: Source, job: Job) -> Iterator[Record | JudgedQuery | Judgement
         names.column[own] for own in ("query", "query_id", "label", "split") if own in names.column
     }
     asked |= {name for name in source.header if plain_name(name) in
-              ("pair id", "score reciprocal", "no score", "position", "example id")}  # fmt: skip
+              ("pair id", "score reciprocal", "no score", "position", "example id",
+               "relevance variance", "id")}  # fmt: skip
     header = [name for name in source.header if name not in asked]
     held = held_columns(source) if source.kind in ("parquet", "arrow") else []
     found, _ = guess_map(header, source.sample)
     found.columns.update(dict.fromkeys(held, "images"))
     has_products = found.first("title") is not None or found.first("images") is not None
     columns: dict[str, Target] = {n: t for n, t in found.columns.items() if t != "product_id"}
-    columns[names.column["product_id"]] = "product_id"
+    if "product_id" in names.column:
+        columns[names.column["product_id"]] = "product_id"
     found.columns.clear()
     found.columns.update(columns)
     job.report.columns |= {str(n): str(t) for n, t in columns.items()}
@@ -140,13 +158,17 @@ def _rows(source: Source, job: Job) -> Iterator[Record | JudgedQuery | Judgement
     for number, row in source.rows(job.report):
         text = str(names.get(row, "query")).strip()
         product_id = str(names.get(row, "product_id")).strip()
+        if "product_id" not in names.column:
+            product_id = product_id_of(str(row.get(found.first("title") or "", "")))
         query_id = str(names.get(row, "query_id") or query_id_of(text))
         grade = grades.grade(names.get(row, "label"))
         key = hash_of(product_id)
         if has_products and product_id and key not in seen:
             seen.add(key)
             own = {n: v for n, v in row.items() if n not in asked}
-            yield record_of(number, with_files(own, held, number, job) if held else own, found)
+            record = record_of(number, with_files(own, held, number, job) if held else own, found)
+            record.fields["product_id"] = product_id
+            yield record
         if grade is None or not product_id or not text:
             job.report.add("bad-grade", number, names.get(row, "label"))
             continue

@@ -12,6 +12,7 @@ from windowshop.imports.names import field_of
 from windowshop.imports.normalise import id_text
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
+from windowshop.imports.spilled import Spilled
 from windowshop.imports.values import (
     count_of,
     parse_availability,
@@ -28,6 +29,11 @@ _PARENT = re.compile(
 )
 _AGAINST = re.compile(r"\bhide|\b(?:hidden|disabled|archived|deleted)\b")
 """Names of columns that say that the shop does not show a product."""
+_SALE_END = re.compile(
+    r"(?:.* )?(?:sale|special|specials|offer|promo|promotion|discount)(?: price)?(?: date)?"
+    r" (?:end|ends|to|until|expires|end date|to date|expires date)"
+)
+"""Names of columns of the last day of a lower price."""
 _ON_SALE = re.compile(r"(?:is )?on ?sale|sale (?:enabled|active)")
 _BESIDE = frozenset(("keep", "attribute", "drop", *FURTHER_TARGETS))
 _OF_KIND = re.compile(r" \((?:variant|product) attribute\)$")
@@ -185,18 +191,18 @@ def _without_pairs(row: Mapping[str, Any], names: set[str]) -> Mapping[str, Any]
     return {name: value for name, value in row.items() if name not in names} if names else row
 
 
-def _parents(source: Source, found: ColumnMap, job: Job) -> dict[str, dict[str, Any]]:
+def _parents(source: Source, found: ColumnMap, job: Job) -> Spilled[dict[str, Any]]:
     """Return the rows that others name in a column of parents, by their ids."""
     group = found.first("group_id")
+    parents: Spilled[dict[str, Any]] = Spilled()
     if group is None or not _PARENT.search(plain_name(group)):
-        return {}
+        return parents
     ids = [name for target in ("product_id", "sku") if (name := found.first(target))]
     asked: set[str] = set()
     for _, row in source.rows(job.report.quiet()):
         name = id_text(row.get(group))
         if name and name not in [id_text(row.get(column)) for column in ids]:
             asked.add(name)
-    parents: dict[str, dict[str, Any]] = {}
     for _, row in source.rows(job.report.quiet()) if asked else ():
         for column in ids:
             if (name := id_text(row.get(column))) in asked:
@@ -237,12 +243,19 @@ def record_of(number: int, row: Mapping[str, Any], found: ColumnMap) -> Record:
                 *split_list(fields[target], ",;|"), *split_list(value, ",;|")]  # fmt: skip
         else:
             fields[target] = value
-    if fields.get("sale_price") and any(
-        _ON_SALE.fullmatch(plain_name(name)) and parse_boolean(value) is False
-        for name, value in row.items()
-    ):
-        del fields["sale_price"]
+    if fields.get("sale_price"):
+        _offer(record, row)
     return record
+
+
+def _offer(record: Record, row: Mapping[str, Any]) -> None:
+    """Take out a lower price that is not asked for, and find the last day of one that is."""
+    for name, value in row.items():
+        plain = plain_name(name)
+        if _ON_SALE.fullmatch(plain) and parse_boolean(value) is False:
+            record.fields.pop("sale_price", None)
+        elif _SALE_END.fullmatch(plain):
+            record.sale_ends = str(value)
 
 
 def _beside(record: Record, name: str, value: Any, target: str, found: ColumnMap) -> None:  # noqa: ANN401

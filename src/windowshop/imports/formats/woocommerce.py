@@ -12,6 +12,7 @@ from windowshop.imports.amounts import decimal_sign
 from windowshop.imports.formats.format import Format, Found, Job, Names, by_anchors, tell_columns
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
+from windowshop.imports.spilled import Spilled
 from windowshop.imports.values import BACKORDER, IN_STOCK, OUT_OF_STOCK, parse_boolean, plain_name
 
 ALIASES = {
@@ -79,7 +80,7 @@ _FIELDS = {
     "images": "image_url", "parent": "group_id", "in_stock": "availability", "gtin": "gtin",
     "published": "published", "external": "link",
 }  # fmt: skip
-Parents = dict[str, dict[str, Any]]
+Parents = Spilled[dict[str, Any]]
 
 
 def _recognise(source: Source) -> Found | None:
@@ -165,11 +166,11 @@ def _parents(source: Source, names: Names, job: Job) -> tuple[Parents, set[str]]
         if "variation" in _kinds(row, names):
             asked.add(_key(str(names.get(row, "parent"))))
     asked.discard("")
-    parents: Parents = {}
+    parents: Parents = Spilled()
     if asked:
         for _, row in source.rows(job.report.quiet()):
             if "variation" not in _kinds(row, names):
-                parents |= {key: row for key in _keys(row, names) if key in asked}
+                parents.update({key: row for key in _keys(row, names) if key in asked})
     return parents, asked
 
 

@@ -53,6 +53,7 @@ def rules(tab: Page, address: str) -> None:
     changed.get_by_text("Pin to the top").nth(5).click()
     tab.wait_for_selector('.pair [data-move="down"]')
     tab.locator(".pair .column").first.locator(".why summary").first.click()
+    tab.evaluate("window.scrollTo(0, 0)")
 
 
 PICTURES: dict[str, tuple[Callable[[Page, str], None], int]] = {

@@ -56,8 +56,16 @@ def _parsed(text: str, where: str) -> object:
     try:
         content = yaml.safe_load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ConfigError(f"{where}: cannot be read as YAML: {error}") from None
+        raise ConfigError(f"{where}: cannot be read as YAML: {_reason(error)}") from None
     return {} if content is None else content
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line what is wrong, and where the parser knows."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    place = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
+    return " ".join(filter(None, (f"{place}:", error.problem, error.context)))
 
 
 def to_yaml(config: object) -> str:

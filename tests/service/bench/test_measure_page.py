@@ -145,6 +145,8 @@ def test_a_snapshot_is_kept_compared_with_and_deleted(open_page, measure_address
     left.select_option(label=left.locator("option").last.inner_text())
     page.wait_for_selector('.means [data-side="difference"]')
     assert mean(page, "difference") == "+.000"
+    assert page.inner_text("#verdict").startswith("Equal: ")
+    assert page.inner_text('.means [data-side="1"] th') == "Right, as served"
     set_words(page, 0.01)
     until(lambda: mean(page, "difference") != "+.000")
     assert mean(page, 0) == before
@@ -227,7 +229,7 @@ def test_a_setting_is_judged_and_saved_in_few_steps(open_page, measure_address, 
     by.wait(lambda: page.locator('.means [data-side="difference"]').count())
     by.wait(lambda: mean(page, 1) != before and page.locator('[aria-busy="false"]').count())
     assert page.inner_text('.means [data-side="1"] .interval').count(" to ") == 1
-    assert page.inner_text("#verdict").startswith("Worse: ")
+    assert page.inner_text("#verdict").startswith("Worse: nDCG@10 −")
     by.click('[data-view="losses"]')
     losers = page.locator(".query").all_text_contents()[:3]
     rows = {row["text"]: row["sides"] for row in told_run(measure_address)["figures"]["queries"]}

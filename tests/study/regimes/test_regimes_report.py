@@ -1,15 +1,20 @@
 """Answers and report of a study of regimes, from made-up scores."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from support.tiny_regimes import made_up_results
 
 from windowshop.errors import DataError
+from windowshop.study.regimes import plots
 from windowshop.study.regimes.answers import CellScores, answer_all, best_cells, row_name
 from windowshop.study.regimes.config import Cell
 from windowshop.study.regimes.page import write_page
 from windowshop.study.regimes.regime import Regime
 from windowshop.study.regimes.results import load_regime_results
+from windowshop.study.report.plots import COLOURS
 
 
 def level(cell):
@@ -91,3 +96,26 @@ def test_the_report_folder_reads_back(results, tmp_path):
     (tmp_path / "results.json").write_text("{}")
     with pytest.raises(DataError, match="is no file of"):
         load_regime_results(tmp_path)
+
+
+def test_names_below_a_heat_map_are_turned_only_where_they_need_it(results, monkeypatch):
+    turned = []
+    real = plots.draw_svg
+
+    def spy(draw, height):
+        axes = Figure().add_subplot()
+        draw(axes)
+        turned.append({label.get_rotation() for label in axes.get_xticklabels()})
+        return real(draw, height=height)
+
+    monkeypatch.setattr(plots, "draw_svg", spy)
+    answer = answer_all(results, "ndcg@10")[0]
+    plots.heat_map(answer, 0)
+    monkeypatch.setattr(plots, "MOST_UPRIGHT", 5)
+    plots.heat_map(answer, 0)
+    assert turned == [{0.0}, {45.0}]
+
+
+def test_lines_of_the_published_study_have_colours_of_their_own():
+    published = load_regime_results(Path("benchmarks/results/study_regimes"))
+    assert 7 < len(plots.line_names(published)) <= len(COLOURS) == len(set(COLOURS))

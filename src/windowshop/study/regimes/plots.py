@@ -23,6 +23,8 @@ from windowshop.study.report.plots import (
 MEASURE = MEASURES[0]
 FULL_COLOUR = 0.1
 """Difference that has the strongest colour of a heat map."""
+MOST_UPRIGHT = 56
+"""Characters of the names below a heat map, each as wide as the widest, that fit side by side."""
 ON_DEV = "schedule chosen on dev"
 Lines = dict[str, dict[Regime, Cell]]
 
@@ -83,7 +85,9 @@ def heat_map(answer: Answer, place: int) -> Plot | None:
                 color="white" if strong else "black",
             )
         names = [regime.name.replace(", ", "\n") for regime in regimes]
-        axes.set_xticks(range(len(regimes)), names, rotation=45, ha="right", fontsize=8)
+        width = max(len(line) for name in names for line in name.split("\n")) * len(names)
+        turned = {"rotation": 45, "ha": "right"} if width > MOST_UPRIGHT else {}
+        axes.set_xticks(range(len(regimes)), names, fontsize=8, **turned)
         axes.set_yticks(range(len(rows)), rows, fontsize=8)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)

@@ -1,8 +1,8 @@
 """SVG plots of a study; equal results give equal bytes.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart. A variant that any plot
-draws as a line has one colour in all of them, the others are grey; groups differ in their markers,
-and so do lines. Text stays text.
+Colours are Okabe and Ito's, then three of Paul Tol's, which colour-blind readers can tell apart. A
+variant that any plot draws as a line has one colour in all of them, the others are grey; groups
+differ in their markers, and so do lines. Text stays text.
 """
 
 import io
@@ -23,7 +23,10 @@ from windowshop.study.report.tables import gate_means
 from windowshop.study.results import CurvePoint, StudyResults, VariantResult
 
 INK, QUIET, PAPER = "#1d1c1a", "#77736b", "#faf9f6"
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8579")
+COLOURS = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8579"),
+    *("#332288", "#882255", "#999933"),
+)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 TEXT, BOTH, IMAGE = "#0072b2", "#b9b4aa", "#e69f00"
 MAX_LINES = 6

@@ -52,6 +52,13 @@ export const product = (id, signal) => send(`products/${encodeURIComponent(id)}`
 export const similar = (id, options, signal) =>
   send(`products/${encodeURIComponent(id)}/similar?${new URLSearchParams(options)}`, { signal });
 
+/** Some columns of the products of groups; nobody searched for them, so nothing is written down. */
+export function variantsOf(groups, columns, signal) {
+  const where = `group_id in (${groups.map((group) => JSON.stringify(group)).join(", ")})`;
+  const fields = columns.map((column) => ["fields", column]);
+  return send(`search?${new URLSearchParams([["where", where], ["log", false], ["limit", Math.min(1000, 10 * groups.length)], ...fields])}`, { signal });
+}
+
 export const suggest = (text, signal) => send(`suggest?${new URLSearchParams({ q: text, limit: 8 })}`, { signal });
 
 /** The grades that this page gave; those of named judges are theirs. */

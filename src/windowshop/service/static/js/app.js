@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { nameOf } from "./cards.js";
 import { showDetail } from "./detail.js";
+import { showDots } from "./dots.js";
 import { announce, byId, debounced, focusResults, refill } from "./dom.js";
 import { Facets } from "./facets.js";
 import { clearBlank, showChips, showEmpty, showFault, showNotes, showRecognised } from "./notes.js";
@@ -14,6 +15,7 @@ import { EMPTY, fromAddress, PAGE, sameAnswer, sameQuestion, sortOf, sortText, t
 import { watchQuery } from "./suggest.js";
 import { counted, inNumbers } from "./words.js";
 
+const DOTS_MS = 250;
 const FRESH = { picks: {}, choices: {}, correct: true, sort: null, where: "", product: null };
 
 const isBench = location.pathname.endsWith("/workbench");
@@ -23,6 +25,7 @@ const titles = new Map();
 
 const bench = isBench ? new (await import("./workbench.js")).Workbench({ go, ask, addressOf, cardClicked, state: () => state }) : null;
 const results = new Results(addressOf, (result) => bench?.extra(result) ?? []);
+const drawDots = debounced((shown) => showDots(results.list, shown, addressOf).catch(() => undefined), DOTS_MS);
 const facets = new Facets(byId("facets"), { change: pick, ask: askFacet });
 
 // What is asked for.
@@ -209,6 +212,7 @@ async function ask(request, asked, signal) {
 function show(answer, asked) {
   clearBlank();
   results.show(answer, asked.collapse);
+  dotSoon(answer, asked);
   for (const result of answer.results) titles.set(result.product_id, nameOf(result));
   const found = counted(answer.total, "result");
   const more = answer.total_products > answer.total ? ` · ${inNumbers(answer.total_products)} with variants` : "";
@@ -225,6 +229,11 @@ function show(answer, asked) {
   syncChips();
   if (!answer.results.length) offerWays(answer, asked);
   bench?.shown(answer, asked);
+}
+
+/** Show shoppers the colours of variants, once the results stand for a moment. */
+function dotSoon(answer, asked) {
+  if (!isBench && asked.collapse) drawDots(answer.results);
 }
 
 function offerWays(answer, asked) {
@@ -256,6 +265,7 @@ async function showMore() {
     const asked = state;
     const answer = await ask(toRequest(asked, { offset: results.shown.length, followUp: true }), asked, signal);
     results.add(answer, asked.collapse);
+    dotSoon(answer, asked);
     history.replaceState({ ...history.state, shown: results.shown.length }, "");
     bench?.shown(answer, asked);
   } catch (error) {
@@ -315,7 +325,7 @@ function cardClicked(event) {
   const link = event.target.closest(".title a");
   if (variant && isPlain(event)) {
     event.preventDefault();
-    go({ product: variant.dataset.variant }, { replace: true });
+    go({ product: variant.dataset.variant }, { replace: state.product !== null });
   }
   if (!link || !card) return;
   report(card.dataset.id, () => card.dataset);

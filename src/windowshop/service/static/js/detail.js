@@ -51,8 +51,16 @@ function page(id, fields, { onLike, hasVariants }) {
       el("div", { class: "row" },
         address ? el("a", { class: "button strong", href: address, rel: "noopener", text: "Go to the product" }) : null,
         el("button", { class: "button", type: "button", text: "Search for similar products", on: { click: () => onLike(id, title) } })),
-      fields.description ? el("p", { class: "about", dir: "auto", text: fields.description }) : null,
+      fields.description ? about(fields.description) : null,
       facts(fields)));
+}
+
+/** A description; points behind bullets become a list. */
+function about(text) {
+  const [first, ...points] = text.split(/\s*•\s+/);
+  if (points.length < 2) return el("p", { class: "about", dir: "auto", text });
+  return el("div", { class: "about" }, first ? el("p", { dir: "auto", text: first }) : null,
+    el("ul", { class: "points" }, points.map((point) => el("li", { dir: "auto", text: point.trim() }))));
 }
 
 /** The shape of a product, while it is on its way. */

@@ -50,6 +50,9 @@ export function featureName(feature) {
   return feature;
 }
 
+/** "neck_type: crew" -> "Neck type: crew". */
+const labelled = (name) => name.replace(/^[^:]+(?=: )/, (column) => columnName(column));
+
 const DID = { pin: "Pinned by", boost: "Moved up by", bury: "Moved down by" };
 
 /** A disclosure for one card; null where the answer explains nothing. */
@@ -61,8 +64,8 @@ export function why(result) {
     el("div", { class: "inside" },
       el("dl", {}, reasons.channels.flatMap(channelRow), probabilityRow(reasons)),
       scoreBars(result, reasons.parts ?? []),
-      reasons.boosted_by.filter((name) => !reasons.parts?.some((part) => part.name === name)).map((name) => el("p", { text: `Preferred for ${name}` })),
-      reasons.last_by.map((name) => el("p", { text: `Last, as the search says ${name}` })),
+      reasons.boosted_by.filter((name) => !reasons.parts?.some((part) => part.name === name)).map((name) => el("p", { text: `Preferred for ${labelled(name)}` })),
+      reasons.last_by.map((name) => el("p", { text: `Last, as the search says ${labelled(name)}` })),
       reasons.effects.map((effect) => el("p", { text: `${DID[effect.kind] ?? effect.kind} “${effect.rule}”` })),
       ranked(reasons.ranker),
       reasons.diversified_from === null ? null
@@ -101,7 +104,7 @@ function probabilityRow({ probability }) {
 
 /** The merged score as a sum; only the score where channels take turns. */
 function scoreBars({ score }, parts) {
-  const rows = parts.map(({ name, kind, points }) => [kind === "boost" ? `Preferred for ${name}` : CHANNELS[name] ?? name, points]);
+  const rows = parts.map(({ name, kind, points }) => [kind === "boost" ? `Preferred for ${labelled(name)}` : CHANNELS[name] ?? name, points]);
   return bars("Merged score", rows, score, 3);
 }
 

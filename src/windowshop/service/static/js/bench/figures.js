@@ -14,14 +14,15 @@ export const figure = (value) => (value === null || value === undefined ? "–" 
 export const signed = (value) => (value === null ? "–" : `${value < 0 ? "−" : "+"}${figure(Math.abs(value))}`);
 
 /** One sentence about the difference, or about the one side there is. */
-export function verdict(figures, names) {
+export function verdict(figures) {
   const { difference, sides, num_judged: judged } = figures;
   if (!judged) return "No query of this set is judged yet: grade results below, and metrics appear.";
   const mean = sides[0][MAIN];
   if (!difference) return mean ? `nDCG@10 is ${figure(mean.mean)} on ${counted(mean.n, "query", "queries")}.` : "No query has a relevant product.";
   const found = difference[MAIN];
   if (!found) return "Two judged queries are needed to compare.";
-  const much = `${names[1]} is ${signed(found.mean)} nDCG@10 (95% interval ${signed(found.low)} to ${signed(found.high)})`;
+  if (!found.wins && !found.losses) return `Equal: nDCG@10 is ${figure(mean.mean)} on both sides, for each query.`;
+  const much = `nDCG@10 ${signed(found.mean)} (95% interval ${signed(found.low)} to ${signed(found.high)})`;
   const sure = found.p_value < UNSURE ? (found.mean > 0 ? "Better" : "Worse") : "Undecided";
   return `${sure}: ${much}, ${found.wins} won, ${found.losses} lost, ${found.ties} equal.`;
 }

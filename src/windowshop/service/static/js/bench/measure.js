@@ -136,7 +136,7 @@ class Measure {
   }
 
   get names() {
-    return ["Left", "Right"].slice(0, this.sides.length).map((name, i) => (this.sides.length === 1 ? "As served" : i ? "Right, changed" : `Left, ${this.left.snapshot ?? this.left.generation ?? "as served"}`));
+    return ["Left", "Right"].slice(0, this.sides.length).map((name, i) => (this.sides.length === 1 ? "As served" : i ? `Right, ${this.knobs.isPlain ? "as served" : "changed"}` : `Left, ${this.left.snapshot ?? this.left.generation ?? "as served"}`));
   }
 
   chosen(set) {
@@ -223,7 +223,7 @@ class Measure {
 
   show(run) {
     const { figures } = run;
-    this.verdict.textContent = verdict(figures, this.names);
+    this.verdict.textContent = verdict(figures);
     this.restsOn.textContent = run.rests_on;
     this.restsOn.hidden = !run.rests_on;
     this.snapshots.hidden = false;

@@ -42,7 +42,7 @@ export class Pair {
       this.problem.textContent = "";
       await this.draw(found, names, focus);
     } catch (error) {
-      if (!isAbort(error)) this.problem.textContent = error.message;
+      if (!isAbort(error)) this.problem.textContent = this.lists.querySelector(".card") ? `${error.message} Until then, the results below are those before.` : error.message;
     }
   }
 

@@ -56,7 +56,9 @@ def _parsed(text: str, where: str) -> object:
     try:
         content = yaml.safe_load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ConfigError(f"{where}: cannot be read as YAML: {_reason(error)}") from None
+        raise ConfigError(
+            f"{where}: cannot be read as YAML: {_reason(error)}. Correct it."
+        ) from None
     return {} if content is None else content
 
 

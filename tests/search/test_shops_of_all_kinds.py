@@ -320,6 +320,52 @@ def test_filters_fold_texts_as_words_are_folded(shop):
     assert found(searcher, where='brand = "CITROEN"') == ["1"]
 
 
+SPELLED = [
+    {"product_id": "1", "title": "a", "brand": "Citroën", "colour": "Red", "tags": ["Œuvre", "x"]},
+    {"product_id": "2", "title": "b", "brand": "CITROEN", "colour": "red", "tags": ["oeuvre"]},
+    {"product_id": "3", "title": "c", "brand": "Kofi’s", "colour": "red", "tags": ["y", "Y"]},
+    {"product_id": "4", "title": "d", "brand": "Kofi's", "colour": "Blue", "tags": ["z"]},
+]
+
+
+def counts(searcher, column, **request):
+    (facet,) = searcher.answer(SearchRequest(facets=(column,), **request)).facets
+    return {value.value: (value.products, value.picked) for value in facet.values}
+
+
+def test_facets_and_picks_fold_texts_as_filters_do(shop):
+    searcher = shop(SPELLED)
+    assert counts(searcher, "brand") == {"CITROEN": (2, False), "Kofi's": (2, False)}
+    assert counts(searcher, "colour") == {"red": (3, False), "Blue": (1, False)}
+    assert counts(searcher, "tags")["oeuvre"] == (2, False)
+    assert counts(searcher, "tags")["Y"] == (1, False)  # of a product that says so twice
+    for column, value, ids in (
+        ("brand", "citroen", ["1", "2"]),
+        ("brand", "KOFI’S", ["3", "4"]),
+        ("colour", "RED", ["1", "2", "3"]),
+        ("tags", "ŒUVRE", ["1", "2"]),
+    ):
+        picks = {column: FacetValues((value,))}
+        assert found(searcher, facet_filters=picks) == ids
+        assert found(searcher, where=f'{column} = "{value}"') == ids
+        shown = counts(searcher, column, facet_filters=picks)
+        assert [number for number, picked in shown.values() if picked] == [len(ids)]
+    nothing = {"brand": FacetValues(("Opel",))}
+    assert counts(searcher, "brand", facet_filters=nothing)["Opel"] == (0, True)
+
+
+def test_facets_fold_what_is_written_later(shop):
+    searcher = shop(SPELLED)
+    assert len(counts(searcher, "colour")) == 2  # held from here on
+    vectors = dict.fromkeys(("fused", "photo"), np.ones((2, 4), dtype=np.float32))
+    later = pl.DataFrame(
+        {"product_id": ["5", "6"], "title": ["e", "f"], "colour": ["RED", "Green"]}
+    )
+    searcher.index.collection.upsert(later, vectors)
+    shown = {name: number for name, (number, _) in counts(searcher, "colour").items()}
+    assert shown == {"red": 4, "Blue": 1, "Green": 1}
+
+
 CODED = [
     {"product_id": "h1", "title": "Summit kit", "sku": "MJ-1004-BLK", "model": "GSR 12V-15"},
     {"product_id": "h2", "title": "Hyperion jacket", "sku": "MJ-1004-RED", "model": "GSR 12V-35"},

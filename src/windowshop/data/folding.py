@@ -2,6 +2,7 @@
 
 Case goes, accents of Latin, Greek and Cyrillic letters, points of Hebrew and Arabic, ligatures,
 compatibility forms and foreign digits; hiragana is katakana, traditional Chinese is simplified.
+Apostrophes, hyphens and quotes have one form each.
 Marks that make another sound stay: vowel signs of Indic scripts and of Thai, and the voicing marks
 of Japanese. Every form of a Turkish i is one.
 """
@@ -24,6 +25,8 @@ _ONE_FORM = {
 }  # fmt: skip
 """Letters without a decomposition, the Cyrillic letters whose mark stays, and letters of Arabic
 script and Devanagari that people type for each other."""
+_ONE_FORM |= {"’": "'", "‘": "'", "ʼ": "'", "‐": "-", "–": "-", "−": "-", "”": '"', "“": '"'}
+"""Signs that keyboards and word processors put for each other."""
 _ONE_FORM |= {chr(sign): chr(sign + 0x60) for sign in range(0x3041, 0x3097)}
 _ZEROS = "٠۰०০੦૦୦௦౦೦൦๐໐༠၀០"
 _ONE_FORM |= {chr(ord(zero) + i): str(i) for zero in _ZEROS for i in range(10)}

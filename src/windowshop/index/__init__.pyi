@@ -1,6 +1,7 @@
 from .build import IndexConfig as IndexConfig
 from .build import build_index as build_index
 from .catalogue.codes import Coded as Coded
+from .catalogue.codes import form_of as form_of
 from .catalogue.codes import listed as listed
 from .catalogue.codes import stored_name as stored_name
 from .catalogue.collection import Collection as Collection

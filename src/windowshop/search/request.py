@@ -18,7 +18,7 @@ Mode: TypeAlias = Literal["hybrid", "vectors", "words"]
 
 @dataclass(frozen=True, slots=True)
 class FacetValues:
-    """Any of these values, exactly as the facet gave them; in a list column, any item of it."""
+    """Any of these values, texts folded as filters fold them; in a list column, any item of it."""
 
     values: tuple[str | int | float | bool, ...]
 

@@ -1,5 +1,7 @@
 """A column's values as numbers, by which they are counted without reading them again.
 
+Texts that fold to one form are one value, shown as most rows have it.
+
 Shapes: N rows of the column, C rows asked for, I their items: values that are not null, of a list
 each one once.
 """
@@ -12,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from windowshop.data import CATEGORY_PATHS, cut_paths, every_path
+from windowshop.data import CATEGORY_PATHS, TEXTS, cut_paths, every_path, fold, fold_column
 from windowshop.errors import SearchError
 
 CATEGORY = "category"
@@ -38,7 +40,11 @@ class ColumnCodes:
     def __init__(self, column: pl.Series) -> None:
         items = pl.DataFrame({"value": column}).with_row_index("row")
         if isinstance(column.dtype, pl.List):
-            items = items.explode("value").unique(["row", "value"], maintain_order=True)
+            items = items.explode("value")
+        if items["value"].dtype in TEXTS:
+            items = _in_one_form(items)
+        if isinstance(column.dtype, pl.List):
+            items = items.unique(["row", "value"], maintain_order=True)
         if items["value"].dtype.is_nested() or items["value"].dtype == pl.Object:
             raise SearchError(f"Column {column.name!r} holds {column.dtype}; it cannot be counted.")
         if items["value"].dtype.is_float():
@@ -67,20 +73,40 @@ class ColumnCodes:
         The further ones have their places already.
         """
         if self._code is None:
-            self._code = {value: code for code, value in enumerate(self.values)}
+            self._code = {form_of(value): code for code, value in enumerate(self.values)}
         own, known = self.of(rows_C), self._code
-        new = sorted({further.values[c] for c in np.unique(further.codes_I)} - known.keys())
+        added = {further.values[c] for c in np.unique(further.codes_I)}
+        new = sorted(value for value in added if form_of(value) not in known)
         values: Sequence[Any] = self.values
         if new:
             values = sorted([*self.values, *new])
-            known = {value: code for code, value in enumerate(values)}
-            to_new = np.array([known[value] for value in self.values], dtype=np.int64)
+            known = {form_of(value): code for code, value in enumerate(values)}
+            to_new = np.array([known[form_of(value)] for value in self.values], dtype=np.int64)
             own = Coded(values, own.places_I, to_new[own.codes_I])
-        codes = np.array([known.get(value, -1) for value in further.values], dtype=np.int64)
+        codes = [known.get(form_of(value), -1) for value in further.values]
         places_I = np.concatenate([places_C[own.places_I], further.places_I])
-        codes_I = np.concatenate([own.codes_I, codes[further.codes_I]])
+        further_I = np.array(codes, dtype=np.int64)[further.codes_I]
+        codes_I = np.concatenate([own.codes_I, further_I])
         order = np.argsort(places_I, kind="stable")
         return Coded(values, places_I[order], codes_I[order])
+
+
+def form_of(value: Any) -> Any:  # noqa: ANN401
+    """Return the form in which values are compared: a text folded, another one as it is."""
+    return fold(value) if isinstance(value, str) else value
+
+
+def _in_one_form(items: pl.DataFrame) -> pl.DataFrame:
+    """Replace texts that fold to one form by the commonest of them."""
+    items = items.with_columns(pl.col("value").cast(pl.String))
+    counts = items.drop_nulls("value").group_by("value").len()
+    forms = counts.with_columns(fold_column(counts["value"]).alias("form"))
+    if forms["form"].n_unique() == len(forms):
+        return items
+    ordered = forms.sort("len", "value", descending=[True, False])
+    shown = ordered.with_columns(pl.col("value").first().over("form").alias("shown"))
+    joined = items.join(shown.select("value", "shown"), "value", "left", maintain_order="left")
+    return joined.select("row", value="shown")
 
 
 def stored_name(name: str) -> str:

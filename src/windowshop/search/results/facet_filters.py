@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from windowshop.data import CATEGORY_PATHS
+from windowshop.data import CATEGORY_PATHS, TEXTS, fold_column
 from windowshop.errors import SearchError, did_you_mean
 from windowshop.index import ProductColumns, listed, stored_name
 from windowshop.search.request import Condition, FacetFilter, FacetRange, FacetValues
@@ -93,4 +93,9 @@ def _among(column: pl.Series, wanted: FacetValues) -> pl.Series:
             f"Column {column.name!r} holds {column.dtype}, so {list(wanted.values)} cannot be "
             "picked in it. Pick values that its facet shows."
         ) from None
+    if column.dtype in TEXTS:
+        known = column.cast(pl.String).unique()
+        forms = fold_column(values.cast(pl.String))
+        values = known.filter(fold_column(known).is_in(forms.implode()))
+        column = column.cast(pl.String)
     return column.is_in(values.implode()).fill_null(False)

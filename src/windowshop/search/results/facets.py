@@ -3,10 +3,13 @@
 Shapes: M results, I items of a column: a product has none, one, or those of its list.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from windowshop.errors import SearchError
-from windowshop.index import Coded
+from windowshop.index import Coded, form_of
 from windowshop.search.answer import Facet, FacetValue, NumberFacet
 from windowshop.search.request import FacetFilter, FacetValues
 
@@ -28,19 +31,32 @@ def count_values(
     found = np.flatnonzero(counts_V)
     ordered = found[np.argsort(-counts_V[found], kind="stable")]  # codes have the values' order
     shown = ordered[:limit].tolist()
-    picked = wanted.values if isinstance(wanted, FacetValues) else ()
-    if picked:
-        shown += [code for code in ordered[limit:].tolist() if items.values[code] in picked]
+    asked = wanted.values if isinstance(wanted, FacetValues) else ()
+    picked, absent = _picked(items.values, ordered.tolist(), asked)
+    shown += [code for code in ordered[limit:].tolist() if code in picked]
     group_counts = _num_groups(codes_I, groups_M[places_I], shown)
     values = [
-        FacetValue(value, int(counts_V[code]), num_groups, value in picked)
+        FacetValue(items.values[code], int(counts_V[code]), num_groups, code in picked)
         for code, num_groups in zip(shown, group_counts, strict=True)
-        for value in (items.values[code],)
     ]
-    absent = set(picked) - {value.value for value in values}
     values += [FacetValue(value, 0, 0, True) for value in sorted(absent, key=str)]
     missing = np.count_nonzero(passes_M) - np.count_nonzero(np.diff(places_I, prepend=-1))
     return Facet(name, tuple(values), len(found), int(missing))
+
+
+def _picked(
+    values: Sequence[Any], codes: Sequence[int], asked: Sequence[Any]
+) -> tuple[set[int], set[Any]]:
+    """Return the codes of picked values, however these are written, and the values not there."""
+    wanted = set(asked)
+    picked = {code for code in codes if values[code] in wanted} if wanted else set()
+    absent = wanted - {values[code] for code in picked}
+    forms = {form_of(value): value for value in absent}
+    for code in codes if forms else ():
+        if (value := forms.get(form_of(values[code]))) is not None:
+            picked.add(code)
+            absent.discard(value)
+    return picked, absent
 
 
 def _num_groups(codes_I: np.ndarray, groups_I: np.ndarray, shown: list[int]) -> list[int]:

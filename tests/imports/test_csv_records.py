@@ -21,6 +21,10 @@ from windowshop.imports.csv_records import CsvSigns, csv_records
             'a,"27"",9\nb,Mouse,9\nc,"Key 12"",5\n',
             [["a", '27"', "9"], ["b", "Mouse", "9"], ["c", 'Key 12"', "5"]],
         ),
+        (
+            'a,"Big" mug,5\nb,"Quoted, fully",6\n',
+            [["a", '"Big" mug', "5"], ["b", "Quoted, fully", "6"]],
+        ),
         ('a,"27", black",5\nb,c,6\n', [["a", '27", black', "5"], ["b", "c", "6"]]),
         ('a,"two\nlines "q" x",5\nb,c,6\n', [["a", 'two\nlines "q" x', "5"], ["b", "c", "6"]]),
         ('a,"open,5\nb,c,6\n', [["a", '"open', "5"], ["b", "c", "6"]]),

@@ -334,6 +334,21 @@ def test_a_date_is_no_title(tmp_path):
     assert shop.notes["repeated-id"] == 1
 
 
+def test_objects_in_several_languages(tmp_path):
+    """The English one is read, else the first, in JSON and in XML."""
+    items = [
+        {"id": 1, "translations": [{"languageCode": "de", "name": "Stuhl"}, {"languageCode": "en", "name": "Chair", "description": "Nice"}]},
+        {"id": 2, "translations": [{"languageCode": "de", "name": "Tisch", "description": "Gut"}]},
+    ]  # fmt: skip
+    shop = import_text(tmp_path, "a.json", json.dumps(items))
+    assert shop.column("title") == {"1": "Chair", "2": "Tisch"}
+    assert shop.column("description") == {"1": "Nice", "2": "Gut"}
+    text = """<?xml version="1.0"?><Catalogue xmlns="http://x.example/ns"><Article no="A1"><Price>5</Price><Texts><Text lang="fr"><Title>Chaise</Title></Text>
+<Text lang="en"><Title>Chair</Title></Text></Texts></Article><Article no="A2"><Price>6</Price><Texts><Text lang="fr"><Title>Table</Title></Text></Texts></Article></Catalogue>"""
+    shop = import_text(tmp_path, "a.xml", text)
+    assert shop.column("title") == {"A1": "Chair", "A2": "Table"}
+
+
 def test_variants_of_a_greek_portal_and_amounts_of_stripe(tmp_path):
     text = f"""<?xml version="1.0" encoding="UTF-8"?><shop><products><product><id>322</id><name>Παπούτσι</name><image>{WEB}1.jpg</image>
 <additionalimage>{WEB}1b.jpg</additionalimage><price_with_vat>1.049,90</price_with_vat><variations><variation><variationid>322-41</variationid>

@@ -252,6 +252,23 @@ S;Socken;9,90;N;
     assert shop.column("price") == {"A-1": 1200, "A-2": 99.9}
 
 
+def test_what_dealers_pay_styles_and_norms_of_ids(tmp_path):
+    text = """Line,Style,SKU,Description,Colour,Size,WSP,RRP
+1,ST100,ST100-RED-S,Polo shirt,Red,S,10.00,25.00
+2,ST100,ST100-RED-M,Polo shirt,Red,M,10.00,25.00
+3,ST200,ST200-BLU,Scarf,Blue,,5.00,15.00
+"""
+    shop = import_text(tmp_path, "a.csv", text)
+    assert set(shop.column("price").values()) == {25, 15}
+    assert shop.column("group_id")["ST100-RED-M"] == "ST100"
+    text = "sku;product-id;product-id-type;title;price\nA1;4006381333931;EAN;Pen;19.90\n"
+    shop = import_text(tmp_path, "b.csv", text)
+    assert shop.row("A1")["gtin"] == "4006381333931"
+    text = "Cikkszám;Terméknév;Bruttó ár\nA1;Tűzhely;129 900 Ft\nA2;Hűtő;89 900 Ft\n"
+    shop = import_text(tmp_path, "c.csv", text, encoding="cp1250")
+    assert shop.column("title") == {"A1": "Tűzhely", "A2": "Hűtő"}
+
+
 def test_offers_of_a_table_that_have_ended(tmp_path):
     text = """sku,name,price,special_price,special_price_end,category
 A,Mug,10,8,2020-02-01,Home^Kitchen

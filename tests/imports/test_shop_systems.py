@@ -107,6 +107,21 @@ def test_shopify_json(tmp_path, form):
     assert shop.row("T-S")["category"] == "Tops"
 
 
+def test_shopify_products_without_a_handle(tmp_path):
+    """Each title is a product of its own; images that say there is none are none."""
+    text = """Handle,Title,Vendor,Option1 Name,Option1 Value,Variant SKU,Variant Price,Image Src
+,Lamp,Acme,Title,Default Title,L-1,"1.299,00",https://x.example/l.jpg
+,Rug,Acme,Colour,Red,R-1,"49,90",n/a
+,,,,Blue,R-2,"59,90",
+"""
+    shop = import_text(tmp_path, "products.csv", text)
+    assert shop.column("title") == {"L-1": "Lamp", "R-1": "Rug", "R-2": "Rug"}
+    assert shop.column("price") == {"L-1": 1299, "R-1": 49.9, "R-2": 59.9}
+    assert shop.column("image_url")["R-1"] is None
+    assert "missing-image" not in shop.notes
+    assert shop.row("R-1")["group_id"] == shop.row("R-2")["group_id"] != "L-1"
+
+
 def test_shopify_json_of_one_product(tmp_path):
     variants = [{"id": 11, "title": "Default Title", "option1": "Default Title", "price": "19.90"}]
     product = {"id": 1, "title": "Tee", "body_html": None, "vendor": "Acme", "product_type": "",
@@ -137,7 +152,7 @@ def test_woocommerce(tmp_path):
          "Attribute 1 name": "Colour", "Attribute 1 value(s)": r"Red\, dark, Blue"},
         {"ID": "13", "Type": "variation", "SKU": "H-any", "Name": "Hat - any", "Published": "1",
          "Parent": "id:10", "Regular price": "12,00", "In stock?": "backorder",
-         "Images": "https://x.example/3.jpg"},
+         "Images": "https://x.example/3,4.jpg, https://x.example/5.jpg"},
         {"ID": "14", "Type": "variation", "SKU": "lost", "Name": "Lost", "Parent": "gone"},
         {"ID": "15", "Type": "simple, virtual", "SKU": "s", "Name": "Card", "Published": "0",
          "Regular price": "5", "In stock?": "0", "Weight (kg)": "0.5", "Meta: material": "paper"},
@@ -152,7 +167,7 @@ def test_woocommerce(tmp_path):
     assert red["category_paths"] == ["Clothing > Hats", "Gifts > For him", "Hats, caps"]
     assert red["description"] == "A hat\nWarm"
     assert red["image_url"] == "https://x.example/1.jpg"
-    assert shop.row("H-any")["image_url"] == "https://x.example/3.jpg"
+    assert shop.row("H-any")["image_url"] == "https://x.example/3,4.jpg"
     assert shop.column("group_id") == {"12": "10", "H-any": "10", "lost": "gone", "s": "s"}
     assert shop.column("availability")["H-any"] == "backorder"
     assert shop.row("s")["published"] is False
@@ -238,6 +253,7 @@ def test_separators_of_magento_in_values():
         {"sku": "A", "size": "1|2"},
         {"sku": "B", "size": "3"},
     ]
+    assert categories(r"Root/A \/ B/C|Root/D") == ["Root > A / B > C", "Root > D"]
     assert categories("Root/A,Root/B, C") == ["Root > A", "Root > B, C"]
 
 

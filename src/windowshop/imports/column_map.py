@@ -58,7 +58,7 @@ _PRODUCT_CODE = re.compile(
     r"handle|identificador (?:de )?url|url identifier|"
     r"(?:product|article|item|style|model) (?:code|number|id|no|nr|token|slug|uuid|handle)"
 )
-_SHORT_CODE = re.compile(r"id|uuid|slug|token|key|code")
+_SHORT_CODE = re.compile(r"id|uuid|slug|token|key|code|style")
 """Names of groups where each value stands for one title."""
 _KINDS = frozenset((
     "simple", "variable", "variation", "grouped", "external", "configurable", "bundle", "virtual",
@@ -128,8 +128,10 @@ def guess_map(
     values = {name: [row[name] for row in sample if name in row] for name in header}
     offers: list[tuple[float, int, str, str]] = []
     shorter = without_prefix(header)
+    has_kind = "product id type" in map(plain_name, header)  # says of what norm the id is
     for place, name in enumerate(header):
         for target, certainty in _meanings(name, shorter.get(name, "")):
+            target = "gtin" if has_kind and plain_name(name) == "product id" else target
             fit = _fit(target, values[name], len(sample))
             if fit > 0:
                 offers.append((certainty * fit, -place, name, target))

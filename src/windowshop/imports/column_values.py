@@ -12,7 +12,7 @@ _AMOUNT = re.compile(r"\d{1,3}(?:[.,]\d{3})+|\d+[.,]\d+")
 _WORD = re.compile(r"[^\W\d_]{3}")
 _NO_PRICE = frozenset((
     "cost", "costs", "wholesale", "tax", "shipping", "purchase", "ek", "weight", "width", "height",
-    "length", "rating", "margin", "discount",
+    "length", "rating", "margin", "discount", "wsp", "trade", "dealer", "haendler", "einkauf",
 ))  # fmt: skip
 """Words in the names of amounts that are no price."""
 

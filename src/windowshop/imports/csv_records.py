@@ -119,7 +119,9 @@ def _as_wide(text: str, signs: CsvSigns, width: int) -> list[str] | None:
         fields = _fields(text, signs, closes)
         if fields is not None and len(fields) == width:
             return fields
-    return None
+    parts = text.split(signs.separator)
+    is_paired = all(part.count(signs.quote) % 2 == 0 for part in parts if part[:1] == signs.quote)
+    return parts if len(parts) == width and is_paired and "\n" not in text else None
 
 
 def _fields(text: str, signs: CsvSigns, closes: Closes) -> list[str] | None:

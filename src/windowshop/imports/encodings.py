@@ -112,6 +112,10 @@ class _Lines(io.RawIOBase):
         return size
 
 
+_HUNGARIAN = frozenset(("cikkszam", "termeknev", "megnevezes", "leiras", "gyarto", "termekkod"))
+"""Names of columns whose values have letters (ő, ű) that Western code pages lack."""
+
+
 def detect_encoding(path: Path) -> str:
     """Return the encoding of a text file; MIXED for UTF-8 with some Western lines.
 
@@ -192,14 +196,20 @@ def _by_names(path: Path) -> str:
     counts: dict[str, int] = {}
     for name in _CODE_PAGES:
         try:
-            texts = [line.decode(name) for line in lines[:2]]
+            fields = _fields(lines, name)
         except UnicodeDecodeError:
             continue
-        fields = [f for text in texts for f in re.split(r'[,;\t|"\r\n]+', text) if not f.isascii()]
-        counts[name] = sum(plain_name(field) in FIELD_OF for field in fields)
+        counts[name] = sum(plain_name(field) in FIELD_OF for field in fields if not field.isascii())
     best = max(counts.values(), default=0)
     likely = [name for name, count in counts.items() if count == best]
+    if "cp1250" in likely and any(plain_name(f) in _HUNGARIAN for f in _fields(lines, "cp1250")):
+        return "cp1250"
     return likely[0] if best >= MIN_NAMES and len(likely) == 1 else ""
+
+
+def _fields(lines: list[bytes], encoding: str) -> list[str]:
+    texts = [line.decode(encoding) for line in lines[:2]]
+    return [field for text in texts for field in re.split(r'[,;\t|"\r\n]+', text)]
 
 
 def _has_vowels(sample: bytes, encoding: str) -> bool:

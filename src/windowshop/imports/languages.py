@@ -50,7 +50,8 @@ def without_language(name: str) -> str:
     return name
 
 
-_KEYS = ("language_tag", "languageTag", "locale", "lang", "language", "@language")
+_KEYS = ("language_tag", "languageTag", "locale", "lang", "language", "@language", "languageCode",
+         "language_code", "localeCode")  # fmt: skip
 _SAID = ("value", "data", "text", "content", "@value")
 
 
@@ -72,3 +73,21 @@ def of_language(items: list[Any]) -> Any:  # noqa: ANN401
         return None
     chosen = next((name for name in found if name.lower().startswith("en")), next(iter(found)))
     return found[chosen][0] if len(found[chosen]) == 1 else found[chosen]
+
+
+def translation(items: list[Any]) -> dict[str, Any] | None:
+    """Return the object of a list that is in English, else the first, without its language.
+
+    None where not each is an object with a language and several texts of its own.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for item in items:
+        key = next((key for key in _KEYS if item.get(key)), "") if isinstance(item, dict) else ""
+        if not key or not isinstance(item[key], str):
+            return None
+        own = {name: value for name, value in item.items() if name != key}
+        found.setdefault(item[key], own)
+    if not found:
+        return None
+    return next((own for name, own in found.items() if name.lower().startswith("en")),
+                next(iter(found.values())))  # fmt: skip

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from windowshop.imports.languages import LANGUAGE
+from windowshop.imports.languages import LANGUAGE, of_language, translation
 from windowshop.imports.names import field_of
 from windowshop.imports.values import plain_name
 
@@ -24,7 +24,9 @@ def has_titles(records: Iterable[Mapping[str, Any]]) -> bool:
         for name, value in record.items():
             if name.startswith("@"):
                 return True
-            if not isinstance(value, dict):
+            if isinstance(value, list):
+                has_objects = has_objects or translation(value) is not None
+            elif not isinstance(value, dict):
                 told = field_of(name) if isinstance(value, str) else None
                 if told is not None and told[0] == "title":
                     return True
@@ -90,6 +92,8 @@ def flattened(record: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
     """Return a record with the fields of its objects beside its own (`info.title`)."""
     found: dict[str, Any] = {}
     for name, value in record.items():
+        if isinstance(value, list) and of_language(value) is None:
+            value = translation(value) or value
         if depth < MAX_DEPTH and isinstance(value, dict) and _is_branch(name, value):
             inner = flattened(value, depth + 1)
             found |= {f"{name}.{key}": item for key, item in inner.items()}

@@ -110,7 +110,8 @@ class Normaliser:
         return fixed
 
     def _images(self, row: Row, record: Record) -> None:
-        images = list(dict.fromkeys(split_images(record.fields.get("images"))))
+        given = dict.fromkeys(split_images(record.fields.get("images")))
+        images = [image for image in given if image.lower() not in _EMPTY]
         web = [f"https:{i}" if i.startswith("//") else i for i in images if is_web(i)]
         if any(map(is_inline_image, images)):
             self.report.add("bad-image", record.row, f"{images[0][:20]}…")

@@ -142,9 +142,9 @@ def categories(text: Any) -> list[str]:  # noqa: ANN401
         return text
     if not text.strip():
         return []
-    root = re.split(r"(?<!\\)[/,]", text)[0].strip()
+    root = re.split(r"(?<!\\)[/,|]", text)[0].strip()
     found = []
-    for path in re.split(rf",\s*(?={re.escape(root)}(?:/|,|$))", text):
+    for path in re.split(rf"[,|]\s*(?={re.escape(root)}(?:[/,|]|$))", text):
         parts = [part.replace("\\/", "/").strip() for part in re.split(r"(?<!\\)/", path)]
         if parts[0].lower() in _ROOTS:
             parts = parts[1:]

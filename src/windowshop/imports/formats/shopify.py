@@ -101,7 +101,14 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
     names = Names(source.header, ALIASES)
     tell_columns(job.report, names, _FIELDS)
     further = _further(source.header, names, job)
-    for rows in grouped(source, job.report, lambda row: str(names.get(row, "handle"))):
+    last = [""]
+
+    def key(row: Mapping[str, Any]) -> str:
+        """Return the handle, without one the title, without both that of the row before."""
+        last[0] = str(names.get(row, "handle") or names.get(row, "title") or last[0])
+        return last[0]
+
+    for rows in grouped(source, job.report, key):
         yield from _product(rows, names, further, job)
 
 
@@ -141,6 +148,8 @@ def _product(
     if not variants:
         variants = rows[:1]
     handle = str(names.get(head, "handle"))
+    if not handle and len(variants) > 1:
+        handle = slug(str(names.get(head, "title")))  # as Shopify makes it
     for number, row in variants:
         record = Record(number, {})
         record.options = _options(row, options)

@@ -13,7 +13,14 @@ from windowshop.imports.formats.format import Format, Found, Job, Names, by_anch
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
 from windowshop.imports.spilled import Spilled
-from windowshop.imports.values import BACKORDER, IN_STOCK, OUT_OF_STOCK, parse_boolean, plain_name
+from windowshop.imports.values import (
+    BACKORDER,
+    IN_STOCK,
+    OUT_OF_STOCK,
+    parse_boolean,
+    plain_name,
+    split_images,
+)
 
 ALIASES = {
     "id": "ID",
@@ -144,6 +151,11 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
             yield _record(number, row, names, pairs, further, None, "")
 
 
+def _images(text: str) -> list[str]:
+    """Return the images of a list; addresses may have commas of their own."""
+    return split_images(text) if "://" in text else split_commas(text)
+
+
 def _key(reference: str) -> str:
     """Return a reference to a parent, `id:NN` or a SKU, as one form."""
     bare = reference.strip().lower()
@@ -250,7 +262,7 @@ def _record(
         "availability": _availability(
             str(names.get(row, "in_stock")), str(names.get(row, "stock"))
         ),
-        "images": split_commas(value("images")),
+        "images": _images(str(value("images"))),
         "gtin": names.get(row, "gtin"),
         "link": names.get(row, "external"),
     }

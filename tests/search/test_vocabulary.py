@@ -823,6 +823,24 @@ def test_ounces_are_weight_where_weights_are_stated():
     assert named(table, "17 oz thing") == {"weight": {"17 oz"}}
 
 
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        ("latte 1 litro", {"volume": {"1 l"}}),
+        ("latte 1 lt", {"volume": {"1 l"}}),
+        ("500 mililitros", {"volume": {"500 ml"}}),
+        ("thing 50 centímetro", {"width": {"50 cm"}}),
+        ("thing 31,5 pollice", {"width": {"80 cm"}}),
+        ("beer 5%", {"abv": {"5 %"}}),
+        ("over 4 percent", {"abv": {"5 %"}}),
+        ("50% off", {}),
+    ],
+)
+def test_units_of_the_shop_s_languages(query, values):
+    table = table_of("volume", ["1 l", "500 ml"], width=["50 cm", "80 cm"], abv=["5 %", "3 %"])
+    assert named(table, query) == values
+
+
 def test_units_are_read_with_their_accents():
     table = table_of("width", ["2 m", "80 cm"])
     assert named(table, "tapis 2 mètres") == {"width": {"2 m"}}

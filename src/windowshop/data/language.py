@@ -86,8 +86,11 @@ def respellings(word: str, language: str) -> Iterator[str]:
     """Yield other spellings of a folded word that a catalogue of the language may have.
 
     Without keys for umlauts, "Müsli" is typed "Muesli"; Korean particles and articles and
-    prepositions of Hebrew and Arabic are written against the word.
+    prepositions of Hebrew and Arabic are written against the word; adjectives of Dutch and
+    Scandinavian languages have forms that their stemmers keep apart ("rode", "rood").
     """
+    if language in _INFLECTED:
+        yield from _INFLECTED[language](word)
     if language in _DIGRAPHS:
         plain = re.sub(_DIGRAPHS[language], lambda found: found[0][0], word)
         if plain != word:
@@ -100,6 +103,37 @@ def respellings(word: str, language: str) -> Iterator[str]:
         starts = (start for start in _ARTICLES if word.startswith(start))
         yield from (word[len(a) :] for a in starts if len(word) - len(a) >= MIN_PREFIXED)
         yield _ARTICLE + word
+
+
+def _dutch(word: str) -> Iterator[str]:
+    """Yield the form of an adjective without its "e", or with it: "witte", "rode", "grijze"."""
+    if len(word) >= MIN_ADJECTIVE and word.endswith("e"):
+        bare = word[:-1]
+        yield bare
+        if bare[-1] == bare[-2]:
+            yield bare[:-1]
+        if bare[-2] in "aeou" and bare[-3] not in "aeiou":
+            yield bare[:-1] + bare[-2:]
+        if bare[-1] in "zv":
+            yield bare[:-1] + {"z": "s", "v": "f"}[bare[-1]]
+    elif len(word) >= MIN_ADJECTIVE - 1:
+        yield word + "e"
+        yield word + word[-1] + "e"
+        if word[-2] == word[-3]:
+            yield word[:-2] + word[-1] + "e"
+
+
+def _scandinavian(word: str) -> Iterator[str]:
+    """Yield the form of an adjective without the "t" of its neuter: "blått", "rött", "grønt"."""
+    if len(word) >= MIN_ADJECTIVE and word.endswith("t"):
+        yield word[:-1]
+        if word.endswith("tt"):
+            yield from (word[:-2], word[:-2] + "d")
+
+
+MIN_ADJECTIVE = 4
+"""Least letters of an inflected adjective."""
+_INFLECTED = {"nl": _dutch, "sv": _scandinavian, "da": _scandinavian, "no": _scandinavian}
 
 
 @cache

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-MAX_LINES = 100
+MAX_LINES = 40
 """Lines of a record whose quotes are mended."""
 Closes: TypeAlias = Callable[[int, str, str, str], bool]
 """Whether a run of so many quotes, with the text behind its separator, ends a field."""

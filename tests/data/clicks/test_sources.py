@@ -225,6 +225,9 @@ def test_snowplow_lines_and_json(tmp_path):
     ]
     log = read_events(tsv)
     assert (log.formats, rows(log), log.ignored) == ({"good.tsv": "Snowplow"}, expected, 1)
+    alone = own | {"unstruct_event": made[0]["unstruct_event"]["data"]}
+    lines(as_json, alone)
+    assert rows(read_events(as_json)) == expected[:1]
     prefix = "unstruct_event_com_snowplowanalytics_snowplow"
     lines(
         as_json,

@@ -81,7 +81,9 @@ def _event(record: Record) -> tuple[str, Record]:
         if key.startswith("unstruct_event_") and isinstance(value, dict):
             is_search = key.rstrip("0123456789_").endswith("site_search")
             return ("site_search" if is_search else str(value.get("type"))), value
-    inner = parsed_object(parsed_object(record.get("unstruct_event")).get("data"))
+    outer = parsed_object(record.get("unstruct_event"))
+    inner = parsed_object(outer.get("data"))
+    inner = inner if "schema" in inner else outer  # as some exports write it, in one wrapper
     schema, data = str(inner.get("schema")), parsed_object(inner.get("data"))
     if "/site_search/" in schema:
         return "site_search", data

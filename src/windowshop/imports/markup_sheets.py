@@ -5,6 +5,7 @@ from pathlib import Path
 
 from windowshop.errors import DataError, needs_extra
 from windowshop.imports.encodings import open_bytes
+from windowshop.imports.sound_xml import SoundXml
 from windowshop.imports.tree_rows import local_name
 
 SPREADSHEET = "urn:schemas-microsoft-com:office:spreadsheet"
@@ -82,7 +83,7 @@ def xml_sheet(path: Path) -> list[Cells]:
     sheets: list[list[Cells]] = [[]]
     with open_bytes(path) as file:
         try:
-            for event, element in iterparse(file, events=("start", "end")):
+            for event, element in iterparse(SoundXml(file), events=("start", "end")):
                 name = local_name(element.tag)
                 if event == "start" and name == "Worksheet":
                     sheets.append([])

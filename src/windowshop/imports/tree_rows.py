@@ -12,6 +12,7 @@ from windowshop.errors import DataError, first_line, needs_extra
 from windowshop.imports.encodings import open_bytes
 from windowshop.imports.languages import LANGUAGE
 from windowshop.imports.report import ImportReport
+from windowshop.imports.sound_xml import SoundXml
 
 HEAD_EVENTS = 200_000
 """Events of a JSON document by which the list of records is found."""
@@ -172,7 +173,7 @@ def xml_items(path: Path, tag: str = "") -> Iterator[Row]:
     categories = CategoryNames()
     with open_bytes(path) as file:
         try:
-            for event, element in iterparse(file, events=("start", "end")):
+            for event, element in iterparse(SoundXml(file), events=("start", "end")):
                 if event == "start":
                     parents.append(element)
                     continue
@@ -207,7 +208,9 @@ def xml_tag(path: Path) -> str:
     children = [0]
     with open_bytes(path) as file:
         try:
-            for place, (event, element) in enumerate(iterparse(file, events=("start", "end"))):
+            for place, (event, element) in enumerate(
+                iterparse(SoundXml(file), events=("start", "end"))
+            ):
                 if event == "start":
                     depth += 1
                     children[-1] += 1

@@ -269,6 +269,17 @@ def test_what_dealers_pay_styles_and_norms_of_ids(tmp_path):
     assert shop.column("title") == {"A1": "Tűzhely", "A2": "Hűtő"}
 
 
+@pytest.mark.parametrize(
+    ("prices", "expected"),
+    [("1.299 2.500 999", [1299, 2500, 999]), ("12,500 1,250", [12500, 1250]),
+     ("1.299 1.459", [1.299, 1.459]), ("1.299 2.50 999", [1.299, 2.5, 999])],
+)  # fmt: skip
+def test_thousands_are_told_by_the_other_prices(tmp_path, prices, expected):
+    rows = "".join(f"{i};A {i};{price}\n" for i, price in enumerate(prices.split()))
+    shop = import_text(tmp_path, "a.csv", "id;titel;preis\n" + rows)
+    assert [*shop.column("price").values()] == expected
+
+
 def test_offers_of_a_table_that_have_ended(tmp_path):
     text = """sku,name,price,special_price,special_price_end,category
 A,Mug,10,8,2020-02-01,Home^Kitchen

@@ -14,6 +14,7 @@ CURRENCIES = frozenset((
 """Currencies that the name of a price column may say."""
 _IN_CENTS = re.compile(r"(?:.*[._ ])?(?:cents?|minor[_ ]units?|unit[_ ]amount|priceWithTax)")
 """Names of prices in cents; the last is Vendure's."""
+_GROUPED = re.compile(r"([1-9]\d{0,2})([.,])\d{3}")
 _HAN, _KANA = re.compile(r"[\u4e00-\u9fff]"), re.compile(r"[\u3040-\u30ff]")
 
 
@@ -21,7 +22,7 @@ def column_signs(columns: Mapping[str, str], values: Mapping[str, Sequence[Any]]
     """Return the signs in prices and categories, and whether prices count cents."""
     named = [n for n, t in columns.items() if t in ("price", "sale_price", "list_price")]
     prices = [str(v) for n in named for v in values.get(n, ()) if not isinstance(v, dict)]
-    found: dict[str, Any] = {"decimal": decimal_sign(prices)}
+    found: dict[str, Any] = {"decimal": decimal_sign(prices) or _after_thousands(prices)}
     found["cents"] = any(map(_IN_CENTS.fullmatch, named)) and all(
         is_whole(value) for name in named for value in values.get(name, ())
     )
@@ -56,6 +57,20 @@ def column_signs(columns: Mapping[str, str], values: Mapping[str, Sequence[Any]]
         if has_arrow and any(re.search(r">[^,]*,[^,>]*>", path) for path in paths):
             found["categories_separator"] = ","
     return found
+
+
+def _after_thousands(prices: Sequence[str]) -> str:
+    """Return the sign of decimals where the other one stands before three digits alone (`1.299`).
+
+    Prices beside them must be of that size too, since some have three decimals; "" otherwise.
+    """
+    grouped = [hit for price in prices if (hit := _GROUPED.fullmatch(price.strip()))]
+    whole = [price for price in prices if re.fullmatch(r"\d{3}", price.strip())]
+    is_large = whole or any(len(hit[1]) > 1 for hit in grouped)
+    signs = {hit[2] for hit in grouped}
+    if len(signs) != 1 or not is_large or len(grouped) + len(whole) < len(prices):
+        return ""
+    return "," if signs == {"."} else "."
 
 
 def _is_chinese(values: Mapping[str, Sequence[Any]]) -> bool:

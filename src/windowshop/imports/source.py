@@ -330,7 +330,7 @@ def _damaged(path: Path, error: Exception) -> DataError:
 
 def _is_object(line: bytes) -> bool:
     try:
-        return isinstance(json.loads(line.removeprefix(codecs.BOM_UTF8)), dict)
+        return isinstance(json.loads(line.removeprefix(codecs.BOM_UTF8).rstrip(b",")), dict)
     except (ValueError, RecursionError):
         return False
 

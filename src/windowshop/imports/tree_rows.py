@@ -12,6 +12,7 @@ from windowshop.errors import DataError, first_line, needs_extra
 from windowshop.imports.encodings import open_bytes
 from windowshop.imports.languages import LANGUAGE
 from windowshop.imports.report import ImportReport
+from windowshop.imports.sound_json import SoundJson
 from windowshop.imports.sound_xml import SoundXml
 
 HEAD_EVENTS = 200_000
@@ -40,7 +41,7 @@ def json_lines(path: Path, encoding: str, report: ImportReport) -> Iterator[Row]
     """Yield the objects of a file of one a line; a line that is none is reported."""
     with open_bytes(path) as file:
         for number, line in enumerate(file, start=1):
-            text = line.strip().removeprefix(b"\xef\xbb\xbf")
+            text = line.strip().removeprefix(b"\xef\xbb\xbf").rstrip(b",")
             if not text:
                 continue
             try:
@@ -99,7 +100,9 @@ def json_place(path: Path) -> str:
     alone: dict[str, set[str]] = {}
     with open_bytes(path) as file:
         try:
-            for place, (prefix, event, value) in enumerate(ijson.parse(file)):
+            for place, (prefix, event, value) in enumerate(
+                ijson.parse(SoundJson(file, is_mended=True))
+            ):
                 if event == "map_key" and not prefix and str(value).startswith("@"):
                     return ""  # linked data, which is read whole
                 if event == "map_key" and prefix.rpartition(".")[2] in ("", "product"):
@@ -131,24 +134,38 @@ def _count_parent(prefix: str, found: Counter[str]) -> None:
 
 
 def json_items(path: Path, prefix: str) -> Iterator[Row]:
-    """Yield the objects at a place of a JSON document; one by an id gets it as `id`."""
+    """Yield the objects at a place of a JSON document; one by an id gets it as `id`.
+
+    What is no JSON is read again from there on with its usual faults mended.
+    """
     with needs_extra("import"):
         import ijson
     number = 0
-    with open_bytes(path) as file:
-        try:
-            if prefix.endswith("*"):
-                inner = prefix.removesuffix("*").removesuffix(".")
-                for key, record in ijson.kvitems(file, inner, use_float=True):
-                    if isinstance(record, dict):
-                        number += 1
-                        yield number, {"id": key, **record}
+    for is_mended in (False, True):
+        with open_bytes(path) as file:
+            try:
+                for place, row in _json_items(SoundJson(file, is_mended=is_mended), prefix):
+                    if place > number:
+                        number = place
+                        yield number, row
                 return
-            for number, record in enumerate(ijson.items(file, prefix, use_float=True), start=1):
-                if isinstance(record, dict):
-                    yield number, unwrapped(record)
-        except (ijson.JSONError, UnicodeDecodeError) as error:
-            raise _broken(path, error, number) from None
+            except (ijson.JSONError, UnicodeDecodeError) as error:
+                if is_mended:
+                    raise _broken(path, error, number) from None
+
+
+def _json_items(file: SoundJson, prefix: str) -> Iterator[Row]:
+    import ijson
+
+    if prefix.endswith("*"):
+        inner = prefix.removesuffix("*").removesuffix(".")
+        items = ijson.kvitems(file, inner, use_float=True)
+        named = ({"id": key, **record} for key, record in items if isinstance(record, dict))
+        yield from enumerate(named, start=1)
+        return
+    for number, record in enumerate(ijson.items(file, prefix, use_float=True), start=1):
+        if isinstance(record, dict):
+            yield number, unwrapped(record)
 
 
 def _broken(path: Path, error: Exception, number: int = 0) -> DataError:

@@ -54,5 +54,6 @@ def cut_paths(paths: pl.Series, num_levels: int) -> pl.Series:
 def every_path(products: pl.DataFrame) -> pl.Series:
     """Return the paths of each product as a list, named CATEGORY."""
     alone = pl.when(pl.col(CATEGORY).is_not_null()).then(pl.concat_list(CATEGORY))
-    every = pl.coalesce(CATEGORY_PATHS, alone)
+    several = pl.when(pl.col(CATEGORY_PATHS).list.len() > 0).then(pl.col(CATEGORY_PATHS))
+    every = pl.coalesce(several, alone)
     return products.select(every.alias(CATEGORY)).to_series()

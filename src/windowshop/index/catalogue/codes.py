@@ -67,6 +67,18 @@ class ColumnCodes:
         items_I = np.arange(len(places_I)) + np.repeat(start_C - before_C, length_C)
         return Coded(self.values, places_I, self._codes_I[items_I].astype(np.int64))
 
+    def rows_with(self, wanted_V: np.ndarray) -> pl.Series:
+        """Return whether a row has an item of some values, bool (N,); null where it has none.
+
+        `wanted_V` has a bool for each of `values`.
+        """
+        before_I1 = np.zeros(len(self._codes_I) + 1, dtype=np.int32)
+        np.cumsum(wanted_V[self._codes_I], out=before_I1[1:])
+        start_N1 = self._start_N1
+        has_N = pl.Series(before_I1[start_N1[1:]] > before_I1[start_N1[:-1]])
+        known_N = pl.Series(start_N1[1:] > start_N1[:-1])
+        return pl.select(pl.when(known_N).then(has_N)).to_series()
+
     def joined(self, rows_C: np.ndarray, places_C: np.ndarray, further: Coded) -> Coded:
         """Return the items of rows that stand at some places, and those of another table's rows.
 

@@ -21,12 +21,12 @@ from windowshop.data import (
     And,
     Filter,
     columns_of,
-    to_polars,
 )
 from windowshop.engines import Allowed
 from windowshop.errors import DataError, FilterError
 from windowshop.index.catalogue.codes import Coded, ColumnCodes, as_numbers, listed
 from windowshop.index.catalogue.protocols import Living, ProductColumns
+from windowshop.index.catalogue.text_filters import passing, passing_by_values
 from windowshop.index.rows import check_product_ids, fitted, joined, types_of
 
 GROUP, VERSION = "group_id", "_version"
@@ -190,7 +190,7 @@ class Columns(ProductColumns):
             rows = [self._mask(tree)[keys_C] for tree in trees]
         else:
             table = self.select(keys_C, sorted(set().union(*map(columns_of, trees))))
-            rows = [_passing(table, tree) for tree in trees]
+            rows = [passing(table, tree) for tree in trees]
         passes_TC = np.array(rows, dtype=bool).reshape(len(trees), len(keys_C))
         passes_TC &= self._alive_N[keys_C]
         return passes_TC
@@ -256,9 +256,7 @@ class Columns(ProductColumns):
         The column is held as numbers from the first call on. Raises SearchError where it holds
         more than single values and lists of them.
         """
-        held = self._codes.get(name)
-        if held is None:
-            held = self._codes[name] = ColumnCodes(listed(self._large, name))
+        held = self._codes_of(name)
         in_large = keys_C < len(self._large)
         if in_large.all():
             return held.of(keys_C)
@@ -320,12 +318,19 @@ class Columns(ProductColumns):
         key = repr(where)  # true and 1 differ there
         kept_N = self._masks.get(key)
         if kept_N is None:
-            self._masks[key] = kept_N = _passing(self._large, where)
+            kept_N = passing_by_values(self._large, where, self._codes_of)
+            self._masks[key] = kept_N
             while len(self._masks) > max(KEPT_MASKS, KEPT_BYTES // max(1, len(kept_N))):
                 self._masks.popitem(last=False)
         if len(self._small):
-            kept_N = np.concatenate([kept_N, _passing(self._small, where)])
+            kept_N = np.concatenate([kept_N, passing(self._small, where)])
         return kept_N
+
+    def _codes_of(self, name: str) -> ColumnCodes:
+        held = self._codes.get(name)
+        if held is None:
+            held = self._codes[name] = ColumnCodes(listed(self._large, name))
+        return held
 
     def _gather(self, keys: np.ndarray, columns: list[str]) -> pl.DataFrame:
         in_large = keys < len(self._large)
@@ -337,11 +342,6 @@ class Columns(ProductColumns):
         ]
         places = np.concatenate([np.flatnonzero(in_large), np.flatnonzero(~in_large)])
         return pl.concat(parts)[np.argsort(places)]
-
-
-def _passing(table: pl.DataFrame, where: Filter) -> np.ndarray:
-    passes = table.select(to_polars(where, table.schema).alias("passes"))["passes"]
-    return passes.fill_null(False).to_numpy()
 
 
 def records_hash(table: pl.DataFrame, num_keys: int) -> str:

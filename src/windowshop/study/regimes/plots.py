@@ -1,6 +1,7 @@
 """Plots of a study of regimes: heat maps of what pays, and quality by number of queries."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -86,7 +87,7 @@ def heat_map(answer: Answer, place: int) -> Plot | None:
             )
         names = [regime.name.replace(", ", "\n") for regime in regimes]
         width = max(len(line) for name in names for line in name.split("\n")) * len(names)
-        turned = {"rotation": 45, "ha": "right"} if width > MOST_UPRIGHT else {}
+        turned: dict[str, Any] = {"rotation": 45, "ha": "right"} if width > MOST_UPRIGHT else {}
         axes.set_xticks(range(len(regimes)), names, fontsize=8, **turned)
         axes.set_yticks(range(len(rows)), rows, fontsize=8)
         axes.tick_params(length=0)

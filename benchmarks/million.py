@@ -7,7 +7,9 @@ A copy of the index is filled up with generated products: the texts, attributes 
 vectors are random unit vectors and they have no images, so nothing is told of ranking. The index
 with its model is closed, opened as `windowshop serve` opens it, in a process of its own with one
 thread, and asked; then once more: the words of the texts are read at the first opening and kept
-for the next. `seconds` are of the clock and include waits for the processor where others use it,
+for the next. At last it is served, and one client asks it over HTTP, each time another of the
+data's queries with three facets: those whose filters are new to it, and then more of them.
+`seconds` are of the clock and include waits for the processor where others use it,
 `cpu_seconds` are the processor's.
 """
 
@@ -23,12 +25,14 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from kept_figures import write_figures
+from service import Server, alone, free_port, never_asked, summary
 
 from windowshop.data import read_dataset
 from windowshop.demo import make_products, product_rows
@@ -40,6 +44,8 @@ BATCH = 10_000
 SYLLABLES = (
     "ba be bo da di du fa fe ka ke ki la le li lo ma mi mo na ne no ra re ri ro sa se si ta to"
 )
+NUM_ASKED = 450
+"""Queries over HTTP, of either kind."""
 QUERIES = ("striped cotton shirt in blue", "red mug for coffee under 20", "velvet cushin")
 
 
@@ -64,6 +70,7 @@ def main() -> None:
         figures: dict[str, Any] = fill(large, args.products, num_real)
         figures["with_texts"] = in_own_process(large, args.data)
         figures["with_kept_words"] = in_own_process(large, args.data)
+        figures["served"] = served(large, args.data)
         write_figures(figures, args.json, read_dataset(args.data))
 
 
@@ -120,6 +127,24 @@ def in_own_process(index: Path, data: Path) -> dict[str, Any]:
     )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def served(index: Path, data: Path) -> dict[str, Any]:
+    """Serve an index and ask it; returns the seconds until it is ready and those of answers."""
+    texts = read_dataset(data).queries["query"].drop_nulls().unique(maintain_order=True).to_list()
+    fresh = never_asked(texts)
+    command = [sys.executable, "-m", "windowshop", "serve", str(index)]
+    began = time.perf_counter()
+    server = Server(command, free_port())
+    ready = time.perf_counter() - began
+    with closing(server):
+        first = alone(server.port, list(islice(fresh, NUM_ASKED)))
+        later = alone(server.port, list(islice(fresh, NUM_ASKED)))
+    return {
+        "ready_seconds": round(ready, 2),
+        "first_asked": summary(first),
+        "asked_later": summary(later),
+    }
 
 
 def opened(index: Path) -> dict[str, Any]:

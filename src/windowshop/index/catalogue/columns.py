@@ -63,6 +63,7 @@ class Columns(ProductColumns):
     def __init__(self, table: pl.DataFrame, alive_N: np.ndarray) -> None:
         """Take every row ever added, in the order of keys, and which of them live."""
         self._large, self._small, self._types = table, table.clear(), types_of(table)
+        self._schema = pl.Schema(self._types)
         self._alive_N = alive_N.copy()
         self._ids: list[str] = table["product_id"].to_list()
         self._key = dict(zip(self._ids, range(len(table)), strict=True))
@@ -109,7 +110,7 @@ class Columns(ProductColumns):
     @property
     def schema(self) -> pl.Schema:
         """Columns with their types."""
-        return pl.Schema(self._types)
+        return self._schema
 
     def living(self) -> Living:
         """Return the products, without rows that died."""
@@ -152,6 +153,7 @@ class Columns(ProductColumns):
             self._codes.clear()
             self._records.clear()  # there may be new columns
             self._types = types_of(prepared.large)
+            self._schema = pl.Schema(self._types)
         self._large, self._small = prepared.large, prepared.small
         old = [self._key[name] for name in prepared.ids if name in self]
         self._alive_N = np.concatenate([self._alive_N, np.ones(len(prepared.ids), dtype=bool)])

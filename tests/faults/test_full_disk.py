@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from safetensors.torch import save_file
 from support.faults import small_disk
 
 from windowshop.encoders.feature_store import FeatureStore, content_keys
-from windowshop.errors import StorageError
-from windowshop.files import named_shortage, new_folder
+from windowshop.errors import ConfigError, StorageError
+from windowshop.files import named_shortage, new_folder, write_atomic
 from windowshop.training.state import TrainState, load_state, save_state
 
 PAGE, MEGABYTE = 4096, 1 << 20
@@ -73,9 +74,38 @@ def test_a_folder_that_is_replaced_is_there_at_every_moment(tmp_path, monkeypatc
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
-def test_other_errors_stay_as_they_are(tmp_path):
+def test_a_table_that_finds_no_room_at_any_place_is_told_as_such(disk):
+    """Where room ends within the footer, polars says that the file is out of specification."""
+    folder, resize = disk
+    path, chance = folder / "table.parquet", np.random.default_rng(0)
+    columns = {f"column {i}": chance.integers(1 << 62, size=100) for i in range(200)}
+    table = pl.DataFrame(columns)
+    write_atomic(path, table.write_parquet)
+    size = path.stat().st_size
+    path.unlink()
+    assert size > 50 * PAGE
+    for room in (*range(PAGE, size - PAGE, 5 * PAGE), size - size % PAGE):
+        resize(room)
+        with pytest.raises(StorageError, match=r"table\.parquet: No space left") as told:
+            write_atomic(path, table.write_parquet)
+        assert told.value.is_full
+        assert list(folder.iterdir()) == []
+    resize(MEGABYTE)
+    write_atomic(path, table.write_parquet)
+    assert pl.read_parquet(path).equals(table)
+
+
+def test_other_errors_stay_as_they_are(tmp_path, disk):
     with pytest.raises(FileNotFoundError), named_shortage(tmp_path):
         (tmp_path / "none").read_bytes()
+    for place, error in (
+        (tmp_path, pl.exceptions.ComputeError("out of specification")),
+        (disk[0], ConfigError("unknown")),
+        (disk[0], ValueError("wrong")),
+    ):
+        disk[1](PAGE)
+        with pytest.raises(type(error), match=str(error)), named_shortage(place / "file"):
+            raise error
 
 
 def test_cached_features_stay_whole_on_a_full_disk(disk):

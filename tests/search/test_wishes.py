@@ -207,6 +207,15 @@ def test_an_identifier_is_found_first_without_case_and_separators(shop, query, f
     assert ids(only) == [first]
 
 
+@pytest.mark.parametrize("column", ["group_id", "parent_sku"])
+def test_a_product_comes_before_those_whose_group_or_parent_has_its_id(shop, column):
+    numbers = (77_001, 77_003, 77_002, 77_004, 77_005)
+    rows = [{"product_id": str(n), "title": f"Sandal {n % 2}", column: "77002"} for n in numbers]
+    answer = ask(shop([*rows, {"product_id": "8", "title": "Hat"}]), text="77 002")
+    assert ids(answer)[0] == "77002"
+    assert set(ids(answer)[:5]) == {str(n) for n in numbers}
+
+
 @pytest.mark.parametrize("sign", [" ", ",", ", ", ";", " or "])
 def test_several_identifiers_in_one_query_come_first(shop, sign):
     answer = ask(shop(TOOLS), text=sign.join(["4006381333948", "GSR12V-15", "drill"]))

@@ -19,6 +19,7 @@ from windowshop.search.retrieval.config import Boost
 from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.merge import Merged
 from windowshop.search.retrieval.query import RetrievalQuery
+from windowshop.search.understanding.codes import normal
 from windowshop.search.understanding.exclusions import says_none, states
 from windowshop.search.understanding.recognition import Recognised
 
@@ -58,6 +59,7 @@ def move(state: SearchState, merged: Merged, query: RetrievalQuery, allowed: All
     first: Named = ()
     for certainty in sorted({item.certainty for item in query.recognised if item.keys}):
         surest: Named = ()
+        own: list[int] = []
         for item in query.recognised:
             if item.action != "boost" or not item.keys or item.certainty != certainty:
                 continue
@@ -65,8 +67,16 @@ def move(state: SearchState, merged: Merged, query: RetrievalQuery, allowed: All
             keys = keys[allowed.passes(keys)]
             if len(keys):
                 surest += ((item.name, keys),)
+                code, ids = normal(item.text), state.view.columns.ids(keys)
+                own += [
+                    key
+                    for key, name in zip(keys.tolist(), ids, strict=True)
+                    if normal(name) == code
+                ]
         if surest:
             merged = merged.first(np.unique(np.concatenate([keys for _, keys in surest])))
+            # A product by its own id, before those whose group or parent has it.
+            merged = merged.first(np.array(own, dtype=np.int64))
             first += surest
     if not first:
         return Moved(merged, boosted, last)

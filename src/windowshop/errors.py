@@ -1,10 +1,14 @@
 """Named errors. Each message says where, what was found, and what to do."""
 
 import errno
+import os
+import re
+import shutil
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class WindowshopError(Exception):
@@ -104,6 +108,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 """Error numbers of a full disk."""
 SHORT = (*FULL, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Error numbers of what the system lacks now and has again later: room, open files, memory."""
+OS_ERROR = re.compile(r"\(os error (\d+)\)")
+LEAST_ROOM = 1 << 20
+"""Bytes of a disk below which an error that a library does not explain is taken for a full disk."""
 
 
 def storage_error(path: object, error: OSError) -> StorageError:
@@ -119,3 +126,32 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
     by_lower = {other.lower(): other for other in known}
     near = get_close_matches(name.lower(), by_lower, n=1)
     return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+@contextmanager
+def named_shortage(path: Path) -> Iterator[None]:
+    """Turn a lack of room, memory or open files within the block into a StorageError of `path`.
+
+    Libraries in Rust tell the number of the system's error in a text of their own kind of error, or
+    not at all: polars calls a parquet file that found no room one "out of specification".
+    """
+    try:
+        yield
+    except Exception as error:
+        told = OS_ERROR.search(str(error))
+        number = error.errno if isinstance(error, OSError) else told and int(told[1])
+        if number is None and _is_of_library(error) and _free_bytes(path) < LEAST_ROOM:
+            number = errno.ENOSPC
+        if number not in SHORT:
+            raise
+        raise storage_error(path, OSError(number, os.strerror(number))) from None
+
+
+def _is_of_library(error: Exception) -> bool:
+    return not isinstance(error, WindowshopError) and type(error).__module__ != "builtins"
+
+
+def _free_bytes(path: Path) -> int:
+    """Return the room on the disk of a file or folder, which need not be there yet."""
+    place = next(folder for folder in path.absolute().parents if folder.exists())
+    return shutil.disk_usage(place).free

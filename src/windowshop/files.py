@@ -5,11 +5,9 @@ hash of every file. It is written last, after the files, so a folder that has on
 """
 
 import ctypes
-import errno
 import json
 import math
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -22,23 +20,19 @@ import xxhash
 from filelock import FileLock, Timeout
 
 from windowshop.errors import (
-    SHORT,
     ConfigError,
     ExportError,
     IndexFolderError,
     ModelError,
     StorageError,
     WindowshopError,
-    storage_error,
+    named_shortage,
 )
 
 AT_CWD, RENAME_EXCHANGE = -100, 2
 """Arguments of renameat2, of linux/fcntl.h and linux/fs.h."""
 CHUNK_BYTES = 1 << 20
 """Bytes of a file that are hashed at a time."""
-OS_ERROR = re.compile(r"\(os error (\d+)\)")
-LEAST_ROOM = 1 << 20
-"""Bytes of a disk below which an error that a library does not explain is taken for a full disk."""
 DEFAULT_CACHE = Path(os.environ.get("WINDOWSHOP_CACHE") or Path.home() / ".cache" / "windowshop")
 """Folder of encoded features where no other is given."""
 
@@ -70,35 +64,6 @@ def write_atomic(
         raise ConfigError(
             f"{path}: cannot be written ({error.strerror or error}). Choose another {chosen}."
         ) from None
-
-
-@contextmanager
-def named_shortage(path: Path) -> Iterator[None]:
-    """Turn a lack of room, memory or open files within the block into a StorageError of `path`.
-
-    Libraries in Rust tell the number of the system's error in a text of their own kind of error, or
-    not at all: polars calls a parquet file that found no room one "out of specification".
-    """
-    try:
-        yield
-    except Exception as error:
-        told = OS_ERROR.search(str(error))
-        number = error.errno if isinstance(error, OSError) else told and int(told[1])
-        if number is None and _is_of_library(error) and _free_bytes(path) < LEAST_ROOM:
-            number = errno.ENOSPC
-        if number not in SHORT:
-            raise
-        raise storage_error(path, OSError(number, os.strerror(number))) from None
-
-
-def _is_of_library(error: Exception) -> bool:
-    return not isinstance(error, WindowshopError) and type(error).__module__ != "builtins"
-
-
-def _free_bytes(path: Path) -> int:
-    """Return the room on the disk of a file or folder, which need not be there yet."""
-    place = next(folder for folder in path.absolute().parents if folder.exists())
-    return shutil.disk_usage(place).free
 
 
 @contextmanager

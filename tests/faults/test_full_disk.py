@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from support.faults import small_disk
 
 from windowshop.encoders.feature_store import FeatureStore, content_keys
-from windowshop.errors import ConfigError, StorageError
-from windowshop.files import named_shortage, new_folder, write_atomic
+from windowshop.errors import ConfigError, StorageError, named_shortage
+from windowshop.files import new_folder, write_atomic
 from windowshop.training.state import TrainState, load_state, save_state
 
 PAGE, MEGABYTE = 4096, 1 << 20

@@ -23,8 +23,7 @@ from windowshop.cli import (
 )
 from windowshop.cli import demo as demos
 from windowshop.cli.options import err, out
-from windowshop.errors import ConfigError, WindowshopError
-from windowshop.files import named_shortage
+from windowshop.errors import ConfigError, WindowshopError, named_shortage
 
 app = typer.Typer(
     help="Multimodal product search: check, train, evaluate, index, search.",

@@ -14,7 +14,7 @@ from windowshop._version import __version__
 from windowshop.config import FUSED, TrainConfig
 from windowshop.data import Dataset
 from windowshop.encoders import FeatureCache
-from windowshop.errors import ConfigError, ModelError
+from windowshop.errors import ConfigError, ModelError, named_shortage
 from windowshop.files import (
     DEFAULT_CACHE,
     EVERYTHING,
@@ -22,7 +22,6 @@ from windowshop.files import (
     MODEL,
     file_hash,
     locked,
-    named_shortage,
     place_folder,
     require_files,
     write_atomic,

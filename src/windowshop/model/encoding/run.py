@@ -13,8 +13,8 @@ import xxhash
 
 from windowshop.data import CATEGORY_PATHS, FACTS, TEXT_FIELDS, Dataset
 from windowshop.encoders import FeatureCache
-from windowshop.errors import ConfigError, EncoderError, StorageError
-from windowshop.files import EVERYTHING, locked, named_shortage, write_atomic
+from windowshop.errors import ConfigError, EncoderError, StorageError, named_shortage
+from windowshop.files import EVERYTHING, locked, write_atomic
 from windowshop.model.batches import needed_views
 from windowshop.model.encoding.cluster import ClusterConfig, connected, encode_on_cluster
 from windowshop.model.encoding.job import Job, Places, ShardManifest, write_job

@@ -31,7 +31,9 @@ from .code_names import is_code as is_code
 from .code_names import is_text_by_name as is_text_by_name
 from .code_names import name_words as name_words
 from .code_names import names_barcode as names_barcode
+from .code_names import names_codes as names_codes
 from .code_names import names_identifier as names_identifier
+from .code_names import spaced as spaced
 from .column_roles import ColumnRoles as ColumnRoles
 from .column_roles import Role as Role
 from .column_rules import COLUMNS_FILE as COLUMNS_FILE

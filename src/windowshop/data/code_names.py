@@ -59,11 +59,21 @@ def is_code(name: str) -> bool:
     return _ends_in(name, name_words().codes)
 
 
+def names_codes(name: str) -> bool:
+    """Return whether a column's name says in either way that its values are codes."""
+    return is_code(name) or names_identifier(name)
+
+
+def spaced(name: str) -> str:
+    """Return a name with a blank before each word that a capital alone sets apart."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+
+
 def is_text_by_name(name: str) -> bool:
     """Return whether a column's numbers are texts by its name: codes and sizes."""
     words = re.findall(r"[^\W\d_]+", fold(name))
     is_size = bool(words) and words[-1] in _sizes()
-    return is_size or is_code(name) or _ends_in(name, name_words().texts) or names_identifier(name)
+    return is_size or names_codes(name) or _ends_in(name, name_words().texts)
 
 
 def _ends_in(name: str, words: Container[str]) -> bool:

@@ -21,7 +21,7 @@ import polars as pl
 from windowshop.data.attribute_rules import BOOLEANS, convert_attributes, names_of
 from windowshop.data.attributes import attribute_columns
 from windowshop.data.category_paths import CATEGORY_PATHS
-from windowshop.data.code_names import is_code, names_identifier
+from windowshop.data.code_names import names_codes
 from windowshop.data.column_roles import ColumnRoles, Role
 from windowshop.data.column_types import to_moments
 from windowshop.data.language import detect_language, require_language
@@ -231,7 +231,7 @@ def _type_of(dtype: pl.DataType) -> ColumnType:
 def _roles_of(column: pl.Series) -> tuple[Role, ...]:
     if column.name in SEEN:
         return SEEN[column.name]
-    if is_code(column.name) or names_identifier(column.name):
+    if names_codes(column.name):
         return ("identifier", "filter", "shown")
     if isinstance(column.dtype, pl.List) or column.dtype == pl.Boolean:
         return ("filter", "facet", "shown")

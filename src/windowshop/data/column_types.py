@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from windowshop.data.code_names import is_code, is_text_by_name, names_identifier
+from windowshop.data.code_names import is_text_by_name, names_codes
 
 NUMBER = r"^-?(?:(?:0|[1-9]\d*)(?:\.\d+)?|\.\d+)$"
 NOTHING = (
@@ -76,7 +76,7 @@ def codes_as_text(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame
     """Convert further columns of numbers that their names call codes to texts."""
     columns = []
     for name, dtype in frame.schema.items():
-        if name in declared or not dtype.is_numeric() or not _is_code(name):
+        if name in declared or not dtype.is_numeric() or not names_codes(name):
             continue
         column = frame[name]
         if dtype.is_float():
@@ -86,7 +86,3 @@ def codes_as_text(frame: pl.DataFrame, declared: Container[str]) -> pl.DataFrame
             column = column.cast(pl.Int64, strict=False)
         columns.append(column.cast(pl.String))
     return frame.with_columns(columns)
-
-
-def _is_code(name: str) -> bool:
-    return is_code(name) or names_identifier(name)

@@ -32,6 +32,8 @@ def passing_by_values(
     table: pl.DataFrame, where: Filter, codes_of: Callable[[str], ColumnCodes]
 ) -> np.ndarray:
     """Return the same of a table whose columns have codes; for `category`, those of all paths."""
+    if len(table) < FEWEST_ROWS:
+        return passing(table, where)
     answers: list[pl.Series] = []
 
     def answered(test: Test) -> Filter:
@@ -41,8 +43,6 @@ def passing_by_values(
         answers.append(_rows_that_pass(codes_of(test.column), test).alias(name))
         return Comparison(name, "=", True)
 
-    if len(table) < FEWEST_ROWS:
-        return passing(table, where)
     to_polars(where, table.schema)  # refuses what does not fit
     where = with_tests(where, answered)
     others = [table[name] for name in sorted(columns_of(where)) if name in table.columns]

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from windowshop.data import name_words, words_of
+from windowshop.data import words_of
 from windowshop.search.understanding.phrases import (
     Meaning,
-    columns_of_phrases,
+    columns_of_sizes,
     phrase_key,
     values_of,
 )
@@ -27,10 +27,7 @@ class BareSizes:
         self._sizes: dict[str, list[tuple[Meaning, frozenset[str]]]] = defaultdict(list)
         if "category" not in products.columns:
             return
-        names = {phrase_key(words_of(word)) for word in name_words().sizes}
-        for name in columns_of_phrases(products):
-            if names.isdisjoint(words_of(name)) or name == "category":
-                continue
+        for name in columns_of_sizes(products):
             having = _levels_by_value(products, name)
             for key, meaning in values_of(products[name], bare=False).items():
                 words = [words_of(str(value)) for value in meaning.values]

@@ -14,7 +14,7 @@ import polars as pl
 
 from windowshop.data import Scalar, fold
 from windowshop.search.understanding.numbers import ENDS, NUMBER, STARTS, number
-from windowshop.search.understanding.phrases import Meaning, columns_of_phrases
+from windowshop.search.understanding.phrases import Meaning, columns_of_phrases, single_values
 from windowshop.search.understanding.prices import alternatives
 from windowshop.search.understanding.query_words import Found
 from windowshop.search.understanding.wordings import units_by_name
@@ -57,8 +57,9 @@ class Dimensions:
         self._coverage: dict[str, float] = {}
         for name in columns_of_phrases(products):
             column = products[name]
-            single = column.explode() if isinstance(column.dtype, pl.List) else column
-            for value, count in single.drop_nulls().alias("value").value_counts().iter_rows():
+            for value, count in (
+                single_values(column).drop_nulls().alias("value").value_counts().iter_rows()
+            ):
                 found = list(_sides_in(str(value).strip()))
                 if len(found) == 1 and found[0][0] == 0 and found[0][1] == len(str(value).strip()):
                     self._stated.append((found[0][2], name, value, count))

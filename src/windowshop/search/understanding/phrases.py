@@ -180,11 +180,19 @@ def columns_of_phrases(products: pl.DataFrame) -> list[str]:
         for name, dtype in products.schema.items()
         if name not in FREE_TEXT
         and (inner_type(dtype) if isinstance(dtype, pl.List) else dtype) in TEXTS
-        and (name in ("brand", "category") or _single(products[name]).n_unique() <= MAX_VALUES)
+        and (
+            name in ("brand", "category") or single_values(products[name]).n_unique() <= MAX_VALUES
+        )
     ]
 
 
-def _single(column: pl.Series) -> pl.Series:
+def columns_of_sizes(products: pl.DataFrame) -> list[str]:
+    """Return those of them whose names say that they hold sizes."""
+    names = {phrase_key(words_of(word)) for word in name_words().sizes}
+    return [name for name in columns_of_phrases(products) if not names.isdisjoint(words_of(name))]
+
+
+def single_values(column: pl.Series) -> pl.Series:
     """Return the values, those of lists one by one."""
     return column.explode() if isinstance(column.dtype, pl.List) else column
 
@@ -198,7 +206,7 @@ def _coverage(column: pl.Series) -> float:
 
 def _counted(column: pl.Series) -> Iterable[tuple[str, int]]:
     """Return each value with its count, the commonest first."""
-    values = _single(column).cast(pl.String).drop_nulls()
+    values = single_values(column).cast(pl.String).drop_nulls()
     counts = values.alias("value").to_frame().group_by("value").len()
     return counts.sort(["len", "value"], descending=[True, False]).iter_rows()
 

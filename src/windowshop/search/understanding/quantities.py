@@ -16,7 +16,7 @@ from math import inf
 
 import polars as pl
 
-from windowshop.data import Operator, Scalar, fold, name_words, words_of
+from windowshop.data import Operator, Scalar, fold, name_words, spaced, words_of
 from windowshop.search.understanding.ages import AGE, Ages
 from windowshop.search.understanding.number_words import NumberWords
 from windowshop.search.understanding.numbers import ENDS, GLUED, NUMBER, STARTS, number
@@ -337,7 +337,7 @@ def _measured_names() -> list[frozenset[str]]:
 
 def _unit_of_column(name: str) -> Unit | None:
     """Return the unit that ends a column's name, if letters or a bracket set it apart."""
-    words = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+    words = re.findall(r"[^\W_]+", spaced(name).lower())
     return units_by_name().get(fold(words[-1])) if len(words) > 1 else None
 
 

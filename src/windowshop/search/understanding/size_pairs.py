@@ -11,12 +11,10 @@ from dataclasses import replace
 
 import polars as pl
 
-from windowshop.data import name_words, words_of
 from windowshop.search.understanding.numbers import ENDS, STARTS
 from windowshop.search.understanding.phrases import (
     Meaning,
-    columns_of_phrases,
-    phrase_key,
+    columns_of_sizes,
     values_of,
 )
 from windowshop.search.understanding.query_words import Found
@@ -38,10 +36,7 @@ class SizePairs:
         self._phrases = phrases
         self._pairs: dict[tuple[str, str], list[Meaning]] = defaultdict(list)
         self._parts: dict[str, list[Meaning]] = defaultdict(list)
-        names = {phrase_key(words_of(word)) for word in name_words().sizes}
-        for name in columns_of_phrases(products):
-            if names.isdisjoint(words_of(name)):
-                continue
+        for name in columns_of_sizes(products):
             for meaning in values_of(products[name], bare=False).values():
                 found = _PAIR.fullmatch(str(meaning.values[0]).strip())
                 if found:

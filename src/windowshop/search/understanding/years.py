@@ -13,7 +13,7 @@ from math import inf
 
 import polars as pl
 
-from windowshop.data import Operator, Scalar, fold
+from windowshop.data import Operator, Scalar, fold, spaced
 from windowshop.search.understanding.ages import AGE
 from windowshop.search.understanding.numbers import ENDS, GLUED, STARTS
 from windowshop.search.understanding.phrases import Meaning
@@ -98,7 +98,7 @@ class Years:
 
 def _column(column: pl.Series) -> _Column | None:
     """Return what a column says of years; None where it holds none."""
-    words = frozenset(re.findall(r"[^\W\d_]+", fold(_apart(column.name))))
+    words = frozenset(re.findall(r"[^\W\d_]+", fold(spaced(column.name))))
     known = column.drop_nulls()
     if column.name.startswith("_") or known.is_empty():
         return None
@@ -118,10 +118,6 @@ def _column(column: pl.Series) -> _Column | None:
 def _is_iso(known: pl.Series) -> bool:
     """Return whether all texts are days, months or years in ISO form."""
     return bool(known.head(100).str.contains(_ISO).all() and known.str.contains(_ISO).all())
-
-
-def _apart(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
 
 
 def _bounds(groups: dict[str, str | None]) -> tuple[float, float]:

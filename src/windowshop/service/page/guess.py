@@ -6,7 +6,7 @@ from pathlib import Path
 
 from babel.numbers import list_currencies
 
-from windowshop.data import ColumnRoles, is_code
+from windowshop.data import ColumnRoles, is_code, spaced
 from windowshop.index import is_linked
 from windowshop.service.page.columns import ColumnFacts
 from windowshop.service.page.names import (
@@ -41,7 +41,7 @@ FORMS["date"] = ("oldest first", "newest first")
 
 def label_of(name: str) -> str:
     """Return a column's name as people write it: `neck_type` is "Neck type"."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").replace("-", " ").split()
+    words = spaced(name).replace("_", " ").replace("-", " ").split()
     words = [word.upper() if word.lower() in SHORT_WORDS else word for word in words]
     words = [word if word.isupper() else word.lower() for word in words]
     if len(words) > 1 and words[0] == "num":

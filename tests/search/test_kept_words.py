@@ -2,6 +2,7 @@
 
 import errno
 
+import numpy as np
 import polars as pl
 import pytest
 from search.test_searcher import SHOE, HandMade
@@ -50,6 +51,13 @@ def told(index, shared):
         ]
 
 
+def having(index, shared):
+    """Return which products have words of some that came and went."""
+    words = ("trail", "Wanderschuhe", "Bolt", "slipper", "boot", "Stiefel", "shoe")
+    with index.collection.read_view() as view, shared.read(view) as lexicon:
+        return [view.columns.ids(np.sort(lexicon.lexical.having([word]))) for word in words]
+
+
 def no_texts(*args):
     raise AssertionError("the texts are read")
 
@@ -67,12 +75,35 @@ def test_kept_words_stand_for_the_texts(index, tmp_path, monkeypatch, language):
     assert min(scores) > 0
 
 
-def test_words_of_other_records_are_not_used(index, tmp_path):
+def test_words_count_under_other_keys(index, tmp_path, monkeypatch):
     kept = KeptWords(tmp_path / "words")
+    put(index, {"product_id": ["z", "w"], "title": ["red trail shoe", "boot"]})
     opened(index, kept=kept)
     put(index, {**ROWS, "title": ["Stiefel", "slipper"]})
+    put(index, ROWS)  # x and y have the words that were read, in records of others
+    index.collection.delete(["w"])
     index.collection.rebuild()  # other keys
-    assert told(index, opened(index, kept=kept)) == told(index, opened(index))
+    fresh = having(index, opened(index))
+    monkeypatch.setattr("windowshop.search.retrieval.lexicon.count_terms", no_texts)
+    shared = opened(index, kept=kept)
+    assert having(index, shared) == fresh
+    with index.collection.read_view() as view:
+        assert shared.num_changed(view) == 5
+
+
+def test_a_rebuild_reads_no_text_that_is_known(index, tmp_path, monkeypatch):
+    shared = opened(index, kept=KeptWords(tmp_path / "words"))
+    put(index, {"product_id": ["z"], "title": ["red trail shoe"]})
+    put(index, {"product_id": ["x"], "title": ["Stiefel"]})
+    index.collection.delete(["y"])
+    monkeypatch.setattr("windowshop.search.retrieval.lexicon.count_terms", no_texts)
+    index.collection.rebuild(prepare=shared.prepare)
+    found = having(index, shared)
+    with index.collection.read_view() as view, shared.read(view) as lexicon:
+        assert lexicon.numbering is view.columns.numbering
+        assert shared.num_changed(view) == 4
+    monkeypatch.undo()
+    assert found == having(index, opened(index))
 
 
 def test_words_are_read_again_once_many_products_have_changed(index, tmp_path, monkeypatch):
@@ -82,8 +113,9 @@ def test_words_are_read_again_once_many_products_have_changed(index, tmp_path, m
     put(index, {**ROWS, "title": ["Stiefel", "slipper"]})
     assert told(index, opened(index, kept=kept)) == told(index, opened(index))
     with index.collection.read_view() as view:
-        words = kept.read(view.columns.table(), "")
-        assert words.num_keys == view.columns.num_keys
+        words = kept.read(view.columns.living(), "")
+        assert (words.keys == view.columns.living().keys).all()
+        assert words.num_gone == 0
 
 
 @pytest.mark.parametrize(("asked", "is_read"), [("en", True), ("de", False)])
@@ -91,16 +123,16 @@ def test_words_count_in_the_language_they_were_read_in(index, tmp_path, asked, i
     kept = KeptWords(tmp_path / "words")
     opened(index, "en", kept)
     with index.collection.read_view() as view:
-        assert (kept.read(view.columns.table(), asked) is not None) == is_read
+        assert (kept.read(view.columns.living(), asked) is not None) == is_read
 
 
 def test_words_that_other_code_read_are_not_used(index, tmp_path, monkeypatch):
     kept = KeptWords(tmp_path / "words")
     opened(index, kept=kept)
     with index.collection.read_view() as view:
-        assert kept.read(view.columns.table(), "") is not None
+        assert kept.read(view.columns.living(), "") is not None
         monkeypatch.setattr(kept_words, "_reading", lambda: "of another version")
-        assert kept.read(view.columns.table(), "") is None
+        assert kept.read(view.columns.living(), "") is None
 
 
 @pytest.mark.parametrize("name", ["words.json", "terms.safetensors", "texts.json"])

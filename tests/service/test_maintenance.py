@@ -102,7 +102,7 @@ def test_words_follow_any_change_after_a_minute(keeper, worn):
     ("wear", "name", "rest"),
     [
         ({"num_unsaved": 10**6}, "save_snapshot", 10),
-        ({"num_dead": 10**6}, "rebuild", 50),
+        ({"num_dead": 10**6}, "rebuild", 10),
         ({"num_unoptimised": 10**6}, "optimise", 10),
         ({}, "renew_words", 50),
     ],

@@ -6,8 +6,8 @@ from .catalogue.codes import listed as listed
 from .catalogue.codes import stored_name as stored_name
 from .catalogue.collection import Collection as Collection
 from .catalogue.columns import KEPT_ROWS as KEPT_ROWS
+from .catalogue.columns import VERSION as VERSION
 from .catalogue.columns import Columns as Columns
-from .catalogue.columns import records_hash as records_hash
 from .catalogue.protocols import Living as Living
 from .catalogue.protocols import ProductColumns as ProductColumns
 from .catalogue.store import Store as Store

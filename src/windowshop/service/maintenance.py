@@ -1,4 +1,4 @@
-"""Background maintenance of an index beside searches and writes, at most 2% of the time a task."""
+"""Background maintenance of an index beside searches and writes, a small share of the time each."""
 
 import logging
 import threading
@@ -22,7 +22,8 @@ ASKED_SHARE = 0.01
 REST = 50.0
 """Pause after a task, as a multiple of its duration: it takes at most 2% of the time."""
 SHORT_REST = 10.0
-"""Multiple for checkpoints and optimising, without which restarts and searches get slower."""
+"""Multiple for snapshots, optimising and rebuilds, without which restarts and searches get slower
+and memory grows."""
 
 
 class Pace:
@@ -59,8 +60,8 @@ class Maintenance:
     def __init__(self, lease: Callable[[], AbstractContextManager[Searcher]]) -> None:
         """`lease` returns the generation's searcher and keeps it open."""
         self._lease = lease
-        self._reading, self._rebuilding, self._refilling = Pace(), Pace(), Pace()
-        self._saving, self._optimising = Pace(SHORT_REST), Pace(SHORT_REST)
+        self._reading, self._refilling = Pace(), Pace()
+        self._saving, self._optimising, self._rebuilding = (Pace(SHORT_REST) for _ in range(3))
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 

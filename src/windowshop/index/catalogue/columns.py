@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import xxhash
 
 from windowshop.data import (
     CATEGORY_PATHS,
@@ -344,9 +343,3 @@ class Columns(ProductColumns):
         ]
         places = np.concatenate([np.flatnonzero(in_large), np.flatnonzero(~in_large)])
         return pl.concat(parts)[np.argsort(places)]
-
-
-def records_hash(table: pl.DataFrame, num_keys: int) -> str:
-    """Hash which records the rows of the first keys are of."""
-    versions = table[VERSION].head(num_keys).to_numpy()
-    return f"{len(versions)} {xxhash.xxh3_128_hexdigest(versions.tobytes())}"

@@ -1,11 +1,12 @@
 """Words of a generation's texts, kept beside it: a large catalogue opens without reading its texts.
 
     GENERATION/words/words.json          manifest, written last
-    GENERATION/words/terms.safetensors   counts of terms by product, and the products' keys
+    GENERATION/words/terms.safetensors   counts of terms by product, and the records they are of
     GENERATION/words/texts.json          the words themselves
 
-They count for the records that they were read from, at whatever state of the catalogue. What is
-missing, damaged or of other records is read from the texts again.
+They count for the records that they were read from, at whatever state of the catalogue and under
+whatever keys: products that have changed since are left out. What is missing or damaged is read
+from the texts again.
 """
 
 import hashlib
@@ -17,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-import polars as pl
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csc_array
 
@@ -33,7 +33,7 @@ from windowshop.files import (
     require_files,
     write_manifest,
 )
-from windowshop.index import WORDS, records_hash
+from windowshop.index import VERSION, WORDS, Living
 from windowshop.search.understanding.text_words import TextWords
 
 LOG = logging.getLogger(__name__)
@@ -46,10 +46,6 @@ LEAST_PRODUCTS = 1_000
 class WordsManifest:
     """Manifest of kept words."""
 
-    num_keys: int
-    """Rows of the columns when the texts were read."""
-    records: str
-    """Hash of which records these rows are of."""
     language: str
     """Language of the catalogue that was given; "" where it was detected."""
     reading: str
@@ -64,10 +60,11 @@ class CatalogueWords:
 
     keys: np.ndarray
     """Keys of the products, int64, rising."""
-    num_keys: int
-    """Rows of the columns when they were read."""
     terms: TermCounts
     texts: TextWords
+    """Words of these products, and of `num_gone` others."""
+    num_gone: int = 0
+    """Products whose texts were read, and that have changed or gone since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +74,13 @@ class KeptWords:
     folder: Path
     read_only: bool = False
 
-    def read(self, table: pl.DataFrame, language: str) -> CatalogueWords | None:
-        """Return the words that were kept of these rows; None where there are none to use."""
+    def read(self, living: Living, language: str) -> CatalogueWords | None:
+        """Return the words that were kept of living products; None where there are none to use."""
         if not self.folder.is_dir():
             return None
         try:
             manifest = read_manifest(WordsManifest, self.folder, WORDS)
             if (manifest.reading, manifest.language) != (_reading(), language):
-                return None
-            if manifest.records != records_hash(table, manifest.num_keys):
                 return None
             require_files(self.folder, WORDS, EVERYTHING)
         except IndexFolderError as error:
@@ -93,22 +88,21 @@ class KeptWords:
             return None
         arrays = load_file(self.folder / TERMS_FILE)
         texts = orjson.loads((self.folder / TEXTS_FILE).read_bytes())
-        return _words(arrays, texts, manifest.num_keys)
+        return _words(arrays, texts, living)
 
-    def write(self, words: CatalogueWords, table: pl.DataFrame, language: str) -> None:
-        """Keep words, unless the catalogue is small; a failure costs only the next opening time."""
+    def write(self, words: CatalogueWords, living: Living, language: str) -> None:
+        """Keep the words of all living products, unless they are few.
+
+        A failure costs only the next opening time.
+        """
         if self.read_only or len(words.keys) < LEAST_PRODUCTS:
             return
         try:
             with new_folder(self.folder) as made:
-                save_file(_arrays(words), made / TERMS_FILE)
+                save_file(_arrays(words, living), made / TERMS_FILE)
                 (made / TEXTS_FILE).write_bytes(orjson.dumps(_plain(words)))
                 manifest = WordsManifest(
-                    num_keys=words.num_keys,
-                    records=records_hash(table, words.num_keys),
-                    language=language,
-                    reading=_reading(),
-                    files=describe_files(made),
+                    language=language, reading=_reading(), files=describe_files(made)
                 )
                 write_manifest(made, manifest, WORDS)
         except (OSError, StorageError) as error:
@@ -126,10 +120,10 @@ def _reading() -> str:
     return hashed.hexdigest()
 
 
-def _arrays(words: CatalogueWords) -> dict[str, np.ndarray]:
+def _arrays(words: CatalogueWords, living: Living) -> dict[str, np.ndarray]:
     terms = words.terms
     arrays = {
-        "keys": words.keys,
+        "versions": living.table[VERSION].to_numpy(),
         "facts_length": terms.facts_length_N,
         "descriptions_length": terms.descriptions_length_N,
     }
@@ -153,10 +147,16 @@ def _plain(words: CatalogueWords) -> dict[str, Any]:
     }
 
 
-def _words(arrays: dict[str, np.ndarray], plain: dict[str, Any], num_keys: int) -> CatalogueWords:
-    shape = (len(arrays["keys"]), len(plain["ids"]))
+def _words(arrays: dict[str, np.ndarray], plain: dict[str, Any], living: Living) -> CatalogueWords:
+    held_N, rows_M = _same(living.table[VERSION].to_numpy(), arrays["versions"])
+    shape = (len(arrays["versions"]), len(plain["ids"]))
     facts_NV, descriptions_NV = (
-        csc_array(tuple(arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr")), shape)
+        _rows(
+            csc_array(
+                tuple(arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr")), shape
+            ),
+            rows_M,
+        )
         for name in ("facts", "descriptions")
     )
     terms = TermCounts(
@@ -165,9 +165,27 @@ def _words(arrays: dict[str, np.ndarray], plain: dict[str, Any], num_keys: int) 
         {term: column for column, term in enumerate(plain["ids"])},
         facts_NV,
         descriptions_NV,
-        arrays["facts_length"],
-        arrays["descriptions_length"],
+        arrays["facts_length"][rows_M],
+        arrays["descriptions_length"][rows_M],
     )
     compounds = frozenset((first, last) for first, last in plain["compounds"])
     texts = TextWords(plain["written"], plain["compared"], compounds)
-    return CatalogueWords(arrays["keys"], num_keys, terms, texts)
+    return CatalogueWords(living.keys[held_N], terms, texts, num_gone=shape[0] - len(rows_M))
+
+
+def _same(versions_N: np.ndarray, kept_K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of the versions that are kept, rising, and the kept rows of them."""
+    if np.array_equal(versions_N, kept_K):
+        return np.arange(len(versions_N)), np.arange(len(kept_K))
+    order_K = np.argsort(kept_K)
+    rows_N = np.searchsorted(kept_K, versions_N, sorter=order_K).clip(max=len(kept_K) - 1)
+    rows_N = order_K[rows_N]
+    held_N = np.flatnonzero(kept_K[rows_N] == versions_N)
+    return held_N, rows_N[held_N]
+
+
+def _rows(counts_NV: csc_array, rows_M: np.ndarray) -> csc_array:
+    """Return some rows of a table, in the given order."""
+    if np.array_equal(rows_M, np.arange(counts_NV.shape[0])):
+        return counts_NV
+    return counts_NV.tocsr()[rows_M].tocsc()

@@ -48,7 +48,8 @@ class LexicalIndex:
         assert len(keys_N) == len(counts.facts_length_N), "one text a key"
         self._built = BM25Index(counts, config)
         self._known = counts.known
-        self._spelling = Spelling({term: self._built.frequency(term) for term in counts.forms})
+        frequencies = ((term, self._built.frequency(term)) for term in counts.forms)
+        self._spelling = Spelling({term: frequency for term, frequency in frequencies if frequency})
         self._keys = keys_N.astype(np.int64)
         self._later: dict[str, dict[int, float]] = {}
         """Stem -> place among the later products -> saturated frequency, in (0, 1]."""

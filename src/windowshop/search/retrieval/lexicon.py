@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import polars as pl
+import numpy as np
 
 from windowshop.data import ColumnRoles, lexical_texts
 from windowshop.engines import BM25Config, ReadWriteLock, count_terms
@@ -43,6 +43,13 @@ class Lexicon:
     """Rows and living products of the columns when it was made."""
     num_keys: int
     """Rows of the columns that are indexed or were dead when it was made."""
+    num_changed: int = 0
+    """Rows added or deleted between the reading of the words and `made_of`."""
+
+    def add(self, new: Living) -> None:
+        """Let products be found by words and identifiers that the vocabulary may lack."""
+        self.lexical.add(new.keys, lexical_texts(new.table))
+        self.identifiers.add(new.keys, new.table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +76,6 @@ class _Read:
 
     living: Living
     num_keys: int
-    table: pl.DataFrame | None
-    """Every row ever added, for the words that are kept."""
 
 
 class SharedLexicon:
@@ -96,15 +101,11 @@ class SharedLexicon:
         self._gate = ReadWriteLock()
         self._making = threading.Lock()
         self._coming: Lexicon | None = None
-        columns = view.columns
-        words = None
-        if kept is not None:
-            table = columns.table()
-            words = kept.read(table, language)
-        if words is not None:
-            self._lexicon = self._with_words(columns.numbering, table[words.keys], words)
-        if words is None or self.is_stale(view):
-            self._lexicon = self._made(columns)
+        lexicon = self._of_kept(view.columns)
+        if lexicon is not None:
+            self._lexicon = lexicon
+        if lexicon is None or self.is_stale(view):
+            self._lexicon = self._made(view.columns)
 
     @contextmanager
     def read(self, view: View) -> Iterator[Lexicon]:
@@ -120,7 +121,7 @@ class SharedLexicon:
             return 0  # it was read when the columns were made
         num_keys, num_living = self._lexicon.made_of
         num_died = (view.columns.num_keys - len(view.columns)) - (num_keys - num_living)
-        return view.columns.num_keys - num_keys + num_died
+        return self._lexicon.num_changed + view.columns.num_keys - num_keys + num_died
 
     def is_stale(self, view: View) -> bool:
         """Return whether enough rows changed to `renew` at once."""
@@ -138,8 +139,11 @@ class SharedLexicon:
                     self._lexicon = lexicon
 
     def prepare(self, view: View) -> None:
-        """Read columns before they are searched, so that no search waits for it."""
-        self._coming = self._made(view.columns)
+        """Make the lexicon of columns before they are searched, so that no search waits for it.
+
+        Words that are kept need not be read again: `is_stale` tells when they should be.
+        """
+        self._coming = self._of_kept(view.columns) or self._made(view.columns)
 
     def _behind(self, view: View) -> bool:
         lexicon = self._lexicon
@@ -156,9 +160,7 @@ class SharedLexicon:
                 self._lexicon = coming
             lexicon = self._lexicon
             if lexicon.num_keys < columns.num_keys:
-                new = columns.added(lexicon.num_keys)
-                lexicon.lexical.add(new.keys, lexical_texts(new.table))
-                lexicon.identifiers.add(new.keys, new.table)
+                lexicon.add(columns.added(lexicon.num_keys))
                 lexicon.num_keys = columns.num_keys
 
     def _made(self, columns: ProductColumns) -> Lexicon:
@@ -166,35 +168,46 @@ class SharedLexicon:
 
     def _read(self, columns: ProductColumns) -> _Read:
         """Take what a lexicon is made of, before the columns change."""
-        table = columns.table() if self._kept is not None else None
-        return _Read(columns.living(), columns.num_keys, table)
+        return _Read(columns.living(), columns.num_keys)
 
     def _of(self, read: _Read, numbering: object) -> Lexicon:
-        living = read.living.table
-        texts = lexical_texts(living, self._language)
-        words = CatalogueWords(
-            read.living.keys, read.num_keys, count_terms(texts), read_words(living, texts.facts)
-        )
-        if self._kept is not None and read.table is not None:
-            self._kept.write(words, read.table, self._language)
-        return self._with_words(numbering, living, words)
+        living = read.living
+        texts = lexical_texts(living.table, self._language)
+        texts_words = read_words(living.table, texts.facts)
+        words = CatalogueWords(living.keys, count_terms(texts), texts_words)
+        if self._kept is not None:
+            self._kept.write(words, living, self._language)
+        return self._with_words(numbering, read, words)
 
-    def _with_words(
-        self, numbering: object, living: pl.DataFrame, words: CatalogueWords
-    ) -> Lexicon:
-        language = words.terms.known.language
-        return Lexicon(
+    def _of_kept(self, columns: ProductColumns) -> Lexicon | None:
+        """Return a lexicon of the words that are kept; None where there are none to use."""
+        if self._kept is None:
+            return None
+        read = self._read(columns)
+        words = self._kept.read(read.living, self._language)
+        return None if words is None else self._with_words(columns.numbering, read, words)
+
+    def _with_words(self, numbering: object, read: _Read, words: CatalogueWords) -> Lexicon:
+        """Make a lexicon; products whose words are not among these are added as later ones."""
+        keys, table = read.living.keys, read.living.table
+        is_held_N = np.isin(keys, words.keys, assume_unique=True)
+        held, later = table.filter(is_held_N), Living(keys[~is_held_N], table.filter(~is_held_N))
+        lexicon = Lexicon(
             numbering=numbering,
             lexical=LexicalIndex(words.keys, words.terms, self._bm25),
             vocabulary=Vocabulary(
-                living,
+                held,
                 synonyms=self._synonyms,
-                language=language,
+                language=words.terms.known.language,
                 unnamed=self._unnamed,
                 words=words.texts,
             ),
-            identifiers=Identifiers(words.keys, living, self._identifiers),
+            identifiers=Identifiers(words.keys, held, self._identifiers),
             synonyms=self._synonyms,
-            made_of=(words.num_keys, len(words.keys)),
-            num_keys=words.num_keys,
+            made_of=(read.num_keys, len(keys)),
+            num_keys=read.num_keys,
+            num_changed=words.num_gone + len(later.keys),
         )
+        if len(later.keys):
+            lexicon.add(later)
+        return lexicon

@@ -50,7 +50,7 @@ class ServiceConfig:
     batch_products: int = 64
     batch_bytes: int = 16 * MEGABYTE
     """Size of the batches in which a stream is written."""
-    thumbnail_bytes: int = 64 * MEGABYTE
+    thumbnail_bytes: int = 32 * MEGABYTE
     """Size of the thumbnails kept in memory."""
     currency: str = ""
     """ISO code of prices for shopping agents, where products have no column `currency`."""

@@ -70,7 +70,7 @@ def test_separators(tmp_path, separator):
 def test_quotes_inch_signs_and_line_ends(tmp_path):
     text = 'id,title,price\r1,27" monitor,5\r2,"a ""b"", c",6\r3,"two\nlines",7\r'
     shop = import_text(tmp_path, "t.csv", text)
-    assert shop.column("title") == {"1": '27" monitor', "2": 'a "b", c', "3": "two\nlines"}
+    assert shop.column("title") == {"1": '27" monitor', "2": 'a "b", c', "3": "two lines"}
     escaped = import_text(tmp_path, "e.csv", 'id,title,price\n1,"27\\" monitor, new",5\n2,b,6\n')
     assert escaped.row("1")["title"] == '27" monitor, new'
 

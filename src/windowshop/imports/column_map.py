@@ -28,6 +28,7 @@ from windowshop.imports.names import ALSO, field_of
 from windowshop.imports.record import FIELDS
 from windowshop.imports.source import Source
 from windowshop.imports.values import (
+    is_nothing,
     is_web,
     parse_availability,
     parse_published,
@@ -125,7 +126,7 @@ def guess_map(
     header: Sequence[str], sample: Sequence[Mapping[str, Any]]
 ) -> tuple[ColumnMap, float]:
     """Return what columns hold by their names and first values, and how sure that is."""
-    values = {name: [row[name] for row in sample if name in row] for name in header}
+    values = {name: [row[name] for row in sample if _says(row.get(name))] for name in header}
     offers: list[tuple[float, int, str, str]] = []
     shorter = without_prefix(header)
     has_kind = "product id type" in map(plain_name, header)  # says of what norm the id is
@@ -174,6 +175,11 @@ def guess_map(
     )
     found = ColumnMap(columns=ordered, category_levels=is_levelled, **column_signs(ordered, values))
     return found, round(sum(needed) / len(needed), 2)
+
+
+def _says(value: Any) -> bool:  # noqa: ANN401
+    """Return whether a cell has a value, and not a word or a sign for none."""
+    return value is not None and not (isinstance(value, str) and is_nothing(value.strip()))
 
 
 def map_of(source: Source) -> tuple[ColumnMap, float]:
@@ -248,7 +254,8 @@ def _share(target: str, given: Sequence[Any], texts: Sequence[str], filled: floa
         return float(bool(said) and all(test(value) is not None for value in said))
     tests: dict[str, tuple[Callable[[Any], bool], float]] = {
         "price": (_is_money, 0.0), "sale_price": (_is_money, 0.0), "list_price": (_is_money, 0.0),
-        "title": (_is_title, 0.0), "images": (_has_picture, 0.0), "link": (_is_link, 0.2),
+        "availability": (_is_availability, 0.2), "title": (_is_title, 0.0),
+        "images": (_has_picture, 0.0), "link": (_is_link, 0.2),
     }  # fmt: skip
     if target not in tests:
         return 1.0
@@ -260,6 +267,10 @@ def _share(target: str, given: Sequence[Any], texts: Sequence[str], filled: floa
 def _is_money(value: Any) -> bool:  # noqa: ANN401
     value = value[0] if isinstance(value, list) and value else value
     return parse_money(value) is not None
+
+
+def _is_availability(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, dict | list) or parse_availability(value) is not None
 
 
 def _is_title(value: Any) -> bool:  # noqa: ANN401

@@ -28,6 +28,7 @@ def column_signs(columns: Mapping[str, str], values: Mapping[str, Sequence[Any]]
     )
     of_price = next((name for name, target in columns.items() if target == "price"), "")
     words = [word.upper() for word in re.split(r"[\W_]+", of_price)]
+    words += re.findall(r"[a-z]R?([A-Z]{3})$", of_price)
     found["currency"] = next((word for word in words if word in CURRENCIES), "")
     bracketed = " ".join(re.findall(r"[(\[]([^)\]]*)[)\]]", of_price))
     found["currency"] = found["currency"] or currency_of(bracketed if bracketed else "")

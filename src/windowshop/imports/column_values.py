@@ -5,16 +5,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from windowshop.imports.amounts import parse_money
+from windowshop.imports.facts import is_bag
 from windowshop.imports.values import is_web, plain_name, split_images
 
 MIN_DISTINCT = 0.98
 _AMOUNT = re.compile(r"\d{1,3}(?:[.,]\d{3})+|\d+[.,]\d+")
 _WORD = re.compile(r"[^\W\d_]{3}")
+_NO_ID = frozenset((
+    "price", "discount", "discounts", "percent", "percentage", "rating", "ratings", "reviews",
+    "votes", "score", "rank", "stock", "quantity", "qty", "weight", "width", "height", "length",
+    "depth", "year", "cost", "tax", "margin", "sales", "sold", "count", "views", "likes",
+    "popularity", "rabatt", "bestand", "menge", "gewicht", "remise", "poids", "descuento",
+    "peso", "sconto",
+))  # fmt: skip
+"""Words in the names of numbers that are no id."""
 _NO_PRICE = frozenset((
     "cost", "costs", "wholesale", "tax", "shipping", "purchase", "ek", "weight", "width", "height",
     "length", "rating", "margin", "discount", "wsp", "trade", "dealer", "haendler", "einkauf",
 ))  # fmt: skip
 """Words in the names of amounts that are no price."""
+
+
+_OTHER = {"price": _NO_PRICE, "product_id": _NO_ID, "title": frozenset(("meta", "seo"))}
 
 
 def fill_by_values(
@@ -39,7 +51,8 @@ def fill_by_values(
             (looks(_texts(values[name], target), num_rows), -i, name)
             for i, name in enumerate(free)
             if (target == "images" or name not in nested)
-            and (target != "price" or not _NO_PRICE & {*plain_name(name).split()})
+            and not _OTHER.get(target, frozenset()) & {*plain_name(name).split()}
+            and (target != "title" or not is_bag(name))
         ]
         best = max(scored, default=(0.0, 0, ""))
         if best[0] > 0.5:

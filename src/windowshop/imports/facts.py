@@ -24,6 +24,7 @@ _VALUES = ("value", "values", "val", "option", "options", "attribute value", "pa
            "label", "option value")  # fmt: skip
 _OWNERS = ("option", "attribute", "group", "option group")
 _PAIR = re.compile(r"\s*([^:=;|\n]{1,40}?)\s*[:=]\s*(.+?)\s*", re.DOTALL)
+_PLACED = re.compile(r"([^:\n]+):([^:]*):\d+:[01](?:[_,;|]\s*|\s*$)")
 _OF_OPTIONS = re.compile(
     r"option|attribut|atrybut|atribut|varia[cnt]|merkmal|eigenscha|caracteristic|caratteristic|"
     r"opcao|opcion|kenmerk|propert|propied|propried|spec|feature|parametr"
@@ -32,11 +33,16 @@ _OF_VALUES = re.compile(r"valu|wert|valeur|valor|waarde|wartosc|varde|vaerdi|hod
 _OF_NAMES = re.compile(r"name\b|\bnom\b|nombre|nome\b|naam\b|nazwa|nazev|tit(?:le|el)\b")
 
 
+def is_bag(name: str) -> bool:
+    """Return whether a column is itself a set of attributes, by its name."""
+    plain = plain_name(name)
+    return plain in BAGS or plain.removeprefix("product ") in BAGS
+
+
 def facts_of(name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
     """Return facts of an object, of its JSON, or of a list of names and values; else none."""
-    plain = plain_name(name)
-    is_bag = plain in BAGS or plain.removeprefix("product ") in BAGS
-    if is_bag and isinstance(value, str):
+    has_facts = is_bag(name)
+    if has_facts and isinstance(value, str):
         value = _of_text(value)
     if isinstance(value, dict) and len(value) == 1:
         inner = next(iter(value.values()))
@@ -48,12 +54,12 @@ def facts_of(name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         pairs = [pair_of(item) for item in value]
         known = _joined(pair for pair in pairs if pair is not None)
-        if is_bag and not known:
+        if has_facts and not known:
             known = named_options(value, None)
-        return known if is_bag or None not in pairs else {}
+        return known if has_facts or None not in pairs else {}
     if not isinstance(value, dict):
         return {}
-    return {key if is_bag else f"{name} {key}": item for key, item in value.items()}
+    return {key if has_facts else f"{name} {key}": item for key, item in value.items()}
 
 
 def _joined(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
@@ -111,6 +117,11 @@ def _of_text(text: str) -> Any:  # noqa: ANN401
             return json.loads(text)
         except ValueError:
             return _of_python(text) or _of_ruby(text)
+    if rows := _PLACED.findall(text):  # of PrestaShop: name, value, position, whether it is custom
+        return _joined((name.strip(), value.strip()) for name, value in rows if value.strip())
+    lines = [line.split("|") for line in text.splitlines() if line.strip()]
+    if lines and all(len(line) == 3 and ":" not in line[0] + line[1] for line in lines):
+        return _joined((name.strip(), value.strip()) for _, name, value in lines)  # of a group
     for sign in ("\n", "|", ";", ","):
         parts = re.split(r",(?=[^,:=]+[:=])", text) if sign == "," else text.split(sign)
         hits = [_PAIR.fullmatch(part) for part in parts if part.strip()]

@@ -3,20 +3,23 @@
 import html
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from windowshop.data import is_code
 from windowshop.imports.amounts import Money, currency_of, is_whole, parse_money
+from windowshop.imports.identities import Identities
 from windowshop.imports.languages import LANGUAGE, of_language
 from windowshop.imports.names import FIELD_OF
 from windowshop.imports.record import Record
 from windowshop.imports.report import ImportReport
 from windowshop.imports.tree_rows import objects_of
 from windowshop.imports.values import (
+    CONTROLS,
     has_ended,
-    hash_of,
+    id_text,
     is_inline_image,
+    is_nothing,
     is_web,
     lengthened,
     mended,
@@ -27,20 +30,13 @@ from windowshop.imports.values import (
     split_list,
 )
 
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?")
 _LEVEL = re.compile(r"(?:lvl|level)_?\d", re.IGNORECASE)
 """Keys of an object of paths, each a level deeper (`{"lvl0": "A", "lvl1": "A > B"}`)."""
 _PATH = re.compile(r"\s*(?:-+>|=+>|>|›|»|→|\u2192)\s*")
-TOTALS = frozenset((
-    "total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtsumme", "somme", "totaal",
-    "totale", "suma", "summa", "razem", "celkem", "yhteensa", "subtotal",
-))  # fmt: skip
-_EMPTY = frozenset(("n/a", "na", "none", "null", "nan", "-", "--", "#n/a", "\\n", "undefined"))
+_WIX = re.compile(r"[\da-f]{6}_[\da-f]{32}~mv2[\w~]*\.\w{3,4}")
 _SHARED_SIGN = re.compile(r"(?<![^\W\d_])kr\b", re.IGNORECASE)
 """Sign of the crowns of several countries."""
-_NO_GROUP = ("", "0", *_EMPTY)
-"""Groups that are none; 0 is how databases write it."""
 _STATES = ("is on stock", "is in stock", "in stock", "available", "status", "availability",
            "quantity", "value")  # fmt: skip
 MONEY = ("price", "sale_price", "list_price")
@@ -71,12 +67,11 @@ class Reading:
 
 @dataclass(slots=True)
 class Normaliser:
-    """Reads the values of one record after another; knows the ids so far."""
+    """Reads the values of one record after another."""
 
     reading: Reading
     report: ImportReport
-    seen: dict[int, int] = field(default_factory=dict)
-    """Hash of the content by hash of the id; a pair of each row, in their order."""
+    ids: Identities
 
     def row(self, record: Record) -> Row | None:
         """Return the row of a record; None where it is left out, which is reported."""
@@ -84,6 +79,7 @@ class Normaliser:
         _fill_from_facts(record)
         for name in TEXTS:
             if text := rich_text(text_of(record.fields.get(name))):
+                text = text if name == "description" else " ".join(text.split())
                 row[name] = self._mended(text, record.row)
         self._images(row, record)
         if not any(row.get(name) for name in ("title", "description", "image", "image_url")):
@@ -99,7 +95,7 @@ class Normaliser:
         self._availability(row, record)
         self._codes(row, record)
         self._facts(row, record)
-        return row if self._identify(row, record) else None
+        return row if self.ids.identify(row, record) else None
 
     def _mended(self, text: str, number: int) -> str:
         if text.isascii():
@@ -111,7 +107,7 @@ class Normaliser:
 
     def _images(self, row: Row, record: Record) -> None:
         given = dict.fromkeys(split_images(record.fields.get("images")))
-        images = [image for image in given if image.lower() not in _EMPTY]
+        images = [_of_wix(image) for image in given if not is_nothing(image)]
         web = [f"https:{i}" if i.startswith("//") else i for i in images if is_web(i)]
         if any(map(is_inline_image, images)):
             self.report.add("bad-image", record.row, f"{images[0][:20]}…")
@@ -131,7 +127,7 @@ class Normaliser:
         if given in (None, "", [], {}):
             return
         paths = [category_path(self._mended(item, record.row)) for item in category_texts(given)]
-        paths = [path for path in dict.fromkeys(paths) if path and path.lower() not in _EMPTY]
+        paths = [path for path in dict.fromkeys(paths) if not is_nothing(path)]
         kept = [p for p in paths if not any(o.startswith(f"{p} > ") for o in paths)]
         if kept:
             row["category"] = kept[0]
@@ -165,7 +161,7 @@ class Normaliser:
             return None
         money = parse_money(value, self.reading.decimal)
         if money is None or money.amount < 0:
-            if str(value).strip().lower() not in _EMPTY:
+            if not is_nothing(str(value).strip()):
                 self.report.add("bad-price", record.row, value)
             return None
         if not money.currency and _SHARED_SIGN.search(str(value)) and not self.reading.currency:
@@ -196,7 +192,7 @@ class Normaliser:
             value = record.fields.get(name)
             value = value[0] if isinstance(value, list) and value else value
             text = id_text(value).lstrip("'")
-            if not text or text.lower() in _EMPTY:
+            if is_nothing(text):
                 continue
             if name != "gtin":
                 row[name] = text
@@ -225,38 +221,13 @@ class Normaliser:
             shown = cell(value)
             if shown is None:
                 self.report.add("nested-value", record.row, name)
-            elif shown.lower() not in _EMPTY:
+            elif not is_nothing(shown):
                 row[free_name(name)] = self._mended(shown, record.row)
 
-    def _identify(self, row: Row, record: Record) -> bool:
-        """Give the row its ids; returns whether it is a new one."""
-        content = hash_of(repr(sorted(row.items())))
-        given = id_text(record.fields.get("product_id"))
-        if re.match(r"'[\w-]", given):  # a spreadsheet's mark of a text
-            given = given[1:]
-        if not given and plain_name(row.get("title", "")) in TOTALS:
-            self.report.add("totals-row", record.row, row.get("title", ""))
-            return False
-        if not given:
-            given = f"made-{content:016x}"
-            self.report.add("no-id", record.row, row.get("title", ""))
-        fallback = record.fallback_id if record.fallback_id != given else ""
-        for place, name in enumerate([given, fallback] if fallback else [given]):
-            key = hash_of(name)
-            known = self.seen.get(key)
-            if known is None:
-                if place:
-                    self.report.add("renamed-variant", record.row, f"{given}: {name}")
-                self.seen[key] = content
-                row["product_id"] = name
-                group = id_text(record.fields.get("group_id"))
-                row["group_id"] = group if group not in _NO_GROUP else name
-                return True
-            if known == content:
-                self.report.add("repeated-row", record.row, name)
-                return False
-        self.report.add("repeated-id", record.row, given)
-        return False
+
+def _of_wix(image: str) -> str:
+    """Return the address of a name of Wix's media, which says what it is; others as they are."""
+    return f"https://static.wixstatic.com/media/{image}" if _WIX.fullmatch(image) else image
 
 
 def _fill_from_facts(record: Record) -> None:
@@ -289,7 +260,7 @@ def text_of(value: object) -> str:
         text = id_text(value)
     text = text.replace("\u200b", "").replace("\ufeff", "")
     if not text.isprintable():  # half of a surrogate pair is no text
-        text = _CONTROLS.sub(" ", text).encode(errors="replace").decode()
+        text = CONTROLS.sub(" ", text).encode(errors="replace").decode()
     return text.strip()
 
 
@@ -303,17 +274,6 @@ def rich_text(text: str) -> str:
         return text
     found = [item["text"] for item in objects_of(parsed) if isinstance(item.get("text"), str)]
     return "\n".join(found) or text
-
-
-def id_text(value: object) -> str:
-    """Return an id as text; whole numbers as such (123.0 of a spreadsheet is 123)."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if value is None or isinstance(value, dict | list):
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return _CONTROLS.sub("", str(value)).strip()
 
 
 def category_texts(value: object) -> list[str]:
@@ -371,7 +331,7 @@ def fact(name: str, value: object) -> Any:  # noqa: ANN401
         return float(text) if "." in text else int(text)
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    return "" if text.lower() in _EMPTY else text
+    return "" if is_nothing(text) else text
 
 
 def cell(value: object) -> str | None:
@@ -396,5 +356,5 @@ def cell(value: object) -> str | None:
 
 def free_name(name: str) -> str:
     """Return the name of a further column, another one where it is taken."""
-    bare = re.sub(r"\s+", " ", _CONTROLS.sub("", name)).strip()
+    bare = re.sub(r"\s+", " ", CONTROLS.sub("", name)).strip()
     return f"{bare} of the source" if bare.lower() in OWN_COLUMNS else bare

@@ -24,6 +24,8 @@ class Record:
     """Last day of the sale price, or a span of time that ends with it."""
     fallback_id: str = ""
     """Id where another product has `product_id` too."""
+    may_share_id: bool = False
+    """Whether rows of other titles or prices with its id are products of their own."""
 
 
 @dataclass(slots=True)

@@ -23,6 +23,10 @@ KINDS: dict[str, tuple[What, str]] = {
     "repeated-row": ("dropped", "rows that repeat an earlier one"),
     "repeated-id": ("dropped", "rows whose id an earlier row has, with other content"),
     "renamed-variant": ("changed", "variants that share an id; theirs got their options added"),
+    "shared-id": (
+        "changed",
+        "rows of another title or price with an id that an earlier one has; theirs got a number",
+    ),
     "too-many-fields": ("dropped", "rows with more fields than the header"),
     "joined-fields": ("guessed", "rows with a field that a separator in it had divided, joined"),
     "mended-quotes": ("changed", "rows with quotes that are not doubled, read as text"),

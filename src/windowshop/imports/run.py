@@ -22,6 +22,7 @@ from windowshop.files import content_hash, file_hash, new_folder, write_json
 from windowshop.imports.archives import unpacked
 from windowshop.imports.column_map import ColumnMap, map_of
 from windowshop.imports.formats.format import FolderFormat, Format, Item, Job
+from windowshop.imports.identities import Identities
 from windowshop.imports.judged import JudgedWriter
 from windowshop.imports.map_file import read_map, write_map
 from windowshop.imports.normalise import Normaliser, Reading
@@ -65,6 +66,10 @@ class ImportOptions:
     """Replace a data folder that no import made."""
 
 
+class NothingReadError(DataError):
+    """No product is in what was recognised."""
+
+
 def import_shop(
     source: str | Path,
     out: str | Path,
@@ -105,9 +110,18 @@ def _import_from(
     if found.format == TABLE:
         found_map = _require_map(found, found_map, out)
     key = _key(found, source, options, found_map)
-    with kept_parts(out, key, reporter) as parts, _folder(out) as made:
-        report = _import(found, source, made, parts, options, found_map, reporter)
-    return report
+    try:
+        with kept_parts(out, key, reporter) as parts, _folder(out) as made:
+            return _import(found, source, made, parts, options, found_map, reporter)
+    except NothingReadError:
+        if options.format or found.format == TABLE or found.path.is_dir():
+            raise
+        as_table = replace(options, format=TABLE)
+        try:
+            return _import_from(path, source, out, as_table, reporter)
+        except DataError:
+            pass  # what it looked like says more
+        raise
 
 
 def _key(
@@ -250,7 +264,7 @@ def _import(
     products, judged = ProductWriter(parts, report), JudgedWriter(report)
     _sort_in(_with_progress(_items(found, job), found, reporter), job, parts, products, judged)
     if not products.num_rows and not judged.num_queries:
-        raise DataError(
+        raise NothingReadError(
             f"{found.path}: no product could be read as {found.title}. Name another --format, or "
             "correct the mapping (--map)."
         )
@@ -283,7 +297,7 @@ def _sort_in(
 
     Products of earlier parts are passed over; then the report is as it was after the last of them.
     """
-    normaliser = Normaliser(job.reading, job.report, parts.seen())
+    normaliser = Normaliser(job.reading, job.report, Identities(job.report, parts.seen()))
     last = parts.last
     num_done = last.num_items if last is not None else 0
     for number, item in enumerate(items, start=1):
@@ -291,7 +305,7 @@ def _sort_in(
             case Record() if number > num_done:
                 row = normaliser.row(item)
                 if row is not None and products.add(row):
-                    products.keep(normaliser.seen, number)
+                    products.keep(normaliser.ids.seen, number)
             case Record():
                 pass
             case JudgedQuery():

@@ -325,14 +325,15 @@ class CategoryNames:
 
     def add(self, element: Element, parents: list[str], tag: str) -> None:
         """Take the name of an element that is a category and no part of a record."""
-        name = element.get("id") or element.get("category-id") or ""
+        told = {local_name(e.tag).lower(): (e.text or "").strip() for e in element}
+        name = element.get("id") or element.get("category-id") or told.get("id", "")
         if not name or tag in parents:
             return
         label = next(
             ((e.text or "") for e in element if "name" in local_name(e.tag)), element.text or ""
         )
-        below = next(((e.text or "") for e in element if local_name(e.tag) == "parent"), "")
-        parent = element.get("parentId") or element.get("parent_id") or below.strip()
+        below = next((told[n] for n in ("parent", "parentid", "parent_id") if n in told), "")
+        parent = element.get("parentId") or element.get("parent_id") or below
         self._names[name] = label.strip(), parent
 
     def named(self, record: dict[str, Any]) -> dict[str, Any]:

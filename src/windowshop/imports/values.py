@@ -16,7 +16,7 @@ import xxhash
 YES = frozenset((
     "true", "yes", "y", "ja", "oui", "si", "sí", "sì", "sim", "tak", "wahr", "vrai", "verdadero",
     "vero", "verdadeiro", "prawda", "áno", "ano", "kyllä", "да", "evet", "igen", "t", "x", "on",
-    "так", "ναι", "نعم", "כן", "はい", "是", "有", "예", "네", "あり", "da",
+    "+", "так", "ναι", "نعم", "כן", "はい", "是", "有", "예", "네", "あり", "da",
 ))  # fmt: skip
 NO = frozenset((
     "false", "no", "n", "nein", "non", "nee", "não", "nao", "nie", "falsch", "faux", "falso",
@@ -109,10 +109,26 @@ def parse_availability(value: object) -> str | None:
     said = parse_boolean(text)
     if said is not None:
         return IN_STOCK if said else OUT_OF_STOCK
+    if (days := _DELIVERY.search(name)) is not None:
+        last = int(days[2] or days[1]) * (7 if days[3].startswith(_WEEKS) else 1)
+        return IN_STOCK if last <= SOON_DAYS else BACKORDER
     try:
         return IN_STOCK if float(text) > 0 else OUT_OF_STOCK
     except ValueError:
         return None
+
+
+SOON_DAYS = 10
+"""Days of delivery up to which a product counts as in stock."""
+_WEEKS = ("week", "woche", "semain", "seman", "settiman", "weken", "tydz", "tyd", "недел", "тижн")
+_DELIVERY = re.compile(
+    r"\b(\d{1,2})(?: (?:(?:to|bis|a|au|do|tot|und|og|εωσ) )?(\d{1,2}))?"
+    r" (?:business |working |werk|arbeits|jours? ouvr\w* )?"
+    r"(days?|tagen?|tage|tag|werktagen?|jours?|dias?|giorn[io]|dag|dagen|dage|dagar|werkdagen|dni|"
+    r"dnu|den|dny|dnia|dzien|ημερεσ|ημερα|дн\w*|gun|nap|hours?|stunden|"
+    r"weeks?|wochen?|semaines?|semanas?|settiman[ae]|weken|tygodni\w*|недел\w*|тижн\w*)\b"
+)
+"""Time of a delivery, of a plain name."""
 
 
 def parse_published(value: object) -> bool | None:
@@ -221,6 +237,34 @@ def is_inline_image(text: str) -> bool:
 def is_web(text: str) -> bool:
     """Return whether a text is an address on the web."""
     return WEB.match(text) is not None
+
+
+_NOTHING = frozenset(
+    ("", "n/a", "na", "none", "null", "nan", "-", "--", "\\n", "undefined", "(null)", "<null>")
+)
+_CELL_ERROR = re.compile(
+    r"#(?:div/0!|\u00a1?[^\W\d_]{2,8}[!?]|n/?[adv]|\u043d/\u0434)", re.IGNORECASE
+)
+"""Error of a spreadsheet in the languages it speaks (`#N/A`, `#N/D`, `#REF!`, `#¡VALOR!`)."""
+
+
+def is_nothing(text: str) -> bool:
+    """Return whether a text says that there is no value."""
+    return text.lower() in _NOTHING or (text[:1] == "#" and bool(_CELL_ERROR.fullmatch(text)))
+
+
+CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def id_text(value: object) -> str:
+    """Return an id as text; whole numbers as such (123.0 of a spreadsheet is 123)."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if value is None or isinstance(value, dict | list):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return CONTROLS.sub("", str(value)).strip()
 
 
 _LETTERS = str.maketrans({"ß": "ss", "ł": "l", "ı": "i", "ø": "o", "Ø": "O", "æ": "ae", "đ": "d"})

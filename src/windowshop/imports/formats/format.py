@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from windowshop.imports.column_map import ColumnMap
 from windowshop.imports.languages import without_language
@@ -91,6 +91,8 @@ class Names:
             if hit is not None:
                 self.column[own] = hit
         self.used = set(self.column.values())
+        self.pictures: list[str] = []
+        """Further columns of images."""
 
     def get(self, record: Mapping[str, Any], own: str) -> Any:  # noqa: ANN401
         """Return a value by the format's own name, "" where there is none."""
@@ -105,8 +107,16 @@ def tell_columns(report: ImportReport, names: Names, fields: Mapping[str, str]) 
             report.columns[column] = fields[own]
 
 
+class HasRows(Protocol):
+    """Records that can be read more than once."""
+
+    def rows(self, report: ImportReport) -> Iterator[Row]:
+        """Yield each record with its number."""
+        ...
+
+
 def grouped(
-    source: Source, report: ImportReport, key: Callable[[Mapping[str, Any]], str]
+    source: HasRows, report: ImportReport, key: Callable[[Mapping[str, Any]], str]
 ) -> Iterator[list[Row]]:
     """Yield rows of one key together, those that stand apart at the end.
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from windowshop.imports.formats.format import Found, by_anchors
+from windowshop.imports.formats.magento_grid import grid_rows, recognise_grid
 from windowshop.imports.report import ImportReport
 from windowshop.imports.source import Source
 from windowshop.imports.tree_rows import Row
@@ -53,7 +54,11 @@ def recognise_forms(source: Source) -> Found | None:
         names = [name for name in source.header if name.startswith("_")]
         if found := by_anchors(names, ONE, needed=("_type",)) if "sku" in source.header else None:
             return found
-        return by_anchors(source.header, PROFILE, needed=("sku", "attribute_set", "type", "name"))
+        if found := recognise_grid(source):
+            return found
+        if not {"sku", "attribute_set", "type", "name"} <= {*source.header}:
+            return None
+        return by_anchors(source.header, PROFILE)
     if source.kind in ("json", "jsonl"):
         keys = _API & set(source.header)
         if len(keys) >= 4 and "custom_attributes" in keys:
@@ -70,6 +75,8 @@ def magento_rows(source: Source, report: ImportReport) -> Iterator[Row]:
         "_type" in source.header
     ):
         yield from _of_one(source, report)
+    elif recognise_grid(source):
+        yield from grid_rows(source, report)
     elif {"attribute_set", "type"} <= {*source.header}:
         yield from ((number, _of_profile(row)) for number, row in source.rows(report))
     else:

@@ -263,6 +263,12 @@ ETSY = layout_format(Layout(
         "materials": "MATERIALS",
     },
     needed=("TITLE", "CURRENCY_CODE", "MATERIALS", "IMAGE1"),
+    places=(
+        "TITLE", "DESCRIPTION", "PRICE", "CURRENCY_CODE", "QUANTITY", "TAGS", "MATERIALS",
+        *(f"IMAGE{place}" for place in range(1, 11)),
+        *(f"VARIATION {place} {what}" for place in (1, 2) for what in ("TYPE", "NAME", "VALUES")),
+        "SKU",
+    ),
     role=lambda row, names: "product",
     key=_etsy_key,
     options=_etsy_options,

@@ -9,12 +9,13 @@ from windowshop.imports.column_map import FURTHER_TARGETS, ColumnMap, map_of
 from windowshop.imports.facts import facts_of, is_option, paired_columns, paired_values
 from windowshop.imports.formats.format import Format, Found, Job
 from windowshop.imports.names import field_of
-from windowshop.imports.normalise import id_text
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
 from windowshop.imports.spilled import Spilled
 from windowshop.imports.values import (
     count_of,
+    id_text,
+    is_nothing,
     parse_availability,
     parse_boolean,
     parse_published,
@@ -43,6 +44,8 @@ MAX_FAMILY = 1000
 """Rows of one product that are held for images behind them."""
 MAX_BESIDE_IMAGE = 2
 """Further columns of a row of an image, such as its position and its text."""
+MIN_OWN_IDS = 0.8
+"""Share of different ids from which on rows of one id and another title are other products."""
 Member: TypeAlias = tuple[Record, Mapping[str, Any]]
 _OWN = frozenset(("product_id", "group_id", "sku", "gtin", "mpn", "availability"))
 """Fields that a variant does not take from its parent."""
@@ -74,6 +77,7 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
     ]
     job.report.columns |= dict.fromkeys(in_pairs, "attributes")
     parents = _parents(source, found, job)
+    may_share = _names_most(source, found)
     for family in _families(source, job, found, pairs):
         for record, _ in family:
             own = {id_text(record.fields.get(name)) for name in ("product_id", "sku")}
@@ -87,7 +91,15 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
             if above and not any(own):
                 spelled = "-".join(slug(str(value)) for value in record.options.values())
                 record.fields["product_id"] = f"{above}:{spelled}" if spelled else above
+            record.may_share_id = may_share
             yield record
+
+
+def _names_most(source: Source, found: ColumnMap) -> bool:
+    """Return whether most of the first rows have an id of their own, as sales have none."""
+    column = found.first("product_id") or ""
+    ids = [name for row in source.sample if not is_nothing(name := id_text(row.get(column)))]
+    return len({*ids}) > MIN_OWN_IDS * len(ids)
 
 
 def _families(

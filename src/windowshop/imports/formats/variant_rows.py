@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from windowshop.imports.formats.format import Format, Found, Job, Names, grouped, tell_columns
 from windowshop.imports.record import Record
+from windowshop.imports.report import ImportReport
 from windowshop.imports.source import Source
 from windowshop.imports.tree_rows import Row
 from windowshop.imports.values import (
@@ -48,6 +49,8 @@ class Layout:
     """Columns by own names: those of Record's fields, and `kind`, `group`, `published`, `stock`."""
     needed: tuple[str, ...]
     """Columns that tell the system apart; all must be there."""
+    places: tuple[str, ...] = ()
+    """All columns in their order, by which a table is told that has them in another language."""
     marks: tuple[str, ...] = ()
     """Further columns, of which two must be there."""
     role: Callable[[Texts, Names], Role]
@@ -81,7 +84,7 @@ def layout_format(layout: Layout) -> Format:
     def recognise(source: Source) -> Found | None:
         if source.kind not in ("csv", "xlsx", "parquet"):
             return None
-        plain = {plain_name(name) for name in source.header}
+        plain = {plain_name(name) for name in _english(source, layout).header}
         if not {plain_name(name) for name in layout.needed} <= plain:
             return None
         marks = [name for name in layout.marks if plain_name(name) in plain]
@@ -92,12 +95,37 @@ def layout_format(layout: Layout) -> Format:
         return Found(0.95, (f"columns {', '.join(layout.needed or marks[:4])}",))
 
     def read(source: Source, job: Job) -> Iterator[Record]:
-        return _read(source, job, layout)
+        return _read(_english(source, layout), job, layout)
 
     return Format(title=layout.title, recognise=recognise, read=read)
 
 
-def _read(source: Source, job: Job, layout: Layout) -> Iterator[Record]:
+class _Renamed:
+    """Source whose columns have other names."""
+
+    def __init__(self, source: Source, names: Mapping[str, str]) -> None:
+        self._source, self._names = source, names
+        self.header = tuple(names[name] for name in source.header)
+
+    def rows(self, report: ImportReport) -> Iterator[Row]:
+        """Yield each record by the other names."""
+        for number, row in self._source.rows(report):
+            yield number, {self._names[name]: value for name, value in row.items()}
+
+
+def _english(source: Source, layout: Layout) -> Source | _Renamed:
+    """Return a source by the names of a layout where its columns are those in another language."""
+    header, places = source.header, layout.places
+    if len(header) != len(places) or len({*header}) < len(header):
+        return source
+    same = sum(
+        plain_name(own) == plain_name(name) for own, name in zip(header, places, strict=True)
+    )
+    is_other = MIN_MARKS <= same < len(places)
+    return _Renamed(source, dict(zip(header, places, strict=True))) if is_other else source
+
+
+def _read(source: Source | _Renamed, job: Job, layout: Layout) -> Iterator[Record]:
     names = Names(source.header, layout.aliases)
     told = {own: _TOLD.get(own, own) for own in names.column if own != "kind"}
     tell_columns(job.report, names, told)

@@ -10,6 +10,7 @@ from typing import Any
 
 from windowshop.imports.amounts import decimal_sign
 from windowshop.imports.formats.format import Format, Found, Job, Names, by_anchors, tell_columns
+from windowshop.imports.names import field_of
 from windowshop.imports.record import Record
 from windowshop.imports.source import Source
 from windowshop.imports.spilled import Spilled
@@ -37,13 +38,15 @@ ALIASES = {
     "description": "Description|Beschreibung|Descripción|Descrizione|Beschrijving|Opis",
     "in_stock": "In stock?|Stock status|Vorrätig?|En stock?|¿Existencias?|In magazzino?"
     "|Op voorraad?|W magazynie?|Status",
-    "stock": "Stock|Bestand|Lager|Inventario|Magazzino|Voorraad|Stan magazynowy|Inventaire",
+    "stock": "Stock|Stock quantity|Bestand|Lager|Inventario|Magazzino|Voorraad"
+    "|Stan magazynowy|Inventaire",
     "sale_price": "Sale price|Angebotspreis|Tarif promo|Precio rebajado|Prezzo in offerta"
     "|Actieprijs|Cena promocyjna|Promo",
     "sale_ends": "Date sale price ends|Datum, an dem Angebotspreis endet|Date de fin de promo"
     "|Día en que termina el precio rebajado",
     "price": "Regular price|Regulärer Preis|Tarif régulier|Precio normal|Prezzo di listino"
     "|Reguliere prijs|Cena regularna|Price|Preis",
+    "asked": "Price|Preis|Current price",
     "categories": "Categories|Kategorien|Catégories|Categorías|Categorie|Categorieën|Kategorie"
     "|Product categories",
     "tags": "Tags|Schlagwörter|Étiquettes|Etiquetas|Tag|Znaczniki|Product tags",
@@ -52,7 +55,7 @@ ALIASES = {
     "parent": "Parent|Übergeordnetes Produkt|Superior|Genitore|Hoofd|Nadrzędny|Parent SKU|Principal"
     "|Übergeordnet|Hoofdproduct",
     "grouped": "Grouped products|Gruppierte Produkte|Produits groupés|Productos agrupados",
-    "external": "External URL|Externe URL|URL externe|URL externa",
+    "external": "External URL|Externe URL|URL externe|URL externa|Permalink|Product URL",
 }
 _ANCHORS = (
     "Type", "SKU", "Name", "Published", "Visibility in catalog", "Regular price", "Sale price",
@@ -110,6 +113,11 @@ def _recognise(source: Source) -> Found | None:
 def _names(source: Source) -> Names:
     """Find the columns by their names, and those of other languages by their places."""
     names = Names(source.header, ALIASES)
+    if "images" not in names.column:  # as scripts write its API's answers
+        names.pictures = [
+            name for name in source.header if (field_of(name) or ("",))[0] == "images"
+        ]
+        names.used |= {*names.pictures}
     order = [own for own in _POSITIONS if own != "gtin" or "gtin" in names.column]
     placed = {
         own: column
@@ -154,6 +162,19 @@ def _read(source: Source, job: Job) -> Iterator[Record]:
 def _images(text: str) -> list[str]:
     """Return the images of a list; addresses may have commas of their own."""
     return split_images(text) if "://" in text else split_commas(text)
+
+
+def _pictures(row: Mapping[str, Any], names: Names) -> list[str]:
+    """Return the images of columns that the exporter does not have."""
+    return [image for column in names.pictures for image in split_images(row.get(column))]
+
+
+def _categories(text: str) -> list[str]:
+    """Return the paths of a list with commas, or with another sign where it has none."""
+    for sign in ("|", ";"):
+        if sign in text and "," not in text and not re.search(r"&#?\w+;", text):
+            return [part.strip() for part in text.split(sign) if part.strip()]
+    return split_commas(text)
 
 
 def _key(reference: str) -> str:
@@ -255,14 +276,16 @@ def _record(
             if (text := value(own))
         ],
         "brand": value("brands"),
-        "category": split_commas(value("categories")),
+        "category": _categories(str(value("categories"))),
         "tags": split_commas(value("tags")),
-        "price": names.get(row, "price"),
+        "price": names.get(row, "price") or names.get(row, "asked"),
         "sale_price": names.get(row, "sale_price"),
         "availability": _availability(
             str(names.get(row, "in_stock")), str(names.get(row, "stock"))
         ),
-        "images": _images(str(value("images"))),
+        "images": _images(str(value("images")))
+        or _pictures(row, names)
+        or _pictures(behind, names),
         "gtin": names.get(row, "gtin"),
         "link": names.get(row, "external"),
     }

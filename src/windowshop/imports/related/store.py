@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from windowshop.imports.normalise import id_text
+from windowshop.imports.values import id_text
 
 EMPTY = frozenset(("", "\\N", "NULL", "null", "(null)"))
 BATCH = 2000

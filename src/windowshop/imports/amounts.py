@@ -80,6 +80,7 @@ _AMOUNTS = (
     "bedrag",
     "kwota",
     "valor",
+    "original price",
 )
 """Keys of an object that is an amount, or has one in it."""
 _NAMING = ("currency", "wahrung", "waehrung", "devise", "moneda", "valuta", "moeda", "waluta")
@@ -134,6 +135,12 @@ def _money_of(value: dict[object, object], decimal: str) -> Money | None:
     if isinstance(minor := named.get("unit amount"), int):  # Stripe's smallest units
         code = currency_of(currency.upper())
         return Money(minor / 10 ** fraction_digits(code), code)
+    if isinstance(divisor := named.get("divisor"), int) and divisor > 0:  # Etsy's
+        found = parse_money(named.get("amount"), ".")
+        return found and Money(found.amount / divisor, currency_of(currency))
+    alone = next(iter(value.values())) if len(value) == 1 else None  # a list of XML
+    if alone is not None:
+        return parse_money(alone[0] if isinstance(alone, list) and alone else alone, decimal)
     for key in _AMOUNTS:
         if (found := parse_money(named.get(key), decimal)) is not None:
             if key == "amount" and isinstance(named.get("minor units"), int):

@@ -64,7 +64,8 @@ _SHORT_CODE = re.compile(r"id|uuid|slug|token|key|code|style")
 _KINDS = frozenset((
     "simple", "variable", "variation", "grouped", "external", "configurable", "bundle", "virtual",
     "downloadable", "physical", "digital", "product", "variant", "parent", "child", "goods",
-    "service", "consu", "gift card", "subscription", "p", "v", "downloadable virtual",
+    "service", "consu", "entry", "asset", "document", "gift card", "subscription", "p", "v",
+    "downloadable virtual",
 ))  # fmt: skip
 """Kinds of products by how a system sells them, which are no categories."""
 _SECOND_CODE = re.compile(
@@ -73,6 +74,7 @@ _SECOND_CODE = re.compile(
     r"article code|artikelnummer|artikelnr|reference|model"
 )
 _YES_OR_NO = frozenset(("y", "n", "j", "yes", "no", "ja", "nein", "oui", "non", "true", "false"))
+_NO_NAME = re.compile(r"column \d+|Unnamed: \d+|index|_|", re.IGNORECASE)
 _LETTERS = re.compile(r"[^\W\d_]")
 
 
@@ -145,6 +147,8 @@ def guess_map(
         columns[name] = target
         taken.add(target)
         surest.setdefault(target, certainty)
+    if "product_id" in taken:
+        columns |= {n: "drop" for n in header if n not in columns and _counts_rows(n, values[n])}
     levels = category_levels(header, values, shorter)
     columns = {n: t for n, t in columns.items() if not levels or t != "category"}
     columns |= dict.fromkeys(levels or numbered_paths(header, values), "category")
@@ -175,6 +179,15 @@ def guess_map(
     )
     found = ColumnMap(columns=ordered, category_levels=is_levelled, **column_signs(ordered, values))
     return found, round(sum(needed) / len(needed), 2)
+
+
+def _counts_rows(name: str, values: Sequence[Any]) -> bool:
+    """Return whether a column without a name counts the rows, as pandas writes one."""
+    first = next(iter(values), None)
+    if not _NO_NAME.fullmatch(name) or str(first) not in ("0", "1"):
+        return False
+    start = int(str(first))
+    return [str(value) for value in values] == [str(start + i) for i in range(len(values))]
 
 
 def _says(value: Any) -> bool:  # noqa: ANN401

@@ -1,6 +1,7 @@
 """Signs in the prices and the categories of a table: decimals, currency, separators."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ CURRENCIES = frozenset((
 _IN_CENTS = re.compile(r"(?:.*[._ ])?(?:cents?|minor[_ ]units?|unit[_ ]amount|priceWithTax)")
 """Names of prices in cents; the last is Vendure's."""
 _GROUPED = re.compile(r"([1-9]\d{0,2})([.,])\d{3}")
+MIN_LISTS, MIN_SHARED = 3, 0.5
+"""Different texts with commas, and the share of their parts that stand in another too."""
 _HAN, _KANA = re.compile(r"[\u4e00-\u9fff]"), re.compile(r"[\u3040-\u30ff]")
 
 
@@ -55,9 +58,25 @@ def column_signs(columns: Mapping[str, str], values: Mapping[str, Sequence[Any]]
             found["categories_separator"] = sign
             break
     else:
-        if has_arrow and any(re.search(r">[^,]*,[^,>]*>", path) for path in paths):
+        has_inner = any(re.search(r">[^,]*,[^,>]*>", path) for path in paths)
+        is_bare = not has_arrow and not found.get("category_separator")
+        if (has_arrow and has_inner) or (is_bare and _are_lists(paths)):
             found["categories_separator"] = ","
     return found
+
+
+def _are_lists(texts: Sequence[str]) -> bool:
+    """Return whether commas divide categories: their parts stand in other company or alone, too.
+
+    "Boys, Sets", "Boys, Caps" and "Caps" are lists; "Kitchen, Garden & Pets" is a name.
+    """
+    lists = {text: tuple(part.strip() for part in text.split(",")) for text in {*texts}}
+    several = [parts for parts in lists.values() if len(parts) > 1]
+    if len(several) < MIN_LISTS:
+        return False
+    company = Counter(part for parts in lists.values() for part in {*parts})
+    parts = {part for parts in several for part in parts}
+    return sum(company[part] > 1 for part in parts) >= MIN_SHARED * len(parts)
 
 
 def _after_thousands(prices: Sequence[str]) -> str:

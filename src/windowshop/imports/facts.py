@@ -15,13 +15,15 @@ BAGS = frozenset((
     "merkmale", "caracteristiques", "caracteristicas", "caratteristiche", "kenmerken", "parametry",
     "param", "parameter", "attribute", "attrs", "variant values", "attribute values",
     "variant dict", "option values", "selected options", "custom attribute", "attribute list",
-    "variation attributes", "facets", "facet values", "variant facets",
+    "variation attributes", "facets", "facet values", "variant facets", "meta", "info",
+    "additional info", "more info", "extra",
 ))  # fmt: skip
 """Columns that are themselves a set of attributes."""
 _NAMES = ("name", "attribute code", "attribute id", "attribute name", "param name", "code", "key",
           "label", "title", "option display name", "attribute")  # fmt: skip
 _VALUES = ("value", "values", "val", "option", "options", "attribute value", "param value", "text",
-           "label", "option value")  # fmt: skip
+           "label", "option value", "value name", "value label",
+           "display value")  # fmt: skip
 _OWNERS = ("option", "attribute", "group", "option group")
 _PAIR = re.compile(r"\s*([^:=;|\n]{1,40}?)\s*[:=]\s*(.+?)\s*", re.DOTALL)
 _PLACED = re.compile(r"([^:\n]+):([^:]*):\d+:[01](?:[_,;|]\s*|\s*$)")

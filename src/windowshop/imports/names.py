@@ -89,7 +89,7 @@ _NAMES = {
         "aciklama"
     ),
     "brand": (
-        "brand,brand name,brandname,producer,manufacturer,manufacturer name,vendor,maker,"
+        "brand,brands,brand name,brandname,producer,manufacturer,manufacturer name,vendor,maker,"
         "label name,marke,hersteller,herstellername,markenname,marque,fabricant,fabrique par,"
         "marca,fabricante,produttore,merk,fabrikant,merknaam,producent,marka,varumarke,"
         "tillverkare,maerke,merke,brand slug,valmistaja,merkki,znacka,vyrobce,uretici,gyarto,"
@@ -133,7 +133,7 @@ _NAMES = {
         "price tax excluded,price excl tax,preis netto,prix ht,precio sin iva,"
         "precio de lista venta,price no tax,unit retail price,usd unit retail price,"
         "price gross amount,verkaufspreis brutto,std vk brutto,vk preis brutto,price inc tax,"
-        "price ex tax,std price,"
+        "price ex tax,std price,city price,cityprice,city prices,cityprices,"
         "cena pl,satis fiyati kdv dahil,price usd,fiyati,trendyol da satilacak fiyat kdv dahil,"
         "brutto ar,ar ft,eladasi ar,fogyasztoi ar,brutto eladasi ar,cijena,"
         "maloprodajna cijena,pret vanzare,pret cu tva,kaina,hind,unit retail,retail,"
@@ -167,7 +167,7 @@ _NAMES = {
         "bezna cena,variant compare at price,compare price,crossed price,mrp,maximum price,"
         "rrp price,retailprice,price old,price rrp,price before discount,strike price,"
         "former price,listprice,price original,usual price,strikethrough price,comparison price,"
-        "full price,price full,precio de lista,prix de base,"
+        "full price,price full,precio de lista,prix de base,marketing price,"
         "pseudoprice,pseudo price,tprice,recommended retail price,"
         "manufacturer suggested retail price,price compare at,"
         "piyasa satis fiyati kdv dahil,piyasa fiyati,liste fiyati,"
@@ -178,6 +178,7 @@ _NAMES = {
         "availability,in stock,instock,is in stock,is on stock,on stock,stock status,stockstatus,"
         "available,is available,verfugbarkeit,lagerstatus,lieferbar,auf lager,verfugbar,"
         "disponibilite,disponible,en stock,disponibilidad,disponibilita,in magazzino,"
+        "availabilities,out of stock,is out of stock,outofstock,sold out,soldout,is sold out,"
         "beschikbaarheid,op voorraad,beschikbaar,disponibilidade,em estoque,disponivel,"
         "dostepnosc,dostepny,dostupnost,tillganglighet,i lager,tilgaengelighed,pa lager,"
         "saatavuus,varastossa,stok durumu,stock availability,qty status,availability status,"
@@ -259,7 +260,7 @@ _NAMES = {
     ),
     "published": (
         "published,is published,enabled,is enabled,active,is active,visible,is visible,aktiv,"
-        "status,product status,sichtbar,veroffentlicht,actif,publie,activo,visible online,"
+        "status,product status,state,sichtbar,veroffentlicht,actif,publie,activo,visible online,"
         "publicado,attivo,pubblicato,actief,gepubliceerd,ativo,aktywny,opublikowano,online,"
         "is online,online flag,publish status,publish,show online,publish to ecom,etat,estado,"
         "stato,visibility,mostrar en tienda,exibir na loja,publish on website,display status,"

@@ -16,6 +16,7 @@ from windowshop.imports.report import ImportReport
 from windowshop.imports.tree_rows import objects_of
 from windowshop.imports.values import (
     CONTROLS,
+    IN_STOCK,
     has_ended,
     id_text,
     is_inline_image,
@@ -35,6 +36,8 @@ _LEVEL = re.compile(r"(?:lvl|level)_?\d", re.IGNORECASE)
 """Keys of an object of paths, each a level deeper (`{"lvl0": "A", "lvl1": "A > B"}`)."""
 _PATH = re.compile(r"\s*(?:-+>|=+>|>|›|»|→|\u2192)\s*")
 _WIX = re.compile(r"[\da-f]{6}_[\da-f]{32}~mv2[\w~]*\.\w{3,4}")
+MAX_TITLE = 100
+"""Letters of a title that is the beginning of a description."""
 _SHARED_SIGN = re.compile(r"(?<![^\W\d_])kr\b", re.IGNORECASE)
 """Sign of the crowns of several countries."""
 _STATES = ("is on stock", "is in stock", "in stock", "available", "status", "availability",
@@ -81,6 +84,9 @@ class Normaliser:
             if text := rich_text(text_of(record.fields.get(name))):
                 text = text if name == "description" else " ".join(text.split())
                 row[name] = self._mended(text, record.row)
+        if "title" not in row and "description" in row:
+            row["title"] = beginning(row["description"])
+            self.report.add("title-of-text", record.row, row["title"])
         self._images(row, record)
         if not any(row.get(name) for name in ("title", "description", "image", "image_url")):
             self.report.add("no-content", record.row, text_of(record.fields.get("product_id")))
@@ -177,10 +183,12 @@ class Normaliser:
 
     def _availability(self, row: Row, record: Record) -> None:
         given = record.fields.get("availability")
-        given = given[0] if isinstance(given, list) and given else given
-        if isinstance(given, dict):
-            named = {plain_name(str(name)): value for name, value in given.items()}
-            given = next((named[n] for n in _STATES if n in named), None)
+        if isinstance(given, dict) and len(given) == 1:  # a list of XML
+            given = next(iter(given.values()))
+        if isinstance(given, list):  # of several places one is enough
+            said = [_state(item) for item in given]
+            given = next((s for s in said if parse_availability(s) == IN_STOCK), (*said, None)[0])
+        given = _state(given)
         if given in (None, "", []):
             return
         row["availability"] = parse_availability(given)
@@ -225,6 +233,14 @@ class Normaliser:
                 row[free_name(name)] = self._mended(shown, record.row)
 
 
+def _state(given: Any) -> Any:  # noqa: ANN401
+    """Return what an object says of whether a product can be bought, any other value as it is."""
+    if not isinstance(given, dict):
+        return given
+    named = {plain_name(str(name)): value for name, value in given.items()}
+    return next((named[n] for n in _STATES if n in named), None)
+
+
 def _of_wix(image: str) -> str:
     """Return the address of a name of Wix's media, which says what it is; others as they are."""
     return f"https://static.wixstatic.com/media/{image}" if _WIX.fullmatch(image) else image
@@ -264,6 +280,14 @@ def text_of(value: object) -> str:
     return text.strip()
 
 
+def beginning(text: str) -> str:
+    """Return the first sentence of a text, or its first words where that is long."""
+    first = re.split(r"(?<=[.!?])\s|\n", text, maxsplit=1)[0]
+    if len(first) <= MAX_TITLE:
+        return first
+    return first[:MAX_TITLE].rpartition(" ")[0] or first[:MAX_TITLE]
+
+
 def rich_text(text: str) -> str:
     """Return the text of an editor's JSON (`{"blocks": ...}`), any other as it is."""
     if not text.startswith('{"'):
@@ -296,7 +320,9 @@ def category_texts(value: object) -> list[str]:
                     "value", "Value", "Name"):  # fmt: skip
             if value.get(key):
                 return category_texts(value[key])
-        inner = [item for key, item in value.items() if "categor" in str(key).lower()]
+        plain = {plain_name(str(key)): item for key, item in value.items()}
+        inner = [item for key, item in plain.items() if key.endswith("name") and item]
+        inner = inner[:1] or [item for key, item in plain.items() if "categor" in key]
         return [text for item in inner for text in category_texts(item)]
     if isinstance(value, list):
         return [text for item in value for text in category_texts(item)]
@@ -337,7 +363,9 @@ def fact(name: str, value: object) -> Any:  # noqa: ANN401
 def cell(value: object) -> str | None:
     """Return a value of a further column as text, lists as JSON; None for what is nested."""
     if isinstance(value, str):
-        return text_of(value)
+        items = printed_list(value) if value[:1] == "[" else None
+        is_plain = items is not None and all(isinstance(item, str | int | float) for item in items)
+        return json.dumps(items, ensure_ascii=False) if is_plain else text_of(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple):

@@ -20,6 +20,7 @@ STYLES: dict[What, str] = {
 KINDS: dict[str, tuple[What, str]] = {
     "no-content": ("dropped", "rows with neither a title nor an image"),
     "no-id": ("guessed", "rows without an id; one was made of their content"),
+    "title-of-text": ("guessed", "products without a title; it is how their description begins"),
     "repeated-row": ("dropped", "rows that repeat an earlier one"),
     "repeated-id": ("dropped", "rows whose id an earlier row has, with other content"),
     "renamed-variant": ("changed", "variants that share an id; theirs got their options added"),

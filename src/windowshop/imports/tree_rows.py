@@ -344,6 +344,8 @@ class CategoryNames:
         if "model" in record and "name" not in record:
             parts = (record.get(name) for name in ("typePrefix", "vendor", "model"))
             record["name"] = " ".join(part for part in parts if isinstance(part, str))
+            if " " in str(record["model"]):  # a name, and no code
+                del record["model"]
         if not self._names:
             return record
         for name, given in record.items():

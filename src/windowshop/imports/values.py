@@ -216,12 +216,23 @@ def _split_addresses(text: str) -> list[str]:
 
 def _images_of(value: dict[str, Any]) -> list[str]:
     """Return the images of an object: its address, or those of what it holds."""
-    lower = {str(key).lower(): item for key, item in value.items()} if value else {}
+    bare = {re.sub(r"[\W_]", "", str(key)).lower(): item for key, item in value.items()}
     for key in IMAGE_KEYS:
-        if found := value.get(key) or lower.get(key):
+        if found := value.get(key) or bare.get(re.sub(r"[\W_]", "", key).lower()):
             return split_images(found)
     inner = [part for part in value.values() if isinstance(part, dict | list)]
-    return split_images(inner) if inner else []
+    if inner:
+        return split_images(inner)
+    web = [key for key, item in bare.items() if isinstance(item, str) and is_web(item)]
+    return [str(bare[max(web, key=_size)])] if web else []
+
+
+def _size(key: str) -> tuple[bool, bool, int]:
+    """Return how large an image is by the key of its address (`url_170x135`, `url_fullxfull`)."""
+    widths = re.findall(r"\d+", key)
+    is_large = re.search(r"full|orig|max|zoom|large|big|hires", key) is not None
+    is_small = re.search(r"small|thumb|mini|tiny|icon", key) is not None
+    return is_large, not is_small, int(widths[0]) if widths else 0
 
 
 def _is_image(text: str) -> bool:

@@ -71,7 +71,8 @@ def _main(header: Iterator[str] | tuple[str, ...]) -> str:
 def _variants(row: Mapping[str, Any], place: str, main: str) -> list[dict[str, Any]]:
     """Return the variants of a product, their objects as columns (`stock.quantity`)."""
     first = [row[main]] if isinstance(row.get(main), dict) else []
-    return [flattened(item) for item in (*first, *_lists(row, place))]
+    told = [flattened(item) for item in (*first, *_lists(row, place))]
+    return [{n: v for n, v in item.items() if not n.startswith("__")} for item in told]
 
 
 def _maps(source: Source, place: str, main: str) -> tuple[ColumnMap, ColumnMap]:

@@ -30,6 +30,7 @@ _PARENT = re.compile(
 )
 _AGAINST = re.compile(r"\bhide|\b(?:hidden|disabled|archived|deleted)\b")
 """Names of columns that say that the shop does not show a product."""
+_SOLD_OUT = re.compile(r"(?:is )?(?:out ?of ?stock|sold ?out)")
 _SALE_END = re.compile(
     r"(?:.* )?(?:sale|special|specials|offer|promo|promotion|discount)(?: price)?(?: date)?"
     r" (?:end|ends|to|until|expires|end date|to date|expires date)"
@@ -253,6 +254,9 @@ def record_of(number: int, row: Mapping[str, Any], found: ColumnMap) -> Record:
         elif target in ("description", "tags") and target in fields:
             fields[target] = [fields[target], value] if target == "description" else [
                 *split_list(fields[target], ",;|"), *split_list(value, ",;|")]  # fmt: skip
+        elif target == "availability" and _SOLD_OUT.fullmatch(plain_name(name)):
+            said = parse_boolean(value)
+            fields[target] = value if said is None else not said
         else:
             fields[target] = value
     if fields.get("sale_price"):

@@ -28,6 +28,7 @@ ALIASES = {
     "type": "Type|Typ|Tipo",
     "sku": "SKU|Artikelnummer|UGS|Codice|REF|UGS produit|SKU kod|Referencia",
     "gtin": "GTIN, UPC, EAN, or ISBN|GTIN, UPC, EAN oder ISBN|GTIN, UPC, EAN ou ISBN|GTIN",
+    "mpn": "MPN",
     "name": "Name|Nom|Nombre|Nome|Naam|Nazwa",
     "published": "Published|Veröffentlicht|Publié|Publicado|Pubblicato|Gepubliceerd|Opublikowano",
     "visibility": "Visibility in catalog|Catalog visibility|Sichtbarkeit im Katalog"
@@ -77,6 +78,7 @@ _POSITIONS = (
     "categories", "tags", "", "images", "", "", "parent", "grouped", "", "", "external", "", "",
 )  # fmt: skip
 """Columns of an export in their order, which is that of every language."""
+_GTIN = re.compile(r"(?:gtin ?(?:8|12|13|14)|isbn|ean|upc)(?: (?:upc|ean|itf ?14))?")
 MIN_IN_PLACE = 4
 _NO_USE = re.compile(
     r"is featured|tax |date sale|low stock|backorders|sold individually|allow customer|"
@@ -286,7 +288,9 @@ def _record(
         "images": _images(str(value("images")))
         or _pictures(row, names)
         or _pictures(behind, names),
-        "gtin": names.get(row, "gtin"),
+        "gtin": names.get(row, "gtin")
+        or next((row[name] for name in row if row[name] and _GTIN.fullmatch(plain_name(name))), ""),
+        "mpn": names.get(row, "mpn"),
         "link": names.get(row, "external"),
     }
     record.sale_ends = str(names.get(row, "sale_ends"))

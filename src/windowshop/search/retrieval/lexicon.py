@@ -189,9 +189,12 @@ class SharedLexicon:
 
     def _with_words(self, numbering: object, read: _Read, words: CatalogueWords) -> Lexicon:
         """Make a lexicon; products whose words are not among these are added as later ones."""
-        keys, table = read.living.keys, read.living.table
-        is_held_N = np.isin(keys, words.keys, assume_unique=True)
-        held, later = table.filter(is_held_N), Living(keys[~is_held_N], table.filter(~is_held_N))
+        keys, held = read.living.keys, read.living.table
+        later = Living(keys[:0], held[:0])
+        if len(words.keys) < len(keys):
+            is_held_N = np.isin(keys, words.keys, assume_unique=True)
+            later = Living(keys[~is_held_N], held.filter(~is_held_N))
+            held = held.filter(is_held_N)
         lexicon = Lexicon(
             numbering=numbering,
             lexical=LexicalIndex(words.keys, words.terms, self._bm25),

@@ -1,6 +1,8 @@
 # ruff: noqa: E501
 """Shapes and faults of exports as they lie about: errors for ids, feeds by hand, dumps by scripts."""
 
+import json
+
 import pytest
 from support.exports import WEB, csv_text, facts, images, import_text
 
@@ -227,3 +229,44 @@ def test_names_of_images_of_wix_are_addresses_in_any_table(tmp_path):
     shop = import_text(tmp_path, "t.csv", csv_text([*rows[0]], *rows))
     media = "https://static.wixstatic.com/media/"
     assert images(shop, "p1") == [f"{media}{name}.jpeg", f"{media}{name}_d_3_4_s_2.jpg"]
+
+
+def test_addresses_whose_slashes_are_escaped(tmp_path):
+    item = (
+        "<item><id>1</id><title>Copper kettle</title><price>19.90 EUR</price><link>{0}k</link>"
+        "<image_link>{0}a.jpg</image_link><additional_image_link>{0}b.jpg</additional_image_link></item>"
+    )
+    other = "<item><id>2</id><title>Pan</title><price>9 EUR</price><image_link>{0}p.jpg</image_link></item>"
+    escaped = WEB.replace("/", "\\/")
+    text = f"<items>{item.format(escaped)}{other.format(WEB)}</items>"
+    shop = import_text(tmp_path, "feed.xml", text)
+    assert images(shop, "1") == [f"{WEB}a.jpg", f"{WEB}b.jpg"]
+    assert shop.row("1")["link"] == f"{WEB}k"
+    assert "missing-image" not in shop.report.notes
+
+
+def test_images_and_currency_that_facts_alone_tell(tmp_path):
+    rows = []
+    for i in (1, 2):
+        told = {"image": f"{WEB}{i}.png", "currency": "EUR", "brand": "Oldmaker", "players": i + 1}
+        rows.append(
+            {
+                "id": str(i),
+                "title": f"Game {i} of old",
+                "price": f"{i}.50",
+                "metadata": json.dumps(told),
+            }
+        )
+    shop = import_text(tmp_path, "games.csv", csv_text([*rows[0]], *rows))
+    row = shop.row("2")
+    assert images(shop, "2") == [f"{WEB}2.png"]
+    assert (row["price"], row["currency"], row["brand"]) == (2.5, "EUR", "Oldmaker")
+    assert facts(shop, "2")["players"] == 3
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_text_that_is_named_as_a_workbook(tmp_path, encoding):
+    text = "id,title,price\n1,Pán,3\n2,Pot,4\n"
+    shop = import_text(tmp_path, "export.xls", text.encode(encoding))
+    assert shop.row("1")["title"] == "Pán"
+    assert shop.report.counts["products"] == 2

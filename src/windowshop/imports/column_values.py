@@ -52,7 +52,7 @@ def fill_by_values(
             for i, name in enumerate(free)
             if (target == "images" or name not in nested)
             and not _OTHER.get(target, frozenset()) & {*plain_name(name).split()}
-            and (target != "title" or not is_bag(name))
+            and (target not in ("title", "images") or not is_bag(name))
         ]
         best = max(scored, default=(0.0, 0, ""))
         if best[0] > 0.5:

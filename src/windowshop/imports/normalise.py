@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +30,7 @@ from windowshop.imports.values import (
     printed_list,
     split_images,
     split_list,
+    unescaped,
 )
 
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?")
@@ -203,7 +205,7 @@ class Normaliser:
             if is_nothing(text):
                 continue
             if name != "gtin":
-                row[name] = text
+                row[name] = unescaped(text)
             elif code := lengthened(first := re.split(r"[;|\s]+|,(?!\d+E)", text)[0]):
                 row[name] = code
             else:
@@ -246,12 +248,21 @@ def _of_wix(image: str) -> str:
     return f"https://static.wixstatic.com/media/{image}" if _WIX.fullmatch(image) else image
 
 
+_IN_FACTS: dict[str, Callable[[Any], bool]] = {
+    "brand": bool, "gtin": bool, "category": bool,
+    "currency": lambda value: len(str(value)) <= 3 and currency_of(str(value)) != "",
+    "images": lambda value: any(map(is_web, split_images(value))),
+}  # fmt: skip
+"""Fields that facts may tell, and what is one of their values."""
+
+
 def _fill_from_facts(record: Record) -> None:
-    """Take brand, category and code of the trade from facts where a source has them only there."""
-    wanted = [name for name in ("brand", "gtin", "category") if not record.fields.get(name)]
+    """Take brand, category, code of the trade, currency and images that only facts tell."""
+    wanted = [name for name in _IN_FACTS if not record.fields.get(name)]
     for name, value in record.attributes.items() if wanted else ():
         field = FIELD_OF.get(plain_name(name), ("",))[0]
-        if field in wanted:
+        test = _IN_FACTS[field] if field in wanted else None
+        if test is not None and test(value):
             record.fields[field] = record.fields.get(field) or value
 
 

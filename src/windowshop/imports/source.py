@@ -75,6 +75,11 @@ MAX_NO_TEXT = 0.02
 """Share of control characters, above which a file is no text."""
 
 
+def _is_text(head: bytes) -> bool:
+    """Return whether a file named as a workbook is text, as tools of the web write some."""
+    return bool(head) and (_is_utf16(head) or not re.search(rb"[\0-\x08\x0e-\x1a]", head))
+
+
 def _is_utf16(head: bytes) -> bool:
     """Return whether every second byte is that of a letter's upper half."""
     upper, lower = sorted((head[::2].count(0), head[1::2].count(0)), reverse=True)
@@ -155,7 +160,7 @@ class Source:
         for start, kind in _BINARY.items():
             if head.startswith(start):
                 return kind
-        if self.suffix in _SHEETS and not re.match(rb"(?:\xef\xbb\xbf)?\s*<", head):
+        if self.suffix in _SHEETS and not _is_text(head):
             return "xlsx"
         for start, what in _OTHERS.items():
             if head.startswith(start):

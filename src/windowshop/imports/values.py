@@ -76,6 +76,7 @@ IMAGE_KEYS = (
 )  # fmt: skip
 """Keys of an object that is an image, larger ones first."""
 WEB = re.compile(r"(?:https?:)?//[^\s/]+", re.IGNORECASE)
+_ESCAPED = ("https:\\/\\/", "http:\\/\\/", "\\/\\/")
 _MOJIBAKE = re.compile("[ÃÂâÅÄ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]")
 
 
@@ -189,8 +190,18 @@ def split_images(value: object) -> list[str]:
     if isinstance(value, list | tuple):
         return list(dict.fromkeys(image for item in value for image in split_images(item)))
     text = str(value or "").strip()
-    if not text.startswith(("[", "{")) and not _BETWEEN.search(text):
-        return [text] if text else []
+    if text.startswith(("[", "{")) or _BETWEEN.search(text):
+        return _images_in(text)
+    return [unescaped(text)] if text else []
+
+
+def unescaped(text: str) -> str:
+    r"""Return an address whose slashes JSON escaped (`https:\/\/`) without that."""
+    return text.replace("\\/", "/") if text.lower().startswith(_ESCAPED) else text
+
+
+def _images_in(text: str) -> list[str]:
+    """Return images of a text that may hold several, or JSON of them."""
     if (listed := printed_list(text)) is not None:
         return split_images(listed)
     if text.startswith("{"):
@@ -199,11 +210,11 @@ def split_images(value: object) -> list[str]:
         except ValueError:
             pass
     for sign in ("|", ";", "\n", ","):
-        parts = [part.strip() for part in text.split(sign)]
+        parts = [unescaped(part.strip()) for part in text.split(sign)]
         is_one = sign == "," and is_web(text) and not all(map(is_web, filter(None, parts)))
         if len(parts) > 1 and not is_one and all(not part or _is_image(part) for part in parts):
             return list(dict.fromkeys(part for part in parts if part))
-    return _split_addresses(text) or ([text] if text else [])
+    return _split_addresses(text) or [unescaped(text)]
 
 
 def _split_addresses(text: str) -> list[str]:

@@ -270,3 +270,17 @@ def test_text_that_is_named_as_a_workbook(tmp_path, encoding):
     shop = import_text(tmp_path, "export.xls", text.encode(encoding))
     assert shop.row("1")["title"] == "Pán"
     assert shop.report.counts["products"] == 2
+
+
+def test_times_of_events_are_no_titles(tmp_path):
+    rows = [
+        {
+            "event_time": f"2026-01-01 00:00:0{i} UTC",
+            "event_type": "view",
+            "product_id": f"p{i}",
+            "price": "9.5",
+        }
+        for i in range(1, 5)
+    ]
+    with pytest.raises(DataError):
+        import_text(tmp_path, "events.csv", csv_text([*rows[0]], *rows))

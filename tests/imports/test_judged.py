@@ -5,7 +5,7 @@ import json
 
 import polars as pl
 import pytest
-from support.exports import import_path, import_text, real_export
+from support.exports import csv_text, import_path, import_text, real_export
 from support.shops import image_bytes
 
 from windowshop.data import check_dataset, read_dataset
@@ -208,3 +208,39 @@ def test_images_in_a_table_become_files(tmp_path, form):
     report = check_dataset(shop.folder)
     assert report.ok
     assert report.counts["images_usable"] == 3
+
+
+@pytest.mark.parametrize(
+    "judged", [{"p1": {"gain": 3}, "p2": {"gain": 1}}, {"3": ["p1"], "1": ["p2"]}]
+)
+def test_judgements_of_rre(tmp_path, judged):
+    texts = [
+        {"template": "q.json", "placeholders": {"$query": text}}
+        for text in ("red chair", "chair red")
+    ]
+    group = {"name": "chairs", "queries": texts, "relevant_documents": judged}
+    told = {
+        "index": "shop",
+        "id_field": "id",
+        "topics": [{"description": "seats", "query_groups": [group]}],
+    }
+    shop = import_text(tmp_path, "ratings.json", json.dumps(told))
+    assert shop.report.counts == {"queries": 2, "judgements": 4}
+    asked = pl.read_parquet(shop.folder / "queries.parquet")
+    assert set(asked["query"]) == {"red chair", "chair red"}
+    assert qrels(shop.folder) == {
+        (q, p): g for q in asked["query_id"] for p, g in (("p1", 3), ("p2", 1))
+    }
+
+
+def test_judgements_of_quepid_with_their_case(tmp_path):
+    rows = [
+        {"Team Name": "T", "Case Name": "C", "Case ID": "1", "Query Text": text, "Doc ID": doc,
+         "Doc Position": "1", "Title": f"The {doc}", "Rating": rating}
+        for text, doc, rating in (("red chair", "p1", "3"), ("oak table", "p2", "2"))
+    ]  # fmt: skip
+    shop = import_text(tmp_path, "case.csv", csv_text([*rows[0]], *rows))
+    assert shop.report.counts["judgements"] == 2
+    assert {p: g for (_, p), g in qrels(shop.folder).items()} == {"p1": 3, "p2": 2}
+    assert shop.row("p1")["title"] == "The p1"
+    assert "Case Name" not in shop.row("p1")

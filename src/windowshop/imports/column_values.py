@@ -10,6 +10,7 @@ from windowshop.imports.values import is_web, plain_name, split_images
 
 MIN_DISTINCT = 0.98
 _AMOUNT = re.compile(r"\d{1,3}(?:[.,]\d{3})+|\d+[.,]\d+")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d")
 _WORD = re.compile(r"[^\W\d_]{3}")
 _NO_ID = frozenset((
     "price", "discount", "discounts", "percent", "percentage", "rating", "ratings", "reviews",
@@ -95,6 +96,7 @@ def _looks_title(texts: Sequence[str], num_rows: int) -> float:
     good = [
         text for text in texts
         if 5 <= len(text) <= 200 and " " in text and not is_web(text) and _WORD.search(text)
+        and not _TIME.match(text)
     ]  # fmt: skip
     if not good or len(good) < 0.6 * num_rows:
         return 0.0

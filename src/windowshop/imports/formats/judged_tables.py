@@ -1,4 +1,4 @@
-"""Queries with judged products in one file: OpenSearch's judgement lists, Marqo-GS, and tables.
+"""Queries with judged products in one file: judgement lists of OpenSearch and RRE, and tables.
 
 Ratings of 100, 10, 1 and 0 are ESCI's exact, substitute, complement and irrelevant: grades 3, 2, 1
 and 0, as `E`, `S`, `C` and `I` are.
@@ -14,6 +14,7 @@ from windowshop.imports.formats.table import record_of
 from windowshop.imports.names import field_of
 from windowshop.imports.record import JudgedQuery, Judgement, Record
 from windowshop.imports.source import Source
+from windowshop.imports.tree_rows import objects_of
 from windowshop.imports.values import hash_of, plain_name
 
 LABELS = {
@@ -25,7 +26,7 @@ LABELS = {
 _GAINS = {100.0: 3, 10.0: 2, 1.0: 1, 0.0: 0}
 MAX_GRADE = 10
 _ALIASES = {
-    "query": "query|search_query|user_query|keyword|search_term|question",
+    "query": "query|search_query|user_query|query_text|keyword|search_term|question",
     "query_id": "query_id|qid|query-id",
     "product_id": "product_id|product_uid|docid|doc_id|item_id|asin|sku|corpus-id|corpus_id"
     "|document_id",
@@ -34,7 +35,7 @@ _ALIASES = {
 }
 
 
-_QUERIES = frozenset(("query", "search query", "user query", "search term"))
+_QUERIES = frozenset(("query", "search query", "user query", "query text", "search term"))
 _LABELS = frozenset(("relevance", "median relevance", "grade", "judgement", "judgment"))
 """Names that tell a judgement where no column names a product."""
 
@@ -72,9 +73,56 @@ def _has_ratings(source: Source) -> bool:
     )
 
 
+def _is_rre(source: Source) -> bool:
+    return source.kind in ("json", "jsonl") and any(map(_groups, source.sample[:20]))
+
+
+def _groups(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the groups of queries of RRE that have judged documents, however deep they are."""
+    return [
+        found for found in objects_of(dict(row))
+        if isinstance(found.get("relevant_documents"), dict)
+        and isinstance(found.get("queries"), list)
+    ]  # fmt: skip
+
+
+def _gains(group: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """Yield documents and their gains: each by its id (`{"7": {"gain": 3}}`), or lists by gains."""
+    for name, told in group["relevant_documents"].items():
+        if isinstance(told, list):
+            yield from ((str(document), name) for document in told)
+        else:
+            yield str(name), told.get("gain") if isinstance(told, dict) else told
+
+
+def _of_rre(source: Source, job: Job) -> Iterator[JudgedQuery | Judgement]:
+    quiet = source.rows(job.report.quiet())
+    grades = Grades(gain for _, row in quiet for group in _groups(row) for _, gain in _gains(group))
+    for number, row in source.rows(job.report):
+        for group in _groups(row):
+            for text in _texts_of_rre(group["queries"]):
+                query_id = query_id_of(text)
+                yield JudgedQuery(query_id, text)
+                for product_id, gain in _gains(group):
+                    grade = grades.grade(gain)
+                    if grade is None or not product_id:
+                        job.report.add("bad-grade", number, gain)
+                    else:
+                        yield Judgement(query_id, product_id, grade, number)
+
+
+def _texts_of_rre(queries: list[Any]) -> list[str]:
+    """Return the texts of queries, which stand in for `$query` in their templates."""
+    held = [query.get("placeholders") for query in queries if isinstance(query, dict)]
+    texts = [str(item.get("$query") or "").strip() for item in held if isinstance(item, dict)]
+    return list(dict.fromkeys(text for text in texts if text))
+
+
 def _recognise(source: Source) -> Found | None:
     if source.kind in ("html", "xml"):
         return None
+    if _is_rre(source):
+        return Found(0.97, ("groups of queries with relevant_documents",))
     if source.kind in ("json", "jsonl") and _has_ratings(source):
         return Found(0.97, ("queries with ratings of documents",))
     names = {plain_name(name) for name in source.header}
@@ -93,6 +141,8 @@ def _recognise(source: Source) -> Found | None:
 def _read(source: Source, job: Job) -> Iterator[Record | JudgedQuery | Judgement]:
     if source.kind in ("json", "jsonl") and _has_ratings(source):
         yield from _rated(source, job)
+    elif _is_rre(source):
+        yield from _of_rre(source, job)
     else:
         yield from _rows(source, job)
 
@@ -142,7 +192,8 @@ def _rows(source: Source, job: Job) -> Iterator[Record | JudgedQuery | Judgement
     }
     asked |= {name for name in source.header if plain_name(name) in
               ("pair id", "score reciprocal", "no score", "position", "example id",
-               "relevance variance", "id")}  # fmt: skip
+               "relevance variance", "id", "doc position", "team name", "case name",
+               "case id")}  # fmt: skip
     header = [name for name in source.header if name not in asked]
     held = held_columns(source) if source.kind in ("parquet", "arrow") else []
     found, _ = guess_map(header, source.sample)

@@ -13,6 +13,7 @@ from windowshop.data.product_text import (
     TITLE,
     VIEWS,
     all_texts,
+    lexical_texts,
     product_views,
 )
 
@@ -174,3 +175,15 @@ def test_a_product_without_attributes_has_no_bare_title():
 )
 def test_attributes_are_an_object_where_json_can_hold_them(text, found):
     assert attributes_of(text) == found
+
+
+def test_words_of_makers_count_once():
+    rows = table(BOOT | {"title": "Boot by Ann Lee"}, BOOT, BOOT).with_columns(
+        designer=pl.Series(["Ann Lee", "Jo Ray", None]),
+        shelf=pl.Series(["A", "B", "C"]),
+        artists=pl.Series([None, ["Cy", "Di"], []], dtype=pl.List(pl.String)),
+    )
+    plain = lexical_texts(rows.drop("designer", "artists")).facts
+    assert lexical_texts(rows).facts == [plain[0], f"{plain[1]}. Jo Ray. Cy, Di", plain[2]]
+    assert "Jo Ray" in all_texts(rows)[1]
+    assert "Jo Ray" not in product_views(rows)[FACTS][1]

@@ -431,3 +431,31 @@ def test_a_product_written_often_is_found_by_its_identifier(shop):
         collection.upsert(row, {"fused": x_1W, "photo": x_1W})
         assert found(searcher, "MJ-1004-BLK") == ["h1"]
     assert set(found(searcher, "MJ-1004")[:2]) == {"h1", "h2"}
+
+
+@pytest.mark.parametrize(
+    ("column", "query", "first"),
+    [
+        ("author", "king", ["b1", "b2"]),
+        ("Verlag", "harbour", ["b1", "b3"]),
+        ("artists", "okafor lindqvist", ["b3"]),
+        ("Издательство", "lindqvist dawn", ["b3"]),
+    ],
+)
+def test_products_are_found_by_words_of_their_makers(shop, column, query, first):
+    makers = {
+        "b1": "Ada King, Harbour & Sons",
+        "b2": "Tom King",
+        "b3": "N. Okafor; Lindqvist Harbour",
+    }
+    titles = {"b1": "Night shift", "b2": "The mirror", "b3": "Dawn"}
+    rows = [
+        {"product_id": name, "title": titles[name], column: maker, "shelf": "king harbour"}
+        for name, maker in makers.items()
+    ]
+    rows[2][column] = rows[2][column].split("; ") if column == "artists" else rows[2][column]
+    if column == "artists":
+        rows[0][column], rows[1][column] = [rows[0][column]], [rows[1][column]]
+    answer = shop(rows).answer(SearchRequest(text=query, mode="words"))
+    assert sorted(result.product_id for result in answer.results) == first
+    assert answer.certainty is None or not answer.certainty.text

@@ -1,4 +1,4 @@
-"""Names of columns that hold identifiers, codes or sizes, in the languages of shops.
+"""Names of columns that hold identifiers, codes, sizes or makers, in the languages of shops.
 
 The words stand in `code_names.yaml`. A name is compared folded and without signs:
 "Hersteller-Artikelnr." is "herstellerartikelnr".
@@ -36,6 +36,8 @@ class NameWords:
     """Names of identifiers by themselves."""
     barcodes: tuple[str, ...]
     """Names of trade item numbers by themselves."""
+    makers: tuple[str, ...]
+    """Names of columns of persons and houses."""
 
 
 @cache
@@ -64,6 +66,11 @@ def names_codes(name: str) -> bool:
     return is_code(name) or names_identifier(name)
 
 
+def names_makers(name: str) -> bool:
+    """Return whether a column's name says that it holds persons or houses: authors, publishers."""
+    return _key(name) in _makers()
+
+
 def spaced(name: str) -> str:
     """Return a name with a blank before each word that a capital alone sets apart."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
@@ -89,6 +96,11 @@ def _key(name: str) -> str:
 @cache
 def _sizes() -> frozenset[str]:
     return frozenset(map(fold, name_words().sizes))
+
+
+@cache
+def _makers() -> frozenset[str]:
+    return frozenset(map(_key, name_words().makers))
 
 
 @cache

@@ -14,6 +14,7 @@ import xxhash
 
 from windowshop.data.attributes import parse_attributes
 from windowshop.data.category_paths import CATEGORY_PATHS, every_path
+from windowshop.data.code_names import names_makers
 from windowshop.data.tokens import words_of
 
 FACTS, TITLE, CATEGORY = "facts", "title", "category"
@@ -44,7 +45,8 @@ def product_views(products: pl.DataFrame, names: Sequence[str] = VIEWS) -> dict[
 
 def all_texts(products: pl.DataFrame) -> list[str]:
     """Return the whole text of every product, in row order."""
-    return [_join(_facts(row), row["description"]) for row in _rows(products)]
+    texts = lexical_texts(products)
+    return [_join(*pair) for pair in zip(texts.facts, texts.descriptions, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class LexicalTexts:
     """Texts of products that words are looked up in, in row order."""
 
     facts: list[str]
-    """Title, brand, category and attributes."""
+    """Title, brand, category, attributes and makers."""
     descriptions: list[str]
     language: str = ""
     """Code of the language, "" where it is to be detected."""
@@ -62,7 +64,24 @@ def lexical_texts(products: pl.DataFrame, language: str = "") -> LexicalTexts:
     """Return the texts of every product; together they are its whole text."""
     rows = list(_rows(products))
     descriptions = [_join(row["description"]) for row in rows]
-    return LexicalTexts([_facts(row) for row in rows], descriptions, language)
+    facts = [_facts(row) for row in rows]
+    for values in _makers(products):
+        facts = [
+            _join(text, value if value and value not in text else None)
+            for text, value in zip(facts, values, strict=True)
+        ]
+    return LexicalTexts(facts, descriptions, language)
+
+
+def _makers(products: pl.DataFrame) -> Iterator[list[str | None]]:
+    """Yield the values of each column of persons or houses as texts."""
+    for column in products.get_columns():
+        if column.name in TEXT_FIELDS or not names_makers(column.name):
+            continue
+        if column.dtype == pl.List(pl.String):
+            yield column.list.join(", ").to_list()
+        elif column.dtype in (pl.String, pl.Categorical, pl.Enum):
+            yield column.cast(pl.String).to_list()
 
 
 def _rows(products: pl.DataFrame) -> Iterator[dict[str, str | None]]:

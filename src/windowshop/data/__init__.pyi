@@ -137,7 +137,9 @@ from .synthetic import is_synthetic as is_synthetic
 from .synthetic import synthetic_note as synthetic_note
 from .tables import as_json as as_json
 from .tables import conform as conform
+from .tables import null_column as null_column
 from .tables import read_table as read_table
+from .tables import table_of as table_of
 from .terms import KnownWords as KnownWords
 from .terms import document_terms as document_terms
 from .terms import is_unspaced as is_unspaced

@@ -13,6 +13,7 @@ from windowshop.data.code_names import is_text_by_name
 from windowshop.data.column_types import NOTHING
 from windowshop.data.json_text import parse_json
 from windowshop.data.list_columns import items_of, parse_list
+from windowshop.data.tables import table_of
 
 Value: TypeAlias = str | int | float | bool
 
@@ -23,6 +24,9 @@ AROUND = 20
 MAX_CHARS = 40
 """Attributes below this share of products, beyond this number of columns, or with longer values on
 average get no column."""
+PART = 1000
+"""Products whose attributes are read at a time."""
+DTYPES = {"text": pl.String(), "number": pl.Float64(), "boolean": pl.Boolean()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,11 @@ class AttributeColumn:
     """True for a column of lists of texts; one of single values holds each product's first."""
     kind: Literal["text", "number", "boolean"] = "text"
     """Kind of single values; one of another kind, written later, leaves its field empty."""
+
+    @property
+    def dtype(self) -> pl.DataType:
+        """Type of the column."""
+        return pl.List(pl.String) if self.several else DTYPES[self.kind]
 
 
 def attribute_columns(products: pl.DataFrame) -> tuple[AttributeColumn, ...]:
@@ -71,32 +80,35 @@ def fill_attributes(products: pl.DataFrame, columns: Sequence[AttributeColumn]) 
     """Fill these columns from the attributes, replacing columns of the same name."""
     if not columns:
         return products
-    parsed = [_parsed(text) for text in products["attributes"]]
-    added = []
+    types = {column.name: column.dtype for column in columns}
+    parts = []
+    texts = products["attributes"]
+    for start in range(0, len(texts), PART):
+        rows = [_row(_parsed(text), columns) for text in texts[start : start + PART]]
+        parts.append(pl.from_dicts(rows, schema=types))
+    filled = pl.concat(parts) if parts else pl.DataFrame(schema=types)
+    held = [column for table in (products, filled) for column in table.get_columns()]
+    by_name = {column.name: column for column in held}
+    return table_of(list(by_name.values()))
+
+
+def _row(found: dict[str, list[Value]], columns: Sequence[AttributeColumn]) -> dict[str, object]:
+    """Return a product's values by column; one that is not of the column's kind is left out."""
+    row: dict[str, object] = {}
     for column in columns:
-        rows = [found.get(column.attribute) for found in parsed]
+        values = found.get(column.attribute)
+        if not values:
+            continue
+        first = values[0]
         if column.several:
-            texts = [None if values is None else [*map(str, values)] for values in rows]
-            added.append(pl.Series(column.name, texts, dtype=pl.List(pl.String)))
-        else:
-            first = [values[0] if values else None for values in rows]
-            added.append(_single(column, first))
-    return products.with_columns(added)
-
-
-def _single(column: AttributeColumn, values: Sequence[Value | None]) -> pl.Series:
-    """Return a column of single values; one that is not of the column's kind is left out."""
-    if column.kind == "text":
-        texts = [None if value is None else str(value) for value in values]
-        return pl.Series(column.name, texts, dtype=pl.String)
-    if column.kind == "boolean":
-        booleans = [value if isinstance(value, bool) else None for value in values]
-        return pl.Series(column.name, booleans, dtype=pl.Boolean)
-    numbers = [
-        float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-        for value in values
-    ]
-    return pl.Series(column.name, numbers, dtype=pl.Float64)
+            row[column.name] = [str(value) for value in values]
+        elif column.kind == "text":
+            row[column.name] = str(first)
+        elif isinstance(first, bool):
+            row[column.name] = first if column.kind == "boolean" else None
+        elif isinstance(first, int | float):
+            row[column.name] = float(first) if column.kind == "number" else None
+    return row
 
 
 def _kind(types: set[type]) -> Literal["text", "number", "boolean"]:

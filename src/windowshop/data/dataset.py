@@ -14,7 +14,7 @@ from windowshop.data.column_rules import ColumnRules, apply_rules, read_rules
 from windowshop.data.folder import find_table, require_products
 from windowshop.data.html_text import clean_texts
 from windowshop.data.synthetic import is_synthetic, synthetic_note
-from windowshop.data.tables import read_table
+from windowshop.data.tables import null_column, read_table, table_of
 from windowshop.errors import DataError
 from windowshop.files import file_hash
 
@@ -325,6 +325,7 @@ def check_ids(frame: pl.DataFrame, name: str, path: Path) -> None:
 
 def complete_columns(frame: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:
     """Add the schema's absent columns as nulls, in the schema's order, further columns last."""
-    absent = [pl.lit(None, dtype=t).alias(n) for n, t in schema.items() if n not in frame.columns]
-    extra = [name for name in frame.columns if name not in schema]
-    return frame.with_columns(absent).select([*schema, *extra])
+    held = {column.name: column for column in frame.get_columns()}
+    nulls = {n: null_column(n, t, len(frame)) for n, t in schema.items() if n not in held}
+    extra = [name for name in held if name not in schema]
+    return table_of([(held | nulls)[name] for name in [*schema, *extra]])

@@ -12,7 +12,16 @@ from typing import Any
 import orjson
 import polars as pl
 
-from windowshop.data import NUMBER, as_json, as_lists, has_items, inner_type, to_moments
+from windowshop.data import (
+    NUMBER,
+    as_json,
+    as_lists,
+    has_items,
+    inner_type,
+    null_column,
+    table_of,
+    to_moments,
+)
 from windowshop.errors import DamagedError, DataError
 
 SINGLE: dict[str, pl.DataType] = {
@@ -84,7 +93,7 @@ def from_records(
     read: Sequence[Mapping[str, Any]], types: Mapping[str, pl.DataType]
 ) -> pl.DataFrame:
     """Return rows that were read from JSON as a table with these columns."""
-    return pl.DataFrame(
+    return table_of(
         [_series(name, [row.get(name) for row in read], dtype) for name, dtype in types.items()]
     )
 
@@ -114,24 +123,27 @@ def fitted(table: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:
     """Return a table with these columns; raises DataError where a value does not fit its type."""
     if list(types_of(table).items()) == list(schema.items()):
         return table
+    held = {column.name: column for column in table.get_columns()}
     columns = []
     for name, dtype in schema.items():
-        if name not in table.columns:
-            columns.append(pl.lit(None, dtype=dtype).alias(name))
+        if name not in held:
+            columns.append(null_column(name, dtype, len(table)))
             continue
         try:
-            columns.append(pl.lit(_converted(table[name], dtype)).alias(name))
+            columns.append(_converted(held[name], dtype))
         except pl.exceptions.PolarsError:
             raise DataError(
-                f"Products to add: column {name!r} is of type {table[name].dtype}, the catalogue "
+                f"Products to add: column {name!r} is of type {held[name].dtype}, the catalogue "
                 f"has {dtype}, and not every value fits. Send it as {dtype}, or declare "
                 "its type in columns.yaml of the data folder and build the index again."
             ) from None
-    return table.select(columns)
+    return table_of(columns)
 
 
 def _plain(column: pl.Series) -> pl.Series:
     dtype = column.dtype
+    if str(dtype) in SINGLE:
+        return column
     if isinstance(dtype, pl.Datetime):
         return column.cast(pl.Datetime("us", dtype.time_zone))
     if dtype.is_decimal():
@@ -145,7 +157,7 @@ def _plain(column: pl.Series) -> pl.Series:
         if inner.is_decimal():
             return column.cast(pl.List(pl.Float64))
         return column.cast(pl.List(pl.String)) if inner in (pl.Categorical, pl.Enum) else column
-    return column if str(dtype) in SINGLE else as_json(column)
+    return as_json(column)
 
 
 def _writable(column: pl.Series) -> Sequence[Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from windowshop.data import table_of
 from windowshop.engines import EngineSpec
 from windowshop.errors import DataError, EngineError
 from windowshop.index.catalogue.columns import VERSION
@@ -247,7 +248,7 @@ def without_internal(products: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame
     columns = products.get_columns()
     internal = [column for column in columns if column.name.startswith("_")]
     plain = [column for column in columns if not column.name.startswith("_")]
-    return pl.DataFrame(plain), pl.DataFrame(internal)
+    return table_of(plain), table_of(internal)
 
 
 def _upsert(state: State, source: Source, records: Records, alone: Alone) -> None:

@@ -64,6 +64,21 @@ def bodies(described):
                     yield method.upper(), path, kind, example
 
 
+def shows_one(described, schema):
+    """Whether a schema, or one that it refers to, has an example."""
+    inner = resolved(described, schema)
+    if {"example", "examples"} & inner.keys():
+        return True
+    return any(shows_one(described, part) for part in inner.get("properties", {}).values())
+
+
+def test_calls_of_the_workbench_have_examples(described):
+    for path, calls in described["paths"].items():
+        for method, call in calls.items() if path.startswith("/workbench/") else ():
+            for body in call.get("requestBody", {}).get("content", {}).values():
+                assert shows_one(described, body["schema"]), f"{method} {path}"
+
+
 def test_every_example_of_a_request_is_answered(client, described):
     found = list(bodies(described))
     assert {(method, path) for method, path, _, _ in found} == CALLS

@@ -266,6 +266,82 @@ def test_a_link_with_a_filter_that_the_shop_lacks_says_so_plainly(open_page):
     assert settled(page)
 
 
+def test_a_link_to_what_is_like_a_product_that_is_gone_leads_on(open_page):
+    page = open_page("?similar=gone", expected=["404"])
+    page.wait_for_selector(".fault")
+    assert page.inner_text(".fault h2") == "This product is gone"
+    assert "gone" not in page.inner_text("h1")  # the id
+    page.locator(".fault button", has_text="Start over").click()
+    settled(page)
+    assert page.inner_text("h1") == "All products"
+    assert page.locator("#sort option").count() > 1
+
+
+def test_a_file_that_is_no_photo_is_said_plainly(open_page):
+    page = open_page(expected=["400"])
+    settled(page)
+    page.click("#query")
+    page.wait_for_selector("#suggestions:not([hidden])")
+    file = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"not a picture"}
+    page.set_input_files("#photo-file", file)
+    page.wait_for_selector(".fault")
+    assert page.is_hidden("#suggestions")
+    assert page.inner_text(".fault h2") == "This photo cannot be used"
+    assert "header" not in page.inner_text(".fault")
+    page.locator(".fault button", has_text="Remove the photo").click()
+    until(lambda: page.inner_text("h1") == "All products")
+
+
+def test_coming_back_from_elsewhere_returns_to_the_place(open_page):
+    page = open_page("?q=shoe", viewport={"width": 390, "height": 700})
+    settled(page)
+    page.evaluate("scrollTo(0, 900)")
+    until(lambda: page.evaluate("history.state.y") == 900)
+    page.goto("about:blank")
+    page.go_back()
+    settled(page)
+    until(lambda: page.evaluate("scrollY") == 900)
+
+
+def test_what_the_shop_ignores_by_itself_is_not_shown_as_understood(open_page):
+    page = open_page()
+    settled(page)
+
+    def ignored(route):
+        body = route.fetch().json()
+        for part in body["recognised"]:
+            part["action"] = "off" if part["name"].startswith("colour") else part["action"]
+        route.fulfill(json=body)
+
+    page.route("**/search", ignored)
+    page.fill("#query", "red shoe")
+    after(page, lambda: page.press("#query", "Enter"))
+    names = "all => all.map(x => x.dataset.name)"
+    assert page.eval_on_selector_all("#recognised button", names) == ["category: Shoes"]
+    after(page, page.locator("#recognised button").click)  # what a shopper took back stays
+    assert page.get_attribute("#recognised button", "aria-pressed") == "false"
+
+
+def test_a_shortcut_opens_the_empty_box(open_page):
+    page = open_page()
+    settled(page)
+    page.keyboard.press("Control+k")
+    page.wait_for_selector("#suggestions:not([hidden])")
+
+
+def test_a_correction_is_offered_once(open_page):
+    page = open_page()
+    settled(page)
+
+    def corrected(route):
+        route.fulfill(json={**route.fetch().json(), "corrected": "Footwear"})
+
+    page.route("**/search", corrected)
+    page.locator("#query").press_sequentially("Footwea")
+    page.wait_for_selector("#suggestions [aria-label='Did you mean']")
+    assert page.locator("#suggestions [data-text=Footwear]").count() == 1
+
+
 def test_colours_of_a_card_open_the_variants_that_have_them(open_page):
     page = open_page("?r.price=130..140")
     assert len(settled(page)) == 5

@@ -189,6 +189,14 @@ def test_a_run_is_cancelled_and_one_of_another_is_told(open_page, measure_addres
     page.wait_for_selector('.means [data-side="difference"]')
 
 
+def test_a_page_that_is_left_keeps_no_later_one_waiting(open_page, measure_address):
+    page = open_page(HUNDRED, measure_address)
+    page.wait_for_selector('.measure[aria-busy="true"]')
+    page.reload()
+    measured(page)
+    assert page.inner_text("#run-problem") == ""
+
+
 UNDER_WAY = {"error": {"code": "run_under_way", "message": "A run is under way."}}
 
 

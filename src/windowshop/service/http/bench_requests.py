@@ -57,7 +57,7 @@ class SetBody(Body):
 class SnapshotBody(Body):
     """Name under which a side of the latest run is kept."""
 
-    name: Name
+    name: Name = Field(examples=["monday"])
     side: int = Field(default=0, ge=0, le=1, strict=True)
 
 
@@ -79,18 +79,20 @@ class BenchSearchBody(Body):
 class SettingsBody(Body):
     """Settings to write into search.yaml of the current generation."""
 
-    changes: dict[Path, Value] = Field(min_length=1, max_length=64)
+    changes: dict[Path, Value] = Field(
+        min_length=1, max_length=64, examples=[{"text.channels.words.weight": 0.05}]
+    )
 
 
 class FileBody(Body):
     """Text of a file that searches follow."""
 
-    name: Literal["rules.yaml", "synonyms.yaml"]
-    text: str = Field(max_length=1_000_000)
+    name: Literal["rules.yaml", "synonyms.yaml"] = Field(examples=["rules.yaml"])
+    text: str = Field(max_length=1_000_000, examples=["rules: []"])
     version: str = Field(max_length=64, description="That of the text which was edited.")
 
 
 class UndoBody(Body):
     """File whose latest edit is undone; again, and it is done again."""
 
-    name: FileName
+    name: FileName = Field(examples=["rules.yaml"])

@@ -94,13 +94,15 @@ class SearchOptions(Body):
 
     similar_to: ProductId | None = None
     where: str | None = Field(
-        None, description="A filter, for example `price < 50 and brand = 'X'`."
+        None,
+        description="A filter, for example `price < 50 and brand = 'X'`.",
+        examples=["price < 50"],
     )
     mode: Mode = "hybrid"
     understand: bool = True
     infer: bool = True
     correct: bool = Field(True, description="Whether words that no product has are corrected.")
-    facets: list[Name] = Field(default_factory=list, max_length=32)
+    facets: list[Name] = Field(default_factory=list, max_length=32, examples=[["brand"]])
     facet_limit: int = Field(10, ge=0, le=MAX_LIMIT)
     collapse: bool = False
     ranker: bool = Field(

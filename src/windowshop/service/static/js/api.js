@@ -70,6 +70,11 @@ export const judge = (judgement) => asJson("judgements", "POST", judgement, unde
 export const bench = (method, path, body, signal) =>
   body === undefined ? send(`workbench/${path}`, { method, signal }) : asJson(`workbench/${path}`, method, body, signal);
 
+/** Cancel the workbench's run while its page is left; nothing waits for it. */
+export function leaveRun() {
+  send("workbench/run", { method: "DELETE", keepalive: true }).catch(() => undefined);
+}
+
 /** Report a click; the page may be left meanwhile, and nothing waits for it. */
 export function reportClick(click) {
   asJson("feedback", "POST", { ...click, event: "click" }, undefined, true).catch(() => undefined);

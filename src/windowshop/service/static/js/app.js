@@ -2,17 +2,20 @@
 
 import * as api from "./api.js";
 import { nameOf } from "./cards.js";
+import { Clicks, isPlain } from "./clicks.js";
 import { showDetail } from "./detail.js";
 import { showDots } from "./dots.js";
 import { announce, byId, debounced, focusResults, refill } from "./dom.js";
 import { Facets } from "./facets.js";
 import { clearBlank, showChips, showEmpty, showFault, showNotes, showRecognised } from "./notes.js";
 import { page, usePage } from "./page.js";
+import { ask, keepPhoto, photoNamed, photoToken, watchForPhotos } from "./photo.js";
 import { remember } from "./recent.js";
-import { keepPhoto, photoNamed, photoToken, watchForPhotos } from "./photo.js";
 import { Results } from "./results.js";
+import { watchSheets } from "./sheets.js";
 import { EMPTY, fromAddress, PAGE, sameAnswer, sameQuestion, sortOf, sortText, toAddress, toRequest } from "./state.js";
 import { watchQuery } from "./suggest.js";
+import { Typing } from "./typing.js";
 import { counted, inNumbers } from "./words.js";
 
 const DOTS_MS = 250;
@@ -23,10 +26,21 @@ const isBench = location.pathname.endsWith("/workbench");
 let state = fromAddress(location.search, isBench);
 const titles = new Map();
 
-const bench = isBench ? new (await import("./workbench.js")).Workbench({ go, ask, addressOf, cardClicked, state: () => state }) : null;
+const bench = isBench ? new (await import("./workbench.js")).Workbench({ go, ask, addressOf, cardClicked: (event) => clicks.card(event), state: () => state }) : null;
 const results = new Results(addressOf, (result) => bench?.extra(result) ?? []);
 const drawDots = debounced((shown) => showDots(results.list, shown, addressOf).catch(() => undefined), DOTS_MS);
 const facets = new Facets(byId("facets"), { change: pick, ask: askFacet });
+const typing = new Typing({
+  asked: () => state.text,
+  look: (text, goesOn) => go({ ...FRESH, text, similar: null }, { replace: goesOn }),
+  stood: writeDown,
+});
+const clicks = new Clicks({
+  open: (product) => go({ product }, { replace: state.product !== null }),
+  like: askLike,
+  settle: () => typing.settle(),
+  known: (id) => results.known(id),
+});
 
 // What is asked for.
 
@@ -49,46 +63,20 @@ function here(address) {
 
 function askText(text) {
   remember(text);
-  const isSame = typing && text.trim() === state.text.trim();
-  if (isSame && guess === text.trim()) {
-    settle();
+  const isSame = typing.isOn && text.trim() === state.text.trim();
+  if (isSame && typing.guess === text.trim()) {
+    typing.settle();
     return;
   }
-  stopTyping();
+  typing.stop();
   if (isSame) {
     syncControls();
     run(true);
   } else go({ ...FRESH, text, similar: null });
 }
 
-// As one types: each text is searched for, and none is written down before it stands for a while.
-
-const STANDS_MS = 1500;
-let typing = false;
-let standing = 0;
-let guess = "";
-
-/** Search for what is typed, or for what it is likely to become. */
-function typed(text, likely) {
-  if (text.trim() === state.text.trim()) return;
-  guess = likely.trim();
-  const goesOn = typing;
-  typing = true;
-  clearTimeout(standing);
-  if (scrollY > 0) scrollTo(0, 0);
-  go({ ...FRESH, text, similar: null }, { replace: goesOn });
-  standing = setTimeout(settle, STANDS_MS);
-}
-
-function stopTyping() {
-  typing = false;
-  clearTimeout(standing);
-}
-
-/** The text stands: ask once more so that it is written down, for clicks to be reported under it. */
-async function settle() {
-  if (!typing) return;
-  stopTyping();
+/** The text that was typed stands: ask once more so that it is written down, for clicks to be reported under it. */
+async function writeDown(guess) {
   const asked = (state = { ...state, text: guess });
   history.replaceState(history.state, "", here(toAddress(state)));
   announce(byId("summary").textContent);
@@ -115,6 +103,7 @@ const seesPhotos = () => page.takes_images;
 
 async function askPhoto(file) {
   if (!seesPhotos()) return;
+  combo.close();
   go({ photo: await keepPhoto(file), similar: null, product: null });
 }
 
@@ -162,9 +151,9 @@ function syncControls() {
 }
 
 function headline() {
-  if (state.similar) return `Similar to ${titles.get(state.similar) ?? `product ${state.similar}`}`;
+  if (state.similar) return titles.has(state.similar) ? `Similar to ${titles.get(state.similar)}` : "Similar products";
   if (state.photo) return state.text.trim() ? `Like your photo: ${state.text.trim()}` : "Like your photo";
-  return (typing ? guess : state.text.trim()) || "All products";
+  return (typing.isOn ? typing.guess : state.text.trim()) || "All products";
 }
 
 async function syncPhoto() {
@@ -189,24 +178,16 @@ async function runList(isNewQuestion, limit, followUp) {
   const asked = state;
   const signal = api.latest("search");
   api.latest("more");
-  results.wait(isNewQuestion && !typing);
+  results.wait(isNewQuestion && !typing.isOn);
   try {
-    const text = typing ? guess : asked.text;
-    const request = toRequest({ ...asked, text }, { limit, facets: facets.wanted(asked.picks), followUp, log: !typing });
+    const text = typing.isOn ? typing.guess : asked.text;
+    const request = toRequest({ ...asked, text }, { limit, facets: facets.wanted(asked.picks), followUp, log: !typing.isOn });
     const answer = await ask(request, asked, signal);
     show(answer, asked);
     combo.found(answer);
   } catch (error) {
     if (!api.isAbort(error)) fail(error, () => run(true, { limit, again: followUp }));
   }
-}
-
-/** Ask by photo where there is one; a photo that this tab has no more is said to be missing. */
-async function ask(request, asked, signal) {
-  if (!asked.photo) return api.search(request, signal);
-  const photo = await photoNamed(asked.photo);
-  if (!photo) throw new api.ApiError(410, "photo_gone", "The photo is not part of a link and this tab has it no more. Add it again.");
-  return api.searchByPhoto(photo.blob, request, signal);
 }
 
 function show(answer, asked) {
@@ -218,13 +199,13 @@ function show(answer, asked) {
   const more = answer.total_products > answer.total ? ` · ${inNumbers(answer.total_products)} with variants` : "";
   byId("summary").textContent = found + more;
   byId("filters-done").textContent = `Show ${found}`;
-  if (!typing) announce(answer.corrected ? `${found} for ${answer.corrected}` : found);
+  if (!typing.isOn) announce(answer.corrected ? `${found} for ${answer.corrected}` : found);
   showNotes(answer, asked, {
     choose: (choices) => go({ choices: { ...state.choices, ...choices } }),
     correct: (correct) => go({ correct }),
     isBench,
   });
-  showRecognised(answer.recognised, (name, action) => go({ choices: { ...state.choices, [name]: action } }), isBench);
+  showRecognised(answer.recognised, asked.choices, (name, action) => go({ choices: { ...state.choices, [name]: action } }), isBench);
   facets.show(answer.facets, asked);
   syncChips();
   if (!answer.results.length) offerWays(answer, asked);
@@ -248,7 +229,14 @@ function fail(error, retry) {
   bench?.cleared();
   const isFiltered = state.where || Object.keys(state.picks).length;
   const isOdd = !isBench && ["bad_search", "bad_filter"].includes(error.code) && Boolean(isFiltered || state.sort);
-  showFault(error, { retry, lift: isFiltered ? () => go({ picks: {}, where: "", sort: null }) : null, clear: () => go({ ...EMPTY }), isOdd });
+  showFault(error, {
+    retry,
+    lift: isFiltered ? () => go({ picks: {}, where: "", sort: null }) : null,
+    clear: () => go({ ...EMPTY }),
+    removePhoto: state.photo && error.code === "bad_photo" ? removePhoto : null,
+    isOdd,
+    isBench,
+  });
   announce(byId("blank").querySelector("p").textContent);
 }
 
@@ -314,41 +302,6 @@ function closeDetail() {
   else go({ product: null }, { replace: true });
 }
 
-const isPlain = (event) => event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey;
-
-/** Clicks on cards, wherever they are: report them, then open the product here or in a new tab. */
-function cardClicked(event) {
-  const like = event.target.closest("[data-like]");
-  const card = event.target.closest(".card");
-  const variant = event.target.closest("[data-variant]");
-  if (like) askLike(like.dataset.like, card.querySelector(".title").textContent);
-  const link = event.target.closest(".title a");
-  if (variant && isPlain(event)) {
-    event.preventDefault();
-    go({ product: variant.dataset.variant }, { replace: state.product !== null });
-  }
-  if (!link || !card) return;
-  report(card.dataset.id, () => card.dataset);
-  if (!isPlain(event)) return;
-  event.preventDefault();
-  go({ product: card.dataset.id }, { replace: state.product !== null });
-}
-
-/** Report a click, once its search is written down. */
-async function report(id, place) {
-  if (typing) await settle();
-  const { search, rank } = place();
-  if (search) api.reportClick({ search_id: search, product_id: id, position: Number(rank) });
-}
-
-function openResult(result) {
-  report(result.product_id, () => {
-    const shown = results.known(result.product_id);
-    return { search: shown?.search_id, rank: shown?.rank };
-  });
-  go({ product: result.product_id });
-}
-
 // The browser's own back, and the way there.
 
 function rememberPlace() {
@@ -356,7 +309,7 @@ function rememberPlace() {
 }
 
 function cameBack(event) {
-  stopTyping();
+  typing.stop();
   const before = state;
   state = fromAddress(location.search, isBench);
   update(before, { shown: event.state?.shown, y: event.state?.y ?? null, again: true });
@@ -364,7 +317,7 @@ function cameBack(event) {
 
 // Listening.
 
-const combo = watchQuery({ choose: askText, typed, open: openResult });
+const combo = watchQuery({ choose: askText, typed: (text, likely) => typing.typed(text, likely), open: (result) => clicks.result(result) });
 
 function watchControls() {
   byId("search-form").addEventListener("submit", (event) => {
@@ -372,13 +325,6 @@ function watchControls() {
     combo.close();
     askText(byId("query").value);
     if (isNarrow()) byId("query").blur(); // the keyboard of a phone covers the results
-  });
-  byId("query").addEventListener("input", () => (byId("clear-query").hidden = !byId("query").value));
-  byId("clear-query").addEventListener("click", () => {
-    byId("query").value = "";
-    byId("clear-query").hidden = true;
-    byId("query").focus();
-    combo.lookSoon();
   });
   byId("home").addEventListener("click", (event) => {
     if (!isPlain(event)) return;
@@ -389,39 +335,17 @@ function watchControls() {
   byId("more-button").addEventListener("click", showMore);
 }
 
-function watchDialogs() {
-  const sheet = byId("filters-dialog");
-  byId("open-filters").addEventListener("click", () => {
-    byId("filters-away").append(byId("filters"));
-    sheet.showModal();
-  });
-  for (const id of ["filters-done", "filters-close"]) byId(id).addEventListener("click", () => sheet.close());
-  sheet.addEventListener("click", (event) => {
-    if (event.target === sheet) sheet.close();
-  });
-  sheet.addEventListener("close", () => byId("filters-home").append(byId("filters")));
-  byId("detail-close").addEventListener("click", () => byId("detail").close());
-  byId("detail").addEventListener("close", closeDetail);
-  byId("detail").addEventListener("click", (event) => {
-    if (event.target === byId("detail")) byId("detail").close();
-  });
-}
-
 function watchPage() {
   for (const id of ["cards", "detail"]) {
-    byId(id).addEventListener("click", cardClicked);
-    byId(id).addEventListener("auxclick", cardClicked);
+    byId(id).addEventListener("click", (event) => clicks.card(event));
+    byId(id).addEventListener("auxclick", (event) => clicks.card(event));
   }
   addEventListener("popstate", cameBack);
-  byId("query").addEventListener("change", settle);
+  byId("query").addEventListener("change", () => typing.settle());
   addEventListener("scroll", debounced(rememberPlace, 250), { passive: true });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "k" && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      byId("query").focus();
-    }
-    const typing = event.target.closest("input, select, textarea, dialog");
-    if (!typing && !event.ctrlKey && !event.metaKey && !event.altKey) bench?.key(event);
+    const isInField = event.target.closest("input, select, textarea, dialog");
+    if (!isInField && !event.ctrlKey && !event.metaKey && !event.altKey) bench?.key(event);
   });
   watchForPhotos(askPhoto);
 }
@@ -432,29 +356,37 @@ function offerSorts() {
   byId("sort").closest("label").hidden = !page.sorts.length;
 }
 
+/** The title of the product that similar ones are asked for; without it the search says what is wrong. */
+async function readTitle(id) {
+  const title = await api.product(id).then((fields) => fields.title, () => null);
+  if (title) titles.set(id, title);
+}
+
 async function open() {
   results.open();
   try {
     usePage(await api.pageSettings());
     await bench?.open();
-    facets.offer(page.facets);
-    if (state.similar) titles.set(state.similar, (await api.product(state.similar)).title);
   } catch (error) {
     fail(error, open);
     return;
   }
+  facets.offer(page.facets);
   offerSorts();
   byId("photo-pick").hidden = !seesPhotos();
   if (!seesPhotos() || matchMedia("(hover: none)").matches) byId("query").placeholder = "Search products";
+  if (state.similar) await readTitle(state.similar);
   if (bench) state.sides = bench.sidesOf(state);
   syncControls();
-  run(true, { limit: history.state?.shown, again: history.state !== null });
-  rememberPlace();
+  const place = history.state;
+  const answered = run(true, { limit: place?.shown, again: place !== null });
+  if (place?.y) answered.then(() => scrollTo(0, place.y));
+  else rememberPlace();
   if (state.product) syncDetail();
 }
 
 history.scrollRestoration = "manual";
 watchControls();
-watchDialogs();
+watchSheets(closeDetail);
 watchPage();
 open();

@@ -57,9 +57,11 @@ function notFound({ certainty, relaxed, results, recognised }, choose) {
     results.length ? el("p", { class: "quietly", text: "Closest to your search:" }) : null);
 }
 
-/** What was recognised in the query. A shopper takes each back or lets it count again; on the
- * workbench (`isBench`) each can be made a filter, a preference, or be left alone. */
-export function showRecognised(parts, choose, isBench) {
+/** What was recognised in the query. A shopper takes each back or lets it count again, and reads
+ * nothing of what is ignored without having been taken back (`choices`); on the workbench
+ * (`isBench`) each can be made a filter, a preference, or be left alone. */
+export function showRecognised(recognised, choices, choose, isBench) {
+  const parts = recognised.filter(({ action, name }) => isBench || action !== "off" || name in choices);
   const label = parts.length ? el("span", { class: "quietly", text: "Understood" }) : null;
   refill(byId("recognised"), label, parts.map((part, i) => (isBench ? recognisedPart(part, i, choose) : understood(part, i, choose))));
 }
@@ -89,13 +91,22 @@ export function showEmpty(state, { clear, ignoreAll, browse }) {
   ]);
 }
 
-/** Something went wrong: the server's words, and another try. A shopper whose address asks for a
- * filter or an order that the shop lacks (`isOdd`) is told so plainly. */
-export function showFault(error, { retry, lift, clear, isOdd }) {
+/** Faults that a shopper meets without having done anything odd, in words of a shop. */
+const PLAIN_FAULTS = {
+  bad_photo: ["This photo cannot be used", "The file is no picture that can be read. Choose a JPEG, PNG or WebP."],
+  unknown_product: ["This product is gone", "It may be sold out or have another address now."],
+};
+const ODD_LINK = ["This cannot be searched for", "The link has a filter or an order that this shop does not have."];
+
+/** Something went wrong: what it was, and another try or a way out. A shopper reads the words of a shop,
+ * where a link asks for what the shop lacks (`isOdd`) too; the workbench shows the server's. */
+export function showFault(error, { retry, lift, clear, removePhoto, isOdd, isBench }) {
+  const plain = isBench ? null : isOdd ? ODD_LINK : PLAIN_FAULTS[error.code];
   const title = error.status === 0 ? "No connection" : error.status >= 500 ? "The shop has a fault" : "This cannot be searched for";
-  const said = isOdd ? "The link has a filter or an order that this shop does not have." : error.message;
-  blank("empty fault", title, said, [
-    isOdd ? null : button("Try again", retry),
+  const [heading, said] = plain ?? [title, error.message];
+  blank("empty fault", heading, said, [
+    plain ? null : button("Try again", retry),
+    removePhoto ? button("Remove the photo", removePhoto) : null,
     lift ? button("Clear the filters", lift) : null,
     error.status >= 400 && error.status < 500 ? button("Start over", clear) : null,
   ]);

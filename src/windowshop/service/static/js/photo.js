@@ -1,5 +1,6 @@
 // The shopper's photo: picked, dropped or pasted; made small; kept until the tab closes.
 
+import { ApiError, search, searchByPhoto } from "./api.js";
 import { byId, el, icon } from "./dom.js";
 
 const LARGEST_SIDE = 1024;
@@ -24,6 +25,14 @@ export async function photoNamed(name) {
   const blob = blobOf(data);
   held.set(name, { blob, url: URL.createObjectURL(blob) });
   return held.get(name);
+}
+
+/** Ask by photo where there is one; a photo that this tab has no more is said to be missing. */
+export async function ask(request, asked, signal) {
+  if (!asked.photo) return search(request, signal);
+  const photo = await photoNamed(asked.photo);
+  if (!photo) throw new ApiError(410, "photo_gone", "The photo is not part of a link and this tab has it no more. Add it again.");
+  return searchByPhoto(photo.blob, request, signal);
 }
 
 /** Take photos from the file button, from drops anywhere, and from pastes. */

@@ -18,8 +18,10 @@ const KINDS = { query: "", value: "", brand: "Brand", category: "Category", titl
 export function watchQuery({ choose, open, typed }) {
   const box = byId("query");
   const list = byId("suggestions");
+  const clear = byId("clear-query");
   const combo = new Combo(box, list, { choose, open, typed });
   box.addEventListener("input", () => {
+    clear.hidden = !box.value;
     combo.isNew = true;
     combo.lookSoon();
   });
@@ -32,6 +34,18 @@ export function watchQuery({ choose, open, typed }) {
   list.addEventListener("click", (event) => {
     const option = event.target.closest("[role=option]");
     if (option) combo.take(option);
+  });
+  clear.addEventListener("click", () => {
+    box.value = "";
+    clear.hidden = true;
+    box.focus();
+    combo.lookSoon();
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "k" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    box.focus();
+    if (!box.value.trim()) combo.lookSoon();
   });
   return combo;
 }
@@ -107,10 +121,10 @@ class Combo {
     ].filter(Boolean);
   }
 
-  /** Suggested texts: words first, then titles that are not among the products. */
+  /** Suggested texts that are not offered beside them: words first, then titles. */
   textsFor(products) {
     const offered = new Set(products.map(nameOf));
-    const words = this.texts.filter(({ kind }) => kind !== "title");
+    const words = this.texts.filter(({ kind, text }) => kind !== "title" && text.toLowerCase() !== this.corrected?.toLowerCase());
     const titles = this.texts.filter(({ kind, text }) => kind === "title" && !offered.has(text));
     return [...words, ...titles].slice(0, MOST_TEXTS);
   }

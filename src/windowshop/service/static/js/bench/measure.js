@@ -25,6 +25,7 @@ class Measure {
     this.table = new QueryTable((query) => this.openQuery(query.text));
     this.pair = new Pair({ judged: debounced(() => this.regrade(), AFTER_GRADE_MS) });
     this.runSoon = debounced(() => this.run(), REST_MS);
+    addEventListener("pagehide", () => this.isRunning && api.leaveRun()); // the next page measures at once
   }
 
   async open() {

@@ -97,6 +97,20 @@ def test_searches_leave_room_for_categories_where_nothing_is_typed():
     assert kinds == ["query"] * 3 + ["category"] * 2
 
 
+def test_variants_are_suggested_by_one_title():
+    products = pl.DataFrame(
+        {
+            "product_id": ["1", "2", "3", "4"],
+            "group_id": ["g", "g", None, None],
+            "title": ["Red shoe, M", "Red shoe, L", "Red boot", "Red hat"],
+        }
+    )
+    suggestions = Suggestions()
+    suggestions.renew(products, "now")
+    found = [item.text for item in suggestions.suggest("red", 9)]
+    assert found == ["Red boot", "Red hat", "Red shoe, M"]
+
+
 def event(search_id="0" * 32, product_id="p1", position=1, kind="click"):
     return FeedbackBody(search_id=search_id, product_id=product_id, position=position, event=kind)
 

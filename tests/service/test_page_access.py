@@ -212,6 +212,8 @@ def test_mistakes_and_faults_say_what_to_do(open_page):
     page.wait_for_selector(".empty")
     assert page.inner_text(".empty h2") == "No products found"
     assert page.inner_text("#summary") == "0 results"
+    columns = page.eval_on_selector_all("#facets .facet", "all => all.map(x => x.dataset.column)")
+    assert columns == ["price"]  # of the others there is nothing to choose
     page.locator(".empty .button", has_text="Clear the filters").click()
     page.wait_for_selector("#cards .card[data-id]")
 

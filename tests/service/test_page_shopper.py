@@ -322,6 +322,56 @@ def test_what_the_shop_ignores_by_itself_is_not_shown_as_understood(open_page):
     assert page.get_attribute("#recognised button", "aria-pressed") == "false"
 
 
+def refused(status, code, seconds):
+    """Answer of a service that refuses a search, with the time after which to come back."""
+    body = {"error": {"code": code, "message": "127.0.0.1: more than 50 per 1 second."}}
+    return {"status": status, "json": body, "headers": {"Retry-After": str(seconds)}}
+
+
+def test_a_shop_that_is_busy_is_asked_again_then_said_to_be(open_page):
+    page = open_page(expected=["429"])
+    settled(page)
+    tried = []
+
+    def once(route):
+        tried.append(route)
+        route.fulfill(**refused(429, "too_many", 1)) if len(tried) == 1 else route.continue_()
+
+    page.route("**/search", once)
+    page.fill("#query", "red shoe")
+    after(page, lambda: page.press("#query", "Enter"))
+    assert page.locator(".fault").count() == 0
+    page.unroute("**/search")
+    page.route("**/search", lambda route: route.fulfill(**refused(429, "too_many", 60)))
+    page.fill("#query", "blue shoe")
+    page.press("#query", "Enter")
+    page.wait_for_selector(".fault")
+    assert page.inner_text(".fault h2") == "The shop is busy"
+    assert "127" not in page.inner_text(".fault")
+    page.unroute("**/search")
+    page.click("text='Try again'")
+    page.wait_for_selector("#cards:not([aria-busy]) .card[data-id]")
+
+
+def test_a_connection_that_is_back_is_used_at_once(open_page):
+    page = open_page(expected=["ERR_INTERNET_DISCONNECTED"])
+    settled(page)
+    page.context.set_offline(True)
+    page.fill("#query", "red shoe")
+    page.press("#query", "Enter")
+    page.wait_for_selector(".fault")
+    assert page.inner_text(".fault h2") == "No connection"
+    page.context.set_offline(False)
+    page.wait_for_selector("#cards:not([aria-busy]) .card[data-id]")
+    assert page.locator(".fault").count() == 0
+
+
+def test_an_order_of_a_link_that_the_shop_does_not_offer_is_shown(open_page):
+    page = open_page("?q=shoe&sort=title")
+    settled(page)
+    assert page.locator("#sort option:checked").inner_text() == "Title"
+
+
 def test_a_shortcut_opens_the_empty_box(open_page):
     page = open_page()
     settled(page)

@@ -160,7 +160,7 @@ class Suggestions:
                 *_counted(products, "brand", "brand"),
                 *_categories(products),
                 *_values(products),
-                *_counted(products.head(MAX_TITLES), "title", "title"),
+                *_titles(products),
             ]
         )
         ended = time.monotonic()
@@ -201,6 +201,14 @@ def _categories(products: pl.DataFrame) -> list[Suggestion]:
     levels = products["category"].drop_nulls().cast(pl.String).str.split(">").explode()
     named = levels.str.strip_chars().alias("level").to_frame()
     return _counted(named, "level", "category")
+
+
+def _titles(products: pl.DataFrame) -> list[Suggestion]:
+    """Count titles of products; the first variant of one speaks for all."""
+    ids = [name for name in ("group_id", "product_id") if name in products.columns]
+    if ids:
+        products = products.filter(pl.coalesce(ids).is_first_distinct())
+    return _counted(products.head(MAX_TITLES), "title", "title")
 
 
 def _last_level(column: pl.Series) -> pl.Series:

@@ -100,7 +100,7 @@ async function send(path, options = {}) {
       await newKey(used);
       continue;
     }
-    if (response.status === 503 && tries < MOST_TRIES) {
+    if (tries < MOST_TRIES && passesSoon(response)) {
       await pause(response);
       continue;
     }
@@ -117,10 +117,13 @@ function unlessGivenUp(error) {
   return null;
 }
 
-/** A shop that starts, or has too many searches at once, says when to come back. */
+const waitOf = (response) => Number(response.headers.get("Retry-After")) || 1;
+
+/** Whether a shop starts, or has too many searches at once, for now. */
+const passesSoon = (response) => response.status === 503 || (response.status === 429 && waitOf(response) <= LONGEST_PAUSE_S);
+
 function pause(response) {
-  const seconds = Math.min(LONGEST_PAUSE_S, Number(response.headers.get("Retry-After")) || 1);
-  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  return new Promise((resolve) => setTimeout(resolve, Math.min(LONGEST_PAUSE_S, waitOf(response)) * 1000));
 }
 
 async function reach(path, options, key) {

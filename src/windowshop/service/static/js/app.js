@@ -13,7 +13,8 @@ import { ask, keepPhoto, photoNamed, photoToken, watchForPhotos } from "./photo.
 import { remember } from "./recent.js";
 import { Results } from "./results.js";
 import { watchSheets } from "./sheets.js";
-import { EMPTY, fromAddress, PAGE, sameAnswer, sameQuestion, sortOf, sortText, toAddress, toRequest } from "./state.js";
+import { offerSorts, showSort } from "./sorts.js";
+import { EMPTY, fromAddress, PAGE, sameAnswer, sameQuestion, sortOf, toAddress, toRequest } from "./state.js";
 import { watchQuery } from "./suggest.js";
 import { Typing } from "./typing.js";
 import { counted, inNumbers } from "./words.js";
@@ -142,7 +143,7 @@ function update(before, { shown = PAGE, y = null, again = false } = {}) {
 function syncControls() {
   if (byId("query").value.trim() !== state.text.trim()) byId("query").value = state.text;
   byId("clear-query").hidden = !state.text;
-  byId("sort").value = sortText(state.sort);
+  showSort(state.sort);
   byId("heading").textContent = headline();
   document.title = page.name ? `${headline()} – ${page.name}` : headline();
   bench?.sync(state);
@@ -206,7 +207,7 @@ function show(answer, asked) {
     isBench,
   });
   showRecognised(answer.recognised, asked.choices, (name, action) => go({ choices: { ...state.choices, [name]: action } }), isBench);
-  facets.show(answer.facets, asked);
+  facets.show(answer.facets, asked, answer.total > 0);
   syncChips();
   if (!answer.results.length) offerWays(answer, asked);
   bench?.shown(answer, asked);
@@ -350,12 +351,6 @@ function watchPage() {
   watchForPhotos(askPhoto);
 }
 
-function offerSorts() {
-  const options = [["", "Best match"], ...page.sorts.map(({ by, label }) => [by, label])];
-  byId("sort").replaceChildren(...options.map(([value, text]) => new Option(text, value)));
-  byId("sort").closest("label").hidden = !page.sorts.length;
-}
-
 /** The title of the product that similar ones are asked for; without it the search says what is wrong. */
 async function readTitle(id) {
   const title = await api.product(id).then((fields) => fields.title, () => null);
@@ -372,7 +367,7 @@ async function open() {
     return;
   }
   facets.offer(page.facets);
-  offerSorts();
+  offerSorts(page.sorts);
   byId("photo-pick").hidden = !seesPhotos();
   if (!seesPhotos() || matchMedia("(hover: none)").matches) byId("query").placeholder = "Search products";
   if (state.similar) await readTitle(state.similar);

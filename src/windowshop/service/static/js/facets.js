@@ -38,8 +38,11 @@ export class Facets {
     return this.columns.filter((column) => this.open.has(column) || column in picks);
   }
 
-  show(facets, state) {
+  /** Show the facets of an answer. Where it has no results (`hasResults`), there is nothing to choose
+   * in those that were not counted. */
+  show(facets, state, hasResults) {
     this.state = state;
+    this.hasResults = hasResults;
     this.known = new Map(facets.map((facet) => [facet.column, facet]));
     this.whole.clear();
     this.unfoldedNow.clear();
@@ -47,7 +50,7 @@ export class Facets {
   }
 
   draw() {
-    refill(this.root, this.columns.map((column) => this.section(column)));
+    refill(this.root, this.columns.map((column) => (this.known.has(column) || this.hasResults ? this.section(column) : null)));
   }
 
   section(column) {

@@ -92,24 +92,37 @@ export function showEmpty(state, { clear, ignoreAll, browse }) {
 }
 
 /** Faults that a shopper meets without having done anything odd, in words of a shop. */
+const BUSY = ["The shop is busy", "Many people search at once. Try again in a moment."];
 const PLAIN_FAULTS = {
   bad_photo: ["This photo cannot be used", "The file is no picture that can be read. Choose a JPEG, PNG or WebP."],
   unknown_product: ["This product is gone", "It may be sold out or have another address now."],
+  not_ready: ["The shop is opening", "It will be there in a moment. Try again."],
+  busy: BUSY,
+  too_many: BUSY,
 };
+const FAULT = ["The shop has a fault", "It is not your doing. Try again in a moment."];
 const ODD_LINK = ["This cannot be searched for", "The link has a filter or an order that this shop does not have."];
 
 /** Something went wrong: what it was, and another try or a way out. A shopper reads the words of a shop,
  * where a link asks for what the shop lacks (`isOdd`) too; the workbench shows the server's. */
 export function showFault(error, { retry, lift, clear, removePhoto, isOdd, isBench }) {
-  const plain = isBench ? null : isOdd ? ODD_LINK : PLAIN_FAULTS[error.code];
-  const title = error.status === 0 ? "No connection" : error.status >= 500 ? "The shop has a fault" : "This cannot be searched for";
+  const isPassing = error.status === 0 || error.status === 429 || error.status >= 500;
+  const plain = isBench ? null : isOdd ? ODD_LINK : (PLAIN_FAULTS[error.code] ?? (error.status >= 500 ? FAULT : null));
+  const title = error.status === 0 ? "No connection" : error.status === 429 ? BUSY[0] : error.status >= 500 ? FAULT[0] : ODD_LINK[0];
   const [heading, said] = plain ?? [title, error.message];
   blank("empty fault", heading, said, [
-    plain ? null : button("Try again", retry),
+    isPassing || !plain ? button("Try again", retry) : null,
     removePhoto ? button("Remove the photo", removePhoto) : null,
     lift ? button("Clear the filters", lift) : null,
-    error.status >= 400 && error.status < 500 ? button("Start over", clear) : null,
+    isPassing ? null : button("Start over", clear),
   ]);
+  if (error.status === 0) retryOnline(retry);
+}
+
+/** Try again once the connection is back, unless something else is shown by then. */
+function retryOnline(retry) {
+  const shown = byId("blank").firstElementChild;
+  addEventListener("online", () => shown.isConnected && retry(), { once: true });
 }
 
 export const clearBlank = () => byId("blank").replaceChildren();

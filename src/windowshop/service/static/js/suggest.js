@@ -10,6 +10,7 @@ import { counted } from "./words.js";
 const WAIT_MS = 50;
 const NUM_PRODUCTS = 3;
 const MOST_TEXTS = 6;
+const MOST_TITLES = 3;
 const SHORT_WORD = 3;
 const KINDS = { query: "", value: "", brand: "Brand", category: "Category", title: "Product" };
 
@@ -126,7 +127,7 @@ class Combo {
     const offered = new Set(products.map(nameOf));
     const words = this.texts.filter(({ kind, text }) => kind !== "title" && text.toLowerCase() !== this.corrected?.toLowerCase());
     const titles = this.texts.filter(({ kind, text }) => kind === "title" && !offered.has(text));
-    return [...words, ...titles].slice(0, MOST_TEXTS);
+    return [...words, ...titles.slice(0, MOST_TITLES)].slice(0, MOST_TEXTS);
   }
 
   forNothing() {

@@ -194,10 +194,6 @@ def years_named(kind, query):
         ("1999 sonrası kitap", [2015, 2018]),
         ("2015年以降", [2015, 2018]),
         ("2015년 이후", [2015, 2018]),
-        ("1984", []),
-        ("books 2015", []),
-        ("books in 2015", []),
-        ("spring 2015", []),
         ("since 2030", []),
         ("ab 1900", []),  # all are, so it may be a price
         ("from 1949", [1949]),
@@ -205,11 +201,32 @@ def years_named(kind, query):
         ("from 2000 mah", []),
         ("camera from 2000d", []),
         ("since 2000-12", []),
-        ("2018 on sale", []),
     ],
 )
 def test_years_are_read_beside_words_that_go_with_one(kind, query, years):
     assert years_named(kind, query) == years
+
+
+@pytest.mark.parametrize(
+    ("query", "years"),
+    [
+        ("1984", [1984]),
+        ("books 2015", [2015]),
+        ("2018 on sale", [2018]),
+        ("books 2015-2018", [2015, 2018]),
+        ("books 2012", []),
+        ("2015 pages", []),
+        ("books under 1984", []),  # a price
+    ],
+)
+def test_a_year_by_itself_names_years_and_no_dates_and_boosts(query, years):
+    assert years_named("years", query) == years
+    assert years_named("dates", query) == years_named("texts", query) == []
+    known = recognise(STATED["years"][0].understand(query), PrecisionConfig(min_products=1))
+    assert {item.action for item in known if item.kind == "value"} <= {"boost"}
+    assert [item.kind for item in known] == (
+        ["price"] if "under" in query else ["value"] * bool(years)
+    )
 
 
 def test_money_is_no_year_and_a_range_by_itself_is_a_price():

@@ -624,7 +624,8 @@ COUNTED_IN_NUMBERS = pl.DataFrame(
         ("year 2023", ["2023"]),
         ("sofa 4 seats", []),
         ("sofa 3", []),
-        ("2023", []),
+        ("2023", ["2023"]),
+        ("2019", []),
     ],
 )
 def test_numbers_are_named_by_their_column(query, values):
@@ -733,7 +734,11 @@ SIZED = pl.DataFrame(
         ("vitamins c", ["Vitamins"]),
         ("m shirt", ["Shirts"]),
         ("talk 12", []),
-        ("32", []),
+        ("jeans 32 blue", ["Jeans", "32"]),
+        ("34 jeans", ["34", "Jeans"]),
+        ("jeans levi 32 blue", ["Jeans"]),
+        ("32 pack jeans", ["Jeans"]),
+        ("32", ["32"]),
         ("m", []),
     ],
 )
@@ -741,6 +746,32 @@ def test_a_size_by_itself_is_read_behind_a_category_that_has_it(query, values):
     found = Vocabulary(SIZED).understand(query).matches
     shown = [m.text if m.text.startswith("size ") else m.meaning.value for m in found]
     assert shown == values
+
+
+@pytest.mark.parametrize("name", ["size", "groesse", "Größe", "Schuhgröße", "shoe_size", "サイズ"])
+@pytest.mark.parametrize(
+    "query", ["jeans 34", "jeans 34 blue", "34", "jeans gr. 34", "jeans größe 34"]
+)
+def test_sizes_may_be_numbers_and_their_column_named_in_any_way(name, query):
+    sizes = pl.col("size").cast(pl.Float64, strict=False)
+    found = Vocabulary(SIZED.with_columns(sizes.alias(name)).drop([] if name == "size" else "size"))
+    named = {m.meaning.column: m.meaning.values for m in found.understand(query).matches}
+    assert named[name] == (34.0,)
+    assert name not in {m.meaning.column for m in found.understand("jeans 33").matches}
+
+
+def test_without_a_category_a_size_is_one_of_products_with_the_other_words():
+    asked = []
+
+    def has_together(words, meaning):
+        asked.append((*words, meaning.value))
+        return words == ["polo"]
+
+    known = Vocabulary(SIZED)
+    matches = known.understand("the polo 32", has_together=has_together).matches
+    assert [m.meaning.value for m in matches] == ["32"]
+    assert known.understand("oxford 32", has_together=has_together).matches == ()
+    assert asked == [("polo", "32"), ("oxford", "32")]
 
 
 def test_an_excluded_size_by_itself_is_none_that_is_wanted():

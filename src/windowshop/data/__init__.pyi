@@ -33,6 +33,9 @@ from .code_names import name_words as name_words
 from .code_names import names_barcode as names_barcode
 from .code_names import names_codes as names_codes
 from .code_names import names_identifier as names_identifier
+from .code_names import names_makers as names_makers
+from .code_names import names_sizes as names_sizes
+from .code_names import size_words as size_words
 from .code_names import spaced as spaced
 from .column_roles import ColumnRoles as ColumnRoles
 from .column_roles import Role as Role

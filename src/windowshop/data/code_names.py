@@ -5,13 +5,15 @@ The words stand in `code_names.yaml`. A name is compared folded and without sign
 """
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from windowshop.data.folding import fold
 from windowshop.settings import load_settings
+
+_IN_TWO = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +26,8 @@ class NameWords:
     """Last word of the names of others whose numbers are texts."""
     sizes: tuple[str, ...]
     """Words in the names of columns of sizes."""
+    size_endings: tuple[str, ...]
+    """Those of them that are written behind other words in one."""
     numbers: tuple[str, ...]
     """Words for a code or a number."""
     things: tuple[str, ...]
@@ -71,6 +75,29 @@ def names_makers(name: str) -> bool:
     return _key(name) in _makers()
 
 
+def names_sizes(name: str) -> bool:
+    """Return whether a column's name says that it holds sizes: "shoe size", "Schuhgröße"."""
+    words = re.findall(r"[^\W\d_]+", fold(spaced(name)))
+    return any(word in size_words() or word.endswith(_size_endings()) for word in words)
+
+
+@cache
+def size_words() -> frozenset[str]:
+    """Return the folded words for sizes, umlauts in two letters too ("groesse")."""
+    return frozenset(_both_forms(name_words().sizes))
+
+
+@cache
+def _size_endings() -> tuple[str, ...]:
+    return tuple(_both_forms(name_words().size_endings))
+
+
+def _both_forms(words: Iterable[str]) -> Iterator[str]:
+    """Yield words folded, with umlauts in one letter and in two."""
+    for word in words:
+        yield from (fold(form) for form in (word, word.lower().translate(_IN_TWO)))
+
+
 def spaced(name: str) -> str:
     """Return a name with a blank before each word that a capital alone sets apart."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
@@ -79,7 +106,7 @@ def spaced(name: str) -> str:
 def is_text_by_name(name: str) -> bool:
     """Return whether a column's numbers are texts by its name: codes and sizes."""
     words = re.findall(r"[^\W\d_]+", fold(name))
-    is_size = bool(words) and words[-1] in _sizes()
+    is_size = bool(words) and words[-1] in size_words()
     return is_size or names_codes(name) or _ends_in(name, name_words().texts)
 
 
@@ -91,11 +118,6 @@ def _ends_in(name: str, words: Container[str]) -> bool:
 def _key(name: str) -> str:
     """Return a name folded, letters and digits alone."""
     return "".join(char for char in fold(re.sub("[#№]", " number", name)) if char.isalnum())
-
-
-@cache
-def _sizes() -> frozenset[str]:
-    return frozenset(map(fold, name_words().sizes))
 
 
 @cache

@@ -56,7 +56,7 @@ from windowshop.search.settings import SearchSettings
 from windowshop.search.shop_files import ShopFiles, read_shop_files
 from windowshop.search.understanding.recognition import recognise
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
-from windowshop.search.understanding.vocabulary import Understanding
+from windowshop.search.understanding.understood import Understanding
 
 THREADS = 16
 """Texts that are understood at a time."""
@@ -130,7 +130,7 @@ class Searcher:
             if self._ranker is not None and self._ranker.takes(request, found):
                 ranked = self._ranker.rank(state, request, found, self.settings.ranker.depth)
                 found = replace(found, candidates=ranked.candidates)
-            found = closest_only(found, certainty, config)
+            found = closest_only(state, found, certainty, config)
             in_order = time.perf_counter()
             rules = active_rules(self._rules, request, date.today())
             arranged = arrange(

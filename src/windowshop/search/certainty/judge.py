@@ -7,13 +7,14 @@ import numpy as np
 from scipy.special import expit
 
 from windowshop.search.certainty.config import CertaintyConfig
-from windowshop.search.certainty.signs import Background, Signs, signs_of
+from windowshop.search.certainty.signs import Background, Signs, asked_words, signs_of
 from windowshop.search.certainty.verdict import Certainty
 from windowshop.search.certainty.wishes import unmet_wishes
 from windowshop.search.request import SearchRequest
 from windowshop.search.retrieval.cutoff import Cut
 from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.retrieve import Candidates, Found
+from windowshop.search.understanding.query_words import shown
 
 NOT_FOUND = "Nothing is surely what you asked for."
 
@@ -67,30 +68,48 @@ def parts_of(signs: Signs, config: CertaintyConfig) -> dict[str, float]:
     return parts
 
 
-def closest_only(found: Found, certainty: Certainty | None, config: CertaintyConfig) -> Found:
+def closest_only(
+    state: SearchState, found: Found, certainty: Certainty | None, config: CertaintyConfig
+) -> Found:
     """Leave the first few candidates of a search that is not likely to have what was asked.
 
-    Those that have what is inferred surely enough to filter all stay.
+    Those with every asked word that some product has come first. Those that have what is inferred
+    surely enough to filter all stay.
     """
     if certainty is None or certainty.probability is None:
         return found
     if certainty.probability >= config.min_probability or _meant(found):
         return found
-    return replace(found, candidates=_first(found.candidates, config.max_closest))
+    keys_M = found.candidates.merged.keys
+    is_whole_M = np.isin(keys_M, _keys_with_all(state, found))
+    for _, excluded in found.candidates.last:
+        is_whole_M &= ~np.isin(keys_M, excluded)
+    order = np.argsort(~is_whole_M, kind="stable")[: config.max_closest]
+    return replace(found, candidates=_taken(found.candidates, order))
 
 
-def _first(candidates: Candidates, most: int) -> Candidates:
+def _keys_with_all(state: SearchState, found: Found) -> np.ndarray:
+    """Return the keys of the products with every asked word that some product has."""
+    if found.understanding is None:
+        return np.zeros(0, dtype=np.int64)
+    words = [shown(token) for token in asked_words(found.understanding)]
+    lexical = state.lexicon.lexical
+    had = [word for word in words if lexical.has(word)]
+    return lexical.having_each(had) if had else np.zeros(0, dtype=np.int64)
+
+
+def _taken(candidates: Candidates, order: np.ndarray) -> Candidates:
+    """Return some candidates in another order."""
     cut, chances_M = candidates.cut, candidates.probabilities_M
-    kept = np.arange(min(most, len(cut.places)))
     shorter = Cut(
-        cut.merged.take(kept),
-        cut.places[kept],
+        cut.merged.take(order),
+        cut.places[order],
         below_probability=cut.below_probability,
         below_share=cut.below_share,
-        beyond_max=cut.beyond_max + len(cut.places) - len(kept),
+        beyond_max=cut.beyond_max + len(cut.places) - len(order),
     )
     return replace(
-        candidates, cut=shorter, probabilities_M=None if chances_M is None else chances_M[kept]
+        candidates, cut=shorter, probabilities_M=None if chances_M is None else chances_M[order]
     )
 
 

@@ -3,21 +3,25 @@
 Shapes: D width of the searched vectors, M candidates, B sampled products.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from windowshop.data import Token, words_of
+from windowshop.data import Contains, Or, Token, words_of
 from windowshop.engines import idf
 from windowshop.index import FUSED_VECTOR, View
 from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.retrieve import Found
 from windowshop.search.understanding.exclusions import excluding_words
+from windowshop.search.understanding.numbers import NUMBER
 from windowshop.search.understanding.phrases import STOP_WORDS
 from windowshop.search.understanding.query_words import QueryToken
-from windowshop.search.understanding.vocabulary import Understanding
+from windowshop.search.understanding.understood import Understanding
+from windowshop.search.understanding.wordings import function_words, wordings
 
+_NUMBER = re.compile(NUMBER)
 VECTORS, WORDS = "vectors", "words"
 """Channels that are looked at."""
 NEAREST = 3
@@ -63,7 +67,7 @@ class Signs:
     vector_D: np.ndarray
     """Unit vector by which products were searched; zeros where the encoder does not read it."""
     unknown: tuple[str, ...]
-    """Words and numbers of the query that no product has, nor one that is close to it."""
+    """Words and numbers of the query that no product has in a text or column, nor a close one."""
 
 
 def background_of(view: View) -> Background | None:
@@ -87,6 +91,7 @@ def signs_of(state: SearchState, background: Background, found: Found) -> Signs 
     scores = dict(zip(merged.channels, merged.scores_CM, strict=True))
     cosine_M = np.nan_to_num(scores.get(VECTORS, np.zeros(0)), nan=-1.0)
     share_M = np.nan_to_num(scores.get(WORDS, np.zeros(len(merged.keys))), nan=0.0)
+    share_M = np.minimum(share_M / _share_asked(state, query.text or "", understanding), 1)
     nearest = np.argsort(-cosine_M, kind="stable")[:AGREEING]
     unknown = _unknown(state, understanding)
     values = {
@@ -105,10 +110,7 @@ def signs_of(state: SearchState, background: Background, found: Found) -> Signs 
         values["cosine"] = float(cosine_M.max(initial=-1.0))
         if background.num_products >= ENOUGH:
             values["nearness"] = background.nearness(vector_D, cosine_M[cosine_M > -1])
-    shown = _shown(understanding.query, unknown)
-    if _has_no_word(understanding):
-        shown = (understanding.query.strip(),)
-    return Signs(values, vector_D, shown)
+    return Signs(values, vector_D, _absent(state, understanding, unknown))
 
 
 def unit(vector_P: np.ndarray, width: int) -> np.ndarray:
@@ -117,21 +119,53 @@ def unit(vector_P: np.ndarray, width: int) -> np.ndarray:
     return cut_D / max(float(np.linalg.norm(cut_D)), 1e-9)
 
 
+def _share_asked(state: SearchState, text: str, understanding: Understanding) -> float:
+    """Return the share of a text that texts of products need to have, by weight."""
+    lexicon = state.lexicon
+    return lexicon.lexical.share_asked(text, understanding.unasked, lexicon.synonyms)
+
+
 def _unknown(state: SearchState, understanding: Understanding) -> list[Token]:
-    """Return the words that no product has in any form."""
-    lexical = state.lexicon.lexical
+    """Return the words that no text of a product has in any form, nor the name of a column."""
+    lexical, names = state.lexicon.lexical, state.lexicon.vocabulary.column_words.names
     words = [token.token.text for token in understanding.tokens]
     pairs = [*zip(words, words[1:], strict=False)]
     return [
         token
         for token in (
             t.token
-            for t in _asked(understanding)
-            if not t.count and not _is_named(t, understanding)
+            for t in asked_words(understanding)
+            if not (t.count or t.word in names or _is_named(t, understanding))
         )
         if not lexical.has(token.text)
         and not any(token.text in pair and lexical.has("".join(pair)) for pair in pairs)
     ]
+
+
+def _absent(
+    state: SearchState, understanding: Understanding, unknown: Sequence[Token]
+) -> tuple[str, ...]:
+    """Return the words, as written, that products have in no text and no column."""
+    query = understanding.query
+    if _has_no_word(understanding):
+        return (query.strip(),)
+    return _shown(query, [t for t in unknown if not _is_in_columns(state, _number_at(query, t))])
+
+
+def _number_at(query: str, token: Token) -> str:
+    """Return the whole number that a word is of ("2" of "2.5"), or the word."""
+    numbers = _NUMBER.finditer(query) if token.text.isdecimal() else ()
+    return next((n[0] for n in numbers if n.start() <= token.start < n.end()), token.text)
+
+
+def _is_in_columns(state: SearchState, text: str) -> bool:
+    """Return whether a column that is no text of products has a word or number."""
+    known = state.lexicon.vocabulary.column_words
+    if known.have(text):
+        return True
+    columns = state.view.columns
+    unread = [Contains(name, text) for name in known.unread if name in columns.names]
+    return bool(unread) and columns.allowed(Or(tuple(unread))).count > 0
 
 
 def _shown(query: str, words: Sequence[Token]) -> tuple[str, ...]:
@@ -150,7 +184,7 @@ def _of_words(
     understanding: Understanding, num_products: int, unknown: Sequence[Token]
 ) -> dict[str, float]:
     """Return shares of the query's words, each word by its inverse document frequency."""
-    tokens = _asked(understanding)
+    tokens = asked_words(understanding)
     weights = np.array([idf(num_products, token.count) for token in tokens])
     if not weights.sum():
         is_unread = _has_no_word(understanding)
@@ -169,13 +203,27 @@ def _has_no_word(understanding: Understanding) -> bool:
     return not (understanding.tokens or understanding.prices)
 
 
-def _asked(understanding: Understanding) -> list[QueryToken]:
-    """Return the words that say what is wanted."""
+def asked_words(understanding: Understanding) -> list[QueryToken]:
+    """Return the words that say what is wanted; of words that all say nothing, each."""
     excluded = {
         word for one in understanding.exclusions for word in (*one.words, *words_of(one.text))
     }
-    ignored = STOP_WORDS | excluding_words() | excluded
-    return [token for token in understanding.tokens if token.word not in ignored]
+    excluded |= STOP_WORDS | excluding_words()
+    found = [token for token in understanding.tokens if token.word not in excluded]
+    empty = function_words()
+    asked = [
+        token
+        for token in found
+        if _is_named(token, understanding)
+        or not (token.word in empty or _is_size_label(understanding.query, token))
+    ]
+    return asked or found
+
+
+def _is_size_label(query: str, token: QueryToken) -> bool:
+    """Return whether a word only says that the number behind it is a size ("gr. 41")."""
+    is_label = token.word in wordings().size_labels
+    return is_label and query[token.token.end :].lstrip(" .")[:1].isnumeric()
 
 
 def _is_named(token: QueryToken, understanding: Understanding) -> bool:

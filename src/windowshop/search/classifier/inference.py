@@ -13,7 +13,7 @@ from windowshop.errors import ConfigError
 from windowshop.search.classifier.classes import Head
 from windowshop.search.classifier.model import Classifier, Guess, HeldOut
 from windowshop.search.understanding.recognition import Action, Recognised, chosen
-from windowshop.search.understanding.vocabulary import Understanding
+from windowshop.search.understanding.understood import Understanding
 
 THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
 """Probabilities that are tried; each has its share of the doubt."""

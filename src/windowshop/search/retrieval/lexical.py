@@ -23,7 +23,7 @@ from windowshop.data import (
     tokens_of,
 )
 from windowshop.engines import Allowed, BM25Config, BM25Index, TermCounts, best, idf
-from windowshop.search.understanding.expansion import Alternative, Part, expand
+from windowshop.search.understanding.expansion import MAX_COMPOUNDS, Alternative, Part, expand
 from windowshop.search.understanding.spelling import Spelling, uncut_of
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 
@@ -90,16 +90,7 @@ class LexicalIndex:
         corrects: bool = True,
     ) -> LexicalAnswer:
         """Return the k best products, equal scores by key, of those that are allowed."""
-        words = query_terms(query, self._known)
-        compounds = self.language in COMPOUNDING
-        parts = expand(
-            words,
-            self._spelling,
-            synonyms,
-            corrects=corrects,
-            compounds=compounds,
-            uncut={token.word: uncut_of(token) for token in tokens_of(query)},
-        )
+        parts = self._parts(query, synonyms, corrects=corrects)
         scores = self._zeros()
         for part in parts:
             self._add_part(scores, part)
@@ -112,17 +103,60 @@ class LexicalIndex:
         is_found_K = keys_K >= 0
         return LexicalAnswer(keys_K[is_found_K], scores_K[is_found_K], ceiling)
 
+    def share_asked(
+        self, query: str, unasked: Sequence[str], synonyms: Synonyms = NO_SYNONYMS
+    ) -> float:
+        """Return the share of a query's ceiling without what texts need not have, in (0, 1].
+
+        `unasked` are parts of the query; only those that no product has are left out.
+        """
+        terms = {term for text in unasked for term in query_terms(text, self._known)}
+        absent = {term for term in terms if not self._has_term(term)}
+        if not absent:
+            return 1.0
+        parts = self._parts(query, synonyms, corrects=False)
+        weights = [(self._ceiling(part), absent.issuperset(part[0].words)) for part in parts]
+        asked = sum(weight for weight, is_absent in weights if not is_absent)
+        return asked / sum(weight for weight, _ in weights) if asked else 1.0
+
+    def _parts(self, query: str, synonyms: Synonyms, *, corrects: bool) -> list[Part]:
+        """Return the parts of a query with their alternatives."""
+        return expand(
+            query_terms(query, self._known),
+            self._spelling,
+            synonyms,
+            corrects=corrects,
+            compounds=self.language in COMPOUNDING,
+            uncut={token.word: uncut_of(token) for token in tokens_of(query)},
+        )
+
     def stem(self, word: str) -> str:
         """Return the form in which a word is compared."""
         return self._known.stem(word)
 
     def has(self, text: str) -> bool:
         """Return whether a product has each term of a text, or a compound that ends in it."""
-        return all(
-            len(self._hits(term)[0]) > 0
-            or (self.language in COMPOUNDING and bool(self._spelling.ending_in(term, 1)))
-            for term in query_terms(text, self._known)
-        )
+        return all(map(self._has_term, query_terms(text, self._known)))
+
+    def having_each(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the keys of the products that have each text as `has` does, int64."""
+        counts = np.zeros(len(self._keys), dtype=np.int32)
+        terms = {term for text in texts for term in query_terms(text, self._known)}
+        for term in terms:
+            counts[self._places(term)] += 1
+        keys: np.ndarray = self._keys[counts == len(terms)]
+        return keys
+
+    def _has_term(self, term: str) -> bool:
+        is_compound = self.language in COMPOUNDING and bool(self._spelling.ending_in(term, 1))
+        return is_compound or len(self._hits(term)[0]) > 0
+
+    def _places(self, term: str) -> np.ndarray:
+        """Return the places of products with a term, or with a compound that ends in it."""
+        words = [term]
+        if self.language in COMPOUNDING:
+            words += self._spelling.ending_in(term, MAX_COMPOUNDS)
+        return np.unique(np.concatenate([self._hits(word)[0] for word in words]))
 
     def having(self, words: Sequence[str]) -> np.ndarray:
         """Return the keys of the products that have every word, int64."""

@@ -5,7 +5,7 @@ once; the vocabulary and the statistics follow when they are renewed.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,9 +18,12 @@ from windowshop.search.retrieval.kept_words import CatalogueWords, KeptWords
 from windowshop.search.retrieval.lexical import LexicalIndex
 from windowshop.search.understanding.foreign import Knows, knows_none
 from windowshop.search.understanding.identifiers import Identifiers
+from windowshop.search.understanding.phrases import Meaning
+from windowshop.search.understanding.recognition import test_of
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 from windowshop.search.understanding.text_words import read_words
-from windowshop.search.understanding.vocabulary import Understanding, Vocabulary
+from windowshop.search.understanding.understood import Understanding
+from windowshop.search.understanding.vocabulary import Vocabulary
 
 NO_ROLES = ColumnRoles()
 STALE_ROWS = 2_000
@@ -67,7 +70,18 @@ class SearchState:
         lexicon = self.lexicon
         having = lexicon.lexical.having
         identified = lexicon.identifiers.find(text, self.view.columns, having)
-        return lexicon.vocabulary.understand(text, identified, self.knows, corrects=self.corrects)
+        return lexicon.vocabulary.understand(
+            text,
+            identified,
+            self.knows,
+            corrects=self.corrects,
+            has_together=self._has_together,
+        )
+
+    def _has_together(self, words: Sequence[str], meaning: Meaning) -> bool:
+        """Return whether some product with all these words passes a meaning."""
+        keys = self.lexicon.lexical.having_each(words)
+        return bool(self.view.columns.matching([test_of([meaning])], keys).any())
 
 
 @dataclass(frozen=True, slots=True)

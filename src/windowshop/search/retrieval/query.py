@@ -19,7 +19,7 @@ from windowshop.search.retrieval.channel import vector_channel
 from windowshop.search.retrieval.config import NO_BOOST, Boost, ChannelConfig, MergeConfig
 from windowshop.search.retrieval.merge import ChannelRanking
 from windowshop.search.understanding.recognition import Action, Recognised, required
-from windowshop.search.understanding.vocabulary import Understanding
+from windowshop.search.understanding.understood import Understanding
 
 MEANING = "vectors"
 """Channel whose vector of the query says what it means."""

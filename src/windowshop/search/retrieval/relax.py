@@ -13,7 +13,7 @@ from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.query import RetrievalQuery, with_text
 from windowshop.search.retrieval.retrieve import Found, channels_for, find_candidates
 from windowshop.search.understanding.recognition import Recognised
-from windowshop.search.understanding.vocabulary import Understanding
+from windowshop.search.understanding.understood import Understanding
 
 StepName: TypeAlias = Literal["drop_filter", "correct_spelling", "drop_word", "vector_only"]
 

@@ -25,7 +25,7 @@ from windowshop.search.retrieval.merge import (
 )
 from windowshop.search.retrieval.query import NO_VECTORS, EncodedQuery, RetrievalQuery
 from windowshop.search.understanding.recognition import Recognised
-from windowshop.search.understanding.vocabulary import Understanding
+from windowshop.search.understanding.understood import Understanding
 
 
 @dataclass(frozen=True, slots=True)

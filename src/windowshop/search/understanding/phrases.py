@@ -19,7 +19,8 @@ from windowshop.data import (
     Scalar,
     every_path,
     inner_type,
-    name_words,
+    names_sizes,
+    size_words,
     with_articles,
     words_of,
 )
@@ -72,6 +73,8 @@ class Meaning:
     """Words of a query for all values within bounds."""
     tests: tuple[tuple[Operator, Scalar], ...] = ()
     """Comparisons that its values pass, where these are not listed."""
+    is_loose: bool = False
+    """True where no word of the query says that the column is meant: it only boosts."""
 
     @property
     def value(self) -> str:
@@ -101,7 +104,7 @@ def phrases(products: pl.DataFrame, columns: Sequence[str] | None) -> dict[str, 
     numbers = (name for name in products.columns if columns is None or name in columns)
     for name in numbers:
         if products.schema[name].is_numeric() and name not in FREE_TEXT and name[0] != "_":
-            _add_beside_name(found, name, _whole_numbers(products[name]))
+            _add_beside_name(found, name, numbers_of(products[name]))
     for meanings in found.values():
         meanings.sort(key=lambda m: (-m.count, m.column, m.value))
     return dict(found)
@@ -116,30 +119,35 @@ def _add_beside_name(
     labels = {phrase_key(words_of(name)), phrase_key(words), phrase_key(words[:-1] * has_unit)}
     labels -= {""}
     labels |= _names_of_columns().get(phrase_key(words), frozenset())
+    before: set[str] = set()
+    if names_sizes(name):
+        labels |= {phrase_key(words_of(word)) for word in size_words()}
+        before = {phrase_key(words_of(word)) for word in wordings().size_labels}
     for key, meaning in values.items():
-        for label in labels:
-            for both in {phrase_key((label, key)), phrase_key((key, label))}:
-                found[both].append(meaning)
+        pairs = {pair for label in labels for pair in ((label, key), (key, label))}
+        for both in {*map(phrase_key, pairs), *(phrase_key((label, key)) for label in before)}:
+            found[both].append(meaning)
 
 
 @cache
 def _names_of_columns() -> dict[str, frozenset[str]]:
     """Return the keys of all words for a column by that of each."""
-    names = [*wordings().column_names, name_words().sizes]
-    groups = [{phrase_key(words_of(name)) for name in own} for own in names]
+    groups = [{phrase_key(words_of(name)) for name in own} for own in wordings().column_names]
     return {key: frozenset(group) for group in groups for key in group}
 
 
-def _whole_numbers(column: pl.Series) -> dict[str, Meaning]:
-    """Return the meanings of the whole numbers of a column by key, if there are few enough."""
+def numbers_of(column: pl.Series) -> dict[str, Meaning]:
+    """Return the meanings of the numbers of a column by key, if there are few enough.
+
+    A sign is no part of a key, so there are none of a column with negative numbers.
+    """
     counts = column.drop_nulls().alias("value").value_counts()
-    if len(counts) > MAX_NUMBERS:
+    if len(counts) > MAX_NUMBERS or bool((counts["value"] < 0).any()):
         return {}
     coverage = _coverage(column)
     return {
-        f"{value:.0f}": Meaning(column.name, (value,), count, coverage)
+        phrase_key(words_of(f"{value:g}")): Meaning(column.name, (value,), count, coverage)
         for value, count in counts.iter_rows()
-        if float(value).is_integer()
     }
 
 
@@ -188,8 +196,16 @@ def columns_of_phrases(products: pl.DataFrame) -> list[str]:
 
 def columns_of_sizes(products: pl.DataFrame) -> list[str]:
     """Return those of them whose names say that they hold sizes."""
-    names = {phrase_key(words_of(word)) for word in name_words().sizes}
-    return [name for name in columns_of_phrases(products) if not names.isdisjoint(words_of(name))]
+    return [name for name in columns_of_phrases(products) if names_sizes(name)]
+
+
+def numbers_of_sizes(products: pl.DataFrame) -> list[str]:
+    """Return the columns of numbers whose names say that they hold sizes."""
+    return [
+        name
+        for name, dtype in products.schema.items()
+        if dtype.is_numeric() and name[0] != "_" and names_sizes(name)
+    ]
 
 
 def single_values(column: pl.Series) -> pl.Series:

@@ -8,7 +8,7 @@ from windowshop.data import And, Comparison, Filter, In, Not, Null, Or, Under
 from windowshop.errors import ConfigError, SearchError
 from windowshop.search.understanding.identifiers import Identified
 from windowshop.search.understanding.phrases import Meaning
-from windowshop.search.understanding.vocabulary import (
+from windowshop.search.understanding.understood import (
     CORRECTED,
     Exclusion,
     Match,
@@ -169,7 +169,7 @@ def _of_column(column: str, matches: Sequence[Match], config: PrecisionConfig) -
     return Recognised(
         name=f"{column}: {', '.join(values)}",
         text=", ".join(dict.fromkeys(match.text for match in matches)),
-        tree=_tree([match.meaning for match in matches]),
+        tree=test_of([match.meaning for match in matches]),
         action=action,
         certainty=certainty,
         reason=reason,
@@ -199,7 +199,7 @@ def _of_exclusion(exclusion: Exclusion, config: PrecisionConfig) -> Recognised:
         reason = f"may mean something else (certainty {certainty:.2f})"
     else:
         action, reason = "filter", f"products that state it are left out, {first.count} of them"
-    trees = tuple(_tree([meaning]) for meaning in meant)
+    trees = tuple(test_of([meaning]) for meaning in meant)
     values = dict.fromkeys(m.value for m in meant if m.column == first.column)
     return Recognised(
         name=f"not {first.column}: {', '.join(values)}",
@@ -230,7 +230,8 @@ def _of_identifier(one: Identified) -> Recognised:
     )
 
 
-def _tree(meanings: Sequence[Meaning]) -> Filter:
+def test_of(meanings: Sequence[Meaning]) -> Filter:
+    """Return the test of the products with any of some values of one column."""
     column = meanings[0].column
     if any(meaning.paths for meaning in meanings):
         paths = list(meanings[0].paths)

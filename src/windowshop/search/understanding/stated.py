@@ -58,11 +58,13 @@ class StatedNumbers:
             weighs_in_pounds=self._weighs_in_pounds,
             with_ages=bool(self._ages),
         )
+        priced = [(p.start, p.end) for p in prices]
         in_money = [(p.start, p.end) for p in prices if p.has_money]
         years = [
             (start, end, meanings)
             for start, end, meanings in self._years.find(query)
             if not overlaps((start, end), [*in_money, *identified])
+            and not (meanings[0].is_loose and overlaps((start, end), priced))
         ]
         taken = [*identified, *((start, end) for start, end, _ in years)]
         prices = [p for p in prices if not overlaps((p.start, p.end), taken)]

@@ -6,7 +6,7 @@ What "not" or "without" excludes is told apart (`exclusions`).
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 
 import polars as pl
@@ -23,7 +23,8 @@ from windowshop.data import (
     stemmer_of,
     tokens_of,
 )
-from windowshop.search.understanding.bare_sizes import BareSizes
+from windowshop.search.understanding.bare_sizes import BareSizes, HasTogether
+from windowshop.search.understanding.column_words import ColumnWords
 from windowshop.search.understanding.exclusions import (
     Excluded,
     absent_forms,
@@ -43,7 +44,7 @@ from windowshop.search.understanding.phrases import (
     phrase_key,
     phrases,
 )
-from windowshop.search.understanding.prices import PricePhrase, price_range
+from windowshop.search.understanding.prices import price_range
 from windowshop.search.understanding.query_words import (
     QueryToken,
     blanked,
@@ -57,69 +58,8 @@ from windowshop.search.understanding.spelling import Near, Spelling, uncut_of
 from windowshop.search.understanding.stated import StatedNumbers
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 from windowshop.search.understanding.text_words import TextWords, read_words
-
-CORRECTED = 0.8
-"""Certainty of a meaning found by correcting a word, where one as typed has 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """Phrase of the query that the catalogue knows."""
-
-    text: str
-    start: int
-    end: int
-    """Its characters in the query are `start : end`."""
-    meaning: Meaning
-    others: tuple[Meaning, ...]
-    """Other meanings, commonest first."""
-    corrected: bool
-
-    @property
-    def certainty(self) -> float:
-        """Return the share of this meaning among all of the phrase, by products, in (0, 1]."""
-        total = self.meaning.count + sum(other.count for other in self.others)
-        return self.meaning.count / total * (CORRECTED if self.corrected else 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Exclusion:
-    """Something that the query does not want."""
-
-    text: str
-    """Words of the query, with the one that excludes."""
-    words: tuple[str, ...]
-    """Normalised words of what is excluded."""
-    name: str
-    """Words of what is excluded, as the query has them."""
-    meanings: tuple[Meaning, ...]
-    """Values of the catalogue that it names, the commonest first; empty for another word."""
-    count: int
-    """Products that have the word, where it names no value."""
-    corrected: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Understanding:
-    """Parts of a query in terms of the catalogue."""
-
-    query: str
-    tokens: tuple[QueryToken, ...]
-    """Words outside prices."""
-    matches: tuple[Match, ...]
-    """In the order of the query."""
-    prices: tuple[PricePhrase, ...]
-    rest: str
-    """Words, corrected, that belong to no match and no price."""
-    corrected: str
-    """The query with corrections in place."""
-    asked: str
-    """Text that channels search by: the query without what it excludes."""
-    asked_corrected: str
-    """`asked` with corrections in place."""
-    exclusions: tuple[Exclusion, ...] = ()
-    identified: tuple[Identified, ...] = ()
-    """Identifiers of products; their words are no other part."""
+from windowshop.search.understanding.understood import Exclusion, Match, Understanding
+from windowshop.search.understanding.wordings import function_words
 
 
 class Vocabulary:
@@ -170,6 +110,7 @@ class Vocabulary:
         catalogue_prices = price_range(named_by)
         named_by = named_by if columns is None else products.select(columns)
         self._bare_sizes = BareSizes(named_by)
+        self.column_words = ColumnWords(named_by)
         self._stated = StatedNumbers(
             named_by,
             self._numbers,
@@ -196,6 +137,7 @@ class Vocabulary:
         knows: Knows = knows_none,
         *,
         corrects: bool = True,
+        has_together: HasTogether = lambda words, meaning: False,
     ) -> Understanding:
         """Find phrases, prices and exclusions in a query; other words stay in `rest`."""
         places_identified = [(i.start, i.end) for i in identified]
@@ -211,9 +153,12 @@ class Vocabulary:
         measures |= ranges
         places = sorted({*measures, *self._match(words, list(measures))})
         sizes = self._bare_sizes.find(
-            words, places, lambda at: measures.get(at) or self._meanings(words[slice(*at)])
+            words,
+            places,
+            lambda at: measures.get(at) or self._meanings(words[slice(*at)]),
+            has_together,
         )
-        measures, places = measures | sizes, [*places, *sizes]
+        measures, places = measures | sizes, sorted([*places, *sizes])
         excluded = self._excluded(query, words, places)
         left_out = [(e.start, e.end) for e in excluded if not e.is_kept] + glued_prices(
             query, prices
@@ -251,6 +196,7 @@ class Vocabulary:
         kept = (
             token.word in STOP_WORDS
             or token.word in excluding_words()
+            or token.word in function_words()
             or self._before_suffix(token)
             or self._numbers.makes_value([t.word for t in typed], i, self._phrases)
             or any(pair in self._phrases for pair in pairs)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from windowshop.data import Operator, fold
+from windowshop.data import Operator, fold, words_of
 from windowshop.settings import load_settings
 
 
@@ -125,6 +125,8 @@ class Wordings:
     """Words that turn a bound round ("not over 50")."""
     money: Money
     not_prices_after: tuple[str, ...]
+    size_labels: tuple[str, ...]
+    """Short words for a size, right before it ("gr. 41")."""
     ages: tuple[str, ...]
     """Words for an age, which the name of a column of ages has."""
     ages_behind: tuple[str, ...]
@@ -146,6 +148,8 @@ class Wordings:
     spellings: tuple[tuple[str, ...], ...]
     """Of one size or word."""
     exclusion: ExclusionWords
+    function_words: dict[str, tuple[str, ...]]
+    """Words by language that say nothing of what is wanted."""
     of_languages: dict[str, tuple[str, ...]]
     """Common words of shops by language, which are no typos of another one's."""
 
@@ -154,6 +158,13 @@ class Wordings:
 def wordings() -> Wordings:
     """Read the file that lies beside this one."""
     return load_settings(Path(__file__).with_name("wordings.yaml"), Wordings)
+
+
+@cache
+def function_words() -> frozenset[str]:
+    """Return the normalised words of all languages that say nothing of what is wanted."""
+    every = (word for own in wordings().function_words.values() for word in own)
+    return frozenset(word for text in every for word in words_of(text))
 
 
 @cache

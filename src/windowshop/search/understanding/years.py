@@ -2,12 +2,13 @@
 
 A year is read beside a word that only goes with one ("since", "before"), or beside a word for a
 release or the name of a column of dates. Without such a name it means the columns that are named
-for a release or a year: "since 2020" says nothing of when a product was updated.
+for a release or a year: "since 2020" says nothing of when a product was updated. By itself
+("merlot 2016") it means those of them that hold years and no dates.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import inf
 
@@ -78,14 +79,17 @@ class Years:
             labels = {fold(groups[g]) for g in ("label", "named") if groups[g]}
             low, high = _bounds(groups)
             is_bounded = any(groups[g] for g in ("before", "behind", "of"))
-            if not (labels or is_bounded) or (groups["last"] and not (labels or groups["of"])):
-                continue
+            is_loose = not (labels or is_bounded) or (
+                groups["last"] and not (labels or groups["of"])
+            )
             text = match[0].strip()
             start = match.start() + len(match[0]) - len(match[0].lstrip())
             columns = [c for c in self._columns if c.words & labels] or self._released()
+            columns = [c for c in columns if not (is_loose and c.form)]
             shown = query[match.end("label") if groups["label"] else start : match.end("bounded")]
             shown = f"{low:g}" if low == high else shown.strip(" :")
             meanings = _meanings(columns, low, high, shown)
+            meanings = [replace(m, is_loose=True) for m in meanings] if is_loose else meanings
             if groups["of"] and not (labels or groups["last"]):
                 meanings += _meanings(columns, low, LAST, text)  # or from that year on
             if meanings:

@@ -63,6 +63,7 @@ def test_products_are_found_and_fetched(server):
     assert len(results) == 3
     assert content(found)["certain"]
     assert {"Nike"} == {result["brand"] for result in results}
+    assert {"EUR"} == {result["currency"] for result in results}
     fetched, alike, _ = asking(
         server,
         ("fetch", {"id": results[0]["id"]}),
@@ -71,6 +72,7 @@ def test_products_are_found_and_fetched(server):
     document = content(fetched)
     assert document["title"] == results[0]["title"]
     assert document["metadata"]["colour"] in document["title"]
+    assert document["metadata"]["currency"] == "EUR"
     assert "Made by Nike." in document["text"]
     assert {"Puma"} == {result["brand"] for result in content(alike)["results"]}
 

@@ -11,6 +11,12 @@ SHIFT = """() => new Promise((done) => {
     .observe({type: "layout-shift", buffered: true});
   setTimeout(() => done(0), 300);
 })"""
+COUNT_SHIFTS = """() => {
+  window.shifts = 0;
+  new PerformanceObserver((list) => {
+    for (const x of list.getEntries()) window.shifts += x.value;
+  }).observe({type: "layout-shift"});
+}"""
 AXE_STATES = {
     "list": "?q=red+shoe",
     "filtered": "?q=shoe&f.brand=Nike&r.price=20..100",
@@ -361,9 +367,11 @@ def test_a_connection_that_is_back_is_used_at_once(open_page):
     page.press("#query", "Enter")
     page.wait_for_selector(".fault")
     assert page.inner_text(".fault h2") == "No connection"
+    page.evaluate(COUNT_SHIFTS)
     page.context.set_offline(False)
     page.wait_for_selector("#cards:not([aria-busy]) .card[data-id]")
     assert page.locator(".fault").count() == 0
+    assert page.evaluate("window.shifts") < 0.05
 
 
 def test_an_order_of_a_link_that_the_shop_does_not_offer_is_shown(open_page):

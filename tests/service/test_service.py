@@ -93,6 +93,19 @@ def test_a_field_of_another_system_is_refused_with_ours(client, name, ours):
         assert f"Did you mean {ours}?" in error["message"]
 
 
+@pytest.mark.parametrize(("body", "shown"), [
+    ({"sort": "-price"}, '{"sort": [{"column": "price", "descending": true}]}'),
+    ({"sort": ["-price"]}, '{"sort": [{"column": "price", "descending": true}]}'),
+    ({"picks": {"brand": ["Nike"]}}, '{"picks": {"brand": {"values": ["Nike"]}, '),
+    ({"facets": "brand"}, '{"facets": ["brand"]}'),
+    ({"where": {"brand": "Nike"}}, '{"where": "price < 50"}'),
+])  # fmt: skip
+def test_a_value_of_another_type_is_refused_with_an_example(client, body, shown):
+    answer = client.post("/search", json=body)
+    assert answer.status_code == 422
+    assert f"For example: {shown}" in answer.json()["error"]["message"]
+
+
 def test_the_text_has_its_name_in_body_and_address(client):
     told = client.post("/search", json={"q": "shoe"}).json()["error"]["message"]
     assert "Did you mean text?" in told

@@ -41,6 +41,7 @@ class Found(BaseModel):
     url: str = Field(description="Address of the product's page; empty where the shop states none.")
     brand: str | None
     price: float | None
+    currency: str | None = Field(description="ISO code of the price's currency, where it is known.")
     category: str | None
 
 
@@ -75,12 +76,12 @@ def run_mcp(searcher: Searcher, port: int | None = None, currency: str = "") -> 
 def mcp_server(searcher: Searcher, currency: str = "") -> MCPServer:
     """Return the server of an open index; `currency` is the ISO code of its prices."""
     server = MCPServer("windowshop", instructions=INSTRUCTIONS, version=__version__)
-    _add_search(server, searcher)
+    _add_search(server, searcher, currency)
     _add_catalog(server, Catalog(searcher, Shaper(currency, "")))
     return server
 
 
-def _add_search(server: MCPServer, searcher: Searcher) -> None:
+def _add_search(server: MCPServer, searcher: Searcher, currency: str) -> None:
     @server.tool(annotations=READS)
     @_named
     def search(
@@ -93,7 +94,7 @@ def _add_search(server: MCPServer, searcher: Searcher) -> None:
     ) -> Results:
         """Search products by words; prices, brands, sizes and "not" in them count as such."""
         request = SearchRequest(text=query, where=where, collapse=True, limit=limit)
-        return _results(searcher.answer(request))
+        return _results(searcher.answer(request), currency)
 
     @server.tool(annotations=READS)
     @_named
@@ -104,7 +105,8 @@ def _add_search(server: MCPServer, searcher: Searcher) -> None:
     ) -> Results:
         """Find products that look and read like one."""
         _row(searcher, id)
-        return _results(searcher.answer(SearchRequest(similar_to=id, where=where, limit=limit)))
+        request = SearchRequest(similar_to=id, where=where, limit=limit)
+        return _results(searcher.answer(request), currency)
 
     @server.tool(annotations=READS)
     @_named
@@ -112,7 +114,8 @@ def _add_search(server: MCPServer, searcher: Searcher) -> None:
         """Tell all that the shop says of one product."""
         row = _row(searcher, id)
         attributes = parse_attributes(row.get("attributes"))
-        facts = {**_facts(row), **attributes}
+        stated = {"currency": currency} if currency and row.get("price") is not None else {}
+        facts = {**stated, **_facts(row), **attributes}
         texts = [row.get("title"), row.get("description")]
         lines = [text for text in texts if text] + [f"{name}: {x}" for name, x in facts.items()]
         return Document(
@@ -144,23 +147,25 @@ def _add_catalog(server: MCPServer, shop: Catalog) -> None:
         return shop.product(catalog)
 
 
-def _results(answer: Answer) -> Results:
+def _results(answer: Answer, currency: str) -> Results:
     certainty = answer.certainty
     return Results(
-        results=[_found(result) for result in answer.results],
+        results=[_found(result, currency) for result in answer.results],
         total=answer.total,
         certain=certainty is None or certainty.found == "certain",
         note=" ".join(message["content"] for message in messages_of(answer)),
     )
 
 
-def _found(result: Result) -> Found:
+def _found(result: Result, currency: str) -> Found:
+    priced = result.price is not None
     return Found(
         id=result.product_id,
         title=result.title or result.product_id,
         url=link_of(result.fields) or "",
         brand=result.brand,
         price=result.price,
+        currency=(result.currency or currency or None) if priced else None,
         category=result.category,
     )
 

@@ -83,7 +83,7 @@ def parse(content: bytes | str, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(content)
     except ValidationError as error:
-        raise from_validation(error, model.model_fields) from None
+        raise from_validation(error, model) from None
 
 
 async def read_image(request: Request) -> tuple[bytes, SearchBody]:

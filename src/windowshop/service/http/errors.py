@@ -1,5 +1,6 @@
 """Errors as HTTP answers: `{"error": {"code", "message", "where"}}`."""
 
+import json
 import logging
 import re
 import uuid
@@ -7,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from windowshop.errors import (
@@ -149,20 +150,34 @@ def _from_damage(error: DamagedError) -> ServiceError:
     )
 
 
-def from_validation(error: ValidationError, known: Collection[str] = ()) -> ServiceError:
+def from_validation(error: ValidationError, model: type[BaseModel] | None = None) -> ServiceError:
     """Return the first problem that pydantic found as a ServiceError 400 or 422.
 
-    `known` are the names of the fields there are, to suggest one for a name that is not there.
+    Of the fields of `model`, one is suggested for a name that is not there, and the example of one
+    is shown for a value of another type.
     """
     first, *others = error.errors(include_url=False, include_input=False, include_context=False)
     if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
-        return unknown_field(str(first["loc"][0]), known)
+        return unknown_field(str(first["loc"][0]), model.model_fields if model else ())
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "json_invalid":
         return ServiceError(400, "bad_json", f"The body is no JSON: {first['msg']}.")
     more = f" ({len(others)} more problems)" if others else ""
-    message = f"{where or 'body'}: {first['msg']}{more}. See /openapi.json for what is allowed."
+    shown = _example(model, str(first["loc"][0])) if model and where else ""
+    shown = shown if first["type"].endswith("_type") else ""
+    message = (
+        f"{where or 'body'}: {first['msg']}{more}.{shown} See /openapi.json for what is allowed."
+    )
     return ServiceError(422, "bad_request", message, where=shortened(where) or None)
+
+
+def _example(model: type[BaseModel], name: str) -> str:
+    """Return a sentence with the example of a field, "" for one without."""
+    field, extra = model.model_fields.get(name), model.model_config.get("json_schema_extra")
+    found: list[Any] = [*(field.examples or ())] if field else []
+    wholes: Any = extra.get("examples", ()) if isinstance(extra, dict) else ()
+    found += [whole[name] for whole in wholes if name in whole]
+    return f" For example: {json.dumps({name: found[0]})}." if found else ""
 
 
 def unknown_field(name: str, known: Collection[str]) -> ServiceError:

@@ -127,7 +127,7 @@ SEARCH_EXAMPLE: dict[str, Any] = {
     "where": "price < 1000",
     "facets": ["brand", "price"],
     "picks": {"brand": {"values": ["Nike"]}, "price": {"low": 10, "high": 50}},
-    "sort": [{"column": "price"}],
+    "sort": [{"column": "price", "descending": True}],
     "limit": 20,
 }
 

@@ -110,19 +110,23 @@ export function showFault(error, { retry, lift, clear, removePhoto, isOdd, isBen
   const plain = isBench ? null : isOdd ? ODD_LINK : (PLAIN_FAULTS[error.code] ?? (error.status >= 500 ? FAULT : null));
   const title = error.status === 0 ? "No connection" : error.status === 429 ? BUSY[0] : error.status >= 500 ? FAULT[0] : ODD_LINK[0];
   const [heading, said] = plain ?? [title, error.message];
+  const again = () => {
+    clearBlank(); // the cards to come would push it down
+    retry();
+  };
   blank("empty fault", heading, said, [
-    isPassing || !plain ? button("Try again", retry) : null,
+    isPassing || !plain ? button("Try again", again) : null,
     removePhoto ? button("Remove the photo", removePhoto) : null,
     lift ? button("Clear the filters", lift) : null,
     isPassing ? null : button("Start over", clear),
   ]);
-  if (error.status === 0) retryOnline(retry);
+  if (error.status === 0) retryOnline(again);
 }
 
 /** Try again once the connection is back, unless something else is shown by then. */
-function retryOnline(retry) {
+function retryOnline(again) {
   const shown = byId("blank").firstElementChild;
-  addEventListener("online", () => shown.isConnected && retry(), { once: true });
+  addEventListener("online", () => shown.isConnected && again(), { once: true });
 }
 
 export const clearBlank = () => byId("blank").replaceChildren();

@@ -387,6 +387,28 @@ def test_a_shortcut_opens_the_empty_box(open_page):
     page.wait_for_selector("#suggestions:not([hidden])")
 
 
+def test_products_of_an_earlier_search_are_not_offered(open_page):
+    page = open_page("?q=Dress")
+    settled(page)
+    held = []
+    page.route("**/search", lambda route: held.append(route))
+    page.fill("#query", "Foot")
+    page.wait_for_selector("#suggestions [data-text=Footwear]")
+    assert page.locator("#suggestions [aria-label=Products]").count() == 0
+    until(lambda: page.evaluate("true") and held)
+    held[-1].continue_()
+    page.wait_for_selector("#suggestions [aria-label=Products]")
+    page.unroute("**/search")
+
+
+def test_a_link_with_a_photo_that_another_tab_has_leads_on(open_page):
+    page = open_page("?q=shoe&photo=3")
+    page.wait_for_selector(".fault")
+    assert page.inner_text(".fault h2") == "The photo is not here any more"
+    after(page, lambda: page.click("text='Remove the photo'"))
+    assert page.inner_text("h1") == "shoe"
+
+
 def test_a_correction_is_offered_once(open_page):
     page = open_page()
     settled(page)

@@ -234,7 +234,7 @@ function fail(error, retry) {
     retry,
     lift: isFiltered ? () => go({ picks: {}, where: "", sort: null }) : null,
     clear: () => go({ ...EMPTY }),
-    removePhoto: state.photo && error.code === "bad_photo" ? removePhoto : null,
+    removePhoto: state.photo && ["bad_photo", "photo_gone"].includes(error.code) ? removePhoto : null,
     isOdd,
     isBench,
   });

@@ -95,6 +95,7 @@ export function showEmpty(state, { clear, ignoreAll, browse }) {
 const BUSY = ["The shop is busy", "Many people search at once. Try again in a moment."];
 const PLAIN_FAULTS = {
   bad_photo: ["This photo cannot be used", "The file is no picture that can be read. Choose a JPEG, PNG or WebP."],
+  photo_gone: ["The photo is not here any more", "A link does not carry it. Add the photo again, or search without it."],
   unknown_product: ["This product is gone", "It may be sold out or have another address now."],
   not_ready: ["The shop is opening", "It will be there in a moment. Try again."],
   busy: BUSY,

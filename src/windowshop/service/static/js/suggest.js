@@ -53,7 +53,8 @@ export function watchQuery({ choose, open, typed }) {
 
 class Combo {
   constructor(box, list, { choose, open, typed }) {
-    Object.assign(this, { box, list, choose, open, typed, isNew: false, at: -1, texts: [], results: [], corrected: null, isTyping: false });
+    Object.assign(this, { box, list, choose, open, typed, isNew: false, at: -1, texts: [], isTyping: false });
+    this.forget();
     this.lookLater = debounced(() => this.look(), WAIT_MS);
   }
 
@@ -69,7 +70,7 @@ class Combo {
       this.close();
       return;
     }
-    if (!text) this.results = [];
+    if (!this.isOfFound(text)) this.forget();
     try {
       const { suggestions } = await suggest(text, signal);
       if (this.box.value.trim() !== text) return;
@@ -90,9 +91,21 @@ class Combo {
     this.isNew = false;
   }
 
+  /** Whether a text is what was searched for last, more of it or less. */
+  isOfFound(text) {
+    const [typed, searched] = [text.toLowerCase(), this.searched.toLowerCase()];
+    return Boolean(typed && searched) && (typed.startsWith(searched) || searched.startsWith(typed));
+  }
+
+  /** Offer nothing of an earlier search. */
+  forget() {
+    Object.assign(this, { searched: "", results: [], corrected: null });
+  }
+
   /** The results of what is typed, of which the first are offered. */
   found(answer) {
-    this.results = answer.results.slice(0, NUM_PRODUCTS);
+    this.searched = answer.text ?? "";
+    this.results = this.searched ? answer.results.slice(0, NUM_PRODUCTS) : [];
     this.corrected = answer.corrected !== answer.text ? answer.corrected : null;
     if (this.isOpen) this.show();
   }

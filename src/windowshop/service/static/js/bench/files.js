@@ -62,7 +62,7 @@ class Files {
 class Editor {
   constructor(name, title, head, makeForm, { scopes }, changed) {
     Object.assign(this, { name, head, changed, may: scopes.includes("admin"), read: { text: "", version: "" } });
-    this.area = el("textarea", { rows: 12, spellcheck: "false", "aria-label": `${title}, as YAML`, on: { input: () => this.sync() } });
+    this.area = el("textarea", { rows: 12, spellcheck: "false", placeholder: "Nothing yet.", "aria-label": `${title}, as YAML`, on: { input: () => this.sync() } });
     this.saveButton = el("button", { class: "button strong", type: "button", text: "Save", on: { click: () => this.save() } });
     this.undoButton = el("button", { class: "button", type: "button", text: "Undo the latest save", on: { click: () => this.undo() } });
     this.note = el("p", { class: "summary", tabindex: -1 });

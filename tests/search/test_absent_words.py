@@ -1,15 +1,18 @@
 """Words that no product is said to have, and the order of what is only the closest."""
 
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
-from search.test_certainty import Clothes
+from search.test_certainty import LENIENT, Clothes, mean_of
 from search.test_shops_of_all_kinds import ReadIndex
 
+from windowshop.search.certainty.config import CertaintyConfig
 from windowshop.search.request import SearchRequest
 from windowshop.search.searcher import Searcher
+from windowshop.search.settings import SearchSettings
 from windowshop.search.understanding.column_words import ColumnWords
 from windowshop.search.understanding.wordings import function_words
 
@@ -140,3 +143,31 @@ def test_the_closest_with_every_word_that_products_have_come_first(tmp_path):
         titles = [result.title for result in answer.results]
         assert titles[:4] == ["green scarf"] * 4
         assert "green scarf" not in titles[4:]
+
+
+def test_what_products_state_whole_is_certain_whatever_the_vectors_say(tmp_path):
+    with closing(Clothes(tmp_path)) as index:
+        unsure = replace(LENIENT, certainty=CertaintyConfig(min_probability=1.0))
+        searcher = Searcher(index, unsure)
+        stated = searcher.answer(SearchRequest(text="blue scarf under 20", limit=50))
+        assert stated.certainty.found == "certain"
+        assert stated.total > unsure.certainty.max_closest or stated.total == stated.total_products
+        for text in ("blue scraf under 20", "blue scarf blorp", "blue dress under 20"):
+            assert searcher.answer(SearchRequest(text=text)).certainty.found == "closest"
+        off = {"colour: blue": "off"}
+        assert searcher.answer(SearchRequest(text="blue scarf", choices=off)).certainty.found == (
+            "closest"
+        )
+
+
+def test_the_closest_by_words_come_first_even_if_they_were_cut_off(tmp_path):
+    with closing(Clothes(tmp_path)) as index:
+        settings = SearchSettings(certainty=CertaintyConfig(min_probability=1.0, max_closest=3))
+        searcher = Searcher(index, settings)
+        far = -mean_of("green hat")
+        index.encode_queries = lambda texts, images: np.stack([far] * len(texts))
+        merging = searcher.settings.text
+        cut = replace(merging.cutoff, min_results=1, min_share=0.999)
+        searcher = searcher.with_settings(replace(settings, text=replace(merging, cutoff=cut)))
+        answer = searcher.answer(SearchRequest(text="blorp green hat", understand=False))
+        assert [result.title for result in answer.results] == ["green hat"] * 3

@@ -12,6 +12,7 @@ from windowshop.engines.bm25 import BM25Config, count_terms
 from windowshop.errors import ConfigError
 from windowshop.search.retrieval.lexical import LexicalIndex
 from windowshop.search.understanding.expansion import SYNONYM, TYPO, Alternative, expand
+from windowshop.search.understanding.measure_words import MeasureWords
 from windowshop.search.understanding.spelling import Spelling
 from windowshop.search.understanding.synonyms import (
     NO_SYNONYMS,
@@ -22,6 +23,7 @@ from windowshop.search.understanding.synonyms import (
 )
 
 K1, B = 1.2, 0.6
+NO_MEASURES = MeasureWords(())
 WORDS = ["red", "blue", "shirt", "kurta", "linen"]
 
 
@@ -151,14 +153,16 @@ def test_synonyms_go_the_ways_they_should():
 
 def test_a_query_is_expanded_part_by_part():
     spelling = Spelling({"handbag": 3, "hand": 2, "sun": 4, "glass": 5, "red": 9, "bag": 1})
-    parts = expand(["red", "hand", "bagg"], spelling, NO_SYNONYMS)
+    parts = expand(["red", "hand", "bagg"], spelling, NO_SYNONYMS, NO_MEASURES)
     assert [part[0].words for part in parts] == [("red",), ("hand",), ("bagg",)]
     assert parts[2] == (Alternative(("bagg",), 1.0), Alternative(("bag",), TYPO))
-    (typed,) = expand(["dre"], Spelling({"dress": 3}), NO_SYNONYMS, uncut={"dre": "dres"})
+    (typed,) = expand(
+        ["dre"], Spelling({"dress": 3}), NO_SYNONYMS, NO_MEASURES, uncut={"dre": "dres"}
+    )
     assert [one.words for one in typed] == [("dre",), ("dress",)]
-    (together,) = expand(["sunglass"], spelling, NO_SYNONYMS)
+    (together,) = expand(["sunglass"], spelling, NO_SYNONYMS, NO_MEASURES)
     assert together[1:] == (Alternative(("sun", "glass"), TYPO),)
-    apart = expand(["hand", "bag"], Spelling({"handbag": 3, "hand": 2}), NO_SYNONYMS)
+    apart = expand(["hand", "bag"], Spelling({"handbag": 3, "hand": 2}), NO_SYNONYMS, NO_MEASURES)
     assert [part[0].words for part in apart] == [("hand", "bag")]
     assert apart[0][1] == Alternative(("handbag",), 1.0)
 
@@ -186,3 +190,40 @@ def test_a_file_that_cannot_be_meant_is_refused(tmp_path, content, message):
     path.write_text(content)
     with pytest.raises(ConfigError, match=message):
         load_synonyms(path)
+
+
+MEASURED = [
+    "bottle 250 ml", "bottle 330ml", "curtain 140x245 cm", "curtain 140 x 260 cm", "screw M6x30",
+    "screw M8x80", "tyre 205/55 R16", "tyre 225/45 R17", "shirt 2XL", "shirt XL",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("bottle 250ml", 0), ("bottle 250 ml", 0), ("bottle 330 ml", 1), ("bottle 330ml", 1),
+        ("curtain 140 x 245", 2), ("curtain 140x245", 2), ("curtain 140x260", 3),
+        ("curtain 245", 2), ("curtain 260", 3),
+        ("screw m6", 4), ("screw M 8", 5), ("screw 80", 5), ("screw m6x30", 4),
+        ("tyre 205/55R16", 6), ("tyre R17", 7), ("shirt xl", 9), ("shirt 2xl", 8),
+    ],
+)  # fmt: skip
+def test_a_measure_is_found_however_it_is_written(query, first):
+    known = index(MEASURED)
+    assert known.search(query, 1).keys.tolist() == [first]
+    assert all(known.has(word) for word in query.split() if len(word) > 1)
+
+
+def test_a_measure_that_no_product_has_is_not_made_of_parts_of_others():
+    known = index(MEASURED)
+    for word in ("500ml", "140x999", "m9", "3xl"):
+        assert not known.has(word)
+    assert known.having_each(["140x260"]).tolist() == [3]
+    assert known.having_each(["140"]).tolist() == [2, 3]
+    assert set(found(known.search("2xl", 9))) == {8}
+
+
+def test_products_written_later_are_found_by_the_parts_of_their_measures():
+    known = index(MEASURED)
+    known.add(np.array([10]), about(["hose 19x500"]))
+    assert known.search("hose 500", 1).keys.tolist() == [10]

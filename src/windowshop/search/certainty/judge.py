@@ -9,11 +9,12 @@ from scipy.special import expit
 from windowshop.search.certainty.config import CertaintyConfig
 from windowshop.search.certainty.signs import Background, Signs, asked_words, signs_of
 from windowshop.search.certainty.verdict import Certainty
-from windowshop.search.certainty.wishes import unmet_wishes
+from windowshop.search.certainty.wishes import meets_all, unmet_wishes
 from windowshop.search.request import SearchRequest
 from windowshop.search.retrieval.cutoff import Cut
 from windowshop.search.retrieval.lexicon import SearchState
-from windowshop.search.retrieval.retrieve import Candidates, Found
+from windowshop.search.retrieval.query import uncut
+from windowshop.search.retrieval.retrieve import Candidates, Found, find_candidates
 from windowshop.search.understanding.query_words import shown
 
 NOT_FOUND = "Nothing is surely what you asked for."
@@ -44,6 +45,7 @@ def judge(
         return None
     probability = probability_of(signs, config) if signs else None
     is_likely = probability is None or probability >= config.min_probability
+    is_likely = is_likely or is_stated(found)
     return Certainty(
         found="certain" if is_likely and unmet is None else "closest",
         probability=probability,
@@ -76,16 +78,38 @@ def closest_only(
     Those with every asked word that some product has come first. Those that have what is inferred
     surely enough to filter all stay.
     """
-    if certainty is None or certainty.probability is None:
+    if certainty is None or certainty.found == "certain" or certainty.probability is None:
         return found
     if certainty.probability >= config.min_probability or _meant(found):
         return found
-    keys_M = found.candidates.merged.keys
-    is_whole_M = np.isin(keys_M, _keys_with_all(state, found))
-    for _, excluded in found.candidates.last:
+    whole = _keys_with_all(state, found)
+    candidates = found.candidates
+    if len(whole) and not np.isin(candidates.merged.keys, whole).any() and found.query:
+        candidates = find_candidates(state, uncut(found.query))
+    keys_M = candidates.merged.keys
+    is_whole_M = np.isin(keys_M, whole)
+    for _, excluded in candidates.last:
         is_whole_M &= ~np.isin(keys_M, excluded)
     order = np.argsort(~is_whole_M, kind="stable")[: config.max_closest]
-    return replace(found, candidates=_taken(found.candidates, order))
+    return replace(found, candidates=_taken(candidates, order))
+
+
+def is_stated(found: Found) -> bool:
+    """Return whether all that is asked is named as typed, and some product states all of it."""
+    understanding = found.understanding
+    if understanding is None or not understanding.matches:
+        return False
+    named = [m for m in understanding.matches if not (m.corrected or m.meaning.is_loose)]
+    is_named = all(
+        any(match.start <= token.token.start < match.end for match in named)
+        for token in asked_words(understanding)
+    )
+    wishes = [item for item in found.recognised if item.kind in ("value", "price")]
+    return (
+        is_named
+        and all(item.action != "off" for item in wishes)
+        and meets_all(found.candidates, wishes)
+    )
 
 
 def _keys_with_all(state: SearchState, found: Found) -> np.ndarray:

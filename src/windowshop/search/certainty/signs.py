@@ -15,6 +15,7 @@ from windowshop.index import FUSED_VECTOR, View
 from windowshop.search.retrieval.lexicon import SearchState
 from windowshop.search.retrieval.retrieve import Found
 from windowshop.search.understanding.exclusions import excluding_words
+from windowshop.search.understanding.measure_words import BY
 from windowshop.search.understanding.numbers import NUMBER
 from windowshop.search.understanding.phrases import STOP_WORDS
 from windowshop.search.understanding.query_words import QueryToken
@@ -215,15 +216,15 @@ def asked_words(understanding: Understanding) -> list[QueryToken]:
         token
         for token in found
         if _is_named(token, understanding)
-        or not (token.word in empty or _is_size_label(understanding.query, token))
+        or not (token.word in empty or token.word in BY or _is_size_label(understanding, token))
     ]
     return asked or found
 
 
-def _is_size_label(query: str, token: QueryToken) -> bool:
+def _is_size_label(understanding: Understanding, token: QueryToken) -> bool:
     """Return whether a word only says that the number behind it is a size ("gr. 41")."""
-    is_label = token.word in wordings().size_labels
-    return is_label and query[token.token.end :].lstrip(" .")[:1].isnumeric()
+    behind = understanding.query[token.token.end :].lstrip(" .")
+    return token.word in wordings().size_labels and behind[:1].isnumeric()
 
 
 def _is_named(token: QueryToken, understanding: Understanding) -> bool:

@@ -42,7 +42,7 @@ def unmet_wishes(
         for item in recognised
         if item.action != "off" and item.kind in ("value", "price") and item.tree is not None
     ]
-    if not wishes or _meets_all(candidates, wishes):
+    if not wishes or meets_all(candidates, wishes):
         return None
     columns = state.view.columns
     if not columns.allowed(where).count or _may_be_met(state, wishes, where):
@@ -55,7 +55,7 @@ def unmet_wishes(
     return Unmet(names=names, text=text, alternatives=tuple(found[:MAX_ALTERNATIVES]))
 
 
-def _meets_all(candidates: Candidates, wishes: Sequence[Recognised]) -> bool:
+def meets_all(candidates: Candidates, wishes: Sequence[Recognised]) -> bool:
     """Return whether a candidate meets every wish, by what boosts and filters have tested."""
     keys, boosted = candidates.merged.keys, dict(candidates.boosted)
     for item in wishes:

@@ -24,6 +24,7 @@ from windowshop.data import (
 )
 from windowshop.engines import Allowed, BM25Config, BM25Index, TermCounts, best, idf
 from windowshop.search.understanding.expansion import MAX_COMPOUNDS, Alternative, Part, expand
+from windowshop.search.understanding.measure_words import MeasureWords, parts_of_measure
 from windowshop.search.understanding.spelling import Spelling, uncut_of
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 
@@ -50,6 +51,7 @@ class LexicalIndex:
         self._known = counts.known
         frequencies = ((term, self._built.frequency(term)) for term in counts.forms)
         self._spelling = Spelling({term: frequency for term, frequency in frequencies if frequency})
+        self._measures = MeasureWords(counts.forms)
         self._keys = keys_N.astype(np.int64)
         self._later: dict[str, dict[int, float]] = {}
         """Stem -> place among the later products -> saturated frequency, in (0, 1]."""
@@ -78,6 +80,7 @@ class LexicalIndex:
             for word, share in shares.items():
                 self._later.setdefault(word, {})[place] = share
         self._spelling.learn(counts)
+        self._measures.learn(counts)
         self._keys = np.append(self._keys, keys.astype(np.int64))
 
     def search(
@@ -125,6 +128,7 @@ class LexicalIndex:
             query_terms(query, self._known),
             self._spelling,
             synonyms,
+            self._measures,
             corrects=corrects,
             compounds=self.language in COMPOUNDING,
             uncut={token.word: uncut_of(token) for token in tokens_of(query)},
@@ -147,17 +151,6 @@ class LexicalIndex:
         keys: np.ndarray = self._keys[counts == len(terms)]
         return keys
 
-    def _has_term(self, term: str) -> bool:
-        is_compound = self.language in COMPOUNDING and bool(self._spelling.ending_in(term, 1))
-        return is_compound or len(self._hits(term)[0]) > 0
-
-    def _places(self, term: str) -> np.ndarray:
-        """Return the places of products with a term, or with a compound that ends in it."""
-        words = [term]
-        if self.language in COMPOUNDING:
-            words += self._spelling.ending_in(term, MAX_COMPOUNDS)
-        return np.unique(np.concatenate([self._hits(word)[0] for word in words]))
-
     def having(self, words: Sequence[str]) -> np.ndarray:
         """Return the keys of the products that have every word, int64."""
         counts = np.zeros(len(self._keys), dtype=np.int32)
@@ -165,6 +158,27 @@ class LexicalIndex:
             counts[self._hits(word)[0]] += 1
         keys: np.ndarray = self._keys[counts == len(words)]
         return keys
+
+    def _has_term(self, term: str) -> bool:
+        if any(len(self._hits(word)[0]) for word in self._forms(term, 1)):
+            return True
+        parts = parts_of_measure(term)
+        return bool(parts) and all(map(self._has_term, parts))
+
+    def _places(self, term: str) -> np.ndarray:
+        """Return the places of products with a term in any form."""
+        words = self._forms(term, MAX_COMPOUNDS)
+        places: np.ndarray = np.unique(np.concatenate([self._hits(word)[0] for word in words]))
+        parts = () if len(places) else parts_of_measure(term)
+        for i, part in enumerate(parts):
+            own = self._places(part)
+            places = np.intersect1d(places, own) if i else own
+        return places
+
+    def _forms(self, term: str, most: int) -> list[str]:
+        """Return a term, the sizes that have it, and so many compounds that end in it."""
+        compounds = self._spelling.ending_in(term, most) if self.language in COMPOUNDING else []
+        return [term, *self._measures.of(term), *compounds]
 
     def _add_part(self, scores: np.ndarray, part: Part) -> None:
         """Add to every product's score that of one part by its best alternative."""

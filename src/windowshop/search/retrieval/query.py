@@ -159,6 +159,12 @@ def with_inferred(
     return query
 
 
+def uncut(query: RetrievalQuery) -> RetrievalQuery:
+    """Return a query whose list ends at no share or probability."""
+    cutoff = replace(query.merging.cutoff, min_probability=0.0, min_share=0.0, sure_from=0.0)
+    return replace(query, merging=replace(query.merging, cutoff=cutoff))
+
+
 def query_by_product(
     index: OpenIndex, view: View, query: RetrievalQuery, product_id: str
 ) -> RetrievalQuery:

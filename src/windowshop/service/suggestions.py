@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -158,7 +158,7 @@ class Suggestions:
         self._catalogue = Suggester(
             [
                 *_counted(products, "brand", "brand"),
-                *_categories(products),
+                *_counted(products, "category", "category", _levels),
                 *_values(products),
                 *_titles(products),
             ]
@@ -177,7 +177,13 @@ def _often(counts: Mapping[str, int]) -> list[Suggestion]:
     return sorted(found, key=lambda item: (-item.count, item.text))[:MAX_QUERIES]
 
 
-def _counted(products: pl.DataFrame, column: str, kind: str) -> list[Suggestion]:
+def _counted(
+    products: pl.DataFrame,
+    column: str,
+    kind: str,
+    texts_of: Callable[[str], Iterable[str]] = lambda value: (value,),
+) -> list[Suggestion]:
+    """Count a column's values, each by the texts that it stands for."""
     if column not in products.columns:
         return []
     values = products[column].drop_nulls()
@@ -185,7 +191,10 @@ def _counted(products: pl.DataFrame, column: str, kind: str) -> list[Suggestion]
         values = values.explode().drop_nulls()
     if values.dtype != pl.String:
         return []
-    counts = Counter(values.to_list())
+    counts: Counter[str] = Counter()
+    for value, count in values.alias("text").value_counts(name="count").iter_rows():
+        for text in texts_of(value):
+            counts[text] += count
     found = [
         Suggestion(text, kind, count)
         for text, count in counts.items()
@@ -194,34 +203,29 @@ def _counted(products: pl.DataFrame, column: str, kind: str) -> list[Suggestion]
     return sorted(found, key=lambda item: (-item.count, item.text))
 
 
-def _categories(products: pl.DataFrame) -> list[Suggestion]:
-    """Count each level of the category paths by its own name."""
-    if "category" not in products.columns:
-        return []
-    levels = products["category"].drop_nulls().cast(pl.String).str.split(">").explode()
-    named = levels.str.strip_chars().alias("level").to_frame()
-    return _counted(named, "level", "category")
+def _levels(path: str) -> list[str]:
+    return [level.strip() for level in path.split(">")]
 
 
 def _titles(products: pl.DataFrame) -> list[Suggestion]:
     """Count titles of products; the first variant of one speaks for all."""
+    if "title" not in products.columns:
+        return []
     ids = [name for name in ("group_id", "product_id") if name in products.columns]
+    titles = products.select("title", *ids)
     if ids:
-        products = products.filter(pl.coalesce(ids).is_first_distinct())
-    return _counted(products.head(MAX_TITLES), "title", "title")
+        titles = titles.filter(pl.coalesce(ids).is_first_distinct())
+    return _counted(titles.head(MAX_TITLES), "title", "title")
 
 
-def _last_level(column: pl.Series) -> pl.Series:
-    """Return paths by the names that they end in, others as they are."""
-    if column.dtype == pl.List(pl.String):
-        return column.list.eval(pl.element().str.split(PATH).list.last())
-    return column.str.split(PATH).list.last() if column.dtype == pl.String else column
+def _last_level(path: str) -> list[str]:
+    return [path.rsplit(PATH, 1)[-1]]
 
 
 def _values(products: pl.DataFrame) -> list[Suggestion]:
     found: list[Suggestion] = []
     for name in products.columns:
         if name not in NO_VALUES and not name.startswith("_"):
-            values = _counted(products.select(_last_level(products[name])), name, "value")
+            values = _counted(products, name, "value", _last_level)
             found += values if len(values) <= MAX_VALUES else []
     return sorted(found, key=lambda item: (-item.count, item.text))

@@ -6,6 +6,7 @@ once; the vocabulary and the statistics follow when they are renewed.
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -209,17 +210,21 @@ class SharedLexicon:
             is_held_N = np.isin(keys, words.keys, assume_unique=True)
             later = Living(keys[~is_held_N], held.filter(~is_held_N))
             held = held.filter(is_held_N)
-        lexicon = Lexicon(
-            numbering=numbering,
-            lexical=LexicalIndex(words.keys, words.terms, self._bm25),
-            vocabulary=Vocabulary(
+        with ThreadPoolExecutor(2) as aside:
+            lexical = aside.submit(LexicalIndex, words.keys, words.terms, self._bm25)
+            identifiers = aside.submit(Identifiers, words.keys, held, self._identifiers)
+            vocabulary = Vocabulary(
                 held,
                 synonyms=self._synonyms,
                 language=words.terms.known.language,
                 unnamed=self._unnamed,
                 words=words.texts,
-            ),
-            identifiers=Identifiers(words.keys, held, self._identifiers),
+            )
+        lexicon = Lexicon(
+            numbering=numbering,
+            lexical=lexical.result(),
+            vocabulary=vocabulary,
+            identifiers=identifiers.result(),
             synonyms=self._synonyms,
             made_of=(read.num_keys, len(keys)),
             num_keys=read.num_keys,

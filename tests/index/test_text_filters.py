@@ -6,7 +6,7 @@ import pytest
 
 from windowshop.data import parse_filter
 from windowshop.errors import FilterError
-from windowshop.index.catalogue import text_filters
+from windowshop.index.catalogue import codes, text_filters
 from windowshop.index.catalogue.codes import ColumnCodes, listed
 from windowshop.index.catalogue.text_filters import passing, passing_by_values
 
@@ -38,6 +38,10 @@ FILTERS = (
     'not category under "Apparel" or colour = "red" and price < 3',
     'day >= "2024-01-05" and colour != "blue"',
     'title contains "name 1" and colour = "red"',
+    'not (colour = "red" and sizes = "m")',
+    'not (colour = "blue" or price < 2)',
+    'not (colour != "red" and not sizes in ("s", "m"))',
+    'not (colour is null or not category under "apparel")',
 )
 
 
@@ -68,6 +72,7 @@ def table():
 @pytest.mark.parametrize("text", [*FILTERS, *(f.replace("colour", "kind") for f in FILTERS[:9])])
 def test_texts_are_tested_by_value_as_by_row(table, text, several, monkeypatch):
     monkeypatch.setattr(text_filters, "FEWEST_ROWS", 100)
+    monkeypatch.setattr(codes, "MOST_LISTED", 0 if several else 100)
     table = table if several else table.drop("category_paths")
     where, coded = parse_filter(text), []
 

@@ -80,7 +80,6 @@ from .filter_grammar import Test as Test
 from .filter_grammar import Under as Under
 from .filter_grammar import columns_of as columns_of
 from .filter_grammar import parse_filter as parse_filter
-from .filter_grammar import with_tests as with_tests
 from .filter_polars import to_polars as to_polars
 from .findings import Finding as Finding
 from .findings import Report as Report

@@ -29,7 +29,6 @@ The tree knows nothing of tables, so that every backend can translate it in its 
 
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, TypeAlias, cast
@@ -200,20 +199,6 @@ def columns_of(tree: Filter) -> set[str]:
     if isinstance(tree, And | Or | Not):
         return set().union(*map(columns_of, _parts(tree)))
     return {tree.column, CATEGORY_PATHS} if tree.column == CATEGORY else {tree.column}
-
-
-def with_tests(tree: Filter, changed: Callable[[Test], Filter]) -> Filter:
-    """Return a filter with each of its tests changed; `Null` stays."""
-    match tree:
-        case And(parts):
-            return And(tuple(with_tests(part, changed) for part in parts))
-        case Or(parts):
-            return Or(tuple(with_tests(part, changed) for part in parts))
-        case Not(part):
-            return Not(with_tests(part, changed))
-        case Null():
-            return tree
-    return changed(tree)
 
 
 @cache

@@ -7,17 +7,21 @@ each one once.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy.sparse import csc_array, csr_array
 
 from windowshop.data import CATEGORY_PATHS, TEXTS, cut_paths, every_path, fold, fold_column
 from windowshop.errors import SearchError
 
 CATEGORY = "category"
+MOST_LISTED = 100
+"""Codes whose rows are listed one after the other."""
 LEVEL = re.compile(r"category\.lvl(\d)")
 """Name of a level of the category, counted from 0."""
 
@@ -56,7 +60,6 @@ class ColumnCodes:
         self._codes_I = codes["code"].cast(pl.Int32).to_numpy()
         counts_N = np.bincount(items["row"].to_numpy(), minlength=len(column))
         self._start_N1 = np.concatenate([[0], np.cumsum(counts_N)]).astype(np.int32)
-        self._code: dict[Any, int] | None = None
 
     def of(self, rows_C: np.ndarray) -> Coded:
         """Return the items of rows, int64 (C,)."""
@@ -67,26 +70,45 @@ class ColumnCodes:
         items_I = np.arange(len(places_I)) + np.repeat(start_C - before_C, length_C)
         return Coded(self.values, places_I, self._codes_I[items_I].astype(np.int64))
 
-    def rows_with(self, wanted_V: np.ndarray) -> pl.Series:
-        """Return whether a row has an item of some values, bool (N,); null where it has none.
+    def codes_of(self, values: Iterable[Any]) -> np.ndarray:
+        """Return the codes of values, however they are written, int64; those it lacks are none."""
+        found = (self._code_of_form.get(form_of(value)) for value in values)
+        return np.unique(np.array([code for code in found if code is not None], dtype=np.int64))
 
-        `wanted_V` has a bool for each of `values`.
-        """
-        before_I1 = np.zeros(len(self._codes_I) + 1, dtype=np.int32)
-        np.cumsum(wanted_V[self._codes_I], out=before_I1[1:])
-        start_N1 = self._start_N1
-        has_N = pl.Series(before_I1[start_N1[1:]] > before_I1[start_N1[:-1]])
-        known_N = pl.Series(start_N1[1:] > start_N1[:-1])
-        return pl.select(pl.when(known_N).then(has_N)).to_series()
+    def rows_with(self, codes: np.ndarray) -> np.ndarray:
+        """Return which rows have an item of some codes, bool (N,)."""
+        listed = self._rows_by_code
+        rows_N = np.zeros(listed.shape[0], dtype=bool)
+        if len(codes) > MOST_LISTED:
+            listed = listed[:, codes]
+            rows_N[listed.indices] = True
+            return rows_N
+        for code in codes.tolist():
+            rows_N[listed.indices[listed.indptr[code] : listed.indptr[code + 1]]] = True
+        return rows_N
+
+    def are_known(self) -> np.ndarray:
+        """Return which rows have any item, bool (N,)."""
+        known_N: np.ndarray = self._start_N1[1:] > self._start_N1[:-1]
+        return known_N
+
+    @cached_property
+    def _rows_by_code(self) -> csc_array:
+        """Rows of each code, in the place of the ones of a table (N, V)."""
+        ones_I = np.ones(len(self._codes_I), dtype=bool)
+        shape = (len(self._start_N1) - 1, len(self.values))
+        return csr_array((ones_I, self._codes_I, self._start_N1), shape).tocsc()
+
+    @cached_property
+    def _code_of_form(self) -> dict[Any, int]:
+        return {form_of(value): code for code, value in enumerate(self.values)}
 
     def joined(self, rows_C: np.ndarray, places_C: np.ndarray, further: Coded) -> Coded:
         """Return the items of rows that stand at some places, and those of another table's rows.
 
         The further ones have their places already.
         """
-        if self._code is None:
-            self._code = {form_of(value): code for code, value in enumerate(self.values)}
-        own, known = self.of(rows_C), self._code
+        own, known = self.of(rows_C), self._code_of_form
         added = {further.values[c] for c in np.unique(further.codes_I)}
         new = sorted(value for value in added if form_of(value) not in known)
         values: Sequence[Any] = self.values

@@ -1,8 +1,9 @@
 """Filters of a large table: texts are tested once a value, not once a row.
 
 Folding a million texts takes a fifth of a second for each test, and most columns that filters name
-have few different ones. So a test of such a column is made on its values, and rows take the answer
-of theirs; everything else is tested by polars as in a small table.
+have few different ones. So a test of such a column is made on its values, and the rows that have
+them are listed; everything else is tested by polars as in a small table. A test is true, false, or
+unknown where there is no value, as in SQL.
 
 Shapes: N rows, V values of a column.
 """
@@ -13,19 +14,27 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from windowshop.data import TEXTS, Comparison, Filter, Test, columns_of, to_polars, with_tests
+from windowshop.data import (
+    TEXTS,
+    And,
+    Comparison,
+    Filter,
+    In,
+    Not,
+    Null,
+    Or,
+    Test,
+    to_polars,
+)
 from windowshop.index.catalogue.codes import ColumnCodes
 
 FEWEST_ROWS = 20_000
 """Smaller tables are tested row by row, and as many rows tell whether values repeat."""
-ANSWER = "_passes {}"
-"""Column with the answers of a test."""
 
 
 def passing(table: pl.DataFrame, where: Filter) -> np.ndarray:
     """Return which rows pass a filter, bool (N,); raises FilterError for one that unfits."""
-    passes = table.select(to_polars(where, table.schema).alias("passes"))["passes"]
-    return passes.fill_null(False).to_numpy()
+    return _tested(table, where, wanted=True)
 
 
 def passing_by_values(
@@ -34,19 +43,35 @@ def passing_by_values(
     """Return the same of a table whose columns have codes; for `category`, those of all paths."""
     if len(table) < FEWEST_ROWS:
         return passing(table, where)
-    answers: list[pl.Series] = []
-
-    def answered(test: Test) -> Filter:
-        if not _repeats(table, test.column):
-            return test
-        name = ANSWER.format(len(answers))
-        answers.append(_rows_that_pass(codes_of(test.column), test).alias(name))
-        return Comparison(name, "=", True)
-
     to_polars(where, table.schema)  # refuses what does not fit
-    where = with_tests(where, answered)
-    others = [table[name] for name in sorted(columns_of(where)) if name in table.columns]
-    return passing(pl.DataFrame([*others, *answers]), where)
+
+    def rows(tree: Filter, *, wanted: bool) -> np.ndarray:
+        """Return the rows of which a filter is known to be true, or, where not wanted, false."""
+        match tree:
+            case And(parts) | Or(parts):
+                found = [rows(part, wanted=wanted) for part in parts]
+                is_all = isinstance(tree, And) == wanted
+                joined: np.ndarray = (np.logical_and if is_all else np.logical_or).reduce(found)
+                return joined
+            case Not(part):
+                return rows(part, wanted=not wanted)
+            case Null():
+                return _tested(table, tree, wanted=wanted)
+        if not _repeats(table, tree.column):
+            return _tested(table, tree, wanted=wanted)
+        if isinstance(tree, Comparison) and tree.op == "!=":  # of several items none may be it
+            return rows(replace(tree, op="="), wanted=not wanted)
+        codes = codes_of(tree.column)
+        has_N = codes.rows_with(_codes_that_pass(codes, tree))
+        return has_N if wanted else codes.are_known() & ~has_N
+
+    return rows(where, wanted=True)
+
+
+def _tested(table: pl.DataFrame, where: Filter, *, wanted: bool) -> np.ndarray:
+    """Return the rows of which polars finds a filter true, or, where not wanted, false."""
+    passes = table.select(to_polars(where, table.schema).alias("passes"))["passes"]
+    return (passes if wanted else ~passes).fill_null(False).to_numpy()
 
 
 def _repeats(table: pl.DataFrame, name: str) -> bool:
@@ -60,10 +85,13 @@ def _repeats(table: pl.DataFrame, name: str) -> bool:
     return some.n_unique() * 2 <= max(1, len(some))
 
 
-def _rows_that_pass(codes: ColumnCodes, test: Test) -> pl.Series:
-    """Answer a test for each row; of several items any may pass, and none may with `!=`."""
-    if isinstance(test, Comparison) and test.op == "!=":
-        return ~_rows_that_pass(codes, replace(test, op="="))
-    values = pl.DataFrame({test.column: pl.Series(codes.values, dtype=pl.String)})
-    passes = values.select(to_polars(test, values.schema).alias("passes"))["passes"]
-    return codes.rows_with(passes.fill_null(False).to_numpy())
+def _codes_that_pass(codes: ColumnCodes, test: Test) -> np.ndarray:
+    """Return the codes of the values that pass a test, int64."""
+    match test:
+        case Comparison(op="=", value=value):
+            return codes.codes_of([value])
+        case In(values=values):
+            return codes.codes_of(values)
+    each = pl.DataFrame({test.column: pl.Series(codes.values, dtype=pl.String)})
+    passes = each.select(to_polars(test, each.schema).alias("passes"))["passes"]
+    return np.flatnonzero(passes.fill_null(False).to_numpy())

@@ -113,6 +113,15 @@ class Allowed:
         """Return which keys are allowed, bool (C,)."""
         return permitted(keys_C, self.mask_N)
 
+    def candidates(self, keys_N: np.ndarray, has_N: np.ndarray) -> np.ndarray:
+        """Return the places where `has_N` is true, int64, rising, of products, keys rising.
+
+        Products that are not allowed are left out where that costs little; `best` leaves out all.
+        """
+        if len(keys_N) == len(self.mask_N):  # each key stands at its own place
+            has_N = has_N & self.mask_N
+        return np.flatnonzero(has_N)
+
     def best(self, keys_C: np.ndarray, scores_C: np.ndarray, k: int) -> "Best":
         """Return the k best of C candidates that are allowed, in order, equal scores by key."""
         passes_C = self.passes(keys_C)

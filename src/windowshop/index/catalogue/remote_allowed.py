@@ -81,6 +81,10 @@ class RemoteAllowed(Allowed):
             return np.isin(keys_C, self._keys)
         return self._columns.passes(self, keys_C)
 
+    def candidates(self, keys_N: np.ndarray, has_N: np.ndarray) -> np.ndarray:
+        """Return the places where `has_N` is true, int64, rising: the server tests them."""
+        return np.flatnonzero(has_N)
+
     def best(
         self, keys_C: np.ndarray, scores_C: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray]:

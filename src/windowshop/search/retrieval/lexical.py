@@ -97,7 +97,8 @@ class LexicalIndex:
         scores = self._zeros()
         for part in parts:
             self._add_part(scores, part)
-        found = np.flatnonzero(scores > 0)  # of numbers, zeros are found far more slowly
+        has_N = scores > 0  # of numbers, those that are not 0 are found far more slowly
+        found = np.flatnonzero(has_N) if allowed is None else allowed.candidates(self._keys, has_N)
         keys, scores = self._keys[found], scores[found]
         keys_K, scores_K = (
             best(keys, scores, k) if allowed is None else allowed.best(keys, scores, k)
@@ -199,11 +200,11 @@ class LexicalIndex:
         hits = [self._hits(word) for word in words]
         if len(hits) == 1:
             places_H, scores_H = hits[0]
-            scores[places_H] += scores_H * weight
+            np.add.at(scores, places_H, scores_H * weight)  # faster than `scores[places_H] +=`
             return places_H
         sums = self._zeros()
         for places_H, scores_H in hits:
-            sums[places_H] += scores_H
+            np.add.at(sums, places_H, scores_H)
         places: np.ndarray = np.flatnonzero(sums > 0)
         scores[places] += sums[places] * weight
         return places

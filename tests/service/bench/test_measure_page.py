@@ -7,6 +7,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import polars as pl
 import pytest
 from support.browsing import judged_table, until
 
@@ -88,6 +89,12 @@ def test_figures_are_those_of_the_run(open_page, measure_address):
     listed = page.locator(".query").all_text_contents()[:3]
     assert changes[worst[2]] < 0
     assert [changes[text] for text in listed] == pytest.approx([changes[text] for text in worst])
+    with page.expect_download() as kept:
+        page.click("text='Download (csv)'")
+    table = pl.read_csv(kept.value.path())
+    assert table["query"].to_list() == [row["text"] for row in figures["queries"]]
+    expected = [row["sides"][1]["ndcg@10"] for row in figures["queries"]]
+    assert table["ndcg@10 right"].to_list() == pytest.approx(expected)
     page.locator("text='Back to what is served'").click()
     until(lambda: page.locator('.means [data-side="1"]').count() == 0)
 

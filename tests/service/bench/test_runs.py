@@ -78,6 +78,14 @@ def test_figures_are_those_of_the_searches_that_are_served(bench):
     assert figures["difference"] is None
 
 
+def test_relevant_products_that_the_shop_lacks_are_counted(bench):
+    table = judged_table(3)
+    assert run(bench, add(bench, table))["figures"]["num_gone"] == 0
+    query = table.splitlines()[1].partition(",")[0]
+    more = f"{table.rstrip()}\n{query},sold out,3\n{query},unwanted,0\n"
+    assert run(bench, add(bench, more))["figures"]["num_gone"] == 1
+
+
 def test_a_changed_side_is_compared_by_query(bench):
     set_id = add(bench, judged_table(20))
     figures = run(bench, set_id, {}, WORDS)["figures"]

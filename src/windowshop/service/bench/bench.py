@@ -40,6 +40,7 @@ class Bench:
         num_threads: int,
         data: JudgedData | None,
     ) -> None:
+        self._pool = pool
         self.sides, self.edits = Sides(pool), Edits(pool)
         self.judgements = Judgements(log)
         self.sets = QuerySets(pool.folder, log, self.judgements, data)
@@ -115,7 +116,20 @@ class Bench:
         return about
 
     def _figures_of(self, run: Progress) -> dict[str, Any]:
-        return figures_of(self.sets.regraded(run.queries), run.rankings)
+        queries = self.sets.regraded(run.queries)
+        return {**figures_of(queries, run.rankings), "num_gone": self._num_gone(queries)}
+
+    def _num_gone(self, queries: QuerySet) -> int:
+        """Return how many relevant products the current generation lacks."""
+        wanted = {
+            product
+            for judged in queries.qrels.values()
+            for product, grade in judged.items()
+            if grade >= queries.threshold
+        }
+        with self._pool.lease() as searcher, searcher.index.collection.read_view() as view:
+            ids = view.columns.living().table["product_id"]
+        return len(wanted) - int(ids.is_in(list(wanted)).sum())
 
 
 def _agreement(first: Grades, second: Grades) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import { el } from "../dom.js";
 import { counted, inNumbers } from "../words.js";
+import { csvOf, download } from "./download.js";
 
 const MEASURES = { "ndcg@10": "nDCG@10", "recall@100": "Recall@100", "judged@10": "Judged@10" };
 export const MAIN = "ndcg@10";
@@ -105,8 +106,10 @@ export class QueryTable {
       el("h2", { id: "queries-title", text: "Queries" }),
       el("div", { class: "views", role: "group", "aria-label": "Which queries" }, Object.entries(views).map(([name, { title, rows: own }]) =>
         el("button", { class: "view", type: "button", "aria-pressed": String(name === view), data: { view: name, key: `view:${name}` }, text: `${title} (${own.length})`, on: { click: () => this.choose(name) } }))),
-      this.table(shown), rows.length > shown.length
-        ? el("button", { class: "textual", type: "button", text: `Show all ${inNumbers(rows.length)}`, on: { click: () => this.more() } }) : "");
+      this.table(shown),
+      el("div", { class: "views" }, rows.length > shown.length
+        ? el("button", { class: "textual", type: "button", text: `Show all ${inNumbers(rows.length)}`, on: { click: () => this.more() } }) : null,
+      el("button", { class: "textual", type: "button", text: "Download (csv)", data: { key: "download" }, on: { click: () => download("queries.csv", csvOf(this.figures)) } })));
     if (hadFocus) [...this.node.querySelectorAll("[data-key]")].find(({ dataset }) => dataset.key === hadFocus)?.focus({ preventScroll: true });
   }
 

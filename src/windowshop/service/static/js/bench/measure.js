@@ -229,7 +229,9 @@ class Measure {
     this.restsOn.hidden = !run.rests_on;
     this.snapshots.hidden = false;
     this.means.replaceChildren(meansTable(figures, this.names));
-    const parts = [`${counted(figures.queries.length, "query", "queries")}, ${figures.num_judged} judged${run.seconds < 0.05 ? "" : `, in ${run.seconds.toFixed(1)} s`}. A product is relevant from grade ${figures.relevant_from_grade} on.`];
+    const parts = [`${counted(figures.queries.length, "query", "queries")}, ${figures.num_judged} judged${run.seconds < 0.05 ? "" : `, in ${run.seconds.toFixed(1)} s`}.`];
+    if (figures.num_judged) parts.push(`A product is relevant from grade ${figures.relevant_from_grade} on.`);
+    if (figures.num_gone) parts.push(`The shop lacks ${counted(figures.num_gone, "relevant product")}, which no search can find.`);
     if (run.num_refused) parts.push(`${counted(run.num_refused, "query", "queries")} cannot be searched and find nothing.`);
     if (figures.num_judged && (figures.sides.at(-1)["judged@10"]?.mean ?? 1) < 0.5) parts.push("Less than half of the first ten results is judged: metrics of unjudged results are a lower bound.");
     this.notes.textContent = parts.join(" ");

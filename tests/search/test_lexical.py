@@ -227,3 +227,11 @@ def test_products_written_later_are_found_by_the_parts_of_their_measures():
     known = index(MEASURED)
     known.add(np.array([10]), about(["hose 19x500"]))
     assert known.search("hose 500", 1).keys.tolist() == [10]
+
+
+def test_decimals_are_no_other_number():
+    known = index(["lenses -1.25", "lenses -2.50", "lenses 25", "lenses 2"])
+    hits = found(known.search("2.5", 9))
+    assert 0 not in hits
+    assert 2 not in hits
+    assert {1, 3} <= hits.keys()

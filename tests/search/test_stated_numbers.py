@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from windowshop.data import And, Comparison, In, Or
+from windowshop.data import And, Comparison, In, Or, to_polars
 from windowshop.search.understanding.recognition import PrecisionConfig, recognise
 from windowshop.search.understanding.vocabulary import Vocabulary
 
@@ -270,3 +270,51 @@ def test_years_and_listed_values_of_a_column_are_alternatives():
     (found,) = recognise(known.understand("since 2018 or released 1949"), config)
     assert isinstance(found.tree, Or)
     assert not isinstance(found.tree.parts[0], In)
+
+
+LENSES = pl.DataFrame(
+    [
+        {"product_id": f"{i}", "title": "Lenses", "price": 20.0, "power": power, "pieces": pieces,
+         "width": width, "Größe": str(size)}
+        for i, (power, pieces, width, size) in enumerate(
+            [
+                (-1.25, 500, 140, 25.5), (-2.5, 1000, 245, 26), (2.5, 1500, 60, 27),
+                (1.0, 996, 61, 28),
+            ]
+        )
+    ]
+)  # fmt: skip
+SIGNED = Vocabulary(LENSES)
+
+
+@pytest.mark.parametrize(
+    ("query", "column", "ids"),
+    [
+        ("lenses -2.5", "power", "1"), ("lenses +2.50", "power", "2"), ("power -2.5", "power", "1"),
+        ("power: 2.5", "power", "2"), ("-1,25 power", "power", "0"), ("lenses −1.25", "power", "0"),
+        ("lenses 2.5", "power", ""), ("lenses -3", "power", ""), ("lenses-2.5", "power", ""),
+        ("1,000 piece", "pieces", "1"), ("1.000 Teile", "pieces", "1"),
+        ("1 000 pcs", "pieces", "1"),
+        ("1000-1500 pieces", "pieces", "12"), ("pieces 500 - 1000", "pieces", "013"),
+        ("over 1000 pieces", "pieces", "2"), ("under 1000 pieces", "pieces", "03"),
+        ("at least 1000 pieces", "pieces", "12"), ("pieces 900-990", "pieces", ""),
+        ("2.000 pieces", "pieces", ""), ("lenses 140cm wide", "width", "0"),
+        ("lenses 1.4 m wide", "width", "0"), ("width 2,45 m", "width", "1"),
+        ("lenses 140 kg", "width", ""), ("lenses 26cm", "Größe", "1"),
+        ("lenses 25,5 cm", "Größe", "0"),
+        ("lenses 26 inch", "Größe", ""),
+    ],
+)  # fmt: skip
+def test_numbers_beside_the_name_of_their_column_keep_sign_and_form(query, column, ids):
+    understood = SIGNED.understand(query)
+    found = {item.name.partition(":")[0]: item for item in recognise(understood, PrecisionConfig())}
+    assert list(found) == ([column] if ids else [])
+    if ids:
+        kept = LENSES.filter(to_polars(found[column].tree, LENSES.schema))["product_id"].to_list()
+        assert "".join(kept) == ids
+
+
+def test_a_number_with_a_sign_is_no_other_column_s_where_two_have_signs():
+    table = LENSES.with_columns(offset=-pl.col("power"))
+    assert named("lenses -2.5", Vocabulary(table)) == {}
+    assert named("offset -2.5", Vocabulary(table)) == {"offset": ["-2.5"]}

@@ -113,6 +113,7 @@ def joined(words: Sequence[str], known: KnownWords) -> list[str]:
     while at < len(words):
         pair = words[at : at + 2]
         is_one = len(pair) == 2 and min(map(len, pair)) == 1 and "".join(pair) in known
+        is_one = is_one and not all(map(str.isdecimal, pair))  # "2.5" is no 25
         terms.append("".join(pair) if is_one else words[at])
         at += 2 if is_one else 1
     return terms

@@ -76,9 +76,12 @@ def expand(
 
 
 def _is_in_one(pair: Sequence[str], spelling: Spelling) -> bool:
-    """Return whether products write a pair in one: of a measure, or with an unknown word."""
+    """Return whether products write a pair in one: of a measure, or with an unknown word.
+
+    Digits that meet stay apart: "2.5" is no 25.
+    """
     joined = "".join(pair)
-    if len(pair) < 2 or joined not in spelling:
+    if len(pair) < 2 or joined not in spelling or (pair[0][-1].isdigit() and pair[1][0].isdigit()):
         return False
     return any(word not in spelling for word in pair) or parts_of_measure(joined) == tuple(pair)
 

@@ -23,6 +23,7 @@ from windowshop.search.understanding.numbers import ENDS, GLUED, NUMBER, STARTS,
 from windowshop.search.understanding.phrases import COUNTING, Meaning, columns_of_phrases
 from windowshop.search.understanding.prices import OPPOSITE, alternatives, last_words
 from windowshop.search.understanding.query_words import Found
+from windowshop.search.understanding.unitless import Quantity, UnitlessColumns
 from windowshop.search.understanding.wordings import Unit, units_by_name, wordings
 
 OF = frozenset(["da", "von"])
@@ -35,22 +36,6 @@ TOLERANCE = 0.005
 """Relative difference of two measures that are one: 5 ft are 152 cm."""
 ROUNDED = 0.015
 """Relative difference of measures in two units, one of them rounded: 50 ml are 1.7 fl oz."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A measure in a text."""
-
-    start: int
-    end: int
-    dimension: str
-    low: float
-    high: float
-    """Bounds, in the smallest unit of the dimension; of one measure, with a tolerance."""
-    factor: float
-    """Its unit in the smallest."""
-    is_bounded: bool = False
-    """True where words bound it, or another number does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +62,7 @@ class Quantities:
         for name, dtype in products.schema.items():
             if name not in texts and not dtype.is_numeric():
                 continue
-            unit = _unit_of_column(name)
+            unit = unit_of_column(name)
             if dtype.is_numeric() and unit is None:
                 continue
             column = products[name]
@@ -90,7 +75,9 @@ class Quantities:
             for dimension, values in found.items()
         }
         self._sizes = {d: [size for size, _ in values] for d, values in self._values.items()}
-        self._names = {name: _names_of(name) for name in self._coverage}
+        self._unitless = UnitlessColumns(products, self._coverage)
+        named = (*self._coverage, *self._unitless.columns)
+        self._names = {name: _names_of(name) for name in named}
 
     def find(self, query: str, has_word: Callable[[str], bool]) -> list[Found]:
         """Return the measures of a query that products state, by their places, with their meanings.
@@ -99,16 +86,17 @@ class Quantities:
         """
         spelled = self._numbers.in_digits(query)
         text = spelled.text
-        if not (self._values or self._ages) or not any(char.isnumeric() for char in text):
+        is_any = self._values or self._ages or self._unitless.columns
+        if not is_any or not any(char.isnumeric() for char in text):
             return []
         found: list[Found] = []
         strict = quantities_of(text)
-        bounded = [_bounded(text, one) for one in strict]
+        limited = [bounded(text, one) for one in strict]
         for i, loose in enumerate(quantities_of(text, loosely=True)):
             own = strict[i]
-            if any(other.start <= own.start for other in bounded[i + 1 :]):
+            if any(other.start <= own.start for other in limited[i + 1 :]):
                 continue  # the lower end of a range
-            for one in dict.fromkeys((bounded[i], _bounded(text, loose))):
+            for one in dict.fromkeys((limited[i], bounded(text, loose))):
                 start, end = spelled.place(one.start, one.end)
                 one = replace(one, start=start, end=end)
                 if meanings := self._meanings(one, query):
@@ -167,6 +155,7 @@ class Quantities:
             )
             for column, own in by_column.items()
         ]
+        meanings += self._unitless.meanings(quantity)
         if quantity.dimension == AGE:
             ages = self._ages.suiting(quantity.low, quantity.high)
             label = query[quantity.start : quantity.end].strip()
@@ -210,7 +199,7 @@ def _around(size: float, tolerance: float = TOLERANCE) -> tuple[float, float]:
     return size * (1 - tolerance), size * (1 + tolerance)
 
 
-def _bounded(query: str, one: Quantity) -> Quantity:
+def bounded(query: str, one: Quantity) -> Quantity:
     """Return a measure with the bounds that words, or a number before it, give it."""
     before = query[: one.start]
     between = next(filter(None, (pattern.search(before) for pattern in _ranges())), None)
@@ -224,7 +213,7 @@ def _bounded(query: str, one: Quantity) -> Quantity:
             low, _ = _around(first * unit.factor)
             return replace(one, start=between.start(), low=low, is_bounded=True)
         if shown and not between["unit"] and first < shown:
-            low, _ = _around(first * last / shown)
+            low, _ = _around(first * last / shown, (one.high - one.low) / (2 * last))
             return replace(one, start=between.start(), low=low, is_bounded=True)
     for op, words, signs, behind in _bounds():
         start = one.start - len(last_words(before, words)) if words else one.start
@@ -335,7 +324,7 @@ def _measured_names() -> list[frozenset[str]]:
     return [frozenset(map(fold, group)) for group in wordings().measured]
 
 
-def _unit_of_column(name: str) -> Unit | None:
+def unit_of_column(name: str) -> Unit | None:
     """Return the unit that ends a column's name, if letters or a bracket set it apart."""
     words = re.findall(r"[^\W_]+", spaced(name).lower())
     return units_by_name().get(fold(words[-1])) if len(words) > 1 else None

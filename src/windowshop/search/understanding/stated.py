@@ -10,6 +10,7 @@ import polars as pl
 from windowshop.data import Token
 from windowshop.search.understanding.ages import Ages
 from windowshop.search.understanding.dimensions import Dimensions
+from windowshop.search.understanding.named_numbers import NamedNumbers
 from windowshop.search.understanding.number_words import NumberWords
 from windowshop.search.understanding.phrases import Meaning
 from windowshop.search.understanding.prices import PricePhrase
@@ -42,6 +43,7 @@ class StatedNumbers:
         self._ages = Ages(products)
         self._years = Years(products)
         self._quantities = Quantities(products, self._ages, numbers)
+        self._named_numbers = NamedNumbers(products)
         self._size_pairs = SizePairs(products, phrases)
         self._dimensions = Dimensions(products)
 
@@ -79,9 +81,13 @@ class StatedNumbers:
         `others` were found before, and come first.
         """
         pairs, each = self._size_pairs.find(query)
-        stated = [*others, *self._dimensions.find(query), *self._ages.named(query)]
+        listed = value_ranges(query, typed, self._phrases)
+        in_lists = [(typed[first].start, typed[last - 1].end) for first, last in listed]
+        named = self._named_numbers.find(query)
+        stated = [*others, *(one for one in named if not overlaps(one[:2], in_lists))]
+        stated += [*self._dimensions.find(query), *self._ages.named(query)]
         stated += self._quantities.find(query, self._has_word)
         measures = by_words(typed, [*stated, *pairs])
-        ranges = by_words(typed, each) | value_ranges(query, typed, self._phrases)
+        ranges = by_words(typed, each) | listed
         ranges = {place: found for place, found in ranges.items() if not overlaps(place, measures)}
         return measures, ranges

@@ -171,3 +171,20 @@ def test_the_closest_by_words_come_first_even_if_they_were_cut_off(tmp_path):
         searcher = searcher.with_settings(replace(settings, text=replace(merging, cutoff=cut)))
         answer = searcher.answer(SearchRequest(text="blorp green hat", understand=False))
         assert [result.title for result in answer.results] == ["green hat"] * 3
+
+
+@pytest.mark.parametrize(
+    ("language", "kind", "value", "text"),
+    [
+        ("es", "Guitarra", "Rojo", "guitarra roja"), ("es", "Falda", "Blanco", "faldas blancas"),
+        ("ru", "Чайник", "чёрный", "чайник черного"), ("hi", "जूते", "काला", "काले जूते"),
+        ("de", "Schuh", "schwarz", "schwarze schuhe"), ("fr", "Robe", "blanc", "robes blanches"),
+    ],
+)  # fmt: skip
+def test_an_inflected_value_is_the_value_and_no_misspelling(shop, language, kind, value, text):
+    values = [value, "azul", "синий", "नीला", "blau", "rot"]
+    rows = [{"title": f"{kind} {i % 3}", "finish": values[i % 6]} for i in range(18)]
+    answer = shop(rows, language).answer(SearchRequest(text=text))
+    assert answer.corrected is None
+    assert [item.name for item in answer.recognised] == [f"finish: {value}"]
+    assert answer.certainty.unknown == ()

@@ -86,7 +86,7 @@ def respellings(word: str, language: str) -> Iterator[str]:
     """Yield other spellings of a folded word that a catalogue of the language may have.
 
     Without keys for umlauts, "Müsli" is typed "Muesli"; Korean particles and articles and
-    prepositions of Hebrew and Arabic are written against the word; adjectives of Dutch and
+    prepositions of Hebrew and Arabic are written against the word; adjectives of Dutch, French and
     Scandinavian languages have forms that their stemmers keep apart ("rode", "rood").
     """
     if language in _INFLECTED:
@@ -131,9 +131,27 @@ def _scandinavian(word: str) -> Iterator[str]:
             yield from (word[:-2], word[:-2] + "d")
 
 
+def _french(word: str) -> Iterator[str]:
+    """Yield the masculine form of an irregular adjective, or the feminine: "blanche", "longue"."""
+    bare = word.removesuffix("s")
+    for masculine, feminine in _FEMININE:
+        if len(bare) > MIN_ADJECTIVE and bare.endswith(feminine):
+            yield bare.removesuffix(feminine) + masculine
+        elif len(bare) >= MIN_ADJECTIVE and bare.endswith(masculine):
+            yield bare.removesuffix(masculine) + feminine
+
+
+_FEMININE = (("c", "che"), ("g", "gue"), ("f", "ve"), ("eux", "euse"), ("oux", "ouce"))
+"""Ends of adjectives that Snowball's stemmer of French keeps apart."""
 MIN_ADJECTIVE = 4
 """Least letters of an inflected adjective."""
-_INFLECTED = {"nl": _dutch, "sv": _scandinavian, "da": _scandinavian, "no": _scandinavian}
+_INFLECTED = {
+    "fr": _french,
+    "nl": _dutch,
+    "sv": _scandinavian,
+    "da": _scandinavian,
+    "no": _scandinavian,
+}
 
 
 @cache

@@ -22,6 +22,7 @@ from windowshop.data import (
     simplified,
     stemmer_of,
     tokens_of,
+    words_of,
 )
 from windowshop.search.understanding.bare_sizes import BareSizes, HasTogether
 from windowshop.search.understanding.column_words import ColumnWords
@@ -97,7 +98,9 @@ class Vocabulary:
         for key, meanings in self._phrases.items():
             counts[key] = max(counts[key], meanings[0].count)
         self._spelling = Spelling(counts)
-        self._stems = frozenset(self._stem(fold(one)) for one in forms) if self._stem else ()
+        stem = self._stem
+        valued = (word for m in self._phrases.values() for word in words_of(m[0].value, False))
+        self._stems = frozenset(stem(fold(one)) for one in (*forms, *valued)) if stem else ()
         self._written = {key: m[0].value.lower() for key, m in self._phrases.items()}
         spelled: Counter[tuple[str, str]] = Counter()
         for one, count in forms.items():

@@ -25,7 +25,7 @@ from windowshop.engines import Allowed
 from windowshop.errors import DataError, FilterError
 from windowshop.index.catalogue.codes import Coded, ColumnCodes, as_numbers, listed
 from windowshop.index.catalogue.protocols import Living, ProductColumns
-from windowshop.index.catalogue.text_filters import passing, passing_by_values
+from windowshop.index.catalogue.text_filters import passing, passing_by_values, repeats
 from windowshop.index.rows import check_product_ids, fitted, joined, types_of
 
 GROUP, VERSION = "group_id", "_version"
@@ -71,6 +71,7 @@ class Columns(ProductColumns):
         self._numbers: dict[str, np.ndarray] = {}
         """Columns of the large table as float64."""
         self._codes: dict[str, ColumnCodes] = {}
+        self._repeats: dict[str, bool] = {}
         """Columns of the large table as numbers of their values."""
         self._grouping = threading.Lock()
         self._group: dict[str, int] = {}
@@ -150,6 +151,7 @@ class Columns(ProductColumns):
             self._masks.clear()
             self._numbers.clear()
             self._codes.clear()
+            self._repeats.clear()
             self._records.clear()  # there may be new columns
             self._types = types_of(prepared.large)
             self._schema = pl.Schema(self._types)
@@ -319,7 +321,7 @@ class Columns(ProductColumns):
         key = repr(where)  # true and 1 differ there
         kept_N = self._masks.get(key)
         if kept_N is None:
-            kept_N = passing_by_values(self._large, where, self._codes_of)
+            kept_N = passing_by_values(self._large, where, self._codes_of_texts)
             self._masks[key] = kept_N
             while len(self._masks) > max(KEPT_MASKS, KEPT_BYTES // max(1, len(kept_N))):
                 self._masks.popitem(last=False)
@@ -332,6 +334,11 @@ class Columns(ProductColumns):
         if held is None:
             held = self._codes[name] = ColumnCodes(listed(self._large, name))
         return held
+
+    def _codes_of_texts(self, name: str) -> ColumnCodes | None:
+        if name not in self._repeats:
+            self._repeats[name] = repeats(self._large[name])
+        return self._codes_of(name) if self._repeats[name] else None
 
     def _gather(self, keys: np.ndarray, columns: list[str]) -> pl.DataFrame:
         in_large = keys < len(self._large)

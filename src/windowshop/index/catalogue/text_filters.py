@@ -38,9 +38,12 @@ def passing(table: pl.DataFrame, where: Filter) -> np.ndarray:
 
 
 def passing_by_values(
-    table: pl.DataFrame, where: Filter, codes_of: Callable[[str], ColumnCodes]
+    table: pl.DataFrame, where: Filter, codes_of: Callable[[str], ColumnCodes | None]
 ) -> np.ndarray:
-    """Return the same of a table whose columns have codes; for `category`, those of all paths."""
+    """Return the same of a table some columns of which have codes: those that `repeats` tells.
+
+    Those of `category` are of all paths.
+    """
     if len(table) < FEWEST_ROWS:
         return passing(table, where)
     to_polars(where, table.schema)  # refuses what does not fit
@@ -57,11 +60,11 @@ def passing_by_values(
                 return rows(part, wanted=not wanted)
             case Null():
                 return _tested(table, tree, wanted=wanted)
-        if not _repeats(table, tree.column):
+        codes = codes_of(tree.column)
+        if codes is None:
             return _tested(table, tree, wanted=wanted)
         if isinstance(tree, Comparison) and tree.op == "!=":  # of several items none may be it
             return rows(replace(tree, op="="), wanted=not wanted)
-        codes = codes_of(tree.column)
         has_N = codes.rows_with(_codes_that_pass(codes, tree))
         return has_N if wanted else codes.are_known() & ~has_N
 
@@ -74,9 +77,9 @@ def _tested(table: pl.DataFrame, where: Filter, *, wanted: bool) -> np.ndarray:
     return (passes if wanted else ~passes).fill_null(False).to_numpy()
 
 
-def _repeats(table: pl.DataFrame, name: str) -> bool:
+def repeats(column: pl.Series) -> bool:
     """Return whether a column has texts that mostly stand more than once."""
-    some = table[name].head(FEWEST_ROWS)
+    some = column.head(FEWEST_ROWS)
     if isinstance(some.dtype, pl.List):
         some = some.explode()
     if some.dtype not in TEXTS:

@@ -58,6 +58,8 @@ from windowshop.search.understanding.recognition import recognise
 from windowshop.search.understanding.synonyms import NO_SYNONYMS, Synonyms
 from windowshop.search.understanding.understood import Understanding
 
+PRICES = ("under 20", "under 20 €")
+"""Texts by which the patterns of prices are made, in ASCII and in any script."""
 THREADS = 16
 """Texts that are understood at a time."""
 
@@ -256,7 +258,7 @@ class Searcher:
         """Read the rows and the filters of common names that first searches would wait for."""
         with self.state() as state:
             columns, vocabulary = state.view.columns, state.lexicon.vocabulary
-            names = vocabulary.names(num_names)
+            names = [*PRICES, *vocabulary.names(num_names)]
             products = columns.records(columns.allowed(None).keys()[:KEPT_ROWS])
         for product in products:
             self.index.recent_image_path(product.get("image"))

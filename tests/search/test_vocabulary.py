@@ -896,3 +896,35 @@ def test_digits_that_meet_stay_apart_in_phrases():
     table = table_of("model", ["Series 1.7", "Series 17"])
     assert named(table, "series 17") == {"model": {"Series 17"}}
     assert named(table, "series 1.7") == {"model": {"Series 1.7"}}
+
+
+@pytest.mark.parametrize(
+    ("query", "amount"),
+    [
+        ("jacket 49 €", 49), ("jacket €49", 49), ("jacket 49,90 EUR", 49.9),
+        ("jacket $1,499.00", 1499),
+        ("ジャケット 8000円", 8000), ("8,000円のジャケット", 8000), ("ジャケット1万円", 10000),
+        ("¥2800 bottle", 2800), ("فستان ٣٥٠ ريال", 350), ("jacke für 49 euro", 49),
+        ("jacket 49", None), ("rug 6 ft", None), ("shoes us 8", None), ("50 cent", None),
+        ("財布 1万2千円", None), ("not $49", None), ("$49% off", None),
+    ],
+)  # fmt: skip
+def test_an_amount_of_money_alone_is_about_a_price_and_boosts(query, amount):
+    prices = (5.0, 20000.0)
+    (phrase,) = price_phrases(query, prices) or [None]
+    if amount is None:
+        assert phrase is None
+        return
+    assert phrase.is_about
+    low, high = (part.value for part in phrase.tree.parts)
+    assert (low, high) == pytest.approx((0.9 * amount, 1.1 * amount))
+    table = pl.DataFrame({"product_id": ["a"], "title": ["Jacket"], "price": [prices[1]]})
+    (item,) = recognise(Vocabulary(table).understand(query), PrecisionConfig())
+    assert (item.name, item.action) == ("price", "boost")
+
+
+def test_an_amount_with_a_bound_stays_a_bound():
+    (phrase,) = price_phrases("jacket under 49 €", (5.0, 90.0))
+    assert not phrase.is_about
+    (phrase,) = price_phrases("jacket 20 - 49 €", (5.0, 90.0))
+    assert not phrase.is_about

@@ -19,8 +19,8 @@ MAX_READ = 50_000
 """Most different values of a column of texts whose words are kept; others are asked for a word."""
 _ISO = r"^(\d{4})-\d\d(?:-\d\d)?(?:[T ]|$)"
 """Pattern of a day in ISO form, with its year."""
-_UNSEEN = frozenset({"price", "image", "url"})
-"""Columns of which no query names a word or a bare number."""
+_UNSEEN = frozenset({"image", "url"})
+"""Columns of which no query names a word or a number."""
 
 
 class ColumnWords:

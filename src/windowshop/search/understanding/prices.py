@@ -27,6 +27,8 @@ from windowshop.search.understanding.wordings import Bound, wordings
 OPPOSITE: dict[Operator, Operator] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 WRITTEN_AGAINST = frozenset(["he", "ja", "ko", "th", "zh"])
 """Languages that write bounds against the number, or against the noun before it."""
+ABOUT = 0.1
+"""Share by which prices may differ from an amount alone."""
 MAX_AGE = 18
 """A larger number is no age of a child."""
 SUFFIX = r"(?:['’]\w{1,4})?"
@@ -44,6 +46,8 @@ class PricePhrase:
     tree: Filter
     has_money: bool
     """Whether a sign, code or word says that it is money."""
+    is_about: bool = False
+    """Whether an amount alone says what it may cost about ("jacket 49 €")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class _Form:
     """One way to ask for prices."""
 
     op: Operator | None
-    """None for a range."""
+    """None for a range; "=" for an amount alone."""
     pattern: re.Pattern[str]
     needs_money: bool
 
@@ -108,25 +112,33 @@ def _phrase(
     start = match.start() + len(match[0]) - len(match[0].lstrip())
     named = last_words(query[:start], wordings().money.named)
     start -= len(named)
+    is_about = form.op == "="
     negated = last_words(query[:start], wordings().negators) if form.op else ""
     start -= len(negated)
+    if is_about and negated:
+        return None
     op = OPPOSITE[form.op] if form.op and negated else form.op
     groups = match.groupdict()
     has_money = bool(named) or any(v for name, v in groups.items() if v and name[0] == "m")
-    amounts = [_amount(groups, i) for i in range(1 if op else 2)]
+    amounts = [_amount(groups, i) for i in range(1 if op and not is_about else 2)]
+    if is_about:
+        amounts = [amount for amount in amounts if amount is not None]
     known = sorted(amount for amount in amounts if amount is not None)
     before = last_word(query[:start])
     is_other = before in wordings().not_prices_after or before in wordings().ages
     is_other = is_other or (not with_ages and is_child(before, known))
-    if len(known) < len(amounts) or (not has_money and (form.needs_money or is_other)):
+    if not known or len(known) < len(amounts) or (not has_money and (form.needs_money or is_other)):
         return None
     tree: Filter
-    if op is not None:
+    if is_about:
+        low, high = known[0] * (1 - ABOUT), known[0] * (1 + ABOUT)
+        tree = And((Comparison(column, ">=", low), Comparison(column, "<=", high)))
+    elif op is not None:
         tree = Comparison(column, op, known[0])
     else:
         tree = And((Comparison(column, ">=", known[0]), Comparison(column, "<=", known[1])))
     text = query[start : match.end()].strip()
-    return PricePhrase(text, start, start + len(text), tree, has_money)
+    return PricePhrase(text, start, start + len(text), tree, has_money, is_about)
 
 
 def is_child(word: str, amounts: Sequence[float]) -> bool:
@@ -175,7 +187,22 @@ def _forms(weighs_in_pounds: bool, in_ascii: bool) -> tuple[_Form, ...]:
             _Form(bound.op, re.compile(pattern, re.I), bound.needs_money)
             for pattern in _patterns(bound, weighs_in_pounds, in_ascii)
         ]
+    forms.append(_Form("=", re.compile(_amount_alone(in_ascii), re.I), needs_money=True))
     return tuple(forms)
+
+
+def _amount_alone(in_ascii: bool) -> str:
+    """Return the pattern of an amount beside a sign or a word that is money and nothing else."""
+    money = wordings().money
+    words = alternatives({*money.after} - {*money.unclear_alone}, in_ascii)
+    sign = rf"(?:\b(?:{alternatives(money.sign_prefixes)}))?[{money.signs}]"
+    before = "".join(rf"(?<!{sign})" for sign in money.factors if len(sign) == 1)  # "1万2千円"
+    factor = rf"(?P<k0>\s?(?:{alternatives(money.factors, in_ascii)})(?:(?<=[{GLUED}])|(?!\w)))?"
+    return (
+        rf"(?<![\d.,/-]){before}{STARTS}(?:(?P<ma0>{sign})\s*(?P<number0>{NUMBER}){factor}(?![\d%])"
+        rf"|(?P<number1>{NUMBER}){factor.replace('k0', 'k1')}"
+        rf"\s*(?P<mb0>[{money.signs}]|(?:{words})(?!\w)))"
+    )
 
 
 def _patterns(bound: Bound, weighs_in_pounds: bool, in_ascii: bool) -> Iterator[str]:

@@ -50,6 +50,8 @@ class Money:
     """Words for a price, behind which a number is one."""
     unclear: tuple[str, ...]
     """Words of money that are units of weight too."""
+    unclear_alone: tuple[str, ...]
+    """Other words of money that mean something else without a bound beside them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,6 +30,20 @@ FURNITURE = {
     "fr": ["Table basse", "Chaise de jardin", "Lampe à poser", "Couverture en laine"],
     "es": ["Mesa baja", "Silla de jardín", "Lámpara de pie", "Manta de lana"],
 }
+COMPOUNDS = [
+    {"title": title, "category": category, "stoff": stoff}
+    for title, category, stoff in [
+        ("Winterjacke", "Jacken", "Wolle"), ("Laufschuh", "Schuhe", "Leder"),
+        ("Regal mit LED", "Regale", "Eiche"), ("Esstisch", "Tische", "Edelstahl"),
+    ] * 5
+]  # fmt: skip
+JAPANESE = [
+    {"title": title, "category": category, "素材": material}
+    for title, category, material in [
+        ("メンズ ランニングシューズ", "シューズ", "革"), ("ダイニングテーブル", "家具", "木"),
+        ("ステンレスボトル 500ml", "キッチン", "ステンレス"),
+    ] * 6
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +75,16 @@ def shoes(shop):
 def furniture(shop):
     titles = {code: [{"title": title} for title in own * 5] for code, own in FURNITURE.items()}
     return {code: shop(own, code) for code, own in titles.items()}
+
+
+@pytest.fixture(scope="module")
+def compounds(shop):
+    return shop(COMPOUNDS, "de")
+
+
+@pytest.fixture(scope="module")
+def japanese(shop):
+    return shop(JAPANESE, "ja")
 
 
 def certainty_of(searcher, text):
@@ -188,3 +212,44 @@ def test_an_inflected_value_is_the_value_and_no_misspelling(shop, language, kind
     assert answer.corrected is None
     assert [item.name for item in answer.recognised] == [f"finish: {value}"]
     assert answer.certainty.unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "absent"),
+    [
+        ("lederschuhe", {"stoff: Leder", "category: Schuhe"}, ()),
+        ("Wolljacken", {"stoff: Wolle", "category: Jacken"}, ()),
+        ("eichentisch", {"stoff: Eiche", "category: Tische"}, ()),
+        ("Edelstahlregal", {"stoff: Edelstahl", "category: Regale"}, ()),
+        ("bohrmaschine", set(), ("bohrmaschine",)),
+        ("kaffeetisch", set(), ("kaffeetisch",)),
+        ("led regal", {"category: Regale"}, ()),
+        ("lederfreie schuhe", {"not stoff: Leder", "category: Schuhe"}, ()),
+    ],
+)
+def test_a_compound_names_what_its_parts_name(compounds, text, named, absent):
+    answer = compounds.answer(SearchRequest(text=text))
+    assert {item.name for item in answer.recognised} == named
+    assert answer.certainty.unknown == absent
+    assert answer.corrected is None
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "absent"),
+    [
+        ("木のテーブル", {"素材: 木"}, ()),
+        ("メンズのシューズ", {"category: シューズ"}, ()),
+        ("500mlのボトル", set(), ()),
+        ("冷蔵庫のテーブル", set(), ("冷蔵庫のテーブル",)),
+    ],
+)
+def test_words_between_particles_are_words(japanese, text, named, absent):
+    answer = japanese.answer(SearchRequest(text=text))
+    assert {item.name for item in answer.recognised} == named
+    assert answer.certainty.unknown == absent
+
+
+def test_a_number_in_words_is_no_word_that_products_lack(shop):
+    searcher = shop([{"title": f"Canapé {n} places"} for n in (2, 3)] * 9, "fr")
+    assert certainty_of(searcher, "canapé trois places").unknown == ()
+    assert certainty_of(searcher, "canapé sept places").unknown == ("sept",)

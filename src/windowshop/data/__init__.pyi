@@ -142,6 +142,8 @@ from .tables import conform as conform
 from .tables import null_column as null_column
 from .tables import read_table as read_table
 from .tables import table_of as table_of
+from .terms import LINKS as LINKS
+from .terms import MIN_PART as MIN_PART
 from .terms import KnownWords as KnownWords
 from .terms import document_terms as document_terms
 from .terms import is_unspaced as is_unspaced

@@ -139,8 +139,15 @@ def _unknown(state: SearchState, understanding: Understanding) -> list[Token]:
             if not (t.count or t.word in names or _is_named(t, understanding))
         )
         if not lexical.has(token.text)
+        and not _has_digits(state, token)
         and not any(token.text in pair and lexical.has("".join(pair)) for pair in pairs)
     ]
+
+
+def _has_digits(state: SearchState, token: Token) -> bool:
+    """Return whether a word is for a number that a text of a product has in digits."""
+    digits = state.lexicon.vocabulary.numbers.digits(token.word)
+    return bool(digits) and state.lexicon.lexical.has(digits)
 
 
 def _absent(

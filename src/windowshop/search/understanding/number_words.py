@@ -69,6 +69,10 @@ class NumberWords:
             return None
         return phrase_key(self._digits.get(word, word) for word in words)
 
+    def digits(self, word: str) -> str:
+        """Return the digits of a normalised word for a number; "" for any other word."""
+        return self._digits.get(word, "")
+
     def makes_value(self, words: Sequence[str], i: int, values: Container[str]) -> bool:
         """Return whether word i makes a value with a neighbour, one of them a number."""
         pairs = (words[max(i - 1, 0) : i + 1], words[i : i + 2])

@@ -1,8 +1,8 @@
 """Words of a query in a script without spaces -> the values and the excluding words in them.
 
 A stretch is cut only where values of the catalogue, excluding words and particles make all of it,
-so that no value is found inside another word (Thai for leather begins that for book), and around a
-word that excludes.
+so that no value is found inside another word (Thai for leather begins that for book), around a word
+that excludes, and at particles between words that products have.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,6 +28,7 @@ def segmented(tokens: Sequence[Token], is_value: Callable[[str], bool], texts: s
         else:
             text = simplified(token.text)
             cuts = _covered(text, is_value) or _around(text, is_value, texts)
+            cuts = cuts or _between_particles(text, is_value, texts)
             found += _cut(token, cuts) if cuts else [token]
     return found
 
@@ -55,6 +56,24 @@ def _covered(text: str, is_value: Callable[[str], bool]) -> list[int]:
                 fewest[end] = (before[0] + 1, [*before[1], end])
     whole = fewest[-1]
     return whole[1][:-1] if whole else []
+
+
+def _between_particles(text: str, is_value: Callable[[str], bool], texts: str) -> list[int]:
+    """Return where to cut out the particles of a text whose other parts products have."""
+    cuts: list[int] = []
+    at = 0
+    for i, char in enumerate(text):
+        if char in _particles() and _is_had(text[at:i], is_value, texts):
+            cuts += [i, i + 1]
+            at = i + 1
+    return cuts if at < len(text) and _is_had(text[at:], is_value, texts) else []
+
+
+def _is_had(part: str, is_value: Callable[[str], bool], texts: str) -> bool:
+    """Return whether products have a part of a text; a part in another script may be anything."""
+    if not part:
+        return False
+    return not is_unspaced(part) or part in texts or is_value("".join(words_of(part)))
 
 
 def _around(text: str, is_value: Callable[[str], bool], texts: str) -> list[int]:

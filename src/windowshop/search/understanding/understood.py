@@ -1,7 +1,9 @@
 """Parts of a query in terms of a catalogue: values, prices, exclusions and identifiers."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
+from windowshop.data import is_unspaced
 from windowshop.search.understanding.identifiers import Identified
 from windowshop.search.understanding.phrases import Meaning
 from windowshop.search.understanding.prices import PricePhrase
@@ -78,9 +80,14 @@ class Understanding:
     def unasked(self) -> tuple[str, ...]:
         """Parts of the query that texts of products need not have.
 
-        Prices, what a column states, and words that name nothing.
+        Prices, what a column states, words that name nothing, and particles with what they join.
         """
         empty = function_words()
         named = [match.text for match in self.matches if not match.corrected]
         words = [token.token.text for token in self.tokens if token.word in empty]
-        return (*(price.text for price in self.prices), *named, *words)
+        joints = [
+            self.query[before.token.end - 1 : behind.token.start + 1]
+            for before, behind in pairwise(self.tokens)
+            if is_unspaced(self.query[before.token.end : behind.token.start])
+        ]
+        return (*(price.text for price in self.prices), *named, *words, *joints)

@@ -12,7 +12,10 @@ from functools import cache, partial
 import polars as pl
 
 from windowshop.data import (
+    COMPOUNDING,
     ENGLISH,
+    LINKS,
+    MIN_PART,
     Token,
     compared,
     fold,
@@ -89,11 +92,13 @@ class Vocabulary:
             for other in also
             if phrase_key(other) in self._phrases
         }
-        self._language, self._numbers = language, NumberWords(language)
+        self._language, self.numbers = language, NumberWords(language)
         self._stem = None if language == ENGLISH else stemmer_of(language)
-        stemmed = by_stems(self._phrases, self._stem) if self._stem else {}
-        self._phrases = stemmed | named | self._phrases
         words = words or read_words(products, lexical_texts(products).facts)
+        stemmed = by_stems(self._phrases, self._stem) if self._stem else {}
+        for key in [k for k in stemmed if len(k) < MIN_PART and k in words.compared]:
+            del stemmed[key]  # an LED is no leather ("Leder")
+        self._phrases = stemmed | named | self._phrases
         forms, counts = words.written, Counter(words.compared)
         for key, meanings in self._phrases.items():
             counts[key] = max(counts[key], meanings[0].count)
@@ -116,7 +121,7 @@ class Vocabulary:
         self.column_words = ColumnWords(named_by)
         self._stated = StatedNumbers(
             named_by,
-            self._numbers,
+            self.numbers,
             self._phrases,
             self._spelling.__contains__,
             catalogue_prices,
@@ -145,9 +150,12 @@ class Vocabulary:
         """Find phrases, prices and exclusions in a query; other words stay in `rest`."""
         places_identified = [(i.start, i.end) for i in identified]
         prices, others = self._stated.apart(query, places_identified)
-        apart = [(p.start, p.end) for p in prices] + places_identified
-        typed = tokens_of(blanked(query, apart))
+        taken = [(p.start, p.end) for p in prices] + places_identified
+        typed = tokens_of(blanked(query, taken))
         typed = [self._respelled(token) for token in typed] if self._stem else typed
+        whole = typed
+        if self._language in COMPOUNDING:
+            typed = [part for token in typed for part in self._parts_of(token)]
         if not query.isascii():
             typed = segmented(typed, self._phrases.__contains__, self._unspaced)
         find_near: FindNear = cache(self._near) if corrects else (lambda _: [])
@@ -177,15 +185,16 @@ class Vocabulary:
         used |= {
             i for e in excluded for i, w in enumerate(words) if e.start <= w.token.start < e.end
         }
+        apart = partial(_apart_in, whole=whole, typed=typed)
         return Understanding(
             query=query,
             tokens=words,
-            matches=tuple(m for place in wanted for m in _apart(found(place), ranges.get(place))),
+            matches=tuple(m for place in wanted for m in _each(found(place), ranges.get(place))),
             prices=tuple(prices),
             rest=" ".join(shown(w) for i, w in enumerate(words) if i not in used),
             corrected=corrected_query(query, words),
-            asked=" ".join([without(query, left_out), *absent]) if left_out else query,
-            asked_corrected=" ".join([corrected_without(query, words, left_out), *absent]),
+            asked=apart(" ".join([without(query, left_out), *absent]) if left_out else query),
+            asked_corrected=apart(" ".join([corrected_without(query, words, left_out), *absent])),
             exclusions=tuple(self._exclusion(query, words, measures, e) for e in excluded),
             identified=tuple(identified),
         )
@@ -201,7 +210,7 @@ class Vocabulary:
             or token.word in excluding_words()
             or token.word in function_words()
             or self._before_suffix(token)
-            or self._numbers.makes_value([t.word for t in typed], i, self._phrases)
+            or self.numbers.makes_value([t.word for t in typed], i, self._phrases)
             or any(pair in self._phrases for pair in pairs)
             or (self._stem is not None and self._stem(fold(token.text)) in self._stems)
         )
@@ -223,12 +232,35 @@ class Vocabulary:
         form = next((one for one in forms if one in self._spelling), None)
         return token if form is None else replace(token, word=form)
 
+    def _parts_of(self, token: Token) -> list[Token]:
+        """Return the parts of a compound that products have ("Lederschuhe"); else the word."""
+        if self._is_had(token.word) or self._before_suffix(token):
+            return [token]
+        text = token.text
+        for cut in range(MIN_PART - 1, len(text) - MIN_PART + 1):
+            first, last = fold(text[:cut]), fold(text[cut:])
+            starts = (first.removesuffix(link) for link in LINKS)
+            start = next((s for s in starts if len(s) >= MIN_PART - 1 and self._is_had(s)), None)
+            if start is not None and self._is_had(last):
+                middle = token.start + cut
+                return [
+                    Token(text[:cut], start, token.start, middle),
+                    Token(text[cut:], last, middle, token.end),
+                ]
+        return [token]
+
+    def _is_had(self, word: str) -> bool:
+        """Return whether products have a word, or a form of it."""
+        return word in self._spelling or (
+            self._stem is not None and self._stem(word) in self._stems
+        )
+
     def _key(self, words: Sequence[QueryToken]) -> str | None:
         """Return the key of the phrase that words make, as they are or by their stems."""
         keys = [phrase_key(word.word for word in words)]
         if self._stem is not None:
             keys.append(phrase_key(self._stem(fold(word.token.text)) for word in words))
-        with_digits = self._numbers.key([word.word for word in words])
+        with_digits = self.numbers.key([word.word for word in words])
         keys += [with_digits] if with_digits else []
         return next((key for key in keys if key in self._phrases), None)
 
@@ -323,6 +355,15 @@ class Vocabulary:
         )
 
 
-def _apart(match: Match, values: Sequence[Meaning] | None) -> list[Match]:
+def _apart_in(text: str, *, whole: Sequence[Token], typed: Sequence[Token]) -> str:
+    """Return a text with the parts of its compounds apart, each as products have it."""
+    for token in whole:
+        parts = [part for part in typed if token.start <= part.start < token.end]
+        if len(parts) > 1 and parts[0].text != token.text:
+            text = text.replace(token.text, " ".join(part.word for part in parts))
+    return text
+
+
+def _each(match: Match, values: Sequence[Meaning] | None) -> list[Match]:
     """Return a match for each value of a range; any other match as it is."""
     return [replace(match, meaning=m, others=()) for m in values] if values else [match]

@@ -909,7 +909,7 @@ def test_digits_that_meet_stay_apart_in_phrases():
         ("財布 1万2千円", None), ("not $49", None), ("$49% off", None),
     ],
 )  # fmt: skip
-def test_an_amount_of_money_alone_is_about_a_price_and_boosts(query, amount):
+def test_an_amount_of_money_alone_is_a_price_near_it(query, amount):
     prices = (5.0, 20000.0)
     (phrase,) = price_phrases(query, prices) or [None]
     if amount is None:
@@ -920,7 +920,7 @@ def test_an_amount_of_money_alone_is_about_a_price_and_boosts(query, amount):
     assert (low, high) == pytest.approx((0.9 * amount, 1.1 * amount))
     table = pl.DataFrame({"product_id": ["a"], "title": ["Jacket"], "price": [prices[1]]})
     (item,) = recognise(Vocabulary(table).understand(query), PrecisionConfig())
-    assert (item.name, item.action) == ("price", "boost")
+    assert (item.name, item.action, item.reason) == ("price", "filter", "about this amount")
 
 
 def test_an_amount_with_a_bound_stays_a_bound():

@@ -130,10 +130,9 @@ def recognise(
         parts = tuple(phrase.tree for phrase in understanding.prices)
         text = ", ".join(phrase.text for phrase in understanding.prices)
         tree = parts[0] if len(parts) == 1 else And(parts)
+        action: Action = "off" if PRICE in config.ignored else "filter"
         is_about = any(phrase.is_about for phrase in understanding.prices)
-        action: Action = "boost" if is_about else "filter"
-        action = "off" if PRICE in config.ignored else action
-        reason = "an amount without a bound" if is_about else "a price in words"
+        reason = "about this amount" if is_about else "a price in words"
         found.append(Recognised(PRICE, text, tree, action, 1.0, reason, "price"))
     found += [_of_exclusion(exclusion, config) for exclusion in understanding.exclusions]
     found += [_of_identifier(one) for one in understanding.identified]

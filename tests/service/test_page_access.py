@@ -279,3 +279,20 @@ def test_the_calls_can_be_tried_on_their_page(open_page):
     body.fill('{"text": "shoe", "limt": 1}')
     call.get_by_role("button", name="Send").click()
     until(lambda: "Did you mean limit" in call.locator(".answer").inner_text())
+
+
+def test_colours_that_tell_something_stay_among_those_of_the_system(open_page):
+    page = open_page("?q=shoe", forced_colors="active")
+    ready(page)
+    shades = "all => new Set(all.map((x) => getComputedStyle(x).backgroundColor)).size"
+    assert page.eval_on_selector_all("#facets .swatch", shades) > 2
+    bar = "(x) => getComputedStyle(x).backgroundImage"
+    assert "gradient" in page.eval_on_selector("#facets .bars i", bar)
+
+
+def test_the_smallest_phone_breaks_no_word(open_page):
+    page = open_page("?r.price=130..140", viewport={"width": 320, "height": 640})
+    page.wait_for_selector(".dots")
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    heights = page.eval_on_selector_all(".like", "all => all.map((x) => x.offsetHeight)")
+    assert len(set(heights)) == 1

@@ -333,6 +333,12 @@ def test_similar_products_are_the_services(open_page, page_address):
     assert page.inner_text("h1") == f"Similar to {title}"
     expected = answer(page_address, similar_to=first)
     assert settled(page) == [result["product_id"] for result in expected["results"]]
+    page.reload()
+    settled(page)
+    assert page.inner_text("#asked-by .what") == title  # the reference stays in sight
+    after(page, lambda: page.get_by_role("button", name=f"No more like {title}").click())
+    assert page.inner_text("h1") == "All products"
+    assert page.locator("#asked-by > *").count() == 0
 
 
 def test_a_product_opens_is_reported_and_closes_by_back(open_page):

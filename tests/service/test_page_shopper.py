@@ -58,7 +58,9 @@ def test_results_come_as_one_types_and_only_what_stands_is_written_down(open_pag
     with page.expect_response("**/feedback") as told:
         page.locator("#cards .title a").first.click()
     assert told.value.ok
+    page.wait_for_selector("#detail[open]")
     page.keyboard.press("Escape")
+    until(lambda: "product=" not in page.evaluate("location.search"))
     page.go_back()
     until(lambda: page.inner_text("h1") == "All products")  # one step for all that was typed
 
@@ -393,7 +395,7 @@ def test_products_of_an_earlier_search_are_not_offered(open_page):
     held = []
     page.route("**/search", lambda route: held.append(route))
     page.fill("#query", "Foot")
-    page.wait_for_selector("#suggestions [data-text=Footwear]")
+    page.wait_for_selector("#suggestions [data-text=Footwear i]")  # searched for, it is "footwear"
     assert page.locator("#suggestions [aria-label=Products]").count() == 0
     until(lambda: page.evaluate("true") and held)
     held[-1].continue_()

@@ -9,7 +9,7 @@ import { announce, byId, debounced, focusResults, refill } from "./dom.js";
 import { Facets } from "./facets.js";
 import { clearBlank, showChips, showEmpty, showFault, showNotes, showRecognised } from "./notes.js";
 import { page, usePage } from "./page.js";
-import { ask, keepPhoto, photoNamed, photoToken, watchForPhotos } from "./photo.js";
+import { ask, keepPhoto, photoNamed, photoToken, productToken, watchForPhotos } from "./photo.js";
 import { remember } from "./recent.js";
 import { Results } from "./results.js";
 import { watchSheets } from "./sheets.js";
@@ -25,7 +25,7 @@ const FRESH = { picks: {}, choices: {}, correct: true, sort: null, where: "", pr
 const isBench = location.pathname.endsWith("/workbench");
 
 let state = fromAddress(location.search, isBench);
-const titles = new Map();
+const seen = new Map(); // title and photo of products, by id
 
 const bench = isBench ? new (await import("./workbench.js")).Workbench({ go, ask, addressOf, cardClicked: (event) => clicks.card(event), state: () => state }) : null;
 const results = new Results(addressOf, (result) => bench?.extra(result) ?? []);
@@ -92,7 +92,7 @@ async function writeDown(guess) {
 }
 
 function askLike(id, title) {
-  titles.set(id, title);
+  if (!seen.has(id)) seen.set(id, { title, photo: null });
   go({ ...FRESH, text: "", photo: null, similar: id });
   focusResults();
   scrollTo(0, 0);
@@ -111,6 +111,11 @@ async function askPhoto(file) {
 function removePhoto() {
   byId("query").focus();
   go({ photo: null });
+}
+
+function removeLike() {
+  byId("query").focus();
+  go({ ...FRESH, similar: null });
 }
 
 function pick(column, value) {
@@ -147,19 +152,21 @@ function syncControls() {
   byId("heading").textContent = headline();
   document.title = page.name ? `${headline()} – ${page.name}` : headline();
   bench?.sync(state);
-  syncPhoto();
+  syncToken();
   syncChips();
 }
 
 function headline() {
-  if (state.similar) return titles.has(state.similar) ? `Similar to ${titles.get(state.similar)}` : "Similar products";
+  if (state.similar) return seen.has(state.similar) ? `Similar to ${seen.get(state.similar).title}` : "Similar products";
   if (state.photo) return state.text.trim() ? `Like your photo: ${state.text.trim()}` : "Like your photo";
   return (typing.isOn ? typing.guess : state.text.trim()) || "All products";
 }
 
-async function syncPhoto() {
+/** Show in the search box which photo or product is searched by. */
+async function syncToken() {
   const photo = state.photo && (await photoNamed(state.photo));
-  refill(byId("asked-by"), photo ? [photoToken(photo.url, removePhoto)] : []);
+  const like = state.similar && seen.get(state.similar);
+  refill(byId("asked-by"), photo ? [photoToken(photo.url, removePhoto)] : like ? [productToken(like, removeLike)] : []);
 }
 
 function syncChips() {
@@ -195,7 +202,7 @@ function show(answer, asked) {
   clearBlank();
   results.show(answer, asked.collapse);
   dotSoon(answer, asked);
-  for (const result of answer.results) titles.set(result.product_id, nameOf(result));
+  for (const result of answer.results) seen.set(result.product_id, { title: nameOf(result), photo: result.photo_url });
   const found = counted(answer.total, "result");
   const more = answer.total_products > answer.total ? ` · ${inNumbers(answer.total_products)} with variants` : "";
   byId("summary").textContent = found + more;
@@ -351,10 +358,10 @@ function watchPage() {
   watchForPhotos(askPhoto);
 }
 
-/** The title of the product that similar ones are asked for; without it the search says what is wrong. */
-async function readTitle(id) {
-  const title = await api.product(id).then((fields) => fields.title, () => null);
-  if (title) titles.set(id, title);
+/** The product that similar ones are asked for; where it is gone, the search says so. */
+async function readProduct(id) {
+  const product = await api.product(id).catch(() => null);
+  if (product?.title) seen.set(id, { title: product.title, photo: product.photo_url });
 }
 
 async function open() {
@@ -370,7 +377,7 @@ async function open() {
   offerSorts(page.sorts);
   byId("photo-pick").hidden = !seesPhotos();
   if (!seesPhotos() || matchMedia("(hover: none)").matches) byId("query").placeholder = "Search products";
-  if (state.similar) await readTitle(state.similar);
+  if (state.similar) await readProduct(state.similar);
   if (bench) state.sides = bench.sidesOf(state);
   syncControls();
   const place = history.state;

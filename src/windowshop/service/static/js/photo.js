@@ -1,6 +1,7 @@
 // The shopper's photo: picked, dropped or pasted; made small; kept until the tab closes.
 
 import { ApiError, search, searchByPhoto } from "./api.js";
+import { thumbnail } from "./cards.js";
 import { byId, el, icon } from "./dom.js";
 
 const LARGEST_SIDE = 1024;
@@ -55,8 +56,16 @@ export function watchForPhotos(found) {
 export function photoToken(url, remove) {
   return el("span", { class: "token" },
     el("img", { src: url, alt: "Your photo", width: 32, height: 32 }),
-    el("span", { text: "Your photo", "aria-hidden": "true" }),
+    el("span", { class: "what", text: "Your photo", "aria-hidden": "true" }),
     el("button", { class: "round", type: "button", "aria-label": "Remove the photo", on: { click: remove } }, icon("close")));
+}
+
+/** The product that similar ones are asked for, as it stands in the search box. */
+export function productToken({ title, photo }, remove) {
+  return el("span", { class: "token" },
+    photo ? thumbnail(photo) : null,
+    el("span", { class: "what", dir: "auto", text: title, "aria-hidden": "true" }),
+    el("button", { class: "round", type: "button", "aria-label": `No more like ${title}`, on: { click: remove } }, icon("close")));
 }
 
 function watchDrops(found) {

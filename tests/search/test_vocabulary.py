@@ -928,3 +928,16 @@ def test_an_amount_with_a_bound_stays_a_bound():
     assert not phrase.is_about
     (phrase,) = price_phrases("jacket 20 - 49 €", (5.0, 90.0))
     assert not phrase.is_about
+
+
+@pytest.mark.parametrize(
+    ("query", "sizes"),
+    [
+        ("thing 40", {"39-42"}), ("thing size 40", {"39-42"}), ("thing gr. 44", {"43 – 46"}),
+        ("40", {"39-42"}), ("thing 42", {"42"}), ("thing 49", set()), ("thing size 35", set()),
+        ("thing 45", {"43 – 46", "45-48"}), ("thing 39-42", {"39-42"}), ("thing 500", set()),
+    ],
+)  # fmt: skip
+def test_a_size_names_the_span_that_has_it(query, sizes):
+    table = table_of("size", ["39-42", "43 – 46", "45-48", "42", "1-999", "W32-L34"])
+    assert named(table, query).get("size", set()) == sizes

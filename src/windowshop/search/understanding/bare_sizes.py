@@ -1,7 +1,8 @@
 """Sizes by themselves ("jeans 32", "red shoes 42", "shirts m") -> values of a column of sizes.
 
 A number or a letter is read so only where products of the category that the query names, or with
-its other words, have that size: "phones 12" names a model, whatever sizes dresses have.
+its other words, have that size: "phones 12" names a model, whatever sizes dresses have. A size in a
+span ("39-42") names the span.
 """
 
 from collections import defaultdict
@@ -20,6 +21,7 @@ from windowshop.search.understanding.phrases import (
     numbers_of_sizes,
     phrase_key,
     values_of,
+    within_spans,
 )
 from windowshop.search.understanding.query_words import Place, QueryToken, shown
 from windowshop.search.understanding.wordings import function_words, units_by_name, wordings
@@ -37,6 +39,7 @@ class BareSizes:
         for name in columns_of_sizes(products):
             values = values_of(products[name], bare=False)
             self._add(products, {key: m for key, m in values.items() if _is_bare(key, m)})
+            self._add(products, within_spans(products[name]))
         for name in numbers_of_sizes(products):
             self._add(products, numbers_of(products[name]))
 

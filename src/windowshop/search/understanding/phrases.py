@@ -4,9 +4,10 @@ A phrase's key is its words written together, so "T-shirts", "tshirt" and "t shi
 that meet stay apart: "1.7" is not "17".
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import polars as pl
@@ -44,6 +45,9 @@ STOP_WORDS = frozenset(
 )
 """Words that name nothing by themselves."""
 
+_SPAN = re.compile(r"(\d{1,3})\s?[-–]\s?(\d{1,3})")
+MAX_SPAN = 20
+"""Most sizes beyond the first in a span of sizes."""
 _WORD_SIGNS = "\u3041"
 """First of the letters of Japanese, Chinese and Korean, of which one may be a word."""
 
@@ -99,6 +103,8 @@ def phrases(products: pl.DataFrame, columns: Sequence[str] | None) -> dict[str, 
             found[key].append(meaning)
         if name not in ("brand", "category", CATEGORY_PATHS):
             _add_beside_name(found, name, values_of(products[name], bare=False))
+            if names_sizes(name):
+                _add_beside_name(found, name, within_spans(products[name]))
         for whole, meaning in _with_articles(by_key.values()):
             found[whole].append(meaning)
     numbers = (name for name in products.columns if columns is None or name in columns)
@@ -197,6 +203,28 @@ def columns_of_phrases(products: pl.DataFrame) -> list[str]:
 def columns_of_sizes(products: pl.DataFrame) -> list[str]:
     """Return those of them whose names say that they hold sizes."""
     return [name for name in columns_of_phrases(products) if names_sizes(name)]
+
+
+def within_spans(column: pl.Series) -> dict[str, Meaning]:
+    """Return the spans of sizes ("39-42") by each size in them that is no value by itself."""
+    known = values_of(column, bare=False)
+    spans: dict[str, list[Meaning]] = defaultdict(list)
+    for meaning in known.values():
+        ends = _SPAN.fullmatch(str(meaning.values[0]).strip())
+        low, high = map(int, ends.groups()) if ends else (0, -1)
+        if high - low <= MAX_SPAN:
+            for size in range(low, high + 1):
+                spans[str(size)].append(meaning)
+    return {
+        size: replace(
+            own[0],
+            values=tuple(value for meaning in own for value in meaning.values),
+            count=sum(meaning.count for meaning in own),
+            label=size if len(own) > 1 else "",
+        )
+        for size, own in spans.items()
+        if size not in known
+    }
 
 
 def numbers_of_sizes(products: pl.DataFrame) -> list[str]:

@@ -79,6 +79,47 @@ def test_a_word_that_is_begun_is_searched_for_as_what_it_becomes(open_page, page
     assert (sent[-1]["text"], sent[-1]["log"]) == ("Foo", True)
 
 
+def test_what_is_typed_is_searched_for_while_its_suggestions_are_on_their_way(
+    open_page, page_address
+):
+    page = open_page(expected=["ERR_FAILED"])
+    settled(page)
+    sent, held = searches(page), []
+    page.route("**/suggest?*", lambda route: held.append(route))
+    page.fill("#query", "Foo")
+    until(lambda: page.evaluate("true") and held and [x["text"] for x in sent] == ["Foo"])
+    held.pop().continue_()  # the word that it becomes is another
+    until(lambda: page.inner_text("h1") == "Footwear")
+    expected = [x["product_id"] for x in answer(page_address, text="Footwear")["results"]]
+    until(lambda: settled(page) == expected)
+    page.fill("#query", "Foot")  # known by now to become the same
+    until(lambda: page.evaluate("true") and held)
+    assert [x["text"] for x in sent] == ["Foo", "Footwear", "Footwear"]
+    held.pop().continue_()
+    until(lambda: settled(page) == expected)
+    page.fill("#query", "shirt")
+    until(lambda: page.evaluate("true") and held and len(sent) == 4)
+    held.pop().abort()
+    expected = [x["product_id"] for x in answer(page_address, text="shirt")["results"]]
+    until(lambda: settled(page) == expected)
+    assert [x["text"] for x in sent][3:] == ["shirt"]
+    page.unroute("**/suggest?*")
+
+
+def test_a_text_taken_before_its_results_come_is_written_down(open_page, page_address):
+    page = open_page()
+    settled(page)
+    sent, held = searches(page), []
+    page.route("**/search", lambda route: held.append(route))
+    page.fill("#query", "red shoe")
+    until(lambda: page.evaluate("true") and held)
+    page.unroute("**/search")
+    page.keyboard.press("Enter")
+    expected = [x["product_id"] for x in answer(page_address, text="red shoe")["results"]]
+    until(lambda: settled(page) == expected)
+    assert [(x["text"], x["log"]) for x in sent] == [("red shoe", False), ("red shoe", True)]
+
+
 def test_no_letter_is_lost_where_answers_are_read_slowly(open_page):
     page = open_page()
     settled(page)

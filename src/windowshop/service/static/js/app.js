@@ -25,6 +25,7 @@ const FRESH = { picks: {}, choices: {}, correct: true, sort: null, where: "", pr
 const isBench = location.pathname.endsWith("/workbench");
 
 let state = fromAddress(location.search, isBench);
+let answered = null; // the state whose results are shown
 const seen = new Map(); // title and photo of products, by id
 
 const bench = isBench ? new (await import("./workbench.js")).Workbench({ go, ask, addressOf, cardClicked: (event) => clicks.card(event), state: () => state }) : null;
@@ -34,6 +35,10 @@ const facets = new Facets(byId("facets"), { change: pick, ask: askFacet });
 const typing = new Typing({
   asked: () => state.text,
   look: (text, goesOn) => go({ ...FRESH, text, similar: null }, { replace: goesOn }),
+  guessed: () => {
+    syncControls();
+    run(true);
+  },
   stood: writeDown,
 });
 const clicks = new Clicks({
@@ -78,13 +83,20 @@ function askText(text) {
 
 /** The text that was typed stands: ask once more so that it is written down, for clicks to be reported under it. */
 async function writeDown(guess) {
+  const isShown = answered && sameAnswer(answered, state);
   const asked = (state = { ...state, text: guess });
   history.replaceState(history.state, "", here(toAddress(state)));
+  if (!asked.text.trim()) return;
+  if (!isShown) {
+    await run(true);
+    return;
+  }
+  if (asked.compare) return;
+  answered = asked;
   announce(byId("summary").textContent);
-  if (!asked.text.trim() || !results.shown.length) return;
-  remember(guess);
+  if (results.shown.length) remember(guess);
   try {
-    const answer = await ask(toRequest(asked, { limit: results.shown.length }), asked, api.latest("settle"));
+    const answer = await ask(toRequest(asked, { limit: results.shown.length || PAGE }), asked, api.latest("settle"));
     if (sameAnswer(asked, state)) results.renew(answer);
   } catch {
     // The results are there; only their clicks are not reported.
@@ -190,7 +202,8 @@ async function runList(isNewQuestion, limit, followUp) {
   try {
     const text = typing.isOn ? typing.guess : asked.text;
     const request = toRequest({ ...asked, text }, { limit, facets: facets.wanted(asked.picks), followUp, log: !typing.isOn });
-    const answer = await ask(request, asked, signal);
+    const [answer] = await Promise.all([ask(request, asked, signal), typing.sure]);
+    if (signal.aborted) return;
     show(answer, asked);
     combo.found(answer);
   } catch (error) {
@@ -200,6 +213,7 @@ async function runList(isNewQuestion, limit, followUp) {
 
 function show(answer, asked) {
   clearBlank();
+  answered = asked;
   results.show(answer, asked.collapse);
   dotSoon(answer, asked);
   for (const result of answer.results) seen.set(result.product_id, { title: nameOf(result), photo: result.photo_url });
@@ -284,8 +298,9 @@ async function askFacet(column, facetLimit) {
 }
 
 async function runCompare() {
-  const asked = state;
+  const asked = typing.isOn ? { ...state, text: typing.guess } : state;
   const signal = api.latest("search");
+  answered = state;
   clearSaid();
   clearBlank();
   results.opened();
@@ -325,7 +340,7 @@ function cameBack(event) {
 
 // Listening.
 
-const combo = watchQuery({ choose: askText, typed: (text, likely) => typing.typed(text, likely), open: (result) => clicks.result(result) });
+const combo = watchQuery({ choose: askText, typed: (...said) => typing.typed(...said), open: (result) => clicks.result(result) });
 
 function watchControls() {
   byId("search-form").addEventListener("submit", (event) => {

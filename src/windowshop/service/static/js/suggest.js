@@ -15,7 +15,8 @@ const SHORT_WORD = 3;
 const KINDS = { query: "", value: "", brand: "Brand", category: "Category", title: "Product" };
 
 /** Offer suggestions for the box. `choose(text)` is called when one is taken, `open(result)` for a
- * product, `typed(text, guess)` with each text that is typed and what it is likely to become. */
+ * product, `typed(text, likely, sure)` with each text that is typed, what it is likely to become by
+ * the suggestions so far, and a promise of the same by its own. */
 export function watchQuery({ choose, open, typed }) {
   const box = byId("query");
   const list = byId("suggestions");
@@ -63,7 +64,7 @@ class Combo {
     this.lookLater();
   }
 
-  async look() {
+  look() {
     const text = this.box.value.trim();
     const signal = latest("suggest");
     if (!this.isTyping || document.activeElement !== this.box) {
@@ -71,24 +72,25 @@ class Combo {
       return;
     }
     if (!this.isOfFound(text)) this.forget();
-    try {
-      const { suggestions } = await suggest(text, signal);
-      if (this.box.value.trim() !== text) return;
-      this.texts = suggestions;
-      this.tell(text, guessOf(text, suggestions));
-      this.show();
-      announce(`${counted(this.options.length, "suggestion")}`);
-    } catch (error) {
-      if (isAbort(error) || this.box.value.trim() !== text) return;
-      this.tell(text, text);
-      this.close();
-    }
+    const likely = guessOf(text, this.texts);
+    const sure = this.offer(text, likely, signal);
+    if (this.isNew) this.typed(text, likely, sure);
+    this.isNew = false;
   }
 
-  /** Tell what was typed, once. */
-  tell(text, guess) {
-    if (this.isNew) this.typed(text, guess);
-    this.isNew = false;
+  /** Offer what the service suggests; returns what the text is likely to become, `likely` where nothing is heard. */
+  async offer(text, likely, signal) {
+    try {
+      const { suggestions } = await suggest(text, signal);
+      if (this.box.value.trim() !== text) return likely;
+      this.texts = suggestions;
+      this.show();
+      announce(`${counted(this.options.length, "suggestion")}`);
+      return guessOf(text, suggestions);
+    } catch (error) {
+      if (!isAbort(error) && this.box.value.trim() === text) this.close();
+      return likely;
+    }
   }
 
   /** Whether a text is what was searched for last, more of it or less. */

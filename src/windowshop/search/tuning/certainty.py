@@ -1,7 +1,7 @@
 """Fit the probability that a search has what was asked.
 
-Queries that can be answered are the judged ones, as typed and with typos, and texts made of the
-catalogue. Those that cannot are wishes of other trades (`trades.yaml`), without what the catalogue
+Queries that can be answered are the judged ones and texts made of the catalogue, as typed and with
+typos. Those that cannot are wishes of other trades (`trades.yaml`), without what the catalogue
 has by word or by meaning, and random letters. What is chosen and reported is of queries that the
 fit has not seen: whole trades are left out.
 
@@ -45,7 +45,12 @@ MISSPELT_TOLD = 0.03
 MIN_OFF_TOPIC, MIN_JUDGED = 50, 100
 """Least queries without an answer to fit, and least judged ones that choose a bound alone."""
 JUDGED, MISSPELT, OWN, NONSENSE = "judged", "misspelt", "own", "nonsense"
-ANSWERED = (JUDGED, MISSPELT, OWN)
+OWN_MISSPELT = "own misspelt"
+CHOOSING = (JUDGED, MISSPELT, OWN)
+"""Sorts that choose the bound where few queries are judged."""
+ANSWERED = (*CHOOSING, OWN_MISSPELT)
+SHORT = 3
+"""Most words of a text of the catalogue that is asked with typos too: judged queries are longer."""
 DIGITS = 5
 
 
@@ -127,7 +132,10 @@ def _answered(searcher: Searcher, judged: Sequence[str]) -> list[Asked]:
     chosen = [judged[i] for i in np.sort(rng.permutation(len(judged))[:MAX_JUDGED])]
     found = [Asked(JUDGED, text) for text in chosen]
     found += [Asked(MISSPELT, _misspelt(text, rng)) for text in chosen]
-    return found + [Asked(OWN, text) for text in _of_catalogue(searcher, rng)]
+    own = _of_catalogue(searcher, rng)
+    typos = [_misspelt(text, rng) for text in own if len(text.split()) <= SHORT]
+    found += [Asked(OWN_MISSPELT, text) for text in typos if text not in own]
+    return found + [Asked(OWN, text) for text in own]
 
 
 def _off_topic(searcher: Searcher) -> list[Asked]:
@@ -214,7 +222,8 @@ def _fitted(
         weight_F, intercept = _regression(x_QF[rest_Q], answered_Q[rest_Q])
         logit_Q[~rest_Q] = x_QF[~rest_Q] @ weight_F + intercept
     judged_Q = sort_Q == JUDGED
-    choosing_Q = judged_Q if np.count_nonzero(judged_Q) >= MIN_JUDGED else answered_Q
+    enough = np.count_nonzero(judged_Q) >= MIN_JUDGED
+    choosing_Q = judged_Q if enough else np.isin(sort_Q, CHOOSING)
     bound = _bound(logit_Q[choosing_Q], logit_Q[sort_Q == MISSPELT], logit_Q[~answered_Q], max_told)
     weight_F, intercept = _regression(x_QF, answered_Q)
     weights = dict(zip(SIGNS, map(_rounded, weight_F.tolist()), strict=False))

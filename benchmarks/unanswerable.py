@@ -6,7 +6,8 @@ Each shop is asked 300 queries that it cannot answer: nonsense, wishes of other 
 (`unanswerable_queries.yaml`, without those all of whose words one product has), and a category with
 a brand or a price, or both, that no product of it has. One counts as told where the answer's
 `certainty` says that the results are the closest only. Then its judged test queries, of which none
-should be told. Nothing is fitted or chosen on either.
+should be told, and these and the commonest names of its brands, categories and values with the
+typos of `hybrid.py`. Nothing is fitted or chosen on any of them.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from hybrid import misspelt
 from kept_figures import write_figures
 
 from windowshop.data import read_dataset, words_of
@@ -26,7 +28,9 @@ from windowshop.settings import read_yaml
 
 QUERIES = Path(__file__).with_name("unanswerable_queries.yaml")
 NONSENSE = "nonsense"
+ANSWERED = ("judged", "misspelt", "misspelt names")
 NUM_NONSENSE, NUM_TRADES, NUM_IMPOSSIBLE = 60, 180, 60
+NUM_NAMES = 200
 MIN_PRODUCTS = 5
 """Fewer make no category or brand that is asked for."""
 
@@ -48,6 +52,10 @@ def main() -> None:
         with closing(open_searcher(Path(index), read_only=True)) as searcher:
             asked = unanswerable(searcher, dataset.products)
             asked["judged"] = [text for text in judged["query"].to_list() if text]
+            asked["misspelt"] = typed_wrongly(asked["judged"])
+            with searcher.state() as state:
+                names = state.lexicon.vocabulary.names(NUM_NAMES)
+            asked["misspelt names"] = typed_wrongly(names)
             figures["shops"][name] = told(searcher, asked)
     write_figures(figures, arguments.json, dataset)
 
@@ -66,6 +74,12 @@ def unanswerable(searcher: Searcher, products: pl.DataFrame) -> dict[str, list[s
         "other trades": _drawn(others, NUM_TRADES, rng),
         "impossible": impossible(products, NUM_IMPOSSIBLE, rng),
     }
+
+
+def typed_wrongly(texts: Sequence[str]) -> list[str]:
+    """Return texts in small letters with typos, without those that get none."""
+    small = {str(place): text.lower() for place, text in enumerate(texts)}
+    return [text for place, text in misspelt(small).items() if text != small[place]]
 
 
 def impossible(products: pl.DataFrame, count: int, rng: np.random.Generator) -> list[str]:
@@ -114,7 +128,7 @@ def told(searcher: Searcher, asked: Mapping[str, Sequence[str]]) -> dict[str, An
         took_ms = (time.perf_counter() - started) * 1000 / max(1, len(texts))
         own = [a.certainty is not None and a.certainty.found == "closest" for a in answers]
         is_told[sort] = own
-        wrong = [t for t, one in zip(texts, own, strict=True) if one is (sort == "judged")]
+        wrong = [t for t, one in zip(texts, own, strict=True) if one is (sort in ANSWERED)]
         shares[sort] = {
             "queries": len(texts),
             "told": float(np.mean(own)) if own else None,
@@ -122,7 +136,7 @@ def told(searcher: Searcher, asked: Mapping[str, Sequence[str]]) -> dict[str, An
             "mean_ms": took_ms,
             "otherwise": wrong[:40],
         }
-    every = [one for sort, own in is_told.items() if sort != "judged" for one in own]
+    every = [one for sort, own in is_told.items() if sort not in ANSWERED for one in own]
     return {**shares, "unanswerable": {"queries": len(every), "told": float(np.mean(every))}}
 
 

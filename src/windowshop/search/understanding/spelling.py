@@ -53,22 +53,26 @@ class Spelling:
 
         Empty for a known word, a short one, and one with a digit, which is a model's name. `uncut`
         is the word before it lost an "s" that looked like a plural's ("dres"): words that end in
-        one are compared with that too.
+        one are compared with that too; or before its "ie" became "y" ("nkie").
         """
         if word in self._counts or uncut in self._counts:
             return []
-        closest = {near.word: near for near in self._near(uncut) if near.word.endswith("s")}
-        for near in self._near(word):
+        allowed = allowed_typos(uncut or word)
+        closest = {
+            near.word: near
+            for near in self._near(uncut, allowed)
+            if near.word.endswith("s") or not uncut.endswith("s")
+        }
+        for near in self._near(word, allowed):
             other = closest.get(near.word, near)
             closest[near.word] = near if near.distance <= other.distance else other
         found = list(closest.values())
         found.sort(key=lambda n: (n.distance, n.word[0] != word[0], -n.count, n.word))
         return found[:limit]
 
-    def _near(self, word: str) -> Iterator[Near]:
-        """Yield the known words within the typos that a word may have."""
-        allowed = allowed_typos(word)
-        if not allowed:
+    def _near(self, word: str, allowed: int) -> Iterator[Near]:
+        """Yield the known words within so many typos."""
+        if not (word and allowed):
             return
         for length in range(len(word) - allowed, len(word) + allowed + 1):
             known = self._by_length.get(length, [])
@@ -99,6 +103,6 @@ def allowed_typos(word: str) -> int:
 
 
 def uncut_of(token: Token) -> str:
-    """Return a word with the "s" that it lost as a plural; "" where it lost none."""
+    """Return a word with the "s" that it lost as a plural, or with "ie" for "y"; else ""."""
     whole = fold(token.text)
-    return whole if whole == token.word + "s" else ""
+    return whole if whole in (f"{token.word}s", f"{token.word[:-1]}ie") else ""

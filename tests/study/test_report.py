@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 EVIL = '<script>alert("x")</script>'
 SVG = "{http://www.w3.org/2000/svg}"
 SVG_ADDRESS = "data:image/svg+xml;base64,"
-VOID_TAGS = {"meta", "img"}
+VOID_TAGS = {"meta", "img", "source"}
 
 
 @pytest.fixture(scope="module")
@@ -373,16 +373,25 @@ def test_the_contents_lead_to_every_part(page):
 
 
 @pytest.mark.parametrize("width", [390, 1400])
-def test_nothing_scrolls_sideways_but_tables_and_plots(browser, tmp_path, width):
+def test_nothing_is_wider_than_the_screen(browser, tmp_path, width, plots):
     write_report(study(), tmp_path)
     page = browser.new_page(viewport={"width": width, "height": 800})
     page.goto((tmp_path / "report.html").as_uri())
     page.evaluate("document.querySelectorAll('details').forEach((part) => part.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    shown = page.eval_on_selector_all(
+        ".plot img",
+        "all => Promise.all(all.map((x) => x.decode().then(() => [x.currentSrc, x.naturalWidth])))",
+    )
+    wanted = [plot.narrow if width == 390 else plot.svg for plot in plots]
+    found = [base64.b64decode(address.removeprefix(SVG_ADDRESS)).decode() for address, _ in shown]
+    assert found == wanted
     if width == 390:
-        wide = ".scroll, .plot"
-        cut = page.eval_on_selector_all(wide, "all => all.filter(x => x.scrollWidth > 390).length")
-        assert cut > 5
+        assert all(wide < 390 for _, wide in shown)
+        cut = ".scroll, .plot"
+        assert not page.eval_on_selector_all(cut, "all => all.some(x => x.scrollWidth > 390)")
+        row = page.locator("#tables-1 tbody tr").first
+        assert row.get_by_role("cell").count() == row.locator("td").count() > 5
     page.close()
 
 

@@ -92,7 +92,7 @@ def test_the_report_folder_reads_back(results, tmp_path):
     assert f"**{verdict}**" in text
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert verdict in page
-    assert page.count("data:image/svg+xml") == len(list((tmp_path / "plots").iterdir()))
+    assert page.count('src="data:image/svg+xml') == len(list((tmp_path / "plots").iterdir()))
     (tmp_path / "results.json").write_text("{}")
     with pytest.raises(DataError, match="is no file of"):
         load_regime_results(tmp_path)

@@ -18,9 +18,9 @@ from windowshop.study.report.write import (
     HTML_FILE,
     MARKDOWN_FILE,
     PLOTS_FOLDER,
-    image_address,
     markdown_table,
     plain,
+    plot_addresses,
     template,
     write_text,
 )
@@ -48,7 +48,7 @@ def write_page(results: RegimeResults, folder: Path) -> None:
         headline=parts.headline,
         notes=all_notes(results),
         tables=parts.tables,
-        plots=[(plot, image_address(plot.svg)) for plot in parts.plots],
+        plots=plot_addresses(parts.plots),
         settings=_settings(results),
     )
     write_text(folder / HTML_FILE, page)

@@ -18,6 +18,7 @@ from windowshop.study.report.plots import (
     QUIET,
     Plot,
     draw_line,
+    draw_narrow,
     draw_svg,
 )
 
@@ -166,4 +167,10 @@ def _lines(
     ends = "; ".join(
         f"{label} {', '.join(three_decimals(y) for _, y in line)}" for label, line in points.items()
     )
-    return Plot(name=name, title=title, summary=f"{title}: {ends}.", svg=draw_svg(draw))
+    return Plot(
+        name=name,
+        title=title,
+        summary=f"{title}: {ends}.",
+        svg=draw_svg(draw),
+        narrow=draw_narrow(draw),
+    )

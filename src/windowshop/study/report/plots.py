@@ -9,6 +9,7 @@ import io
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -35,6 +36,12 @@ CURVE_TITLES = {
     "missing_images": ("Quality as images go missing", "products without their image"),
     "sparse_text": ("Quality as texts get short", "products with their text cut short"),
 }
+WIDTH, NARROW_WIDTH = 8.4, 3.9
+"""Inches; the second fits a phone at the size of its texts."""
+NARROW_CHARS = 26
+"""Longest line of an axis label there."""
+LEGEND_LINE = 0.22
+"""Inches of a line of a legend."""
 BESIDE: dict[str, Any] = {"frameon": False, "loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
 """A legend right of the plot."""
 STYLE: dict[Any, Any] = {
@@ -69,6 +76,8 @@ class Plot:
     summary: str
     """Alternative text."""
     svg: str
+    narrow: str = ""
+    """Plot for a phone; "" where it would not be read there."""
 
 
 def all_plots(results: StudyResults, summary: Summary) -> list[Plot]:
@@ -119,6 +128,7 @@ def quality_plot(results: StudyResults, summary: Summary) -> Plot | None:
         title=f"{label} by variant",
         summary=f"{label} by variant, best first: {best}.",
         svg=draw_svg(draw, height=1.1 + 0.27 * len(rows)),
+        narrow=draw_narrow(draw, height=1.1 + 0.27 * len(rows)),
     )
 
 
@@ -151,7 +161,13 @@ def curve_plot(results: StudyResults, name: str) -> Plot | None:
         f"to {max(points, key=lambda p: p.x).mean:.3f}"
         for variant, points in by_variant.items()
     )
-    return Plot(name=name, title=title, summary=f"{title}, {label}: {ends}.", svg=draw_svg(draw))
+    return Plot(
+        name=name,
+        title=title,
+        summary=f"{title}, {label}: {ends}.",
+        svg=draw_svg(draw),
+        narrow=draw_narrow(draw),
+    )
 
 
 def gate_plot(results: StudyResults) -> Plot | None:
@@ -182,6 +198,7 @@ def gate_plot(results: StudyResults) -> Plot | None:
         title=f"Gate weights of {results.reference} by category",
         summary=f"Mean weight of the image expert by category, highest first: {rows}.",
         svg=draw_svg(draw, height=1.1 + 0.3 * len(shown)),
+        narrow=draw_narrow(draw, height=1.1 + 0.3 * len(shown)),
     )
 
 
@@ -209,6 +226,7 @@ def learning_plot(results: StudyResults) -> Plot | None:
         title="Learning curves",
         summary=f"nDCG@10 on dev by training step; at the end: {ends}.",
         svg=draw_svg(draw),
+        narrow=draw_narrow(draw),
     )
 
 
@@ -267,13 +285,38 @@ def _name_lines(axes: Axes) -> None:
 
 def draw_svg(draw: Callable[[Axes], None], height: float = 3.6) -> str:
     """Return a plot of 8.4 by `height` inches, without date or creator."""
+    return _rendered(draw, (WIDTH, height), lambda axes: None)
+
+
+def draw_narrow(draw: Callable[[Axes], None], height: float = 3.6) -> str:
+    """Return the same plot for a phone: its legend is below, the labels of its axes are wrapped."""
+    return _rendered(draw, (NARROW_WIDTH, height), _fit_narrow)
+
+
+def _fit_narrow(axes: Axes) -> None:
+    axes.set_xlabel(fill(axes.get_xlabel(), NARROW_CHARS))
+    axes.set_ylabel(fill(axes.get_ylabel(), NARROW_CHARS))
+    legend, figure = axes.get_legend(), axes.figure
+    if legend is None or not isinstance(figure, Figure):
+        return
+    handles = [handle for handle in legend.legend_handles if handle is not None]
+    names = [text.get_text() for text in legend.get_texts()]
+    legend.remove()
+    figure.set_figheight(figure.get_figheight() + LEGEND_LINE * len(names))
+    figure.legend(handles, names, loc="outside lower left", frameon=False)
+
+
+def _rendered(
+    draw: Callable[[Axes], None], size: tuple[float, float], fit: Callable[[Axes], None]
+) -> str:
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         # A script that the measuring font lacks is still drawn by the reader's own fonts.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=(8.4, height))
+        figure = Figure(figsize=size)
         axes = figure.add_subplot()
         axes.spines[["top", "right"]].set_visible(False)
         draw(axes)
+        fit(axes)
         buffer = io.StringIO()
         metadata = {"Date": None, "Creator": None}
         figure.savefig(buffer, format="svg", metadata=metadata)

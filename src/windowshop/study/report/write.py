@@ -99,11 +99,19 @@ def render_study(summary: Summary, tables: Sequence[Table], plots: Sequence[Plot
         verdicts=[(verdict, verdict_sentence(verdict)) for verdict in summary.verdicts],
         claims_note=CLAIMS_NOTE,
         tables=tables,
-        plots=[(plot, image_address(plot.svg)) for plot in plots],
+        plots=plot_addresses(plots),
         settings=json.dumps(results.settings, indent=2, ensure_ascii=False, default=str),
         top_grade=max((product.grade or 0 for product in shown), default=0),
         images=any(product.image for product in shown),
     )
+
+
+def plot_addresses(plots: Sequence[Plot]) -> list[tuple[Plot, str, str]]:
+    """Return plots with the addresses of the wide and the narrow image, "" for none."""
+    return [
+        (plot, image_address(plot.svg), image_address(plot.narrow) if plot.narrow else "")
+        for plot in plots
+    ]
 
 
 def image_address(svg: str) -> str:

@@ -230,15 +230,15 @@ def test_items_of_a_list_are_found_by_name_or_place(tmp_path):
     assert Results(tmp_path).at("a.json", "variants.x.seeds.0.s") == 7
 
 
-def test_the_headlines_are_of_every_data_set_that_was_measured(tmp_path):
+def test_the_default_stands_beside_its_baselines_on_the_generated_shop(tmp_path):
     part = {m: {"mean": 0.5, "low": 0.4, "high": 0.6} for m in ("recall@100", "ndcg@10")}
-    content = {"data": "demo", "num_queries": 1234, "fused_minus": {"bm25": {"all": part}}}
+    content = {"fused_minus": {"bm25": {"all": part}}}
     content |= {"systems": {name: {"all": part} for name in ("bm25", "fused")}}
     (tmp_path / "headline_demo.json").write_text(json.dumps(content))
-    _, fused, bm25 = TABLES["headlines"](Results(tmp_path))
-    assert fused == ["demo", "1,234", "**fused**", ".500 ±.100", ".500 ±.100", "–", "–"]
-    assert bm25[2] == "BM25"
-    assert bm25[5:] == ["+.500 [+.400, +.600]"] * 2
+    _, fused, bm25 = TABLES["generated"](Results(tmp_path))
+    assert fused == ["**fused**", ".500 ±.100", ".500 ±.100", "–", "–"]
+    assert bm25[0] == "BM25"
+    assert bm25[3:] == ["+.500 [+.400, +.600]"] * 2
 
 
 def test_an_estimate_is_read_from_its_text():

@@ -93,7 +93,7 @@ def test_what_is_typed_is_searched_for_while_its_suggestions_are_on_their_way(
     expected = [x["product_id"] for x in answer(page_address, text="Footwear")["results"]]
     until(lambda: settled(page) == expected)
     page.fill("#query", "Foot")  # known by now to become the same
-    until(lambda: page.evaluate("true") and held)
+    until(lambda: page.evaluate("true") and held and len(sent) == 3)
     assert [x["text"] for x in sent] == ["Foo", "Footwear", "Footwear"]
     held.pop().continue_()
     until(lambda: settled(page) == expected)
